@@ -1,0 +1,234 @@
+"""The words of the house: what travels between rooms. Frozen, typed, units in the names.
+
+Pure: no time, threads, sockets or files here. Monotonic seconds (`_s`) order things within one run of the agent;
+wall-clock times are POSIX seconds, UTC (`_utc`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from drivers.contract import Departure, Reading, Sighting
+
+
+class Direction(StrEnum):
+    """Which way people pass a lane. Egress is never blocked."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+class Colour(StrEnum):
+    """What the issuer says of the holder."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+
+
+class ClockState(StrEnum):
+    """How the agent knows the time."""
+
+    SYNCED = "synced"
+    HOLDOVER = "holdover"
+    FLOOR = "floor"
+    SUSPECT = "suspect"
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The true time lies in [lo_utc, hi_utc]; `hi_utc` is infinite when only a floor is known."""
+
+    lo_utc: float
+    hi_utc: float
+    state: ClockState
+
+
+class CodeStatus(StrEnum):
+    """What checking a code gave. Only VALID can lead to a green light."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    TIME_UNKNOWN = "time_unknown"
+    """The clock cannot tell whether it has expired."""
+    UNKNOWN_ISSUER = "unknown_issuer"
+    BAD_SIGNATURE = "bad_signature"
+    REVOKED = "revoked"
+    MALFORMED = "malformed"
+    """Ours by its prefix, but broken."""
+    UNRECOGNISED = "unrecognised"
+    """No format that this agent knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A test result that a code carries."""
+
+    kind: str
+    """`pcr` or `antigen`."""
+    taken_utc: float
+    positive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a code says and whether it may be believed. Holds nothing that names a person."""
+
+    status: CodeStatus
+    format: str
+    """`gatepost`, or the name of another format; `` when unrecognised."""
+    subject: bytes = b""
+    """16 bytes that stand for the holder, taken from the signed payload: for pairing, in memory only."""
+    issuer: str = ""
+    colour: Colour | None = None
+    issued_utc: float | None = None
+    expires_utc: float | None = None
+    tests: tuple[Test, ...] = ()
+    reason: str = ""
+    """More about a status other than VALID, for the guard; never code text."""
+
+
+class Screening(StrEnum):
+    """Outcome of the temperature screening. A fault or a cold skin is never NORMAL."""
+
+    NORMAL = "normal"
+    ELEVATED = "elevated"
+    RETEST = "retest"
+    """Measured, but not well enough: samples spread, or too near the limit."""
+    INDETERMINATE = "indeterminate"
+    """No usable measurement: nobody in the spot, skin too cold, too few samples."""
+    DEVICE_FAULT = "device_fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """A screened temperature, as measured, with its uncertainty."""
+
+    outcome: Screening
+    surface_c: float | None = None
+    u_c: float | None = None
+    """Expanded uncertainty, k = 2."""
+    samples: int = 0
+    limit_c: float | None = None
+    scale: str = "skin"
+    """`skin`: surface as measured; `calibrated`: after the site's calibration."""
+
+
+class Outcome(StrEnum):
+    """What happens to the person. Only ADMIT and NOTICE open an entry gate."""
+
+    ADMIT = "admit"
+    NOTICE = "admit_notice"
+    REFER = "refer"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Outcome and why, in reason codes that `docs/` and the screen explain."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    rule: str = ""
+    """Name of the policy row that decided."""
+
+
+class Part(StrEnum):
+    """What a device is to its lane."""
+
+    SCANNER = "scanner"
+    THERMOMETER = "thermometer"
+    GATE = "gate"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUp:
+    """A device was opened and answers."""
+
+    at_s: float
+    driver: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDown:
+    """A device is gone or answers wrongly; `why` has the remedy."""
+
+    at_s: float
+    driver: str
+    why: str
+
+
+Item: TypeAlias = Sighting | Departure | Reading | DeviceUp | DeviceDown
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One line of the day's list: what was seen, where."""
+
+    lane: str
+    part: Part
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One person at one lane, decided."""
+
+    lane: str
+    direction: Direction
+    verdict: Verdict | None
+    """None: no code was shown."""
+    temperature: Temperature
+    decision: Decision
+    opened: bool
+    """Whether the gate was told to open."""
+    began_s: float
+    decided_s: float
+    simulated: bool
+    """True if any device that took part is simulated."""
+
+
+class EventKind(StrEnum):
+    """The kinds of events; each is a topic and a schema."""
+
+    PASSAGE = "passage"
+    DEVICE = "device"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device came or went."""
+
+    lane: str
+    part: Part
+    driver: str
+    up: bool
+    why: str = ""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgentChange:
+    """The agent started or stopped."""
+
+    what: str
+    """`started` or `stopped`."""
+    version: str
+    simulated: bool = False
+    """True if any configured device is simulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is kept and sent. Id and sequence are given by the outbox."""
+
+    kind: EventKind
+    body: Passage | DeviceChange | AgentChange
+    at_s: float
+    now: Now
+    boot_id: str = field(default="")

@@ -1,0 +1,1 @@
+"""What touches hardware: one file per device, and the wires they hang on. Never imports `agent`."""

@@ -1,0 +1,107 @@
+"""What every driver promises, and what it hands over.
+
+A driver is one file with a frozen dataclass `Options`, pure decode functions and a `class Driver` that takes
+`(options, wire=...)`. `agent` takes from `drivers` only this file and `registry`.
+
+All times are seconds of `time.monotonic()`, stamped when the thing happened on the wire (a frame: at capture).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A code came into view, or was scanned."""
+
+    payload: bytes
+    """The bytes as coded, or as the engine sent them without its terminator; never decoded on the way."""
+    at_s: float
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The code sighted last has left the view. Only scanners that watch (cameras) can tell."""
+
+    at_s: float
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One valid temperature sample. A sample that fails its checksum or error bit is no Reading."""
+
+    surface_c: float
+    """Degrees Celsius of the surface in the field of view, on the device's own scale."""
+    at_s: float
+    u_c: float
+    """Expanded uncertainty (k = 2) that the datasheet states for this reading, degrees Celsius."""
+    sensor_c: float | None = None
+    """Temperature of the sensor's own die or case: plausibility only, never the room's."""
+    simulated: bool = False
+
+
+Item: TypeAlias = Sighting | Departure | Reading
+
+
+class Source(Protocol):
+    """A device that is read: scanner, camera, thermometer."""
+
+    def open(self) -> None:
+        """Take the device. Raises DriverError with a remedy; may be called again after `close`."""
+
+    def read(self, limit_s: float) -> Item | None:
+        """The next item; None when the device is healthy but has nothing to say within `limit_s` (at most 0.5).
+
+        Raises DeviceGone when the device is not there any more, BadReply when it answers but wrongly for too long.
+        """
+
+    def close(self) -> None:
+        """Let go of the device. Never raises; may be called twice, and from another thread than `read`'s."""
+
+
+class Sink(Protocol):
+    """A device that acts: gate, lamp, buzzer."""
+
+    simulated: bool
+
+    def open(self) -> None:
+        """Take the device and bring it to its safe state (relay off)."""
+
+    def pulse(self, seconds: float) -> None:
+        """Act for `seconds`, then return to the safe state by itself, whatever becomes of the caller.
+
+        Returns as soon as the order is on the wire; `seconds` is bounded by the driver's options.
+        """
+
+    def check(self) -> None:
+        """Find out cheaply whether the device is still there; raises DeviceGone. Called about once a second."""
+
+    def close(self) -> None:
+        """Leave the device in its safe state. Never raises; may be called twice."""
+
+
+class DriverError(Exception):
+    """Root of all that a driver raises. `str()` is one sentence for the technician, with the remedy."""
+
+    def __init__(self, device: str, fact: str, remedy: str = "") -> None:
+        """`device`: stable name of the port or bus; `fact`: what is wrong; `remedy`: what to do about it."""
+        super().__init__(f"{device}: {fact}" + (f" ({remedy})" if remedy else ""))
+        self.device = device
+        self.fact = fact
+        self.remedy = remedy
+
+
+class DeviceGone(DriverError):
+    """The device is not there (any more), or cannot be opened."""
+
+
+class BadReply(DriverError):
+    """The device answers, but not in its protocol: wrong device, wrong baud, broken cable."""
+
+
+class BadOptions(DriverError):
+    """The options contradict each other or the device."""
