@@ -64,7 +64,7 @@ class CodeStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class LabResult:
     """A test result that a code carries."""
 
     kind: str
@@ -86,7 +86,7 @@ class Verdict:
     colour: Colour | None = None
     issued_utc: float | None = None
     expires_utc: float | None = None
-    tests: tuple[Test, ...] = ()
+    tests: tuple[LabResult, ...] = ()
     reason: str = ""
     """More about a status other than VALID, for the guard; never code text."""
 
