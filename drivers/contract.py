@@ -50,6 +50,10 @@ Item: TypeAlias = Sighting | Departure | Reading
 class Source(Protocol):
     """A device that is read: scanner, camera, thermometer."""
 
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire; known once open."""
+
     def open(self) -> None:
         """Take the device. Raises DriverError with a remedy; may be called again after `close`."""
 
@@ -66,7 +70,9 @@ class Source(Protocol):
 class Sink(Protocol):
     """A device that acts: gate, lamp, buzzer."""
 
-    simulated: bool
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire; known once open."""
 
     def open(self) -> None:
         """Take the device and bring it to its safe state (relay off)."""

@@ -1,0 +1,297 @@
+"""Who passes: pairs the code and the readings of one person, and decides once. Pure; time is an argument.
+
+One `Checkpoint` holds the lanes; `see` takes one observation and gives back what follows from it: gates to open,
+passages that were decided, devices that came or went. `wait_s` says when it wants to be woken although nothing
+was seen.
+
+A passage begins with a code, or with somebody warm before the thermometer. It ends with exactly one decision:
+as soon as no further reading can change it, or when its deadline has passed. The rules that keep two people apart:
+
+- readings taken before a code count for it only if that warm presence has not been part of an earlier decision;
+- when somebody else's code comes before the first is decided, the first goes to staff;
+- after a decision the same code is not taken again until `repeat_s` (admitted) or `again_s` (not admitted) have
+  passed, counted from when it was seen last.
+
+What the agent cannot know goes to staff. An exit lane opens at once when a code is shown, whatever it says, and
+measures afterwards: egress is never blocked by software.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from annotated_types import Gt
+
+from agent import thermal
+from agent.model import (
+    Decision,
+    DeviceChange,
+    DeviceDown,
+    DeviceUp,
+    Direction,
+    Outcome,
+    Part,
+    Passage,
+    Screening,
+)
+from drivers.contract import Departure, Reading, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agent.model import Now, Observation, Temperature, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The gate of this lane is to open now."""
+
+    lane: str
+
+
+Result: TypeAlias = Opening | Passage | DeviceChange
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How long the checkpoint waits, seconds."""
+
+    temperature_wait_s: Annotated[float, Gt(0)] = 6.0
+    """After a code: how long the person has to be measured, else staff."""
+    code_wait_s: Annotated[float, Gt(0)] = 10.0
+    """After somebody stands before the thermometer: how long to show a code, else staff."""
+    leave_s: Annotated[float, Gt(0)] = 0.8
+    """No warm surface for this long: the person has left."""
+    repeat_s: Annotated[float, Gt(0)] = 5.0
+    """A code that opened the gate is not taken again until it has been out of sight for this long."""
+    again_s: Annotated[float, Gt(0)] = 2.0
+    """A code that did not open the gate may be tried again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The judgements the checkpoint asks for; each a pure function."""
+
+    check: Callable[[bytes, Now], Verdict]
+    """Bytes of a code → what they say."""
+    decide: Callable[[Direction, Verdict | None, Temperature, bool], Decision]
+    """Direction, verdict (None: no code shown), temperature, scanner works → decision."""
+    screening: thermal.Options
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A passage that waits for its decision."""
+
+    began_s: float
+    deadline_s: float
+    verdict: Verdict | None = None
+    who: bytes = b""
+    simulated: bool = False
+    opened: bool = False
+
+
+@dataclass(slots=True)
+class _Closed:
+    """The code that was decided last, so that it is not taken for a new one."""
+
+    who: bytes
+    opened: bool
+    seen_s: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    direction: Direction
+    down: set[Part] = field(default_factory=set)
+    simulated_parts: set[Part] = field(default_factory=set)
+    samples: deque[Reading] = field(default_factory=deque)
+    present_since_s: float | None = None
+    warm_s: float = -math.inf
+    spent: bool = False
+    """The presence, or the one about to begin, belongs to a decision already taken."""
+    decided_s: float = -math.inf
+    pending: _Pending | None = None
+    closed: _Closed | None = None
+
+
+class Checkpoint:
+    """The state of all lanes. Not thread-safe: the loop owns it."""
+
+    def __init__(self, lanes: dict[str, Direction], rules: Rules, options: Options) -> None:
+        """All devices count as down until they say that they are up."""
+        self._rules = rules
+        self._options = options
+        self._lanes = {
+            name: _Lane(direction, down={Part.SCANNER, Part.THERMOMETER}) for name, direction in lanes.items()
+        }
+
+    def see(self, seen: Observation, now: Now) -> list[Result]:
+        """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
+        lane = self._lanes[seen.lane]
+        item = seen.item
+        match item:
+            case Sighting():
+                results = list(self._sighting(seen.lane, lane, item, now))
+            case Reading():
+                results = list(self._reading(seen.lane, lane, item))
+            case Departure():
+                results = []
+            case DeviceUp() | DeviceDown():
+                results = list(self._device(seen.lane, lane, seen.part, item))
+        return results
+
+    def tick(self, at_s: float) -> list[Result]:
+        """Time has passed: people leave, deadlines pass."""
+        results: list[Result] = []
+        for name, lane in self._lanes.items():
+            self._leave(lane, at_s)
+            pending = lane.pending
+            if pending is not None and at_s >= pending.deadline_s:
+                results += self._close(name, lane, self._temperature(lane), at_s)
+        return results
+
+    def wait_s(self, at_s: float) -> float:
+        """Seconds until `tick` must be called; infinite when only an observation can change anything."""
+        dues = [
+            due
+            for lane in self._lanes.values()
+            for due in (
+                lane.pending.deadline_s if lane.pending else math.inf,
+                lane.warm_s + self._options.leave_s if lane.present_since_s is not None else math.inf,
+            )
+        ]
+        return max(0.0, min(dues, default=math.inf) - at_s)
+
+    # -- what comes in
+
+    def _sighting(self, name: str, lane: _Lane, item: Sighting, now: Now) -> Iterable[Result]:
+        verdict = self._rules.check(item.payload, now)
+        who = verdict.subject or hashlib.blake2b(item.payload, digest_size=16).digest()
+        if self._is_repeat(lane, who, item.at_s):
+            return
+        self._leave(lane, item.at_s)
+        pending = lane.pending
+        if pending is not None and pending.verdict is not None:
+            yield from self._supersede(name, lane, item.at_s)
+        if lane.spent:
+            lane.samples.clear()
+        began_s = pending.began_s if pending is not None and pending.verdict is None else item.at_s
+        deadline_s = item.at_s + self._options.temperature_wait_s
+        lane.pending = _Pending(began_s, deadline_s, verdict, who, item.simulated)
+        if lane.direction is Direction.EXIT:
+            lane.pending.opened = True
+            yield Opening(name)
+        yield from self._settle(name, lane, item.at_s)
+
+    def _reading(self, name: str, lane: _Lane, item: Reading) -> Iterable[Result]:
+        self._leave(lane, item.at_s)
+        if item.surface_c < self._rules.screening.presence_c:
+            return
+        lane.warm_s = item.at_s
+        lane.samples.append(item)
+        while lane.samples[0].at_s < item.at_s - self._rules.screening.window_s:
+            lane.samples.popleft()
+        if lane.present_since_s is None:
+            lane.present_since_s = item.at_s
+            lane.spent = lane.spent and item.at_s - lane.decided_s < self._options.code_wait_s
+            if lane.pending is None and not lane.spent:
+                lane.pending = _Pending(item.at_s, item.at_s + self._options.code_wait_s)
+        if lane.pending is not None and lane.pending.verdict is not None:
+            yield from self._settle(name, lane, item.at_s)
+
+    def _device(self, name: str, lane: _Lane, part: Part, item: DeviceUp | DeviceDown) -> Iterable[Result]:
+        if isinstance(item, DeviceUp):
+            lane.down.discard(part)
+            simulated = item.simulated
+            (lane.simulated_parts.add if simulated else lane.simulated_parts.discard)(part)
+            yield DeviceChange(name, part, item.driver, up=True, simulated=simulated)
+            return
+        lane.down.add(part)
+        yield DeviceChange(name, part, item.driver, up=False, why=item.why, simulated=part in lane.simulated_parts)
+        if part is Part.THERMOMETER:
+            lane.samples.clear()
+            if lane.pending is not None and lane.pending.verdict is not None:
+                yield from self._close(name, lane, thermal.fault(), item.at_s)
+
+    # -- what follows
+
+    def _settle(self, name: str, lane: _Lane, at_s: float) -> Iterable[Result]:
+        """Decide now if the temperature is clear, or if no temperature could make a difference."""
+        temperature = self._temperature(lane)
+        clear = temperature.outcome in (Screening.NORMAL, Screening.ELEVATED, Screening.DEVICE_FAULT)
+        if clear or self._is_foregone(lane):
+            yield from self._close(name, lane, temperature, at_s)
+
+    def _temperature(self, lane: _Lane) -> Temperature:
+        if Part.THERMOMETER in lane.down:
+            return thermal.fault()
+        return thermal.screen(lane.samples, self._rules.screening)
+
+    def _is_foregone(self, lane: _Lane) -> bool:
+        """Whether every temperature would lead to the same decision."""
+        decisions = {self._decide(lane, thermal.Temperature(outcome)) for outcome in Screening}
+        return len(decisions) == 1
+
+    def _decide(self, lane: _Lane, temperature: Temperature) -> Decision:
+        verdict = lane.pending.verdict if lane.pending is not None else None
+        return self._rules.decide(lane.direction, verdict, temperature, Part.SCANNER not in lane.down)
+
+    def _close(self, name: str, lane: _Lane, temperature: Temperature, at_s: float) -> list[Result]:
+        return self._finish(name, lane, temperature, self._decide(lane, temperature), at_s)
+
+    def _supersede(self, name: str, lane: _Lane, at_s: float) -> list[Result]:
+        """Another code came first: whose temperature this is cannot be known any more."""
+        temperature = thermal.Temperature(Screening.INDETERMINATE, samples=len(lane.samples))
+        decision = Decision(Outcome.REFER, ("another_code",), rule="another-code")
+        return self._finish(name, lane, temperature, decision, at_s)
+
+    def _finish(
+        self, name: str, lane: _Lane, temperature: Temperature, decision: Decision, at_s: float
+    ) -> list[Result]:
+        pending = lane.pending
+        assert pending is not None  # noqa: S101 - a passage is only finished while it is pending
+        opened = lane.direction is Direction.EXIT or decision.outcome in (Outcome.ADMIT, Outcome.NOTICE)
+        simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
+        lane.pending, lane.spent, lane.decided_s = None, True, at_s
+        lane.samples.clear()
+        if pending.who:
+            lane.closed = _Closed(pending.who, opened, at_s)
+        passage = Passage(
+            lane=name,
+            direction=lane.direction,
+            verdict=pending.verdict,
+            temperature=temperature,
+            decision=decision,
+            opened=opened,
+            began_s=pending.began_s,
+            decided_s=at_s,
+            simulated=simulated,
+        )
+        return [Opening(name), passage] if opened and not pending.opened else [passage]
+
+    def _is_repeat(self, lane: _Lane, who: bytes, at_s: float) -> bool:
+        """The code that is being decided, or was just decided. Seeing it again keeps it known."""
+        if lane.pending is not None and lane.pending.who == who:
+            return True
+        closed = lane.closed
+        if closed is None or closed.who != who:
+            return False
+        if at_s - closed.seen_s >= (self._options.repeat_s if closed.opened else self._options.again_s):
+            return False
+        if closed.opened:
+            closed.seen_s = at_s
+        return True
+
+    def _leave(self, lane: _Lane, at_s: float) -> None:
+        """Forget a presence that has ended; somebody who only walked by leaves no event."""
+        if lane.present_since_s is None or at_s - lane.warm_s < self._options.leave_s:
+            return
+        lane.present_since_s, lane.spent = None, False
+        lane.samples.clear()
+        if lane.pending is not None and lane.pending.verdict is None:
+            lane.pending = None
