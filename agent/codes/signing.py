@@ -1,0 +1,175 @@
+"""Signature keys: load, verify, sign. The only file that knows `cryptography`.
+
+Algorithms by their COSE number (RFC 9053): ES256 -7, ES384 -35, ES512 -36 with any curve, PS256 -37, EdDSA -8.
+ES* signatures are r and s side by side, each as long as the curve's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+EDDSA, ES256, ES384, ES512, PS256 = -8, -7, -35, -36, -37
+
+_ECDSA = {
+    ES256: ec.ECDSA(hashes.SHA256()),
+    ES384: ec.ECDSA(hashes.SHA384()),
+    ES512: ec.ECDSA(hashes.SHA512()),
+}
+_PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+
+Verifier = Callable[[bytes, bytes, int], bool]
+"""(signature, message, COSE algorithm) → does it hold."""
+
+
+class BadKey(ValueError):
+    """A key or certificate that cannot be used; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that can verify, with its DER SubjectPublicKeyInfo."""
+
+    spki: bytes
+    name: str
+    """What it is, in words: `Ed25519`, `P-256`, `RSA 2048`."""
+    verify: Verifier = field(compare=False, repr=False)
+
+    @property
+    def kid(self) -> bytes:
+        """Our own key id: the first 8 bytes of SHA-256 over the SubjectPublicKeyInfo."""
+        return sha256(self.spki).digest()[:8]
+
+
+def public_key(spki: bytes) -> PublicKey:
+    """Key from DER SubjectPublicKeyInfo. Raises BadKey."""
+    try:
+        key = serialization.load_der_public_key(spki)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise BadKey("not a public key in DER SubjectPublicKeyInfo form") from None
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return PublicKey(spki, "Ed25519", _ed25519(key))
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return PublicKey(spki, key.curve.name, _ecdsa(key))
+    if isinstance(key, rsa.RSAPublicKey):
+        return PublicKey(spki, f"RSA {key.key_size}", _pss(key))
+    raise BadKey("neither an Ed25519, an elliptic-curve nor an RSA key")
+
+
+def certificate_key(der: bytes) -> PublicKey:
+    """Key of an X.509 certificate; its chain is not looked at: it is pinned. Raises BadKey."""
+    try:
+        key = x509.load_der_x509_certificate(der).public_key()
+        spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise BadKey("not an X.509 certificate in DER form") from None
+    return public_key(spki)
+
+
+def point_key(curve: str, x: int, y: int) -> PublicKey:
+    """Key from a point of `P-256`, `P-384` or `P-521`. Raises BadKey."""
+    curves: dict[str, ec.EllipticCurve] = {
+        "P-256": ec.SECP256R1(),
+        "P-384": ec.SECP384R1(),
+        "P-521": ec.SECP521R1(),
+    }
+    if curve not in curves:
+        raise BadKey("a curve other than P-256, P-384 and P-521")
+    try:
+        key = ec.EllipticCurvePublicNumbers(x, y, curves[curve]).public_key()
+    except ValueError:
+        raise BadKey("a point that is not on its curve") from None
+    return public_key(
+        key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def _ed25519(key: ed25519.Ed25519PublicKey) -> Verifier:
+    def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
+        if algorithm != EDDSA:
+            return False
+        try:
+            key.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def _ecdsa(key: ec.EllipticCurvePublicKey) -> Verifier:
+    width = (key.curve.key_size + 7) // 8
+
+    def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
+        if algorithm not in _ECDSA or len(signature) != 2 * width:
+            return False
+        r, s = int.from_bytes(signature[:width]), int.from_bytes(signature[width:])
+        try:
+            key.verify(encode_dss_signature(r, s), message, _ECDSA[algorithm])
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def _pss(key: rsa.RSAPublicKey) -> Verifier:
+    def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
+        if algorithm != PS256:
+            return False
+        try:
+            key.verify(signature, message, _PSS, hashes.SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """An Ed25519 key that can sign; `repr` does not show it."""
+
+    _key: ed25519.Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def public(self) -> PublicKey:
+        """The other half."""
+        return public_key(
+            self._key.public_key().public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes, deterministic (RFC 8032)."""
+        return self._key.sign(message)
+
+    def pem(self) -> bytes:
+        """PKCS #8 without a passphrase: keep the file to yourself."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+
+def new_private_key() -> PrivateKey:
+    """A fresh Ed25519 key from the system's randomness."""
+    return PrivateKey(ed25519.Ed25519PrivateKey.generate())
+
+
+def private_key(pem: bytes) -> PrivateKey:
+    """Key from `PrivateKey.pem`. Raises BadKey."""
+    try:
+        key = serialization.load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise BadKey("not a private key in PEM form without passphrase") from None
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise BadKey("not an Ed25519 private key")
+    return PrivateKey(key)

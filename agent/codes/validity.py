@@ -1,0 +1,22 @@
+"""Is a code valid now, when now is an interval? Never a wrong green: what the clock cannot tell goes to staff."""
+
+from __future__ import annotations
+
+from agent.model import CodeStatus, Now
+
+
+def judge(now: Now, *, issued: float | None, starts: float | None, expires: float | None) -> CodeStatus:
+    """EXPIRED, NOT_YET_VALID, VALID or TIME_UNKNOWN, all times POSIX seconds.
+
+    Issuing happened before the code could be shown, so `issued` may lie anywhere up to `hi`; the start of
+    validity may lie ahead, so `starts` must have passed for certain.
+    """
+    if expires is not None and expires < now.lo_utc:
+        return CodeStatus.EXPIRED
+    if (issued is not None and issued > now.hi_utc) or (starts is not None and starts > now.hi_utc):
+        return CodeStatus.NOT_YET_VALID
+    if starts is not None and starts > now.lo_utc:
+        return CodeStatus.TIME_UNKNOWN
+    if expires is not None and expires < now.hi_utc:
+        return CodeStatus.TIME_UNKNOWN
+    return CodeStatus.VALID
