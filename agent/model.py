@@ -224,11 +224,50 @@ class AgentChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """Events that the outbox had to give up; a record of it takes their place."""
+
+    reason: str
+    """`full`: no room on disk; `memory`: no room in memory while the disk failed; `damaged`: the file was;
+    `unencodable`: a defect of the agent."""
+    count: int
+    first: int = 0
+    """Lowest sequence lost; 0 when none had been given yet."""
+    last: int = 0
+    epoch: str = ""
+    """The store that the range belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """What is kept and sent. Id and sequence are given by the outbox."""
 
     kind: EventKind
-    body: Passage | DeviceChange | AgentChange
+    body: Passage | DeviceChange | AgentChange | Loss
     at_s: float
     now: Now
     boot_id: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands in its kiosk's chain."""
+
+    epoch: str
+    """Names one life of the store: random, new whenever a store is created."""
+    sequence: int
+    """1, 2, 3 … within the epoch, without a gap, never used twice."""
+    previous: str
+    """SHA-256 (hex) of the payload before; 64 zeros for the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event as it is kept and sent: never changed after it was made."""
+
+    key: int
+    """The outbox's own order; above 0 it is the sequence."""
+    kind: str
+    rank: int
+    """Worth when there is no room: 0 is dropped first."""
+    payload: bytes
