@@ -1,0 +1,106 @@
+# `make` alone says what there is. Only paths relative to this folder are used, so its own path may have spaces in it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --no-input
+ARGS ?=
+
+# A venv does not survive its folder's renaming or a new Python: its stamps go, and it is made afresh.
+$(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] || rm -f .venv/.place .venv/.locked .venv/.ready)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z][a-zA-Z %-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+.PHONY: demo
+demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, live; about a minute
+	@exec .venv/bin/gatepost demo $(ARGS)
+
+.PHONY: test
+test: .venv/.ready ## every test
+	@exec $(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/.ready ## ruff and mypy, as the tests run them
+	@$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+.PHONY: bench
+bench: .venv/.ready ## every measurement, as a table with its peer beside it; bench-NAME for one
+	@exec $(PY) -m tests.bench $(ARGS)
+
+.PHONY: bench-%
+bench-%: .venv/.ready
+	@exec $(PY) -m tests.bench $* $(ARGS)
+
+.PHONY: soak
+soak: .venv/.ready ## the daemon under hours of passages and faults; ARGS="--minutes 60"
+	@exec $(PY) tests/system/soak.py $(ARGS)
+
+.PHONY: kiosk
+kiosk: .venv/.ready wheels ## install and torment the service on a virtual kiosk (GATEPOST_KIOSK_IMAGE)
+	@exec $(PY) tests/system/virtual_kiosk.py $(ARGS)
+
+.PHONY: install
+install: ## as root: the service onto this machine (DESTDIR, PREFIX); see docs/install.md
+	@PYTHON="$(PYTHON)" exec setup/service install
+
+.PHONY: rollback
+rollback: ## as root: back to the release before
+	@exec setup/service rollback
+
+.PHONY: uninstall
+uninstall: ## as root: the service off this machine; data and configuration stay
+	@exec setup/service uninstall
+
+.PHONY: wheels
+wheels: dist/wheels/.ready ## dist/wheels: all that `make install` needs on a machine without a network
+
+.PHONY: lock
+lock: ## the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
+	@[ -x .venv-lock/bin/uv ] || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip -q install uv; }
+	lock() { .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	  --custom-compile-command 'make lock' --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) --output-file "$$@"; }
+	lock requirements.lock pyproject.toml
+	lock requirements-dev.lock pyproject.toml --group dev
+	lock requirements-build.lock --group build
+
+.PHONY: clean
+clean: ## what was made here: venvs, caches, built files
+	@rm -rf .venv .venv-* .cache dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- what the commands need, made once
+
+.PHONY: system
+system:
+	@setup/packages $(PYTHON) venv zbar mosquitto
+
+.venv/.place: | system
+	@echo "Making .venv with $$($(PYTHON) -V)"
+	$(PYTHON) -m venv --clear .venv
+	echo "$$PWD $$($(PYTHON) -V)" > $@
+
+.venv/.locked: requirements-dev.lock .venv/.place
+	@echo "Fetching $$(grep -c == $<) packages named in $<, about 150 MB: a minute or two"
+	$(PIP) install --require-hashes --only-binary :all: --progress-bar off -r $< | sed -un 's/^ *\(Downloading\|Using cached\) /  /p' ||
+	  { echo "The packages could not be fetched: is this machine online?" >&2; exit 1; }
+	touch $@
+
+.venv/.ready: pyproject.toml .venv/.locked | system
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable . && touch $@
+
+dist/wheels/.ready: requirements.lock requirements-build.lock pyproject.toml .venv/.ready $(shell find agent drivers config systemd -type f -not -name '*.pyc')
+	@echo "Collecting dist/wheels"
+	rm -rf dist/wheels
+	for lock in requirements.lock requirements-build.lock; do
+	  $(PIP) download --quiet --require-hashes --only-binary :all: --dest dist/wheels -r $$lock
+	done
+	touch $@
