@@ -1,0 +1,32 @@
+"""What a temperature must be to count: within the part's range, and alive. Pure."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+FROZEN_S = 60.0
+"""A real sensor's last digit moves with its noise; raw values that stay the same to the bit for a minute come from
+a hung converter or a module that repeats its last frame, and would screen everyone as the last person."""
+
+
+class Pulse(Generic[T]):
+    """Tells a living source from one that repeats itself."""
+
+    def __init__(self, frozen_s: float) -> None:
+        """`frozen_s`: 0 turns the check off."""
+        self._frozen_s = frozen_s
+        self._last: T | None = None
+        self._since_s = 0.0
+
+    def is_frozen(self, raw: T, at_s: float) -> bool:
+        """True when `raw` (object and sensor value together) has not changed for `frozen_s`."""
+        if raw != self._last:
+            self._last, self._since_s = raw, at_s
+            return False
+        return 0 < self._frozen_s <= at_s - self._since_s
+
+    def reset(self) -> None:
+        """Start afresh, as after opening."""
+        self._last = None

@@ -1,0 +1,1 @@
+"""Each file reads codes."""

@@ -1,0 +1,1 @@
+"""Each file drives a gate, a lamp or a buzzer."""

@@ -1,0 +1,48 @@
+"""A gate that only remembers: for trials without a relay.
+
+Source: none to cite, there is no part; it keeps the promises of `drivers.contract.Sink`. Everything it takes
+part in is marked simulated.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt
+
+from drivers.contract import BadOptions
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a gate that is not there."""
+
+    longest_s: Annotated[float, Gt(0)] = 10.0
+    """Longest pulse that may be ordered, seconds."""
+
+
+class Driver:
+    """Keeps each pulse as (when it was ordered, for how long)."""
+
+    simulated = True
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.pulses: list[tuple[float, float]] = []
+
+    def open(self) -> None:
+        """Nothing to take."""
+
+    def pulse(self, seconds: float) -> None:
+        """Remember the order."""
+        if not 0 < seconds <= self._options.longest_s:
+            raise BadOptions("simulated gate", f"a pulse of {seconds} s is out of bounds", "see longest_s")
+        self.pulses.append((time.monotonic(), seconds))
+
+    def check(self) -> None:
+        """Always there."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,1 @@
+"""Where third-party hardware libraries are met, one file each."""

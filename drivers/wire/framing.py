@@ -1,0 +1,67 @@
+"""Bytes into frames: pure, no reading, no clock.
+
+A step function looks at the bytes pending and says how many of them are spent and what they were. It may say
+"more please" (nothing spent); it must never need to see how the bytes were split.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+Step: TypeAlias = "Callable[[bytearray], tuple[int, T | None]]"
+"""Bytes pending → (bytes spent, frame or None); (0, None) asks for more."""
+
+
+class Framer(Generic[T]):
+    """Feeds a step function and counts what it threw away."""
+
+    def __init__(self, step: Step[T]) -> None:
+        self.junk = 0
+        """Bytes since the last frame that belonged to none."""
+        self._step = step
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[T]:
+        """The frames that `data` completes, in order."""
+        self._pending += data
+        while True:
+            spent, frame = self._step(self._pending)
+            if not spent:
+                return
+            del self._pending[:spent]
+            if frame is None:
+                self.junk += spent
+            else:
+                self.junk = 0
+                yield frame
+
+    def clear(self) -> None:
+        """Forget what is pending."""
+        self._pending.clear()
+        self.junk = 0
+
+
+def before(pending: bytearray, header: bytes) -> int:
+    """How many leading bytes of `pending` cannot belong to a frame that starts with `header`."""
+    at = pending.find(header)
+    if at >= 0:
+        return at
+    for kept in range(min(len(header) - 1, len(pending)), 0, -1):
+        if pending.endswith(header[:kept]):
+            return len(pending) - kept
+    return len(pending)
+
+
+def sum8(data: bytes | bytearray) -> int:
+    """The low byte of the sum of all bytes."""
+    return sum(data) & 0xFF
+
+
+def signed16(high: int, low: int) -> int:
+    """Two bytes as a two's complement number."""
+    value = high << 8 | low
+    return value - 0x10000 if value & 0x8000 else value
