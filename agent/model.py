@@ -61,6 +61,18 @@ class CodeStatus(StrEnum):
     """Ours by its prefix, but broken."""
     UNRECOGNISED = "unrecognised"
     """No format that this agent knows."""
+    INCOMPLETE = "incomplete"
+    """One of several parts: the others are still to be shown."""
+    UNDECIDED = "undecided"
+    """Of a known issuer, but nothing at this gate says whether it is good: an opaque code on no list."""
+
+
+class Staleness(StrEnum):
+    """Age of the lists and keys that a verdict rests on, against what their issuer allows."""
+
+    FRESH = "fresh"
+    WARN = "warn"
+    REFER = "refer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,13 @@ class Verdict:
     tests: tuple[LabResult, ...] = ()
     reason: str = ""
     """More about a status other than VALID, for the guard; never code text."""
+    kind: str = "health"
+    """`health`, `vaccination`, `recovery`, `test` or `other`."""
+    code: bytes = b""
+    """16 bytes that stand for this very code, taken from the signed payload: for repeats, in memory only."""
+    watched: bool = False
+    """The holder is on a watch list."""
+    staleness: Staleness = Staleness.FRESH
 
 
 class Screening(StrEnum):
@@ -134,6 +153,8 @@ class Decision:
     reasons: tuple[str, ...]
     rule: str = ""
     """Name of the policy row that decided."""
+    measures: tuple[str, ...] = ()
+    """What staff or the passer-by should do, in codes that are explained as the reasons are."""
 
 
 class Part(StrEnum):
