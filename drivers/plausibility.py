@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+ZERO_K = 273.15
 
 FROZEN_S = 60.0
 """A real sensor's last digit moves with its noise; raw values that stay the same to the bit for a minute come from
@@ -30,3 +33,15 @@ class Pulse(Generic[T]):
     def reset(self) -> None:
         """Start afresh, as after opening."""
         self._last = None
+
+
+def radiometric_c(seen_c: float, emissivity: float, surroundings_c: float) -> float:
+    """The surface's own temperature, when `seen_c` is what a black body would have to be to look the same.
+
+    Stefan and Boltzmann: seen⁴ = emissivity · surface⁴ + (1 - emissivity) · surroundings⁴, in kelvin.
+    """
+    if emissivity >= 1:
+        return seen_c
+    seen, around = (seen_c + ZERO_K) ** 4, (surroundings_c + ZERO_K) ** 4
+    surface = max(0.0, (seen - (1 - emissivity) * around) / emissivity)
+    return math.sqrt(math.sqrt(surface)) - ZERO_K
