@@ -37,13 +37,14 @@ from agent.model import (
     Part,
     Passage,
     Screening,
+    Temperature,
 )
 from drivers.contract import Departure, Reading, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.model import Now, Observation, Temperature, Verdict
+    from agent.model import Now, Observation, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ class Rules:
 
     check: Callable[[bytes, Now], Verdict]
     """Bytes of a code → what they say."""
-    decide: Callable[[Direction, Verdict | None, Temperature, bool], Decision]
-    """Direction, verdict (None: no code shown), temperature, scanner works → decision."""
+    decide: Callable[[Direction, Verdict | None, Temperature, bool, Now], Decision]
+    """Direction, verdict (None: no code shown), temperature, scanner works, time → decision."""
     screening: thermal.Options
 
 
@@ -89,6 +90,8 @@ class _Pending:
 
     began_s: float
     deadline_s: float
+    now: Now
+    """The wall clock when it began: code and policy are judged at one time."""
     verdict: Verdict | None = None
     who: bytes = b""
     simulated: bool = False
@@ -138,7 +141,7 @@ class Checkpoint:
             case Sighting():
                 results = list(self._sighting(seen.lane, lane, item, now))
             case Reading():
-                results = list(self._reading(seen.lane, lane, item))
+                results = list(self._reading(seen.lane, lane, item, now))
             case Departure():
                 results = []
             case DeviceUp() | DeviceDown():
@@ -182,13 +185,13 @@ class Checkpoint:
             lane.samples.clear()
         began_s = pending.began_s if pending is not None and pending.verdict is None else item.at_s
         deadline_s = item.at_s + self._options.temperature_wait_s
-        lane.pending = _Pending(began_s, deadline_s, verdict, who, item.simulated)
+        lane.pending = _Pending(began_s, deadline_s, now, verdict, who, item.simulated)
         if lane.direction is Direction.EXIT:
             lane.pending.opened = True
             yield Opening(name)
         yield from self._settle(name, lane, item.at_s)
 
-    def _reading(self, name: str, lane: _Lane, item: Reading) -> Iterable[Result]:
+    def _reading(self, name: str, lane: _Lane, item: Reading, now: Now) -> Iterable[Result]:
         self._leave(lane, item.at_s)
         if item.surface_c < self._rules.screening.presence_c:
             return
@@ -200,7 +203,7 @@ class Checkpoint:
             lane.present_since_s = item.at_s
             lane.spent = lane.spent and item.at_s - lane.decided_s < self._options.code_wait_s
             if lane.pending is None and not lane.spent:
-                lane.pending = _Pending(item.at_s, item.at_s + self._options.code_wait_s)
+                lane.pending = _Pending(item.at_s, item.at_s + self._options.code_wait_s, now)
         if lane.pending is not None and lane.pending.verdict is not None:
             yield from self._settle(name, lane, item.at_s)
 
@@ -234,27 +237,27 @@ class Checkpoint:
 
     def _is_foregone(self, lane: _Lane) -> bool:
         """Whether every temperature would lead to the same decision."""
-        decisions = {self._decide(lane, thermal.Temperature(outcome)) for outcome in Screening}
+        decisions = {self._decide(lane, Temperature(outcome)) for outcome in Screening}
         return len(decisions) == 1
 
     def _decide(self, lane: _Lane, temperature: Temperature) -> Decision:
-        verdict = lane.pending.verdict if lane.pending is not None else None
-        return self._rules.decide(lane.direction, verdict, temperature, Part.SCANNER not in lane.down)
+        pending = _pending(lane)
+        scanner_works = Part.SCANNER not in lane.down
+        return self._rules.decide(lane.direction, pending.verdict, temperature, scanner_works, pending.now)
 
     def _close(self, name: str, lane: _Lane, temperature: Temperature, at_s: float) -> list[Result]:
         return self._finish(name, lane, temperature, self._decide(lane, temperature), at_s)
 
     def _supersede(self, name: str, lane: _Lane, at_s: float) -> list[Result]:
         """Another code came first: whose temperature this is cannot be known any more."""
-        temperature = thermal.Temperature(Screening.INDETERMINATE, samples=len(lane.samples))
+        temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples))
         decision = Decision(Outcome.REFER, ("another_code",), rule="another-code")
         return self._finish(name, lane, temperature, decision, at_s)
 
     def _finish(
         self, name: str, lane: _Lane, temperature: Temperature, decision: Decision, at_s: float
     ) -> list[Result]:
-        pending = lane.pending
-        assert pending is not None  # noqa: S101 - a passage is only finished while it is pending
+        pending = _pending(lane)
         opened = lane.direction is Direction.EXIT or decision.outcome in (Outcome.ADMIT, Outcome.NOTICE)
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
@@ -295,3 +298,10 @@ class Checkpoint:
         lane.samples.clear()
         if lane.pending is not None and lane.pending.verdict is None:
             lane.pending = None
+
+
+def _pending(lane: _Lane) -> _Pending:
+    """The passage that is being decided; only called while there is one."""
+    if lane.pending is None:
+        raise AssertionError("no passage is pending")
+    return lane.pending

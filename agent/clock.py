@@ -1,6 +1,7 @@
 """What time it is, as far as the kiosk can know: an interval, not a number.
 
-A kiosk has no battery clock. Until the kernel says that its clock is synchronised (`adjtimex`, STA_UNSYNC clear),
+A kiosk has no battery clock. Until the kernel says that its clock is synchronised (`adjtimex`, STA_UNSYNC clear; or
+systemd-timesyncd says so, where the kernel may not be asked),
 the true time is only known to lie after a floor: the newest of the build's date, the last time this kiosk was
 synchronised and the wall clock's own past. A code that ends after the floor might have ended already: the check
 then answers "time unknown", and the person is sent to staff.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 from annotated_types import Ge
 
@@ -24,6 +26,11 @@ from agent.model import ClockState, Now
 BUILT_UTC = 1_790_000_000.0  # 2026-09-21: no release can run before it was made
 _STA_UNSYNC = 0x0040  # linux/timex.h
 _SAVE_EVERY_S = 3600.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TIMESYNC = Path("/run/systemd/timesync/synchronized")  # touched at each success: systemd-timesyncd.service(8)
+_TIMESYNC_ERROR_S = 0.5  # timesyncd trusts servers up to 5 s of root distance; in practice well below a half
+_DRIFT_PER_S = 500e-6  # what the kernel adds to its own bound (kernel/time/ntp.c, MAXFREQ) ...
+_LOST_S = 16.0  # ... until this much, when it calls itself unsynchronised (NTP_PHASE_LIMIT)
 
 
 class Trust(StrEnum):
@@ -65,9 +72,20 @@ def kernel_error_s() -> float | None:
     """The kernel's bound on the error of a synchronised wall clock, seconds; None when not synchronised."""
     timex = _Timex()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.adjtimex(ctypes.byref(timex)) < 0 or timex.status & _STA_UNSYNC:
+    if libc.adjtimex(ctypes.byref(timex)) < 0:  # a service under ProtectClock= may not even ask
+        return timesync_error_s(time.time(), _stamp(_TIMESYNC))
+    if timex.status & _STA_UNSYNC:
         return None
     return float(timex.maxerror) / 1e6
+
+
+def timesync_error_s(wall_utc: float, synced_utc: float) -> float | None:
+    """The bound on the error of a wall clock that timesyncd set last at `synced_utc`, grown as the kernel's would.
+
+    None when that was too long ago, never, or in the future: then somebody has set the clock since.
+    """
+    error_s = _TIMESYNC_ERROR_S + (wall_utc - synced_utc) * _DRIFT_PER_S
+    return error_s if _TIMESYNC_ERROR_S <= error_s < _LOST_S else None
 
 
 class Clock:
@@ -101,7 +119,7 @@ class Clock:
         return Now(floor_utc, math.inf, ClockState.FLOOR)
 
     def _wall_error_s(self, here_s: float) -> float | None:
-        """Error bound of the wall clock, or None when it is not to be trusted; the kernel is asked once a second."""
+        """Error bound of the wall clock, or None when it is not to be trusted; asks the kernel once a second."""
         if self._options.trust is Trust.SYSTEM:
             return self._options.error_s
         if here_s - self._looked_at_s >= 1.0:
@@ -130,10 +148,11 @@ def boottime_s() -> float:
 
 
 def boot_id() -> str:
-    """This boot's random id, from the kernel."""
+    """This boot's random id, from the kernel, or from systemd where the service may not look into /proc/sys."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
+        told = os.environ.get("GATEPOST_BOOT_ID") or _BOOT_ID.read_text(encoding="ascii")
+        return str(UUID(told.strip()))
+    except (OSError, ValueError):
         return ""
 
 

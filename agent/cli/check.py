@@ -1,0 +1,32 @@
+"""`gatepost check`: is the configuration right? Every fault at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent import app
+from agent.cli import configuration
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `check`."""
+    parser = subparsers.add_parser("check", help="check the configuration", description=__doc__)
+    configuration.add_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when everything is right; 1 with all faults on standard error."""
+    config = configuration.read(args.config)
+    if config is None:
+        return 1
+    faults = app.faults_beyond_syntax(config)
+    for fault in faults:
+        print(fault)
+    if faults:
+        return 1
+    lanes = ", ".join(f"{name} ({lane.direction})" for name, lane in config.lanes.items())
+    print(f"{args.config}: right. Kiosk {config.kiosk.id} at {config.kiosk.site}, lanes: {lanes}")
+    return 0

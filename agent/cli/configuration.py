@@ -1,0 +1,39 @@
+"""The argument that most commands share: which configuration file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import config
+
+if TYPE_CHECKING:
+    import argparse
+
+DEFAULT = Path("/etc/gatepost/agent.toml")
+
+
+def add_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--config FILE`."""
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path(os.environ.get("GATEPOST_CONFIG", DEFAULT)),
+        help=f"configuration file (default: $GATEPOST_CONFIG or {DEFAULT})",
+    )
+
+
+def read(file: Path) -> config.Config | None:
+    """The checked configuration; None after all its faults were printed to standard error."""
+    try:
+        return config.load(file)
+    except config.BadConfig as error:
+        print(error, file=sys.stderr)
+        count = len(error.faults)
+        print(f"{count} fault{'s' * (count > 1)}. `gatepost show --manual` lists every setting.", file=sys.stderr)
+    except OSError as error:
+        print(f"{file}: cannot be read: {error.strerror}", file=sys.stderr)
+    return None

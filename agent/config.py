@@ -1,0 +1,303 @@
+"""TOML → Config. Every error at once, with its line, its path and the nearest valid key.
+
+Each room that can be configured has a frozen dataclass `Options`; each driver has one too. This file composes them:
+a section of the file is one dataclass, a key is one field, and the field's type and constraints are the check.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Gt, Le
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
+from agent import checkpoint, clock, codes, mqtt, outbox, policy, thermal
+from agent.model import Direction
+from agent.toml_lines import lines_of
+from drivers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+Name = Annotated[str, StringConstraints(pattern=f"^{_NAME.pattern}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Kiosk:
+    """Who this kiosk is; both names are part of every topic."""
+
+    id: Name
+    """Unique among all kiosks of the site: letters, digits, `.`, `_`, `-`."""
+    site: Name = "site"
+    """The place where it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where the agent tells how it is, and what it logs."""
+
+    directory: Path = Path("/run/gatepost")
+    """`status.json` is written here once a second; should be in memory (tmpfs)."""
+    log: Annotated[str, StringConstraints(pattern="^(debug|info|warning|error)$")] = "info"
+    """Least level that is logged: debug, info, warning or error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device: a driver and its options."""
+
+    kind: str
+    driver: str
+    options: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One way through: a scanner, a thermometer, a gate."""
+
+    direction: Direction
+    scanner: Device
+    thermometer: Device
+    gate: Device
+    pulse_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """What a lane itself can be told; its devices have sections of their own."""
+
+    direction: Direction
+    """`entry` (fails to staff) or `exit` (always opens)."""
+    pulse_s: Annotated[float, Gt(0), Le(30)] = 3.0
+    """How long the gate is released for one person, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration, checked."""
+
+    kiosk: Kiosk
+    run: Run = field(default_factory=Run)
+    clock: clock.Options = field(default_factory=clock.Options)
+    screening: thermal.Options = field(default_factory=thermal.Options)
+    checkpoint: checkpoint.Options = field(default_factory=checkpoint.Options)
+    codes: codes.Options = field(default_factory=codes.Options)
+    policy: policy.Options = field(default_factory=policy.Options)
+    outbox: outbox.Options = field(default_factory=outbox.Options)
+    mqtt: mqtt.Options = field(default_factory=mqtt.Options)
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    file: Path = Path()
+    """Where it was read; relative paths in it start from its folder."""
+
+
+SECTIONS: dict[str, type] = {
+    "kiosk": Kiosk,
+    "run": Run,
+    "clock": clock.Options,
+    "screening": thermal.Options,
+    "checkpoint": checkpoint.Options,
+    "codes": codes.Options,
+    "policy": policy.Options,
+    "outbox": outbox.Options,
+    "mqtt": mqtt.Options,
+}
+PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals"}
+
+
+class BadConfig(Exception):
+    """All that is wrong with a configuration; `str()` is one line per fault."""
+
+    def __init__(self, file: Path, faults: list[Fault]) -> None:
+        """`faults`: at least one."""
+        super().__init__("\n".join(fault.text(file) for fault in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """One thing that is wrong."""
+
+    line: int
+    path: str
+    what: str
+
+    def text(self, file: Path) -> str:
+        """For a person: file, line, setting, sentence."""
+        return f"{file}:{self.line}: {self.path}: {self.what}" if self.path else f"{file}:{self.line}: {self.what}"
+
+
+def load(file: Path) -> Config:
+    """Read and check a configuration file. Raises BadConfig with every fault, or OSError."""
+    text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    return parse(text, file)
+
+
+def parse(text: str, file: Path) -> Config:
+    """Check a configuration's text; `file` gives relative paths their folder. Raises BadConfig."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadConfig(file, [_syntax_fault(str(error), text)]) from None
+    reader = _Reader(lines_of(text), file.parent)
+    config = reader.config(tree, file)
+    if reader.faults:
+        raise BadConfig(file, sorted(reader.faults))
+    return config
+
+
+class _Reader:
+    """Walks the tree once and collects faults."""
+
+    def __init__(self, lines: Mapping[tuple[str, ...], int], folder: Path) -> None:
+        self.faults: list[Fault] = []
+        self._lines = lines
+        self._folder = folder
+
+    def config(self, tree: dict[str, Any], file: Path) -> Config:
+        self._unknown((), tree, [*SECTIONS, "lanes"])
+        sections = {name: self._section(name, cls, tree.get(name, {})) for name, cls in SECTIONS.items()}
+        lanes = self._table(("lanes",), tree.get("lanes", {}))
+        if not lanes and not self.faults:
+            self._fault(("lanes",), "a kiosk needs at least one lane, for example [lanes.entry]")
+        built = {name: self._lane(name, self._table(("lanes", name), lane)) for name, lane in lanes.items()}
+        return Config(**sections, lanes=typing.cast("dict[str, Lane]", built), file=file)
+
+    def _section(self, name: str, cls: type, table: object) -> Any:
+        return self._dataclass((name,), cls, self._table((name,), table))
+
+    def _lane(self, name: str, table: dict[str, Any]) -> Lane | None:
+        path = ("lanes", name)
+        if not _NAME.fullmatch(name):
+            self._fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
+        own = {key: value for key, value in table.items() if key not in PARTS}
+        options = self._dataclass(path, LaneOptions, own, also=PARTS)
+        devices = {part: self._device((*path, part), kind, table) for part, kind in PARTS.items()}
+        if options is None or None in devices.values():
+            return None
+        return Lane(direction=options.direction, pulse_s=options.pulse_s, **typing.cast("Any", devices))
+
+    def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
+        part = path[-1]
+        known = registry.names(kind)
+        if part not in lane:
+            self._fault(path[:-1], f"has no {part}: add a section [{'.'.join(path)}] with a driver")
+            return None
+        table = self._table(path, lane[part])
+        driver = table.get("driver")
+        if driver not in known:
+            what = f"unknown driver {driver!r}" if driver else "no driver named"
+            self._fault((*path, "driver"), f"{what}{_nearest(str(driver), known)}; there are {', '.join(known)}")
+            return None
+        own = {key: value for key, value in table.items() if key != "driver"}
+        options = self._dataclass(path, registry.options_class(kind, driver), own, also=("driver",))
+        return None if options is None else Device(kind, driver, options)
+
+    def _dataclass(
+        self, path: tuple[str, ...], cls: type, table: dict[str, Any], also: typing.Iterable[str] = ()
+    ) -> Any:
+        """An instance of `cls`, or None with its faults noted."""
+        before = len(self.faults)
+        fields = {entry.name: entry for entry in dataclasses.fields(cls)}
+        self._unknown(path, table, [*fields, *also])
+        known = {key: value for key, value in table.items() if key in fields}
+        try:
+            value = TypeAdapter(cls).validate_json(json.dumps(known, default=str), strict=True)
+        except ValidationError as error:
+            for detail in error.errors():
+                self._fault((*path, *map(str, detail["loc"])), _sentence(detail))
+            return None
+        return self._from_folder(value) if len(self.faults) == before else None
+
+    def _from_folder(self, options: Any) -> Any:
+        """Relative paths start from the configuration's folder."""
+        values = {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
+        moved = {name: self._folder / value for name, value in values.items() if isinstance(value, Path)}
+        return dataclasses.replace(options, **moved) if moved else options
+
+    def _unknown(self, path: tuple[str, ...], table: dict[str, Any], known: list[str]) -> None:
+        for key in table.keys() - set(known):
+            self._fault((*path, key), f"unknown setting{_nearest(key, known)}")
+
+    def _table(self, path: tuple[str, ...], value: object) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        self._fault(path, f"is a section: write [{'.'.join(path)}]")
+        return {}
+
+    def _fault(self, path: tuple[str, ...], what: str) -> None:
+        """Note a fault at the line of `path`, or of the nearest thing above it that stands in the file."""
+        where = path
+        while where and where not in self._lines:
+            where = where[:-1]
+        self.faults.append(Fault(self._lines.get(where, 1), ".".join(path), what))
+
+
+def _sentence(detail: Mapping[str, Any]) -> str:
+    """Pydantic's finding in the technician's words."""
+    message = str(detail["msg"])
+    if detail["type"] == "missing":
+        return "is missing and has no default"
+    for shop, plain in (("Input should", "should"), ("Value error, ", ""), ("String should", "should")):
+        message = message.replace(shop, plain)
+    return message
+
+
+def _nearest(word: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _syntax_fault(message: str, text: str) -> Fault:
+    """Where tomllib stopped reading."""
+    place = message.rpartition("(at line ")[2].partition(",")[0]
+    line = int(place) if place.isdigit() else text.count("\n") + 1
+    return Fault(line, "", f"is not TOML: {message.partition(' (at')[0]}")
+
+
+SECRET = "secret"  # noqa: S105 - the mark, not a secret
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """The configuration as nested plain values, defaults filled in, secrets masked."""
+    plain: dict[str, Any] = {name: _plain(getattr(config, name)) for name in SECTIONS}
+    plain["lanes"] = {name: dict(_lane_plain(lane)) for name, lane in config.lanes.items()}
+    return plain
+
+
+def _lane_plain(lane: Lane) -> Iterator[tuple[str, Any]]:
+    yield "direction", str(lane.direction)
+    yield "pulse_s", lane.pulse_s
+    for part in PARTS:
+        device: Device = getattr(lane, part)
+        yield part, {"driver": device.driver, **_plain(device.options)}
+
+
+def _plain(options: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(type(options), include_extras=True)
+    values = {}
+    for entry in dataclasses.fields(options):
+        value = getattr(options, entry.name)
+        values[entry.name] = "********" if value and _is_secret(hints[entry.name]) else _scalar(value)
+    return values
+
+
+def _is_secret(hint: Any) -> bool:
+    if SECRET in getattr(hint, "__metadata__", ()):
+        return True
+    return isinstance(hint, types.UnionType) and any(_is_secret(part) for part in typing.get_args(hint))
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_scalar(part) for part in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

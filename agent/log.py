@@ -1,0 +1,130 @@
+"""One line per event: a sentence for a terminal, JSON for the journal. No code text, no identity."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from agent.model import AgentChange, DeviceChange, Loss, Outcome, Passage
+
+if TYPE_CHECKING:
+    from agent.model import Event
+
+log = logging.getLogger("gatepost")
+
+_MARKS = {
+    Outcome.ADMIT: ("✓", "32"),
+    Outcome.NOTICE: ("✓!", "36"),
+    Outcome.REFER: ("?", "33"),
+    Outcome.REFUSE: ("✗", "31"),
+}
+"""Shape and ANSI colour; the word always stands beside them."""
+
+
+def tell(event: Event) -> None:
+    """Log one event at INFO (a device that went down: WARNING)."""
+    body = event.body
+    down = isinstance(body, DeviceChange) and not body.up
+    log.log(logging.WARNING if down else logging.INFO, sentence(event), extra={"facts": facts(event)})
+
+
+def sentence(event: Event) -> str:
+    """The event in words, one line."""
+    match event.body:
+        case Passage() as passage:
+            code = passage.verdict
+            what = "no code" if code is None else f"{code.colour or ''} code {code.status}".strip()
+            return (
+                f"{passage.lane}: {passage.decision.outcome.upper()} – {what}, {_temperature(passage)}"
+                f" – {', '.join(passage.decision.reasons)}{_simulated(passage.simulated)}"
+            )
+        case DeviceChange() as change:
+            state = "up" if change.up else f"DOWN: {change.why}"
+            return f"{change.lane}: {change.part} {change.driver} {state}{_simulated(change.simulated)}"
+        case AgentChange() as change:
+            return f"agent {change.version} {change.what}{_simulated(change.simulated)}"
+        case Loss() as loss:
+            return f"{loss.count} events lost: {loss.reason}"
+
+
+def facts(event: Event) -> dict[str, Any]:
+    """The event as flat fields for the journal."""
+    match event.body:
+        case Passage() as passage:
+            code, temperature = passage.verdict, passage.temperature
+            return {
+                "event": "passage",
+                "lane": passage.lane,
+                "direction": passage.direction,
+                "outcome": passage.decision.outcome,
+                "reasons": passage.decision.reasons,
+                "rule": passage.decision.rule,
+                "opened": passage.opened,
+                "code": None if code is None else code.status,
+                "colour": None if code is None else code.colour,
+                "screening": temperature.outcome,
+                "surface_c": temperature.surface_c,
+                "u_c": temperature.u_c,
+                "took_ms": round(1000 * (passage.decided_s - passage.began_s)),
+                "simulated": passage.simulated,
+            }
+        case DeviceChange() as change:
+            return {
+                "event": "device",
+                "lane": change.lane,
+                "part": change.part,
+                "driver": change.driver,
+                "up": change.up,
+                "simulated": change.simulated,
+            }
+        case AgentChange() as change:
+            return {"event": "agent", "what": change.what, "version": change.version}
+        case Loss() as loss:
+            return {"event": "loss", "count": loss.count, "why": loss.reason}
+
+
+def set_up(level: str) -> None:
+    """Send the agent's log to standard error: sentences to a terminal, JSON lines to anything else."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Sentences() if sys.stderr.isatty() else _Json())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line; JSON escapes whatever a device may have said."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _Sentences(logging.Formatter):
+    """Time, mark and sentence."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        outcome: Any = getattr(record, "facts", {}).get("outcome")
+        mark, colour = _MARKS.get(outcome, ("!" if record.levelno >= logging.WARNING else "·", "0"))
+        words = "".join(c if c.isprintable() else "�" for c in record.getMessage())
+        line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} \x1b[{colour}m{mark:<2}\x1b[0m {words}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _temperature(passage: Passage) -> str:
+    temperature = passage.temperature
+    if temperature.surface_c is None:
+        return str(temperature.outcome)
+    return f"{temperature.surface_c:.1f} ± {temperature.u_c:.1f} °C {temperature.outcome}"
+
+
+def _simulated(simulated: bool) -> str:
+    return " [simulated]" if simulated else ""

@@ -1,0 +1,83 @@
+"""The main loop: takes observations from the inbox, asks the checkpoint, and hands on what follows.
+
+`turn` is one step; a test can call it. Nothing in it waits for a disk, a network or a device.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from typing import TYPE_CHECKING
+
+from agent.checkpoint import Opening
+from agent.model import AgentChange, DeviceChange, Event, EventKind, Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.checkpoint import Checkpoint, Result
+    from agent.model import Now, Observation
+
+IDLE_TURN_S = 0.5
+
+
+class Loop:
+    """Owns the checkpoint. One thread calls `turn`; any thread may put into `inbox`."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        open_gate: Mapping[str, Callable[[], None]],
+        keep: Callable[[Event], None],
+        tell: Callable[[Event], None],
+        now: Callable[[], Now],
+        boot_id: str = "",
+    ) -> None:
+        """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log. None of them blocks."""
+        self.inbox: queue.SimpleQueue[Observation | None] = queue.SimpleQueue()
+        self.turned_s = time.monotonic()
+        self.decided = 0
+        self._checkpoint = checkpoint
+        self._open_gate = open_gate
+        self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
+
+    def turn(self, limit_s: float = IDLE_TURN_S) -> None:
+        """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
+        self.turned_s = time.monotonic()
+        try:
+            seen = self.inbox.get(timeout=min(limit_s, self._checkpoint.wait_s(self.turned_s)))
+        except queue.Empty:
+            seen = None
+        if seen is not None:
+            now = self._now()
+            for result in self._checkpoint.see(seen, now):
+                self._follow(result, now)
+        at_s = time.monotonic()
+        if self._checkpoint.wait_s(at_s) <= 0:
+            now = self._now()
+            for result in self._checkpoint.tick(at_s):
+                self._follow(result, now)
+
+    def wake(self) -> None:
+        """End the current wait; from any thread or a signal handler."""
+        self.inbox.put(None)
+
+    def note(self, change: AgentChange) -> None:
+        """An event of the agent itself."""
+        self._happened(EventKind.AGENT, change, self._now())
+
+    def _follow(self, result: Result, now: Now) -> None:
+        match result:
+            case Opening(lane):
+                self._open_gate[lane]()
+            case Passage():
+                self.decided += 1
+                self._happened(EventKind.PASSAGE, result, now)
+            case DeviceChange():
+                self._happened(EventKind.DEVICE, result, now)
+
+    def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange, now: Now) -> None:
+        event = Event(kind, body, time.monotonic(), now, self._boot_id)
+        self._keep(event)
+        self._tell(event)

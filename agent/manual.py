@@ -1,0 +1,134 @@
+"""The commented default configuration, written from the code: every setting with meaning, unit and default.
+
+`config/agent.toml` is this text; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+import typing
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import config
+from drivers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WIDTH = 100
+_HEAD = """\
+Gatepost's configuration, and the manual of all its settings.
+A line that starts with "#" and a setting shows the default: remove the "#" to change it.
+`gatepost check` finds every fault, with its line; `gatepost show` prints what is in force.
+Relative paths start from the folder of this file."""
+_EXAMPLE: dict[str, dict[str, str]] = {
+    "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},
+    "exit": {"scanner": "line", "thermometer": "gy_mcu", "gate": "serial_relay"},
+}
+_GIVEN: dict[tuple[str, ...], str] = {
+    ("kiosk", "id"): "kiosk-1",
+    ("lanes.entry", "direction"): "entry",
+    ("lanes.exit", "direction"): "exit",
+}
+"""Settings without a default, filled with an example."""
+
+
+def manual() -> str:
+    """The whole text of `config/agent.toml`."""
+    lines = [*_comment(_HEAD)]
+    for name, cls in config.SECTIONS.items():
+        lines += ["", *_comment(_first_line(cls)), f"[{name}]", *_settings(name, cls)]
+    shown: set[str] = set()
+    for lane, devices in _EXAMPLE.items():
+        lines += ["", *_comment(_first_line(config.LaneOptions)), f"[lanes.{lane}]"]
+        lines += _settings(f"lanes.{lane}", config.LaneOptions)
+        for part, driver in devices.items():
+            lines += _device(f"lanes.{lane}.{part}", part, driver, brief=driver in shown)
+            shown.add(driver)
+    lines += ["", *_comment("All other drivers, each with its settings."), ""]
+    for part, kind in config.PARTS.items():
+        for driver in registry.names(kind):
+            if driver not in shown:
+                section = _device(f"lanes.entry.{part}", part, driver, brief=False)
+                lines += [line if line.startswith("#") or not line else f"# {line}" for line in section]
+    return "\n".join(lines) + "\n"
+
+
+def documented(cls: type) -> dict[str, str]:
+    """Field → the text that stands under it in the source of the dataclass."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    texts: dict[str, str] = {}
+    if isinstance(body, ast.ClassDef):
+        for node, following in zip(body.body, body.body[1:], strict=False):
+            if (
+                isinstance(node, ast.AnnAssign)
+                and isinstance(node.target, ast.Name)
+                and isinstance(following, ast.Expr)
+                and isinstance(following.value, ast.Constant)
+            ):
+                texts[node.target.id] = inspect.cleandoc(str(following.value.value))
+    return texts
+
+
+def _device(section: str, part: str, driver: str, *, brief: bool) -> Iterator[str]:
+    module = registry.load(config.PARTS[part], driver)
+    yield ""
+    yield from _comment(_first_line(module))
+    yield f"[{section}]"
+    yield f'driver = "{driver}"'
+    yield from _settings(section, module.Options, brief=brief)
+
+
+def _settings(section: str, cls: type, *, brief: bool = False) -> Iterator[str]:
+    texts = documented(cls)
+    for entry in dataclasses.fields(cls):
+        required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        if brief and not required:
+            continue
+        yield from _comment(texts.get(entry.name, ""))
+        if required:
+            yield f"{entry.name} = {_toml(_GIVEN.get((section, entry.name), _example(section, entry.name)))}"
+        else:
+            yield f"# {entry.name} = {_toml(_default(entry))}"
+
+
+def _example(section: str, name: str) -> str:
+    lane, part = section.split(".")[1:]
+    return f"/dev/gatepost/{lane}-{part}" if name in ("port", "device") else name
+
+
+def _default(entry: dataclasses.Field[Any]) -> Any:
+    return (
+        entry.default if entry.default is not dataclasses.MISSING else typing.cast("Any", entry.default_factory)()
+    )
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case Enum():
+            return _toml(value.value)
+        case str() | Path():
+            text = str(value).replace("\\", "\\\\").replace('"', '\\"').encode("unicode_escape").decode()
+            return f'"{text}"' if str(value).isascii() and str(value).isprintable() else f'"{value}"'
+        case list() | tuple():
+            return f"[{', '.join(_toml(part) for part in value)}]"
+        case None:
+            return '""'
+        case _:
+            return str(value)
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").split("\n\n")[0]
+
+
+def _comment(text: str) -> Iterator[str]:
+    for paragraph in text.splitlines():
+        yield from textwrap.wrap(paragraph, _WIDTH, initial_indent="# ", subsequent_indent="# ") or ["#"]

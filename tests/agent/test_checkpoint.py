@@ -1,0 +1,360 @@
+"""The checkpoint: cases by hand, then a rule-based machine that tries to get a wrong green out of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from agent import thermal
+from agent.checkpoint import Checkpoint, Opening, Options, Rules
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    DeviceChange,
+    DeviceDown,
+    DeviceUp,
+    Direction,
+    Now,
+    Observation,
+    Outcome,
+    Part,
+    Passage,
+    Screening,
+    Verdict,
+)
+from drivers.contract import Departure, Reading, Sighting
+
+NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+LANES = {"in": Direction.ENTRY, "out": Direction.EXIT}
+NORMAL_C, FEVER_C, COLD_C, ROOM_C = 34.4, 36.8, 31.0, 22.0
+
+
+def check(payload: bytes, now: Now) -> Verdict:
+    """Codes of this test: `green:anna`, `red:bert`, `expired:carl`; anything else is not recognised."""
+    word, _, holder = payload.partition(b":")
+    subject = holder.ljust(16, b".")[:16]
+    if word in (b"green", b"red", b"yellow"):
+        return Verdict(CodeStatus.VALID, "test", subject=subject, colour=Colour(word.decode()))
+    if word == b"expired":
+        return Verdict(CodeStatus.EXPIRED, "test", subject=subject)
+    return Verdict(CodeStatus.UNRECOGNISED, "")
+
+
+def decide(
+    direction: Direction, verdict: Verdict | None, temperature: thermal.Temperature, scanner_works: bool, now: Now
+) -> Decision:
+    """A policy in five lines."""
+    if verdict is None:
+        return Decision(Outcome.REFER, ("no_code" if scanner_works else "scanner_fault",))
+    if verdict.status is not CodeStatus.VALID or verdict.colour is Colour.RED:
+        return Decision(Outcome.REFUSE, (str(verdict.colour or verdict.status),))
+    if temperature.outcome is Screening.NORMAL and verdict.colour is Colour.GREEN:
+        return Decision(Outcome.ADMIT, ("green",))
+    return Decision(Outcome.REFER, (str(temperature.outcome),))
+
+
+class Bench:
+    """A checkpoint with a clock moved by hand."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.at_s = 100.0
+        self.options = options or Options()
+        rules = Rules(check, decide, thermal.Options())
+        self.checkpoint = Checkpoint(LANES, rules, self.options)
+        self.results: list[Opening | Passage | DeviceChange] = []
+        for lane in LANES:
+            for part in Part:
+                self.put(lane, part, DeviceUp(self.at_s, "fake"))
+        self.results.clear()
+
+    def put(self, lane: str, part: Part, item: Sighting | Departure | Reading | DeviceUp | DeviceDown) -> None:
+        self.results += self.checkpoint.see(Observation(lane, part, item), NOW)
+
+    def show(self, code: bytes, lane: str = "in") -> None:
+        self.put(lane, Part.SCANNER, Sighting(code, self.at_s))
+
+    def measure(self, surface_c: float, lane: str = "in", count: int = 1, simulated: bool = False) -> None:
+        for _ in range(count):
+            self.put(lane, Part.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
+            self.wait(0.1)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, with every wake-up that the checkpoint asked for."""
+        end_s = self.at_s + seconds
+        while (wait_s := self.checkpoint.wait_s(self.at_s)) <= end_s - self.at_s:
+            self.at_s += max(wait_s, 1e-6)
+            self.results += self.checkpoint.tick(self.at_s)
+        self.at_s = end_s
+
+    @property
+    def passages(self) -> list[Passage]:
+        return [result for result in self.results if isinstance(result, Passage)]
+
+    @property
+    def openings(self) -> list[str]:
+        return [result.lane for result in self.results if isinstance(result, Opening)]
+
+    def only(self) -> Passage:
+        assert len(self.passages) == 1
+        return self.passages[0]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_code_then_temperature_admits(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    assert not bench.results
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+    assert isinstance(bench.results[0], Opening), "the gate hears of it before the event is made"
+    assert bench.only().temperature.surface_c == NORMAL_C
+
+
+def test_temperature_then_code_admits_on_the_code(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=6)
+    bench.show(b"green:anna")
+    assert bench.only().decision.outcome is Outcome.ADMIT
+    assert bench.only().decided_s == bench.at_s
+
+
+def test_fever_is_referred(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=5)
+    assert bench.only().decision.reasons == ("elevated",)
+    assert not bench.openings
+
+
+def test_a_red_code_does_not_wait_for_a_temperature(bench: Bench) -> None:
+    bench.show(b"red:bert")
+    assert bench.only().decision.outcome is Outcome.REFUSE
+
+
+def test_nobody_before_the_thermometer_goes_to_staff_at_the_deadline(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(ROOM_C, count=20)
+    bench.wait(bench.options.temperature_wait_s)
+    assert bench.only().decision.reasons == ("indeterminate",)
+    assert bench.only().decided_s == pytest.approx(100 + bench.options.temperature_wait_s)
+
+
+def test_cold_skin_waits_and_then_goes_to_staff(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(COLD_C, count=90)
+    assert bench.only().temperature.outcome is Screening.INDETERMINATE
+
+
+def test_somebody_stepping_up_is_not_measured_half_way(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    for step in range(12):
+        bench.measure(33.2 + 0.3 * step)
+    assert not bench.passages
+    bench.measure(FEVER_C, count=30)
+    assert bench.only().temperature.outcome is Screening.ELEVATED
+
+
+def test_the_next_person_is_not_given_the_last_ones_temperature(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=8)
+    assert len(bench.passages) == 1
+    bench.show(b"green:bob")
+    assert len(bench.passages) == 1
+    bench.measure(FEVER_C, count=5)
+    assert bench.passages[1].temperature.outcome is Screening.ELEVATED
+
+
+def test_a_second_code_sends_the_first_to_staff(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.show(b"green:bob")
+    assert bench.only().decision.reasons == ("another_code",)
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[1].decision.outcome is Outcome.ADMIT
+
+
+def test_a_code_held_in_view_is_one_passage(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=6)
+    for _ in range(100):
+        bench.show(b"green:anna")
+        bench.measure(NORMAL_C)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+    assert bench.openings == ["in"]
+
+
+def test_the_same_person_may_come_again_later(bench: Bench) -> None:
+    for _ in range(2):
+        bench.measure(NORMAL_C, count=6)
+        bench.show(b"green:anna")
+        bench.wait(bench.options.repeat_s + bench.options.leave_s)
+    assert [p.decision.outcome for p in bench.passages] == [Outcome.ADMIT] * 2
+
+
+def test_a_refused_code_may_be_tried_again_sooner(bench: Bench) -> None:
+    bench.show(b"expired:carl")
+    bench.wait(bench.options.again_s)
+    bench.show(b"expired:carl")
+    assert len(bench.passages) == 2
+
+
+def test_standing_there_without_a_code_is_referred_once(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=250)
+    assert bench.only().decision.reasons == ("no_code",)
+    assert bench.only().verdict is None
+
+
+def test_walking_by_is_no_passage(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=20)
+    bench.wait(60)
+    assert not bench.results
+
+
+def test_the_person_refused_at_once_is_not_reported_again_for_standing_there(bench: Bench) -> None:
+    bench.show(b"red:bert")
+    bench.measure(NORMAL_C, count=120)
+    assert len(bench.passages) == 1
+
+
+def test_thermometer_down_goes_to_staff_at_once(bench: Bench) -> None:
+    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna")
+    assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
+    assert not bench.openings
+
+
+def test_thermometer_lost_while_waiting_goes_to_staff(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=3)
+    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
+
+
+def test_samples_from_before_a_fault_do_not_count(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=6)
+    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Part.THERMOMETER, DeviceUp(bench.at_s, "fake"))
+    bench.show(b"green:anna")
+    assert not bench.passages
+
+
+def test_scanner_down_is_said(bench: Bench) -> None:
+    bench.put("in", Part.SCANNER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.measure(NORMAL_C, count=120)
+    assert bench.only().decision.reasons == ("scanner_fault",)
+
+
+def test_before_any_device_has_spoken_nobody_is_admitted() -> None:
+    checkpoint = Checkpoint(LANES, Rules(check, decide, thermal.Options()), Options())
+    results = checkpoint.see(Observation("in", Part.SCANNER, Sighting(b"green:anna", 1.0)), NOW)
+    assert [r.decision.reasons for r in results if isinstance(r, Passage)] == [("device_fault",)]
+
+
+@pytest.mark.parametrize("code", [b"green:anna", b"red:bert", b"junk"])
+def test_an_exit_opens_at_once_whatever_the_code_and_once_only(bench: Bench, code: bytes) -> None:
+    bench.show(code, lane="out")
+    assert bench.openings == ["out"]
+    bench.measure(FEVER_C, lane="out", count=10)
+    bench.wait(30)
+    assert bench.openings == ["out"]
+    assert bench.only().opened
+
+
+def test_an_exit_opens_for_somebody_without_a_code(bench: Bench) -> None:
+    bench.measure(NORMAL_C, lane="out", count=120)
+    assert bench.openings == ["out"]
+    assert bench.only().decision.reasons == ("no_code",)
+
+
+def test_lanes_do_not_mix(bench: Bench) -> None:
+    bench.measure(NORMAL_C, lane="out", count=5)
+    bench.show(b"green:anna", lane="in")
+    assert not bench.passages
+
+
+def test_simulated_parts_mark_the_passage(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5, simulated=True)
+    assert bench.only().simulated
+    bench.put("in", Part.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
+    bench.show(b"red:bert")
+    assert bench.passages[1].simulated
+
+
+class Attack(RuleBasedStateMachine):
+    """Anything may happen in any order; the invariants of the gate must hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench()
+        self.shown: dict[str, list[bytes]] = {lane: [] for lane in LANES}
+        self.sightings = 0
+
+    lanes = st.sampled_from(sorted(LANES))
+
+    @rule(lane=lanes, code=st.sampled_from([b"green:anna", b"green:bob", b"yellow:yan", b"red:bert", b"junk", b""]))
+    def show(self, lane: str, code: bytes) -> None:
+        self.sightings += 1
+        self.bench.show(code, lane)
+
+    @rule(lane=lanes, surface_c=st.sampled_from([NORMAL_C, FEVER_C, COLD_C, ROOM_C, 80.0]), count=st.integers(1, 8))
+    def measure(self, lane: str, surface_c: float, count: int) -> None:
+        self.bench.measure(surface_c, lane, count)
+
+    @rule(lane=lanes, part=st.sampled_from(sorted(Part)), up=st.booleans())
+    def device(self, lane: str, part: Part, up: bool) -> None:
+        at_s = self.bench.at_s
+        self.bench.put(lane, part, DeviceUp(at_s, "fake") if up else DeviceDown(at_s, "fake", "unplugged"))
+
+    @rule(seconds=st.sampled_from([0.05, 0.5, 1.0, 3.0, 7.0, 20.0]))
+    def wait(self, seconds: float) -> None:
+        self.bench.wait(seconds)
+
+    @rule(lane=lanes)
+    def leave(self, lane: str) -> None:
+        self.bench.put(lane, Part.SCANNER, Departure(self.bench.at_s))
+
+    @invariant()
+    def never_a_wrong_green(self) -> None:
+        for passage in self.bench.passages:
+            if passage.decision.outcome is Outcome.ADMIT:
+                assert passage.verdict is not None
+                assert passage.verdict.status is CodeStatus.VALID
+                assert passage.verdict.colour is Colour.GREEN
+                assert passage.temperature.outcome is Screening.NORMAL
+                assert passage.temperature.samples >= thermal.Options().samples
+
+    @invariant()
+    def an_entry_opens_exactly_when_it_admits(self) -> None:
+        admitted = [p for p in self.bench.passages if p.lane == "in" and p.decision.outcome is Outcome.ADMIT]
+        assert self.bench.openings.count("in") == len(admitted)
+        assert all(p.opened == (p in admitted) for p in self.bench.passages if p.lane == "in")
+
+    @invariant()
+    def one_decision_per_passage(self) -> None:
+        with_code = [p for p in self.bench.passages if p.verdict is not None]
+        assert len(with_code) <= self.sightings
+
+    @invariant()
+    def it_never_asks_to_be_woken_in_the_past_for_ever(self) -> None:
+        assert self.bench.checkpoint.wait_s(self.bench.at_s) > 0
+
+    def teardown(self) -> None:
+        """Everything pending is decided in the end."""
+        self.bench.wait(30)
+        assert math.isinf(self.bench.checkpoint.wait_s(self.bench.at_s))
+
+
+TestAttack = Attack.TestCase
+TestAttack.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+def test_screening_keeps_its_limits_in_order() -> None:
+    with pytest.raises(ValueError, match="must hold"):
+        replace(thermal.Options(), cold_c=40.0)
