@@ -7,7 +7,9 @@ import struct
 from agent.codes.refusal import Malformed
 
 ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
-_VALUES = bytes(ALPHABET.index(c) if c in ALPHABET else 255 for c in range(256))
+_FOREIGN = 255
+_MAX_BYTE = 255
+_VALUES = bytes(ALPHABET.index(c) if c in ALPHABET else _FOREIGN for c in range(256))
 _BASE = 45
 _SQUARE = 45 * 45
 
@@ -15,7 +17,7 @@ _SQUARE = 45 * 45
 def decode(text: bytes) -> bytes:
     """Bytes that `text` stands for. Raises Malformed on a foreign character, a dangling one, or overflow."""
     values = text.translate(_VALUES)
-    if 255 in values:
+    if _FOREIGN in values:
         raise Malformed("a character outside base45")
     whole = len(values) // 3 * 3
     triples = [
@@ -36,7 +38,7 @@ def _tail(values: bytes) -> bytes:
     if len(values) == 1:
         raise Malformed("a dangling base45 character")
     number = values[0] + _BASE * values[1]
-    if number > 0xFF:
+    if number > _MAX_BYTE:
         raise Malformed("a base45 pair above 255")
     return bytes((number,))
 

@@ -20,6 +20,9 @@ from agent.codes.refusal import Malformed
 ALG, KID = 1, 4
 _PARTS = 4
 _MAX_WRAPPERS = 2
+_BYTE_STRING = 0x40
+_ONE_BYTE = 24
+"""Lengths below it stand in the head's first byte; from it on, 24, 25 and 26 say 1, 2 and 4 more bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,12 @@ def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
 
 
 def _head(content: bytes) -> bytes:
-    """CBOR head of a byte string, in its shortest form."""
+    """CBOR head of a byte string, in its shortest form: the only one that a signer may use."""
     length = len(content)
-    if length < 24:  # noqa: PLR2004 - RFC 8949: lengths below 24 stand in the first byte
-        return bytes((0x40 + length,))
-    if length <= 0xFF:
-        return bytes((0x58, length))
-    if length <= 0xFFFF:
-        return b"\x59" + length.to_bytes(2)
-    return b"\x5a" + length.to_bytes(4)
+    if length < _ONE_BYTE:
+        return bytes((_BYTE_STRING + length,))
+    width = 1 if length < 1 << 8 else 2 if length < 1 << 16 else 4
+    return bytes((_BYTE_STRING + _ONE_BYTE + width.bit_length() - 1,)) + length.to_bytes(width)
 
 
 def build(algorithm: int, kid: bytes, payload: bytes) -> tuple[bytes, bytes]:

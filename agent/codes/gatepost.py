@@ -8,7 +8,7 @@
 | nbf | 5 | int | start of validity; optional |
 | iat | 6 | int | time of issue; required |
 | colour | -70001 | int | 1 green, 2 yellow, 3 red; required (labels below -65536 are for private use) |
-| tests | -70002 | array | of [kind, taken, positive]: kind 1 pcr, 2 antigen; taken in POSIX seconds; positive a bool |
+| tests | -70002 | array | of [kind, taken, positive]: 1 pcr or 2 antigen; POSIX seconds; a bool |
 
 About 220 characters with one test: QR version 8, level M, in alphanumeric mode. A dynamic code is the same with
 an `exp` one minute ahead.
@@ -18,12 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.codes import base45, cbor, cose, signing, validity
 from agent.codes.refusal import Malformed, Refused
-from agent.codes.trust import Trust, TrustedKey
 from agent.model import CodeStatus, Colour, LabResult, Now, Verdict
+
+if TYPE_CHECKING:
+    from agent.codes.trust import Trust, TrustedKey
 
 FORMAT = "gatepost"
 PREFIX = b"GP1:"
@@ -51,15 +53,12 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
         raise Refused(CodeStatus.BAD_SIGNATURE, "signed with another issuer's key", issuer=key.issuer)
     issued, expires = _time(claims, IAT), _time(claims, EXP)
     starts = _time(claims, NBF) if NBF in claims else None
-    colour = _COLOURS.get(claims.get(COLOUR)) if type(claims.get(COLOUR)) is int else None
-    if colour is None:
-        raise Malformed("no colour")
     return Verdict(
         status=validity.judge(now, issued=issued, starts=starts, expires=expires),
         format=FORMAT,
         subject=subject_key(key.issuer, _text(claims, SUB)),
         issuer=key.issuer,
-        colour=colour,
+        colour=_colour(claims.get(COLOUR)),
         issued_utc=issued,
         expires_utc=expires,
         tests=_tests(claims.get(TESTS, ())),
@@ -104,6 +103,12 @@ def _signer(message: cose.Sign1, trust: Trust) -> TrustedKey:
         if key.public.verify(message.signature, message.signed, message.algorithm):
             return key
     raise Refused(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=candidates[0].issuer)
+
+
+def _colour(value: object) -> Colour:
+    if type(value) is not int or value not in _COLOURS:
+        raise Malformed("no colour")
+    return _COLOURS[value]
 
 
 def _text(claims: Mapping[Any, Any], label: int) -> str:

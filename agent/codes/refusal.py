@@ -1,11 +1,11 @@
-"""How the inside of this room says no: one exception with a status and a reason, turned into a Verdict at its door."""
+"""How the inside of this room says no: one exception with status and reason, made a Verdict at its door."""
 
 from __future__ import annotations
 
 from agent.model import CodeStatus
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happens
+class Refused(Exception):
     """A code that is not accepted. `reason` is one short phrase in our own words, never code text."""
 
     def __init__(self, status: CodeStatus, reason: str, *, issuer: str = "") -> None:

@@ -86,9 +86,7 @@ def point_key(curve: str, x: int, y: int) -> PublicKey:
         key = ec.EllipticCurvePublicNumbers(x, y, curves[curve]).public_key()
     except ValueError:
         raise BadKey("a point that is not on its curve") from None
-    return public_key(
-        key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
+    return public_key(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 
 
 def _ed25519(key: ed25519.Ed25519PublicKey) -> Verifier:

@@ -15,13 +15,16 @@ from __future__ import annotations
 import binascii
 import tomllib
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.codes import signing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc")
 
@@ -84,7 +87,7 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
     """One [[key]] table. Raises ValueError with one phrase."""
     unknown = set(entry) - {"issuer", "formats", "public", "certificate", "kid"}
     if unknown:
-        raise ValueError(f"unknown setting {sorted(unknown)[0]!r}")
+        raise ValueError(f"unknown setting {min(unknown)!r}")
     issuer, formats = entry.get("issuer"), entry.get("formats", ["gatepost"])
     if not isinstance(issuer, str) or not issuer:
         raise ValueError("issuer is missing")

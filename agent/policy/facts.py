@@ -1,0 +1,232 @@
+"""What a decision may depend on: eleven facts, each with a handful of values, so that a table can be proved.
+
+Everything measured is put into a class here (a test is `pcr_48h`, not 31.5 hours old): the table then speaks the
+words of a notice at the door, and all combinations of facts can be checked before the table is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from annotated_types import Ge
+
+from agent.model import CodeStatus, Direction, Screening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.model import LabResult, Now, Verdict
+
+_HOUR_S = 3600.0
+_DAY_S = 86400.0
+
+
+class Zone(StrEnum):
+    """Risk of the area that the venue lies in."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Venue(StrEnum):
+    """Kind of place."""
+
+    COMMUNITY = "community"
+    OFFICE = "office"
+    PROJECT_SITE = "project_site"
+    BUSINESS = "business"
+    PUBLIC_PLACE = "public_place"
+    ENTRY_POINT = "entry_point"
+    TRANSPORT = "transport"
+    MEDICAL = "medical"
+    SCHOOL = "school"
+    CARE_HOME = "care_home"
+
+
+class Code(StrEnum):
+    """What the code gave: a colour if it is valid, a certificate if it is valid and has no colour, else why not."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+    CERTIFICATE = "certificate"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    TIME_UNKNOWN = "time_unknown"
+    UNKNOWN_ISSUER = "unknown_issuer"
+    BAD_SIGNATURE = "bad_signature"
+    REVOKED = "revoked"
+    MALFORMED = "malformed"
+    UNRECOGNISED = "unrecognised"
+    INCOMPLETE = "incomplete"
+    UNDECIDED = "undecided"
+    NONE = "none"
+    SCANNER_FAULT = "scanner_fault"
+
+
+class Kind(StrEnum):
+    """What sort of code it is."""
+
+    HEALTH = "health"
+    VACCINATION = "vaccination"
+    RECOVERY = "recovery"
+    TEST = "test"
+    OTHER = "other"
+
+
+class Test(StrEnum):
+    """The best that the tests in the code say; `positive` if the newest is."""
+
+    __test__ = False
+
+    NONE = "none"
+    PCR_24H = "pcr_24h"
+    PCR_48H = "pcr_48h"
+    PCR_72H = "pcr_72h"
+    ANTIGEN_24H = "antigen_24h"
+    OLDER = "older"
+    POSITIVE = "positive"
+
+
+class Series(StrEnum):
+    """Whether the required number of tests within the required days is there."""
+
+    MET = "met"
+    SHORT = "short"
+
+
+class Watch(StrEnum):
+    """Whether the holder is on a watch list."""
+
+    CLEAR = "clear"
+    HIT = "hit"
+
+
+class Lists(StrEnum):
+    """Age of the lists and keys that the verdict rests on."""
+
+    FRESH = "fresh"
+    WARN = "warn"
+    REFER = "refer"
+
+
+class Seen(StrEnum):
+    """Whether this code was shown on this lane a moment ago."""
+
+    FIRST = "first"
+    AGAIN = "again"
+
+
+class Traveller(StrEnum):
+    """Who uses the lane."""
+
+    PERSON = "person"
+    VEHICLE = "vehicle"
+
+
+class Facts(NamedTuple):
+    """All that a policy row may ask for."""
+
+    direction: Direction
+    code: Code
+    temperature: Screening
+    zone: Zone = Zone.LOW
+    venue: Venue = Venue.PUBLIC_PLACE
+    kind: Kind = Kind.HEALTH
+    test: Test = Test.NONE
+    series: Series = Series.MET
+    watch: Watch = Watch.CLEAR
+    lists: Lists = Lists.FRESH
+    seen: Seen = Seen.FIRST
+    traveller: Traveller = Traveller.PERSON
+
+
+DIMENSIONS: dict[str, type[StrEnum]] = {
+    "direction": Direction,
+    "code": Code,
+    "temperature": Screening,
+    "zone": Zone,
+    "venue": Venue,
+    "kind": Kind,
+    "test": Test,
+    "series": Series,
+    "watch": Watch,
+    "lists": Lists,
+    "seen": Seen,
+    "traveller": Traveller,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is the same for every passage at this kiosk."""
+
+    zone: Zone = Zone.LOW
+    venue: Venue = Venue.PUBLIC_PLACE
+    series_tests: Annotated[int, Ge(0)] = 0
+    series_days: Annotated[float, Ge(0)] = 3.0
+
+
+def code_fact(verdict: Verdict | None) -> Code:
+    """The code's fact; `none` when none was shown."""
+    if verdict is None:
+        return Code.NONE
+    if verdict.status is CodeStatus.VALID:
+        return Code(verdict.colour.value) if verdict.colour is not None else Code.CERTIFICATE
+    return Code(verdict.status.value)
+
+
+def facts_of(
+    direction: Direction,
+    verdict: Verdict | None,
+    screening: Screening,
+    now: Now,
+    *,
+    site: Site,
+    scanner_works: bool = True,
+    seen: Seen = Seen.FIRST,
+    traveller: Traveller = Traveller.PERSON,
+) -> Facts:
+    """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh."""
+    code = code_fact(verdict)
+    if code is Code.NONE and not scanner_works:
+        code = Code.SCANNER_FAULT
+    tests = [] if verdict is None else [test for test in verdict.tests if test.taken_utc <= now.hi_utc]
+    return Facts(
+        direction,
+        code,
+        screening,
+        site.zone,
+        site.venue,
+        Kind.HEALTH if verdict is None else Kind(verdict.kind),
+        test_fact(tests, now),
+        _series(tests, now, site),
+        Watch.HIT if verdict is not None and verdict.watched else Watch.CLEAR,
+        Lists.FRESH if verdict is None else Lists(verdict.staleness.value),
+        seen,
+        traveller,
+    )
+
+
+def test_fact(tests: Iterable[LabResult], now: Now) -> Test:
+    """The best that the tests say, by age."""
+    ordered = sorted(tests, key=lambda test: test.taken_utc)
+    if not ordered:
+        return Test.NONE
+    if ordered[-1].positive:
+        return Test.POSITIVE
+    ages = {test.kind: (now.hi_utc - test.taken_utc) / _HOUR_S for test in ordered if not test.positive}
+    for limit_h, fact in ((24, Test.PCR_24H), (48, Test.PCR_48H), (72, Test.PCR_72H)):
+        if ages.get("pcr", limit_h + 1) <= limit_h:
+            return fact
+    return Test.ANTIGEN_24H if ages.get("antigen", 25) <= 24 else Test.OLDER  # noqa: PLR2004 - hours, as the name
+
+
+def _series(tests: Iterable[LabResult], now: Now, site: Site) -> Series:
+    """Negative results within the last `series_days`."""
+    since = now.hi_utc - site.series_days * _DAY_S
+    count = sum(1 for test in tests if not test.positive and test.taken_utc >= since)
+    return Series.MET if count >= site.series_tests else Series.SHORT

@@ -1,0 +1,310 @@
+"""First-match tables: read, prove, decide.
+
+Every row is one bit. For each fact a mask says which rows that value satisfies; the AND of the masks holds the rows
+that match, and the lowest bit is the row that decides. The same masks prove the table: walking the facts one by
+one and keeping only *different* masks gives every situation the table can tell apart, so completeness, dead rows
+and invariants are checked for all combinations in milliseconds. Invariants are further bits above the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from agent.model import Decision, Outcome
+from agent.policy.facts import DIMENSIONS, Facts
+from agent.policy.reasons import SENTENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_ROWS = 200
+MAX_SITUATIONS = 200_000
+
+
+class BadTable(ValueError):
+    """A table that may not be used; `problems` has every fault found, each one sentence."""
+
+    def __init__(self, name: str, problems: Iterable[str]) -> None:
+        """`name`: of the table or its file."""
+        self.name = name
+        self.problems = tuple(problems)
+        super().__init__(f"policy table {name}: " + "; ".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule. A fact that `when` does not name may have any value."""
+
+    name: str
+    when: Mapping[str, frozenset[str]]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """Outcomes that must not occur in any situation that `when` describes."""
+
+    name: str
+    when: Mapping[str, frozenset[str]]
+    forbidden: frozenset[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A situation and what must come of it, written beside the rows."""
+
+    name: str
+    facts: Facts
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that was proved."""
+
+    name: str
+    version: int
+    title: Mapping[str, str]
+    """By language: `en`, `zh`."""
+    rows: tuple[Row, ...]
+    invariants: tuple[Invariant, ...]
+    cases: tuple[Case, ...]
+    situations: int
+    """How many different situations the proof went through."""
+    masks: tuple[Mapping[str, int], ...] = field(repr=False)
+    """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
+
+
+_OPENING = frozenset({Outcome.ADMIT, Outcome.NOTICE})
+_UNPROVED = frozenset(DIMENSIONS["code"]) - {"green", "yellow", "certificate"}
+_UNMEASURED = frozenset(DIMENSIONS["temperature"]) - {"normal"}
+
+
+def _entry(**facts: frozenset[str]) -> dict[str, frozenset[str]]:
+    return {"direction": frozenset({"entry"}), **facts}
+
+
+ALWAYS = (
+    Invariant("nobody is kept in", {"direction": frozenset({"exit"})}, frozenset(Outcome) - _OPENING),
+    Invariant("no entry without a valid code", _entry(code=_UNPROVED), _OPENING),
+    Invariant("no entry without a normal temperature", _entry(temperature=_UNMEASURED), _OPENING),
+    Invariant("no entry with a positive test", _entry(test=frozenset({"positive"})), _OPENING),
+    Invariant("no entry on lists that are too old", _entry(lists=frozenset({"refer"})), _OPENING),
+    Invariant(
+        "no silent entry for somebody on a watch list", _entry(watch=frozenset({"hit"})), frozenset({Outcome.ADMIT})
+    ),
+)
+"""Hold for every table, whoever signed it."""
+
+
+def decide(table: Table, facts: Facts) -> Decision:
+    """What the first row that matches says."""
+    return row_of(table, facts).decision
+
+
+def row_of(table: Table, facts: Facts) -> Row:
+    """The first row that matches; there is one, or the table would not have loaded."""
+    mask = -1
+    for values, value in zip(table.masks, facts, strict=True):
+        mask &= values[value]
+    return table.rows[(mask & -mask).bit_length() - 1]
+
+
+def read(document: Mapping[str, Any], name: str = "") -> Table:
+    """Prove a table that was read from TOML. Raises BadTable with every fault."""
+    reader = _Reader(document)
+    head = reader.head()
+    rows, invariants, cases = reader.rows(), reader.invariants(), reader.cases()
+    if reader.problems:
+        raise BadTable(head.get("name") or name, reader.problems)
+    table = Table(
+        name=head["name"],
+        version=head["version"],
+        title=head["title"],
+        rows=rows,
+        invariants=ALWAYS + invariants,
+        cases=cases,
+        situations=0,
+        masks=tuple(_masks(rows)),
+    )
+    situations, problems = _prove(table)
+    problems += [
+        f"case {case.name!r} gives {decide(table, case.facts).outcome}, not {case.outcome}"
+        for case in cases
+        if not problems and decide(table, case.facts).outcome is not case.outcome
+    ]
+    if problems:
+        raise BadTable(table.name, problems)
+    return replace(table, situations=situations)
+
+
+def _masks(rules: Iterable[Row | Invariant]) -> Iterator[dict[str, int]]:
+    """For each fact, in order: value → bits of the rules that it satisfies."""
+    rules = tuple(rules)
+    for name, values in DIMENSIONS.items():
+        yield {
+            value: sum(1 << bit for bit, rule in enumerate(rules) if value in rule.when.get(name, (value,)))
+            for value in values
+        }
+
+
+def _prove(table: Table) -> tuple[int, list[str]]:
+    """All situations that rows and invariants can tell apart: is each decided, well, and by a row that lives?"""
+    situations = _situations((*table.rows, *table.invariants))
+    if situations is None:
+        return 0, [f"tells more than {MAX_SITUATIONS} situations apart: make it coarser"]
+    rows_only = (1 << len(table.rows)) - 1
+    alive = 0
+    undecided: list[tuple[str, ...]] = []
+    broken: dict[tuple[str, str], tuple[str, ...]] = {}
+    for mask, example in situations.items():
+        first = mask & rows_only & -(mask & rows_only)
+        alive |= first
+        if not first:
+            undecided.append(example)
+            continue
+        outcome = table.rows[first.bit_length() - 1].decision.outcome
+        for bit, invariant in enumerate(table.invariants, len(table.rows)):
+            if mask >> bit & 1 and outcome in invariant.forbidden:
+                broken.setdefault((invariant.name, table.rows[first.bit_length() - 1].name), example)
+    problems = [f"no row decides {_words(example)}" for example in undecided[:3]]
+    problems += [f"row {row.name!r} can never be reached" for n, row in enumerate(table.rows) if not alive >> n & 1]
+    problems += [
+        f"row {row!r} breaks {name!r}, for example with {_words(example)}"
+        for (name, row), example in broken.items()
+    ]
+    return len(situations), problems
+
+
+def _situations(rules: tuple[Row | Invariant, ...]) -> dict[int, tuple[str, ...]] | None:
+    """Mask of matching rules → one example of facts; None if there are too many."""
+    situations: dict[int, tuple[str, ...]] = {-1: ()}
+    for values in _masks(rules):
+        classes = {mask: value for value, mask in reversed(values.items())}
+        grown: dict[int, tuple[str, ...]] = {}
+        for mask, example in situations.items():
+            for narrower, value in classes.items():
+                grown.setdefault(mask & narrower, (*example, value))
+        if len(grown) > MAX_SITUATIONS:
+            return None
+        situations = grown
+    return situations
+
+
+def _words(example: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(DIMENSIONS, example, strict=True))
+
+
+class _Reader:
+    """Reads a document and collects every fault instead of stopping at the first."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self.problems: list[str] = []
+        self._expect(document, {"table", "row", "never", "case"}, "table file")
+
+    def head(self) -> dict[str, Any]:
+        head = self._document.get("table")
+        if not isinstance(head, dict):
+            self.problems.append("[table] is missing")
+            return {}
+        self._expect(head, {"name", "version", "title"}, "[table]")
+        if not isinstance(head.get("name"), str) or not head["name"]:
+            self.problems.append("[table] needs a name")
+        if type(head.get("version")) is not int or head["version"] < 1:
+            self.problems.append("[table] needs a version, 1 or more")
+        title = head.setdefault("title", {})
+        if not isinstance(title, dict) or not all(isinstance(text, str) for text in title.values()):
+            self.problems.append("[table.title] has a text per language")
+        return head
+
+    def rows(self) -> tuple[Row, ...]:
+        entries = self._entries("row")
+        if not 0 < len(entries) <= MAX_ROWS:
+            self.problems.append(f"needs 1 to {MAX_ROWS} rows")
+        rows = []
+        for where, entry in entries:
+            self._expect(entry, {"name", "when", "outcome", "reasons", "measures"}, where)
+            reasons, measures = self._codes(entry, "reasons", where), self._codes(entry, "measures", where)
+            outcome = self._outcome(entry.get("outcome"), where)
+            name = str(entry.get("name", where))
+            if not reasons:
+                self.problems.append(f"{where}: needs at least one reason")
+            rows.append(Row(name, self._when(entry, where), Decision(outcome, reasons, name, measures)))
+        return tuple(rows)
+
+    def invariants(self) -> tuple[Invariant, ...]:
+        invariants = []
+        for where, entry in self._entries("never"):
+            self._expect(entry, {"name", "when", "outcomes"}, where)
+            outcomes = entry.get("outcomes")
+            if not isinstance(outcomes, list) or not outcomes:
+                self.problems.append(f"{where}: outcomes is a list")
+                outcomes = []
+            forbidden = frozenset(self._outcome(outcome, where) for outcome in outcomes)
+            invariants.append(Invariant(str(entry.get("name", where)), self._when(entry, where), forbidden))
+        return tuple(invariants)
+
+    def cases(self) -> tuple[Case, ...]:
+        cases = []
+        for where, entry in self._entries("case"):
+            self._expect(entry, {"name", "facts", "outcome"}, where)
+            when = self._when(entry, where, key="facts")
+            outcome = self._outcome(entry.get("outcome"), where)
+            if any(len(values) != 1 for values in when.values()):
+                self.problems.append(f"{where}: each fact has one value")
+                continue
+            missing = {"direction", "code", "temperature"} - set(when)
+            if missing:
+                self.problems.append(f"{where}: facts needs {', '.join(sorted(missing))}")
+                continue
+            cases.append(Case(str(entry.get("name", where)), facts_from(when), outcome))
+        return tuple(cases)
+
+    def _entries(self, key: str) -> list[tuple[str, dict[str, Any]]]:
+        entries = self._document.get(key, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            self.problems.append(f"[[{key}]] is a list of tables")
+            return []
+        return [(f"{key} {entry.get('name', number)!r}", entry) for number, entry in enumerate(entries, 1)]
+
+    def _when(self, entry: Mapping[str, Any], where: str, key: str = "when") -> dict[str, frozenset[str]]:
+        conditions = entry.get(key, {})
+        if not isinstance(conditions, dict):
+            self.problems.append(f"{where}: {key} is a table")
+            return {}
+        self._expect(conditions, set(DIMENSIONS), f"{where}: {key}")
+        when = {}
+        for name in DIMENSIONS.keys() & conditions.keys():
+            values = conditions[name] if isinstance(conditions[name], list) else [conditions[name]]
+            known = set(DIMENSIONS[name])
+            unknown = [value for value in values if not isinstance(value, str) or value not in known]
+            if unknown or not values:
+                self.problems.append(f"{where}: {name} is one of {', '.join(sorted(known))}")
+            when[name] = frozenset(value for value in values if value not in unknown)
+        return when
+
+    def _codes(self, entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+        codes = entry.get(key, [])
+        if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+            self.problems.append(f"{where}: {key} is a list of texts")
+            return ()
+        self.problems += [f"{where}: {key}: unknown code {code!r}" for code in codes if code not in SENTENCES]
+        return tuple(codes)
+
+    def _outcome(self, value: object, where: str) -> Outcome:
+        if isinstance(value, str) and value in set(Outcome):
+            return Outcome(value)
+        self.problems.append(f"{where}: an outcome is one of {', '.join(Outcome)}")
+        return Outcome.REFER
+
+    def _expect(self, entry: Mapping[str, Any], known: set[str], where: str) -> None:
+        self.problems += [f"{where}: unknown key {key!r}" for key in entry if key not in known]
+
+
+def facts_from(values: Mapping[str, Iterable[str]]) -> Facts:
+    """Facts from one value per name; facts that are not named keep their default."""
+    named: dict[str, Any] = {name: DIMENSIONS[name](next(iter(value))) for name, value in values.items()}
+    return Facts(**named)
