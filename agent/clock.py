@@ -1,10 +1,9 @@
 """What time it is, as far as the kiosk can know: an interval, not a number.
 
 A kiosk has no battery clock. Until the kernel says that its clock is synchronised (`adjtimex`, STA_UNSYNC clear; or
-systemd-timesyncd says so, where the kernel may not be asked),
-the true time is only known to lie after a floor: the newest of the build's date, the last time this kiosk was
-synchronised and the wall clock's own past. A code that ends after the floor might have ended already: the check
-then answers "time unknown", and the person is sent to staff.
+systemd-timesyncd says so, where the kernel may not be asked), the true time is only known to lie after a floor: the
+newest of the build's date, the last time this kiosk was synchronised and the wall clock's own past. A code that
+ends after the floor might have ended already: the check then answers "time unknown", and the person goes to staff.
 """
 
 from __future__ import annotations
