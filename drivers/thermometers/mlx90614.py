@@ -11,7 +11,7 @@ Pi. Address 0x5A. The part can only Read Word and Write Word: some scans do not 
 
 Accuracy: ±0.5 °C (object 0–60, die 0–50 °C); medical parts Dxx ±0.2 °C around 36–38 °C and ±0.3 °C for the rest of
 22–40 °C with the die at 16–40 °C. Valid only with the field of view filled and the housing isothermal.
-Quirks: read faster than it settles the part repeats itself and its error grows, so the variant sets the pace; bits of
+Quirks: read faster than it settles, the part repeats itself and errs more, so the variant sets the pace; bits of
 EEPROM that hold the emissivity are factory calibration, so emissivity is corrected here and never written; on 3 V
 parts the object reads 0.6 °C higher per volt above 3 V.
 """

@@ -1,0 +1,160 @@
+"""A network camera before which phones are held: serves MJPEG over HTTP on this machine.
+
+Written from RFC 2046 (multipart) and RFC 9110; each part tells its Content-Length, as cameras do, so that a reader
+need not wait for the next part. What is in view is asked for every frame; the hand trembles, the sensor is noisy.
+`unplug` hangs up and refuses calls, `replug` takes them again at the same address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from drivers.simulators import qr
+from drivers.vision.opencv import Picture, cv2, to_jpeg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_VARIANTS = 4
+"""Different frames of the same scene, shown in turn: a living picture never repeats itself at once."""
+_KEPT_SCENES = 8
+_PHONE_SHARE = 0.62
+"""Of the picture's height that the code takes."""
+
+
+class CameraSimulator:
+    """One simulated camera."""
+
+    def __init__(
+        self,
+        shows: Callable[[], bytes | None],
+        *,
+        width: int = 1280,
+        height: int = 720,
+        fps: float = 30.0,
+        seed: int = 0,
+    ) -> None:
+        """`shows`: the payload of the code in view now, None for nobody; asked once a frame, from another thread."""
+        self._shows = shows
+        self._size = (width, height)
+        self._period_s = 1 / fps
+        self._random = np.random.default_rng(seed)
+        self._room = _room(width, height, self._random)
+        self._scenes: dict[bytes | None, list[bytes]] = {}
+        self._shown_s: dict[bytes, float] = {}
+        self._port = 0
+        self._listener: socket.socket | None = None
+        self._plugged = threading.Event()
+        self._viewers: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Where the camera is, once started: the `device` of a camera's options."""
+        return f"http://127.0.0.1:{self._port}/stream"
+
+    def start(self) -> None:
+        """Plug the camera in. Always the same address after the first time."""
+        listener = socket.create_server(("127.0.0.1", self._port), reuse_port=False)
+        self._port = listener.getsockname()[1]
+        self._listener = listener
+        self._plugged.set()
+        threading.Thread(target=self._accept, args=(listener,), name="camera simulator", daemon=True).start()
+
+    def stop(self) -> None:
+        """Unplug the camera: viewers are cut off, calls refused."""
+        self._plugged.clear()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            _hang_up(listener)
+        with self._lock:
+            viewers, self._viewers = self._viewers, set()
+        for viewer in viewers:
+            _hang_up(viewer)
+
+    unplug = stop
+    replug = start
+
+    def first_shown_s(self, payload: bytes) -> float | None:
+        """When the first frame that shows this code was sent, `time.monotonic()`; None if never."""
+        return self._shown_s.get(payload)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while self._plugged.is_set():
+            try:
+                viewer, _ = listener.accept()
+            except OSError:
+                return
+            with self._lock:
+                self._viewers.add(viewer)
+            threading.Thread(target=self._serve, args=(viewer,), name="camera stream", daemon=True).start()
+
+    def _serve(self, viewer: socket.socket) -> None:
+        with contextlib.suppress(OSError), viewer:
+            viewer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            viewer.recv(4096)
+            viewer.sendall(
+                b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n"
+                b"Cache-Control: no-store\r\n\r\n"
+            )
+            due_s = time.monotonic()
+            turn = 0
+            while self._plugged.is_set():
+                payload = self._shows()
+                jpeg = self._scene(payload)[turn % _VARIANTS]
+                if payload is not None:
+                    self._shown_s.setdefault(payload, time.monotonic())
+                head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
+                viewer.sendall(head + jpeg + b"\r\n")
+                turn += 1
+                due_s = max(due_s + self._period_s, time.monotonic())
+                time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _scene(self, payload: bytes | None) -> list[bytes]:
+        """The frames of one scene as JPEG: drawn once, shown in turn."""
+        with self._lock:
+            if payload not in self._scenes:
+                if len(self._scenes) >= _KEPT_SCENES:
+                    del self._scenes[next(iter(self._scenes))]
+                self._scenes[payload] = [to_jpeg(self._draw(payload)) for _ in range(_VARIANTS)]
+            return self._scenes[payload]
+
+    def _draw(self, payload: bytes | None) -> Picture:
+        picture = self._room.copy()
+        if payload is not None:
+            _hold_up(picture, payload, self._random)
+        noise = self._random.normal(0, 2.0, picture.shape).astype(np.int16)
+        return np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+
+
+def _room(width: int, height: int, random: np.random.Generator) -> Picture:
+    """A dim, soft background."""
+    coarse = random.integers(40, 120, (9, 16)).astype(np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _hold_up(picture: Picture, payload: bytes, random: np.random.Generator) -> None:
+    """Draw a phone with the code on its screen, a little off the middle."""
+    height, width = picture.shape
+    side = int(height * _PHONE_SHARE)
+    code = cv2.resize(qr.drawn(payload, 4), (side, side), interpolation=cv2.INTER_AREA)
+    screen = np.full((int(side * 1.3), int(side * 1.08)), 235, np.uint8)
+    top, left = (screen.shape[0] - side) // 2, (screen.shape[1] - side) // 2
+    screen[top : top + side, left : left + side] = code
+    body = np.pad(screen, 6, constant_values=15)
+    y = (height - body.shape[0]) // 2 + int(random.integers(-8, 9))
+    x = (width - body.shape[1]) // 2 + int(random.integers(-30, 31))
+    picture[y : y + body.shape[0], x : x + body.shape[1]] = body
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        connection.close()
