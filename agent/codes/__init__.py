@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from agent.codes import gatepost
 from agent.codes.refusal import Refused
@@ -19,7 +20,20 @@ __all__ = ["BadTrust", "Options", "Trust", "check", "load_trust"]
 MAX_PAYLOAD_BYTES = 4296
 """What the largest QR code can hold; a scan engine can send megabytes."""
 
-_FORMATS = (gatepost,)
+
+class CodeFormat(Protocol):
+    """What each format file of this room offers."""
+
+    FORMAT: str
+
+    def recognises(self, payload: bytes) -> bool:
+        """Whether this file is the one to check the payload."""
+
+    def check(self, payload: bytes, trust: Trust, now: Now) -> Verdict:
+        """Verdict on a payload that is recognised. Raises Refused."""
+
+
+_FORMATS: tuple[CodeFormat, ...] = (gatepost,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ PREFIX = b"GP1:"
 
 ISS, SUB, EXP, NBF, IAT, COLOUR, TESTS = 1, 2, 4, 5, 6, -70001, -70002
 _COLOURS = {1: Colour.GREEN, 2: Colour.YELLOW, 3: Colour.RED}
-_TEST_KINDS = {1: "pcr", 2: "antigen"}
+TEST_KINDS = {"pcr": 1, "antigen": 2}
+_KIND_NAMES = {number: name for name, number in TEST_KINDS.items()}
 _MAX_TESTS = 16
 _MAX_UTC = 1 << 40
 
@@ -89,9 +90,8 @@ def claims(
     """Claims in the form of the table above."""
     result: dict[int, object] = {ISS: issuer, SUB: subject, EXP: expires_utc, IAT: issued_utc}
     result[COLOUR] = {colour: number for number, colour in _COLOURS.items()}[colour]
-    kinds = {kind: number for number, kind in _TEST_KINDS.items()}
     if tests:
-        result[TESTS] = [[kinds[test.kind], int(test.taken_utc), test.positive] for test in tests]
+        result[TESTS] = [[TEST_KINDS[test.kind], int(test.taken_utc), test.positive] for test in tests]
     return result
 
 
@@ -133,6 +133,6 @@ def _tests(value: object) -> tuple[LabResult, ...]:
 
 def _test(item: object) -> LabResult:
     match item:
-        case [int(kind), int(taken), bool(positive)] if kind in _TEST_KINDS and 0 <= taken < _MAX_UTC:
-            return LabResult(_TEST_KINDS[kind], float(taken), positive)
+        case [int(kind), int(taken), bool(positive)] if kind in _KIND_NAMES and 0 <= taken < _MAX_UTC:
+            return LabResult(_KIND_NAMES[kind], float(taken), positive)
     raise Malformed("a test that is not [kind, taken, positive]")

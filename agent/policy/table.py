@@ -92,9 +92,7 @@ ALWAYS = (
     Invariant("no entry without a normal temperature", _entry(temperature=_UNMEASURED), _OPENING),
     Invariant("no entry with a positive test", _entry(test=frozenset({"positive"})), _OPENING),
     Invariant("no entry on lists that are too old", _entry(lists=frozenset({"refer"})), _OPENING),
-    Invariant(
-        "no silent entry for somebody on a watch list", _entry(watch=frozenset({"hit"})), frozenset({Outcome.ADMIT})
-    ),
+    Invariant("no silent entry for the watched", _entry(watch=frozenset({"hit"})), frozenset({Outcome.ADMIT})),
 )
 """Hold for every table, whoever signed it."""
 

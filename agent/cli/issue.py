@@ -1,0 +1,94 @@
+"""`gatepost issue`: sign a code, and show it as text, as a QR picture or on the terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import segno
+
+from agent.codes import gatepost, signing
+from agent.model import Colour, LabResult
+
+if TYPE_CHECKING:
+    import argparse
+
+_DAY_S = 86400
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `issue`."""
+    parser = subparsers.add_parser("issue", help="make a signed code, as text or QR picture", description=__doc__)
+    parser.add_argument("--key", type=Path, required=True, help="private key made by `gatepost keys new`")
+    parser.add_argument("--issuer", help="name under which gates pin the key (default: name of the key file)")
+    parser.add_argument("--subject", required=True, help="pseudonym of the holder; no name, no document number")
+    parser.add_argument("--colour", choices=[*Colour], default="green")
+    parser.add_argument("--days", type=float, default=1.0, help="valid for so many days (default: 1)")
+    parser.add_argument("--seconds", type=float, help="valid for so many seconds: a dynamic code")
+    parser.add_argument("--issued", type=_moment, help="time of issue, ISO 8601 (default: now)")
+    parser.add_argument(
+        "--test",
+        type=_test,
+        action="append",
+        default=[],
+        metavar="KIND:WHEN[:positive]",
+        help="a test result, for example pcr:2026-01-31T08:00; may be repeated",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--png", type=Path, metavar="FILE", help="write a QR picture")
+    form.add_argument("--terminal", action="store_true", help="draw the QR code on the terminal")
+    form.add_argument("--text", action="store_true", help="print the text (default)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when issued; 1 with one sentence on standard error."""
+    try:
+        key = signing.private_key(args.key.read_bytes())
+        text = gatepost.issue(key, _claims(args))
+        if args.png:
+            picture(text).save(str(args.png), scale=8, border=4)
+    except (signing.BadKey, ValueError) as error:
+        print(f"{args.key}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    if args.terminal:
+        picture(text).terminal(compact=True)
+    elif not args.png:
+        print(text)
+    return 0
+
+
+def picture(text: str) -> segno.QRCode:
+    """QR code of level M, as printed and shown on phones."""
+    return segno.make_qr(text, error="m", boost_error=False)
+
+
+def _claims(args: argparse.Namespace) -> dict[int, object]:
+    issued = int(args.issued if args.issued is not None else time.time())
+    life_s = args.seconds if args.seconds is not None else args.days * _DAY_S
+    return gatepost.claims(
+        args.issuer or args.key.stem,
+        args.subject,
+        Colour(args.colour),
+        issued_utc=issued,
+        expires_utc=int(issued + life_s),
+        tests=args.test,
+    )
+
+
+def _moment(text: str) -> float:
+    """POSIX seconds of an ISO 8601 time; local time when it names no zone."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _test(text: str) -> LabResult:
+    kind, _, rest = text.partition(":")
+    when, positive = (rest.removesuffix(":positive"), rest.endswith(":positive"))
+    if kind not in gatepost.TEST_KINDS:
+        raise ValueError(kind)
+    return LabResult(kind, _moment(when), positive)
