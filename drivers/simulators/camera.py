@@ -40,7 +40,7 @@ class CameraSimulator:
         fps: float = 30.0,
         seed: int = 0,
     ) -> None:
-        """`shows`: the payload of the code in view now, None for nobody; asked once a frame, from another thread."""
+        """`shows`: the payload of the code in view now, None for nobody; asked every frame, from another thread."""
         self._shows = shows
         self._size = (width, height)
         self._period_s = 1 / fps
@@ -136,7 +136,8 @@ class CameraSimulator:
 def _room(width: int, height: int, random: np.random.Generator) -> Picture:
     """A dim, soft background."""
     coarse = random.integers(40, 120, (9, 16)).astype(np.uint8)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    room: Picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return room
 
 
 def _hold_up(picture: Picture, payload: bytes, random: np.random.Generator) -> None:

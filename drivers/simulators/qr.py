@@ -17,7 +17,7 @@ QUIET_MODULES = 4
 
 
 def modules(payload: bytes, level: Literal["l", "m", "q", "h"] = "m") -> npt.NDArray[np.uint8]:
-    """The code's modules, 1 for black, without margin. Raises ValueError when the payload is too long for the level."""
+    """The code's modules, 1 for black, without margin. Raises ValueError when the payload is too long."""
     return np.array([list(row) for row in _made(payload, level).matrix], np.uint8)
 
 

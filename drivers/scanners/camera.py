@@ -1,0 +1,217 @@
+"""A camera that watches for codes: USB (V4L2), network (MJPEG, RTSP), a video file or a folder of pictures.
+
+Sources: V4L2 UVC driver and control names (kernel documentation, userspace-api/media/v4l), OpenCV VideoIO
+flags (docs.opencv.org, videoio.hpp), RFC 2046 for the parts of an MJPEG stream; ISO/IEC 18004 for the codes.
+
+Wiring: any UVC camera on USB; take its path under /dev/v4l/by-id, which survives replugging. Mount it so that a
+phone at reading distance shows its code with 3 pixels a module or more (`gatepost camera` tells).
+
+A code is told once when it comes into view, on the first frame that it can be read in; while it stays, nothing is
+said; when it has been out of view for `away_s`, a Departure. Quirks: an unplugged camera may go on handing out its
+last picture, a covered or broken one sends black ones: both are noticed and the camera is given up, to be opened
+again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+from annotated_types import Ge, Gt, Le
+
+from drivers.contract import BadOptions, BadReply, DeviceGone
+
+if TYPE_CHECKING:
+    from drivers.contract import Departure, Sighting
+    from drivers.vision.eye import Eye
+    from drivers.wire.frames import Frame, Grabber, Lens
+
+_BLACK_LEVEL, _BLACK_SPREAD = 20, 2
+"""A picture all of whose pixels lie below this level and this near together: no sensor in the dark is so smooth."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a camera."""
+
+    device: str
+    """V4L2 path (best one of /dev/v4l/by-id), http:// or rtsp:// address, video file, or folder of pictures."""
+    width: Annotated[int, Gt(0)] = 1280
+    """Pixels asked for; the camera gives what it can."""
+    height: Annotated[int, Gt(0)] = 720
+    """Pixels asked for."""
+    fps: Annotated[float, Gt(0), Le(240)] = 30.0
+    """Frames a second asked for; also the speed at which a folder of pictures is shown."""
+    fourcc: str = "MJPG"
+    """Pixel format asked for, four letters: MJPG, YUYV or GREY."""
+    exposure: float | None = None
+    """Fixed exposure in the camera's own unit (UVC: 100 µs); unset: automatic. Phone screens want it short."""
+    focus: float | None = None
+    """Fixed focus in the camera's own unit; unset: automatic. Fixed is better where people stand at a mark."""
+    region: tuple[float, float, float, float] | None = None
+    """Part of the picture that belongs to this lane: left, top, right, bottom, each from 0 to 1."""
+    away_s: Annotated[float, Gt(0)] = 1.0
+    """A code out of view for so long has left, seconds."""
+    stale_s: Annotated[float, Gt(0)] = 3.0
+    """Without a new, living picture for so long the camera is given up and opened again, seconds."""
+    oldest_s: Annotated[float, Gt(0)] = 0.5
+    """A frame older than this when its turn comes is dropped, seconds."""
+    budget_ms: Annotated[float, Ge(0)] = 12.0
+    """CPU time for hard reading steps on one frame, milliseconds."""
+    each_s: Annotated[float, Ge(0)] = 1.0
+    """How long each picture of a folder is shown, seconds; 0: for one frame."""
+    loop: bool = False
+    """Begin again at the end of a video file or folder."""
+    simulated: bool = False
+    """Mark all sightings as simulated. A file, a folder or an address on this machine always is."""
+
+    def __post_init__(self) -> None:
+        if len(self.fourcc) != 4:  # noqa: PLR2004 - the four of fourcc
+            raise ValueError("fourcc has four letters, as MJPG")
+        if self.region is not None:
+            left, top, right, bottom = self.region
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise ValueError("region is left, top, right, bottom, each from 0 to 1, left < right, top < bottom")
+
+
+def lens_for(options: Options) -> Lens:
+    """The lens that suits the device's name."""
+    from drivers.wire import mjpeg, stills, v4l2  # noqa: PLC0415 - OpenCV is for the thread that needs it
+
+    device = options.device
+    scheme = urlsplit(device).scheme
+    if scheme in {"http", "https"}:
+        return mjpeg.Mjpeg(device, simulated=options.simulated or _is_here(device))
+    if scheme in {"rtsp", "rtsps"}:
+        return v4l2.NetworkCamera(device, simulated=options.simulated or _is_here(device))
+    if v4l2.is_device(device):
+        settings = v4l2.Settings(
+            options.width, options.height, options.fps, options.fourcc, options.exposure, options.focus
+        )
+        return v4l2.Camera(device, settings, simulated=options.simulated)
+    path = Path(device)
+    if path.is_dir() or path.suffix.lower() in stills.SUFFIXES:
+        return stills.Stills(device, fps=options.fps, each_s=options.each_s, loop=options.loop)
+    return v4l2.Film(device, fps=None, loop=options.loop)
+
+
+class Driver:
+    """Sightings and departures from one camera."""
+
+    def __init__(self, options: Options, wire: Lens | None = None) -> None:
+        """`wire`: a lens, instead of the one that `options.device` names."""
+        self._options = options
+        self._wire = wire
+        self._lens: Lens | None = None
+        self._grabber: Grabber | None = None
+        self._eye: Eye | None = None
+        self._ready: deque[Sighting | Departure] = deque()
+        self._vitality = _Vitality(options.device, options.stale_s)
+
+    def open(self) -> None:
+        """Take the camera; what was in view before is forgotten."""
+        self.close()
+        try:
+            from drivers.vision.eye import Eye  # noqa: PLC0415 - OpenCV is for the thread that needs it
+            from drivers.vision.ladder import Ladder  # noqa: PLC0415 - the same
+            from drivers.wire.frames import Grabber  # noqa: PLC0415 - the same
+        except ImportError as error:
+            raise BadOptions(self._options.device, str(error), "install the decoder libraries") from error
+        lens = self._wire or lens_for(self._options)
+        lens.open()
+        self._lens = lens
+        self._ready.clear()
+        ladder = Ladder(self._options.budget_ms / 1000)
+        self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
+        self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"))
+        self._grabber = Grabber(lens) if lens.live else None
+
+    def read(self, limit_s: float) -> Sighting | Departure | None:
+        """What the camera saw next."""
+        end_s = time.monotonic() + limit_s
+        while not self._ready and (left_s := end_s - time.monotonic()) > 0:
+            self._look(left_s)
+        return self._ready.popleft() if self._ready else None
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        grabber, self._grabber = self._grabber, None
+        lens, self._lens = self._lens, None
+        if lens is not None:
+            lens.close()
+        if grabber is not None:
+            grabber.stop()
+
+    def _look(self, limit_s: float) -> None:
+        lens, eye, grabber = self._lens, self._eye, self._grabber
+        if lens is None or eye is None:
+            raise DeviceGone(self._options.device, "is closed")
+        frame = grabber.newest(limit_s) if grabber is not None else lens.next(limit_s)
+        now_s = time.monotonic()
+        if frame is not None and now_s - frame.at_s <= self._options.oldest_s:
+            self._see(eye, frame)
+        self._vitality.check(now_s)
+        if frame is None and not lens.live:
+            self._ready.extend(eye.blind(now_s))
+
+    def _see(self, eye: Eye, frame: Frame) -> None:
+        from drivers.vision.opencv import UnreadablePicture  # noqa: PLC0415 - OpenCV is for the thread that needs it
+
+        try:
+            picture = frame.gray()
+        except UnreadablePicture:
+            self._vitality.broken(frame.at_s)
+            return
+        sample = picture[::16, ::16]
+        black = int(sample.max()) < _BLACK_LEVEL and int(sample.max()) - int(sample.min()) < _BLACK_SPREAD
+        self._vitality.picture(frame.at_s, frame.fingerprint(), black=black)
+        self._ready.extend(eye.see(picture, frame.at_s))
+
+
+class _Vitality:
+    """Is the camera alive: do pictures come, can they be read, do they differ, do they show anything?"""
+
+    def __init__(self, name: str, stale_s: float) -> None:
+        self._name = name
+        self._stale_s = stale_s
+        self._came_s = self._read_s = self._changed_s = self._lit_s = time.monotonic()
+        self._fingerprint: int | None = None
+
+    def broken(self, at_s: float) -> None:
+        """A frame came that is no picture."""
+        self._came_s = at_s
+
+    def picture(self, at_s: float, fingerprint: int, *, black: bool) -> None:
+        """A picture came."""
+        self._came_s = self._read_s = at_s
+        if fingerprint != self._fingerprint:
+            self._fingerprint = fingerprint
+            self._changed_s = at_s
+        if not black:
+            self._lit_s = at_s
+
+    def check(self, now_s: float) -> None:
+        """Raises DeviceGone or BadReply once something has been amiss for too long."""
+        past_s = now_s - self._stale_s
+        if self._came_s < past_s:
+            raise DeviceGone(self._name, "sends no pictures", "check plug, cable and power")
+        if self._read_s < past_s:
+            raise BadReply(self._name, "sends broken pictures", "try another cable, fourcc or size")
+        if self._lit_s < past_s:
+            raise DeviceGone(self._name, "sends black pictures", "take off the cover, check the cable")
+        if self._changed_s < past_s:
+            raise DeviceGone(self._name, "its picture is frozen", "unplug the camera and plug it in again")
+
+
+def _is_here(url: str) -> bool:
+    """The address is on this very machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

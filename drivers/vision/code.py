@@ -1,0 +1,58 @@
+"""A code found in a picture: its bytes as coded, and where it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Point: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One decoded code."""
+
+    payload: bytes
+    """As coded, nothing stripped, nothing guessed."""
+    corners: tuple[Point, Point, Point, Point]
+    """Pixels of the picture given to the decoder: top left of the code, then around."""
+    declared: str | None = None
+    """The text, where the code itself declares its character set (ECI)."""
+    rung: str = ""
+    """Which step of the ladder read it."""
+
+    def text(self) -> str:
+        """The payload as text: UTF-8, else as declared, else GB18030, else ASCII with escapes."""
+        try:
+            return self.payload.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        if self.declared is not None:
+            return self.declared
+        try:
+            return self.payload.decode("gb18030")
+        except UnicodeDecodeError:
+            return self.payload.decode("ascii", "backslashreplace")
+
+    def area(self) -> float:
+        """Square pixels within the corners."""
+        total = 0.0
+        for (x0, y0), (x1, y1) in zip(self.corners, self.corners[1:] + self.corners[:1], strict=True):
+            total += x0 * y1 - x1 * y0
+        return abs(total) / 2
+
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom, pixels."""
+        xs, ys = [x for x, _ in self.corners], [y for _, y in self.corners]
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def side(self) -> float:
+        """Mean length of a side, pixels."""
+        ends = zip(self.corners, self.corners[1:] + self.corners[:1], strict=True)
+        return sum(math.dist(a, b) for a, b in ends) / 4
+
+    def moved(self, scale: float, left: float = 0.0, top: float = 0.0, rung: str | None = None) -> Code:
+        """The same code in a picture of which this one was a part: multiplied by `scale`, then shifted."""
+        a, b, c, d = [(x * scale + left, y * scale + top) for x, y in self.corners]
+        return Code(self.payload, (a, b, c, d), self.declared, self.rung if rung is None else rung)

@@ -1,0 +1,116 @@
+"""Frames in, sightings and departures out: motion gate, region of interest, ladder, track.
+
+A frame in which nothing moved is not decoded again; a moving code is looked for where it was last; the whole
+picture is searched only when that fails. That is what makes a day of mostly idle frames cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from drivers.contract import Departure, Sighting
+from drivers.vision.opencv import Picture, cv2
+from drivers.vision.track import Box, Track
+
+if TYPE_CHECKING:
+    from drivers.vision.code import Code
+    from drivers.vision.ladder import Ladder
+
+Fractions: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom of a part of the picture, each from 0 to 1."""
+
+_THUMB_PX = (64, 36)
+_CHANGED_LEVELS = 12
+"""A thumbnail pixel that differs by more has changed; sensor noise, averaged over 20 x 20 pixels, stays below."""
+_CHANGED_PIXELS = 2
+_MARGIN = 0.6
+"""How far around its last place a code is looked for, in sides of the code."""
+_LOOK_EVERY = 15
+"""A still picture is read again after so many frames: a change may be too small for the gate."""
+_WHOLE_EVERY = 15
+"""While a code is followed, every so many frames the whole picture is looked at: for one that is nearer."""
+
+
+class Eye:
+    """One camera's view: what is shown to it, told once."""
+
+    def __init__(
+        self, ladder: Ladder, away_s: float, *, region: Fractions | None = None, simulated: bool = False
+    ) -> None:
+        """`away_s`: a code out of view for so long has left; `region`: the part that is looked at."""
+        self.simulated = simulated
+        self._ladder = ladder
+        self._region = region
+        self._track = Track(away_s)
+        self._thumb: Picture | None = None
+        self._settled = False
+        self._look: tuple[list[Code], Box | None] = ([], None)
+        self._frames = 0
+
+    def see(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
+        """What this frame tells: nothing mostly; a departure comes before the sighting that follows it."""
+        picture = _part(picture, self._region)
+        self._frames += 1
+        if not self._unchanged(picture):
+            self._look = self._read(picture)
+            self._settled = bool(self._look[0]) or self._ladder.exhausted
+        codes, looked_at = self._look
+        left, new = self._track.look(codes, at_s, looked_at)
+        items: list[Sighting | Departure] = []
+        if left:
+            items.append(Departure(at_s, self.simulated))
+        if new and self._track.subject is not None:
+            items.append(Sighting(self._track.subject.payload, at_s, self.simulated))
+        return items
+
+    def blind(self, at_s: float) -> list[Sighting | Departure]:
+        """No frames come any more: whoever was in view is not known to be there."""
+        self._thumb = None
+        self._settled = False
+        self._look = ([], None)
+        return [Departure(at_s, self.simulated)] if self._track.clear() else []
+
+    def _unchanged(self, picture: Picture) -> bool:
+        """Nothing moved since the picture that was read last, and that one has been read as hard as can be."""
+        thumb = cv2.resize(picture, _THUMB_PX, interpolation=cv2.INTER_AREA)
+        before, self._thumb = self._thumb, thumb if self._thumb is None else self._thumb
+        if before is None:
+            return False
+        changed = np.count_nonzero(cv2.absdiff(thumb, before) > _CHANGED_LEVELS)
+        if changed < _CHANGED_PIXELS and self._settled and self._frames % _LOOK_EVERY:
+            return True
+        self._thumb = thumb
+        return False
+
+    def _read(self, picture: Picture) -> tuple[list[Code], Box | None]:
+        followed = self._track.subject
+        if followed is not None and self._frames % _WHOLE_EVERY:
+            left, top, right, bottom = near = _around(followed, picture)
+            cut = picture[top:bottom, left:right]
+            codes = [code.moved(1.0, left, top) for code in self._ladder.read_cheap(cut)]
+            if codes:
+                return codes, near
+        return self._ladder.read(picture), None
+
+
+def _part(picture: Picture, region: Fractions | None) -> Picture:
+    if region is None:
+        return picture
+    height, width = picture.shape
+    left, top, right, bottom = region
+    return picture[int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
+
+
+def _around(code: Code, picture: Picture) -> tuple[int, int, int, int]:
+    """The code's last place with a margin, within the picture."""
+    height, width = picture.shape
+    left, top, right, bottom = code.box()
+    margin = _MARGIN * code.side()
+    return (
+        max(0, int(left - margin)),
+        max(0, int(top - margin)),
+        min(width, int(right + margin) + 1),
+        min(height, int(bottom + margin) + 1),
+    )

@@ -1,0 +1,55 @@
+"""OpenCV for pictures, met here only and set up for a kiosk: one thread, no OpenCL, quiet.
+
+Import this late (it costs 36 MB and 0.1 s): only the thread or process that looks at pictures does.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+# V4L2 waits 10 s for a frame unless told so before the import; two decoder threads hold back one frame each.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1|fflags;nobuffer|flags;low_delay")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(40_000_000))
+
+import cv2
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Picture: TypeAlias = "npt.NDArray[Any]"
+"""A grayscale picture, uint8, height x width."""
+
+cv2.setNumThreads(1)
+cv2.ocl.setUseOpenCL(False)
+
+__all__ = ["Picture", "UnreadablePicture", "cv2", "from_bytes", "to_jpeg", "to_png"]
+
+
+class UnreadablePicture(ValueError):
+    """The bytes are no picture, a broken one, or one beyond 40 megapixels."""
+
+
+def from_bytes(data: bytes | npt.NDArray[np.uint8]) -> Picture:
+    """A JPEG, PNG, WebP, BMP … as grayscale, upright as its EXIF says. Raises UnreadablePicture."""
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error as error:
+        raise UnreadablePicture("not a picture that can be read, or too large") from error
+    if picture is None:
+        raise UnreadablePicture("not a picture that can be read")
+    return picture
+
+
+def to_jpeg(picture: Picture, quality: int = 85) -> bytes:
+    """The picture as JPEG."""
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def to_png(picture: Picture) -> bytes:
+    """The picture as PNG."""
+    return cv2.imencode(".png", picture)[1].tobytes()

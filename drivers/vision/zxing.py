@@ -1,0 +1,57 @@
+"""zxing-cpp, met here only: reads twenty points more of real photographs than zbar, at a thirteenth of the CPU.
+
+Version 3 has wheels for x86-64 and aarch64; Debian's own packages are 1.4 (bookworm) and 2.3 (trixie), which
+know fewer options: what the installed one takes is found out once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import zxingcpp
+
+from drivers.vision.code import Code
+
+if TYPE_CHECKING:
+    from drivers.vision.opencv import Picture
+
+
+def _accepted(**wanted: object) -> dict[str, Any]:
+    """Those of the options that the installed version knows (its docstring lists them)."""
+    known = zxingcpp.read_barcodes.__doc__ or ""
+    return {name: value for name, value in wanted.items() if f"{name}:" in known}
+
+
+_FORMAT: Any = getattr(zxingcpp.BarcodeFormat, "QRCodeModel2", zxingcpp.BarcodeFormat.QRCode)
+_PLAIN = _accepted(text_mode=zxingcpp.TextMode.Plain)
+_BARE = _accepted(try_rotate=False, try_downscale=False, try_invert=False) | _PLAIN
+_WIDE = _accepted(try_rotate=False, try_downscale=True, try_invert=True) | _PLAIN
+
+
+def read(picture: Picture, *, wide: bool = False, histogram: bool = False) -> list[Code]:
+    """The QR codes in `picture`. `wide` adds smaller scales and white-on-black; `histogram` takes one threshold
+    for the whole picture instead of a local one.
+    """
+    binarizer = zxingcpp.Binarizer.GlobalHistogram if histogram else zxingcpp.Binarizer.LocalAverage
+    found = zxingcpp.read_barcodes(picture, formats=_FORMAT, binarizer=binarizer, **(_WIDE if wide else _BARE))
+    return [_code(barcode) for barcode in found if len(barcode.bytes)]
+
+
+def read_clean(picture: Picture) -> Code | None:
+    """The code in a picture that holds nothing but one upright code, or None."""
+    for pure in (True, False):
+        found = zxingcpp.read_barcodes(picture, formats=_FORMAT, is_pure=pure, **_BARE)
+        if found and len(found[0].bytes):
+            return _code(found[0])
+    return None
+
+
+def _code(barcode: Any) -> Code:
+    place = barcode.position
+    corners = tuple(
+        (float(corner.x), float(corner.y))
+        for corner in (place.top_left, place.top_right, place.bottom_right, place.bottom_left)
+    )
+    # ISO/IEC 15424: modifier 2, 4 or 6 says that an ECI stands in the code
+    declares = getattr(barcode, "symbology_identifier", "")[2:3] in {"2", "4", "6"}
+    return Code(bytes(barcode.bytes), corners, barcode.text if declares else None)  # type: ignore[arg-type] # four corners

@@ -1,0 +1,117 @@
+"""Frames, where they come from, and a thread that keeps only the newest one."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+from drivers.contract import DeviceGone, DriverError
+from drivers.vision import opencv
+
+if TYPE_CHECKING:
+    from drivers.vision.opencv import Picture
+
+_WAIT_S = 0.25
+
+
+class Frame:
+    """One picture and when it was taken. A JPEG is decoded when it is looked at: a dropped frame costs nothing."""
+
+    __slots__ = ("_jpeg", "_picture", "at_s")
+
+    def __init__(self, at_s: float, *, jpeg: bytes | None = None, picture: Picture | None = None) -> None:
+        """`at_s`: seconds of `time.monotonic()` at capture; one of `jpeg` and `picture` is given."""
+        self.at_s = at_s
+        self._jpeg = jpeg
+        self._picture = picture
+
+    def gray(self) -> Picture:
+        """The picture, uint8, height x width. Raises UnreadablePicture."""
+        if self._picture is None:
+            self._picture = opencv.from_bytes(self._jpeg or b"")
+        return self._picture
+
+    def fingerprint(self) -> int:
+        """Equal for two frames that show the very same bytes: a living sensor's noise never does."""
+        if self._jpeg is not None:
+            return zlib.crc32(self._jpeg)
+        return zlib.crc32(self.gray()[::4, ::4].tobytes())
+
+
+class Lens(Protocol):
+    """Where frames come from."""
+
+    name: str
+    live: bool
+    """Frames come by themselves and are lost when nobody takes them; else the next one waits to be asked for."""
+    simulated: bool
+
+    def open(self) -> None:
+        """Take the camera. Raises DeviceGone with a remedy."""
+
+    def next(self, limit_s: float) -> Frame | None:
+        """The next frame, None when none came within about `limit_s`. Raises DeviceGone, BadReply."""
+
+    def close(self) -> None:
+        """Let go. Never raises; may be called twice and from another thread."""
+
+
+class Grabber:
+    """Takes every frame from a live lens as it comes and keeps the newest: what is looked at is never stale."""
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+        self._fresh = threading.Condition()
+        self._frame: Frame | None = None
+        self._error: DriverError | None = None
+        self._stopping = False
+        self._thread = threading.Thread(target=self._grab, name=f"frames of {lens.name}", daemon=True)
+        self._thread.start()
+
+    def newest(self, limit_s: float) -> Frame | None:
+        """The newest frame not handed out before; None when none comes within `limit_s`. Raises DriverError."""
+        with self._fresh:
+            self._fresh.wait_for(lambda: self._frame or self._error or self._stopping, limit_s)
+            frame, self._frame = self._frame, None
+            if frame is None and self._error is not None:
+                raise self._error
+            return frame
+
+    def stop(self) -> None:
+        """End the thread; one that hangs in the camera's driver is left behind."""
+        with self._fresh:
+            self._stopping = True
+            self._fresh.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(2 * _WAIT_S)
+
+    def _grab(self) -> None:
+        while not self._stopping:
+            try:
+                frame = self._lens.next(_WAIT_S)
+            except DriverError as error:
+                self._settle(error)
+                return
+            except Exception as error:  # noqa: BLE001 - a thread must not die unheard
+                self._settle(DeviceGone(self._lens.name, f"failed while reading: {type(error).__name__}"))
+                return
+            if frame is not None:
+                with self._fresh:
+                    self._frame = frame
+                    self._fresh.notify_all()
+
+    def _settle(self, error: DriverError) -> None:
+        with self._fresh:
+            self._error = error
+            self._fresh.notify_all()
+
+
+def wait_until(at_s: float, stopping: threading.Event, limit_s: float) -> bool:
+    """Wait for a frame's time; False when `limit_s` passes or the lens is closed before."""
+    left_s = at_s - time.monotonic()
+    if left_s > limit_s:
+        stopping.wait(limit_s)
+        return False
+    return not (left_s > 0 and stopping.wait(left_s))
