@@ -1,0 +1,372 @@
+"""The outbox: events are on disk before anyone is told, and stay there until the centre has them.
+
+`put` hands an event to the writer thread and returns at once, whatever the disk does. The writer gives it its place
+(epoch, sequence, hash of the one before), encodes it and commits whatever has gathered. The link takes records in
+order from the shelf, where the writer lays out the oldest; deletions ride along with a later commit.
+
+When the disk fails, events wait in memory (bounded). If the link has nothing else to send they leave from there,
+under an epoch of their own: a sequence that is not on disk could be given twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sqlite3
+import threading
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from agent.model import Event, EventKind, Loss, Place, Record
+from agent.shelf import MEMORY_ONLY, Shelf
+from agent.store import Store, finish_rescue, is_damage, rescue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+log = logging.getLogger(__name__)
+
+FIRST = "0" * 64
+ACKS_TO_RIDE = 32
+"""Acknowledged records that a commit of new ones takes along; fewer wait, so that fewer pages are written."""
+IDLE_S = 3.0
+"""Without new events for so long, acknowledged records are deleted on their own."""
+BATCH = 256
+RETRY_S = (0.5, 1.0, 2.0, 5.0, 15.0)
+"""Waits between tries of a failing disk; the last one repeats."""
+TRIES_BEFORE_MEMORY = 2
+LEAST_TO_DROP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where events wait for the broker, and how much room they may take."""
+
+    path: str = "/var/lib/gatepost/outbox.db"
+    """The file; it and two companions (`-wal`, `.damaged`) live in this directory."""
+    limit_mb: Annotated[float, Gt(0)] = 256.0
+    """Room for waiting events, megabytes; about 1,000 passages each. When full the least important go, counted."""
+    commit_ms: Annotated[float, Ge(0), Le(20)] = 20.0
+    """How long the first event waits for company before it is written, milliseconds."""
+    memory_events: Annotated[int, Ge(100)] = 10_000
+    """How many events are held in memory while the disk fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A moment of the outbox. Counts are since the start, `waiting` is all there is."""
+
+    epoch: str = ""
+    decided: int = 0
+    """Events put."""
+    stored: int = 0
+    """Of those, safe on disk."""
+    delivered: int = 0
+    """Records that the other side acknowledged, those of earlier runs included."""
+    lost: int = 0
+    waiting: int = 0
+    """Not yet delivered, in memory or on disk."""
+    bytes_held: int = 0
+    fault: str = ""
+    """One sentence when the disk fails; empty when it does not."""
+    moved_s: float = 0.0
+    """When the writer last showed that it lives, on the monotonic clock."""
+
+
+class Outbox:
+    """Any thread may `put`; one link takes from `shelf`."""
+
+    def __init__(self, options: Options, encode: Callable[[Event, Place], Record]) -> None:
+        self._options = options
+        self._path = Path(options.path)
+        self._encode = encode
+        self._inbox: SimpleQueue[Event | None] = SimpleQueue()
+        self.shelf = Shelf(wake_writer=lambda: self._inbox.put(None))
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._stop = threading.Event()
+        self._store: Store | None = None
+        self._batch: list[Event] = []
+        self._tried: list[Record] = []
+        self._owed: list[Loss] = []
+        self._trying = 0
+        self._telling = 0
+        self._damaged = False
+        self._latest: Event | None = None
+        self._failures = 0
+        self._retry_at_s = 0.0
+        self._written_s = 0.0
+        self._memory_place = Place(secrets.token_hex(4), 0, FIRST)
+        self._epoch = ""
+        # each of these is written by one thread, in one statement
+        self._decided = 0
+        self._dropped = 0
+        self._dropped_told = 0
+        self._settled = 0
+        self._stored = 0
+        self._lost = 0
+        self._fault = ""
+        self._moved_s = monotonic()
+
+    # -- for the rest of the agent ----------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start the writer. Returns at once: a slow or broken disk shows in `status`."""
+        self._thread.start()
+
+    def put(self, event: Event) -> None:
+        """Keep `event`. Never blocks and never raises."""
+        self._decided += 1
+        if self._inbox.qsize() >= self._options.memory_events:
+            try:
+                if self._inbox.get_nowait() is not None:
+                    self._dropped += 1
+            except Empty:
+                pass  # the writer took them meanwhile: there is room
+        self._inbox.put(event)
+
+    def status(self) -> Status:
+        """How it is now."""
+        store = self._store
+        unsettled = self._decided - self._dropped - self._settled
+        return Status(
+            epoch=self._epoch,
+            decided=self._decided,
+            stored=self._stored,
+            delivered=self.shelf.delivered,
+            lost=self._lost + self._dropped,
+            waiting=unsettled + self.shelf.waiting(),
+            bytes_held=0 if store is None else store.bytes,
+            fault=self._fault,
+            moved_s=self._moved_s,
+        )
+
+    def close(self, drain_s: float = 5.0) -> None:
+        """Write what is still in memory, within `drain_s`, and close the file."""
+        self._stop.set()
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(drain_s)
+
+    # -- the writer's thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not (self._stop.is_set() and self._is_finished()):
+            self._moved_s = monotonic()
+            try:
+                self._turn()
+            except (sqlite3.Error, OSError) as error:
+                self._failed(error)
+            except Exception:  # a defect must not end the thread that keeps events
+                log.exception("outbox: unexpected error; going on")
+                self._stop.wait(RETRY_S[0])
+        if self._store is not None:
+            self._store.close()
+        if unsaved := self._decided - self._dropped - self._settled:
+            log.error("outbox: closed with %d events that the disk would not take", unsaved)
+
+    def _is_finished(self) -> bool:
+        """Whether there is nothing left to do before closing, or nothing that can be done."""
+        return self._failures > 0 or (not self._batch and self._inbox.empty() and not self.shelf.done())
+
+    def _turn(self) -> None:
+        """Open if need be; gather, commit, make room, lay out."""
+        self._gather()
+        if self._failures and monotonic() < self._retry_at_s and not self._stop.is_set():
+            self._send_from_memory()
+            return
+        store = self._store or self._open()
+        self._commit(store)
+        self._make_room(store)
+        wanted, beyond = self.shelf.room()
+        if wanted:
+            self.shelf.lay(store.after(beyond, wanted), wanted)
+        if self._failures:
+            log.warning("outbox: the disk takes events again")
+            self._failures, self._fault = 0, ""
+
+    def _gather(self) -> None:
+        """Wait for an event, then a little for others; at most a second, so that `moved_s` moves."""
+        if self._failures:
+            self._stop.wait(0.2)
+        elif not self._batch and not self._owed_can_be_told() and self._store is not None:
+            try:
+                first = self._inbox.get(timeout=1.0)
+            except Empty:
+                return
+            if first is not None:
+                self._batch.append(first)
+                self._stop.wait(self._options.commit_ms / 1000)
+        while len(self._batch) < BATCH:
+            try:
+                item = self._inbox.get_nowait()
+            except Empty:
+                break
+            if item is not None:
+                self._batch.append(item)
+
+    def _open(self) -> Store:
+        """Open the file; one that is damaged is put aside, and what it still holds is saved into a new one."""
+        finish_rescue(self._path)
+        try:
+            store = None if self._damaged else Store(self._path)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            store = None
+        if store is None:
+            store = self._rescue()
+        elif self._epoch and store.epoch != self._epoch:
+            store.close()  # somebody took the file away, or put another in its place
+            store = self._rescue()
+        if self._tried and (store.last, store.last_hash) == (self._tried[-1].key, _hash(self._tried[-1])):
+            self._commit_done(store, self._tried, {})  # the commit that failed had reached the disk after all
+        self._tried = []
+        self._store, self._epoch = store, store.epoch
+        self.shelf.committed([], (), store.count)
+        return store
+
+    def _rescue(self) -> Store:
+        """Save what can be read into a new store; what is missing is owed as a loss."""
+        found = rescue(self._path, self.shelf.contents(), self.shelf.done())
+        self.shelf.clear()
+        self._damaged = False
+        log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
+        self._lost += found.missing
+        self._owed.append(Loss("damaged", found.missing, found.first, found.last, found.epoch))
+        return Store(self._path)
+
+    def _commit(self, store: Store) -> None:
+        """One commit of the batch and of what may go by now."""
+        self._notice_drops()
+        done = self.shelf.done()
+        idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
+        riding = done if len(done) >= ACKS_TO_RIDE or (idle and not self._batch) else {}
+        self._tried = self._encoded(Place(store.epoch, store.last, store.last_hash or FIRST))
+        if self._tried or riding:
+            store.write(self._tried, riding)
+            self._commit_done(store, self._tried, riding)
+
+    def _commit_done(self, store: Store, records: list[Record], gone: Mapping[int, int]) -> None:
+        self._tried = []
+        self._written_s = monotonic()
+        self.shelf.committed(records, gone, store.count)
+        self._stored += self._trying
+        self._settle()
+
+    def _make_room(self, store: Store) -> None:
+        """While over the limit, drop the least important, oldest first, and owe a loss for them."""
+        while store.bytes > self._options.limit_mb * 1e6 and store.count:
+            flying = self.shelf.on_the_way() | self.shelf.done().keys()
+            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + len(flying))
+            gone = {key: size for key, size in least.items() if key not in flying}
+            if not gone:
+                return
+            store.write([], gone)
+            self.shelf.drop(gone)
+            self.shelf.committed([], (), store.count)
+            self._lost += len(gone)
+            own = [key for key in gone if key > 0]
+            self._owed.append(Loss("full", len(gone), min(own, default=0), max(own, default=0), store.epoch))
+            log.error("outbox: full; %d events dropped", len(gone))
+
+    def _send_from_memory(self) -> None:
+        """The disk fails but the link is up and idle: let it have events that no disk has."""
+        if self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry():
+            return
+        records = self._encoded(self._memory_place)
+        if records:
+            self._memory_place = Place(self._memory_place.epoch, records[-1].key, _hash(records[-1]))
+            self.shelf.lay_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
+            self._settle()
+
+    # -- small parts ------------------------------------------------------------------------------------
+
+    def _owed_can_be_told(self) -> bool:
+        return bool(self._owed) and self._latest is not None
+
+    def _encoded(self, place: Place) -> list[Record]:
+        """The batch as records in a chain from `place` on, after the losses that are owed.
+
+        A loss borrows the clock of the latest event. An event that cannot be encoded becomes a loss.
+        """
+        if self._batch:
+            self._latest = self._batch[-1]
+        records: list[Record] = []
+        if self._latest is None:
+            return records
+        owed = [replace(self._latest, kind=EventKind.AGENT, body=loss) for loss in self._owed]
+        self._telling = len(owed)
+        for event in (*owed, *tuple(self._batch)):
+            place = replace(place, sequence=place.sequence + 1)
+            try:
+                record = self._encode(event, place)
+            except Exception:  # a defect in one event must not hold up all others
+                log.exception("outbox: an event of kind %s cannot be encoded", event.kind)
+                self._spoilt(event)
+                place = replace(place, sequence=place.sequence - 1)
+                continue
+            records.append(record)
+            place = replace(place, previous=_hash(record))
+        self._trying = len(self._batch)
+        return records
+
+    def _spoilt(self, event: Event) -> None:
+        if event in self._batch:
+            self._batch.remove(event)
+            self._settled += 1
+            self._lost += 1
+            self._owed.append(Loss("unencodable", 1))
+
+    def _settle(self) -> None:
+        """What was encoded last, events and losses told with them, is no longer the writer's worry."""
+        self._settled += self._trying
+        del self._batch[: self._trying]
+        del self._owed[: self._telling]
+        self._trying = self._telling = 0
+
+    def _notice_drops(self) -> None:
+        dropped = self._dropped
+        if dropped > self._dropped_told:
+            self._owed.append(Loss("memory", dropped - self._dropped_told))
+            self._dropped_told = dropped
+
+    def _failed(self, error: Exception) -> None:
+        """The disk would not: say so once, close unless it is just full, and try again later."""
+        self._damaged = self._damaged or is_damage(error)
+        if self._store is not None and not _is_full(error):
+            self._store.close()
+            self._store = None
+        wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._failures += 1
+        self._retry_at_s = monotonic() + wait_s
+        fault = _sentence(error, self._path)
+        if fault != self._fault:
+            log.error("outbox: %s", fault)
+        self._fault = fault
+
+
+def _hash(record: Record) -> str:
+    return sha256(record.payload).hexdigest()
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _sentence(error: Exception, path: Path) -> str:
+    """What is wrong with the disk, and what to do."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return f"disk full: events wait in memory (free some space where {path} is)"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            return f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{path} is held by another process: events wait in memory (is a second agent running?)"
+        case _:
+            return f"{path}: {error}: events wait in memory (the card may be failing)"

@@ -1,0 +1,298 @@
+"""The outbox's file: an SQLite table of records that survives power cuts.
+
+SQLite in WAL mode with `synchronous=FULL` syncs the log at every commit: what was committed is there after a cut.
+One connection only: SQLite before 3.51.3 can damage a WAL database that two connections checkpoint at once, and
+Debian 12 has 3.40. `locking_mode=EXCLUSIVE` sees to that, also against a second agent.
+
+The newest record stays in the file, marked `done`, until there is a newer one: that is how the sequence and the
+chain of hashes go on after everything was delivered. Records saved from a damaged file have keys below 1.
+Everything here belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from agent.model import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+PAGE_BYTES = 2048
+"""A commit logs whole pages, each with a 24-byte header: pages of 2 KB touch the fewest blocks of the card."""
+LOG_PAGES = 2000
+"""Pages in the log before they are copied to the table; what was delivered meanwhile is never copied."""
+ROW_BYTES = 60
+"""What a record costs besides its payload, about."""
+SAVED_FROM = -(1 << 40)
+"""Keys of records saved from a damaged file start here, so they go out before all newer ones."""
+COPY_BATCH = 500
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS life (epoch TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS record (
+    key INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    rank INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0,
+    payload BLOB NOT NULL
+);
+"""
+
+DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+
+
+@dataclass(frozen=True, slots=True)
+class Salvage:
+    """What came of a damaged file."""
+
+    epoch: str
+    """Empty when even that was unreadable."""
+    saved: int
+    first: int
+    """Lowest and highest sequence that could be read; 0 when none."""
+    last: int
+    missing: int
+    """Sequences between them that could not be read and were not done. What was beyond nobody knows."""
+
+
+class Store:
+    """The open file. Every method raises sqlite3.Error (or OSError for the directory) when the disk will not."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        for pragma in (
+            "locking_mode=EXCLUSIVE",
+            f"page_size={PAGE_BYTES}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"wal_autocheckpoint={LOG_PAGES}",
+            "cache_size=-512",
+            "temp_store=MEMORY",
+        ):
+            self._db.execute(f"PRAGMA {pragma}").fetchall()
+        (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
+        with self._transaction():
+            for statement in SCHEMA.split(";"):
+                self._db.execute(statement)
+            row = self._db.execute("SELECT epoch FROM life").fetchone()
+            self.epoch: str = row[0] if row else secrets.token_hex(4)
+            if row is None:
+                self._db.execute("INSERT INTO life VALUES (?)", (self.epoch,))
+        self.count, payloads = self._db.execute(
+            "SELECT COUNT(*), TOTAL(LENGTH(payload)) FROM record WHERE NOT done"
+        ).fetchone()
+        self.bytes = int(payloads) + self.count * ROW_BYTES
+        self.last, self.last_hash, self._marked = 0, "", False
+        newest = self._db.execute("SELECT key, payload, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
+        for key, payload, done in newest:
+            self.last, self.last_hash, self._marked = key, hashlib.sha256(payload).hexdigest(), bool(done)
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+    def write(self, records: Sequence[Record], done: Mapping[int, int]) -> None:
+        """Add `records`, let go of `done` (key → bytes of payload): one commit, on the card when this returns."""
+        newest = records[-1].key if records and records[-1].key > 0 else self.last
+        marks = newest in done or (self._marked and newest == self.last)
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO record (key, kind, rank, payload) VALUES (?, ?, ?, ?)",
+                ((record.key, record.kind, record.rank, record.payload) for record in records),
+            )
+            for low, high in ranges(sorted(done)):
+                self._db.execute("DELETE FROM record WHERE key BETWEEN ? AND ? AND key <> ?", (low, high, newest))
+            if newest in done:
+                self._db.execute("UPDATE record SET done = 1 WHERE key = ?", (newest,))
+            if self._marked and newest != self.last:
+                self._db.execute("DELETE FROM record WHERE key = ?", (self.last,))
+        self._marked = marks
+        self.count += len(records) - len(done)
+        self.bytes += sum(len(record.payload) + ROW_BYTES for record in records)
+        self.bytes -= sum(size + ROW_BYTES for size in done.values())
+        if newest != self.last:
+            self.last, self.last_hash = newest, hashlib.sha256(records[-1].payload).hexdigest()
+
+    def after(self, key: int, limit: int) -> list[Record]:
+        """Up to `limit` records beyond `key`, oldest first."""
+        rows = self._db.execute(
+            "SELECT key, kind, rank, payload FROM record WHERE key > ? AND NOT done ORDER BY key LIMIT ?",
+            (key, limit),
+        )
+        return [Record(*row) for row in rows]
+
+    def least_worth(self, limit: int) -> dict[int, int]:
+        """Up to `limit` records (key → bytes of payload) of the lowest rank, oldest first."""
+        rows = self._db.execute(
+            "SELECT key, LENGTH(payload) FROM record WHERE NOT done ORDER BY rank, key LIMIT ?", (limit,)
+        )
+        return dict(rows.fetchall())
+
+    def close(self) -> None:
+        """Close; never raises. SQLite folds the log into the file if it can."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+
+class _Transaction:
+    """BEGIN … COMMIT, or ROLLBACK when anything is raised, the commit itself included."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file itself is broken, rather than the disk full, read-only or failing."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error)
+    return code & 0xFF in DAMAGE
+
+
+def ranges(keys: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Sorted keys as inclusive ranges without holes."""
+    start = 0
+    for index in range(1, len(keys) + 1):
+        if index == len(keys) or keys[index] != keys[index - 1] + 1:
+            yield keys[start], keys[index - 1]
+            start = index
+
+
+def rescue(path: Path, spare: Iterable[Record], done: Container[int]) -> Salvage:
+    """Put a new store in the place of a damaged one, with all records that can still be read.
+
+    The new file is complete before it takes the place, so a cut at any point loses nothing. Records keep their
+    payload, and so their id, but get keys below 1. `spare`: records that memory still has; `done`: not wanted.
+    """
+    fresh = path.with_name(path.name + ".new")
+    _remove(fresh)
+    seen: set[int] = set()
+    epoch = ""
+    with closing(Store(fresh)) as store:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            with suppress(sqlite3.Error):
+                epoch = str(db.execute("SELECT epoch FROM life").fetchone()[0])
+            _copy(_readable(db, seen), store, done)
+        _copy((record for record in spare if record.key not in seen), store, done)
+        saved = store.count
+    _put_in_place(path, fresh)
+    own = [key for key in seen if key > 0]
+    first, last = (min(own), max(own)) if own else (0, 0)
+    missing = sum(key not in seen and key not in done for key in range(first, last)) if own else 0
+    return Salvage(epoch, saved, first, last, missing)
+
+
+def finish_rescue(path: Path) -> None:
+    """If a cut came while a new store was put in place, complete that; before opening. Raises OSError."""
+    fresh = path.with_name(path.name + ".new")
+    if fresh.exists():
+        if path.exists():
+            _remove(fresh)  # it may be incomplete; the damaged one is still there to be read again
+        else:
+            fresh.rename(path)
+
+
+def _put_in_place(path: Path, fresh: Path) -> None:
+    """The damaged file goes aside (over an earlier one), the new one to its place."""
+    aside = path.with_name(path.name + ".damaged")
+    for suffix in ("-wal", ""):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            source.replace(aside.with_name(aside.name + suffix))
+    _sync_directory(path.parent)
+    fresh.rename(path)
+    _sync_directory(path.parent)
+
+
+def _copy(records: Iterable[Record], store: Store, done: Container[int]) -> None:
+    """Append records below key 1, in commits of a few hundred."""
+    batch: list[Record] = []
+    for record in records:
+        if record.key not in done:
+            batch.append(replace(record, key=SAVED_FROM + store.count + len(batch)))
+        if len(batch) == COPY_BATCH:
+            store.write(batch, {})
+            batch = []
+    if batch:
+        store.write(batch, {})
+
+
+def _readable(db: sqlite3.Connection, seen: set[int]) -> Iterator[Record]:
+    """Whole rows from the start up to the damage, then those from the end back to it, in order of their keys."""
+    rows = "SELECT key, kind, rank, payload, done FROM record"
+    with suppress(sqlite3.Error):
+        for *row, done in db.execute(f"{rows} ORDER BY key"):
+            if _is_whole(*row) and row[0] not in seen:
+                seen.add(row[0])
+                if not done:
+                    yield Record(*row)
+    behind: list[int] = []
+    with suppress(sqlite3.Error):
+        for (key,) in db.execute("SELECT key FROM record ORDER BY key DESC"):
+            if key in seen:
+                break
+            behind.append(key)
+    for key in reversed(behind):
+        with suppress(sqlite3.Error):
+            *row, done = db.execute(f"{rows} WHERE key = ?", (key,)).fetchone()
+            if _is_whole(*row):
+                seen.add(key)
+                if not done:
+                    yield Record(*row)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make renames in `directory` last through a power cut."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_whole(key: Any, kind: Any, rank: Any, payload: Any) -> bool:
+    """Whether a row from a damaged file can be a record at all: the right types, and JSON at both ends."""
+    return (
+        isinstance(key, int)
+        and isinstance(kind, str)
+        and isinstance(rank, int)
+        and isinstance(payload, bytes)
+        and payload.startswith(b"{")
+        and payload.endswith(b"}")
+    )
