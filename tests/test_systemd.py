@@ -1,0 +1,99 @@
+"""The service file is valid, locked up well enough, and explained line by line; so are the device rules."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import cli
+
+ROOT = Path(__file__).parents[1]
+UNIT = ROOT / "systemd" / "gatepost.service"
+RULES = ROOT / "systemd" / "70-gatepost.rules"
+WHY = (ROOT / "systemd" / "README.md").read_text()
+EXPOSURE_TENTHS = 15
+
+needs_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd-analyze is not on this machine (apt-get install systemd)"
+)
+
+
+def settings() -> list[tuple[str, str]]:
+    lines = UNIT.read_text().splitlines()
+    return [(name, value) for line in lines if line[:1].isalpha() for name, _, value in [line.partition("=")]]
+
+
+@pytest.fixture
+def unit_here(tmp_path: Path) -> Path:
+    """The unit as it would be on a kiosk where the agent is installed."""
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(), flags=re.MULTILINE)
+    unit = tmp_path / UNIT.name
+    unit.write_text(re.sub(r"^Documentation=.*$", "", text, flags=re.MULTILINE))
+    return unit
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(unit_here: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(unit_here)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_the_service_is_locked_up(unit_here: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "--offline=true", "--no-pager", f"--threshold={EXPOSURE_TENTHS}", "security", str(unit_here)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+def test_readme_tells_the_exposure_that_is_held() -> None:
+    assert f"holds it at {EXPOSURE_TENTHS / 10} or less" in WHY
+
+
+def test_every_setting_is_explained() -> None:
+    obvious = {"Description", "Documentation", "ExecStart", "ExecReload", "Environment", "WantedBy"}
+    explained = set(re.findall(r"`([A-Za-z]+)[=`]", WHY))
+    families = tuple(re.findall(r"`([A-Za-z]+)\*`", WHY))
+    missing = {name for name, _ in settings()} - obvious - explained
+    assert not {name for name in missing if not name.startswith(families)}
+
+
+def test_the_command_is_one_that_there_is() -> None:
+    command = dict(settings())["ExecStart"].split()
+    assert command[0].endswith("/bin/gatepost")
+    assert command[1] in cli.COMMANDS
+
+
+def test_devices_are_allowed_by_class() -> None:
+    allowed = [value for name, value in settings() if name == "DeviceAllow"]
+    assert allowed
+    assert all(re.fullmatch(r"char-\w+ rw", value) for value in allowed)
+
+
+def rules() -> list[str]:
+    return [line for line in RULES.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def test_rules_are_well_formed() -> None:
+    term = r'[A-Z]+(\{\w+\})?(==|!=|=|\+=|:=)"[^"]*"'
+    assert not [rule for rule in rules() if not re.fullmatch(rf"{term}(, {term})*", rule)]
+
+
+def test_rules_name_only_groups_that_the_installation_makes() -> None:
+    groups = {group for rule in rules() for group in re.findall(r'GROUP="(\w+)"', rule)}
+    made = re.search(r"for group in (.*); do", (ROOT / "setup" / "service").read_text())
+    assert made
+    assert groups
+    assert groups <= set(made[1].split())
+
+
+def test_rules_come_between_naming_and_modem_manager() -> None:
+    assert "60-serial.rules" < RULES.name < "77-mm"

@@ -1,0 +1,297 @@
+"""The shape of the tree, held as data: floors, purity, libraries; and what is written about it is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from drivers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+
+TOP = {
+    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "agent", "config", "docs", "drivers",
+    "pyproject.toml", "requirements-build.lock", "requirements-dev.lock", "requirements.lock", "setup", "systemd",
+    "tests",
+}  # fmt: skip
+
+# Floors of the house, the highest first: an import goes to a lower floor, never up or sideways.
+AGENT_FLOORS: tuple[set[str], ...] = (
+    {"cli"},
+    {"app"},
+    {"manual", "loop"},
+    {"config"},
+    {"checkpoint", "feeds", "mqtt", "orders", "screen"},
+    {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
+    {"outbox"},
+    {"store"},
+    {"clock"},
+    {"model"},
+    {"systemd", "toml_lines"},
+)
+DRIVERS_FLOORS: tuple[set[str], ...] = (
+    {"registry", "simulators", "scanners", "thermometers", "signals"},
+    {"wire"},
+    {"vision"},
+    {"plausibility"},
+    {"contract"},
+)
+DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
+
+PURE = {"model", "codes", "thermal", "policy", "venue", "checkpoint", "messages"}
+IMPURE = {
+    "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "random", "secrets", "select", "signal",
+    "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
+}  # fmt: skip
+IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes"}
+
+# Where a third-party library is met. annotated_types says what an option may be: every room uses it.
+EVERYWHERE = {"annotated_types", "numpy"}
+MET_IN = {
+    "cbor2": {"agent/codes/cbor.py"},
+    "cryptography": {"agent/codes/signing.py"},
+    "cv2": {"drivers/vision/opencv.py", "drivers/wire/v4l2.py"},  # pixels, and the camera itself
+    "paho": {"agent/mqtt.py"},
+    "pydantic": {"agent/config.py", "agent/messages.py"},
+    "pyzbar": {"drivers/vision/zbar.py"},
+    "rich": set(),
+    "segno": set(),
+    "serial": {"drivers/wire/uart.py"},
+    "smbus2": {"drivers/wire/i2c.py"},
+    "zxingcpp": {"drivers/vision/zxing.py"},
+}
+LINES_OF_A_FILE = 400
+
+
+class Import(NamedTuple):
+    """One name that one file imports; `name` is dotted in full."""
+
+    file: str
+    name: str
+
+
+@cache
+def tracked() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("this copy of the tree is not a git checkout: there is no list of its files")
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def modules() -> Iterator[str]:
+    for package in ("agent", "drivers"):
+        yield from sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py"))
+
+
+@cache
+def imports() -> list[Import]:
+    found = []
+    for file in modules():
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Import):
+                found += [Import(file, alias.name) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: relative import"
+                found += [Import(file, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def module_of(name: str) -> str | None:
+    """The file of the longest part of a dotted name that is a module of ours."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        stem = "/".join(parts[:length])
+        for file in (f"{stem}.py", f"{stem}/__init__.py"):
+            if (ROOT / file).is_file():
+                return file
+    return None
+
+
+def room(file: str) -> tuple[str, str]:
+    """(package, room) of a file; the package's own `__init__` is the room ``."""
+    package, _, rest = file.partition("/")
+    name = rest.split("/")[0].removesuffix(".py")
+    return package, "" if name == "__init__" else name
+
+
+def floor(package: str, name: str) -> int:
+    floors = AGENT_FLOORS if package == "agent" else DRIVERS_FLOORS
+    return next((level for level, rooms in enumerate(floors) if name in rooms), -1)
+
+
+def test_every_room_has_a_floor() -> None:
+    homeless = {room(file) for file in modules()} - {("agent", ""), ("drivers", "")}
+    assert not {place for place in homeless if floor(*place) < 0}
+
+
+def test_imports_only_go_down() -> None:
+    wrong = []
+    for file, name in imports():
+        target = module_of(name)
+        if target is None or room(target) == room(file) or room(target)[1] == "":
+            continue
+        (package, here), (other, there) = room(file), room(target)
+        if package == other:
+            down = floor(package, here) < floor(other, there)
+        else:
+            down = package == "agent" and (there in DOORS or here == "cli")
+        if not down:
+            wrong.append(f"{file} imports {name}")
+    assert not wrong
+
+
+def test_no_circles() -> None:
+    graph: dict[str, set[str]] = {}
+    for file, name in imports():
+        target = module_of(name)
+        if target and target != file and not target.endswith("__init__.py"):
+            graph.setdefault(file, set()).add(target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        pytest.fail(" → ".join(circle.args[1]))
+
+
+def test_devices_do_not_import_one_another() -> None:
+    wrong = []
+    for kind in registry.KINDS:
+        files = {f"drivers/{kind}/{name}.py" for name in registry.names(kind)}
+        wrong += [
+            f"{file} imports {name}"
+            for file, name in imports()
+            if file in files and module_of(name) in files - {file}
+        ]
+    assert not wrong
+
+
+def test_pure_rooms_touch_nothing() -> None:
+    wrong = [
+        f"{file} imports {name}"
+        for file, name in imports()
+        if file.startswith("agent/") and room(file)[1] in PURE and name.split(".")[0] in IMPURE
+    ]
+    for file in modules():
+        if not (file.startswith("agent/") and room(file)[1] in PURE):
+            continue
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Call):
+                called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if called in IMPURE_CALLS:
+                    wrong.append(f"{file}:{node.lineno} calls {called}()")
+    assert not wrong
+
+
+def test_each_library_is_met_in_one_place() -> None:
+    wrong = []
+    for file, name in imports():
+        library = name.split(".")[0]
+        if library in sys.stdlib_module_names | EVERYWHERE | {"agent", "drivers"}:
+            continue
+        if file not in MET_IN.get(library, set()):
+            wrong.append(f"{file} imports {library}")
+    assert not wrong
+
+
+def test_files_are_short() -> None:
+    long = {
+        file: lines
+        for file in modules()
+        if (lines := len((ROOT / file).read_text().splitlines())) > LINES_OF_A_FILE
+    }
+    assert not long, "a file over 400 lines asks to be cut"
+
+
+def test_top_of_the_tree() -> None:
+    assert {name.split("/")[0] for name in tracked()} == TOP
+
+
+OURS_ALONE = re.compile(
+    r"/(?:work|root|home/\w+|tmp/brief)/"  # paths of some machine
+    r"|\b(?:deb\.debian|pypi|pythonhosted|npmjs|googleapis)\.(?:org|com)\b"  # package hosts: the client knows
+)
+UNFINISHED = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|X" r"XX|TBD|NotImplementedError|lorem ipsum)\b", re.IGNORECASE)
+
+
+def texts() -> Iterator[tuple[str, int, str]]:
+    for name in tracked():
+        if name in {"LICENSE", "tests/test_tree.py"}:
+            continue
+        try:
+            lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        yield from ((name, number, line) for number, line in enumerate(lines, 1))
+
+
+@pytest.mark.parametrize("pattern", [OURS_ALONE, UNFINISHED], ids=["machine", "unfinished"])
+def test_nothing_in_the_tree_is(pattern: re.Pattern[str]) -> None:
+    assert not [f"{name}:{number}: {line.strip()}" for name, number, line in texts() if pattern.search(line)]
+
+
+def test_every_function_does_something() -> None:
+    """A body of `pass` or `...` alone: whoever means to do nothing says so in a docstring, but for protocols."""
+    stubs = []
+    for file in modules():
+        for owner in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(owner, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in owner.bases):
+                continue
+            stubs += [
+                f"{file}:{node.lineno} {node.name}"
+                for node in ast.iter_child_nodes(owner)
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                and ast.get_docstring(node) is None
+                and ast.unparse(node.body[0]) in {"pass", "..."}
+            ]
+    assert not stubs
+
+
+def documents() -> list[str]:
+    return [name for name in tracked() if name.endswith(".md")]
+
+
+def test_links_lead_somewhere() -> None:
+    links = [
+        (name, target)
+        for name in documents()
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / name).read_text())
+        if "://" not in target
+    ]
+    assert links
+    assert not [(name, target) for name, target in links if not ((ROOT / name).parent / target).exists()]
+
+
+def test_readme_names_files_that_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    paths = re.findall(r"`((?:agent|config|docs|drivers|setup|systemd|tests)/[\w./-]*)`", text)
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_readme_names_every_driver(kind: str) -> None:
+    rows = re.findall(rf"^\| `drivers/{kind}/` \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == 1
+    assert sorted(re.findall(r"`(\w+)`", rows[0])) == registry.names(kind)
+
+
+def test_locks_hold_hashes_only() -> None:
+    for lock in ROOT.glob("requirements*.lock"):
+        lines = lock.read_text().splitlines()
+        pinned = [line for line in lines if line[:1] not in {"#", " ", ""}]
+        assert pinned
+        assert all(re.match(r"[\w.-]+==\S+ (; .* )?\\$", line) for line in pinned), lock.name
+        assert sum("--hash=sha256:" in line for line in lines) >= len(pinned)
