@@ -130,7 +130,8 @@ class CameraSimulator:
         if payload is not None:
             _hold_up(picture, payload, self._random)
         noise = self._random.normal(0, 2.0, picture.shape).astype(np.int16)
-        return np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+        noisy: Picture = np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+        return noisy
 
 
 def _room(width: int, height: int, random: np.random.Generator) -> Picture:

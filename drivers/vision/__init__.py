@@ -29,6 +29,8 @@ def read_fast(gray: Picture) -> list[str]:
 
 
 def _read(gray: Picture, budget_s: float) -> list[str]:
-    from drivers.vision.ladder import Ladder  # noqa: PLC0415 - the libraries are for those who look at pictures
+    # the libraries are for those who look at pictures
+    from drivers.vision.ladder import Ladder  # noqa: PLC0415
+    from drivers.vision.steps import bounded  # noqa: PLC0415
 
-    return list(dict.fromkeys(code.text() for code in Ladder(budget_s).read(gray)))
+    return list(dict.fromkeys(code.text() for code in Ladder(budget_s).read(bounded(gray))))

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from drivers.vision.steps import CHEAP, HARD, STEPS
+from drivers.vision.steps import CHEAP, HARD, SMALLEST_PX, STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Ladder:
     """Reads one picture after another, within a budget of CPU time for the hard steps of each."""
 
     def __init__(self, budget_s: float, cheap: Sequence[str] = CHEAP, hard: Sequence[str] = HARD) -> None:
-        """`budget_s`: no hard step is begun later than this after the picture was; 0 leaves the hard ones out."""
+        """`budget_s`: no second hard step is begun later than this after the picture was; 0: none at all."""
         self._budget_s = budget_s
         self._cheap = tuple(cheap)
         self._hard = tuple(hard)
@@ -27,12 +27,15 @@ class Ladder:
 
     def read(self, picture: Picture) -> list[Code]:
         """The codes of the first step that reads any."""
+        if min(picture.shape) < SMALLEST_PX:
+            return []
         began_s = time.thread_time()
         if codes := self.read_cheap(picture):
             return codes
-        for _ in self._hard:
-            if time.thread_time() - began_s >= self._budget_s:
-                break
+        for turn in range(len(self._hard)):
+            spent_s = time.thread_time() - began_s
+            if spent_s >= self._budget_s and (turn or not self._budget_s):
+                break  # a slow machine still takes one step a picture, or it would never take any
             name = self._hard[self._next]
             self._next = (self._next + 1) % len(self._hard)
             if codes := run(name, picture):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Step: TypeAlias = "Callable[[Picture], list[Code]]"
 
+LARGEST_PX = 12_000_000
 SMALLEST_PX = 21
 """Below this no QR code fits, at a pixel a module."""
 
@@ -29,6 +30,15 @@ def scaled(picture: Picture, factor: float) -> Picture:
     """The picture with its sides times `factor`."""
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=way)
+
+
+def bounded(picture: Picture) -> Picture:
+    """The picture itself, or a smaller one when it has more than 12 megapixels."""
+    if picture.size <= LARGEST_PX:
+        return picture
+    factor = (LARGEST_PX / picture.size) ** 0.5
+    size = tuple(max(1, int(side * factor)) for side in picture.shape[::-1])
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def gamma(picture: Picture, power: float) -> Picture:

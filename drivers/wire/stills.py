@@ -27,7 +27,7 @@ class Stills:
     simulated = True
 
     def __init__(self, name: str, *, fps: float, each_s: float, loop: bool) -> None:
-        """`name`: folder or file; `each_s`: how long each is shown, 0: one frame; `loop`: begin again at the end."""
+        """`name`: folder or file; `each_s`: how long each shows, 0: one frame; `loop`: start again at the end."""
         self.name = name
         self._period_s = 1 / fps
         self._repeats = max(1, round(each_s * fps))

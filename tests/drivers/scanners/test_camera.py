@@ -1,0 +1,244 @@
+"""The camera as a scanner: real photographs, a real HTTP stream, plugs pulled, pictures broken."""
+
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drivers.contract import BadReply, Departure, DeviceGone, Sighting
+from drivers.scanners.camera import Driver, Options
+from drivers.simulators import qr
+from drivers.simulators.camera import CameraSimulator
+from drivers.simulators.world import World
+from drivers.vision import opencv
+from drivers.wire.frames import Frame
+
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the photographs are not on this machine")
+
+
+def items_of(driver, limit_s, enough=None):
+    """What the driver hands over until there are `enough`, or the limit passes."""
+    end_s = time.monotonic() + limit_s
+    items = []
+    while time.monotonic() < end_s and (enough is None or len(items) < enough):
+        item = driver.read(0.1)
+        if item is not None:
+            items.append(item)
+    return items
+
+
+@pytest.fixture
+def simulator():
+    world = World()
+    camera = CameraSimulator(lambda: world.code, width=640, height=480, fps=60)
+    camera.world = world
+    camera.start()
+    yield camera
+    camera.stop()
+
+
+@pytest.fixture
+def watching(simulator):
+    driver = Driver(Options(simulator.url, away_s=0.3, stale_s=1.0))
+    driver.open()
+    yield driver
+    driver.close()
+
+
+def test_a_code_is_told_once_and_its_leaving(simulator, watching):
+    simulator.world.show(b"GP1:one")
+    first = items_of(watching, 5, enough=1)
+    assert [item.payload for item in first] == [b"GP1:one"]
+    assert first[0].simulated
+    assert 0 <= first[0].at_s - simulator.first_shown_s(b"GP1:one") < 1
+    assert items_of(watching, 0.5) == []
+
+    simulator.world.hide()
+    assert [type(item) for item in items_of(watching, 5, enough=1)] == [Departure]
+
+
+def test_the_next_code_is_told_without_a_gap(simulator, watching):
+    for payload in (b"one", b"two", b"one"):
+        simulator.world.show(payload)
+        sighted = [item for item in items_of(watching, 1.0) if isinstance(item, Sighting)]
+        assert [item.payload for item in sighted] == [payload]
+
+
+def test_a_pulled_plug_is_noticed_and_the_camera_comes_back(simulator, watching):
+    simulator.world.show(b"before")
+    assert items_of(watching, 5, enough=1)
+    simulator.unplug()
+    with pytest.raises(DeviceGone):
+        items_of(watching, 5)
+    with pytest.raises(DeviceGone, match="not reachable"):
+        watching.open()
+
+    simulator.replug()
+    simulator.world.show(b"after")
+    watching.open()
+    assert [item.payload for item in items_of(watching, 5, enough=1)] == [b"after"]
+
+
+def test_silence_within_the_limit_is_none(watching):
+    began_s = time.monotonic()
+    assert watching.read(0.2) is None
+    assert 0.15 <= time.monotonic() - began_s < 1.5
+
+
+class Lens:
+    """A live lens that shows what a test tells it to."""
+
+    name = "test lens"
+    live = True
+    simulated = False
+
+    def __init__(self, show):
+        self._show = show
+        self._pause = threading.Event()
+
+    def open(self):
+        self._pause.clear()
+
+    def next(self, limit_s):
+        self._pause.wait(0.02)
+        return self._show()
+
+    def close(self):
+        self._pause.set()
+
+
+def noisy(level=120):
+    return np.random.default_rng().integers(level - 5, level + 5, (120, 160)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("show", "error", "says"),
+    [
+        (lambda: None, DeviceGone, "no pictures"),
+        (lambda: Frame(time.monotonic(), picture=np.full((120, 160), 90, np.uint8)), DeviceGone, "frozen"),
+        (lambda: Frame(time.monotonic(), picture=np.full((120, 160), 3, np.uint8)), DeviceGone, "black"),
+        (lambda: Frame(time.monotonic(), jpeg=os.urandom(300)), BadReply, "broken pictures"),
+        (lambda: Frame(time.monotonic() - 9, picture=noisy()), DeviceGone, "no pictures"),
+        (lambda: 1 / 0, DeviceGone, "ZeroDivisionError"),
+    ],
+)
+def test_a_camera_that_only_seems_alive_is_given_up(show, error, says):
+    driver = Driver(Options("test", stale_s=0.5), wire=Lens(show))
+    driver.open()
+    with pytest.raises(error, match=says):
+        items_of(driver, 5)
+    driver.close()
+
+
+def test_a_living_picture_without_a_code_is_healthy():
+    driver = Driver(Options("test", stale_s=0.4), wire=Lens(lambda: Frame(time.monotonic(), picture=noisy())))
+    driver.open()
+    assert items_of(driver, 1.2) == []
+    driver.close()
+
+
+def test_a_broken_frame_among_good_ones_costs_nothing():
+    code = qr.drawn(b"still here", 5)
+    frames = iter(range(10_000))
+
+    def show():
+        number = next(frames)
+        picture = np.clip(code.astype(int) + number % 7, 0, 255).astype(np.uint8)
+        jpeg = opencv.to_jpeg(picture)
+        return Frame(time.monotonic(), jpeg=jpeg[: len(jpeg) // 3] if number % 2 else jpeg)
+
+    driver = Driver(Options("test", stale_s=1), wire=Lens(show))
+    driver.open()
+    assert [item.payload for item in items_of(driver, 1.5)] == [b"still here"]
+    driver.close()
+
+
+@pytest.mark.parametrize("name", ["/dev/video77", "no/such/folder", "http://127.0.0.1:1/stream"])
+def test_a_camera_that_is_not_there_is_one_sentence(name):
+    driver = Driver(Options(name))
+    with pytest.raises(DeviceGone) as caught:
+        driver.open()
+    assert caught.value.remedy
+    driver.close()
+    driver.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_no_permission_says_which_group(tmp_path):
+    film = tmp_path / "film.mp4"
+    film.touch(mode=0o000)
+    with pytest.raises(DeviceGone, match="permission denied"):
+        Driver(Options(str(film))).open()
+
+
+def test_a_file_that_is_no_video_is_refused(tmp_path):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"not a video")
+    with pytest.raises(DeviceGone, match="no video"):
+        Driver(Options(str(film))).open()
+
+
+def test_a_server_that_is_no_camera_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hello")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(BadReply, match="text/html"):
+            Driver(Options(f"http://127.0.0.1:{server.getsockname()[1]}/")).open()
+
+
+def test_a_stream_without_lengths_is_read_up_to_its_boundaries():
+    picture = opencv.to_jpeg(qr.drawn(b"no length told", 5))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=--cut\r\n\r\n")
+                for _ in range(3):
+                    caller.sendall(b"--cut\r\nContent-Type: image/jpeg\r\n\r\n" + picture + b"\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        driver = Driver(Options(f"http://127.0.0.1:{server.getsockname()[1]}/"))
+        driver.open()
+        assert driver.read(2.0).payload == b"no length told"
+        driver.close()
+
+
+def test_a_folder_shows_each_picture_and_passes_over_what_is_none(tmp_path):
+    for number, payload in enumerate([b"first", b"second"]):
+        (tmp_path / f"{number}.png").write_bytes(opencv.to_png(qr.drawn(payload, 4)))
+    (tmp_path / "0b.png").write_bytes(b"broken")
+    (tmp_path / "1b.jpg").write_bytes(opencv.to_jpeg(np.full((1, 1), 7, np.uint8)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    driver = Driver(Options(str(tmp_path), fps=200, each_s=0.0, away_s=0.1))
+    driver.open()
+
+    items = items_of(driver, 1.0)
+    assert [item.payload for item in items if isinstance(item, Sighting)] == [b"first", b"second"]
+    assert isinstance(items[-1], Departure)
+    assert all(item.simulated for item in items)
+    driver.close()
+
+
+@needs_shared
+def test_the_member_states_own_codes_are_all_read(tmp_path):
+    pictures = sorted((SHARED / "codes" / "qa").iterdir())
+    driver = Driver(Options(str(SHARED / "codes" / "qa"), fps=240, each_s=0.05))
+    driver.open()
+    sighted = {item.payload for item in items_of(driver, 60, enough=len(pictures)) if isinstance(item, Sighting)}
+    driver.close()
+
+    assert len(sighted) >= 0.95 * len(pictures)
+    assert all(payload.startswith(b"HC1:") for payload in sighted)
