@@ -145,6 +145,7 @@ class Driver:
 
     def close(self) -> None:
         """Let go of the bus."""
+        self._failures = PATIENCE  # so that a read under way fails at once
         self._bus.close()
 
     def _measure(self) -> Reading:

@@ -121,6 +121,8 @@ class I2cBus:
         recovery of their own (i2c-gpio, the Pi 5's) run it on such a call.
         """
         with self._lock:
+            if self._bus is None:
+                return
             for _ in range(2):
                 with contextlib.suppress(DriverError):
                     self.transfer(NOBODY, b"", 1)
@@ -128,10 +130,11 @@ class I2cBus:
 
     def close(self) -> None:
         """Let go of the bus."""
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            with contextlib.suppress(OSError):
-                bus.close()
+        with self._lock:
+            bus, self._bus = self._bus, None
+            if bus is not None:
+                with contextlib.suppress(OSError):
+                    bus.close()
 
     def _taken(self) -> smbus2.SMBus:
         if self._bus is None:

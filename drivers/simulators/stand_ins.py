@@ -1,0 +1,78 @@
+"""For each driver a simulated device to point it at: for trials, demonstrations and the contract suite."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from drivers.simulators import i2c_thermometers, relays, scan_engines, uart_thermometers
+from drivers.simulators.i2c_adapter import Adapter, Chip
+from drivers.simulators.i2c_host import mounted
+from drivers.simulators.pty import Port, UartDevice
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from drivers.simulators.world import World
+
+_bus_numbers = itertools.count(70)
+
+
+@dataclass
+class StandIn:
+    """A simulated device with the options that lead its driver to it."""
+
+    device: Any
+    """The simulated device itself: a `UartDevice` or a `Chip`."""
+    plugged: Port | Adapter
+    """What it hangs on; `plug` and `unplug` it."""
+    options: dict[str, Any]
+    """For the driver's `Options`, and for its table in the configuration."""
+    mounts: dict[str, str] = field(default_factory=dict)
+    """Bus nodes to be mounted (`i2c_host`) in the process that runs the driver: node → socket."""
+
+    def here(self) -> AbstractContextManager[object]:
+        """Plug it in, and mount its bus in this process."""
+        stack = ExitStack()
+        stack.enter_context(self.plugged)
+        stack.enter_context(mounted(self.mounts))
+        return stack
+
+
+Maker: TypeAlias = Callable[["World"], Any]
+
+
+def _on_uart(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
+    def stand_in(world: World, folder: Path) -> StandIn:
+        device: UartDevice = make(world)
+        port = Port(folder / f"usb-simulated-{type(device).__name__.lower()}", device)
+        return StandIn(device, port, {"port": str(port.link), **options})
+
+    return stand_in
+
+
+def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
+    def stand_in(world: World, folder: Path) -> StandIn:
+        chip: Chip = make(world)
+        number = next(_bus_numbers)
+        adapter = Adapter(folder / f"i2c-{number}", chip)
+        node = f"/dev/i2c-{number}"
+        return StandIn(chip, adapter, {"bus": node, **options}, {node: str(adapter.path)})
+
+    return stand_in
+
+
+MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
+    ("scanners", "line"): _on_uart(lambda _: scan_engines.LineScanner()),
+    ("signals", "serial_relay"): _on_uart(lambda _: relays.LcusRelay()),
+    ("thermometers", "gy_mcu"): _on_uart(uart_thermometers.GyMcu90615),
+    ("thermometers", "mlx90614"): _on_i2c(i2c_thermometers.Mlx90614),
+}
+
+
+def stand_in(kind: str, name: str, world: World, folder: Path) -> StandIn:
+    """A simulated device for the driver `name`, not yet plugged in. Raises KeyError when there is none."""
+    return MAKERS[kind, name](world, folder)

@@ -1,0 +1,267 @@
+"""What every driver promises, asked of every driver that there is, on the wires that it will have."""
+
+import ast
+import contextlib
+import itertools
+import random
+import threading
+import time
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from drivers import registry
+from drivers.contract import BadOptions, BadReply, DeviceGone, Sighting
+from drivers.simulators.i2c_adapter import Adapter
+from drivers.simulators.stand_ins import MAKERS, stand_in
+
+ALL = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
+SOURCES = [each for each in MAKERS if each[0] != "signals"]
+SINKS = [each for each in MAKERS if each[0] == "signals"]
+ELSEWHERE = {
+    ("scanners", "camera"): "pictures, not a wire of bytes: tests/drivers/scanners/test_camera.py",
+    ("signals", "simulated"): "no wire at all: tests/drivers/signals/test_simulated.py",
+}
+CODE = b"GATEPOST:contract"
+PATIENCE_S = 6.0
+
+
+class JunkChip:
+    """Answers every address with noise."""
+
+    addresses = tuple(range(128))
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def write(self, address, data):
+        pass
+
+    def read(self, address, count):
+        return self.random.randbytes(count)
+
+
+@pytest.fixture
+def device(request, world, tmp_path):
+    kind, name = request.param
+    world.stand(36.5)
+    stand = stand_in(kind, name, world, tmp_path)
+    with stand.here():
+        module = registry.load(kind, name)
+        stand.driver = module.Driver(module.Options(**stand.options))
+        yield stand
+        stand.driver.close()
+
+
+def stir(device):
+    """Make a scanner scan; a thermometer speaks by itself."""
+    if hasattr(device.device, "encode"):
+        device.plugged.send(device.device.encode(CODE))
+
+
+def first_item(device):
+    end_s = time.monotonic() + PATIENCE_S
+    stir(device)
+    while time.monotonic() < end_s:
+        if item := device.driver.read(0.2):
+            return item
+    pytest.fail("nothing came")
+
+
+def reopen(device):
+    with contextlib.suppress(BadReply):
+        device.driver.open()
+
+
+def read_on(device):
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
+        device.driver.read(0.1)
+
+
+def value(item):
+    return item.payload if isinstance(item, Sighting) else (round(item.surface_c, 2), item.u_c)
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_says_where_its_facts_come_from_and_how_it_is_wired(kind, name):
+    text = registry.load(kind, name).__doc__
+    for word in ("Source", "Wiring", "Quirks"):
+        assert word in text or (kind, name) == ("signals", "simulated"), word
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_documents_every_option(kind, name):
+    module = registry.load(kind, name)
+    assert is_dataclass(module.Options)
+    assert module.Options.__dataclass_params__.frozen
+    tree = ast.parse(Path(module.__file__).read_text())
+    (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Options"]
+    documented = {
+        field.target.id
+        for field, line in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(line, ast.Expr)
+    }
+    assert {field.name for field in fields(module.Options)} == documented
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_can_be_tried_without_the_device(kind, name):
+    assert (kind, name) in MAKERS or (kind, name) in ELSEWHERE
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_opens_and_closes_twice(device):
+    for _ in range(2):
+        device.driver.open()
+        item = first_item(device)
+        assert item.simulated
+        assert item.at_s <= time.monotonic()
+        device.driver.close()
+        device.driver.close()
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_measures_what_is_there(device):
+    device.driver.open()
+    item = first_item(device)
+    if isinstance(item, Sighting):
+        assert item.payload == CODE
+    else:
+        assert abs(item.surface_c - 36.5) <= item.u_c
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_is_silent_within_the_limit(device):
+    device.driver.open()
+    if isinstance(device.plugged, Adapter):
+        assert first_item(device)  # a chip never speaks by itself: what is asked too early gives None
+    else:
+        device.plugged.faults.mute = True
+    began_s = time.monotonic()
+    quiet = [device.driver.read(0.02) for _ in range(3)]
+    assert None in quiet
+    assert time.monotonic() - began_s < 0.06 + 1.0
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_says_so_when_unplugged_and_comes_back_under_another_node(device):
+    device.driver.open()
+    assert first_item(device)
+    device.plugged.unplug()
+    with pytest.raises(DeviceGone):
+        read_on(device)
+    with pytest.raises(DeviceGone):
+        device.driver.open()
+    device.plugged.plug()
+    device.driver.open()
+    assert first_item(device)
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_can_be_closed_while_it_waits(device):
+    device.driver.open()
+    failures = []
+
+    def wait():
+        try:
+            while True:
+                device.driver.read(0.5)
+        except DeviceGone:
+            return
+        except Exception as failure:  # noqa: BLE001 - whatever else comes out is what is asked for
+            failures.append(failure)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    device.driver.close()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+    assert not failures
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_gives_the_same_items_however_the_bytes_are_split(device):
+    device.driver.open()
+    whole = value(first_item(device))
+    if isinstance(device.plugged, Adapter):
+        pytest.skip("a bus transfer is never split")
+    device.plugged.faults.split = True
+    stir(device)
+    seen = []
+    end_s = time.monotonic() + PATIENCE_S
+    while len(seen) < 3 and time.monotonic() < end_s:
+        if item := device.driver.read(0.2):
+            seen.append(value(item))
+            stir(device)
+    assert seen == [whole] * 3
+
+
+@pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
+def test_makes_nothing_but_items_silence_or_a_complaint_of_junk(device):
+    noise = random.Random(1)
+    device.driver.open()
+    if isinstance(device.plugged, Adapter):
+        device.plugged.chips = (JunkChip(1),)
+    for _ in range(25):
+        if not isinstance(device.plugged, Adapter):
+            device.plugged.faults.prefix = noise.randbytes(300)
+            device.plugged.faults.flip = 0x5A
+            device.plugged.send(noise.randbytes(20))
+        try:
+            item = device.driver.read(0.02)
+        except BadReply as complaint:
+            assert complaint.remedy  # noqa: PT017 - a complaint is allowed, not demanded
+            device.driver.close()
+            reopen(device)
+        else:
+            assert item is None or isinstance(item, Sighting)
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_gate_acts_and_goes_back_by_itself(device):
+    device.driver.open()
+    assert device.driver.simulated
+    device.driver.pulse(0.05)
+    with device.device.changed:
+        assert device.device.changed.wait_for(device.device.pulses, PATIENCE_S)
+    ((_, length_s),) = device.device.pulses()
+    assert length_s >= 0.04
+    assert not device.device.is_on()
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_gate_refuses_a_pulse_without_bounds(device):
+    device.driver.open()
+    for seconds in (0.0, -1.0, 1e9, float("nan")):
+        with pytest.raises(BadOptions):
+            device.driver.pulse(seconds)
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_gate_goes_back_when_closed_or_opened_in_the_middle(device):
+    device.driver.open()
+    device.driver.pulse(5.0)
+    with device.device.changed:
+        assert device.device.changed.wait_for(device.device.is_on, PATIENCE_S)
+    device.driver.close()
+    device.driver.close()
+    with device.device.changed:
+        assert device.device.changed.wait_for(lambda: not device.device.is_on(), PATIENCE_S)
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_gate_is_missed_when_unplugged_and_comes_back(device):
+    device.driver.open()
+    device.driver.check()
+    device.plugged.unplug()
+    with pytest.raises(DeviceGone):
+        device.driver.check()
+    with pytest.raises(DeviceGone):
+        device.driver.pulse(0.1)
+    with pytest.raises(DeviceGone):
+        device.driver.open()
+    device.plugged.plug()
+    device.driver.open()
+    device.driver.check()
