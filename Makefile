@@ -89,8 +89,9 @@ system:
 	echo "$$PWD $$($(PYTHON) -V)" > $@
 
 .venv/.locked: requirements-dev.lock .venv/.place
-	@echo "Fetching $$(grep -c == $<) packages named in $<, about 150 MB: a minute or two"
-	$(PIP) install --require-hashes --only-binary :all: --progress-bar off -r $< | sed -un 's/^ *\(Downloading\|Using cached\) /  /p' ||
+	@echo "Fetching $$(grep -c == $<) packages named in $<, about 120 MB: a minute or two"
+	$(PIP) install --require-hashes --only-binary :all: --progress-bar off -r $< |
+	  sed -un 's/^ *\(Downloading\|Using cached\) \([^-]*\)-\([^-]*\)-[^ ]*/  \2 \3/p; s/^Installing .*/  unpacking/p' ||
 	  { echo "The packages could not be fetched: is this machine online?" >&2; exit 1; }
 	touch $@
 
