@@ -1,0 +1,107 @@
+import os
+import threading
+import time
+
+import pytest
+
+from drivers.contract import DeviceGone
+from drivers.simulators.pty import Port
+from drivers.simulators.scan_engines import LineScanner
+from drivers.wire.uart import Uart, is_pty
+
+
+@pytest.fixture
+def port(tmp_path):
+    with Port(tmp_path / "usb-port", LineScanner()) as port:
+        yield port
+
+
+@pytest.fixture
+def uart(port):
+    uart = Uart(str(port.link), 9600)
+    uart.open()
+    yield uart
+    uart.close()
+
+
+def test_reads_what_comes_and_knows_that_nobody_real_is_there(port, uart):
+    port.send(b"hello")
+    assert uart.read(2.0) == b"hello"
+    assert uart.simulated
+    assert is_pty(str(port.link))
+    assert not is_pty("/dev/ttyUSB0")
+
+
+def test_silence_is_empty_and_ends(uart):
+    began_s = time.monotonic()
+    assert uart.read(0.05) == b""
+    assert time.monotonic() - began_s >= 0.05
+    assert uart.read(0.0) == b""
+
+
+@pytest.mark.parametrize("act", ["read", "write", "drain", "retune"])
+def test_every_call_says_that_the_plug_was_pulled(port, uart, act):
+    port.unplug()
+    calls = {
+        "read": lambda: uart.read(0.1),
+        "write": lambda: uart.write(b"x"),
+        "drain": uart.drain,
+        "retune": lambda: uart.retune(115200),
+    }
+    with pytest.raises(DeviceGone, match="check the plug"):
+        calls[act]()
+
+
+def test_a_closed_port_says_so(uart):
+    uart.close()
+    with pytest.raises(DeviceGone, match="not open"):
+        uart.read(0.1)
+
+
+def test_close_wakes_a_reader(uart):
+    done = threading.Event()
+
+    def read():
+        try:
+            while True:
+                uart.read(60.0)
+        except DeviceGone:
+            done.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    uart.close()
+    assert done.wait(5.0)
+
+
+def test_a_port_in_use_names_who_uses_it(port, uart):
+    with pytest.raises(DeviceGone, match="in use by another program"):
+        Uart(str(port.link), 9600).open()
+
+
+def test_a_missing_port_says_which_there_are(tmp_path):
+    with pytest.raises(DeviceGone, match=r"no such port \((ports there are|no serial port)"):
+        Uart(str(tmp_path / "absent"), 9600).open()
+
+
+def test_a_file_is_no_port(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DeviceGone, match="not a serial port"):
+        Uart(str(tmp_path / "file"), 9600).open()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_no_permission_names_the_group(port, uart):
+    uart.close()
+    port.link.chmod(0)
+    with pytest.raises(DeviceGone, match="group dialout"):
+        Uart(str(port.link), 9600).open()
+
+
+def test_a_replug_leads_to_another_node_by_the_same_name(port, uart):
+    before = os.path.realpath(port.link)
+    port.unplug()
+    port.plug()
+    assert os.path.realpath(port.link) != before
+    uart.open()
+    port.send(b"again")
+    assert uart.read(2.0) == b"again"
