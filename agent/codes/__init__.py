@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent.codes import gatepost
+from agent.codes import dcc, gatepost, nzcp, shc, vds_nc
 from agent.codes.refusal import Refused
 from agent.codes.trust import BadTrust, Trust, load_keys
 from agent.model import CodeStatus, Now, Verdict
 
 __all__ = ["BadTrust", "Options", "Trust", "check", "load_trust"]
 
-MAX_PAYLOAD_BYTES = 4296
-"""What the largest QR code can hold; a scan engine can send megabytes."""
+MAX_PAYLOAD_BYTES = 1 << 14
+"""The largest QR code holds 4,296 characters, a card file somewhat more; a scan engine can send megabytes."""
 
 
 class CodeFormat(Protocol):
@@ -33,7 +33,7 @@ class CodeFormat(Protocol):
         """Verdict on a payload that is recognised. Raises Refused."""
 
 
-_FORMATS: tuple[CodeFormat, ...] = (gatepost,)
+_FORMATS: tuple[CodeFormat, ...] = (gatepost, dcc, shc, nzcp, vds_nc)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,31 +11,31 @@
 | tests | -70002 | array | of [kind, taken, positive]: 1 pcr or 2 antigen; POSIX seconds; a bool |
 
 About 220 characters with one test: QR version 8, level M, in alphanumeric mode. A dynamic code is the same with
-an `exp` one minute ahead.
+an `exp` one minute ahead. An issuer who must use SM2 signs the same claims with an SM2 key (see `sm2`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agent.codes import base45, cbor, cose, signing, validity
+from agent.codes import base45, cbor, cose, cwt, digest, signing, validity
 from agent.codes.refusal import Malformed, Refused
 from agent.model import CodeStatus, Colour, LabResult, Now, Verdict
 
 if TYPE_CHECKING:
-    from agent.codes.trust import Trust, TrustedKey
+    from collections.abc import Mapping, Sequence
+
+    from agent.codes.trust import Trust
 
 FORMAT = "gatepost"
 PREFIX = b"GP1:"
 
-ISS, SUB, EXP, NBF, IAT, COLOUR, TESTS = 1, 2, 4, 5, 6, -70001, -70002
-_COLOURS = {1: Colour.GREEN, 2: Colour.YELLOW, 3: Colour.RED}
+COLOUR, TESTS = -70001, -70002
+COLOURS = {Colour.GREEN: 1, Colour.YELLOW: 2, Colour.RED: 3}
 TEST_KINDS = {"pcr": 1, "antigen": 2}
-_KIND_NAMES = {number: name for name, number in TEST_KINDS.items()}
+_COLOUR_OF = {number: colour for colour, number in COLOURS.items()}
+_KIND_OF = {number: kind for kind, number in TEST_KINDS.items()}
 _MAX_TESTS = 16
-_MAX_UTC = 1 << 40
 
 
 def recognises(payload: bytes) -> bool:
@@ -46,36 +46,27 @@ def recognises(payload: bytes) -> bool:
 def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
     """Verdict on a code that `recognises`. Raises Refused."""
     message = cose.parse(base45.decode(payload[len(PREFIX) :]))
-    key = _signer(message, trust)
-    claims = cbor.decode(message.payload)
-    if not isinstance(claims, Mapping):
-        raise Malformed("claims that are not a map")
-    if claims.get(ISS) != key.issuer:
+    key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
+    claims = cwt.claims_of(message.payload)
+    if claims.get(cwt.ISS) != key.issuer:
         raise Refused(CodeStatus.BAD_SIGNATURE, "signed with another issuer's key", issuer=key.issuer)
-    issued, expires = _time(claims, IAT), _time(claims, EXP)
-    starts = _time(claims, NBF) if NBF in claims else None
+    issued, expires = cwt.required_time(claims, cwt.IAT), cwt.required_time(claims, cwt.EXP)
     return Verdict(
-        status=validity.judge(now, issued=issued, starts=starts, expires=expires),
+        status=validity.judge(now, issued=issued, starts=cwt.time(claims, cwt.NBF), expires=expires),
         format=FORMAT,
-        subject=subject_key(key.issuer, _text(claims, SUB)),
+        subject=subject_key(key.issuer, cwt.text(claims, cwt.SUB)),
         issuer=key.issuer,
         colour=_colour(claims.get(COLOUR)),
         issued_utc=issued,
         expires_utc=expires,
         tests=_tests(claims.get(TESTS, ())),
+        code=digest.of_code(FORMAT, message.payload),
     )
 
 
 def subject_key(issuer: str, subject: str) -> bytes:
     """16 bytes for the holder: the same for every code that this issuer gives this person."""
-    return blake2b(f"{issuer}\0{subject}".encode(), digest_size=16, person=b"gatepost-subject").digest()
-
-
-def issue(key: signing.PrivateKey, claims: Mapping[int, object]) -> str:
-    """Text of a code with these claims."""
-    payload = cbor.encode(dict(claims))
-    protected, to_sign = cose.build(signing.EDDSA, key.public.kid, payload)
-    return PREFIX.decode() + base45.encode(cose.assemble(protected, payload, key.sign(to_sign)))
+    return digest.of_subject(issuer, subject)
 
 
 def claims(
@@ -88,41 +79,29 @@ def claims(
     tests: Sequence[LabResult] = (),
 ) -> dict[int, object]:
     """Claims in the form of the table above."""
-    result: dict[int, object] = {ISS: issuer, SUB: subject, EXP: expires_utc, IAT: issued_utc}
-    result[COLOUR] = {colour: number for number, colour in _COLOURS.items()}[colour]
+    result: dict[int, object] = {
+        cwt.ISS: issuer,
+        cwt.SUB: subject,
+        cwt.EXP: expires_utc,
+        cwt.IAT: issued_utc,
+        COLOUR: COLOURS[colour],
+    }
     if tests:
         result[TESTS] = [[TEST_KINDS[test.kind], int(test.taken_utc), test.positive] for test in tests]
     return result
 
 
-def _signer(message: cose.Sign1, trust: Trust) -> TrustedKey:
-    candidates = trust.candidates(message.kid, FORMAT)
-    if not candidates:
-        raise Refused(CodeStatus.UNKNOWN_ISSUER, "signed with a key that is not pinned here")
-    for key in candidates:
-        if key.public.verify(message.signature, message.signed, message.algorithm):
-            return key
-    raise Refused(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=candidates[0].issuer)
+def issue(key: signing.PrivateKey, claims: Mapping[int, object]) -> str:
+    """Text of a code with these claims."""
+    payload = cbor.encode(dict(claims))
+    protected, to_sign = cose.build(signing.EDDSA, key.public.kid, payload)
+    return PREFIX.decode() + base45.encode(cose.assemble(protected, payload, key.sign(to_sign)))
 
 
 def _colour(value: object) -> Colour:
-    if type(value) is not int or value not in _COLOURS:
+    if type(value) is not int or value not in _COLOUR_OF:
         raise Malformed("no colour")
-    return _COLOURS[value]
-
-
-def _text(claims: Mapping[Any, Any], label: int) -> str:
-    value = claims.get(label)
-    if not isinstance(value, str) or not value:
-        raise Malformed("a claim that should be text is not")
-    return value
-
-
-def _time(claims: Mapping[Any, Any], label: int) -> float:
-    value = claims.get(label)
-    if type(value) is not int or not 0 <= value < _MAX_UTC:
-        raise Malformed("a claim that should be a time is not")
-    return float(value)
+    return _COLOUR_OF[value]
 
 
 def _tests(value: object) -> tuple[LabResult, ...]:
@@ -133,6 +112,6 @@ def _tests(value: object) -> tuple[LabResult, ...]:
 
 def _test(item: object) -> LabResult:
     match item:
-        case [int(kind), int(taken), bool(positive)] if kind in _KIND_NAMES and 0 <= taken < _MAX_UTC:
-            return LabResult(_KIND_NAMES[kind], float(taken), positive)
+        case [int(kind), taken, bool(positive)] if kind in _KIND_OF:
+            return LabResult(_KIND_OF[kind], cwt.seconds(taken), positive)
     raise Malformed("a test that is not [kind, taken, positive]")

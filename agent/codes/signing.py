@@ -44,7 +44,7 @@ class PublicKey:
 
     @property
     def kid(self) -> bytes:
-        """Our own key id: the first 8 bytes of SHA-256 over the SubjectPublicKeyInfo."""
+        """Key id where the issuer gives none: the first 8 bytes of SHA-256 over the SubjectPublicKeyInfo."""
         return sha256(self.spki).digest()[:8]
 
 
@@ -66,11 +66,59 @@ def public_key(spki: bytes) -> PublicKey:
 def certificate_key(der: bytes) -> PublicKey:
     """Key of an X.509 certificate; its chain is not looked at: it is pinned. Raises BadKey."""
     try:
-        key = x509.load_der_x509_certificate(der).public_key()
+        key = _certificate(der).public_key()
         spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey("not an X.509 certificate in DER form") from None
     return public_key(spki)
+
+
+def certificate_period(der: bytes) -> tuple[float, float]:
+    """POSIX seconds between which a certificate is valid. Raises BadKey."""
+    certificate = _certificate(der)
+    return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+
+
+def certificate_name(der: bytes) -> str:
+    """Country and organisation or common name of a certificate's subject. Raises BadKey."""
+    subject = _certificate(der).subject
+    oids = (x509.NameOID.COUNTRY_NAME, x509.NameOID.ORGANIZATION_NAME, x509.NameOID.COMMON_NAME)
+    names = [str(found[0].value) for oid in oids if (found := subject.get_attributes_for_oid(oid))]
+    return " ".join(names[:2])
+
+
+def certificate_addresses(der: bytes) -> list[str]:
+    """URLs that a certificate names as its subject's. Raises BadKey."""
+    try:
+        names = _certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return []
+    return names.get_values_for_type(x509.UniformResourceIdentifier)
+
+
+def is_signed_by(der: bytes, authority: PublicKey) -> bool:
+    """Whether this authority signed the certificate; False also when it is broken."""
+    key = serialization.load_der_public_key(authority.spki)
+    try:
+        certificate = _certificate(der)
+        parameters = certificate.signature_algorithm_parameters
+        content, signature = certificate.tbs_certificate_bytes, certificate.signature
+        if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.AsymmetricPadding):
+            key.verify(signature, content, parameters, certificate.signature_hash_algorithm or hashes.SHA256())
+        elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
+            key.verify(signature, content, parameters)
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm, BadKey, ValueError):
+        return False
+    return True
+
+
+def _certificate(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, TypeError):
+        raise BadKey("not an X.509 certificate in DER form") from None
 
 
 def point_key(curve: str, x: int, y: int) -> PublicKey:

@@ -1,13 +1,15 @@
-"""Whom this gate believes: pinned issuer keys, each bound to an issuer and to the formats it may sign.
+"""Whom this gate believes: pinned keys, each bound to an issuer and to the formats it may sign.
 
 A keys file is TOML, one table per key:
 
     [[key]]
-    issuer = "demo-health"          # name shown to staff; for Gatepost codes also the `iss` claim
-    formats = ["gatepost"]          # what the key may sign
+    issuer = "demo-health"          # for Gatepost codes the `iss` claim, for SHC the issuer's URL, else a name
+    formats = ["gatepost"]          # what the key may sign; gatepost alone when it is not said
     public = "MCowBQYDK2VwAyEA…"    # base64 of the DER SubjectPublicKeyInfo, or …
     certificate = "MIIC…"           # … base64 of a DER certificate, whose key is pinned
     kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
+
+Who may *add* such keys from the centre is another matter: see `bundle`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent.codes import signing
+from agent.codes.refusal import Refused
+from agent.model import CodeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,14 +49,28 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """All that checking a code needs to know beforehand. Immutable: a new one takes the place of the old."""
+    """The keys, by key id. Immutable: a new one takes the place of the old."""
 
     keys: Mapping[bytes, tuple[TrustedKey, ...]] = field(default_factory=dict)
-    """By key id; several issuers may share one by accident."""
+    """Several issuers may share an id by accident."""
+    revoked: Mapping[tuple[bytes, str], float] = field(default_factory=dict)
+    """SHC's own revocation: (key id, revocation id) → cards issued before that time; infinite for all."""
 
-    def candidates(self, kid: bytes, code_format: str) -> tuple[TrustedKey, ...]:
-        """Keys that may have signed a code of that format under that id."""
-        return tuple(key for key in self.keys.get(kid, ()) if code_format in key.formats)
+    def revoked_before(self, kid: bytes, rid: str) -> float:
+        """Cards with this revocation id are revoked if they were issued before this; POSIX seconds."""
+        return self.revoked.get((kid, rid), 0.0)
+
+    def signer(self, code_format: str, kid: bytes, signature: bytes, signed: bytes, algorithm: int) -> TrustedKey:
+        """The key whose signature this is. Raises Refused when there is none."""
+        issuer = None
+        for key in self.keys.get(kid, ()):
+            if code_format in key.formats:
+                if key.public.verify(signature, signed, algorithm):
+                    return key
+                issuer = key.issuer
+        if issuer is None:
+            raise Refused(CodeStatus.UNKNOWN_ISSUER, "signed with a key that is not pinned here")
+        raise Refused(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=issuer)
 
 
 def trust_of(keys: Iterable[TrustedKey]) -> Trust:
@@ -66,20 +84,28 @@ def trust_of(keys: Iterable[TrustedKey]) -> Trust:
 def load_keys(path: Path) -> Trust:
     """Trust in the keys of one file. Raises BadTrust."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_keys(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise BadTrust(f"keys file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadTrust(f"keys file {path}: not TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise BadTrust(f"keys file {path}: not UTF-8 text") from None
+
+
+def parse_keys(text: str, name: str) -> Trust:
+    """Trust in the keys of a TOML text. Raises BadTrust."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadTrust(f"keys file {name}: not TOML: {error}") from None
     entries = document.pop("key", [])
     if document or not isinstance(entries, list):
-        raise BadTrust(f"keys file {path}: only [[key]] tables are expected")
+        raise BadTrust(f"keys file {name}: only [[key]] tables are expected")
     keys = []
     for number, entry in enumerate(entries, 1):
         try:
             keys.append(_key(entry))
-        except (signing.BadKey, ValueError) as error:
-            raise BadTrust(f"keys file {path}: key {number}: {error}") from None
+        except ValueError as error:
+            raise BadTrust(f"keys file {name}: key {number}: {error}") from None
     return trust_of(keys)
 
 
@@ -97,8 +123,13 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
         raise ValueError("give either public or certificate")
     der = _base64(entry.get("public", entry.get("certificate")))
     public = signing.public_key(der) if "public" in entry else signing.certificate_key(der)
-    kid = _hex(entry["kid"]) if "kid" in entry else sha256(der).digest()[:8]
+    kid = _hex(entry["kid"]) if "kid" in entry else short_hash(der)
     return TrustedKey(issuer, kid, frozenset(formats), public)
+
+
+def short_hash(der: bytes) -> bytes:
+    """Key id of a key or certificate: as DCC has it, the first 8 bytes of SHA-256."""
+    return sha256(der).digest()[:8]
 
 
 def _base64(text: object) -> bytes:

@@ -1,0 +1,114 @@
+"""ICAO Visible Digital Seal for Non-Constrained environments: JSON with its signer's certificate inside.
+
+Source: ICAO Technical Report "VDS-NC", version 1.4, sections 3 and 4. Signed is the canonical JSON (RFC 8785) of
+`data`. The certificate counts only if it is pinned itself or signed by a pinned authority (CSCA).
+
+| member | meaning |
+|---|---|
+| data.hdr | {t: icao.test or icao.vacc, v: 1, is: three letters of the issuing state} |
+| data.msg | {uvci or utci, pid: {n, dob, …}, ve: […] or dat, tr: {…}} |
+| sig | {alg: ES256, ES384 or ES512, cer: base64url of DER, sigvl: base64url of r and s} |
+
+Japan's form is a list of such objects.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.codes import base64url, digest, signing, strict_json, validity
+from agent.codes.refusal import Malformed, Refused
+from agent.codes.trust import short_hash
+from agent.model import CodeStatus, LabResult, Now, Verdict
+
+if TYPE_CHECKING:
+    from agent.codes.trust import Trust, TrustedKey
+
+FORMAT = "vds-nc"
+_KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
+_ALGORITHMS = {"ES256": signing.ES256, "ES384": signing.ES384, "ES512": signing.ES512}
+_STARTS = (b"{", b"[")
+_MARK = b'"hdr"'
+
+
+def recognises(payload: bytes) -> bool:
+    """Whether this file is the one to check it: JSON with a header in it."""
+    return payload.lstrip(b" \t\r\n").startswith(_STARTS) and _MARK in payload
+
+
+def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
+    """Verdict on a code that `recognises`; of a list all must hold, the first is told. Raises Refused."""
+    document = strict_json.decode(payload)
+    seals = document if isinstance(document, list) else [document]
+    verdicts = [_check_seal(seal, trust, now) for seal in seals]
+    if not verdicts:
+        raise Malformed("an empty list of seals")
+    return next((verdict for verdict in verdicts if verdict.status is not CodeStatus.VALID), verdicts[0])
+
+
+def _check_seal(seal: object, trust: Trust, now: Now) -> Verdict:
+    match seal:
+        case {
+            "data": {"hdr": {"t": str(kind), "v": 1, "is": str()}, "msg": dict(message)} as data,
+            "sig": {"alg": str(algorithm), "cer": str(certificate), "sigvl": str(signature)},
+        } if kind in _KINDS and algorithm in _ALGORITHMS:
+            pass
+        case _:
+            raise Malformed("not a seal of this kind")
+    der = _unbase64(certificate)
+    authority = _authority(der, trust)
+    try:
+        key, (starts, expires) = signing.certificate_key(der), signing.certificate_period(der)
+    except signing.BadKey:
+        raise Malformed("a broken certificate") from None
+    if not key.verify(_unbase64(signature), strict_json.canonical(data), _ALGORITHMS[algorithm]):
+        raise Refused(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=authority.issuer)
+    return Verdict(
+        status=validity.judge(now, issued=None, starts=starts, expires=expires),
+        format=FORMAT,
+        subject=_subject(message),
+        issuer=authority.issuer,
+        tests=_tests(message) if kind == "icao.test" else (),
+        kind=_KINDS[kind],
+        code=digest.of_code(FORMAT, strict_json.canonical(data)),
+    )
+
+
+def _authority(der: bytes, trust: Trust) -> TrustedKey:
+    """The pinned key that vouches for this certificate: itself, or the authority that signed it."""
+    for key in trust.keys.get(short_hash(der), ()):
+        if FORMAT in key.formats:
+            return key
+    for keys in trust.keys.values():
+        for key in keys:
+            if FORMAT in key.formats and signing.is_signed_by(der, key.public):
+                return key
+    raise Refused(CodeStatus.UNKNOWN_ISSUER, "signed with a certificate that is not pinned here")
+
+
+def _unbase64(text: str) -> bytes:
+    return base64url.decode(text.rstrip("=").encode())
+
+
+def _subject(message: dict[str, Any]) -> bytes:
+    person = message.get("pid")
+    person = person if isinstance(person, dict) else {}
+    return digest.of_subject(str(person.get("n")), str(person.get("dob")))
+
+
+def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:
+    match message:
+        case {"dat": {"sc": str(taken)}, "tr": {"tc": str(method), "r": str(result)}}:
+            kind = "antigen" if method.startswith("antigen") else "pcr"
+            return (LabResult(kind, _moment(taken), result not in {"negative", "normal"}),)
+    raise Malformed("a test without date or result")
+
+
+def _moment(text: str) -> float:
+    """POSIX seconds; a time that cannot be read counts as long ago, one without a zone as UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
