@@ -184,6 +184,9 @@ class _Reader:
         devices = {part: self._device((*path, part), kind, table) for part, kind in PARTS.items()}
         if options is None or None in devices.values():
             return None
+        longest_s = getattr(typing.cast("Device", devices["gate"]).options, "longest_s", options.pulse_s)
+        if options.pulse_s > longest_s:
+            self._fault((*path, "pulse_s"), f"is longer than the gate's longest_s, {longest_s} s")
         return Lane(direction=options.direction, pulse_s=options.pulse_s, **typing.cast("Any", devices))
 
     def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
@@ -211,7 +214,7 @@ class _Reader:
         self._unknown(path, table, [*fields, *also])
         known = {key: value for key, value in table.items() if key in fields}
         try:
-            value = TypeAdapter(cls).validate_json(json.dumps(known, default=str), strict=True)
+            value: Any = TypeAdapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
                 self._fault((*path, *map(str, detail["loc"])), _sentence(detail))

@@ -47,6 +47,7 @@ class FeedStatus:
     """Times the device went down since start."""
     silent_s: float
     """Since the thread last came round."""
+    simulated: bool = False
 
 
 class _Device(Protocol):
@@ -68,9 +69,16 @@ class _Feed(threading.Thread):
 
     def status(self) -> FeedStatus:
         """A snapshot; from any thread."""
-        silent_s = time.monotonic() - self._moved_s
         return FeedStatus(
-            self._lane, self._part, self._driver, self._up, self._why, self._items, self._faults, silent_s
+            self._lane,
+            self._part,
+            self._driver,
+            up=self._up,
+            why=self._why,
+            items=self._items,
+            faults=self._faults,
+            silent_s=time.monotonic() - self._moved_s,
+            simulated=self._up and self._simulated(),
         )
 
     def ask_stop(self) -> None:

@@ -50,7 +50,7 @@ def manual() -> str:
         for part, driver in devices.items():
             lines += _device(f"lanes.{lane}.{part}", part, driver, brief=driver in shown)
             shown.add(driver)
-    lines += ["", *_comment("All other drivers, each with its settings."), ""]
+    lines += ["", *_comment("All other drivers, each with its settings.")]
     for part, kind in config.PARTS.items():
         for driver in registry.names(kind):
             if driver not in shown:
@@ -90,9 +90,11 @@ def _settings(section: str, cls: type, *, brief: bool = False) -> Iterator[str]:
         required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
         if brief and not required:
             continue
-        yield from _comment(texts.get(entry.name, ""))
+        yield from _comment(" ".join(texts.get(entry.name, "").split()))
         if required:
-            yield f"{entry.name} = {_toml(_GIVEN.get((section, entry.name), _example(section, entry.name)))}"
+            yield f"{entry.name} = {_toml(_GIVEN.get((section, entry.name)) or _example(section, entry.name))}"
+        elif _default(entry) is None:
+            yield f"# ({entry.name} is not set)"
         else:
             yield f"# {entry.name} = {_toml(_default(entry))}"
 
@@ -119,14 +121,13 @@ def _toml(value: Any) -> str:
             return f'"{text}"' if str(value).isascii() and str(value).isprintable() else f'"{value}"'
         case list() | tuple():
             return f"[{', '.join(_toml(part) for part in value)}]"
-        case None:
-            return '""'
         case _:
             return str(value)
 
 
 def _first_line(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").split("\n\n")[0]
+    """First paragraph of its docstring."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
 def _comment(text: str) -> Iterator[str]:

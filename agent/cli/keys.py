@@ -50,7 +50,7 @@ def _new(args: argparse.Namespace) -> int:
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.pem())
     with args.trust.open("a", encoding="utf-8") as file:
-        file.write(_table(args.issuer, key.public))
+        file.write(key_table(args.issuer, key.public))
     load_keys(args.trust)
     print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with the issuer.")
     print(f"{args.trust}: the public key, for the gates.")
@@ -66,11 +66,11 @@ def _list(args: argparse.Namespace) -> int:
 
 def _public(args: argparse.Namespace) -> int:
     key = signing.private_key(args.private.read_bytes())
-    print(_table(args.issuer or args.private.stem, key.public), end="")
+    print(key_table(args.issuer or args.private.stem, key.public), end="")
     return 0
 
 
-def _table(issuer: str, public: signing.PublicKey) -> str:
+def key_table(issuer: str, public: signing.PublicKey) -> str:
     """One [[key]] table of a keys file."""
     quoted = issuer.replace("\\", "\\\\").replace('"', '\\"')
     text = b64encode(public.spki).decode()

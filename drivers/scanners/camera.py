@@ -113,6 +113,11 @@ class Driver:
         self._ready: deque[Sighting | Departure] = deque()
         self._vitality = _Vitality(options.device, options.stale_s)
 
+    @property
+    def simulated(self) -> bool:
+        """True for a file, a folder, an address on this machine, or when the options say so."""
+        return self._options.simulated or (self._lens is not None and self._lens.simulated)
+
     def open(self) -> None:
         """Take the camera; what was in view before is forgotten."""
         self.close()

@@ -100,6 +100,11 @@ class Driver:
         self._heard_s = 0.0
         self._ready: deque[Sighting] = deque()
 
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire."""
+        return self._line.simulated
+
     def open(self) -> None:
         """Take the port; what was scanned before is thrown away."""
         self._line.open()

@@ -74,6 +74,11 @@ class Driver:
         self._stream = FrameStream(self._line, step, bauds, hello=CONTINUE, silent_s=options.silent_s)
         self._pulse: Pulse[tuple[float, float]] = Pulse(options.frozen_s)
 
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire."""
+        return self._line.simulated
+
     def open(self) -> None:
         """Take the port and ask for continuous output."""
         self._stream.open()

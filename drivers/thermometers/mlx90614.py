@@ -114,6 +114,11 @@ class Driver:
         self._failures = 0
         self._pulse: Pulse[tuple[int, int]] = Pulse(options.frozen_s)
 
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire."""
+        return self._bus.simulated
+
     def open(self) -> None:
         """Take the bus and see that the part answers."""
         self._bus.open()

@@ -117,6 +117,7 @@ def test_opens_and_closes_twice(device):
         device.driver.open()
         item = first_item(device)
         assert item.simulated
+        assert device.driver.simulated
         assert item.at_s <= time.monotonic()
         device.driver.close()
         device.driver.close()

@@ -1,0 +1,170 @@
+"""The composition root: builds every part from the configuration, starts them in order, stops them in reverse."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agent import __version__, codes, log, mqtt, policy, systemd
+from agent.checkpoint import Checkpoint, Rules
+from agent.clock import Clock, boot_id
+from agent.feeds import GateFeed, SourceFeed
+from agent.loop import Loop
+from agent.messages import Counts, DeviceState, Encoder, State, Topics
+from agent.model import AgentChange, Part
+from agent.outbox import Outbox
+from agent.pulse import Pulse
+from drivers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.config import Config, Device, Lane
+    from agent.model import Decision, Direction, Now, Temperature, Verdict
+
+journal = logging.getLogger(__name__)
+
+_DRAIN_S = 5.0
+_JOIN_S = 1.0
+
+
+def faults_beyond_syntax(config: Config) -> list[str]:
+    """What a configuration names but does not fit: keys, policy table. One sentence each."""
+    faults = []
+    for load in (lambda: codes.load_trust(config.codes, _folder(config)), lambda: _table(config)):
+        try:
+            load()
+        except (codes.BadTrust, policy.BadTable) as error:
+            faults.append(str(error))
+    return faults
+
+
+class App:
+    """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
+
+    def __init__(self, config: Config) -> None:
+        """Build everything; nothing is opened yet. Raises BadTrust or BadTable."""
+        self._clock = Clock(config.clock)
+        self._stopping = threading.Event()
+        topics = Topics(config.kiosk.site, config.kiosk.id)
+        self._outbox = Outbox(config.outbox, Encoder(topics))
+        self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state)
+        gates: dict[str, Callable[[], None]] = {}
+        self._loop = Loop(
+            Checkpoint(
+                {name: lane.direction for name, lane in config.lanes.items()}, rules(config), config.checkpoint
+            ),
+            open_gate=gates,
+            keep=self._outbox.put,
+            tell=log.tell,
+            now=self._clock.now,
+            boot_id=boot_id(),
+        )
+        self._feeds: list[SourceFeed | GateFeed] = []
+        for name, lane in config.lanes.items():
+            gate = self._gate(name, lane)
+            gates[name] = gate.open_gate
+            self._feeds += [self._source(name, Part.SCANNER, lane.scanner), gate]
+            self._feeds.append(self._source(name, Part.THERMOMETER, lane.thermometer))
+        self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock)
+
+    def run(self) -> None:
+        """Start, turn until told to stop, drain, stop."""
+        self._outbox.open()
+        self._link.start()
+        self._loop.note(AgentChange("started", __version__))
+        for feed in self._feeds:
+            feed.start()
+        self._pulse.start()
+        systemd.notify("READY=1")
+        while not self._stopping.is_set():
+            self._loop.turn()
+        self._shut_down()
+
+    def stop(self) -> None:
+        """Ask `run` to end; from any thread or signal handler."""
+        self._stopping.set()
+        self._loop.wake()
+
+    def obey_signals(self) -> None:
+        """SIGTERM and SIGINT stop the agent. Main thread only."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+
+    def _shut_down(self) -> None:
+        """Gates and devices first, then the last word, then what is still to be sent."""
+        systemd.notify("STOPPING=1")
+        for feed in self._feeds:
+            feed.ask_stop()
+        deadline_s = time.monotonic() + _JOIN_S
+        for feed in self._feeds:
+            feed.join(max(0.0, deadline_s - time.monotonic()))
+        self._loop.note(AgentChange("stopped", __version__))
+        self._outbox.flush(_DRAIN_S)
+        self._link.stop(_DRAIN_S)
+        self._outbox.close(_DRAIN_S)
+        self._pulse.stop()
+        journal.info("stopped: %s", self._outbox.status())
+
+    def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
+        return SourceFeed(lane, part, device.driver, _maker(device), self._loop.inbox.put)
+
+    def _gate(self, lane: str, options: Lane) -> GateFeed:
+        device = options.gate
+        return GateFeed(
+            lane, Part.GATE, device.driver, _maker(device), self._loop.inbox.put, pulse_s=options.pulse_s
+        )
+
+    def _state(self) -> State:
+        """What the retained state says."""
+        feeds = [feed.status() for feed in self._feeds]
+        outbox = self._outbox.status()
+        devices = tuple(
+            DeviceState(feed.lane, feed.part, feed.driver, feed.up, feed.why, feed.simulated) for feed in feeds
+        )
+        return State(
+            version=__version__,
+            simulated=any(feed.simulated for feed in feeds),
+            devices=devices,
+            faults=self._pulse.health.problems,
+            clock=self._clock.now().state,
+            counts=Counts(outbox.decided, outbox.stored, outbox.delivered, outbox.lost, outbox.waiting),
+        )
+
+
+def rules(config: Config) -> Rules:
+    """The checkpoint's judgements as this configuration wants them. Raises BadTrust or BadTable."""
+    trust = codes.load_trust(config.codes, _folder(config))
+    table, site = _table(config), policy.site_of(config.policy)
+
+    def decide(
+        direction: Direction, verdict: Verdict | None, temperature: Temperature, scanner_works: bool, now: Now
+    ) -> Decision:
+        facts = policy.facts_of(
+            direction, verdict, temperature.outcome, now, site=site, scanner_works=scanner_works
+        )
+        return policy.decide(table, facts)
+
+    return Rules(partial(_check, trust), decide, config.screening)
+
+
+def _check(trust: codes.Trust, payload: bytes, now: Now) -> Verdict:
+    return codes.check(payload, trust, now)
+
+
+def _table(config: Config) -> policy.Table:
+    return policy.load_table(config.policy, _folder(config))
+
+
+def _folder(config: Config) -> Path:
+    return config.file.parent
+
+
+def _maker(device: Device) -> Callable[[], Any]:
+    """Builds the driver; called in the device's own thread, so that slow imports delay nobody else."""
+    return lambda: registry.load(device.kind, device.driver).Driver(device.options)

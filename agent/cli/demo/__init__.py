@@ -1,0 +1,174 @@
+"""`gatepost demo`: a private broker, a simulated kiosk with two lanes and the agent, live, with what breaks.
+
+Ends by itself after about a minute; the exit status says whether decided = stored = delivered = arrived.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli.demo.record import Recap, Record
+from agent.cli.demo.scenario import read
+from agent.cli.demo.stage import MissingProgram, Stage
+from agent.cli.demo.view import View, view_for
+from agent.packaged import packaged
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from agent.cli.demo.scenario import Person, Scenario, Trouble
+
+_FRAME_S = 0.1
+_SETTLE_S = 20.0
+_PULSE_END_S = 2.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `demo`."""
+    parser = subparsers.add_parser("demo", help="a simulated kiosk, live", description=__doc__)
+    parser.add_argument("--stay", action="store_true", help="begin again and again, until Ctrl-C")
+    parser.add_argument("--scenario", type=Path, help="another scenario (default: the packaged config/demo.toml)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when everything agrees, 1 when it does not, 2 when the demonstration could not be held."""
+    try:
+        scenario = read(args.scenario or packaged("demo.toml"))
+    except (OSError, ValueError) as error:
+        print(f"scenario: {error}", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
+        try:
+            with Stage(Path(folder)) as stage:
+                print("Private broker and simulated devices are ready; starting the agent …", flush=True)
+                print(f"Agent online after {stage.start_agent():.1f} s.", flush=True)
+                return _Director(stage, scenario).direct(stay=args.stay)
+        except (MissingProgram, TimeoutError) as error:
+            print(error, file=sys.stderr)
+            return 2
+
+
+class _Director:
+    """Plays the scenario and watches."""
+
+    def __init__(self, stage: Stage, scenario: Scenario) -> None:
+        self._stage = stage
+        self._scenario = scenario
+        self._record = Record()
+        self._view: View = view_for(self._record, scenario.end)
+        self._begun_s = time.monotonic()
+        self._people = 0
+
+    def direct(self, *, stay: bool) -> int:
+        """Play, settle, count."""
+        self._view.start()
+        try:
+            self._play()
+            while stay:
+                self._play()
+        except KeyboardInterrupt:
+            pass  # the watcher has seen enough: settle and count
+        try:
+            self._settle()
+        finally:
+            self._view.stop()
+        recap = self._recap()
+        status = self._stage.stop_agent()
+        print("\n".join(("", *recap.lines())))
+        if status != 0:
+            print(f"the agent ended with status {status}")
+        return 0 if recap.agrees and status == 0 else 1
+
+    def _play(self) -> None:
+        """The scenario once."""
+        self._begun_s = time.monotonic()
+        for at, act in self._cues():
+            while self._at() < at:
+                self._watch()
+            act()
+        while self._at() < self._scenario.end:
+            self._watch()
+
+    def _cues(self) -> list[tuple[float, Callable[[], None]]]:
+        cues: list[tuple[float, Callable[[], None]]] = []
+        for person in self._scenario.people:
+            cues.append((person.at, partial(self._arrive, person)))
+            cues.append((person.at + person.stay_s, partial(self._leave, person)))
+        for trouble in self._scenario.troubles:
+            cues.append((trouble.at, partial(self._trouble, trouble, begins=True)))
+            cues.append((trouble.at + trouble.for_s, partial(self._trouble, trouble, begins=False)))
+        return sorted(cues, key=lambda cue: cue[0])
+
+    def _arrive(self, person: Person) -> None:
+        self._people += 1
+        self._record.came(person)
+        self._view.came(self._at(), person)
+        self._stage.arrive(person)
+
+    def _leave(self, person: Person) -> None:
+        self._stage.leave(person)
+        self._view.left(person)
+
+    def _trouble(self, trouble: Trouble, *, begins: bool) -> None:
+        self._view.note(self._at(), f"{trouble.what}: {'now' if begins else 'over'}")
+        (self._stage.begin if begins else self._stage.mend)(trouble)
+
+    def _at(self) -> float:
+        return time.monotonic() - self._begun_s
+
+    def _watch(self) -> None:
+        """Listen for one frame of the picture."""
+        end_s = time.monotonic() + _FRAME_S
+        while (left_s := end_s - time.monotonic()) > 0:
+            try:
+                source, said = self._stage.heard.get(timeout=left_s)
+            except queue.Empty:
+                break
+            if source == "broker":
+                if (row := self._record.received(said)) is not None:
+                    self._view.arrived(self._at(), row)
+            elif said.get("event") == "passage":
+                self._view.decided(self._record.decided(self._at(), said))
+            elif said.get("event") == "device" or said.get("level") not in ("info", "debug"):
+                self._view.note(self._at(), said["message"])
+        self._view.refresh(self._at(), self._stage.report(), broker_up=self._stage.broker_up)
+
+    def _settle(self) -> None:
+        """Wait until the gates are shut and nothing is on its way."""
+        begun_s = time.monotonic()
+        while time.monotonic() - begun_s < _SETTLE_S:
+            self._watch()
+            report = self._stage.report()
+            waiting = (
+                report is None or report["outbox"]["waiting"] or report["outbox"]["delivered"] > len(self._ids())
+            )
+            if not waiting and time.monotonic() - begun_s > _PULSE_END_S:
+                return
+
+    def _ids(self) -> set[str]:
+        return set(self._record.ids)
+
+    def _recap(self) -> Recap:
+        report = self._stage.report()
+        outbox = {} if report is None else report["outbox"]
+        rows = self._record.rows
+        return Recap(
+            decided=outbox.get("decided", 0),
+            stored=outbox.get("stored", 0),
+            delivered=outbox.get("delivered", 0),
+            arrived=len(self._ids()),
+            repeats=len(self._record.ids) - len(self._ids()),
+            people=self._people,
+            passages=len(rows),
+            wrong=len(self._record.wrong()),
+            opened=sum(1 for row in rows if row.facts["opened"]),
+            pulses=sum(len(relay.pulses()) for relay in self._stage.relays.values()),
+            not_marked=self._record.not_marked,
+        )

@@ -1,0 +1,119 @@
+"""What the demonstration has seen: who came, what was decided, what a subscriber got; whether it adds up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.cli.demo.scenario import Person
+
+
+@dataclass(slots=True)
+class Row:
+    """One passage, from the person to the broker."""
+
+    at: float
+    """Seconds from the start, when it was decided."""
+    who: str
+    """Name in the scenario; only the demonstration knows it."""
+    facts: Mapping[str, Any]
+    """The agent's log line."""
+    expect: str
+    arrived: str = ""
+    """Id of the event at the subscriber."""
+
+
+@dataclass(slots=True)
+class Record:
+    """Fed with what is heard; asked by the views and the recap."""
+
+    rows: list[Row] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    """Ids of all events that the subscriber got, repeats included."""
+    not_marked: int = 0
+    """Events that arrived without the mark of simulation: must stay 0."""
+    _came: dict[str, Person] = field(default_factory=dict)
+    _early: list[str] = field(default_factory=list)
+    """Ids of passages that arrived before their log line was read."""
+
+    def came(self, person: Person) -> None:
+        """Remember who stands at the lane."""
+        self._came[person.lane] = person
+
+    def decided(self, at: float, facts: Mapping[str, Any]) -> Row:
+        """A passage in the agent's log."""
+        person = self._came.get(facts["lane"])
+        row = Row(at, person.who if person else "?", facts, person.expect if person else "")
+        if self._early:
+            row.arrived = self._early.pop(0)
+        self.rows.append(row)
+        return row
+
+    def received(self, event: Mapping[str, Any]) -> Row | None:
+        """An event at the subscriber; the row it belongs to, if it is a passage not seen before."""
+        known = event["id"] in self.ids
+        self.ids.append(event["id"])
+        data = event["data"]
+        if not data.get("simulated", False) and data.get("what") != "started":
+            self.not_marked += 1
+        if known or not event["type"].startswith("gatepost.passage"):
+            return None
+        row = next((row for row in self.rows if not row.arrived), None)  # events come in the order of decisions
+        if row is None:
+            self._early.append(event["id"])
+        else:
+            row.arrived = event["id"]
+        return row
+
+    def wrong(self) -> list[Row]:
+        """Passages that did not end as the scenario says."""
+        return [row for row in self.rows if row.facts["outcome"] != row.expect]
+
+
+@dataclass(frozen=True, slots=True)
+class Recap:
+    """The counts that must agree."""
+
+    decided: int
+    stored: int
+    delivered: int
+    arrived: int
+    """Different events at the subscriber."""
+    repeats: int
+    people: int
+    passages: int
+    wrong: int
+    opened: int
+    pulses: int
+    """What the relay boards really did."""
+    not_marked: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing was lost, invented, decided wrongly or passed off as real."""
+        return (
+            self.decided == self.stored == self.delivered == self.arrived
+            and self.people == self.passages
+            and self.opened == self.pulses
+            and self.wrong == self.not_marked == 0
+        )
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        same = "=" if self.decided == self.stored == self.delivered == self.arrived else "≠"
+        counts = zip(
+            ("decided", "stored", "delivered", "arrived"),
+            (self.decided, self.stored, self.delivered, self.arrived),
+            strict=True,
+        )
+        events = f" {same} ".join(f"{name} {count}" for name, count in counts)
+        return [
+            f"{events}   (events; {self.repeats} repeats, dropped by their id)",
+            f"people {self.people}, passages {self.passages}, of them {self.wrong} not as the scenario expects",
+            f"gates told to open {self.opened}, relay pulses {self.pulses}",
+            f"events not marked as simulated {self.not_marked}",
+            "everything agrees" if self.agrees else "THE COUNTS DO NOT AGREE",
+        ]

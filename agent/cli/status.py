@@ -1,0 +1,79 @@
+"""`gatepost status`: one look at the running agent: what works, what does not, what to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.cli import configuration
+from agent.pulse import read_report
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+_OLD_S = 5.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `status`."""
+    parser = subparsers.add_parser("status", help="how the running agent is", description=__doc__)
+    configuration.add_argument(parser)
+    parser.add_argument(
+        "--directory", type=Path, help="where the agent writes status.json (default: as configured)"
+    )
+    parser.add_argument("--json", action="store_true", help="everything, as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 all is well, 1 something is wrong, 3 not running."""
+    directory = args.directory
+    if directory is None:
+        config = configuration.read(args.config)
+        if config is None:
+            return 1
+        directory = config.run.directory
+    report = read_report(directory)
+    if report is None:
+        print(f"not running: no {directory}/status.json. Start it with: systemctl start gatepost", file=sys.stderr)
+        return 3
+    age_s = time.monotonic() - report["at_s"]
+    if args.json:
+        print(json.dumps({**report, "age_s": round(age_s, 1)}, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(report, age_s)))
+    if age_s > _OLD_S:
+        return 3
+    return 0 if report["condition"] == "ok" else 1
+
+
+def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
+    kiosk = report["kiosk"]
+    yield (
+        f"{kiosk['id']} at {kiosk['site']}: {report['condition'].upper()}   gatepost {report['version']},"
+        f" pid {report['pid']}, up {_span(report['up_s'])}, clock {report['clock']}"
+    )
+    if age_s > _OLD_S:
+        yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
+    for device in report["devices"]:
+        simulated = " simulated" if device["simulated"] else ""
+        mark, what = ("✓", f"{device['items']} items{simulated}") if device["up"] else ("✗", device["why"])
+        faults = f", {device['faults']} faults" if device["faults"] else ""
+        yield f"  {mark} {device['lane']:<8} {device['part']:<12} {device['driver']:<14} {what}{faults}"
+    outbox, link = report["outbox"], report["link"]
+    counts = ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost"))
+    yield f"  {'✗' if outbox['fault'] else '✓'} outbox   {counts} {outbox['fault']}".rstrip()
+    connected = "connected" if link["connected"] else "not connected"
+    well = link["connected"] and not link["fault"]
+    yield f"  {'✓' if well else '✗'} mqtt     {connected} {link['fault']}".rstrip()
+
+
+def _span(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

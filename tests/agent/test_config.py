@@ -1,0 +1,184 @@
+"""The configuration: what is right loads, and what is wrong is all said at once, with line and nearest key."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import config, manual
+from agent.toml_lines import lines_of
+
+ROOT = Path(__file__).parents[2]
+SMALLEST = """\
+[kiosk]
+id = "k1"
+[lanes.entry]
+direction = "entry"
+[lanes.entry.scanner]
+driver = "line"
+port = "/dev/ttyACM0"
+[lanes.entry.thermometer]
+driver = "gy_mcu"
+port = "/dev/ttyUSB0"
+[lanes.entry.gate]
+driver = "serial_relay"
+port = "/dev/ttyUSB1"
+"""
+FILE = Path("/etc/gatepost/agent.toml")
+
+
+def faults(text: str) -> list[tuple[int, str]]:
+    with pytest.raises(config.BadConfig) as caught:
+        config.parse(text, FILE)
+    return [(fault.line, f"{fault.path}: {fault.what}") for fault in caught.value.faults]
+
+
+def test_the_smallest_configuration_is_all_defaults() -> None:
+    found = config.parse(SMALLEST, FILE)
+    assert found.kiosk.id == "k1"
+    assert found.lanes["entry"].pulse_s == config.LaneOptions(direction="entry").pulse_s  # type: ignore[arg-type]
+    assert found.lanes["entry"].thermometer.driver == "gy_mcu"
+
+
+def test_all_faults_are_told_at_once_with_their_lines() -> None:
+    text = SMALLEST.replace('id = "k1"', "id = 7\nsitte = 'x'").replace('"entry"\n', '"sideways"\n') + (
+        "[mqqt]\nhost = 'h'\n[checkpoint]\nrepeat_s = -1\ntemperature_wait_s = 'soon'\n"
+    )
+    found = dict(faults(text))
+    assert "should be a valid string" in found[2]
+    assert found[3] == "kiosk.sitte: unknown setting; did you mean site?"
+    assert "should be 'entry' or 'exit'" in found[5]
+    assert found[15] == "mqqt: unknown setting; did you mean mqtt?"
+    assert "greater than 0" in found[18]
+    assert "valid number" in found[19]
+
+
+def test_an_unknown_driver_names_the_nearest_and_all() -> None:
+    ((line, text),) = faults(SMALLEST.replace('"gy_mcu"', '"gy_mcux"'))
+    assert line == 9
+    assert "did you mean gy_mcu?" in text
+    assert "mlx90614" in text
+
+
+def test_a_missing_part_says_which_section_to_add() -> None:
+    cut = SMALLEST[: SMALLEST.index("[lanes.entry.gate]")]
+    assert faults(cut) == [
+        (3, "lanes.entry: has no gate: add a section [lanes.entry.gate] with a driver"),
+    ]
+
+
+def test_a_missing_setting_of_a_driver_is_named() -> None:
+    ((line, text),) = faults(SMALLEST.replace('port = "/dev/ttyUSB0"\n', ""))
+    assert (line, text) == (8, "lanes.entry.thermometer.port: is missing and has no default")
+
+
+def test_settings_that_contradict_each_other_are_one_sentence() -> None:
+    ((line, text),) = faults(SMALLEST + "[screening]\ncold_c = 40.0\n")
+    assert line == 14
+    assert text == "screening: presence_c ≤ cold_c < elevated_c < hot_c must hold"
+
+
+def test_a_pulse_longer_than_the_gate_allows_is_a_fault() -> None:
+    text = SMALLEST.replace('direction = "entry"', 'direction = "entry"\npulse_s = 12')
+    assert faults(text) == [(5, "lanes.entry.pulse_s: is longer than the gate's longest_s, 10.0 s")]
+
+
+def test_no_lane_is_a_fault() -> None:
+    assert faults('[kiosk]\nid = "k"\n')[0][1].startswith("lanes: a kiosk needs at least one lane")
+
+
+def test_broken_toml_names_the_line() -> None:
+    ((line, text),) = faults('[kiosk]\nid = "k1"\nsite = \n')
+    assert line == 3
+    assert "is not TOML" in text
+
+
+@pytest.mark.parametrize("name", ["a/b", "+", "#", "", "x" * 65, "é", "a b"])
+def test_a_name_that_would_break_a_topic_is_refused(name: str) -> None:
+    assert faults(SMALLEST.replace('"k1"', f'"{name}"'))
+
+
+def test_relative_paths_start_from_the_file() -> None:
+    found = config.parse(SMALLEST + '[run]\ndirectory = "run"\n', FILE)
+    assert found.run.directory == FILE.parent / "run"
+
+
+def test_secrets_are_masked() -> None:
+    found = config.parse(SMALLEST + '[mqtt]\nusername = "k1"\npassword = "hunter2"\n', FILE)
+    shown = str(config.effective(found))
+    assert "hunter2" not in shown
+    assert "********" in shown
+
+
+def test_what_is_shown_loads_again() -> None:
+    found = config.parse(SMALLEST, FILE)
+    tree = config.effective(found)
+    assert tree["lanes"]["entry"]["scanner"]["port"] == "/dev/ttyACM0"
+    assert set(tree) == {*config.SECTIONS, "lanes"}
+
+
+def test_the_packaged_configuration_is_the_manual_of_the_code() -> None:
+    assert (ROOT / "config" / "agent.toml").read_text(encoding="utf-8") == manual.manual(), (
+        "run: gatepost show --manual > config/agent.toml"
+    )
+
+
+def test_the_packaged_configuration_is_right() -> None:
+    found = config.load(ROOT / "config" / "agent.toml")
+    assert set(found.lanes) == {"entry", "exit"}
+
+
+def test_every_default_in_the_manual_is_the_default() -> None:
+    """Taking the `#` away from every setting changes nothing."""
+    text = manual.manual()
+    end = text.index("# All other drivers")
+    opened = re.sub(r"^# (\w+ = )", r"\1", text[:end], flags=re.MULTILINE)
+    assert tomllib.loads(opened)
+    plain, full = config.parse(text, FILE), config.parse(opened, FILE)
+    assert config.effective(plain) == config.effective(full)
+
+
+def test_every_setting_is_explained() -> None:
+    for cls in (*config.SECTIONS.values(), config.LaneOptions):
+        texts = manual.documented(cls)
+        for field in dataclasses.fields(cls):
+            assert texts.get(field.name, "").strip(), f"{cls.__module__}.{cls.__qualname__}.{field.name}"
+
+
+names = st.text("abcdefg_-", min_size=1, max_size=6)
+
+
+@given(st.dictionaries(names, st.dictionaries(names, st.integers() | st.text(max_size=5), max_size=4), max_size=5))
+def test_lines_of_finds_every_key(tree: dict[str, dict[str, int | str]]) -> None:
+    lines: list[str] = []
+    where: dict[tuple[str, ...], int] = {}
+    for section, table in tree.items():
+        lines.append(f"[{section}]")
+        where[(section,)] = len(lines)
+        for key, value in table.items():
+            text = (
+                repr(value)
+                if isinstance(value, int)
+                else '"' + "".join(f"\\u{ord(c):04x}" for c in value if ord(c) < 0xD800) + '"'
+            )
+            lines.append(f"{key} = {text} # {key} = 1")
+            where[section, key] = len(lines)
+    assert lines_of("\n".join(lines)) == where
+
+
+def test_lines_of_is_not_misled_by_long_values() -> None:
+    text = 'a = """\n[x]\nb = 1\n"""\nc = [\n  1,\n  2, # d = 3\n]\n[s]\ne.f = 2\n'
+    assert lines_of(text) == {("a",): 1, ("c",): 5, ("s",): 9, ("s", "e", "f"): 10}
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_list_of_faults(text: str) -> None:
+    with pytest.raises(config.BadConfig) as caught:
+        config.parse(text, FILE)
+    assert str(caught.value)

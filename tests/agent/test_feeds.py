@@ -1,0 +1,176 @@
+"""The life of a device: opened, used, lost, opened again; and one device's fault is nobody else's."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from agent.feeds import GateFeed, SourceFeed
+from agent.model import DeviceDown, DeviceUp, Observation, Part
+from drivers.contract import BadReply, DeviceGone, Item, Reading
+
+LIMIT_S = 10.0
+
+
+class Script:
+    """A source that plays a list: an item, None, or an error to raise. After the list it is silent."""
+
+    simulated = True
+
+    def __init__(self, *plays: Item | Exception | None) -> None:
+        self.plays = iter(plays)
+        self.closed = 0
+
+    def open(self) -> None:
+        pass
+
+    def read(self, limit_s: float) -> Item | None:
+        play = next(self.plays, None)
+        if isinstance(play, Exception):
+            raise play
+        return play
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Relay:
+    """A gate that remembers; `broken` makes it go."""
+
+    simulated = False
+
+    def __init__(self) -> None:
+        self.pulses: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self.broken = threading.Event()
+
+    def open(self) -> None:
+        if self.broken.is_set():
+            raise DeviceGone("relay", "is not there", "plug it in")
+
+    def pulse(self, seconds: float) -> None:
+        self.pulses.put(seconds)
+
+    def check(self) -> None:
+        self.open()
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def inbox() -> queue.Queue[Observation]:
+    return queue.Queue()
+
+
+Start = Callable[[SourceFeed | GateFeed], None]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    feeds: list[SourceFeed | GateFeed] = []
+
+    def begin(feed: SourceFeed | GateFeed) -> None:
+        feeds.append(feed)
+        feed.start()
+
+    yield begin
+    for feed in feeds:
+        feed.ask_stop()
+    for feed in feeds:
+        feed.join(LIMIT_S)
+        assert not feed.is_alive()
+
+
+def next_of(inbox: queue.Queue[Observation], kind: type) -> Observation:
+    deadline_s = time.monotonic() + LIMIT_S
+    while True:
+        seen = inbox.get(timeout=max(0.01, deadline_s - time.monotonic()))
+        if isinstance(seen.item, kind):
+            return seen
+
+
+def test_items_come_out_with_their_lane(inbox: queue.Queue[Observation], start: Start) -> None:
+    reading = Reading(34.4, 1.0, 0.5)
+    start(SourceFeed("in", Part.THERMOMETER, "script", lambda: Script(None, reading), inbox.put))
+    up = next_of(inbox, DeviceUp)
+    assert up.item == DeviceUp(up.item.at_s, "script", simulated=True)
+    assert next_of(inbox, Reading) == Observation("in", Part.THERMOMETER, reading)
+
+
+def test_a_lost_device_is_said_once_and_comes_back(inbox: queue.Queue[Observation], start: Start) -> None:
+    gone = DeviceGone("ttyUSB0", "was unplugged", "plug it in again")
+    scripts = iter([Script(gone), Script(gone), Script(Reading(34.0, 2.0, 0.5))])
+    start(SourceFeed("in", Part.THERMOMETER, "script", lambda: next(scripts), inbox.put))
+    next_of(inbox, DeviceUp)
+    down = next_of(inbox, DeviceDown)
+    assert "plug it in again" in down.item.why  # type: ignore[union-attr]
+    next_of(inbox, DeviceUp)
+    next_of(inbox, Reading)
+
+
+def test_a_device_that_cannot_be_opened_is_not_said_every_time(
+    inbox: queue.Queue[Observation], start: Start
+) -> None:
+    tries = threading.Semaphore(0)
+
+    def make() -> Script:
+        tries.release()
+        raise DeviceGone("ttyUSB0", "is not there")
+
+    start(SourceFeed("in", Part.SCANNER, "script", make, inbox.put))
+    for _ in range(3):
+        assert tries.acquire(timeout=LIMIT_S)
+    assert isinstance(inbox.get(timeout=LIMIT_S).item, DeviceDown)
+    assert inbox.empty()
+
+
+@pytest.mark.parametrize("fault", [BadReply("ttyUSB0", "talks nonsense"), ZeroDivisionError("a driver's bug")])
+def test_any_fault_leads_back_to_opening(
+    inbox: queue.Queue[Observation], start: Start, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Script(fault)
+    scripts = iter([first, Script()])
+    start(SourceFeed("in", Part.SCANNER, "script", lambda: next(scripts), inbox.put))
+    next_of(inbox, DeviceDown)
+    next_of(inbox, DeviceUp)
+    assert first.closed == 1
+    assert ("driver failed" in caplog.text) == isinstance(fault, ZeroDivisionError)
+
+
+def test_a_gate_obeys_at_once(inbox: queue.Queue[Observation], start: Start) -> None:
+    relay = Relay()
+    gate = GateFeed("in", Part.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.5)
+    start(gate)
+    next_of(inbox, DeviceUp)
+    gate.open_gate()
+    assert relay.pulses.get(timeout=LIMIT_S) == 1.5
+
+
+def test_an_opening_ordered_while_the_gate_was_away_lapses(inbox: queue.Queue[Observation], start: Start) -> None:
+    relay = Relay()
+    relay.broken.set()
+    gate = GateFeed("in", Part.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.5)
+    start(gate)
+    next_of(inbox, DeviceDown)
+    gate.open_gate()
+    ordered_s = time.monotonic()
+    while time.monotonic() < ordered_s + 1.1:  # longer than an order lives
+        assert not gate.status().up
+        threading.Event().wait(0.05)
+    relay.broken.clear()
+    next_of(inbox, DeviceUp)
+    gate.open_gate()
+    assert relay.pulses.get(timeout=LIMIT_S) == 1.5
+    assert relay.pulses.empty(), "the order from before was carried out for somebody who had gone"
+
+
+def test_a_gate_that_goes_is_noticed_without_an_order(inbox: queue.Queue[Observation], start: Start) -> None:
+    relay = Relay()
+    start(GateFeed("in", Part.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.0))
+    next_of(inbox, DeviceUp)
+    relay.broken.set()
+    next_of(inbox, DeviceDown)
