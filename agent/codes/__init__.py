@@ -1,21 +1,37 @@
 """Bytes from a scanner in, a Verdict out. Pure: no clock, no network; time and trust are arguments.
 
-trust = load_trust(options)
-verdict = check(payload, trust, now)
+Usage: `trust = load_trust(options)`, then `check(payload, trust, now)`; `check_all` for several of one person.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from agent.codes import dcc, gatepost, nzcp, shc, vds_nc
+from agent.codes import (
+    dcc,
+    freshness,
+    gatepost,
+    health_card,
+    lists,
+    nzcp,
+    opaque,
+    place,
+    several,
+    shc,
+    vds_nc,
+)
+from agent.codes.freshness import RepeatOptions, Repeats
 from agent.codes.refusal import Refused
 from agent.codes.trust import BadTrust, Trust, load_keys
-from agent.model import CodeStatus, Now, Verdict
+from agent.model import CodeStatus, Now, Staleness, Verdict
 
-__all__ = ["BadTrust", "Options", "Trust", "check", "load_trust"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["BadTrust", "Options", "RepeatOptions", "Repeats", "Trust", "check", "check_all", "load_trust"]
 
 MAX_PAYLOAD_BYTES = 1 << 14
 """The largest QR code holds 4,296 characters, a card file somewhat more; a scan engine can send megabytes."""
@@ -33,7 +49,9 @@ class CodeFormat(Protocol):
         """Verdict on a payload that is recognised. Raises Refused."""
 
 
-_FORMATS: tuple[CodeFormat, ...] = (gatepost, dcc, shc, nzcp, vds_nc)
+_FORMATS: tuple[CodeFormat, ...] = (gatepost, dcc, shc, nzcp, vds_nc, health_card, place)
+_STALENESS = tuple(Staleness)
+_JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +60,74 @@ class Options:
 
     keys: str = "issuers.toml"
     """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""
+    lists: tuple[str, ...] = ()
+    """Files of revoked, status and watch lists (made by `gatepost lists build`); a missing one goes to staff."""
 
 
 def load_trust(options: Options, root: Path | None = None) -> Trust:
-    """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence."""
-    return load_keys((root or Path()) / options.keys)
+    """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence.
+
+    A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
+    """
+    root = root or Path()
+    trust = load_keys(root / options.keys)
+    opened, ages = [], []
+    for name in options.lists:
+        try:
+            opened.append(lists.open_list(root / name))
+            ages.append(opened[-1].age)
+        except lists.BadList:
+            ages.append(freshness.missing(f"list {name}"))
+    return replace(trust, lists=lists.gather(opened), ages=tuple(ages))
 
 
 def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
     """What the bytes say and whether to believe it. Never raises, whatever they are."""
     if len(payload) > MAX_PAYLOAD_BYTES:
-        return Verdict(CodeStatus.UNRECOGNISED, "", reason="longer than any QR code")
+        return Verdict(CodeStatus.UNRECOGNISED, "", reason="longer than any code")
+    try:
+        verdict = _read(payload, trust, now)
+        return _against_lists(verdict, trust, now) if verdict.status in _JUDGED else verdict
+    except Exception:  # noqa: BLE001 - a fault of ours must send one person to staff, not stop the gate
+        return Verdict(CodeStatus.MALFORMED, "", reason="this gate failed to read it")
+
+
+def check_all(payloads: Sequence[bytes], trust: Trust, now: Now) -> Verdict:
+    """As `check`, for all codes that one person has shown, in any order. Never raises."""
+    if not 0 < len(payloads) <= several.MOST:
+        return Verdict(CodeStatus.UNRECOGNISED, "", reason="no code, or too many")
+    try:
+        return several.check_all(payloads, functools.partial(check, trust=trust, now=now))
+    except Refused as no:
+        return Verdict(no.status, shc.FORMAT, reason=no.reason)
+
+
+def _read(payload: bytes, trust: Trust, now: Now) -> Verdict:
+    """The verdict of the format whose code it is, lists apart."""
     for code in _FORMATS:
         if code.recognises(payload):
             try:
                 return code.check(payload, trust, now)
             except Refused as no:
                 return Verdict(no.status, code.FORMAT, issuer=no.issuer, reason=no.reason)
-    return Verdict(CodeStatus.UNRECOGNISED, "", reason="no format that this gate knows")
+    verdict = opaque.check(payload, trust)
+    return verdict or Verdict(CodeStatus.UNRECOGNISED, "", reason="no format that this gate knows")
+
+
+def _against_lists(verdict: Verdict, trust: Trust, now: Now) -> Verdict:
+    """What the lists know beyond the code: colour, revocation, watch, and how old they are themselves."""
+    known = trust.lists
+    staleness = max((age.staleness(now) for age in trust.ages), key=_STALENESS.index, default=Staleness.FRESH)
+    if staleness is not Staleness.FRESH:
+        verdict = replace(verdict, staleness=staleness)
+    status = known.status.get(verdict.issuer)
+    if status is not None and (verdict.issued_utc is None or status.head.issued_utc >= verdict.issued_utc):
+        colour = lists.COLOURS.get(status.find(verdict.subject) or 0)
+        if colour is not None:
+            decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
+            verdict = replace(verdict, colour=colour, status=decided, reason="")
+    if any(each.find(verdict.code) or each.find(verdict.subject) for each in known.revoked if verdict.code):
+        return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
+    if any(each.find(verdict.subject) for each in known.watched if verdict.subject):
+        verdict = replace(verdict, watched=True)
+    return verdict

@@ -94,7 +94,7 @@ def claims(
 def issue(key: signing.PrivateKey, claims: Mapping[int, object]) -> str:
     """Text of a code with these claims."""
     payload = cbor.encode(dict(claims))
-    protected, to_sign = cose.build(signing.EDDSA, key.public.kid, payload)
+    protected, to_sign = cose.build(key.algorithm, key.public.kid, payload)
     return PREFIX.decode() + base45.encode(cose.assemble(protected, payload, key.sign(to_sign)))
 
 

@@ -4,7 +4,7 @@ One file format for the base (built at the centre) and for the delta on top of i
 
 | offset | content |
 |---|---|
-| 0 | `GPLIST1\\n`, then JSON of `Head`, padded with spaces; the last 4 of the 512 bytes: CRC-32 of those before |
+| 0 | `GPLIST1` and a line feed, then JSON of `Head`, padded with spaces; 4 bytes: CRC-32 of the 508 before |
 | 512 | directory: 2^bits + 1 numbers of 4 bytes, little-endian: the first record of each bucket |
 | then | records, sorted: 14 bytes (the key without its first two) and, in lists with values, 1 byte |
 
@@ -20,7 +20,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agent.codes.digest import SIZE
-from agent.model import Colour, Now, Staleness
+from agent.codes.freshness import Age
+from agent.model import Colour
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,12 +126,31 @@ class CodeList:
                 return value if value != GONE else None
         return self.base.find(key)
 
-    def staleness(self, now: Now) -> Staleness:
-        """By the oldest that the list can be; an unsure clock makes it old, never young."""
-        age_s = now.hi_utc - self.head.issued_utc
-        if age_s > self.head.refer_s:
-            return Staleness.REFER
-        return Staleness.WARN if age_s > self.head.warn_s else Staleness.FRESH
+    @property
+    def age(self) -> Age:
+        """How old it may become."""
+        head = self.head
+        return Age(f"{head.kind} list of {head.issuer}", head.issued_utc, head.warn_s, head.refer_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """All lists of a gate, by what they are for."""
+
+    revoked: tuple[CodeList, ...] = ()
+    watched: tuple[CodeList, ...] = ()
+    status: Mapping[str, CodeList] = field(default_factory=dict)
+    """By issuer."""
+
+
+def gather(lists: Iterable[CodeList]) -> Lists:
+    """Sort opened lists by what they are for."""
+    lists = tuple(lists)
+    return Lists(
+        revoked=tuple(each for each in lists if each.head.kind == "revoked"),
+        watched=tuple(each for each in lists if each.head.kind == "watched"),
+        status={each.head.issuer: each for each in lists if each.head.kind == "status"},
+    )
 
 
 def open_file(path: Path) -> ListFile:
@@ -188,9 +208,9 @@ def build(path: Path, head: Head, keys: bytes, values: bytes | None = None) -> H
     if marks is not None:
         body[:, _SUFFIX] = marks[order]
     digest = sha256(directory.tobytes())
-    digest.update(body)
+    digest.update(body.data)
     head = replace(head, count=len(records), bits=bits, values=marks is not None, sha256=digest.hexdigest())
-    _write(path, head, directory.tobytes(), memoryview(body).cast("B") if len(records) else b"")
+    _write(path, head, directory.tobytes(), body.data if len(records) else b"")
     return head
 
 

@@ -1,4 +1,4 @@
-"""Signature keys: load, verify, sign. The only file that knows `cryptography`.
+"""Signature keys: load, verify, sign. The only file that knows `cryptography` (SM2 is in `sm2`).
 
 Algorithms by their COSE number (RFC 9053): ES256 -7, ES384 -35, ES512 -36 with any curve, PS256 -37, EdDSA -8.
 ES* signatures are r and s side by side, each as long as the curve's order.
@@ -6,15 +6,19 @@ ES* signatures are r and s side by side, each as long as the curve's order.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from agent.codes import sm2
 
 EDDSA, ES256, ES384, ES512, PS256 = -8, -7, -35, -36, -37
 
@@ -24,6 +28,10 @@ _ECDSA = {
     ES512: ec.ECDSA(hashes.SHA512()),
 }
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
+
+_DER = serialization.Encoding.DER
+_SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
+_SM2_PEM, _SM2_PEM_END = b"-----BEGIN SM2 PRIVATE KEY-----\n", b"\n-----END SM2 PRIVATE KEY-----\n"
 
 Verifier = Callable[[bytes, bytes, int], bool]
 """(signature, message, COSE algorithm) → does it hold."""
@@ -50,6 +58,8 @@ class PublicKey:
 
 def public_key(spki: bytes) -> PublicKey:
     """Key from DER SubjectPublicKeyInfo. Raises BadKey."""
+    if sm2.is_key(spki):
+        return PublicKey(spki, "SM2", _sm2(spki))
     try:
         key = serialization.load_der_public_key(spki)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -67,7 +77,7 @@ def certificate_key(der: bytes) -> PublicKey:
     """Key of an X.509 certificate; its chain is not looked at: it is pinned. Raises BadKey."""
     try:
         key = _certificate(der).public_key()
-        spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        spki = key.public_bytes(_DER, _SPKI)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey("not an X.509 certificate in DER form") from None
     return public_key(spki)
@@ -134,7 +144,7 @@ def point_key(curve: str, x: int, y: int) -> PublicKey:
         key = ec.EllipticCurvePublicNumbers(x, y, curves[curve]).public_key()
     except ValueError:
         raise BadKey("a point that is not on its curve") from None
-    return public_key(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
+    return public_key(key.public_bytes(_DER, _SPKI))
 
 
 def _ed25519(key: ed25519.Ed25519PublicKey) -> Verifier:
@@ -166,6 +176,18 @@ def _ecdsa(key: ec.EllipticCurvePublicKey) -> Verifier:
     return verify
 
 
+def _sm2(spki: bytes) -> Verifier:
+    try:
+        key = sm2.PublicKey(spki)
+    except (ValueError, sm2.NoSM2) as error:
+        raise BadKey(str(error)) from None
+
+    def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
+        return algorithm == sm2.ALGORITHM and key.verify(signature, message)
+
+    return verify
+
+
 def _pss(key: rsa.RSAPublicKey) -> Verifier:
     def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
         if algorithm != PS256:
@@ -179,43 +201,81 @@ def _pss(key: rsa.RSAPublicKey) -> Verifier:
     return verify
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateKey:
-    """An Ed25519 key that can sign; `repr` does not show it."""
+class PrivateKey(Protocol):
+    """A key that signs, for issuers."""
 
-    _key: ed25519.Ed25519PrivateKey = field(repr=False)
+    @property
+    def algorithm(self) -> int:
+        """COSE number of what `sign` makes."""
 
     @property
     def public(self) -> PublicKey:
         """The other half."""
-        return public_key(
-            self._key.public_key().public_bytes(
-                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-        )
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes, deterministic (RFC 8032)."""
+        """Signature over a message."""
+
+    def pem(self) -> bytes:
+        """The key without a passphrase: keep the file to yourself."""
+
+
+class Ed25519Key:
+    """An Ed25519 private key; signatures are 64 bytes and deterministic (RFC 8032)."""
+
+    algorithm = EDDSA
+
+    def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = public_key(key.public_key().public_bytes(_DER, _SPKI))
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes."""
         return self._key.sign(message)
 
     def pem(self) -> bytes:
-        """PKCS #8 without a passphrase: keep the file to yourself."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        """PKCS #8."""
+        form = serialization.PrivateFormat.PKCS8
+        return self._key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
-def new_private_key() -> PrivateKey:
-    """A fresh Ed25519 key from the system's randomness."""
-    return PrivateKey(ed25519.Ed25519PrivateKey.generate())
+class SM2Key:
+    """An SM2 private key; signatures are DER."""
+
+    algorithm = sm2.ALGORITHM
+
+    def __init__(self, key: sm2.PrivateKey) -> None:
+        self._key = key
+        self.public = public_key(key.spki())
+
+    def sign(self, message: bytes) -> bytes:
+        """About 71 bytes."""
+        return self._key.sign(message)
+
+    def pem(self) -> bytes:
+        """SEC 1."""
+        return _SM2_PEM + b64encode(self._key.der()) + _SM2_PEM_END
+
+
+def new_private_key(kind: str = "ed25519") -> PrivateKey:
+    """A fresh key, `ed25519` or `sm2`, from the system's randomness. Raises BadKey."""
+    if kind == "ed25519":
+        return Ed25519Key(ed25519.Ed25519PrivateKey.generate())
+    try:
+        return SM2Key(sm2.new_private_key())
+    except sm2.NoSM2 as error:
+        raise BadKey(str(error)) from None
 
 
 def private_key(pem: bytes) -> PrivateKey:
     """Key from `PrivateKey.pem`. Raises BadKey."""
     try:
+        if pem.startswith(_SM2_PEM):
+            return SM2Key(sm2.PrivateKey(b64decode(pem[len(_SM2_PEM) :].split(b"\n")[0])))
         key = serialization.load_pem_private_key(pem, None)
+    except sm2.NoSM2 as error:
+        raise BadKey(str(error)) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey("not a private key in PEM form without passphrase") from None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise BadKey("not an Ed25519 private key")
-    return PrivateKey(key)
+        raise BadKey("neither an Ed25519 nor an SM2 private key")
+    return Ed25519Key(key)

@@ -1,4 +1,4 @@
-"""Whom this gate believes: pinned keys, each bound to an issuer and to the formats it may sign.
+r"""Whom this gate believes: pinned keys, each bound to an issuer and to the formats it may sign.
 
 A keys file is TOML, one table per key:
 
@@ -9,32 +9,53 @@ A keys file is TOML, one table per key:
     certificate = "MIIC…"           # … base64 of a DER certificate, whose key is pinned
     kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
 
+An issuer of opaque codes has one table too, and a status list of the same issuer beside it:
+
+    [[opaque]]
+    issuer = "suishenma"
+    pattern = 'https://s\.sh\.gov\.cn/(?P<id>[0-9A-Za-z]{8,64})'
+
 Who may *add* such keys from the centre is another matter: see `bundle`.
 """
 
 from __future__ import annotations
 
 import binascii
+import re
 import tomllib
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.codes import signing
+from agent.codes.lists import Lists
 from agent.codes.refusal import Refused
 from agent.model import CodeStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from agent.codes.freshness import Age
+
+_T = TypeVar("_T")
 
 FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc")
 
 
 class BadTrust(ValueError):
     """A keys file that cannot be used; `str()` says which key and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueIssuer:
+    """An issuer whose codes say nothing by themselves: a pattern finds the id, a status list knows its colour."""
+
+    issuer: str
+    pattern: re.Pattern[str]
+    """Matches the whole code; its group `id` is what the status list is keyed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,11 @@ class Trust:
     revoked: Mapping[tuple[bytes, str], float] = field(default_factory=dict)
     """SHC's own revocation: (key id, revocation id) → cards issued before that time; infinite for all."""
 
+    opaque: tuple[OpaqueIssuer, ...] = ()
+    lists: Lists = field(default_factory=Lists)
+    ages: tuple[Age, ...] = ()
+    """How old the lists and keys are, and how old they may become."""
+
     def revoked_before(self, kid: bytes, rid: str) -> float:
         """Cards with this revocation id are revoked if they were issued before this; POSIX seconds."""
         return self.revoked.get((kid, rid), 0.0)
@@ -75,10 +101,14 @@ class Trust:
 
 def trust_of(keys: Iterable[TrustedKey]) -> Trust:
     """Trust in exactly these keys."""
+    return Trust(_by_kid(keys))
+
+
+def _by_kid(keys: Iterable[TrustedKey]) -> dict[bytes, tuple[TrustedKey, ...]]:
     by_kid: dict[bytes, tuple[TrustedKey, ...]] = {}
     for key in keys:
         by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
-    return Trust(by_kid)
+    return by_kid
 
 
 def load_keys(path: Path) -> Trust:
@@ -97,16 +127,38 @@ def parse_keys(text: str, name: str) -> Trust:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadTrust(f"keys file {name}: not TOML: {error}") from None
-    entries = document.pop("key", [])
-    if document or not isinstance(entries, list):
-        raise BadTrust(f"keys file {name}: only [[key]] tables are expected")
-    keys = []
+    keys = _each(document.pop("key", []), _key, f"keys file {name}: key")
+    opaque = _each(document.pop("opaque", []), _opaque, f"keys file {name}: opaque")
+    if document:
+        raise BadTrust(f"keys file {name}: only [[key]] and [[opaque]] tables are expected")
+    return Trust(_by_kid(keys), opaque=tuple(opaque))
+
+
+def _each(entries: object, read: Callable[[Mapping[str, Any]], _T], where: str) -> list[_T]:
+    """All entries, read. Raises BadTrust that says which one is wrong."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadTrust(f"{where}: a list of tables is expected")
+    found = []
     for number, entry in enumerate(entries, 1):
         try:
-            keys.append(_key(entry))
+            found.append(read(entry))
         except ValueError as error:
-            raise BadTrust(f"keys file {name}: key {number}: {error}") from None
-    return trust_of(keys)
+            raise BadTrust(f"{where} {number}: {error}") from None
+    return found
+
+
+def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
+    """One [[opaque]] table. Raises ValueError with one phrase."""
+    issuer, pattern = entry.get("issuer"), entry.get("pattern")
+    if set(entry) != {"issuer", "pattern"} or not isinstance(issuer, str) or not isinstance(pattern, str):
+        raise ValueError("issuer and pattern are needed, and nothing else")
+    try:
+        compiled = re.compile(pattern, re.ASCII)
+    except re.error as error:
+        raise ValueError(f"pattern: {error}") from None
+    if "id" not in compiled.groupindex:
+        raise ValueError("the pattern needs a group (?P<id>…)")
+    return OpaqueIssuer(issuer, compiled)
 
 
 def _key(entry: Mapping[str, Any]) -> TrustedKey:

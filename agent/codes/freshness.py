@@ -1,0 +1,71 @@
+"""How old something is, and whether a code was here a moment ago. Pure: now is an argument."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt
+
+from agent.model import Now, Staleness
+
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """When a list or a set of keys was issued, and how old it may become."""
+
+    name: str
+    issued_utc: float
+    warn_s: float
+    """Older than this: a notice."""
+    refer_s: float
+    """Older than this: staff, whatever the codes say."""
+
+    def staleness(self, now: Now) -> Staleness:
+        """By the oldest that it can be: an unsure clock makes it old, never young."""
+        age_s = now.hi_utc - self.issued_utc
+        if age_s > self.refer_s:
+            return Staleness.REFER
+        return Staleness.WARN if age_s > self.warn_s else Staleness.FRESH
+
+
+def missing(name: str) -> Age:
+    """Age of something that should be there and is not: too old at any time."""
+    return Age(name, float("-inf"), 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatOptions:
+    """When the same code is one too many."""
+
+    window_s: Annotated[float, Ge(0)] = 600.0
+    """A code that let somebody in is a repeat for so long, on this lane; 0: never."""
+    most: Annotated[int, Gt(0)] = _MOST_REMEMBERED
+    """How many codes are remembered at most; the oldest are forgotten first."""
+
+
+class Repeats:
+    """Codes that let somebody in lately. In memory only, by the 16 bytes that stand for the code."""
+
+    def __init__(self, options: RepeatOptions) -> None:
+        self._options = options
+        self._seen: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+
+    def is_repeat(self, lane: str, code: bytes, at_s: float) -> bool:
+        """Whether this code let somebody in on this lane within the window before `at_s` (monotonic)."""
+        seen_s = self._seen.get((lane, code))
+        return seen_s is not None and at_s - seen_s < self._options.window_s
+
+    def admitted(self, lane: str, code: bytes, at_s: float) -> None:
+        """Remember that this code has let somebody in."""
+        if not code or self._options.window_s == 0:
+            return
+        self._seen[lane, code] = at_s
+        self._seen.move_to_end((lane, code))
+        while len(self._seen) > self._options.most:
+            self._seen.popitem(last=False)
+        while self._seen and at_s - next(iter(self._seen.values())) >= self._options.window_s:
+            self._seen.popitem(last=False)

@@ -1,0 +1,73 @@
+"""Several codes of one person in one passage: a health code and a test result, a card in parts. Pure.
+
+The whole set is judged anew whenever one is added, whatever came first: the order of showing must not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.codes import shc
+from agent.model import CodeStatus, Staleness, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+MOST = 32
+"""More codes than this are no longer one person's."""
+
+_ORDER = (
+    # the first of these that any code has is what the whole set has
+    CodeStatus.BAD_SIGNATURE,
+    CodeStatus.REVOKED,
+    CodeStatus.MALFORMED,
+    CodeStatus.UNKNOWN_ISSUER,
+    CodeStatus.EXPIRED,
+    CodeStatus.NOT_YET_VALID,
+    CodeStatus.TIME_UNKNOWN,
+    CodeStatus.UNRECOGNISED,
+    CodeStatus.INCOMPLETE,
+    CodeStatus.UNDECIDED,
+    CodeStatus.VALID,
+)
+_STALENESS = tuple(Staleness)
+
+
+def whole(payloads: Iterable[bytes]) -> list[bytes]:
+    """The payloads, repeats taken out and the parts of a health card put together where all are there.
+
+    Raises Refused for parts that do not belong together, or of which some are missing.
+    """
+    distinct = list(dict.fromkeys(payloads))
+    parts = [payload for payload in distinct if payload.startswith(shc.PREFIX) and shc.part(payload)[1] > 1]
+    if not parts:
+        return distinct
+    return [payload for payload in distinct if payload not in parts] + [shc.join(parts)]
+
+
+def combine(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for all: the worst status, the health code's colour, everybody's tests.
+
+    Holders are compared only between codes of one format, since each format names them in its own way; two holders
+    in one passage are UNDECIDED.
+    """
+    first = min(verdicts, key=lambda verdict: (verdict.colour is None, _ORDER.index(verdict.status)))
+    worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))
+    if len({(verdict.format, verdict.subject) for verdict in verdicts}) > len({v.format for v in verdicts}):
+        return replace(first, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())
+    colours = [verdict.colour for verdict in verdicts if verdict.colour is not None]
+    return replace(
+        first,
+        status=worst.status,
+        reason=worst.reason,
+        colour=max(colours, key=list(type(colours[0])).index) if colours else None,
+        tests=tuple(test for verdict in verdicts for test in verdict.tests),
+        watched=any(verdict.watched for verdict in verdicts),
+        staleness=max((verdict.staleness for verdict in verdicts), key=_STALENESS.index),
+    )
+
+
+def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> Verdict:
+    """The set judged: `check` is the check of one. Raises Refused only through `whole`."""
+    return combine([check(payload) for payload in whole(payloads)])
