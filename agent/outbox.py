@@ -48,7 +48,7 @@ LEAST_TO_DROP = 100
 class Options:
     """Where events wait for the broker, and how much room they may take."""
 
-    path: str = "/var/lib/gatepost/outbox.db"
+    path: Path = Path("/var/lib/gatepost/outbox.db")
     """The file; it and two companions (`-wal`, `.damaged`) live in this directory."""
     limit_mb: Annotated[float, Gt(0)] = 256.0
     """Room for waiting events, megabytes; about 1,000 passages each. When full the least important go, counted."""
@@ -145,6 +145,15 @@ class Outbox:
             fault=self._fault,
             moved_s=self._moved_s,
         )
+
+    def flush(self, limit_s: float) -> bool:
+        """Wait until all that was put is on disk (or has left from memory), at most `limit_s`; whether it is."""
+        until_s = monotonic() + limit_s
+        while self._decided - self._dropped > self._settled:
+            if monotonic() >= until_s or not self._thread.is_alive():
+                return False
+            self._stop.wait(0.005)
+        return True
 
     def close(self, drain_s: float = 5.0) -> None:
         """Write what is still in memory, within `drain_s`, and close the file."""
