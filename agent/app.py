@@ -64,6 +64,7 @@ class App:
             tell=log.tell,
             now=self._clock.now,
             boot_id=boot_id(),
+            trial=config.kiosk.trial,
         )
         self._feeds: list[SourceFeed | GateFeed] = []
         for name, lane in config.lanes.items():

@@ -40,6 +40,8 @@ class Kiosk:
     """Unique among all kiosks of the site: letters, digits, `.`, `_`, `-`."""
     site: Name = "site"
     """The place where it stands."""
+    trial: bool = False
+    """Mark every event as simulated, whatever the devices are: for trials and demonstrations."""
 
 
 @dataclass(frozen=True, slots=True)

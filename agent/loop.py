@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.checkpoint import Opening
@@ -33,14 +34,19 @@ class Loop:
         tell: Callable[[Event], None],
         now: Callable[[], Now],
         boot_id: str = "",
+        trial: bool = False,
     ) -> None:
-        """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log. None of them blocks."""
+        """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log. None of them blocks.
+
+        `trial`: mark every event as simulated.
+        """
         self.inbox: queue.SimpleQueue[Observation | None] = queue.SimpleQueue()
         self.turned_s = time.monotonic()
         self.decided = 0
         self._checkpoint = checkpoint
         self._open_gate = open_gate
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
+        self._trial = trial
 
     def turn(self, limit_s: float = IDLE_TURN_S) -> None:
         """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
@@ -78,6 +84,8 @@ class Loop:
                 self._happened(EventKind.DEVICE, result, now)
 
     def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange, now: Now) -> None:
+        if self._trial:
+            body = replace(body, simulated=True)
         event = Event(kind, body, time.monotonic(), now, self._boot_id)
         self._keep(event)
         self._tell(event)

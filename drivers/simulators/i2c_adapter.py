@@ -34,7 +34,9 @@ class Nack(Exception):
 class Chip(Protocol):
     """A chip on the bus. `address` is the 7-bit address it was called by."""
 
-    addresses: tuple[int, ...]
+    @property
+    def addresses(self) -> tuple[int, ...]:
+        """The 7-bit addresses it answers."""
 
     def write(self, address: int, data: bytes) -> None:
         """A write message, up to stop or repeated start. Raises Nack."""

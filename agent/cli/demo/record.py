@@ -57,7 +57,7 @@ class Record:
         known = event["id"] in self.ids
         self.ids.append(event["id"])
         data = event["data"]
-        if not data.get("simulated", False) and data.get("what") != "started":
+        if not data["simulated"]:
             self.not_marked += 1
         if known or not event["type"].startswith("gatepost.passage"):
             return None

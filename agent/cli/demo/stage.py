@@ -46,6 +46,7 @@ _CONFIG = """\
 [kiosk]
 id = "demo-1"
 site = "demo"
+trial = true
 [run]
 directory = "run"
 [clock]

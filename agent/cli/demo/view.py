@@ -63,7 +63,7 @@ def describe(person: Person) -> str:
 def _measured(row: Row) -> str:
     facts = row.facts
     if facts["surface_c"] is None:
-        return str(facts["screening"]).replace("_", " ")
+        return {"indeterminate": "not measured", "device_fault": "thermometer down"}[facts["screening"]]
     return f"{facts['surface_c']:.1f} ± {facts['u_c']:.1f} °C {facts['screening']}"
 
 
