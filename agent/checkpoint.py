@@ -144,6 +144,8 @@ class Checkpoint:
                 results = list(self._reading(seen.lane, lane, item, now))
             case Departure():
                 results = []
+                if lane.closed is not None and lane.closed.opened:
+                    lane.closed.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
                 results = list(self._device(seen.lane, lane, seen.part, item))
         return results

@@ -189,6 +189,18 @@ def test_a_code_held_in_view_is_one_passage(bench: Bench) -> None:
     assert bench.openings == ["in"]
 
 
+def test_a_code_held_long_in_view_counts_from_when_it_went(bench: Bench) -> None:
+    """A camera tells of a code once, and when it leaves; lost from view for a moment it is no second passage."""
+    bench.measure(NORMAL_C, count=6)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=150)
+    bench.put("in", Part.SCANNER, Departure(bench.at_s))
+    bench.wait(1.0)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=10)
+    assert bench.openings == ["in"]
+
+
 def test_the_same_person_may_come_again_later(bench: Bench) -> None:
     for _ in range(2):
         bench.measure(NORMAL_C, count=6)
