@@ -14,6 +14,7 @@ colour: what it is worth is for the policy (`certificate`, and its kind).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.codes import base45, cose, cwt, digest, validity
 from agent.codes.inflate import inflate
-from agent.codes.refusal import Malformed
+from agent.codes.refusal import Malformed, Refused
 from agent.model import LabResult, Now, Verdict
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PREFIX = b"HC1:"
 HCERT, V1 = -260, 1
 
 _KINDS = {"v": "vaccination", "t": "test", "r": "recovery"}
+_COUNTRY = re.compile(r"[A-Z]{2,3}")
 _ANTIGEN = "LP217198-3"
 _NOT_DETECTED = "260415000"
 
@@ -55,8 +57,14 @@ def recognises(payload: bytes) -> bool:
 def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
     """Verdict on a code that `recognises`. Raises Refused."""
     message = cose.parse(inflate(base45.decode(payload[len(PREFIX) :])))
-    key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
     claims = cwt.claims_of(message.payload)
+    try:
+        key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
+    except Refused as no:
+        country = claims.get(cwt.ISS)
+        if isinstance(country, str) and _COUNTRY.fullmatch(country):
+            raise Refused(no.status, f"{no.reason}; it says that it is from {country}", issuer=no.issuer) from None
+        raise
     expires = cwt.time(claims, cwt.EXP)
     health = _health(claims.get(HCERT))
     return Verdict(

@@ -35,11 +35,11 @@ _STALENESS = tuple(Staleness)
 
 
 def whole(payloads: Iterable[bytes]) -> list[bytes]:
-    """The payloads, repeats taken out and the parts of a health card put together where all are there.
+    """The payloads: repeats taken out, files of health cards opened, parts of a card put together.
 
     Raises Refused for parts that do not belong together, or of which some are missing.
     """
-    distinct = list(dict.fromkeys(payloads))
+    distinct = list(dict.fromkeys(card for payload in payloads for card in shc.cards(payload)))
     parts = [payload for payload in distinct if payload.startswith(shc.PREFIX) and shc.part(payload)[1] > 1]
     if not parts:
         return distinct

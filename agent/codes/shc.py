@@ -69,6 +69,16 @@ def part(payload: bytes) -> tuple[int, int, bytes]:
     return number, count, characters
 
 
+def cards(payload: bytes) -> list[bytes]:
+    """The signed cards of a `.smart-health-card` file; anything else stands for itself. Raises Malformed."""
+    if not (payload.startswith(b"{") and b'"verifiableCredential"' in payload):
+        return [payload]
+    signed = strict_json.decode_object(payload).get("verifiableCredential")
+    if not isinstance(signed, list) or not signed or not all(isinstance(card, str) for card in signed):
+        raise Malformed("a file without cards")
+    return [card.encode("utf-8", "surrogatepass") for card in signed]
+
+
 def join(payloads: Iterable[bytes]) -> bytes:
     """The JWS of all parts, in whatever order they were shown. Raises Malformed, or INCOMPLETE."""
     parts: dict[int, bytes] = {}

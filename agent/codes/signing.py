@@ -147,6 +147,14 @@ def point_key(curve: str, x: int, y: int) -> PublicKey:
     return public_key(key.public_bytes(_DER, _SPKI))
 
 
+def ed25519_key(raw: bytes) -> PublicKey:
+    """Key from its 32 bytes. Raises BadKey."""
+    try:
+        return public_key(ed25519.Ed25519PublicKey.from_public_bytes(raw).public_bytes(_DER, _SPKI))
+    except ValueError:
+        raise BadKey("not the 32 bytes of an Ed25519 key") from None
+
+
 def _ed25519(key: ed25519.Ed25519PublicKey) -> Verifier:
     def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
         if algorithm != EDDSA:

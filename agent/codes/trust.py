@@ -95,7 +95,7 @@ class Trust:
                     return key
                 issuer = key.issuer
         if issuer is None:
-            raise Refused(CodeStatus.UNKNOWN_ISSUER, "signed with a key that is not pinned here")
+            raise Refused(CodeStatus.UNKNOWN_ISSUER, f"its key {kid[:16].hex() or '(unnamed)'} is not pinned here")
         raise Refused(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=issuer)
 
 

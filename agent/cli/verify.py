@@ -1,0 +1,232 @@
+"""`gatepost verify`: what is this code, who signed it, what would this gate do with it, and why."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from agent import codes, policy
+from agent.cli import configuration
+from agent.codes import batch
+from agent.codes.trust import Trust
+from agent.model import ClockState, CodeStatus, Direction, Now, Screening, Verdict
+from agent.policy import explain
+from drivers import vision
+from drivers.vision import opencv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FORMATS = {
+    "gatepost": "Gatepost code",
+    "dcc": "EU Digital COVID Certificate",
+    "shc": "SMART Health Card",
+    "nzcp": "New Zealand COVID Pass",
+    "vds-nc": "ICAO health seal (VDS-NC)",
+    "opaque": "issuer's code without content",
+    "health-card": "electronic health card (电子健康卡)",
+    "place": "place code (场所码)",
+    "": "not a code that this gate knows",
+}
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+_MAX_INPUT_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """The gate that would have decided."""
+
+    trust: Trust
+    table: policy.Table
+    site: policy.Site
+    now: Now
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `verify`."""
+    parser = subparsers.add_parser("verify", help="what is this code", description=__doc__)
+    parser.add_argument("code", nargs="*", metavar="TEXT|IMAGE|-", help="code, picture, or - for standard input")
+    parser.add_argument("--batch", metavar="FILE|-", help="judge a test set: JSON lines in, JSON lines out")
+    parser.add_argument("--json", action="store_true", help="one JSON object per code")
+    parser.add_argument("--at", type=_moment, help="as at this time, ISO 8601 (default: now)")
+    parser.add_argument("--keys", type=Path, help="keys file (default: the configuration's, else issuers.toml)")
+    parser.add_argument("--lists", type=Path, action="append", default=[], help="list file; may be repeated")
+    parser.add_argument("--table", help="policy table or profile (default: the configuration's)")
+    parser.add_argument("--direction", choices=[*Direction], default=Direction.ENTRY)
+    parser.add_argument("--temperature", choices=[*Screening], default=Screening.NORMAL)
+    configuration.add_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every code is valid (batch: every line was answered), 1 when not, 2 when nothing could be judged."""
+    try:
+        gate = _gate(args)
+        if args.batch is not None:
+            return _batch(args.batch, gate.trust)
+        return _codes(args, gate)
+    except (codes.BadTrust, policy.BadTable, opencv.UnreadablePicture, argparse.ArgumentTypeError) as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    return 2
+
+
+def _codes(args: argparse.Namespace, gate: _Gate) -> int:
+    if not args.code:
+        raise argparse.ArgumentTypeError("say what to verify: a text, a picture, or - for standard input")
+    every = True
+    for source in args.code:
+        payloads = _payloads(source)
+        if not payloads:
+            print(f"{source}: no code found in this picture", file=sys.stderr)
+            every = False
+            continue
+        verdict = codes.check_all(payloads, gate.trust, gate.now)
+        facts = policy.facts_of(
+            Direction(args.direction), verdict, Screening(args.temperature), gate.now, site=gate.site
+        )
+        found = explain.explain(gate.table, facts)
+        print(json.dumps(_as_json(verdict, found), ensure_ascii=False) if args.json else _as_text(verdict, found))
+        every = every and verdict.status is CodeStatus.VALID
+    return 0 if every else 1
+
+
+def _batch(name: str, trust: Trust) -> int:
+    if name == "-":
+        _answer(sys.stdin.buffer, trust)
+    else:
+        with Path(name).open("rb") as file:
+            _answer(file, trust)
+    return 0
+
+
+def _answer(lines: BinaryIO, trust: Trust) -> None:
+    for line in lines:
+        if line.strip():
+            print(json.dumps(batch.judge(line, trust), ensure_ascii=False), flush=True)
+
+
+def _gate(args: argparse.Namespace) -> _Gate:
+    """The configured gate where there is a configuration, else one that trusts what the arguments name."""
+    config = configuration.read(args.config) if args.config.exists() else None
+    options = config.policy if config is not None else policy.Options()
+    root = args.config.parent if config is not None else None
+    table = policy.load_table(policy.Options(args.table) if args.table else options, None if args.table else root)
+    return _Gate(
+        _trust(args, config.codes if config is not None else None, root),
+        table,
+        policy.site_of(options),
+        _now(args.at),
+    )
+
+
+def _trust(args: argparse.Namespace, configured: codes.Options | None, root: Path | None) -> Trust:
+    lists = tuple(str(file.resolve()) for file in args.lists)
+    if args.keys is None and configured is not None:
+        return codes.load_trust(codes.Options(configured.keys, configured.lists + lists), root)
+    keys = args.keys or Path("issuers.toml")
+    if args.keys is None and not keys.exists() and not lists:
+        return Trust()
+    return codes.load_trust(codes.Options(str(keys), lists))
+
+
+def _now(at: float | None) -> Now:
+    utc = time.time() if at is None else at
+    return Now(utc, utc, ClockState.SYNCED)
+
+
+def _moment(text: str) -> float:
+    """POSIX seconds of an ISO 8601 time; UTC when it names no zone."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _payloads(source: str) -> list[bytes]:
+    """The codes that a word of the command line stands for."""
+    if source == "-":
+        data = sys.stdin.buffer.read(_MAX_INPUT_BYTES)
+    elif _is_file(source):
+        with Path(source).open("rb") as file:
+            data = file.read(_MAX_INPUT_BYTES)
+    else:
+        return [source.encode("utf-8", "surrogateescape")]
+    if Path(source).suffix.lower() in _PICTURES or _is_picture(data):
+        return [text.encode() for text in vision.read(opencv.from_bytes(data))]
+    return [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip()]
+
+
+def _is_file(source: str) -> bool:
+    try:
+        return Path(source).is_file()
+    except OSError:
+        return False  # longer than any file name: a code
+
+
+def _is_picture(data: bytes) -> bool:
+    return data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF", b"GIF8", b"II*\0", b"MM\0*", b"P5"))
+
+
+def _as_json(verdict: Verdict, found: explain.Explanation) -> dict[str, object]:
+    """Everything but what stands for the holder."""
+    decision = found.row.decision
+    return {
+        "format": verdict.format,
+        "kind": verdict.kind,
+        "issuer": verdict.issuer,
+        "status": verdict.status,
+        "why": verdict.reason,
+        "colour": verdict.colour,
+        "issued": _iso(verdict.issued_utc),
+        "expires": _iso(verdict.expires_utc),
+        "tests": [
+            {"kind": test.kind, "taken": _iso(test.taken_utc), "positive": test.positive} for test in verdict.tests
+        ],
+        "watched": verdict.watched,
+        "staleness": verdict.staleness,
+        "outcome": decision.outcome,
+        "reasons": decision.reasons,
+        "measures": decision.measures,
+        "rule": decision.rule,
+        "table": found.table,
+    }
+
+
+def _as_text(verdict: Verdict, found: explain.Explanation) -> str:
+    return "\n".join(f"{title:<12}{text}" for title, text in _lines(verdict, found))
+
+
+def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, str]]:
+    """Title and text of each line: what it is, who signed it, whether it holds, what the gate does and why."""
+    decision = found.row.decision
+    what = _FORMATS.get(verdict.format, verdict.format)
+    yield "Code", what if verdict.kind in {"health", "other"} else f"{what}, {verdict.kind}"
+    yield "Issuer", verdict.issuer or "not proved"
+    if verdict.colour is not None:
+        yield "Colour", verdict.colour.value
+    if verdict.issued_utc is not None or verdict.expires_utc is not None:
+        yield "Valid", f"{_iso(verdict.issued_utc) or '…'} to {_iso(verdict.expires_utc) or 'no end'}"
+    for test in verdict.tests:
+        yield "Test", f"{test.kind} {_iso(test.taken_utc)} {'positive' if test.positive else 'negative'}"
+    yield "Verdict", verdict.status.value.replace("_", " ") + (f": {verdict.reason}" if verdict.reason else "")
+    if verdict.watched:
+        yield "Watch list", "the holder is on it"
+    yield "This gate", f"{explain.outcome_in_words(decision.outcome)} (row “{decision.rule}” of {found.table})"
+    for code in (*decision.reasons, *decision.measures):
+        yield "", f"{policy.sentence(code)} {policy.sentence(code, 'zh')}"
+    yield "", ""
+
+
+def _iso(utc: float | None) -> str | None:
+    if utc is None or not math.isfinite(utc):
+        return None
+    try:
+        return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return "after the year 9999"

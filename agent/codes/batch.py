@@ -1,0 +1,123 @@
+"""Judge a line of an issuer's test set by the gate's own code path. Pure.
+
+In: `{"id", "text" | "texts", "at", "certificates": [base64 DER] | "jwks": {…}, "revoked": [rid]}`.
+Out: `{"id", "accept", "authentic", "format", "issuer", "reason", "why"}`; the text does not come back.
+
+`at` is ISO 8601 or POSIX seconds. Without it nobody asks about time: `accept` then says that the code is authentic
+and not revoked. `texts` are several codes, or the parts of one, in any order; all must hold. Keys in a line take
+the place of the gate's own.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from base64 import b64decode
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from agent import codes
+from agent.codes import dcc, jwks, several, signing, strict_json
+from agent.codes.refusal import Malformed, Refused
+from agent.codes.trust import FORMATS, Trust, TrustedKey, short_hash, trust_of
+from agent.model import ClockState, CodeStatus, Now, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_LINE_BYTES = 1 << 20
+_ANY_TIME = Now(0.0, math.inf, ClockState.FLOOR)
+_IN_TIME = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN)
+_AUTHENTIC = (*_IN_TIME, CodeStatus.EXPIRED, CodeStatus.NOT_YET_VALID)
+
+
+def judge(line: bytes, trust: Trust) -> dict[str, object]:
+    """The answer to one line; a line that cannot be used is answered too, with `reason` `bad_line`."""
+    identity: object = None
+    try:
+        case = strict_json.decode_object(line[:MAX_LINE_BYTES])
+        identity = case.get("id")
+        now, payloads = _now(case.get("at")), _payloads(case)
+        revoked = _texts(case.get("revoked", []))
+        trust = _trust(case, revoked) if case.keys() & {"certificates", "jwks"} else trust
+    except (ValueError, Malformed) as error:
+        why = error.reason if isinstance(error, Malformed) else str(error)
+        return {"id": identity, "accept": False, "authentic": False, "reason": "bad_line", "why": why}
+    verdict = _verdict(payloads, trust, now or _ANY_TIME, {dcc.code_key(uci) for uci in revoked})
+    accept = verdict.status is CodeStatus.VALID if now else verdict.status in _IN_TIME
+    return {
+        "id": identity,
+        "accept": accept,
+        "authentic": verdict.status in _AUTHENTIC,
+        "format": verdict.format,
+        "issuer": verdict.issuer,
+        "reason": CodeStatus.VALID.value if accept else verdict.status.value,
+        "why": "" if accept else verdict.reason,
+    }
+
+
+def _verdict(payloads: list[bytes], trust: Trust, now: Now, revoked: set[bytes]) -> Verdict:
+    """The worst verdict of all codes: a set stands for as many holders as it likes."""
+    try:
+        verdicts = [codes.check(payload, trust, now) for payload in several.whole(payloads)]
+    except Refused as no:
+        return Verdict(no.status, "shc", reason=no.reason)
+    verdicts = [
+        replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
+        if verdict.code in revoked
+        else verdict
+        for verdict in verdicts
+    ]
+    return next((verdict for verdict in verdicts if verdict.status not in _IN_TIME), verdicts[0])
+
+
+def _now(at: object) -> Now | None:
+    if at is None:
+        return None
+    if isinstance(at, int | float) and not isinstance(at, bool):
+        utc = float(at)
+    else:
+        moment = datetime.fromisoformat(str(at))
+        utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return Now(utc, utc, ClockState.SYNCED)
+
+
+def _payloads(case: Mapping[str, Any]) -> list[bytes]:
+    texts = _texts(case["texts"] if "texts" in case else [case.get("text")])
+    if not 0 < len(texts) <= several.MOST:
+        raise ValueError("text or texts is needed")
+    return [text.encode("utf-8", "surrogatepass") for text in texts]
+
+
+def _texts(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError("a list of texts is expected")
+    return value
+
+
+def _trust(case: Mapping[str, Any], revoked: Iterable[str]) -> Trust:
+    keys = [_certificate(text) for text in _texts(case.get("certificates", []))]
+    if "jwks" in case:
+        if not isinstance(case["jwks"], dict):
+            raise ValueError("jwks is an object")
+        keys += jwks.read(case["jwks"])
+    return replace(trust_of(keys), revoked=rid_revocations(keys, revoked))
+
+
+def rid_revocations(keys: Iterable[TrustedKey], rids: Iterable[str]) -> dict[tuple[bytes, str], float]:
+    """Revocation ids of health cards, for these keys: `rid`, or `rid.seconds` for cards issued before."""
+    before = {}
+    for text in rids:
+        rid, _, seconds = text.partition(".")
+        before[rid] = float(seconds) if seconds.isdigit() else math.inf
+    return {(key.kid, rid): limit for key in keys for rid, limit in before.items()}
+
+
+def _certificate(text: str) -> TrustedKey:
+    try:
+        der = b64decode(text)
+    except binascii.Error:
+        raise ValueError("a certificate that is not base64") from None
+    name = signing.certificate_name(der)
+    return TrustedKey(name, short_hash(der), frozenset(FORMATS), signing.certificate_key(der))

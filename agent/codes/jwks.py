@@ -1,0 +1,70 @@
+"""JSON Web Key Sets (RFC 7517), as issuers of health cards and passes publish them.
+
+A set belongs to one issuer (`<iss>/.well-known/jwks.json`). Its name is taken from what is around it: a set under
+the issuer's address, a set with an `iss` member, or the address in a certificate (`x5c`) of one of its keys. A set
+that names nobody may sign for any address: whoever gave it to us has pinned it.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from agent.codes import base64url, signing
+from agent.codes.refusal import Malformed
+from agent.codes.trust import TrustedKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FORMATS = frozenset({"gatepost", "shc", "nzcp"})
+
+
+def read(document: Mapping[str, Any]) -> list[TrustedKey]:
+    """Keys of one set, or of several under their issuers' names. Raises ValueError with one phrase."""
+    if "keys" in document:
+        return list(_set(document, document.get("iss")))
+    return [key for issuer, keys in document.items() if isinstance(keys, Mapping) for key in _set(keys, issuer)]
+
+
+def _set(document: Mapping[str, Any], issuer: object) -> Iterator[TrustedKey]:
+    entries = document.get("keys")
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ValueError("a key set is {keys: […]}")
+    name = issuer if isinstance(issuer, str) else _address(entries)
+    for entry in entries:
+        kid = entry.get("kid")
+        public = _public(entry)
+        yield TrustedKey(name, kid.encode() if isinstance(kid, str) else public.kid, _FORMATS, public)
+
+
+def _address(entries: list[Mapping[str, Any]]) -> str:
+    """The issuer's address in the first certificate that names one; `` when none does."""
+    for entry in entries:
+        chain = entry.get("x5c")
+        if isinstance(chain, list) and chain and isinstance(chain[0], str):
+            try:
+                addresses = signing.certificate_addresses(b64decode(chain[0]))
+            except (binascii.Error, signing.BadKey):
+                continue
+            if addresses:
+                return addresses[0]
+    return ""
+
+
+def _public(entry: Mapping[str, Any]) -> signing.PublicKey:
+    match entry:
+        case {"kty": "EC", "crv": str(curve), "x": str(x), "y": str(y)}:
+            return signing.point_key(curve, int.from_bytes(_bytes(x)), int.from_bytes(_bytes(y)))
+        case {"kty": "OKP", "crv": "Ed25519", "x": str(x)}:
+            return signing.ed25519_key(_bytes(x))
+    raise ValueError("a key that is neither EC nor Ed25519")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return base64url.decode(text.rstrip("=").encode())
+    except Malformed:
+        raise ValueError("a key that is not base64url") from None
