@@ -1,0 +1,320 @@
+"""The installed service on a machine of its own: a real kernel with systemd, a USB camera, a USB serial port, I²C.
+
+`make kiosk` runs this; it is no part of `make test`. The machine is a User-Mode Linux image, built once by
+`build_image.sh OUT` and named by GATEPOST_KIOSK_IMAGE; what builds and drives it lies in the folder named by
+GATEPOST_KIOSK_TOOLS (default: ../shared/tools/virtual-kiosk). Where either is absent this says so and ends well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+TOOLS = Path(os.environ.get("GATEPOST_KIOSK_TOOLS", ROOT.parent / "shared" / "tools" / "virtual-kiosk"))
+IMAGE = os.environ.get("GATEPOST_KIOSK_IMAGE", "")
+
+SKIN_C, FEVER_C, NOBODY_C = 34.5, 37.0, 22.0
+CAMERA = "/dev/v4l/by-id/usb-Kiosk_Virtual_QR_camera_QR0001-video-index0"
+SCAN_ENGINE = "/dev/serial/by-id/usb-Kiosk_IR_thermometer_THERM01-if00"
+CONFIG = f"""
+[kiosk]
+id = "virtual"
+[codes]
+keys = "issuers.toml"
+[mqtt]
+retry_max_s = 2.0
+[lanes.entry]
+direction = "entry"
+scanner = {{ driver = "camera", device = "{CAMERA}", width = 640, height = 480 }}
+thermometer = {{ driver = "mlx90614", bus = "/dev/i2c-0", frozen_s = 0 }}
+gate = {{ driver = "simulated" }}
+[lanes.exit]
+direction = "exit"
+scanner = {{ driver = "line", port = "{SCAN_ENGINE}" }}
+thermometer = {{ driver = "mlx90614", bus = "/dev/i2c-0", frozen_s = 0 }}
+gate = {{ driver = "simulated" }}
+"""
+ISSUE = "cd /root && gatepost issue --key shop.key --issuer shop --colour {colour} --subject {who}"
+
+
+class Trial:
+    """One machine under test, and what was found."""
+
+    def __init__(self, kiosk: Any) -> None:
+        self.kiosk = kiosk
+        self.began_s = time.monotonic()
+        self.passed = self.failed = 0
+
+    def check(self, claim: str, holds: object, note: object = "") -> None:
+        self.passed, self.failed = self.passed + bool(holds), self.failed + (not holds)
+        spent_s = time.monotonic() - self.began_s
+        print(f"{'pass' if holds else 'FAIL'} {spent_s:6.1f} s  {claim}  {str(note).strip()}", flush=True)
+
+    def sh(self, command: str, limit_s: float = 60) -> str:
+        """What a command in the machine prints on both outputs; a failure of it is for the caller to see."""
+        result = self.kiosk.run(command, timeout=limit_s)
+        return str(result.out + result.err).strip()
+
+    def until(self, holds: Callable[[], object], limit_s: float = 30) -> Any:
+        """The first true value of `holds`, asked again and again; its last value when time is up."""
+        end_s = time.monotonic() + limit_s
+        while not (found := holds()) and time.monotonic() < end_s:
+            time.sleep(0.2)
+        return found
+
+    def report(self) -> dict[str, Any]:
+        text = self.kiosk.run("gatepost status --json").out
+        report: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
+        return report
+
+    def device_is_up(self, lane: str, part: str) -> bool:
+        devices = self.report().get("devices", [])
+        return any(found["up"] for found in devices if (found["lane"], found["part"]) == (lane, part))
+
+    def main_pid(self) -> int:
+        return int(self.sh("systemctl show -p MainPID --value gatepost"))
+
+    def heard(self, kind: str) -> list[dict[str, Any]]:
+        """The events of one kind that have reached the subscriber, each once."""
+        found = {}
+        for line in self.kiosk.run("cat /var/lib/heard").out.splitlines():
+            topic, _, text = line.partition(" ")
+            if topic.endswith(f"/event/{kind}"):
+                event = json.loads(text)
+                found[event["id"]] = event
+        return list(found.values())
+
+    def broker(self, *, running: bool) -> None:
+        """A broker that forgets everything, and a subscriber that writes down what it hears, on the disk."""
+        if not running:
+            self.sh("systemctl stop hear broker")
+            return
+        self.sh("systemd-run -q --unit=broker mosquitto -p 1883")
+        self.until(lambda: self.kiosk.run("mosquitto_pub -t up -m up").rc == 0)
+        self.sh("systemd-run -q --unit=hear sh -c 'exec mosquitto_sub -q 1 -v -t gatepost/# >> /var/lib/heard'")
+
+    def pass_by(self, picture: bytes, skin_c: float) -> dict[str, Any]:
+        """Somebody shows a code to the camera, is measured and leaves: the event, or {}."""
+        before = len(self.heard("passage"))
+        self.kiosk.camera_show(picture), self.kiosk.temperature(skin_c)
+        events = self.until(lambda: self.heard("passage")[before:], 20)
+        self.kiosk.camera_show(blank()), self.kiosk.temperature(NOBODY_C)
+        time.sleep(2)  # out of sight for longer than any wait of the checkpoint for the same person
+        return events[0] if events else {}
+
+
+def blank(code: np.ndarray | None = None) -> bytes:
+    """A camera picture as JPEG: grey, or a QR code on grey."""
+    scene = np.full((480, 640), 190, np.uint8)
+    if code is not None:
+        size = 440 // code.shape[0] * code.shape[0] if code.shape[0] <= 440 else 440
+        scene[20 : 20 + size, 100 : 100 + size] = cv2.resize(code, (size, size), interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".jpg", cv2.cvtColor(scene, cv2.COLOR_GRAY2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
+
+
+def installs(trial: Trial, source: Path) -> None:
+    kiosk = trial.kiosk
+    kiosk.push(str(ROOT / "dist" / "wheels"), "/opt/wheels"), kiosk.push(str(source), "/opt/source")
+    install = "cd /opt/source && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels setup/service"
+    done = kiosk.run(f"{install} install", timeout=400)
+    trial.check("installs without a network", done.rc == 0, done.err[-300:])
+    trial.check("has a command", "gatepost" in trial.sh("gatepost --version"), trial.sh("du -sh /opt/gatepost"))
+    trial.check("owns its devices", "gpio" in trial.sh("id gatepost"), trial.sh("id gatepost"))
+    trial.check("gpio is the group's", trial.until(lambda: "root gpio" in trial.sh("ls -l /dev/gpiochip0")))
+    rights = trial.sh("stat -c '%a %U %G' /etc/gatepost /etc/gatepost/agent.toml /var/lib/gatepost").splitlines()
+    trial.check(
+        "keeps secrets", rights == ["750 root gatepost", "640 root gatepost", "700 gatepost gatepost"], rights
+    )
+    trial.check(
+        "accepts its own configuration", "unknown" not in trial.sh("gatepost check"), trial.sh("gatepost check")
+    )
+    kiosk.run(f"{install} install", timeout=400)
+    releases = trial.sh("ls /opt/gatepost/releases").split()
+    trial.check("a second release stands beside the first", len(releases) == 2, releases)
+    before = trial.sh("readlink /opt/gatepost/current")
+    trial.check(
+        "goes back", trial.sh(f"{install} rollback") and trial.sh("readlink /opt/gatepost/current") != before
+    )
+
+
+def starts(trial: Trial) -> tuple[bytes, bytes]:
+    """Configured and started, with a valid and a red code to show."""
+    kiosk = trial.kiosk
+    trial.sh("cd /root && gatepost keys new shop --trust /etc/gatepost/issuers.toml")
+    trial.sh("chgrp gatepost /etc/gatepost/issuers.toml; chmod 640 /etc/gatepost/issuers.toml")
+    kiosk.push(CONFIG.encode(), "/etc/gatepost/agent.toml", 0o640)
+    trial.sh("chgrp gatepost /etc/gatepost/agent.toml")
+    found = kiosk.run("gatepost check")
+    trial.check("configuration is right", found.rc == 0, found.out + found.err)
+    pictures = []
+    for colour in ("green", "red"):
+        kiosk.run(ISSUE.format(colour=colour, who=colour) + f" --png /root/{colour}.png", check=True)
+        data = np.frombuffer(kiosk.pull(f"/root/{colour}.png"), np.uint8)
+        pictures.append(blank(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)))
+    kiosk.camera_show(blank()), kiosk.camera_plug(), kiosk.serial_plug(), kiosk.temperature(NOBODY_C)
+    trial.check("camera has a name by its socket", trial.until(lambda: "camera" in trial.sh("ls /dev/gatepost")))
+    trial.check("serial port has one too", "serial" in trial.sh("ls /dev/gatepost"), trial.sh("ls /dev/gatepost"))
+    trial.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")  # as timesyncd would
+    trial.broker(running=True)
+    began_s = time.monotonic()
+    done = kiosk.run("systemctl start gatepost", timeout=90)
+    trial.check("starts", done.rc == 0, f"ready in {time.monotonic() - began_s:.1f} s {done.err}")
+    up = trial.until(lambda: all(device["up"] for device in trial.report().get("devices", [{"up": False}])))
+    trial.check(
+        "all devices are up", up, [device for device in trial.report().get("devices", []) if not device["up"]]
+    )
+    trial.check("the clock counts though the kernel may not be asked", trial.report().get("clock") == "synced")
+    exposure = trial.sh("systemd-analyze security gatepost --no-pager | tail -1")
+    trial.check("is locked up", float(exposure.split(":")[1].split()[0]) <= 1.5, exposure)
+    print(trial.sh("systemctl status gatepost --no-pager | head -14"))
+    return pictures[0], pictures[1]
+
+
+def decides(trial: Trial, green: bytes, red: bytes) -> None:
+    outcome = partial(_outcome, trial)
+    for claim, picture, skin_c, wanted in (
+        ("admits", green, SKIN_C, "admit"),
+        ("sends a fever to staff", green, FEVER_C, "refer"),
+        ("refuses a red code", red, SKIN_C, "refuse"),
+    ):
+        found = outcome(picture, skin_c)
+        trial.check(claim, found == wanted, found)
+    before = len(trial.heard("passage"))
+    code = trial.sh(ISSUE.format(colour="green", who="leaving"))
+    os.write(trial.kiosk.serial_fd, code.encode() + b"\r\n")
+    found = trial.until(lambda: trial.heard("passage")[before:], 20)
+    trial.check(
+        "reads a scan engine on a USB port",
+        found and found[0]["data"]["lane"] == "exit",
+        found and found[0]["data"],
+    )
+    trial.check("no code in the log", code[-40:] not in trial.sh("journalctl -u gatepost -o cat"))
+
+
+def _outcome(trial: Trial, picture: bytes, skin_c: float) -> str:
+    event = trial.pass_by(picture, skin_c)
+    return str(event.get("data", {}).get("outcome", ""))
+
+
+def survives(trial: Trial, green: bytes) -> None:
+    kiosk = trial.kiosk
+    for name, plug, lane in (("camera", kiosk.camera_plug, "entry"), ("scan engine", kiosk.serial_plug, "exit")):
+        plug(False)
+        trial.check(
+            f"{name} pulled: says so", trial.until(lambda lane=lane: not trial.device_is_up(lane, "scanner"))
+        )
+        plug(True)
+        trial.check(f"{name} back", trial.until(lambda lane=lane: trial.device_is_up(lane, "scanner"), 60))
+    trial.check("admits after that", (found := _outcome(trial, green, SKIN_C)) == "admit", found)
+    trial.check("is the same process still", trial.sh("systemctl show -p NRestarts --value gatepost") == "0")
+
+    pid = trial.main_pid()
+    trial.sh(f"kill -9 {pid}")
+    trial.check(
+        "killed: is back",
+        trial.until(lambda: trial.main_pid() not in {0, pid} and trial.device_is_up("entry", "scanner")),
+    )
+    trial.sh("mkdir -p /run/systemd/system/gatepost.service.d")
+    kiosk.push(b"[Service]\nWatchdogSec=6\n", "/run/systemd/system/gatepost.service.d/fast.conf")
+    trial.sh("systemctl daemon-reload; systemctl restart gatepost")
+    pid = trial.main_pid()
+    trial.sh(f"kill -STOP {pid}")
+    trial.check("hung: the watchdog restarts it", trial.until(lambda: trial.main_pid() not in {0, pid}, 60))
+    trial.check("hung: up again", trial.until(lambda: trial.device_is_up("entry", "scanner")))
+    trial.check("admits after that", (found := _outcome(trial, green, SKIN_C)) == "admit", found)
+
+
+def loses_nothing(trial: Trial, green: bytes) -> None:
+    """A person passes while the broker is away, then the power goes: the event must come when both are back."""
+    kiosk = trial.kiosk
+    trial.broker(running=False)
+    stored = trial.report()["outbox"]["stored"]
+    kiosk.camera_show(green), kiosk.temperature(SKIN_C)
+    kept = trial.until(lambda: trial.report()["outbox"]["stored"] > stored, 20)
+    trial.check("stores what it cannot send", kept, trial.report().get("outbox"))
+    heard = {event["id"] for event in trial.heard("passage")}
+    trial.sh("systemctl enable gatepost; sync /etc/systemd/system/multi-user.target.wants /var/lib/heard")
+    kiosk.power_cut()
+    kiosk.start()
+    trial.check("the power is back: runs by itself", trial.until(lambda: trial.main_pid() > 0, 60))
+    trial.broker(running=True)
+    new = trial.until(lambda: {event["id"] for event in trial.heard("passage")} - heard, 60)
+    trial.check("the event arrives after the power cut", len(new) == 1, new)
+    text = trial.sh("journalctl -u gatepost -b -o cat --no-pager | tail -5")
+    trial.check("nothing is damaged", "damaged" not in text, text)
+
+
+def ends(trial: Trial) -> None:
+    began_s = time.monotonic()
+    trial.sh("systemctl stop gatepost", 60)
+    state = trial.sh("systemctl show -p Result --value gatepost")
+    trial.check("stops cleanly", state == "success", f"{state} in {time.monotonic() - began_s:.1f} s")
+    trial.sh("cd /opt/source && setup/service uninstall")
+    left = trial.sh("ls /opt/gatepost /usr/local/bin/gatepost /etc/systemd/system/gatepost.service 2>/dev/null")
+    trial.check("uninstalls", not left, left)
+    kept = trial.sh("ls /etc/gatepost/agent.toml /var/lib/gatepost/outbox.db").splitlines()
+    trial.check("configuration and events stay", len(kept) == 2, kept)
+
+
+@contextmanager
+def source_tree() -> Iterator[Path]:
+    """The files as they are now, without what was built here."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in listed.stdout.split("\0"):
+            if name and (ROOT / name).is_file():
+                (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, Path(folder) / name)
+        yield Path(folder)
+
+
+def main() -> int:
+    if not (IMAGE and Path(IMAGE, "rootfs.img").is_file() and (TOOLS / "kiosk.py").is_file()):
+        print(
+            "skipped: no virtual kiosk here. Build one (build_image.sh OUT) and name it: GATEPOST_KIOSK_IMAGE=OUT"
+        )
+        return 0
+    sys.path.insert(0, str(TOOLS))
+    from kiosk import Kiosk  # noqa: PLC0415 - lies outside the tree, where there is one
+
+    with source_tree() as source, Kiosk(IMAGE, time_limit=1500) as kiosk:
+        trial = Trial(kiosk)
+        trial.check("boots", trial.sh("systemctl is-system-running") == "running")
+        installs(trial, source)
+        green, red = starts(trial)
+        try:
+            decides(trial, green, red)
+            survives(trial, green)
+            loses_nothing(trial, green)
+            ends(trial)
+        except Exception:
+            print(trial.sh("journalctl -u gatepost --no-pager | tail -40"))
+            raise
+    print(f"{trial.passed} passed, {trial.failed} failed")
+    return trial.failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
