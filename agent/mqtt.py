@@ -334,6 +334,7 @@ class _Session:
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
+        client.on_socket_open = _tune
         client.on_socket_register_write = lambda *_: None  # keeps paho from writing each packet by itself
         return client
 
@@ -446,14 +447,14 @@ class _Session:
             raise LinkLost(f"the connection is lost: {paho.error_string(error)}")
 
     def _fill(self, now_s: float) -> None:
-        """Send as much as the window allows, once half of it is free: acknowledgements then come in flocks."""
+        """Send as much as the window allows, in order."""
         window = self._window
         if self._resume_s is not None:
             if now_s < self._resume_s or self._flight:
                 return
             window = 1  # the broker refused: try one until it accepts again
         room = window - len(self._flight)
-        if room * 2 < window or self._leaving:
+        if room < 1 or self._leaving:
             return
         for record in self._shelf.take(room):
             topic = self._event_topics.get(record.kind)
@@ -531,6 +532,12 @@ class _Session:
             self._refusals.clear()
             self._shelf.rewind()
             self._shelf.reload()
+
+
+def _tune(_c: paho.Client, _u: object, wire: paho.SocketLike) -> None:
+    """Send small packets at once: an acknowledgement is worth more than a full segment."""
+    if isinstance(wire, socket.socket):
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _tls(options: Options) -> ssl.SSLContext:
