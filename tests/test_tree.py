@@ -30,15 +30,14 @@ TOP = {
 AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
-    {"manual", "loop"},
-    {"config"},
+    {"manual", "pulse"},
+    {"config", "loop"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
     {"outbox"},
-    {"store"},
-    {"clock"},
+    {"shelf", "store", "clock"},
     {"model"},
-    {"systemd", "toml_lines"},
+    {"packaged", "systemd", "toml_lines"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"registry", "simulators", "scanners", "thermometers", "signals"},
@@ -54,6 +53,9 @@ IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "random", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
+READ_FILES = {
+    "agent/codes/lists.py", "agent/codes/trust.py", "agent/policy/__init__.py",
+}  # fmt: skip  # what a pure room judges by is loaded here, before it judges
 IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes"}
 
 # Where a third-party library is met. annotated_types says what an option may be: every room uses it.
@@ -65,8 +67,8 @@ MET_IN = {
     "paho": {"agent/mqtt.py"},
     "pydantic": {"agent/config.py", "agent/messages.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
-    "rich": set(),
-    "segno": set(),
+    "rich": {"agent/cli/demo/view.py"},
+    "segno": {"agent/cli/issue.py", "drivers/simulators/qr.py"},  # neither may import the other
     "serial": {"drivers/wire/uart.py"},
     "smbus2": {"drivers/wire/i2c.py"},
     "zxingcpp": {"drivers/vision/zxing.py"},
@@ -178,14 +180,18 @@ def test_devices_do_not_import_one_another() -> None:
     assert not wrong
 
 
+def is_pure(file: str) -> bool:
+    return file.startswith("agent/") and room(file)[1] in PURE
+
+
 def test_pure_rooms_touch_nothing() -> None:
     wrong = [
         f"{file} imports {name}"
         for file, name in imports()
-        if file.startswith("agent/") and room(file)[1] in PURE and name.split(".")[0] in IMPURE
+        if is_pure(file) and name.split(".")[0] in IMPURE - ({"os"} if file in READ_FILES else set())
     ]
     for file in modules():
-        if not (file.startswith("agent/") and room(file)[1] in PURE):
+        if not is_pure(file) or file in READ_FILES:
             continue
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
             if isinstance(node, ast.Call):
