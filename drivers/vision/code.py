@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from drivers.vision.text import text_of
 
 Point: TypeAlias = tuple[float, float]
 
@@ -21,19 +23,12 @@ class Code:
     """The text, where the code itself declares its character set (ECI)."""
     rung: str = ""
     """Which step of the ladder read it."""
+    erased: int = 0
+    """Bytes that the reader had to leave out of a block as too doubtful: above 0, a second look should agree."""
 
     def text(self) -> str:
-        """The payload as text: UTF-8, else as declared, else GB18030, else ASCII with escapes."""
-        try:
-            return self.payload.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        if self.declared is not None:
-            return self.declared
-        try:
-            return self.payload.decode("gb18030")
-        except UnicodeDecodeError:
-            return self.payload.decode("ascii", "backslashreplace")
+        """The payload as text; see `text_of`."""
+        return text_of(self.payload, self.declared)
 
     def area(self) -> float:
         """Square pixels within the corners."""
@@ -55,4 +50,4 @@ class Code:
     def moved(self, scale: float, left: float = 0.0, top: float = 0.0, rung: str | None = None) -> Code:
         """The same code in a picture of which this one was a part: multiplied by `scale`, then shifted."""
         a, b, c, d = [(x * scale + left, y * scale + top) for x, y in self.corners]
-        return Code(self.payload, (a, b, c, d), self.declared, self.rung if rung is None else rung)
+        return replace(self, corners=(a, b, c, d), rung=self.rung if rung is None else rung)

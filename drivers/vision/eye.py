@@ -25,6 +25,8 @@ _THUMB_PX = (64, 36)
 _CHANGED_LEVELS = 12
 """A thumbnail pixel that differs by more has changed; sensor noise, averaged over 20 x 20 pixels, stays below."""
 _CHANGED_PIXELS = 2
+_AGREE_S = 3.0
+"""Within this time a second frame has to agree with a reading that needed erasures."""
 _MARGIN = 0.6
 """How far around its last place a code is looked for, in sides of the code."""
 _LOOK_EVERY = 15
@@ -47,6 +49,7 @@ class Eye:
         self._thumb: Picture | None = None
         self._settled = False
         self._look: tuple[list[Code], Box | None] = ([], None)
+        self._guesses: dict[bytes, float] = {}
         self._frames = 0
 
     def see(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
@@ -54,7 +57,8 @@ class Eye:
         picture = _part(picture, self._region)
         self._frames += 1
         if not self._unchanged(picture):
-            self._look = self._read(picture)
+            codes, looked_at = self._read(picture)
+            self._look = self._agreed(codes, at_s), looked_at
             self._settled = bool(self._look[0]) or self._ladder.exhausted
         codes, looked_at = self._look
         left, new = self._track.look(codes, at_s, looked_at)
@@ -83,6 +87,17 @@ class Eye:
             return True
         self._thumb = thumb
         return False
+
+    def _agreed(self, codes: list[Code], at_s: float) -> list[Code]:
+        """Leaves out what took guesses to read, until a second frame says the same."""
+        sure = []
+        for code in codes:
+            before_s = self._guesses.get(code.payload)
+            if code.erased and (before_s is None or at_s - before_s > _AGREE_S):
+                self._guesses = {code.payload: at_s}
+            else:
+                sure.append(code)
+        return sure
 
     def _read(self, picture: Picture) -> tuple[list[Code], Box | None]:
         followed = self._track.subject

@@ -1,4 +1,4 @@
-"""One cheap pass over every picture, then hard steps, the next one resumed on the next picture."""
+"""One cheap pass over every picture, then hard steps, the next one resumed on the next picture, then the hunt."""
 
 from __future__ import annotations
 
@@ -6,24 +6,34 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from drivers.vision import beyond
+from drivers.vision.evidence import Evidence
 from drivers.vision.steps import CHEAP, HARD, SMALLEST_PX, STEPS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from drivers.vision.code import Code
     from drivers.vision.opencv import Picture
 
 
 class Ladder:
-    """Reads one picture after another, within a budget of CPU time for the hard steps of each."""
+    """Reads one picture after another, within a budget of CPU time for the hard part of each."""
 
-    def __init__(self, budget_s: float, cheap: Sequence[str] = CHEAP, hard: Sequence[str] = HARD) -> None:
-        """`budget_s`: no second hard step is begun later than this after the picture was; 0: none at all."""
+    def __init__(
+        self, budget_s: float, cheap: Sequence[str] = CHEAP, hard: Sequence[str] = HARD, *, hunts: bool = True
+    ) -> None:
+        """`budget_s`: what would end later than this after its picture was begun is left for the next one, but one
+        step is always taken; 0: no hard ones at all. `hunts`: go beyond the decoders when all steps have failed.
+        """
         self._budget_s = budget_s
         self._cheap = tuple(cheap)
         self._hard = tuple(hard)
+        self._hunts = hunts
         self._next = 0
+        self._cost_s: dict[str, float] = {}
+        self._hunt: Iterator[Code | None] | None = None
+        self._evidence = Evidence()
 
     def read(self, picture: Picture) -> list[Code]:
         """The codes of the first step that reads any."""
@@ -31,31 +41,71 @@ class Ladder:
             return []
         began_s = time.thread_time()
         if codes := self.read_cheap(picture):
+            self.restart()
             return codes
-        for turn in range(len(self._hard)):
+        if not self._budget_s:
+            return []
+        turns = 0
+        while not turns or not self.exhausted:
             spent_s = time.thread_time() - began_s
-            if spent_s >= self._budget_s and (turn or not self._budget_s):
-                break  # a slow machine still takes one step a picture, or it would never take any
-            name = self._hard[self._next]
-            self._next = (self._next + 1) % len(self._hard)
-            if codes := run(name, picture):
-                self._next = 0
+            if turns and spent_s + self._expected_s() > self._budget_s:
+                break
+            turns += 1
+            if codes := self._take_one(picture):
                 return codes
         return []
 
     def read_cheap(self, picture: Picture) -> list[Code]:
         """The codes of the first cheap step that reads any."""
         for name in self._cheap:
-            if codes := run(name, picture):
+            if codes := _run(name, picture):
                 return codes
         return []
 
+    def restart(self) -> None:
+        """Another scene: begin with the first hard step again."""
+        self._next = 0
+        self._hunt = None
+        self._evidence.clear()
+
     @property
     def exhausted(self) -> bool:
-        """Every hard step has had its turn since the last success: begins again with the first."""
+        """Everything has had its turn since the last success."""
         return self._next == 0
 
+    def _take_one(self, picture: Picture) -> list[Code]:
+        """One hard step, or one piece of the hunt, which goes on with the picture it was begun on."""
+        began_s = time.thread_time()
+        if self._next < len(self._hard):
+            name = self._hard[self._next]
+            codes = _run(name, picture)
+            self._next += 1
+            if self._next == len(self._hard) and not self._hunts:
+                self._next = 0
+        else:
+            name, codes = "hunt", self._hunt_on(picture)
+        self._cost_s[name] = time.thread_time() - began_s
+        if codes:
+            self._next = 0
+            self._hunt = None
+        return codes
 
-def run(name: str, picture: Picture) -> list[Code]:
+    def _hunt_on(self, picture: Picture) -> list[Code]:
+        if self._hunt is None:
+            self._hunt = beyond.hunt(picture, self._evidence)
+        try:
+            found = next(self._hunt)
+        except StopIteration:
+            self._hunt, self._next = None, 0
+            return []
+        return [found] if found is not None else []
+
+    def _expected_s(self) -> float:
+        """What the next step took last time."""
+        name = self._hard[self._next] if self._next < len(self._hard) else "hunt"
+        return self._cost_s.get(name, 0.0)
+
+
+def _run(name: str, picture: Picture) -> list[Code]:
     """What one step reads, marked with its name."""
     return [replace(code, rung=name) for code in STEPS[name](picture)]

@@ -123,6 +123,7 @@ STEPS: dict[str, Step] = {
     "soften": _plain(lambda picture: softened(picture, 1.0)),
     "level": _plain(lambda picture: levelled(picture, 16)),
     "double": _doubled,
+    "soften-wide": lambda picture: decoders.first(softened(picture, 1.0), wide=True),
     "median": _plain(lambda picture: cv2.medianBlur(picture, 5)),
     "zbar": decoders.second,
 }
@@ -144,6 +145,7 @@ HARD = (
     "level",
     "double",
     "median",
+    "soften-wide",
     "zbar",
 )
 """Taken in this order, a few a frame, for as long as nothing is read."""

@@ -1,0 +1,105 @@
+"""What lies beyond every decoder: codes whose finders are there but whose modules no library trusts.
+
+Finder candidates → planes → grids, straight and bent → leaning modules → bytes. The work is cut into small pieces,
+so that a camera's loop can do one between two frames. A symbol that is found is drawn anew without a fault and read
+by an ordinary decoder, so that its payload means what it always means.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from drivers.vision import decoders, finders, grid, soft, steps
+from drivers.vision.code import Code
+from drivers.vision.finders import Finder
+from drivers.vision.opencv import Picture, cv2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from drivers.vision.evidence import Evidence
+
+Three: TypeAlias = "tuple[Finder, Finder, Finder]"
+"""Top left, top right, bottom left."""
+
+_WORK_PX = 7.0
+"""Larger modules are shrunk to this: noise averages out, and time is saved."""
+_PROMISING = 0.6
+"""A plane that fits so well is worth bending."""
+_DRAW_PX = 4
+_QUIET = 4
+
+
+def hunt(picture: Picture, evidence: Evidence) -> Iterator[Code | None]:
+    """Piece by piece through everything that can be tried on one picture: a code, or None for `nothing yet`.
+
+    `evidence`: of earlier frames; what this one shows is added.
+    """
+    for scale in (0.5, 1.0):
+        view = picture if scale == 1 else steps.scaled(picture, scale)
+        if min(view.shape) < steps.SMALLEST_PX:
+            continue
+        found = finders.finders(view)
+        yield None
+        for three in (*finders.triples(found), *finders.completed(found)):
+            code = from_finders(view, three, evidence)
+            yield code.moved(1 / scale) if code is not None else None
+            if code is not None:
+                return
+
+
+def from_finders(picture: Picture, three: Three, evidence: Evidence) -> Code | None:
+    """The code that has these three finders, if there is one."""
+    cut, left, top, scale = _cut_out(picture, three)
+    near = tuple(Finder((f.x - left) * scale, (f.y - top) * scale, f.module_px * scale, f.votes) for f in three)
+    for plane in grid.planes(cut, (near[0], near[1], near[2])):
+        symbol = _symbol(cut, plane, evidence)
+        if symbol is not None:
+            code = _read(symbol, plane)
+            if code is not None:
+                return code.moved(1 / scale, left, top)
+    return None
+
+
+def _symbol(picture: Picture, plane: grid.Plane, evidence: Evidence) -> soft.Symbol | None:
+    """Straight first, then bent; through the equaliser and without; at last together with what was seen before."""
+    straight = grid.straightened(picture, plane)
+    lean = None
+    for bend in (False, True):
+        if bend and plane.fit < _PROMISING:
+            break
+        gray = grid.cells(straight, grid.bent(straight) if bend else None)
+        for equalised in (False, True):
+            lean = soft.leaning(gray, plane.version, equalised=equalised)
+            found = soft.decoded(lean, plane.version)
+            if found is not None:
+                return found
+    return evidence.add(lean, plane.version) if plane.fit >= _PROMISING and lean is not None else None
+
+
+def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
+    """What an ordinary decoder reads from the symbol drawn anew; nothing when it is empty."""
+    black = np.kron(np.pad(symbol.modules, _QUIET), np.ones((_DRAW_PX, _DRAW_PX), bool))
+    codes = decoders.first(np.where(black, 0, 255).astype(np.uint8))
+    if len(codes) != 1 or not codes[0].payload:
+        return None
+    a, b, c, d = plane.corners()
+    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, "beyond", symbol.erased)
+
+
+def _cut_out(picture: Picture, three: Three) -> tuple[Picture, float, float, float]:
+    """The part of the picture that can hold the code, at a size fit to work on: with its left, top and scale."""
+    corner, right, down = three
+    module_px = sum(finder.module_px for finder in three) / 3
+    xs = [corner.x, right.x, down.x, 1.25 * (right.x + down.x - corner.x) - 0.25 * corner.x]
+    ys = [corner.y, right.y, down.y, 1.25 * (right.y + down.y - corner.y) - 0.25 * corner.y]
+    margin = 10 * module_px
+    height, width = picture.shape
+    left, top = max(0, int(min(xs) - margin)), max(0, int(min(ys) - margin))
+    part = picture[top : min(height, int(max(ys) + margin)), left : min(width, int(max(xs) + margin))]
+    scale = min(1.0, _WORK_PX / module_px)
+    if scale < 0.9:  # noqa: PLR2004 - not worth the work
+        return cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), left, top, scale
+    return part, left, top, 1.0
