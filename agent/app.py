@@ -9,7 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, codes, log, mqtt, policy, systemd
+from agent import __version__, codes, log, mqtt, policy, systemd, vault
 from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, boot_id
 from agent.feeds import GateFeed, SourceFeed
@@ -36,7 +36,7 @@ _JOIN_S = 1.0
 def faults_beyond_syntax(config: Config) -> list[str]:
     """What a configuration names but does not fit: keys, policy table. One sentence each."""
     faults = []
-    for load in (lambda: codes.load_trust(config.codes, _folder(config)), lambda: _table(config)):
+    for load in (lambda: vault.load_trust(config.codes, _folder(config)), lambda: _table(config)):
         try:
             load()
         except (codes.BadTrust, policy.BadTable) as error:
@@ -140,7 +140,7 @@ class App:
 
 def rules(config: Config) -> Rules:
     """The checkpoint's judgements as this configuration wants them. Raises BadTrust or BadTable."""
-    trust = codes.load_trust(config.codes, _folder(config))
+    trust = vault.load_trust(config.codes, _folder(config))
     table, site = _table(config), policy.site_of(config.policy)
 
     def decide(
@@ -159,7 +159,7 @@ def _check(trust: codes.Trust, payload: bytes, now: Now) -> Verdict:
 
 
 def _table(config: Config) -> policy.Table:
-    return policy.load_table(config.policy, _folder(config))
+    return vault.load_table(config.policy, _folder(config))
 
 
 def _folder(config: Config) -> Path:

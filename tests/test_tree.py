@@ -33,6 +33,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"manual", "pulse"},
     {"config", "loop"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
+    {"vault"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
     {"outbox"},
     {"shelf", "store", "clock"},

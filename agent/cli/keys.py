@@ -8,8 +8,9 @@ from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import codes, vault
 from agent.codes import signing
-from agent.codes.trust import BadTrust, load_keys
+from agent.codes.trust import BadTrust
 
 if TYPE_CHECKING:
     import argparse
@@ -51,14 +52,14 @@ def _new(args: argparse.Namespace) -> int:
         file.write(key.pem())
     with args.trust.open("a", encoding="utf-8") as file:
         file.write(key_table(args.issuer, key.public))
-    load_keys(args.trust)
+    vault.load_trust(codes.Options(str(args.trust)))
     print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with the issuer.")
     print(f"{args.trust}: the public key, for the gates.")
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
-    for keys in load_keys(args.trust).keys.values():
+    for keys in vault.load_trust(codes.Options(str(args.trust))).keys.values():
         for key in keys:
             print(f"{key.kid.hex()}  {key.issuer}  {key.public.name}  {' '.join(sorted(key.formats))}")
     return 0

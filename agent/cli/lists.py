@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import vault
 from agent.codes import dcc, digest, gatepost, health_card, lists
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def _build(args: argparse.Namespace) -> int:
         args.kind, args.issuer, args.version, now, args.warn_hours * _HOUR_S, args.refer_hours * _HOUR_S
     )
     if args.delta:
-        count = lists.apply(args.output, head, dict(_entries(args, default=1))).head.count
+        count = vault.change_list(args.output, head, dict(_entries(args, default=1))).head.count
     elif args.input.endswith(".bin"):
-        count = lists.build(args.output, head, Path(args.input).read_bytes()).count
+        count = vault.write_list(args.output, head, Path(args.input).read_bytes()).count
     else:
         count = _build_from_text(args, head)
     print(f"{args.output}: {count:,} keys, {time.monotonic() - began_s:.1f} s")
@@ -77,7 +78,7 @@ def _build_from_text(args: argparse.Namespace, head: lists.Head) -> int:
     for key, value in _entries(args, default=None if args.kind == "status" else 1):
         keys += key
         values.append(value)
-    return lists.build(args.output, head, bytes(keys), bytes(values) if args.kind == "status" else None).count
+    return vault.write_list(args.output, head, bytes(keys), bytes(values) if args.kind == "status" else None).count
 
 
 def _entries(args: argparse.Namespace, default: int | None) -> Iterator[tuple[bytes, int]]:
@@ -123,7 +124,7 @@ def _key(text: str, of: str, issuer: str) -> bytes:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    found = lists.open_list(args.file)
+    found = vault.open_list(args.file)
     parts = [found.base] if found.delta is None else [found.base, found.delta]
     for part in parts:
         head = part.head
@@ -138,7 +139,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _query(args: argparse.Namespace) -> int:
-    found = lists.open_list(args.file)
+    found = vault.open_list(args.file)
     value = found.find(_key(args.what, args.of, found.head.issuer))
     if value is None:
         print("not on the list")

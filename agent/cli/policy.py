@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from agent import policy
+from agent import policy, vault
 from agent.policy import explain
 from agent.policy.facts import DIMENSIONS
 from agent.policy.table import facts_from
@@ -37,7 +37,7 @@ def _check(args: argparse.Namespace) -> int:
     for name in args.table:
         began_s = time.perf_counter()
         try:
-            table = policy.load_table(policy.Options(name))
+            table = vault.load_table(policy.Options(name))
         except policy.BadTable as error:
             faults += 1
             print(f"{error.name}: refused", file=sys.stderr)
@@ -53,15 +53,15 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _list(_args: argparse.Namespace) -> int:
-    for path in policy.profiles():
-        table = policy.load_table(policy.Options(path.stem))
+    for path in vault.profiles():
+        table = vault.load_table(policy.Options(path.stem))
         print(f"{path.stem:<14}{table.title.get('en', '')}  {table.title.get('zh', '')}")
     return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
     try:
-        table = policy.load_table(policy.Options(args.table))
+        table = vault.load_table(policy.Options(args.table))
     except policy.BadTable as error:
         print(error, file=sys.stderr)
         return 1

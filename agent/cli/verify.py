@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from agent import codes, policy
+from agent import codes, policy, vault
 from agent.cli import configuration
 from agent.codes import batch
 from agent.codes.trust import Trust
@@ -118,7 +118,7 @@ def _gate(args: argparse.Namespace) -> _Gate:
     config = configuration.read(args.config) if args.config.exists() else None
     options = config.policy if config is not None else policy.Options()
     root = args.config.parent if config is not None else None
-    table = policy.load_table(policy.Options(args.table) if args.table else options, None if args.table else root)
+    table = vault.load_table(policy.Options(args.table) if args.table else options, None if args.table else root)
     return _Gate(
         _trust(args, config.codes if config is not None else None, root),
         table,
@@ -130,11 +130,11 @@ def _gate(args: argparse.Namespace) -> _Gate:
 def _trust(args: argparse.Namespace, configured: codes.Options | None, root: Path | None) -> Trust:
     lists = tuple(str(file.resolve()) for file in args.lists)
     if args.keys is None and configured is not None:
-        return codes.load_trust(codes.Options(configured.keys, configured.lists + lists), root)
+        return vault.load_trust(codes.Options(configured.keys, configured.lists + lists), root)
     keys = args.keys or Path("issuers.toml")
     if args.keys is None and not keys.exists() and not lists:
         return Trust()
-    return codes.load_trust(codes.Options(str(keys), lists))
+    return vault.load_trust(codes.Options(str(keys), lists))
 
 
 def _now(at: float | None) -> Now:

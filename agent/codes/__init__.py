@@ -1,18 +1,16 @@
 """Bytes from a scanner in, a Verdict out. Pure: no clock, no network; time and trust are arguments.
 
-Usage: `trust = load_trust(options)`, then `check(payload, trust, now)`; `check_all` for several of one person.
+`check` judges one code, `check_all` several of one person. Trust comes from `agent.vault`.
 """
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from agent.codes import (
     dcc,
-    freshness,
     gatepost,
     health_card,
     lists,
@@ -25,13 +23,13 @@ from agent.codes import (
 )
 from agent.codes.freshness import RepeatOptions, Repeats
 from agent.codes.refusal import Refused
-from agent.codes.trust import BadTrust, Trust, load_keys
+from agent.codes.trust import BadTrust, Trust
 from agent.model import CodeStatus, Now, Staleness, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["BadTrust", "Options", "RepeatOptions", "Repeats", "Trust", "check", "check_all", "load_trust"]
+__all__ = ["BadTrust", "Options", "RepeatOptions", "Repeats", "Trust", "check", "check_all"]
 
 MAX_PAYLOAD_BYTES = 1 << 14
 """The largest QR code holds 4,296 characters, a card file somewhat more; a scan engine can send megabytes."""
@@ -62,23 +60,6 @@ class Options:
     """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""
     lists: tuple[str, ...] = ()
     """Files of revoked, status and watch lists (made by `gatepost lists build`); a missing one goes to staff."""
-
-
-def load_trust(options: Options, root: Path | None = None) -> Trust:
-    """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence.
-
-    A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
-    """
-    root = root or Path()
-    trust = load_keys(root / options.keys)
-    opened, ages = [], []
-    for name in options.lists:
-        try:
-            opened.append(lists.open_list(root / name))
-            ages.append(opened[-1].age)
-        except lists.BadList:
-            ages.append(freshness.missing(f"list {name}"))
-    return replace(trust, lists=lists.gather(opened), ages=tuple(ages))
 
 
 def check(payload: bytes, trust: Trust, now: Now) -> Verdict:

@@ -9,30 +9,24 @@ One file format for the base (built at the centre) and for the delta on top of i
 | then | records, sorted: 14 bytes (the key without its first two) and, in lists with values, 1 byte |
 
 The first `bits` bits of a key are its bucket, some thirty records that `bytes.find` goes through in C. A delta is a
-list with values in which 0 means "not on the list any more". Files are only ever replaced by renaming, so a reader
-keeps the one it has mapped; a file that is damaged is refused when it is opened, and asked for anew.
+list with values in which 0 means "not on the list any more". Opening, mapping and replacing files: `agent.vault`.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agent.codes.digest import SIZE
 from agent.codes.freshness import Age
 from agent.model import Colour
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MAGIC = b"GPLIST1\n"
 HEAD_BYTES = 512
@@ -77,16 +71,16 @@ class ListFile:
     """One mapped file."""
 
     head: Head
-    _map: mmap.mmap = field(repr=False)
+    data: mmap.mmap | bytes = field(repr=False)
 
     def find(self, key: bytes) -> int | None:
         """Value of a key (1 in a list without values), None when it is not there."""
         head = self.head
         bucket = int.from_bytes(key[:3]) >> (24 - head.bits)
-        first, end = _PAIR.unpack_from(self._map, HEAD_BYTES + 4 * bucket)
+        first, end = _PAIR.unpack_from(self.data, HEAD_BYTES + 4 * bucket)
         width = _SUFFIX + head.values
         start = HEAD_BYTES + 4 * ((1 << head.bits) + 1)
-        records, suffix = self._map[start + first * width : start + end * width], key[2:]
+        records, suffix = self.data[start + first * width : start + end * width], key[2:]
         at = records.find(suffix)
         while at % width:
             if at < 0:
@@ -96,11 +90,7 @@ class ListFile:
 
     def is_sound(self) -> bool:
         """Whether every byte is as it was built. Reads the whole file."""
-        return sha256(self._map[HEAD_BYTES:]).hexdigest() == self.head.sha256
-
-    def close(self) -> None:
-        """Unmap. Lookups after it raise ValueError."""
-        self._map.close()
+        return sha256(self.data[HEAD_BYTES:]).hexdigest() == self.head.sha256
 
 
 _PAIR = struct.Struct("<II")
@@ -153,47 +143,22 @@ def gather(lists: Iterable[CodeList]) -> Lists:
     )
 
 
-def open_file(path: Path) -> ListFile:
-    """Map one file. Raises BadList when it is missing, cut off or damaged where that can be seen at once."""
-    try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise BadList(f"list {path}: cannot be opened: {error}") from None
-    try:
-        return ListFile(_head(mapped), mapped)
-    except (ValueError, TypeError) as error:
-        mapped.close()
-        raise BadList(f"list {path}: damaged: {error}") from None
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A list ready to be written."""
+
+    head: Head
+    chunks: tuple[bytes | memoryview, ...]
 
 
-def open_list(path: Path) -> CodeList:
-    """Base at `path` with its delta at `path`.delta, if there is one for it. Raises BadList for the base only:
-    a damaged delta is left aside, and the list is as old as its base until the changes come again.
+def build(head: Head, keys: bytes, values: bytes | None = None) -> Built:
+    """A list of `keys` (16 bytes each, any order, the last one counts when repeated); the head is filled in.
+
+    `values`: one byte for each key. Needs about 60 bytes of memory per key. Raises BadList.
     """
-    base = open_file(path)
-    try:
-        delta = open_file(delta_path(path))
-    except BadList:
-        return CodeList(base)
-    if delta.head.kind != base.head.kind or delta.head.version <= base.head.version:
-        delta.close()
-        return CodeList(base)
-    return CodeList(base, delta)
-
-
-def delta_path(path: Path) -> Path:
-    """Where the changes on top of a base lie."""
-    return path.with_name(path.name + ".delta")
-
-
-def build(path: Path, head: Head, keys: bytes, values: bytes | None = None) -> Head:
-    """Write a list of `keys` (16 bytes each, any order, the last one counts when repeated) and replace `path`.
-
-    `values`: one byte for each key. Returns the head as written. Needs about 40 bytes of memory per key.
-    """
+    if len(keys) % SIZE or (values is not None and len(values) * SIZE != len(keys)):
+        raise BadList(f"keys are {SIZE} bytes each, and a value is one byte for each key")
     records = np.frombuffer(keys, dtype=[("high", ">u8"), ("low", ">u8")])
-    marks = np.frombuffer(values, dtype=np.uint8) if values is not None else None
     order = np.lexsort((records["low"], records["high"]))
     records = records[order]
     last = np.ones(len(records), dtype=bool)
@@ -201,76 +166,53 @@ def build(path: Path, head: Head, keys: bytes, values: bytes | None = None) -> H
     records, order = records[last], order[last]
     bits = min(_MAX_BITS, max(_MIN_BITS, (len(records) // _BUCKET).bit_length()))
     buckets = (records["high"] >> np.uint64(64 - bits)).astype(np.uint32)
-    directory = np.searchsorted(buckets, np.arange((1 << bits) + 1)).astype("<u4")
-    width = _SUFFIX + (marks is not None)
-    body = np.empty((len(records), width), dtype=np.uint8)
+    directory = np.searchsorted(buckets, np.arange((1 << bits) + 1)).astype("<u4").tobytes()
+    body = np.empty((len(records), _SUFFIX + (values is not None)), dtype=np.uint8)
     body[:, :_SUFFIX] = records.view(np.uint8).reshape(-1, SIZE)[:, 2:]
-    if marks is not None:
-        body[:, _SUFFIX] = marks[order]
-    digest = sha256(directory.tobytes())
-    digest.update(body.data)
-    head = replace(head, count=len(records), bits=bits, values=marks is not None, sha256=digest.hexdigest())
-    _write(path, head, directory.tobytes(), body.data if len(records) else b"")
-    return head
+    if values is not None:
+        body[:, _SUFFIX] = np.frombuffer(values, dtype=np.uint8)[order]
+    content = body.tobytes()
+    digest = sha256(directory)
+    digest.update(content)
+    has_values = values is not None
+    head = replace(head, count=len(records), bits=bits, values=has_values, sha256=digest.hexdigest())
+    return Built(head, (_head_block(head), directory, content))
 
 
-def apply(path: Path, head: Head, changes: Mapping[bytes, int]) -> CodeList:
-    """Put changes (key → value; GONE takes it off) on top of the base at `path`, durably; readers go on meanwhile.
-
-    `head` dates the result. Returns the new list; the old one stays usable until it is let go.
-    """
-    current = open_list(path)
-    merged = dict(_entries(current.delta)) if current.delta is not None else {}
-    merged.update(changes)
-    build(delta_path(path), head, b"".join(merged), bytes(merged.values()))
-    return open_list(path)
-
-
-def _entries(delta: ListFile) -> list[tuple[bytes, int]]:
-    """All keys and values of a delta; the first two bytes of a key come from its bucket."""
-    head, mapped = delta.head, delta._map  # noqa: SLF001 - the same file's own
-    start = HEAD_BYTES + 4 * ((1 << head.bits) + 1)
-    starts = struct.unpack_from(f"<{(1 << head.bits) + 1}I", mapped, HEAD_BYTES)
-    entries, width = [], _SUFFIX + 1
-    for bucket in range(1 << head.bits):
+def entries(delta: ListFile) -> dict[bytes, int]:
+    """All keys and values of a list with values; the first two bytes of a key come from its bucket."""
+    bits, data = delta.head.bits, delta.data
+    start, width, found = HEAD_BYTES + 4 * ((1 << bits) + 1), _SUFFIX + 1, {}
+    starts = struct.unpack_from(f"<{(1 << bits) + 1}I", data, HEAD_BYTES)
+    for bucket in range(1 << bits):
+        prefix = (bucket >> (bits - _MIN_BITS)).to_bytes(2)
         for at in range(start + starts[bucket] * width, start + starts[bucket + 1] * width, width):
-            prefix = (bucket >> (head.bits - 16)).to_bytes(2)
-            entries.append((prefix + mapped[at : at + _SUFFIX], mapped[at + _SUFFIX]))
-    return entries
+            found[prefix + data[at : at + _SUFFIX]] = data[at + _SUFFIX]
+    return found
 
 
-def _head(mapped: mmap.mmap) -> Head:
-    """Head of a mapped file, checked against its size. Raises ValueError or TypeError."""
-    block = mapped[:HEAD_BYTES]
+def parse(data: mmap.mmap | bytes) -> ListFile:
+    """A list from its bytes, checked where it costs nothing: head, length, directory's end. Raises BadList."""
+    block = data[:HEAD_BYTES]
     if len(block) < HEAD_BYTES or not block.startswith(MAGIC):
-        raise ValueError("not a list")
+        raise BadList("not a list")
     if zlib.crc32(block[:-4]).to_bytes(4) != block[-4:]:
-        raise ValueError("its head has changed")
-    head = Head(**json.loads(block[len(MAGIC) : -4]))
+        raise BadList("damaged: its head has changed")
+    try:
+        head = Head(**json.loads(block[len(MAGIC) : -4]))
+    except (ValueError, TypeError):
+        raise BadList("written by another version of this program") from None
     directory = 4 * ((1 << head.bits) + 1)
-    if len(mapped) != HEAD_BYTES + directory + head.count * (_SUFFIX + head.values):
-        raise ValueError("its length is wrong")
-    if mapped[HEAD_BYTES + directory - 4 : HEAD_BYTES + directory] != head.count.to_bytes(4, "little"):
-        raise ValueError("its directory has changed")
-    return head
+    if len(data) != HEAD_BYTES + directory + head.count * (_SUFFIX + head.values):
+        raise BadList("damaged: its length is wrong")
+    if data[HEAD_BYTES + directory - 4 : HEAD_BYTES + directory] != head.count.to_bytes(4, "little"):
+        raise BadList("damaged: its directory has changed")
+    return ListFile(head, data)
 
 
-def _write(path: Path, head: Head, directory: bytes, body: memoryview | bytes) -> None:
-    """Write beside, make durable, rename over."""
+def _head_block(head: Head) -> bytes:
     text = MAGIC + json.dumps(asdict(head), separators=(",", ":")).encode()
     if len(text) > HEAD_BYTES - 4:
         raise BadList("the issuer's name is too long")
     block = text.ljust(HEAD_BYTES - 4)
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(block + zlib.crc32(block).to_bytes(4))
-        file.write(directory)
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    return block + zlib.crc32(block).to_bytes(4)

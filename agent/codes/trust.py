@@ -36,7 +36,6 @@ from agent.model import CodeStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from agent.codes.freshness import Age
 
@@ -109,16 +108,6 @@ def _by_kid(keys: Iterable[TrustedKey]) -> dict[bytes, tuple[TrustedKey, ...]]:
     for key in keys:
         by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
     return by_kid
-
-
-def load_keys(path: Path) -> Trust:
-    """Trust in the keys of one file. Raises BadTrust."""
-    try:
-        return parse_keys(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise BadTrust(f"keys file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadTrust(f"keys file {path}: not UTF-8 text") from None
 
 
 def parse_keys(text: str, name: str) -> Trust:
