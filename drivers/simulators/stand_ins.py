@@ -68,8 +68,21 @@ def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
 MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("scanners", "line"): _on_uart(lambda _: scan_engines.LineScanner()),
     ("signals", "serial_relay"): _on_uart(lambda _: relays.LcusRelay()),
+    ("thermometers", "cjmcu"): _on_uart(uart_thermometers.Cjmcu90614),
+    ("thermometers", "frame"): _on_uart(
+        uart_thermometers.GyMcu90615,
+        baud=115200,
+        header="5a 5a 45 04",
+        length=9,
+        object_at=4,
+        sensor_at=6,
+    ),
+    ("thermometers", "gy_614v"): _on_uart(uart_thermometers.Gy614v),
     ("thermometers", "gy_mcu"): _on_uart(uart_thermometers.GyMcu90615),
     ("thermometers", "mlx90614"): _on_i2c(i2c_thermometers.Mlx90614),
+    ("thermometers", "modbus_ir"): _on_uart(uart_thermometers.CalexPyroUsb, preset="pyrousb"),
+    ("thermometers", "optris"): _on_uart(uart_thermometers.OptrisCs),
+    ("thermometers", "raytek_mi3"): _on_uart(uart_thermometers.RaytekMi3),
 }
 
 

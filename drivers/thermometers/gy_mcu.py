@@ -24,8 +24,8 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from drivers.contract import BadReply, Reading
-from drivers.plausibility import FROZEN_S, Pulse
+from drivers.plausibility import FROZEN_S
+from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import before, signed16, sum8
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
@@ -35,7 +35,7 @@ FRAME_BYTES = 9
 CONTINUE = b"\xa5\x45\xea"
 BAUDS = (115200, 9600)
 U_C = 0.5
-MIN_C, MAX_C = -70.0, 380.0
+BOUNDS_C = (-70.0, 380.0)
 """What an MLX9061x can report as object temperature."""
 
 
@@ -55,7 +55,7 @@ class Options:
     """Mark all readings as simulated. A pseudo-terminal is always marked."""
 
 
-def step(pending: bytearray) -> tuple[int, tuple[float, float] | None]:
+def step(pending: bytearray) -> tuple[int, Measured | None]:
     """Bytes pending → bytes spent and (object, board) in degrees Celsius; resynchronises by single bytes."""
     skip = before(pending, HEADER)
     if skip or len(pending) < FRAME_BYTES:
@@ -65,36 +65,11 @@ def step(pending: bytearray) -> tuple[int, tuple[float, float] | None]:
     return FRAME_BYTES, (signed16(pending[4], pending[5]) / 100, signed16(pending[6], pending[7]) / 100)
 
 
-class Driver:
+class Driver(SerialThermometer):
     """Readings as the board sends them, on its own scale."""
 
     def __init__(self, options: Options, wire: Line | None = None) -> None:
-        self._line = wire or Uart(options.port, options.baud or BAUDS[0], simulated=options.simulated)
         bauds = (options.baud,) if options.baud else BAUDS
-        self._stream = FrameStream(self._line, step, bauds, hello=CONTINUE, silent_s=options.silent_s)
-        self._pulse: Pulse[tuple[float, float]] = Pulse(options.frozen_s)
-
-    @property
-    def simulated(self) -> bool:
-        """True when no real device is behind the wire."""
-        return self._line.simulated
-
-    def open(self) -> None:
-        """Take the port and ask for continuous output."""
-        self._stream.open()
-        self._pulse.reset()
-
-    def read(self, limit_s: float) -> Reading | None:
-        """The next frame's temperatures."""
-        if (got := self._stream.next(limit_s)) is None:
-            return None
-        (object_c, board_c), at_s = got
-        if self._pulse.is_frozen((object_c, board_c), at_s):
-            raise BadReply(self._line.name, "repeats the same frame", "switch its power off and on")
-        if not MIN_C <= object_c <= MAX_C:
-            return None
-        return Reading(object_c, at_s, U_C, sensor_c=board_c, simulated=self._line.simulated)
-
-    def close(self) -> None:
-        """Let go of the port."""
-        self._stream.close()
+        line = wire or Uart(options.port, bauds[0], simulated=options.simulated)
+        stream = FrameStream[Measured](line, step, bauds, hello=CONTINUE, silent_s=options.silent_s)
+        super().__init__(stream, u_c=U_C, bounds_c=BOUNDS_C, frozen_s=options.frozen_s)

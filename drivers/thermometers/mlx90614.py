@@ -24,8 +24,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadReply, DriverError, Reading
-from drivers.plausibility import FROZEN_S, Pulse, radiometric_c
+from drivers.chip_thermometer import ChipThermometer
+from drivers.contract import BadReply, Reading
+from drivers.plausibility import FROZEN_S, radiometric_c
 from drivers.wire.i2c import Bus, I2cBus
 
 DIE, OBJECT = 0x06, 0x07
@@ -54,10 +55,6 @@ SETTLING_S = {
     "BCK": 3.23,
 }
 """Seconds until a reading has settled, by the part's suffix (table 8)."""
-RETRY_S = 0.25
-"""Pace after a failed read, when the part settles more slowly."""
-PATIENCE = 4
-"""Failed reads in a row before the part is given up: a fault of half a second to a second is ridden out."""
 Variant = Literal[
     "AAA", "BAA", "DAA", "ABA", "BBA", "ACC", "BCC", "DCC", "BCH", "DCH", "BCI", "DCI", "ACF", "BCF", "ACK", "BCK"
 ]  # fmt: skip
@@ -103,64 +100,26 @@ def uncertainty_c(variant: str, object_c: float, die_c: float) -> float:
     return 1.0
 
 
-class Driver:
+class Driver(ChipThermometer):
     """One reading per settling time."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:
         self._options = options
-        self._bus = wire or I2cBus(options.bus, simulated=options.simulated)
-        self._period_s = max(options.period_s or 0.0, SETTLING_S[options.variant])
-        self._due_s = 0.0
-        self._failures = 0
-        self._pulse: Pulse[tuple[int, int]] = Pulse(options.frozen_s)
+        period_s = max(options.period_s or 0.0, SETTLING_S[options.variant])
+        super().__init__(wire or I2cBus(options.bus, simulated=options.simulated), period_s, options.frozen_s)
 
-    @property
-    def simulated(self) -> bool:
-        """True when no real device is behind the wire."""
-        return self._bus.simulated
-
-    def open(self) -> None:
-        """Take the bus and see that the part answers."""
-        self._bus.open()
-        self._failures = 0
-        self._pulse.reset()
+    def start(self) -> None:
+        """Read the die's temperature, as any scan of the bus should."""
         self._word(DIE)
-        self._due_s = time.monotonic() + self._period_s
 
-    def read(self, limit_s: float) -> Reading | None:
-        """The next reading, one settling time after the last; None when not due, or bad but not for long."""
-        wait_s = self._due_s - time.monotonic()
-        if wait_s > 0:
-            time.sleep(min(wait_s, limit_s))
-        if wait_s > limit_s:
-            return None
-        self._due_s = time.monotonic() + self._period_s
-        try:
-            reading = self._measure()
-        except DriverError:
-            self._failures += 1
-            self._due_s = time.monotonic() + min(self._period_s, RETRY_S)
-            if self._failures >= PATIENCE:
-                raise
-            if self._failures == PATIENCE // 2:
-                self._bus.recover()
-            return None
-        self._failures = 0
-        return reading
-
-    def close(self) -> None:
-        """Let go of the bus."""
-        self._failures = PATIENCE  # so that a read under way fails at once
-        self._bus.close()
-
-    def _measure(self) -> Reading:
+    def measure(self) -> Reading:
+        """Both temperatures, checked and corrected."""
         die, seen = self._word(DIE), self._word(OBJECT)
         at_s = time.monotonic()
         die_c, object_c = celsius(die), celsius(seen)
         if die_c is None or object_c is None:
             raise BadReply(self._bus.name, "the MLX90614 marks its reading as wrong", "power-cycle the sensor")
-        if self._pulse.is_frozen((die, seen), at_s):
-            raise BadReply(self._bus.name, "the MLX90614 repeats one value", "power-cycle the sensor")
+        self.must_move((die, seen), at_s)
         options = self._options
         if not options.variant.startswith("A"):
             object_c -= (options.supply_v - 3.0) * VOLT_C

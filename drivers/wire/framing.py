@@ -6,6 +6,7 @@ A step function looks at the bytes pending and says how many of them are spent a
 
 from __future__ import annotations
 
+import binascii
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -39,8 +40,13 @@ class Framer(Generic[T]):
                 self.junk = 0
                 yield frame
 
+    def forget(self) -> None:
+        """Drop what is pending as junk."""
+        self.junk += len(self._pending)
+        self._pending.clear()
+
     def clear(self) -> None:
-        """Forget what is pending."""
+        """Start afresh."""
         self._pending.clear()
         self.junk = 0
 
@@ -65,3 +71,8 @@ def signed16(high: int, low: int) -> int:
     """Two bytes as a two's complement number."""
     value = high << 8 | low
     return value - 0x10000 if value & 0x8000 else value
+
+
+def crc16_xmodem(data: bytes | bytearray) -> int:
+    """CRC-16/XMODEM: polynomial 0x1021, initial value 0, most significant bit first."""
+    return binascii.crc_hqx(data, 0)

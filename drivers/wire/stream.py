@@ -39,10 +39,12 @@ class FrameStream(Generic[T]):
         poll: bytes = b"",
         period_s: float = 0.0,
         silent_s: float = 3.0,
+        whole: bool = False,
     ) -> None:
         """`bauds`: to be tried in this order; `hello`: sent on opening and at each new speed, to make a sleeping
         device talk; `poll`: sent every `period_s` to a device that waits to be asked; `silent_s`: without a frame
-        for so long, the device is gone.
+        for so long, the device is gone; `whole`: an answer has no checksum, so it is judged only when the next
+        poll is due, and by itself: a late byte of the one before must not pass for its first.
         """
         self.line = line
         self._framer: Framer[T] = Framer(step)
@@ -52,6 +54,8 @@ class FrameStream(Generic[T]):
         self._poll = poll
         self._period_s = period_s
         self._silent_s = silent_s
+        self._whole = whole
+        self._answer = bytearray()
         self._heard_s = 0.0
         self._polled_s = 0.0
         self._ready: deque[tuple[T, float]] = deque()
@@ -70,10 +74,11 @@ class FrameStream(Generic[T]):
             self._ask(now_s)
             data = self.line.read(min(max(0.0, end_s - now_s), self._until_asking_s(now_s)))
             now_s = time.monotonic()
-            self._ready.extend((frame, now_s) for frame in self._framer.feed(data))
-            if self._ready:
-                self._heard_s, self._untried = now_s, 0
+            if self._whole:
+                self._answer += data
             else:
+                self._frame(data, now_s)
+            if not self._ready:
                 self._judge(now_s)
             if now_s >= end_s:
                 break
@@ -87,6 +92,7 @@ class FrameStream(Generic[T]):
         self.line.retune(baud)
         self._framer.clear()
         self._ready.clear()
+        self._answer.clear()
         self._heard_s = time.monotonic()
         self._polled_s = float("-inf")
         if self._hello:
@@ -94,8 +100,17 @@ class FrameStream(Generic[T]):
 
     def _ask(self, now_s: float) -> None:
         if self._poll and now_s - self._polled_s >= self._period_s:
+            if self._whole:
+                self._frame(bytes(self._answer), self._polled_s)
+                self._answer.clear()
+                self._framer.forget()
             self.line.write(self._poll)
             self._polled_s = now_s
+
+    def _frame(self, data: bytes, at_s: float) -> None:
+        self._ready.extend((frame, at_s) for frame in self._framer.feed(data))
+        if self._ready:
+            self._heard_s, self._untried = time.monotonic(), 0
 
     def _until_asking_s(self, now_s: float) -> float:
         return max(0.0, self._polled_s + self._period_s - now_s) if self._poll else float("inf")

@@ -1,0 +1,84 @@
+"""What all I²C thermometers share: they are asked at their own pace, and a short fault is ridden out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from drivers.contract import BadReply, DriverError
+from drivers.plausibility import Pulse
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from drivers.contract import Reading
+    from drivers.wire.i2c import Bus
+
+RETRY_S = 0.25
+"""Pace after a failed read, when the part is slower."""
+PATIENCE = 4
+"""Failed reads in a row before the part is given up: a fault of half a second to a second is ridden out."""
+
+
+class ChipThermometer:
+    """A driver is this with `start` and `measure`."""
+
+    def __init__(self, bus: Bus, period_s: float, frozen_s: float) -> None:
+        """`period_s`: how long the part takes for a new value; it is never asked more often."""
+        self._bus = bus
+        self._period_s = period_s
+        self._due_s = 0.0
+        self._failures = 0
+        self._pulse: Pulse[Hashable] = Pulse(frozen_s)
+
+    def start(self) -> None:
+        """See that the part answers, and set it up. Raises DriverError."""
+        raise NotImplementedError
+
+    def measure(self) -> Reading | None:
+        """One reading; None when the part has no new one yet. Raises DriverError."""
+        raise NotImplementedError
+
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire; known once open."""
+        return self._bus.simulated
+
+    def open(self) -> None:
+        """Take the bus and see that the part answers."""
+        self._bus.open()
+        self._failures = 0
+        self._pulse.reset()
+        self.start()
+        self._due_s = time.monotonic() + self._period_s
+
+    def read(self, limit_s: float) -> Reading | None:
+        """The next reading when it is due; None when it is not, or was bad but not for long."""
+        wait_s = self._due_s - time.monotonic()
+        if wait_s > 0:
+            time.sleep(min(wait_s, limit_s))
+        if wait_s > limit_s:
+            return None
+        try:
+            reading = self.measure()
+        except DriverError:
+            self._due_s = time.monotonic() + min(self._period_s, RETRY_S)
+            self._failures += 1
+            if self._failures >= PATIENCE:
+                raise
+            if self._failures == PATIENCE // 2:
+                self._bus.recover()
+            return None
+        self._due_s = time.monotonic() + self._period_s
+        self._failures = 0
+        return reading
+
+    def close(self) -> None:
+        """Let go of the bus."""
+        self._failures = PATIENCE  # so that a read under way fails at once
+        self._bus.close()
+
+    def must_move(self, raw: Hashable, at_s: float) -> None:
+        """Raise BadReply when the raw values have not moved for too long."""
+        if self._pulse.is_frozen(raw, at_s):
+            raise BadReply(self._bus.name, "the sensor repeats one value", "power-cycle it")
