@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from agent.codes import sm2
 
 EDDSA, ES256, ES384, ES512, PS256 = -8, -7, -35, -36, -37
+SM2 = sm2.ALGORITHM
 
 _ECDSA = {
     ES256: ec.ECDSA(hashes.SHA256()),
