@@ -41,8 +41,10 @@ def hunt(picture: Picture, evidence: Evidence) -> Iterator[Code | None]:
         view = picture if scale == 1 else steps.scaled(picture, scale)
         if min(view.shape) < steps.SMALLEST_PX:
             continue
-        found = finders.finders(view)
-        yield None
+        merged: list[Finder] = []
+        for _ in finders.search(view, merged):
+            yield None
+        found = finders.likeliest(merged)
         for three in (*finders.triples(found), *finders.completed(found)):
             code = from_finders(view, three, evidence)
             yield code.moved(1 / scale) if code is not None else None

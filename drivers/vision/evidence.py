@@ -25,10 +25,21 @@ class Evidence:
 
     def __init__(self) -> None:
         self._looks: deque[tuple[int, Picture]] = deque(maxlen=_FRAMES)
+        self._gained = False
+
+    def begin(self) -> None:
+        """Another frame is looked at."""
+        self._gained = False
+
+    @property
+    def wants_more(self) -> bool:
+        """The last frame added something, and more like it may do."""
+        return self._gained and len(self._looks) < _FRAMES
 
     def add(self, lean: Picture, version: int) -> soft.Symbol | None:
         """One more look; the symbol, once the sum can be read."""
         self._looks.append((version, lean))
+        self._gained = True
         same = [look for each, look in self._looks if each == version]
         found = soft.decoded(np.sum(same, axis=0), version) if len(same) > 1 else None
         if found is not None:
@@ -38,3 +49,4 @@ class Evidence:
     def clear(self) -> None:
         """Somebody else stands there now."""
         self._looks.clear()
+        self._gained = False

@@ -59,7 +59,7 @@ class Eye:
         if not self._unchanged(picture):
             codes, looked_at = self._read(picture)
             self._look = self._agreed(codes, at_s), looked_at
-            self._settled = bool(self._look[0]) or self._ladder.exhausted
+            self._settled = bool(self._look[0]) or (not codes and self._ladder.exhausted)
         codes, looked_at = self._look
         left, new = self._track.look(codes, at_s, looked_at)
         items: list[Sighting | Departure] = []
@@ -93,10 +93,10 @@ class Eye:
         sure = []
         for code in codes:
             before_s = self._guesses.get(code.payload)
-            if code.erased and (before_s is None or at_s - before_s > _AGREE_S):
-                self._guesses = {code.payload: at_s}
-            else:
+            if not code.erased or (before_s is not None and at_s - before_s <= _AGREE_S):
                 sure.append(code)
+            if code.erased:
+                self._guesses = {code.payload: at_s}
         return sure
 
     def _read(self, picture: Picture) -> tuple[list[Code], Box | None]:
@@ -104,9 +104,10 @@ class Eye:
         if followed is not None and self._frames % _WHOLE_EVERY:
             left, top, right, bottom = near = _around(followed, picture)
             cut = picture[top:bottom, left:right]
-            codes = [code.moved(1.0, left, top) for code in self._ladder.read_cheap(cut)]
+            codes = [code.moved(1.0, left, top) for code in self._ladder.read(cut)]
             if codes:
                 return codes, near
+            return self._ladder.read_cheap(picture), None
         return self._ladder.read(picture), None
 
 

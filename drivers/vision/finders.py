@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST = 18
-"""Candidates that are followed up, those seen in most ways first."""
 _MOST_TRIPLES = 8
 _SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 4, 3, 12
 _SMALLEST_PX = 1.0
@@ -36,14 +35,18 @@ class Finder:
     votes: int = 1
 
 
-def finders(picture: Picture) -> list[Finder]:
-    """The likeliest candidates for black finder patterns."""
-    merged: list[Finder] = []
+def search(picture: Picture, merged: list[Finder]) -> Iterator[None]:
+    """Adds the candidates for black finder patterns to `merged`, in pieces of work."""
     for binary in _binarised(picture):
-        for found in itertools.chain(_by_runs(binary), _by_outlines(binary)):
-            _merge(merged, found)
-    merged.sort(key=lambda finder: (-finder.votes, -finder.module_px))
-    return merged[:_MOST]
+        for way in (_by_runs, _by_outlines):
+            for found in way(binary):
+                _merge(merged, found)
+            yield
+
+
+def likeliest(merged: list[Finder]) -> list[Finder]:
+    """Those seen in most ways first, and no more than can be followed up."""
+    return sorted(merged, key=lambda finder: (-finder.votes, -finder.module_px))[:_MOST]
 
 
 def triples(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:

@@ -1,15 +1,16 @@
 """From three finder patterns to the gray value of every module: the grid, pulled straight and bent to the paper.
 
 The plane is fitted on all that is known beforehand (finders, timing, alignment patterns): their black and
-white is compared with the picture while the corners are moved. What a plane cannot follow (cloth, bottles, folds) is
-followed locally: a grid that sits right reads clear black and white, one that is off reads the gray of the edges.
+white is compared with the picture while the corners are moved. What a plane cannot follow (cloth, bottles, folds)
+is followed locally: a grid that sits right reads clear black and white, one that is off the gray of the edges.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from drivers.vision.finders import Finder
+
+Quads: TypeAlias = "npt.NDArray[np.float64]"
+"""Points in pixels, (..., 2)."""
 
 PX = 6
 """Pixels a module in the picture pulled straight."""
@@ -32,7 +36,10 @@ _COARSE = np.array([(right, down) for down in range(-4, 5) for right in range(-4
 """Where the fourth corner is sought at first, in sides of the code around the parallelogram's corner."""
 _REACH = 0.22
 _FINE_MODULES = 0.7
-"""Then so far and in such steps, by the alignment and timing patterns, which a coarser search would jump over."""
+"""Then so far and in such steps: a coarser search would jump over the alignment and timing patterns."""
+_TINY = 1e-9
+_BATCH = 128
+_MOVES = 5
 _TRUST = 0.35
 """Fit (-1 to 1) below which there is no code of this version."""
 
@@ -59,19 +66,13 @@ def planes(picture: Picture, three: tuple[Finder, Finder, Finder], most: int = 2
     corner, right, down = (np.array([finder.x, finder.y]) for finder in three)
     rough = []
     for version in _versions(three, module_px):
-        fourths = right + down - corner + _COARSE @ np.array([right - corner, down - corner])
-        far = symbol.side_of(version) - 3.5
-        best = max(
-            (_fit(even, version, to_picture), at)
-            for at, fourth in enumerate(fourths)
-            if (to_picture := _spanned(far, np.array([corner, right, fourth, down]))) is not None
-        )
-        rough.append((*best, version, fourths[best[1]]))
+        tries = _with_fourths(np.array([corner, right, down]), _COARSE)
+        fits = _fits(even, version, tries)
+        rough.append((float(fits.max()), version, tries[fits.argmax()]))
     rough.sort(key=lambda each: -each[0])
     found = []
-    for fit, _, version, fourth in rough[:most]:
+    for fit, version, corners in rough[:most]:
         if fit > 0.5 * _TRUST:
-            corners = _with_fourth(even, version, np.array([corner, right, fourth, down]))
             plane = _fitted(even, version, corners)
             if plane.fit > _TRUST:
                 found.append(plane)
@@ -151,68 +152,82 @@ def _evened(picture: Picture, module_px: float) -> Picture:
     return even
 
 
-_known: dict[int, tuple[Picture, Picture]] = {}
+@lru_cache(maxsize=symbol.HIGHEST)
+def _signs(version: int) -> tuple[npt.NDArray[np.float64], Picture]:
+    """Middles (3, n) of the known modules, homogeneous, column first; and -1 for black, 1 for white."""
+    shape = symbol.anatomy(version)
+    rows, columns = np.nonzero(shape.known)
+    points = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
+    return points, np.where(shape.black[rows, columns], -1, 1).astype(np.float32)
 
 
-def _signs(version: int) -> tuple[Picture, Picture]:
-    """Middles (n, 1, 2) of the known modules, column first, and -1 for black, 1 for white."""
-    if version not in _known:
-        shape = symbol.anatomy(version)
-        rows, columns = np.nonzero(shape.known)
-        points = np.stack([columns + 0.5, rows + 0.5], axis=-1)[:, None, :]
-        _known[version] = points, np.where(shape.black[rows, columns], -1, 1).astype(np.float32)
-    return _known[version]
+def _with_fourths(three: Quads, shares: Quads) -> Quads:
+    """(k, 4, 2) corners in turn: the three, and between the last two where the parallelogram's corner is, shifted
+    by each of the `shares` of its two sides.
+    """
+    corner, right, down = three
+    fourths = right + down - corner + shares @ np.array([right - corner, down - corner])
+    tries = np.empty((len(shares), 4, 2))
+    tries[:, 0], tries[:, 1], tries[:, 2], tries[:, 3] = corner, right, fourths, down
+    return tries
 
 
-def _fit(even: Picture, version: int, to_picture: npt.NDArray[np.float64]) -> float:
+def _fits(even: Picture, version: int, quads: Quads) -> npt.NDArray[np.float64]:
+    """How well the known modules fit (-1 to 1), for each of (k, 4, 2) places of the finders and the fourth point."""
     points, signs = _signs(version)
-    at = cv2.perspectiveTransform(points, to_picture) - 0.5
-    columns, rows = at[:, :, 0].astype(np.float32), at[:, :, 1].astype(np.float32)
+    x, y, w = np.moveaxis(_spanned(symbol.side_of(version), quads) @ points, 1, 0)
+    w = np.where(np.abs(w) < _TINY, _TINY, w)
+    columns, rows = (x / w - 0.5).astype(np.float32), (y / w - 0.5).astype(np.float32)
     values = cv2.remap(even, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return float(values.ravel() @ signs) / len(signs)
+    fits: npt.NDArray[np.float64] = values @ signs / len(signs)
+    return fits
 
 
-def _spanned(far: float, corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
-    """The homography from the finders' middles and the fourth point to these pixels; None when folded over."""
-    near = 3.5
-    ends = np.array([[near, near], [far, near], [far, far], [near, far]], np.float32)
-    if not cv2.isContourConvex(corners.astype(np.float32)):
-        return None
-    return cv2.getPerspectiveTransform(ends, corners.astype(np.float32)).astype(np.float64)
+def _spanned(side: int, quads: Quads) -> npt.NDArray[np.float64]:
+    """(k, 3, 3) homographies from modules to pixels, by the places of the finders and of the fourth point.
+
+    The unit square onto four points in closed form: Heckbert, "Fundamentals of Texture Mapping", 1989, section 2.2.3.
+    """
+    first, second, third, fourth = np.moveaxis(quads, 1, 0)
+    total = first - second + third - fourth
+    ahead, beyond = second - third, fourth - third
+    area = ahead[:, 0] * beyond[:, 1] - ahead[:, 1] * beyond[:, 0]
+    area = np.where(np.abs(area) < _TINY, _TINY, area)
+    g = (total[:, 0] * beyond[:, 1] - total[:, 1] * beyond[:, 0]) / area
+    h = (ahead[:, 0] * total[:, 1] - ahead[:, 1] * total[:, 0]) / area
+    from_unit = np.empty((len(quads), 3, 3))
+    from_unit[:, :2, 0] = second - first + g[:, None] * second
+    from_unit[:, :2, 1] = fourth - first + h[:, None] * fourth
+    from_unit[:, :2, 2] = first
+    from_unit[:, 2, 0], from_unit[:, 2, 1], from_unit[:, 2, 2] = g, h, 1
+    span = side - 7.0
+    to_unit = np.array([[1 / span, 0, -3.5 / span], [0, 1 / span, -3.5 / span], [0, 0, 1]])
+    homographies: npt.NDArray[np.float64] = from_unit @ to_unit
+    return homographies
 
 
-def _with_fourth(even: Picture, version: int, corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The corners with the fourth where alignment and timing patterns fit best."""
-    corner, right, fourth, down = corners
-    far = symbol.side_of(version) - 3.5
-    step = _FINE_MODULES / (far - 3.5)
-    count = int(_REACH / step)
-    best, best_fit = fourth, -1.0
-    for i in range(-count, count + 1):
-        for j in range(-count, count + 1):
-            moved = right + down - corner + (right - corner) * i * step + (down - corner) * j * step
-            spanned = _spanned(far, np.array([corner, right, moved, down]))
-            if spanned is not None and (fit := _fit(even, version, spanned)) > best_fit:
-                best, best_fit = moved, fit
-    return np.array([corner, right, best, down])
-
-
-def _fitted(even: Picture, version: int, corners: npt.NDArray[np.float64]) -> Plane:
-    """Moves the corners, one coordinate at a time in ever smaller steps, to where the known modules fit best."""
-    far = symbol.side_of(version) - 3.5
-    module_px = float(np.linalg.norm(corners[1] - corners[0])) / (far - 3.5)
-    spanned = _spanned(far, corners)
-    best = _fit(even, version, spanned) if spanned is not None else -1.0
+def _fitted(even: Picture, version: int, corners: Quads) -> Plane:
+    """Seeks the fourth corner in fine steps, then moves all corners in ever smaller ones, to where all fits best."""
+    side = symbol.side_of(version)
+    reach = np.arange(-_REACH, _REACH, _FINE_MODULES / (side - 7))
+    tries = _with_fourths(corners[[0, 1, 3]], np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2))
+    fits = np.concatenate([_fits(even, version, tries[at : at + _BATCH]) for at in range(0, len(tries), _BATCH)])
+    corners, best = tries[fits.argmax()], float(fits.max())
+    module_px = float(np.linalg.norm(corners[1] - corners[0])) / (side - 7)
+    moves = np.concatenate([np.eye(8), -np.eye(8)]).reshape(-1, 4, 2) * module_px
     for step in (2.0, 1.0, 0.5, 0.25, 0.12):
-        for _ in range(2):
-            before = best
-            for at in (5, 4, 7, 6, 3, 2, 1, 0):
-                for change in (-step, step):
-                    moved = corners.copy()
-                    moved.flat[at] += change * module_px
-                    tried = _spanned(far, moved)
-                    if tried is not None and (fit := _fit(even, version, tried)) > best:
-                        best, corners, spanned = fit, moved, tried
-            if best - before < 1e-4:  # noqa: PLR2004 - nothing more to gain at this step
+        for _ in range(_MOVES):
+            tries = corners + step * moves
+            fits = _fits(even, version, tries)
+            if fits.max() <= best + 1e-4:
                 break
-    return Plane(version, spanned if spanned is not None else np.eye(3), best)
+            # the best single move, or all that help taken together
+            helping = corners + step * (moves * np.maximum(fits - best, 0)[:, None, None]).sum(axis=0) / (
+                fits.max() - best
+            )
+            together = float(_fits(even, version, helping[None])[0])
+            if together > fits.max():
+                corners, best = helping, together
+            else:
+                corners, best = tries[fits.argmax()], float(fits.max())
+    return Plane(version, _spanned(side, corners[None])[0], best)

@@ -45,15 +45,10 @@ class Ladder:
             return codes
         if not self._budget_s:
             return []
-        turns = 0
-        while not turns or not self.exhausted:
-            spent_s = time.thread_time() - began_s
-            if turns and spent_s + self._expected_s() > self._budget_s:
+        while not (codes := self._take_one(picture)) and self._next:
+            if time.thread_time() - began_s + self._expected_s() > self._budget_s:
                 break
-            turns += 1
-            if codes := self._take_one(picture):
-                return codes
-        return []
+        return codes
 
     def read_cheap(self, picture: Picture) -> list[Code]:
         """The codes of the first cheap step that reads any."""
@@ -70,8 +65,8 @@ class Ladder:
 
     @property
     def exhausted(self) -> bool:
-        """Everything has had its turn since the last success."""
-        return self._next == 0
+        """Everything has had its turn since the last success, and another look at the same scene would not help."""
+        return self._next == 0 and not self._evidence.wants_more
 
     def _take_one(self, picture: Picture) -> list[Code]:
         """One hard step, or one piece of the hunt, which goes on with the picture it was begun on."""
@@ -86,12 +81,12 @@ class Ladder:
             name, codes = "hunt", self._hunt_on(picture)
         self._cost_s[name] = time.thread_time() - began_s
         if codes:
-            self._next = 0
-            self._hunt = None
+            self.restart()
         return codes
 
     def _hunt_on(self, picture: Picture) -> list[Code]:
         if self._hunt is None:
+            self._evidence.begin()
             self._hunt = beyond.hunt(picture, self._evidence)
         try:
             found = next(self._hunt)
