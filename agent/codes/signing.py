@@ -10,15 +10,17 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from agent.codes import sm2
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 EDDSA, ES256, ES384, ES512, PS256 = -8, -7, -35, -36, -37
 SM2 = sm2.ALGORITHM
@@ -92,6 +94,8 @@ def certificate_period(der: bytes) -> tuple[float, float]:
 
 def certificate_name(der: bytes) -> str:
     """Country and organisation or common name of a certificate's subject. Raises BadKey."""
+    from cryptography import x509  # noqa: PLC0415 - slow to load, and only some issuers have certificates
+
     subject = _certificate(der).subject
     oids = (x509.NameOID.COUNTRY_NAME, x509.NameOID.ORGANIZATION_NAME, x509.NameOID.COMMON_NAME)
     names = [str(found[0].value) for oid in oids if (found := subject.get_attributes_for_oid(oid))]
@@ -100,6 +104,8 @@ def certificate_name(der: bytes) -> str:
 
 def certificate_addresses(der: bytes) -> list[str]:
     """URLs that a certificate names as its subject's. Raises BadKey."""
+    from cryptography import x509  # noqa: PLC0415 - the same
+
     try:
         names = _certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
@@ -126,6 +132,8 @@ def is_signed_by(der: bytes, authority: PublicKey) -> bool:
 
 
 def _certificate(der: bytes) -> x509.Certificate:
+    from cryptography import x509  # noqa: PLC0415 - the same
+
     try:
         return x509.load_der_x509_certificate(der)
     except (ValueError, TypeError):
