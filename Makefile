@@ -81,7 +81,7 @@ clean: ## what was made here: venvs, caches, built files
 
 .PHONY: system
 system:
-	@setup/packages $(PYTHON) venv zbar mosquitto
+	@setup/packages $(PYTHON) venv zbar mosquitto mosquitto_sub
 
 .venv/.place: | system
 	@echo "Making .venv with $$($(PYTHON) -V)"
