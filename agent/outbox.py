@@ -38,6 +38,8 @@ ACKS_TO_RIDE = 32
 IDLE_S = 3.0
 """Without new events for so long, acknowledged records are deleted on their own."""
 BATCH = 256
+CAREFUL_BATCH = 16
+"""On a disk that failed: what fits into little room is tried first."""
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Waits between tries of a failing disk; the last one repeats."""
 TRIES_BEFORE_MEMORY = 2
@@ -186,9 +188,10 @@ class Outbox:
     def _turn(self) -> None:
         """Open if need be; gather, commit, make room, lay out."""
         self._gather()
-        if self._failures and monotonic() < self._retry_at_s and not self._stop.is_set():
+        if self._failures:
             self._send_from_memory()
-            return
+            if monotonic() < self._retry_at_s:
+                return
         store = self._store or self._open()
         self._commit(store)
         self._make_room(store)
@@ -256,7 +259,8 @@ class Outbox:
         done = self.shelf.done()
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
         riding = done if len(done) >= ACKS_TO_RIDE or (idle and not self._batch) else {}
-        self._tried = self._encoded(Place(store.epoch, store.last, store.last_hash or FIRST))
+        place = Place(store.epoch, store.last, store.last_hash or FIRST)
+        self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
         if self._tried or riding:
             store.write(self._tried, riding)
             self._commit_done(store, self._tried, riding)
@@ -288,7 +292,7 @@ class Outbox:
         """The disk fails but the link is up and idle: let it have events that no disk has."""
         if self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry():
             return
-        records = self._encoded(self._memory_place)
+        records = self._encoded(self._memory_place, BATCH)
         if records:
             self._memory_place = Place(self._memory_place.epoch, records[-1].key, _hash(records[-1]))
             self.shelf.lay_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
@@ -299,35 +303,37 @@ class Outbox:
     def _owed_can_be_told(self) -> bool:
         return bool(self._owed) and self._latest is not None
 
-    def _encoded(self, place: Place) -> list[Record]:
-        """The batch as records in a chain from `place` on, after the losses that are owed.
+    def _encoded(self, place: Place, limit: int) -> list[Record]:
+        """Up to `limit` events as records in a chain from `place` on, after the losses that are owed.
 
         A loss borrows the clock of the latest event. An event that cannot be encoded becomes a loss.
         """
-        if self._batch:
-            self._latest = self._batch[-1]
+        batch = self._batch[:limit]
+        if batch:
+            self._latest = batch[-1]
         records: list[Record] = []
         if self._latest is None:
             return records
         owed = [replace(self._latest, kind=EventKind.AGENT, body=loss) for loss in self._owed]
         self._telling = len(owed)
-        for event in (*owed, *tuple(self._batch)):
+        for event in (*owed, *batch):
             place = replace(place, sequence=place.sequence + 1)
             try:
                 record = self._encode(event, place)
             except Exception:  # a defect in one event must not hold up all others
                 log.exception("outbox: an event of kind %s cannot be encoded", event.kind)
                 self._spoilt(event)
+                batch = [other for other in batch if other is not event]
                 place = replace(place, sequence=place.sequence - 1)
                 continue
             records.append(record)
             place = replace(place, previous=_hash(record))
-        self._trying = len(self._batch)
+        self._trying = len(batch)
         return records
 
     def _spoilt(self, event: Event) -> None:
-        if event in self._batch:
-            self._batch.remove(event)
+        if not isinstance(event.body, Loss):
+            self._batch = [other for other in self._batch if other is not event]
             self._settled += 1
             self._lost += 1
             self._owed.append(Loss("unencodable", 1))

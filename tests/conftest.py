@@ -1,0 +1,258 @@
+"""What tests share: a private broker with a subscriber, and some events."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from agent.messages import Encoder, Topics
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    Direction,
+    Event,
+    EventKind,
+    Now,
+    Outcome,
+    Passage,
+    Screening,
+    Temperature,
+    Verdict,
+)
+from agent.outbox import Options, Outbox
+
+DEADLINE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a subscriber got."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    content_type: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.payload)
+
+
+class Subscriber:
+    """A real subscriber that keeps all it gets, and comes back when the broker does."""
+
+    def __init__(self, port: int, topics: str = "gatepost/#", username: str = "", password: str = "") -> None:
+        self.messages: list[Message] = []
+        self._changed = threading.Condition()
+        self._topics = topics
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        if username:
+            self._client.username_pw_set(username, password)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._subscribed = 0
+        self._client.reconnect_delay_set(min_delay=1, max_delay=1)
+        self._client.connect(
+            "127.0.0.1", port, clean_start=paho.MQTT_CLEAN_START_FIRST_ONLY, properties=_long_session()
+        )
+        self._client.loop_start()
+        self.wait_until(lambda: self._subscribed > 0)
+
+    def _on_connect(self, client, *_) -> None:
+        client.subscribe(self._topics, options=SubscribeOptions(qos=1, retainAsPublished=True))
+
+    def _on_subscribe(self, *_) -> None:
+        with self._changed:
+            self._subscribed += 1
+            self._changed.notify_all()
+
+    def _on_message(self, _client, _userdata, message) -> None:
+        content_type = getattr(message.properties, "ContentType", "")
+        with self._changed:
+            self.messages.append(Message(message.topic, message.payload, message.retain, content_type))
+            self._changed.notify_all()
+
+    def wait_until(self, condition: Callable[[], bool], within_s: float = DEADLINE_S) -> None:
+        """Until `condition` holds, looked at whenever something arrives; fails when it does not come true."""
+        with self._changed:
+            assert self._changed.wait_for(condition, within_s), f"not within {within_s} s; got {len(self.messages)}"
+
+    def events(self) -> list[dict[str, Any]]:
+        """Events as they arrived, repeats included."""
+        return [message.json for message in self.messages if "/event/" in message.topic]
+
+    def ids(self) -> list[str]:
+        """Ids of events in the order of first arrival, without repeats."""
+        return list(dict.fromkeys(event["id"] for event in self.events()))
+
+    def states(self) -> list[str]:
+        """`online` and `offline` in the order in which they came."""
+        return [message.json["state"] for message in self.messages if message.topic.endswith("/state")]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+class Broker:
+    """A private mosquitto on a port of its own, with its own directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.config = "allow_anonymous true\nmax_queued_messages 0\n"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._subscribers: list[Subscriber] = []
+
+    def start(self) -> None:
+        """Start (again, on the same port) and wait until it listens."""
+        file = self.directory / "mosquitto.conf"
+        file.write_text(f"listener {self.port} 127.0.0.1\n{self.config}")
+        log = (self.directory / "mosquitto.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(file)], stdout=log, stderr=log
+            )
+        wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.directory / "mosquitto.log").read_text()
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+    def stop(self) -> None:
+        """SIGTERM and wait."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is saved."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
+
+    def subscriber(self, **how: str) -> Subscriber:
+        """A new subscriber; it is closed with the broker."""
+        subscriber = Subscriber(self.port, **how)
+        self._subscribers.append(subscriber)
+        return subscriber
+
+    def close(self) -> None:
+        for subscriber in self._subscribers:
+            subscriber.close()
+        self.stop()
+
+
+def _long_session() -> Any:
+    """Properties of a session that outlives connections, so that the subscriber misses nothing."""
+    properties = Properties(PacketTypes.CONNECT)
+    properties.SessionExpiryInterval = 3600
+    return properties
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as wire:
+        wire.bind(("127.0.0.1", 0))
+        return wire.getsockname()[1]
+
+
+def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> None:
+    """Look at `condition` until it holds; for what cannot tell by itself."""
+    until_s = time.monotonic() + within_s
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < until_s, f"not within {within_s} s"
+        pause.wait(0.01)
+
+
+@pytest.fixture
+def make_broker(tmp_path_factory) -> Iterator[Callable[[], Broker]]:
+    """Makes brokers that are not started yet, so that their `config` can be changed."""
+    if not (shutil.which("mosquitto") or Path("/usr/sbin/mosquitto").exists()):
+        pytest.skip("mosquitto is not installed")
+    brokers: list[Broker] = []
+
+    def make() -> Broker:
+        brokers.append(Broker(tmp_path_factory.mktemp("broker")))
+        return brokers[-1]
+
+    yield make
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.fixture
+def broker(make_broker) -> Broker:
+    """A private mosquitto, started."""
+    broker = make_broker()
+    broker.start()
+    return broker
+
+
+@pytest.fixture(name="wait_for")
+def _wait_for() -> Callable[..., None]:
+    """`wait_for(condition, within_s=20)`."""
+    return wait_for
+
+
+TOPICS = Topics("library", "gate-3")
+
+
+def passage_event(number: int = 0, *, outcome: Outcome = Outcome.ADMIT) -> Event:
+    """A passage whose `took_ms` is `number`, so that it can be told from others wherever it turns up."""
+    verdict = Verdict(CodeStatus.VALID, "gatepost", b"nobody's-subject", "city-health", Colour.GREEN)
+    temperature = Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3)
+    decision = Decision(outcome, ("code_green", "temperature_normal"), "green and normal")
+    passage = Passage(
+        "in", Direction.ENTRY, verdict, temperature, decision, True, 100.0, 100.0 + number / 1000, True
+    )
+    now = Now(1_792_000_000.0, 1_792_000_000.2, ClockState.SYNCED)
+    return Event(EventKind.PASSAGE, passage, 100.0 + number / 1000, now, "7d3c" * 8)
+
+
+@pytest.fixture(name="passage_event")
+def _passage_event() -> Callable[..., Event]:
+    """`passage_event(number, outcome=ADMIT)`: an event whose `took_ms` is `number`."""
+    return passage_event
+
+
+@pytest.fixture
+def make_outbox(tmp_path) -> Iterator[Callable[..., Outbox]]:
+    """Opens outboxes on one file, one after the other; `make_outbox(limit_mb=…)` with any option."""
+    opened: list[Outbox] = []
+
+    def make(**options: Any) -> Outbox:
+        options.setdefault("path", str(tmp_path / "outbox.db"))
+        options.setdefault("commit_ms", 1.0)
+        opened.append(Outbox(Options(**options), Encoder(TOPICS)))
+        opened[-1].open()
+        return opened[-1]
+
+    yield make
+    for outbox in opened:
+        outbox.close()
