@@ -14,6 +14,7 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -216,7 +217,7 @@ class _Reader:
         self._unknown(path, table, [*fields, *also])
         known = {key: value for key, value in table.items() if key in fields}
         try:
-            value: Any = TypeAdapter(cls).validate_json(json.dumps(known, default=str), strict=True)
+            value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
                 self._fault((*path, *map(str, detail["loc"])), _sentence(detail))
@@ -245,6 +246,12 @@ class _Reader:
         while where and where not in self._lines:
             where = where[:-1]
         self.faults.append(Fault(self._lines.get(where, 1), ".".join(path), what))
+
+
+@cache
+def _adapter(cls: type) -> TypeAdapter[Any]:
+    """Made once for each class: it takes a millisecond, and lanes have the same drivers."""
+    return TypeAdapter(cls)
 
 
 def _sentence(detail: Mapping[str, Any]) -> str:
