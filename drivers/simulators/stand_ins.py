@@ -68,6 +68,7 @@ def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
 MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("scanners", "line"): _on_uart(lambda _: scan_engines.LineScanner()),
     ("signals", "serial_relay"): _on_uart(lambda _: relays.LcusRelay()),
+    ("thermometers", "amg8833"): _on_i2c(i2c_thermometers.Amg8833),
     ("thermometers", "cjmcu"): _on_uart(uart_thermometers.Cjmcu90614),
     ("thermometers", "frame"): _on_uart(
         uart_thermometers.GyMcu90615,
@@ -80,7 +81,9 @@ MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("thermometers", "gy_614v"): _on_uart(uart_thermometers.Gy614v),
     ("thermometers", "gy_mcu"): _on_uart(uart_thermometers.GyMcu90615),
     ("thermometers", "mlx90614"): _on_i2c(i2c_thermometers.Mlx90614),
+    ("thermometers", "mlx90632"): _on_i2c(i2c_thermometers.Mlx90632),
     ("thermometers", "modbus_ir"): _on_uart(uart_thermometers.CalexPyroUsb, preset="pyrousb"),
+    ("thermometers", "omron_d6t"): _on_i2c(i2c_thermometers.OmronD6t),
     ("thermometers", "optris"): _on_uart(uart_thermometers.OptrisCs),
     ("thermometers", "raytek_mi3"): _on_uart(uart_thermometers.RaytekMi3),
 }
