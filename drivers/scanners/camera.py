@@ -17,14 +17,15 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadOptions, BadReply, DeviceGone
+from drivers.wire.apart import Apart
 
 if TYPE_CHECKING:
     from drivers.contract import Departure, Sighting
@@ -67,6 +68,9 @@ class Options:
     """How long each picture of a folder is shown, seconds; 0: for one frame."""
     loop: bool = False
     """Begin again at the end of a video file or folder."""
+    own_process: Literal["auto", "yes", "no"] = "auto"
+    """Whether it gets a process of its own, so that a camera that hangs in the kernel stalls nothing: `auto` gives
+    one to V4L2 and RTSP cameras, whose libraries can hang."""
     simulated: bool = False
     """Mark all sightings as simulated. A file, a folder or an address on this machine always is."""
 
@@ -100,6 +104,14 @@ def lens_for(options: Options) -> Lens:
     return v4l2.Film(device, fps=None, loop=options.loop)
 
 
+def _apart(options: Options) -> Apart | None:
+    """The process of its own that the camera gets, if it gets one."""
+    can_hang = options.device.startswith(("/dev/", "rtsp://", "rtsps://"))
+    if options.own_process == "no" or (options.own_process == "auto" and not can_hang):
+        return None
+    return Apart(options.device, "scanners", "camera", replace(options, own_process="no"))
+
+
 class Driver:
     """Sightings and departures from one camera."""
 
@@ -107,6 +119,7 @@ class Driver:
         """`wire`: a lens, instead of the one that `options.device` names."""
         self._options = options
         self._wire = wire
+        self._apart = _apart(options) if wire is None else None
         self._lens: Lens | None = None
         self._grabber: Grabber | None = None
         self._eye: Eye | None = None
@@ -116,11 +129,15 @@ class Driver:
     @property
     def simulated(self) -> bool:
         """True for a file, a folder, an address on this machine, or when the options say so."""
-        return self._options.simulated or (self._lens is not None and self._lens.simulated)
+        source = self._apart or self._lens
+        return self._options.simulated or (source is not None and source.simulated)
 
     def open(self) -> None:
         """Take the camera; what was in view before is forgotten."""
         self.close()
+        if self._apart is not None:
+            self._apart.open()
+            return
         try:
             from drivers.vision.eye import Eye  # noqa: PLC0415 - OpenCV is for the thread that needs it
             from drivers.vision.ladder import Ladder  # noqa: PLC0415 - the same
@@ -138,6 +155,8 @@ class Driver:
 
     def read(self, limit_s: float) -> Sighting | Departure | None:
         """What the camera saw next."""
+        if self._apart is not None:
+            return self._apart.read(limit_s)
         end_s = time.monotonic() + limit_s
         while not self._ready and (left_s := end_s - time.monotonic()) > 0:
             self._look(left_s)
@@ -145,6 +164,8 @@ class Driver:
 
     def close(self) -> None:
         """Let go of the camera."""
+        if self._apart is not None:
+            self._apart.close()
         grabber, self._grabber = self._grabber, None
         lens, self._lens = self._lens, None
         if lens is not None:

@@ -173,7 +173,7 @@ def _with_fourths(three: Quads, shares: Quads) -> Quads:
 
 
 def _fits(even: Picture, version: int, quads: Quads) -> npt.NDArray[np.float64]:
-    """How well the known modules fit (-1 to 1), for each of (k, 4, 2) places of the finders and the fourth point."""
+    """How well the known modules fit (-1 to 1), for each of (k, 4, 2) places of finders and fourth point."""
     points, signs = _signs(version)
     x, y, w = np.moveaxis(_spanned(symbol.side_of(version), quads) @ points, 1, 0)
     w = np.where(np.abs(w) < _TINY, _TINY, w)
@@ -186,7 +186,7 @@ def _fits(even: Picture, version: int, quads: Quads) -> npt.NDArray[np.float64]:
 def _spanned(side: int, quads: Quads) -> npt.NDArray[np.float64]:
     """(k, 3, 3) homographies from modules to pixels, by the places of the finders and of the fourth point.
 
-    The unit square onto four points in closed form: Heckbert, "Fundamentals of Texture Mapping", 1989, section 2.2.3.
+    The unit square onto four points in closed form: Heckbert, Fundamentals of Texture Mapping (1989), 2.2.3.
     """
     first, second, third, fourth = np.moveaxis(quads, 1, 0)
     total = first - second + third - fourth
@@ -207,7 +207,7 @@ def _spanned(side: int, quads: Quads) -> npt.NDArray[np.float64]:
 
 
 def _fitted(even: Picture, version: int, corners: Quads) -> Plane:
-    """Seeks the fourth corner in fine steps, then moves all corners in ever smaller ones, to where all fits best."""
+    """Seeks the fourth corner in fine steps, then moves all corners in ever smaller ones, to the best fit."""
     side = symbol.side_of(version)
     reach = np.arange(-_REACH, _REACH, _FINE_MODULES / (side - 7))
     tries = _with_fourths(corners[[0, 1, 3]], np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2))

@@ -1,6 +1,7 @@
 """The camera as a scanner: real photographs, a real HTTP stream, plugs pulled, pictures broken."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -88,6 +89,45 @@ def test_silence_within_the_limit_is_none(watching):
     began_s = time.monotonic()
     assert watching.read(0.2) is None
     assert 0.15 <= time.monotonic() - began_s < 1.5
+
+
+@pytest.fixture
+def apart(simulator):
+    driver = Driver(Options(simulator.url, away_s=0.3, own_process="yes"))
+    driver.open()
+    yield driver
+    driver.close()
+
+
+def test_a_camera_in_a_process_of_its_own_tells_the_same(simulator, apart):
+    assert apart.simulated
+    simulator.world.show(b"GP1:\x00\xff")
+    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"GP1:\x00\xff"]
+    simulator.world.hide()
+    assert [type(item) for item in items_of(apart, 5, enough=1)] == [Departure]
+    simulator.unplug()
+    with pytest.raises(DeviceGone, match="stream"):
+        items_of(apart, 5)
+
+
+@pytest.mark.parametrize(("blow", "says"), [(signal.SIGSTOP, "hangs"), (signal.SIGKILL, "process ended")])
+def test_a_process_that_hangs_or_dies_is_noticed_and_replaced(simulator, apart, blow, says):
+    first = apart._apart.pid
+    os.kill(first, blow)
+    began_s = time.monotonic()
+    with pytest.raises(DeviceGone, match=says):
+        items_of(apart, 8)
+    assert time.monotonic() - began_s < 4
+    assert not Path(f"/proc/{first}").exists()
+
+    apart.open()
+    simulator.world.show(b"again")
+    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"again"]
+
+
+def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
+    with pytest.raises(DeviceGone, match="is not there"):
+        Driver(Options("/dev/v4l/by-id/none", own_process="yes")).open()
 
 
 class Lens:

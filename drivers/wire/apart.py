@@ -1,0 +1,144 @@
+"""A scanner in a process of its own: what hangs or crashes there, in the kernel or in a decoder, stops only there.
+
+    agent                              child (python -m drivers.wire.apart)
+      options, pickled, by stdin   →   builds the driver, opens it
+      read: waits on a pipe        ←   _OPEN, then items, and None at least every quarter second
+      a pipe silent for 3 s: killed
+
+Frames never cross the pipe, only what was seen in them. `time.monotonic()` is the same clock in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drivers import registry
+from drivers.contract import DeviceGone, DriverError
+
+if TYPE_CHECKING:
+    from drivers.contract import Departure, Sighting
+
+OPEN_LIMIT_S = 12.0
+SILENT_S = 3.0
+_BEAT_S = 0.25
+_END_LIMIT_S = 0.5
+_OPEN, _FAILED = "open", "failed"
+
+
+class Apart:
+    """The near end: a scanner whose driver runs in a child."""
+
+    def __init__(self, device: str, kind: str, name: str, options: Any) -> None:
+        """`device`: what to call it in errors; `kind`, `name`, `options`: the driver, as the registry knows it."""
+        self._device = device
+        self._order = pickle.dumps((kind, name, options))
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection[Any, Any] | None = None
+        self._heard_s = 0.0
+        self.simulated = False
+
+    @property
+    def pid(self) -> int | None:
+        """The child's, while there is one."""
+        return self._child.pid if self._child else None
+
+    def open(self) -> None:
+        """Start the child and wait until its driver is open. Raises what the driver raised."""
+        self.close()
+        near, far = os.pipe()
+        paths = [str(Path(registry.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        command = [sys.executable, "-m", "drivers.wire.apart", str(far)]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
+        os.close(far)
+        self._pipe = Connection(near, writable=False)
+        self._heard_s = time.monotonic()
+        self._hand_over()
+        end_s = time.monotonic() + OPEN_LIMIT_S
+        while time.monotonic() < end_s:
+            said = self._hear(_BEAT_S)
+            if isinstance(said, tuple) and said[0] == _OPEN:
+                self.simulated = said[1]
+                self._heard_s = time.monotonic()
+                return
+        self._kill()
+        raise DeviceGone(self._device, "does not answer while being opened", "unplug it and plug it in again")
+
+    def read(self, limit_s: float) -> Sighting | Departure | None:
+        """The next item from the child."""
+        said: Sighting | Departure | None = self._hear(limit_s)
+        if time.monotonic() - self._heard_s > SILENT_S:
+            self._kill()
+            raise DeviceGone(self._device, "hangs", "it is opened again; if that does not help, unplug it")
+        return said
+
+    def close(self) -> None:
+        """End the child, by force if need be; one that is stuck in the kernel is left to it."""
+        self._kill()
+
+    def _hand_over(self) -> None:
+        child = self._child
+        if child is not None and child.stdin is not None:
+            with contextlib.suppress(OSError):  # it ended already: the pipe tells
+                child.stdin.write(self._order)
+                child.stdin.close()
+
+    def _hear(self, limit_s: float) -> Any:
+        pipe = self._pipe
+        if pipe is None:
+            raise DeviceGone(self._device, "is closed")
+        try:
+            if not pipe.poll(limit_s):
+                return None
+            said = pipe.recv()
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self._kill()
+            raise DeviceGone(self._device, "its process ended", "see the log") from error
+        self._heard_s = time.monotonic()
+        if isinstance(said, tuple) and said[0] == _FAILED:
+            self._kill()
+            _, error_type, device, fact, remedy = said
+            raise error_type(device, fact, remedy)
+        return said
+
+    def _kill(self) -> None:
+        child, self._child = self._child, None
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+        if child is not None:
+            child.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_END_LIMIT_S)
+
+
+def main() -> None:
+    """The far end: run the driver that stdin names until the pipe breaks."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # the agent ends it, by closing the pipe
+    pipe: Connection[Any, Any] = Connection(int(sys.argv[1]), readable=False)
+    kind, name, options = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    with contextlib.suppress(OSError):
+        try:
+            driver = registry.load(kind, name).Driver(options)
+            driver.open()
+            pipe.send((_OPEN, driver.simulated))
+            while True:
+                pipe.send(driver.read(_BEAT_S))
+        except DriverError as error:
+            pipe.send((_FAILED, type(error), error.device, error.fact, error.remedy))
+    os._exit(0)  # a thread that hangs in the camera's driver must not hold the end
+
+
+if __name__ == "__main__":
+    main()
