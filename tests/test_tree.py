@@ -55,9 +55,6 @@ IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "random", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
-READ_FILES = {
-    "agent/codes/lists.py", "agent/codes/trust.py", "agent/policy/__init__.py",
-}  # fmt: skip  # what a pure room judges by is loaded here, before it judges
 IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes"}
 
 # Where a third-party library is met. annotated_types says what an option may be: every room uses it.
@@ -187,13 +184,9 @@ def is_pure(file: str) -> bool:
 
 
 def test_pure_rooms_touch_nothing() -> None:
-    wrong = [
-        f"{file} imports {name}"
-        for file, name in imports()
-        if is_pure(file) and name.split(".")[0] in IMPURE - ({"os"} if file in READ_FILES else set())
-    ]
+    wrong = [f"{file} imports {name}" for file, name in imports() if is_pure(file) and name.split(".")[0] in IMPURE]
     for file in modules():
-        if not is_pure(file) or file in READ_FILES:
+        if not is_pure(file):
             continue
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
             if isinstance(node, ast.Call):

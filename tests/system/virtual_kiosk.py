@@ -84,7 +84,7 @@ class Trial:
         return found
 
     def report(self) -> dict[str, Any]:
-        text = self.kiosk.run("gatepost status --json").out
+        text = self.kiosk.run("cat /run/gatepost/status.json").out
         report: dict[str, Any] = json.loads(text) if text.startswith("{") else {}
         return report
 
@@ -194,6 +194,8 @@ def starts(trial: Trial) -> None:
     trial.check(
         "all devices are up", up, [device for device in trial.report().get("devices", []) if not device["up"]]
     )
+    status = trial.sh("gatepost status")
+    trial.check("tells how it is", "OK" in status, status.splitlines()[0])
     trial.check("the clock counts though the kernel may not be asked", trial.report().get("clock") == "synced")
     exposure = trial.sh("systemd-analyze security gatepost --no-pager | tail -1")
     trial.check("is locked up", float(exposure.split(":")[1].split()[0]) <= 1.5, exposure)
