@@ -64,6 +64,7 @@ class _Feed(threading.Thread):
         self._stopping = threading.Event()
         self._up = False
         self._why = "not opened yet"
+        self._is_simulated = False
         self._items = self._faults = 0
         self._moved_s = time.monotonic()
 
@@ -78,7 +79,7 @@ class _Feed(threading.Thread):
             items=self._items,
             faults=self._faults,
             silent_s=time.monotonic() - self._moved_s,
-            simulated=self._up and self._simulated(),
+            simulated=self._up and self._is_simulated,
         )
 
     def ask_stop(self) -> None:
@@ -119,8 +120,9 @@ class _Feed(threading.Thread):
         self._moved_s = time.monotonic()
 
     def _say_up(self) -> None:
+        self._is_simulated = self._simulated()  # here a driver's bug is caught; who asks for `status` is spared it
         self._up, self._why = True, ""
-        self._observe(DeviceUp(time.monotonic(), self._driver, self._simulated()))
+        self._observe(DeviceUp(time.monotonic(), self._driver, self._is_simulated))
 
     def _simulated(self) -> bool:
         return False

@@ -174,3 +174,19 @@ def test_a_gate_that_goes_is_noticed_without_an_order(inbox: queue.Queue[Observa
     next_of(inbox, DeviceUp)
     relay.broken.set()
     next_of(inbox, DeviceDown)
+
+
+def test_a_driver_that_cannot_say_whether_it_is_simulated_harms_only_itself(
+    start: Start, inbox: queue.Queue[Observation]
+) -> None:
+    class Unfinished(Script):
+        @property
+        def simulated(self) -> bool:  # type: ignore[override]
+            raise AttributeError("not written yet")
+
+    feed = SourceFeed("entry", Part.SCANNER, "unfinished", Unfinished, inbox.put)
+    start(feed)
+    down = inbox.get(timeout=LIMIT_S).item
+    assert isinstance(down, DeviceDown)
+    assert "AttributeError" in down.why
+    assert not feed.status().up

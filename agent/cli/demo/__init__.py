@@ -6,6 +6,7 @@ Ends by itself after about a minute; the exit status says whether decided = stor
 from __future__ import annotations
 
 import queue
+import signal
 import sys
 import tempfile
 import time
@@ -13,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
-from agent.cli.demo.stage import MissingProgram, Stage
+from agent.cli.demo.stage import Stage
 from agent.cli.demo.view import View, view_for
 from agent.packaged import packaged
 
@@ -44,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         print(f"scenario: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything is cleared away
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
         try:
             with Stage(Path(folder)) as stage:
@@ -80,7 +83,7 @@ class _Director:
         finally:
             self._view.stop()
         recap = self._recap()
-        status = self._stage.stop_agent()
+        status = self._stage.kiosk.stop()
         print("\n".join(("", *recap.lines())))
         if status != 0:
             print(f"the agent ended with status {status}")
@@ -138,14 +141,14 @@ class _Director:
                 self._view.decided(self._record.decided(self._at(), said))
             elif said.get("event") == "device" or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
-        self._view.refresh(self._at(), self._stage.report(), broker_up=self._stage.broker_up)
+        self._view.refresh(self._at(), self._stage.kiosk.report(), broker_up=self._stage.broker.is_up)
 
     def _settle(self) -> None:
         """Wait until the gates are shut and nothing is on its way."""
         begun_s = time.monotonic()
         while time.monotonic() - begun_s < _SETTLE_S:
             self._watch()
-            report = self._stage.report()
+            report = self._stage.kiosk.report()
             waiting = (
                 report is None or report["outbox"]["waiting"] or report["outbox"]["delivered"] > len(self._ids())
             )
@@ -156,7 +159,7 @@ class _Director:
         return set(self._record.ids)
 
     def _recap(self) -> Recap:
-        report = self._stage.report()
+        report = self._stage.kiosk.report()
         outbox = {} if report is None else report["outbox"]
         rows = self._record.rows
         return Recap(
@@ -169,6 +172,6 @@ class _Director:
             passages=len(rows),
             wrong=len(self._record.wrong()),
             opened=sum(1 for row in rows if row.facts["opened"]),
-            pulses=sum(len(relay.pulses()) for relay in self._stage.relays.values()),
+            pulses=self._stage.pulses(),
             not_marked=self._record.not_marked,
         )

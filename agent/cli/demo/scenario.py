@@ -6,12 +6,11 @@ import tomllib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from agent.cli.demo.issuer import KINDS
 from agent.model import Direction, Outcome, Part
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CODES = ("green", "yellow", "red", "expired", "forged", "other", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +34,8 @@ class Person:
         """Raises ValueError for words the demonstration does not know."""
         Direction(self.lane)
         Outcome(self.expect)
-        if self.code not in CODES:
-            raise ValueError(f"{self.who}: code {self.code!r} is none of {', '.join(CODES)}")
+        if self.code not in KINDS:
+            raise ValueError(f"{self.who}: code {self.code!r} is none of {', '.join(KINDS)}")
 
 
 @dataclass(frozen=True, slots=True)

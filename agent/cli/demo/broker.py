@@ -1,0 +1,100 @@
+"""A private mosquitto that can be stopped and started again with what it has kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_STOP_S = 10.0
+_START_S = 20.0
+_LOOK_EVERY_S = 0.02
+_SYSTEM_PATH = ("/usr/sbin", "/usr/local/sbin")
+"""Where daemons are: not on everybody's PATH."""
+_CONFIG = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence true
+persistence_location {folder}/
+autosave_on_changes true
+autosave_interval 1
+user {user}
+"""
+"""Started by root, mosquitto would go on as a user who may not write to the folder: and keep nothing, silently."""
+
+
+class MissingProgram(Exception):
+    """A program that is needed is not installed; `str()` says how to get it."""
+
+
+def program(name: str) -> str:
+    """The full path of one of mosquitto's programs. Raises MissingProgram."""
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_SYSTEM_PATH)))
+    if found is None:
+        raise MissingProgram(f"{name} is not installed (apt-get install mosquitto mosquitto-clients)")
+    return found
+
+
+class Broker:
+    """One mosquitto on this machine, always on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: where it keeps its sessions. Raises MissingProgram."""
+        self.port = _free_port()
+        self.is_up = False
+        self._folder = folder
+        self._words = [program("mosquitto"), "-c", str(folder / "mosquitto.conf")]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns when it listens. Raises TimeoutError."""
+        (self._folder / "mosquitto.conf").write_text(
+            _CONFIG.format(port=self.port, folder=self._folder, user=_user())
+        )
+        self._process = subprocess.Popen(  # noqa: S603 - our own words
+            self._words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,  # a Ctrl-C is for whoever started it
+        )
+        deadline_s = time.monotonic() + _START_S
+        while time.monotonic() < deadline_s:
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
+                self.is_up = True
+                return
+            time.sleep(_LOOK_EVERY_S)
+        raise TimeoutError(f"mosquitto does not listen within {_START_S:.0f} s")
+
+    def stop(self) -> None:
+        """Let it save what it has and end; may be called twice."""
+        process, self._process, self.is_up = self._process, None, False
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return "root"  # a user without a name: nothing to give up either
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

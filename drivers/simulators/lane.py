@@ -1,0 +1,105 @@
+"""A lane of simulated devices: a scanner, a thermometer and a gate, each on a wire of its own, before one world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from drivers.simulators.camera import CameraSimulator
+from drivers.simulators.pty import Port
+from drivers.simulators.scan_engines import LineScanner
+from drivers.simulators.stand_ins import StandIn, stand_in
+from drivers.simulators.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from drivers.simulators.i2c_adapter import Adapter
+
+PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals"}
+"""What a device is to its lane → the kind of its driver."""
+
+
+class Lane:
+    """One lane. `plug` it before its `tables` are asked for: a camera has no address before."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        scanner: str = "line",
+        thermometer: str = "mlx90614",
+        gate: str = "serial_relay",
+        world: World | None = None,
+    ) -> None:
+        """`folder`: of this lane alone, with a short path (Unix sockets); the names are those of drivers."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.world = world or World(noise_c=0.03)
+        self._drivers = {"scanner": scanner, "thermometer": thermometer, "gate": gate}
+        self._camera: CameraSimulator | None = None
+        self._stand_ins: dict[str, StandIn] = {}
+        for part, driver in self._drivers.items():
+            if driver == "camera":
+                self._camera = CameraSimulator(lambda: self.world.code, width=640, height=480, fps=15)
+            else:
+                self._stand_ins[part] = stand_in(PARTS[part], driver, self.world, folder)
+
+    def device(self, part: str) -> Any:
+        """The simulated device itself: what it did, and its faults."""
+        return self._camera if self._is_camera(part) else self._stand_ins[part].device
+
+    @property
+    def mounts(self) -> dict[str, str]:
+        """Bus nodes → sockets, for `i2c_host`."""
+        return {node: path for each in self._stand_ins.values() for node, path in each.mounts.items()}
+
+    def tables(self) -> Mapping[str, Mapping[str, Any]]:
+        """What a configuration has to say of each part."""
+        tables = {part: {"driver": self._drivers[part], **each.options} for part, each in self._stand_ins.items()}
+        if self._camera is not None:
+            tables["scanner"] = {
+                "driver": "camera",
+                "device": self._camera.url,
+                "width": 640,
+                "height": 480,
+                "fps": 15,
+            }
+        return tables
+
+    def plug(self, *parts: str) -> None:
+        """Plug in these parts; without any, all."""
+        for part in parts or self._drivers:
+            if self._is_camera(part):
+                self.device(part).start()
+            else:
+                self._wire(part).plug()
+
+    def unplug(self, *parts: str) -> None:
+        """Pull these plugs; without any, all."""
+        for part in parts or self._drivers:
+            if self._is_camera(part):
+                self.device(part).stop()
+            else:
+                self._wire(part).unplug()
+
+    def close(self) -> None:
+        """Clear everything away; may be called twice."""
+        for part in self._drivers:
+            if self._is_camera(part):
+                self.device(part).stop()
+            else:
+                self._wire(part).close()
+
+    def show(self, code: bytes) -> None:
+        """Hold a code before the scanner; a scan engine reads it once."""
+        self.world.show(code)
+        if self._camera is None:
+            engine, port = self.device("scanner"), self._wire("scanner")
+            if isinstance(engine, LineScanner) and isinstance(port, Port):
+                port.send(engine.encode(code))
+
+    def _is_camera(self, part: str) -> bool:
+        return part == "scanner" and self._camera is not None
+
+    def _wire(self, part: str) -> Port | Adapter:
+        return self._stand_ins[part].plugged

@@ -1,0 +1,257 @@
+"""The daemon whole: real mosquitto, simulated devices on real wires, `gatepost run` a process, a judge outside."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from agent.cli.demo.broker import Broker, MissingProgram, program
+from agent.cli.demo.issuer import Issuer
+from agent.cli.demo.kiosk import Kiosk
+from drivers.simulators.lane import Lane
+from drivers.simulators.world import World
+
+LIMIT_S = 30.0
+"""How long a condition may take to come true on a busy machine; none of the tests measures speed."""
+
+
+def wait_until(condition, what, limit_s=LIMIT_S):
+    """What `condition` gives as soon as it is true; the test fails with `what` otherwise."""
+    deadline_s = time.monotonic() + limit_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline_s, f"not within {limit_s:.0f} s: {what}"
+        time.sleep(0.02)
+    return value
+
+
+class Centre:
+    """A subscriber whose session the broker keeps: what arrives here is what was delivered."""
+
+    def __init__(self, port):
+        self._words = [
+            *(
+                program("mosquitto_sub"),
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-V",
+                "5",
+                "-q",
+                "1",
+                "-c",
+                "-x",
+                "3600",
+            ),
+            *("-i", "centre", "-t", "gatepost/v1/#", "-F", "%t %p"),
+        ]
+        self.raw = []
+        """(topic, payload) in order of arrival, repeats included."""
+        self.state = {}
+        """The latest retained state."""
+        self._process = None
+
+    def start(self):
+        """Make the session, then listen; the broker must be up."""
+        subprocess.run([*self._words, "-E"], check=True, timeout=LIMIT_S)
+        self._process = subprocess.Popen(self._words, stdout=subprocess.PIPE, process_group=0)
+        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+
+    def close(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _listen(self, stream):
+        with stream:
+            for line in stream:
+                topic, _, payload = line.rstrip(b"\n").partition(b" ")
+                if topic.endswith(b"/state"):
+                    self.state = json.loads(payload)
+                self.raw.append((topic.decode(), payload))
+
+    @property
+    def events(self):
+        """Every event once, as first delivered."""
+        once = {}
+        for topic, payload in list(self.raw):
+            if "/event/" in topic:
+                event = json.loads(payload)
+                once.setdefault(event["id"], event)
+        return list(once.values())
+
+    @property
+    def passages(self):
+        return [event["data"] for event in self.events if event["type"] == "gatepost.passage.v1"]
+
+    @property
+    def devices(self):
+        return [event["data"] for event in self.events if event["type"] == "gatepost.device.v1"]
+
+    def has_all(self, report):
+        """Wait until every event that the agent counts as delivered is here."""
+        try:
+            wait_until(lambda: len(self.events) >= report["outbox"]["delivered"], "all that was delivered")
+        except AssertionError:
+            here = {int(event["sequence"]) for event in self.events}
+            missing = sorted(set(range(1, max(here) + 1)) - here)
+            pytest.fail(f"delivered {report['outbox']['delivered']}, here {len(here)}, missing {missing}")
+
+    def judge(self):
+        """Nothing missing, changed, out of order or unmarked, over all lives of the agent."""
+        contents = defaultdict(set)
+        order = defaultdict(list)
+        for topic, payload in list(self.raw):
+            if "/event/" not in topic:
+                continue
+            event = json.loads(payload)
+            if event["id"] not in contents:
+                order[event["epoch"]].append(event)
+            contents[event["id"]].add(payload)
+            assert topic.rpartition("/")[2] == event["type"].split(".")[1]
+            assert event["data"].get("simulated") or event["type"] == "gatepost.agent.v1", event
+            assert "loss" not in event["data"], event
+        changed = [name for name, payloads in contents.items() if len(payloads) > 1]
+        assert not changed, f"ids with different content: {changed}"
+        for epoch, events in order.items():
+            sequences = [int(event["sequence"]) for event in events]
+            assert sequences == list(range(1, len(events) + 1)), f"epoch {epoch}: {sequences}"
+            before = "0" * 64
+            for event in events:
+                assert event["previous"] == before, f"the chain breaks at {event['id']}"
+                (payload,) = contents[event["id"]]
+                before = hashlib.sha256(payload).hexdigest()
+        assert len(order) == 1, f"the store was lost: epochs {sorted(order)}"
+
+
+class Site:
+    """One kiosk with everything around it, and people."""
+
+    def __init__(self, folder, lanes, settings):
+        self.folder = folder
+        self.broker = Broker(folder)
+        self.broker.start()
+        self.issuer = Issuer()
+        self.centre = Centre(self.broker.port)
+        self.lines = []
+        """What the agent logged, as JSON, over all its lives."""
+        self.kiosk = Kiosk(folder, lanes, hear=self.lines.append)
+        self.centre.start()
+        (folder / "issuers.toml").write_text(self.issuer.key_table)
+        for lane in lanes.values():
+            lane.plug()
+        self.kiosk.configure(
+            {
+                "kiosk": {"id": "k1", "site": "test"},
+                "run": {"directory": "run"},
+                "clock": {"trust": "system", "floor_file": "clock"},
+                "codes": {"keys": "issuers.toml"},
+                "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
+                "outbox": {"path": "outbox.db"},
+                "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
+                **settings,
+            }
+        )
+
+    def close(self):
+        self.kiosk.close()
+        self.centre.close()
+        self.broker.stop()
+
+    @contextlib.contextmanager
+    def visitor(self, lane, code="green", skin_c=34.4):
+        """Somebody stands at the lane and shows a code, until the block ends."""
+        there = self.kiosk.lanes[lane]
+        there.world.stand(skin_c)
+        shown = code if isinstance(code, bytes) else self.issuer.code(code)
+        if shown is not None:
+            there.show(shown)
+        try:
+            yield
+        finally:
+            there.world.leave()
+
+    def pass_by(self, lane, code="green", skin_c=34.4, limit_s=LIMIT_S):
+        """Somebody passes; the log's line on it."""
+        seen = len(self.lines)
+        with self.visitor(lane, code, skin_c):
+            return wait_until(
+                lambda: next((p for p in logged_passages(self.lines[seen:]) if p["lane"] == lane), None),
+                f"a decision at {lane}",
+                limit_s,
+            )
+
+    def all_delivered(self):
+        """Wait until the agent has nothing left to send and the centre has it all."""
+        self.kiosk.wait(lambda report: report["link"]["connected"] and not report["outbox"]["waiting"])
+
+
+def logged_passages(lines):
+    return [line for line in list(lines) if line.get("event") == "passage"]
+
+
+def two_lanes(folder):
+    """A camera and an I²C thermometer at the entry, serial devices at the exit."""
+    return {
+        "entry": Lane(folder / "entry", scanner="camera", world=World(noise_c=0.03, seed=1)),
+        "exit": Lane(folder / "exit", thermometer="gy_mcu", world=World(noise_c=0.03, seed=2)),
+    }
+
+
+@contextlib.contextmanager
+def built(lanes=two_lanes, settings=None):
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-"))  # short: it holds Unix sockets
+    site = None
+    try:
+        site = Site(folder, lanes(folder), settings or {})
+        yield site
+    except MissingProgram as missing:
+        pytest.skip(str(missing))
+    finally:
+        if site is not None:
+            site.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def site():
+    """A fresh kiosk of two lanes, broker and centre up, the agent not started."""
+    with built() as made:
+        yield made
+
+
+@pytest.fixture
+def site_with():
+    """Builds a site with lanes and settings of its own."""
+    with contextlib.ExitStack() as stack:
+        yield lambda lanes, settings=None: stack.enter_context(built(lanes, settings))
+
+
+@pytest.fixture(scope="module")
+def running():
+    """One running kiosk for all tests of a file; each leaves it as it found it."""
+    with built() as made:
+        made.kiosk.start()
+        yield made
+
+
+@pytest.fixture(name="wait_until", scope="session")
+def _wait_until():
+    return wait_until
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real inputs beside the checkout."""
+    folder = Path(__file__).parents[3] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real inputs are not there: {folder}")
+    return folder

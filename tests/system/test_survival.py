@@ -1,0 +1,190 @@
+"""Killed, cut off, told to stop: what was decided is delivered, once the other side is there again."""
+
+import random
+import signal
+import threading
+from datetime import datetime
+
+import pytest
+
+from agent.cli.demo.kiosk import has_devices, is_online
+
+TOLD_BEFORE_STORED_S = 2.0
+"""A decision is told to the gate and the log while its event is being written; so near to a kill it may be lost."""
+
+
+class Traffic:
+    """Codes at the exit, 20 a second, and people at the entry; until stopped."""
+
+    def __init__(self, site):
+        self._site = site
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._exit, self._entry)]
+
+    def __enter__(self):
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        for each in self._threads:
+            each.join()
+
+    def _exit(self):
+        lane = self._site.kiosk.lanes["exit"]
+        lane.world.stand(34.3)
+        while not self._stopping.wait(0.05):
+            lane.show(self._site.issuer.code("green"))
+        lane.world.leave()
+
+    def _entry(self):
+        while not self._stopping.is_set():
+            with self._site.visitor("entry"):
+                self._stopping.wait(1.5)
+            self._stopping.wait(1.0)
+
+
+@pytest.fixture
+def traffic(site):
+    return Traffic(site)
+
+
+def lives(items, is_start):
+    """Cut a list where the agent started."""
+    cut = []
+    for item in items:
+        if is_start(item):
+            cut.append([])
+        if cut:
+            cut[-1].append(item)
+    return cut
+
+
+def logged_lives(lines):
+    return lives(list(lines), lambda line: line.get("event") == "agent" and line["what"] == "started")
+
+
+def delivered_lives(events):
+    return lives(events, lambda event: event["data"].get("what") == "started")
+
+
+def told(line):
+    """What makes a passage recognisable, from the agent's log."""
+    names = ("lane", "outcome", "reasons", "opened", "surface_c", "took_ms")
+    return [line[name] for name in names]
+
+
+def got(event):
+    """The same from an event."""
+    data = event["data"]
+    return [
+        *(data["lane"], data["decision"], data["reasons"], data["opened"]),
+        *(data["temperature"]["surface_c"], data["took_ms"]),
+    ]
+
+
+def check_nothing_lost(logged, delivered, *, killed):
+    """What was told in one life against what was delivered of it."""
+    lines = [line for line in logged if line.get("event") == "passage"]
+    events = [event for event in delivered if event["type"] == "gatepost.passage.v1"]
+    common = min(len(lines), len(events))
+    assert [told(line) for line in lines[:common]] == [got(event) for event in events[:common]]
+    assert len(events) <= len(lines) + killed, "a passage that was never told"
+    missing = lines[common:]
+    assert killed or not missing, f"{len(missing)} of {len(lines)} passages lost"
+    end = datetime.fromisoformat(logged[-1]["at"])
+    early = [
+        line
+        for line in missing
+        if (end - datetime.fromisoformat(line["at"])).total_seconds() > TOLD_BEFORE_STORED_S
+    ]
+    assert not early, f"{len(early)} of {len(lines)} passages lost that were told long before the kill"
+
+
+def more_lines(site, count, wait_until):
+    """Wait until the agent has logged so many more passages."""
+    begin = len(site.lines)
+    wait_until(
+        lambda: sum(line.get("event") == "passage" for line in site.lines[begin:]) >= count, f"{count} passages"
+    )
+
+
+def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, wait_until):
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    site.kiosk.start()
+    with traffic:
+        for turn in range(4):
+            broker_down = turn in (1, 2)
+            more_lines(site, chance.randint(5, 40), wait_until)
+            if turn == 1:
+                site.broker.stop()
+                more_lines(site, chance.randint(5, 40), wait_until)
+            threading.Event().wait(chance.uniform(0, 0.1))  # anywhere in a commit, not where a line was heard
+            assert site.kiosk.stop(signal.SIGKILL) == -signal.SIGKILL
+            site.kiosk.start(has_devices if broker_down else is_online)
+            if turn == 2:
+                more_lines(site, chance.randint(5, 40), wait_until)
+                site.broker.start()
+                site.kiosk.wait(is_online)
+        more_lines(site, 20, wait_until)
+    site.all_delivered()
+    assert site.kiosk.stop() == 0
+    wait_until(lambda: site.centre.events[-1]["data"].get("what") == "stopped", "the last word")
+    site.centre.judge()
+    logged, delivered = logged_lives(site.lines), delivered_lives(site.centre.events)
+    assert len(logged) == len(delivered) == 5, f"seed {seed}"
+    for life, (lines, events) in enumerate(zip(logged, delivered, strict=True)):
+        check_nothing_lost(lines, events, killed=life < 4)
+    assert sum(line.get("event") == "passage" for line in site.lines) >= 100
+
+
+def test_a_gate_that_a_kill_left_open_is_shut_at_the_next_start(site, wait_until):
+    site.kiosk.start()
+    relay = site.kiosk.lanes["exit"].device("gate")
+    with site.visitor("exit"):
+        wait_until(relay.is_on, "the gate opens")
+        site.kiosk.stop(signal.SIGKILL)
+    assert relay.is_on(), "a latching board stays as it is when its master dies"
+    site.kiosk.start()
+    wait_until(lambda: not relay.is_on(), "the gate is shut")
+
+
+def test_broker_restart_under_traffic(site, traffic, wait_until):
+    site.kiosk.start()
+    with traffic:
+        for _ in range(2):
+            more_lines(site, 20, wait_until)
+            site.broker.stop()
+            more_lines(site, 20, wait_until)
+            site.broker.start()
+            site.kiosk.wait(is_online)
+    site.all_delivered()
+    site.centre.has_all(site.kiosk.report())
+    site.centre.judge()
+    check_nothing_lost(site.lines, site.centre.events, killed=False)
+    outbox = site.kiosk.report()["outbox"]
+    assert outbox["decided"] == outbox["stored"] == outbox["delivered"] == len(site.centre.events)
+    assert outbox["lost"] == 0
+
+
+def test_sigterm_drains(site, traffic, wait_until):
+    site.kiosk.start()
+    with traffic:
+        more_lines(site, 30, wait_until)
+        assert site.kiosk.stop(signal.SIGTERM) == 0
+    wait_until(lambda: site.centre.state.get("state") == "offline", "the retained state says offline")
+    wait_until(lambda: site.centre.events[-1]["data"].get("what") == "stopped", "the last word")
+    site.centre.judge()
+    check_nothing_lost(site.lines, site.centre.events, killed=False)
+    assert not (site.folder / "run" / "status.json").exists()
+    for lane in site.kiosk.lanes.values():
+        assert not lane.device("gate").is_on()
+
+
+def test_the_last_will_speaks_for_the_dead(site, wait_until):
+    site.kiosk.start()
+    wait_until(lambda: site.centre.state.get("state") == "online", "the retained state says online")
+    site.kiosk.stop(signal.SIGKILL)
+    wait_until(lambda: site.centre.state.get("state") == "offline", "the last will")
