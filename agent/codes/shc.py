@@ -34,7 +34,8 @@ HEALTH_CARD = "https://smarthealth.cards#health-card"
 MAX_SINGLE, MAX_PART = 1195, 1191
 """Characters of JWS that one QR code of version 22 may hold: alone, and as one of several parts."""
 _MAX_PARTS = 99
-_DIGITS = re.compile(rb"shc:/(?:([1-9][0-9]?)/([1-9][0-9]?)/)?((?:[0-6][0-9]|7[0-7])+)")
+_DIGITS = re.compile(rb"shc:/(?:([1-9][0-9]?)/([1-9][0-9]?)/)?([0-9]+)")
+_LAST_PAIR = 77
 _JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ISSUER = re.compile(r"https://[^\s/?#]+(?:/[^\s?#]*[^\s/?#])?")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,24}")
@@ -63,10 +64,12 @@ def part(payload: bytes) -> tuple[int, int, bytes]:
         raise Malformed("not the digits of a health card")
     number, count = (int(group) if group else 1 for group in match.group(1, 2))
     digits = match.group(3)
-    characters = bytes(int(digits[i : i + 2]) + 45 for i in range(0, len(digits), 2))
-    if number > count or len(characters) > (MAX_SINGLE if count == 1 else MAX_PART):
-        raise Malformed("a part that is too long, or has a wrong number")
-    return number, count, characters
+    if number > count or len(digits) > 2 * (MAX_SINGLE if count == 1 else MAX_PART) or len(digits) % 2:
+        raise Malformed("a part that is too long, cut off, or has a wrong number")
+    pairs = [int(digits[at : at + 2]) for at in range(0, len(digits), 2)]
+    if max(pairs) > _LAST_PAIR:
+        raise Malformed("digits that stand for no character")
+    return number, count, bytes(pair + 45 for pair in pairs)
 
 
 def cards(payload: bytes) -> list[bytes]:

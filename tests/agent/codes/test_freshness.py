@@ -1,0 +1,45 @@
+"""The same code a moment ago: remembered for its window, on its lane, and no longer."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.codes import RepeatOptions, Repeats
+
+
+def test_within_the_window_on_this_lane() -> None:
+    repeats = Repeats(RepeatOptions(window_s=600))
+    repeats.admitted("in", b"a", 100)
+    assert repeats.is_repeat("in", b"a", 699)
+    assert not repeats.is_repeat("in", b"a", 700)
+    assert not repeats.is_repeat("other", b"a", 101)
+    assert not repeats.is_repeat("in", b"b", 101)
+
+
+def test_it_can_be_switched_off() -> None:
+    repeats = Repeats(RepeatOptions(window_s=0))
+    repeats.admitted("in", b"a", 100)
+    assert not repeats.is_repeat("in", b"a", 100)
+
+
+def test_a_code_without_key_is_never_a_repeat() -> None:
+    repeats = Repeats(RepeatOptions())
+    repeats.admitted("in", b"", 100)
+    assert not repeats.is_repeat("in", b"", 100)
+
+
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=2), st.floats(0, 10)), max_size=60))
+def test_memory_is_bounded_and_nothing_in_the_window_is_forgotten_before_it_is_full(
+    steps: list[tuple[bytes, float]],
+) -> None:
+    repeats, last, at_s = Repeats(RepeatOptions(window_s=30, most=16)), {}, 0.0
+    for code, pause_s in steps:
+        at_s += pause_s
+        expected = code in last and at_s - last[code] < 30
+        newest = sorted(last, key=last.__getitem__)[-15:]
+        if code in newest or not expected:
+            assert repeats.is_repeat("in", code, at_s) is expected
+        repeats.admitted("in", code, at_s)
+        last[code] = at_s
+    assert len(repeats._seen) <= 16

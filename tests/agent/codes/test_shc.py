@@ -1,0 +1,209 @@
+"""SMART Health Cards: the published cases, and cards of our own that are broken one way each."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import zlib
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from agent import codes
+from agent.codes import batch, shc, signing
+from agent.codes.trust import Trust, TrustedKey
+from agent.model import ClockState, CodeStatus, Now
+
+ISSUER = "https://health.example/issuer"
+NOW = Now(1_700_000_000, 1_700_000_001, ClockState.SYNCED)
+KEY = ec.generate_private_key(ec.SECP256R1())
+CLAIMS: dict[str, Any] = {
+    "iss": ISSUER,
+    "nbf": 1_699_000_000.5,
+    "vc": {
+        "type": [shc.HEALTH_CARD],
+        "rid": "revocation-1",
+        "credentialSubject": {
+            "fhirVersion": "4.0.1",
+            "fhirBundle": {
+                "resourceType": "Bundle",
+                "entry": [
+                    {
+                        "resource": {
+                            "resourceType": "Patient",
+                            "name": [{"family": "Any"}],
+                            "birthDate": "1990-01-01",
+                        }
+                    },
+                    {"resource": {"resourceType": "Immunization"}},
+                ],
+            },
+        },
+    },
+}
+
+
+def b64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sign(claims: dict[str, Any] | bytes, **header: object) -> bytes:
+    head = {"alg": "ES256", "zip": "DEF", "kid": "key-1"} | header
+    body = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = packer.compress(body) + packer.flush()
+    message = f"{b64(json.dumps(head).encode())}.{b64(packed)}"
+    r, s = decode_dss_signature(KEY.sign(message.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{message}.{b64(r.to_bytes(32) + s.to_bytes(32))}".encode()
+
+
+def digits(jws: bytes) -> bytes:
+    return b"".join(b"%02d" % (character - 45) for character in jws)
+
+
+def parts(jws: bytes, count: int) -> list[bytes]:
+    size = -(-len(jws) // count)
+    return [
+        b"shc:/%d/%d/" % (number + 1, count) + digits(jws[number * size : (number + 1) * size])
+        for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def trust() -> Trust:
+    numbers = KEY.public_key().public_numbers()
+    public = signing.point_key("P-256", numbers.x, numbers.y)
+    return Trust({b"key-1": (TrustedKey(ISSUER, b"key-1", frozenset({"shc"}), public),)})
+
+
+def judge(vectors: Any, revoked: list[str]) -> dict[str, tuple[bool, bool]]:
+    """Case → (truth, our answer)."""
+    keys = vectors("shc-jwks.json")
+    answers = {}
+    for case in vectors("shc.json"):
+        data = case["data"]
+        text = {"text": data} if isinstance(data, str) else {"texts": data}
+        line = {"id": case["id"], "jwks": keys, "revoked": revoked} | text
+        answers[case["id"] + case["why"]] = (
+            case["accept"],
+            batch.judge(json.dumps(line).encode(), Trust())["accept"],
+        )
+    return answers
+
+
+def test_every_vector_is_judged_right(vectors: Any) -> None:
+    assert [name for name, (truth, answer) in judge(vectors, []).items() if truth != answer] == []
+
+
+def test_the_issuers_revocation_list_is_heeded(vectors: Any) -> None:
+    answers = judge(vectors, vectors("shc-crl.json")["rids"])
+    changed = [name for name, (truth, answer) in answers.items() if truth != answer]
+    assert changed
+    assert all(name.startswith("example-03") for name in changed)
+
+
+def test_a_card_of_our_own(trust: Trust) -> None:
+    verdict = codes.check(b"shc:/" + digits(sign(CLAIMS)), trust, NOW)
+    assert (verdict.status, verdict.kind, verdict.issuer) == (CodeStatus.VALID, "vaccination", ISSUER)
+    assert codes.check(sign(CLAIMS), trust, NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iss": ISSUER + "/"},
+        {"iss": "http://health.example/issuer"},
+        {"iss": 7},
+        {"nbf": None},
+        {"nbf": "now"},
+        {"nbf": True},
+        {"vc": {}},
+        {"vc": CLAIMS["vc"] | {"type": ["something else"]}},
+        {"vc": CLAIMS["vc"] | {"type": shc.HEALTH_CARD}},
+        {"vc": CLAIMS["vc"] | {"credentialSubject": {}}},
+        {"vc": CLAIMS["vc"] | {"rid": "with spaces"}},
+        {"vc": CLAIMS["vc"] | {"rid": "x" * 25}},
+    ],
+    ids=str,
+)
+def test_signed_but_wrong(trust: Trust, change: dict[str, Any]) -> None:
+    assert codes.check(sign(CLAIMS | change), trust, NOW).status is CodeStatus.MALFORMED
+
+
+@pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"zip": None}, {"kid": 7}])
+def test_wrong_header(trust: Trust, header: dict[str, object]) -> None:
+    assert codes.check(sign(CLAIMS, **header), trust, NOW).status is CodeStatus.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\xef\xbb\xbf" + json.dumps(CLAIMS).encode(),
+        json.dumps(CLAIMS).encode()[:-1] + b',"iss":"https://twice.example"}',
+        b"[" * 60_000,
+        b'{"nbf":' + b"9" * 5_000 + b"}",
+        b'{"nbf":NaN}',
+        b"\xff",
+        b" " * (1 << 17),
+    ],
+    ids=["mark", "twice", "deep", "digits", "nan", "utf8", "bomb"],
+)
+def test_hostile_json(trust: Trust, body: bytes) -> None:
+    assert codes.check(sign(body), trust, NOW).status is CodeStatus.MALFORMED
+
+
+def test_not_before_and_expiry(trust: Trust) -> None:
+    late = CLAIMS | {"exp": NOW.lo_utc - 1}
+    early = CLAIMS | {"nbf": NOW.hi_utc + 1}
+    assert codes.check(sign(late), trust, NOW).status is CodeStatus.EXPIRED
+    assert codes.check(sign(early), trust, NOW).status is CodeStatus.NOT_YET_VALID
+
+
+def test_another_issuers_name_with_a_trusted_key(trust: Trust) -> None:
+    stranger = CLAIMS | {"iss": "https://evil.example"}
+    assert codes.check(sign(stranger), trust, NOW).status is CodeStatus.BAD_SIGNATURE
+
+
+@pytest.mark.parametrize(("rid", "status"), [("revocation-1", CodeStatus.REVOKED), ("other", CodeStatus.VALID)])
+def test_revocation(trust: Trust, rid: str, status: CodeStatus) -> None:
+    keys = [key for found in trust.keys.values() for key in found]
+    for suffix, expected in (("", status), (".1699000001", status), (".1699000000", CodeStatus.VALID)):
+        known = Trust(trust.keys, revoked=batch.rid_revocations(keys, [rid + suffix]))
+        assert codes.check(sign(CLAIMS), known, NOW).status is expected
+
+
+def test_parts_in_any_order(trust: Trust) -> None:
+    shown = parts(sign(CLAIMS), 3)
+    whole = codes.check(sign(CLAIMS | {}), trust, NOW)
+    for order in itertools.permutations(shown):
+        verdict = codes.check_all(order, trust, NOW)
+        assert (verdict.status, verdict.subject) == (CodeStatus.VALID, whole.subject)
+    assert codes.check_all([*shown, shown[1]], trust, NOW).status is CodeStatus.VALID
+
+
+def test_a_missing_part_is_asked_for(trust: Trust) -> None:
+    shown = parts(sign(CLAIMS), 3)
+    assert codes.check(shown[0], trust, NOW).status is CodeStatus.INCOMPLETE
+    assert codes.check_all(shown[:2], trust, NOW).status is CodeStatus.INCOMPLETE
+
+
+def test_parts_that_do_not_belong_together(trust: Trust) -> None:
+    one, other = parts(sign(CLAIMS), 3), parts(sign(CLAIMS | {"nbf": 1.0}), 3)
+    assert codes.check_all([one[0], one[1], one[2], other[2]], trust, NOW).status is CodeStatus.MALFORMED
+    assert codes.check_all([one[0], one[1], *parts(sign(CLAIMS), 2)], trust, NOW).status is CodeStatus.MALFORMED
+    assert codes.check_all([one[0], one[1], other[2]], trust, NOW).status is not CodeStatus.VALID
+
+
+@pytest.mark.parametrize("text", [b"shc:/", b"shc:/1", b"shc:/99", b"shc:/1/2", b"shc:/0/2/1122", b"shc:/3/2/1122"])
+def test_what_is_no_card(trust: Trust, text: bytes) -> None:
+    assert codes.check(text, trust, NOW).status is CodeStatus.MALFORMED
+
+
+def test_a_file_of_cards(trust: Trust) -> None:
+    file = json.dumps({"verifiableCredential": [sign(CLAIMS).decode()] * 2}).encode()
+    assert codes.check_all([file], trust, NOW).status is CodeStatus.VALID
+    assert codes.check_all([b'{"verifiableCredential": 7}'], trust, NOW).status is CodeStatus.MALFORMED

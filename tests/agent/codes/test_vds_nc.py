@@ -1,0 +1,135 @@
+"""ICAO seals: the technical report's Utopia and Japan's published sample, and a chain of our own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from agent import codes
+from agent.codes import signing, strict_json
+from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
+from agent.model import ClockState, CodeStatus, LabResult, Now
+
+UTOPIA: dict[str, Any] = {
+    "data": {
+        "hdr": {"t": "icao.test", "v": 1, "is": "UTO"},
+        "msg": {
+            "utci": "U01932",
+            "pid": {"n": "Cook Gerald", "dob": "1990-01-29", "dt": "P", "dn": "E1234567P"},
+            "sp": {
+                "spn": "General Hospital",
+                "ctr": "AUS",
+                "cd": {"p": "+00068765432", "e": "genhosp@mail.com", "a": "12 Utopia Street"},
+            },
+            "dat": {"sc": "2020-12-12T12:00:00+08:00", "ri": "2021-02-11T14:00:00+08:00"},
+            "tr": {"tc": "molecular(PCR)", "r": "negative", "m": "nasopharyngeal"},
+            "opt": "ID12345",
+        },
+    },
+    "sig": {
+        "alg": "ES256",
+        "sigvl": "fBPLQN-sHGVf3PMLAyRcX-h3Xtb8iZhIsml0enpKBYVjAFINWfMEtX01AZnM6tKpXakL-41cDpJ0geg7rHe5AA==",
+        "cer": "MIIBYDCCAQYCEQCAG8uscdLb0ppaneNN5sB7MAoGCCqGSM49BAMCMDIxIzAhBgNVBAMMGk5hdGlvbmFsIENTQ0Egb2YgRnJpZXNsY"
+        "W5kMQswCQYDVQQGEwJGUjAeFw0yMTA0MjcyMDQ3MDVaFw0yNjAzMTIyMDQ3MDVaMDYxJzAlBgNVBAMMHkRTQyBudW1iZXIgd29ya2VyIG9mIE"
+        "ZyaWVzbGFuZDELMAkGA1UEBhMCRlIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARkJeqyO85dyR-UrQ5Ey8EdgLyf9NtsCrwORAj6T68_elL"
+        "19aoISQDbzaNYJjdD77XdHtd-nFGTQVpB88wPTwgbMAoGCCqGSM49BAMCA0gAMEUCIQDvDacGFQO3tuATpoqf40CBv09nfglL3wh5wBwA1uA7"
+        "lAIgZ4sOK2iaaTsFNqENAF7zi-d862ePRQ9Lwymr7XfwVm0=",
+    },
+}
+IN_TIME = Now(1_640_000_000, 1_640_000_001, ClockState.SYNCED)
+
+
+def pinned(der: bytes) -> Trust:
+    return trust_of([TrustedKey("UTO", short_hash(der), frozenset({"vds-nc"}), signing.certificate_key(der))])
+
+
+def seal(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+@pytest.fixture
+def utopia() -> Trust:
+    return pinned(urlsafe_b64decode(UTOPIA["sig"]["cer"]))
+
+
+def test_the_sample_is_valid(utopia: Trust) -> None:
+    verdict = codes.check(seal(UTOPIA), utopia, IN_TIME)
+    assert (verdict.status, verdict.kind, verdict.issuer) == (CodeStatus.VALID, "test", "UTO")
+    assert verdict.tests == (LabResult("pcr", 1_607_745_600.0),)
+
+
+def test_the_form_as_a_list(utopia: Trust) -> None:
+    assert codes.check(seal([UTOPIA]), utopia, IN_TIME).status is CodeStatus.VALID
+    altered = UTOPIA | {"data": UTOPIA["data"] | {"msg": {"dat": {}}}}
+    assert codes.check(seal([UTOPIA, altered]), utopia, IN_TIME).status is CodeStatus.BAD_SIGNATURE
+    assert codes.check(b'[ ] "hdr"', utopia, IN_TIME).status is CodeStatus.MALFORMED
+
+
+def test_an_altered_name(utopia: Trust) -> None:
+    text = seal(UTOPIA).replace(b"Cook", b"Kook")
+    assert codes.check(text, utopia, IN_TIME).status is CodeStatus.BAD_SIGNATURE
+
+
+def test_a_certificate_that_nobody_pinned() -> None:
+    assert codes.check(seal(UTOPIA), Trust(), IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
+
+
+def test_outside_the_certificates_time(utopia: Trust) -> None:
+    late = Now(1_900_000_000, 1_900_000_000, ClockState.SYNCED)
+    assert codes.check(seal(UTOPIA), utopia, late).status is CodeStatus.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"data": UTOPIA["data"]},
+        UTOPIA | {"data": {"hdr": {"t": "icao.test", "v": 2, "is": "UTO"}, "msg": {}}},
+        UTOPIA | {"data": {"hdr": {"t": "icao.other", "v": 1, "is": "UTO"}, "msg": {}}},
+        UTOPIA | {"sig": UTOPIA["sig"] | {"alg": "none"}},
+        UTOPIA | {"sig": UTOPIA["sig"] | {"sigvl": "!"}},
+        UTOPIA | {"sig": UTOPIA["sig"] | {"cer": "AAAA"}},
+    ],
+    ids=range(7),
+)
+def test_broken(utopia: Trust, document: Any) -> None:
+    verdict = codes.check(seal(document), utopia, IN_TIME)
+    assert verdict.status is not CodeStatus.VALID
+
+
+def certificate(subject: str, public: Any, authority: Any, algorithm: Any = None) -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+    start = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
+    builder = x509.CertificateBuilder(name, name, public, 1, start, start + dt.timedelta(days=1000))
+    return builder.sign(authority, algorithm or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_signed_by_a_pinned_authority(kind: str) -> None:
+    authority: Any = (
+        ec.generate_private_key(ec.SECP384R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
+    )
+    signer = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate("signer", signer.public_key(), authority)
+    r, s = decode_dss_signature(signer.sign(strict_json.canonical(UTOPIA["data"]), ec.ECDSA(hashes.SHA256())))
+    document = {
+        "data": UTOPIA["data"],
+        "sig": {
+            "alg": "ES256",
+            "cer": urlsafe_b64encode(leaf).decode(),
+            "sigvl": urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode(),
+        },
+    }
+    trusted = pinned(certificate("authority", authority.public_key(), authority))
+    assert codes.check(seal(document), trusted, IN_TIME).status is CodeStatus.VALID
+    stranger = ec.generate_private_key(ec.SECP384R1())
+    other = pinned(certificate("authority", stranger.public_key(), stranger))
+    assert codes.check(seal(document), other, IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
