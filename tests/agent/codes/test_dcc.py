@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent import codes
-from agent.codes import base45, batch, dcc, signing
+from agent.codes import base45, batch, cbor, dcc, signing
 from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
 from agent.model import ClockState, CodeStatus, Now
 
@@ -101,8 +101,6 @@ def test_something_after_the_compressed_stream_is_refused(good: tuple[bytes, Tru
 
 def test_the_other_s_of_ecdsa_is_the_same_code(good: tuple[bytes, Trust]) -> None:
     """(r, n - s) verifies as well: a code's key must not hang on its signature."""
-    from agent.codes import cbor  # noqa: PLC0415 - only here
-
     text, trust = good
     tag = cbor.decode(zlib.decompress(base45.decode(text[4:])))
     protected, unprotected, payload, signature = tag.value

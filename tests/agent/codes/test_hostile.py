@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 import zlib
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -12,14 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import codes
-from agent.codes import base45, cbor, cose, dcc, gatepost
+from agent.codes import base45, cbor, cose, dcc, gatepost, signing
 from agent.codes.refusal import Refused
-from agent.codes.trust import Trust, trust_of
+from agent.codes.trust import FORMATS, Trust, TrustedKey, short_hash, trust_of
 from agent.model import ClockState, CodeStatus, Now
 
 NOW = Now(1_700_000_000.0, 1_700_000_001.0, ClockState.SYNCED)
 PREFIXES = [b"GP1:", b"GPP1:", b"HC1:", b"shc:/", b"NZCP:/1/", b'{"data":{"hdr":', b"eyJ", b"https://"]
 MUTATIONS = 20_000
+PLAIN = st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.binary(max_size=5)
+PLAIN |= st.integers(-(1 << 63), (1 << 63) - 1)
+LABELS = st.integers(-70002, 8) | st.text(max_size=3)
+NONSENSE = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(LABELS, inner, max_size=4),
+    max_leaves=12,
+)
 
 
 def packed(content: bytes) -> bytes:
@@ -70,27 +79,10 @@ def test_no_untyped_exception_from_noise(prefix: bytes, noise: bytes) -> None:
     attempt(prefix + noise, Trust())
 
 
-@given(
-    st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers(-(1 << 63), (1 << 63) - 1)
-        | st.floats()
-        | st.text(max_size=5)
-        | st.binary(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(st.integers(-70002, 8) | st.text(max_size=3), inner, max_size=4)
-        ),
-        max_leaves=12,
-    )
-)
+@given(NONSENSE)
 @settings(max_examples=300)
 def test_no_untyped_exception_from_signed_nonsense(claims: Any) -> None:
     """Even a trusted issuer may sign anything."""
-    from agent.codes import signing  # noqa: PLC0415 - only here
-    from agent.codes.trust import FORMATS, TrustedKey  # noqa: PLC0415
-
     key = signing.new_private_key()
     trust = trust_of([TrustedKey("x", key.public.kid, frozenset(FORMATS), key.public)])
     payload = cbor.encode(claims)
@@ -120,11 +112,6 @@ def mutated(source: random.Random, data: bytes) -> bytes:
 
 def test_mutations_below_every_layer(vectors: Any, code: bytes, trust: Trust) -> None:
     """20,000 changes of the text, of what it unpacks to, of the message: never other claims, never a surprise."""
-    from base64 import b64decode  # noqa: PLC0415 - only here
-
-    from agent.codes import signing  # noqa: PLC0415
-    from agent.codes.trust import TrustedKey, short_hash  # noqa: PLC0415
-
     source = random.Random(1)
     case = next(case for case in vectors("dcc.json") if case["accept"])
     der = b64decode(case["cert"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import codes, vault
-from agent.codes import digest, gatepost, lists, signing
+from agent.codes import digest, gatepost, health_card, lists, signing
 from agent.codes.freshness import Age
 from agent.codes.trust import Trust
 from agent.model import ClockState, CodeStatus, Colour, Now, Staleness
@@ -138,8 +139,6 @@ def test_a_write_that_died_leaves_the_old_list(tmp_path: Path) -> None:
 
 @pytest.fixture
 def files(tmp_path: Path, key: signing.PrivateKey) -> Path:
-    from base64 import b64encode  # noqa: PLC0415 - only here
-
     text = b64encode(key.public.spki).decode()
     (tmp_path / "issuers.toml").write_text(
         f'[[key]]\nissuer = "demo"\npublic = "{text}"\n'
@@ -216,8 +215,6 @@ def test_what_is_nobodys(files: Path, code: bytes) -> None:
 
 @pytest.mark.parametrize("form", ["{}:1", "{}:0:" + "ab" * 16])
 def test_a_health_card_is_decided_by_its_list(files: Path, form: str) -> None:
-    from agent.codes import health_card  # noqa: PLC0415 - only here
-
     identity = "0F" * 32
     code = form.format(identity).encode()
     assert codes.check(code, load(files), NOW).status is CodeStatus.UNDECIDED
