@@ -57,7 +57,7 @@ def test_readme_tells_the_exposure_that_is_held() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    obvious = {"Description", "Documentation", "ExecStart", "ExecReload", "Environment", "WantedBy"}
+    obvious = {"Description", "Documentation", "ExecStart", "Environment", "WantedBy"}
     explained = set(re.findall(r"`([A-Za-z]+)[=`]", WHY))
     families = tuple(re.findall(r"`([A-Za-z]+)\*`", WHY))
     missing = {name for name, _ in settings()} - obvious - explained
