@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.codes import shc
-from agent.model import CodeStatus, Staleness, Verdict
+from agent.model import CodeStatus, Colour, Staleness, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +31,7 @@ _ORDER = (
     CodeStatus.UNDECIDED,
     CodeStatus.VALID,
 )
+_COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
 _STALENESS = tuple(Staleness)
 
 
@@ -54,18 +55,20 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """
     first = min(verdicts, key=lambda verdict: (verdict.colour is None, _ORDER.index(verdict.status)))
     worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))
-    if len({(verdict.format, verdict.subject) for verdict in verdicts}) > len({v.format for v in verdicts}):
-        return replace(first, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())
     colours = [verdict.colour for verdict in verdicts if verdict.colour is not None]
-    return replace(
+    together = replace(
         first,
         status=worst.status,
         reason=worst.reason,
-        colour=max(colours, key=list(type(colours[0])).index) if colours else None,
+        colour=max(colours, key=_COLOURS.index) if colours else None,
         tests=tuple(test for verdict in verdicts for test in verdict.tests),
         watched=any(verdict.watched for verdict in verdicts),
         staleness=max((verdict.staleness for verdict in verdicts), key=_STALENESS.index),
     )
+    holders = {(verdict.format, verdict.subject) for verdict in verdicts}
+    if len(holders) == len({verdict.format for verdict in verdicts}):
+        return together
+    return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())
 
 
 def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> Verdict:
