@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__, codes, log, mqtt, policy, systemd, vault
-from agent.checkpoint import Checkpoint, Rules
+from agent.checkpoint import Case, Checkpoint, Rules
 from agent.clock import Clock, boot_id
 from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.config import Config, Device, Lane
-    from agent.model import Decision, Direction, Now, Temperature, Verdict
+    from agent.model import Decision
 
 journal = logging.getLogger(__name__)
 
@@ -143,19 +143,19 @@ def rules(config: Config) -> Rules:
     trust = vault.load_trust(config.codes, _folder(config))
     table, site = _table(config), policy.site_of(config.policy)
 
-    def decide(
-        direction: Direction, verdict: Verdict | None, temperature: Temperature, scanner_works: bool, now: Now
-    ) -> Decision:
+    def decide(case: Case) -> Decision:
         facts = policy.facts_of(
-            direction, verdict, temperature.outcome, now, site=site, scanner_works=scanner_works
+            case.direction,
+            case.verdict,
+            case.temperature.outcome,
+            case.now,
+            site=site,
+            scanner_works=case.scanner_works,
+            seen=policy.Seen.AGAIN if case.shown_again else policy.Seen.FIRST,
         )
         return policy.decide(table, facts)
 
-    return Rules(partial(_check, trust), decide, config.screening)
-
-
-def _check(trust: codes.Trust, payload: bytes, now: Now) -> Verdict:
-    return codes.check(payload, trust, now)
+    return Rules(partial(codes.check_all, trust=trust), decide, config.screening)
 
 
 def _table(config: Config) -> policy.Table:

@@ -8,7 +8,8 @@ A passage begins with a code, or with somebody warm before the thermometer. It e
 as soon as no further reading can change it, or when its deadline has passed. The rules that keep two people apart:
 
 - readings taken before a code count for it only if that warm presence has not been part of an earlier decision;
-- when somebody else's code comes before the first is decided, the first goes to staff;
+- codes shown one after the other are judged together if they can be one person's (the parts of a card, a health
+  code and the test result it lacks); else the first goes to staff and the second begins a passage of its own;
 - after a decision the same code is not taken again until `repeat_s` (admitted) or `again_s` (not admitted) have
   passed, counted from when it was seen last.
 
@@ -21,18 +22,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 from agent import thermal
+from agent.codes import RepeatOptions, Repeats
 from agent.model import (
+    CodeStatus,
+    Colour,
     Decision,
     DeviceChange,
     DeviceDown,
     DeviceUp,
     Direction,
+    LabResult,
     Outcome,
     Part,
     Passage,
@@ -42,7 +47,7 @@ from agent.model import (
 from drivers.contract import Departure, Reading, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.model import Now, Observation, Verdict
 
@@ -55,6 +60,9 @@ class Opening:
 
 
 Result: TypeAlias = Opening | Passage | DeviceChange
+
+_ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
+"""Codes that can say more together than alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +79,32 @@ class Options:
     """A code that opened the gate is not taken again until it has been out of sight for this long."""
     again_s: Annotated[float, Gt(0)] = 2.0
     """A code that did not open the gate may be tried again after this."""
+    reuse_s: Annotated[float, Ge(0)] = 120.0
+    """For so long a code that let somebody in counts as shown again on this lane; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The judgements the checkpoint asks for; each a pure function."""
 
-    check: Callable[[bytes, Now], Verdict]
-    """Bytes of a code → what they say."""
-    decide: Callable[[Direction, Verdict | None, Temperature, bool, Now], Decision]
-    """Direction, verdict (None: no code shown), temperature, scanner works, time → decision."""
+    check: Callable[[Sequence[bytes], Now], Verdict]
+    """All codes that one person has shown → what they say."""
+    decide: Callable[[Case], Decision]
     screening: thermal.Options
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a decision is about."""
+
+    direction: Direction
+    verdict: Verdict | None
+    """None: no code was shown."""
+    temperature: Temperature
+    scanner_works: bool
+    shown_again: bool
+    """The code has let somebody in on this lane a moment ago."""
+    now: Now
 
 
 @dataclass(slots=True)
@@ -93,16 +116,18 @@ class _Pending:
     now: Now
     """The wall clock when it began: code and policy are judged at one time."""
     verdict: Verdict | None = None
-    who: bytes = b""
+    shown: dict[bytes, bytes] = field(default_factory=dict)
+    """What stands for each code → its bytes, in the order of showing."""
+    again: bool = False
     simulated: bool = False
     opened: bool = False
 
 
 @dataclass(slots=True)
 class _Closed:
-    """The code that was decided last, so that it is not taken for a new one."""
+    """The codes that were decided last, so that they are not taken for new ones."""
 
-    who: bytes
+    shown: dict[bytes, bytes]
     opened: bool
     seen_s: float
 
@@ -129,6 +154,7 @@ class Checkpoint:
         """All devices count as down until they say that they are up."""
         self._rules = rules
         self._options = options
+        self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
         self._lanes = {
             name: _Lane(direction, down={Part.SCANNER, Part.THERMOMETER}) for name, direction in lanes.items()
         }
@@ -175,23 +201,41 @@ class Checkpoint:
     # -- what comes in
 
     def _sighting(self, name: str, lane: _Lane, item: Sighting, now: Now) -> Iterable[Result]:
-        verdict = self._rules.check(item.payload, now)
-        who = verdict.subject or hashlib.blake2b(item.payload, digest_size=16).digest()
+        verdict = self._rules.check((item.payload,), now)
+        who = verdict.code or hashlib.blake2b(item.payload, digest_size=16).digest()
         if self._is_repeat(lane, who, item.at_s):
             return
         self._leave(lane, item.at_s)
+        shown, together = self._together(lane, {who: item.payload}, verdict, now)
         pending = lane.pending
-        if pending is not None and pending.verdict is not None:
+        if pending is not None and pending.verdict is not None and len(shown) == 1:
             yield from self._supersede(name, lane, item.at_s)
+            pending = None
         if lane.spent:
             lane.samples.clear()
-        began_s = pending.began_s if pending is not None and pending.verdict is None else item.at_s
-        deadline_s = item.at_s + self._options.temperature_wait_s
-        lane.pending = _Pending(began_s, deadline_s, now, verdict, who, item.simulated)
-        if lane.direction is Direction.EXIT:
-            lane.pending.opened = True
+        lane.pending = _Pending(
+            began_s=item.at_s if pending is None else pending.began_s,
+            deadline_s=item.at_s + self._options.temperature_wait_s,
+            now=now,
+            verdict=together,
+            shown=shown,
+            again=self._repeats.is_repeat(name, verdict.code, item.at_s),
+            simulated=item.simulated or (pending is not None and pending.simulated),
+            opened=lane.direction is Direction.EXIT,
+        )
+        if lane.direction is Direction.EXIT and (pending is None or not pending.opened):
             yield Opening(name)
         yield from self._settle(name, lane, item.at_s)
+
+    def _together(
+        self, lane: _Lane, shown: dict[bytes, bytes], verdict: Verdict, now: Now
+    ) -> tuple[dict[bytes, bytes], Verdict]:
+        """The codes to judge as one person's, with their common verdict: this one, and those before if they fit."""
+        before = {} if lane.pending is None else lane.pending.shown
+        if not before or verdict.status not in _ADDING:
+            return shown, verdict
+        together = self._rules.check((*before.values(), *shown.values()), now)
+        return ({**before, **shown}, together) if together.status in _ADDING else (shown, verdict)
 
     def _reading(self, name: str, lane: _Lane, item: Reading, now: Now) -> Iterable[Result]:
         self._leave(lane, item.at_s)
@@ -226,29 +270,40 @@ class Checkpoint:
     # -- what follows
 
     def _settle(self, name: str, lane: _Lane, at_s: float) -> Iterable[Result]:
-        """Decide now if the temperature is clear, or if no temperature could make a difference."""
+        """Decide now if nothing that may still come can make a difference."""
         temperature = self._temperature(lane)
-        clear = temperature.outcome in (Screening.NORMAL, Screening.ELEVATED, Screening.DEVICE_FAULT)
-        if clear or self._is_foregone(lane):
+        if self._is_settled(lane, temperature):
             yield from self._close(name, lane, temperature, at_s)
+
+    def _is_settled(self, lane: _Lane, temperature: Temperature) -> bool:
+        """Neither a better temperature nor a further code could change the outcome."""
+        pending = _pending(lane)
+        verdict = pending.verdict
+        if verdict is None or verdict.status is CodeStatus.INCOMPLETE:
+            return False
+        better = _with_more_codes(verdict, pending.now) if lane.direction is Direction.ENTRY else verdict
+        if temperature.outcome in (Screening.NORMAL, Screening.ELEVATED, Screening.DEVICE_FAULT):
+            best = self._judge(lane, better, temperature)
+            return _opens(self._judge(lane, verdict, temperature)) or not _opens(best)
+        judged = {
+            self._judge(lane, either, Temperature(outcome)) for either in (verdict, better) for outcome in Screening
+        }
+        return len(judged) == 1
 
     def _temperature(self, lane: _Lane) -> Temperature:
         if Part.THERMOMETER in lane.down:
             return thermal.fault()
         return thermal.screen(lane.samples, self._rules.screening)
 
-    def _is_foregone(self, lane: _Lane) -> bool:
-        """Whether every temperature would lead to the same decision."""
-        decisions = {self._decide(lane, Temperature(outcome)) for outcome in Screening}
-        return len(decisions) == 1
-
-    def _decide(self, lane: _Lane, temperature: Temperature) -> Decision:
+    def _judge(self, lane: _Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
         pending = _pending(lane)
         scanner_works = Part.SCANNER not in lane.down
-        return self._rules.decide(lane.direction, pending.verdict, temperature, scanner_works, pending.now)
+        return self._rules.decide(
+            Case(lane.direction, verdict, temperature, scanner_works, pending.again, pending.now)
+        )
 
     def _close(self, name: str, lane: _Lane, temperature: Temperature, at_s: float) -> list[Result]:
-        return self._finish(name, lane, temperature, self._decide(lane, temperature), at_s)
+        return self._finish(name, lane, temperature, self._judge(lane, _pending(lane).verdict, temperature), at_s)
 
     def _supersede(self, name: str, lane: _Lane, at_s: float) -> list[Result]:
         """Another code came first: whose temperature this is cannot be known any more."""
@@ -260,12 +315,14 @@ class Checkpoint:
         self, name: str, lane: _Lane, temperature: Temperature, decision: Decision, at_s: float
     ) -> list[Result]:
         pending = _pending(lane)
-        opened = lane.direction is Direction.EXIT or decision.outcome in (Outcome.ADMIT, Outcome.NOTICE)
+        opened = lane.direction is Direction.EXIT or _opens(decision)
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
         lane.samples.clear()
-        if pending.who:
-            lane.closed = _Closed(pending.who, opened, at_s)
+        if pending.shown:
+            lane.closed = _Closed(pending.shown, opened, at_s)
+        if opened and pending.verdict is not None:
+            self._repeats.admitted(name, pending.verdict.code, at_s)
         passage = Passage(
             lane=name,
             direction=lane.direction,
@@ -281,10 +338,10 @@ class Checkpoint:
 
     def _is_repeat(self, lane: _Lane, who: bytes, at_s: float) -> bool:
         """The code that is being decided, or was just decided. Seeing it again keeps it known."""
-        if lane.pending is not None and lane.pending.who == who:
+        if lane.pending is not None and who in lane.pending.shown:
             return True
         closed = lane.closed
-        if closed is None or closed.who != who:
+        if closed is None or who not in closed.shown:
             return False
         if at_s - closed.seen_s >= (self._options.repeat_s if closed.opened else self._options.again_s):
             return False
@@ -307,3 +364,18 @@ def _pending(lane: _Lane) -> _Pending:
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
+
+
+def _opens(decision: Decision) -> bool:
+    return decision.outcome in (Outcome.ADMIT, Outcome.NOTICE)
+
+
+def _with_more_codes(verdict: Verdict, now: Now) -> Verdict:
+    """What the verdict would be if the person also showed the best test results there can be, or, after a test
+    result, the best health code.
+    """
+    if verdict.status is not CodeStatus.VALID:
+        return verdict
+    fresh = LabResult("pcr", now.lo_utc)
+    better = replace(verdict, tests=(*verdict.tests, *(fresh,) * 5))
+    return replace(better, kind="health", colour=Colour.GREEN) if verdict.kind == "test" else better
