@@ -39,7 +39,7 @@ NORMAL_C, FEVER_C, COLD_C, ROOM_C = 34.4, 36.8, 31.0, 22.0
 
 
 def check(payloads: Sequence[bytes], now: Now) -> Verdict:  # noqa: PLR0911 - a table in words
-    """Codes of this test: `green:anna`, `red:bert`, `expired:carl`, `test:anna`, `half1:anna`, `half2:anna`; anything
+    """Codes of this test: `green:anna`, `red:bert`, `expired:carl`, `test:anna`, `half1:anna` and `half2:anna`; all
     else is not recognised.
     """
     if len(payloads) > 1:
