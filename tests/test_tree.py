@@ -42,7 +42,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"simulators", "scanners", "thermometers", "signals"},
-    {"chip_thermometer", "serial_thermometer"},
+    {"chip_thermometer", "scan_engine", "serial_thermometer"},
     {"wire"},
     {"vision"},
     {"plausibility"},
