@@ -56,10 +56,12 @@ class Eye:
         """What this frame tells: nothing mostly; a departure comes before the sighting that follows it."""
         picture = _part(picture, self._region)
         self._frames += 1
-        if not self._unchanged(picture):
-            codes, looked_at = self._read(picture)
-            self._look = self._agreed(codes, at_s), looked_at
-            self._settled = bool(self._look[0]) or (not codes and self._ladder.exhausted)
+        still = self._unchanged(picture) and self._settled
+        if not still or self._frames % _LOOK_EVERY == 0:
+            codes, looked_at = self._read(picture, only_cheap=still)
+            if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
+                self._look = self._agreed(codes, at_s), looked_at
+            self._settled = still or bool(self._look[0]) or (not codes and self._ladder.exhausted)
         codes, looked_at = self._look
         left, new = self._track.look(codes, at_s, looked_at)
         items: list[Sighting | Departure] = []
@@ -77,13 +79,13 @@ class Eye:
         return [Departure(at_s, self.simulated)] if self._track.clear() else []
 
     def _unchanged(self, picture: Picture) -> bool:
-        """Nothing moved since the picture that was read last, and that one has been read as hard as can be."""
+        """Nothing moved since the picture that was read last."""
         thumb = cv2.resize(picture, _THUMB_PX, interpolation=cv2.INTER_AREA)
         before, self._thumb = self._thumb, thumb if self._thumb is None else self._thumb
         if before is None:
             return False
         changed = np.count_nonzero(cv2.absdiff(thumb, before) > _CHANGED_LEVELS)
-        if changed < _CHANGED_PIXELS and self._settled and self._frames % _LOOK_EVERY:
+        if changed < _CHANGED_PIXELS:
             return True
         self._thumb = thumb
         return False
@@ -99,16 +101,17 @@ class Eye:
                 self._guesses = {code.payload: at_s}
         return sure
 
-    def _read(self, picture: Picture) -> tuple[list[Code], Box | None]:
+    def _read(self, picture: Picture, *, only_cheap: bool) -> tuple[list[Code], Box | None]:
+        read = self._ladder.read_cheap if only_cheap else self._ladder.read
         followed = self._track.subject
         if followed is not None and self._frames % _WHOLE_EVERY:
             left, top, right, bottom = near = _around(followed, picture)
             cut = picture[top:bottom, left:right]
-            codes = [code.moved(1.0, left, top) for code in self._ladder.read(cut)]
+            codes = [code.moved(1.0, left, top) for code in read(cut)]
             if codes:
                 return codes, near
             return self._ladder.read_cheap(picture), None
-        return self._ladder.read(picture), None
+        return read(picture), None
 
 
 def _part(picture: Picture, region: Fractions | None) -> Picture:
