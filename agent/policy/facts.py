@@ -202,7 +202,7 @@ def facts_of(
         site.zone,
         site.venue,
         Kind.HEALTH if verdict is None else Kind(verdict.kind),
-        test_fact(tests, now),
+        best_test(tests, now),
         _series(tests, now, site),
         Watch.HIT if verdict is not None and verdict.watched else Watch.CLEAR,
         Lists.FRESH if verdict is None else Lists(verdict.staleness.value),
@@ -211,7 +211,7 @@ def facts_of(
     )
 
 
-def test_fact(tests: Iterable[LabResult], now: Now) -> Test:
+def best_test(tests: Iterable[LabResult], now: Now) -> Test:
     """The best that the tests say, by age."""
     ordered = sorted(tests, key=lambda test: test.taken_utc)
     if not ordered:

@@ -1,0 +1,116 @@
+"""From a verdict to facts: classes of tests and ages, and never too fresh."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import policy
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Direction,
+    LabResult,
+    Now,
+    Screening,
+    Staleness,
+    Verdict,
+)
+from agent.policy.facts import Code, Kind, Lists, Series, Test, Watch, best_test, code_fact
+
+UTC = 1_700_000_000.0
+HOUR = 3600.0
+NOW = Now(UTC - 1, UTC, ClockState.SYNCED)
+
+
+def ago(hours: float, kind: str = "pcr", *, positive: bool = False) -> LabResult:
+    return LabResult(kind, UTC - hours * HOUR, positive)
+
+
+@pytest.mark.parametrize(
+    ("tests", "fact"),
+    [
+        ([], Test.NONE),
+        ([ago(23)], Test.PCR_24H),
+        ([ago(24)], Test.PCR_24H),
+        ([ago(24.01)], Test.PCR_48H),
+        ([ago(71)], Test.PCR_72H),
+        ([ago(73)], Test.OLDER),
+        ([ago(1, "antigen")], Test.ANTIGEN_24H),
+        ([ago(25, "antigen")], Test.OLDER),
+        ([ago(1, "antigen"), ago(40)], Test.PCR_48H),
+        ([ago(100), ago(30)], Test.PCR_48H),
+        ([ago(1, positive=True)], Test.POSITIVE),
+        ([ago(1), ago(30, positive=True)], Test.PCR_24H),
+        ([ago(30), ago(1, positive=True)], Test.POSITIVE),
+    ],
+)
+def test_classes_of_tests(tests: list[LabResult], fact: Test) -> None:
+    assert best_test(tests, NOW) is fact
+
+
+def test_a_clock_without_end_makes_every_test_old() -> None:
+    assert best_test([ago(1)], Now(UTC, float("inf"), ClockState.FLOOR)) is Test.OLDER
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_wider_clock_never_makes_a_test_fresher(hours: float, wider_s: float) -> None:
+    order = list(Test)
+    one = best_test([ago(hours)], NOW)
+    other = best_test([ago(hours)], Now(NOW.lo_utc, UTC + wider_s, ClockState.HOLDOVER))
+    assert order.index(other) >= order.index(one)
+
+
+@pytest.mark.parametrize("status", [status for status in CodeStatus if status is not CodeStatus.VALID])
+def test_a_code_that_is_not_valid_has_no_colour_for_the_policy(status: CodeStatus) -> None:
+    assert code_fact(Verdict(status, "gatepost", colour=Colour.GREEN)) == status.value
+
+
+@pytest.mark.parametrize(("colour", "code"), [(Colour.RED, Code.RED), (None, Code.CERTIFICATE)])
+def test_a_valid_code_is_its_colour(colour: Colour | None, code: Code) -> None:
+    assert code_fact(Verdict(CodeStatus.VALID, "x", colour=colour)) is code
+
+
+def facts(verdict: Verdict | None, **site: object) -> policy.Facts:
+    return policy.facts_of(
+        Direction.ENTRY,
+        verdict,
+        Screening.NORMAL,
+        NOW,
+        site=policy.Site(**site),  # type: ignore[arg-type]  # each is of its field's type
+    )
+
+
+def test_no_code_and_a_broken_scanner_differ() -> None:
+    assert facts(None).code is Code.NONE
+    broken = policy.facts_of(Direction.ENTRY, None, Screening.NORMAL, NOW, site=policy.Site(), scanner_works=False)
+    assert broken.code is Code.SCANNER_FAULT
+
+
+def test_all_that_a_verdict_tells() -> None:
+    verdict = Verdict(CodeStatus.VALID, "dcc", kind="test", tests=(ago(3),), watched=True, staleness=Staleness.WARN)
+    found = facts(verdict, venue=policy.Venue.SCHOOL, zone=policy.Zone.HIGH)
+    assert (found.kind, found.test, found.watch, found.lists) == (Kind.TEST, Test.PCR_24H, Watch.HIT, Lists.WARN)
+    assert (found.venue, found.zone) == (policy.Venue.SCHOOL, policy.Zone.HIGH)
+
+
+@pytest.mark.parametrize(
+    ("tests", "series"),
+    [
+        ([ago(1), ago(30), ago(60)], Series.MET),
+        ([ago(1), ago(30)], Series.SHORT),
+        ([ago(1), ago(30), ago(73)], Series.SHORT),
+        ([ago(1), ago(30), ago(60, positive=True)], Series.SHORT),
+        ([ago(1), ago(30), ago(-5)], Series.SHORT),
+    ],
+)
+def test_three_tests_in_three_days(tests: list[LabResult], series: Series) -> None:
+    verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=tuple(tests))
+    assert facts(verdict, series_tests=3, series_days=3.0).series is series
+
+
+def test_a_test_dated_ahead_is_no_test() -> None:
+    verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=(ago(-1),))
+    assert facts(verdict).test is Test.NONE

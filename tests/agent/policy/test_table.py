@@ -1,0 +1,209 @@
+"""Tables: read with every fault at once, proved before they are used, and never a wrong green."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import policy, vault
+from agent.model import Direction, Outcome, Screening
+from agent.policy.facts import DIMENSIONS, Code, Facts
+from agent.policy.table import BadTable, read, row_of
+
+PROFILES = [path.stem for path in vault.profiles()]
+RED = {"direction": "entry", "code": "red", "temperature": "normal"}
+FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.values()))
+
+
+def table(name: str = "default") -> policy.Table:
+    return vault.load_table(policy.Options(name))
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """The smallest table that may be used."""
+    good = {"direction": "entry", "code": "green", "temperature": "normal", "test": ["none", "pcr_24h"]}
+    good |= {"lists": ["fresh"], "watch": "clear"}
+    return {
+        "table": {"name": "small", "version": 1},
+        "row": [
+            {"name": "exit", "when": {"direction": "exit"}, "outcome": "admit", "reasons": ["egress_free"]},
+            {"name": "green", "when": good, "outcome": "admit", "reasons": ["code_green"]},
+            {"name": "rest", "outcome": "refer", "reasons": ["code_yellow"]},
+        ],
+    } | changes
+
+
+def problems(changed: dict[str, Any]) -> tuple[str, ...]:
+    with pytest.raises(BadTable) as caught:
+        read(changed)
+    return caught.value.problems
+
+
+def with_rows(*rows: dict[str, Any]) -> dict[str, Any]:
+    return document(row=[*document()["row"][:-1], *rows])
+
+
+def row(outcome: str, **when: Any) -> dict[str, Any]:
+    return {"name": "new", "when": when, "outcome": outcome, "reasons": ["code_green"]}
+
+
+def test_eight_kinds_of_venue_and_three_more() -> None:
+    practice = {
+        "community",
+        "office",
+        "project_site",
+        "business",
+        "public_place",
+        "entry_point",
+        "transport",
+        "medical",
+    }
+    assert set(PROFILES) == practice | {"school", "care_home", "default"}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_is_proved_and_speaks_both_languages(name: str) -> None:
+    found = table(name)
+    assert found.name == name
+    assert found.situations > 1000
+    assert set(found.title) == {"en", "zh"}
+    assert found.cases
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@given(facts=FACTS)
+def test_never_a_wrong_green(name: str, facts: Facts) -> None:
+    """Said again without the masks that decide: by looking at one decision at a time."""
+    decision = policy.decide(TABLES[name], facts)
+    opens = decision.outcome in {Outcome.ADMIT, Outcome.NOTICE}
+    if facts.direction is Direction.EXIT:
+        assert opens
+    elif opens:
+        assert facts.code in {Code.GREEN, Code.CERTIFICATE}
+        assert facts.temperature is Screening.NORMAL
+        assert facts.test != "positive"
+        assert facts.lists != "refer"
+        assert facts.watch == "clear"
+
+
+TABLES = {name: table(name) for name in PROFILES}
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_the_masks_decide_as_reading_the_rows_would(name: str) -> None:
+    found, source = TABLES[name], random.Random(2)
+    for _ in range(2000):
+        facts = Facts(*(source.choice(list(values)) for values in DIMENSIONS.values()))
+        by_reading = next(
+            row for row in found.rows if all(getattr(facts, name) in values for name, values in row.when.items())
+        )
+        assert row_of(found, facts) is by_reading
+
+
+def test_the_proof_finds_what_trying_everything_finds() -> None:
+    """A gap in exactly one of all combinations of four facts."""
+    gap = {"direction": "entry", "code": "green", "temperature": "normal", "zone": "high"}
+    rows = [document()["row"][0]]
+    for name, value in gap.items():
+        others = [other for other in DIMENSIONS[name] if other != value]
+        rows.append(row("refer", **{name: others}) | {"name": f"not {name}"})
+    del rows[1]  # the first row takes all that leaves
+    for problem in problems(document(row=rows)):
+        assert "no row decides" in problem
+        assert all(f"{name} {value}" in problem for name, value in gap.items())
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (with_rows(), "no row decides"),
+        (with_rows(row("refer"), row("refuse", code="red")), "can never be reached"),
+        (with_rows(row("admit", code="red"), row("refer")), "no entry without a valid code"),
+        (with_rows(row("admit", code="expired"), row("refer")), "no entry without a valid code"),
+        (with_rows(row("admit_notice", code="time_unknown"), row("refer")), "no entry without a valid code"),
+        (with_rows(row("admit", temperature="elevated"), row("refer")), "no entry without a normal temperature"),
+        (with_rows(row("admit", temperature="device_fault"), row("refer")), "without a normal temperature"),
+        (
+            with_rows(row("admit", code="green", temperature="normal"), row("refer")),
+            "no entry with a positive test",
+        ),
+        (document(row=[row("refer")]), "nobody is kept in"),
+        (document(never=[{"name": "mine", "when": {"code": "green"}, "outcomes": ["admit"]}]), "breaks 'mine'"),
+        (
+            document(
+                case=[
+                    {
+                        "name": "c",
+                        "facts": {"direction": "entry", "code": "red", "temperature": "normal"},
+                        "outcome": "admit",
+                    }
+                ]
+            ),
+            "case 'c' gives refer, not admit",
+        ),
+        (document(table={}), "needs a name"),
+        (document(table={"name": "x"}), "needs a version"),
+        (document(table={"name": "x", "version": 0}), "needs a version"),
+        (document(table={"name": "x", "version": 1, "first": "guards"}), "unknown key 'first'"),
+        ({"row": document()["row"]}, "[table] is missing"),
+        (document(row=[]), "needs 1 to 200 rows"),
+        (document(row=document()["row"] * 70), "needs 1 to 200 rows"),
+        (document(row=[7]), "is a list of tables"),
+        (document(extra=1), "unknown key 'extra'"),
+        (with_rows(row("refer", colour="red")), "unknown key 'colour'"),
+        (with_rows(row("refer", code="blue")), "code is one of"),
+        (with_rows(row("refer", code=[])), "code is one of"),
+        (with_rows(row("refer", code=[["green"]])), "code is one of"),
+        (with_rows(row("open")), "an outcome is one of"),
+        (with_rows(row("refer") | {"reasons": ["because"]}), "unknown code 'because'"),
+        (with_rows(row("refer") | {"reasons": []}), "needs at least one reason"),
+        (with_rows(row("refer") | {"reasons": "fever"}), "reasons is a list of texts"),
+        (with_rows(row("refer") | {"when": 7}), "when is a table"),
+        (with_rows(row("refer") | {"whenn": {}}), "unknown key 'whenn'"),
+        (document(never=[{"name": "n", "outcomes": []}]), "outcomes is a list"),
+        (
+            document(case=[{"name": "c", "facts": {"code": "red"}, "outcome": "refer"}]),
+            "facts needs direction, temperature",
+        ),
+    ],
+    ids=range(32),
+)
+def test_what_may_not_be_used(changed: dict[str, Any], sentence: str) -> None:
+    found = problems(changed)
+    assert any(sentence in problem for problem in found), found
+
+
+def test_the_smallest_table() -> None:
+    found = read(document())
+    assert policy.decide(found, Facts(Direction.ENTRY, Code.GREEN, Screening.NORMAL)).rule == "green"
+
+
+def test_every_fault_at_once() -> None:
+    changed = with_rows(row("open", code="blue") | {"reasons": ["because"]}, row("refer", weather="rain"))
+    assert len(problems(changed | {"extra": 1})) >= 5
+
+
+def test_a_table_from_the_centre_must_be_whole() -> None:
+    text = '[table]\nname = "x"\nversion = 1\nfirst = "guards"\n[[row]]\noutcome = "refer"\nreasons = ["fever"]\n'
+    with pytest.raises(BadTable):
+        policy.parse_table(text, "centre")
+
+
+@pytest.mark.parametrize("text", ["[[[", "x = ", "\0"])
+def test_text_that_is_no_toml(text: str) -> None:
+    with pytest.raises(BadTable):
+        policy.parse_table(text, "centre")
+
+
+def test_nothing_depends_on_temperature_where_the_code_already_refuses() -> None:
+    """Otherwise a red code would have to wait for the thermometer."""
+    for name, code in itertools.product(PROFILES, ["red", "expired", "bad_signature", "revoked"]):
+        decisions = {
+            policy.decide(TABLES[name], Facts(Direction.ENTRY, Code(code), screening)) for screening in Screening
+        }
+        assert len(decisions) == 1
