@@ -66,6 +66,10 @@ def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
 
 
 MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
+    ("scanners", "gm65"): _on_uart(lambda _: scan_engines.Gm65(by_order=True), trigger="host", rearm_s=0.1),
+    ("scanners", "grow_ssi"): _on_uart(lambda _: scan_engines.GrowSsi(by_order=True), trigger="host", rearm_s=0.1),
+    ("scanners", "honeywell"): _on_uart(lambda _: scan_engines.Honeywell(), rearm_s=0.1),
+    ("scanners", "newland"): _on_uart(lambda _: scan_engines.Newland(by_order=True), trigger="host", rearm_s=0.1),
     ("scanners", "line"): _on_uart(lambda _: scan_engines.LineScanner()),
     ("signals", "serial_relay"): _on_uart(lambda _: relays.LcusRelay()),
     ("thermometers", "amg8833"): _on_i2c(i2c_thermometers.Amg8833),

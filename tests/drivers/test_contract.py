@@ -62,8 +62,8 @@ def stir(device):
 
 def first_item(device):
     end_s = time.monotonic() + PATIENCE_S
-    stir(device)
     while time.monotonic() < end_s:
+        stir(device)
         if item := device.driver.read(0.2):
             return item
     pytest.fail("nothing came")
@@ -193,9 +193,9 @@ def test_gives_the_same_items_however_the_bytes_are_split(device):
     seen = []
     end_s = time.monotonic() + PATIENCE_S
     while len(seen) < 3 and time.monotonic() < end_s:
+        stir(device)
         if item := device.driver.read(0.2):
             seen.append(value(item))
-            stir(device)
     assert seen == [whole] * 3
 
 

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import BadReply
-from drivers.scanners.line import Driver, Lines, Options
+from drivers.scan_engine import Lines
+from drivers.scanners.line import Driver, Options
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
 

@@ -1,0 +1,204 @@
+"""What all serial scan engines share: codes out of a byte stream, answers taken out of it, a trigger kept pulled.
+
+An engine mixes its answers with what it scans, so whatever has the exact form of an answer, checksum included, is
+removed first; the rest is split into codes at a terminator, or where a pause follows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, TypeAlias
+
+from drivers.contract import BadReply, DriverError, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from drivers.wire.uart import Line
+
+Answer: TypeAlias = "Callable[[bytes], int | None]"
+"""Bytes from a possible answer's first on → its length, 0 when it is none, None when more bytes are needed."""
+LONGEST_ANSWER = 300
+ENDS: dict[str, tuple[bytes, ...]] = {
+    "auto": (b"\r", b"\n"),
+    "cr": (b"\r",),
+    "lf": (b"\n",),
+    "crlf": (b"\r\n",),
+    "tab": (b"\t",),
+    "none": (),
+}
+
+
+class Lines:
+    """Bytes → codes. Pure: the caller says when a pause has passed."""
+
+    def __init__(self, terminator: str, longest: int) -> None:
+        self._ends = ENDS[terminator]
+        self._longest = longest
+        self._pending = bytearray()
+
+    @property
+    def is_waiting(self) -> bool:
+        """True when a code has begun and not ended."""
+        return bool(self._pending)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The codes that `data` ends. Raises ValueError, with nothing kept, when one grows too long."""
+        self._pending += data
+        codes = []
+        while (cut := self._first_end()) is not None:
+            at, width = cut
+            codes.append(bytes(self._pending[:at]))
+            del self._pending[: at + width]
+        if len(self._pending) > self._longest or any(len(code) > self._longest for code in codes):
+            self._pending.clear()
+            raise ValueError
+        return [code for code in codes if code]
+
+    def pause(self) -> bytes:
+        """The code that a pause ends; empty when there is none."""
+        code = bytes(self._pending).rstrip(b"\r\n\t")
+        self._pending.clear()
+        return code
+
+    def _first_end(self) -> tuple[int, int] | None:
+        found = [(at, len(end)) for end in self._ends if (at := self._pending.find(end)) >= 0]
+        return min(found, default=None)
+
+
+class Sieve:
+    """Takes answers out of a stream. Pure."""
+
+    def __init__(self, leads: bytes, answer: Answer | None) -> None:
+        """`leads`: the bytes that an answer may begin with."""
+        self._leads = leads
+        self._answer = answer
+        self._kept = bytearray()
+
+    @property
+    def is_waiting(self) -> bool:
+        """True when an answer may have begun."""
+        return bool(self._kept)
+
+    def feed(self, data: bytes) -> bytes:
+        """What in `data`, and in what was kept back, is no answer."""
+        if self._answer is None:
+            return data
+        pending, text, at = bytes(self._kept) + data, bytearray(), 0
+        self._kept.clear()
+        while at < len(pending):
+            found = (pending.find(lead, at) for lead in self._leads)
+            start = min((each for each in found if each >= 0), default=len(pending))
+            text += pending[at:start]
+            if start == len(pending):
+                break
+            size = self._answer(pending[start : start + LONGEST_ANSWER])
+            if size is None:
+                self._kept += pending[start:]
+                break
+            text += b"" if size else pending[start : start + 1]
+            at = start + (size or 1)
+        return bytes(text)
+
+    def pause(self) -> bytes:
+        """What was kept back is no answer after all."""
+        text = bytes(self._kept)
+        self._kept.clear()
+        return text
+
+
+class ScanEngine:
+    """A driver is this with its own orders and answers."""
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        terminator: str = "auto",
+        idle_gap_s: float = 0.08,
+        longest: int = 4296,
+        start: bytes = b"",
+        stop: bytes = b"",
+        rearm_s: float = 5.0,
+        leads: bytes = b"\x02",
+        answer: Answer | None = None,
+    ) -> None:
+        """`start`, `stop`: orders that pull and let go the trigger, empty when the engine sees to it; `rearm_s`:
+        how long an engine looks after one order.
+        """
+        self._line = line
+        self._lines = Lines(terminator, longest)
+        self._sieve = Sieve(leads, answer)
+        self._idle_gap_s = idle_gap_s
+        self._longest = longest
+        self._start, self._stop = start, stop
+        self._rearm_s = rearm_s
+        self._armed_s = float("-inf")
+        self._heard_s = 0.0
+        self._ready: deque[Sighting] = deque()
+
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire; known once open."""
+        return self._line.simulated
+
+    def open(self) -> None:
+        """Take the port; what was scanned before is thrown away."""
+        self._line.open()
+        self._ready.clear()
+        self._sieve.pause()
+        self._lines.pause()
+        self._armed_s = float("-inf")
+
+    def read(self, limit_s: float) -> Sighting | None:
+        """The next code."""
+        end_s = time.monotonic() + limit_s
+        while not self._ready:
+            now_s = time.monotonic()
+            self._keep_looking(now_s)
+            left_s = max(0.0, end_s - now_s)
+            data = self._line.read(min(left_s, self._idle_gap_s) if self._is_waiting else left_s)
+            now_s = time.monotonic()
+            if data:
+                self._heard_s = now_s
+                self._take(self._sieve.feed(data))
+            elif self._is_waiting and now_s - self._heard_s >= self._idle_gap_s:
+                self._take(self._sieve.pause())
+                self._sight(self._lines.pause())
+            if now_s >= end_s:
+                break
+        return self._ready.popleft() if self._ready else None
+
+    def close(self) -> None:
+        """Let go of the trigger and of the port."""
+        try:
+            if self._stop:
+                self._line.write(self._stop)
+        except DriverError:
+            pass  # a port that is gone has no trigger to let go
+        finally:
+            self._line.close()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self._lines.is_waiting or self._sieve.is_waiting
+
+    def _keep_looking(self, now_s: float) -> None:
+        if self._start and not self._is_waiting and now_s - self._armed_s >= self._rearm_s:
+            self._armed_s = now_s
+            self._line.write(self._start)
+
+    def _take(self, text: bytes) -> None:
+        try:
+            codes = self._lines.feed(text)
+        except ValueError:
+            fact = f"sent more than {self._longest} bytes without an end"
+            raise BadReply(self._line.name, fact, "check its speed and its suffix setting") from None
+        for code in codes:
+            self._sight(code)
+
+    def _sight(self, code: bytes) -> None:
+        if code:
+            self._armed_s = float("-inf")  # an engine stops looking when it has read
+            self._ready.append(Sighting(code, self._heard_s, self.simulated))

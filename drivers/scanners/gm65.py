@@ -1,0 +1,77 @@
+"""GM65 family: GM65, GM66, GM805, GM810, GM861, EM1365 and boards sold by Waveshare and others.
+
+Source: "GM65 Bar Code Reader Module User Manual" (protocol chapter, zone table; as kept in
+github.com/bezahl-online/gm65, docs/gm65_manual.pdf).
+
+Wiring: TTL 8N1 at 9600 baud, or USB-CDC after scanning the manual's "virtual serial port" code.
+
+    order   7E 00 type len address CRC-16         type 07 read, 08 write, 09 save; CRC over type … data
+    answer  02 00 type len data… CRC-16           CRC-16/XMODEM; an order that is wrong gets no answer
+    look    7E 00 08 01 00 02 01 02 DA            write 1 to zone 0002 (needs command mode, zone 0000 = xx01)
+
+Quirks: answers come in the middle of scanned text and are taken out by length and checksum; text is sent as GBK
+unless zone 000D says otherwise, so code payloads should be ASCII; nothing is ever saved to its flash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+
+from drivers.scan_engine import ScanEngine
+from drivers.wire.framing import crc16_xmodem
+from drivers.wire.uart import Line, Uart
+
+HEAD = b"\x02\x00"
+START = bytes.fromhex("7e 00 08 01 00 02 01 02 da")
+STOP = b""
+FRAME_BYTES = 6
+"""Of an answer without data."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a GM65."""
+
+    port: str
+    """Serial port, best by its /dev/serial/by-id name."""
+    baud: Annotated[int, Gt(0)] = 9600
+    """Line speed; without meaning on USB-CDC."""
+    trigger: Literal["engine", "host"] = "engine"
+    """Who decides when it looks: the engine (continuous or sensing mode), or this driver, always, by order."""
+    rearm_s: Annotated[float, Gt(0)] = 5.0
+    """Seconds that the engine looks after one order; it is then ordered again."""
+    terminator: Literal["auto", "cr", "lf", "crlf", "tab", "none"] = "auto"
+    """What ends a code besides a pause; `none` lets a code hold line ends."""
+    idle_gap_s: Annotated[float, Gt(0)] = 0.08
+    """Pause that ends a code which has no terminator, seconds."""
+    simulated: bool = False
+    """Mark all sightings as simulated. A pseudo-terminal is always marked."""
+
+
+def answer(data: bytes) -> int | None:
+    """Length of the answer that `data` begins with; 0 when it is none, None when more bytes are needed."""
+    if not data.startswith(HEAD[: len(data)]):
+        return 0
+    size = FRAME_BYTES + data[3] if len(data) >= FRAME_BYTES else FRAME_BYTES
+    if len(data) < size:
+        return None
+    return size if crc16_xmodem(data[2 : size - 2]).to_bytes(2, "big") == data[size - 2 : size] else 0
+
+
+class Driver(ScanEngine):
+    """Sightings, with the trigger kept pulled where the host has it."""
+
+    def __init__(self, options: Options, wire: Line | None = None) -> None:
+        by_order = options.trigger == "host"
+        super().__init__(
+            wire or Uart(options.port, options.baud, simulated=options.simulated),
+            terminator=options.terminator,
+            idle_gap_s=options.idle_gap_s,
+            start=START if by_order else b"",
+            stop=STOP if by_order else b"",
+            rearm_s=options.rearm_s,
+            answer=answer,
+        )
