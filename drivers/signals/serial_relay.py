@@ -18,15 +18,12 @@ sent twice. Accuracy of the pulse: the scheduler's, some milliseconds.
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadOptions, DriverError
+from drivers.pulsed_output import PulsedOutput
 from drivers.wire.framing import sum8
 from drivers.wire.uart import Line, Uart
 
@@ -54,70 +51,31 @@ def order(channel: int, *, on: bool) -> bytes:
     return head + bytes((sum8(head),))
 
 
-class Driver:
+class Driver(PulsedOutput):
     """One relay, pulsed."""
 
     def __init__(self, options: Options, wire: Line | None = None) -> None:
-        self._options = options
+        super().__init__(options.port, options.longest_s)
+        self._channel = options.channel
         self._line = wire or Uart(options.port, BAUD, simulated=options.simulated)
-        self._lock = threading.Lock()
-        self._off_at_s = 0.0
-        self._timer: threading.Timer | None = None
 
     @property
     def simulated(self) -> bool:
         """True when no real board is behind the port."""
         return self._line.simulated
 
-    def open(self) -> None:
-        """Take the port and switch off."""
-        with self._lock:
-            self._line.open()
-            self._switch_off()
+    def take(self) -> None:
+        """Take the port."""
+        self._line.open()
 
-    def pulse(self, seconds: float) -> None:
-        """Switch on, and off after `seconds`; a pulse within a pulse makes it end later, never earlier."""
-        if not 0 < seconds <= self._options.longest_s:
-            raise BadOptions(self._line.name, f"a pulse of {seconds} s is out of bounds", "see longest_s")
-        with self._lock:
-            self._off_at_s = max(self._off_at_s, time.monotonic() + seconds)
-            self._arm()
-            self._line.write(order(self._options.channel, on=True))
+    def switch(self, *, on: bool) -> None:
+        """Order the relay; OFF is said twice, since no answer tells whether it was heard."""
+        self._line.write(order(self._channel, on=on) * (1 if on else 2))
 
-    def check(self) -> None:
-        """Raise DeviceGone when the port went away. The board itself never answers."""
-        with self._lock:
-            self._line.drain()
+    def look(self) -> None:
+        """See that the port is there. The board itself never answers, and takes its relay's power with it."""
+        self._line.drain()
 
-    def close(self) -> None:
-        """Switch off and let go of the port."""
-        with self._lock:
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
-            self._off_at_s = 0.0
-            with contextlib.suppress(DriverError):
-                self._switch_off()
-            self._line.close()
-
-    def _arm(self) -> None:
-        """Start the thread that switches off. It is no daemon: the interpreter waits for it."""
-        if self._timer is None:
-            self._timer = threading.Timer(max(0.0, self._off_at_s - time.monotonic()), self._time_is_up)
-            self._timer.name = "relay-off"
-            self._timer.start()
-
-    def _time_is_up(self) -> None:
-        with self._lock:
-            if self._timer is not threading.current_thread():
-                return
-            self._timer = None
-            if time.monotonic() < self._off_at_s:
-                self._arm()
-                return
-            with contextlib.suppress(DriverError):
-                # a port that is gone has taken the relay's USB power with it; `check` reports it
-                self._switch_off()
-
-    def _switch_off(self) -> None:
-        self._line.write(order(self._options.channel, on=False) * 2)
+    def let_go(self) -> None:
+        """Let go of the port."""
+        self._line.close()

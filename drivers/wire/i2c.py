@@ -15,11 +15,14 @@ import os
 import stat
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import smbus2
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, DriverError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 I2C_MAJOR = 89
 """Character device number of i2c-dev (kernel Documentation/admin-guide/devices.txt)."""
@@ -51,6 +54,9 @@ class Bus(Protocol):
 
     def recover(self) -> None:
         """Try to free a bus that a device holds."""
+
+    def held(self) -> AbstractContextManager[object]:
+        """Keep all others off the bus between several transfers."""
 
     def close(self) -> None:
         """Let go. Never raises."""
@@ -127,6 +133,10 @@ class I2cBus:
                 with contextlib.suppress(DriverError):
                     self.transfer(NOBODY, b"", 1)
             self.open()
+
+    def held(self) -> AbstractContextManager[object]:
+        """Keep all others off the bus between several transfers."""
+        return self._lock
 
     def close(self) -> None:
         """Let go of the bus."""

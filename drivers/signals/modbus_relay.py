@@ -1,0 +1,118 @@
+"""Modbus RTU relay boards that time the pulse themselves (Waveshare "Modbus RTU Relay" and its kin).
+
+Source: Waveshare wiki "Modbus RTU Relay", command table: "flash on" 01 05 02 00 00 07 8D B0 switches relay 0 on for
+7 x 100 ms; relay on 05 00 0n FF 00, off 05 00 0n 00 00; read states 01 00 00 00 08.
+
+Wiring: RS-485 two-wire or the board's USB lead; 9600 8N1, address 1 as shipped. COM and NO to the gate's "open"
+input.
+
+    pulse   slave 05  02 channel  tenths of a second, hi lo  CRC lo hi     answered by the same bytes
+
+The board counts the time, so the relay drops even when this process is killed or the cable is cut: the safest
+choice of gate here. Quirks: channels count from 0 on the wire and from 1 in the options; tenths of a second.
+Accuracy of the pulse: the board's, 0.1 s. Every order is answered, so an absent or dead board is told.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from drivers.contract import BadOptions, BadReply, DeviceGone
+from drivers.wire.modbus import sealed
+from drivers.wire.uart import Line, Uart
+
+WRITE_COIL, READ_COILS = 0x05, 0x01
+FLASH_ON = 0x02
+"""High byte of the coil's address that makes the value a time."""
+TICK_S = 0.1
+ANSWER_S = 0.3
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a Modbus relay board."""
+
+    port: str
+    """Serial port, best by its /dev/serial/by-id name."""
+    channel: Annotated[int, Ge(1), Le(32)] = 1
+    """Which relay of the board, from 1."""
+    baud: Annotated[int, Gt(0)] = 9600
+    """Line speed."""
+    slave: Annotated[int, Ge(1), Le(247)] = 1
+    """Address on the bus."""
+    longest_s: Annotated[float, Gt(0), Le(3276.7)] = 10.0
+    """Longest pulse that may be ordered, seconds."""
+    simulated: bool = False
+    """Mark this gate as simulated. A pseudo-terminal is always marked."""
+
+
+def switch_off(slave: int, channel: int) -> bytes:
+    """The order that drops a relay."""
+    return sealed(bytes((slave, WRITE_COIL, 0, channel - 1, 0, 0)))
+
+
+def flash_on(slave: int, channel: int, seconds: float) -> bytes:
+    """The order that pulls a relay in for a time."""
+    ticks = max(1, round(seconds / TICK_S))
+    return sealed(bytes((slave, WRITE_COIL, FLASH_ON, channel - 1)) + ticks.to_bytes(2, "big"))
+
+
+def states(slave: int) -> bytes:
+    """The question for the first eight relays."""
+    return sealed(bytes((slave, READ_COILS, 0, 0, 0, 8)))
+
+
+class Driver:
+    """One relay, pulsed by the board."""
+
+    def __init__(self, options: Options, wire: Line | None = None) -> None:
+        self._options = options
+        self._line = wire or Uart(options.port, options.baud, simulated=options.simulated)
+
+    @property
+    def simulated(self) -> bool:
+        """True when no real board is behind the port."""
+        return self._line.simulated
+
+    def open(self) -> None:
+        """Take the port and switch off."""
+        self._line.open()
+        off = switch_off(self._options.slave, self._options.channel)
+        self._order(off, off)
+
+    def pulse(self, seconds: float) -> None:
+        """Order the pulse; a new one replaces what is left of the last."""
+        options = self._options
+        if not 0 < seconds <= options.longest_s:
+            raise BadOptions(options.port, f"a pulse of {seconds} s is out of bounds", "see longest_s")
+        self._line.write(flash_on(options.slave, options.channel, seconds))
+
+    def check(self) -> None:
+        """Ask for the relays' states; raises DeviceGone when the board does not answer."""
+        slave = self._options.slave
+        self._line.drain()
+        self._order(states(slave), bytes((slave, READ_COILS, 1)))
+
+    def close(self) -> None:
+        """Switch off and let go of the port."""
+        try:
+            self._line.write(switch_off(self._options.slave, self._options.channel))
+        except DeviceGone:
+            pass  # the board times its pulses itself
+        finally:
+            self._line.close()
+
+    def _order(self, order: bytes, expected: bytes) -> None:
+        self._line.write(order)
+        end_s, heard = time.monotonic() + ANSWER_S, b""
+        while (left_s := end_s - time.monotonic()) > 0:
+            heard += self._line.read(left_s)
+            if expected in heard:
+                return
+        if heard:
+            raise BadReply(self._line.name, "answers, but not as a relay board", "check its speed and address")
+        raise DeviceGone(self._line.name, "the relay board does not answer", "check its power and address")
