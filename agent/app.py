@@ -6,7 +6,6 @@ import logging
 import signal
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__, codes, log, mqtt, policy, systemd, vault
@@ -21,11 +20,11 @@ from agent.pulse import Pulse
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from agent.config import Config, Device, Lane
-    from agent.model import Decision
+    from agent.model import Decision, Now, Verdict
 
 journal = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class App:
         self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock)
 
     def run(self) -> None:
-        """Start, turn until told to stop, drain, stop."""
+        """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
         self._outbox.open()
         self._link.start()
         self._loop.note(AgentChange("started", __version__))
@@ -83,9 +82,11 @@ class App:
             feed.start()
         self._pulse.start()
         systemd.notify("READY=1")
-        while not self._stopping.is_set():
-            self._loop.turn()
-        self._shut_down()
+        try:
+            while not self._stopping.is_set():
+                self._loop.turn()
+        finally:
+            self._shut_down()
 
     def stop(self) -> None:
         """Ask `run` to end; from any thread or signal handler."""
@@ -155,7 +156,10 @@ def rules(config: Config) -> Rules:
         )
         return policy.decide(table, facts)
 
-    return Rules(partial(codes.check_all, trust=trust), decide, config.screening)
+    def check(payloads: Sequence[bytes], now: Now) -> Verdict:
+        return codes.check_all(payloads, trust, now)
+
+    return Rules(check, decide, config.screening)
 
 
 def _table(config: Config) -> policy.Table:

@@ -16,14 +16,14 @@ class Issuer:
     """Signs codes with a key that lives as long as this object."""
 
     def __init__(self, name: str = "demo-health") -> None:
-        self._name = name
+        self.name = name
         self._key = signing.new_private_key()
         self._issued = 0
 
     @property
     def key_table(self) -> str:
         """For the file of pinned keys."""
-        return keys.key_table(self._name, self._key.public)
+        return keys.key_table(self.name, self._key.public)
 
     def code(self, kind: str, subject: str = "") -> bytes | None:
         """A fresh code of one of KINDS, for a holder of his own unless `subject` names one; None for `none`."""
@@ -35,7 +35,7 @@ class Issuer:
         now = int(time.time())
         ends = now - _DAY_S if kind == "expired" else now + _DAY_S
         claims = gatepost.claims(
-            self._name,
+            self.name,
             subject or f"subject-{self._issued}",
             Colour(kind) if kind in (*Colour,) else Colour.GREEN,
             issued_utc=ends - 2 * _DAY_S,
