@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import segno
 
 from agent.codes import gatepost, signing
 from agent.model import Colour, LabResult
-
-if TYPE_CHECKING:
-    import argparse
 
 _DAY_S = 86400
 
@@ -83,12 +80,15 @@ def _claims(args: argparse.Namespace) -> dict[int, object]:
 
 def _moment(text: str) -> float:
     """POSIX seconds of an ISO 8601 time; local time when it names no zone."""
-    return datetime.fromisoformat(text).timestamp()
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in ISO 8601") from None
 
 
 def _test(text: str) -> LabResult:
     kind, _, rest = text.partition(":")
     when, positive = (rest.removesuffix(":positive"), rest.endswith(":positive"))
     if kind not in gatepost.TEST_KINDS:
-        raise ValueError(kind)
+        raise argparse.ArgumentTypeError(f"a test is one of {', '.join(gatepost.TEST_KINDS)}, then its time")
     return LabResult(kind, _moment(when), positive)

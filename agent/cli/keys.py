@@ -24,6 +24,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="make a key: ISSUER.key stays with the issuer, gates get the trust file")
     new.add_argument("issuer", help="name of the issuer, for example demo-health")
+    new.add_argument("--kind", choices=("ed25519", "sm2"), default="ed25519", help="default: %(default)s")
     new.add_argument("--private", type=Path, help="file of the private key (default: ISSUER.key)")
     new.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     listing = actions.add_parser("list", help="whom a keys file trusts")
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     private: Path = args.private or Path(f"{args.issuer}.key")
-    key = signing.new_private_key()
+    key = signing.new_private_key(args.kind)
     descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.pem())

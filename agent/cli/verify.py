@@ -144,7 +144,10 @@ def _now(at: float | None) -> Now:
 
 def _moment(text: str) -> float:
     """POSIX seconds of an ISO 8601 time; UTC when it names no zone."""
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in ISO 8601") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -1,0 +1,106 @@
+"""`gatepost keys` and `gatepost issue`: from nothing to a code that this gate believes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent import cli
+from drivers import vision
+from drivers.vision import opencv
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GATEPOST_CONFIG", str(tmp_path / "no.toml"))
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
+    assert cli.main(list(words)) == status
+    return capsys.readouterr().out
+
+
+def test_a_key_stays_with_its_owner(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "demo-health")
+    private = here / "demo-health.key"
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert "PRIVATE" not in (here / "issuers.toml").read_text()
+    assert "demo-health  Ed25519  gatepost" in said(capsys, "keys", "list")
+    assert said(capsys, "keys", "public", "demo-health.key").strip() in (here / "issuers.toml").read_text()
+
+
+def test_a_key_is_never_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "a")
+    before = (here / "a.key").read_bytes()
+    assert cli.main(["keys", "new", "a"]) == 1
+    assert "a.key" in capsys.readouterr().err
+    assert (here / "a.key").read_bytes() == before
+
+
+@pytest.mark.parametrize("words", [["list"], ["public", "none.key"]])
+def test_a_missing_file_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert cli.main(["keys", *words]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "sm2"])
+def test_issued_and_verified(here: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    if cli.main(["keys", "new", "demo", "--kind", kind]):
+        pytest.skip(capsys.readouterr().err)
+    capsys.readouterr()
+    code = said(
+        capsys,
+        "issue",
+        "--key",
+        "demo.key",
+        "--subject",
+        "a",
+        "--colour",
+        "yellow",
+        "--test",
+        "pcr:2026-01-31T08:00Z",
+    ).strip()
+    answer = json.loads(said(capsys, "verify", "--json", code))
+    assert (answer["status"], answer["issuer"], answer["colour"]) == ("valid", "demo", "yellow")
+    assert answer["tests"] == [{"kind": "pcr", "taken": "2026-01-31 08:00:00Z", "positive": False}]
+    assert answer["outcome"] == "refer"
+
+
+def test_a_qr_picture_reads_back(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "demo")
+    said(capsys, "issue", "--key", "demo.key", "--subject", "a", "--png", "a.png")
+    picture = opencv.from_bytes((here / "a.png").read_bytes())
+    assert isinstance(picture, np.ndarray)
+    (text,) = vision.read(picture)
+    assert text.startswith("GP1:")
+    assert "admit" in said(capsys, "verify", "a.png")
+
+
+def test_drawn_on_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "demo")
+    drawn = said(capsys, "issue", "--key", "demo.key", "--subject", "a", "--terminal")
+    assert len(drawn.splitlines()) > 20
+    assert "GP1:" not in drawn
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--test", "pdr:2026-01-31T08:00"],
+        ["--test", "pcr"],
+        ["--test", "pcr:yesterday"],
+        ["--issued", "noon"],
+        ["--colour", "blue"],
+    ],
+)
+def test_a_wrong_argument_is_explained(here: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["issue", "--key", "x", "--subject", "a", *words])
+    assert caught.value.code == 2
+    assert "invalid _" not in capsys.readouterr().err

@@ -1,0 +1,110 @@
+"""`gatepost verify`: as a guard would read it, as a script would, and as an issuer's test set."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent import cli
+from agent.codes import gatepost, signing
+
+PICTURES = Path(__file__).parents[3].parent / "shared" / "data" / "codes" / "qa"
+UTC = 1_700_000_000
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration and no keys but those that a test names."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GATEPOST_CONFIG", str(tmp_path / "no.toml"))
+
+
+@pytest.fixture
+def code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """A code of the issuer `demo`, whose key is in issuers.toml."""
+    assert cli.main(["keys", "new", "demo"]) == 0
+    capsys.readouterr()
+    key = signing.private_key((tmp_path / "demo.key").read_bytes())
+    claims = gatepost.claims("demo", "holder", gatepost.Colour.GREEN, issued_utc=UTC, expires_utc=UTC + 100)
+    return gatepost.issue(key, claims)
+
+
+def test_what_a_guard_reads(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["verify", code, "--at", "2023-11-14T22:13:30Z"]) == 0
+    words = capsys.readouterr().out
+    for line in ("Gatepost code", "demo", "green", "valid", "admit", "Valid green code.", "绿码有效。"):
+        assert line in words
+    assert code[4:] not in words
+
+
+@pytest.mark.parametrize(
+    ("at", "extra", "outcome", "reason"),
+    [
+        ("2023-11-14T22:13:30Z", [], "admit", "code_green"),
+        ("2023-11-14T22:13:30Z", ["--temperature", "elevated"], "refer", "fever"),
+        ("2023-11-14T22:13:30Z", ["--table", "care_home"], "refer", "test_missing"),
+        ("2024-11-14T22:13:30Z", [], "refuse", "code_expired"),
+        ("2024-11-14T22:13:30Z", ["--direction", "exit"], "admit", "egress_free"),
+    ],
+)
+def test_what_this_gate_would_do(
+    code: str, capsys: pytest.CaptureFixture[str], at: str, extra: list[str], outcome: str, reason: str
+) -> None:
+    cli.main(["verify", "--json", code, "--at", at, *extra])
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["outcome"], answer["reasons"][0]) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["hello"], 1), (["HC1:"], 1), ([], 2), (["x", "--keys", "none.toml"], 2), (["x", "--table", "none"], 2)],
+)
+def test_bad_input_is_a_sentence(capsys: pytest.CaptureFixture[str], words: list[str], status: int) -> None:
+    assert cli.main(["verify", *words]) == status
+    found = capsys.readouterr()
+    assert found.out if status == 1 else len(found.err.splitlines()) == 1
+
+
+def test_in_a_pipe(code: str, tmp_path: Path) -> None:
+    main = "import sys; from agent import cli; sys.exit(cli.main())"
+    command = [sys.executable, "-c", main, "verify", "-", "--json", "--keys", "issuers.toml"]
+    done = subprocess.run(
+        command,
+        input=code.encode() + b"\r\n",
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert json.loads(done.stdout)["status"] == "expired"
+    assert done.returncode == 1
+
+
+def test_a_test_set(code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [{"id": "a", "text": code, "at": UTC}, {"id": "b", "text": code, "at": UTC + 999}, {"id": "c"}]
+    file = tmp_path / "set.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\nnot a line\n")
+    assert cli.main(["verify", "--batch", str(file)]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(answer["id"], answer["accept"], answer["reason"]) for answer in answers] == [
+        ("a", True, "valid"),
+        ("b", False, "expired"),
+        ("c", False, "bad_line"),
+        (None, False, "bad_line"),
+    ]
+
+
+@pytest.mark.skipif(not PICTURES.is_dir(), reason="../shared/data/codes/qa is not beside the project")
+def test_the_states_own_pictures_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = sorted(map(str, PICTURES.iterdir()))
+    assert cli.main(["verify", "--json", *pictures]) == 1
+    found = capsys.readouterr()
+    answers = [json.loads(line) for line in found.out.splitlines()]
+    assert not found.err
+    assert len(answers) == len(pictures)
+    assert {(answer["format"], answer["status"]) for answer in answers} == {("dcc", "unknown_issuer")}
+    assert all("it says that it is from" in answer["why"] for answer in answers)
