@@ -44,6 +44,16 @@ class Reading:
     simulated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far the nearest surface before the thermometer is."""
+
+    distance_mm: float | None
+    """None: nothing within range, or too little light came back to tell."""
+    at_s: float
+    simulated: bool = False
+
+
 Item: TypeAlias = Sighting | Departure | Reading
 
 
@@ -65,6 +75,23 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of the device. Never raises; may be called twice, and from another thread than `read`'s."""
+
+
+class Ranger(Protocol):
+    """A device that tells how far somebody stands. As `Source`, for `Distance`."""
+
+    @property
+    def simulated(self) -> bool:
+        """True when no real device is behind the wire; known once open."""
+
+    def open(self) -> None:
+        """Take the device. Raises DriverError with a remedy; may be called again after `close`."""
+
+    def read(self, limit_s: float) -> Distance | None:
+        """The next distance; None when there is none within `limit_s`. Raises as `Source.read`."""
+
+    def close(self) -> None:
+        """Let go of the device. Never raises."""
 
 
 class Sink(Protocol):

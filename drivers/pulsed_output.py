@@ -42,8 +42,12 @@ class PulsedOutput:
     def open(self) -> None:
         """Take the device and switch off."""
         with self._lock:
-            self.take()
-            self.switch(on=False)
+            try:
+                self.take()
+                self.switch(on=False)
+            except DriverError:
+                self.let_go()
+                raise
 
     def pulse(self, seconds: float) -> None:
         """Switch on, and off after `seconds`; a pulse within a pulse makes it end later, never earlier."""

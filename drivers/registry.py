@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from types import ModuleType
 
-KINDS = ("scanners", "thermometers", "signals")
+KINDS = ("scanners", "thermometers", "ranging", "signals")
 
 
 def names(kind: str) -> list[str]:

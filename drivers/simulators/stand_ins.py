@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from drivers.simulators import i2c_thermometers, relays, scan_engines, uart_thermometers
+from drivers.simulators import i2c_thermometers, rangers, relays, scan_engines, uart_thermometers
 from drivers.simulators.i2c_adapter import Adapter, Chip
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.pty import Port, UartDevice
@@ -66,6 +66,8 @@ def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
 
 
 MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
+    ("ranging", "tf_luna"): _on_uart(rangers.TfLuna),
+    ("ranging", "vl53l1x"): _on_i2c(rangers.Vl53l1x),
     ("scanners", "gm65"): _on_uart(lambda _: scan_engines.Gm65(by_order=True), trigger="host", rearm_s=0.1),
     ("scanners", "grow_ssi"): _on_uart(lambda _: scan_engines.GrowSsi(by_order=True), trigger="host", rearm_s=0.1),
     ("scanners", "honeywell"): _on_uart(lambda _: scan_engines.Honeywell(), rearm_s=0.1),

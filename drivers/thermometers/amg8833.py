@@ -21,8 +21,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from drivers.chip_thermometer import ChipThermometer
 from drivers.contract import BadReply, Reading
+from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
 from drivers.wire.i2c import Bus, I2cBus
 
@@ -60,7 +60,7 @@ def pixel_c(word: int) -> float:
     return (value - 0x1000 if value & SIGN else value) * 0.25
 
 
-class Driver(ChipThermometer):
+class Driver(PacedChip[Reading]):
     """The warmest pixel, once per frame."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

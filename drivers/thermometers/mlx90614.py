@@ -24,8 +24,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.chip_thermometer import ChipThermometer
 from drivers.contract import BadReply, Reading
+from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S, radiometric_c
 from drivers.wire.i2c import Bus, I2cBus
 
@@ -100,7 +100,7 @@ def uncertainty_c(variant: str, object_c: float, die_c: float) -> float:
     return 1.0
 
 
-class Driver(ChipThermometer):
+class Driver(PacedChip[Reading]):
     """One reading per settling time."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

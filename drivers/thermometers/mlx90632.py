@@ -25,8 +25,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from drivers.chip_thermometer import ChipThermometer
 from drivers.contract import BadOptions, BadReply, Reading
+from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
 from drivers.wire.i2c import Bus, I2cBus
 
@@ -166,7 +166,7 @@ def _ambient(raw: Raw, calibration: Calibration) -> float:
     return raw.an / 12 / reference * 2**19
 
 
-class Driver(ChipThermometer):
+class Driver(PacedChip[Reading]):
     """One reading per fresh measurement."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

@@ -23,8 +23,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from drivers.chip_thermometer import ChipThermometer
 from drivers.contract import BadReply, Reading
+from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
 from drivers.wire.i2c import Bus, I2cBus, crc8
 
@@ -60,7 +60,7 @@ def temperatures_c(frame: bytes, scale_c: float = 0.1) -> tuple[float, list[floa
     return own / 10, [round(pixel * scale_c, 6) for pixel in pixels]
 
 
-class Driver(ChipThermometer):
+class Driver(PacedChip[Reading]):
     """The warmest pixel, once per frame."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

@@ -1,9 +1,9 @@
-"""What all I²C thermometers share: they are asked at their own pace, and a short fault is ridden out."""
+"""What all measuring I²C chips share: they are asked at their own pace, and a short fault is ridden out."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from drivers.contract import BadReply, DriverError
 from drivers.plausibility import Pulse
@@ -11,8 +11,10 @@ from drivers.plausibility import Pulse
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from drivers.contract import Reading
     from drivers.wire.i2c import Bus
+
+T = TypeVar("T")
+"""What it measures: `Reading` or `Distance`."""
 
 RETRY_S = 0.25
 """Pace after a failed read, when the part is slower."""
@@ -20,7 +22,7 @@ PATIENCE = 4
 """Failed reads in a row before the part is given up: a fault of half a second to a second is ridden out."""
 
 
-class ChipThermometer:
+class PacedChip(Generic[T]):
     """A driver is this with `start` and `measure`."""
 
     def __init__(self, bus: Bus, period_s: float, frozen_s: float) -> None:
@@ -35,8 +37,8 @@ class ChipThermometer:
         """See that the part answers, and set it up. Raises DriverError."""
         raise NotImplementedError
 
-    def measure(self) -> Reading | None:
-        """One reading; None when the part has no new one yet. Raises DriverError."""
+    def measure(self) -> T | None:
+        """One measurement; None when the part has no new one yet. Raises DriverError."""
         raise NotImplementedError
 
     @property
@@ -49,18 +51,22 @@ class ChipThermometer:
         self._bus.open()
         self._failures = 0
         self._pulse.reset()
-        self.start()
+        try:
+            self.start()
+        except DriverError:
+            self._bus.close()
+            raise
         self._due_s = time.monotonic() + self._period_s
 
-    def read(self, limit_s: float) -> Reading | None:
-        """The next reading when it is due; None when it is not, or was bad but not for long."""
+    def read(self, limit_s: float) -> T | None:
+        """The next measurement when it is due; None when it is not, or was bad but not for long."""
         wait_s = self._due_s - time.monotonic()
         if wait_s > 0:
             time.sleep(min(wait_s, limit_s))
         if wait_s > limit_s:
             return None
         try:
-            reading = self.measure()
+            measured = self.measure()
         except DriverError:
             self._due_s = time.monotonic() + min(self._period_s, RETRY_S)
             self._failures += 1
@@ -71,7 +77,7 @@ class ChipThermometer:
             return None
         self._due_s = time.monotonic() + self._period_s
         self._failures = 0
-        return reading
+        return measured
 
     def close(self) -> None:
         """Let go of the bus."""

@@ -1,0 +1,1 @@
+"""Each file tells how far somebody stands."""
