@@ -47,7 +47,7 @@ from agent.model import (
 from drivers.contract import Departure, Reading, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from agent.model import Now, Observation, Verdict
 
@@ -91,6 +91,8 @@ class Rules:
     """All codes that one person has shown → what they say."""
     decide: Callable[[Case], Decision]
     screening: thermal.Options
+    sites: Mapping[str, thermal.Site] = field(default_factory=dict)
+    """Lane → what is known of its thermometer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,15 @@ class _Lane:
 class Checkpoint:
     """The state of all lanes. Not thread-safe: the loop owns it."""
 
-    def __init__(self, lanes: dict[str, Direction], rules: Rules, options: Options) -> None:
-        """All devices count as down until they say that they are up."""
+    def __init__(
+        self,
+        lanes: dict[str, Direction],
+        rules: Rules,
+        options: Options,
+        crowds: Mapping[str, thermal.Crowd] | None = None,
+    ) -> None:
+        """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's."""
+        self.screens = thermal.Screens(rules.screening, rules.sites, crowds)
         self._rules = rules
         self._options = options
         self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
@@ -166,6 +175,9 @@ class Checkpoint:
         match item:
             case Sighting():
                 results = list(self._sighting(seen.lane, lane, item, now))
+            case Reading() if seen.part is Part.ROOM:
+                self.screens.room(seen.lane, item)
+                results = []
             case Reading():
                 results = list(self._reading(seen.lane, lane, item, now))
             case Departure():
@@ -183,7 +195,7 @@ class Checkpoint:
             self._leave(lane, at_s)
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
-                results += self._close(name, lane, self._temperature(lane), at_s)
+                results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
         return results
 
     def wait_s(self, at_s: float) -> float:
@@ -271,7 +283,7 @@ class Checkpoint:
 
     def _settle(self, name: str, lane: _Lane, at_s: float) -> Iterable[Result]:
         """Decide now if nothing that may still come can make a difference."""
-        temperature = self._temperature(lane)
+        temperature = self._temperature(name, lane, at_s)
         if self._is_settled(lane, temperature):
             yield from self._close(name, lane, temperature, at_s)
 
@@ -290,10 +302,10 @@ class Checkpoint:
         }
         return len(judged) == 1
 
-    def _temperature(self, lane: _Lane) -> Temperature:
+    def _temperature(self, name: str, lane: _Lane, at_s: float) -> Temperature:
         if Part.THERMOMETER in lane.down:
             return thermal.fault()
-        return thermal.screen(lane.samples, self._rules.screening)
+        return self.screens.screen(name, lane.samples, _holder(_pending(lane)), at_s, _pending(lane).now)
 
     def _judge(self, lane: _Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
         pending = _pending(lane)
@@ -317,6 +329,7 @@ class Checkpoint:
         pending = _pending(lane)
         opened = lane.direction is Direction.EXIT or _opens(decision)
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
+        self.screens.passed(name, temperature, _holder(pending), at_s, pending.now, simulated=simulated)
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
         lane.samples.clear()
         if pending.shown:
@@ -364,6 +377,12 @@ def _pending(lane: _Lane) -> _Pending:
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
+
+
+def _holder(pending: _Pending) -> bytes:
+    """Who is measured, as far as can be told; empty without a code."""
+    subject = pending.verdict.subject if pending.verdict is not None else b""
+    return subject or next(iter(pending.shown), b"")
 
 
 def _opens(decision: Decision) -> bool:

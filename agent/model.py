@@ -129,11 +129,22 @@ class Temperature:
     outcome: Screening
     surface_c: float | None = None
     u_c: float | None = None
-    """Expanded uncertainty, k = 2."""
+    """Expanded uncertainty (k = 2) of what was compared with the limit."""
     samples: int = 0
     limit_c: float | None = None
     scale: str = "skin"
-    """`skin`: surface as measured; `calibrated`: after the site's calibration."""
+    """What was compared with the limit. `calibrated`: the estimate after the site's calibration; `crowd`: the skin,
+    with a limit that follows the people who passed before; `skin`: the skin, with the fixed limit."""
+    estimate_c: float | None = None
+    """On the scale of the calibration's reference; None without a calibration."""
+    ambient_c: float | None = None
+    """The room, from a sensor of its own."""
+    why: str = ""
+    """Reason code of an outcome that is not plain."""
+    attempt: int = 1
+    """Which reading of this person it is."""
+    then: str = ""
+    """What the retest protocol asks for now: `second_reading`, `rest`, `second_instrument`."""
 
 
 class Outcome(StrEnum):
@@ -163,6 +174,8 @@ class Part(StrEnum):
     SCANNER = "scanner"
     THERMOMETER = "thermometer"
     GATE = "gate"
+    ROOM = "room"
+    """A thermometer that measures the room: its air, or a wall in the shade."""
 
 
 @dataclass(frozen=True, slots=True)

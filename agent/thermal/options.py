@@ -1,0 +1,76 @@
+"""What a deployer can say about screening. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Lt
+
+
+class Estimate(StrEnum):
+    """Which value of a look stands for the person."""
+
+    MEDIAN = "median"
+    PEAK = "peak"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How readings are judged. Temperatures are of the skin, as measured, in °C, where nothing else is said."""
+
+    presence_c: float = 30.0
+    """A surface warmer than this is a person; must lie above the warmest background of the spot."""
+    cold_c: float = 33.0
+    """Below this the skin is too cold, or the aim or distance is wrong: no outcome, staff looks."""
+    elevated_c: float = 35.6
+    """Without a calibration and until the crowd is known: elevated from here on. 35.6 is for the forehead; about
+    36.3 for the inner corner of the eye, 36.6 for the hottest point of the face."""
+    certain_c: float = 38.5
+    """From here on elevated, whatever the crowd says."""
+    hot_c: float = 43.0
+    """Above this it is no skin (a cup, a lamp): no outcome."""
+    samples: Annotated[int, Ge(2)] = 5
+    """Samples needed before a temperature is given."""
+    window_s: Annotated[float, Gt(0)] = 2.0
+    """Samples older than this are not of the same look, seconds."""
+    spread_c: Annotated[float, Gt(0)] = 0.5
+    """Samples of one look that differ by more than this ask for another look, °C."""
+    rise_c: Annotated[float, Gt(0)] = 0.25
+    """When the later half of the samples is warmer by more than this, the person is still coming closer, °C."""
+    estimate: Estimate = Estimate.MEDIAN
+    """`median` of the samples for a narrow spot; `peak` (90th percentile) for arrays and wide fields that hunt the
+    hottest point."""
+    calibration: Path | None = None
+    """File made by `gatepost calibrate`: the calibrated scale, the zero and the last check of each lane."""
+    limit_c: Annotated[float, Gt(30), Lt(43)] = 37.3
+    """Elevated from here on, on the calibrated scale; a limit in the calibration file goes before."""
+    room_age_s: Annotated[float, Gt(0)] = 120.0
+    """A room temperature older than this is not known any more, seconds."""
+    check_hours: Annotated[float, Ge(0)] = 0.0
+    """A reference check older than this makes every outcome a device fault, hours; 0: no check is demanded."""
+    crowd: bool = True
+    """Without a calibration, compare with the people who passed this lane before, once there are enough."""
+    crowd_people: Annotated[int, Ge(20)] = 30
+    """People a lane must have seen before the crowd counts."""
+    crowd_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.08
+    """Share of all people that the crowd's limit flags, fevers and false alarms together."""
+    crowd_reach_c: Annotated[float, Ge(0)] = 2.5
+    """The crowd moves the limit at most this far from `elevated_c`, °C."""
+    crowd_file: Path = Path("/var/lib/gatepost/crowd.json")
+    """Where the crowd of each lane is kept: a dozen numbers, nothing of any person."""
+    rest_s: Annotated[float, Ge(0)] = 600.0
+    """Somebody elevated twice rests so long before the third reading, seconds."""
+    forget_s: Annotated[float, Gt(0)] = 3600.0
+    """Readings of one person further apart than this are not of one episode, seconds."""
+
+    def __post_init__(self) -> None:
+        """The limits must stand in order."""
+        if not self.presence_c <= self.cold_c < self.elevated_c < self.hot_c:
+            raise ValueError("presence_c ≤ cold_c < elevated_c < hot_c must hold")
+        if not self.elevated_c <= self.certain_c <= self.hot_c:
+            raise ValueError("elevated_c ≤ certain_c ≤ hot_c must hold")
+        if self.forget_s <= self.rest_s:
+            raise ValueError("forget_s must be longer than rest_s")

@@ -1,0 +1,112 @@
+"""One look, with what is known around it → temperature and outcome. Pure.
+
+Three scales, the best that is known goes: `calibrated` (the site's file: an estimate, compared with 37.3), `crowd`
+(the skin, compared with the people who passed before), `skin` (the skin, compared with a fixed limit). The event
+says which, and the limit. What cannot be told is RETEST, INDETERMINATE or DEVICE_FAULT, never NORMAL.
+
+Sources for the defaults: skin limit 35.6 °C at the forehead (Ng 2005); healthy foreheads indoors average 34.4 °C
+with a standard deviation of 0.6 °C at 23 °C ambient, so below 33.0 °C the skin is cold, or the aim is off.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agent.model import Screening, Temperature
+from agent.thermal.calibration import Site
+from agent.thermal.crowd import Crowd
+from agent.thermal.look import look
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.thermal.calibration import Model
+    from agent.thermal.look import Look
+    from agent.thermal.options import Options
+    from drivers.contract import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known besides the samples."""
+
+    site: Site = field(default_factory=Site)
+    ambient_c: float | None = None
+    """From a room sensor, fresh; never the thermometer's own die."""
+    crowd: Crowd = field(default_factory=Crowd)
+    now_hi_utc: float = math.inf
+    """The latest that it may be."""
+
+
+def screen(readings: Sequence[Reading], options: Options, around: Around | None = None) -> Temperature:
+    """The temperature of one person from the samples of one look, oldest first."""
+    around = around or Around()
+    seen = look(readings, options)
+    if why := around.site.why_unusable(options.check_hours, around.now_hi_utc):
+        return Temperature(Screening.DEVICE_FAULT, samples=seen.samples, why=why)
+    if seen.surface_c is None:
+        temperature = Temperature(Screening.INDETERMINATE, limit_c=options.elevated_c, why="too_few_samples")
+    else:
+        temperature = _judge(seen, seen.surface_c + around.site.offset_c, options, around)
+    return replace(temperature, samples=seen.samples, ambient_c=_rounded(around.ambient_c))
+
+
+def fault() -> Temperature:
+    """What is known of a person's temperature when the thermometer is down."""
+    return Temperature(Screening.DEVICE_FAULT, why="thermometer_down")
+
+
+def _judge(seen: Look, surface_c: float, options: Options, around: Around) -> Temperature:
+    """On the best scale there is."""
+    model = around.site.model
+    if model is not None:
+        temperature = _calibrated(model, surface_c, seen.u_c, options, around.ambient_c)
+    elif options.crowd and around.crowd.counts(options.crowd_people, around.ambient_c):
+        limit_c = crowd_limit_c(around.crowd, options, around.ambient_c)
+        u_c = math.hypot(seen.u_c, around.crowd.u_c(around.ambient_c))
+        temperature = _against(limit_c, surface_c, u_c, "crowd")
+    else:
+        temperature = _against(options.elevated_c, surface_c, seen.u_c, "skin")
+    temperature = replace(temperature, surface_c=_rounded(surface_c))
+    if not seen.steady:
+        return replace(temperature, outcome=Screening.RETEST, why="not_steady")
+    if not options.cold_c <= surface_c <= options.hot_c:
+        why = "cold_skin" if surface_c < options.cold_c else "no_skin"
+        return replace(temperature, outcome=Screening.INDETERMINATE, why=why)
+    if surface_c >= options.certain_c:
+        return replace(temperature, outcome=Screening.ELEVATED)
+    return temperature
+
+
+def crowd_limit_c(crowd: Crowd, options: Options, ambient_c: float | None) -> float:
+    """Where the crowd puts the limit: not further than it may from the fixed one."""
+    limit_c = crowd.usual_c(ambient_c) + crowd.margin_c
+    lowest_c = max(options.cold_c, options.elevated_c - options.crowd_reach_c)
+    return min(max(limit_c, lowest_c), options.elevated_c + options.crowd_reach_c, options.certain_c)
+
+
+def _calibrated(
+    model: Model, surface_c: float, u_c: float, options: Options, ambient_c: float | None
+) -> Temperature:
+    limit_c = options.limit_c if model.limit_c is None else model.limit_c
+    if ambient_c is None or not model.covers(ambient_c):
+        why = "room_unknown" if ambient_c is None else "room_outside_calibration"
+        return Temperature(Screening.INDETERMINATE, u_c=_rounded(u_c), limit_c=limit_c, scale="calibrated", why=why)
+    estimate_c = model.estimate_c(surface_c, ambient_c)
+    temperature = _against(limit_c, estimate_c, model.u_c(u_c), "calibrated")
+    return replace(temperature, estimate_c=_rounded(estimate_c))
+
+
+def _against(limit_c: float, value_c: float, u_c: float, scale: str) -> Temperature:
+    return Temperature(
+        Screening.ELEVATED if value_c >= limit_c else Screening.NORMAL,
+        u_c=_rounded(u_c),
+        limit_c=_rounded(limit_c),
+        scale=scale,
+    )
+
+
+def _rounded(celsius: float | None) -> float | None:
+    return None if celsius is None else round(celsius, 2)
