@@ -41,8 +41,8 @@ bench-%: .venv/.ready
 	@exec $(PY) -m tests.bench $* $(ARGS)
 
 .PHONY: soak
-soak: .venv/.ready ## the daemon under hours of passages and faults; ARGS="--minutes 60"
-	@exec $(PY) tests/system/soak.py $(ARGS)
+soak: .venv/.ready ## a long day with every kind of fault; GATEPOST_SOAK_MINUTES=600
+	@exec $(PY) -m pytest -m soak -s tests/system/test_soak.py $(ARGS)
 
 .PHONY: kiosk
 kiosk: .venv/.ready wheels ## install and torment the service on a virtual kiosk (GATEPOST_KIOSK_IMAGE)

@@ -63,7 +63,7 @@ MET_IN = {
     "cbor2": {"agent/codes/cbor.py"},
     "cryptography": {"agent/codes/signing.py"},
     "cv2": {"drivers/vision/opencv.py", "drivers/wire/v4l2.py"},  # pixels, and the camera itself
-    "paho": {"agent/mqtt.py"},
+    "paho": {"agent/mqtt/session.py"},
     "pydantic": {"agent/config.py", "agent/messages.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
     "rich": {"agent/cli/demo/view.py"},
