@@ -10,7 +10,7 @@ from pathlib import Path
 
 import segno
 
-from agent.codes import gatepost, signing
+from agent.codes import gatepost, place, signing
 from agent.model import Colour, LabResult
 
 _DAY_S = 86400
@@ -21,7 +21,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("issue", help="make a signed code, as text or QR picture", description=__doc__)
     parser.add_argument("--key", type=Path, required=True, help="private key made by `gatepost keys new`")
     parser.add_argument("--issuer", help="name under which gates pin the key (default: name of the key file)")
-    parser.add_argument("--subject", required=True, help="pseudonym of the holder; no name, no document number")
+    parser.add_argument("--subject", help="pseudonym of the holder; no name, no document number")
     parser.add_argument("--colour", choices=[*Colour], default="green")
     parser.add_argument("--days", type=float, default=1.0, help="valid for so many days (default: 1)")
     parser.add_argument("--seconds", type=float, help="valid for so many seconds: a dynamic code")
@@ -34,6 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="KIND:WHEN[:positive]",
         help="a test result, for example pcr:2026-01-31T08:00; may be repeated",
     )
+    parser.add_argument("--place", help="the code of a place (场所码) of this name instead, to hang up at its door")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--png", type=Path, metavar="FILE", help="write a QR picture")
     form.add_argument("--terminal", action="store_true", help="draw the QR code on the terminal")
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     """0 when issued; 1 with one sentence on standard error."""
     try:
         key = signing.private_key(args.key.read_bytes())
-        text = gatepost.issue(key, _claims(args))
+        text = _text(key, args)
         if args.png:
             picture(text).save(str(args.png), scale=8, border=4)
     except (signing.BadKey, ValueError) as error:
-        print(f"{args.key}: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
@@ -63,6 +64,14 @@ def run(args: argparse.Namespace) -> int:
 def picture(text: str) -> segno.QRCode:
     """QR code of level M, as printed and shown on phones."""
     return segno.make_qr(text, error="m", boost_error=False)
+
+
+def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
+    if args.place:
+        return place.issue(key, args.issuer or args.key.stem, args.place, int(time.time()))
+    if not args.subject:
+        raise ValueError("say whose code it is (--subject), or of which place (--place)")
+    return gatepost.issue(key, _claims(args))
 
 
 def _claims(args: argparse.Namespace) -> dict[int, object]:

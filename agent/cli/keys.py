@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from base64 import b64encode
+import time
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import codes, vault
-from agent.codes import signing
-from agent.codes.trust import BadTrust
+from agent.codes import bundle, jwks, signing, strict_json
+from agent.codes.trust import FORMATS, BadTrust, short_hash
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
+_HOUR_S, _DAY_S = 3600.0, 86_400.0
 TRUST_FILE = Path("issuers.toml")
 
 
@@ -29,6 +33,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     listing = actions.add_parser("list", help="whom a keys file trusts")
     listing.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file (default: %(default)s)")
+    add = actions.add_parser("add", help="pin the keys of a certificate (PEM, DER) or of a key set (JWKS)")
+    add.add_argument("file", type=Path)
+    add.add_argument("--issuer", help="a health card's https address, a pass's did:web, else a name for staff")
+    add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
+    add.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
+    sign = actions.add_parser("sign", help="wrap a file as a bundle for the gates, with one signature per key")
+    sign.add_argument("file", type=Path, help="keys file, policy table (whole), or the content of a root")
+    sign.add_argument("--type", choices=bundle.TYPES, required=True)
+    sign.add_argument("--name", default="", help="which one of its type")
+    sign.add_argument("--fleet", required=True, help="the gates it is for")
+    sign.add_argument("--version", type=int, required=True, help="must rise with every bundle")
+    sign.add_argument("--days", type=float, default=30.0, help="valid for so many days (default: 30)")
+    sign.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
+    sign.add_argument("--refer-hours", type=float, default=72.0, help="older than this: staff (default: 72)")
+    sign.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
     public = actions.add_parser("public", help="print the [[key]] table for a private key")
     public.add_argument("private", type=Path, help="file made by `keys new`")
     public.add_argument("--issuer", help="name of the issuer (default: name of the file)")
@@ -37,8 +56,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when done; 1 with one sentence on standard error."""
     try:
-        return {"new": _new, "list": _list, "public": _public}[args.action](args)
-    except (BadTrust, signing.BadKey) as error:
+        return {"new": _new, "list": _list, "public": _public, "add": _add, "sign": _sign}[args.action](args)
+    except (BadTrust, signing.BadKey, ValueError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
@@ -66,14 +85,58 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _add(args: argparse.Namespace) -> int:
+    data = args.file.read_bytes()
+    if data.lstrip().startswith(b"{"):
+        found = [(key.issuer, key.kid, key.public) for key in jwks.read(strict_json.decode_object(data))]
+    else:
+        der = _der(data)
+        found = [(signing.certificate_name(der), short_hash(der), signing.certificate_key(der))]
+    with args.trust.open("a", encoding="utf-8") as file:
+        for issuer, kid, public in found:
+            file.write(key_table(args.issuer or issuer, public, args.formats, kid))
+    vault.load_trust(codes.Options(str(args.trust)))
+    print(f"{args.trust}: {len(found)} keys added")
+    return 0
+
+
+def _der(data: bytes) -> bytes:
+    """DER of a certificate in PEM or DER form."""
+    _, _, rest = data.partition(b"-----BEGIN CERTIFICATE-----")
+    return b64decode(rest.partition(b"-----END")[0]) if rest else data
+
+
+def _sign(args: argparse.Namespace) -> int:
+    now = int(time.time())
+    text = args.file.read_text(encoding="utf-8")
+    signed = {
+        "type": args.type,
+        "name": args.name,
+        "fleet": args.fleet,
+        "version": args.version,
+        "issued": now,
+        "expires": now + int(args.days * _DAY_S),
+        "warn_s": int(args.warn_hours * _HOUR_S),
+        "refer_s": int(args.refer_hours * _HOUR_S),
+        "content": json.loads(text) if args.type == "root" else text,
+    }
+    keys = [signing.private_key(file.read_bytes()) for file in args.key]
+    print(bundle.sign(signed, keys).decode())
+    return 0
+
+
 def _public(args: argparse.Namespace) -> int:
     key = signing.private_key(args.private.read_bytes())
     print(key_table(args.issuer or args.private.stem, key.public), end="")
     return 0
 
 
-def key_table(issuer: str, public: signing.PublicKey) -> str:
-    """One [[key]] table of a keys file."""
-    quoted = issuer.replace("\\", "\\\\").replace('"', '\\"')
-    text = b64encode(public.spki).decode()
-    return f'[[key]]\nissuer = "{quoted}"\nformats = ["gatepost"]\npublic = "{text}"  # {public.name}\n\n'
+def key_table(
+    issuer: str, public: signing.PublicKey, formats: Sequence[str] = ("gatepost",), kid: bytes = b""
+) -> str:
+    """One [[key]] table of a keys file. Strings and lists are written as in JSON, which is TOML too."""
+    lines = ["[[key]]", f"issuer = {json.dumps(issuer)}", f"formats = {json.dumps(list(formats))}"]
+    if kid:
+        lines.append(f'kid = "{kid.hex()}"')
+    lines.append(f'public = "{b64encode(public.spki).decode()}"  # {public.name}')
+    return "\n".join(lines) + "\n\n"

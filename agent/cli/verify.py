@@ -16,7 +16,7 @@ from agent import codes, policy, vault
 from agent.cli import configuration
 from agent.codes import batch
 from agent.codes.trust import Trust
-from agent.model import ClockState, CodeStatus, Direction, Now, Screening, Verdict
+from agent.model import ClockState, CodeStatus, Direction, Now, Screening, Staleness, Verdict
 from agent.policy import explain
 from drivers import vision
 from drivers.vision import opencv
@@ -218,6 +218,8 @@ def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, 
     for test in verdict.tests:
         yield "Test", f"{test.kind} {_iso(test.taken_utc)} {'positive' if test.positive else 'negative'}"
     yield "Verdict", verdict.status.value.replace("_", " ") + (f": {verdict.reason}" if verdict.reason else "")
+    if verdict.staleness is not Staleness.FRESH:
+        yield "Lists", "not up to date" if verdict.staleness is Staleness.WARN else "too old to rely on, or missing"
     if verdict.watched:
         yield "Watch list", "the holder is on it"
     yield "This gate", f"{explain.outcome_in_words(decision.outcome)} (row “{decision.rule}” of {found.table})"

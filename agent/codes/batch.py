@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agent import codes
 from agent.codes import dcc, jwks, several, signing, strict_json
 from agent.codes.refusal import Malformed, Refused
-from agent.codes.trust import FORMATS, Trust, TrustedKey, short_hash, trust_of
+from agent.codes.trust import FORMATS, Trust, TrustedKey, revocations, short_hash, trust_of
 from agent.model import ClockState, CodeStatus, Now, Verdict
 
 if TYPE_CHECKING:
@@ -102,16 +102,7 @@ def _trust(case: Mapping[str, Any], revoked: Iterable[str]) -> Trust:
         if not isinstance(case["jwks"], dict):
             raise ValueError("jwks is an object")
         keys += jwks.read(case["jwks"])
-    return replace(trust_of(keys), revoked=rid_revocations(keys, revoked))
-
-
-def rid_revocations(keys: Iterable[TrustedKey], rids: Iterable[str]) -> dict[tuple[bytes, str], float]:
-    """Revocation ids of health cards, for these keys: `rid`, or `rid.seconds` for cards issued before."""
-    before = {}
-    for text in rids:
-        rid, _, seconds = text.partition(".")
-        before[rid] = float(seconds) if seconds.isdigit() else math.inf
-    return {(key.kid, rid): limit for key in keys for rid, limit in before.items()}
+    return replace(trust_of(keys), revoked=revocations([key.kid for key in keys], revoked))
 
 
 def _certificate(text: str) -> TrustedKey:

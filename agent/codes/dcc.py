@@ -17,13 +17,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent.codes import base45, cose, cwt, digest, validity
 from agent.codes.inflate import inflate
 from agent.codes.refusal import Malformed, Refused
+from agent.codes.wallclock import moment
 from agent.model import LabResult, Now, Verdict
 
 if TYPE_CHECKING:
@@ -113,13 +113,4 @@ def _test(entry: object) -> LabResult:
     if not isinstance(entry, Mapping):
         raise Malformed("a test that is not a map")
     kind = "antigen" if entry.get("tt") == _ANTIGEN else "pcr"
-    return LabResult(kind, _moment(entry.get("sc")), entry.get("tr") != _NOT_DETECTED)
-
-
-def _moment(text: object) -> float:
-    """POSIX seconds of the time of sampling; one that cannot be read counts as long ago, without a zone as UTC."""
-    try:
-        moment = datetime.fromisoformat(str(text))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
+    return LabResult(kind, moment(entry.get("sc")), entry.get("tr") != _NOT_DETECTED)

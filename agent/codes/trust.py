@@ -9,6 +9,13 @@ A keys file is TOML, one table per key:
     certificate = "MIIC…"           # … base64 of a DER certificate, whose key is pinned
     kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
 
+Revoked health cards are told by the key that signed them, in the words of the issuer's own list (`rid`, or
+`rid.seconds` for cards issued before then):
+
+    [[revoked]]
+    kid = "334b…"                   # hex, as in [[key]]
+    rids = ["vwAjHdarZuc.1687450765"]
+
 An issuer of opaque codes has one table too, and a status list of the same issuer beside it:
 
     [[opaque]]
@@ -21,6 +28,7 @@ Who may *add* such keys from the centre is another matter: see `bundle`.
 from __future__ import annotations
 
 import binascii
+import math
 import re
 import tomllib
 from base64 import b64decode
@@ -118,9 +126,10 @@ def parse_keys(text: str, name: str) -> Trust:
         raise BadTrust(f"keys file {name}: not TOML: {error}") from None
     keys = _each(document.pop("key", []), _key, f"keys file {name}: key")
     opaque = _each(document.pop("opaque", []), _opaque, f"keys file {name}: opaque")
+    revoked = _each(document.pop("revoked", []), _revoked, f"keys file {name}: revoked")
     if document:
-        raise BadTrust(f"keys file {name}: only [[key]] and [[opaque]] tables are expected")
-    return Trust(_by_kid(keys), opaque=tuple(opaque))
+        raise BadTrust(f"keys file {name}: only [[key]], [[revoked]] and [[opaque]] tables are expected")
+    return Trust(_by_kid(keys), {pair: limit for each in revoked for pair, limit in each.items()}, tuple(opaque))
 
 
 def _each(entries: object, read: Callable[[Mapping[str, Any]], _T], where: str) -> list[_T]:
@@ -134,6 +143,23 @@ def _each(entries: object, read: Callable[[Mapping[str, Any]], _T], where: str) 
         except ValueError as error:
             raise BadTrust(f"{where} {number}: {error}") from None
     return found
+
+
+def _revoked(entry: Mapping[str, Any]) -> dict[tuple[bytes, str], float]:
+    """One [[revoked]] table. Raises ValueError with one phrase."""
+    rids = entry.get("rids")
+    if set(entry) != {"kid", "rids"} or not isinstance(rids, list) or not all(isinstance(rid, str) for rid in rids):
+        raise ValueError("kid and a list of rids are needed, and nothing else")
+    return revocations([_hex(entry["kid"])], rids)
+
+
+def revocations(kids: Iterable[bytes], rids: Iterable[str]) -> dict[tuple[bytes, str], float]:
+    """`rid` revokes for good, `rid.seconds` the cards that were issued before then; for these keys."""
+    limits = {}
+    for text in rids:
+        rid, _, seconds = text.partition(".")
+        limits[rid] = float(seconds) if seconds.isdecimal() and seconds.isascii() else math.inf
+    return {(kid, rid): limit for kid in kids for rid, limit in limits.items()}
 
 
 def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:

@@ -14,12 +14,12 @@ Japan's form is a list of such objects.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.codes import base64url, digest, signing, strict_json, validity
 from agent.codes.refusal import Malformed, Refused
 from agent.codes.trust import short_hash
+from agent.codes.wallclock import moment
 from agent.model import CodeStatus, LabResult, Now, Verdict
 
 if TYPE_CHECKING:
@@ -101,14 +101,5 @@ def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:
     match message:
         case {"dat": {"sc": str(taken)}, "tr": {"tc": str(method), "r": str(result)}}:
             kind = "antigen" if method.startswith("antigen") else "pcr"
-            return (LabResult(kind, _moment(taken), result not in {"negative", "normal"}),)
+            return (LabResult(kind, moment(taken), result not in {"negative", "normal"}),)
     raise Malformed("a test without date or result")
-
-
-def _moment(text: str) -> float:
-    """POSIX seconds; a time that cannot be read counts as long ago, one without a zone as UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0

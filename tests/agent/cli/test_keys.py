@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agent import cli
+from agent.codes import bundle
+from agent.codes.trust import parse_keys
+from agent.model import ClockState, Now
 from drivers import vision
 from drivers.vision import opencv
 
@@ -104,3 +108,57 @@ def test_a_wrong_argument_is_explained(here: Path, capsys: pytest.CaptureFixture
         cli.main(["issue", "--key", "x", "--subject", "a", *words])
     assert caught.value.code == 2
     assert "invalid _" not in capsys.readouterr().err
+
+
+SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "codes"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data/codes is not beside the project")
+def test_others_keys_are_pinned_from_what_they_publish(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "add", str(SHARED / "shc-jwks.json"), "--formats", "shc")
+    case = next(case for case in json.loads((SHARED / "dcc.json").read_text()) if case["accept"])
+    (here / "state.pem").write_text(f"-----BEGIN CERTIFICATE-----\n{case['cert']}\n-----END CERTIFICATE-----\n")
+    said(capsys, "keys", "add", "state.pem", "--formats", "dcc", "--issuer", "State")
+    assert len(said(capsys, "keys", "list").splitlines()) == 3
+    answer = json.loads(said(capsys, "verify", "--json", case["text"], "--at", case["clock"]))
+    assert (answer["status"], answer["issuer"]) == ("valid", "State")
+    card = next(case for case in json.loads((SHARED / "shc.json").read_text()) if case["accept"])["data"][0]
+    assert json.loads(said(capsys, "verify", "--json", card))["issuer"].startswith("https://")
+
+
+def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("root1", "root2", "issuer"):
+        said(capsys, "keys", "new", name)
+    kids = dict(
+        zip(
+            ("root1", "root2"),
+            (line.split()[0] for line in said(capsys, "keys", "list").splitlines()),
+            strict=False,
+        )
+    )
+    publics = [line.split('"')[1] for line in (here / "issuers.toml").read_text().splitlines() if "public" in line]
+    content = {
+        "keys": dict(zip(kids.values(), publics, strict=False)),
+        "roles": {
+            "root": {"threshold": 2, "kids": list(kids.values())},
+            "keys": {"threshold": 1, "kids": [kids["root1"]]},
+        },
+    }
+    (here / "root.json").write_text(json.dumps(content))
+    both = ["--fleet", "city", "--version", "1", "--key", "root1.key"]
+    root = bundle.first_root(
+        said(capsys, "keys", "sign", "root.json", "--type", "root", *both, "--key", "root2.key").encode()
+    )
+    signed = said(capsys, "keys", "sign", "issuers.toml", "--type", "keys", *both).encode()
+    now = Now(time.time(), time.time(), ClockState.SYNCED)
+    taken = bundle.accept(signed, root, None, now, kind="keys")
+    assert len(parse_keys(taken.content, "bundle").keys) == 3
+
+
+def test_the_code_of_a_place(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "demo")
+    text = said(capsys, "issue", "--key", "demo.key", "--place", "main gate").strip()
+    answer = json.loads(said(capsys, "verify", "--json", text, status=1))
+    assert (answer["format"], answer["outcome"]) == ("place", "refer")
+    assert cli.main(["issue", "--key", "demo.key"]) == 1
+    assert "--subject" in capsys.readouterr().err

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from agent import codes
 from agent.codes import batch, shc, signing
-from agent.codes.trust import Trust, TrustedKey
-from agent.model import ClockState, CodeStatus, Now
+from agent.codes.trust import Trust, TrustedKey, revocations
+from agent.model import ClockState, CodeStatus, LabResult, Now
 
 ISSUER = "https://health.example/issuer"
 NOW = Now(1_700_000_000, 1_700_000_001, ClockState.SYNCED)
@@ -170,9 +170,8 @@ def test_another_issuers_name_with_a_trusted_key(trust: Trust) -> None:
 
 @pytest.mark.parametrize(("rid", "status"), [("revocation-1", CodeStatus.REVOKED), ("other", CodeStatus.VALID)])
 def test_revocation(trust: Trust, rid: str, status: CodeStatus) -> None:
-    keys = [key for found in trust.keys.values() for key in found]
     for suffix, expected in (("", status), (".1699000001", status), (".1699000000", CodeStatus.VALID)):
-        known = Trust(trust.keys, revoked=batch.rid_revocations(keys, [rid + suffix]))
+        known = Trust(trust.keys, revoked=revocations(list(trust.keys), [rid + suffix]))
         assert codes.check(sign(CLAIMS), known, NOW).status is expected
 
 
@@ -207,3 +206,24 @@ def test_a_file_of_cards(trust: Trust) -> None:
     file = json.dumps({"verifiableCredential": [sign(CLAIMS).decode()] * 2}).encode()
     assert codes.check_all([file], trust, NOW).status is CodeStatus.VALID
     assert codes.check_all([b'{"verifiableCredential": 7}'], trust, NOW).status is CodeStatus.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("what", "result", "expected"),
+    [
+        ("94500-6", "260415000", LabResult("pcr", 1_609_459_200.0)),
+        ("94558-4", "LA6577-6", LabResult("antigen", 1_609_459_200.0)),
+        ("94500-6", "10828004", LabResult("pcr", 1_609_459_200.0, positive=True)),
+        ("94500-6", "unheard of", None),
+    ],
+)
+def test_a_test_result(trust: Trust, what: str, result: str, expected: LabResult | None) -> None:
+    observation = {
+        "resourceType": "Observation",
+        "code": {"coding": [{"code": what}]},
+        "effectiveDateTime": "2021-01-01",
+        "valueCodeableConcept": {"coding": [{"code": result}]},
+    }
+    subject = {"fhirBundle": {"entry": [{"resource": observation}]}}
+    verdict = codes.check(sign(CLAIMS | {"vc": CLAIMS["vc"] | {"credentialSubject": subject}}), trust, NOW)
+    assert (verdict.kind, verdict.tests) == ("test", (expected,) if expected else ())
