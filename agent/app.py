@@ -17,6 +17,8 @@ from agent.messages import Counts, DeviceState, Encoder, State, Topics
 from agent.model import AgentChange, Part
 from agent.outbox import Outbox
 from agent.pulse import Pulse
+from agent.thermal import BadCalibration
+from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -33,12 +35,16 @@ _JOIN_S = 1.0
 
 
 def faults_beyond_syntax(config: Config) -> list[str]:
-    """What a configuration names but does not fit: keys, policy table. One sentence each."""
+    """What a configuration names but does not fit: keys, policy table, calibration. One sentence each."""
     faults = []
-    for load in (lambda: vault.load_trust(config.codes, _folder(config)), lambda: _table(config)):
+    for load in (
+        lambda: vault.load_trust(config.codes, _folder(config)),
+        lambda: _table(config),
+        lambda: load_sites(config.screening.calibration),
+    ):
         try:
             load()
-        except (codes.BadTrust, policy.BadTable) as error:
+        except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
             faults.append(str(error))
     return faults
 
@@ -47,17 +53,22 @@ class App:
     """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
 
     def __init__(self, config: Config) -> None:
-        """Build everything; nothing is opened yet. Raises BadTrust or BadTable."""
+        """Build everything; nothing is opened yet. Raises BadTrust, BadTable or BadCalibration."""
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
         self._outbox = Outbox(config.outbox, Encoder(topics))
         self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state)
         gates: dict[str, Callable[[], None]] = {}
+        checkpoint = Checkpoint(
+            {name: lane.direction for name, lane in config.lanes.items()},
+            rules(config),
+            config.checkpoint,
+            load_crowds(config.screening.crowd_file),
+        )
+        self._crowds = CrowdKeeper(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
         self._loop = Loop(
-            Checkpoint(
-                {name: lane.direction for name, lane in config.lanes.items()}, rules(config), config.checkpoint
-            ),
+            checkpoint,
             open_gate=gates,
             keep=self._outbox.put,
             tell=log.tell,
@@ -71,6 +82,8 @@ class App:
             gates[name] = gate.open_gate
             self._feeds += [self._source(name, Part.SCANNER, lane.scanner), gate]
             self._feeds.append(self._source(name, Part.THERMOMETER, lane.thermometer))
+            if lane.room is not None:
+                self._feeds.append(self._source(name, Part.ROOM, lane.room))
         self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock)
 
     def run(self) -> None:
@@ -81,6 +94,7 @@ class App:
         for feed in self._feeds:
             feed.start()
         self._pulse.start()
+        self._crowds.start()
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
@@ -107,6 +121,7 @@ class App:
         for feed in self._feeds:
             feed.join(max(0.0, deadline_s - time.monotonic()))
         self._loop.note(AgentChange("stopped", __version__))
+        self._crowds.stop()
         self._outbox.flush(_DRAIN_S)
         self._link.stop(_DRAIN_S)
         self._outbox.close(_DRAIN_S)
@@ -140,7 +155,7 @@ class App:
 
 
 def rules(config: Config) -> Rules:
-    """The checkpoint's judgements as this configuration wants them. Raises BadTrust or BadTable."""
+    """The checkpoint's judgements as this configuration wants them. Raises BadTrust, BadTable, BadCalibration."""
     trust = vault.load_trust(config.codes, _folder(config))
     table, site = _table(config), policy.site_of(config.policy)
 
@@ -159,7 +174,7 @@ def rules(config: Config) -> Rules:
     def check(payloads: Sequence[bytes], now: Now) -> Verdict:
         return codes.check_all(payloads, trust, now)
 
-    return Rules(check, decide, config.screening)
+    return Rules(check, decide, config.screening, load_sites(config.screening.calibration))
 
 
 def _table(config: Config) -> policy.Table:

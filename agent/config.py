@@ -66,13 +66,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One way through: a scanner, a thermometer, a gate."""
+    """One way through: a scanner, a thermometer, a gate; a sensor of the room where there is one."""
 
     direction: Direction
     scanner: Device
     thermometer: Device
     gate: Device
     pulse_s: float
+    room: Device | None = None
+    """A thermometer of the room's air or of a wall; serves all lanes that have none of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ SECTIONS: dict[str, type] = {
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
 }
-PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals"}
+PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals", "room": "thermometers"}
+OPTIONAL_PARTS = {"room"}
 
 
 class BadConfig(Exception):
@@ -184,7 +187,8 @@ class _Reader:
             self._fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
         own = {key: value for key, value in table.items() if key not in PARTS}
         options = self._dataclass(path, LaneOptions, own, also=PARTS)
-        devices = {part: self._device((*path, part), kind, table) for part, kind in PARTS.items()}
+        given = {part: kind for part, kind in PARTS.items() if part in table or part not in OPTIONAL_PARTS}
+        devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values():
             return None
         longest_s = getattr(typing.cast("Device", devices["gate"]).options, "longest_s", options.pulse_s)
@@ -290,7 +294,9 @@ def _lane_plain(lane: Lane) -> Iterator[tuple[str, Any]]:
     yield "direction", str(lane.direction)
     yield "pulse_s", lane.pulse_s
     for part in PARTS:
-        device: Device = getattr(lane, part)
+        device: Device | None = getattr(lane, part)
+        if device is None:
+            continue
         yield part, {"driver": device.driver, **_plain(device.options)}
 
 

@@ -26,6 +26,10 @@ Gatepost's configuration, and the manual of all its settings.
 A line that starts with "#" and a setting shows the default: remove the "#" to change it.
 `gatepost check` finds every fault, with its line; `gatepost show` prints what is in force.
 Relative paths start from the folder of this file."""
+_ROOM = """\
+A lane may have a sensor of the room as well: any thermometer that looks at a wall in the shade, away from people.
+Its section is [lanes.NAME.room], with a driver and its settings as for a thermometer; it serves every lane that has
+none of its own."""
 _EXAMPLE: dict[str, dict[str, str]] = {
     "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},
     "exit": {"scanner": "line", "thermometer": "gy_mcu", "gate": "serial_relay"},
@@ -50,8 +54,11 @@ def manual() -> str:
         for part, driver in devices.items():
             lines += _device(f"lanes.{lane}.{part}", part, driver, brief=driver in shown)
             shown.add(driver)
+    lines += ["", *_comment(_ROOM)]
     lines += ["", *_comment("All other drivers, each with its settings.")]
     for part, kind in config.PARTS.items():
+        if part in config.OPTIONAL_PARTS:
+            continue
         for driver in registry.names(kind):
             if driver not in shown:
                 section = _device(f"lanes.entry.{part}", part, driver, brief=False)

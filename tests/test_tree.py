@@ -33,7 +33,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"manual", "pulse"},
     {"config", "loop"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
-    {"vault"},
+    {"vault", "thermal_files"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log", "vault"},
     {"outbox"},
     {"shelf", "store", "clock"},
