@@ -153,10 +153,11 @@ class Site:
                 "kiosk": {"id": "k1", "site": "test"},
                 "run": {"directory": "run"},
                 "clock": {"trust": "system", "floor_file": "clock"},
+                "screening": {"crowd_file": "crowd.json"},
                 "codes": {"keys": "issuers.toml"},
                 "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
                 "outbox": {"path": "outbox.db"},
-                "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
+                "mqtt": {"host": "127.0.0.1", "port": self.broker.port, "retry_max_s": 2.0},
                 **settings,
             }
         )
@@ -188,6 +189,11 @@ class Site:
                 f"a decision at {lane}",
                 limit_s,
             )
+
+    def all_stored(self):
+        """Wait until every event that was told in this, the first life, is on disk; the agent's report."""
+        told = sum("event" in line for line in list(self.lines))
+        return self.kiosk.wait(lambda r: r["outbox"]["stored"] == r["outbox"]["decided"] >= told)
 
     def all_delivered(self):
         """Wait until the agent has nothing left to send and the centre has it all."""
@@ -228,11 +234,11 @@ def site():
         yield made
 
 
-@pytest.fixture
-def site_with():
-    """Builds a site with lanes and settings of its own."""
+@pytest.fixture(scope="module")
+def build():
+    """Builds sites with lanes and settings of their own; they live as long as the file's tests."""
     with contextlib.ExitStack() as stack:
-        yield lambda lanes, settings=None: stack.enter_context(built(lanes, settings))
+        yield lambda lanes=two_lanes, settings=None: stack.enter_context(built(lanes, settings))
 
 
 @pytest.fixture(scope="module")

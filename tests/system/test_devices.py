@@ -1,0 +1,60 @@
+"""A plug is pulled: the centre is told, the other lane goes on, and with the plug back in so does this one."""
+
+import pytest
+
+LANES = {"entry": "exit", "exit": "entry"}
+PARTS = ("scanner", "thermometer", "gate")
+
+
+def told(centre, lane, part):
+    """The latest that the centre was told of a device, as event."""
+    return next((d for d in reversed(centre.devices) if (d["lane"], d["part"]) == (lane, part)), None)
+
+
+def retained(centre, lane, part):
+    """The same from the retained state."""
+    return next(d for d in centre.state["devices"] if (d["lane"], d["part"]) == (lane, part))
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("lane", LANES)
+def test_unplugged_and_back(running, wait_until, lane, part):
+    centre, there = running.centre, running.kiosk.lanes[lane]
+    pid = running.kiosk.report()["pid"]
+    wait_until(lambda: told(centre, lane, part) and told(centre, lane, part)["up"], "up at first")
+
+    there.unplug(part)
+    wait_until(lambda: not told(centre, lane, part)["up"], "the centre is told that it is gone")
+    assert told(centre, lane, part)["why"], "why, and what to do"
+    wait_until(lambda: not retained(centre, lane, part)["up"], "the retained state says so")
+    assert running.pass_by(LANES[lane])["outcome"] == "admit"
+    if part == "thermometer":
+        passage = running.pass_by(lane)
+        assert passage["screening"] == "device_fault"
+        assert passage["outcome"] == ("refer" if lane == "entry" else "admit")
+
+    there.plug(part)
+    wait_until(lambda: told(centre, lane, part)["up"], "the centre is told that it is back")
+    wait_until(lambda: retained(centre, lane, part)["up"], "the retained state says so")
+    gate = there.device("gate")
+    pulses = len(gate.pulses())
+    assert running.pass_by(lane)["outcome"] == "admit"
+    wait_until(lambda: len(gate.pulses()) > pulses, "the gate opens and shuts")
+    report = running.kiosk.report()
+    assert report["pid"] == pid
+    assert report["condition"] == "ok"
+
+
+def test_all_at_once(running, wait_until):
+    centre = running.centre
+    both = [(lane, part) for lane in LANES for part in PARTS]
+    for lane in running.kiosk.lanes.values():
+        lane.unplug()
+    wait_until(lambda: all(not told(centre, *device)["up"] for device in both), "all gone")
+    for lane in running.kiosk.lanes.values():
+        lane.plug()
+    wait_until(lambda: all(told(centre, *device)["up"] for device in both), "all back")
+    assert running.pass_by("entry")["outcome"] == running.pass_by("exit")["outcome"] == "admit"
+    running.all_delivered()
+    centre.has_all(running.kiosk.report())
+    centre.judge()

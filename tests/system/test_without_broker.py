@@ -1,0 +1,50 @@
+"""The network is a convenience: without a broker people pass, and events wait."""
+
+from agent.cli.demo.kiosk import has_devices, is_online
+
+
+def some_people(site):
+    assert site.pass_by("entry")["outcome"] == "admit"
+    assert site.pass_by("entry", skin_c=37.0)["reasons"] == ["fever"]
+    assert site.pass_by("entry", code="red")["outcome"] == "refuse"
+    assert site.pass_by("exit")["outcome"] == "admit"
+
+
+def test_broker_down_at_the_start(site, wait_until):
+    site.broker.stop()
+    site.kiosk.start(has_devices)
+    some_people(site)
+    for lane in ("entry", "exit"):
+        wait_until(site.kiosk.lanes[lane].device("gate").pulses, "the gate opens and shuts")
+    report = site.all_stored()
+    assert report["outbox"]["waiting"] == report["outbox"]["stored"] >= 10
+    assert report["outbox"]["delivered"] == 0
+    assert "nobody listens there" in report["link"]["fault"]
+    assert report["condition"] == "degraded"
+
+    site.broker.start()
+    site.kiosk.wait(is_online)
+    site.all_delivered()
+    report = site.kiosk.wait(lambda report: report["condition"] == "ok")
+    site.centre.has_all(report)
+    site.centre.judge()
+    assert len(site.centre.events) == report["outbox"]["decided"]
+    assert [p["decision"] for p in site.centre.passages] == ["admit", "refer", "refuse", "admit"]
+
+
+def test_broker_never_there(site, wait_until):
+    site.broker.stop()
+    site.kiosk.start(has_devices)
+    some_people(site)
+    assert site.kiosk.stop() == 0
+    assert not site.centre.events
+    decided = sum(line.get("event") in ("passage", "device", "agent") for line in site.lines)
+
+    site.broker.start()
+    site.kiosk.start()
+    site.all_delivered()
+    wait_until(lambda: len(site.centre.events) > decided, "the first life's events, and more")
+    site.centre.judge()
+    words = [event["data"].get("what") for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
+    assert words == ["started", "stopped", "started"]
+    assert [p["decision"] for p in site.centre.passages] == ["admit", "refer", "refuse", "admit"]
