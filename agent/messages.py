@@ -70,14 +70,23 @@ class CodeJson(TypedDict):
 
 
 class TemperatureJson(TypedDict):
-    """The screened temperature, as measured."""
+    """The screened temperature, as measured. Screening is not a diagnosis."""
 
     outcome: Screening
-    surface_c: Annotated[float | None, "degrees Celsius, on `scale`"]
-    u_c: Annotated[float | None, "expanded uncertainty (k = 2), degrees Celsius"]
-    limit_c: Annotated[float | None, "the limit it was compared with"]
-    scale: Annotated[str, "`skin`: surface as measured; `calibrated`: after the site's calibration"]
+    surface_c: Annotated[float | None, "the skin, as measured, degrees Celsius"]
+    estimate_c: Annotated[float | None, "on the scale of the site's calibration; null without one"]
+    u_c: Annotated[float | None, "expanded uncertainty (k = 2) of what was compared, degrees Celsius"]
+    limit_c: Annotated[float | None, "the limit it was compared with, on `scale`"]
+    scale: Annotated[
+        str,
+        "what was compared: `calibrated`: the estimate; `crowd`: the skin, with a limit that follows the people "
+        "who passed before; `skin`: the skin, with the fixed limit",
+    ]
+    ambient_c: Annotated[float | None, "the room, from a sensor of its own"]
     samples: Annotated[int, Ge(0)]
+    why: Annotated[str, "reason code of an outcome that is not plain; else empty"]
+    attempt: Annotated[int, Ge(1), "which reading of this person it is; each is an event of its own"]
+    then: Annotated[str, "the retest protocol's next step: `second_reading`, `rest`, `second_instrument`; or empty"]
 
 
 class PassageJson(TypedDict):
@@ -441,10 +450,15 @@ def _temperature(temperature: Temperature) -> TemperatureJson:
     return {
         "outcome": temperature.outcome,
         "surface_c": _thousandths(temperature.surface_c),
+        "estimate_c": _thousandths(temperature.estimate_c),
         "u_c": _thousandths(temperature.u_c),
         "limit_c": _thousandths(temperature.limit_c),
         "scale": temperature.scale,
+        "ambient_c": _thousandths(temperature.ambient_c),
         "samples": temperature.samples,
+        "why": temperature.why,
+        "attempt": temperature.attempt,
+        "then": temperature.then,
     }
 
 

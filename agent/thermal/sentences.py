@@ -1,0 +1,32 @@
+"""What the codes of a temperature say to people, in English and Chinese. Pure data.
+
+`WHY`: reasons of an outcome that is not plain. `THEN`: what the retest protocol asks for.
+"""
+
+from __future__ import annotations
+
+WHY: dict[str, tuple[str, str]] = {
+    "thermometer_down": ("The thermometer is not connected.", "测温设备未连接。"),
+    "drift": ("The thermometer has drifted: it must be zeroed.", "测温设备漂移超限，须重新校零。"),
+    "check_overdue": ("The thermometer's daily check is overdue.", "测温设备未按时核查。"),
+    "too_few_samples": ("Nobody stood still before the thermometer.", "未在测温处停留。"),
+    "not_steady": ("The reading was not steady.", "测温读数不稳定。"),
+    "cold_skin": ("The skin is cold, or too far away.", "皮肤温度过低，或距离过远。"),
+    "no_skin": ("Something hotter than skin is in view.", "测温处有高温物体。"),
+    "room_unknown": ("The temperature of the room is not known.", "室温未知。"),
+    "room_outside_calibration": (
+        "The room is colder or warmer than at the calibration.",
+        "室温超出校准范围。",
+    ),
+    "mean_of_two": ("The mean of both readings counts.", "以两次测温的平均值为准。"),
+    "rest_not_over": ("The rest is not over yet.", "休息时间未到。"),
+    "second_instrument_decides": ("A second instrument decides.", "以第二种体温计复测结果为准。"),
+}
+"""Code → (English, Chinese)."""
+
+THEN: dict[str, tuple[str, str]] = {
+    "second_reading": ("Please be measured a second time.", "请再测一次体温。"),
+    "rest": ("Please rest in the cool for ten minutes, then be measured again.", "请到阴凉处休息十分钟后复测。"),
+    "second_instrument": ("Staff will measure with another thermometer.", "请工作人员用其他体温计复测。"),
+}
+"""Code → (English, Chinese)."""
