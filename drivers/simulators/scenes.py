@@ -141,7 +141,7 @@ def _approaching(share: float, random: Random) -> Pose:
 def _half_out(share: float, random: Random) -> Pose:
     """Never quite in the picture: a finger's width of the code is cut off at the right edge."""
     pose = _approaching(share, random)
-    return Pose(WIDTH - pose.side * (0.5 - 0.13), HEIGHT / 2, pose.side, 0.0, 0.1)
+    return Pose(WIDTH - pose.side * (0.5 - 0.27), HEIGHT / 2, pose.side, 0.0, 0.1)
 
 
 def _far(share: float, random: Random) -> Pose:
@@ -190,7 +190,8 @@ def _moving(frame: Picture, share: float, random: Random) -> Picture:
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
     end = (int(length + length * math.cos(angle)), int(length + length * math.sin(angle)))
     cv2.line(kernel, (length, length), end, 1.0)
-    return cv2.filter2D(frame, -1, kernel / kernel.sum())
+    smeared: Picture = cv2.filter2D(frame, -1, kernel / kernel.sum())
+    return smeared
 
 
 def _defocused(frame: Picture, share: float, random: Random) -> Picture:
@@ -201,7 +202,7 @@ def _defocused(frame: Picture, share: float, random: Random) -> Picture:
 def _bands(frame: Picture, share: float, random: Random) -> Picture:
     """A screen dimmed by pulses: dark bands that wander down."""
     phase = 2 * math.pi * (np.arange(HEIGHT) / 105.0 + 1.7 * share * FRAMES)
-    dimmed: Picture = frame * (0.52 + 0.48 * np.clip(2.2 * np.sin(phase), -1, 1))[:, None]
+    dimmed: Picture = frame * (0.58 + 0.42 * np.clip(2.2 * np.sin(phase), -1, 1))[:, None]
     return dimmed
 
 
@@ -222,14 +223,14 @@ def _cracked(flat: Picture, random: Random) -> Picture:
     """Glass with a star of cracks, some bright, some dark."""
     broken = flat.copy()
     middle = random.integers(len(flat) // 4, 3 * len(flat) // 4, 2)
-    for _ in range(14):
+    for _ in range(9):
         at, angle = middle.astype(np.float64), random.uniform(0, 2 * math.pi)
         for _ in range(14):
             angle += random.normal(0, 0.35)
             step = random.uniform(10, 60)
             there = at + step * np.array([math.cos(angle), math.sin(angle)])
             ends = (int(at[0]), int(at[1])), (int(there[0]), int(there[1]))
-            cv2.line(broken, *ends, int(random.choice([0, 255])), int(random.integers(2, 9)))
+            cv2.line(broken, *ends, int(random.choice([0, 255])), int(random.integers(2, 7)))
             at = there
     return broken
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from drivers.vision import decoders, finders, grid, soft, steps
 from drivers.vision.code import Code
+from drivers.vision.evidence import Look
 from drivers.vision.finders import Finder
 from drivers.vision.opencv import Picture, cv2
 
@@ -27,7 +28,8 @@ Three: TypeAlias = "tuple[Finder, Finder, Finder]"
 _WORK_PX = 7.0
 """Larger modules are shrunk to this: noise averages out, and time is saved."""
 _PROMISING = 0.6
-"""A plane that fits so well is worth bending."""
+"""A plane that fits so well is worth bending, and worth keeping."""
+_BENDS = 2
 _DRAW_PX = 4
 _QUIET = 4
 
@@ -46,39 +48,48 @@ def hunt(picture: Picture, evidence: Evidence) -> Iterator[Code | None]:
             yield None
         found = finders.likeliest(merged)
         for three in (*finders.triples(found), *finders.completed(found)):
-            code = from_finders(view, three, evidence)
-            yield code.moved(1 / scale) if code is not None else None
+            code = from_finders(view, three, evidence, scale)
+            yield code
             if code is not None:
                 return
+    if (concluded := evidence.conclude()) is not None:
+        yield _read(*concluded)
 
 
-def from_finders(picture: Picture, three: Three, evidence: Evidence) -> Code | None:
-    """The code that has these three finders, if there is one."""
-    cut, left, top, scale = _cut_out(picture, three)
-    near = tuple(Finder((f.x - left) * scale, (f.y - top) * scale, f.module_px * scale, f.votes) for f in three)
+def from_finders(picture: Picture, three: Three, evidence: Evidence, scale: float = 1.0) -> Code | None:
+    """The code that has these three finders, if there is one. `scale`: of `picture` to the one corners are for."""
+    cut, left, top, shrink = _cut_out(picture, three)
+    near = tuple(Finder((f.x - left) * shrink, (f.y - top) * shrink, f.module_px * shrink, f.votes) for f in three)
+    back = np.array([[1 / shrink, 0, left], [0, 1 / shrink, top], [0, 0, scale]])
     for plane in grid.planes(cut, (near[0], near[1], near[2])):
-        symbol = _symbol(cut, plane, evidence)
-        if symbol is not None:
-            code = _read(symbol, plane)
-            if code is not None:
-                return code.moved(1 / scale, left, top)
+        found = _symbol(cut, plane)
+        if isinstance(found, soft.Symbol):
+            return _read(found, plane.moved(back))
+        if found is not None:
+            evidence.offer(Look(plane.moved(back), found))
     return None
 
 
-def _symbol(picture: Picture, plane: grid.Plane, evidence: Evidence) -> soft.Symbol | None:
-    """Straight first, then bent; through the equaliser and without; at last together with what was seen before."""
+def _symbol(picture: Picture, plane: grid.Plane) -> soft.Symbol | Picture | None:
+    """The symbol on a plane: straight first, then bent, then bent again; through the equaliser and without.
+
+    When it cannot be read but fits well: what its modules lean to.
+    """
     straight = grid.straightened(picture, plane)
     lean = None
-    for bend in (False, True):
-        if bend and plane.fit < _PROMISING:
-            break
-        gray = grid.cells(straight, grid.bent(straight) if bend else None)
+    bend: grid.Bend | None = None
+    for turn in range(_BENDS + 1):
+        if turn:
+            bend = grid.bent(straight, bend)
+        gray = grid.cells(straight, bend)
         for equalised in (False, True):
             lean = soft.leaning(gray, plane.version, equalised=equalised)
             found = soft.decoded(lean, plane.version)
             if found is not None:
                 return found
-    return evidence.add(lean, plane.version) if plane.fit >= _PROMISING and lean is not None else None
+        if plane.fit < _PROMISING:
+            return None
+    return lean
 
 
 def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
@@ -88,7 +99,8 @@ def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
     if len(codes) != 1 or not codes[0].payload:
         return None
     a, b, c, d = plane.corners()
-    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, "beyond", symbol.erased)
+    side = len(symbol.modules)
+    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, "beyond", side, symbol.erased)
 
 
 def _cut_out(picture: Picture, three: Three) -> tuple[Picture, float, float, float]:

@@ -23,6 +23,8 @@ class Code:
     """The text, where the code itself declares its character set (ECI)."""
     rung: str = ""
     """Which step of the ladder read it."""
+    modules: int = 0
+    """Modules along a side; 0 when the decoder does not tell."""
     erased: int = 0
     """Bytes that the reader had to leave out of a block as too doubtful: above 0, a second look should agree."""
 

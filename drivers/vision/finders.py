@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST = 18
-_MOST_TRIPLES = 8
-_SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 4, 3, 12
+_MOST_TRIPLES = 12
+_SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 7, 3, 12
 _SMALLEST_PX = 1.0
 """A module below this many pixels cannot be told from its neighbours."""
 
 
 @dataclass(slots=True)
 class Finder:
-    """One candidate: its middle and the size of a module there, pixels; how many ways found it."""
+    """One candidate: its middle and the size of a module there, pixels; how many ways found it, sure ones twice."""
 
     x: float
     y: float
@@ -61,7 +61,7 @@ def triples(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
             score = _misfit(a, b, c, sum(sizes) / 3)
             if score is not None:
                 turned = (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x)
-                scored.append((score - 0.06 * sum(f.votes for f in three), (a, b, c) if turned > 0 else (a, c, b)))
+                scored.append((score - 0.03 * sum(f.votes for f in three), (a, b, c) if turned > 0 else (a, c, b)))
     scored.sort(key=lambda each: each[0])
     return [three for _, three in scored[:_MOST_TRIPLES]]
 
@@ -113,11 +113,11 @@ def _merge(merged: list[Finder], found: Finder) -> None:
     for known in merged:
         near = math.hypot(known.x - found.x, known.y - found.y) < 1.5 * min(known.module_px, found.module_px)
         if near and max(known.module_px, found.module_px) < 1.6 * min(known.module_px, found.module_px):
-            share = 1 / (known.votes + 1)
+            share = found.votes / (known.votes + found.votes)
             known.x += (found.x - known.x) * share
             known.y += (found.y - known.y) * share
             known.module_px += (found.module_px - known.module_px) * share
-            known.votes += 1
+            known.votes += found.votes
             return
     merged.append(found)
 
@@ -128,7 +128,8 @@ def _by_runs(binary: Picture) -> Iterator[Finder]:
     down, down_px = (each.T for each in _run_map(np.ascontiguousarray(binary.T)))
     wide_across = cv2.dilate(across, np.ones((1, 3), np.uint8))
     wide_down = cv2.dilate(np.ascontiguousarray(down), np.ones((3, 1), np.uint8))
-    count, _, boxes, middles = cv2.connectedComponentsWithStats(cv2.bitwise_and(wide_across, wide_down))
+    both = np.minimum(wide_across, wide_down)
+    count, _, boxes, middles = cv2.connectedComponentsWithStats(both)
     if count > 400:  # noqa: PLR2004 - a texture, not finder patterns
         return
     for label in range(1, count):
@@ -139,46 +140,51 @@ def _by_runs(binary: Picture) -> Iterator[Finder]:
             continue
         first, second = float(np.median(sizes[0])), float(np.median(sizes[1]))
         if max(first, second) < 2.2 * min(first, second):
-            yield Finder(float(middles[label][0]) + 0.5, float(middles[label][1]) + 0.5, math.sqrt(first * second))
+            x, y = middles[label]
+            votes = 2 if both[cut].max() > 1 else 1
+            yield Finder(float(x) + 0.5, float(y) + 0.5, math.sqrt(first * second), votes)
 
 
 def _run_map(binary: Picture) -> tuple[Picture, Picture]:
-    """Marks (uint8) at the middle of each 1:1:3:1:1 run of a row, and the module size there (float32)."""
+    """Marks (uint8) at the middle of each 1:1:3:1:1 run of a row, 1 where an end is open; module sizes (float32)."""
     marks = np.zeros(binary.shape, np.uint8)
     sizes = np.zeros(binary.shape, np.float32)
     rows, columns = np.nonzero(np.diff(binary, axis=1))
     if len(rows) < 6:  # noqa: PLR2004 - five runs have six ends
         return marks, sizes
     runs = np.diff(columns)
-    five = [runs[at : len(runs) - 4 + at] for at in range(5)]
-    total = columns[5:] - columns[:-5]
-    unit = total / 7.0
-    fits = (rows[5:] == rows[:-5]) & (total >= 7 * _SMALLEST_PX) & (binary[rows[:-5], columns[:-5] + 1] == 1)
-    for run, wanted in zip(five, (1, 1, 3, 1, 1), strict=True):
+    left, white, core, whiter, right = (runs[at : len(runs) - 4 + at] for at in range(5))
+    unit = (white + core + whiter) / 5.0
+    fits = (rows[5:] == rows[:-5]) & (unit >= _SMALLEST_PX) & (binary[rows[:-5], columns[:-5] + 1] == 1)
+    for run, wanted in ((white, 1), (core, 3), (whiter, 1)):
         fits &= np.abs(run - wanted * unit) <= (0.35 * wanted + 0.25) * unit + 0.6
+    # without a white margin one side of the ring runs on into the dark around the code
+    narrow, wide = np.minimum(left, right), np.maximum(left, right)
+    fits &= (np.abs(narrow - unit) <= 0.6 * unit + 0.6) & (wide >= 0.4 * unit)
+    closed = wide <= 1.6 * unit + 0.6
     at = np.flatnonzero(fits)
     middle = (columns[at + 2] + columns[at + 3] + 1) // 2
-    marks[rows[at], middle] = 1
+    marks[rows[at], middle] = 1 + closed[at]
     sizes[rows[at], middle] = unit[at]
     return marks, sizes
 
 
 def _by_outlines(binary: Picture) -> Iterator[Finder]:
-    """A black blob in a white one in a black one, all about one middle."""
+    """A black blob in a white one in a black one; the last need not be closed, or may run on into the dark."""
     outlines, family = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
     parents = family[0][:, 3] if outlines else []
     for inner, hole in enumerate(parents):
-        ring = parents[hole] if hole >= 0 else -1
-        if ring < 0 or len(outlines[ring]) < 4:  # noqa: PLR2004 - a line has no inside
+        if hole < 0 or len(outlines[hole]) < 4 or parents[hole] < 0:  # noqa: PLR2004 - a line has no inside
             continue
-        areas = [cv2.contourArea(outlines[at]) for at in (inner, hole, ring)]
-        if areas[0] < 4 or not 0.06 * areas[2] < areas[0] < 0.42 * areas[2] or not areas[1] < 0.85 * areas[2]:  # noqa: PLR2004
+        core, white = cv2.contourArea(outlines[inner]), cv2.contourArea(outlines[hole])
+        if core < 2 or not 0.08 * white < core < 0.55 * white:  # noqa: PLR2004 - nine modules of 25, give or take
             continue
-        _, (wide, high), _ = cv2.minAreaRect(outlines[ring])
-        if min(wide, high) < 5 or max(wide, high) > 2.4 * min(wide, high) or areas[2] < 0.5 * wide * high:  # noqa: PLR2004
+        _, (wide, high), _ = cv2.minAreaRect(outlines[hole])
+        if min(wide, high) < 4 or max(wide, high) > 2.4 * min(wide, high) or white < 0.55 * wide * high:  # noqa: PLR2004
             continue
-        middle, around = cv2.moments(outlines[inner]), cv2.moments(outlines[ring])
+        middle, around = cv2.moments(outlines[inner]), cv2.moments(outlines[hole])
         x, y = middle["m10"] / middle["m00"], middle["m01"] / middle["m00"]
         apart = math.hypot(x - around["m10"] / around["m00"], y - around["m01"] / around["m00"])
-        if apart < 0.15 * math.sqrt(areas[2]):
-            yield Finder(x + 0.5, y + 0.5, math.sqrt(areas[2]) / 7)
+        if apart < 0.15 * math.sqrt(white):
+            ring = cv2.contourArea(outlines[parents[hole]])
+            yield Finder(x + 0.5, y + 0.5, math.sqrt(white) / 5, 2 if ring < 3 * white else 1)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 Quads: TypeAlias = "npt.NDArray[np.float64]"
 """Points in pixels, (..., 2)."""
 
+Bend: TypeAlias = "tuple[Picture, Picture]"
+"""How far the grid is shifted at each module, right and down, in modules: float32, (side, side)."""
+
 PX = 6
 """Pixels a module in the picture pulled straight."""
 _MARGIN = 1
@@ -38,6 +41,7 @@ _REACH = 0.22
 _FINE_MODULES = 0.7
 """Then so far and in such steps: a coarser search would jump over the alignment and timing patterns."""
 _TINY = 1e-9
+_KNOWN_WEIGHT = 2.0
 _BATCH = 128
 _MOVES = 5
 _TRUST = 0.35
@@ -51,6 +55,10 @@ class Plane:
     version: int
     to_picture: npt.NDArray[np.float64]
     fit: float
+
+    def moved(self, matrix: npt.NDArray[np.float64]) -> Plane:
+        """The same plane in another picture, to which `matrix` leads."""
+        return Plane(self.version, matrix @ self.to_picture, self.fit)
 
     def corners(self) -> tuple[tuple[float, float], ...]:
         """The symbol's corners in pixels, top left of the code first."""
@@ -90,7 +98,7 @@ def straightened(picture: Picture, plane: Plane) -> Picture:
     return straight.astype(np.float32)
 
 
-def cells(straight: Picture, bend: tuple[Picture, Picture] | None = None) -> Picture:
+def cells(straight: Picture, bend: Bend | None = None) -> Picture:
     """The mean gray of the middle of every module, float32; `bend`: the shift of each, right and down, modules."""
     smooth = cv2.blur(straight, (PX - 2, PX - 2))
     side = len(straight) // PX - 2 * _MARGIN
@@ -101,22 +109,26 @@ def cells(straight: Picture, bend: tuple[Picture, Picture] | None = None) -> Pic
     return cv2.remap(smooth, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def bent(straight: Picture) -> tuple[Picture, Picture]:
+def bent(straight: Picture, start: Bend | None = None) -> Bend:
     """How far to shift the grid at each module, right and down, so that modules read clear black or white."""
     side = len(straight) // PX - 2 * _MARGIN
     steps = np.linspace(-_BEND_MODULES, _BEND_MODULES, 2 * _BEND_STEPS + 1)
     window = max(5, min(11, side // 4)) | 1
     smooth = cv2.blur(straight, (PX - 2, PX - 2))
     local = cv2.blur(smooth, (7 * PX, 7 * PX))
-    contrast = np.abs(smooth - local)
+    contrast = smooth - local
+    shape = symbol.anatomy((side - 17) // 4)
+    wanted = np.where(shape.black, -_KNOWN_WEIGHT, _KNOWN_WEIGHT)
     middle = (np.arange(side, dtype=np.float32) + _MARGIN + 0.5) * PX - 0.5
     columns, rows = np.meshgrid(middle, middle)
+    if start is not None:
+        columns, rows = columns + start[0] * PX, rows + start[1] * PX
     clear = np.empty((len(steps), len(steps), side, side), np.float32)
     for i, down in enumerate(steps):
         for j, right in enumerate(steps):
-            at = cv2.remap(
-                contrast, columns + np.float32(right * PX), rows + np.float32(down * PX), cv2.INTER_LINEAR
-            )
+            moved = columns + np.float32(right * PX), rows + np.float32(down * PX)
+            at = cv2.remap(contrast, *moved, cv2.INTER_LINEAR)
+            at = np.where(shape.known, at * wanted, np.abs(at)).astype(np.float32)
             clear[i, j] = cv2.blur(at, (window, window)) * (1 - 0.05 * (right * right + down * down))
     flat = clear.reshape(-1, side, side)
     weight = flat - flat.min(axis=0)
@@ -125,10 +137,8 @@ def bent(straight: Picture) -> tuple[Picture, Picture]:
     right = (weight.reshape(clear.shape) * steps[None, :, None, None]).sum(axis=(0, 1)) / total
     down = (weight.reshape(clear.shape) * steps[:, None, None, None]).sum(axis=(0, 1)) / total
     sigma = window / 3
-    return (
-        cv2.GaussianBlur(right.astype(np.float32), (0, 0), sigma),
-        cv2.GaussianBlur(down.astype(np.float32), (0, 0), sigma),
-    )
+    shifts = [cv2.GaussianBlur(shift.astype(np.float32), (0, 0), sigma) for shift in (right, down)]
+    return (shifts[0], shifts[1]) if start is None else (shifts[0] + start[0], shifts[1] + start[1])
 
 
 def _versions(three: tuple[Finder, Finder, Finder], module_px: float) -> range:

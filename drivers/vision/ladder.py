@@ -86,7 +86,6 @@ class Ladder:
 
     def _hunt_on(self, picture: Picture) -> list[Code]:
         if self._hunt is None:
-            self._evidence.begin()
             self._hunt = beyond.hunt(picture, self._evidence)
         try:
             found = next(self._hunt)

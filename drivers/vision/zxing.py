@@ -54,4 +54,6 @@ def _code(barcode: Any) -> Code:
     )
     # ISO/IEC 15424: modifier 2, 4 or 6 says that an ECI stands in the code
     declares = getattr(barcode, "symbology_identifier", "")[2:3] in {"2", "4", "6"}
-    return Code(bytes(barcode.bytes), corners, barcode.text if declares else None)  # type: ignore[arg-type] # four corners
+    version = str((getattr(barcode, "extra", None) or {}).get("Version", ""))
+    modules = 17 + 4 * int(version) if version.isdecimal() else 0
+    return Code(bytes(barcode.bytes), corners, barcode.text if declares else None, modules=modules)  # type: ignore[arg-type] # four corners
