@@ -68,8 +68,8 @@ lock: ## the lock files anew from pyproject.toml; ARGS=--upgrade for newer versi
 	@[ -x .venv-lock/bin/uv ] || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip -q install uv; }
 	lock() { .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	  --custom-compile-command 'make lock' --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) --output-file "$$@"; }
-	lock requirements.lock pyproject.toml
-	lock requirements-dev.lock pyproject.toml --group dev
+	lock requirements.lock pyproject.toml --all-extras
+	lock requirements-dev.lock pyproject.toml --all-extras --group dev
 	lock requirements-build.lock --group build
 
 .PHONY: clean

@@ -41,8 +41,10 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"packaged", "systemd", "toml_lines"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
-    {"simulators", "scanners", "thermometers", "signals"},
-    {"chip_thermometer", "scan_engine", "serial_thermometer"},
+    {"discovery"},
+    {"simulators", "scanners", "thermometers", "ranging", "signals"},
+    {"expander", "paced_chip", "recording", "scan_engine", "serial_thermometer"},
+    {"pulsed_output"},
     {"wire"},
     {"vision"},
     {"plausibility"},
@@ -63,6 +65,7 @@ MET_IN = {
     "cbor2": {"agent/codes/cbor.py"},
     "cryptography": {"agent/codes/signing.py"},
     "cv2": {"drivers/vision/opencv.py", "drivers/wire/v4l2.py"},  # pixels, and the camera itself
+    "gpiod": {"drivers/wire/gpio.py"},
     "paho": {"agent/mqtt/session.py"},
     "pydantic": {"agent/config.py", "agent/messages.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
