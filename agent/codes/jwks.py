@@ -1,4 +1,4 @@
-"""JSON Web Key Sets (RFC 7517), as issuers of health cards and passes publish them.
+"""JSON Web Key Sets (RFC 7517) and DID documents, as issuers of health cards and passes publish their keys.
 
 A set belongs to one issuer (`<iss>/.well-known/jwks.json`). Its name is taken from what is around it: a set under
 the issuer's address, a set with an `iss` member, or the address in a certificate (`x5c`) of one of its keys. A set
@@ -23,7 +23,9 @@ _FORMATS = frozenset({"gatepost", "shc", "nzcp"})
 
 
 def read(document: Mapping[str, Any]) -> list[TrustedKey]:
-    """Keys of one set, or of several under their issuers' names. Raises ValueError with one phrase."""
+    """Keys of one set, of several under their issuers' names, or of a DID document. Raises ValueError."""
+    if "verificationMethod" in document:
+        return list(_did(document))
     if "keys" in document:
         return list(_set(document, document.get("iss")))
     return [key for issuer, keys in document.items() if isinstance(keys, Mapping) for key in _set(keys, issuer)]
@@ -38,6 +40,16 @@ def _set(document: Mapping[str, Any], issuer: object) -> Iterator[TrustedKey]:
         kid = entry.get("kid")
         public = _public(entry)
         yield TrustedKey(name, kid.encode() if isinstance(kid, str) else public.kid, _FORMATS, public)
+
+
+def _did(document: Mapping[str, Any]) -> Iterator[TrustedKey]:
+    """A key's id is the fragment of its method's."""
+    methods = document["verificationMethod"]
+    for method in methods if isinstance(methods, list) else []:
+        match method:
+            case {"id": str(name), "publicKeyJwk": dict(key)}:
+                issuer, _, fragment = name.partition("#")
+                yield TrustedKey(issuer, fragment.encode(), _FORMATS, _public(key))
 
 
 def _address(entries: list[Mapping[str, Any]]) -> str:

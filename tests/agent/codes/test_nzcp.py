@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
+
 import pytest
 
 from agent import codes
-from agent.codes import signing
-from agent.codes.trust import Trust, TrustedKey
+from agent.codes import jwks, signing
+from agent.codes.trust import Trust, TrustedKey, trust_of
 from agent.model import ClockState, CodeStatus, Now
 
 EXAMPLE = (
@@ -58,3 +60,13 @@ def test_one_changed_letter(at: int) -> None:
 )
 def test_broken(text: bytes) -> None:
     assert codes.check(text, pinned(), NOW).status in {CodeStatus.MALFORMED, CodeStatus.UNRECOGNISED}
+
+
+def test_pinned_by_the_issuers_did_document() -> None:
+    x, y = (urlsafe_b64encode(bytes.fromhex(value)).rstrip(b"=").decode() for value in (X, Y))
+    key = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+    document = {
+        "id": ISSUER,
+        "verificationMethod": [{"id": f"{ISSUER}#key-1", "type": "JsonWebKey2020", "publicKeyJwk": key}],
+    }
+    assert codes.check(EXAMPLE, trust_of(jwks.read(document)), NOW).status is CodeStatus.VALID
