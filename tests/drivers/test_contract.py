@@ -21,6 +21,8 @@ SOURCES = [each for each in MAKERS if each[0] != "signals"]
 SINKS = [each for each in MAKERS if each[0] == "signals"]
 ELSEWHERE = {
     ("scanners", "camera"): "pictures, not a wire of bytes: tests/drivers/scanners/test_camera.py",
+    ("scanners", "replayed"): "a file: tests/drivers/test_recording.py",
+    ("thermometers", "replayed"): "a file: tests/drivers/test_recording.py",
     ("signals", "gpio"): "a kernel line: tests/drivers/signals/test_gpio.py",
     ("signals", "simulated"): "no wire at all: tests/drivers/signals/test_simulated.py",
 }
@@ -52,7 +54,9 @@ def device(request, world, tmp_path):
     stand = stand_in(kind, name, world, tmp_path)
     with stand.here():
         module = registry.load(kind, name)
-        stand.driver = module.Driver(module.Options(**stand.options))
+        names = {field.name for field in fields(module.Options)}
+        patience = {"idle_gap_s": 2.0} if "idle_gap_s" in names else {}  # a busy machine is no pause
+        stand.driver = module.Driver(module.Options(**stand.options, **patience))
         yield stand
         stand.driver.close()
 

@@ -1,0 +1,213 @@
+"""`gatepost devices`: what is plugged in, what it is, what it says, and a recording of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import config
+from agent.cli import configuration
+from drivers import discovery, recording, registry
+from drivers.contract import Distance, DriverError, Reading, Sighting
+
+if TYPE_CHECKING:
+    import argparse
+
+WINDOW = 20
+"""Readings that the spread is taken of."""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `devices`."""
+    parser = subparsers.add_parser("devices", help="what is plugged in", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    listing = actions.add_parser("list", help="ports, buses and cameras, and what each probably is (the default)")
+    for each in (parser, listing):
+        each.add_argument(
+            "--ask",
+            action="store_true",
+            help="also ask silent devices who they are; this sends bytes, which may move a relay board",
+        )
+    one = actions.add_parser("try", help="show live what a device says, with its quality")
+    _add_device(one)
+    record = actions.add_parser("record", help="record what a device says, for the `replayed` driver")
+    record.add_argument("file", type=Path, help="where to; must not exist")
+    _add_device(record)
+    record.add_argument(
+        "--codes", action="store_true", help="allow a scanner: code contents may be personal and stay in the file"
+    )
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("device", help="LANE.PART of the configuration (entry.thermometer), or KIND/DRIVER")
+    parser.add_argument("options", nargs="*", help="for KIND/DRIVER: its options, as port=/dev/ttyUSB0")
+    parser.add_argument("--seconds", type=float, default=0.0, help="stop after so long (default: until Ctrl-C)")
+    configuration.add_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, try or record."""
+    if args.action in (None, "list"):
+        return _list(ask_too=args.ask)
+    device = _device(args)
+    if device is None:
+        return 1
+    if args.action == "try":
+        return _watch(device, args.seconds, None)
+    if device.kind == "scanners" and not args.codes:
+        print("A recording of a scanner keeps what the codes say. If that is meant, add --codes.", file=sys.stderr)
+        return 1
+    try:
+        with args.file.open("x") as file:
+            return _watch(device, args.seconds, recording.Recorder(file, device.kind, device.driver))
+    except OSError as trouble:
+        print(f"{args.file}: {trouble.strerror}", file=sys.stderr)
+        return 1
+
+
+def _list(*, ask_too: bool) -> int:
+    print("Looking at serial ports, I²C buses and cameras ...", file=sys.stderr, flush=True)
+    count = 0
+    for found in discovery.everything(ask_too=ask_too):
+        count += 1
+        print(f"{found.bus:7} {found.name}" + (f"  ({found.node})" if found.node not in ("", found.name) else ""))
+        if found.maker:
+            print(f"        {found.maker}")
+        if found.driver:
+            options = "  ".join(f"{name} = {_shown(name, value)}" for name, value in found.options.items())
+            print(f'        probably driver = "{found.driver.partition("/")[2]}"  {options}')
+            print(f"        try it: gatepost devices try {found.driver} {_try_words(found)}")
+        if found.note:
+            print(f"        {found.note}")
+    if not count:
+        print("No serial port, I²C bus or camera is here. I²C on a Raspberry Pi: raspi-config nonint do_i2c 0")
+    return 0
+
+
+def _try_words(found: discovery.Found) -> str:
+    where = {"serial": "port", "i2c": "bus"}.get(found.bus)
+    words = [f"{where}={found.name}"] if where else []
+    return " ".join([*words, *(f"{name}={_shown(name, value)}" for name, value in found.options.items())])
+
+
+def _toml(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _shown(name: str, value: object) -> str:
+    return hex(value) if name == "address" and isinstance(value, int) else _toml(value)
+
+
+def _device(args: argparse.Namespace) -> config.Device | None:
+    """The device that the words mean; None after saying what is wrong with them."""
+    if "/" not in args.device:
+        return _configured(args)
+    kind, _, driver = args.device.partition("/")
+    try:
+        cls = registry.options_class(kind, driver)
+    except KeyError:
+        there = ", ".join(f"{each}/{name}" for each in registry.KINDS for name in registry.names(each))
+        print(f"There is no driver {args.device}. There are: {there}", file=sys.stderr)
+        return None
+    try:
+        return config.Device(kind, driver, cls(**_values(cls, args.options)))
+    except (TypeError, ValueError) as trouble:
+        known = ", ".join(entry.name for entry in dataclasses.fields(cls))
+        print(f"{args.device}: {trouble}. Its options are: {known}", file=sys.stderr)
+        return None
+
+
+def _configured(args: argparse.Namespace) -> config.Device | None:
+    checked = configuration.read(args.config)
+    if checked is None:
+        return None
+    lane, _, part = args.device.rpartition(".")
+    if lane not in checked.lanes or part not in config.PARTS:
+        names = ", ".join(f"{name}.{part}" for name in checked.lanes for part in config.PARTS)
+        print(f"There is no {args.device} in {args.config}. There are: {names}", file=sys.stderr)
+        return None
+    device: config.Device = getattr(checked.lanes[lane], part)
+    return device
+
+
+def _values(cls: type, words: list[str]) -> dict[str, Any]:
+    """`name=value` words as the options' types. Raises ValueError."""
+    types = {entry.name: str(entry.type) for entry in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or name not in types:
+            raise ValueError(f"{word!r} is not name=value with a known name")
+        try:
+            value: Any = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        if "float" in types[name] and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if types[name].startswith("str"):
+            value = text
+        values[name] = Path(text) if types[name] == "Path" else value
+    return values
+
+
+def _watch(device: config.Device, seconds: float, recorder: recording.Recorder | None) -> int:
+    """Show what comes, until the time is up, Ctrl-C, or the device fails."""
+    if device.kind == "signals":
+        print("A gate is not tried from here: it would open.", file=sys.stderr)
+        return 1
+    driver = registry.load(device.kind, device.driver).Driver(device.options)
+    quality = _Quality()
+    end_s = time.monotonic() + seconds if seconds else float("inf")
+    try:
+        driver.open()
+        print(f"{device.driver} is open" + (" (simulated)" if driver.simulated else "") + ". Ctrl-C ends.")
+        while time.monotonic() < end_s:
+            item = driver.read(0.5)
+            if item is None:
+                continue
+            if recorder is not None:
+                recorder.add(item)
+            print(quality.sentence(item), flush=True)
+    except KeyboardInterrupt:
+        print()
+    except DriverError as trouble:
+        print(trouble, file=sys.stderr)
+        return 1
+    finally:
+        driver.close()
+    print(quality.summary())
+    return 0
+
+
+class _Quality:
+    """How good what comes is."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._count = 0
+        self._recent: list[float] = []
+
+    def sentence(self, item: object) -> str:
+        """One item for a person. Of a code only its length: contents may be personal."""
+        self._count += 1
+        match item:
+            case Reading():
+                self._recent = [*self._recent, item.surface_c][-WINDOW:]
+                spread = f", spread {statistics.pstdev(self._recent):.2f} over {len(self._recent)}"
+                sensor = "" if item.sensor_c is None else f", sensor {item.sensor_c:.2f} °C"
+                return f"surface {item.surface_c:.2f} °C ± {item.u_c:.1f}{sensor}{spread}"
+            case Distance():
+                return "nobody within reach" if item.distance_mm is None else f"{item.distance_mm:.0f} mm"
+            case Sighting():
+                return f"a code of {len(item.payload)} bytes"
+        return "the code has left the view"
+
+    def summary(self) -> str:
+        """The whole time in one line."""
+        lasted_s = time.monotonic() - self._began_s
+        return f"{self._count} in {lasted_s:.1f} s, {self._count / lasted_s:.1f} per second"
