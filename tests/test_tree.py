@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from agent import cli
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -283,6 +284,22 @@ def test_readme_names_files_that_exist() -> None:
     paths = re.findall(r"`((?:agent|config|docs|drivers|setup|systemd|tests)/[\w./-]*)`", text)
     assert paths
     assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_readme_leads_to_every_document() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert not [name for name in documents() if name.startswith("docs/") and f"({name})" not in text]
+
+
+def test_every_command_is_there() -> None:
+    assert not [name for name in cli.COMMANDS if module_of(f"agent.cli.{name}") is None]
+
+
+def test_readme_names_every_command() -> None:
+    rows = (ROOT / "README.md").read_text().partition("## The command")[2].partition("\n## ")[0]
+    assert {words.split()[0] for words in re.findall(r"`([a-z][a-z -]*)`", rows)} - {"gatepost"} == set(
+        cli.COMMANDS
+    )
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)
