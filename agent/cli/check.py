@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from agent import app
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     faults = app.faults_beyond_syntax(config)
     for fault in faults:
-        print(fault)
+        print(fault, file=sys.stderr)
     if faults:
         return 1
     lanes = ", ".join(f"{name} ({lane.direction})" for name, lane in config.lanes.items())

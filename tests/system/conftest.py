@@ -154,6 +154,7 @@ class Site:
                 "run": {"directory": "run"},
                 "clock": {"trust": "system", "floor_file": "clock"},
                 "screening": {"crowd_file": "crowd.json"},
+                "screening": {"crowd_file": "crowd.json"},
                 "codes": {"keys": "issuers.toml"},
                 "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
                 "outbox": {"path": "outbox.db"},

@@ -1,0 +1,222 @@
+"""`gatepost demo` as a watcher sees it: what it prints, how it ends, what it leaves behind."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.cli.demo import scenario
+from agent.cli.demo.record import Recap
+from agent.packaged import packaged
+
+LIMIT_S = 60.0
+WORDS = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main())", "demo"]
+ANNA = """
+[[person]]
+at = 0.2
+lane = "entry"
+who = "Anna"
+code = "green"
+skin_c = 34.5
+stay_s = 1.5
+expect = "{expect}"
+"""
+BEN_AND_TROUBLE = """
+[[trouble]]
+at = 0.3
+for_s = 0.7
+what = "stop broker"
+[[person]]
+at = 0.4
+lane = "exit"
+who = "Ben"
+code = "green"
+skin_c = 34.2
+stay_s = 1.0
+expect = "admit"
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Writes a scenario and returns the arguments that play it."""
+
+    def write(text):
+        file = tmp_path / "scenario.toml"
+        file.write_text(text)
+        return ["--scenario", str(file)]
+
+    return write
+
+
+def play(*arguments, **environment):
+    return subprocess.run(
+        [*WORDS, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_in_a_pipe_it_ends_by_itself_and_the_counts_agree(script):
+    done = play(*script(ANNA.format(expect="admit") + BEN_AND_TROUBLE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "everything agrees"
+    assert "people 2, passages 2, of them 0 not as the scenario expects" in done.stdout
+    assert "gates told to open 2, relay pulses 2" in done.stdout
+    assert "events not marked as simulated 0" in done.stdout
+    assert "stop broker: now" in done.stdout
+    assert "\x1b" not in done.stdout, "plain lines in a pipe"
+    assert done.stderr == ""
+
+
+def test_a_terminal_gets_the_live_view(script):
+    master, terminal = pty.openpty()
+    demo = subprocess.Popen(
+        [*WORDS, *script(ANNA.format(expect="admit"))],
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "150", "LINES": "40"},
+    )
+    os.close(terminal)
+    shown = bytearray()
+    while True:
+        try:
+            shown += os.read(master, 65536)
+        except OSError:  # the far end was closed
+            break
+    os.close(master)
+    with demo.stderr:
+        assert demo.wait(LIMIT_S) == 0, demo.stderr.read()
+    assert b"\x1b[" in shown
+    assert b"lane entry" in shown
+    assert b"Anna" in shown
+    assert b"everything agrees" in shown
+
+
+def test_a_wrong_expectation_shows_in_the_exit_status(script):
+    done = play(*script(ANNA.format(expect="refuse")))
+    assert done.returncode == 1
+    assert "people 1, passages 1, of them 1 not as the scenario expects" in done.stdout
+    assert done.stdout.splitlines()[-1] == "THE COUNTS DO NOT AGREE"
+
+
+def left_behind(folder):
+    """Programs whose command line names the folder."""
+    lines = [file.read_bytes() for file in readable(Path("/proc").glob("[0-9]*/cmdline"))]
+    return [line for line in lines if str(folder).encode() in line]
+
+
+def readable(files):
+    for file in files:
+        try:
+            file.read_bytes()
+        except OSError:
+            continue
+        yield file
+
+
+@pytest.fixture
+def staying(script, tmp_path):
+    """A demonstration with --stay, in its second round, in a process group of its own as a terminal makes it."""
+    room = tmp_path / "t"
+    room.mkdir()
+    demo = subprocess.Popen(
+        [*WORDS, *script(ANNA.format(expect="admit")), "--stay"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(room), "PYTHONUNBUFFERED": "1"},
+    )
+    begun_s, arrivals, said = time.monotonic(), 0, []
+    while arrivals < 2:
+        said.append(demo.stdout.readline())
+        arrivals += "entry Anna: green code" in said[-1]
+        assert time.monotonic() - begun_s < LIMIT_S, said
+    assert left_behind(room), "agent and broker run"
+    yield demo
+    demo.kill()
+    demo.communicate()
+    assert not left_behind(room)
+    assert list(room.iterdir()) == []
+
+
+def test_stay_goes_on_until_ctrl_c_and_then_counts(staying):
+    os.killpg(staying.pid, signal.SIGINT)  # a terminal tells everybody in front
+    out, err = staying.communicate(timeout=LIMIT_S)
+    assert out.splitlines()[-1] == "everything agrees", out + err
+    assert staying.returncode == 0
+
+
+def test_sigterm_leaves_nothing_behind(staying):
+    staying.terminate()
+    staying.communicate(timeout=LIMIT_S)
+    assert staying.returncode == 128 + signal.SIGTERM
+
+
+def test_without_mosquitto_it_says_how_to_get_it(script, tmp_path):
+    done = play(*script(ANNA.format(expect="admit")), PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("is not installed (apt-get install mosquitto mosquitto-clients)")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[[people]]\n", "unknown section people; there are person and trouble"),
+        ("[[person]]\nwho = 'A'\nfrom = 'afar'\n", "unknown key from; there are at, code, "),
+        ("[[person]]\nwho = 'A'\n", "A: "),
+        (
+            "[[trouble]]\nat = 1\nfor_s = 1\nwhat = 'rain'\n",
+            "trouble 'rain': say 'stop broker' or 'unplug LANE PART'",
+        ),
+        (ANNA.replace("green", "blue").format(expect="admit"), "Anna: code 'blue' is none of green, yellow"),
+        ("person = 1 1", "Expected newline"),
+    ],
+)
+def test_a_faulty_scenario_is_a_sentence(script, text, sentence):
+    done = play(*script(text))
+    assert done.returncode == 2
+    assert done.stderr.startswith("scenario: ")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_packaged_scenario_shows_what_it_promises():
+    script = scenario.read(packaged("demo.toml"))
+    codes = {person.code for person in script.people}
+    assert {"green", "yellow", "red", "expired", "forged", "none"} <= codes
+    assert any(person.skin_c > 35.6 for person in script.people)
+    assert {trouble.what for trouble in script.troubles} >= {"stop broker", "unplug entry thermometer"}
+    assert {person.lane for person in script.people} == {"entry", "exit"}
+    assert 30 <= script.end <= 90
+
+
+AGREES = Recap(
+    decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, pulses=1,
+    not_marked=0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decided": 6}, {"stored": 4}, {"delivered": 4}, {"arrived": 4}, {"people": 3}, {"passages": 3},
+        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"not_marked": 1},
+    ],
+)  # fmt: skip
+def test_any_count_that_is_off_is_said(change):
+    assert AGREES.agrees
+    off = replace(AGREES, **change)
+    assert not off.agrees
+    assert off.lines()[-1] == "THE COUNTS DO NOT AGREE"
