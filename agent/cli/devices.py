@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import statistics
 import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent import config
 from agent.cli import configuration
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Reading, Sighting
-
-if TYPE_CHECKING:
-    import argparse
 
 WINDOW = 20
 """Readings that the spread is taken of."""
@@ -27,10 +25,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("devices", help="what is plugged in", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="ports, buses and cameras, and what each probably is (the default)")
-    for each in (parser, listing):
+    for each, default in ((parser, False), (listing, argparse.SUPPRESS)):
         each.add_argument(
             "--ask",
             action="store_true",
+            default=default,
             help="also ask silent devices who they are; this sends bytes, which may move a relay board",
         )
     one = actions.add_parser("try", help="show live what a device says, with its quality")
