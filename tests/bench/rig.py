@@ -1,0 +1,359 @@
+"""The bench: a private broker, simulated devices on ptys and loopback cameras, the agent as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import codes, vault
+from agent.cli import keys
+from agent.codes import gatepost, signing
+from agent.model import Colour
+from agent.pulse import read_report
+from drivers.simulators.camera import CameraSimulator
+from drivers.simulators.pty import Port
+from drivers.simulators.relays import LcusRelay
+from drivers.simulators.scan_engines import LineScanner
+from drivers.simulators.uart_thermometers import GyMcu90615
+from drivers.simulators.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ISSUER = "bench-health"
+_DAY_S = 86400
+_PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/bin"
+_BROKER = "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+_AGENT = """\
+[kiosk]
+id = "kiosk"
+site = "bench"
+[run]
+directory = "run"
+[clock]
+trust = "system"
+floor_file = "clock"
+[screening]
+crowd_file = "crowd.json"
+[codes]
+keys = "issuers.toml"
+[outbox]
+path = "outbox.db"
+[mqtt]
+host = "127.0.0.1"
+port = {port}
+"""
+_LANE = """\
+[lanes.{name}]
+direction = "{direction}"
+pulse_s = {pulse_s}
+scanner = {scanner}
+thermometer = {{ driver = "gy_mcu", port = "{folder}/{name}-thermometer" }}
+gate = {{ driver = "serial_relay", port = "{folder}/{name}-gate" }}
+"""
+
+
+class Broker:
+    """A mosquitto on a port of its own; keeps retained messages and sessions over a stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "mosquitto.conf").write_text(_BROKER.format(port=self.port, folder=folder))
+
+    def start(self) -> None:
+        """Returns when it listens. Raises FileNotFoundError when there is no mosquitto."""
+        program = shutil.which("mosquitto", path=_PATH)
+        if program is None:
+            raise FileNotFoundError("mosquitto is not installed (apt-get install mosquitto mosquitto-clients)")
+        words = [program, "-c", str(self._folder / "mosquitto.conf")]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: _answers(self.port), 10)
+
+    def stop(self) -> None:
+        """SIGTERM: it saves its sessions."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
+class Heard:
+    """A subscriber whose session the broker keeps: each message with its time of arrival."""
+
+    def __init__(self, broker: Broker, *topics: str, name: str = "bench") -> None:
+        self.messages: queue.SimpleQueue[tuple[float, str, bytes]] = queue.SimpleQueue()
+        """(`time.monotonic()`, topic, payload)."""
+        words = [shutil.which("mosquitto_sub", path=_PATH) or "mosquitto_sub"]
+        words += ["-h", "127.0.0.1", "-p", str(broker.port), "-V", "5", "-q", "1", "-c", "-x", "600", "-i", name]
+        words += ["-F", "%t %p"]
+        for topic in topics:
+            words += ["-t", topic]
+        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            topic, _, payload = line.rstrip(b"\n").partition(b" ")
+            self.messages.put((time.monotonic(), topic.decode(), payload))
+
+    def wait(self, wanted: Callable[[str, bytes], object], limit_s: float) -> float:
+        """When the first message that is wanted came; those before it are dropped. Raises TimeoutError."""
+        end_s = time.monotonic() + limit_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                at_s, topic, payload = self.messages.get(timeout=left_s)
+                if wanted(topic, payload):
+                    return at_s
+        raise TimeoutError(f"nothing of the kind came within {limit_s:g} s")
+
+    def drain(self) -> list[tuple[float, str, bytes]]:
+        """All that has come and was not taken yet."""
+        found = []
+        while not self.messages.empty():
+            found.append(self.messages.get())
+        return found
+
+    def stop(self) -> None:
+        """End the subscriber."""
+        self._process.terminate()
+        self._process.wait(10)
+
+
+class Lane:
+    """One lane's simulated devices, and the section that leads the agent to them."""
+
+    def __init__(self, folder: Path, name: str, *, direction: str = "entry", camera: Any = None) -> None:
+        """`camera`: keywords of a CameraSimulator instead of a line scanner; `pulse_s` is for all."""
+        self.name = name
+        self.world = World(noise_c=0.03, seed=len(name))
+        self.relay = LcusRelay()
+        self.thermometer = GyMcu90615(self.world)
+        self._folder, self._direction = folder, direction
+        self.ports = [
+            Port(folder / f"{name}-thermometer", self.thermometer),
+            Port(folder / f"{name}-gate", self.relay),
+        ]
+        self.camera = None if camera is None else CameraSimulator(lambda: self.world.code, **camera)
+        self._engine = LineScanner()
+        self._scanner = Port(folder / f"{name}-scanner", self._engine)
+        if self.camera is None:
+            self.ports.append(self._scanner)
+        self._camera_options = camera or {}
+
+    def plug(self) -> None:
+        """Everything."""
+        for port in self.ports:
+            port.plug()
+        if self.camera is not None:
+            self.camera.start()
+
+    def close(self) -> None:
+        """Everything."""
+        for port in self.ports:
+            port.close()
+        if self.camera is not None:
+            self.camera.stop()
+
+    def section(self, pulse_s: float) -> str:
+        """Of agent.toml; call after `plug`."""
+        scanner = f'{{ driver = "line", port = "{self._folder}/{self.name}-scanner" }}'
+        if self.camera is not None:
+            more = "".join(f", {key} = {value}" for key, value in self._camera_options.items() if key != "seed")
+            scanner = f'{{ driver = "camera", device = "{self.camera.url}"{more} }}'
+        return _LANE.format(
+            name=self.name, direction=self._direction, pulse_s=pulse_s, scanner=scanner, folder=self._folder
+        )
+
+    def scan(self, code: bytes) -> float:
+        """The scan engine sends a code; when."""
+        at_s = time.monotonic()
+        self._scanner.send(self._engine.encode(code))
+        return at_s
+
+    def opened_s(self, since_s: float, limit_s: float = 5.0) -> float | None:
+        """When the gate's relay was told ON after `since_s`; None within `limit_s`."""
+
+        def found() -> float | None:
+            return next((at for at, _, on in reversed(self.relay.changes) if on and at >= since_s), None)
+
+        with self.relay.changed:
+            self.relay.changed.wait_for(lambda: found() is not None, limit_s)
+            return found()
+
+
+class Kiosk:
+    """The agent with its lanes. `start` and `kill` as often as wanted."""
+
+    def __init__(
+        self, folder: Path, broker: Broker, lanes: list[Lane], *, pulse_s: float = 0.1, more: str = ""
+    ) -> None:
+        """`more`: further sections of agent.toml."""
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._issuer = signing.new_private_key()
+        self._issued = 0
+        self.logged: list[dict[str, Any]] = []
+        """Lines of the agent's log."""
+        for lane in lanes:
+            lane.plug()
+        (folder / "issuers.toml").write_text(keys.key_table(ISSUER, self._issuer.public))
+        sections = [lane.section(pulse_s) for lane in lanes]
+        (folder / "agent.toml").write_text("".join((_AGENT.format(port=broker.port), more, *sections)))
+
+    def start(self) -> float:
+        """Start the agent, which goes on starting; when."""
+        begun_s = time.monotonic()
+        words = [
+            str(Path(sys.executable).with_name("gatepost")),
+            "run",
+            "--config",
+            str(self._folder / "agent.toml"),
+        ]
+        self._process = subprocess.Popen(words, stderr=subprocess.PIPE)
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        return begun_s
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        for line in process.stderr or ():
+            try:
+                self.logged.append(json.loads(line))
+            except ValueError:
+                sys.stderr.write(line.decode(errors="replace"))
+
+    def until_up(self, limit_s: float = 20.0) -> None:
+        """Until the link and all devices are up. Raises TimeoutError."""
+
+        def up() -> bool:
+            report = self.report()
+            return (
+                report is not None
+                and report["pid"] == self.pid
+                and report["link"]["connected"]
+                and all(device["up"] for device in report["devices"])
+            )
+
+        until(up, limit_s)
+
+    def report(self) -> dict[str, Any] | None:
+        """What the agent says of itself."""
+        return read_report(self._folder / "run")
+
+    @property
+    def pid(self) -> int:
+        """Of the agent."""
+        return 0 if self._process is None else self._process.pid
+
+    def check(self) -> None:
+        """Raises ChildProcessError when the agent has ended by itself."""
+        if self._process is not None and (status := self._process.poll()) is not None:
+            raise ChildProcessError(f"the agent ended with status {status}")
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal and wait for the end."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(20)
+
+    def trust(self) -> codes.Trust:
+        """What the agent believes."""
+        return vault.load_trust(codes.Options(keys="issuers.toml"), self._folder)
+
+    def code(self, colour: Colour = Colour.GREEN) -> bytes:
+        """A fresh code of somebody else's."""
+        self._issued += 1
+        now = int(time.time())
+        who = f"subject-{self._issued}"
+        claims = gatepost.claims(ISSUER, who, colour, issued_utc=now - _DAY_S, expires_utc=now + _DAY_S)
+        return gatepost.issue(self._issuer, claims).encode()
+
+
+@contextmanager
+def broker_and_folder() -> Iterator[tuple[Broker, Path, ExitStack]]:
+    """A running broker and an empty folder with a short path; what is pushed on the stack ends before both."""
+    with tempfile.TemporaryDirectory(prefix="gp-bench-") as name:
+        broker = Broker(Path(name))
+        broker.start()
+        try:
+            with ExitStack() as stack:
+                yield broker, Path(name), stack
+        finally:
+            broker.stop()
+
+
+@contextmanager
+def kiosk_with(
+    lanes: dict[str, dict[str, Any]], *, pulse_s: float = 0.1, more: str = ""
+) -> Iterator[tuple[Kiosk, list[Lane], Heard, Path]]:
+    """(kiosk, lanes, subscriber to everything, folder); `lanes`: name → keywords of `Lane`. Not started yet."""
+    with broker_and_folder() as (broker, folder, stack):
+        heard = Heard(broker, "gatepost/v1/+/+/#")
+        stack.callback(heard.stop)
+        built = [Lane(folder, name, **words) for name, words in lanes.items()]
+        for lane in built:
+            stack.callback(lane.close)
+        kiosk = Kiosk(folder, broker, built, pulse_s=pulse_s, more=more)
+        stack.callback(kiosk.end)
+        yield kiosk, built, heard, folder
+
+
+def until(holds: Callable[[], object], limit_s: float) -> None:
+    """Ask again and again. Raises TimeoutError."""
+    end_s = time.monotonic() + limit_s
+    while not holds():
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"did not come about within {limit_s:g} s")
+        time.sleep(0.01)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time of all threads of a process, seconds, to the nanosecond."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def cpu_by_thread_s(pid: int) -> dict[str, float]:
+    """The same by the threads' names."""
+    found: dict[str, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        found[name] = found.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
+    return found
+
+
+def memory_mb(pid: int) -> tuple[float, float]:
+    """Resident and proportional set size."""
+    kib = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        name, _, value = line.partition(":")
+        kib[name] = int(value.split()[0])
+    return kib["Rss"] / 1024, kib["Pss"] / 1024
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value below which this share lies (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
