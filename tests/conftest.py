@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import shutil
 import socket
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import paho.mqtt.client as paho
 import pytest
@@ -63,7 +65,9 @@ class Subscriber:
         self.messages: list[Message] = []
         self._changed = threading.Condition()
         self._topics = topics
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"subscriber-{uuid4()}", protocol=MQTTProtocolVersion.MQTTv5
+        )
         if username:
             self._client.username_pw_set(username, password)
         self._client.on_connect = self._on_connect
@@ -71,9 +75,8 @@ class Subscriber:
         self._client.on_message = self._on_message
         self._subscribed = 0
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
-        self._client.connect(
-            "127.0.0.1", port, clean_start=paho.MQTT_CLEAN_START_FIRST_ONLY, properties=_long_session()
-        )
+        # mosquitto 2.0 saves only sessions that did not begin clean
+        self._client.connect("127.0.0.1", port, clean_start=False, properties=_long_session())
         self._client.loop_start()
         self.wait_until(lambda: self._subscribed > 0)
 
@@ -120,13 +123,14 @@ class Broker:
         self.directory = directory
         self.port = free_port()
         self.config = "allow_anonymous true\nmax_queued_messages 0\n"
+        self._user = getpass.getuser()
         self._process: subprocess.Popen[bytes] | None = None
         self._subscribers: list[Subscriber] = []
 
     def start(self) -> None:
         """Start (again, on the same port) and wait until it listens."""
         file = self.directory / "mosquitto.conf"
-        file.write_text(f"listener {self.port} 127.0.0.1\n{self.config}")
+        file.write_text(f"listener {self.port} 127.0.0.1\nuser {self._user}\n{self.config}")
         log = (self.directory / "mosquitto.log").open("ab")
         with log:
             self._process = subprocess.Popen(

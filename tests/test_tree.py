@@ -35,7 +35,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"config", "loop"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
     {"vault", "thermal_files"},
-    {"codes", "thermal", "policy", "venue", "messages", "health", "log", "vault"},
+    {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},

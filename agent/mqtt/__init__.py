@@ -1,0 +1,193 @@
+"""The link: takes records from the outbox's shelf to the broker, in order, and back again when it breaks.
+
+A record leaves the outbox when its acknowledgement came and its reason code says success. In MQTT 3.1.1 a broker
+acknowledges also what it refuses (no permission, for example): that version is used only with a broker that knows
+no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from agent.messages import State
+from agent.mqtt.options import Options
+from agent.mqtt.patience import Backoff, Refusals
+from agent.mqtt.session import GOODBYE_S, Duty, LinkLost, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.messages import Topics
+    from agent.outbox import Outbox
+
+__all__ = ["Link", "Options", "Status"]
+
+log = logging.getLogger(__name__)
+
+STILL_ALIVE_S = 2.0
+UNGREETED_TRIES = 3
+"""Connections that a broker hangs up on before it greets us, before the other version is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A moment of the link."""
+
+    connected: bool = False
+    protocol: str = ""
+    """`5` or `3.1.1`; empty before the first connection."""
+    on_the_way: int = 0
+    connections: int = 0
+    """Since the start."""
+    refused: int = 0
+    """Events that the broker would not have, since the start; they are kept."""
+    fault: str = ""
+    """One sentence when the link is down or the broker refuses; empty when all is well."""
+    moved_s: float = 0.0
+    """When the link's thread last showed that it lives, on the monotonic clock."""
+
+
+class Link:
+    """Thread that keeps a connection to the broker and empties the shelf through it."""
+
+    def __init__(self, options: Options, topics: Topics, outbox: Outbox, state: Callable[[], State]) -> None:
+        """`state` is asked from the link's thread, about twice a second."""
+        self._options = options
+        self._state = state
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._duty = Duty(
+            options=options,
+            topics=topics,
+            shelf=outbox.shelf,
+            refusals=Refusals(),
+            state=self._tell,
+            is_drained=lambda: outbox.status().waiting == 0,
+            wake=self._wake_in,
+            moved_s=monotonic(),
+        )
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._stopping = threading.Event()
+        self._session: Session | None = None
+        self._v5 = options.protocol != "3.1.1"
+        self._greeted = False
+        self._ungreeted = 0
+        self._fault = "not connected yet"
+        outbox.shelf.listen(self.wake)
+
+    def start(self) -> None:
+        """Begin connecting; returns at once."""
+        self._thread.start()
+
+    def stop(self, drain_s: float = 5.0) -> None:
+        """Deliver what waits within `drain_s` if connected, say goodbye, and end the thread."""
+        self._duty.stop_at_s = monotonic() + drain_s
+        self._stopping.set()
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(drain_s + GOODBYE_S + 0.5)
+
+    def status(self) -> Status:
+        """How it is now."""
+        session = self._session
+        connected = session is not None and session.greeted
+        spoken = "5" if self._v5 else "3.1.1"
+        return Status(
+            connected=connected,
+            protocol=spoken if connected or self._greeted else "",
+            on_the_way=0 if session is None else session.on_the_way,
+            connections=self._duty.connections,
+            refused=self._duty.refusals.total,
+            fault=self._duty.refusals.fault or ("" if connected else self._fault),
+            moved_s=self._duty.moved_s,
+        )
+
+    def wake(self) -> None:
+        """There may be something to send. Any thread."""
+        with suppress(OSError):  # full: it will wake anyway; closed: it is over
+            self._wake_out.send(b"\0")
+
+    def _tell(self) -> State:
+        """What to say of the kiosk. A defect in finding it out must not cost the link."""
+        try:
+            return self._state()
+        except Exception:
+            log.exception("mqtt: the state cannot be told")
+            return State(version="", faults=("the state of the kiosk cannot be told: see the log",))
+
+    def _run(self) -> None:
+        backoff = Backoff(self._options.retry_max_s)
+        while not self._stopping.is_set():
+            began_s = monotonic()
+            on_purpose = self._connect()
+            self._wait(backoff.wait_s(on_purpose=on_purpose, held_s=monotonic() - began_s))
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _connect(self) -> bool:
+        """One connection, as long as it lasts; whether the broker turned us away on purpose."""
+        self._duty.moved_s = monotonic()
+        session = None
+        try:
+            session = self._session = Session(self._duty, v5=self._v5)
+            session.run()
+        except LinkLost as lost:
+            self._say(str(lost))
+            return lost.on_purpose
+        except (OSError, ValueError) as error:
+            self._say(_sentence(error, self._options))
+        except Exception:
+            log.exception("mqtt: unexpected error; connecting anew")
+            self._say("unexpected error: see the log")
+        finally:
+            self._session = None
+            self._duty.shelf.rewind()
+            if session is not None:
+                self._choose_version(session)
+        return False
+
+    def _wait(self, seconds: float) -> None:
+        """Until the next try, showing that the thread lives."""
+        until_s = monotonic() + seconds
+        while (left_s := until_s - monotonic()) > 0 and not self._stopping.wait(min(left_s, STILL_ALIVE_S)):
+            self._duty.moved_s = monotonic()
+
+    def _say(self, fault: str) -> None:
+        if fault != self._fault:
+            log.warning("mqtt: %s", fault)
+        self._fault = fault
+
+    def _choose_version(self, session: Session) -> None:
+        """With `auto`: when MQTT 5 never worked here and the broker hangs up on it, try the other version."""
+        self._greeted = self._greeted or session.greeted
+        if self._greeted or self._options.protocol != "auto" or not session.reached:
+            return
+        self._ungreeted += 1
+        if session.unsupported or self._ungreeted % UNGREETED_TRIES == 0:
+            self._v5 = not self._v5
+
+
+def _sentence(error: Exception, options: Options) -> str:
+    """Why there is no connection, and what to look at."""
+    where = f"{options.host}:{options.port}"
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"{where}: its certificate is not accepted: {error.verify_message} (ca_file, name, clock?)"
+        case ssl.SSLError():
+            return f"{where}: TLS fails: {error.reason or error} (is this the TLS port?)"
+        case ConnectionRefusedError():
+            return f"{where}: nobody listens there (is the broker running?)"
+        case socket.gaierror():
+            return f"{where}: this name is not known (host, network, DNS?)"
+        case TimeoutError():
+            return f"{where}: no answer within {options.connect_s:g} s (network, firewall?)"
+        case _:
+            return f"{where}: {error}"

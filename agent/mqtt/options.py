@@ -1,0 +1,55 @@
+"""The broker, and how to speak with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The broker, and how to speak with it."""
+
+    host: str = "localhost"
+    """Name or address of the broker."""
+    port: Annotated[int, Ge(1), Le(65535)] = 1883
+    """1883 is usual in the clear, 8883 with TLS."""
+    username: str = ""
+    """Empty: no user name is sent."""
+    password: Annotated[str, "secret"] = ""
+    """Goes with the user name."""
+    tls: bool = False
+    """Encrypt (TLS 1.3) and check the broker's certificate and name."""
+    ca_file: str = ""
+    """PEM of the authority that signed the broker's certificate; empty: the system's."""
+    cert_file: str = ""
+    """PEM of this kiosk's certificate, for brokers that ask for one."""
+    key_file: str = ""
+    """PEM of the key to it; empty when it is in `cert_file`."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """`auto`: MQTT 5, and 3.1.1 only with a broker that does not know 5."""
+    client_id: str = ""
+    """Empty: `gatepost-<site>-<kiosk>`. Two clients of one name push each other out."""
+    window: Annotated[int, Ge(1), Le(1000)] = 20
+    """Events on the way at a time; a smaller Receive Maximum of the broker goes before."""
+    keepalive_s: Annotated[int, Ge(3), Le(600)] = 7
+    """An idle link that is dead is found after at most twice this, seconds."""
+    ack_s: Annotated[float, Ge(1), Le(300)] = 10.0
+    """A link on which an event stays unacknowledged for so long is taken for dead, seconds."""
+    connect_s: Annotated[float, Gt(0), Le(60)] = 5.0
+    """Limit for connecting, and again for the broker's greeting, seconds."""
+    retry_max_s: Annotated[float, Ge(1), Le(3600)] = 300.0
+    """Longest wait between tries, seconds; each wait is random up to its limit, so that kiosks spread out."""
+    state_s: Annotated[float, Ge(1), Le(3600)] = 60.0
+    """The retained state is sent when it changes, and as often as this with fresh counts, seconds."""
+
+    def __post_init__(self) -> None:
+        """Refuse options that contradict each other."""
+        if self.password and not self.username:
+            raise ValueError("password needs a username")
+        if self.key_file and not self.cert_file:
+            raise ValueError("key_file needs a cert_file")
+        if (self.ca_file or self.cert_file) and not self.tls:
+            raise ValueError("ca_file and cert_file need tls = true")

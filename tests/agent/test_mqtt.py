@@ -1,0 +1,488 @@
+from __future__ import annotations
+
+import json
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import mqtt
+from agent.messages import DeviceState, State, Topics
+from agent.model import Part
+from agent.mqtt import patience
+
+ROOT = Path(__file__).parents[2]
+TOPICS = Topics("library", "gate-3")
+FAULTLESS = State(version="1")
+
+
+@pytest.fixture
+def make_link(make_outbox):
+    """Links on outboxes of their own unless one is given, all stopped at the end."""
+    links = []
+
+    def make(port, outbox=None, state=lambda: FAULTLESS, **options):
+        options = mqtt.Options(host="127.0.0.1", port=port, **options)
+        outbox = outbox or make_outbox()
+        link = mqtt.Link(options, TOPICS, outbox, state)
+        link.outbox = outbox
+        links.append(link)
+        link.start()
+        return link
+
+    yield make
+    for link in links:
+        link.stop(0.0)
+
+
+def numbers(events):
+    return [event["data"]["took_ms"] for event in events]
+
+
+def test_events_arrive_whole_in_order_and_leave_the_outbox(broker, make_link, passage_event, wait_for):
+    subscriber = broker.subscriber()
+    link = make_link(broker.port)
+    for number in range(500):
+        link.outbox.put(passage_event(number))
+    subscriber.wait_until(lambda: len(subscriber.events()) >= 500)
+    assert numbers(subscriber.events()) == list(range(500))
+    wait_for(lambda: link.outbox.status().delivered == 500)
+    assert link.outbox.status().waiting == 0
+    message = next(m for m in subscriber.messages if "/event/" in m.topic)
+    assert message.topic == "gatepost/v1/library/gate-3/event/passage"
+    assert message.content_type.startswith("application/cloudevents+json")
+    assert not message.retained
+    status = link.status()
+    assert (status.connected, status.protocol, status.fault) == (True, "5", "")
+
+
+def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, passage_event):
+    subscriber = broker.subscriber()
+    now = [FAULTLESS]
+    link = make_link(broker.port, state=lambda: now[0])
+    subscriber.wait_until(lambda: subscriber.states() == ["online"])
+    now[0] = State("1", devices=(DeviceState("in", Part.GATE, "serial_relay", up=False, why="gone"),))
+    subscriber.wait_until(lambda: len(subscriber.states()) == 2)
+    assert subscriber.messages[-1].json["devices"][0]["why"] == "gone"
+    late = broker.subscriber(topics="gatepost/+/+/+/state")
+    late.wait_until(lambda: len(late.messages) == 1)
+    assert late.messages[0].retained
+    for number in range(50):
+        link.outbox.put(passage_event(number))
+    link.stop(5.0)
+    subscriber.wait_until(lambda: subscriber.states()[-1] == "offline")
+    assert len(subscriber.events()) == 50, "all that waited was delivered before the goodbye"
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_a_broker_that_goes_and_comes_back_loses_nothing(make_broker, make_link, passage_event, wait_for, how):
+    broker = make_broker()
+    broker.config += f"persistence true\npersistence_location {broker.directory}/\nautosave_on_changes true\n"
+    broker.config += "autosave_interval 1\n"
+    broker.start()
+    subscriber = broker.subscriber()
+    link = make_link(broker.port)
+    for number in range(100):
+        link.outbox.put(passage_event(number))
+    subscriber.wait_until(lambda: len(subscriber.ids()) == 100)
+    getattr(broker, how)()
+    wait_for(lambda: not link.status().connected)
+    assert "nobody listens" in link.status().fault or "lost" in link.status().fault
+    for number in range(100, 300):
+        link.outbox.put(passage_event(number))
+    assert link.outbox.flush(5)
+    assert link.outbox.status().waiting == 200
+    broker.start()
+    subscriber.wait_until(lambda: len(subscriber.ids()) == 300)
+    wait_for(lambda: link.outbox.status().waiting == 0)
+    assert link.status().connections >= 2
+
+
+def test_the_last_will_tells_of_a_killed_agent(broker, tmp_path):
+    subscriber = broker.subscriber()
+    child = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            (
+                "import sys, time\n"
+                "from agent import mqtt\n"
+                "from agent.messages import Encoder, State, Topics\n"
+                "from agent.outbox import Options, Outbox\n"
+                "topics = Topics('library', 'gate-3')\n"
+                "outbox = Outbox(Options(path=sys.argv[2]), Encoder(topics))\n"
+                "outbox.open()\n"
+                "mqtt.Link(mqtt.Options(port=int(sys.argv[1])), topics, outbox, lambda: State('1')).start()\n"
+                "time.sleep(60)\n"
+            ),
+            str(broker.port),
+            str(tmp_path / "outbox.db"),
+        ],
+        cwd=ROOT,
+    )
+    with child:
+        subscriber.wait_until(lambda: subscriber.states() == ["online"])
+        child.send_signal(signal.SIGKILL)
+    subscriber.wait_until(lambda: subscriber.states() == ["online", "offline"])
+
+
+def test_what_the_broker_refuses_is_kept_until_it_accepts(
+    make_broker, make_link, passage_event, monkeypatch, wait_for
+):
+    monkeypatch.setattr(patience, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(patience, "AGAIN_S", 0.5)
+    broker = make_broker()
+    acl = broker.directory / "acl"
+    acl.write_text("topic read gatepost/#\ntopic write gatepost/v1/library/gate-3/state\n")
+    broker.config += f"acl_file {acl}\n"
+    broker.start()
+    subscriber = broker.subscriber()
+    link = make_link(broker.port)
+    for number in range(60):
+        link.outbox.put(passage_event(number))
+    wait_for(lambda: link.status().refused >= 2)  # this mosquitto hangs up after each refusal
+    assert "refuses" in link.status().fault
+    assert link.outbox.status().delivered == 0
+    assert link.outbox.status().waiting == 60
+    acl.write_text("topic readwrite gatepost/#\n")
+    broker._process.send_signal(signal.SIGHUP)
+    link.outbox.put(passage_event(60))
+    subscriber.wait_until(lambda: len(subscriber.ids()) == 61)
+    wait_for(lambda: link.outbox.status().waiting == 0 and link.status().fault == "")
+
+
+def test_wrong_password_is_said(make_broker, make_link, wait_for):
+    broker = make_broker()
+    words = broker.directory / "passwords"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", str(words), "kiosk", "right"], check=True)
+    broker.config = f"allow_anonymous false\npassword_file {words}\n"
+    broker.start()
+    wrong = make_link(broker.port, username="kiosk", password="wrong")  # noqa: S106 - of this test
+    wait_for(lambda: "refuses the connection: Not authorized" in wrong.status().fault)
+    right = make_link(broker.port, username="kiosk", password="right")  # noqa: S106 - of this test
+    wait_for(lambda: right.status().connected)
+
+
+def test_a_state_that_cannot_be_told_does_not_cost_the_link(broker, make_link, passage_event):
+    def broken():
+        raise RuntimeError("a defect")
+
+    subscriber = broker.subscriber()
+    link = make_link(broker.port, state=broken)
+    link.outbox.put(passage_event(1))
+    subscriber.wait_until(lambda: len(subscriber.events()) == 1)
+    assert "cannot be told" in subscriber.messages[0].json["faults"][0]
+
+
+def certificate(name, issuer=None, *, days=30):
+    """(certificate, key); self-signed unless there is an issuer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=60))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    )
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256()), key
+
+
+def save(directory, name, pair):
+    crt, key = directory / f"{name}.crt", directory / f"{name}.key"
+    crt.write_bytes(pair[0].public_bytes(serialization.Encoding.PEM))
+    key.write_bytes(
+        pair[1].private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return str(crt), str(key)
+
+
+@pytest.fixture
+def tls_broker(make_broker):
+    """Makes a broker with TLS and client certificates; its own is for `name`."""
+
+    def make(name, **how):
+        broker = make_broker()
+        authority = certificate("test authority")
+        ca_file, _ = save(broker.directory, "ca", authority)
+        server_crt, server_key = save(broker.directory, "server", certificate(name, authority, **how))
+        kiosk_crt, kiosk_key = save(broker.directory, "kiosk", certificate("gate-3", authority))
+        broker.config += (
+            f"cafile {ca_file}\ncertfile {server_crt}\nkeyfile {server_key}\nrequire_certificate true\n"
+        )
+        broker.start()
+        return broker, {"tls": True, "ca_file": ca_file, "cert_file": kiosk_crt, "key_file": kiosk_key}
+
+    return make
+
+
+def test_tls_with_certificates_on_both_sides(tls_broker, make_outbox, passage_event, wait_for):
+    broker, how = tls_broker("localhost")
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
+    link.start()
+    for number in range(200):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().delivered == 200)
+    link.stop(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "why"),
+    [("evil.example", 30, "certificate is not accepted"), ("localhost", -1, "certificate has expired")],
+)
+def test_tls_refuses_a_broker_that_is_another_or_expired(tls_broker, make_outbox, name, days, why, wait_for):
+    broker, how = tls_broker(name, days=days)
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
+    link.start()
+    wait_for(lambda: why in link.status().fault)
+    link.stop(0.0)
+
+
+# -- a scripted broker, for what mosquitto does not do ----------------------------------------------------
+
+
+class ScriptedBroker:
+    """Speaks just enough MQTT: counts what is on the way, answers as told. Written from the MQTT 5 text."""
+
+    def __init__(self, *, receive_maximum=0, acknowledge=True, reason=0, only_3_1_1=False) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.receive_maximum, self.acknowledge, self.reason = receive_maximum, acknowledge, reason
+        self.only_3_1_1 = only_3_1_1
+        self.versions, self.published, self.most_on_the_way, self.connections = [], [], 0, 0
+        self.hang_up_after = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        while not self._closing.is_set():
+            try:
+                wire, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with wire:
+                try:
+                    self._talk(wire)
+                except (OSError, EOFError):
+                    continue
+
+    def _talk(self, wire):
+        waiting = []
+        while not self._closing.is_set():
+            readable, _, _ = select.select([wire], [], [], 0.05)
+            if not readable:  # a pause: now answer all that came, so that as much as possible was on the way
+                for packet_id in waiting:
+                    wire.sendall(self._puback(packet_id))
+                waiting = []
+                continue
+            first, body = self._packet(wire)
+            match first >> 4:
+                case 1:
+                    self._greet(wire, body[6])
+                case 3:
+                    self._receive(wire, body, waiting)
+                case 12:
+                    wire.sendall(b"\xd0\x00")
+                case 14:
+                    return
+
+    def _greet(self, wire, version):
+        self.versions.append(version)
+        if version == 4:
+            wire.sendall(b"\x20\x02\x00\x00")
+        elif self.only_3_1_1:
+            wire.sendall(b"\x20\x02\x00\x01")
+            raise EOFError
+        else:
+            properties = b"\x21" + self.receive_maximum.to_bytes(2, "big") if self.receive_maximum else b""
+            wire.sendall(bytes((0x20, 3 + len(properties), 0, 0, len(properties))) + properties)
+
+    def _receive(self, wire, body, waiting):
+        length = int.from_bytes(body[:2], "big")
+        topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
+        if topic.endswith("/state"):
+            wire.sendall(b"\x40\x02" + rest[:2])
+            return
+        self.published.append(rest[rest.index(b'{"spec') :])
+        if self.acknowledge:
+            waiting.append(rest[:2])
+            self.most_on_the_way = max(self.most_on_the_way, len(waiting))
+        if self.hang_up_after is not None and len(self.published) >= self.hang_up_after:
+            self.hang_up_after = None
+            raise EOFError
+
+    def _puback(self, packet_id):
+        return b"\x40\x03" + packet_id + bytes((self.reason,)) if self.reason else b"\x40\x02" + packet_id
+
+    def _packet(self, wire):
+        first = self._read(wire, 1)[0]
+        length, shift = 0, 0
+        while True:
+            byte = self._read(wire, 1)[0]
+            length |= (byte & 127) << shift
+            shift += 7
+            if not byte & 128:
+                return first, self._read(wire, length)
+
+    def _read(self, wire, count):
+        data = b""
+        while len(data) < count:
+            piece = wire.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def numbers(self):
+        return [json.loads(payload)["data"]["took_ms"] for payload in self.published]
+
+    def close(self):
+        self._closing.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def scripted():
+    brokers = []
+
+    def make(**how):
+        brokers.append(ScriptedBroker(**how))
+        return brokers[-1]
+
+    yield make
+    for broker in brokers:
+        broker.close()
+
+
+@pytest.mark.parametrize(("receive_maximum", "window", "expected"), [(3, 20, 3), (0, 7, 7), (65535, 20, 20)])
+def test_never_more_on_the_way_than_both_sides_allow(
+    scripted, make_link, passage_event, receive_maximum, window, expected, wait_for
+):
+    broker = scripted(receive_maximum=receive_maximum)
+    link = make_link(broker.port, window=window)
+    for number in range(100):
+        link.outbox.put(passage_event(number))
+    wait_for(lambda: link.outbox.status().delivered == 100)
+    assert broker.most_on_the_way == expected
+    assert broker.numbers() == list(range(100))
+
+
+def test_an_answer_that_never_comes_means_a_dead_link_and_everything_again(
+    scripted, make_link, passage_event, monkeypatch, wait_for
+):
+    broker = scripted(acknowledge=False)
+    link = make_link(broker.port, ack_s=1.0)
+    for number in range(5):
+        link.outbox.put(passage_event(number))
+    wait_for(lambda: broker.connections >= 2)
+    broker.acknowledge = True
+    wait_for(lambda: link.outbox.status().delivered == 5)
+    assert broker.numbers()[:5] == broker.numbers()[-5:] == [0, 1, 2, 3, 4]
+    assert "acknowledgement" in link._fault
+
+
+def test_a_hang_up_in_the_middle_sends_again_what_was_on_the_way(scripted, make_link, passage_event, wait_for):
+    broker = scripted()
+    broker.hang_up_after = 50
+    link = make_link(broker.port)
+    for number in range(200):
+        link.outbox.put(passage_event(number))
+    wait_for(lambda: link.outbox.status().delivered == 200)
+    assert list(dict.fromkeys(broker.numbers())) == list(range(200)), "first arrivals are in order"
+    assert len(broker.numbers()) <= 220, "no more repeats than were on the way"
+    by_number = {}
+    for payload in broker.published:
+        by_number.setdefault(json.loads(payload)["id"], set()).add(payload)
+    assert all(len(contents) == 1 for contents in by_number.values()), "the same id has the same content"
+
+
+@pytest.mark.parametrize("reason", [0x80, 0x87, 0x97, 0x99])
+def test_an_acknowledgement_that_says_no_deletes_nothing(
+    scripted, make_link, passage_event, reason, monkeypatch, wait_for
+):
+    monkeypatch.setattr(patience, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(patience, "AGAIN_S", 0.5)
+    broker = scripted(reason=reason)
+    link = make_link(broker.port)
+    for number in range(30):
+        link.outbox.put(passage_event(number))
+    wait_for(lambda: link.status().refused >= 25)
+    assert link.outbox.status().delivered == 0
+    broker.reason = 0
+    link.outbox.put(passage_event(30))
+    wait_for(lambda: link.outbox.status().delivered == 31)
+    assert set(broker.numbers()) == set(range(31))
+
+
+def test_a_broker_of_the_old_version_is_spoken_to_in_it(scripted, make_link, passage_event, wait_for):
+    broker = scripted(only_3_1_1=True)
+    link = make_link(broker.port)
+    link.outbox.put(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    assert link.status().protocol == "3.1.1"
+    assert broker.versions[0] == 5
+
+
+def test_no_fallback_when_the_version_is_fixed(scripted, make_link, wait_for):
+    broker = scripted(only_3_1_1=True)
+    make_link(broker.port, protocol="5")
+    wait_for(lambda: broker.connections >= 5)
+    assert set(broker.versions) == {5}
+
+
+def test_nobody_there_is_said_and_stop_is_quick(make_broker, make_link, wait_for):
+    link = make_link(make_broker().port)
+    wait_for(lambda: "nobody listens" in link.status().fault)
+    link.stop(5.0)
+    assert not link._thread.is_alive()
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 120)), max_size=60))
+def test_waits_are_short_at_first_bounded_always_and_start_anew_after_a_quiet_minute(story):
+    backoff = patience.Backoff(300.0)
+    tries = 0
+    for on_purpose, held_s in story:
+        wait_s = backoff.wait_s(on_purpose=on_purpose, held_s=held_s)
+        tries = (0 if held_s >= patience.QUIET_S else tries) + 1
+        if on_purpose:
+            tries = max(tries, patience.REFUSED_TRIES)
+        assert 0.05 <= wait_s <= 300.0
+        assert wait_s <= 1.0 or tries > patience.QUICK_TRIES
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"password": "x"}, "password needs a username"),
+        ({"key_file": "k"}, "key_file needs a cert_file"),
+        ({"ca_file": "c"}, "need tls = true"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(wrong, why):
+    with pytest.raises(ValueError, match=why):
+        mqtt.Options(**wrong)
