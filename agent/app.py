@@ -54,6 +54,7 @@ class App:
 
     def __init__(self, config: Config) -> None:
         """Build everything; nothing is opened yet. Raises BadTrust, BadTable or BadCalibration."""
+        judged_by = rules(config)  # first: what is wrong with it must be said before anything is held
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
@@ -62,7 +63,7 @@ class App:
         gates: dict[str, Callable[[], None]] = {}
         checkpoint = Checkpoint(
             {name: lane.direction for name, lane in config.lanes.items()},
-            rules(config),
+            judged_by,
             config.checkpoint,
             load_crowds(config.screening.crowd_file),
         )
@@ -178,7 +179,7 @@ def rules(config: Config) -> Rules:
 
 
 def _table(config: Config) -> policy.Table:
-    return vault.load_table(config.policy, _folder(config))
+    return vault.load_table(config.policy, _folder(config), config.codes.bundles)
 
 
 def _folder(config: Config) -> Path:

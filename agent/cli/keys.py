@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from agent import codes, vault
 from agent.codes import bundle, jwks, signing, strict_json
 from agent.codes.trust import FORMATS, BadTrust, short_hash
+from agent.model import ClockState, Now
 
 if TYPE_CHECKING:
     import argparse
@@ -48,6 +49,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sign.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
     sign.add_argument("--refer-hours", type=float, default=72.0, help="older than this: staff (default: 72)")
     sign.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
+    install = actions.add_parser("install", help="put the first root of a fleet on this kiosk")
+    take = actions.add_parser("take", help="take a bundle by hand, by the rules for those from the centre")
+    for action in (install, take):
+        action.add_argument("file", type=Path, help="bundle made by `keys sign`")
+        action.add_argument("--bundles", type=Path, required=True, help="folder, as in the kiosk's configuration")
     public = actions.add_parser("public", help="print the [[key]] table for a private key")
     public.add_argument("private", type=Path, help="file made by `keys new`")
     public.add_argument("--issuer", help="name of the issuer (default: name of the file)")
@@ -55,8 +61,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """0 when done; 1 with one sentence on standard error."""
+    actions = {"new": _new, "list": _list, "public": _public, "add": _add}
+    actions |= {"sign": _sign, "install": _install, "take": _take}
     try:
-        return {"new": _new, "list": _list, "public": _public, "add": _add, "sign": _sign}[args.action](args)
+        return actions[args.action](args)
     except (BadTrust, signing.BadKey, ValueError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -122,6 +130,19 @@ def _sign(args: argparse.Namespace) -> int:
     }
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
     print(bundle.sign(signed, keys).decode())
+    return 0
+
+
+def _install(args: argparse.Namespace) -> int:
+    root = vault.BundleStore(args.bundles).install(args.file.read_bytes())
+    print(f"{args.bundles}: root version {root.bundle.version} of fleet {root.bundle.fleet}")
+    return 0
+
+
+def _take(args: argparse.Namespace) -> int:
+    utc = time.time()
+    taken = vault.BundleStore(args.bundles).take(args.file.read_bytes(), Now(utc, utc, ClockState.SYNCED))
+    print(f"{args.bundles}: {taken.age.name} version {taken.version}")
     return 0
 
 

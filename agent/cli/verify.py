@@ -7,7 +7,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -130,7 +130,7 @@ def _gate(args: argparse.Namespace) -> _Gate:
 def _trust(args: argparse.Namespace, configured: codes.Options | None, root: Path | None) -> Trust:
     lists = tuple(str(file.resolve()) for file in args.lists)
     if args.keys is None and configured is not None:
-        return vault.load_trust(codes.Options(configured.keys, configured.lists + lists), root)
+        return vault.load_trust(replace(configured, lists=configured.lists + lists), root)
     keys = args.keys or Path("issuers.toml")
     if args.keys is None and not keys.exists() and not lists:
         return Trust()

@@ -60,6 +60,8 @@ class Options:
     """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""
     lists: tuple[str, ...] = ()
     """Files of revoked, status and watch lists (made by `gatepost lists build`); a missing one goes to staff."""
+    bundles: str = ""
+    """Folder of what the centre has sent, with the root that was installed there (`gatepost keys install`)."""
 
 
 def check(payload: bytes, trust: Trust, now: Now) -> Verdict:

@@ -63,6 +63,7 @@ class Fault(StrEnum):
     EXPIRED = "expired"
     FROM_THE_FUTURE = "from_the_future"
     ROOT_EXPIRED = "root_expired"
+    BAD_CONTENT = "bad_content"
 
 
 class BadBundle(ValueError):
@@ -170,6 +171,22 @@ def accept(data: bytes, root: Root, last: Accepted | None, now: Now, *, kind: st
     if bundle.issued_utc > now.hi_utc + MAX_AHEAD_S:
         raise BadBundle(Fault.FROM_THE_FUTURE, "it is dated more than a day ahead")
     return bundle
+
+
+def kept(data: bytes, root: Root, *, kind: str, name: str = "") -> Bundle:
+    """A bundle that was accepted before, as it lies on disk: signed as the root asks now. Raises BadBundle."""
+    envelope = _open(data)
+    bundle = envelope.bundle
+    if (bundle.type, bundle.name, bundle.fleet) != (kind, name, root.bundle.fleet):
+        raise BadBundle(Fault.WRONG_NAME, "it lies in the place of another")
+    _demand_signatures(envelope, root)
+    return bundle
+
+
+def claims_to_be(data: bytes) -> tuple[str, str]:
+    """Type and name that a bundle gives itself; nothing is proved by it. Raises BadBundle."""
+    bundle = _open(data).bundle
+    return bundle.type, bundle.name
 
 
 def accepted(bundle: Bundle) -> Accepted:

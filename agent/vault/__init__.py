@@ -1,0 +1,122 @@
+"""What the kiosk keeps on disk to judge by: issuer keys, lists, policy tables. Reads and replaces them.
+
+What the bytes mean is said in `codes` and `policy`, which do no input or output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from agent import codes, policy
+from agent.codes import freshness, lists
+from agent.codes.bundle import BadBundle
+from agent.codes.trust import BadTrust, parse_keys
+from agent.packaged import packaged
+from agent.vault.bundles import BundleStore, changes_of
+from agent.vault.shelves import change_list, open_list, set_changes, write_list
+
+__all__ = [
+    "BundleStore",
+    "change_list",
+    "load_table",
+    "load_trust",
+    "open_list",
+    "profiles",
+    "write_list",
+]
+
+
+def load_trust(options: codes.Options, root: Path | None = None) -> codes.Trust:
+    """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence.
+
+    A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
+    """
+    root = root or Path()
+    trust = _keys(options, root)
+    opened, ages = [], list(trust.ages)
+    for name in options.lists:
+        try:
+            opened.append(_list(root / name, root / options.bundles if options.bundles else None))
+            ages.append(opened[-1].age)
+        except (lists.BadList, BadBundle, OSError):
+            ages.append(freshness.missing(f"list {name}"))
+    return replace(trust, lists=lists.gather(opened), ages=tuple(ages))
+
+
+def _keys(options: codes.Options, root: Path) -> codes.Trust:
+    """The centre's keys where it has sent any, else the configured file's.
+
+    A bundle that is there and does not hold makes everything too old: it must not let older keys back in silently.
+    """
+    trust = _keys_file(root / options.keys)
+    if not options.bundles:
+        return trust
+    try:
+        sent = BundleStore(root / options.bundles).current("keys")
+        if sent is not None:
+            return replace(parse_keys(sent.content, "from the centre"), ages=(sent.age,))
+    except (BadBundle, BadTrust, OSError):
+        return replace(trust, ages=(freshness.missing("keys from the centre"),))
+    return trust
+
+
+def _keys_file(path: Path) -> codes.Trust:
+    try:
+        return parse_keys(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise BadTrust(f"keys file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadTrust(f"keys file {path}: not UTF-8 text") from None
+
+
+def _list(path: Path, bundles: Path | None) -> lists.CodeList:
+    """A list, with the changes that the centre has sent for it put on top if they are newer."""
+    opened = open_list(path)
+    sent = BundleStore(bundles).current("list", path.stem) if bundles is not None else None
+    if sent is None or sent.version <= opened.head.version:
+        return opened
+    head = replace(
+        opened.base.head,
+        version=sent.version,
+        issued_utc=sent.issued_utc,
+        warn_s=sent.age.warn_s,
+        refer_s=sent.age.refer_s,
+    )
+    return set_changes(path, head, changes_of(sent))
+
+
+def load_table(options: policy.Options, root: Path | None = None, bundles: str = "") -> policy.Table:
+    """The table that the options name, proved; paths are relative to `root`. Raises BadTable.
+
+    One of that name that the centre has sent (in the folder `bundles`) comes before the agent's own.
+    """
+    if bundles:
+        try:
+            sent = BundleStore((root or Path()) / bundles).current("policy", options.table)
+            if sent is not None:
+                return policy.parse_table(sent.content, options.table)
+        except (BadBundle, OSError) as error:
+            raise policy.BadTable(options.table, [f"sent by the centre, but {error}"]) from None
+    is_path = options.table.endswith(".toml")
+    path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
+    return policy.parse_table(_table_text(path), str(path), _beginning)
+
+
+def profiles() -> list[Path]:
+    """The tables that come with the agent."""
+    return sorted(path for path in packaged("policy").glob("*.toml") if not path.name.startswith("_"))
+
+
+def _beginning(name: str) -> str:
+    """Text of the rows that a table begins with, when it says `first = NAME`."""
+    return _table_text(packaged(f"policy/_{Path(name).name}.toml"))
+
+
+def _table_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise policy.BadTable(str(path), [error.strerror or "cannot be read"]) from None
+    except UnicodeDecodeError:
+        raise policy.BadTable(str(path), ["not UTF-8 text"]) from None

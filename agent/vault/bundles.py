@@ -1,0 +1,102 @@
+"""Bundles from the centre, on disk: what was taken last is kept, and is what the next one is measured by.
+
+| file | content |
+|---|---|
+| root.bundle | the root in force; the first one is put there when the kiosk is installed |
+| keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from typing import TYPE_CHECKING
+
+from agent import policy
+from agent.codes import bundle, digest
+from agent.codes.bundle import BadBundle, Bundle, Fault, Root
+from agent.codes.trust import parse_keys
+from agent.vault.durable import replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.model import Now
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_ENTRY = digest.SIZE + 1
+
+
+class BundleStore:
+    """One folder of bundles."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def install(self, root: bytes) -> Root:
+        """Put the first root there. Raises BadBundle, or FileExistsError when there is one already."""
+        path = self._path("root", "")
+        if path.exists():
+            raise FileExistsError(0, "there is a root already", str(path))
+        found = bundle.first_root(root)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace_file(path, (root,))
+        return found
+
+    def root(self) -> Root:
+        """The root in force. Raises OSError when none was installed, BadBundle when it is damaged."""
+        return bundle.first_root(self._path("root", "").read_bytes())
+
+    def current(self, kind: str, name: str = "") -> Bundle | None:
+        """What is in force of a kind and name, None for nothing. Raises OSError, or BadBundle if it does not hold.
+
+        It may have expired: what was right stays in force, and its age tells.
+        """
+        path = self._path(kind, name)
+        return bundle.kept(path.read_bytes(), self.root(), kind=kind, name=name) if path.exists() else None
+
+    def take(self, data: bytes, now: Now) -> Bundle:
+        """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
+        kind, name = bundle.claims_to_be(data)
+        if name and not _NAME.fullmatch(name):
+            raise BadBundle(Fault.WRONG_NAME, "names are of small letters, digits, - and _")
+        root = self.root()
+        if kind == "root":
+            taken = bundle.next_root(root, data).bundle
+        else:
+            last = self.current(kind, name)
+            remembered = bundle.accepted(last) if last is not None else None
+            taken = bundle.accept(data, root, remembered, now, kind=kind, name=name)
+            _examine(taken)
+        replace_file(self._path(kind, name), (data,))
+        return taken
+
+    def _path(self, kind: str, name: str) -> Path:
+        return self._folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")
+
+
+def changes_of(taken: Bundle) -> dict[bytes, int]:
+    """All changes since its base that a list bundle brings: base64 of 17 bytes each, key and value.
+
+    Raises BadBundle.
+    """
+    try:
+        data = b64decode(taken.content, validate=True)
+    except (ValueError, TypeError):
+        data = b"?"
+    if len(data) % _ENTRY:
+        raise BadBundle(Fault.BAD_CONTENT, "its changes are not base64 of 17 bytes each")
+    return {data[at : at + digest.SIZE]: data[at + digest.SIZE] for at in range(0, len(data), _ENTRY)}
+
+
+def _examine(taken: Bundle) -> None:
+    """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle."""
+    try:
+        if taken.type == "keys":
+            parse_keys(taken.content, "bundle")
+        elif taken.type == "policy":
+            policy.parse_table(taken.content, taken.name)
+        else:
+            changes_of(taken)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadBundle(Fault.BAD_CONTENT, str(error)) from None

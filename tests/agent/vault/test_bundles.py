@@ -1,0 +1,183 @@
+"""Bundles on disk: taken by the rules, kept across restarts, and nothing changes when one is refused."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import codes, policy, vault
+from agent.codes import bundle, gatepost, lists, signing
+from agent.codes.bundle import BadBundle, Fault
+from agent.model import ClockState, CodeStatus, Colour, Now, Staleness
+from agent.policy.table import BadTable
+
+UTC = 1_700_000_000
+DAY = 86_400
+NOW = Now(UTC, UTC + 1, ClockState.SYNCED)
+CENTRE, ISSUER = signing.new_private_key(), signing.new_private_key()
+KID = CENTRE.public.kid.hex()
+ROLE = {"threshold": 1, "kids": [KID]}
+
+
+def keys_file(key: signing.PrivateKey) -> str:
+    return f'[[key]]\nissuer = "demo"\npublic = "{b64encode(key.public.spki).decode()}"\n'
+
+
+def made(kind: str, content: Any, version: int = 1, name: str = "", **changes: Any) -> bytes:
+    members = {
+        "type": kind,
+        "name": name,
+        "fleet": "city",
+        "version": version,
+        "issued": UTC - 10,
+        "expires": UTC + DAY,
+        "warn_s": 1000,
+        "refer_s": 2000,
+        "content": content,
+    }
+    return bundle.sign(members | changes, [CENTRE])
+
+
+def root(version: int = 1) -> bytes:
+    roles = dict.fromkeys(("root", "keys", "policy", "list"), ROLE)
+    return made("root", {"keys": {KID: b64encode(CENTRE.public.spki).decode()}, "roles": roles}, version)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> vault.BundleStore:
+    (tmp_path / "issuers.toml").write_text("")
+    found = vault.BundleStore(tmp_path / "bundles")
+    found.install(root())
+    return found
+
+
+OPTIONS = codes.Options(bundles="bundles", lists=())
+
+
+def code() -> bytes:
+    claims = gatepost.claims("demo", "anna", Colour.GREEN, issued_utc=UTC - 100, expires_utc=UTC + 100)
+    return gatepost.issue(ISSUER, claims).encode()
+
+
+def test_keys_from_the_centre(tmp_path: Path, store: vault.BundleStore) -> None:
+    assert codes.check(code(), vault.load_trust(OPTIONS, tmp_path), NOW).status is CodeStatus.UNKNOWN_ISSUER
+    store.take(made("keys", keys_file(ISSUER)), NOW)
+    trust = vault.load_trust(OPTIONS, tmp_path)
+    assert codes.check(code(), trust, NOW).status is CodeStatus.VALID
+    later = Now(UTC + 1500, UTC + 1500, ClockState.SYNCED)
+    assert [age.staleness(NOW) for age in trust.ages] == [Staleness.FRESH]
+    assert [age.staleness(later) for age in trust.ages] == [Staleness.WARN]
+
+
+def test_a_refused_bundle_changes_nothing(tmp_path: Path, store: vault.BundleStore) -> None:
+    store.take(made("keys", keys_file(ISSUER), version=5), NOW)
+    before = sorted((path.name, path.read_bytes()) for path in (tmp_path / "bundles").iterdir())
+    refused = {
+        Fault.ROLLBACK: made("keys", keys_file(CENTRE), version=4),
+        Fault.TWO_OF_ONE_VERSION: made("keys", keys_file(CENTRE), version=5),
+        Fault.BAD_CONTENT: made("keys", "not TOML", version=6),
+        Fault.WRONG_FLEET: made("keys", keys_file(CENTRE), version=6, fleet="other"),
+        Fault.EXPIRED: made("keys", keys_file(CENTRE), version=6, expires=UTC - 1),
+        Fault.WRONG_NAME: made("policy", "", name="../../etc/passwd"),
+        Fault.MALFORMED: b"junk",
+    }
+    for fault, data in refused.items():
+        with pytest.raises(BadBundle) as caught:
+            store.take(data, NOW)
+        assert caught.value.fault is fault
+    assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "bundles").iterdir()) == before
+
+
+@pytest.mark.parametrize("content", [7, None, {}, ["x"]])
+@pytest.mark.parametrize("kind", ["keys", "policy", "list"])
+def test_content_of_a_wrong_type(store: vault.BundleStore, kind: str, content: Any) -> None:
+    with pytest.raises(BadBundle) as caught:
+        store.take(made(kind, content, name="" if kind == "keys" else "x"), NOW)
+    assert caught.value.fault is Fault.BAD_CONTENT
+
+
+def test_a_damaged_bundle_lets_no_older_keys_back_in_silently(tmp_path: Path, store: vault.BundleStore) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file(ISSUER))
+    store.take(made("keys", keys_file(ISSUER)), NOW)
+    path = tmp_path / "bundles" / "keys.bundle"
+    path.write_bytes(path.read_bytes()[:-5])
+    verdict = codes.check(code(), vault.load_trust(OPTIONS, tmp_path), NOW)
+    assert (verdict.status, verdict.staleness) == (CodeStatus.VALID, Staleness.REFER)
+
+
+def test_a_bundle_that_was_put_in_anothers_place(tmp_path: Path, store: vault.BundleStore) -> None:
+    store.take(made("list", "", name="a"), NOW)
+    folder = tmp_path / "bundles"
+    (folder / "list-a.bundle").rename(folder / "list-b.bundle")
+    with pytest.raises(BadBundle):
+        store.current("list", "b")
+
+
+TABLE = """
+[table]
+name = "office"
+version = 9
+[[row]]
+name = "out"
+when = { direction = "exit" }
+outcome = "admit"
+reasons = ["egress_free"]
+[[row]]
+name = "nobody today"
+outcome = "refer"
+reasons = ["code_undecided"]
+"""
+
+
+def test_a_table_from_the_centre_comes_before_the_agents_own(tmp_path: Path, store: vault.BundleStore) -> None:
+    options = policy.Options("office")
+    assert vault.load_table(options, tmp_path, "bundles").version == 1
+    store.take(made("policy", TABLE, name="office"), NOW)
+    assert vault.load_table(options, tmp_path, "bundles").version == 9
+    with pytest.raises(BadBundle):
+        store.take(made("policy", TABLE.replace("refer", "admit"), version=2, name="office"), NOW)
+    assert vault.load_table(options, tmp_path, "bundles").version == 9
+    (tmp_path / "bundles" / "policy-office.bundle").write_bytes(b"damaged")
+    with pytest.raises(BadTable):
+        vault.load_table(options, tmp_path, "bundles")
+
+
+def test_changes_of_a_list(tmp_path: Path, store: vault.BundleStore) -> None:
+    anna = gatepost.subject_key("demo", "anna")
+    head = lists.Head("status", "demo", 1, UTC - 50, 10_000, 20_000)
+    vault.write_list(tmp_path / "status.gpl", head, b"", b"")
+    store.take(made("keys", keys_file(ISSUER)), NOW)
+    options = codes.Options(bundles="bundles", lists=("status.gpl",))
+    assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).colour is Colour.GREEN
+    store.take(made("list", b64encode(anna + b"\3").decode(), version=2, name="status"), NOW)
+    trust = vault.load_trust(options, tmp_path)
+    assert codes.check(code(), trust, NOW).colour is Colour.RED
+    assert trust.ages[-1].refer_s == 2000
+    (tmp_path / "status.gpl.delta").write_bytes(b"damaged")
+    assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).colour is Colour.RED
+    store.take(made("list", "", version=3, name="status"), NOW)
+    assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).colour is Colour.GREEN
+
+
+def test_roots_follow_and_the_first_is_installed_once(tmp_path: Path, store: vault.BundleStore) -> None:
+    with pytest.raises(FileExistsError):
+        store.install(root())
+    store.take(root(version=2), NOW)
+    assert store.root().bundle.version == 2
+    with pytest.raises(BadBundle):
+        store.take(root(version=4), NOW)
+
+
+def test_without_a_root_nothing_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"root\.bundle"):
+        vault.BundleStore(tmp_path).take(made("keys", ""), NOW)
+
+
+def test_the_envelope_is_kept_as_it_came(tmp_path: Path, store: vault.BundleStore) -> None:
+    data = json.dumps(json.loads(made("keys", keys_file(ISSUER))), indent=3).encode()
+    store.take(data, NOW)
+    assert (tmp_path / "bundles" / "keys.bundle").read_bytes() == data
