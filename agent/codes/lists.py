@@ -73,6 +73,8 @@ class ListFile:
 
     def find(self, key: bytes) -> int | None:
         """Value of a key (1 in a list without values), None when it is not there."""
+        if len(key) != SIZE:
+            return None
         head = self.head
         bucket = int.from_bytes(key[:3]) >> (24 - head.bits)
         first, end = _PAIR.unpack_from(self.data, HEAD_BYTES + 4 * bucket)

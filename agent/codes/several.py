@@ -50,8 +50,8 @@ def whole(payloads: Iterable[bytes]) -> list[bytes]:
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for all: the worst status, the health code's colour, everybody's tests.
 
-    Holders are compared only between codes of one format, since each format names them in its own way; two holders
-    in one passage are UNDECIDED.
+    Holders are compared only between codes of one format: each format names them in its own way, and no gate can
+    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED.
     """
     first = min(verdicts, key=lambda verdict: (verdict.colour is None, _ORDER.index(verdict.status)))
     worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))

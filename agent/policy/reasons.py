@@ -42,7 +42,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "test_too_old": ("The last test is too old.", "检测结果已超过有效时间。"),
     "test_positive": ("The last test was positive.", "最近一次检测结果为阳性。"),
     "series_short": ("Fewer tests than this place requires.", "检测次数不足。"),
-    "watch_hit": ("The holder is on a check list.", "比对筛查名单中有此人。"),
+    "watch_hit": ("Please see a member of staff: check list.", "请到人工处核验（比对筛查）。"),
     "lists_stale": ("This gate's lists are not quite up to date.", "本机名单不是最新的。"),
     "lists_too_old": ("This gate's lists are too old to rely on.", "本机名单过旧，不能作为依据。"),
     # measures

@@ -48,6 +48,12 @@ def test_keys_that_share_a_bucket_and_overlap() -> None:
     assert found.find(b"\0\0" + bytes([7]) * 12 + b"\x08\x07") is None
 
 
+@pytest.mark.parametrize("key", [b"", b"\0\0", bytes(15), bytes(17)])
+def test_what_is_no_key_is_on_no_list(key: bytes) -> None:
+    """A code that names no holder must not find somebody else's colour."""
+    assert listed(head(), {bytes(16): 1}).find(key) is None
+
+
 def test_the_last_of_two_values_counts() -> None:
     key = bytes(16)
     built = lists.build(head(), key * 2, bytes([1, 3]))
