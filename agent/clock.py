@@ -25,6 +25,7 @@ from agent.model import ClockState, Now
 BUILT_UTC = 1_790_000_000.0  # 2026-09-21: no release can run before it was made
 _STA_UNSYNC = 0x0040  # linux/timex.h
 _SAVE_EVERY_S = 3600.0
+_CRYSTAL = 1e-4  # how far the board's own oscillator may be off: 100 ppm
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC = Path("/run/systemd/timesync/synchronized")  # touched at each success: systemd-timesyncd.service(8)
 _TIMESYNC_ERROR_S = 0.5  # timesyncd trusts servers up to 5 s of root distance; in practice well below a half
@@ -103,7 +104,7 @@ class Clock:
     def now(self) -> Now:
         """What is known of the time right now."""
         here_s, wall_utc = boottime_s(), time.time()
-        floor_utc = self._floor_utc + here_s - self._floor_at_s
+        floor_utc = self._risen_floor_utc(here_s)
         error_s = self._wall_error_s(here_s)
         if error_s is not None and wall_utc + error_s >= floor_utc:
             self._synced = (wall_utc, error_s, here_s)
@@ -113,7 +114,7 @@ class Clock:
             return Now(floor_utc, math.inf, ClockState.SUSPECT)
         if self._synced is not None:
             utc, error_s, then_s = self._synced
-            middle, slack = utc + here_s - then_s, error_s + 1e-4 * (here_s - then_s)  # 100 ppm crystal
+            middle, slack = utc + here_s - then_s, error_s + _CRYSTAL * (here_s - then_s)
             return Now(max(floor_utc, middle - slack), middle + slack, ClockState.HOLDOVER)
         return Now(floor_utc, math.inf, ClockState.FLOOR)
 
@@ -126,9 +127,13 @@ class Clock:
         error_s = self._kernel_error_s
         return None if error_s is None else error_s + self._options.error_s
 
+    def _risen_floor_utc(self, here_s: float) -> float:
+        """The floor and the time since: as much of it as has passed for certain."""
+        return self._floor_utc + (1 - _CRYSTAL) * (here_s - self._floor_at_s)
+
     def _save(self, lo_utc: float, here_s: float) -> None:
         """Raise the floor, on disk once an hour: a card must not be worn for a clock."""
-        self._floor_utc = max(self._floor_utc + here_s - self._floor_at_s, lo_utc)
+        self._floor_utc = max(self._risen_floor_utc(here_s), lo_utc)
         self._floor_at_s = here_s
         if here_s - self._saved_at_s < _SAVE_EVERY_S:
             return

@@ -1,0 +1,238 @@
+"""`check`, `show`, `status` and `run` as a technician meets them: what they say, and the exit status."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tomllib
+
+import pytest
+
+from agent.cli import main
+
+GOOD = """\
+[kiosk]
+id = "k1"
+site = "library"
+[run]
+directory = "run"
+[codes]
+keys = "issuers.toml"
+[screening]
+crowd_file = "crowd.json"
+[clock]
+floor_file = "clock"
+[outbox]
+path = "outbox.db"
+[mqtt]
+host = "127.0.0.1"
+port = 1
+username = "kiosk"
+password = "hunter2-canary"
+[lanes.entry]
+direction = "entry"
+scanner = { driver = "line", port = "/dev/serial/by-id/nothing" }
+thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
+gate = { driver = "simulated" }
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Writes a configuration, with keys beside it; the file."""
+
+    def write(text=GOOD):
+        file = tmp_path / "agent.toml"
+        file.write_text(text)
+        (tmp_path / "issuers.toml").write_text("")
+        return file
+
+    return write
+
+
+@pytest.fixture
+def say(capsys):
+    """Types a command; (exit status, standard output, standard error)."""
+
+    def typed(*words):
+        status = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return typed
+
+
+def test_check_of_a_right_file(config, say):
+    status, out, err = say("check", "-c", config())
+    assert (status, err) == (0, "")
+    assert "right. Kiosk k1 at library, lanes: entry (entry)" in out
+
+
+@pytest.mark.parametrize("command", ["check", "show", "status", "run"])
+def test_every_typo_is_told_at_once_with_its_line_and_the_nearest_key(config, say, command):
+    text = GOOD.replace("host", "hots").replace('"line"', '"lien"').replace("bus =", "bsu =")
+    file = config(text)
+    line = {word: 1 + text[: text.index(word)].count("\n") for word in ("hots", "lien", "bsu")}
+    status, out, err = say(command, "-c", file)
+    assert status == (78 if command == "run" else 1)
+    assert out == ""
+    lines = err.splitlines()
+    assert f"{file}:{line['hots']}: mqtt.hots: unknown setting; did you mean host?" in lines
+    unknown = f"{file}:{line['lien']}: lanes.entry.scanner.driver: unknown driver 'lien'; did you mean line?"
+    assert any(each.startswith(unknown) for each in lines)
+    assert f"{file}:{line['bsu']}: lanes.entry.thermometer.bsu: unknown setting; did you mean bus?" in lines
+    assert lines[-1].startswith("3 faults.")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("port = 1\n", 'port = "1883"\n', "mqtt.port: should be a valid integer"),
+        ("port = 1\n", "port = 70000\n", "mqtt.port: should be less than or equal to 65535"),
+        ('direction = "entry"\n', "", "lanes.entry.direction: is missing"),
+        ('id = "k1"\n', "", "kiosk.id: is missing and has no default"),
+        ('id = "k1"', 'id = "a/b"', "kiosk.id: "),
+        ("[mqtt]\n", "[mqtt\n", "is not TOML"),
+        ('username = "kiosk"\n', "", "mqtt: password needs a username"),
+    ],
+)
+def test_faults_are_sentences(config, say, before, after, sentence):
+    assert before in GOOD
+    status, _, err = say("check", "-c", config(GOOD.replace(before, after)))
+    assert status == 1
+    assert sentence in err
+    assert "hunter2-canary" not in err
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_what_the_configuration_names_must_be_there_too(config, say, command):
+    file = config(GOOD.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
+    status, out, err = say(command, "-c", file)
+    assert status == (78 if command == "run" else 1)
+    assert out == ""
+    assert "nowhere.toml" in err
+    if command == "check":
+        assert "none.toml" in err, "all faults at once"
+
+
+@pytest.mark.parametrize(("command", "expected"), [("check", 1), ("show", 1), ("status", 1), ("run", 78)])
+def test_a_file_that_is_not_there(tmp_path, say, command, expected):
+    status, _, err = say(command, "-c", tmp_path / "none.toml")
+    assert status == expected
+    assert err == f"{tmp_path}/none.toml: cannot be read: No such file or directory\n"
+
+
+def test_show_is_toml_again_and_masks_secrets(config, say):
+    status, out, _ = say("show", "-c", config())
+    tree = tomllib.loads(out)
+    assert status == 0
+    assert "hunter2-canary" not in out
+    assert set(tree["mqtt"]["password"]) == {"*"}
+    assert tree["mqtt"]["username"] == "kiosk"
+    assert tree["lanes"]["entry"]["scanner"]["driver"] == "line"
+    assert tree["lanes"]["entry"]["pulse_s"] == 3.0, "defaults are filled in"
+
+
+def test_show_as_json(config, say):
+    status, out, _ = say("show", "--json", "-c", config())
+    assert status == 0
+    assert set(json.loads(out)["mqtt"]["password"]) == {"*"}
+
+
+def test_the_manual_needs_no_configuration(tmp_path, say):
+    status, out, err = say("show", "--manual", "-c", tmp_path / "none.toml")
+    assert (status, err) == (0, "")
+    assert {"kiosk", "mqtt", "outbox", "lanes"} <= tomllib.loads(out).keys()
+
+
+def test_status_when_nothing_runs(config, say):
+    file = config()
+    status, out, err = say("status", "-c", file)
+    assert (status, out) == (3, "")
+    assert err.startswith(f"not running: no {file.parent}/run/status.json")
+
+
+@pytest.fixture
+def agent(config):
+    """`gatepost run` with devices that are not there and no broker: down, and known to be down."""
+    file = config()
+    words = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main())", "run"]
+    process = subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env={**os.environ, "GATEPOST_CONFIG": str(file)}
+    )
+    deadline_s = time.monotonic() + 30
+    while not (file.parent / "run" / "status.json").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    yield process, file
+    process.kill()
+    process.communicate()
+
+
+def test_status_of_a_running_agent_says_what_is_wrong_and_what_to_do(agent, say):
+    process, file = agent
+    deadline_s = time.monotonic() + 30
+    while True:
+        status, out, _ = say("status", "-c", file)
+        if "not opened yet" not in out and "nobody listens there" in out:
+            break
+        assert time.monotonic() < deadline_s, out
+    assert status == 1
+    lines = out.splitlines()
+    assert lines[0].startswith("k1 at library: DEGRADED")
+    assert f"pid {process.pid}" in lines[0]
+    assert any("✗ entry    scanner" in line and "/dev/serial/by-id/nothing" in line for line in lines)
+    assert any("✗ entry    thermometer" in line and "no such bus" in line for line in lines)
+    assert any("✓ entry    gate" in line and "simulated" in line for line in lines)
+    assert any("✗ mqtt     not connected 127.0.0.1:1: nobody listens there" in line for line in lines)
+
+    status, out, _ = say("status", "--json", "-c", file)
+    report = json.loads(out)
+    assert status == 1
+    assert report["pid"] == process.pid
+    assert report["condition"] == "degraded"
+    assert report["outbox"]["waiting"] >= 1
+
+    process.terminate()
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "hunter2-canary" not in log
+    assert all(json.loads(line) for line in log.splitlines()), "JSON lines where there is no terminal"
+    assert say("status", "-c", file)[0] == 3, "stopped"
+
+
+def test_status_of_an_agent_that_hangs(config, say):
+    file = config()
+    report = {
+        "version": "1",
+        "pid": 1,
+        "kiosk": {"id": "k1", "site": "library"},
+        "at_s": time.monotonic() - 60,
+        "up_s": 4000,
+        "condition": "ok",
+        "problems": [],
+        "clock": "synced",
+        "devices": [],
+        "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
+        "link": {"connected": True, "fault": ""},
+    }
+    (file.parent / "run").mkdir()
+    (file.parent / "run" / "status.json").write_text(json.dumps(report))
+    status, out, _ = say("status", "-c", file)
+    assert status == 3
+    assert "this report is 1 min 0 s old" in out
+    assert "up 1 h 6 min" in out
+
+
+def test_what_is_there_to_type(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    for command in ("run", "check", "show", "status", "demo"):
+        assert f"\n    {command} " in out
+    with pytest.raises(SystemExit) as ended:
+        main(["chekc"])
+    assert ended.value.code == 2

@@ -1,0 +1,152 @@
+"""One line per event, for people and for the journal; nobody's code or name in it."""
+
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from agent import log
+from agent.model import (
+    AgentChange,
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    DeviceChange,
+    Direction,
+    Event,
+    EventKind,
+    Loss,
+    Now,
+    Outcome,
+    Part,
+    Passage,
+    Screening,
+    Temperature,
+    Verdict,
+)
+
+NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+SUBJECT = b"canary-subject--"
+
+
+def event(body):
+    kind = {Passage: EventKind.PASSAGE, DeviceChange: EventKind.DEVICE}.get(type(body), EventKind.AGENT)
+    return Event(kind, body, 1.0, NOW)
+
+
+def passage(outcome=Outcome.ADMIT, *, verdict=True, surface_c=34.44, simulated=False):
+    code = Verdict(
+        CodeStatus.VALID,
+        "gatepost",
+        subject=SUBJECT,
+        issuer="canary-issuer",
+        colour=Colour.GREEN,
+        code=b"canary-code-",
+    )
+    screening = Screening.INDETERMINATE if surface_c is None else Screening.NORMAL
+    temperature = Temperature(screening, surface_c, None if surface_c is None else 0.51, samples=7)
+    decision = Decision(outcome, ("code_green", "temperature_normal"), "green")
+    opened = outcome in (Outcome.ADMIT, Outcome.NOTICE)
+    return Passage(
+        "entry", Direction.ENTRY, code if verdict else None, temperature, decision, opened, 1.0, 1.5, simulated
+    )
+
+
+SENTENCES = [
+    (passage(), "entry: ADMIT – green code valid, 34.4 ± 0.5 °C normal – code_green, temperature_normal"),
+    (
+        passage(Outcome.REFER, verdict=False, surface_c=None, simulated=True),
+        "entry: REFER – no code, indeterminate – code_green, temperature_normal [simulated]",
+    ),
+    (
+        DeviceChange("entry", Part.SCANNER, "camera", up=True, simulated=True),
+        "entry: scanner camera up [simulated]",
+    ),
+    (
+        DeviceChange("entry", Part.GATE, "serial_relay", up=False, why="gone (plug it in)"),
+        "entry: gate serial_relay DOWN: gone (plug it in)",
+    ),
+    (AgentChange("started", "1.2"), "agent 1.2 started"),
+    (Loss("full", 3), "3 events lost: full"),
+]
+
+
+@pytest.mark.parametrize(("body", "sentence"), SENTENCES)
+def test_sentences(body, sentence):
+    assert log.sentence(event(body)) == sentence
+
+
+@pytest.mark.parametrize("body", [body for body, _ in SENTENCES])
+def test_facts_are_json_and_name_nobody(body):
+    said = json.dumps(log.facts(event(body))) + log.sentence(event(body))
+    assert "canary" not in said
+    assert SUBJECT.hex() not in said
+    assert log.facts(event(body))["event"] in ("passage", "device", "agent", "loss")
+
+
+@pytest.mark.parametrize(
+    ("body", "level"),
+    [(passage(), "INFO"), (SENTENCES[2][0], "INFO"), (SENTENCES[3][0], "WARNING"), (SENTENCES[4][0], "INFO")],
+)
+def test_a_device_that_goes_is_a_warning(caplog, body, level):
+    with caplog.at_level(logging.DEBUG):
+        log.tell(event(body))
+    assert [record.levelname for record in caplog.records] == [level]
+
+
+SCRIPT = """
+import logging, sys
+from agent import log
+log.set_up(sys.argv[1])
+logging.getLogger("x").info("said %s", "\\x1b[31mred\\nnext")
+logging.getLogger("x").debug("detail")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("x").exception("failed", extra={"facts": {"event": "passage", "outcome": None}})
+"""
+
+
+def test_a_pipe_gets_one_json_object_a_line():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "info"], capture_output=True, text=True, check=True, timeout=60
+    )
+    said, failed = (json.loads(line) for line in done.stderr.splitlines())
+    assert said["message"] == "said \x1b[31mred\nnext", "whatever a device says stays inside its line"
+    assert (said["level"], failed["level"]) == ("info", "error")
+    assert said["at"].endswith("Z")
+    assert "ZeroDivisionError" in failed["traceback"]
+    assert failed["event"] == "passage"
+
+
+def test_the_level_is_obeyed():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "debug"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "detail" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "error"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_terminal_gets_sentences_without_anybody_elses_escapes():
+    master, terminal = pty.openpty()
+    subprocess.run([sys.executable, "-c", SCRIPT, "info"], stderr=terminal, check=True, timeout=60)
+    os.close(terminal)
+    shown = bytearray()
+    while True:
+        try:
+            shown += os.read(master, 65536)
+        except OSError:
+            break
+    os.close(master)
+    lines = shown.decode().splitlines()
+    assert "said �[31mred�next" in lines[0]
+    assert "failed" in lines[1]
+    assert lines[-1] == "ZeroDivisionError: division by zero"

@@ -1,0 +1,143 @@
+"""One turn at a time: what comes in, what follows from it, and that nothing else ends the waiting."""
+
+import threading
+import time
+
+import pytest
+
+from agent import thermal
+from agent.checkpoint import Checkpoint, Options, Rules
+from agent.loop import Loop
+from agent.model import (
+    AgentChange,
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    DeviceChange,
+    DeviceUp,
+    Direction,
+    EventKind,
+    Now,
+    Observation,
+    Outcome,
+    Part,
+    Passage,
+    Screening,
+    Verdict,
+)
+from drivers.contract import Reading, Sighting
+
+NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+
+
+def check(payloads, now):
+    return Verdict(CodeStatus.VALID, "test", subject=payloads[0], colour=Colour.GREEN)
+
+
+def decide(case):
+    if case.temperature.outcome is Screening.NORMAL:
+        return Decision(Outcome.ADMIT, ("code_green",))
+    return Decision(Outcome.REFER, ("temperature_missing",))
+
+
+class Bench:
+    """A real loop around a real checkpoint of one entry lane; keeps what the loop hands on, in order."""
+
+    def __init__(self, *, trial=False, wait_s=0.2):
+        self.done = []
+        self.loop = Loop(
+            Checkpoint(
+                {"entry": Direction.ENTRY},
+                Rules(check, decide, thermal.Options()),
+                Options(temperature_wait_s=wait_s),
+            ),
+            open_gate={"entry": lambda: self.done.append(("gate", None))},
+            keep=lambda event: self.done.append(("keep", event)),
+            tell=lambda event: self.done.append(("tell", event)),
+            now=lambda: NOW,
+            boot_id="boot",
+            trial=trial,
+        )
+
+    def turn(self, *items, part=Part.SCANNER):
+        for item in items:
+            self.loop.inbox.put(Observation("entry", part, item))
+            self.loop.turn()
+
+    def events(self, kind):
+        return [event for what, event in self.done if what == "keep" and event.kind is kind]
+
+
+@pytest.fixture
+def bench():
+    made = Bench()
+    made.turn(DeviceUp(time.monotonic(), "fake"))
+    made.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    made.done.clear()
+    return made
+
+
+def admit(bench):
+    bench.turn(Sighting(b"anna", time.monotonic()))
+    begin_s = time.monotonic()
+    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
+
+
+def test_an_admission_opens_the_gate_before_it_is_kept_and_is_kept_before_it_is_told(bench):
+    admit(bench)
+    assert [what for what, _ in bench.done] == ["gate", "keep", "tell"]
+    (event,) = bench.events(EventKind.PASSAGE)
+    assert bench.done[2][1] is event
+    assert isinstance(event.body, Passage)
+    assert (event.now, event.boot_id) == (NOW, "boot")
+    assert event.at_s <= time.monotonic()
+    assert bench.loop.decided == 1
+
+
+def test_a_deadline_passes_without_anything_new_to_see(bench):
+    bench.turn(Sighting(b"anna", time.monotonic()))
+    assert not bench.done
+    end_s = time.monotonic() + 20
+    while not bench.done and time.monotonic() < end_s:
+        bench.loop.turn(limit_s=10)  # the checkpoint's own deadline ends the waiting
+    (event,) = bench.events(EventKind.PASSAGE)
+    assert event.body.decision.outcome is Outcome.REFER
+    assert ("gate", None) not in bench.done
+
+
+def test_devices_and_the_agent_are_events_too(bench):
+    bench.turn(DeviceUp(1.0, "camera", simulated=True))
+    bench.loop.note(AgentChange("started", "1"))
+    (device,), (agent,) = bench.events(EventKind.DEVICE), bench.events(EventKind.AGENT)
+    assert device.body == DeviceChange("entry", Part.SCANNER, "camera", up=True, simulated=True)
+    assert agent.body == AgentChange("started", "1")
+    assert bench.loop.decided == 0
+
+
+def test_a_trial_marks_everything():
+    bench = Bench(trial=True)
+    bench.turn(DeviceUp(time.monotonic(), "fake"))
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    bench.loop.note(AgentChange("started", "1"))
+    admit(bench)
+    events = [event for what, event in bench.done if what == "keep"]
+    assert len(events) == 4
+    assert all(event.body.simulated for event in events)
+
+
+def test_wake_ends_a_turn_from_another_thread(bench):
+    turned = threading.Event()
+    thread = threading.Thread(target=lambda: (bench.loop.turn(limit_s=600), turned.set()), daemon=True)
+    thread.start()
+    bench.loop.wake()
+    assert turned.wait(20)
+    thread.join()
+    assert not bench.done
+
+
+def test_a_turn_is_noted_when_it_begins(bench):
+    before_s = bench.loop.turned_s
+    bench.loop.wake()
+    bench.loop.turn()
+    assert before_s < bench.loop.turned_s <= time.monotonic()
