@@ -11,7 +11,7 @@ its trend per person and its slope on the room's temperature, with three changes
 - it knows how well it knows: `u_c` is the uncertainty of the level, which grows over a night without people.
 
 The limit lies at the level plus a margin: the quantile of the residuals that leaves `flagged` above it, tracked by
-counting (a fever counts once, however hot) and held between 1.3 and 2 robust standard deviations.
+counting (a fever counts once, however hot) and held between 1.3 and 2.2 robust standard deviations.
 
 Nothing of any person is kept: the state is sums. The constants were chosen for how fast rooms change, and tried on
 the people of `tests/bench/bench_fever.py`; `docs/screening.md` says what other trackers give.
@@ -40,7 +40,7 @@ DEVIATION, LEAST_DEVIATION, MOST_DEVIATION = 0.5, 0.2, 1.2
 """Standard deviation of healthy skin, °C: before anybody was seen, and its bounds."""
 PULL = 1.0
 """Standard deviations beyond which a person pulls no harder."""
-LEAST_TAIL, FIRST_TAIL, MOST_TAIL = 1.3, 1.5, 2.0
+LEAST_TAIL, FIRST_TAIL, MOST_TAIL = 1.3, 1.6, 2.2
 """The margin in standard deviations: bounds that keep a wave of fevers from lifting it."""
 LEAST_MARGIN_C = 0.35
 """No thermometer tells people apart by less, °C."""
@@ -191,7 +191,7 @@ def _deviation(now_c: float, residual_c: float, people: int) -> float:
 
 def _tail(now: float, residual: float, people: int, flagged: float) -> float:
     """The quantile that leaves `flagged` above it, a step nearer; in standard deviations."""
-    rate = 6 * max(0.005, 0.5 / (people + 10))
+    rate = max(0.03, 8 / (people + 10))
     step = 1 - flagged if residual > now else -flagged
     return min(max(now + rate * step, LEAST_TAIL), MOST_TAIL)
 
