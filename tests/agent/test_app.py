@@ -1,0 +1,189 @@
+"""The composition root in this process: what it builds, in which order it ends, and what a defect does to it."""
+
+import json
+import sqlite3
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from agent import codes
+from agent.app import App, faults_beyond_syntax
+from agent.config import parse
+from agent.model import DeviceUp, Observation, Part
+from drivers.contract import Reading, Sighting
+
+LIMIT_S = 30.0
+CONFIG = """\
+[kiosk]
+id = "k1"
+[run]
+directory = "run"
+[clock]
+trust = "system"
+floor_file = "clock"
+[screening]
+crowd_file = "crowd.json"
+[outbox]
+path = "outbox.db"
+[codes]
+keys = "issuers.toml"
+[mqtt]
+host = "127.0.0.1"
+port = 1
+[lanes.entry]
+direction = "entry"
+scanner = { driver = "line", port = "nothing-here" }
+thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
+gate = { driver = "simulated" }
+[lanes.exit]
+direction = "exit"
+scanner = { driver = "line", port = "nothing-here" }
+thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
+gate = { driver = "simulated" }
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A configuration with devices that are not there and no broker."""
+    (tmp_path / "issuers.toml").write_text("")
+
+    def load(text=CONFIG):
+        return parse(text, tmp_path / "agent.toml")
+
+    return load
+
+
+class Running:
+    """An app, and the thread that runs it."""
+
+    def __init__(self, app, folder):
+        self.app = app
+        self.folder = folder
+        self.error = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self.wait((folder / "run" / "status.json").exists)
+
+    def _run(self):
+        try:
+            self.app.run()
+        except Exception as error:  # noqa: BLE001 - it is what the test wants to see
+            self.error = error
+
+    def wait(self, condition):
+        end_s = time.monotonic() + LIMIT_S
+        while not condition():
+            assert time.monotonic() < end_s
+            time.sleep(0.01)
+
+    def see(self, *items, lane="entry", part=Part.SCANNER):
+        for item in items:
+            self.app._loop.inbox.put(Observation(lane, part, item))
+
+    def stop(self):
+        self.app.stop()
+        self._thread.join(LIMIT_S)
+        assert not self._thread.is_alive()
+
+    def stored(self):
+        """All events on disk, in order."""
+        with sqlite3.connect(self.folder / "outbox.db") as file:
+            tables = [name for (name,) in file.execute("select name from sqlite_master where type = 'table'")]
+            rows = [row for table in tables for row in file.execute(f"select * from {table}")]  # noqa: S608 - our own names
+        file.close()
+        payloads = [cell for row in rows for cell in row if isinstance(cell, bytes) and cell.startswith(b"{")]
+        return sorted(map(json.loads, payloads), key=lambda event: event["sequence"])
+
+
+@pytest.fixture
+def running(config, tmp_path):
+    made = Running(App(config()), tmp_path)
+    yield made
+    made.stop()
+
+
+def test_all_of_a_life_is_on_disk_when_it_ends(running):
+    running.see(DeviceUp(time.monotonic(), "fake"))
+    running.see(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    running.see(*(Reading(34.4, time.monotonic() + n * 0.05, 0.5) for n in range(8)), part=Part.THERMOMETER)
+    running.see(Sighting(b"https://example.org/", time.monotonic()))
+    running.wait(lambda: running.app._loop.decided == 1)
+    running.stop()
+    events = running.stored()
+    assert [int(event["sequence"]) for event in events] == list(range(1, len(events) + 1))
+    assert all(a["epoch"] == b["epoch"] for a, b in pairwise(events))
+    assert events[0]["data"]["what"] == "started"
+    assert events[-1]["data"]["what"] == "stopped", "nothing comes after the last word"
+    (passage,) = [event["data"] for event in events if event["type"] == "gatepost.passage.v1"]
+    assert (passage["decision"], passage["opened"]) == ("refer", False)
+    assert not (running.folder / "run" / "status.json").exists()
+    assert running.error is None
+
+
+def test_an_exit_opens_its_own_gate(running):
+    running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
+    gates = {feed.status().lane: feed for feed in running.app._feeds if feed.status().part is Part.GATE}
+    running.wait(lambda: gates["exit"].status().items == 1)
+    assert gates["entry"].status().items == 0
+
+
+def test_a_defect_ends_the_agent_but_loses_nothing(running):
+    running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
+    running.see(Sighting(b"", time.monotonic()), lane="no such lane")
+    running.wait(lambda: running.error is not None)
+    assert isinstance(running.error, KeyError)
+    events = running.stored()
+    assert [event["type"] for event in events].count("gatepost.passage.v1") == 1
+    assert events[-1]["data"]["what"] == "stopped"
+
+
+def test_stop_before_anything_was_seen_is_quick_and_clean(config, tmp_path):
+    app = App(config())
+    app.stop()
+    app.run()
+    assert not (tmp_path / "run" / "status.json").exists()
+
+
+def test_a_loop_that_does_not_turn_is_stuck_and_a_device_that_is_gone_is_not(config, monkeypatch):
+    app = App(config())
+    app._outbox.open()
+    app._link.start()
+    told = []
+    monkeypatch.setattr("agent.pulse.systemd.notify", lambda *lines: told.extend(lines))
+    for feed in app._feeds:
+        feed.start()
+    app._loop.wake()
+    app._loop.turn()
+    app._pulse.beat()
+    assert "WATCHDOG=1" in told, "devices that are not there do not stop the watchdog"
+    assert any(line.startswith("STATUS=degraded; ") for line in told)
+    told.clear()
+    app._loop.turned_s -= 6
+    app._pulse.beat()
+    assert "WATCHDOG=1" not in told
+    assert any(line.startswith("STATUS=stuck; loop: no progress for 6 s") for line in told)
+    for feed in app._feeds:
+        feed.ask_stop()
+    for feed in app._feeds:
+        feed.join(LIMIT_S)
+    app._link.stop()
+    app._outbox.close()
+    app._pulse.stop()
+
+
+def test_what_a_configuration_names_is_looked_at(config):
+    assert faults_beyond_syntax(config()) == []
+    faults = faults_beyond_syntax(
+        config(CONFIG.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
+    )
+    assert len(faults) == 2
+    assert "nowhere.toml" in faults[0]
+    assert "none.toml" in faults[1]
+
+
+def test_an_app_that_cannot_be_built_says_why(config):
+    with pytest.raises(codes.BadTrust, match=r"nowhere\.toml"):
+        App(config(CONFIG.replace('"issuers.toml"', '"nowhere.toml"')))
