@@ -27,6 +27,7 @@ COMMANDS = {
     "lists": "build, verify and query code lists",
     "devices": "list ports, buses and cameras with what answers there",
     "camera": "aim the camera: what it sees, in the terminal",
+    "contract": "write the schemas of what is published",
     "demo": "run a simulated kiosk against a private broker and show what happens",
 }
 

@@ -1,0 +1,27 @@
+"""`gatepost contract`: write the schemas of what this agent publishes, and its AsyncAPI document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import __version__
+from agent.messages import schemas
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `contract`."""
+    parser = subparsers.add_parser("contract", help="write the schemas", description=__doc__)
+    parser.add_argument("directory", type=Path, help="where to write them, for example docs/contract")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Always 0, unless the directory cannot be written."""
+    args.directory.mkdir(parents=True, exist_ok=True)
+    for name, text in schemas.documents(__version__).items():
+        (args.directory / name).write_text(text, encoding="utf-8")
+        print(args.directory / name)
+    return 0

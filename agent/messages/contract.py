@@ -1,0 +1,178 @@
+"""The contract with the centre, as types: what the schemas in `docs/` are generated from.
+
+Within a version, fields may be added and lists of words may grow; nothing is taken away or changes its meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired, TypeAlias
+
+from annotated_types import Ge, Len
+from typing_extensions import TypedDict  # pydantic cannot read Python 3.11's own
+
+from agent.model import ClockState, CodeStatus, Colour, Direction, Outcome, Part, Screening
+
+VERSION = 1
+
+
+class ClockJson(TypedDict):
+    """What the kiosk knew of the time when the event happened."""
+
+    state: Annotated[
+        ClockState,
+        "`synced` and `holdover`: the true time lies between `lo` and `hi`; "
+        "`floor` and `suspect`: it is not before `lo`",
+    ]
+    lo: Annotated[float, "POSIX seconds, UTC"]
+    hi: Annotated[float | None, "POSIX seconds, UTC; null when there is no upper bound"]
+    monotonic_ms: Annotated[int, "milliseconds on the clock of this boot, which never jumps"]
+    boot_id: Annotated[str, "names the boot: `monotonic_ms` compares only within it"]
+
+
+class CodeJson(TypedDict):
+    """The code that was shown, without anything that names its holder."""
+
+    format: Annotated[str, "`gatepost`, or the name of another format; empty when not recognised"]
+    status: Annotated[CodeStatus, "what checking the code gave; more may be added"]
+    issuer: Annotated[str | None, "null unless its signature holds"]
+    colour: Annotated[Colour | None, "null unless the signature holds"]
+
+
+class TemperatureJson(TypedDict):
+    """The screened temperature, as measured. Screening is not a diagnosis."""
+
+    outcome: Screening
+    surface_c: Annotated[float | None, "the skin, as measured, degrees Celsius"]
+    estimate_c: Annotated[float | None, "on the scale of the site's calibration; null without one"]
+    u_c: Annotated[float | None, "expanded uncertainty (k = 2) of what was compared, degrees Celsius"]
+    limit_c: Annotated[float | None, "the limit it was compared with, on `scale`"]
+    scale: Annotated[
+        str,
+        "what was compared: `calibrated`: the estimate; `crowd`: the skin, with a limit that follows the people "
+        "who passed before; `skin`: the skin, with the fixed limit",
+    ]
+    ambient_c: Annotated[float | None, "the room, from a sensor of its own"]
+    samples: Annotated[int, Ge(0)]
+    why: Annotated[str, "reason code of an outcome that is not plain; else empty"]
+    attempt: Annotated[int, Ge(1), "which reading of this person it is; each is an event of its own"]
+    then: Annotated[str, "the retest protocol's next step: `second_reading`, `rest`, `second_instrument`; or empty"]
+
+
+class PassageJson(TypedDict):
+    """One person at one lane, decided."""
+
+    lane: str
+    direction: Direction
+    decision: Annotated[Outcome, "`refer`: a person of the staff decides"]
+    reasons: Annotated[list[str], "reason codes, the weightiest first"]
+    rule: Annotated[str, "the row of the policy that decided"]
+    opened: Annotated[bool, "whether the gate was told to open"]
+    code: Annotated[CodeJson | None, "null when none was shown"]
+    temperature: TemperatureJson
+    took_ms: Annotated[int, "from the first sign of the person to the decision"]
+    simulated: Annotated[bool, "true if any device that took part is simulated"]
+    clock: ClockJson
+
+
+class DeviceJson(TypedDict):
+    """A device came or went."""
+
+    lane: str
+    part: Part
+    driver: str
+    up: bool
+    why: Annotated[str, "what is wrong and the remedy; empty when up"]
+    simulated: bool
+    clock: ClockJson
+
+
+class LossJson(TypedDict):
+    """Events that this kiosk decided on but had to give up."""
+
+    reason: Literal["full", "memory", "damaged", "unencodable"]
+    count: Annotated[int, Ge(0)]
+    epoch: Annotated[str | None, "of the range; null when no sequence had been given"]
+    first: int | None
+    last: int | None
+
+
+class AgentJson(TypedDict):
+    """The agent started or stopped, or events were lost."""
+
+    what: Literal["started", "stopped", "loss"]
+    version: str
+    loss: NotRequired[LossJson]
+    simulated: bool
+    clock: ClockJson
+
+
+class EnvelopeJson(TypedDict):
+    """CloudEvents 1.0 attributes, with `data` left to the kind of event."""
+
+    specversion: Literal["1.0"]
+    id: Annotated[str, "`<kiosk>:<epoch>:<sequence>`; the same id always has the same content"]
+    source: Annotated[str, "`/gatepost/v1/<site>/<kiosk>`"]
+    type: str
+    dataschema: str
+    time: NotRequired[Annotated[str, "RFC 3339, UTC; only when the clock was known: see `data.clock`"]]
+    epoch: Annotated[str, "names one life of the kiosk's store"]
+    sequence: Annotated[str, "12 digits, 1 and up within the epoch, without a gap; a gap is a loss"]
+    previous: Annotated[
+        str, Len(64, 64), "SHA-256 of the payload with the sequence before, in hex; zeros for the first"
+    ]
+
+
+class PassageEvent(EnvelopeJson):
+    """Topic `…/event/passage`."""
+
+    data: PassageJson
+
+
+class DeviceEvent(EnvelopeJson):
+    """Topic `…/event/device`."""
+
+    data: DeviceJson
+
+
+class AgentEvent(EnvelopeJson):
+    """Topic `…/event/agent`."""
+
+    data: AgentJson
+
+
+class DeviceStateJson(TypedDict):
+    """How one device is now."""
+
+    lane: str
+    part: Part
+    driver: str
+    up: bool
+    why: str
+    simulated: bool
+
+
+class CountsJson(TypedDict):
+    """Events since the agent started, and those that wait."""
+
+    decided: int
+    stored: int
+    delivered: int
+    lost: int
+    waiting: Annotated[int, "in the store or on their way, not yet acknowledged"]
+
+
+class StateJson(TypedDict):
+    """Topic `…/state`, retained: how the kiosk is. `offline` is also the last will."""
+
+    type: Literal["gatepost.state.v1"]
+    kiosk: str
+    state: Literal["online", "offline"]
+    version: str
+    simulated: NotRequired[bool]
+    devices: NotRequired[list[DeviceStateJson]]
+    faults: NotRequired[Annotated[list[str], "one sentence each; empty when all is well"]]
+    counts: NotRequired[CountsJson]
+    clock: NotRequired[ClockState]
+
+
+DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson
