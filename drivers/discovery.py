@@ -195,8 +195,15 @@ def _amg8833(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
 
 
 def _vl53l1x(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
+    if any(_vl53l0x(bus, _)):
+        return  # to its brother the second address byte would be a value to write
     if _registers(bus, 0x29, b"\x01\x0f", 2) == b"\xea\xcc":
         yield 0x29, "VL53L1X"
+
+
+def _vl53l0x(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
+    if _registers(bus, 0x29, b"\xc0", 1) == b"\xee":
+        yield 0x29, "VL53L0X"
 
 
 def _mcp23017(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
@@ -221,6 +228,7 @@ CHIPS: dict[str, Callable[[i2c.Bus, bool], Iterator[tuple[int, str]]]] = {
     "thermometers/mlx90632": _mlx90632,
     "thermometers/omron_d6t": _omron_d6t,
     "thermometers/amg8833": _amg8833,
+    "ranging/vl53l0x": _vl53l0x,
     "ranging/vl53l1x": _vl53l1x,
     "signals/mcp23017": _mcp23017,
     "signals/pcf8574": _pcf8574,

@@ -67,6 +67,7 @@ def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
 
 MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("ranging", "tf_luna"): _on_uart(rangers.TfLuna),
+    ("ranging", "vl53l0x"): _on_i2c(rangers.Vl53l0x),
     ("ranging", "vl53l1x"): _on_i2c(rangers.Vl53l1x),
     ("scanners", "gm65"): _on_uart(lambda _: scan_engines.Gm65(by_order=True), trigger="host", rearm_s=0.1),
     ("scanners", "grow_ssi"): _on_uart(lambda _: scan_engines.GrowSsi(by_order=True), trigger="host", rearm_s=0.1),

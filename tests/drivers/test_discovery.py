@@ -5,7 +5,7 @@ from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.i2c_thermometers import Amg8833, Mlx90614, Mlx90632, OmronD6t
 from drivers.simulators.pty import Port
-from drivers.simulators.rangers import TfLuna, Vl53l1x
+from drivers.simulators.rangers import TfLuna, Vl53l0x, Vl53l1x
 from drivers.simulators.relays import LcusRelay, Mcp23017, Pcf8574
 from drivers.simulators.scan_engines import Gm65
 from drivers.simulators.uart_thermometers import CalexPyroUsb, Cjmcu90614, Gy614v, GyMcu90615, RaytekMi3
@@ -28,6 +28,7 @@ CHIPS = {
     "thermometers/mlx90614": Mlx90614,
     "thermometers/omron_d6t": OmronD6t,
     "thermometers/amg8833": Amg8833,
+    "ranging/vl53l0x": Vl53l0x,
     "ranging/vl53l1x": Vl53l1x,
     "signals/mcp23017": lambda _: Mcp23017(),
     "signals/pcf8574": lambda _: Pcf8574(),

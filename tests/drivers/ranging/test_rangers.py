@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import BadReply
-from drivers.ranging import tf_luna, vl53l1x
+from drivers.ranging import tf_luna, vl53l0x, vl53l1x
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.pty import Port
-from drivers.simulators.rangers import TfLuna, Vl53l1x
+from drivers.simulators.rangers import TfLuna, Vl53l0x, Vl53l1x
 from drivers.wire.framing import Framer
 
 NODE = "/dev/i2c-75"
@@ -54,9 +54,10 @@ def test_tf_luna_follows_who_comes_and_goes(world, tmp_path):
         driver.close()
 
 
-def test_vl53l1x_follows_who_comes_and_goes(world, tmp_path):
-    with Adapter(tmp_path / "i2c", Vl53l1x(world)), mounted({NODE: str(tmp_path / "i2c")}):
-        driver = vl53l1x.Driver(vl53l1x.Options(bus=NODE))
+@pytest.mark.parametrize(("part", "chip"), [(vl53l0x, Vl53l0x), (vl53l1x, Vl53l1x)])
+def test_laser_rangers_follow_who_comes_and_goes(part, chip, world, tmp_path):
+    with Adapter(tmp_path / "i2c", chip(world)), mounted({NODE: str(tmp_path / "i2c")}):
+        driver = part.Driver(part.Options(bus=NODE))
         driver.open()
         assert next_of(driver).distance_mm == 2000.0
         world.stand(36.5, distance_mm=455)
