@@ -54,7 +54,9 @@ class App:
 
     def __init__(self, config: Config) -> None:
         """Build everything; nothing is opened yet. Raises BadTrust, BadTable or BadCalibration."""
-        judged_by = rules(config)  # first: what is wrong with it must be said before anything is held
+        # first: what is wrong with these must be said before anything is held
+        trust = vault.load_trust(config.codes, _folder(config))
+        judged_by = rules(config, trust)
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
@@ -85,7 +87,7 @@ class App:
             self._feeds.append(self._source(name, Part.THERMOMETER, lane.thermometer))
             if lane.room is not None:
                 self._feeds.append(self._source(name, Part.ROOM, lane.room))
-        self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock)
+        self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock, trust.ages)
 
     def run(self) -> None:
         """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
@@ -155,9 +157,8 @@ class App:
         )
 
 
-def rules(config: Config) -> Rules:
-    """The checkpoint's judgements as this configuration wants them. Raises BadTrust, BadTable, BadCalibration."""
-    trust = vault.load_trust(config.codes, _folder(config))
+def rules(config: Config, trust: codes.Trust) -> Rules:
+    """The checkpoint's judgements as this configuration wants them. Raises BadTable, BadCalibration."""
     table, site = _table(config), policy.site_of(config.policy)
 
     def decide(case: Case) -> Decision:

@@ -63,6 +63,9 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         mark, what = ("✓", f"{device['items']} items{simulated}") if device["up"] else ("✗", device["why"])
         faults = f", {device['faults']} faults" if device["faults"] else ""
         yield f"  {mark} {device['lane']:<8} {device['part']:<12} {device['driver']:<14} {what}{faults}"
+    for kept in report.get("lists", []):
+        age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
+        yield f"  {'✗' if kept['fault'] else '✓'} {kept['name']}: {kept['fault'] or age}"
     outbox, link = report["outbox"], report["link"]
     counts = ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost"))
     yield f"  {'✗' if outbox['fault'] else '✓'} outbox   {counts} {outbox['fault']}".rstrip()

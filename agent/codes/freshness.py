@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,6 +12,7 @@ from annotated_types import Ge, Gt
 from agent.model import Now, Staleness
 
 _MOST_REMEMBERED = 10_000
+_HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,21 @@ class Age:
         if age_s > self.refer_s:
             return Staleness.REFER
         return Staleness.WARN if age_s > self.warn_s else Staleness.FRESH
+
+    def age_s(self, now: Now) -> float | None:
+        """How old it is at most; None when nobody can tell."""
+        age_s = now.hi_utc - self.issued_utc
+        return age_s if math.isfinite(age_s) else None
+
+    def fault(self, now: Now) -> str:
+        """What is wrong with its age and what follows, as a sentence; `` while it is fresh."""
+        staleness = self.staleness(now)
+        if staleness is Staleness.FRESH:
+            return ""
+        age_s = self.age_s(now)
+        what = "missing, or of unknown age" if age_s is None else f"{age_s / _HOUR_S:.0f} hours old"
+        follows = "people are admitted with a notice" if staleness is Staleness.WARN else "everybody goes to staff"
+        return f"{what}: {follows} until a newer one comes"
 
 
 def missing(name: str) -> Age:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.codes import RepeatOptions, Repeats
+from agent.codes.freshness import Age, missing
+from agent.model import ClockState, Now
 
 
 def test_within_the_window_on_this_lane() -> None:
@@ -43,3 +46,21 @@ def test_memory_is_bounded_and_nothing_in_the_window_is_forgotten_before_it_is_f
         repeats.admitted("in", code, at_s)
         last[code] = at_s
     assert len(repeats._seen) <= 16
+
+
+@pytest.mark.parametrize(
+    ("at", "fault"),
+    [
+        (1000.0, ""),
+        (9000.0, "2 hours old: people are admitted with a notice until a newer one comes"),
+        (90_000.0, "25 hours old: everybody goes to staff until a newer one comes"),
+        (float("inf"), "missing, or of unknown age: everybody goes to staff until a newer one comes"),
+    ],
+)
+def test_what_is_told_of_an_age(at: float, fault: str) -> None:
+    age = Age("status list of demo", 900.0, warn_s=3600, refer_s=86_400)
+    assert age.fault(Now(900.0, at, ClockState.SYNCED)) == fault
+
+
+def test_a_missing_list_is_told() -> None:
+    assert missing("list x").fault(Now(1.0, 2.0, ClockState.SYNCED)).startswith("missing")
