@@ -55,7 +55,7 @@ class Options:
     """Without a calibration, compare with the people who passed this lane before, once there are enough."""
     crowd_people: Annotated[int, Ge(20)] = 30
     """People a lane must have seen before the crowd counts."""
-    crowd_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.075
+    crowd_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.08
     """Share of all people that the crowd's limit flags, fevers and false alarms together."""
     crowd_reach_c: Annotated[float, Ge(0)] = 2.5
     """The crowd moves the limit at most this far from `elevated_c`, °C."""

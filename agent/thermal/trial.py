@@ -12,11 +12,11 @@ import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import fmean, median, stdev
+from statistics import fmean, median, stdev, variance
 from typing import TYPE_CHECKING
 
 from agent.thermal.calibration import AMBIENT_C, Model
-from agent.thermal.crowd import Crowd
+from agent.thermal.crowd import SLOPE, SLOPE_SD, Crowd
 from agent.thermal.screening import crowd_limit_c
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ FEVER_C = 38.0
 SPECIFICITY = 0.95
 SPLITS = 30
 LEAST_PEOPLE, LEAST_FEVERS = 20, 2
-LEAST_AMBIENT_SD_C = 0.2
-"""With the room steadier than this, its slope cannot be told from these people."""
 _Z95 = 1.96
 
 
@@ -160,17 +158,24 @@ def fit(people: Sequence[Person], *, fever_c: float, specificity: float, referen
         ambient_to_c=round(window[1], 1),
         reference=reference,
         date=date,
-        limit_c=round(limit_c, 2),
+        limit_c=round(limit_c, 3),
     )
 
 
 def ambient_slope(well: Sequence[Person]) -> float:
-    """°C of skin per °C of room among people without fever; 0 when the room was too steady to tell."""
+    """°C of skin per °C of room among people without fever, weighed against what is known of skin in general: the
+    steadier the room was, the more the latter counts.
+    """
     known = [(person.ambient_c, person.surface_c) for person in well if person.ambient_c is not None]
-    rooms = [room for room, _ in known]
-    if len(known) < LEAST_PEOPLE or stdev(rooms) < LEAST_AMBIENT_SD_C:
-        return 0.0
-    return _slope(rooms, [skin for _, skin in known])
+    if len(known) < LEAST_PEOPLE:
+        return SLOPE
+    rooms, skins = [room for room, _ in known], [skin for _, skin in known]
+    spread = sum((room - fmean(rooms)) ** 2 for room in rooms)
+    if not spread:
+        return SLOPE
+    slope = _slope(rooms, skins)
+    precision, general = spread / variance(skins), SLOPE_SD**-2
+    return (slope * precision + SLOPE * general) / (precision + general)
 
 
 def at_usual_room(person: Person, slope: float) -> float:
@@ -181,18 +186,23 @@ def at_usual_room(person: Person, slope: float) -> float:
 
 
 def limit_for(values: Sequence[float], specificity: float) -> float:
-    """The lowest limit, in hundredths, below which the next value lies with this probability."""
+    """The lowest limit, in thousandths, below which the next value lies with this probability."""
     ordered = sorted(values)
     rank = min(math.ceil((len(ordered) + 1) * specificity), len(ordered))
-    return math.floor(ordered[rank - 1] * 100 + 1) / 100
+    return math.floor(ordered[rank - 1] * 1000 + 1) / 1000
+
+
+def estimates(people: Sequence[Person], model: Model) -> list[float]:
+    """On the calibrated scale; a room that is not known counts as the usual one."""
+    return [
+        model.estimate_c(person.surface_c, AMBIENT_C if person.ambient_c is None else person.ambient_c)
+        for person in people
+    ]
 
 
 def flags_of_model(people: Sequence[Person], model: Model, limit_c: float) -> list[bool]:
-    """Who is flagged on the calibrated scale; a room that is not known counts as the usual one."""
-    return [
-        model.estimate_c(person.surface_c, AMBIENT_C if person.ambient_c is None else person.ambient_c) >= limit_c
-        for person in people
-    ]
+    """Who is flagged on the calibrated scale."""
+    return [estimate_c >= limit_c for estimate_c in estimates(people, model)]
 
 
 def flags_of_crowd(people: Sequence[Person], options: Options) -> list[bool | None]:

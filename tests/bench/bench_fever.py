@@ -1,8 +1,9 @@
 """Fever screening on 500 people per imager: what a limit finds, and what is left of it when room and sensor drift.
 
 Data: facial and oral temperatures (PhysioNet, CC0), `../shared/data/fever` or `GATEPOST_FEVER_DATA`. A site is the
-mean of four frames; a fever is an oral temperature of 38.0 °C or more. Limits are chosen on half of the people and
-tried on the other half; figures are means of 30 random splits and of all imagers: sensitivity / specificity.
+mean of up to four frames; a fever is an oral temperature of 38.0 °C or more. Limits are chosen on half of the
+people and tried on the other half; figures are means of 30 random splits and of all imagers, sensitivity /
+specificity.
 
 Drift: over the queue of the tried half the readings move by 1.7 °C, half of it as the room changes and the skin
 follows, half because the sensor drifts. The crowd knows no reference and no calibration. `warm`: the lane has seen
@@ -13,6 +14,7 @@ known are left out of the count.
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -53,13 +55,21 @@ def people_of(file: Path, column: str) -> list[trial.Person]:
     people = []
     for number, row in enumerate(rows[3:]):
         cells = dict(zip(names, row, strict=False))
-        try:
-            skin_c = fmean(float(cells[f"{column}{frame}"]) for frame in (1, 2, 3, 4))
-            room_c, oral_c = float(cells["T_atm"]), float(cells["aveOralM"])
-        except ValueError:
-            continue
-        people.append(trial.Person(number * EVERY_S, file.stem, column, skin_c, room_c, oral_c))
+        frames = [number_in(cells[f"{column}{frame}"]) for frame in (1, 2, 3, 4)]
+        skins = [skin_c for skin_c in frames if skin_c is not None]
+        room_c, oral_c = number_in(cells["T_atm"]), number_in(cells["aveOralM"])
+        if skins and room_c is not None and oral_c is not None:
+            people.append(trial.Person(number * EVERY_S, file.stem, column, fmean(skins), room_c, oral_c))
     return people
+
+
+def number_in(cell: str) -> float | None:
+    """None where a frame is missing."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def queue(people: Sequence[trial.Person], kind: str, slope: float, *, room: bool = True) -> list[trial.Person]:
