@@ -1,8 +1,8 @@
 """From a code in view to the order on the gate's wire, the temperature already settled.
 
 Person after person stands before the thermometer until enough samples are in, then shows a code to the camera, or
-has it scanned. The clock starts with the first frame (the scanner's line) that holds the code and stops when the relay
-board has its ON. The bar is one frame interval and 15 ms.
+has it scanned. The clock starts with the first frame (the scanner's line) that holds the code and stops when the
+relay board has its ON. The bar is one frame interval and 15 ms.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""The bench: a private broker, simulated devices on ptys and loopback cameras, the agent as a process of its own."""
+"""The bench: a private broker, simulated devices on ptys and loopback cameras, the agent as a process."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import shutil
 import signal
@@ -36,7 +35,10 @@ if TYPE_CHECKING:
 ISSUER = "bench-health"
 _DAY_S = 86400
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/bin"
-_BROKER = "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+_BROKER = (
+    "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\nuser root\n"
+)
+"""As root mosquitto would go on as a user who may not write into the folder, and forget all sessions at a stop."""
 _AGENT = """\
 [kiosk]
 id = "kiosk"
@@ -237,15 +239,16 @@ class Kiosk:
             except ValueError:
                 sys.stderr.write(line.decode(errors="replace"))
 
-    def until_up(self, limit_s: float = 20.0) -> None:
-        """Until the link and all devices are up. Raises TimeoutError."""
+    def until_up(self, limit_s: float = 20.0, *, linked: bool = True) -> None:
+        """Until all devices are up, and the link too if `linked`. Raises TimeoutError, ChildProcessError."""
 
         def up() -> bool:
+            self.check()
             report = self.report()
             return (
                 report is not None
                 and report["pid"] == self.pid
-                and report["link"]["connected"]
+                and (report["link"]["connected"] or not linked)
                 and all(device["up"] for device in report["devices"])
             )
 
@@ -327,15 +330,6 @@ def cpu_s(pid: int) -> float:
     """CPU time of all threads of a process, seconds, to the nanosecond."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def cpu_by_thread_s(pid: int) -> dict[str, float]:
-    """The same by the threads' names."""
-    found: dict[str, float] = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        name = (task / "comm").read_text().strip()
-        found[name] = found.get(name, 0.0) + int((task / "schedstat").read_text().split()[0]) / 1e9
-    return found
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
