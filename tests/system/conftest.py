@@ -154,7 +154,6 @@ class Site:
                 "run": {"directory": "run"},
                 "clock": {"trust": "system", "floor_file": "clock"},
                 "screening": {"crowd_file": "crowd.json"},
-                "screening": {"crowd_file": "crowd.json"},
                 "codes": {"keys": "issuers.toml"},
                 "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
                 "outbox": {"path": "outbox.db"},
@@ -191,14 +190,25 @@ class Site:
                 limit_s,
             )
 
+    def told(self):
+        """How many events the agent has told in this life of its."""
+        events = [line for line in list(self.lines) if "event" in line]
+        begin = max(at for at, line in enumerate(events) if line.get("what") == "started")
+        return len(events) - begin
+
     def all_stored(self):
-        """Wait until every event that was told in this, the first life, is on disk; the agent's report."""
-        told = sum("event" in line for line in list(self.lines))
-        return self.kiosk.wait(lambda r: r["outbox"]["stored"] == r["outbox"]["decided"] >= told)
+        """Wait until every event that was told is on disk; the agent's report."""
+        return self.kiosk.wait(lambda r: r["outbox"]["stored"] == r["outbox"]["decided"] >= self.told())
 
     def all_delivered(self):
-        """Wait until the agent has nothing left to send and the centre has it all."""
-        self.kiosk.wait(lambda report: report["link"]["connected"] and not report["outbox"]["waiting"])
+        """Wait until the agent has nothing left to send and the centre has it all; the agent's report."""
+        report = self.kiosk.wait(
+            lambda r: (
+                r["link"]["connected"] and not r["outbox"]["waiting"] and r["outbox"]["decided"] >= self.told()
+            )
+        )
+        self.centre.has_all(report)
+        return report
 
 
 def logged_passages(lines):

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from agent import app
+from agent.checkpoint import Case
 from agent.cli.demo import scenario
+from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.record import Recap
+from agent.config import parse
+from agent.model import ClockState, Direction, Now, Screening, Temperature
 from agent.packaged import packaged
 
 LIMIT_S = 60.0
@@ -26,6 +31,17 @@ code = "green"
 skin_c = 34.5
 stay_s = 1.5
 expect = "{expect}"
+"""
+CONFIG = """
+[kiosk]
+id = "k1"
+[codes]
+keys = "issuers.toml"
+[lanes.entry]
+direction = "entry"
+scanner = { driver = "line", port = "nothing" }
+thermometer = { driver = "mlx90614" }
+gate = { driver = "simulated" }
 """
 BEN_AND_TROUBLE = """
 [[trouble]]
@@ -200,6 +216,36 @@ def test_the_packaged_scenario_shows_what_it_promises():
     assert {trouble.what for trouble in script.troubles} >= {"stop broker", "unplug entry thermometer"}
     assert {person.lane for person in script.people} == {"entry", "exit"}
     assert 30 <= script.end <= 90
+
+
+def down_at(script, lane, at):
+    """Whether the thermometer of the lane is unplugged then."""
+    return any(
+        trouble.what == f"unplug {lane} thermometer" and trouble.at <= at <= trouble.at + trouble.for_s
+        for trouble in script.troubles
+    )
+
+
+def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path):
+    issuer = Issuer()
+    (tmp_path / "issuers.toml").write_text(issuer.key_table)
+    rules = app.rules(parse(CONFIG, tmp_path / "agent.toml"))
+    now = Now(time.time() - 1, time.time() + 1, ClockState.SYNCED)
+    script = scenario.read(packaged("demo.toml"))
+    for person in script.people:
+        code = issuer.code(person.code)
+        skin = rules.screening
+        outcome = (
+            Screening.DEVICE_FAULT if down_at(script, person.lane, person.at)
+            else Screening.INDETERMINATE if person.skin_c < skin.cold_c
+            else Screening.ELEVATED if person.skin_c >= skin.elevated_c
+            else Screening.NORMAL
+        )  # fmt: skip
+        case = Case(
+            Direction(person.lane), rules.check((code,), now) if code else None, Temperature(outcome),
+            scanner_works=True, shown_again=False, now=now,
+        )  # fmt: skip
+        assert rules.decide(case).outcome == person.expect, person.who
 
 
 AGREES = Recap(
