@@ -132,6 +132,11 @@ class Driver:
         source = self._apart or self._lens
         return self._options.simulated or (source is not None and source.simulated)
 
+    @property
+    def ended(self) -> bool:
+        """True at the end of a file or folder; never for a camera."""
+        return self._lens is not None and self._lens.ended and not self._ready
+
     def open(self) -> None:
         """Take the camera; what was in view before is forgotten."""
         self.close()
@@ -182,7 +187,7 @@ class Driver:
         if frame is not None and now_s - frame.at_s <= self._options.oldest_s:
             self._see(eye, frame)
         self._vitality.check(now_s)
-        if frame is None and not lens.live:
+        if lens.ended:
             self._ready.extend(eye.blind(now_s))
 
     def _see(self, eye: Eye, frame: Frame) -> None:

@@ -1,8 +1,9 @@
 """Scenes before a kiosk's camera, drawn from a seed: phones and papers as people really hold them.
 
-Each scene is a short film (gray frames, 15 a second) in which a code is brought into view and held; what makes it hard
-is in its name. For benches and tests: nothing here is known to the decoders.
+Each scene is a short film (gray frames, 15 a second) in which a code is brought into view and held; what makes it
+hard is in its name. For benches and tests: nothing here is known to the decoders.
 """
+# ruff: noqa: ARG001 - the parts of a scene share one form, and not each needs all of it
 
 from __future__ import annotations
 
@@ -211,7 +212,8 @@ def _display(flat: Picture, random: Random) -> Picture:
     grid = np.ones(flat.shape, np.float32)
     grid[::3] *= 0.35
     grid[:, ::3] *= 0.35
-    return np.clip(flat * grid * 1.7, 0, 255).astype(np.uint8)
+    shown: Picture = np.clip(flat * grid * 1.7, 0, 255).astype(np.uint8)
+    return shown
 
 
 def _inverted(flat: Picture, random: Random) -> Picture:

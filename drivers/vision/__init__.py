@@ -20,17 +20,18 @@ FAST_S = 0.030
 
 def read(gray: Picture) -> list[str]:
     """The texts in one grayscale picture (uint8, height x width), by the whole ladder."""
-    return _read(gray, float("inf"))
+    return _read(gray, float("inf"), "")
 
 
 def read_fast(gray: Picture) -> list[str]:
     """As `read`, but begins no further step after 30 ms of CPU time."""
-    return _read(gray, FAST_S)
+    return _read(gray, FAST_S, "hunt")
 
 
-def _read(gray: Picture, budget_s: float) -> list[str]:
+def _read(gray: Picture, budget_s: float, without: str) -> list[str]:
     # the libraries are for those who look at pictures
     from drivers.vision.ladder import Ladder  # noqa: PLC0415
-    from drivers.vision.steps import bounded  # noqa: PLC0415
+    from drivers.vision.steps import HARD, bounded  # noqa: PLC0415
 
-    return list(dict.fromkeys(code.text() for code in Ladder(budget_s).read(bounded(gray))))
+    ladder = Ladder(budget_s, hard=[name for name in HARD if name != without])
+    return list(dict.fromkeys(code.text() for code in ladder.read(bounded(gray))))

@@ -1,4 +1,4 @@
-"""What a technician needs to know of a picture: how sharp, how bright, how large the code is, and what to do about it."""
+"""What a technician needs to know of a picture: how sharp and bright it is, how large the code, what to do."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 ENOUGH_PX = 3.0
 """Pixels a module that every rung can read; below 2 only clean pictures are read."""
 _FIT = 0.55
-_DARK, _BRIGHT, _BURNT, _BURNT_SHARE = 35, 215, 250, 0.04
+_DARK, _BRIGHT = 35, 215
+_WASHED, _WASHED_SHARE = 0.45, 0.03
+_FLAT_PX = 4
 _FLAT = 50
 _BLUR_MODULES = 1.1
 _BLUR_PX = 5.0
+_RIM_PX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Aim:
     edge_px: float
     """Pixels that an edge between black and white takes."""
     burnt: tuple[float, float, float]
-    """Share of white that is burnt out in the upper, middle and lower third of it."""
+    """Share of the upper, middle and lower third of the code, as it is printed, in which light hides the black."""
     size: tuple[int, int]
     """Width and height of the picture."""
 
@@ -56,20 +59,20 @@ def judged(picture: Picture) -> Aim:
     if code and not modules:
         modules = _modules_of(picture, code)
     part = _part(picture, corners)
+    flat = _flat(picture, corners, modules) if corners and modules else part
     module_px = math.dist(corners[0], corners[1]) / modules if corners and modules else 0.0
-    low, high = (float(level) for level in np.percentile(part, (5, 95)))
-    thirds = [third for third in np.array_split(part, 3) if third.size]
-    burnt = [float(np.mean(third >= _BURNT)) for third in thirds] + [0.0, 0.0]
+    low, high = (float(level) for level in np.percentile(flat, (5, 95)))
+    burnt = _washed(flat, low + _WASHED * (high - low)) if corners and modules else (0.0, 0.0, 0.0)
     return Aim(
         code.rung if code else "",
         len(code.payload) if code else 0,
         corners,
         modules,
         module_px,
-        float(part.mean()),
+        float(flat.mean()),
         high - low,
         _edge_px(part, high - low),
-        (burnt[0], burnt[1], burnt[2]),
+        burnt,
         (picture.shape[1], picture.shape[0]),
     )
 
@@ -77,13 +80,16 @@ def judged(picture: Picture) -> Aim:
 def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> list[str]:
     """What to do, the most important first; empty when all is well.
 
-    `code_cm`: side of the code that is shown; `view_degrees`: horizontal field of view of the camera. Both only serve
-    to turn pixels into centimetres.
+    `code_cm`: side of the code that is shown; `view_degrees`: horizontal field of view of the camera. Both only
+    serve to turn pixels into centimetres.
     """
     said = _light(aim)
     if not aim.corners:
-        return [*said, "no code in view: hold one before the camera"]
-    return [*_place(aim, code_cm, view_degrees), *_reflection(aim), *_focus(aim), *said]
+        return [*said, "no code in view: hold one before the camera, flat, sharp and large enough"]
+    said = [*_place(aim, code_cm, view_degrees), *_reflection(aim), *_focus(aim), *said]
+    if not aim.rung and not said:
+        return ["a code is there but cannot be read: hold it flat and still, wipe the lens and the glass"]
+    return said
 
 
 def _light(aim: Aim) -> list[str]:
@@ -99,16 +105,16 @@ def _light(aim: Aim) -> list[str]:
 def _place(aim: Aim, code_cm: float, view_degrees: float) -> list[str]:
     width, height = aim.size
     xs, ys = [x for x, _ in aim.corners], [y for _, y in aim.corners]
-    sides = [
-        name
-        for name, is_out in (
-            ("left", min(xs) < 2), ("right", max(xs) > width - 3), ("top", min(ys) < 2), ("bottom", max(ys) > height - 3)
-        )  # fmt: skip
-        if is_out
-    ]  # fmt: skip
+    past = {
+        "left": min(xs) < _RIM_PX,
+        "right": max(xs) > width - 1 - _RIM_PX,
+        "top": min(ys) < _RIM_PX,
+        "bottom": max(ys) > height - 1 - _RIM_PX,
+    }
+    sides = [side for side, is_past in past.items() if is_past]
     if sides:
         return [f"the code is cut off at the {' and '.join(sides)}: turn the camera, or step back"]
-    if 0 < aim.module_px < ENOUGH_PX:
+    if 0 < aim.module_px < 0.95 * ENOUGH_PX:
         side_px = aim.module_px * aim.modules
         focal_px = width / 2 / math.tan(math.radians(view_degrees / 2))
         now_cm = code_cm * focal_px / side_px
@@ -119,7 +125,7 @@ def _place(aim: Aim, code_cm: float, view_degrees: float) -> list[str]:
 
 def _reflection(aim: Aim) -> list[str]:
     share = max(aim.burnt)
-    if share < _BURNT_SHARE or aim.contrast < _FLAT or share < 2 * sorted(aim.burnt)[0]:
+    if share < _WASHED_SHARE or aim.contrast < _FLAT:
         return []
     third = ("upper", "middle", "lower")[aim.burnt.index(share)]
     return [f"reflection in the {third} third of the code: tilt the camera, or shade the lamp"]
@@ -141,6 +147,22 @@ def _part(picture: Picture, corners: tuple[Point, ...]) -> Picture:
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     part = picture[max(0, int(min(ys))) : int(max(ys)) + 1, max(0, int(min(xs))) : int(max(xs)) + 1]
     return part if part.size else picture
+
+
+def _flat(picture: Picture, corners: tuple[Point, ...], modules: int) -> Picture:
+    """The code pulled straight, upright as it is printed."""
+    side = modules * _FLAT_PX
+    square = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
+    matrix = cv2.getPerspectiveTransform(np.array(corners, np.float32), square)
+    flat: Picture = cv2.warpPerspective(picture, matrix, (side, side), flags=cv2.INTER_AREA)
+    return flat
+
+
+def _washed(flat: Picture, level: float) -> tuple[float, float, float]:
+    """Share of each third in which all is brighter than `level`: hardly any three by three modules are all white."""
+    darkest = cv2.erode(flat, np.ones((3 * _FLAT_PX, 3 * _FLAT_PX), np.uint8))
+    upper, middle, lower = (float(np.mean(third > level)) for third in np.array_split(darkest, 3))
+    return upper, middle, lower
 
 
 def _edge_px(part: Picture, contrast: float) -> float:

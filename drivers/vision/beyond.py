@@ -7,20 +7,19 @@ by an ordinary decoder, so that its payload means what it always means.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from drivers.vision import decoders, finders, grid, soft, steps
-from drivers.vision.code import Code
-from drivers.vision.evidence import Look
+from drivers.vision.code import BEYOND, Code
+from drivers.vision.evidence import Evidence, Look
 from drivers.vision.finders import Finder
 from drivers.vision.opencv import Picture, cv2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from drivers.vision.evidence import Evidence
 
 Three: TypeAlias = "tuple[Finder, Finder, Finder]"
 """Top left, top right, bottom left."""
@@ -54,6 +53,31 @@ def hunt(picture: Picture, evidence: Evidence) -> Iterator[Code | None]:
                 return
     if (concluded := evidence.conclude()) is not None:
         yield _read(*concluded)
+
+
+def follow(picture: Picture, code: Code) -> Code | None:
+    """The code again, about where it was a frame ago."""
+    if not code.modules:
+        return None
+    ends = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    matrix = cv2.getPerspectiveTransform(ends, np.array(code.corners, np.float32))
+    near, far = 3.5 / code.modules, 1 - 3.5 / code.modules
+    middles = cv2.perspectiveTransform(np.array([[[near, near], [far, near], [near, far]]], np.float64), matrix)[0]
+    module_px = code.side() / code.modules
+    three = [Finder(float(x), float(y), module_px) for x, y in middles]
+    return from_finders(picture, (three[0], three[1], three[2]), Evidence())
+
+
+def find_again(picture: Picture, code: Code) -> Code:
+    """The code where it is by now, if it is still about where it was; when two frames agree, no guess is left."""
+    left, top, right, bottom = code.box()
+    margin = 0.5 * code.side()
+    left, top = max(0, int(left - margin)), max(0, int(top - margin))
+    cut = picture[top : int(bottom + margin), left : int(right + margin)]
+    for again in hunt(cut, Evidence()):
+        if again is not None and again.payload == code.payload:
+            return replace(again.moved(1.0, left, top), erased=0)
+    return code
 
 
 def from_finders(picture: Picture, three: Three, evidence: Evidence, scale: float = 1.0) -> Code | None:
@@ -100,7 +124,7 @@ def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
         return None
     a, b, c, d = plane.corners()
     side = len(symbol.modules)
-    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, "beyond", side, symbol.erased)
+    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, BEYOND, side, symbol.erased)
 
 
 def _cut_out(picture: Picture, three: Three) -> tuple[Picture, float, float, float]:

@@ -11,6 +11,10 @@ from drivers.vision.text import text_of
 Point: TypeAlias = tuple[float, float]
 
 
+BEYOND = "beyond"
+"""The rung of codes that no library read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """One decoded code."""

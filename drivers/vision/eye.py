@@ -58,7 +58,7 @@ class Eye:
         self._frames += 1
         still = self._unchanged(picture) and self._settled
         if not still or self._frames % _LOOK_EVERY == 0:
-            codes, looked_at = self._read(picture, only_cheap=still)
+            codes, looked_at = self._read(picture, at_s, only_cheap=still)
             if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
                 self._look = self._agreed(codes, at_s), looked_at
             self._settled = still or bool(self._look[0]) or (not codes and self._ladder.exhausted)
@@ -101,17 +101,17 @@ class Eye:
                 self._guesses = {code.payload: at_s}
         return sure
 
-    def _read(self, picture: Picture, *, only_cheap: bool) -> tuple[list[Code], Box | None]:
-        read = self._ladder.read_cheap if only_cheap else self._ladder.read
-        followed = self._track.subject
-        if followed is not None and self._frames % _WHOLE_EVERY:
+    def _read(self, picture: Picture, at_s: float, *, only_cheap: bool) -> tuple[list[Code], Box | None]:
+        followed = self._track.followed(at_s)
+        if followed is not None:
             left, top, right, bottom = near = _around(followed, picture)
-            cut = picture[top:bottom, left:right]
-            codes = [code.moved(1.0, left, top) for code in read(cut)]
-            if codes:
+            again = self._ladder.read_again(picture[top:bottom, left:right], followed.moved(1.0, -left, -top))
+            codes = [code.moved(1.0, left, top) for code in again]
+            if codes and self._frames % _WHOLE_EVERY:
                 return codes, near
-            return self._ladder.read_cheap(picture), None
-        return read(picture), None
+            if codes:
+                return [*codes, *self._ladder.read_cheap(picture)], None
+        return self._ladder.read_cheap(picture) if only_cheap else self._ladder.read(picture), None
 
 
 def _part(picture: Picture, region: Fractions | None) -> Picture:

@@ -146,7 +146,7 @@ def _by_runs(binary: Picture) -> Iterator[Finder]:
 
 
 def _run_map(binary: Picture) -> tuple[Picture, Picture]:
-    """Marks (uint8) at the middle of each 1:1:3:1:1 run of a row, 1 where an end is open; module sizes (float32)."""
+    """Marks (uint8) at the middle of each 1:1:3:1:1 run of a row, 1 where an end is open, and module sizes."""
     marks = np.zeros(binary.shape, np.uint8)
     sizes = np.zeros(binary.shape, np.float32)
     rows, columns = np.nonzero(np.diff(binary, axis=1))

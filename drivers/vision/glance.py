@@ -1,4 +1,4 @@
-"""A picture in a terminal: half blocks (any terminal with colours), sixel, or kitty's own way; or marked for a file."""
+"""A picture in a terminal: half blocks (any terminal with colours), sixel, or kitty's own way."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drivers.vision import beyond
+from drivers.vision.code import BEYOND
 from drivers.vision.evidence import Evidence
-from drivers.vision.steps import CHEAP, HARD, SMALLEST_PX, STEPS
+from drivers.vision.steps import CHEAP, HARD, HUNT, SMALLEST_PX, STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,19 +21,17 @@ if TYPE_CHECKING:
 class Ladder:
     """Reads one picture after another, within a budget of CPU time for the hard part of each."""
 
-    def __init__(
-        self, budget_s: float, cheap: Sequence[str] = CHEAP, hard: Sequence[str] = HARD, *, hunts: bool = True
-    ) -> None:
+    def __init__(self, budget_s: float, cheap: Sequence[str] = CHEAP, hard: Sequence[str] = HARD) -> None:
         """`budget_s`: what would end later than this after its picture was begun is left for the next one, but one
-        step is always taken; 0: no hard ones at all. `hunts`: go beyond the decoders when all steps have failed.
+        step is always taken; 0: no hard ones at all.
         """
         self._budget_s = budget_s
         self._cheap = tuple(cheap)
         self._hard = tuple(hard)
-        self._hunts = hunts
         self._next = 0
         self._cost_s: dict[str, float] = {}
         self._hunt: Iterator[Code | None] | None = None
+        self._hunted: Picture | None = None
         self._evidence = Evidence()
 
     def read(self, picture: Picture) -> list[Code]:
@@ -57,6 +56,17 @@ class Ladder:
                 return codes
         return []
 
+    def read_again(self, picture: Picture, before: Code) -> list[Code]:
+        """What a part of the picture shows where `before` was a frame ago: the cheap steps, then what read it then."""
+        if min(picture.shape) < SMALLEST_PX:
+            return []
+        if codes := self.read_cheap(picture):
+            return codes
+        if before.rung == BEYOND:
+            code = beyond.follow(picture, before)
+            return [code] if code is not None else []
+        return _run(before.rung, picture) if before.rung in self._hard else []
+
     def restart(self) -> None:
         """Another scene: begin with the first hard step again."""
         self._next = 0
@@ -71,14 +81,10 @@ class Ladder:
     def _take_one(self, picture: Picture) -> list[Code]:
         """One hard step, or one piece of the hunt, which goes on with the picture it was begun on."""
         began_s = time.thread_time()
-        if self._next < len(self._hard):
-            name = self._hard[self._next]
-            codes = _run(name, picture)
-            self._next += 1
-            if self._next == len(self._hard) and not self._hunts:
-                self._next = 0
-        else:
-            name, codes = "hunt", self._hunt_on(picture)
+        name = self._hard[self._next]
+        codes = self._hunt_on(picture) if name == HUNT else _run(name, picture)
+        if self._hunt is None:
+            self._next = (self._next + 1) % len(self._hard)
         self._cost_s[name] = time.thread_time() - began_s
         if codes:
             self.restart()
@@ -87,17 +93,19 @@ class Ladder:
     def _hunt_on(self, picture: Picture) -> list[Code]:
         if self._hunt is None:
             self._hunt = beyond.hunt(picture, self._evidence)
+            self._hunted = picture
         try:
             found = next(self._hunt)
         except StopIteration:
-            self._hunt, self._next = None, 0
+            self._hunt = None
             return []
+        if found is not None and self._hunted is not picture:
+            found = beyond.find_again(picture, found)
         return [found] if found is not None else []
 
     def _expected_s(self) -> float:
         """What the next step took last time."""
-        name = self._hard[self._next] if self._next < len(self._hard) else "hunt"
-        return self._cost_s.get(name, 0.0)
+        return self._cost_s.get(self._hard[self._next], 0.0)
 
 
 def _run(name: str, picture: Picture) -> list[Code]:

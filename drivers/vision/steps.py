@@ -132,20 +132,24 @@ STEPS: dict[str, Step] = {
 CHEAP = ("half", "full")
 """Taken on every frame in which something moved."""
 
+HUNT = "hunt"
+"""Stands in the order for the search beyond the decoders, which takes many frames' budgets (see `beyond`)."""
+
 HARD = (
     "histogram",
     "gamma-up",
-    "adaptive",
     "erode",
+    "adaptive",
+    HUNT,
     "gamma-down",
+    "third",
     "unsharp",
     "adaptive-wide",
-    "third",
     "soften",
-    "level",
-    "double",
-    "median",
     "soften-wide",
+    "level",
+    "median",
+    "double",
     "zbar",
 )
-"""Taken in this order, a few a frame, for as long as nothing is read."""
+"""Taken in this order, as many a frame as the budget allows, for as long as nothing is read."""

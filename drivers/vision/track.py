@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from drivers.vision.code import BEYOND
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,6 +18,10 @@ Box: TypeAlias = tuple[float, float, float, float]
 NEARER = 1.3
 """A second code takes over from one that is read beside it when its area is this much larger: two phones side by
 side do not take turns."""
+_PATIENCE = 2
+"""A code that takes a hunt over many frames to be read is missed for longer while it is there."""
+FRESH_S = 0.2
+"""For so long a code is looked for where it was."""
 BESIDE_S = 0.25
 """A code elsewhere takes over when the subject has not been read for this long; one in the same place, at once."""
 
@@ -40,6 +46,12 @@ class Track:
     def subject(self) -> Code | None:
         """The code sighted last, while it is in view."""
         return self._seen[self._subject].code if self._subject is not None else None
+
+    def followed(self, now_s: float) -> Code | None:
+        """The subject, while its place is fresh."""
+        if self._subject is None or now_s - self._seen[self._subject].last_s > FRESH_S:
+            return None
+        return self._seen[self._subject].code
 
     def look(self, codes: Iterable[Code], now_s: float, looked_at: Box | None = None) -> tuple[bool, bool]:
         """Take note of what one picture showed. Answers (the old subject has left, there is a new one).
@@ -71,7 +83,7 @@ class Track:
                 continue
             if looked_at is not None and not _covers(looked_at, seen.code.box()):
                 seen.last_s = now_s
-            elif now_s - seen.last_s >= self._away_s:
+            elif now_s - seen.last_s >= self._away_s * (_PATIENCE if seen.code.rung == BEYOND else 1):
                 del self._seen[payload]
         if self._subject is not None and self._subject not in self._seen:
             self._subject = None

@@ -19,11 +19,16 @@ _WAIT_S = 0.25
 class Frame:
     """One picture and when it was taken. A JPEG is decoded when it is looked at: a dropped frame costs nothing."""
 
-    __slots__ = ("_jpeg", "_picture", "at_s")
+    __slots__ = ("_jpeg", "_picture", "at_s", "name")
 
-    def __init__(self, at_s: float, *, jpeg: bytes | None = None, picture: Picture | None = None) -> None:
-        """`at_s`: seconds of `time.monotonic()` at capture; one of `jpeg` and `picture` is given."""
+    def __init__(
+        self, at_s: float, *, jpeg: bytes | None = None, picture: Picture | None = None, name: str = ""
+    ) -> None:
+        """`at_s`: seconds of `time.monotonic()` at capture; one of `jpeg` and `picture` is given; `name`: of the
+        file that a still picture comes from.
+        """
         self.at_s = at_s
+        self.name = name
         self._jpeg = jpeg
         self._picture = picture
 
@@ -47,6 +52,8 @@ class Lens(Protocol):
     live: bool
     """Frames come by themselves and are lost when nobody takes them; else the next one waits to be asked for."""
     simulated: bool
+    ended: bool
+    """Nothing more will come: the end of a file or folder. Never of a live lens."""
 
     def open(self) -> None:
         """Take the camera. Raises DeviceGone with a remedy."""

@@ -31,6 +31,7 @@ class Mjpeg:
     """A lens at the other end of an HTTP stream."""
 
     live = True
+    ended = False
 
     def __init__(self, url: str, *, simulated: bool = False) -> None:
         """`url`: as http://kiosk-camera.local:8080/stream; a name and password in it are not logged."""

@@ -29,6 +29,7 @@ class Stills:
     def __init__(self, name: str, *, fps: float, each_s: float, loop: bool) -> None:
         """`name`: folder or file; `each_s`: how long each shows, 0: one frame; `loop`: start again at the end."""
         self.name = name
+        self.ended = False
         self._period_s = 1 / fps
         self._repeats = max(1, round(each_s * fps))
         self._loop = loop
@@ -49,6 +50,7 @@ class Stills:
         if not self._paths:
             raise DeviceGone(self.name, "holds no pictures", "name a folder with .png, .jpg or .webp files")
         self._stopping.clear()
+        self.ended = False
         self._shown = 0
         self._picture = None
         self._due_s = time.monotonic()
@@ -58,6 +60,7 @@ class Stills:
         while not self._stopping.is_set():
             turn, repeat = divmod(self._shown, self._repeats)
             if turn >= len(self._paths) and not self._loop:
+                self.ended = True
                 self._stopping.wait(limit_s)
                 return None
             if repeat == 0 or self._picture is None:
@@ -70,7 +73,7 @@ class Stills:
             self._shown += 1
             now_s = time.monotonic()
             self._due_s = max(self._due_s + self._period_s, now_s)
-            return Frame(now_s, picture=self._picture)
+            return Frame(now_s, picture=self._picture, name=self._paths[turn % len(self._paths)].name)
         return None
 
     def close(self) -> None:

@@ -44,6 +44,7 @@ class Camera:
     """A V4L2 camera."""
 
     live = True
+    ended = False
 
     def __init__(self, path: str, settings: Settings, *, simulated: bool = False) -> None:
         self.name = path
@@ -120,6 +121,7 @@ class Film:
     def __init__(self, path: str, *, fps: float | None, loop: bool) -> None:
         """`fps`: None for the file's own; `loop`: begin again at the end."""
         self.name = path
+        self.ended = False
         self._fps = fps
         self._loop = loop
         self._capture: cv2.VideoCapture | None = None
@@ -137,6 +139,7 @@ class Film:
         own_fps = capture.get(cv2.CAP_PROP_FPS)
         self._period_s = 1 / (self._fps or (own_fps if 1 <= own_fps <= 240 else 30.0))  # noqa: PLR2004 - sane speeds
         self._stopping.clear()
+        self.ended = False
         self._capture = capture
         self._due_s = time.monotonic()
 
@@ -150,6 +153,7 @@ class Film:
             capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
             got, raw = capture.read()
         if not got:
+            self.ended = True
             self._stopping.wait(limit_s)
             return None
         now_s = time.monotonic()
@@ -163,10 +167,29 @@ class Film:
         _release(capture)
 
 
+class FilmWriter:
+    """Writes gray frames to a video file (AVI, MJPEG: every frame whole, nothing to install)."""
+
+    def __init__(self, path: str, fps: float, size: tuple[int, int]) -> None:
+        """`size`: width and height of every frame. Raises DeviceGone when the file cannot be made."""
+        self._writer = cv2.VideoWriter(path, cv2.VideoWriter.fourcc(*"MJPG"), fps, size, isColor=False)
+        if not self._writer.isOpened():
+            raise DeviceGone(path, "cannot be written", "name a file that ends in .avi, in a folder that is there")
+
+    def write(self, picture: Picture) -> None:
+        """Add a frame."""
+        self._writer.write(picture)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.release()
+
+
 class NetworkCamera:
     """RTSP, or HTTP other than MJPEG, through FFmpeg with one thread, so that no frame is held back."""
 
     live = True
+    ended = False
 
     def __init__(self, url: str, *, simulated: bool = False) -> None:
         self._url = url

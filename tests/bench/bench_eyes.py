@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/bench/bench_eyes.py [--films 3] [--scene NAME ...]
 
-Every film (drivers/simulators/scenes.py, 3 s at 15 frames a second) is shown to each reader frame by frame. Printed:
-films read, the median time in view until the first right reading, CPU milliseconds a frame, wrong texts. Then the cost
-of an idle scene and of a moving code, at 30 frames a second.
+Every film (drivers/simulators/scenes.py, 3 s at 15 frames a second) is shown to each reader frame by frame.
+Printed: films read, the median time in view until the first right reading, CPU milliseconds a frame, wrong texts.
+Then the cost of an idle scene and of a moving code, at 30 frames a second.
 """
 
 from __future__ import annotations

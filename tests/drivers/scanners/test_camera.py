@@ -135,6 +135,7 @@ class Lens:
 
     name = "test lens"
     live = True
+    ended = False
     simulated = False
 
     def __init__(self, show):

@@ -96,7 +96,7 @@ def test_hard_steps_go_on_where_the_last_picture_left_off():
     assert ladder.read(blank) == []
     assert ladder.exhausted
 
-    ladder = Ladder(1e-9, hard=("histogram", "erode", "gamma-up"), hunts=False)
+    ladder = Ladder(1e-9, hard=("histogram", "erode", "gamma-up"))
     ladder.read(blank)
     assert not ladder.exhausted
     ladder.read(blank)

@@ -1,0 +1,216 @@
+"""`gatepost camera`: what the camera sees, in words and in the terminal; record it, replay it.
+
+    gatepost camera                         the first camera of the configuration, live, until Ctrl-C
+    gatepost camera look /dev/video0        a device, an address, a video file, or a folder of pictures
+    gatepost camera record SOURCE out.avi   ten seconds to send along with a bug report
+    gatepost camera replay out.avi          what the agent would have seen in it, and when
+
+Code contents are never shown. Stop the agent first: a camera serves one program at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli import configuration
+from drivers.contract import DriverError, Sighting
+from drivers.scanners import camera
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from drivers.vision.aim import Aim
+    from drivers.wire.frames import Frame, Lens
+
+PICTURES = ("auto", "blocks", "sixel", "kitty", "none")
+_BLOCKS = (96, 54)
+_PIXELS = (640, 360)
+_WAIT_S = 0.5
+_HOME, _CLEAR = "\x1b[H", "\x1b[J"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `camera`."""
+    parser = subparsers.add_parser("camera", help="aim the camera", description=(__doc__ or "").partition("\n")[0])
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    look = actions.add_parser("look", help="what the camera sees and what to do about it (the default)")
+    record = actions.add_parser("record", help="keep what the camera sees as a video file")
+    replay = actions.add_parser("replay", help="what the agent would see in a video file or a folder, and when")
+    for each in (parser, look):
+        each.add_argument(
+            "--picture", choices=PICTURES, default="auto", help="how to draw it (default: %(default)s)"
+        )
+        each.add_argument("--png", type=Path, help="also write the picture here, the code framed")
+        each.add_argument("--seconds", type=float, default=0.0, help="stop after so long (default: Ctrl-C)")
+        each.add_argument("--code-cm", type=float, default=5.0, help="side of the code shown (default: 5)")
+        each.add_argument(
+            "--view-degrees", type=float, default=60.0, help="the camera's field of view (default: 60)"
+        )
+        configuration.add_argument(each)
+    look.add_argument("source", nargs="?", help="device, address, file or folder (default: of the configuration)")
+    record.add_argument("source", help="device, address, file or folder")
+    record.add_argument("file", type=Path, help="where to, an .avi; must not exist")
+    record.add_argument("--seconds", type=float, default=10.0, help="how long (default: 10)")
+    record.add_argument(
+        "--codes",
+        action="store_true",
+        help="allow it: people and their codes are in the picture, and stay in the file",
+    )
+    replay.add_argument("source", help="video file or folder")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when done; 1 with one sentence on standard error."""
+    try:
+        if args.action == "record":
+            return _record(args)
+        if args.action == "replay":
+            return _replay(args.source)
+        return _look(args)
+    except (DriverError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _look(args: argparse.Namespace) -> int:
+    from drivers.vision import aim  # noqa: PLC0415 - OpenCV is for who looks
+
+    options = _options(args)
+    if options is None:
+        return 1
+    lens = _opened(options)
+    is_terminal = sys.stdout.isatty()
+    seen = read = 0
+    print(f"{lens.name}: {getattr(lens, 'given', '') or 'opened'}")
+    for frame in _frames(lens, args.seconds):
+        picture = frame.gray()
+        judged = aim.judged(picture)
+        seen, read = seen + 1, read + bool(judged.rung)
+        advice = aim.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
+        drawn = _drawn(frame, judged, args)
+        if drawn and is_terminal and lens.live:
+            print(_HOME + _CLEAR, end="")
+        if drawn:
+            print(drawn)
+        print(_line(frame, judged, advice), flush=True)
+    lens.close()
+    print(f"{read} of {seen} pictures read")
+    return 0 if read or not seen else 1
+
+
+def _options(args: argparse.Namespace) -> camera.Options | None:
+    """Of the source that was named, else of the configuration's first camera."""
+    if getattr(args, "source", None):
+        return camera.Options(args.source, each_s=0.0)
+    config = configuration.read(args.config)
+    if config is None:
+        return None
+    found = [lane.scanner.options for lane in config.lanes.values() if lane.scanner.driver == "camera"]
+    if not found or not isinstance(found[0], camera.Options):
+        print(f"{args.config}: no lane has a camera; name a source", file=sys.stderr)
+        return None
+    return found[0]
+
+
+def _opened(options: camera.Options) -> Lens:
+    lens = camera.lens_for(options)
+    lens.open()
+    return lens
+
+
+def _frames(lens: Lens, seconds: float) -> Iterator[Frame]:
+    """What the lens shows: of a live one the newest frames, of a file or folder each until its end."""
+    from drivers.wire.frames import Grabber  # noqa: PLC0415 - OpenCV is for who looks
+
+    grabber = Grabber(lens) if lens.live else None
+    end_s = time.monotonic() + (seconds or math.inf)
+    while time.monotonic() < end_s and not lens.ended:
+        frame = grabber.newest(_WAIT_S) if grabber is not None else lens.next(_WAIT_S)
+        if frame is not None:
+            yield frame
+
+
+def _drawn(frame: Frame, judged: Aim, args: argparse.Namespace) -> str:
+    """The picture as the terminal takes it; empty when it is not wanted or goes to a file."""
+    from drivers.vision import glance, opencv  # noqa: PLC0415 - OpenCV is for who looks
+
+    marked = glance.marked(frame.gray(), judged.corners)
+    if args.png is not None:
+        args.png.write_bytes(opencv.to_png(marked))
+    way = args.picture
+    if way == "auto":
+        way = _terminal() if sys.stdout.isatty() else "none"
+    if way == "none":
+        return ""
+    if way == "blocks":
+        return glance.half_blocks(glance.fitted(marked, *_BLOCKS))
+    return getattr(glance, way)(glance.fitted(marked, *_PIXELS))  # type: ignore[no-any-return] # sixel or kitty, both give text
+
+
+def _terminal() -> str:
+    """What this terminal can draw, by what it says of itself; half blocks work in all."""
+    return "kitty" if "kitty" in os.environ.get("TERM", "") or "KITTY_WINDOW_ID" in os.environ else "blocks"
+
+
+def _line(frame: Frame, judged: Aim, advice: list[str]) -> str:
+    parts = [frame.name] if frame.name else []
+    parts.append(f"read by {judged.rung} ({judged.payload_bytes} bytes)" if judged.rung else "not read")
+    if judged.module_px:
+        parts.append(f"{judged.modules} modules of {judged.module_px:.1f} px")
+    parts.append(
+        f"edges {judged.edge_px:.1f} px, brightness {judged.brightness:.0f}, contrast {judged.contrast:.0f}"
+    )
+    return "  ".join(parts) + "\n    " + ("; ".join(advice) if advice else "good")
+
+
+def _record(args: argparse.Namespace) -> int:
+    from drivers.wire import v4l2  # noqa: PLC0415 - OpenCV is for who looks
+
+    if not args.codes:
+        print("what passes before the camera stays in the file: say --codes to allow it", file=sys.stderr)
+        return 1
+    if args.file.exists():
+        print(f"{args.file}: is there already", file=sys.stderr)
+        return 1
+    options = camera.Options(args.source, each_s=0.0)
+    lens = _opened(options)
+    writer: v4l2.FilmWriter | None = None
+    count = 0
+    for frame in _frames(lens, args.seconds):
+        picture = frame.gray()
+        if writer is None:
+            shape = picture.shape
+            writer = v4l2.FilmWriter(str(args.file), options.fps, (shape[1], shape[0]))
+        if picture.shape == shape:
+            writer.write(picture)
+            count += 1
+    lens.close()
+    if writer is not None:
+        writer.close()
+        args.file.chmod(0o600)
+    print(f"{args.file}: {count} frames")
+    return 0 if count else 1
+
+
+def _replay(source: str) -> int:
+    """The agent's own driver on the file: what it would have told, and when."""
+    driver = camera.Driver(camera.Options(source, each_s=0.5))
+    driver.open()
+    began_s = time.monotonic()
+    sightings = 0
+    while not driver.ended:
+        item = driver.read(_WAIT_S)
+        if item is None:
+            continue
+        sightings += isinstance(item, Sighting)
+        what = f"a code of {len(item.payload)} bytes" if isinstance(item, Sighting) else "it has left"
+        print(f"{item.at_s - began_s:8.2f} s  {what}", flush=True)
+    driver.close()
+    print(f"{sightings} sightings")
+    return 0

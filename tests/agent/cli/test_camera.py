@@ -1,0 +1,61 @@
+"""`gatepost camera` as it is typed: on a folder, a film, and what is not there."""
+
+import numpy as np
+import pytest
+
+from agent import cli
+from drivers.simulators import qr
+from drivers.vision import opencv
+
+SECRET = b"GP1:nobody may read this on a terminal"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    code = np.pad(qr.drawn(SECRET, 6), 60, constant_values=120)
+    (pictures / "1-code.png").write_bytes(opencv.to_png(code))
+    (pictures / "2-wall.png").write_bytes(opencv.to_png(np.full((300, 400), 128, np.uint8)))
+    return pictures
+
+
+def test_look_says_what_it_sees_and_never_what_a_code_says(folder, tmp_path, capsys):
+    png = tmp_path / "seen.png"
+
+    assert cli.main(["camera", "look", str(folder), "--png", str(png), "--picture", "blocks"]) == 0
+
+    out = capsys.readouterr().out
+    assert "1-code.png  read by" in out
+    assert f"({len(SECRET)} bytes)" in out
+    assert "2-wall.png  not read" in out
+    assert "no code in view" in out
+    assert "1 of 2 pictures read" in out
+    assert "▀" in out
+    assert "GP1" not in out
+    assert opencv.from_bytes(png.read_bytes()).shape == (300, 400)
+
+
+def test_record_and_replay(folder, tmp_path, capsys):
+    film = tmp_path / "film.avi"
+    (folder / "2-wall.png").unlink()
+
+    assert cli.main(["camera", "record", str(folder), str(film)]) == 1
+    assert "--codes" in capsys.readouterr().err
+    assert cli.main(["camera", "record", str(folder), str(film), "--codes"]) == 0
+    assert film.stat().st_mode & 0o077 == 0
+    assert cli.main(["camera", "record", str(folder), str(film), "--codes"]) == 1
+    assert "is there already" in capsys.readouterr().err
+
+    assert cli.main(["camera", "replay", str(film)]) == 0
+    out = capsys.readouterr().out
+    assert f"a code of {len(SECRET)} bytes" in out
+    assert "1 sightings" in out
+
+
+@pytest.mark.parametrize(
+    "words", [["look", "/dev/video77"], ["replay", "nothing.avi"], ["look", "-c", "none.toml"]]
+)
+def test_what_is_not_there_is_one_sentence(words, capsys):
+    assert cli.main(["camera", *words]) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
