@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+SYNCHRONOUS = "FULL"
 PAGE_BYTES = 2048
 """A commit logs whole pages, each with a 24-byte header: pages of 2 KB touch the fewest blocks of the card."""
 LOG_PAGES = 2000
@@ -81,7 +82,7 @@ class Store:
             "locking_mode=EXCLUSIVE",
             f"page_size={PAGE_BYTES}",
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={SYNCHRONOUS}",
             f"wal_autocheckpoint={LOG_PAGES}",
             "cache_size=-512",
             "temp_store=MEMORY",
