@@ -159,7 +159,7 @@ def _flat(picture: Picture, corners: tuple[Point, ...], modules: int) -> Picture
 
 
 def _washed(flat: Picture, level: float) -> tuple[float, float, float]:
-    """Share of each third in which all is brighter than `level`: hardly any three by three modules are all white."""
+    """Share of each third in which all is brighter than `level`: few three by three modules are all white."""
     darkest = cv2.erode(flat, np.ones((3 * _FLAT_PX, 3 * _FLAT_PX), np.uint8))
     upper, middle, lower = (float(np.mean(third > level)) for third in np.array_split(darkest, 3))
     return upper, middle, lower

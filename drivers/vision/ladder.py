@@ -57,7 +57,7 @@ class Ladder:
         return []
 
     def read_again(self, picture: Picture, before: Code) -> list[Code]:
-        """What a part of the picture shows where `before` was a frame ago: the cheap steps, then what read it then."""
+        """What is where `before` was a frame ago: by the cheap steps, then by what read it then."""
         if min(picture.shape) < SMALLEST_PX:
             return []
         if codes := self.read_cheap(picture):

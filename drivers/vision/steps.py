@@ -98,6 +98,15 @@ def _at_scale(factor: float, change: Callable[[Picture], Picture] | None = None,
     return step
 
 
+def _second_at_scale(factor: float) -> Step:
+    def step(picture: Picture) -> list[Code]:
+        if min(picture.shape) * factor < SMALLEST_PX:
+            return []
+        return [code.moved(1 / factor) for code in decoders.second(scaled(picture, factor))]
+
+    return step
+
+
 def _doubled(picture: Picture) -> list[Code]:
     """For far and dense codes; only where it does not make a giant of the picture."""
     return _at_scale(2.0)(picture) if picture.size < _DOUBLE_UP_TO_PX else []
@@ -113,18 +122,24 @@ STEPS: dict[str, Step] = {
     "half": _at_scale(0.5),
     "full": _full,
     "histogram": lambda picture: decoders.first(picture, histogram=True),
+    "half-gamma-down": _at_scale(0.5, lambda picture: gamma(picture, 3.0)),
     "gamma-up": _plain(lambda picture: gamma(picture, 0.4)),
-    "adaptive": _plain(lambda picture: adaptive(picture, 31)),
-    "erode": _plain(eroded),
     "gamma-down": _plain(lambda picture: gamma(picture, 3.0)),
-    "unsharp": _plain(lambda picture: sharpened(picture, 3.0, 1.5)),
-    "adaptive-wide": _plain(lambda picture: adaptive(picture, 121)),
+    "quarter": _at_scale(0.25),
     "third": _at_scale(1 / 3),
+    "erode": _plain(eroded),
+    "erode-wide": lambda picture: decoders.first(eroded(picture), wide=True),
+    "adaptive": _plain(lambda picture: adaptive(picture, 31)),
+    "adaptive-wide": _plain(lambda picture: adaptive(picture, 121)),
+    "half-unsharp": _at_scale(0.5, lambda picture: sharpened(picture, 2.0, 1.5)),
+    "unsharp": _plain(lambda picture: sharpened(picture, 3.0, 1.5)),
+    "median": _plain(lambda picture: cv2.medianBlur(picture, 5)),
     "soften": _plain(lambda picture: softened(picture, 1.0)),
+    "soften-wide": lambda picture: decoders.first(softened(picture, 1.0), wide=True),
     "level": _plain(lambda picture: levelled(picture, 16)),
     "double": _doubled,
-    "soften-wide": lambda picture: decoders.first(softened(picture, 1.0), wide=True),
-    "median": _plain(lambda picture: cv2.medianBlur(picture, 5)),
+    "zbar-third": _second_at_scale(1 / 3),
+    "zbar-half": _second_at_scale(0.5),
     "zbar": decoders.second,
 }
 """Every step by its name."""
@@ -136,20 +151,27 @@ HUNT = "hunt"
 """Stands in the order for the search beyond the decoders, which takes many frames' budgets (see `beyond`)."""
 
 HARD = (
+    "half-gamma-down",
     "histogram",
     "gamma-up",
+    "quarter",
     "erode",
-    "adaptive",
+    "zbar-third",
     HUNT,
+    "adaptive-wide",
+    "adaptive",
+    "half-unsharp",
+    "median",
+    "erode-wide",
+    "soften",
+    "zbar-half",
     "gamma-down",
     "third",
-    "unsharp",
-    "adaptive-wide",
-    "soften",
-    "soften-wide",
     "level",
-    "median",
+    "unsharp",
+    "soften-wide",
     "double",
     "zbar",
 )
-"""Taken in this order, as many a frame as the budget allows, for as long as nothing is read."""
+"""Taken in this order, as many a frame as the budget allows, for as long as nothing is read. What reads most of what
+`half` and `full` leave, for its cost, comes first."""
