@@ -8,7 +8,7 @@ import time
 
 from agent import policy, vault
 from agent.policy import explain
-from agent.policy.facts import DIMENSIONS
+from agent.policy.facts import COMBINATIONS, DIMENSIONS
 from agent.policy.table import facts_from
 
 
@@ -47,7 +47,7 @@ def _check(args: argparse.Namespace) -> int:
         took_ms = (time.perf_counter() - began_s) * 1000
         print(
             f"{table.name} version {table.version}: proved. {len(table.rows)} rows, {len(table.cases)} cases and "
-            f"{len(table.invariants)} invariants hold in all {table.situations:,} situations ({took_ms:.0f} ms)"
+            f"{len(table.invariants)} invariants hold for all {COMBINATIONS:,} combinations ({took_ms:.0f} ms)"
         )
     return 1 if faults else 0
 

@@ -6,6 +6,7 @@ words of a notice at the door, and all combinations of facts can be checked befo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -158,6 +159,10 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "seen": Seen,
     "traveller": Traveller,
 }
+
+
+COMBINATIONS = math.prod(len(values) for values in DIMENSIONS.values())
+"""How many different facts there can be."""
 
 
 @dataclass(frozen=True, slots=True)

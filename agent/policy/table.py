@@ -72,7 +72,7 @@ class Table:
     invariants: tuple[Invariant, ...]
     cases: tuple[Case, ...]
     situations: int
-    """How many different situations the proof went through."""
+    """How many situations the rows tell apart: the proof went through each."""
     masks: tuple[Mapping[str, int], ...] = field(repr=False)
     """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
 
@@ -150,7 +150,7 @@ def _masks(rules: Iterable[Row | Invariant]) -> Iterator[dict[str, int]]:
 
 def _prove(table: Table) -> tuple[int, list[str]]:
     """All situations that rows and invariants can tell apart: is each decided, well, and by a row that lives?"""
-    situations = _situations((*table.rows, *table.invariants))
+    situations = _situations(table.rows, table.invariants)
     if situations is None:
         return 0, [f"tells more than {MAX_SITUATIONS} situations apart: make it coarser"]
     rows_only = (1 << len(table.rows)) - 1
@@ -176,15 +176,26 @@ def _prove(table: Table) -> tuple[int, list[str]]:
     return len(situations), problems
 
 
-def _situations(rules: tuple[Row | Invariant, ...]) -> dict[int, tuple[str, ...]] | None:
-    """Mask of matching rules → one example of facts; None if there are too many."""
+def _situations(rows: tuple[Row, ...], invariants: tuple[Invariant, ...]) -> dict[int, tuple[str, ...]] | None:
+    """Mask of matching rules → one example of facts; None if there are too many.
+
+    A row that asks for nothing further and has none before it will decide, whatever the facts still to come: the
+    rows after it are dropped from the mask, so that such situations do not multiply.
+    """
+    all_rows, open_facts = (1 << len(rows)) - 1, set(DIMENSIONS)
     situations: dict[int, tuple[str, ...]] = {-1: ()}
-    for values in _masks(rules):
+    for name, values in zip(DIMENSIONS, _masks((*rows, *invariants)), strict=True):
+        open_facts.discard(name)
+        settled = sum(1 << bit for bit, row in enumerate(rows) if not row.when.keys() & open_facts)
         classes = {mask: value for value, mask in reversed(values.items())}
         grown: dict[int, tuple[str, ...]] = {}
         for mask, example in situations.items():
             for narrower, value in classes.items():
-                grown.setdefault(mask & narrower, (*example, value))
+                matching = mask & narrower
+                first = matching & all_rows & -(matching & all_rows)
+                if first & settled:
+                    matching &= ~all_rows | first
+                grown.setdefault(matching, (*example, value))
         if len(grown) > MAX_SITUATIONS:
             return None
         situations = grown
