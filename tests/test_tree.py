@@ -39,7 +39,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},
-    {"packaged", "systemd", "toml_lines"},
+    {"packaged", "packing", "systemd", "toml_lines"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
