@@ -51,10 +51,15 @@ class Gm65(_Triggered):
     """GM65 after its manual: 7E 00 orders with CRC-16/XMODEM over type to data; a wrong one gets no answer."""
 
     def hear(self, data: bytes) -> bytes:
-        """Zone reads and writes; AB CD stands for "do not check"."""
-        if len(data) < 9 or data[:2] != b"\x7e\x00":  # noqa: PLR2004 - the shortest order
-            return b""
-        body, check = data[2:-2], data[-2:]
+        """Zone reads and writes, one or several; AB CD stands for "do not check"."""
+        said = b""
+        while len(data) >= 9 and data[:2] == b"\x7e\x00":  # noqa: PLR2004 - the shortest order
+            size = 8 + (data[3] if data[2] == 0x08 else 1)  # noqa: PLR2004 - a write carries its data
+            said += self._obey(data[2 : size - 2], data[size - 2 : size])
+            data = data[size:]
+        return said
+
+    def _obey(self, body: bytes, check: bytes) -> bytes:
         if check not in (self._crc(body), b"\xab\xcd"):
             return b""
         if body[:1] == b"\x07":
@@ -84,7 +89,14 @@ class GrowSsi(_Triggered):
     """GM72 after its manual: length, opcode, source, status; sixteen-bit sum zero; NAK 06 unless in host mode."""
 
     def hear(self, data: bytes) -> bytes:
-        """Start E4 and stop E5."""
+        """Start E4 and stop E5, one or several."""
+        said = b""
+        while data and len(data) >= data[0] + 2:
+            said += self._obey(data[: data[0] + 2])
+            data = data[data[0] + 2 :]
+        return said
+
+    def _obey(self, data: bytes) -> bytes:
         if len(data) < 6 or (sum(data[:-2]) + int.from_bytes(data[-2:])) & 0xFFFF:  # noqa: PLR2004 - the shortest
             return b""
         if not self._by_order:
@@ -102,10 +114,13 @@ class Newland(_Triggered):
     """NLS-HR52 after its guide: answers with the order's text and 06, or 05 for what it does not know."""
 
     def hear(self, data: bytes) -> bytes:
-        """SCNTRG1 and SCNTRG0."""
-        if data[:6] != b"\x7e\x010000" or data[-2:] != b";\x03":
+        """SCNTRG1 and SCNTRG0, one or several."""
+        return b"".join(self._obey(each) for each in data.split(b";\x03")[:-1])
+
+    def _obey(self, data: bytes) -> bytes:
+        if data[:6] != b"\x7e\x010000":
             return b""
-        order = data[6:-2]
+        order = data[6:]
         known = order in (b"#SCNTRG1", b"#SCNTRG0")
         if known:
             self.looks = order.endswith(b"1") or not self._by_order

@@ -128,3 +128,11 @@ class Waiter:
                 return True
             time.sleep(0.005)
         return False
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_two_orders_that_arrive_together_are_both_answered(name):
+    module, make, leads = ENGINES[name]
+    answered = make(by_order=True).hear(module.START * 2)
+    assert Sieve(leads, module.answer).feed(answered) == b""
+    assert answered == make(by_order=True).hear(module.START) * 2
