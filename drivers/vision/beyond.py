@@ -106,8 +106,8 @@ def _symbol(picture: Picture, plane: grid.Plane) -> soft.Symbol | Picture | None
         if turn:
             bend = grid.bent(straight, bend)
         gray = grid.cells(straight, bend)
-        for equalised in (False, True):
-            lean = soft.leaning(gray, plane.version, equalised=equalised)
+        for around in (None, grid.surroundings(straight, bend)):
+            lean = soft.leaning(gray, plane.version, around)
             found = soft.decoded(lean, plane.version)
             if found is not None:
                 return found

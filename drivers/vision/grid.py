@@ -99,14 +99,29 @@ def straightened(picture: Picture, plane: Plane) -> Picture:
 
 
 def cells(straight: Picture, bend: Bend | None = None) -> Picture:
-    """The mean gray of the middle of every module, float32; `bend`: the shift of each, right and down, modules."""
-    smooth = cv2.blur(straight, (PX - 2, PX - 2))
+    """The mean gray of the middle of every module, float32 (side, side)."""
+    return _sampled(cv2.blur(straight, (PX - 2, PX - 2)), *_middles(straight, bend))
+
+
+def surroundings(straight: Picture, bend: Bend | None = None) -> Picture:
+    """Gray at and around the middle of every module, in steps of half a module: float32 (25, side, side)."""
+    smooth = cv2.blur(straight, (PX // 2, PX // 2))
+    columns, rows = _middles(straight, bend)
+    steps = [np.float32(step * PX / 2) for step in range(-2, 3)]
+    return np.stack([_sampled(smooth, columns + right, rows + down) for down in steps for right in steps])
+
+
+def _middles(straight: Picture, bend: Bend | None) -> tuple[Picture, Picture]:
+    """Columns and rows of the modules' middles in the straightened picture."""
     side = len(straight) // PX - 2 * _MARGIN
     middle = (np.arange(side, dtype=np.float32) + _MARGIN + 0.5) * PX - 0.5
     columns, rows = np.meshgrid(middle, middle)
-    if bend is not None:
-        columns, rows = columns + bend[0] * PX, rows + bend[1] * PX
-    return cv2.remap(smooth, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return (columns, rows) if bend is None else (columns + bend[0] * PX, rows + bend[1] * PX)
+
+
+def _sampled(picture: Picture, columns: Picture, rows: Picture) -> Picture:
+    values: Picture = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return values
 
 
 def bent(straight: Picture, start: Bend | None = None) -> Bend:
@@ -119,10 +134,7 @@ def bent(straight: Picture, start: Bend | None = None) -> Bend:
     contrast = smooth - local
     shape = symbol.anatomy((side - 17) // 4)
     wanted = np.where(shape.black, -_KNOWN_WEIGHT, _KNOWN_WEIGHT)
-    middle = (np.arange(side, dtype=np.float32) + _MARGIN + 0.5) * PX - 0.5
-    columns, rows = np.meshgrid(middle, middle)
-    if start is not None:
-        columns, rows = columns + start[0] * PX, rows + start[1] * PX
+    columns, rows = _middles(straight, start)
     clear = np.empty((len(steps), len(steps), side, side), np.float32)
     for i, down in enumerate(steps):
         for j, right in enumerate(steps):

@@ -22,6 +22,8 @@ UNSPENT = 4
 _FLAT = 12
 """Gray levels between black and white below which a neighbourhood tells nothing."""
 _FORMAT_FIT = 0.45
+_RIDGE = 0.02
+"""Pull of the weights towards `the module alone`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +37,38 @@ class Symbol:
     """Parity bytes unspent in the block that had least."""
 
 
-def leaning(gray: Picture, version: int, *, equalised: bool) -> Picture:
-    """How far each of the gray modules leans to black (above 0) or white (below), weighed with its trust."""
+def leaning(gray: Picture, version: int, around: Picture | None = None) -> Picture:
+    """How far each of the gray modules leans to black (above 0) or white (below), weighed with its trust.
+
+    `around`: the gray around each as well, (n, side, side), the module itself in the middle: through an equaliser.
+    """
     kernel = np.ones((9, 9), np.uint8)
     high = cv2.GaussianBlur(cv2.dilate(gray, kernel), (0, 0), 3)
     low = cv2.GaussianBlur(cv2.erode(gray, kernel), (0, 0), 3)
     spread = high - low
-    lean = (high + low - 2 * gray) / np.maximum(spread, _FLAT)
     trust = np.clip(spread / max(1.0, float(np.percentile(spread, 75))), 0, 1)
-    if equalised:
-        lean = _equalised(lean, trust, version)
-    weighed: Picture = np.clip(lean, -1.5, 1.5) * trust
+    if around is None:
+        lean = (high + low - 2 * gray) / np.maximum(spread, _FLAT)
+    else:
+        lean = _equalised((high + low - 2 * around) / np.maximum(spread, _FLAT), trust, version)
+    weighed: Picture = (np.clip(lean, -1.5, 1.5) * trust).astype(np.float32)
     return weighed
 
 
-def _equalised(lean: Picture, trust: Picture, version: int) -> Picture:
-    """Undoes what a module's neighbours bleed into it: 3 x 3 weights by least squares on the known modules."""
+def _equalised(leans: Picture, trust: Picture, version: int) -> Picture:
+    """Undoes what the neighbourhood bleeds into a module, and a grid that is half a module off: weights of all that
+    is around it, by least squares on the known modules.
+    """
     shape = symbol.anatomy(version)
-    wide = np.pad(lean, 1, mode="edge")
-    side = shape.side
-    around = [wide[i : i + side, j : j + side] for i in range(3) for j in range(3)]
-    inputs = np.stack([*around, np.ones_like(lean)], axis=-1)
-    known = inputs[shape.known]
+    inputs = np.concatenate([leans, np.ones_like(leans[:1])])
+    known = inputs[:, shape.known].T
     wanted = np.where(shape.black[shape.known], 1.0, -1.0)
     weighed = known * trust[shape.known][:, None]
-    ridge = np.diag([0.02 * len(wanted)] * 9 + [1e-3])
-    start = np.zeros(10)
-    start[4] = 1.0
+    ridge = np.diag([_RIDGE * len(wanted)] * len(leans) + [1e-3])
+    start = np.zeros(len(inputs))
+    start[len(leans) // 2] = 1.0
     weights = np.linalg.solve(weighed.T @ known + ridge, weighed.T @ wanted + ridge @ start)
-    equal: Picture = (inputs @ weights).astype(np.float32)
+    equal: Picture = np.tensordot(weights, inputs, axes=1)
     return equal
 
 
