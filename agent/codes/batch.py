@@ -3,8 +3,8 @@
 In: `{"id", "text" | "texts", "at", "certificates": [base64 DER] | "jwks": {…}, "revoked": [rid]}`.
 Out: `{"id", "accept", "authentic", "format", "issuer", "reason", "why"}`; the text does not come back.
 
-`at` is ISO 8601 or POSIX seconds. Without it nobody asks about time: `accept` then says that the code is authentic
-and not revoked. `texts` are several codes, or the parts of one, in any order; all must hold. Keys in a line take
+`at` is ISO 8601 or POSIX seconds. Without it any moment up to now will do, since test sets grow old: `accept` then says
+that the code is authentic, not revoked, and is or has been valid. `texts` are several codes, or the parts of one, in any order; all must hold. Keys in a line take
 the place of the gate's own.
 """
 
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_LINE_BYTES = 1 << 20
-_ANY_TIME = Now(0.0, math.inf, ClockState.FLOOR)
 _IN_TIME = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN)
 _AUTHENTIC = (*_IN_TIME, CodeStatus.EXPIRED, CodeStatus.NOT_YET_VALID)
 
 
-def judge(line: bytes, trust: Trust) -> dict[str, object]:
-    """The answer to one line; a line that cannot be used is answered too, with `reason` `bad_line`."""
+def judge(line: bytes, trust: Trust, latest_utc: float = math.inf) -> dict[str, object]:
+    """The answer to one line; a line that cannot be used is answered too, with `reason` `bad_line`.
+
+    `latest_utc`: now, for lines without `at`.
+    """
     identity: object = None
     try:
         case = strict_json.decode_object(line[:MAX_LINE_BYTES])
@@ -44,7 +46,9 @@ def judge(line: bytes, trust: Trust) -> dict[str, object]:
     except (ValueError, Malformed) as error:
         why = error.reason if isinstance(error, Malformed) else str(error)
         return {"id": identity, "accept": False, "authentic": False, "reason": "bad_line", "why": why}
-    verdict = _verdict(payloads, trust, now or _ANY_TIME, {dcc.code_key(uci) for uci in revoked})
+    verdict = _verdict(
+        payloads, trust, now or Now(0.0, latest_utc, ClockState.FLOOR), {dcc.code_key(uci) for uci in revoked}
+    )
     accept = verdict.status is CodeStatus.VALID if now else verdict.status in _IN_TIME
     return {
         "id": identity,

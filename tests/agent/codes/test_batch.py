@@ -49,6 +49,12 @@ def test_as_at(code: bytes, trust: Trust, at: object, accept: bool, reason: str)
     assert (answer["accept"], answer["authentic"], answer["reason"]) == (accept, True, reason)
 
 
+def test_without_a_time_any_moment_up_to_now_will_do(code: bytes, trust: Trust) -> None:
+    line = json.dumps({"id": 1, "text": code.decode()}).encode()
+    for latest_utc, accept in ((UTC - 1000, False), (UTC, True), (UTC + 1000, True)):
+        assert batch.judge(line, trust, latest_utc)["accept"] is accept
+
+
 def test_keys_in_the_line_take_the_place_of_the_gates(code: bytes, trust: Trust) -> None:
     assert ask(trust, text=code.decode(), certificates=[])["reason"] == "unknown_issuer"
 
