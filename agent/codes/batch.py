@@ -3,9 +3,9 @@
 In: `{"id", "text" | "texts", "at", "certificates": [base64 DER] | "jwks": {…}, "revoked": [rid]}`.
 Out: `{"id", "accept", "authentic", "format", "issuer", "reason", "why"}`; the text does not come back.
 
-`at` is ISO 8601 or POSIX seconds. Without it any moment up to now will do, since test sets grow old: `accept` then says
-that the code is authentic, not revoked, and is or has been valid. `texts` are several codes, or the parts of one, in any order; all must hold. Keys in a line take
-the place of the gate's own.
+`at` is ISO 8601 or POSIX seconds. Without it any moment up to now will do, since test sets grow old: `accept` then
+says that the code is authentic, not revoked, and is or has been valid. `texts` are several codes, or the parts of
+one, in any order; all must hold. Keys in a line take the place of the gate's own.
 """
 
 from __future__ import annotations
