@@ -294,7 +294,7 @@ class Checkpoint:
         if verdict is None or verdict.status is CodeStatus.INCOMPLETE:
             return False
         better = _with_more_codes(verdict, pending.now) if lane.direction is Direction.ENTRY else verdict
-        if temperature.outcome in (Screening.NORMAL, Screening.ELEVATED, Screening.DEVICE_FAULT):
+        if temperature.then or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
             best = self._judge(lane, better, temperature)
             return _opens(self._judge(lane, verdict, temperature)) or not _opens(best)
         judged = {

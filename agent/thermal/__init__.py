@@ -9,7 +9,7 @@ here, now · `retest` second reading, rest, second instrument · `lanes` the sta
 """
 
 from agent.model import Temperature
-from agent.thermal.calibration import BadCalibration, Site
+from agent.thermal.calibration import BadCalibration, Check, Model, Site, Zero
 from agent.thermal.crowd import Crowd
 from agent.thermal.lanes import Screens
 from agent.thermal.options import Estimate, Options
@@ -18,12 +18,15 @@ from agent.thermal.screening import Around, fault, screen
 __all__ = [
     "Around",
     "BadCalibration",
+    "Check",
     "Crowd",
     "Estimate",
+    "Model",
     "Options",
     "Screens",
     "Site",
     "Temperature",
+    "Zero",
     "fault",
     "screen",
 ]

@@ -132,13 +132,16 @@ def to_text(sites: Mapping[str, Site]) -> str:
         for part in ("model", "zero", "check"):
             value = getattr(site, part)
             if value is not None:
-                lines += ["", f"[lanes.{json.dumps(lane)}.{part}]"]
+                lines += ["", f"[lanes.{_toml(lane)}.{part}]"]
                 lines += [f"{key} = {_toml(entry)}" for key, entry in asdict(value).items() if entry is not None]
     return "\n".join(lines) + "\n"
 
 
 def _toml(value: str | float) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+    """JSON's strings are TOML's, but for DEL, which TOML wants escaped."""
+    return (
+        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F") if isinstance(value, str) else repr(value)
+    )
 
 
 def _site(table: Any, path: str) -> Site:

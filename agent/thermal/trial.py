@@ -76,14 +76,13 @@ class Score:
 def parse(lines: Iterable[str]) -> list[Person]:
     """The people of a CSV file with the columns `COLUMNS`, in order of time. Raises BadTrial."""
     rows = csv.DictReader(lines)
-    if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
-        raise BadTrial(f"line 1: no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
     people = []
-    for row in rows:
-        try:
-            people.append(_person(row))
-        except (ValueError, AttributeError, TypeError) as error:
-            raise BadTrial(f"line {rows.line_num}: {error}") from None
+    try:
+        if missing := [name for name in COLUMNS if name not in (rows.fieldnames or ())]:
+            raise BadTrial(f"line 1: no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+        people = [_person(row) for row in rows]
+    except (ValueError, AttributeError, TypeError, OverflowError, csv.Error) as error:
+        raise BadTrial(f"line {rows.line_num}: {error}") from None
     return sorted(people, key=lambda person: person.at_utc)
 
 
@@ -135,9 +134,9 @@ def fit(people: Sequence[Person], *, fever_c: float, specificity: float, referen
     The slope on the room comes from those without fever, so that a few fevers on a cold day do not tilt it. Raises
     BadTrial with too few people.
     """
-    if len(people) < LEAST_PEOPLE:
-        raise BadTrial(f"{len(people)} people are too few: at least {LEAST_PEOPLE}")
     well = [person for person in people if person.reference_c < fever_c]
+    if len(well) < LEAST_PEOPLE:
+        raise BadTrial(f"{len(well)} people without a fever are too few: at least {LEAST_PEOPLE}")
     rooms = [person.ambient_c for person in people if person.ambient_c is not None]
     slope = ambient_slope(well)
     skins = [at_usual_room(person, slope) for person in people]

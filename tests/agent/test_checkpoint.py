@@ -85,10 +85,10 @@ def decide(case: Case) -> Decision:
 class Bench:
     """A checkpoint with a clock moved by hand."""
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self, options: Options | None = None, sites: dict[str, thermal.Site] | None = None) -> None:
         self.at_s = 100.0
         self.options = options or Options()
-        rules = Rules(check, decide, thermal.Options())
+        rules = Rules(check, decide, thermal.Options(), sites or {})
         self.checkpoint = Checkpoint(LANES, rules, self.options)
         self.results: list[Opening | Passage | DeviceChange] = []
         for lane in LANES:
@@ -422,3 +422,82 @@ TestAttack.settings = settings(max_examples=200, stateful_step_count=40, deadlin
 def test_screening_keeps_its_limits_in_order() -> None:
     with pytest.raises(ValueError, match="must hold"):
         replace(thermal.Options(), cold_c=40.0)
+
+
+ROOM_SENSOR_C = 21.5
+
+
+def test_the_room_is_no_person_and_stands_in_the_event(bench: Bench) -> None:
+    bench.put("in", Part.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
+    assert not bench.results
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().temperature.ambient_c == ROOM_SENSOR_C
+
+
+def test_a_room_sensor_serves_the_lanes_that_have_none(bench: Bench) -> None:
+    bench.put("out", Part.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().temperature.ambient_c == ROOM_SENSOR_C
+
+
+def test_an_old_room_temperature_is_none(bench: Bench) -> None:
+    bench.put("in", Part.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
+    bench.wait(thermal.Options().room_age_s + 1)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().temperature.ambient_c is None
+
+
+def test_a_room_sensor_that_goes_is_told_and_stops_nobody(bench: Bench) -> None:
+    bench.put("in", Part.ROOM, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert [r.up for r in bench.results if isinstance(r, DeviceChange)] == [False]
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+
+
+def test_the_crowd_of_a_lane_becomes_its_reference(bench: Bench) -> None:
+    for number in range(40):
+        bench.show(b"green:%d" % number)
+        bench.measure(34.0 + 0.1 * (number % 8), count=5)
+        bench.wait(bench.options.repeat_s)
+    scales = [passage.temperature.scale for passage in bench.passages]
+    assert scales == ["skin"] * 30 + ["crowd"] * 10
+    assert bench.checkpoint.screens.crowds["in"].people == 40
+    assert "out" not in bench.checkpoint.screens.crowds
+    bench.show(b"green:zoe")
+    bench.measure(35.5, count=5)
+    assert bench.passages[-1].temperature.outcome is Screening.ELEVATED, "normal by the fixed limit"
+
+
+def test_an_alarm_is_read_again_and_both_readings_are_events(bench: Bench) -> None:
+    for surface_c in (35.7, 35.4):
+        bench.show(b"green:anna")
+        bench.measure(surface_c, count=5)
+        bench.wait(bench.options.leave_s + bench.options.again_s)
+    first, second = (passage.temperature for passage in bench.passages)
+    assert (first.outcome, first.attempt, first.then) == (Screening.ELEVATED, 1, "second_reading")
+    assert (second.outcome, second.attempt, second.why) == (Screening.NORMAL, 2, "mean_of_two")
+
+
+def test_after_a_rest_that_was_too_short_nobody_is_admitted(bench: Bench) -> None:
+    for surface_c in (36.5, 36.5, NORMAL_C):
+        bench.show(b"green:anna")
+        bench.measure(surface_c, count=5)
+        bench.wait(10.0)
+    assert [passage.temperature.then for passage in bench.passages] == ["second_reading", "rest", "rest"]
+    assert bench.passages[2].temperature.why == "rest_not_over"
+    assert not bench.openings
+
+
+def test_a_drifted_thermometer_is_a_fault_on_its_lane_only() -> None:
+    site = thermal.Site(check=thermal.Check(0.4, 0.0, "black body", "Li Wei"))
+    bench = Bench(sites={"in": site})
+    for lane in LANES:
+        bench.show(b"green:anna", lane)
+        bench.measure(NORMAL_C, lane, count=5)
+    outcomes = {passage.lane: passage.temperature for passage in bench.passages}
+    assert (outcomes["in"].outcome, outcomes["in"].why) == (Screening.DEVICE_FAULT, "drift")
+    assert outcomes["out"].outcome is Screening.NORMAL

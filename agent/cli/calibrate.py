@@ -1,0 +1,190 @@
+"""`gatepost calibrate`: one lane's thermometer against a reference. Stop the agent first: it holds the device.
+
+`people`: the calibrated scale, from people measured here and with a reference thermometer, one by one or from a
+CSV file. `zero`: the thermometer against a black body, up to 0.5 °C. `check`: the daily look at that black body;
+0.3 °C off and the lane gives no temperatures until it is zeroed. All of it takes effect when the agent starts.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import thermal_files
+from agent.cli import configuration
+from agent.cli.instrument import Instrument, Unsteady
+from agent.thermal import BadCalibration, Site, trial
+from agent.thermal.calibration import MOST_DRIFT_C, MOST_ZERO_C, Check, Zero
+from drivers.contract import DriverError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.config import Config
+    from agent.config import Lane as LaneConfig
+
+DEFAULT_FILE = "calibration.toml"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `calibrate`."""
+    parser = subparsers.add_parser("calibrate", help="a thermometer against a reference", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    people = actions.add_parser("people", help="the calibrated scale, from people")
+    people.add_argument("--csv", type=Path, help="people already measured (columns as for `screening`)")
+    people.add_argument("--specificity", type=float, default=trial.SPECIFICITY, help="(default: %(default)s)")
+    people.add_argument("--fever", type=float, default=trial.FEVER_C, help="fever by the reference, °C (38.0)")
+    zero = actions.add_parser("zero", help="set the zero against a black body")
+    check = actions.add_parser("check", help="the daily look at the black body")
+    for action in (zero, check):
+        action.add_argument("--reference-c", type=float, required=True, help="what the black body is at, °C")
+        action.add_argument("--operator", required=True, help="who does it; written into the file")
+    for action in (people, zero, check):
+        configuration.add_argument(action)
+        action.add_argument("--lane", required=True, help="lane whose thermometer it is")
+        action.add_argument("--reference", required=True, help="the instrument: kind, serial number, certificate")
+        action.add_argument("--file", type=Path, help="calibration file (default: the configuration's)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when done; 1 with one sentence on standard error, also when a check finds a drift."""
+    config = configuration.read(args.config)
+    if config is None:
+        return 1
+    if args.lane not in config.lanes:
+        print(f"no lane {args.lane}; there are {', '.join(config.lanes)}", file=sys.stderr)
+        return 1
+    file = args.file or config.screening.calibration or args.config.parent / DEFAULT_FILE
+    try:
+        sites = thermal_files.load_sites(file) if file.exists() else {}
+        site = sites.get(args.lane, Site())
+        site = {"people": _people, "zero": _zero, "check": _check}[args.action](args, config, site, file)
+        thermal_files.save_sites(file, {**sites, args.lane: site})
+    except (BadCalibration, trial.BadTrial, Unsteady) as error:
+        print(error, file=sys.stderr)
+    except DriverError as error:
+        print(f"{error}. Is the agent running? It holds the device: systemctl stop gatepost", file=sys.stderr)
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    else:
+        named = config.screening.calibration is not None and file == config.screening.calibration
+        print(f"{file}: written" + ("" if named else f'; name it in [screening]: calibration = "{file}"'))
+        return 1 if args.action == "check" and site.check is not None and site.check.drifted else 0
+    return 1
+
+
+def _zero(args: argparse.Namespace, config: Config, site: Site, _file: Path) -> Site:
+    """The offset that brings the thermometer to the reference; the check begins anew."""
+    surface_c = _of_black_body(args, config)
+    offset_c = round(args.reference_c - surface_c, 2)
+    print(f"{args.lane}: measured {surface_c:.2f} °C, reference {args.reference_c:.2f} °C: zero {offset_c:+.2f} °C")
+    if abs(offset_c) > MOST_ZERO_C:
+        raise BadCalibration(f"more than {MOST_ZERO_C} °C is a fault: clean the window, then have it serviced")
+    now_utc = time.time()
+    return replace(
+        site,
+        zero=Zero(offset_c, now_utc, args.reference, args.operator),
+        check=Check(0.0, now_utc, args.reference, args.operator),
+    )
+
+
+def _check(args: argparse.Namespace, config: Config, site: Site, _file: Path) -> Site:
+    """How far off the thermometer is today, its zero counted in."""
+    surface_c = _of_black_body(args, config) + site.offset_c
+    check = Check(round(surface_c - args.reference_c, 2), time.time(), args.reference, args.operator)
+    print(f"{args.lane}: {surface_c:.2f} °C, reference {args.reference_c:.2f} °C: off by {check.error_c:+.2f} °C")
+    if check.drifted:
+        print(
+            f"drifted by more than {MOST_DRIFT_C} °C: no temperatures on this lane until `gatepost calibrate zero`"
+        )
+    return replace(site, check=check)
+
+
+def _of_black_body(args: argparse.Namespace, config: Config) -> float:
+    """What the thermometer says of the black body before it."""
+    with Instrument(config.lanes[args.lane].thermometer, config.screening) as thermometer:
+        _wait_for(f"Put the black body at {args.reference_c:.1f} °C before the thermometer of {args.lane}, Enter: ")
+        return thermometer.surface_c(presence_c=-50.0)
+
+
+def _people(args: argparse.Namespace, config: Config, site: Site, file: Path) -> Site:
+    """The calibrated scale."""
+    if args.csv is not None:
+        with args.csv.open(encoding="utf-8-sig", newline="") as lines:
+            people = [person for person in trial.parse(lines) if person.lane == args.lane]
+    else:
+        people = _measured(args, config, site, file.with_suffix(".people.csv"))
+    model = trial.fit(
+        people,
+        fever_c=args.fever,
+        specificity=args.specificity,
+        reference=args.reference,
+        date=time.strftime("%Y-%m-%d"),
+    )
+    print(
+        f"{args.lane}: {model.people} people, estimate within ± {2 * model.residual_sd_c:.1f} °C, limit "
+        f"{model.limit_c:.2f} °C, valid in rooms of {model.ambient_from_c} to {model.ambient_to_c} °C"
+    )
+    return replace(site, model=model)
+
+
+def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) -> list[trial.Person]:
+    """People, one by one; each is kept in a CSV file at once, and those of earlier sessions count too."""
+    lane = config.lanes[args.lane]
+    if not keep.exists():
+        keep.write_text(",".join(trial.COLUMNS) + "\n", encoding="utf-8")
+    print(f"At least {trial.LEAST_PEOPLE} people, at all the room temperatures of a day; all are kept in {keep}.")
+    with ExitStack() as opened:
+        thermometer = opened.enter_context(Instrument(lane.thermometer, config.screening))
+        room = opened.enter_context(Instrument(lane.room, config.screening)) if lane.room is not None else None
+        while _answer("Next person before the thermometer, Enter (q: enough): ") != "q":
+            try:
+                surface_c = thermometer.surface_c(presence_c=config.screening.presence_c) + site.offset_c
+            except Unsteady as error:
+                print(error)
+                continue
+            ambient_c = _room_c(room, lane)
+            reference_c = _number(
+                f"  skin {surface_c:.2f} °C, room {ambient_c:.1f} °C. Reference thermometer, °C: "
+            )
+            with keep.open("a", encoding="utf-8", newline="") as lines:
+                person = (round(time.time()), args.lane, "", round(surface_c, 2), round(ambient_c, 2), reference_c)
+                csv.writer(lines).writerow(person)
+    with keep.open(encoding="utf-8", newline="") as lines:
+        return [person for person in trial.parse(lines) if person.lane == args.lane]
+
+
+def _room_c(room: Instrument | None, lane: LaneConfig) -> float:
+    """From the lane's sensor of the room, or as the operator reads it."""
+    if room is None or lane.room is None:
+        return _number("  room, °C: ")
+    return room.surface_c(presence_c=-50.0)
+
+
+def _number(question: str) -> float:
+    while True:
+        answer = _answer(question).replace(",", ".")
+        if answer == "q":
+            raise trial.BadTrial("stopped before this person was complete; those before are kept")
+        try:
+            return float(answer)
+        except ValueError:
+            print("  a number, for example 36.8")
+
+
+def _wait_for(question: str) -> None:
+    if sys.stdin.isatty():
+        _answer(question)
+
+
+def _answer(question: str) -> str:
+    """One line from the operator; the end of the input means enough."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        return "q"

@@ -1,0 +1,151 @@
+"""The crowd: follows the room and the sensor, not the fevers; says when it does not know."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.thermal import Crowd, Options
+from agent.thermal.crowd import KNOWN_U_C, MOST_TAIL, from_plain, to_plain
+from agent.thermal.screening import crowd_limit_c
+
+OPTIONS = Options()
+NIGHT_S = 12 * 3600
+
+
+def after(crowd: Crowd, skins: list[float], room_c: float | None = 23.0, every_s: float = 20.0) -> Crowd:
+    for skin_c in skins:
+        crowd = crowd.after(skin_c, room_c, crowd.seen_utc + every_s, flagged=OPTIONS.crowd_flagged)
+    return crowd
+
+
+def people(count: int, mean_c: float = 34.4, seed: int = 1) -> list[float]:
+    chance = random.Random(seed)
+    return [chance.gauss(mean_c, 0.5) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def known() -> Crowd:
+    return after(Crowd(), people(200))
+
+
+def test_nobody_is_no_crowd() -> None:
+    assert math.isinf(Crowd().u_c())
+    assert not Crowd().counts(1, None)
+
+
+def test_it_counts_once_there_are_enough() -> None:
+    crowd = after(Crowd(), people(29))
+    assert not crowd.counts(30, 23.0)
+    assert after(crowd, [34.4]).counts(30, 23.0)
+
+
+def test_it_finds_the_middle_and_the_width(known: Crowd) -> None:
+    assert known.usual_c(23.0) == pytest.approx(34.4, abs=0.2)
+    assert known.deviation_c == pytest.approx(0.5, abs=0.12)
+    assert known.u_c(23.0) < KNOWN_U_C
+    assert 34.9 < crowd_limit_c(known, OPTIONS, 23.0) < 35.6
+
+
+@pytest.mark.parametrize("drift_c", [1.7, -1.7])
+def test_it_follows_a_drifting_sensor(known: Crowd, drift_c: float) -> None:
+    skins = [skin_c + drift_c * place / 299 for place, skin_c in enumerate(people(300, seed=2))]
+    assert after(known, skins).usual_c(23.0) == pytest.approx(34.4 + drift_c, abs=0.3)
+
+
+def test_it_knows_the_room() -> None:
+    chance = random.Random(3)
+    crowd = Crowd()
+    for _ in range(400):
+        room_c = chance.uniform(18, 28)
+        crowd = after(crowd, [chance.gauss(34.4 + 0.2 * (room_c - 23), 0.5)], room_c)
+    assert crowd.slope == pytest.approx(0.2, abs=0.05)
+    assert crowd.usual_c(18.0) < crowd.usual_c(28.0) - 1.2
+
+
+def test_a_cluster_of_fevers_moves_the_limit_little(known: Crowd) -> None:
+    before_c = crowd_limit_c(known, OPTIONS, 23.0)
+    cluster = after(known, [37.0] * 8)
+    assert crowd_limit_c(cluster, OPTIONS, 23.0) < before_c + 0.45
+    assert crowd_limit_c(cluster, OPTIONS, 23.0) < 36.0
+
+
+@given(skin_c=st.floats(30, 43))
+def test_nobody_alone_moves_it_by_more_than_a_hand_breadth(skin_c: float) -> None:
+    known = after(Crowd(), people(60))
+    moved = after(known, [skin_c])
+    assert abs(moved.usual_c(23.0) - known.usual_c(23.0) - known.trend_c) < 0.1
+
+
+def test_when_everybody_is_hot_it_says_that_it_is_not_settled(known: Crowd) -> None:
+    assert not after(known, [37.0] * 12).counts(30, 23.0)
+
+
+def test_when_everybody_is_cold_it_hurries_after_them(known: Crowd) -> None:
+    assert after(known, people(40, mean_c=33.0)).usual_c(23.0) < 33.5
+
+
+def test_a_wave_does_not_lift_the_margin_without_bound(known: Crowd) -> None:
+    chance = random.Random(5)
+    wave = [chance.gauss(36.5, 0.3) if chance.random() < 0.3 else chance.gauss(34.4, 0.5) for _ in range(300)]
+    assert after(known, wave).tail <= MOST_TAIL
+
+
+def test_a_night_makes_it_less_sure(known: Crowd) -> None:
+    assert after(known, [34.4], every_s=NIGHT_S).u_c(23.0) > after(known, [34.4]).u_c(23.0)
+
+
+def test_while_the_room_sensor_is_down_it_waits(known: Crowd) -> None:
+    assert not known.counts(30, None)
+    assert after(known, [36.0] * 5, room_c=None) == known
+    assert after(known, [34.4], room_c=None, every_s=90_000).people == 1
+
+
+def test_simulated_people_are_not_learnt_together_with_real_ones(known: Crowd) -> None:
+    mixed = known.after(34.4, 23.0, known.seen_utc, flagged=0.08, simulated=True)
+    assert mixed.people == 1
+    assert mixed.simulated
+
+
+def test_a_clock_set_back_changes_nothing(known: Crowd) -> None:
+    back = known.after(34.4, 23.0, 0.0, flagged=0.08)
+    assert back.seen_utc == known.seen_utc
+    assert math.isfinite(back.u_c(23.0))
+
+
+def test_it_never_moves_the_limit_beyond_its_reach(known: Crowd) -> None:
+    far = replace(known, level_c=41.0)
+    assert crowd_limit_c(far, OPTIONS, 23.0) == min(OPTIONS.elevated_c + OPTIONS.crowd_reach_c, OPTIONS.certain_c)
+    assert crowd_limit_c(replace(known, level_c=20.0), OPTIONS, 23.0) >= OPTIONS.cold_c
+
+
+@given(st.lists(st.tuples(st.floats(30, 43), st.floats(-10, 45), st.floats(0, 1e6)), min_size=1, max_size=60))
+def test_its_numbers_stay_sound_whatever_comes(seen: list[tuple[float, float, float]]) -> None:
+    crowd = Crowd()
+    for skin_c, room_c, wait_s in seen:
+        crowd = after(crowd, [skin_c], room_c, wait_s)
+    assert math.isfinite(crowd.usual_c(23.0))
+    assert crowd.u_c(23.0) > 0
+    assert from_plain(to_plain(crowd)) == crowd
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"level_c": math.nan},
+        {"deviation_c": 9.0},
+        {"tail": 0.0},
+        {"people": -1},
+        {"var": (1.0,)},
+        {"var": (-1.0, 0.0, 0.0, 0.0, 0.0, 0.0)},
+        {"name": "anna"},
+    ],
+)
+def test_a_broken_file_begins_anew(known: Crowd, broken: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="no crowd"):
+        from_plain({**to_plain(known), **broken})
