@@ -68,17 +68,17 @@ class _Director:
         self._view: View = view_for(self._record, scenario.end)
         self._begun_s = time.monotonic()
         self._people = 0
+        self._troubles: list[Trouble] = []
+        self._enough = False
 
     def direct(self, *, stay: bool) -> int:
         """Play, settle, count."""
         self._view.start()
+        signal.signal(signal.SIGINT, self._stop)
         try:
             self._play()
-            while stay:
+            while stay and not self._enough:
                 self._play()
-        except KeyboardInterrupt:
-            pass  # the watcher has seen enough: settle and count
-        try:
             self._settle()
         finally:
             self._view.stop()
@@ -89,15 +89,22 @@ class _Director:
             print(f"the agent ended with status {status}")
         return 0 if recap.agrees and status == 0 else 1
 
+    def _stop(self, *_: object) -> None:
+        """The watcher has seen enough: settle and count. A second Ctrl-C ends it at once."""
+        self._enough = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def _play(self) -> None:
-        """The scenario once."""
+        """The scenario once, or until somebody has seen enough: then what is broken is mended."""
         self._begun_s = time.monotonic()
-        for at, act in self._cues():
-            while self._at() < at:
+        for at, act in [*self._cues(), (self._scenario.end, lambda: None)]:
+            while self._at() < at and not self._enough:
                 self._watch()
+            if self._enough:
+                break
             act()
-        while self._at() < self._scenario.end:
-            self._watch()
+        for trouble in tuple(self._troubles):
+            self._trouble(trouble, begins=False)
 
     def _cues(self) -> list[tuple[float, Callable[[], None]]]:
         cues: list[tuple[float, Callable[[], None]]] = []
@@ -121,7 +128,12 @@ class _Director:
 
     def _trouble(self, trouble: Trouble, *, begins: bool) -> None:
         self._view.note(self._at(), f"{trouble.what}: {'now' if begins else 'over'}")
-        (self._stage.begin if begins else self._stage.mend)(trouble)
+        if begins:
+            self._troubles.append(trouble)
+            self._stage.begin(trouble)
+        else:
+            self._troubles.remove(trouble)
+            self._stage.mend(trouble)
 
     def _at(self) -> float:
         return time.monotonic() - self._begun_s
@@ -144,7 +156,7 @@ class _Director:
         self._view.refresh(self._at(), self._stage.kiosk.report(), broker_up=self._stage.broker.is_up)
 
     def _settle(self) -> None:
-        """Wait until the gates are shut and nothing is on its way."""
+        """Wait until everybody is decided upon, the gates are shut and nothing is on its way."""
         begun_s = time.monotonic()
         while time.monotonic() - begun_s < _SETTLE_S:
             self._watch()
@@ -152,8 +164,12 @@ class _Director:
             waiting = (
                 report is None or report["outbox"]["waiting"] or report["outbox"]["delivered"] > len(self._ids())
             )
-            if not waiting and time.monotonic() - begun_s > _PULSE_END_S:
+            settled = len(self._record.rows) >= self._people and self._opened() == self._stage.pulses()
+            if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
                 return
+
+    def _opened(self) -> int:
+        return sum(1 for row in self._record.rows if row.facts["opened"])
 
     def _ids(self) -> set[str]:
         return set(self._record.ids)
@@ -171,7 +187,7 @@ class _Director:
             people=self._people,
             passages=len(rows),
             wrong=len(self._record.wrong()),
-            opened=sum(1 for row in rows if row.facts["opened"]),
+            opened=self._opened(),
             pulses=self._stage.pulses(),
             not_marked=self._record.not_marked,
         )

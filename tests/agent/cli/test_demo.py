@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import app
+from agent import app, vault
 from agent.checkpoint import Case
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
@@ -229,7 +229,8 @@ def down_at(script, lane, at):
 def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path):
     issuer = Issuer()
     (tmp_path / "issuers.toml").write_text(issuer.key_table)
-    rules = app.rules(parse(CONFIG, tmp_path / "agent.toml"))
+    config = parse(CONFIG, tmp_path / "agent.toml")
+    rules = app.rules(config, vault.load_trust(config.codes, tmp_path))
     now = Now(time.time() - 1, time.time() + 1, ClockState.SYNCED)
     script = scenario.read(packaged("demo.toml"))
     for person in script.people:
