@@ -28,6 +28,8 @@ COMMANDS = {
     "devices": "list ports, buses and cameras with what answers there",
     "camera": "aim the camera: what it sees, in the terminal",
     "contract": "write the schemas of what is published",
+    "calibrate": "a thermometer against a reference: people, zero, daily check",
+    "screening": "what a temperature limit finds and misses",
     "demo": "run a simulated kiosk against a private broker and show what happens",
 }
 
