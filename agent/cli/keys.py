@@ -40,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
     add.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     sign = actions.add_parser("sign", help="wrap a file as a bundle for the gates, with one signature per key")
-    sign.add_argument("file", type=Path, help="keys file, policy table (whole), or the content of a root")
+    sign.add_argument("file", type=Path, help="keys file, policy table (whole), list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
     sign.add_argument("--name", default="", help="which one of its type")
     sign.add_argument("--fleet", required=True, help="the gates it is for")
@@ -116,7 +116,6 @@ def _der(data: bytes) -> bytes:
 
 def _sign(args: argparse.Namespace) -> int:
     now = int(time.time())
-    text = args.file.read_text(encoding="utf-8")
     signed = {
         "type": args.type,
         "name": args.name,
@@ -126,11 +125,19 @@ def _sign(args: argparse.Namespace) -> int:
         "expires": now + int(args.days * _DAY_S),
         "warn_s": int(args.warn_hours * _HOUR_S),
         "refer_s": int(args.refer_hours * _HOUR_S),
-        "content": json.loads(text) if args.type == "root" else text,
+        "content": _content(args),
     }
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
     print(bundle.sign(signed, keys).decode())
     return 0
+
+
+def _content(args: argparse.Namespace) -> object:
+    """What is to be signed of a file, by its type."""
+    if args.type == "list":
+        return vault.list_content(vault.open_list(args.file))
+    text = args.file.read_text(encoding="utf-8")
+    return json.loads(text) if args.type == "root" else text
 
 
 def _install(args: argparse.Namespace) -> int:

@@ -90,7 +90,7 @@ class ListFile:
 
     def is_sound(self) -> bool:
         """Whether every byte is as it was built. Reads the whole file."""
-        return sha256(self.data[HEAD_BYTES:]).hexdigest() == self.head.sha256
+        return sha256(memoryview(self.data)[HEAD_BYTES:]).hexdigest() == self.head.sha256
 
 
 _PAIR = struct.Struct("<II")

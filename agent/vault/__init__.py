@@ -13,12 +13,13 @@ from agent.codes import freshness, lists
 from agent.codes.bundle import BadBundle
 from agent.codes.trust import BadTrust, parse_keys
 from agent.packaged import packaged
-from agent.vault.bundles import BundleStore, changes_of
+from agent.vault.bundles import BundleStore, list_content, list_word
 from agent.vault.shelves import change_list, open_list, set_changes, write_list
 
 __all__ = [
     "BundleStore",
     "change_list",
+    "list_content",
     "load_table",
     "load_trust",
     "open_list",
@@ -71,10 +72,18 @@ def _keys_file(path: Path) -> codes.Trust:
 
 
 def _list(path: Path, bundles: Path | None) -> lists.CodeList:
-    """A list, with the changes that the centre has sent for it put on top if they are newer."""
+    """A list, with the changes that the centre has sent for it put on top if they are newer.
+
+    Where the centre has spoken of a list, only the base that it has signed is taken. Raises BadList, BadBundle.
+    """
     opened = open_list(path)
     sent = BundleStore(bundles).current("list", path.stem) if bundles is not None else None
-    if sent is None or sent.version <= opened.head.version:
+    if sent is None:
+        return opened
+    word = list_word(sent.content)
+    if word.base != opened.base.head:
+        raise lists.BadList(f"list {path}: not the base that the centre has signed")
+    if sent.version <= opened.head.version:
         return opened
     head = replace(
         opened.base.head,
@@ -83,7 +92,7 @@ def _list(path: Path, bundles: Path | None) -> lists.CodeList:
         warn_s=sent.age.warn_s,
         refer_s=sent.age.refer_s,
     )
-    return set_changes(path, head, changes_of(sent))
+    return set_changes(path, head, word.changes)
 
 
 def load_table(options: policy.Options, root: Path | None = None, bundles: str = "") -> policy.Table:

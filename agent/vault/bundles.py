@@ -9,11 +9,12 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from agent import policy
-from agent.codes import bundle, digest
+from agent.codes import bundle, digest, lists
 from agent.codes.bundle import BadBundle, Bundle, Fault, Root
 from agent.codes.trust import parse_keys
 from agent.vault.durable import replace_file
@@ -75,18 +76,34 @@ class BundleStore:
         return self._folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")
 
 
-def changes_of(taken: Bundle) -> dict[bytes, int]:
-    """All changes since its base that a list bundle brings: base64 of 17 bytes each, key and value.
+@dataclass(frozen=True, slots=True)
+class ListWord:
+    """What a list bundle says: which base it means, and all changes since."""
 
-    Raises BadBundle.
-    """
-    try:
-        data = b64decode(taken.content, validate=True)
-    except (ValueError, TypeError):
-        data = b"?"
-    if len(data) % _ENTRY:
-        raise BadBundle(Fault.BAD_CONTENT, "its changes are not base64 of 17 bytes each")
-    return {data[at : at + digest.SIZE]: data[at + digest.SIZE] for at in range(0, len(data), _ENTRY)}
+    base: lists.Head
+    """Its hash covers the whole base, so the base itself may come by any way."""
+    changes: dict[bytes, int]
+
+
+def list_word(content: object) -> ListWord:
+    """From `{"base": head, "changes": base64 of 17 bytes each, a key and its value}`. Raises ValueError."""
+    match content:
+        case {"base": dict(base), "changes": str(text), **rest} if not rest:
+            data = b64decode(text, validate=True)
+            if len(data) % _ENTRY == 0:
+                ends = range(digest.SIZE, len(data), _ENTRY)
+                try:
+                    return ListWord(lists.Head(**base), {data[at - digest.SIZE : at]: data[at] for at in ends})
+                except TypeError:
+                    pass
+    raise ValueError("not the head of a base and its changes")
+
+
+def list_content(found: lists.CodeList) -> dict[str, object]:
+    """What the centre signs of a list: its base's head, and all changes on top of it."""
+    changes = lists.entries(found.delta) if found.delta is not None else {}
+    text = b64encode(b"".join(key + bytes((value,)) for key, value in changes.items())).decode()
+    return {"base": asdict(found.base.head), "changes": text}
 
 
 def _examine(taken: Bundle) -> None:
@@ -97,6 +114,6 @@ def _examine(taken: Bundle) -> None:
         elif taken.type == "policy":
             policy.parse_table(taken.content, taken.name)
         else:
-            changes_of(taken)
+            list_word(taken.content)
     except (ValueError, TypeError, AttributeError) as error:
         raise BadBundle(Fault.BAD_CONTENT, str(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from agent.codes import bundle, gatepost, lists, signing
 from agent.codes.bundle import BadBundle, Fault
 from agent.model import ClockState, CodeStatus, Colour, Now, Staleness
 from agent.policy.table import BadTable
+from agent.vault.bundles import list_word
 
 UTC = 1_700_000_000
 DAY = 86_400
@@ -55,6 +57,7 @@ def store(tmp_path: Path) -> vault.BundleStore:
     return found
 
 
+HEAD = asdict(lists.Head("status", "demo", 1, UTC, 1, 2))
 OPTIONS = codes.Options(bundles="bundles", lists=())
 
 
@@ -110,7 +113,7 @@ def test_a_damaged_bundle_lets_no_older_keys_back_in_silently(tmp_path: Path, st
 
 
 def test_a_bundle_that_was_put_in_anothers_place(tmp_path: Path, store: vault.BundleStore) -> None:
-    store.take(made("list", "", name="a"), NOW)
+    store.take(made("list", {"base": HEAD, "changes": ""}, name="a"), NOW)
     folder = tmp_path / "bundles"
     (folder / "list-a.bundle").rename(folder / "list-b.bundle")
     with pytest.raises(BadBundle):
@@ -153,14 +156,39 @@ def test_changes_of_a_list(tmp_path: Path, store: vault.BundleStore) -> None:
     store.take(made("keys", keys_file(ISSUER)), NOW)
     options = codes.Options(bundles="bundles", lists=("status.gpl",))
     assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).colour is Colour.GREEN
-    store.take(made("list", b64encode(anna + b"\3").decode(), version=2, name="status"), NOW)
+    base = asdict(vault.open_list(tmp_path / "status.gpl").base.head)
+
+    def sent(changes: bytes, version: int) -> bytes:
+        return made("list", {"base": base, "changes": b64encode(changes).decode()}, version, name="status")
+
+    store.take(sent(anna + b"\3", 2), NOW)
     trust = vault.load_trust(options, tmp_path)
     assert codes.check(code(), trust, NOW).colour is Colour.RED
     assert trust.ages[-1].refer_s == 2000
     (tmp_path / "status.gpl.delta").write_bytes(b"damaged")
     assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).colour is Colour.RED
-    store.take(made("list", "", version=3, name="status"), NOW)
+    store.take(sent(b"", 3), NOW)
     assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).colour is Colour.GREEN
+    vault.write_list(tmp_path / "status.gpl", lists.Head("status", "demo", 9, UTC, 10_000, 20_000), anna, b"\1")
+    assert vault.load_trust(options, tmp_path).ages[-1].staleness(NOW) is Staleness.REFER, "a base nobody signed"
+
+
+def test_what_the_centre_signs_of_a_list_is_what_a_gate_applies(tmp_path: Path) -> None:
+    path, (a, b) = tmp_path / "x.gpl", (bytes([n]) * 16 for n in (1, 2))
+    vault.write_list(path, lists.Head("status", "demo", 1, UTC, 1, 2), a, b"\1")
+    vault.change_list(path, lists.Head("status", "demo", 2, UTC, 1, 2), {a: lists.GONE, b: 3})
+    found = vault.open_list(path)
+    word = list_word(json.loads(json.dumps(vault.list_content(found))))
+    assert (word.base, word.changes) == (found.base.head, {a: lists.GONE, b: 3})
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"base": {}, "changes": ""}, {"base": None, "changes": ""}, {"base": HEAD, "changes": "AA=="}]
+)
+def test_a_word_on_a_list_that_makes_no_sense(store: vault.BundleStore, content: Any) -> None:
+    with pytest.raises(BadBundle) as caught:
+        store.take(made("list", content, name="x"), NOW)
+    assert caught.value.fault is Fault.BAD_CONTENT
 
 
 def test_roots_follow_and_the_first_is_installed_once(tmp_path: Path, store: vault.BundleStore) -> None:
