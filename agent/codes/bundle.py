@@ -14,7 +14,7 @@ An envelope is JSON: `{"signed": base64url, "signatures": [{"kid": hex, "sig": b
 | version | rises by one for a root, by up to `MAX_LEAP` for others |
 | issued, expires | POSIX seconds |
 | warn_s, refer_s | how old it may become before staff are told, and before they are asked |
-| content | root: `{keys: {kid: base64 DER}, roles: {type: {threshold, kids}}}`; list: see `vault.bundles`; else text |
+| content | root: `{keys: {kid: base64 DER}, roles: {type: {threshold, kids}}}`; list: head and changes; else text |
 """
 
 from __future__ import annotations
