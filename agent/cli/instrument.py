@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _READ_S = 0.5
 _LIMIT_S = 30.0
+_AT_ONCE_S = 0.005
+_WAITED_LIMIT_S = 5.0
 _SAMPLES = 10
 """Twice what a passer-by gets: there is time."""
 
@@ -45,6 +47,7 @@ class Instrument:
 
     def surface_c(self, presence_c: float, limit_s: float = _LIMIT_S) -> float:
         """The first steady look at something warmer than `presence_c`. Raises Unsteady after `limit_s`."""
+        self._drop_what_waited()
         samples: deque[Reading] = deque(maxlen=max(_SAMPLES, self._options.samples))
         end_s = time.monotonic() + limit_s
         while time.monotonic() < end_s:
@@ -59,3 +62,11 @@ class Instrument:
             if len(samples) == samples.maxlen and seen.steady and seen.surface_c is not None:
                 return seen.surface_c
         raise Unsteady(f"no steady temperature within {limit_s:.0f} s: hold still, and fill the spot")
+
+    def _drop_what_waited(self) -> None:
+        """A board that speaks by itself has spoken while nobody listened: of whoever stood there before."""
+        end_s = time.monotonic() + _WAITED_LIMIT_S
+        while (begun_s := time.monotonic()) < end_s:
+            self._source.read(_READ_S)
+            if time.monotonic() - begun_s > _AT_ONCE_S:
+                return
