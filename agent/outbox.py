@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt, Le
 
 from agent.model import Event, EventKind, Loss, Place, Record
+from agent.packing import Spoilt
 from agent.shelf import MEMORY_ONLY, Shelf
 from agent.store import Store, finish_rescue, is_damage, rescue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Options:
     path: Path = Path("/var/lib/gatepost/outbox.db")
     """The file; it and two companions (`-wal`, `.damaged`) live in this directory."""
     limit_mb: Annotated[float, Gt(0)] = 256.0
-    """Room for waiting events, megabytes; about 1,000 passages each. When full the least important go, counted."""
+    """Room for waiting events, megabytes; about 5,000 passages each. When full the least important go, counted."""
     commit_ms: Annotated[float, Ge(0), Le(20)] = 20.0
     """How long the first event waits for company before it is written, milliseconds."""
     memory_events: Annotated[int, Ge(100)] = 10_000
@@ -171,7 +172,7 @@ class Outbox:
             self._moved_s = monotonic()
             try:
                 self._turn()
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, Spoilt) as error:
                 self._failed(error)
             except Exception:  # a defect must not end the thread that keeps events
                 log.exception("outbox: unexpected error; going on")
@@ -227,7 +228,7 @@ class Outbox:
         finish_rescue(self._path)
         try:
             store = None if self._damaged else Store(self._path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, Spoilt) as error:
             if not is_damage(error):
                 raise
             store = None
@@ -237,7 +238,7 @@ class Outbox:
             store.close()  # somebody took the file away, or put another in its place
             store = self._rescue()
         if self._tried and (store.last, store.last_hash) == (self._tried[-1].key, _hash(self._tried[-1])):
-            self._commit_done(store, self._tried, {})  # the commit that failed had reached the disk after all
+            self._commit_done(store, self._tried, ())  # the commit that failed had reached the disk after all
         self._tried = []
         self._store, self._epoch = store, store.epoch
         self.shelf.committed([], (), store.count)
@@ -258,14 +259,14 @@ class Outbox:
         self._notice_drops()
         done = self.shelf.done()
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
-        riding = done if len(done) >= ACKS_TO_RIDE or (idle and not self._batch) else {}
+        riding = done if len(done) >= ACKS_TO_RIDE or (idle and not self._batch) else frozenset()
         place = Place(store.epoch, store.last, store.last_hash or FIRST)
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
         if self._tried or riding:
             store.write(self._tried, riding)
             self._commit_done(store, self._tried, riding)
 
-    def _commit_done(self, store: Store, records: list[Record], gone: Mapping[int, int]) -> None:
+    def _commit_done(self, store: Store, records: list[Record], gone: Collection[int]) -> None:
         self._tried = []
         self._written_s = monotonic()
         self.shelf.committed(records, gone, store.count)
@@ -275,9 +276,9 @@ class Outbox:
     def _make_room(self, store: Store) -> None:
         """While over the limit, drop the least important, oldest first, and owe a loss for them."""
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
-            flying = self.shelf.on_the_way() | self.shelf.done().keys()
+            flying = self.shelf.on_the_way() | self.shelf.done()
             least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + len(flying))
-            gone = {key: size for key, size in least.items() if key not in flying}
+            gone = [key for key in least if key not in flying]
             if not gone:
                 return
             store.write([], gone)
@@ -354,7 +355,9 @@ class Outbox:
     def _failed(self, error: Exception) -> None:
         """The disk would not: say so once, close unless it is just full, and try again later."""
         self._damaged = self._damaged or is_damage(error)
-        if self._store is not None and not _is_full(error):
+        if self._store is not None and _is_full(error):
+            self._store.shrink()
+        elif self._store is not None:
             self._store.close()
             self._store = None
         wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]

@@ -34,7 +34,7 @@ class Shelf:
         self._wake_link: Callable[[], None] = lambda: None
         self._ready: deque[Record] = deque()
         self._out: dict[int, Record] = {}
-        self._done: dict[int, int] = {}
+        self._done: set[int] = set()
         self._laid_to = -MEMORY_ONLY
         self._all_laid = False
         self._writer_woken = False
@@ -72,7 +72,7 @@ class Shelf:
                 if record.key >= MEMORY_ONLY:
                     self._in_memory -= 1
                 else:
-                    self._done[record.key] = len(record.payload)
+                    self._done.add(record.key)
             wakes = self._wants_writer()
         if wakes:
             self._wake_writer()
@@ -128,8 +128,7 @@ class Shelf:
     def committed(self, new: list[Record], gone: Iterable[int], on_disk: int) -> None:
         """`new` and no longer `gone` are on disk, which now holds `on_disk` records that are not done."""
         with self._lock:
-            for key in gone:
-                self._done.pop(key, None)
+            self._done.difference_update(gone)
             self._on_disk = on_disk
             if not new:
                 return
@@ -152,10 +151,10 @@ class Shelf:
         with self._lock:
             return not self._ready and not self._out and monotonic() - self._hungry_s < HUNGRY_S
 
-    def done(self) -> dict[int, int]:
-        """What may be deleted: key → bytes of payload."""
+    def done(self) -> frozenset[int]:
+        """Keys of what may be deleted."""
         with self._lock:
-            return dict(self._done)
+            return frozenset(self._done)
 
     def on_the_way(self) -> set[int]:
         """Keys that the link holds."""

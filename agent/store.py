@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Record
+from agent.packing import Spoilt, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
 SYNCHRONOUS = "FULL"
@@ -30,8 +31,8 @@ PAGE_BYTES = 2048
 """A commit logs whole pages, each with a 24-byte header: pages of 2 KB touch the fewest blocks of the card."""
 LOG_PAGES = 2000
 """Pages in the log before they are copied to the table; what was delivered meanwhile is never copied."""
-ROW_BYTES = 60
-"""What a record costs besides its payload, about."""
+UNMEASURED = 32
+"""Records come and gone before the room they take is looked up again."""
 SAVED_FROM = -(1 << 40)
 """Keys of records saved from a damaged file start here, so they go out before all newer ones."""
 COPY_BATCH = 500
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS record (
     kind TEXT NOT NULL,
     rank INTEGER NOT NULL,
     done INTEGER NOT NULL DEFAULT 0,
-    payload BLOB NOT NULL
+    packed BLOB NOT NULL
 );
 """
 
@@ -98,27 +99,23 @@ class Store:
             self.epoch: str = row[0] if row else secrets.token_hex(4)
             if row is None:
                 self._db.execute("INSERT INTO life VALUES (?)", (self.epoch,))
-        self.count, payloads = self._db.execute(
-            "SELECT COUNT(*), TOTAL(LENGTH(payload)) FROM record WHERE NOT done"
-        ).fetchone()
-        self.bytes = int(payloads) + self.count * ROW_BYTES
+        (self.count,) = self._db.execute("SELECT COUNT(*) FROM record WHERE NOT done").fetchone()
+        self._measure()
         self.last, self.last_hash, self._marked = 0, "", False
-        newest = self._db.execute("SELECT key, payload, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
-        for key, payload, done in newest:
-            self.last, self.last_hash, self._marked = key, hashlib.sha256(payload).hexdigest(), bool(done)
+        newest = self._db.execute("SELECT key, packed, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
+        for key, packed, done in newest:
+            self.last, self.last_hash, self._marked = key, _hash(unpack(packed)), bool(done)
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
-    def write(self, records: Sequence[Record], done: Mapping[int, int]) -> None:
-        """Add `records`, let go of `done` (key → bytes of payload): one commit, on the card when this returns."""
+    def write(self, records: Sequence[Record], done: Collection[int]) -> None:
+        """Add `records` and let go of the keys `done`: one commit, on the card when this returns."""
+        rows = [(record.key, record.kind, record.rank, pack(record.payload)) for record in records]
         newest = records[-1].key if records and records[-1].key > 0 else self.last
         marks = newest in done or (self._marked and newest == self.last)
         with self._transaction():
-            self._db.executemany(
-                "INSERT INTO record (key, kind, rank, payload) VALUES (?, ?, ?, ?)",
-                ((record.key, record.kind, record.rank, record.payload) for record in records),
-            )
+            self._db.executemany("INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)", rows)
             for low, high in ranges(sorted(done)):
                 self._db.execute("DELETE FROM record WHERE key BETWEEN ? AND ? AND key <> ?", (low, high, newest))
             if newest in done:
@@ -127,25 +124,36 @@ class Store:
                 self._db.execute("DELETE FROM record WHERE key = ?", (self.last,))
         self._marked = marks
         self.count += len(records) - len(done)
-        self.bytes += sum(len(record.payload) + ROW_BYTES for record in records)
-        self.bytes -= sum(size + ROW_BYTES for size in done.values())
+        self._unmeasured += len(records) + len(done)
+        if self._unmeasured >= UNMEASURED:
+            self._measure()
         if newest != self.last:
-            self.last, self.last_hash = newest, hashlib.sha256(records[-1].payload).hexdigest()
+            self.last, self.last_hash = newest, _hash(records[-1].payload)
+
+    def _measure(self) -> None:
+        """`bytes`: pages of the table in use."""
+        self._unmeasured = 0
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+        self.bytes: int = (pages - free) * PAGE_BYTES
 
     def after(self, key: int, limit: int) -> list[Record]:
         """Up to `limit` records beyond `key`, oldest first."""
         rows = self._db.execute(
-            "SELECT key, kind, rank, payload FROM record WHERE key > ? AND NOT done ORDER BY key LIMIT ?",
+            "SELECT key, kind, rank, packed FROM record WHERE key > ? AND NOT done ORDER BY key LIMIT ?",
             (key, limit),
         )
-        return [Record(*row) for row in rows]
+        return [Record(key, kind, rank, unpack(packed)) for key, kind, rank, packed in rows]
 
-    def least_worth(self, limit: int) -> dict[int, int]:
-        """Up to `limit` records (key → bytes of payload) of the lowest rank, oldest first."""
-        rows = self._db.execute(
-            "SELECT key, LENGTH(payload) FROM record WHERE NOT done ORDER BY rank, key LIMIT ?", (limit,)
-        )
-        return dict(rows.fetchall())
+    def least_worth(self, limit: int) -> list[int]:
+        """Keys of up to `limit` records of the lowest rank, oldest first."""
+        rows = self._db.execute("SELECT key FROM record WHERE NOT done ORDER BY rank, key LIMIT ?", (limit,))
+        return [key for (key,) in rows]
+
+    def shrink(self) -> None:
+        """Fold the log into the table: on a full disk that may be the room that is missing."""
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
         """Close; never raises. SQLite folds the log into the file if it can."""
@@ -174,6 +182,8 @@ class _Transaction:
 
 def is_damage(error: Exception) -> bool:
     """Whether the file itself is broken, rather than the disk full, read-only or failing."""
+    if isinstance(error, Spoilt):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error)
@@ -243,21 +253,22 @@ def _copy(records: Iterable[Record], store: Store, done: Container[int]) -> None
         if record.key not in done:
             batch.append(replace(record, key=SAVED_FROM + store.count + len(batch)))
         if len(batch) == COPY_BATCH:
-            store.write(batch, {})
+            store.write(batch, ())
             batch = []
     if batch:
-        store.write(batch, {})
+        store.write(batch, ())
 
 
 def _readable(db: sqlite3.Connection, seen: set[int]) -> Iterator[Record]:
     """Whole rows from the start up to the damage, then those from the end back to it, in order of their keys."""
-    rows = "SELECT key, kind, rank, payload, done FROM record"
+    rows = "SELECT key, kind, rank, packed, done FROM record"
     with suppress(sqlite3.Error):
         for *row, done in db.execute(f"{rows} ORDER BY key"):
-            if _is_whole(*row) and row[0] not in seen:
-                seen.add(row[0])
+            record = _whole(*row)
+            if record is not None:
+                seen.add(record.key)
                 if not done:
-                    yield Record(*row)
+                    yield record
     behind: list[int] = []
     with suppress(sqlite3.Error):
         for (key,) in db.execute("SELECT key FROM record ORDER BY key DESC"):
@@ -267,10 +278,11 @@ def _readable(db: sqlite3.Connection, seen: set[int]) -> Iterator[Record]:
     for key in reversed(behind):
         with suppress(sqlite3.Error):
             *row, done = db.execute(f"{rows} WHERE key = ?", (key,)).fetchone()
-            if _is_whole(*row):
+            record = _whole(*row)
+            if record is not None:
                 seen.add(key)
                 if not done:
-                    yield Record(*row)
+                    yield record
 
 
 def _remove(path: Path) -> None:
@@ -287,13 +299,14 @@ def _sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def _is_whole(key: Any, kind: Any, rank: Any, payload: Any) -> bool:
-    """Whether a row from a damaged file can be a record at all: the right types, and JSON at both ends."""
-    return (
-        isinstance(key, int)
-        and isinstance(kind, str)
-        and isinstance(rank, int)
-        and isinstance(payload, bytes)
-        and payload.startswith(b"{")
-        and payload.endswith(b"}")
-    )
+def _whole(key: Any, kind: Any, rank: Any, packed: Any) -> Record | None:
+    """A row from a damaged file, if it can be a record at all."""
+    if not (isinstance(key, int) and isinstance(kind, str) and isinstance(rank, int) and isinstance(packed, bytes)):
+        return None
+    with suppress(Spoilt):
+        return Record(key, kind, rank, unpack(packed))
+    return None
+
+
+def _hash(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()

@@ -120,11 +120,11 @@ def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, w
 
 
 def test_full_drops_the_least_important_and_says_so(make_outbox, passage_event, wait_for):
-    outbox = make_outbox(limit_mb=0.3)
+    outbox = make_outbox(limit_mb=0.1)
     for number in range(1000):
         outbox.put(passage_event(number, outcome=Outcome.REFUSE if number % 10 == 0 else Outcome.ADMIT))
     assert outbox.flush(10)
-    wait_for(lambda: outbox.status().bytes_held <= 300_000)
+    wait_for(lambda: outbox.status().bytes_held <= 100_000)
     outbox.put(passage_event(5000))
     assert outbox.flush(10)
     lost = outbox.status().lost
@@ -221,25 +221,25 @@ def test_a_damaged_file_is_put_aside_and_what_it_held_is_saved(
     tmp_path, make_outbox, passage_event, wait_for, page
 ):
     first = make_outbox()
-    for number in range(200):
+    for number in range(1000):
         first.put(passage_event(number))
     first.close()
     path = tmp_path / "outbox.db"
     damage(path, page=page)
     second = make_outbox()
-    second.put(passage_event(200))
+    second.put(passage_event(1000))
     assert second.flush(10)
     assert second.status().epoch != first.status().epoch, "a sequence must never be given twice"
     records = take_all(second, wait_for, second.status().waiting)
     kept = numbers(records)
     assert kept == sorted(kept)
-    assert kept[-1] == 200
+    assert kept[-1] == 1000
     (loss,) = losses(records)
     assert loss["reason"] == "damaged"
     assert (tmp_path / "outbox.db.damaged").exists()
     if page > 3:  # one leaf: its rows are gone, all others are saved
-        assert len(kept) >= 196
-        assert loss["count"] == 201 - len(kept)
+        assert len(kept) >= 960
+        assert loss["count"] == 1001 - len(kept)
 
 
 def test_garbage_instead_of_a_file(tmp_path, make_outbox, passage_event, wait_for):
@@ -286,18 +286,18 @@ def test_full_disk_holds_events_in_memory_and_goes_on_when_there_is_room(
 ):
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     stuffing = small_disk / "stuffing"
-    stuffing.write_bytes(b"x" * 900_000)
+    stuffing.write_bytes(b"x" * 950_000)
     outbox = make_outbox(path=str(small_disk / "outbox.db"))
-    for number in range(300):
+    for number in range(2000):
         outbox.put(passage_event(number))
     wait_for(lambda: "disk full" in outbox.status().fault)
-    assert outbox.status().waiting == 300
+    assert outbox.status().waiting == 2000
     assert not outbox.flush(0.2)
     stuffing.unlink()
     assert outbox.flush(20)
     records = take_all(outbox, wait_for, outbox.status().waiting)
-    assert numbers(records) == list(range(300))
-    assert outbox.status().stored == 300
+    assert numbers(records) == list(range(2000))
+    assert outbox.status().stored == 2000
     wait_for(lambda: outbox.status().fault == "")
     outbox.close()
 
