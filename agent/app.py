@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__, codes, log, mqtt, policy, systemd, vault
-from agent.checkpoint import Case, Checkpoint, Rules
+from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, boot_id
 from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
@@ -17,16 +17,16 @@ from agent.messages import Counts, DeviceState, Encoder, State, Topics
 from agent.model import AgentChange, Part
 from agent.outbox import Outbox
 from agent.pulse import Pulse
+from agent.rulebook import Rulebook
 from agent.thermal import BadCalibration
 from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from agent.config import Config, Device, Lane
-    from agent.model import Decision, Now, Verdict
 
 journal = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ class App:
     def __init__(self, config: Config) -> None:
         """Build everything; nothing is opened yet. Raises BadTrust, BadTable or BadCalibration."""
         # first: what is wrong with these must be said before anything is held
-        trust = vault.load_trust(config.codes, _folder(config))
-        judged_by = rules(config, trust)
+        self._rulebook = Rulebook(config.codes, config.policy, _folder(config))
+        judged_by = rules(config, self._rulebook)
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
@@ -87,7 +87,7 @@ class App:
             self._feeds.append(self._source(name, Part.THERMOMETER, lane.thermometer))
             if lane.room is not None:
                 self._feeds.append(self._source(name, Part.ROOM, lane.room))
-        self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock, trust.ages)
+        self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook)
 
     def run(self) -> None:
         """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
@@ -98,6 +98,7 @@ class App:
             feed.start()
         self._pulse.start()
         self._crowds.start()
+        self._rulebook.start()
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
@@ -125,6 +126,7 @@ class App:
             feed.join(max(0.0, deadline_s - time.monotonic()))
         self._loop.note(AgentChange("stopped", __version__))
         self._crowds.stop()
+        self._rulebook.stop()
         self._outbox.flush(_DRAIN_S)
         self._link.stop(_DRAIN_S)
         self._outbox.close(_DRAIN_S)
@@ -157,26 +159,9 @@ class App:
         )
 
 
-def rules(config: Config, trust: codes.Trust) -> Rules:
-    """The checkpoint's judgements as this configuration wants them. Raises BadTable, BadCalibration."""
-    table, site = _table(config), policy.site_of(config.policy)
-
-    def decide(case: Case) -> Decision:
-        facts = policy.facts_of(
-            case.direction,
-            case.verdict,
-            case.temperature.outcome,
-            case.now,
-            site=site,
-            scanner_works=case.scanner_works,
-            seen=policy.Seen.AGAIN if case.shown_again else policy.Seen.FIRST,
-        )
-        return policy.decide(table, facts)
-
-    def check(payloads: Sequence[bytes], now: Now) -> Verdict:
-        return codes.check_all(payloads, trust, now)
-
-    return Rules(check, decide, config.screening, load_sites(config.screening.calibration))
+def rules(config: Config, rulebook: Rulebook) -> Rules:
+    """The checkpoint's judgements as this configuration wants them. Raises BadCalibration."""
+    return Rules(rulebook.check, rulebook.decide, config.screening, load_sites(config.screening.calibration))
 
 
 def _table(config: Config) -> policy.Table:

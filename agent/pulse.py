@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.clock import Clock
-    from agent.codes.freshness import Age
     from agent.config import Config
     from agent.feeds import GateFeed, SourceFeed
     from agent.loop import Loop
     from agent.mqtt import Link
     from agent.outbox import Outbox
+    from agent.rulebook import Rulebook
 
 log = logging.getLogger(__name__)
 
@@ -46,15 +46,15 @@ class Pulse(threading.Thread):
         link: Link,
         loop: Loop,
         clock: Clock,
-        ages: Sequence[Age] = (),
+        rulebook: Rulebook,
     ) -> None:
-        """Looks at the parts; changes none of them. `ages`: of the lists and keys that codes are judged by."""
+        """Looks at the parts; changes none of them."""
         super().__init__(name="pulse", daemon=True)
         self.health = Health(Condition.OK)
         self._kiosk = config.kiosk
         self._file = config.run.directory / "status.json"
         self._feeds, self._outbox, self._link, self._loop, self._clock = feeds, outbox, link, loop, clock
-        self._ages = ages
+        self._rulebook = rulebook
         self._stopping = threading.Event()
         self._started_s = time.monotonic()
         self._file_fault = ""
@@ -92,7 +92,9 @@ class Pulse(threading.Thread):
             Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, _LINK_LIMIT_S, link.fault),
         ]
         now = self._clock.now()
-        parts += [Part(age.name, not age.fault(now), 0.0, EVERY_S, age.fault(now)) for age in self._ages]
+        rules = self._rulebook
+        parts.append(Part("rules", not rules.fault, 0.0, EVERY_S, rules.fault))
+        parts += [Part(age.name, not age.fault(now), 0.0, EVERY_S, age.fault(now)) for age in rules.ages]
         for feed in self._feeds:
             status = feed.status()
             name = f"{status.lane} {status.part}"
@@ -124,7 +126,9 @@ class Pulse(threading.Thread):
             "problems": self.health.problems,
             "clock": now.state,
             "decided": self._loop.decided,
-            "lists": [{"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self._ages],
+            "lists": [
+                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self._rulebook.ages
+            ],
             "devices": [asdict(feed.status()) for feed in self._feeds],
             "outbox": asdict(self._outbox.status()),
             "link": asdict(self._link.status()),

@@ -33,6 +33,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"app"},
     {"manual", "pulse"},
     {"config", "loop"},
+    {"rulebook"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
     {"vault", "thermal_files"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log"},

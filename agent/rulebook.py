@@ -1,0 +1,115 @@
+"""What the checkpoint judges by: issuers' keys, lists and the policy table, and new ones as soon as they are there.
+
+Whoever brings a list, a bundle or a table replaces a file; within a second it is read, proved and put in force
+between two judgements. What does not hold changes nothing: the old one stays in force and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import codes, policy, vault
+from agent.packaged import packaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agent.checkpoint import Case
+    from agent.codes.freshness import Age
+    from agent.model import Decision, Now, Verdict
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+
+
+class Rulebook(threading.Thread):
+    """The rules in force. `check` and `decide` may be called from any thread, and are never blocked by a reload."""
+
+    def __init__(self, judged: codes.Options, decided: policy.Options, root: Path) -> None:
+        """Load everything; paths are relative to `root`. Raises BadTrust or BadTable."""
+        super().__init__(name="rulebook", daemon=True)
+        self._judged, self._decided, self._root = judged, decided, root
+        self._site = policy.site_of(decided)
+        self._seen = self._fingerprint()
+        self._trust = vault.load_trust(judged, root)
+        self._table = vault.load_table(decided, root, judged.bundles)
+        self._stopping = threading.Event()
+        self.fault = ""
+        """What was refused since, and that the old one stays; `` when all is as it should be."""
+
+    @property
+    def ages(self) -> Sequence[Age]:
+        """Of the lists and keys in force."""
+        return self._trust.ages
+
+    def check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
+        """What all codes say that one person has shown."""
+        return codes.check_all(payloads, self._trust, now)
+
+    def decide(self, case: Case) -> Decision:
+        """What is to happen."""
+        facts = policy.facts_of(
+            case.direction,
+            case.verdict,
+            case.temperature.outcome,
+            case.now,
+            site=self._site,
+            scanner_works=case.scanner_works,
+            seen=policy.Seen.AGAIN if case.shown_again else policy.Seen.FIRST,
+        )
+        return policy.decide(self._table, facts)
+
+    def run(self) -> None:
+        """Look for new files until `stop`."""
+        while not self._stopping.wait(LOOK_EVERY_S):
+            self.refresh()
+
+    def stop(self) -> None:
+        """End the thread; may be called although it was never started."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(LOOK_EVERY_S)
+
+    def refresh(self) -> bool:
+        """Put in force what is new on disk; whether there was anything new."""
+        found = self._fingerprint()
+        if found == self._seen:
+            return False
+        self._seen = found
+        faults = []
+        try:
+            self._trust = vault.load_trust(self._judged, self._root)
+        except codes.BadTrust as error:
+            faults.append(f"new keys are refused, the old ones stay: {error}")
+        try:
+            self._table = vault.load_table(self._decided, self._root, self._judged.bundles)
+        except policy.BadTable as error:
+            faults.append(f"the new table is refused, the old one stays: {error}")
+        self.fault = "; ".join(faults)
+        log.log(logging.WARNING if faults else logging.INFO, "rules read anew %s", self.fault)
+        return True
+
+    def _fingerprint(self) -> dict[Path, tuple[int, int, int]]:
+        """Which files there are, and which versions of them."""
+        marks = {}
+        for path in self._files():
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            marks[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return marks
+
+    def _files(self) -> Iterator[Path]:
+        yield self._root / self._judged.keys
+        for name in self._judged.lists:
+            yield self._root / name
+            yield self._root / f"{name}.delta"
+        if self._judged.bundles:
+            yield from (self._root / self._judged.bundles).glob("*.bundle")
+        table = self._decided.table
+        yield self._root / table if table.endswith(".toml") else packaged(f"policy/{table}.toml")

@@ -1,0 +1,95 @@
+"""New lists and tables come into force while the gate works; what does not hold changes nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from agent import codes, policy, vault
+from agent.codes import gatepost, lists, signing
+from agent.model import ClockState, CodeStatus, Colour, Now
+from agent.packaged import packaged
+from agent.rulebook import Rulebook
+
+UTC = 1_700_000_000
+NOW = Now(UTC, UTC + 1, ClockState.SYNCED)
+KEY = signing.new_private_key()
+JUDGED = codes.Options(lists=("status.gpl",))
+DECIDED = policy.Options("table.toml")
+
+
+def keys_file() -> str:
+    return f'[[key]]\nissuer = "demo"\npublic = "{b64encode(KEY.public.spki).decode()}"\n'
+
+
+def code() -> bytes:
+    claims = gatepost.claims("demo", "anna", Colour.GREEN, issued_utc=UTC - 100, expires_utc=UTC + 100)
+    return gatepost.issue(KEY, claims).encode()
+
+
+def put_list(root: Path, version: int, entries: dict[bytes, int]) -> None:
+    head = lists.Head("status", "demo", version, UTC - 10, 1000, 2000)
+    vault.write_list(root / "status.gpl", head, b"".join(entries), bytes(entries.values()))
+
+
+@pytest.fixture
+def rulebook(tmp_path: Path) -> Rulebook:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    (tmp_path / "table.toml").write_text(packaged("policy/default.toml").read_text())
+    put_list(tmp_path, 1, {})
+    return Rulebook(JUDGED, DECIDED, tmp_path)
+
+
+def test_nothing_new_is_not_read(rulebook: Rulebook) -> None:
+    assert not rulebook.refresh()
+
+
+def test_a_new_list_binds(tmp_path: Path, rulebook: Rulebook) -> None:
+    assert rulebook.check([code()], NOW).colour is Colour.GREEN
+    put_list(tmp_path, 2, {gatepost.subject_key("demo", "anna"): 3})
+    assert rulebook.refresh()
+    assert rulebook.check([code()], NOW).colour is Colour.RED
+    assert not rulebook.fault
+
+
+def test_changes_beside_it_bind(tmp_path: Path, rulebook: Rulebook) -> None:
+    head = lists.Head("status", "demo", 2, UTC - 10, 1000, 2000)
+    vault.change_list(tmp_path / "status.gpl", head, {gatepost.subject_key("demo", "anna"): 3})
+    assert rulebook.refresh()
+    assert rulebook.check([code()], NOW).colour is Colour.RED
+
+
+def test_wrong_keys_are_refused_and_the_old_ones_stay(tmp_path: Path, rulebook: Rulebook) -> None:
+    (tmp_path / "issuers.toml").write_text("not TOML")
+    assert rulebook.refresh()
+    assert "the old ones stay" in rulebook.fault
+    assert rulebook.check([code()], NOW).status is CodeStatus.VALID
+    (tmp_path / "issuers.toml").write_text(keys_file() + "\n")
+    assert rulebook.refresh()
+    assert not rulebook.fault
+
+
+def test_a_wrong_table_is_refused_and_the_old_one_stays(tmp_path: Path, rulebook: Rulebook) -> None:
+    table = tmp_path / "table.toml"
+    good = table.read_text()
+    table.write_text(good.replace('name = "green"\n', 'name = "green"\nwhen = { code = "red" }\n'))
+    assert rulebook.refresh()
+    assert "the old one stays" in rulebook.fault
+    table.write_text(good + "\n# better\n")
+    assert rulebook.refresh()
+    assert not rulebook.fault
+
+
+def test_a_list_that_went_away_is_told(tmp_path: Path, rulebook: Rulebook) -> None:
+    (tmp_path / "status.gpl").unlink()
+    assert rulebook.refresh()
+    assert [bool(age.fault(NOW)) for age in rulebook.ages] == [True]
+
+
+def test_its_thread_ends(rulebook: Rulebook) -> None:
+    rulebook.start()
+    rulebook.stop()
+    assert not rulebook.is_alive()
+    rulebook.stop()
