@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Three: TypeAlias = "tuple[Finder, Finder, Finder]"
 """Top left, top right, bottom left."""
 
+_MOST_THREES = 10
+_LARGEST_PX = 6_000_000
 _WORK_PX = 7.0
 """Larger modules are shrunk to this: noise averages out, and time is saved."""
 _PROMISING = 0.6
@@ -38,15 +40,19 @@ def hunt(picture: Picture, evidence: Evidence) -> Iterator[Code | None]:
 
     `evidence`: of earlier frames; what this one shows is added.
     """
-    for scale in (0.5, 1.0):
-        view = picture if scale == 1 else steps.scaled(picture, scale)
-        if min(view.shape) < steps.SMALLEST_PX:
+    for scale in (0.5, 1.0, 2.0):
+        if min(picture.shape) * scale < steps.SMALLEST_PX or picture.size * scale**2 > _LARGEST_PX:
             continue
+        if scale > 1 and evidence.has_offer:
+            break  # there is a code, and it is large enough
+        view = picture if scale == 1 else steps.scaled(picture, scale)
         merged: list[Finder] = []
         for _ in finders.search(view, merged):
             yield None
         found = finders.likeliest(merged)
-        for three in (*finders.triples(found), *finders.completed(found)):
+        likely = grid.ranked(view, finders.triples(found))[:_MOST_THREES]
+        yield None
+        for three in (*likely, *finders.completed(found)):
             code = from_finders(view, three, evidence, scale)
             yield code
             if code is not None:

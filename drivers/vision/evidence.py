@@ -43,6 +43,11 @@ class Evidence:
         """The last frame added something, and more like it may do."""
         return self._gained and len(self._looks) < _FRAMES
 
+    @property
+    def has_offer(self) -> bool:
+        """This frame shows something that looks like a code."""
+        return self._offered is not None
+
     def offer(self, look: Look) -> None:
         """A look at something in this frame."""
         if self._offered is None or look.plane.fit > self._offered.plane.fit:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST = 18
-_MOST_TRIPLES = 12
+_MOST_TRIPLES = 40
 _SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 7, 3, 12
 _SMALLEST_PX = 1.0
 """A module below this many pixels cannot be told from its neighbours."""
@@ -61,7 +61,9 @@ def triples(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
             score = _misfit(a, b, c, sum(sizes) / 3)
             if score is not None:
                 turned = (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x)
-                scored.append((score - 0.03 * sum(f.votes for f in three), (a, b, c) if turned > 0 else (a, c, b)))
+                scored.append(
+                    (score - 0.03 * sum(min(f.votes, 6) for f in three), (a, b, c) if turned > 0 else (a, c, b))
+                )
     scored.sort(key=lambda each: each[0])
     return [three for _, three in scored[:_MOST_TRIPLES]]
 

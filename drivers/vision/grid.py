@@ -18,6 +18,8 @@ from drivers.vision import symbol
 from drivers.vision.opencv import Picture, cv2
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from drivers.vision.finders import Finder
@@ -37,6 +39,7 @@ _BEND_STEPS = 4
 _BLUR_MODULES = 0.3
 _COARSE = np.array([(right, down) for down in range(-4, 5) for right in range(-4, 5)]) * 0.05
 """Where the fourth corner is sought at first, in sides of the code around the parallelogram's corner."""
+_FLAT = np.array([(0.0, 0.0), (-0.08, -0.08), (0.08, 0.08)])
 _REACH = 0.22
 _FINE_MODULES = 0.7
 """Then so far and in such steps: a coarser search would jump over the alignment and timing patterns."""
@@ -85,6 +88,25 @@ def planes(picture: Picture, three: tuple[Finder, Finder, Finder], most: int = 2
             if plane.fit > _TRUST:
                 found.append(plane)
     return sorted(found, key=lambda plane: -plane.fit)
+
+
+def ranked(
+    picture: Picture, threes: Sequence[tuple[Finder, Finder, Finder]]
+) -> list[tuple[Finder, Finder, Finder]]:
+    """The threes, those first between which most of a code can be seen when it is taken to lie flat."""
+    evened: dict[int, Picture] = {}
+    scored = []
+    for three in threes:
+        module_px = sum(finder.module_px for finder in three) / 3
+        octave = round(math.log2(module_px))
+        if octave not in evened:
+            evened[octave] = _evened(picture, 2.0**octave)
+        flat = _with_fourths(np.array([[finder.x, finder.y] for finder in three]), _FLAT)
+        scored.append(
+            (max(_fits(evened[octave], version, flat).max() for version in _versions(three, module_px)), three)
+        )
+    scored.sort(key=lambda each: -each[0])
+    return [three for _, three in scored]
 
 
 def straightened(picture: Picture, plane: Plane) -> Picture:

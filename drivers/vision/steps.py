@@ -173,5 +173,5 @@ HARD = (
     "double",
     "zbar",
 )
-"""Taken in this order, as many a frame as the budget allows, for as long as nothing is read. What reads most of what
-`half` and `full` leave, for its cost, comes first."""
+"""Taken in this order, as many a frame as the budget allows, for as long as nothing is read. What reads most of
+what `half` and `full` leave, for its cost, comes first."""
