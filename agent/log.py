@@ -68,6 +68,8 @@ def facts(event: Event) -> dict[str, Any]:
                 "screening": temperature.outcome,
                 "surface_c": temperature.surface_c,
                 "u_c": temperature.u_c,
+                "limit_c": temperature.limit_c,
+                "scale": temperature.scale,
                 "took_ms": round(1000 * (passage.decided_s - passage.began_s)),
                 "simulated": passage.simulated,
             }
