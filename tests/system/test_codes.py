@@ -1,6 +1,7 @@
 """The daemon with lists, a venue's table and tests in codes: what the centre is told of each passage."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -92,3 +93,17 @@ def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build):
     assert (passage["decision"], passage["reasons"]) == ("refer", ["lists_too_old"])
     (fault,) = [kept["fault"] for kept in report["lists"]]
     assert "everybody goes to staff" in fault
+
+
+def read_anew(site):
+    """How often the agent has read its rules since it started."""
+    return sum("rules read anew" in str(line) for line in list(site.lines))
+
+
+def test_a_status_that_changes_binds_at_once(office, wait_until):
+    assert office.pass_by("entry", code("changing", tested_hours_ago=5))["outcome"] == "admit"
+    before = read_anew(office)
+    head, keys, values = listed("status", "turned-red", "changing")
+    vault.write_list(office.folder / "status.gpl", replace(head, version=2, issued_utc=time.time()), keys, values)
+    wait_until(lambda: read_anew(office) > before, "the new list is in force")
+    assert office.pass_by("entry", code("changing", tested_hours_ago=4))["outcome"] == "refuse"
