@@ -25,7 +25,7 @@ Three: TypeAlias = "tuple[Finder, Finder, Finder]"
 """Top left, top right, bottom left."""
 
 _MOST_THREES = 10
-_LARGEST_PX = 6_000_000
+LARGEST_PX = 6_000_000
 _WORK_PX = 7.0
 """Larger modules are shrunk to this: noise averages out, and time is saved."""
 _PROMISING = 0.6
@@ -35,13 +35,14 @@ _DRAW_PX = 4
 _QUIET = 4
 
 
-def hunt(picture: Picture, evidence: Evidence) -> Iterator[Code | None]:
+def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> Iterator[Code | None]:
     """Piece by piece through everything that can be tried on one picture: a code, or None for `nothing yet`.
 
-    `evidence`: of earlier frames; what this one shows is added.
+    `evidence`: of earlier frames; what this one shows is added. `largest_px`: no larger view than this is made,
+    which bounds the pieces.
     """
     for scale in (0.5, 1.0, 2.0):
-        if min(picture.shape) * scale < steps.SMALLEST_PX or picture.size * scale**2 > _LARGEST_PX:
+        if min(picture.shape) * scale < steps.SMALLEST_PX or (scale > 1 and picture.size * scale**2 > largest_px):
             continue
         if scale > 1 and evidence.has_offer:
             break  # there is a code, and it is large enough

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from drivers.vision.code import Code
     from drivers.vision.opencv import Picture
 
+_LARGEST_LIVE_PX = 3_000_000
+"""Between two frames no enlarged view beyond this is searched: each piece would take longer than a frame."""
+
 
 class Ladder:
     """Reads one picture after another, within a budget of CPU time for the hard part of each."""
@@ -33,6 +36,7 @@ class Ladder:
         self._hunt: Iterator[Code | None] | None = None
         self._hunted: Picture | None = None
         self._evidence = Evidence()
+        self._largest_px = beyond.LARGEST_PX if budget_s == float("inf") else _LARGEST_LIVE_PX
 
     def read(self, picture: Picture) -> list[Code]:
         """The codes of the first step that reads any."""
@@ -92,7 +96,7 @@ class Ladder:
 
     def _hunt_on(self, picture: Picture) -> list[Code]:
         if self._hunt is None:
-            self._hunt = beyond.hunt(picture, self._evidence)
+            self._hunt = beyond.hunt(picture, self._evidence, self._largest_px)
             self._hunted = picture
         try:
             found = next(self._hunt)

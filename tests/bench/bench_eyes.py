@@ -1,6 +1,4 @@
-"""Time to the first right reading, scene by scene: this eye beside the decoder libraries, in the same run.
-
-    .venv/bin/python tests/bench/bench_eyes.py [--films 3] [--scene NAME ...]
+"""Photographs read, time to the first right reading, CPU: this eye beside the decoder libraries, in the same run.
 
 Every film (drivers/simulators/scenes.py, 3 s at 15 frames a second) is shown to each reader frame by frame.
 Printed: films read, the median time in view until the first right reading, CPU milliseconds a frame, wrong texts.
@@ -9,17 +7,17 @@ Then the cost of an idle scene and of a moving code, at 30 frames a second.
 
 from __future__ import annotations
 
-import argparse
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from typing import TYPE_CHECKING
 
 import numpy as np
 import zxingcpp
 from pyzbar import pyzbar
+from rows import Row
 
 from drivers.contract import Sighting
 from drivers.simulators import qr, scenes
@@ -27,8 +25,13 @@ from drivers.vision.eye import Eye
 from drivers.vision.ladder import Ladder
 from drivers.vision.opencv import cv2
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
 READERS = ("pyzbar", "zxing-cpp", "eye")
 BUDGET_S = 0.012
+FILMS = 3
 IDLE_FPS = 30
 
 
@@ -65,27 +68,6 @@ def show(name, films):
     return results
 
 
-def table(names, films):
-    print(f"{'scene':15s}" + "".join(f"{each:>34s}" for each in READERS))
-    print(" " * 15 + f"{'read   median s   ms/frame  wrong':>34s}" * len(READERS))
-    totals = {each: [0, [], 0] for each in READERS}
-    for name in names:
-        row = f"{name:15s}"
-        for each, (times, costs, wrong) in show(name, films).items():
-            seen = sorted(t for t in times if t is not None)
-            median = f"{statistics.median(seen):.2f}" if seen else "-"
-            row += f"{f'{len(seen)}/{films}':>11s}{median:>9s}{1e3 * statistics.mean(costs):>9.1f}{wrong:>5d}"
-            totals[each][0] += len(seen)
-            totals[each][1] += costs
-            totals[each][2] += wrong
-        print(row, flush=True)
-    row = f"{'all':15s}"
-    for each in READERS:
-        read, costs, wrong = totals[each]
-        row += f"{f'{read}/{films * len(names)}':>11s}{'':>9s}{1e3 * statistics.mean(costs):>9.1f}{wrong:>5d}"
-    print(row)
-
-
 def share_of_core(frames, name):
     """Percent of one core at 30 frames a second, and the number of readings."""
     read = reader(name)
@@ -111,19 +93,47 @@ def idle_and_moving():
         x, y = 200 + 7 * number, int(220 + 70 * np.sin(number / 9))
         frame[y : y + 240, x : x + 240] = code
         moving.append(frame)
-    print(f"\n{'% of a core at 30 fps':24s}" + "".join(f"{each:>12s}" for each in READERS))
     for title, frames in (("idle scene", idle), ("code moving through", moving)):
-        print(f"{title:24s}" + "".join(f"{share_of_core(frames, each)[0]:12.2f}" for each in READERS))
+        yield title, {each: share_of_core(frames, each)[0] for each in READERS}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--films", type=int, default=3, help="films of each kind of scene")
-    parser.add_argument("--scene", nargs="*", default=list(scenes.SCENES), choices=list(scenes.SCENES))
-    arguments = parser.parse_args()
-    table(arguments.scene, arguments.films)
-    idle_and_moving()
+def run() -> Iterator[Row]:
+    """Photographs, films, an idle scene, a moving code."""
+    yield from photographs()
+    totals = dict.fromkeys(READERS, 0)
+    wrong = 0
+    for name in scenes.SCENES:
+        cells = {}
+        for each, (times, costs, errors) in show(name, FILMS).items():
+            seen = sorted(t for t in times if t is not None)
+            totals[each] += len(seen)
+            wrong += errors if each == "eye" else 0
+            after = f"after {statistics.median(seen):.2f} s" if seen else "never"
+            cells[each] = f"{len(seen)}/{FILMS} {after}, {1e3 * statistics.mean(costs):.1f} ms a frame"
+        yield Row(f"{name}: films read", cells["eye"], f"zxing-cpp {cells['zxing-cpp']}; pyzbar {cells['pyzbar']}")
+    peer = f"zxing-cpp {totals['zxing-cpp']}, pyzbar {totals['pyzbar']}"
+    best = max(totals["zxing-cpp"], totals["pyzbar"])
+    yield Row("all films read", str(totals["eye"]), peer, f"above {best}", totals["eye"] > best)
+    yield Row("wrong texts in films", str(wrong), "", "0", wrong == 0)
+    for (title, shares), bar in zip(idle_and_moving(), (1.5, 2.5), strict=True):
+        peer = f"zxing-cpp {shares['zxing-cpp']:.1f} %, pyzbar {shares['pyzbar']:.0f} %"
+        yield Row(f"{title}, 30 fps", f"{shares['eye']:.2f} % of a core", peer, f"{bar} %", shares["eye"] <= bar)
 
 
-if __name__ == "__main__":
-    main()
+def photographs() -> Iterator[Row]:
+    """The photographs of the shared data by the shared bench; nothing where they are not."""
+    tool = ROOT.parent / "shared" / "tools" / "qr_bench.py"
+    if not tool.is_file():
+        yield Row("photographs", "not on this machine")
+        return
+    names = ("zxing", "drivers.vision:read", "drivers.vision:read_fast")
+    command = [sys.executable, str(tool), *names]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for part in said.strip().split("\n\n"):
+        title, _, *lines = part.splitlines()
+        figures = {line.split()[0]: line.split()[1:] for line in lines}
+        zxing = figures["zxing"]
+        for name in names[1:]:
+            _, read, mean, wrong, _, median, _, _ = figures[name]
+            peer = f"zxing-cpp {zxing[1]} % / {zxing[2]} %, {zxing[3]} wrong, {zxing[5]} ms"
+            yield Row(f"{title}, {name}", f"{read} % / {mean} %, {wrong} wrong, median {median} ms", peer)
