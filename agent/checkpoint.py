@@ -210,6 +210,12 @@ class Checkpoint:
         ]
         return max(0.0, min(dues, default=math.inf) - at_s)
 
+    def forget(self) -> None:
+        """Begin anew with everybody: after a defect nothing that was half judged may count."""
+        for lane in self._lanes.values():
+            lane.pending, lane.present_since_s, lane.spent = None, None, False
+            lane.samples.clear()
+
     # -- what comes in
 
     def _sighting(self, name: str, lane: _Lane, item: Sighting, now: Now) -> Iterable[Result]:

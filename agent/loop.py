@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.checkpoint import Opening
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from agent.checkpoint import Checkpoint, Result
     from agent.model import Now, Observation
+
+log = logging.getLogger(__name__)
 
 IDLE_TURN_S = 0.5
 
@@ -43,6 +47,7 @@ class Loop:
         self.inbox: queue.SimpleQueue[Observation | None] = queue.SimpleQueue()
         self.turned_s = time.monotonic()
         self.decided = 0
+        self.defects = 0
         self._checkpoint = checkpoint
         self._open_gate = open_gate
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
@@ -57,13 +62,24 @@ class Loop:
             seen = None
         if seen is not None:
             now = self._now()
-            for result in self._checkpoint.see(seen, now):
-                self._follow(result, now)
+            self._ask(partial(self._checkpoint.see, seen, now), now)
         at_s = time.monotonic()
         if self._checkpoint.wait_s(at_s) <= 0:
-            now = self._now()
-            for result in self._checkpoint.tick(at_s):
-                self._follow(result, now)
+            self._ask(partial(self._checkpoint.tick, at_s), self._now())
+
+    def _ask(self, question: Callable[[], list[Result]], now: Now) -> None:
+        """Act on the checkpoint's answer. A defect in it must not become a way to stop the gate with a code: nobody
+        is let in, whoever stands there is forgotten, and health says so until the agent is started anew.
+        """
+        try:
+            results = question()
+        except Exception:
+            self.defects += 1
+            log.exception("a defect in judging: nobody was let in")
+            self._checkpoint.forget()
+            return
+        for result in results:
+            self._follow(result, now)
 
     def wake(self) -> None:
         """End the current wait; from any thread or a signal handler."""

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 _LOOP_LIMIT_S = 5.0
+_DEFECT = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
 _WRITER_LIMIT_S = 30.0
 _LINK_LIMIT_S = 60.0
 """A connect attempt may hang in name resolution; the link's own limits are shorter."""
@@ -87,7 +88,7 @@ class Pulse(threading.Thread):
         now_s = time.monotonic()
         outbox, link = self._outbox.status(), self._link.status()
         parts = [
-            Part("loop", True, now_s - self._loop.turned_s, _LOOP_LIMIT_S),
+            Part("loop", not self._loop.defects, now_s - self._loop.turned_s, _LOOP_LIMIT_S, _DEFECT),
             Part("outbox", not outbox.fault, now_s - outbox.moved_s, _WRITER_LIMIT_S, outbox.fault),
             Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, _LINK_LIMIT_S, link.fault),
         ]

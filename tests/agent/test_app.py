@@ -12,6 +12,7 @@ from agent import codes
 from agent.app import App, faults_beyond_syntax
 from agent.config import parse
 from agent.model import DeviceUp, Observation, Part
+from agent.packing import unpack
 from drivers.contract import Reading, Sighting
 
 LIMIT_S = 30.0
@@ -94,8 +95,9 @@ class Running:
             tables = [name for (name,) in file.execute("select name from sqlite_master where type = 'table'")]
             rows = [row for table in tables for row in file.execute(f"select * from {table}")]  # noqa: S608 - our own names
         file.close()
-        payloads = [cell for row in rows for cell in row if isinstance(cell, bytes) and cell.startswith(b"{")]
-        return sorted(map(json.loads, payloads), key=lambda event: event["sequence"])
+        cells = [cell for row in rows for cell in row if isinstance(cell, bytes)]
+        events = [json.loads(unpack(cell)) for cell in cells]
+        return sorted(events, key=lambda event: event["sequence"])
 
 
 @pytest.fixture
@@ -130,11 +132,15 @@ def test_an_exit_opens_its_own_gate(running):
     assert gates["entry"].status().items == 0
 
 
-def test_a_defect_ends_the_agent_but_loses_nothing(running):
+def test_a_defect_in_judging_does_not_stop_the_gate_and_shows_in_health(running, caplog):
+    """Somebody shows what makes the agent stumble, over and over: the next person is judged all the same."""
+    running.see(*(Sighting(b"", time.monotonic()) for _ in range(3)), lane="no such lane")
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
-    running.see(Sighting(b"", time.monotonic()), lane="no such lane")
-    running.wait(lambda: running.error is not None)
-    assert isinstance(running.error, KeyError)
+    running.wait(lambda: running.app._loop.decided == 1)
+    running.wait(lambda: any("a defect" in problem for problem in running.app._pulse.health.problems))
+    running.stop()
+    assert running.error is None
+    assert "a defect in judging" in caplog.text
     events = running.stored()
     assert [event["type"] for event in events].count("gatepost.passage.v1") == 1
     assert events[-1]["data"]["what"] == "stopped"

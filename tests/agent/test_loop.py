@@ -115,6 +115,17 @@ def test_devices_and_the_agent_are_events_too(bench):
     assert bench.loop.decided == 0
 
 
+def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
+    bench.turn(Sighting(b"anna", time.monotonic()))
+    bench.loop.inbox.put(Observation("nowhere", Part.SCANNER, Sighting(b"bert", time.monotonic())))
+    bench.loop.turn()
+    assert bench.loop.defects == 1
+    begin_s = time.monotonic()
+    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
+    assert not bench.done
+    assert "a defect" in caplog.text
+
+
 def test_a_trial_marks_everything():
     bench = Bench(trial=True)
     bench.turn(DeviceUp(time.monotonic(), "fake"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import app, vault
+from agent import app
 from agent.checkpoint import Case
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
@@ -19,6 +19,7 @@ from agent.cli.demo.record import Recap
 from agent.config import parse
 from agent.model import ClockState, Direction, Now, Screening, Temperature
 from agent.packaged import packaged
+from agent.rulebook import Rulebook
 
 LIMIT_S = 60.0
 WORDS = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main())", "demo"]
@@ -230,7 +231,7 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
     issuer = Issuer()
     (tmp_path / "issuers.toml").write_text(issuer.key_table)
     config = parse(CONFIG, tmp_path / "agent.toml")
-    rules = app.rules(config, vault.load_trust(config.codes, tmp_path))
+    rules = app.rules(config, Rulebook(config.codes, config.policy, tmp_path))
     now = Now(time.time() - 1, time.time() + 1, ClockState.SYNCED)
     script = scenario.read(packaged("demo.toml"))
     for person in script.people:
