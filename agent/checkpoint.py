@@ -22,22 +22,20 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from annotated_types import Ge, Gt
 
 from agent import thermal
-from agent.codes import RepeatOptions, Repeats
+from agent.codes import RepeatOptions, Repeats, several
 from agent.model import (
     CodeStatus,
-    Colour,
     Decision,
     DeviceChange,
     DeviceDown,
     DeviceUp,
     Direction,
-    LabResult,
     Outcome,
     Part,
     Passage,
@@ -299,7 +297,7 @@ class Checkpoint:
         verdict = pending.verdict
         if verdict is None or verdict.status is CodeStatus.INCOMPLETE:
             return False
-        better = _with_more_codes(verdict, pending.now) if lane.direction is Direction.ENTRY else verdict
+        better = several.at_best(verdict, pending.now) if lane.direction is Direction.ENTRY else verdict
         if temperature.then or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
             best = self._judge(lane, better, temperature)
             return _opens(self._judge(lane, verdict, temperature)) or not _opens(best)
@@ -393,14 +391,3 @@ def _holder(pending: _Pending) -> bytes:
 
 def _opens(decision: Decision) -> bool:
     return decision.outcome in (Outcome.ADMIT, Outcome.NOTICE)
-
-
-def _with_more_codes(verdict: Verdict, now: Now) -> Verdict:
-    """What the verdict would be if the person also showed the best test results there can be, or, after a test
-    result, the best health code.
-    """
-    if verdict.status is not CodeStatus.VALID:
-        return verdict
-    fresh = LabResult("pcr", now.lo_utc)
-    better = replace(verdict, tests=(*verdict.tests, *(fresh,) * 5))
-    return replace(better, kind="health", colour=Colour.GREEN) if verdict.kind == "test" else better
