@@ -1,11 +1,13 @@
 """From a picture to the bytes of the codes in it.
 
-    opencv    OpenCV, set up for a kiosk          zxing, zbar   one decoder library each
-    steps     the rungs of the ladder, pure       decoders      which of them are there
-    ladder    rungs under a budget of CPU time    code          a code found: bytes and corners
-    eye       frames in, sightings and departures out
+    opencv    OpenCV, set up for a kiosk            zxing, zbar  one decoder library each
+    steps     the rungs of the ladder, pure         decoders     which of them are there
+    ladder    rungs under a budget of CPU time      code, text   a code found: bytes, corners, text
+    eye       frames in, sightings and departures   track        who is in view, told once
+    beyond    what no library reads: finders → grid → soft (symbol, reedsolomon), evidence over frames
+    aim       a picture judged in words             glance       a picture in a terminal
 
-`read` and `read_fast` take one still picture; importing this package imports none of the libraries.
+`read`, `read_fast` and `read_bytes` take one still picture; importing this package imports none of the libraries.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from drivers.vision.code import Code
     from drivers.vision.opencv import Picture
 
 FAST_S = 0.030
@@ -20,18 +23,23 @@ FAST_S = 0.030
 
 def read(gray: Picture) -> list[str]:
     """The texts in one grayscale picture (uint8, height x width), by the whole ladder."""
-    return _read(gray, float("inf"), "")
+    return list(dict.fromkeys(code.text() for code in _codes(gray, float("inf"))))
 
 
 def read_fast(gray: Picture) -> list[str]:
     """As `read`, but begins no further step after 30 ms of CPU time."""
-    return _read(gray, FAST_S, "hunt")
+    return list(dict.fromkeys(code.text() for code in _codes(gray, FAST_S, without="hunt")))
 
 
-def _read(gray: Picture, budget_s: float, without: str) -> list[str]:
+def read_bytes(gray: Picture) -> list[bytes]:
+    """As `read`, but the payloads as coded: what a check of a code wants, whatever its bytes."""
+    return list(dict.fromkeys(code.payload for code in _codes(gray, float("inf"))))
+
+
+def _codes(gray: Picture, budget_s: float, without: str = "") -> list[Code]:
     # the libraries are for those who look at pictures
     from drivers.vision.ladder import Ladder  # noqa: PLC0415
     from drivers.vision.steps import HARD, bounded  # noqa: PLC0415
 
     ladder = Ladder(budget_s, hard=[name for name in HARD if name != without])
-    return list(dict.fromkeys(code.text() for code in ladder.read(bounded(gray))))
+    return ladder.read(bounded(gray))

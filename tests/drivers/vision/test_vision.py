@@ -122,3 +122,7 @@ def test_real_photographs_are_read_and_none_is_misread():
         assert texts or not got, f"{path} has no code, yet {len(got)} were read"
 
     assert right >= 0.85 * wanted
+
+
+def test_a_still_picture_gives_its_bytes():
+    assert vision.read_bytes(qr.drawn(b"\x00\xffGP1", 4)) == [b"\x00\xffGP1"]
