@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 GOODBYE_S = 1.0
-FLOCK = 4
-"""Acknowledgements after which new events are sent at once."""
 UNSUPPORTED_VERSION = 0x84
 NO_LIMIT = 65_535
 READ_AHEAD = 4096
@@ -142,6 +140,7 @@ class Session:
         self.unsupported = False
         self._accepted = False
         self._receive_maximum = NO_LIMIT
+        self._limit = self._options.window
         self._flight: dict[int, tuple[Record | None, float]] = {}
         self._acked: list[Record] = []
         self._told: State | None = None
@@ -189,6 +188,7 @@ class Session:
             self.unsupported = reason.value == UNSUPPORTED_VERSION
             raise LinkLost(f"the broker refuses the connection: {reason}", on_purpose=not self.unsupported)
         self._receive_maximum = getattr(props, "ReceiveMaximum", NO_LIMIT)
+        self._limit = min(self._receive_maximum, self._options.window)
         self.greeted = True
 
     def _on_publish(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: Properties) -> None:
@@ -197,7 +197,7 @@ class Session:
             return
         if not reason.is_failure:
             self._acked.append(record)
-            if len(self._acked) >= FLOCK and not self._leaving:
+            if len(self._acked) * 2 >= self._limit and not self._leaving:
                 self._settle()  # the next are on the way while the rest is read: the broker has no pause
                 self._fill(monotonic())
                 self._write()
@@ -299,11 +299,10 @@ class Session:
 
     def _fill(self, now_s: float) -> None:
         """Send what the window allows, in order; a state that is due goes first."""
-        limit = min(self._receive_maximum, self._options.window)
         if self._due is not None and len(self._flight) < self._receive_maximum:
             self._publish(self._duty.topics.state, self._due, None, now_s)
             self._due = None
-        room = self._refusals.window(limit, now_s) - len(self._flight)
+        room = self._refusals.window(self._limit, now_s) - len(self._flight)
         if room < 1:
             return
         for record in self._shelf.take(room):

@@ -118,6 +118,35 @@ def steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
     return {"cpu_us": (used_s - idle * took_s) / number * 1e6, "all_us": used_s / number * 1e6}
 
 
+def paho_steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
+    """Insert, commit, publish, wait for the acknowledgement, delete, commit; HZ times a second."""
+    db = sqlite3.connect(file)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("CREATE TABLE event (seq INTEGER PRIMARY KEY, payload BLOB)")
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect("localhost", port)
+    client.loop_start()
+    encode, topic = Encoder(TOPICS), TOPICS.event("passage")
+    time.sleep(4)
+    begun_s, start_s, making_s = time.process_time(), time.monotonic(), 0.0
+    for each in range(number):
+        time.sleep(max(0.0, start_s + each / hz - time.monotonic()))
+        mark_s = time.thread_time()
+        event = passage(each)
+        making_s += time.thread_time() - mark_s
+        payload = encode(event, Place("0" * 8, each + 1, FIRST)).payload
+        db.execute("INSERT INTO event (payload) VALUES (?)", (payload,))
+        db.commit()
+        client.publish(topic, payload, qos=1).wait_for_publish(5)
+        db.execute("DELETE FROM event WHERE seq = ?", (each + 1,))
+        db.commit()
+    used_s = time.process_time() - begun_s - making_s
+    client.disconnect()
+    client.loop_stop()
+    return {"all_us": used_s / number * 1e6}
+
+
 def card(file: str, number: int, burst: int) -> dict[str, float]:
     outbox = opened(file)
     for first in range(0, number, burst):
@@ -187,6 +216,7 @@ if __name__ == "__main__":
         "drain": drain,
         "steady": steady,
         "card": card,
+        "paho-steady": paho_steady,
         "paho-fill": paho_fill,
         "paho-drain": paho_drain,
     }[name]

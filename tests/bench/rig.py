@@ -37,8 +37,10 @@ _DAY_S = 86400
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/bin"
 _BROKER = (
     "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\nuser root\n"
+    "max_queued_messages 0\n"
 )
-"""As root mosquitto would go on as a user who may not write into the folder, and forget all sessions at a stop."""
+"""As root mosquitto would go on as a user who may not write into the folder, and forget all sessions at a stop;
+with its default of 1000 queued messages it would drop what a slow subscriber has not taken yet."""
 _AGENT = """\
 [kiosk]
 id = "kiosk"
