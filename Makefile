@@ -50,15 +50,15 @@ kiosk: .venv/.ready wheels ## install and torment the service on a virtual kiosk
 
 .PHONY: install
 install: ## as root: the service onto this machine (DESTDIR, PREFIX); see docs/install.md
-	@PYTHON="$(PYTHON)" exec setup/service install
+	@PYTHON="$(PYTHON)" exec systemd/service install
 
 .PHONY: rollback
 rollback: ## as root: back to the release before
-	@exec setup/service rollback
+	@exec systemd/service rollback
 
 .PHONY: uninstall
 uninstall: ## as root: the service off this machine; data and configuration stay
-	@exec setup/service uninstall
+	@exec systemd/service uninstall
 
 .PHONY: wheels
 wheels: dist/wheels/.ready ## dist/wheels: all that `make install` needs on a machine without a network
@@ -81,7 +81,7 @@ clean: ## what was made here: venvs, caches, built files
 
 .PHONY: system
 system:
-	@setup/packages $(PYTHON) venv zbar mosquitto mosquitto_sub
+	@systemd/packages $(PYTHON) venv zbar mosquitto mosquitto_sub
 
 .venv/.place: | system
 	@echo "Making .venv with $$($(PYTHON) -V)"

@@ -87,7 +87,7 @@ def test_rules_are_well_formed() -> None:
 
 def test_rules_name_only_groups_that_the_installation_makes() -> None:
     groups = {group for rule in rules() for group in re.findall(r'GROUP="(\w+)"', rule)}
-    made = re.search(r"for group in (.*); do", (ROOT / "setup" / "service").read_text())
+    made = re.search(r"for group in (.*); do", (ROOT / "systemd" / "service").read_text())
     assert made
     assert groups
     assert groups <= set(made[1].split())

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 TOP = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "agent", "config", "docs", "drivers",
-    "pyproject.toml", "requirements-build.lock", "requirements-dev.lock", "requirements.lock", "setup", "systemd",
+    "pyproject.toml", "requirements-build.lock", "requirements-dev.lock", "requirements.lock", "systemd",
     "tests",
 }  # fmt: skip
 

@@ -151,7 +151,7 @@ class Trial:
 def installs(trial: Trial, source: Path) -> None:
     kiosk = trial.kiosk
     kiosk.push(str(ROOT / "dist" / "wheels"), "/opt/wheels"), kiosk.push(str(source), "/opt/source")
-    install = "cd /opt/source && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels setup/service"
+    install = "cd /opt/source && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels systemd/service"
     done = kiosk.run(f"{install} install", timeout=400)
     trial.check("installs without a network", done.rc == 0, done.err[-300:])
     trial.check("has a command", "gatepost" in trial.sh("gatepost --version"), trial.sh("du -sh /opt/gatepost"))
@@ -283,7 +283,7 @@ def ends(trial: Trial) -> None:
     trial.sh("systemctl stop gatepost", 60)
     state = trial.sh("systemctl show -p Result --value gatepost")
     trial.check("stops cleanly", state == "success", f"{state} in {time.monotonic() - began_s:.1f} s")
-    trial.sh("cd /opt/source && setup/service uninstall")
+    trial.sh("cd /opt/source && systemd/service uninstall")
     left = trial.sh("ls /opt/gatepost /usr/local/bin/gatepost /etc/systemd/system/gatepost.service 2>/dev/null")
     trial.check("uninstalls", not left, left)
     kept = trial.sh("ls /etc/gatepost/agent.toml /var/lib/gatepost/outbox.db").splitlines()
