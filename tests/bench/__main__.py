@@ -1,7 +1,7 @@
 """`make bench`: every measurement as a table, with its peer beside it. `make bench-NAME`: one of them.
 
 A measurement is a file `bench_NAME.py` here, with a docstring (its first line is the table's title) and a function
-`run() -> Iterator[Row]`. Peers live in a venv of their own (`peers()`); where one cannot be had, its column says so.
+`run() -> Iterator[Row]`. Peers live in a venv of their own (`peers()`); else its column says so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("name", nargs="*", choices=[[], *names], default=[], help=f"of {', '.join(names)}")
     chosen = parser.parse_args().name or names
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}", style="dim")
+    console.print(
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}", style="dim"
+    )
     missed = 0
     for name in chosen:
         missed += _measure(name, console)
