@@ -486,3 +486,31 @@ def test_waits_are_short_at_first_bounded_always_and_start_anew_after_a_quiet_mi
 def test_options_that_contradict_each_other_are_refused(wrong, why):
     with pytest.raises(ValueError, match=why):
         mqtt.Options(**wrong)
+
+
+def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(broker, make_link, passage_event, wait_for):
+    """Half open: the kernel still takes bytes, nobody answers."""
+    subscriber = broker.subscriber()
+    link = make_link(broker.port, ack_s=1.0, keepalive_s=3, connect_s=1.0)
+    wait_for(lambda: link.status().connected)
+    broker._process.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(50):
+            link.outbox.put(passage_event(number))
+        wait_for(lambda: not link.status().connected)
+        assert link.outbox.status().waiting == 50
+    finally:
+        broker._process.send_signal(signal.SIGCONT)
+    subscriber.wait_until(lambda: len(subscriber.ids()) == 50)
+    wait_for(lambda: link.outbox.status().waiting == 0)
+
+
+def test_an_idle_link_to_a_frozen_broker_is_noticed_by_keepalive(broker, make_link, wait_for):
+    link = make_link(broker.port, keepalive_s=3)
+    wait_for(lambda: link.status().connected and link.status().on_the_way == 0)
+    broker._process.send_signal(signal.SIGSTOP)
+    try:
+        wait_for(lambda: not link.status().connected, 3 * 2 + 3)
+    finally:
+        broker._process.send_signal(signal.SIGCONT)
+    wait_for(lambda: link.status().connected)

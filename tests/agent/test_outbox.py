@@ -340,6 +340,59 @@ def test_memory_is_bounded_and_what_is_dropped_is_counted(
     assert losses(records)[0]["count"] == lost
 
 
+PATIENT = """
+import json, sys, time
+from agent.messages import Encoder, Topics
+from agent.outbox import Options, Outbox
+sys.path.insert(0, sys.argv[2])
+from conftest import passage_event
+outbox = Outbox(Options(path=sys.argv[1], commit_ms=1.0), Encoder(Topics("library", "gate-3")))
+outbox.open()
+longest_s = 0.0
+for number in range(100):
+    event = passage_event(number)
+    begun_s = time.monotonic()
+    outbox.put(event)
+    longest_s = max(longest_s, time.monotonic() - begun_s)
+    time.sleep(0.002)
+kept = outbox.flush(60)
+taken = []
+while len(taken) < 100:
+    taken += outbox.shelf.take(100)
+numbers = [json.loads(record.payload)["data"]["took_ms"] for record in taken]
+print(json.dumps({"longest_s": longest_s, "kept": kept, "numbers": numbers}))
+"""
+
+
+@pytest.fixture(scope="module")
+def card_shim(tmp_path_factory):
+    """A library that makes syncs slow or fail."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    library = tmp_path_factory.mktemp("shim") / "slow_sync.so"
+    source = Path(__file__).parent / "slow_sync.c"
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return library
+
+
+@pytest.mark.parametrize("card", [{"SYNC_MS": "1000"}, {"SYNC_FAIL": "3"}, {"SYNC_FAIL": "5"}], ids=str)
+def test_a_slow_or_failing_card_holds_up_nobody_and_loses_nothing(tmp_path, card_shim, card):
+    done = subprocess.run(
+        [sys.executable, "-c", PATIENT, str(tmp_path / "outbox.db"), str(ROOT / "tests")],
+        cwd=ROOT,
+        env={**os.environ, **card, "LD_PRELOAD": str(card_shim)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    told = json.loads(done.stdout)
+    assert told["kept"]
+    assert told["numbers"] == list(range(100)), "each once, in order"
+    assert told["longest_s"] < 0.5, "putting an event never waits for a sync"
+
+
 class Life(RuleBasedStateMachine):
     """Anything the link and power may do to an outbox: everything put comes out, in order, until acknowledged."""
 
