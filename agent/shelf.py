@@ -23,6 +23,8 @@ DONE_TO_WAKE = 256
 MEMORY_ONLY = 1 << 62
 """Keys from here on belong to records that are in no file."""
 HUNGRY_S = 2.0
+URGENT = 2
+"""Records of this rank and above overtake a backlog that does not fit on the shelf."""
 
 
 class Shelf:
@@ -33,6 +35,9 @@ class Shelf:
         self._wake_writer = wake_writer
         self._wake_link: Callable[[], None] = lambda: None
         self._ready: deque[Record] = deque()
+        self._urgent: deque[Record] = deque()
+        self._ahead: set[int] = set()
+        """Keys that overtook: not to be laid out again when the backlog comes to them."""
         self._out: dict[int, Record] = {}
         self._done: set[int] = set()
         self._laid_to = -MEMORY_ONLY
@@ -50,9 +55,10 @@ class Shelf:
         self._wake_link = wake
 
     def take(self, limit: int) -> list[Record]:
-        """Up to `limit` of the oldest records that are not on their way yet."""
+        """Up to `limit` records that are not on their way yet: what is urgent, then the oldest."""
         with self._lock:
-            taken = [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+            taken = [self._urgent.popleft() for _ in range(min(limit, len(self._urgent)))]
+            taken += [self._ready.popleft() for _ in range(min(limit - len(taken), len(self._ready)))]
             self._out.update((record.key, record) for record in taken)
             if not taken:
                 self._hungry_s = monotonic()
@@ -68,6 +74,7 @@ class Shelf:
                 if self._out.get(record.key) is not record:
                     continue
                 del self._out[record.key]
+                self._ahead.discard(record.key)
                 self.delivered += 1
                 if record.key >= MEMORY_ONLY:
                     self._in_memory -= 1
@@ -93,6 +100,8 @@ class Shelf:
         """Lay out again everything on disk that is not done: what was set aside comes back in its order."""
         with self._lock:
             self._ready = deque(record for record in self._ready if record.key >= MEMORY_ONLY)
+            self._urgent.clear()
+            self._ahead &= self._out.keys()
             self._laid_to, self._all_laid = -MEMORY_ONLY, False
             self._writer_woken = True
         self._wake_writer()
@@ -119,7 +128,8 @@ class Shelf:
     def lay(self, records: list[Record], wanted: int) -> None:
         """Add what the disk has beyond the last laid; fewer than `wanted` means that this is all."""
         with self._lock:
-            self._ready.extend(r for r in records if r.key not in self._out and r.key not in self._done)
+            known = self._out.keys() | self._done | self._ahead
+            self._ready.extend(record for record in records if record.key not in known)
             if records:
                 self._laid_to = records[-1].key
             self._all_laid = len(records) < wanted
@@ -132,11 +142,14 @@ class Shelf:
             self._on_disk = on_disk
             if not new:
                 return
-            if not self._all_laid or len(self._ready) >= ROOM:
+            if self._all_laid and len(self._ready) < ROOM:
+                self._ready.extend(new)
+                self._laid_to = new[-1].key
+            else:
                 self._all_laid = False
-                return
-            self._ready.extend(new)
-            self._laid_to = new[-1].key
+                urgent = [record for record in new if record.rank >= URGENT]
+                self._urgent.extend(urgent[: ROOM - len(self._urgent)])
+                self._ahead.update(record.key for record in self._urgent)
         self._wake_link()
 
     def lay_from_memory(self, records: list[Record]) -> None:
@@ -149,7 +162,7 @@ class Shelf:
     def hungry(self) -> bool:
         """Whether the link lately asked and got nothing: it is connected and idle."""
         with self._lock:
-            return not self._ready and not self._out and monotonic() - self._hungry_s < HUNGRY_S
+            return not (self._ready or self._urgent or self._out) and monotonic() - self._hungry_s < HUNGRY_S
 
     def done(self) -> frozenset[int]:
         """Keys of what may be deleted."""
@@ -166,17 +179,22 @@ class Shelf:
         gone = set(keys)
         with self._lock:
             self._ready = deque(record for record in self._ready if record.key not in gone)
+            self._urgent = deque(record for record in self._urgent if record.key not in gone)
+            self._ahead -= gone
 
     def contents(self) -> list[Record]:
         """What is in memory of the file's records, in order."""
         with self._lock:
-            return [r for r in (*self._out.values(), *self._ready) if r.key < MEMORY_ONLY]
+            known = (*self._out.values(), *self._ready, *self._urgent)
+            return sorted((r for r in known if r.key < MEMORY_ONLY), key=lambda r: r.key)
 
     def clear(self) -> None:
         """There is a new file: forget all keys of the old one. It is laid out from the start."""
         with self._lock:
             self._ready = deque(r for r in (*self._out.values(), *self._ready) if r.key >= MEMORY_ONLY)
             self._out.clear()
+            self._urgent.clear()
+            self._ahead.clear()
             self._done.clear()
             self._laid_to, self._all_laid, self._on_disk = -MEMORY_ONLY, False, 0
 

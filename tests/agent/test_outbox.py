@@ -119,6 +119,25 @@ def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, w
     assert numbers(take_all(outbox, wait_for, 3)) == [1, 2, 3]
 
 
+def test_an_alarm_overtakes_a_backlog_once(make_outbox, passage_event, wait_for):
+    outbox = make_outbox()
+    for number in range(3000):
+        outbox.put(passage_event(number))
+    assert outbox.flush(20)
+    first = take_all(outbox, wait_for, 10, acknowledge=False)
+    for number in (3000, 3001):
+        outbox.put(passage_event(number, outcome=Outcome.REFUSE))
+    assert outbox.flush(20)
+    assert numbers(outbox.shelf.take(3))[:2] == [3000, 3001]
+    outbox.shelf.rewind()  # the connection went before any was acknowledged
+    rest = take_all(outbox, wait_for, 3002)
+    assert sorted(numbers(rest)) == list(range(3002)), "each once"
+    routine = [number for number in numbers(rest) if number < 3000]
+    assert routine == sorted(routine), "all others keep their order"
+    assert len(first) >= 10
+    wait_for(lambda: outbox.status().waiting == 0)
+
+
 def test_full_drops_the_least_important_and_says_so(make_outbox, passage_event, wait_for):
     outbox = make_outbox(limit_mb=0.1)
     for number in range(1000):
