@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST = 18
+_MOST_A_WAY = 200
+"""More in one view is a texture; to sort it out would hold up the next frame."""
 _MOST_TRIPLES = 40
 _SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 7, 3, 12
 _SMALLEST_PX = 1.0
@@ -39,7 +41,7 @@ def search(picture: Picture, merged: list[Finder]) -> Iterator[None]:
     """Adds the candidates for black finder patterns to `merged`, in pieces of work."""
     for binary in _binarised(picture):
         for way in (_by_runs, _by_outlines):
-            for found in way(binary):
+            for found in itertools.islice(way(binary), _MOST_A_WAY):
                 _merge(merged, found)
             yield
 
