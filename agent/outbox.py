@@ -83,7 +83,7 @@ class Status:
 
 
 class Outbox:
-    """Any thread may `put`; one link takes from `shelf`."""
+    """One thread puts, the loop's; one link takes from `shelf`."""
 
     def __init__(self, options: Options, encode: Callable[[Event, Place], Record]) -> None:
         self._options = options

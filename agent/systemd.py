@@ -25,12 +25,3 @@ def notify(*lines: str) -> bool:
     except OSError:
         return False  # nobody to tell that nobody listens; the watchdog will
     return True
-
-
-def watchdog_s() -> float | None:
-    """Within how many seconds systemd wants `WATCHDOG=1` from this process; None when it does not."""
-    period_us = os.environ.get("WATCHDOG_USEC", "")
-    pid = os.environ.get("WATCHDOG_PID", "")
-    if not period_us.isdecimal() or (pid and pid != str(os.getpid())):
-        return None
-    return int(period_us) / 1e6 or None

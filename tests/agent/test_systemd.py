@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import socket
 
 import pytest
@@ -32,20 +31,3 @@ def test_outside_systemd_nothing_happens(monkeypatch):
 def test_a_manager_that_is_gone_raises_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     assert not systemd.notify("WATCHDOG=1")
-
-
-@pytest.mark.parametrize(
-    ("period_us", "pid", "expected_s"),
-    [
-        ("6000000", "", 6.0),
-        ("6000000", "own", 6.0),
-        ("6000000", "1", None),
-        ("", "", None),
-        ("x", "", None),
-        ("0", "", None),
-    ],
-)
-def test_watchdog_period(monkeypatch, period_us, pid, expected_s):
-    monkeypatch.setenv("WATCHDOG_USEC", period_us)
-    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if pid == "own" else pid)
-    assert systemd.watchdog_s() == expected_s
