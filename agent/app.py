@@ -14,7 +14,7 @@ from agent.clock import Clock, boot_id
 from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
 from agent.messages import Counts, DeviceState, Encoder, State, Topics
-from agent.model import AgentChange, Part
+from agent.model import AgentChange, Part, Way
 from agent.outbox import Outbox
 from agent.pulse import Pulse
 from agent.rulebook import Rulebook
@@ -64,7 +64,7 @@ class App:
         self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state)
         gates: dict[str, Callable[[], None]] = {}
         checkpoint = Checkpoint(
-            {name: lane.direction for name, lane in config.lanes.items()},
+            {name: _way(lane) for name, lane in config.lanes.items()},
             judged_by,
             config.checkpoint,
             load_crowds(config.screening.crowd_file),
@@ -85,8 +85,9 @@ class App:
             gates[name] = gate.open_gate
             self._feeds += [self._source(name, Part.SCANNER, lane.scanner), gate]
             self._feeds.append(self._source(name, Part.THERMOMETER, lane.thermometer))
-            if lane.room is not None:
-                self._feeds.append(self._source(name, Part.ROOM, lane.room))
+            for part, device in ((Part.ROOM, lane.room), (Part.RANGE, lane.range)):
+                if device is not None:
+                    self._feeds.append(self._source(name, part, device))
         self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook)
 
     def run(self) -> None:
@@ -162,6 +163,10 @@ class App:
 def rules(config: Config, rulebook: Rulebook) -> Rules:
     """The checkpoint's judgements as this configuration wants them. Raises BadCalibration."""
     return Rules(rulebook.check, rulebook.decide, config.screening, load_sites(config.screening.calibration))
+
+
+def _way(lane: Lane) -> Way:
+    return Way(lane.direction, lane.traveller, ranged=lane.range is not None)
 
 
 def _table(config: Config) -> policy.Table:

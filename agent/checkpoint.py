@@ -42,12 +42,12 @@ from agent.model import (
     Screening,
     Temperature,
 )
-from drivers.contract import Departure, Reading, Sighting
+from drivers.contract import Departure, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from agent.model import Now, Observation, Verdict
+    from agent.model import Now, Observation, Verdict, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ Result: TypeAlias = Opening | Passage | DeviceChange
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
+_MEASURING = (Part.THERMOMETER, Part.RANGE)
+"""While one of these is down nobody is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Rules:
 class Case:
     """What a decision is about."""
 
-    direction: Direction
+    way: Way
     verdict: Verdict | None
     """None: no code was shown."""
     temperature: Temperature
@@ -134,7 +136,7 @@ class _Closed:
 
 @dataclass(slots=True)
 class _Lane:
-    direction: Direction
+    way: Way
     down: set[Part] = field(default_factory=set)
     simulated_parts: set[Part] = field(default_factory=set)
     samples: deque[Reading] = field(default_factory=deque)
@@ -152,39 +154,42 @@ class Checkpoint:
 
     def __init__(
         self,
-        lanes: dict[str, Direction],
+        lanes: Mapping[str, Way],
         rules: Rules,
         options: Options,
         crowds: Mapping[str, thermal.Crowd] | None = None,
     ) -> None:
         """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's."""
-        self.screens = thermal.Screens(rules.screening, rules.sites, crowds)
+        ranged = {name for name, way in lanes.items() if way.ranged}
+        self.screens = thermal.Screens(rules.screening, rules.sites, crowds, ranged)
         self._rules = rules
         self._options = options
         self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
         self._lanes = {
-            name: _Lane(direction, down={Part.SCANNER, Part.THERMOMETER}) for name, direction in lanes.items()
+            name: _Lane(way, down={Part.SCANNER, Part.THERMOMETER, *([Part.RANGE] if way.ranged else [])})
+            for name, way in lanes.items()
         }
 
     def see(self, seen: Observation, now: Now) -> list[Result]:
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
         lane = self._lanes[seen.lane]
         item = seen.item
+        results: Iterable[Result] = ()
         match item:
             case Sighting():
-                results = list(self._sighting(seen.lane, lane, item, now))
+                results = self._sighting(seen.lane, lane, item, now)
             case Reading() if seen.part is Part.ROOM:
                 self.screens.room(seen.lane, item)
-                results = []
             case Reading():
-                results = list(self._reading(seen.lane, lane, item, now))
+                results = self._reading(seen.lane, lane, item, now)
+            case Distance():
+                self.screens.distance(seen.lane, item)
             case Departure():
-                results = []
                 if lane.closed is not None and lane.closed.opened:
                     lane.closed.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
-                results = list(self._device(seen.lane, lane, seen.part, item))
-        return results
+                results = self._device(seen.lane, lane, seen.part, item)
+        return list(results)
 
     def tick(self, at_s: float) -> list[Result]:
         """Time has passed: people leave, deadlines pass."""
@@ -237,9 +242,9 @@ class Checkpoint:
             shown=shown,
             again=self._repeats.is_repeat(name, verdict.code, item.at_s),
             simulated=item.simulated or (pending is not None and pending.simulated),
-            opened=lane.direction is Direction.EXIT,
+            opened=lane.way.direction is Direction.EXIT,
         )
-        if lane.direction is Direction.EXIT and (pending is None or not pending.opened):
+        if lane.way.direction is Direction.EXIT and (pending is None or not pending.opened):
             yield Opening(name)
         yield from self._settle(name, lane, item.at_s)
 
@@ -258,8 +263,9 @@ class Checkpoint:
         if item.surface_c < self._rules.screening.presence_c:
             return
         lane.warm_s = item.at_s
-        lane.samples.append(item)
-        while lane.samples[0].at_s < item.at_s - self._rules.screening.window_s:
+        if self.screens.is_filled(name, item.at_s):
+            lane.samples.append(item)
+        while lane.samples and lane.samples[0].at_s < item.at_s - self._rules.screening.window_s:
             lane.samples.popleft()
         if lane.present_since_s is None:
             lane.present_since_s = item.at_s
@@ -278,10 +284,10 @@ class Checkpoint:
             return
         lane.down.add(part)
         yield DeviceChange(name, part, item.driver, up=False, why=item.why, simulated=part in lane.simulated_parts)
-        if part is Part.THERMOMETER:
+        if part in _MEASURING:
             lane.samples.clear()
             if lane.pending is not None and lane.pending.verdict is not None:
-                yield from self._close(name, lane, thermal.fault(), item.at_s)
+                yield from self._close(name, lane, thermal.fault(part), item.at_s)
 
     # -- what follows
 
@@ -297,7 +303,7 @@ class Checkpoint:
         verdict = pending.verdict
         if verdict is None or verdict.status is CodeStatus.INCOMPLETE:
             return False
-        better = several.at_best(verdict, pending.now) if lane.direction is Direction.ENTRY else verdict
+        better = several.at_best(verdict, pending.now) if lane.way.direction is Direction.ENTRY else verdict
         if temperature.then or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
             best = self._judge(lane, better, temperature)
             return _opens(self._judge(lane, verdict, temperature)) or not _opens(best)
@@ -307,16 +313,15 @@ class Checkpoint:
         return len(judged) == 1
 
     def _temperature(self, name: str, lane: _Lane, at_s: float) -> Temperature:
-        if Part.THERMOMETER in lane.down:
-            return thermal.fault()
+        for part in _MEASURING:
+            if part in lane.down:
+                return thermal.fault(part)
         return self.screens.screen(name, lane.samples, _holder(_pending(lane)), at_s, _pending(lane).now)
 
     def _judge(self, lane: _Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
         pending = _pending(lane)
         scanner_works = Part.SCANNER not in lane.down
-        return self._rules.decide(
-            Case(lane.direction, verdict, temperature, scanner_works, pending.again, pending.now)
-        )
+        return self._rules.decide(Case(lane.way, verdict, temperature, scanner_works, pending.again, pending.now))
 
     def _close(self, name: str, lane: _Lane, temperature: Temperature, at_s: float) -> list[Result]:
         return self._finish(name, lane, temperature, self._judge(lane, _pending(lane).verdict, temperature), at_s)
@@ -331,7 +336,7 @@ class Checkpoint:
         self, name: str, lane: _Lane, temperature: Temperature, decision: Decision, at_s: float
     ) -> list[Result]:
         pending = _pending(lane)
-        opened = lane.direction is Direction.EXIT or _opens(decision)
+        opened = lane.way.direction is Direction.EXIT or _opens(decision)
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         self.screens.passed(name, temperature, _holder(pending), at_s, pending.now, simulated=simulated)
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
@@ -342,7 +347,7 @@ class Checkpoint:
             self._repeats.admitted(name, pending.verdict.code, at_s)
         passage = Passage(
             lane=name,
-            direction=lane.direction,
+            direction=lane.way.direction,
             verdict=pending.verdict,
             temperature=temperature,
             decision=decision,

@@ -22,7 +22,7 @@ from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from agent import checkpoint, clock, codes, mqtt, outbox, policy, thermal
-from agent.model import Direction
+from agent.model import Direction, Traveller
 from agent.toml_lines import lines_of
 from drivers import registry
 
@@ -66,7 +66,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One way through: a scanner, a thermometer, a gate; a sensor of the room where there is one."""
+    """One way through: a scanner, a thermometer, a gate; where there are, sensors of room and distance."""
 
     direction: Direction
     scanner: Device
@@ -75,6 +75,9 @@ class Lane:
     pulse_s: float
     room: Device | None = None
     """A thermometer of the room's air or of a wall; serves all lanes that have none of their own."""
+    range: Device | None = None
+    """Tells how far somebody stands from the thermometer."""
+    traveller: Traveller = Traveller.PERSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class LaneOptions:
     """`entry` (fails to staff) or `exit` (always opens)."""
     pulse_s: Annotated[float, Gt(0), Le(30)] = 3.0
     """How long the gate is released for one person, seconds."""
+    traveller: Traveller = Traveller.PERSON
+    """`person` or `vehicle`: who uses the lane, for the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +121,14 @@ SECTIONS: dict[str, type] = {
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
 }
-PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals", "room": "thermometers"}
-OPTIONAL_PARTS = {"room"}
+PARTS = {
+    "scanner": "scanners",
+    "thermometer": "thermometers",
+    "gate": "signals",
+    "room": "thermometers",
+    "range": "ranging",
+}
+OPTIONAL_PARTS = {"room", "range"}
 
 
 class BadConfig(Exception):
@@ -194,7 +205,7 @@ class _Reader:
         longest_s = getattr(typing.cast("Device", devices["gate"]).options, "longest_s", options.pulse_s)
         if options.pulse_s > longest_s:
             self._fault((*path, "pulse_s"), f"is longer than the gate's longest_s, {longest_s} s")
-        return Lane(direction=options.direction, pulse_s=options.pulse_s, **typing.cast("Any", devices))
+        return Lane(**typing.cast("Any", {**_fields(options), **devices}))
 
     def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
         part = path[-1]
@@ -230,8 +241,7 @@ class _Reader:
 
     def _from_folder(self, options: Any) -> Any:
         """Relative paths start from the configuration's folder."""
-        values = {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
-        moved = {name: self._folder / value for name, value in values.items() if isinstance(value, Path)}
+        moved = {name: self._folder / value for name, value in _fields(options).items() if isinstance(value, Path)}
         return dataclasses.replace(options, **moved) if moved else options
 
     def _unknown(self, path: tuple[str, ...], table: dict[str, Any], known: list[str]) -> None:
@@ -250,6 +260,10 @@ class _Reader:
         while where and where not in self._lines:
             where = where[:-1]
         self.faults.append(Fault(self._lines.get(where, 1), ".".join(path), what))
+
+
+def _fields(options: Any) -> dict[str, Any]:
+    return {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
 
 
 @cache
@@ -291,8 +305,8 @@ def effective(config: Config) -> dict[str, Any]:
 
 
 def _lane_plain(lane: Lane) -> Iterator[tuple[str, Any]]:
-    yield "direction", str(lane.direction)
-    yield "pulse_s", lane.pulse_s
+    for entry in dataclasses.fields(LaneOptions):
+        yield entry.name, _scalar(getattr(lane, entry.name))
     for part in PARTS:
         device: Device | None = getattr(lane, part)
         if device is None:

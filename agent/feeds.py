@@ -138,7 +138,7 @@ class _Feed(threading.Thread):
 
 
 class SourceFeed(_Feed):
-    """Reads a scanner or a thermometer."""
+    """Reads a scanner, a thermometer or a ranger."""
 
     def __init__(
         self,

@@ -29,7 +29,9 @@ Relative paths start from the folder of this file."""
 _ROOM = """\
 A lane may have a sensor of the room as well: any thermometer that looks at a wall in the shade, away from people.
 Its section is [lanes.NAME.room], with a driver and its settings as for a thermometer; it serves every lane that has
-none of its own."""
+none of its own.
+A lane may have a range sensor too, in [lanes.NAME.range]: then a reading counts only while somebody stands between
+near_mm and far_mm (in [screening]), and nobody is measured while the sensor is down."""
 _EXAMPLE: dict[str, dict[str, str]] = {
     "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},
     "exit": {"scanner": "line", "thermometer": "gy_mcu", "gate": "serial_relay"},
@@ -56,8 +58,9 @@ def manual() -> str:
             shown.add(driver)
     lines += ["", *_comment(_ROOM)]
     lines += ["", *_comment("All other drivers, each with its settings.")]
+    listed: dict[str, str] = {}
     for part, kind in config.PARTS.items():
-        if part in config.OPTIONAL_PARTS:
+        if listed.setdefault(kind, part) != part:
             continue
         for driver in registry.names(kind):
             if driver not in shown:

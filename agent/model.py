@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from drivers.contract import Departure, Reading, Sighting
+from drivers.contract import Departure, Distance, Reading, Sighting
 
 
 class Direction(StrEnum):
@@ -18,6 +18,13 @@ class Direction(StrEnum):
 
     ENTRY = "entry"
     EXIT = "exit"
+
+
+class Traveller(StrEnum):
+    """Who uses the lane."""
+
+    PERSON = "person"
+    VEHICLE = "vehicle"
 
 
 class Colour(StrEnum):
@@ -176,6 +183,18 @@ class Part(StrEnum):
     GATE = "gate"
     ROOM = "room"
     """A thermometer that measures the room: its air, or a wall in the shade."""
+    RANGE = "range"
+    """How far somebody stands from the thermometer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What is laid down of a lane."""
+
+    direction: Direction
+    traveller: Traveller = Traveller.PERSON
+    ranged: bool = False
+    """It has a range sensor: a reading counts only while somebody stands at the mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +215,7 @@ class DeviceDown:
     why: str
 
 
-Item: TypeAlias = Sighting | Departure | Reading | DeviceUp | DeviceDown
+Item: TypeAlias = Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,13 +53,14 @@ class Rulebook(threading.Thread):
     def decide(self, case: Case) -> Decision:
         """What is to happen."""
         facts = policy.facts_of(
-            case.direction,
+            case.way.direction,
             case.verdict,
             case.temperature.outcome,
             case.now,
             site=self._site,
             scanner_works=case.scanner_works,
             seen=policy.Seen.AGAIN if case.shown_again else policy.Seen.FIRST,
+            traveller=case.way.traveller,
         )
         return policy.decide(self._table, facts)
 

@@ -54,11 +54,11 @@ class Distance:
     simulated: bool = False
 
 
-Item: TypeAlias = Sighting | Departure | Reading
+Item: TypeAlias = Sighting | Departure | Reading | Distance
 
 
 class Source(Protocol):
-    """A device that is read: scanner, camera, thermometer."""
+    """A device that is read: scanner, camera, thermometer, ranger."""
 
     @property
     def simulated(self) -> bool:
@@ -75,23 +75,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of the device. Never raises; may be called twice, and from another thread than `read`'s."""
-
-
-class Ranger(Protocol):
-    """A device that tells how far somebody stands. As `Source`, for `Distance`."""
-
-    @property
-    def simulated(self) -> bool:
-        """True when no real device is behind the wire; known once open."""
-
-    def open(self) -> None:
-        """Take the device. Raises DriverError with a remedy; may be called again after `close`."""
-
-    def read(self, limit_s: float) -> Distance | None:
-        """The next distance; None when there is none within `limit_s`. Raises as `Source.read`."""
-
-    def close(self) -> None:
-        """Let go of the device. Never raises."""
 
 
 class Sink(Protocol):

@@ -4,6 +4,7 @@
     {"s": 0.071, "surface_c": 36.52, "u_c": 0.5, "sensor_c": 24.5}
     {"s": 1.204, "payload": "475036..."}       hexadecimal; only where codes were asked for
     {"s": 2.310, "gone": true}                 the code left the view
+    {"s": 2.400, "distance_mm": 52.0}          null: nothing within reach
 
 Seconds count from the start of the recording.
 """
@@ -14,7 +15,7 @@ import json
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from drivers.contract import BadReply, Departure, DeviceGone, Reading, Sighting
+from drivers.contract import BadReply, Departure, DeviceGone, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,8 @@ def line(item: Item, began_s: float) -> str:
             entry["payload"] = item.payload.hex()
         case Departure():
             entry["gone"] = True
+        case Distance():
+            entry["distance_mm"] = item.distance_mm
     return json.dumps(entry)
 
 
@@ -65,6 +68,9 @@ def item(entry: dict[str, Any], began_s: float) -> Item:
         return Sighting(bytes.fromhex(entry["payload"]), at_s, simulated=True)
     if "gone" in entry:
         return Departure(at_s, simulated=True)
+    if "distance_mm" in entry:
+        distance_mm = entry["distance_mm"]
+        return Distance(None if distance_mm is None else float(distance_mm), at_s, simulated=True)
     sensor_c = entry.get("sensor_c")
     own_c = None if sensor_c is None else float(sensor_c)
     return Reading(float(entry["surface_c"]), at_s, float(entry["u_c"]), sensor_c=own_c, simulated=True)

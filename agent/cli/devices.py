@@ -126,12 +126,18 @@ def _configured(args: argparse.Namespace) -> config.Device | None:
     if checked is None:
         return None
     lane, _, part = args.device.rpartition(".")
-    if lane not in checked.lanes or part not in config.PARTS:
-        names = ", ".join(f"{name}.{part}" for name in checked.lanes for part in config.PARTS)
+    if args.device not in _parts(checked):
+        names = ", ".join(_parts(checked))
         print(f"There is no {args.device} in {args.config}. There are: {names}", file=sys.stderr)
         return None
     device: config.Device = getattr(checked.lanes[lane], part)
     return device
+
+
+def _parts(checked: config.Config) -> list[str]:
+    return [
+        f"{name}.{part}" for name, lane in checked.lanes.items() for part in config.PARTS if getattr(lane, part)
+    ]
 
 
 def _values(cls: type, words: list[str]) -> dict[str, Any]:

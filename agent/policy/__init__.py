@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from agent.policy.facts import Facts, Seen, Site, Traveller, Venue, Zone, facts_of
+from agent.policy.facts import Facts, Seen, Site, Venue, Zone, facts_of
 from agent.policy.reasons import sentence
 from agent.policy.table import BadTable, Table, decide, read
 
@@ -22,7 +22,6 @@ __all__ = [
     "Seen",
     "Site",
     "Table",
-    "Traveller",
     "Venue",
     "Zone",
     "decide",

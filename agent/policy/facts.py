@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from agent.model import CodeStatus, Direction, Screening
+from agent.model import CodeStatus, Direction, Screening, Traveller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,13 +119,6 @@ class Seen(StrEnum):
 
     FIRST = "first"
     AGAIN = "again"
-
-
-class Traveller(StrEnum):
-    """Who uses the lane."""
-
-    PERSON = "person"
-    VEHICLE = "vehicle"
 
 
 class Facts(NamedTuple):

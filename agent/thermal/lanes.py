@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.model import Screening, Temperature
@@ -11,29 +12,50 @@ from agent.thermal.retest import Retests
 from agent.thermal.screening import Around, screen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from agent.model import Now
     from agent.thermal.options import Options
-    from drivers.contract import Reading
+    from drivers.contract import Distance, Reading
 
 
 class Screens:
     """Rooms, crowds and retests. `crowds` may be read from any thread: each is replaced, never changed."""
 
     def __init__(
-        self, options: Options, sites: Mapping[str, Site] | None = None, crowds: Mapping[str, Crowd] | None = None
+        self,
+        options: Options,
+        sites: Mapping[str, Site] | None = None,
+        crowds: Mapping[str, Crowd] | None = None,
+        ranged: Collection[str] = (),
     ) -> None:
-        """`sites`: lane → calibration; `crowds`: lane → what was kept of it."""
+        """`sites`: lane → calibration; `crowds`: lane → what was kept of it; `ranged`: lanes with a ranger."""
         self.crowds: dict[str, Crowd] = dict(crowds or {})
         self._options = options
         self._sites = dict(sites or {})
         self._rooms: dict[str, Reading] = {}
+        self._ranged = frozenset(ranged)
+        self._distances: dict[str, Distance] = {}
         self._retests = Retests(options)
 
     def room(self, lane: str, reading: Reading) -> None:
         """A room sensor has spoken. It serves its lane, and every lane that has none of its own."""
         self._rooms[lane] = reading
+
+    def distance(self, lane: str, distance: Distance) -> None:
+        """The lane's range sensor has spoken."""
+        self._distances[lane] = distance
+
+    def is_filled(self, lane: str, at_s: float) -> bool:
+        """Whether somebody stands at the mark: only there is the thermometer's spot full of skin. Taken for granted
+        where there is no range sensor.
+        """
+        if lane not in self._ranged:
+            return True
+        last = self._distances.get(lane)
+        if last is None or last.distance_mm is None or abs(at_s - last.at_s) > self._options.range_age_s:
+            return False
+        return self._options.near_mm <= last.distance_mm <= self._options.far_mm
 
     def screen(self, lane: str, readings: Sequence[Reading], holder: bytes, at_s: float, now: Now) -> Temperature:
         """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown."""
@@ -44,6 +66,8 @@ class Screens:
             now_hi_utc=now.hi_utc,
         )
         temperature = screen(readings, self._options, around)
+        if temperature.why == "too_few_samples" and not self.is_filled(lane, at_s):
+            temperature = replace(temperature, why="not_at_mark")
         return self._retests.judge(holder, temperature, at_s) if holder else temperature
 
     def passed(

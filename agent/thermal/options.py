@@ -40,6 +40,13 @@ class Options:
     """Samples of one look that differ by more than this ask for another look, °C."""
     rise_c: Annotated[float, Gt(0)] = 0.25
     """When the later half of the samples is warmer by more than this, the person is still coming closer, °C."""
+    near_mm: Annotated[float, Ge(0)] = 30.0
+    """On a lane with a range sensor: nearer than this nobody is measured, mm."""
+    far_mm: Annotated[float, Gt(0)] = 100.0
+    """On a lane with a range sensor: farther than this nobody is measured, mm. At most where the thermometer's spot
+    is as wide as a forehead (60 mm): 30 / tan(half of its field of view)."""
+    range_age_s: Annotated[float, Gt(0)] = 0.5
+    """A reading counts only with a distance that was told within so many seconds of it."""
     estimate: Estimate = Estimate.MEDIAN
     """`median` of the samples for a narrow spot; `peak` (90th percentile) for arrays and wide fields that hunt the
     hottest point."""
@@ -72,5 +79,7 @@ class Options:
             raise ValueError("presence_c ≤ cold_c < elevated_c < hot_c must hold")
         if not self.elevated_c <= self.certain_c <= self.hot_c:
             raise ValueError("elevated_c ≤ certain_c ≤ hot_c must hold")
+        if not self.near_mm < self.far_mm:
+            raise ValueError("near_mm must be less than far_mm")
         if self.forget_s <= self.rest_s:
             raise ValueError("forget_s must be longer than rest_s")

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from agent.model import Screening, Temperature
+from agent.model import Part, Screening, Temperature
 from agent.thermal.calibration import Site
 from agent.thermal.crowd import Crowd
 from agent.thermal.look import look
@@ -53,9 +53,9 @@ def screen(readings: Sequence[Reading], options: Options, around: Around | None 
     return replace(temperature, samples=seen.samples, ambient_c=_rounded(around.ambient_c))
 
 
-def fault() -> Temperature:
-    """What is known of a person's temperature when the thermometer is down."""
-    return Temperature(Screening.DEVICE_FAULT, why="thermometer_down")
+def fault(part: Part = Part.THERMOMETER) -> Temperature:
+    """What is known of a person's temperature when the thermometer, or the range sensor before it, is down."""
+    return Temperature(Screening.DEVICE_FAULT, why=f"{part}_down")
 
 
 def _judge(seen: Look, surface_c: float, options: Options, around: Around) -> Temperature:

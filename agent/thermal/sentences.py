@@ -7,9 +7,11 @@ from __future__ import annotations
 
 WHY: dict[str, tuple[str, str]] = {
     "thermometer_down": ("The thermometer is not connected.", "测温设备未连接。"),
+    "range_down": ("The range sensor is not connected.", "测距设备未连接。"),
     "drift": ("The thermometer has drifted: it must be zeroed.", "测温设备漂移超限，须重新校零。"),
     "check_overdue": ("The thermometer's daily check is overdue.", "测温设备未按时核查。"),
     "too_few_samples": ("Nobody stood still before the thermometer.", "未在测温处停留。"),
+    "not_at_mark": ("Nobody stood at the mark before the thermometer.", "未站在测温标记处。"),
     "not_steady": ("The reading was not steady.", "测温读数不稳定。"),
     "cold_skin": ("The skin is cold, or too far away.", "皮肤温度过低，或距离过远。"),
     "no_skin": ("Something hotter than skin is in view.", "测温处有高温物体。"),

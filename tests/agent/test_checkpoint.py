@@ -22,6 +22,7 @@ from agent.model import (
     DeviceDown,
     DeviceUp,
     Direction,
+    Item,
     LabResult,
     Now,
     Observation,
@@ -30,11 +31,19 @@ from agent.model import (
     Passage,
     Screening,
     Verdict,
+    Way,
 )
-from drivers.contract import Departure, Reading, Sighting
+from drivers.contract import Departure, Distance, Reading, Sighting
 
 NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
-LANES = {"in": Direction.ENTRY, "out": Direction.EXIT}
+LANES = {
+    "in": Way(Direction.ENTRY),
+    "marked": Way(Direction.ENTRY, ranged=True),
+    "out": Way(Direction.EXIT),
+    "out marked": Way(Direction.EXIT, ranged=True),
+}
+ENTRIES = ("in", "marked")
+AT_MARK_MM, TOO_FAR_MM, TOO_NEAR_MM = 60.0, 400.0, 10.0
 NORMAL_C, FEVER_C, COLD_C, ROOM_C = 34.4, 36.8, 31.0, 22.0
 
 
@@ -91,12 +100,14 @@ class Bench:
         rules = Rules(check, decide, thermal.Options(), sites or {})
         self.checkpoint = Checkpoint(LANES, rules, self.options)
         self.results: list[Opening | Passage | DeviceChange] = []
+        self.distances_mm: dict[str, float | None] = {}
+        """What the range sensor of a lane says before each reading; silent for a lane that is not here."""
         for lane in LANES:
             for part in Part:
                 self.put(lane, part, DeviceUp(self.at_s, "fake"))
         self.results.clear()
 
-    def put(self, lane: str, part: Part, item: Sighting | Departure | Reading | DeviceUp | DeviceDown) -> None:
+    def put(self, lane: str, part: Part, item: Item) -> None:
         self.results += self.checkpoint.see(Observation(lane, part, item), NOW)
 
     def show(self, code: bytes, lane: str = "in") -> None:
@@ -104,6 +115,8 @@ class Bench:
 
     def measure(self, surface_c: float, lane: str = "in", count: int = 1, simulated: bool = False) -> None:
         for _ in range(count):
+            if lane in self.distances_mm:
+                self.put(lane, Part.RANGE, Distance(self.distances_mm[lane], self.at_s))
             self.put(lane, Part.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
             self.wait(0.1)
 
@@ -359,6 +372,8 @@ class Attack(RuleBasedStateMachine):
         self.bench = Bench()
         self.shown: dict[str, list[bytes]] = {lane: [] for lane in LANES}
         self.sightings = 0
+        self.marked: dict[str, list[float]] = {lane: [] for lane in LANES}
+        """When somebody was measured at the mark."""
 
     lanes = st.sampled_from(sorted(LANES))
 
@@ -369,7 +384,19 @@ class Attack(RuleBasedStateMachine):
 
     @rule(lane=lanes, surface_c=st.sampled_from([NORMAL_C, FEVER_C, COLD_C, ROOM_C, 80.0]), count=st.integers(1, 8))
     def measure(self, lane: str, surface_c: float, count: int) -> None:
-        self.bench.measure(surface_c, lane, count)
+        for _ in range(count):
+            distance_mm = self.bench.distances_mm.get(lane)
+            if distance_mm == AT_MARK_MM:
+                self.marked[lane].append(self.bench.at_s)
+            self.bench.measure(surface_c, lane)
+
+    @rule(lane=lanes, distance_mm=st.sampled_from([AT_MARK_MM, TOO_FAR_MM, TOO_NEAR_MM, None]))
+    def step(self, lane: str, distance_mm: float | None) -> None:
+        self.bench.distances_mm[lane] = distance_mm
+
+    @rule(lane=lanes)
+    def say_no_distance(self, lane: str) -> None:
+        self.bench.distances_mm.pop(lane, None)
 
     @rule(lane=lanes, part=st.sampled_from(sorted(Part)), up=st.booleans())
     def device(self, lane: str, part: Part, up: bool) -> None:
@@ -395,10 +422,21 @@ class Attack(RuleBasedStateMachine):
                 assert passage.temperature.samples >= thermal.Options().samples
 
     @invariant()
+    def nobody_is_admitted_who_was_not_measured_at_the_mark(self) -> None:
+        options = thermal.Options()
+        for passage in self.bench.passages:
+            if passage.lane == "marked" and passage.decision.outcome is Outcome.ADMIT:
+                # a last distance counts for a moment, so the first of the samples' marks may be that much older
+                since_s = passage.decided_s - options.window_s - options.range_age_s
+                assert any(since_s <= at_s <= passage.decided_s for at_s in self.marked["marked"])
+
+    @invariant()
     def an_entry_opens_exactly_when_it_admits(self) -> None:
-        admitted = [p for p in self.bench.passages if p.lane == "in" and p.decision.outcome is Outcome.ADMIT]
-        assert self.bench.openings.count("in") == len(admitted)
-        assert all(p.opened == (p in admitted) for p in self.bench.passages if p.lane == "in")
+        for lane in ENTRIES:
+            passages = [p for p in self.bench.passages if p.lane == lane]
+            admitted = [p for p in passages if p.decision.outcome is Outcome.ADMIT]
+            assert self.bench.openings.count(lane) == len(admitted)
+            assert all(p.opened == (p in admitted) for p in passages)
 
     @invariant()
     def one_decision_per_passage(self) -> None:
@@ -501,3 +539,67 @@ def test_a_drifted_thermometer_is_a_fault_on_its_lane_only() -> None:
     outcomes = {passage.lane: passage.temperature for passage in bench.passages}
     assert (outcomes["in"].outcome, outcomes["in"].why) == (Screening.DEVICE_FAULT, "drift")
     assert outcomes["out"].outcome is Screening.NORMAL
+
+
+@pytest.mark.parametrize("distance_mm", [AT_MARK_MM, TOO_FAR_MM, TOO_NEAR_MM, None])
+def test_with_a_range_sensor_only_somebody_at_the_mark_is_measured(bench: Bench, distance_mm: float | None) -> None:
+    bench.distances_mm["marked"] = distance_mm
+    bench.show(b"green:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=70)
+    passage = bench.only()
+    if distance_mm == AT_MARK_MM:
+        assert passage.decision.outcome is Outcome.ADMIT
+    else:
+        assert (passage.temperature.outcome, passage.temperature.why) == (Screening.INDETERMINATE, "not_at_mark")
+        assert passage.decision.outcome is Outcome.REFER
+
+
+def test_a_distance_that_is_old_counts_no_more(bench: Bench) -> None:
+    bench.put("marked", Part.RANGE, Distance(AT_MARK_MM, bench.at_s))
+    bench.wait(thermal.Options().range_age_s + 0.1)
+    bench.show(b"green:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=70)
+    assert bench.only().temperature.why == "not_at_mark"
+
+
+def test_readings_from_before_the_mark_was_left_do_not_stay(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=8)
+    bench.distances_mm["marked"] = TOO_FAR_MM
+    bench.measure(NORMAL_C, "marked", count=25)
+    bench.show(b"green:anna", "marked")
+    assert not bench.passages
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=6)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+
+
+def test_while_the_range_sensor_is_down_staff_decides_at_once(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=8)
+    bench.put("marked", Part.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna", "marked")
+    passage = bench.only()
+    assert (passage.temperature.outcome, passage.temperature.why) == (Screening.DEVICE_FAULT, "range_down")
+    assert not bench.openings
+
+
+def test_a_range_sensor_lost_while_waiting_sends_to_staff(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=3)
+    bench.put("marked", Part.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert bench.only().temperature.why == "range_down"
+
+
+def test_a_lost_range_sensor_holds_nobody_in(bench: Bench) -> None:
+    bench.put("out marked", Part.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna", "out marked")
+    bench.wait(30)
+    bench.measure(NORMAL_C, "out marked", count=120)
+    assert bench.openings == ["out marked", "out marked"], "with a code, and without one"
+
+
+def test_screening_keeps_the_mark_between_its_ends() -> None:
+    with pytest.raises(ValueError, match="near_mm"):
+        replace(thermal.Options(), near_mm=200.0)

@@ -25,6 +25,7 @@ from agent.model import (
     Passage,
     Screening,
     Verdict,
+    Way,
 )
 from drivers.contract import Reading, Sighting
 
@@ -48,7 +49,7 @@ class Bench:
         self.done = []
         self.loop = Loop(
             Checkpoint(
-                {"entry": Direction.ENTRY},
+                {"entry": Way(Direction.ENTRY)},
                 Rules(check, decide, thermal.Options()),
                 Options(temperature_wait_s=wait_s),
             ),

@@ -8,8 +8,20 @@ from pathlib import Path
 import pytest
 
 from agent import codes, policy, vault
+from agent.checkpoint import Case
 from agent.codes import gatepost, lists, signing
-from agent.model import ClockState, CodeStatus, Colour, Now
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Direction,
+    Now,
+    Outcome,
+    Screening,
+    Temperature,
+    Traveller,
+    Way,
+)
 from agent.packaged import packaged
 from agent.rulebook import Rulebook
 
@@ -93,3 +105,24 @@ def test_its_thread_ends(rulebook: Rulebook) -> None:
     rulebook.stop()
     assert not rulebook.is_alive()
     rulebook.stop()
+
+
+def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    put_list(tmp_path, 1, {})
+    rulebook = Rulebook(JUDGED, policy.Options("school", venue=policy.Venue.SCHOOL), tmp_path)
+    decided = {
+        traveller: rulebook.decide(
+            Case(
+                Way(Direction.ENTRY, traveller),
+                rulebook.check([code()], NOW),
+                Temperature(Screening.NORMAL),
+                scanner_works=True,
+                shown_again=False,
+                now=NOW,
+            )
+        )
+        for traveller in Traveller
+    }
+    assert decided[Traveller.PERSON].outcome is Outcome.ADMIT
+    assert decided[Traveller.VEHICLE] != decided[Traveller.PERSON]

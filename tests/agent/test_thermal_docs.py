@@ -27,7 +27,7 @@ def test_every_outcome_is_explained() -> None:
 
 def test_the_settings_it_names_are_there() -> None:
     fields = {entry.name: entry.default for entry in dataclasses.fields(Options)}
-    settings = set(re.findall(r"`(\w+_(?:c|s|hours|people|flagged|file))`", TEXT))
+    settings = set(re.findall(r"`(\w+_(?:c|s|hours|people|flagged|file|mm))`", TEXT))
     assert settings - set(fields) == {"surface_c", "estimate_c", "u_c"}
     assert (fields["crowd_people"], fields["limit_c"], fields["elevated_c"]) == (30, 37.3, 35.6)
     assert (MOST_ZERO_C, MOST_DRIFT_C) == (0.5, 0.3)

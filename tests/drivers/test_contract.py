@@ -21,6 +21,7 @@ SOURCES = [each for each in MAKERS if each[0] != "signals"]
 SINKS = [each for each in MAKERS if each[0] == "signals"]
 ELSEWHERE = {
     ("scanners", "camera"): "pictures, not a wire of bytes: tests/drivers/scanners/test_camera.py",
+    ("ranging", "replayed"): "a file: tests/drivers/test_recording.py",
     ("scanners", "replayed"): "a file: tests/drivers/test_recording.py",
     ("thermometers", "replayed"): "a file: tests/drivers/test_recording.py",
     ("signals", "gpio"): "a kernel line: tests/drivers/signals/test_gpio.py",

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import recording
-from drivers.contract import BadReply, Departure, DeviceGone, Reading, Sighting
+from drivers.contract import BadReply, Departure, DeviceGone, Distance, Reading, Sighting
+from drivers.ranging import replayed as replayed_distances
 from drivers.scanners import replayed as replayed_codes
 from drivers.thermometers import replayed
 
@@ -20,12 +21,19 @@ readings = st.builds(
 )
 sightings = st.builds(Sighting, st.binary(), st.floats(0, 1000).map(lambda value: round(value, 3)), st.just(True))
 
+distances = st.builds(
+    Distance,
+    st.none() | st.floats(0, 8000).map(lambda value: round(value, 1)),
+    st.floats(0, 1000).map(lambda value: round(value, 3)),
+    simulated=st.just(True),
+)
+
 
 def written(kind, items):
     return "\n".join([recording.head(kind, "x"), *(recording.line(item, 0.0) for item in items)])
 
 
-@given(st.lists(readings | sightings))
+@given(st.lists(readings | sightings | distances))
 def test_what_is_recorded_comes_back(items):
     entries = recording.parse(written("thermometers", items), "thermometers")
     assert [recording.item(entry, 0.0) for entry in entries] == items
@@ -77,3 +85,12 @@ def test_a_recorder_writes_each_line_at_once():
     recorder = recording.Recorder(file, "thermometers", "gy_mcu")
     recorder.add(Reading(36.5, time.monotonic(), 0.5))
     assert len(recording.parse(file.getvalue(), "thermometers")) == 1
+
+
+def test_distances_are_played_too(tmp_path):
+    items = [Distance(52.0, 0.0, simulated=True), Distance(None, 0.05, simulated=True)]
+    (tmp_path / "r").write_text(written("ranging", items))
+    driver = replayed_distances.Driver(replayed_distances.Options(tmp_path / "r"))
+    driver.open()
+    assert [driver.read(0.5).distance_mm for _ in items] == [52.0, None]
+    driver.close()

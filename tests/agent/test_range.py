@@ -1,0 +1,126 @@
+"""A lane's range sensor and its traveller: configured, fed, and in force in the running agent."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import cli
+from agent.app import App
+from agent.codes import gatepost, signing
+from agent.config import BadConfig, effective, parse
+from agent.model import Part
+from drivers.simulators.pty import Port
+from drivers.simulators.rangers import TfLuna
+from drivers.simulators.scan_engines import LineScanner
+from drivers.simulators.uart_thermometers import GyMcu90615
+from drivers.simulators.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CONFIG = """\
+[kiosk]
+id = "k1"
+[run]
+directory = "run"
+[clock]
+trust = "system"
+floor_file = "clock"
+[screening]
+crowd_file = "crowd.json"
+[checkpoint]
+temperature_wait_s = 1.0
+[outbox]
+path = "outbox.db"
+[mqtt]
+host = "127.0.0.1"
+port = 1
+[lanes.entry]
+direction = "entry"
+traveller = "{traveller}"
+scanner = {{ driver = "line", port = "{folder}/scanner" }}
+thermometer = {{ driver = "gy_mcu", port = "{folder}/thermometer", baud = 115200 }}
+gate = {{ driver = "simulated" }}
+range = {{ driver = "{ranger}", port = "{folder}/range" }}
+"""
+
+
+LIMIT_S = 20.0
+
+
+def config_of(folder: Path, ranger: str = "tf_luna", traveller: str = "person") -> str:
+    return CONFIG.format(folder=folder, ranger=ranger, traveller=traveller)
+
+
+def test_a_range_sensor_is_a_ranger(tmp_path: Path) -> None:
+    config = parse(config_of(tmp_path, traveller="vehicle"), tmp_path / "agent.toml")
+    ranger = config.lanes["entry"].range
+    assert ranger is not None
+    assert (ranger.kind, ranger.driver) == ("ranging", "tf_luna")
+    shown = effective(config)["lanes"]["entry"]
+    assert (shown["range"]["driver"], shown["traveller"]) == ("tf_luna", "vehicle")
+
+
+def test_what_is_none_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadConfig, match=r"lanes\.entry\.range\.driver: unknown driver 'tf_lune'; did you mean tf_l"
+    ):
+        parse(config_of(tmp_path, ranger="tf_lune"), tmp_path / "agent.toml")
+    with pytest.raises(BadConfig, match=r"lanes\.entry\.traveller.*'person' or 'vehicle'"):
+        parse(config_of(tmp_path, traveller="horse"), tmp_path / "agent.toml")
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_range_sensor(tmp_path: Path) -> None:
+    trust = ["--private", str(tmp_path / "x.key"), "--trust", str(tmp_path / "issuers.toml")]
+    assert cli.main(["keys", "new", "x", *trust]) == 0
+    key = signing.private_key((tmp_path / "x.key").read_bytes())
+    world, engine = World(noise_c=0.03), LineScanner()
+    app = App(parse(config_of(tmp_path), tmp_path / "agent.toml"))
+    feeds = {feed.status().part: feed for feed in app._feeds}
+    thread = threading.Thread(target=app.run)
+
+    def pass_by(holder: str, distance_mm: float) -> int:
+        """Somebody with a green code comes, is decided upon and goes; returns how often the gate has opened."""
+        now_utc = int(time.time())
+        claims = gatepost.claims(
+            "x", holder, gatepost.Colour.GREEN, issued_utc=now_utc - 60, expires_utc=now_utc + 600
+        )
+        decided = app._loop.decided
+        world.stand(34.4, distance_mm=distance_mm)
+        scanner.send(engine.encode(gatepost.issue(key, claims).encode()))
+        wait(lambda: app._loop.decided == decided + 1)
+        world.leave()
+        gone_s = time.monotonic() + 1.0
+        wait(lambda: time.monotonic() > gone_s)
+        return feeds[Part.GATE].status().items
+
+    with (
+        Port(tmp_path / "scanner", engine) as scanner,
+        Port(tmp_path / "thermometer", GyMcu90615(world)),
+        Port(tmp_path / "range", TfLuna(world)) as ranger,
+    ):
+        thread.start()
+        try:
+            wait(lambda: all(feed.status().up for feed in feeds.values()))
+            assert pass_by("far", 400.0) == 0
+            assert pass_by("near", 50.0) == 1
+            ranger.unplug()
+            wait(lambda: not feeds[Part.RANGE].status().up)
+            assert pass_by("blind", 50.0) == 1
+            wait(lambda: any(problem.startswith("entry range: ") for problem in app._pulse.health.problems))
+        finally:
+            app.stop()
+            thread.join(LIMIT_S)
+    assert not thread.is_alive()
