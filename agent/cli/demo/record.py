@@ -111,8 +111,8 @@ class Recap:
         )
         events = f" {same} ".join(f"{name} {count}" for name, count in counts)
         return [
-            f"{events}   (events; {self.repeats} repeats, dropped by their id)",
-            f"people {self.people}, passages {self.passages}, of them {self.wrong} not as the scenario expects",
+            f"{events}   (events; {self.repeats} repeats dropped)",
+            f"people {self.people}, passages {self.passages}, not as the scenario expects {self.wrong}",
             f"gates told to open {self.opened}, relay pulses {self.pulses}",
             f"events not marked as simulated {self.not_marked}",
             "everything agrees" if self.agrees else "THE COUNTS DO NOT AGREE",

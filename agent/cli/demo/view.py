@@ -12,12 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.cli.demo.record import Record, Row
     from agent.cli.demo.scenario import Person
 
-SHOWN_ROWS = 12
+_ROOMY, _TIGHT = 128, 100
+"""Columns of a terminal from which everything is shown, and below which only what decides."""
+_AROUND_ROWS = 11
+"""Lines of the page that are not passages, and one for the cursor."""
 _STYLES = {
     "admit": ("✓ ADMIT", "bold green"),
     "admit_notice": ("✓! ADMIT, NOTICE", "bold cyan"),
@@ -65,6 +68,22 @@ def _measured(row: Row) -> str:
     if facts["surface_c"] is None:
         return {"indeterminate": "not measured", "device_fault": "thermometer down"}[facts["screening"]]
     return f"{facts['surface_c']:.1f} ± {facts['u_c']:.1f} °C {facts['screening']}"
+
+
+def _code(row: Row) -> str:
+    facts = row.facts
+    return "none" if facts["code"] is None else f"{facts['colour'] or ''} {facts['code']}".strip().replace("_", " ")
+
+
+def _briefly(row: Row) -> str:
+    surface_c = row.facts["surface_c"]
+    return (
+        ("down" if row.facts["screening"] == "device_fault" else "–") if surface_c is None else f"{surface_c:.1f}"
+    )
+
+
+def _event(row: Row) -> Text:
+    return Text(f"→ {row.arrived.rpartition(':')[2]}", "green") if row.arrived else Text("waits", "yellow")
 
 
 class Plain:
@@ -116,7 +135,8 @@ class Page:
         self._end = end
         self._there: dict[str, str] = {}
         self._notes: list[str] = []
-        self._live = Live(console=Console(), auto_refresh=False, screen=False)
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, screen=False)
         self._report: Mapping[str, Any] = {}
         self._broker_up = True
         self._at = 0.0
@@ -168,7 +188,9 @@ class Page:
         broker = ("up", "green") if self._broker_up else ("DOWN", "bold red")
         return Text.assemble(
             ("Gatepost demo ", "bold"),
-            f"{min(self._at, self._end):.0f} of {self._end:.0f} s   simulated devices, real wires   broker ",
+            f"{min(self._at, self._end):.0f} of {self._end:.0f} s   simulated devices, real wires",
+            "   " if self._console.width >= _ROOMY else "\n",
+            "broker ",
             broker,
             f"   events: {outbox.get('stored', 0)} stored → {outbox.get('delivered', 0)} delivered,"
             f" {outbox.get('waiting', 0)} waiting",
@@ -177,44 +199,42 @@ class Page:
     def _lanes(self) -> Table:
         table = Table.grid(expand=True)
         cells = []
+        roomy = self._console.width >= _ROOMY
         for lane in ("entry", "exit"):
             table.add_column(ratio=1)
-            devices = [device for device in self._report.get("devices", []) if device["lane"] == lane]
-            lines = Text(self._there.get(lane, "nobody there") + "\n")
-            for device in devices:
-                mark, style = ("✓", "green") if device["up"] else ("✗", "bold red")
-                why = "" if device["up"] else "  DOWN"
-                lines.append_text(
-                    Text.assemble((f"{mark} ", style), f"{device['part']} ", (device["driver"], "dim"), why)
-                )
-                lines.append("   ")
+            lines = Text(self._there.get(lane, "nobody there") + "\n", no_wrap=True, overflow="ellipsis")
+            for device in self._report.get("devices", []):
+                if device["lane"] == lane:
+                    mark, style = ("✓", "green") if device["up"] else ("✗", "bold red")
+                    lines.append(f"{mark} ", style)
+                    lines.append(device["part"])
+                    lines.append(f" {device['driver']}" if roomy else "", "dim")
+                    lines.append("" if device["up"] else " DOWN", "bold red")
+                    lines.append("   " if roomy else " ")
             cells.append(Panel(lines, title=f"lane {lane}", title_align="left"))
         table.add_row(*cells)
         return table
 
     def _passages(self) -> Table:
-        table = Table(expand=True, box=None, padding=(0, 1))
-        for name, ratio in (("time", 2), ("lane", 2), ("who", 3), ("code", 4), ("measured", 6), ("decision", 5)):
-            table.add_column(name, ratio=ratio, no_wrap=True)
-        table.add_column("why", ratio=7)
-        table.add_column("at the broker", ratio=5, no_wrap=True)
-        for row in self._record.rows[-SHOWN_ROWS:]:
-            facts = row.facts
-            word, style = _STYLES[facts["outcome"]]
-            code = "none" if facts["code"] is None else f"{facts['colour'] or ''} {facts['code']}".strip()
-            arrived = (
-                Text(f"→ {row.arrived.rpartition(':')[2]}", "green") if row.arrived else Text("waits", "yellow")
-            )
-            table.add_row(
-                f"{row.at:.1f}",
-                facts["lane"],
-                row.who,
-                code.replace("_", " "),
-                _measured(row),
-                Text(word, style),
-                ", ".join(facts["reasons"]).replace("_", " "),
-                arrived,
-            )
+        """What decides stands on every terminal; the code and how sure the temperature is, where there is room."""
+        width = self._console.width
+        columns: dict[str, Callable[[Row], str | Text]] = {
+            "time": lambda row: f"{row.at:.1f}",
+            "lane": lambda row: str(row.facts["lane"]),
+            "who": lambda row: row.who,
+            "code": _code,
+            "skin": _measured if width >= _ROOMY else _briefly,
+            "decision": lambda row: Text(*_STYLES[row.facts["outcome"]]),
+            "why": lambda row: ", ".join(row.facts["reasons"]).replace("_", " "),
+            "at the broker" if width >= _ROOMY else "event": _event,
+        }
+        if width < _TIGHT:
+            del columns["code"]
+        table = Table(box=None, padding=(0, 2 if width >= _ROOMY else 1, 0, 0), pad_edge=False)
+        for name in columns:
+            table.add_column(name, no_wrap=True)
+        for row in self._record.rows[-max(3, self._console.height - _AROUND_ROWS) :]:
+            table.add_row(*(show(row) for show in columns.values()))
         return table
 
 

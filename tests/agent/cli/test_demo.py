@@ -15,7 +15,8 @@ from agent import app
 from agent.checkpoint import Case
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
-from agent.cli.demo.record import Recap
+from agent.cli.demo.record import Recap, Record, Row
+from agent.cli.demo.view import Page
 from agent.config import parse
 from agent.model import ClockState, Direction, Now, Screening, Temperature
 from agent.packaged import packaged
@@ -87,7 +88,7 @@ def test_in_a_pipe_it_ends_by_itself_and_the_counts_agree(script):
     done = play(*script(ANNA.format(expect="admit") + BEN_AND_TROUBLE))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "everything agrees"
-    assert "people 2, passages 2, of them 0 not as the scenario expects" in done.stdout
+    assert "people 2, passages 2, not as the scenario expects 0" in done.stdout
     assert "gates told to open 2, relay pulses 2" in done.stdout
     assert "events not marked as simulated 0" in done.stdout
     assert "stop broker: now" in done.stdout
@@ -119,10 +120,53 @@ def test_a_terminal_gets_the_live_view(script):
     assert b"everything agrees" in shown
 
 
+SEEN = [
+    # outcome, screening, surface_c, code, colour, reasons
+    ("admit", "normal", 34.5, "valid", "green", ["code_green", "temperature_normal"]),
+    ("admit_notice", "indeterminate", None, "valid", "red", ["code_red", "egress_free"]),
+    ("refer", "indeterminate", 31.5, "valid", "yellow", ["temperature_missing"]),
+    ("refuse", "device_fault", None, "bad_signature", None, ["signature_bad"]),
+]
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (100, 35), (150, 45)])
+def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(lines))
+    record = Record()
+    for at in range(40):
+        outcome, screening, surface_c, code, colour, reasons = SEEN[at % 4]
+        facts = {
+            "lane": "entry", "outcome": outcome, "screening": screening, "surface_c": surface_c, "u_c": 0.5,
+            "code": code, "colour": colour, "reasons": reasons, "opened": outcome == "admit",
+        }  # fmt: skip
+        record.rows.append(Row(float(at), "a visitor", facts, outcome, f"demo-1:65683367:{at}" if at < 37 else ""))
+    devices = [
+        {"lane": lane, "part": part, "driver": "mlx90614", "up": part != "thermometer"}
+        for lane in ("entry", "exit")
+        for part in ("scanner", "gate", "thermometer")
+    ]
+    outbox = {"stored": 1234, "delivered": 1234, "waiting": 0}
+    page = Page(record, 56.0)
+    page.start()
+    for at in (1.0, 2.0, 3.0):
+        page.note(at, "entry: thermometer mlx90614 up [simulated]")
+    page.refresh(40.0, {"outbox": outbox, "devices": devices}, broker_up=False)
+    page.stop()
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) < lines
+    assert max(map(len, shown)) <= columns
+    text = "\n".join(shown)
+    assert "…" not in text
+    for word in ("lane entry", "DOWN", "waits", "→ 36", "ADMIT, NOTICE", "code green, temperature normal", "31.5 "):
+        assert word in text
+    assert text.count("thermometer") >= 5, "every device and every note"
+
+
 def test_a_wrong_expectation_shows_in_the_exit_status(script):
     done = play(*script(ANNA.format(expect="refuse")))
     assert done.returncode == 1
-    assert "people 1, passages 1, of them 1 not as the scenario expects" in done.stdout
+    assert "people 1, passages 1, not as the scenario expects 1" in done.stdout
     assert done.stdout.splitlines()[-1] == "THE COUNTS DO NOT AGREE"
 
 
