@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Name = Annotated[str, StringConstraints(pattern=f"^{_NAME.pattern}$")]
+_LEVEL = "^(debug|info|warning|error)$"
+_FORMS = {
+    f"^{_NAME.pattern}$": "should be letters, digits, `.`, `_`, `-`, beginning with a letter or digit, at most 64",
+    _LEVEL: "should be debug, info, warning or error",
+}
+"""What a pattern asks for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Run:
 
     directory: Path = Path("/run/gatepost")
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
-    log: Annotated[str, StringConstraints(pattern="^(debug|info|warning|error)$")] = "info"
+    log: Annotated[str, StringConstraints(pattern=_LEVEL)] = "info"
     """Least level that is logged: debug, info, warning or error."""
 
 
@@ -163,7 +169,7 @@ def parse(text: str, file: Path) -> Config:
     """Check a configuration's text; `file` gives relative paths their folder. Raises BadConfig."""
     try:
         tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadConfig(file, [_syntax_fault(str(error), text)]) from None
     reader = _Reader(lines_of(text), file.parent)
     config = reader.config(tree, file)
@@ -217,7 +223,8 @@ class _Reader:
         driver = table.get("driver")
         if driver not in known:
             what = f"unknown driver {driver!r}" if driver else "no driver named"
-            self._fault((*path, "driver"), f"{what}{_nearest(str(driver), known)}; there are {', '.join(known)}")
+            near = _nearest(str(driver), known) or "."
+            self._fault((*path, "driver"), f"{what}{near} There are {', '.join(known)}")
             return None
         own = {key: value for key, value in table.items() if key != "driver"}
         options = self._dataclass(path, registry.options_class(kind, driver), own, also=("driver",))
@@ -277,6 +284,8 @@ def _sentence(detail: Mapping[str, Any]) -> str:
     message = str(detail["msg"])
     if detail["type"] == "missing":
         return "is missing and has no default"
+    if detail["type"] == "string_pattern_mismatch":
+        return _FORMS.get(detail["ctx"]["pattern"], message)
     for shop, plain in (("Input should", "should"), ("Value error, ", ""), ("String should", "should")):
         message = message.replace(shop, plain)
     return message

@@ -36,4 +36,6 @@ def read(file: Path) -> config.Config | None:
         print(f"{count} fault{'s' * (count > 1)}. `gatepost show --manual` lists every setting.", file=sys.stderr)
     except OSError as error:
         print(f"{file}: cannot be read: {error.strerror}", file=sys.stderr)
+        if isinstance(error, FileNotFoundError):
+            print("Begin one with `gatepost show --manual`, or name another with --config.", file=sys.stderr)
     return None

@@ -100,8 +100,12 @@ def _parsed(lines: Iterator[str], args: argparse.Namespace, default: int | None)
             key = _key(words[0], args.of, args.issuer)
         except ValueError:
             key = b""
-        if value is None or not key:
-            raise ValueError(f"{args.input}: line {number} is not KEY [green|yellow|red|gone]")
+        if not key:
+            raise ValueError(f"{args.input}: line {number} does not begin with a key of the kind that --of names")
+        if value is None:
+            raise ValueError(
+                f"{args.input}: line {number} names no colour after the key: green, yellow, red or gone"
+            )
         yield key, value
 
 

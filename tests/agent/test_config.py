@@ -101,7 +101,13 @@ def test_broken_toml_names_the_line() -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "+", "#", "", "x" * 65, "é", "a b"])
 def test_a_name_that_would_break_a_topic_is_refused(name: str) -> None:
-    assert faults(SMALLEST.replace('"k1"', f'"{name}"'))
+    ((line, text),) = faults(SMALLEST.replace('"k1"', f'"{name}"'))
+    assert line == 2
+    assert text.startswith("kiosk.id: should be letters, digits, `.`")
+
+
+def test_an_unknown_level_of_the_log_is_told_the_known_ones() -> None:
+    assert faults(SMALLEST + '[run]\nlog = "loud"\n')[0][1] == "run.log: should be debug, info, warning or error"
 
 
 def test_relative_paths_start_from_the_file() -> None:

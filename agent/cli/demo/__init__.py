@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         scenario = read(args.scenario or packaged("demo.toml"))
     except (OSError, ValueError) as error:
-        print(f"scenario: {error}", file=sys.stderr)
+        what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        print(f"scenario: {what}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything is cleared away
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:

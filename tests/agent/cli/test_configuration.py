@@ -120,7 +120,9 @@ def test_what_the_configuration_names_must_be_there_too(config, say, command):
 def test_a_file_that_is_not_there(tmp_path, say, command, expected):
     status, _, err = say(command, "-c", tmp_path / "none.toml")
     assert status == expected
-    assert err == f"{tmp_path}/none.toml: cannot be read: No such file or directory\n"
+    first, advice = err.splitlines()
+    assert first == f"{tmp_path}/none.toml: cannot be read: No such file or directory"
+    assert "gatepost show --manual" in advice
 
 
 def test_show_is_toml_again_and_masks_secrets(config, say):
