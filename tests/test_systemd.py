@@ -31,7 +31,7 @@ def settings() -> list[tuple[str, str]]:
 @pytest.fixture
 def unit_here(tmp_path: Path) -> Path:
     """The unit as it would be on a kiosk where the agent is installed."""
-    text = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^ExecStart=\S+", f'ExecStart="{sys.executable}"', UNIT.read_text(), flags=re.MULTILINE)
     unit = tmp_path / UNIT.name
     unit.write_text(re.sub(r"^Documentation=.*$", "", text, flags=re.MULTILINE))
     return unit
