@@ -203,15 +203,13 @@ class Checkpoint:
 
     def wait_s(self, at_s: float) -> float:
         """Seconds until `tick` must be called; infinite when only an observation can change anything."""
-        dues = [
-            due
-            for lane in self._lanes.values()
-            for due in (
-                lane.pending.deadline_s if lane.pending else math.inf,
-                lane.warm_s + self._options.leave_s if lane.present_since_s is not None else math.inf,
-            )
-        ]
-        return max(0.0, min(dues, default=math.inf) - at_s)
+        due_s = math.inf
+        for lane in self._lanes.values():
+            if lane.pending is not None:
+                due_s = min(due_s, lane.pending.deadline_s)
+            if lane.present_since_s is not None:
+                due_s = min(due_s, lane.warm_s + self._options.leave_s)
+        return max(0.0, due_s - at_s)
 
     def forget(self) -> None:
         """Begin anew with everybody: after a defect nothing that was half judged may count."""
@@ -234,13 +232,14 @@ class Checkpoint:
             pending = None
         if lane.spent:
             lane.samples.clear()
+        again = any(self._repeats.is_repeat(name, code, item.at_s) for code in (who, together.code))
         lane.pending = _Pending(
             began_s=item.at_s if pending is None else pending.began_s,
             deadline_s=item.at_s + self._options.temperature_wait_s,
             now=now,
             verdict=together,
             shown=shown,
-            again=self._repeats.is_repeat(name, verdict.code, item.at_s),
+            again=again or (pending is not None and pending.again),
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=lane.way.direction is Direction.EXIT,
         )
@@ -344,7 +343,8 @@ class Checkpoint:
         if pending.shown:
             lane.closed = _Closed(pending.shown, opened, at_s)
         if opened and pending.verdict is not None:
-            self._repeats.admitted(name, pending.verdict.code, at_s)
+            for code in {pending.verdict.code, *pending.shown}:
+                self._repeats.admitted(name, code, at_s)
         passage = Passage(
             lane=name,
             direction=lane.way.direction,

@@ -57,13 +57,13 @@ def check(payloads: Sequence[bytes], now: Now) -> Verdict:  # noqa: PLR0911 - a 
         if len(holders) > 1:
             return replace(verdicts[0], status=CodeStatus.UNDECIDED)
         if {payload[:5] for payload in payloads} == {b"half1", b"half2"}:
-            return replace(verdicts[0], status=CodeStatus.VALID, colour=Colour.GREEN)
+            return replace(verdicts[0], status=CodeStatus.VALID, colour=Colour.GREEN, code=verdicts[0].subject)
         first = min(verdicts, key=lambda verdict: verdict.colour is None)
         return replace(first, tests=tuple(test for verdict in verdicts for test in verdict.tests))
     word, _, holder = payloads[0].partition(b":")
     subject = holder.ljust(16, b".")[:16]
     if word in (b"half1", b"half2"):
-        return Verdict(CodeStatus.INCOMPLETE, "test", subject=subject, code=payloads[0])
+        return Verdict(CodeStatus.INCOMPLETE, "test", subject=subject)
     if word == b"test":
         return Verdict(
             CodeStatus.VALID, "test", subject=subject, kind="test", tests=(LabResult("pcr", NOW.lo_utc),)
@@ -83,7 +83,7 @@ def decide(case: Case) -> Decision:
     if verdict.status is not CodeStatus.VALID or verdict.colour is Colour.RED:
         return Decision(Outcome.REFUSE, (str(verdict.colour or verdict.status),))
     if case.shown_again:
-        return Decision(Outcome.REFER, ("again",))
+        return Decision(Outcome.REFER, ("again", str(case.temperature.outcome)))
     if verdict.subject.startswith(b"tess") and not verdict.tests:
         return Decision(Outcome.REFER, ("no_test",))
     if case.temperature.outcome is Screening.NORMAL and verdict.colour is Colour.GREEN:
@@ -245,6 +245,27 @@ def test_a_code_that_let_somebody_in_is_asked_about_if_shown_again_soon(
         bench.show(b"green:anna")
         bench.wait(after_s)
     assert [p.decision.outcome for p in bench.passages] == [Outcome.ADMIT, outcome]
+
+
+def test_a_further_code_does_not_hide_that_the_first_was_used(bench: Bench) -> None:
+    for _ in range(2):
+        bench.show(b"green:tess")
+        bench.show(b"test:tess")
+        bench.measure(NORMAL_C, count=6)
+        bench.wait(10)
+    assert [p.decision.outcome for p in bench.passages] == [Outcome.ADMIT, Outcome.REFER]
+
+
+def test_a_card_in_parts_that_let_one_in_does_not_let_the_next_in(bench: Bench) -> None:
+    for code in (b"half1:tom", b"half2:tom"):
+        bench.measure(NORMAL_C, count=6)
+        bench.show(code)
+    bench.wait(10)
+    bench.measure(NORMAL_C, count=6)
+    for code in (b"half2:tom", b"half1:tom"):
+        bench.show(code)
+    bench.wait(10)
+    assert [p.decision.outcome for p in bench.passages] == [Outcome.ADMIT, Outcome.REFER]
 
 
 @pytest.mark.parametrize("codes", [(b"green:tess", b"test:tess"), (b"half1:tom", b"half2:tom")])
