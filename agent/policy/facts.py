@@ -188,11 +188,14 @@ def facts_of(
     seen: Seen = Seen.FIRST,
     traveller: Traveller = Traveller.PERSON,
 ) -> Facts:
-    """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh."""
+    """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh. A negative test
+    that is dated ahead is none; a positive one counts whatever its date.
+    """
     code = code_fact(verdict)
     if code is Code.NONE and not scanner_works:
         code = Code.SCANNER_FAULT
-    tests = [] if verdict is None else [test for test in verdict.tests if test.taken_utc <= now.hi_utc]
+    shown = () if verdict is None else verdict.tests
+    tests = [test for test in shown if test.positive or test.taken_utc <= now.hi_utc]
     return Facts(
         direction,
         code,
@@ -210,8 +213,8 @@ def facts_of(
 
 
 def best_test(tests: Iterable[LabResult], now: Now) -> Test:
-    """The best that the tests say, by age."""
-    ordered = sorted(tests, key=lambda test: test.taken_utc)
+    """The best that the tests say, by age; of two taken at one time the positive one is the newer."""
+    ordered = sorted(tests, key=lambda test: (test.taken_utc, test.positive))
     if not ordered:
         return Test.NONE
     if ordered[-1].positive:
@@ -224,7 +227,7 @@ def best_test(tests: Iterable[LabResult], now: Now) -> Test:
 
 
 def _series(tests: Iterable[LabResult], now: Now, site: Site) -> Series:
-    """Negative results within the last `series_days`."""
+    """Negative results within the last `series_days`; one that two codes carry is one test."""
     since = now.hi_utc - site.series_days * _DAY_S
-    count = sum(1 for test in tests if not test.positive and test.taken_utc >= since)
-    return Series.MET if count >= site.series_tests else Series.SHORT
+    taken = {test.taken_utc for test in tests if not test.positive and test.taken_utc >= since}
+    return Series.MET if len(taken) >= site.series_tests else Series.SHORT

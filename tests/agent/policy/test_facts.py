@@ -114,3 +114,16 @@ def test_three_tests_in_three_days(tests: list[LabResult], series: Series) -> No
 def test_a_test_dated_ahead_is_no_test() -> None:
     verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=(ago(-1),))
     assert facts(verdict).test is Test.NONE
+
+
+@pytest.mark.parametrize("tests", [[ago(1), ago(-1, positive=True)], [ago(1), ago(1, positive=True)]])
+def test_a_positive_test_counts_however_it_is_dated(tests: list[LabResult]) -> None:
+    for order in (tests, tests[::-1]):
+        verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=tuple(order))
+        assert facts(verdict).test is Test.POSITIVE
+
+
+def test_one_test_in_two_codes_is_one_of_the_series() -> None:
+    verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=(ago(1), ago(30), ago(30)))
+    assert facts(verdict, series_tests=2).series is Series.MET
+    assert facts(verdict, series_tests=3).series is Series.SHORT
