@@ -110,7 +110,7 @@ def _batch(name: str, trust: Trust) -> int:
 def _answer(lines: BinaryIO, trust: Trust) -> None:
     for line in lines:
         if line.strip():
-            print(json.dumps(batch.judge(line, trust, time.time()), ensure_ascii=False), flush=True)
+            print(json.dumps(batch.judge(line, trust, time.time())), flush=True)
 
 
 def _gate(args: argparse.Namespace) -> _Gate:

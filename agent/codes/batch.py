@@ -24,7 +24,7 @@ from agent.codes.trust import FORMATS, Trust, TrustedKey, revocations, short_has
 from agent.model import ClockState, CodeStatus, Now, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 MAX_LINE_BYTES = 1 << 20
 _IN_TIME = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN)
@@ -42,10 +42,11 @@ def judge(line: bytes, trust: Trust, latest_utc: float = math.inf) -> dict[str, 
         identity = case.get("id")
         now, payloads = _now(case.get("at")), _payloads(case)
         revoked = _texts(case.get("revoked", []))
-        trust = _trust(case, revoked) if case.keys() & {"certificates", "jwks"} else trust
-    except (ValueError, Malformed) as error:
+        trust = _trust(case) if case.keys() & {"certificates", "jwks"} else trust
+    except (ValueError, OverflowError, Malformed) as error:
         why = error.reason if isinstance(error, Malformed) else str(error)
         return {"id": identity, "accept": False, "authentic": False, "reason": "bad_line", "why": why}
+    trust = replace(trust, revoked={**trust.revoked, **revocations(trust.keys, revoked)})
     verdict = _verdict(
         payloads, trust, now or Now(0.0, latest_utc, ClockState.FLOOR), {dcc.code_key(uci) for uci in revoked}
     )
@@ -100,13 +101,13 @@ def _texts(value: object) -> list[str]:
     return value
 
 
-def _trust(case: Mapping[str, Any], revoked: Iterable[str]) -> Trust:
+def _trust(case: Mapping[str, Any]) -> Trust:
     keys = [_certificate(text) for text in _texts(case.get("certificates", []))]
     if "jwks" in case:
         if not isinstance(case["jwks"], dict):
             raise ValueError("jwks is an object")
         keys += jwks.read(case["jwks"])
-    return replace(trust_of(keys), revoked=revocations([key.kid for key in keys], revoked))
+    return trust_of(keys)
 
 
 def _certificate(text: str) -> TrustedKey:

@@ -82,7 +82,7 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
 
 def code_key(uci: str) -> bytes:
     """Key of a certificate by its identifier: the form of hash that the EU's revocation lists call `UCI`."""
-    return sha256(uci.encode()).digest()[: digest.SIZE]
+    return sha256(uci.encode("utf-8", "surrogatepass")).digest()[: digest.SIZE]
 
 
 def _health(claim: object) -> _Health:

@@ -19,6 +19,7 @@ from agent.codes.trust import TrustedKey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_KINDS = ("EC", "OKP")
 _FORMATS = frozenset({"gatepost", "shc", "nzcp"})
 
 
@@ -37,6 +38,8 @@ def _set(document: Mapping[str, Any], issuer: object) -> Iterator[TrustedKey]:
         raise ValueError("a key set is {keys: […]}")
     name = issuer if isinstance(issuer, str) else _address(entries)
     for entry in entries:
+        if isinstance(entry.get("kty"), str) and entry["kty"] not in _KINDS:
+            continue  # RFC 7517, section 5: a kind that is not understood is passed over
         kid = entry.get("kid")
         public = _public(entry)
         yield TrustedKey(name, kid.encode() if isinstance(kid, str) else public.kid, _FORMATS, public)

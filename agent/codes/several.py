@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.codes import shc
+from agent.codes.refusal import Refused
 from agent.model import CodeStatus, Colour, LabResult, Staleness, Verdict
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MOST = 32
 """More codes than this are no longer one person's."""
+
+_SERIES = 16
+"""As many tests as the longest code carries: no place asks for more."""
 
 _ORDER = (
     # the first of these that any code has is what the whole set has
@@ -33,6 +37,7 @@ _ORDER = (
     CodeStatus.UNDECIDED,
     CodeStatus.VALID,
 )
+_KINDS = ("health", "vaccination", "recovery", "test", "other")
 _COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
 _STALENESS = tuple(Staleness)
 
@@ -40,9 +45,11 @@ _STALENESS = tuple(Staleness)
 def whole(payloads: Iterable[bytes]) -> list[bytes]:
     """The payloads: repeats taken out, files of health cards opened, parts of a card put together.
 
-    Raises Refused for parts that do not belong together, or of which some are missing.
+    Raises Refused for more than `MOST`, for parts that do not belong together, or of which some are missing.
     """
     distinct = list(dict.fromkeys(card for payload in payloads for card in shc.cards(payload)))
+    if len(distinct) > MOST:
+        raise Refused(CodeStatus.UNRECOGNISED, "more codes than one person has")
     parts = [payload for payload in distinct if payload.startswith(shc.PREFIX) and shc.part(payload)[1] > 1]
     if not parts:
         return distinct
@@ -55,7 +62,7 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     Holders are compared only between codes of one format: each format names them in its own way, and no gate can
     tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED.
     """
-    first = min(verdicts, key=lambda verdict: (verdict.colour is None, _ORDER.index(verdict.status)))
+    first = min(verdicts, key=_rank)
     worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))
     colours = [verdict.colour for verdict in verdicts if verdict.colour is not None]
     together = replace(
@@ -73,6 +80,11 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())
 
 
+def _rank(verdict: Verdict) -> tuple[bool, int, int]:
+    """Lowest for the code that names the set: one with a colour, then the worst, then the one that tells most."""
+    return verdict.colour is None, _ORDER.index(verdict.status), _KINDS.index(verdict.kind)
+
+
 def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> Verdict:
     """The set judged: `check` is the check of one. Raises Refused only through `whole`."""
     return combine([check(payload) for payload in whole(payloads)])
@@ -84,6 +96,6 @@ def at_best(verdict: Verdict, now: Now) -> Verdict:
     """
     if verdict.status is not CodeStatus.VALID:
         return verdict
-    fresh = LabResult("pcr", now.lo_utc)
-    better = replace(verdict, tests=(*verdict.tests, *(fresh,) * 5))
+    fresh = (LabResult("pcr", now.lo_utc - ago_s) for ago_s in range(_SERIES))
+    better = replace(verdict, tests=(*verdict.tests, *fresh))
     return replace(better, kind="health", colour=Colour.GREEN) if verdict.kind == "test" else better

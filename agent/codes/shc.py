@@ -34,7 +34,7 @@ HEALTH_CARD = "https://smarthealth.cards#health-card"
 
 MAX_SINGLE, MAX_PART = 1195, 1191
 """Characters of JWS that one QR code of version 22 may hold: alone, and as one of several parts."""
-_MAX_PARTS = 99
+_MAX_FILE_BYTES = 1 << 16
 _DIGITS = re.compile(rb"shc:/(?:([1-9][0-9]?)/([1-9][0-9]?)/)?([0-9]+)")
 _LAST_PAIR = 77
 _JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -80,6 +80,8 @@ def cards(payload: bytes) -> list[bytes]:
     """The signed cards of a `.smart-health-card` file; anything else stands for itself. Raises Malformed."""
     if not (payload.startswith(b"{") and b'"verifiableCredential"' in payload):
         return [payload]
+    if len(payload) > _MAX_FILE_BYTES:
+        raise Malformed("a file longer than 64 KiB")
     signed = strict_json.decode_object(payload).get("verifiableCredential")
     if not isinstance(signed, list) or not signed or not all(isinstance(card, str) for card in signed):
         raise Malformed("a file without cards")

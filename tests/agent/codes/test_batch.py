@@ -85,6 +85,7 @@ def test_a_key_set_with_an_ed25519_key(key: signing.PrivateKey) -> None:
         b'{"id": 1, "text": "x", "jwks": {"keys": [{}]}}',
         b'{"id": 1, "text": "x", "jwks": {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}}',
         b'{"id": 1, "text": "x", "revoked": 5}',
+        b'{"id": 1, "text": "x", "at": 1' + b"0" * 400 + b"}",
     ],
 )
 def test_a_line_that_cannot_be_used_is_answered_too(line: bytes) -> None:
@@ -96,3 +97,15 @@ def test_a_line_that_cannot_be_used_is_answered_too(line: bytes) -> None:
 def test_all_of_several_must_hold(code: bytes, trust: Trust) -> None:
     assert ask(trust, texts=[code.decode()] * 2, at=UTC)["accept"]
     assert not ask(trust, texts=[code.decode(), "GP1:BAD"], at=UTC)["accept"]
+
+
+def test_half_a_character_is_answered_too(trust: Trust) -> None:
+    answer = batch.judge(b'{"id": "\\ud800", "text": "\\ud800", "revoked": ["\\ud800"]}', trust)
+    assert answer["reason"] == "unrecognised"
+
+
+def test_keys_of_other_kinds_in_a_set_are_passed_over(key: signing.PrivateKey) -> None:
+    claims = gatepost.claims("city", "x", Colour.GREEN, issued_utc=UTC, expires_utc=UTC + 9)
+    raw = urlsafe_b64encode(key.public.spki[-32:]).rstrip(b"=").decode()
+    keys = [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {"kty": "OKP", "crv": "Ed25519", "x": raw}]
+    assert ask(Trust(), text=gatepost.issue(key, claims), jwks={"iss": "city", "keys": keys})["accept"]

@@ -8,11 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import codes
+from agent import codes, policy
 from agent.codes import gatepost, place, signing
-from agent.codes.several import combine
+from agent.codes.several import at_best, combine
 from agent.codes.trust import Trust
-from agent.model import ClockState, CodeStatus, Colour, LabResult, Now, Staleness, Verdict
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Direction,
+    LabResult,
+    Now,
+    Screening,
+    Staleness,
+    Verdict,
+    Way,
+)
 
 UTC = 1_700_000_000.0
 NOW = Now(UTC, UTC + 1, ClockState.SYNCED)
@@ -21,6 +32,7 @@ VERDICTS = st.builds(
     status=st.sampled_from(CodeStatus),
     format=st.sampled_from(["gatepost", "dcc"]),
     subject=st.sampled_from([b"a" * 16, b"b" * 16]),
+    kind=st.sampled_from(["health", "vaccination", "recovery", "test", "other"]),
     colour=st.none() | st.sampled_from(Colour),
     watched=st.booleans(),
     staleness=st.sampled_from(Staleness),
@@ -64,7 +76,7 @@ def test_the_order_does_not_matter(verdicts: list[Verdict], chance: object) -> N
     shuffled = list(verdicts)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]  # a Random
     one, other = combine(verdicts), combine(shuffled)
-    assert (one.status, one.colour) == (other.status, other.colour)
+    assert (one.status, one.colour, one.kind) == (other.status, other.colour, other.kind)
 
 
 @pytest.mark.parametrize("count", [0, 33])
@@ -82,3 +94,18 @@ def test_the_code_of_a_place_lets_nobody_in(key: signing.PrivateKey, trust: Trus
     assert (verdict.status, verdict.format) == (CodeStatus.UNRECOGNISED, "place")
     assert codes.check_all([code, text], trust, NOW).status is not CodeStatus.VALID
     assert not gatepost.recognises(text)
+
+
+def test_a_file_of_more_cards_than_one_person_has(trust: Trust) -> None:
+    cards = ",".join(f'"card{number}"' for number in range(33))
+    verdict = codes.check_all([f'{{"verifiableCredential":[{cards}]}}'.encode()], trust, NOW)
+    assert (verdict.status, verdict.reason) == (CodeStatus.UNRECOGNISED, "more codes than one person has")
+    huge = b'{"verifiableCredential":["' + b"x" * 70_000 + b'"]}'
+    assert codes.check_all([huge], trust, NOW).status is CodeStatus.MALFORMED
+
+
+def test_however_many_tests_a_place_asks_for_another_code_may_bring_them() -> None:
+    best = at_best(green(), NOW)
+    site = policy.Site(series_tests=5, series_days=1)
+    facts = policy.facts_of(Way(Direction.ENTRY), best, Screening.NORMAL, NOW, site=site)
+    assert (facts.series, facts.test) == (policy.facts.Series.MET, policy.facts.Test.PCR_24H)

@@ -133,3 +133,11 @@ def test_signed_by_a_pinned_authority(kind: str) -> None:
     stranger = ec.generate_private_key(ec.SECP384R1())
     other = pinned(certificate("authority", stranger.public_key(), stranger))
     assert codes.check(seal(document), other, IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
+
+
+def test_a_certificate_that_only_shares_the_pinned_id() -> None:
+    """The id is eight bytes of a hash, and the certificate comes from the code: one that fits must not do."""
+    der = urlsafe_b64decode(UTOPIA["sig"]["cer"])
+    other = signing.new_private_key().public
+    trusted = trust_of([TrustedKey("UTO", short_hash(der), frozenset({"vds-nc"}), other)])
+    assert codes.check(seal(UTOPIA), trusted, IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
