@@ -37,6 +37,8 @@ COLOURS = {number: colour for colour, number in VALUES.items()}
 _SUFFIX = SIZE - 2
 _MIN_BITS, _MAX_BITS = 16, 22
 _BUCKET = 32
+_MAX_UTC = 1 << 37
+"""In the year 6325: later than any list, and early enough for every calendar."""
 
 
 class BadList(ValueError):
@@ -62,6 +64,20 @@ class Head:
     values: bool = False
     sha256: str = ""
     """Of everything after the head, hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Raises BadList: a head may come from anywhere, and a time that is no number would never be old."""
+        texts, counts = (self.kind, self.issuer, self.sha256), (self.version, self.count, self.bits)
+        times = (self.issued_utc, self.warn_s, self.refer_s)
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and self.kind in KINDS
+            and all(type(count) is int and 0 <= count < 1 << 53 for count in counts)
+            and all(type(time) in (int, float) and 0 <= time < _MAX_UTC for time in times)
+            and _MIN_BITS <= self.bits <= _MAX_BITS
+            and isinstance(self.values, bool)
+        ):
+            raise BadList("a head that makes no sense: its kind, a number or a time is none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,13 @@ class CodeList:
             if value is not None:
                 return value if value != GONE else None
         return self.base.find(key)
+
+    def has_changes(self, head: Head, changes: Mapping[bytes, int]) -> bool:
+        """Whether these are the changes on top of the base, of the version and age that `head` tells."""
+        if self.delta is None:
+            return False
+        filled = replace(head, count=len(changes), bits=self.head.bits, values=True, sha256=self.head.sha256)
+        return self.head == filled and entries(self.delta) == changes
 
     @property
     def age(self) -> Age:
@@ -202,6 +225,8 @@ def parse(data: mmap.mmap | bytes) -> ListFile:
         raise BadList("damaged: its head has changed")
     try:
         head = Head(**json.loads(block[len(MAGIC) : -4]))
+    except BadList:
+        raise
     except (ValueError, TypeError):
         raise BadList("written by another version of this program") from None
     directory = 4 * ((1 << head.bits) + 1)

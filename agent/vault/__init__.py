@@ -14,7 +14,7 @@ from agent.codes.bundle import BadBundle
 from agent.codes.trust import BadTrust, parse_keys
 from agent.packaged import packaged
 from agent.vault.bundles import BundleStore, list_content, list_word
-from agent.vault.shelves import change_list, open_list, set_changes, write_list
+from agent.vault.shelves import change_list, is_sound, open_list, set_changes, write_list
 
 __all__ = [
     "BundleStore",
@@ -72,27 +72,24 @@ def _keys_file(path: Path) -> codes.Trust:
 
 
 def _list(path: Path, bundles: Path | None) -> lists.CodeList:
-    """A list, with the changes that the centre has sent for it put on top if they are newer.
-
-    Where the centre has spoken of a list, only the base that it has signed is taken. Raises BadList, BadBundle.
+    """A list, as it lies there, or as the centre has sent word of it: then exactly the base and the changes that it
+    has signed. Raises BadList, BadBundle.
     """
     opened = open_list(path)
     sent = BundleStore(bundles).current("list", path.stem) if bundles is not None else None
     if sent is None:
         return opened
     word = list_word(sent.content)
-    if word.base != opened.base.head:
+    if word.base != opened.base.head or not is_sound(path):
         raise lists.BadList(f"list {path}: not the base that the centre has signed")
-    if sent.version <= opened.head.version:
-        return opened
     head = replace(
         opened.base.head,
-        version=sent.version,
+        version=max(sent.version, opened.base.head.version + 1),  # changes are always newer than their base
         issued_utc=sent.issued_utc,
         warn_s=sent.age.warn_s,
         refer_s=sent.age.refer_s,
     )
-    return set_changes(path, head, word.changes)
+    return opened if opened.has_changes(head, word.changes) else set_changes(path, head, word.changes)
 
 
 def load_table(options: policy.Options, root: Path | None = None, bundles: str = "") -> policy.Table:

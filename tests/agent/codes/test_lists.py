@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from base64 import b64encode
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -238,3 +241,28 @@ def test_a_health_card_is_decided_by_its_list(files: Path, form: str) -> None:
 def test_no_other_form_of_health_card(files: Path, tail: str) -> None:
     verdict = codes.check(("0f" * 32 + tail).encode(), load(files), NOW)
     assert verdict.status in {CodeStatus.MALFORMED, CodeStatus.UNRECOGNISED}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bits": -1},
+        {"bits": 60},
+        {"bits": "16"},
+        {"count": -1},
+        {"warn_s": float("nan")},
+        {"refer_s": float("inf")},
+        {"issued_utc": 1e300},
+        {"issued_utc": None},
+        {"version": True},
+        {"kind": "other"},
+        {"values": 1},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_head_that_makes_no_sense(wrong: dict[str, object]) -> None:
+    text = lists.MAGIC + json.dumps(asdict(head()) | wrong).encode()
+    block = text.ljust(lists.HEAD_BYTES - 4)
+    with pytest.raises(lists.BadList):
+        lists.parse(block + zlib.crc32(block).to_bytes(4) + bytes(4 * ((1 << 16) + 1)))

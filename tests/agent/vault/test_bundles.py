@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +209,32 @@ def test_the_envelope_is_kept_as_it_came(tmp_path: Path, store: vault.BundleStor
     data = json.dumps(json.loads(made("keys", keys_file(ISSUER))), indent=3).encode()
     store.take(data, NOW)
     assert (tmp_path / "bundles" / "keys.bundle").read_bytes() == data
+
+
+def test_a_list_whose_content_is_not_what_the_centre_signed(tmp_path: Path, store: vault.BundleStore) -> None:
+    path, anna = tmp_path / "revoked.gpl", gatepost.subject_key("demo", "anna")
+    vault.write_list(path, lists.Head("revoked", "demo", 1, UTC - 50, 10_000, 20_000), anna)
+    store.take(made("keys", keys_file(ISSUER)), NOW)
+    store.take(made("list", vault.list_content(vault.open_list(path)), name="revoked"), NOW)
+    options = codes.Options(bundles="bundles", lists=("revoked.gpl",))
+    assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).status is CodeStatus.REVOKED
+    altered = bytearray(path.read_bytes())
+    altered[-1] ^= 1
+    path.write_bytes(altered)
+    assert vault.load_trust(options, tmp_path).ages[-1].staleness(NOW) is Staleness.REFER
+
+
+def test_only_signed_changes_count_where_the_centre_has_spoken(tmp_path: Path, store: vault.BundleStore) -> None:
+    path, anna = tmp_path / "revoked.gpl", gatepost.subject_key("demo", "anna")
+    head = lists.Head("revoked", "demo", 31, UTC - 50, 10_000, 20_000)
+    vault.write_list(path, head, b"")
+    store.take(made("keys", keys_file(ISSUER)), NOW)
+    word = vault.list_content(vault.open_list(path)) | {"changes": b64encode(anna + b"\1").decode()}
+    store.take(made("list", word, version=2, name="revoked"), NOW)  # bundles count for themselves
+    options = codes.Options(bundles="bundles", lists=("revoked.gpl",))
+    assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).status is CodeStatus.REVOKED
+    written = (path.parent / "revoked.gpl.delta").stat().st_mtime_ns
+    vault.load_trust(options, tmp_path)
+    assert (path.parent / "revoked.gpl.delta").stat().st_mtime_ns == written, "nothing new, nothing written"
+    vault.change_list(path, replace(head, version=99), {anna: lists.GONE})
+    assert codes.check(code(), vault.load_trust(options, tmp_path), NOW).status is CodeStatus.REVOKED
