@@ -84,12 +84,12 @@ class Rulebook(threading.Thread):
         faults = []
         try:
             self._trust = vault.load_trust(self._judged, self._root)
-        except codes.BadTrust as error:
-            faults.append(f"new keys are refused, the old ones stay: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
+            faults.append(f"new keys are refused, the old ones stay: {_in_words(error)}")
         try:
             self._table = vault.load_table(self._decided, self._root, self._judged.bundles)
-        except policy.BadTable as error:
-            faults.append(f"the new table is refused, the old one stays: {error}")
+        except Exception as error:  # noqa: BLE001 - the same
+            faults.append(f"the new table is refused, the old one stays: {_in_words(error)}")
         self.fault = "; ".join(faults)
         log.log(logging.WARNING if faults else logging.INFO, "rules read anew %s", self.fault)
         return True
@@ -114,3 +114,9 @@ class Rulebook(threading.Thread):
             yield from (self._root / self._judged.bundles).glob("*.bundle")
         table = self._decided.table
         yield self._root / table if table.endswith(".toml") else packaged(f"policy/{table}.toml")
+
+
+def _in_words(error: Exception) -> str:
+    """The sentence of our own errors; of any other only what it is: its text could hold anything."""
+    expected = isinstance(error, codes.BadTrust | policy.BadTable)
+    return str(error) if expected else f"a defect of the agent ({type(error).__name__})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Always 0, unless the directory cannot be written."""
-    args.directory.mkdir(parents=True, exist_ok=True)
-    for name, text in schemas.documents(__version__).items():
-        (args.directory / name).write_text(text, encoding="utf-8")
-        print(args.directory / name)
+    """0; 1 when the directory cannot be written, with one sentence on standard error."""
+    try:
+        args.directory.mkdir(parents=True, exist_ok=True)
+        for name, text in schemas.documents(__version__).items():
+            (args.directory / name).write_text(text, encoding="utf-8")
+            print(args.directory / name)
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         text = _text(key, args)
         if args.png:
             picture(text).save(str(args.png), scale=8, border=4)
-    except (signing.BadKey, ValueError) as error:
+    except (signing.BadKey, ValueError, OverflowError) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from agent import codes, vault
 from agent.codes import bundle, jwks, signing, strict_json
-from agent.codes.trust import FORMATS, BadTrust, short_hash
+from agent.codes.refusal import Malformed
+from agent.codes.trust import FORMATS, short_hash
 from agent.model import ClockState, Now
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     actions |= {"sign": _sign, "install": _install, "take": _take}
     try:
         return actions[args.action](args)
-    except (BadTrust, signing.BadKey, ValueError) as error:
+    except Malformed as error:
+        print(f"{args.file}: {error.reason}", file=sys.stderr)
+    except (ValueError, OverflowError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
@@ -136,8 +139,8 @@ def _content(args: argparse.Namespace) -> object:
     """What is to be signed of a file, by its type."""
     if args.type == "list":
         return vault.list_content(vault.open_list(args.file))
-    text = args.file.read_text(encoding="utf-8")
-    return json.loads(text) if args.type == "root" else text
+    data = args.file.read_bytes()
+    return strict_json.decode_object(data) if args.type == "root" else data.decode()
 
 
 def _install(args: argparse.Namespace) -> int:

@@ -40,11 +40,13 @@ def run(args: argparse.Namespace) -> int:
     if report is None:
         print(f"not running: no {directory}/status.json. Start it with: systemctl start gatepost", file=sys.stderr)
         return 3
-    age_s = time.monotonic() - report["at_s"]
-    if args.json:
-        print(json.dumps({**report, "age_s": round(age_s, 1)}, indent=2, ensure_ascii=False))
-    else:
-        print("\n".join(_lines(report, age_s)))
+    try:
+        age_s = time.monotonic() - report["at_s"]
+        lines = list(_lines(report, age_s))
+    except (KeyError, TypeError):
+        print(f"{directory}/status.json: not written by this version of the agent", file=sys.stderr)
+        return 3
+    print(json.dumps({**report, "age_s": round(age_s, 1)}, indent=2) if args.json else "\n".join(lines))
     if age_s > _OLD_S:
         return 3
     return 0 if report["condition"] == "ok" else 1

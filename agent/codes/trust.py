@@ -122,7 +122,7 @@ def parse_keys(text: str, name: str) -> Trust:
     """Trust in the keys of a TOML text. Raises BadTrust."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadTrust(f"keys file {name}: not TOML: {error}") from None
     keys = _each(document.pop("key", []), _key, f"keys file {name}: key")
     opaque = _each(document.pop("opaque", []), _opaque, f"keys file {name}: opaque")
@@ -169,7 +169,7 @@ def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
         raise ValueError("issuer and pattern are needed, and nothing else")
     try:
         compiled = re.compile(pattern, re.ASCII)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"pattern: {error}") from None
     if "id" not in compiled.groupindex:
         raise ValueError("the pattern needs a group (?P<id>…)")
@@ -182,9 +182,9 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
     if unknown:
         raise ValueError(f"unknown setting {min(unknown)!r}")
     issuer, formats = entry.get("issuer"), entry.get("formats", ["gatepost"])
-    if not isinstance(issuer, str) or not issuer:
-        raise ValueError("issuer is missing")
-    if not isinstance(formats, list) or not formats or not set(formats) <= set(FORMATS):
+    if not isinstance(issuer, str) or not issuer or not issuer.isprintable():
+        raise ValueError("issuer is missing, or not a name in print")
+    if not isinstance(formats, list) or not formats or not all(each in FORMATS for each in formats):
         raise ValueError(f"formats must be some of {', '.join(FORMATS)}")
     if ("public" in entry) == ("certificate" in entry):
         raise ValueError("give either public or certificate")

@@ -66,13 +66,15 @@ def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = N
     head = document.get("table")
     if isinstance(head, dict) and isinstance(head.get("first"), str) and beginning is not None:
         begin = _document(beginning(head.pop("first")), name)
-        parts = {key: begin.get(key, []) + document.get(key, []) for key in ("row", "never", "case")}
-        document |= {key: entries for key, entries in parts.items() if entries}
+        for key in ("row", "never", "case"):
+            own = document.get(key, [])
+            if isinstance(own, list) and (begin.get(key) or own):
+                document[key] = [*begin.get(key, []), *own]
     return read(document, name)
 
 
 def _document(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadTable(name, [f"not TOML: {error}"]) from None

@@ -220,8 +220,9 @@ class _Reader:
             self.problems.append("[table] is missing")
             return {}
         self._expect(head, {"name", "version", "title"}, "[table]")
-        if not isinstance(head.get("name"), str) or not head["name"]:
-            self.problems.append("[table] needs a name")
+        if not isinstance(head.get("name"), str) or not head["name"] or not head["name"].isprintable():
+            head["name"] = ""
+            self.problems.append("[table] needs a name in print")
         if type(head.get("version")) is not int or head["version"] < 1:
             self.problems.append("[table] needs a version, 1 or more")
         title = head.setdefault("title", {})

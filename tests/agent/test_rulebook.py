@@ -126,3 +126,11 @@ def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
     }
     assert decided[Traveller.PERSON].outcome is Outcome.ADMIT
     assert decided[Traveller.VEHICLE] != decided[Traveller.PERSON]
+
+
+@pytest.mark.parametrize("name", ["issuers.toml", "table.toml"])
+def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, rulebook: Rulebook, name: str) -> None:
+    (tmp_path / name).write_text("a = " + "[" * 5000)
+    assert rulebook.refresh()
+    assert "stay" in rulebook.fault
+    assert rulebook.check((code(),), NOW).status is CodeStatus.VALID
