@@ -29,7 +29,7 @@ class Framer(Generic[T]):
     def feed(self, data: bytes) -> Iterator[T]:
         """The frames that `data` completes, in order."""
         self._pending += data
-        while True:
+        while self._pending:
             spent, frame = self._step(self._pending)
             if not spent:
                 return

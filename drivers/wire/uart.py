@@ -86,9 +86,15 @@ class Uart:
     def read(self, limit_s: float) -> bytes:
         """What has come in, waiting up to `limit_s` for the first byte; empty on silence."""
         port = self._taken()
-        with self._gone_if_pulled():
+        try:  # not through pyserial and no context manager: this is what an idle kiosk spends its time on
             ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], max(0.0, limit_s))
-            return bytes(port.read(READ_BYTES)) if ready else b""
+            if port.fd not in ready:
+                return b""
+            if data := os.read(port.fd, READ_BYTES):
+                return data
+        except _TROUBLE as trouble:
+            raise _pulled(self.name) from trouble
+        raise _pulled(self.name)  # readable, yet empty: nobody is at the other end any more
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; a line that takes nothing for half a second is gone."""
@@ -130,7 +136,7 @@ class Uart:
         try:
             yield
         except _TROUBLE as trouble:
-            raise DeviceGone(self.name, "the port went away", "check the plug and the cable") from trouble
+            raise _pulled(self.name) from trouble
 
 
 def is_pty(name: str) -> bool:
@@ -161,6 +167,10 @@ def holders(name: str) -> list[str]:
             ):
                 found.append(f"{(process / 'comm').read_text().strip()} ({process.name})")
     return found
+
+
+def _pulled(name: str) -> DeviceGone:
+    return DeviceGone(name, "the port went away", "check the plug and the cable")
 
 
 def _not_opened(name: str, trouble: BaseException) -> DriverError:
