@@ -107,10 +107,17 @@ def listen(name: str, bauds: Sequence[int] = BAUDS) -> tuple[str, dict[str, obje
     try:
         for baud in bauds:
             line.retune(baud)
-            heard = bytes(_hear(line, LISTEN_S))
-            for driver, step in STEPS.items():
-                if sum(1 for _ in Framer(step).feed(heard)) >= FRAMES:
-                    return driver, {"baud": baud}
+            framers: dict[str, Framer[object]] = {driver: Framer(step) for driver, step in STEPS.items()}
+            frames = dict.fromkeys(framers, 0)
+            heard = 0
+            for data in _hear(line, LISTEN_S):
+                heard += len(data)
+                for driver, framer in framers.items():
+                    frames[driver] += sum(1 for _ in framer.feed(data))
+                    if frames[driver] >= FRAMES:
+                        return driver, {"baud": baud}
+            if not heard:
+                return None  # at a wrong speed there would be junk, not silence
     finally:
         line.close()
     return None
@@ -124,17 +131,21 @@ def ask_around(name: str) -> tuple[str, dict[str, object]] | None:
         for driver, (baud, question, is_known) in QUESTIONS.items():
             line.retune(baud)
             line.write(question)
-            if is_known(bytes(_hear(line, LISTEN_S / 2))):
-                return driver, {"baud": baud}
+            heard = b""
+            for data in _hear(line, LISTEN_S / 2):
+                heard += data
+                if is_known(heard):
+                    return driver, {"baud": baud}
     finally:
         line.close()
     return None
 
 
-def _hear(line: uart.Line, limit_s: float) -> Iterator[int]:
+def _hear(line: uart.Line, limit_s: float) -> Iterator[bytes]:
     end_s = time.monotonic() + limit_s
     while (left_s := end_s - time.monotonic()) > 0:
-        yield from line.read(left_s)
+        if data := line.read(left_s):
+            yield data
 
 
 def i2c_bus(name: str, *, ask_too: bool = False) -> Iterator[Found]:
