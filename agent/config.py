@@ -178,6 +178,15 @@ def parse(text: str, file: Path) -> Config:
     return config
 
 
+def device(kind: str, driver: str, values: dict[str, Any]) -> Device:
+    """A device that stands in no configuration. Raises ValueError with a sentence, KeyError for an unknown driver."""
+    reader = _Reader({}, Path())
+    options = reader.options((), registry.options_class(kind, driver), values)
+    if reader.faults:
+        raise ValueError("; ".join(" ".join(filter(None, (fault.path, fault.what))) for fault in reader.faults))
+    return Device(kind, driver, options)
+
+
 class _Reader:
     """Walks the tree once and collects faults."""
 
@@ -196,14 +205,14 @@ class _Reader:
         return Config(**sections, lanes=typing.cast("dict[str, Lane]", built), file=file)
 
     def _section(self, name: str, cls: type, table: object) -> Any:
-        return self._dataclass((name,), cls, self._table((name,), table))
+        return self.options((name,), cls, self._table((name,), table))
 
     def _lane(self, name: str, table: dict[str, Any]) -> Lane | None:
         path = ("lanes", name)
         if not _NAME.fullmatch(name):
             self._fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
         own = {key: value for key, value in table.items() if key not in PARTS}
-        options = self._dataclass(path, LaneOptions, own, also=PARTS)
+        options = self.options(path, LaneOptions, own, also=PARTS)
         given = {part: kind for part, kind in PARTS.items() if part in table or part not in OPTIONAL_PARTS}
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values():
@@ -227,10 +236,10 @@ class _Reader:
             self._fault((*path, "driver"), f"{what}{near} There are {', '.join(known)}")
             return None
         own = {key: value for key, value in table.items() if key != "driver"}
-        options = self._dataclass(path, registry.options_class(kind, driver), own, also=("driver",))
+        options = self.options(path, registry.options_class(kind, driver), own, also=("driver",))
         return None if options is None else Device(kind, driver, options)
 
-    def _dataclass(
+    def options(
         self, path: tuple[str, ...], cls: type, table: dict[str, Any], also: typing.Iterable[str] = ()
     ) -> Any:
         """An instance of `cls`, or None with its faults noted."""
@@ -253,7 +262,8 @@ class _Reader:
 
     def _unknown(self, path: tuple[str, ...], table: dict[str, Any], known: list[str]) -> None:
         for key in table.keys() - set(known):
-            self._fault((*path, key), f"unknown setting{_nearest(key, known)}")
+            near = _nearest(key, known) or f"; there are {', '.join(known)}"
+            self._fault((*path, key), f"unknown setting{near}")
 
     def _table(self, path: tuple[str, ...], value: object) -> dict[str, Any]:
         if isinstance(value, dict):

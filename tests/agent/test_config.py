@@ -106,6 +106,11 @@ def test_a_name_that_would_break_a_topic_is_refused(name: str) -> None:
     assert text.startswith("kiosk.id: should be letters, digits, `.`")
 
 
+def test_a_setting_unlike_all_others_is_told_which_there_are() -> None:
+    ((_, text),) = faults(SMALLEST + "[run]\nquux = 1\n")
+    assert text == "run.quux: unknown setting; there are directory, log"
+
+
 def test_an_unknown_level_of_the_log_is_told_the_known_ones() -> None:
     assert faults(SMALLEST + '[run]\nlog = "loud"\n')[0][1] == "run.log: should be debug, info, warning or error"
 
