@@ -55,7 +55,7 @@ class Options:
     """The file; it and two companions (`-wal`, `.damaged`) live in this directory."""
     limit_mb: Annotated[float, Gt(0)] = 256.0
     """Room for waiting events, megabytes; about 5,000 passages each. When full the least important go, counted."""
-    commit_ms: Annotated[float, Ge(0), Le(20)] = 20.0
+    commit_ms: Annotated[float, Ge(0), Le(20)] = 2.0
     """How long the first event waits for company before it is written, milliseconds."""
     memory_events: Annotated[int, Ge(100)] = 10_000
     """How many events are held in memory while the disk fails."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUICK_TRIES = 5
+QUICK_TRIES = 10
 """Reconnects within a second each, so that a broker's restart is over for us as soon as it is over."""
 REFUSED_TRIES = 9
 """A broker that turned us away on purpose is asked again as if so many tries had failed."""
