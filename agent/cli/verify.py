@@ -161,7 +161,7 @@ def _payloads(source: str) -> list[bytes]:
     else:
         return [source.encode("utf-8", "surrogateescape")]
     if Path(source).suffix.lower() in _PICTURES or _is_picture(data):
-        return [text.encode() for text in vision.read(opencv.from_bytes(data))]
+        return vision.read_bytes(opencv.from_bytes(data))
     return [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip()]
 
 

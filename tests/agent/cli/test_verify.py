@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent import cli
+from agent.cli import verify
 from agent.codes import gatepost, signing
+from drivers.simulators import qr
+from drivers.vision import opencv
 
 PICTURES = Path(__file__).parents[3].parent / "shared" / "data" / "codes" / "qa"
 UTC = 1_700_000_000
@@ -108,3 +111,9 @@ def test_the_states_own_pictures_are_read(capsys: pytest.CaptureFixture[str]) ->
     assert len(answers) == len(pictures)
     assert {(answer["format"], answer["status"]) for answer in answers} == {("dcc", "unknown_issuer")}
     assert all("it says that it is from" in answer["why"] for answer in answers)
+
+
+def test_a_picture_stands_for_the_bytes_of_its_code_whatever_they_are(tmp_path: Path) -> None:
+    picture = tmp_path / "bytes.png"
+    picture.write_bytes(opencv.to_png(qr.drawn(b"\x00\xff", 4)))
+    assert verify._payloads(str(picture)) == [b"\x00\xff"]
