@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadOptions, BadReply, DeviceGone
+from drivers.vision import order
 from drivers.wire.apart import Apart
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Options:
     """A frame older than this when its turn comes is dropped, seconds."""
     budget_ms: Annotated[float, Ge(0)] = 12.0
     """CPU time for hard reading steps on one frame, milliseconds."""
+    steps: tuple[str, ...] = order.ALL
+    """Reading steps in the order they are taken; what is left out is never taken. `half` and `full` are taken on
+    every frame in which something moved, the others within `budget_ms`."""
     each_s: Annotated[float, Ge(0)] = 1.0
     """How long each picture of a folder is shown, seconds; 0: for one frame."""
     loop: bool = False
@@ -77,6 +81,7 @@ class Options:
     def __post_init__(self) -> None:
         if len(self.fourcc) != 4:  # noqa: PLR2004 - the four of fourcc
             raise ValueError("fourcc has four letters, as MJPG")
+        order.check(self.steps)
         if self.region is not None:
             left, top, right, bottom = self.region
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
@@ -153,7 +158,7 @@ class Driver:
         lens.open()
         self._lens = lens
         self._ready.clear()
-        ladder = Ladder(self._options.budget_ms / 1000)
+        ladder = Ladder(self._options.budget_ms / 1000, self._options.steps)
         self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
         self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"))
         self._grabber = Grabber(lens) if lens.live else None

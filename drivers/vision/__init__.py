@@ -1,8 +1,9 @@
 """From a picture to the bytes of the codes in it.
 
     opencv    OpenCV, set up for a kiosk            zxing, zbar  one decoder library each
-    steps     the rungs of the ladder, pure         decoders     which of them are there
-    ladder    rungs under a budget of CPU time      code, text   a code found: bytes, corners, text
+    order     the rungs of the ladder, by name      decoders     which of them are there
+    steps     each rung, pure                       code, text   a code found: bytes, corners, text
+    ladder    rungs under a budget of CPU time
     eye       frames in, sightings and departures   track        who is in view, told once
     beyond    what no library reads: finders → grid → soft (symbol, reedsolomon), evidence over frames
     aim       a picture judged in words             glance       a picture in a terminal
@@ -39,7 +40,8 @@ def read_bytes(gray: Picture) -> list[bytes]:
 def _codes(gray: Picture, budget_s: float, without: str = "") -> list[Code]:
     # the libraries are for those who look at pictures
     from drivers.vision.ladder import Ladder  # noqa: PLC0415
-    from drivers.vision.steps import HARD, bounded  # noqa: PLC0415
+    from drivers.vision.order import ALL  # noqa: PLC0415
+    from drivers.vision.steps import bounded  # noqa: PLC0415
 
-    ladder = Ladder(budget_s, hard=[name for name in HARD if name != without])
+    ladder = Ladder(budget_s, [name for name in ALL if name != without])
     return ladder.read(bounded(gray))

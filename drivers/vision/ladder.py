@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from drivers.vision import beyond
 from drivers.vision.code import BEYOND
 from drivers.vision.evidence import Evidence
-from drivers.vision.steps import CHEAP, HARD, HUNT, SMALLEST_PX, STEPS
+from drivers.vision.order import ALL, CHEAP, HUNT
+from drivers.vision.steps import SMALLEST_PX, STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,13 +25,14 @@ _LARGEST_LIVE_PX = 3_000_000
 class Ladder:
     """Reads one picture after another, within a budget of CPU time for the hard part of each."""
 
-    def __init__(self, budget_s: float, cheap: Sequence[str] = CHEAP, hard: Sequence[str] = HARD) -> None:
+    def __init__(self, budget_s: float, order: Sequence[str] = ALL) -> None:
         """`budget_s`: what would end later than this after its picture was begun is left for the next one, but one
-        step is always taken; 0: no hard ones at all.
+        step is always taken; 0: no hard ones at all. `order`: names of the steps; the cheap ones among them are
+        taken on every picture.
         """
         self._budget_s = budget_s
-        self._cheap = tuple(cheap)
-        self._hard = tuple(hard)
+        self._cheap = tuple(name for name in order if name in CHEAP)
+        self._hard = tuple(name for name in order if name not in CHEAP)
         self._next = 0
         self._cost_s: dict[str, float] = {}
         self._hunt: Iterator[Code | None] | None = None
@@ -46,7 +48,7 @@ class Ladder:
         if codes := self.read_cheap(picture):
             self.restart()
             return codes
-        if not self._budget_s:
+        if not self._budget_s or not self._hard:
             return []
         while not (codes := self._take_one(picture)) and self._next:
             if time.thread_time() - began_s + self._expected_s() > self._budget_s:

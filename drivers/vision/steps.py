@@ -1,4 +1,5 @@
-"""The rungs of the ladder: each a small pure function, picture → codes, named so that a config can order them.
+"""The rungs of the ladder: each a small pure function, picture → codes, named so that a config can order them
+(see `order`).
 
 What each is for was measured on real photographs: `half` alone reads most of what can be read, at a quarter of the
 cost of the full picture, and removes the moiré of screens.
@@ -143,35 +144,3 @@ STEPS: dict[str, Step] = {
     "zbar": decoders.second,
 }
 """Every step by its name."""
-
-CHEAP = ("half", "full")
-"""Taken on every frame in which something moved."""
-
-HUNT = "hunt"
-"""Stands in the order for the search beyond the decoders, which takes many frames' budgets (see `beyond`)."""
-
-HARD = (
-    "half-gamma-down",
-    "histogram",
-    "gamma-up",
-    "quarter",
-    "erode",
-    "zbar-third",
-    HUNT,
-    "adaptive-wide",
-    "adaptive",
-    "half-unsharp",
-    "median",
-    "erode-wide",
-    "soften",
-    "zbar-half",
-    "gamma-down",
-    "third",
-    "level",
-    "unsharp",
-    "soften-wide",
-    "double",
-    "zbar",
-)
-"""Taken in this order, as many a frame as the budget allows, for as long as nothing is read. What reads most of
-what `half` and `full` leave, for its cost, comes first."""

@@ -130,6 +130,19 @@ def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
         Driver(Options("/dev/v4l/by-id/none", own_process="yes")).open()
 
 
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        (("half", "histgram"), "no step 'histgram'; did you mean 'histogram'"),
+        (("half", "zbar", "half"), "'half' stands twice"),
+        ((), "name at least 'half'"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused(steps, says):
+    with pytest.raises(ValueError, match=says):
+        Options("test", steps=steps)
+
+
 class Lens:
     """A live lens that shows what a test tells it to."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from drivers import vision
 from drivers.simulators import qr
-from drivers.vision import decoders, opencv
+from drivers.vision import decoders, opencv, order, steps
 from drivers.vision.code import Code
 from drivers.vision.ladder import Ladder
 
@@ -96,12 +96,27 @@ def test_hard_steps_go_on_where_the_last_picture_left_off():
     assert ladder.read(blank) == []
     assert ladder.exhausted
 
-    ladder = Ladder(1e-9, hard=("histogram", "erode", "gamma-up"))
+    ladder = Ladder(1e-9, ("histogram", "erode", "gamma-up"))
     ladder.read(blank)
     assert not ladder.exhausted
     ladder.read(blank)
     ladder.read(blank)
     assert ladder.exhausted
+
+
+def test_every_step_that_can_be_named_is_there_and_documented():
+    assert set(order.ALL) == {*steps.STEPS, order.HUNT}
+    manual = (Path(__file__).resolve().parents[3] / "docs" / "camera.md").read_text(encoding="utf-8")
+    assert [name for name in order.ALL if f"| `{name}` |" not in manual] == []
+
+
+def test_only_the_steps_of_the_order_are_taken_and_in_that_order():
+    picture = qr.drawn(b"which step", 4)
+
+    assert [code.rung for code in Ladder(1.0, ("full", "half")).read(picture)] == ["full"]
+    assert [code.rung for code in Ladder(1.0, ("erode", "quarter")).read(picture)] == ["erode"]
+    assert [code.rung for code in Ladder(1.0, ("zbar", "half")).read(picture)] == ["half"], "cheap ones come first"
+    assert Ladder(1.0, ("half",)).read(np.full((200, 200), 128, np.uint8)) == []
 
 
 def printable(text):
