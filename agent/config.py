@@ -179,7 +179,7 @@ def parse(text: str, file: Path) -> Config:
 
 
 def device(kind: str, driver: str, values: dict[str, Any]) -> Device:
-    """A device that stands in no configuration. Raises ValueError with a sentence, KeyError for an unknown driver."""
+    """A device that no file configures. Raises ValueError with a sentence, KeyError for an unknown driver."""
     reader = _Reader({}, Path())
     options = reader.options((), registry.options_class(kind, driver), values)
     if reader.faults:

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 TRY_S = 1.0
 """How long one speed may stay without a frame while the right one is sought."""
+USUAL_BAUDS = (9600, 115200)
 JUNK_BYTES = 2048
 """Bytes without a frame after which it is not this device that talks (or not at this speed)."""
 
@@ -130,5 +131,6 @@ class FrameStream(Generic[T]):
             )
 
     def _advice(self) -> str:
-        tried = ", ".join(str(baud) for baud in self._bauds)
-        return f"wrong device, wrong speed (tried {tried}) or a broken cable"
+        tried = ", ".join(str(baud) for baud in sorted(self._bauds))
+        left = " or ".join(str(baud) for baud in USUAL_BAUDS if baud not in self._bauds)
+        return f"wrong device, broken cable or wrong speed: tried {tried}" + (f", try {left}" if left else "")

@@ -1,10 +1,19 @@
+import contextlib
+import os
+
 import pytest
 
 from agent.cli import main
+from drivers.simulators.i2c_adapter import Adapter
+from drivers.simulators.i2c_host import mounted
+from drivers.simulators.i2c_thermometers import Mlx90614
 from drivers.simulators.pty import Port
+from drivers.simulators.rangers import TfLuna
 from drivers.simulators.scan_engines import LineScanner
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -52,7 +61,10 @@ def test_a_scanner_is_recorded_only_when_that_is_meant_and_never_printed(tmp_pat
     [
         (["try", "thermometers/nonesuch"], "There is no driver thermometers/nonesuch. There are: "),
         (["try", "thermometers/gy_mcu", "prot=x"], "Its options are: port, baud"),
-        (["try", "thermometers/gy_mcu"], "Its options are: port, baud"),
+        (["try", "thermometers/gy_mcu"], "port is missing and has no default. Its options are: port, baud"),
+        (["try", "thermometers/mlx90614", "adress=0x5a"], "adress unknown setting; did you mean address?"),
+        (["try", "thermometers/mlx90614", "address=5000"], "address should be less than or equal to 119"),
+        (["try", "thermometers/gy_mcu", "port"], "'port' is not name=value"),
         (["try", "thermometers/gy_mcu", "port=/dev/absent"], "no such port"),
         (["try", "signals/simulated"], "it would open"),
     ],
@@ -65,3 +77,55 @@ def test_what_is_wrong_is_said_with_the_remedy(words, sentence, capsys):
 def test_list_works_on_a_machine_with_nothing_plugged_in(capsys):
     assert devices() == 0
     assert capsys.readouterr().out
+
+
+@pytest.fixture
+def bus(tmp_path):
+    node = "/dev/i2c-81"
+    with Adapter(tmp_path / "i2c", Mlx90614(World())), mounted({node: str(tmp_path / "i2c")}):
+        yield node
+
+
+def test_another_device_on_the_port_is_known_by_its_bytes(tmp_path, capsys):
+    with Port(tmp_path / "usb", TfLuna(World())) as port:
+        assert devices("try", "thermometers/gy_mcu", f"port={port.link}", "silent_s=0.5", "--seconds", 20) == 1
+    said = capsys.readouterr().err
+    assert "not this device's (wrong device, broken cable or wrong speed: tried 9600, 115200)" in said
+
+
+def test_a_wrong_speed_is_told_with_the_next_to_try(port, capsys):
+    assert (
+        devices("try", "thermometers/gy_mcu", f"port={port.link}", "baud=9600", "silent_s=0.5", "--seconds", 20)
+        == 1
+    )
+    assert "tried 9600, try 115200)" in capsys.readouterr().err
+
+
+def test_a_silent_address_and_an_absent_bus(bus, capsys):
+    assert devices("try", "thermometers/mlx90614", f"bus={bus}", "address=0x5b") == 1
+    assert f"{bus} address 0x5b: does not answer (check its wiring" in capsys.readouterr().err
+    assert devices("try", "thermometers/mlx90614", "bus=/dev/i2c-250") == 1
+    assert "/dev/i2c-250: no such bus (" in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def as_anybody():
+    """No superuser: what belongs to others is theirs."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_what_may_not_be_opened_names_the_group(port, tmp_path, capsys):
+    port.link.chmod(0)
+    bus = tmp_path / "i2c-1"
+    bus.touch(mode=0)
+    with as_anybody():
+        assert devices("try", "thermometers/gy_mcu", f"port={port.link}") == 1
+        assert f"{port.link}: permission denied (add the user to group dialout)" in capsys.readouterr().err
+        assert devices("try", "thermometers/mlx90614", f"bus={bus}") == 1
+        assert f"{bus}: permission denied (add the user to group i2c)" in capsys.readouterr().err

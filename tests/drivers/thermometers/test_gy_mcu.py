@@ -64,7 +64,7 @@ def test_a_board_at_another_speed_than_configured_is_named_as_such(world, tmp_pa
     with Port(tmp_path / "gy", GyMcu90615(world, baud=9600)) as port:
         driver = Driver(Options(str(port.link), baud=115200, silent_s=0.3))
         driver.open()
-        with pytest.raises(BadReply, match=r"wrong speed \(tried 115200\)"):
+        with pytest.raises(BadReply, match=r"wrong speed: tried 115200, try 9600\)"):
             read_for_ever(driver)
         driver.close()
 
