@@ -29,6 +29,8 @@ SILENT_LIMIT_S = 15.0
 """Longest time a driver may spend in one call (a camera's open is the slowest) before the watchdog bites."""
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 2.0
 _LATE_ORDER_S = 1.0
+_WAKE = float("-inf")
+"""An order that is none: the thread shall end."""
 _CHECK_EVERY_S = 1.0
 
 
@@ -198,7 +200,7 @@ class GateFeed(_Feed):
     def ask_stop(self) -> None:
         """Tell the thread to end, also out of its wait for orders."""
         super().ask_stop()
-        self._orders.put(float("-inf"))
+        self._orders.put(_WAKE)
 
     def _make(self) -> Sink:
         self._sink = self._make_sink()
@@ -216,6 +218,8 @@ class GateFeed(_Feed):
             except queue.Empty:
                 sink.check()
                 continue
+            if ordered_s == _WAKE:
+                return
             if time.monotonic() - ordered_s > _LATE_ORDER_S:
                 log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                 continue

@@ -168,6 +168,18 @@ def test_an_opening_ordered_while_the_gate_was_away_lapses(inbox: queue.Queue[Ob
     assert relay.pulses.empty(), "the order from before was carried out for somebody who had gone"
 
 
+def test_stopping_a_gate_is_no_lapsed_opening(
+    inbox: queue.Queue[Observation], caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = GateFeed("in", Part.GATE, "relay", Relay, inbox.put, 1.0)
+    feed.start()
+    next_of(inbox, DeviceUp)
+    feed.ask_stop()
+    feed.join(LIMIT_S)
+    assert not feed.is_alive()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_a_gate_that_goes_is_noticed_without_an_order(inbox: queue.Queue[Observation], start: Start) -> None:
     relay = Relay()
     start(GateFeed("in", Part.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.0))
