@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from agent.codes import sm2
+from agent.codes.der import mended, signed_part
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -119,7 +120,7 @@ def is_signed_by(der: bytes, authority: PublicKey) -> bool:
     try:
         certificate = _certificate(der)
         parameters = certificate.signature_algorithm_parameters
-        content, signature = certificate.tbs_certificate_bytes, certificate.signature
+        content, signature = signed_part(der), certificate.signature
         if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.AsymmetricPadding):
             key.verify(signature, content, parameters, certificate.signature_hash_algorithm or hashes.SHA256())
         elif isinstance(key, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):
@@ -136,7 +137,11 @@ def _certificate(der: bytes) -> x509.Certificate:
 
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, TypeError):
+    except ValueError:
+        pass
+    try:
+        return x509.load_der_x509_certificate(mended(der))
+    except ValueError:
         raise BadKey("not an X.509 certificate in DER form") from None
 
 

@@ -1,4 +1,4 @@
-"""ICAO seals: the technical report's Utopia and Japan's published sample, and a chain of our own."""
+"""ICAO seals: the technical report's Utopia, chains of our own, and certificates as Japan makes them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent import codes
 from agent.codes import signing, strict_json
+from agent.codes.der import signed_part
 from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
 from agent.model import ClockState, CodeStatus, LabResult, Now
 
@@ -112,22 +115,24 @@ def certificate(subject: str, public: Any, authority: Any, algorithm: Any = None
     return builder.sign(authority, algorithm or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
+def signed(signer: ec.EllipticCurvePrivateKey, leaf: bytes) -> Any:
+    """Utopia's data under a signer of our own."""
+    r, s = decode_dss_signature(signer.sign(strict_json.canonical(UTOPIA["data"]), ec.ECDSA(hashes.SHA256())))
+    signature = {
+        "alg": "ES256",
+        "cer": urlsafe_b64encode(leaf).decode(),
+        "sigvl": urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode(),
+    }
+    return {"data": UTOPIA["data"], "sig": signature}
+
+
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 def test_signed_by_a_pinned_authority(kind: str) -> None:
     authority: Any = (
         ec.generate_private_key(ec.SECP384R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
     )
     signer = ec.generate_private_key(ec.SECP256R1())
-    leaf = certificate("signer", signer.public_key(), authority)
-    r, s = decode_dss_signature(signer.sign(strict_json.canonical(UTOPIA["data"]), ec.ECDSA(hashes.SHA256())))
-    document = {
-        "data": UTOPIA["data"],
-        "sig": {
-            "alg": "ES256",
-            "cer": urlsafe_b64encode(leaf).decode(),
-            "sigvl": urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode(),
-        },
-    }
+    document = signed(signer, certificate("signer", signer.public_key(), authority))
     trusted = pinned(certificate("authority", authority.public_key(), authority))
     assert codes.check(seal(document), trusted, IN_TIME).status is CodeStatus.VALID
     stranger = ec.generate_private_key(ec.SECP384R1())
@@ -141,3 +146,41 @@ def test_a_certificate_that_only_shares_the_pinned_id() -> None:
     other = signing.new_private_key().public
     trusted = trust_of([TrustedKey("UTO", short_hash(der), frozenset({"vds-nc"}), other)])
     assert codes.check(seal(UTOPIA), trusted, IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
+
+
+def with_null(leaf: bytes, authority: ec.EllipticCurvePrivateKey) -> bytes:
+    """The certificate with a NULL after its algorithm, in both places, signed anew."""
+    name = bytes.fromhex("06082a8648ce3d040302")
+    content = signed_part(leaf)[4:].replace(b"\x30\x0a" + name, b"\x30\x0c" + name + b"\5\0", 1)
+    content = sequence(content)
+    signature = b"\0" + authority.sign(content, ec.ECDSA(hashes.SHA256()))
+    bits = b"\x03" + bytes((len(signature),)) + signature
+    return sequence(content + b"\x30\x0c" + name + b"\5\0" + bits)
+
+
+def sequence(content: bytes) -> bytes:
+    assert len(content) > 255, "lengths of two bytes, as real certificates have"
+    return b"\x30\x82" + len(content).to_bytes(2) + content
+
+
+def test_a_certificate_with_a_null_after_its_algorithm() -> None:
+    authority, signer = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    plain = certificate("the signer of a state " * 2, signer.public_key(), authority)
+    leaf = with_null(plain, authority)
+    with pytest.raises(ValueError):
+        x509.load_der_x509_certificate(leaf)
+    seen = seal(signed(signer, leaf))
+    above = pinned(certificate("authority", authority.public_key(), authority))
+    for trusted in (above, pinned(leaf)):
+        assert codes.check(seen, trusted, IN_TIME).status is CodeStatus.VALID
+    altered = leaf.replace(b"of a state", b"of a stale")
+    for trusted in (above, pinned(leaf)):
+        verdict = codes.check(seal(signed(signer, altered)), trusted, IN_TIME)
+        assert verdict.status is CodeStatus.UNKNOWN_ISSUER
+
+
+@given(st.binary(max_size=40))
+def test_junk_is_no_certificate(junk: bytes) -> None:
+    for der in (junk, b"\x30\x82" + junk, b"\x30" + bytes((len(junk),)) + junk):
+        with pytest.raises(signing.BadKey):
+            signing.certificate_key(der)
