@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -74,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     except (codes.BadTrust, policy.BadTable, opencv.UnreadablePicture, argparse.ArgumentTypeError) as error:
         print(error, file=sys.stderr)
     except OSError as error:
+        if error.filename is None:
+            raise  # not what was to be judged, but who reads the answer
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     return 2
 
@@ -108,7 +112,7 @@ def _batch(name: str, trust: Trust) -> int:
 
 
 def _answer(lines: BinaryIO, trust: Trust) -> None:
-    for line in lines:
+    for line in iter(lambda: lines.readline(batch.MAX_LINE_BYTES), b""):
         if line.strip():
             print(json.dumps(batch.judge(line, trust, time.time())), flush=True)
 
@@ -158,6 +162,8 @@ def _payloads(source: str) -> list[bytes]:
     elif _is_file(source):
         with Path(source).open("rb") as file:
             data = file.read(_MAX_INPUT_BYTES)
+    elif Path(source).suffix.lower() in _PICTURES and "://" not in source:  # a file's name, not the text of a code
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
     else:
         return [source.encode("utf-8", "surrogateescape")]
     if Path(source).suffix.lower() in _PICTURES or _is_picture(data):
@@ -202,7 +208,7 @@ def _as_json(verdict: Verdict, found: explain.Explanation) -> dict[str, object]:
 
 
 def _as_text(verdict: Verdict, found: explain.Explanation) -> str:
-    return "\n".join(f"{title:<12}{text}" for title, text in _lines(verdict, found))
+    return "\n".join(f"{title:<12}{text}".rstrip() for title, text in _lines(verdict, found))
 
 
 def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, str]]:
