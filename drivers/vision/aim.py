@@ -11,6 +11,7 @@ import numpy as np
 from drivers.vision import finders, grid, steps, symbol
 from drivers.vision.ladder import Ladder
 from drivers.vision.opencv import Picture, cv2
+from drivers.vision.track import NEARER
 
 if TYPE_CHECKING:
     from drivers.vision.code import Code, Point
@@ -49,6 +50,8 @@ class Aim:
     """Share of the upper, middle and lower third of the code, as it is printed, in which light hides the black."""
     size: tuple[int, int]
     """Width and height of the picture."""
+    rivals: int = 0
+    """Other codes of like size: while they are in view, the agent tells none of them."""
 
 
 def judged(picture: Picture) -> Aim:
@@ -74,7 +77,13 @@ def judged(picture: Picture) -> Aim:
         _edge_px(part, high - low),
         burnt,
         (picture.shape[1], picture.shape[0]),
+        _rivals(code, codes) if code else 0,
     )
+
+
+def _rivals(code: Code, codes: list[Code]) -> int:
+    alike = {each.payload for each in codes if each.area() * NEARER > code.area()}
+    return len(alike - {code.payload})
 
 
 def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> list[str]:
@@ -86,6 +95,8 @@ def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> lis
     said = _light(aim)
     if not aim.corners:
         return [*said, "no code in view: hold one before the camera, flat, sharp and large enough"]
+    if aim.rivals:
+        return ["more than one code of like size in view: show one at a time, or set region to this lane's part"]
     said = [*_place(aim, code_cm, view_degrees), *_reflection(aim), *_focus(aim), *said]
     if not aim.rung and not said:
         return ["a code is there but cannot be read: hold it flat and still, wipe the lens and the glass"]

@@ -59,6 +59,8 @@ class Eye:
         still = self._unchanged(picture) and self._settled
         if not still or self._frames % _LOOK_EVERY == 0:
             codes, looked_at = self._read(picture, at_s, only_cheap=still)
+            if any(not self._track.told(code.payload) for code in codes):
+                codes, looked_at = self._ladder.read_beside(picture, codes), None
             if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
                 self._look = self._agreed(codes, at_s), looked_at
             self._settled = still or bool(self._look[0]) or (not codes and self._ladder.exhausted)

@@ -62,6 +62,11 @@ class Ladder:
                 return codes
         return []
 
+    def read_beside(self, picture: Picture, codes: Sequence[Code]) -> list[Code]:
+        """`codes`, and what else any of the cheap steps reads: one that reads a phone may miss its neighbour."""
+        found = {code.payload: code for name in self._cheap for code in _run(name, picture)}
+        return list((found | {code.payload: code for code in codes}).values())
+
     def read_again(self, picture: Picture, before: Code) -> list[Code]:
         """What is where `before` was a frame ago: by the cheap steps, then by what read it then."""
         if min(picture.shape) < SMALLEST_PX:

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom, pixels."""
 
-NEARER = 1.3
-"""A second code takes over from one that is read beside it when its area is this much larger: two phones side by
-side do not take turns."""
+NEARER = 1.5
+"""A code counts when its area is this much larger than that of every other one in view. Of two of like size it is
+not known whose turn it is: neither is told, and two phones side by side do not take turns."""
 _PATIENCE = 2
 """A code that takes a hunt over many frames to be read is missed for longer while it is there."""
 FRESH_S = 0.2
 """For so long a code is looked for where it was."""
 BESIDE_S = 0.25
-"""A code elsewhere takes over when the subject has not been read for this long; one in the same place, at once."""
+"""A code elsewhere takes over when one that was told has not been read for this long; one in the same place, at
+once."""
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class _Seen:
 
 
 class Track:
-    """The codes in view and the one that counts: the nearest, that is the largest."""
+    """The codes in view and the one that counts: the nearest, that is the clearly largest."""
 
     def __init__(self, away_s: float) -> None:
         """`away_s`: a code not read for so long where it was looked for has left."""
@@ -53,18 +54,21 @@ class Track:
             return None
         return self._seen[self._subject].code
 
+    def told(self, payload: bytes) -> bool:
+        """It is in view and had its turn."""
+        return payload in self._seen and self._seen[payload].told
+
     def look(self, codes: Iterable[Code], now_s: float, looked_at: Box | None = None) -> tuple[bool, bool]:
         """Take note of what one picture showed. Answers (the old subject has left, there is a new one).
 
         `looked_at`: the part of the picture that was searched, None for all of it. Codes outside of it are taken
         to be still there.
         """
-        present = {code.payload: code for code in codes}
+        present = {code.payload: code for code in sorted(codes, key=lambda code: code.area())}
         left = self._forget(present, now_s, looked_at)
         heir = self._heir(present, now_s)
         for payload, code in present.items():
-            told = payload in self._seen and self._seen[payload].told
-            self._seen[payload] = _Seen(code, now_s, told)
+            self._seen[payload] = _Seen(code, now_s, self.told(payload))
         if heir is not None:
             self._subject = heir
             self._seen[heir].told = True
@@ -91,19 +95,23 @@ class Track:
         return False
 
     def _heir(self, present: dict[bytes, Code], now_s: float) -> bytes | None:
-        """The payload that becomes the subject by this look, if any does: the largest that was not told yet."""
-        untold = [c for p, c in present.items() if p not in self._seen or not self._seen[p].told]
+        """The payload that becomes the subject by this look, if any does: the largest, when it was not told yet and
+        nothing of like size is beside it.
+        """
+        untold = [code for code in present.values() if not self.told(code.payload)]
         if not untold:
             return None
         largest = max(untold, key=lambda code: code.area())
-        if self._subject is not None:
-            subject = self._seen[self._subject]
-            if self._subject in present:
-                if largest.area() < NEARER * present[self._subject].area():
-                    return None
-            elif not _overlap(largest.box(), subject.code.box()) and now_s - subject.last_s < BESIDE_S:
-                return None
-        return largest.payload
+        rivals = [code for code in present.values() if code.payload != largest.payload]
+        rivals += [
+            seen.code
+            for payload, seen in self._seen.items()
+            if payload not in present
+            and not _overlap(largest.box(), seen.code.box())
+            and (not seen.told or now_s - seen.last_s < BESIDE_S)
+        ]
+        nearest = max((rival.area() for rival in rivals), default=0.0)
+        return largest.payload if largest.area() >= NEARER * nearest else None
 
 
 def _covers(outer: Box, inner: Box) -> bool:

@@ -68,3 +68,15 @@ def test_pictures_for_terminals():
     assert sixel.endswith("\x1b\\")
     assert sixel.count("-") == 8
     assert from_bytes(to_png(marked)).shape == (720, 1280)
+
+
+def test_two_codes_of_like_size_are_said():
+    picture = np.full((720, 1280), 70, np.uint8)
+    for payload, x in ((b"mine", 100), (b"yours", 700)):
+        code = np.minimum(qr.drawn(payload, 10), 235)
+        picture[200 : 200 + len(code), x : x + len(code)] = code
+
+    assert aim.judged(picture).rivals == 1
+    assert "one at a time" in said(picture)
+    picture[:, 640:] = 70
+    assert said(picture) == ""
