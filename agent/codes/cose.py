@@ -2,7 +2,7 @@
 
 | index | part | content |
 |---|---|---|
-| 0 | protected | byte string of a CBOR map: 1 alg, 4 kid |
+| 0 | protected | byte string of a CBOR map: 1 alg, 4 kid; 2 crit is refused: nothing further is understood |
 | 1 | unprotected | map; a kid or alg there counts only when the protected map has none |
 | 2 | payload | byte string |
 | 3 | signature | byte string over ["Signature1", protected, b"", payload] |
@@ -17,7 +17,7 @@ from typing import Any
 from agent.codes import cbor
 from agent.codes.refusal import Malformed
 
-ALG, KID = 1, 4
+ALG, CRIT, KID = 1, 2, 4
 _PARTS = 4
 _MAX_WRAPPERS = 2
 _BYTE_STRING = 0x40
@@ -51,6 +51,8 @@ def parse(data: bytes) -> Sign1:
     header = cbor.decode(protected) if protected else {}
     if not isinstance(header, Mapping) or not isinstance(unprotected, Mapping):
         raise Malformed("a COSE header that is not a map")
+    if CRIT in header:
+        raise Malformed("a COSE header that asks for more than this gate understands")
     algorithm, kid = _either(header, unprotected, ALG), _either(header, unprotected, KID)
     if not isinstance(algorithm, int) or isinstance(algorithm, bool):
         raise Malformed("a COSE header without algorithm")

@@ -181,6 +181,8 @@ def build(head: Head, keys: bytes, values: bytes | None = None) -> Built:
     """
     if len(keys) % SIZE or (values is not None and len(values) * SIZE != len(keys)):
         raise BadList(f"keys are {SIZE} bytes each, and a value is one byte for each key")
+    if head.kind == "status" and values is None:
+        raise BadList("a status list needs a colour for each key")
     import numpy as np  # noqa: PLC0415 - a third of the agent's start, and most kiosks only look keys up
 
     records = np.frombuffer(keys, dtype=[("high", ">u8"), ("low", ">u8")])
@@ -229,6 +231,8 @@ def parse(data: mmap.mmap | bytes) -> ListFile:
         raise
     except (ValueError, TypeError):
         raise BadList("written by another version of this program") from None
+    if head.kind == "status" and not head.values:
+        raise BadList("a status list without colours")
     directory = 4 * ((1 << head.bits) + 1)
     if len(data) != HEAD_BYTES + directory + head.count * (_SUFFIX + head.values):
         raise BadList("damaged: its length is wrong")

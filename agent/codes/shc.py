@@ -112,6 +112,8 @@ def check_jws(jws: bytes, trust: Trust, now: Now) -> Verdict:
     header = strict_json.decode_object(base64url.decode(head))
     if header.get("alg") != "ES256" or header.get("zip") != "DEF" or not isinstance(header.get("kid"), str):
         raise Malformed("a card header without ES256, DEF or kid")
+    if "crit" in header:
+        raise Malformed("a card header that asks for more than this gate understands")
     kid = header["kid"].encode()
     key = trust.signer(FORMAT, kid, base64url.decode(signature), head + b"." + body, signing.ES256)
     claims = strict_json.decode_object(inflate(base64url.decode(body), RAW))

@@ -170,3 +170,8 @@ def test_the_signature_covers_what_is_read() -> None:
         payload = bytes(size)
         signed = cose.build(-7, KID, payload)[1]
         assert signed == cbor.encode(["Signature1", cbor.encode({1: -7, 4: KID}), b"", payload])
+
+
+def test_a_header_that_asks_for_more_than_is_understood() -> None:
+    header = {cose.ALG: signing.ES256, cose.KID: KID, cose.CRIT: [99], 99: 1}
+    assert judged(message(P256, header), pinned(EC_KEYS["P-256"])) is CodeStatus.MALFORMED

@@ -266,3 +266,13 @@ def test_a_head_that_makes_no_sense(wrong: dict[str, object]) -> None:
     block = text.ljust(lists.HEAD_BYTES - 4)
     with pytest.raises(lists.BadList):
         lists.parse(block + zlib.crc32(block).to_bytes(4) + bytes(4 * ((1 << 16) + 1)))
+
+
+def test_a_status_list_without_colours_makes_nobody_green() -> None:
+    with pytest.raises(lists.BadList):
+        lists.build(head(), bytes(16))
+    built = lists.build(head("revoked"), bytes(16))
+    text = lists.MAGIC + json.dumps(asdict(built.head) | {"kind": "status"}).encode()
+    block = text.ljust(lists.HEAD_BYTES - 4)
+    with pytest.raises(lists.BadList):
+        lists.parse(b"".join((block + zlib.crc32(block).to_bytes(4), *built.chunks[1:])))

@@ -134,7 +134,9 @@ def test_signed_but_wrong(trust: Trust, change: dict[str, Any]) -> None:
     assert codes.check(sign(CLAIMS | change), trust, NOW).status is CodeStatus.MALFORMED
 
 
-@pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"zip": None}, {"kid": 7}])
+@pytest.mark.parametrize(
+    "header", [{"alg": "none"}, {"alg": "HS256"}, {"zip": None}, {"kid": 7}, {"crit": ["b64"]}]
+)
 def test_wrong_header(trust: Trust, header: dict[str, object]) -> None:
     assert codes.check(sign(CLAIMS, **header), trust, NOW).status is CodeStatus.MALFORMED
 
