@@ -52,9 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"agent.cli.{chosen}")
     module.register(commands)
     try:
-        return int(module.run(parser.parse_args(words)))
+        status = int(module.run(parser.parse_args(words)))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has left; nothing more to say
         return 0
+    except OSError as error:
+        print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 1
+    return status

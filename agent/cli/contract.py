@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +19,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; 1 when the directory cannot be written, with one sentence on standard error."""
-    try:
-        args.directory.mkdir(parents=True, exist_ok=True)
-        for name, text in schemas.documents(__version__).items():
-            (args.directory / name).write_text(text, encoding="utf-8")
-            print(args.directory / name)
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
+    """0 when all are written. Raises OSError."""
+    args.directory.mkdir(parents=True, exist_ok=True)
+    for name, text in schemas.documents(__version__).items():
+        (args.directory / name).write_text(text, encoding="utf-8")
+        print(args.directory / name)
     return 0

@@ -51,9 +51,6 @@ def run(args: argparse.Namespace) -> int:
     except (signing.BadKey, ValueError, OverflowError) as error:
         print(error, file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
     if args.terminal:
         picture(text).terminal(compact=True)
     elif not args.png:

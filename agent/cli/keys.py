@@ -70,8 +70,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.file}: {error.reason}", file=sys.stderr)
     except (ValueError, OverflowError) as error:
         print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     return 1
 
 
@@ -131,7 +129,9 @@ def _sign(args: argparse.Namespace) -> int:
         "content": _content(args),
     }
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
-    print(bundle.sign(signed, keys).decode())
+    signed_by_all = bundle.sign(signed, keys)
+    bundle.claims_to_be(signed_by_all)  # what no gate could read is not handed out
+    print(signed_by_all.decode())
     return 0
 
 

@@ -52,8 +52,6 @@ def run(args: argparse.Namespace) -> int:
         return {"build": _build, "verify": _verify, "query": _query}[args.action](args)
     except (lists.BadList, ValueError) as error:
         print(error, file=sys.stderr)
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     return 1
 
 

@@ -1,0 +1,107 @@
+"""Every command that reads a file, given files that it cannot use: a sentence and a status, never a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+from agent import cli
+from agent.codes import lists
+
+HEAD = {
+    "kind": "revoked",
+    "issuer": "a",
+    "version": "x",
+    "issued_utc": 1e300,
+    "warn_s": 0,
+    "refer_s": 0,
+    "bits": -1,
+}
+BLOCK = (lists.MAGIC + json.dumps(HEAD).encode()).ljust(lists.HEAD_BYTES - 4)
+GARBAGE = {
+    "empty": b"",
+    "binary": b"\0\1\xff\xfe\x1b[31m",
+    "deep.toml": b"a = " + b"[" * 5000,
+    "deep.json": b"[" * 100_000,
+    "cut.json": b'{"keys":',
+    "object.json": b'{"report": 1}',
+    "picture.png": b"\x89PNG\r\n",
+    "escapes.toml": b'[table]\nname = "\\u001b[31m"\nversion = 1\n',
+    "list.gpl": BLOCK + zlib.crc32(BLOCK).to_bytes(4) + bytes(4 * 65_537),
+    "folder": None,
+    "missing": None,
+}
+COMMANDS = (
+    "check -c {}",
+    "show -c {}",
+    "run -c {}",
+    "status -c {}",
+    "verify {} --json",
+    "verify --batch {}",
+    "verify -c {} x",
+    "verify --keys {} x",
+    "verify --lists {} x",
+    "verify --table {} x",
+    "keys list --trust {}",
+    "keys add {} --formats dcc --trust new.toml",
+    "keys sign {} --type root --fleet a --version 1 --key {}",
+    "keys install {} --bundles bundles",
+    "keys take {} --bundles bundles",
+    "keys public {}",
+    "issue --key {} --subject a",
+    "lists verify {}",
+    "lists query {} aa --of opaque",
+    "lists build {} out.gpl --kind status --issuer a --version 1",
+    "lists build {} {} --kind revoked --issuer a --version 1 --delta",
+    "policy check {}",
+    "policy explain {}",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GATEPOST_CONFIG", str(tmp_path / "no.toml"))
+    (tmp_path / "folder").mkdir()
+    for name, content in GARBAGE.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("folder")
+def test_a_sentence_and_a_status(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in GARBAGE:
+        status = cli.main(command.format(*[name] * command.count("{}")).split())
+        said = capsys.readouterr()
+        assert status != 0 or said.out or name == "empty", f"{command}: {name}"
+        assert status == 0 or said.out or said.err, f"{command}: {name}"
+        assert "\x1b" not in said.out + said.err
+
+
+@pytest.mark.parametrize("kind", ["report", "lists"])
+def test_a_report_of_something_else(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    (folder / "status.json").write_text(json.dumps([] if kind == "lists" else {kind: 1}))
+    assert cli.main(["status", "--directory", str(folder)]) == 3
+    assert "not written by this version" in capsys.readouterr().err
+
+
+def test_a_line_without_end_is_answered_in_pieces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "long").write_bytes(b"x" * (3 << 20))
+    assert cli.main(["verify", "--batch", "long"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {answer["reason"] for answer in answers} == {"bad_line"}
+
+
+def test_an_output_that_is_full_is_told() -> None:
+    command = "from agent.cli import main; raise SystemExit(main(['policy', 'list']))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.stderr.startswith(b"output: No space left on device\n")
+    assert done.returncode
