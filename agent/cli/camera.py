@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         if args.action == "replay":
             return _replay(args.source)
         return _look(args)
+    except BrokenPipeError:
+        raise  # the reader of a pipe has left: no fault of the camera
     except (DriverError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

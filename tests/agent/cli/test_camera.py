@@ -1,5 +1,8 @@
 """`gatepost camera` as it is typed: on a folder, a film, and what is not there."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -59,3 +62,17 @@ def test_record_and_replay(folder, tmp_path, capsys):
 def test_what_is_not_there_is_a_sentence_and_at_most_what_to_do_next(words, capsys):
     assert cli.main(["camera", *words]) == 1
     assert 1 <= len(capsys.readouterr().err.strip().splitlines()) <= 2
+
+
+def test_a_reader_that_leaves_the_pipe_is_no_fault(folder):
+    words = [
+        sys.executable,
+        "-c",
+        "from agent.cli import main; raise SystemExit(main())",
+        "camera",
+        "look",
+        str(folder),
+    ]
+    with subprocess.Popen([*words, "--picture", "none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as looking:
+        looking.stdout.close()
+        assert looking.stderr.read() == b""
