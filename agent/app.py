@@ -132,7 +132,10 @@ class App:
         self._link.stop(_DRAIN_S)
         self._outbox.close(_DRAIN_S)
         self._pulse.stop()
-        journal.info("stopped: %s", self._outbox.status())
+        kept = self._outbox.status()
+        journal.info(
+            "stopped: %d events decided, %d delivered, %d waiting", kept.decided, kept.delivered, kept.waiting
+        )
 
     def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
         return SourceFeed(lane, part, device.driver, _maker(device), self._loop.inbox.put)
