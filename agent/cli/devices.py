@@ -44,7 +44,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("device", help="LANE.PART of the configuration (entry.thermometer), or KIND/DRIVER")
-    parser.add_argument("options", nargs="*", help="for KIND/DRIVER: its options, as port=/dev/ttyUSB0")
+    parser.add_argument("options", nargs="*", default=[], help="for KIND/DRIVER: its options, as port=/dev/ttyUSB0")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after so long (default: until Ctrl-C)")
     configuration.add_argument(parser)
 

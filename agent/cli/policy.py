@@ -23,7 +23,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions.add_parser("list", help="the profiles that come with the agent")
     why = actions.add_parser("explain", help="which row decides these facts, and what would have changed it")
     why.add_argument("table", help="table (TOML) or name of a profile")
-    why.add_argument("facts", nargs="*", type=_fact, metavar="FACT=VALUE", help="for example code=green zone=high")
+    why.add_argument(
+        "facts", nargs="*", default=[], type=_fact, metavar="FACT=VALUE", help="for example code=green zone=high"
+    )
     why.add_argument("--language", choices=("en", "zh"), default="en")
 
 
