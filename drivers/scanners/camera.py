@@ -31,6 +31,7 @@ from drivers.wire.apart import Apart
 if TYPE_CHECKING:
     from drivers.contract import Departure, Sighting
     from drivers.vision.eye import Eye
+    from drivers.vision.opencv import Picture
     from drivers.wire.frames import Frame, Grabber, Lens
 
 _BLACK_LEVEL, _BLACK_SPREAD = 20, 2
@@ -199,14 +200,19 @@ class Driver:
         from drivers.vision.opencv import UnreadablePicture  # noqa: PLC0415 - OpenCV is for the thread that needs it
 
         try:
-            picture = frame.gray()
+            small = frame.small() if eye.idle else frame.gray()
+            black = _is_black(small) and _is_black(frame.gray()[::16, ::16])  # in a small one noise averages out
+            told = eye.glance(small, frame.at_s)
+            self._ready.extend(eye.look(frame.gray(), frame.at_s) if told is None else told)
         except UnreadablePicture:
             self._vitality.broken(frame.at_s)
             return
-        sample = picture[::16, ::16]
-        black = int(sample.max()) < _BLACK_LEVEL and int(sample.max()) - int(sample.min()) < _BLACK_SPREAD
         self._vitality.picture(frame.at_s, frame.fingerprint(), black=black)
-        self._ready.extend(eye.see(picture, frame.at_s))
+
+
+def _is_black(picture: Picture) -> bool:
+    brightest, darkest = int(picture.max()), int(picture.min())
+    return brightest < _BLACK_LEVEL and brightest - darkest < _BLACK_SPREAD
 
 
 class _Vitality:

@@ -1,6 +1,6 @@
 """Frames in, sightings and departures out: motion gate, region of interest, ladder, track.
 
-A frame in which nothing moved is not decoded again; a moving code is looked for where it was last; the whole
+A frame in which nothing moved is not read again; a moving code is looked for where it was last; the whole
 picture is searched only when that fails. That is what makes a day of mostly idle frames cheap.
 """
 
@@ -48,23 +48,42 @@ class Eye:
         self._track = Track(away_s)
         self._thumb: Picture | None = None
         self._settled = False
-        self._look: tuple[list[Code], Box | None] = ([], None)
+        self._still = False
+        self._seen: tuple[list[Code], Box | None] = ([], None)
         self._guesses: dict[bytes, float] = {}
         self._frames = 0
 
+    @property
+    def idle(self) -> bool:
+        """Nothing moved in the last frame, so nothing may in the next: a small picture of it is enough to see."""
+        return self._still
+
     def see(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
         """What this frame tells: nothing mostly; a departure comes before the sighting that follows it."""
-        picture = _part(picture, self._region)
+        told = self.glance(picture, at_s)
+        return self.look(picture, at_s) if told is None else told
+
+    def glance(self, small: Picture, at_s: float) -> list[Sighting | Departure] | None:
+        """What a frame tells in which nothing moved; None when `look` should have it. `small`: it at any scale."""
         self._frames += 1
-        still = self._unchanged(picture) and self._settled
-        if not still or self._frames % _LOOK_EVERY == 0:
-            codes, looked_at = self._read(picture, at_s, only_cheap=still)
-            if any(not self._track.told(code.payload) for code in codes):
-                codes, looked_at = self._ladder.read_beside(picture, codes), None
-            if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
-                self._look = self._agreed(codes, at_s), looked_at
-            self._settled = still or bool(self._look[0]) or (not codes and self._ladder.exhausted)
-        codes, looked_at = self._look
+        self._still = self._unchanged(_part(small, self._region)) and self._settled
+        if not self._still or self._frames % _LOOK_EVERY == 0:
+            return None
+        return self._told(at_s)
+
+    def look(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
+        """What a frame tells that is read; `glance` has seen it."""
+        picture, still = _part(picture, self._region), self._still
+        codes, looked_at = self._read(picture, at_s, only_cheap=still)
+        if any(not self._track.told(code.payload) for code in codes):
+            codes, looked_at = self._ladder.read_beside(picture, codes), None
+        if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
+            self._seen = self._agreed(codes, at_s), looked_at
+        self._settled = still or bool(self._seen[0]) or (not codes and self._ladder.exhausted)
+        return self._told(at_s)
+
+    def _told(self, at_s: float) -> list[Sighting | Departure]:
+        codes, looked_at = self._seen
         left, new = self._track.look(codes, at_s, looked_at)
         items: list[Sighting | Departure] = []
         if left:
@@ -76,8 +95,8 @@ class Eye:
     def blind(self, at_s: float) -> list[Sighting | Departure]:
         """No frames come any more: whoever was in view is not known to be there."""
         self._thumb = None
-        self._settled = False
-        self._look = ([], None)
+        self._settled = self._still = False
+        self._seen = ([], None)
         return [Departure(at_s, self.simulated)] if self._track.clear() else []
 
     def _unchanged(self, picture: Picture) -> bool:

@@ -27,7 +27,7 @@ Picture: TypeAlias = "npt.NDArray[Any]"
 cv2.setNumThreads(1)
 cv2.ocl.setUseOpenCL(False)
 
-__all__ = ["Picture", "UnreadablePicture", "cv2", "from_bytes", "to_jpeg", "to_png"]
+__all__ = ["Picture", "UnreadablePicture", "cv2", "from_bytes", "small_from_bytes", "to_jpeg", "to_png"]
 
 
 class UnreadablePicture(ValueError):
@@ -36,8 +36,19 @@ class UnreadablePicture(ValueError):
 
 def from_bytes(data: bytes | npt.NDArray[np.uint8]) -> Picture:
     """A JPEG, PNG, WebP, BMP … as grayscale, upright as its EXIF says. Raises UnreadablePicture."""
+    return _decoded(data, cv2.IMREAD_GRAYSCALE)
+
+
+def small_from_bytes(data: bytes | npt.NDArray[np.uint8]) -> Picture:
+    """As `from_bytes`, an eighth of its width and height: of a JPEG the means of its blocks, which need no inverse
+    transform and cost two thirds.
+    """
+    return _decoded(data, cv2.IMREAD_REDUCED_GRAYSCALE_8)
+
+
+def _decoded(data: bytes | npt.NDArray[np.uint8], way: int) -> Picture:
     try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), way)
     except cv2.error as error:
         raise UnreadablePicture("not a picture that can be read, or too large") from error
     if picture is None:

@@ -38,6 +38,14 @@ class Frame:
             self._picture = opencv.from_bytes(self._jpeg or b"")
         return self._picture
 
+    def small(self) -> Picture:
+        """Enough of it to see whether anything moved: an eighth of a JPEG's sides, other pictures whole. Raises
+        UnreadablePicture.
+        """
+        if self._picture is None:
+            return opencv.small_from_bytes(self._jpeg or b"")
+        return self._picture
+
     def fingerprint(self) -> int:
         """Equal for two frames that show the very same bytes: a living sensor's noise never does."""
         if self._jpeg is not None:

@@ -189,6 +189,50 @@ def test_a_camera_that_only_seems_alive_is_given_up(show, error, says):
     driver.close()
 
 
+def test_a_dark_room_is_no_black_picture():
+    """Its noise averages out in the small picture that idle frames are judged by."""
+    random = np.random.default_rng(3)
+    rooms = [
+        opencv.to_jpeg(np.clip(random.normal(8, 2, (480, 640)), 0, 255).astype(np.uint8), 95) for _ in range(8)
+    ]
+    assert np.ptp(Frame(0.0, jpeg=rooms[0]).small()) < 3
+    frames = iter(range(10_000))
+    lens = Lens(lambda: Frame(time.monotonic(), jpeg=rooms[next(frames) % 8]))
+    driver = Driver(Options("test", stale_s=0.4), wire=lens)
+    driver.open()
+    assert items_of(driver, 1.2) == []
+    driver.close()
+
+
+def test_what_moves_in_is_read_on_its_first_frame():
+    random = np.random.default_rng(4)
+    code = qr.drawn(b"at once", 6)
+    walls, phones = [], []
+    for pictures, shown in ((walls, False), (phones, True)):
+        for _ in range(4):
+            picture = random.normal(90, 2, (480, 640))
+            if shown:
+                picture[100 : 100 + len(code), 200 : 200 + len(code)] = code
+            pictures.append(opencv.to_jpeg(np.clip(picture, 0, 255).astype(np.uint8)))
+    frames = iter(range(10_000))
+    first_s = []
+
+    def show():
+        number = next(frames)
+        frame = Frame(time.monotonic(), jpeg=(phones if number >= 40 else walls)[number % 4])
+        if number == 40:
+            first_s.append(frame.at_s)
+        return frame
+
+    lens = Lens(show)
+    lens.live = False  # no frame is passed over
+    driver = Driver(Options("test"), wire=lens)
+    driver.open()
+    (item,) = items_of(driver, 5, enough=1)
+    assert item.at_s == first_s[0]
+    driver.close()
+
+
 def test_a_living_picture_without_a_code_is_healthy():
     driver = Driver(Options("test", stale_s=0.4), wire=Lens(lambda: Frame(time.monotonic(), picture=noisy())))
     driver.open()
