@@ -205,6 +205,13 @@ def _amg8833(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
             yield address, "AMG8833 Grid-EYE, by the look of its 64 pixels"
 
 
+def _mlx90640(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
+    memory = _registers(bus, 0x33, b"\x24\x30", 8)  # gain, own temperature twice, supply
+    gain, supply = memory[:2], memory[6:7]
+    if b"\x10\x00" < gain < b"\x30\x00" and supply > b"\x80":
+        yield 0x33, "MLX90640, by the look of its memory"
+
+
 def _vl53l1x(bus: i2c.Bus, _: bool) -> Iterator[tuple[int, str]]:
     if any(_vl53l0x(bus, _)):
         return  # to its brother the second address byte would be a value to write
@@ -239,6 +246,7 @@ CHIPS: dict[str, Callable[[i2c.Bus, bool], Iterator[tuple[int, str]]]] = {
     "thermometers/mlx90632": _mlx90632,
     "thermometers/omron_d6t": _omron_d6t,
     "thermometers/amg8833": _amg8833,
+    "thermometers/mlx90640": _mlx90640,
     "ranging/vl53l0x": _vl53l0x,
     "ranging/vl53l1x": _vl53l1x,
     "signals/mcp23017": _mcp23017,

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from drivers.simulators import i2c_thermometers, rangers, relays, scan_engines, uart_thermometers
+from drivers.simulators import i2c_thermometers, rangers, relays, scan_engines, thermal_array, uart_thermometers
 from drivers.simulators.i2c_adapter import Adapter, Chip
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.pty import Port, UartDevice
@@ -91,6 +91,7 @@ MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("thermometers", "gy_614v"): _on_uart(uart_thermometers.Gy614v),
     ("thermometers", "gy_mcu"): _on_uart(uart_thermometers.GyMcu90615),
     ("thermometers", "mlx90614"): _on_i2c(i2c_thermometers.Mlx90614),
+    ("thermometers", "mlx90640"): _on_i2c(thermal_array.Mlx90640),
     ("thermometers", "mlx90632"): _on_i2c(i2c_thermometers.Mlx90632),
     ("thermometers", "modbus_ir"): _on_uart(uart_thermometers.CalexPyroUsb, preset="pyrousb"),
     ("thermometers", "omron_d6t"): _on_i2c(i2c_thermometers.OmronD6t),

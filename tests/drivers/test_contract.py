@@ -29,7 +29,13 @@ ELSEWHERE = {
 }
 UNCHECKED = tuple(
     f"drivers.{name}"
-    for name in ("ranging.vl53l0x", "ranging.vl53l1x", "thermometers.amg8833", "thermometers.mlx90632")
+    for name in (
+        "ranging.vl53l0x",
+        "ranging.vl53l1x",
+        "thermometers.amg8833",
+        "thermometers.mlx90632",
+        "thermometers.mlx90640",
+    )
 )
 """I²C parts that send no checksum: noise in their range looks like a value, as their datasheets say."""
 CODE = b"GATEPOST:contract"

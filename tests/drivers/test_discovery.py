@@ -8,6 +8,7 @@ from drivers.simulators.pty import Port
 from drivers.simulators.rangers import TfLuna, Vl53l0x, Vl53l1x
 from drivers.simulators.relays import LcusRelay, Mcp23017, Pcf8574
 from drivers.simulators.scan_engines import Gm65
+from drivers.simulators.thermal_array import Mlx90640
 from drivers.simulators.uart_thermometers import CalexPyroUsb, Cjmcu90614, Gy614v, GyMcu90615, RaytekMi3
 from drivers.wire.uart import Uart
 
@@ -28,6 +29,7 @@ CHIPS = {
     "thermometers/mlx90614": Mlx90614,
     "thermometers/omron_d6t": OmronD6t,
     "thermometers/amg8833": Amg8833,
+    "thermometers/mlx90640": Mlx90640,
     "ranging/vl53l0x": Vl53l0x,
     "ranging/vl53l1x": Vl53l1x,
     "signals/mcp23017": lambda _: Mcp23017(),
