@@ -24,6 +24,7 @@ __all__ = [
     "Table",
     "Venue",
     "Zone",
+    "begins_with",
     "decide",
     "facts_of",
     "parse_table",
@@ -71,6 +72,13 @@ def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = N
             if isinstance(own, list) and (begin.get(key) or own):
                 document[key] = [*begin.get(key, []), *own]
     return read(document, name)
+
+
+def begins_with(text: str, name: str) -> str:
+    """Which rows a table begins with, by `first = NAME`; `` when it is whole. Raises BadTable."""
+    head = _document(text, name).get("table")
+    first = head.get("first") if isinstance(head, dict) else None
+    return first if isinstance(first, str) else ""
 
 
 def _document(text: str, name: str) -> dict[str, Any]:

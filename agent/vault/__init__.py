@@ -24,6 +24,7 @@ __all__ = [
     "load_trust",
     "open_list",
     "profiles",
+    "whole_table",
     "write_list",
 ]
 
@@ -107,6 +108,18 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
     return policy.parse_table(_table_text(path), str(path), _beginning)
+
+
+def whole_table(path: Path) -> str:
+    """Text of a table with the rows that it begins with written out: as the centre sends it. Raises BadTable."""
+    text = _table_text(path)
+    begins = policy.begins_with(text, str(path))
+    if begins:
+        head, mark, rest = text.partition("\n[[")
+        head = "\n".join(line for line in head.split("\n") if line.split("=")[0].strip() != "first")
+        text = f"{head}\n{_beginning(begins)}{mark}{rest}"
+    policy.parse_table(text, str(path))
+    return text
 
 
 def profiles() -> list[Path]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agent import policy, vault
 from agent.model import Direction, Outcome, Screening
-from agent.policy.facts import DIMENSIONS, Code, Facts
+from agent.packaged import packaged
+from agent.policy.facts import DIMENSIONS, Code, Facts, Kind, Series, Test, Traveller, Zone
 from agent.policy.table import ALWAYS, BadTable, read, row_of
 
 PROFILES = [path.stem for path in vault.profiles()]
@@ -224,6 +225,12 @@ def test_every_fault_at_once() -> None:
     assert len(problems(changed | {"extra": 1})) >= 5
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_written_out_whole_is_the_same_table(name: str) -> None:
+    text = vault.whole_table(packaged(f"policy/{name}.toml"))
+    assert policy.parse_table(text, name) == table(name)
+
+
 def test_a_table_from_the_centre_must_be_whole() -> None:
     text = '[table]\nname = "x"\nversion = 1\nfirst = "guards"\n[[row]]\noutcome = "refer"\nreasons = ["fever"]\n'
     with pytest.raises(BadTable):
@@ -243,3 +250,30 @@ def test_nothing_depends_on_temperature_where_the_code_already_refuses() -> None
             policy.decide(TABLES[name], Facts(Direction.ENTRY, Code(code), screening)) for screening in Screening
         }
         assert len(decisions) == 1
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize(
+    ("fact", "order"),
+    [
+        ("test", ["pcr_24h", "pcr_48h", "pcr_72h", "older", "none", "positive"]),
+        ("test", ["pcr_24h", "antigen_24h", "older"]),
+        ("series", ["met", "short"]),
+        ("lists", ["fresh", "warn", "refer"]),
+        ("code", ["green", "yellow", "red"]),
+        ("seen", ["first", "again"]),
+        ("watch", ["clear", "hit"]),
+    ],
+)
+def test_whoever_has_less_to_show_is_not_better_off(name: str, fact: str, order: list[str]) -> None:
+    found = table(name)
+    strictness = (Outcome.ADMIT, Outcome.NOTICE, Outcome.REFER, Outcome.REFUSE)
+    others: dict[str, Any] = {"zone": Zone, "test": Test, "series": Series, "kind": Kind, "traveller": Traveller}
+    others["code"] = [Code.GREEN, Code.YELLOW, Code.CERTIFICATE]
+    others.pop(fact, None)
+    for values in itertools.product(*others.values()):
+        facts = Facts(Direction.ENTRY, Code.GREEN, Screening.NORMAL)._replace(
+            **dict(zip(others, values, strict=True))
+        )
+        outcomes = [policy.decide(found, facts._replace(**{fact: value})).outcome for value in order]
+        assert outcomes == sorted(outcomes, key=strictness.index), (facts, order)
