@@ -41,7 +41,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
     add.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     sign = actions.add_parser("sign", help="wrap a file as a bundle for the gates, with one signature per key")
-    sign.add_argument("file", type=Path, help="keys file, policy table (whole), list, or the content of a root")
+    sign.add_argument("file", type=Path, help="keys file, policy table, list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
     sign.add_argument("--name", default="", help="which one of its type")
     sign.add_argument("--fleet", required=True, help="the gates it is for")
@@ -139,6 +139,8 @@ def _content(args: argparse.Namespace) -> object:
     """What is to be signed of a file, by its type."""
     if args.type == "list":
         return vault.list_content(vault.open_list(args.file))
+    if args.type == "policy":
+        return vault.whole_table(args.file)
     data = args.file.read_bytes()
     return strict_json.decode_object(data) if args.type == "root" else data.decode()
 

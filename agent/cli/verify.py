@@ -122,7 +122,8 @@ def _gate(args: argparse.Namespace) -> _Gate:
     config = configuration.read(args.config) if args.config.exists() else None
     options = config.policy if config is not None else policy.Options()
     root = args.config.parent if config is not None else None
-    table = vault.load_table(policy.Options(args.table) if args.table else options, None if args.table else root)
+    bundles = config.codes.bundles if config is not None else ""
+    table = vault.load_table(policy.Options(args.table)) if args.table else vault.load_table(options, root, bundles)
     return _Gate(
         _trust(args, config.codes if config is not None else None, root),
         table,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import stat
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agent import cli
+from agent import cli, policy, vault
 from agent.codes import bundle
 from agent.codes.trust import parse_keys
 from agent.model import ClockState, Now
+from agent.packaged import packaged
 from drivers import vision
 from drivers.vision import opencv
 
@@ -162,3 +164,20 @@ def test_the_code_of_a_place(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (answer["format"], answer["outcome"]) == ("place", "refer")
     assert cli.main(["issue", "--key", "demo.key"]) == 1
     assert "--subject" in capsys.readouterr().err
+
+
+def test_a_profile_is_signed_whole_so_that_a_gate_takes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "centre")
+    ((key,),) = parse_keys((here / "issuers.toml").read_text(), "x").keys.values()
+    kid, public = key.kid.hex(), b64encode(key.public.spki).decode()
+    role = {"threshold": 1, "kids": [kid]}
+    (here / "root.json").write_text(json.dumps({"keys": {kid: public}, "roles": {"root": role, "policy": role}}))
+    (here / "office.toml").write_text(packaged("policy/office.toml").read_text())
+    sign = ("keys", "sign", "--fleet", "city", "--key", "centre.key")
+    office = ("office.toml", "--type", "policy", "--name", "office")
+    (here / "root.bundle").write_text(said(capsys, *sign, "root.json", "--type", "root", "--version", "1"))
+    (here / "office.bundle").write_text(said(capsys, *sign, *office, "--version", "1"))
+    said(capsys, "keys", "install", "root.bundle", "--bundles", "bundles")
+    said(capsys, "keys", "take", "office.bundle", "--bundles", "bundles")
+    assert vault.load_table(policy.Options("office"), here, "bundles").rows
+    said(capsys, *sign, *office, "--version", "-1", status=1)
