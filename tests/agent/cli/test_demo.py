@@ -18,7 +18,7 @@ from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.record import Recap, Record, Row
 from agent.cli.demo.view import Page
 from agent.config import parse
-from agent.model import ClockState, Direction, Now, Screening, Temperature
+from agent.model import ClockState, Direction, Now, Screening, Temperature, Way
 from agent.packaged import packaged
 from agent.rulebook import Rulebook
 
@@ -288,7 +288,7 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
             else Screening.NORMAL
         )  # fmt: skip
         case = Case(
-            Direction(person.lane), rules.check((code,), now) if code else None, Temperature(outcome),
+            Way(Direction(person.lane)), rules.check((code,), now) if code else None, Temperature(outcome),
             scanner_works=True, shown_again=False, now=now,
         )  # fmt: skip
         assert rules.decide(case).outcome == person.expect, person.who
