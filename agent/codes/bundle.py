@@ -29,7 +29,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent.codes import base64url, signing, strict_json
-from agent.codes.freshness import Age
+from agent.codes.freshness import MAX_AHEAD_S, Age
 from agent.codes.refusal import Malformed
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ MAX_BYTES = 1 << 20
 MAX_SIGNATURES = 32
 MAX_LEAP = 100_000
 """A stolen key must not be able to use up all version numbers at once."""
-MAX_AHEAD_S = 86_400.0
 _MAX_VERSION = 1 << 53
 _CONTEXT = b"gatepost-bundle-1\0"
 _EDDSA_OR_SM2 = {"Ed25519": signing.EDDSA, "SM2": signing.SM2}

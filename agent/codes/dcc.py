@@ -103,9 +103,11 @@ def _health(claim: object) -> _Health:
 
 
 def _subject(certificate: Mapping[Any, Any]) -> bytes:
-    """Transliterated names and date of birth: what is the same in all certificates of one person."""
+    """Transliterated names and date of birth: what is the same in all certificates of one person; `` without."""
     name = certificate.get("nam")
     names = name if isinstance(name, Mapping) else {}
+    if not (names.get("fnt") or names.get("gnt")):
+        return b""
     return digest.of_subject(str(names.get("fnt")), str(names.get("gnt")), str(certificate.get("dob")))
 
 

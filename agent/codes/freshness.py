@@ -13,6 +13,8 @@ from agent.model import Now, Staleness
 
 _MOST_REMEMBERED = 10_000
 _HOUR_S = 3600.0
+MAX_AHEAD_S = 86_400.0
+"""How far ahead of this gate's clock something may be dated: two clocks differ, and zones are mistaken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,11 @@ class Age:
     """Older than this: staff, whatever the codes say."""
 
     def staleness(self, now: Now) -> Staleness:
-        """By the oldest that it can be: an unsure clock makes it old, never young."""
+        """By the oldest that it can be: an unsure clock makes it old, never young. What is dated ahead would never
+        grow old: it is no better.
+        """
         age_s = now.hi_utc - self.issued_utc
-        if age_s > self.refer_s:
+        if age_s > self.refer_s or age_s < -MAX_AHEAD_S:
             return Staleness.REFER
         return Staleness.WARN if age_s > self.warn_s else Staleness.FRESH
 
@@ -45,6 +49,8 @@ class Age:
             return ""
         age_s = self.age_s(now)
         what = "missing, or of unknown age" if age_s is None else f"{age_s / _HOUR_S:.0f} hours old"
+        if age_s is not None and age_s < 0:
+            what = "dated ahead of this gate's clock"
         follows = "people are admitted with a notice" if staleness is Staleness.WARN else "everybody goes to staff"
         return f"{what}: {follows} until a newer one comes"
 

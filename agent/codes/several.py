@@ -60,7 +60,8 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for all: the worst status, the health code's colour, everybody's tests.
 
     Holders are compared only between codes of one format: each format names them in its own way, and no gate can
-    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED.
+    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED;
+    a code that names nobody is its own holder.
     """
     first = min(verdicts, key=_rank)
     worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))
@@ -74,7 +75,7 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
         watched=any(verdict.watched for verdict in verdicts),
         staleness=max((verdict.staleness for verdict in verdicts), key=_STALENESS.index),
     )
-    holders = {(verdict.format, verdict.subject) for verdict in verdicts}
+    holders = {(verdict.format, verdict.subject or verdict.code) for verdict in verdicts}
     if len(holders) == len({verdict.format for verdict in verdicts}):
         return together
     return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())

@@ -276,3 +276,10 @@ def test_a_status_list_without_colours_makes_nobody_green() -> None:
     block = text.ljust(lists.HEAD_BYTES - 4)
     with pytest.raises(lists.BadList):
         lists.parse(b"".join((block + zlib.crc32(block).to_bytes(4), *built.chunks[1:])))
+
+
+def test_a_list_dated_ahead_does_not_stay_fresh_for_ever() -> None:
+    age = Age("x", UTC + 2 * 86_400, 100, 1000)
+    assert age.staleness(NOW) is Staleness.REFER
+    assert "dated ahead" in age.fault(NOW)
+    assert Age("x", UTC + 3600, 100, 1000).staleness(NOW) is Staleness.FRESH

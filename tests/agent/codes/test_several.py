@@ -109,3 +109,9 @@ def test_however_many_tests_a_place_asks_for_another_code_may_bring_them() -> No
     site = policy.Site(series_tests=5, series_days=1)
     facts = policy.facts_of(Way(Direction.ENTRY), best, Screening.NORMAL, NOW, site=site)
     assert (facts.series, facts.test) == (policy.facts.Series.MET, policy.facts.Test.PCR_24H)
+
+
+def test_two_codes_that_name_nobody_are_not_one_persons() -> None:
+    one, other = (green(format="dcc", subject=b"", code=code * 16, colour=None) for code in (b"1", b"2"))
+    assert combine([one, other]).status is CodeStatus.UNDECIDED
+    assert combine([one]).status is CodeStatus.VALID
