@@ -1,4 +1,4 @@
-"""A lane of simulated devices: a scanner, a thermometer and a gate, each on a wire of its own, before one world."""
+"""A lane of simulated devices: scanner, thermometer, gate, perhaps a ranger, each on its wire, before one world."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from drivers.simulators.i2c_adapter import Adapter
 
-PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals"}
+PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals", "range": "ranging"}
 """What a device is to its lane → the kind of its driver."""
 
 
@@ -30,12 +30,16 @@ class Lane:
         scanner: str = "line",
         thermometer: str = "mlx90614",
         gate: str = "serial_relay",
+        ranger: str = "",
         world: World | None = None,
     ) -> None:
-        """`folder`: of this lane alone, with a short path (Unix sockets); the names are those of drivers."""
+        """`folder`: of this lane alone, with a short path (Unix sockets); the names are those of drivers; without a
+        `ranger` the lane has none.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.world = world or World(noise_c=0.03)
-        self._drivers = {"scanner": scanner, "thermometer": thermometer, "gate": gate}
+        drivers = {"scanner": scanner, "thermometer": thermometer, "gate": gate, "range": ranger}
+        self._drivers = {part: driver for part, driver in drivers.items() if driver}
         self._camera: CameraSimulator | None = None
         self._stand_ins: dict[str, StandIn] = {}
         for part, driver in self._drivers.items():

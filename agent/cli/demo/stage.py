@@ -35,7 +35,9 @@ class Stage:
             folder,
             {
                 "entry": Lane(folder / "entry", scanner="camera", world=World(noise_c=0.03, seed=1)),
-                "exit": Lane(folder / "exit", thermometer="gy_mcu", world=World(noise_c=0.03, seed=2)),
+                "exit": Lane(
+                    folder / "exit", thermometer="gy_mcu", ranger="tf_luna", world=World(noise_c=0.03, seed=2)
+                ),
             },
             hear=lambda line: self.heard.put(("agent", line)),
         )
