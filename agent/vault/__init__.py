@@ -135,6 +135,8 @@ def _beginning(name: str) -> str:
 def _table_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise policy.BadTable(str(path), ["is not there; `gatepost policy list` names what is"]) from None
     except OSError as error:
         raise policy.BadTable(str(path), [error.strerror or "cannot be read"]) from None
     except UnicodeDecodeError:

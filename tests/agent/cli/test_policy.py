@@ -38,7 +38,9 @@ def test_a_wrong_table_is_refused_with_every_fault(tmp_path: Path, capsys: pytes
 
 @pytest.mark.parametrize("name", ["none", "none.toml", "../default"])
 def test_a_table_that_is_not_there(capsys: pytest.CaptureFixture[str], name: str) -> None:
-    assert run(capsys, "check", name)[0] == 1
+    status, _, err = run(capsys, "check", name)
+    assert status == 1
+    assert "is not there; `gatepost policy list` names what is" in err
 
 
 def test_explained(capsys: pytest.CaptureFixture[str]) -> None:
