@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _ROOMY, _TIGHT = 128, 100
 """Columns of a terminal from which everything is shown, and below which only what decides."""
-_AROUND_ROWS = 11
+_DEVICES_A_LINE = 3
+_AROUND_ROWS = 12
 """Lines of the page that are not passages, and one for the cursor."""
 _STYLES = {
     "admit": ("✓ ADMIT", "bold green"),
@@ -203,14 +204,16 @@ class Page:
         for lane in ("entry", "exit"):
             table.add_column(ratio=1)
             lines = Text(self._there.get(lane, "nobody there") + "\n", no_wrap=True, overflow="ellipsis")
-            for device in self._report.get("devices", []):
-                if device["lane"] == lane:
-                    mark, style = ("✓", "green") if device["up"] else ("✗", "bold red")
-                    lines.append(f"{mark} ", style)
-                    lines.append(device["part"])
-                    lines.append(f" {device['driver']}" if roomy else "", "dim")
-                    lines.append("" if device["up"] else " DOWN", "bold red")
-                    lines.append("   " if roomy else " ")
+            devices = [device for device in self._report.get("devices", []) if device["lane"] == lane]
+            for count, device in enumerate(devices):
+                if count == _DEVICES_A_LINE:
+                    lines.append("\n")
+                mark, style = ("✓", "green") if device["up"] else ("✗", "bold red")
+                lines.append(f"{mark} ", style)
+                lines.append(device["part"])
+                lines.append(f" {device['driver']}" if roomy else "", "dim")
+                lines.append("" if device["up"] else " DOWN", "bold red")
+                lines.append("   " if roomy else " ")
             cells.append(Panel(lines, title=f"lane {lane}", title_align="left"))
         table.add_row(*cells)
         return table

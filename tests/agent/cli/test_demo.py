@@ -144,7 +144,7 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
     devices = [
         {"lane": lane, "part": part, "driver": "mlx90614", "up": part != "thermometer"}
         for lane in ("entry", "exit")
-        for part in ("scanner", "gate", "thermometer")
+        for part in ("scanner", "gate", "thermometer", "range")
     ]
     outbox = {"stored": 1234, "delivered": 1234, "waiting": 0}
     page = Page(record, 56.0)
@@ -158,7 +158,16 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
     assert max(map(len, shown)) <= columns
     text = "\n".join(shown)
     assert "…" not in text
-    for word in ("lane entry", "DOWN", "waits", "→ 36", "ADMIT, NOTICE", "code green, temperature normal", "31.5 "):
+    for word in (
+        "lane entry",
+        "DOWN",
+        "waits",
+        "→ 36",
+        "range",
+        "ADMIT, NOTICE",
+        "code green, temperature normal",
+        "31.5 ",
+    ):
         assert word in text
     assert text.count("thermometer") >= 5, "every device and every note"
 
