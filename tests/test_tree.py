@@ -70,6 +70,7 @@ MET_IN = {
     "gpiod": {"drivers/wire/gpio.py"},
     "paho": {"agent/mqtt/session.py"},
     "pydantic": {"agent/config.py", "agent/messages/schemas.py"},
+    "picamera2": {"drivers/wire/picamera.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
     "rich": {"agent/cli/demo/view.py"},
     "segno": {"agent/cli/issue.py", "drivers/simulators/qr.py"},  # neither may import the other

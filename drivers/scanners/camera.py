@@ -1,4 +1,4 @@
-"""A camera that watches for codes: USB (V4L2), network (MJPEG, RTSP), a video file or a folder of pictures.
+"""A camera that watches for codes: USB (V4L2), ribbon cable (CSI), network (MJPEG, RTSP), video file, pictures.
 
 Sources: V4L2 UVC driver and control names (kernel documentation, userspace-api/media/v4l), OpenCV VideoIO
 flags (docs.opencv.org, videoio.hpp), RFC 2046 for the parts of an MJPEG stream; ISO/IEC 18004 for the codes.
@@ -43,7 +43,8 @@ class Options:
     """Settings of a camera."""
 
     device: str
-    """V4L2 path (best one of /dev/v4l/by-id), http:// or rtsp:// address, video file, or folder of pictures."""
+    """V4L2 path (best one of /dev/v4l/by-id), csi:0 for a Raspberry Pi's ribbon-cable camera, http:// or rtsp://
+    address, video file, or folder of pictures."""
     width: Annotated[int, Gt(0)] = 1280
     """Pixels asked for; the camera gives what it can."""
     height: Annotated[int, Gt(0)] = 720
@@ -53,9 +54,11 @@ class Options:
     fourcc: str = "MJPG"
     """Pixel format asked for, four letters: MJPG, YUYV or GREY."""
     exposure: float | None = None
-    """Fixed exposure in the camera's own unit (UVC: 100 µs); unset: automatic. Phone screens want it short."""
+    """Fixed exposure in the camera's own unit (UVC: 100 µs, CSI: 1 µs); unset: automatic. Phone screens want it
+    short."""
     focus: float | None = None
-    """Fixed focus in the camera's own unit; unset: automatic. Fixed is better where people stand at a mark."""
+    """Fixed focus in the camera's own unit (CSI: dioptres); unset: automatic. Fixed is better where people stand at
+    a mark."""
     region: tuple[float, float, float, float] | None = None
     """Part of the picture that belongs to this lane: left, top, right, bottom, each from 0 to 1."""
     away_s: Annotated[float, Gt(0)] = 1.0
@@ -75,7 +78,7 @@ class Options:
     """Begin again at the end of a video file or folder."""
     own_process: Literal["auto", "yes", "no"] = "auto"
     """Whether it gets a process of its own, so that a camera that hangs in the kernel stalls nothing: `auto` gives
-    one to V4L2 and RTSP cameras, whose libraries can hang."""
+    one to V4L2, CSI and RTSP cameras, whose libraries can hang."""
     simulated: bool = False
     """Mark all sightings as simulated. A file, a folder or an address on this machine always is."""
 
@@ -91,7 +94,7 @@ class Options:
 
 def lens_for(options: Options) -> Lens:
     """The lens that suits the device's name."""
-    from drivers.wire import mjpeg, stills, v4l2  # noqa: PLC0415 - OpenCV is for the thread that needs it
+    from drivers.wire import mjpeg, picamera, stills, v4l2  # noqa: PLC0415 - OpenCV is for the thread that needs it
 
     device = options.device
     scheme = urlsplit(device).scheme
@@ -99,10 +102,12 @@ def lens_for(options: Options) -> Lens:
         return mjpeg.Mjpeg(device, simulated=options.simulated or _is_here(device))
     if scheme in {"rtsp", "rtsps"}:
         return v4l2.NetworkCamera(device, simulated=options.simulated or _is_here(device))
+    settings = v4l2.Settings(
+        options.width, options.height, options.fps, options.fourcc, options.exposure, options.focus
+    )
+    if picamera.is_csi(device):
+        return picamera.PiCamera(device, settings, simulated=options.simulated)
     if v4l2.is_device(device):
-        settings = v4l2.Settings(
-            options.width, options.height, options.fps, options.fourcc, options.exposure, options.focus
-        )
         return v4l2.Camera(device, settings, simulated=options.simulated)
     path = Path(device)
     if path.is_dir() or path.suffix.lower() in stills.SUFFIXES:
@@ -112,7 +117,7 @@ def lens_for(options: Options) -> Lens:
 
 def _apart(options: Options) -> Apart | None:
     """The process of its own that the camera gets, if it gets one."""
-    can_hang = options.device.startswith(("/dev/", "rtsp://", "rtsps://"))
+    can_hang = options.device.startswith(("/dev/", "csi:", "rtsp://", "rtsps://"))
     if options.own_process == "no" or (options.own_process == "auto" and not can_hang):
         return None
     return Apart(options.device, "scanners", "camera", replace(options, own_process="no"))
