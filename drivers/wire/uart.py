@@ -150,10 +150,19 @@ def ports() -> list[str]:
     known = {os.path.realpath(name) for name in by_id}
     plain = (
         str(path)
-        for pattern in ("ttyUSB*", "ttyACM*", "ttyAMA*", "serial[0-9]*")
+        for pattern in ("ttyUSB*", "ttyACM*", "ttyAMA*", "ttyS[0-9]*", "serial[0-9]*")
         for path in Path("/dev").glob(pattern)
+        if _has_hardware(path)
     )
     return by_id + sorted(name for name in plain if os.path.realpath(name) not in known)
+
+
+def _has_hardware(path: Path) -> bool:
+    """False for the many /dev/ttyS that a PC's kernel keeps without a chip behind them (type 0, PORT_UNKNOWN)."""
+    try:
+        return (Path("/sys/class/tty") / path.name / "type").read_text().strip() != "0"
+    except OSError:
+        return not path.name.startswith("ttyS")
 
 
 def holders(name: str) -> list[str]:
