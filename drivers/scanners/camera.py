@@ -216,8 +216,8 @@ class Driver:
 
 
 def _is_black(picture: Picture) -> bool:
-    brightest, darkest = int(picture.max()), int(picture.min())
-    return brightest < _BLACK_LEVEL and brightest - darkest < _BLACK_SPREAD
+    brightest = int(picture.max())
+    return brightest < _BLACK_LEVEL and brightest - int(picture.min()) < _BLACK_SPREAD
 
 
 class _Vitality:

@@ -12,18 +12,15 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
 
 from drivers.contract import BadReply, DeviceGone
 from drivers.wire.frames import Frame
-
-if TYPE_CHECKING:
-    from email.message import Message
 
 OPEN_LIMIT_S = 5.0
 SILENT_S = 2.0
 """A stream that stops in the middle is gone after this."""
 LARGEST_BYTES = 32_000_000
+_MOST_HEADERS = 100
 _TYPE = "multipart/x-mixed-replace"
 
 
@@ -83,8 +80,16 @@ class Mjpeg:
         line = b"\r\n"
         while line in {b"\r\n", b"\n"}:
             line = self._line(response)
-        headers: Message = http.client.parse_headers(response)
-        length = int(headers.get("Content-Length", "0"))
+        length = 0
+        for _ in range(_MOST_HEADERS):  # by hand: the library's parser of mail headers costs more than the reading
+            line = self._line(response)
+            if line in {b"\r\n", b"\n"}:
+                break
+            name, _, value = line.partition(b":")
+            if name.strip().lower() == b"content-length":
+                length = int(value)
+        else:
+            raise BadReply(self.name, "a part of the stream is nothing but headers")
         if not 0 <= length <= LARGEST_BYTES:
             raise BadReply(self.name, "a part of the stream is larger than any picture")
         return length

@@ -314,6 +314,25 @@ def test_a_stream_without_lengths_is_read_up_to_its_boundaries():
         driver.close()
 
 
+def test_a_stream_of_nothing_but_headers_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(1000)
+                caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=cut\r\n\r\n")
+                caller.sendall(b"--cut\r\n" + 1000 * b"X-More: of it\r\n")
+                caller.recv(1000)
+
+        threading.Thread(target=serve, daemon=True).start()
+        driver = Driver(Options(f"http://127.0.0.1:{server.getsockname()[1]}/"))
+        driver.open()
+        with pytest.raises(BadReply, match="nothing but headers"):
+            items_of(driver, 5)
+        driver.close()
+
+
 def test_a_folder_shows_each_picture_and_passes_over_what_is_none(tmp_path):
     for number, payload in enumerate([b"first", b"second"]):
         (tmp_path / f"{number}.png").write_bytes(opencv.to_png(qr.drawn(payload, 4)))
