@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -279,7 +279,7 @@ class Session:
         while True:
             error = self._client.loop_read()
             if error:
-                raise LinkLost(f"the connection is lost: {paho.error_string(error)}")
+                raise LinkLost(_lost(error))
             if not (self._client.holds_input() or getattr(wire, "pending", int)()):
                 break  # TLS may have decrypted more than was read
         self._settle()
@@ -294,7 +294,7 @@ class Session:
 
     def _write(self) -> None:
         if self._client.want_write() and (error := self._client.loop_write()):
-            raise LinkLost(f"the connection is lost: {paho.error_string(error)}")
+            raise LinkLost(_lost(error))
         self._client.flush()
 
     def _fill(self, now_s: float) -> None:
@@ -316,14 +316,14 @@ class Session:
         properties = self._state_properties if record is None else self._event_properties
         info = self._client.publish(topic, payload, qos=1, retain=record is None, properties=properties)
         if info.rc:
-            raise LinkLost(f"the connection is lost: {paho.error_string(info.rc)}")
+            raise LinkLost(_lost(info.rc))
         self._flight[info.mid] = (record, now_s)
 
     def _tick(self, now_s: float) -> None:
         """Twice a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
         self._duty.moved_s = now_s
         if error := self._client.loop_misc():
-            raise LinkLost(f"the broker is silent: {paho.error_string(error)}")
+            raise LinkLost(_lost(error))
         for _, sent_s in self._flight.values():
             if now_s - sent_s > self._options.ack_s:
                 raise LinkLost(f"no acknowledgement within {self._options.ack_s:g} s: the link is dead")
@@ -378,3 +378,14 @@ def _tls(options: Options) -> ssl.SSLContext:
     if options.cert_file:
         context.load_cert_chain(options.cert_file, options.key_file or None)
     return context
+
+
+def _lost(code: int) -> str:
+    """Why a connection ended, in words."""
+    match code:
+        case paho.MQTT_ERR_CONN_LOST:
+            return "the broker closed the connection, or the network did"
+        case paho.MQTT_ERR_KEEPALIVE:
+            return "the broker is silent: the connection is given up"
+        case _:
+            return f"the connection failed: {paho.error_string(MQTTErrorCode(code))}"
