@@ -46,8 +46,6 @@ class PiCamera:
         self._settings = settings
         self._camera: Any = None
         self._size = (0, 0)
-        self.given = ""
-        """What the camera gives, read back: as `1280x720 YUV420`."""
 
     def open(self) -> None:
         """Take the camera and start it. Raises BadOptions without picamera2, DeviceGone without the camera."""
@@ -63,13 +61,11 @@ class PiCamera:
             main = {"size": (self._settings.width, self._settings.height), "format": "YUV420"}
             camera.configure(camera.create_video_configuration(main=main, controls=self._controls(camera)))
             camera.start()
-            given = camera.stream_configuration("main")
+            self._size = camera.stream_configuration("main")["size"]
         except (RuntimeError, IndexError, OSError) as error:
             self.close()
             remedy = "stop the other program; check the cable and the group video"
             raise DeviceGone(self.name, "cannot be taken", remedy) from error
-        self._size = given["size"]
-        self.given = "{}x{} {}".format(*given["size"], given["format"])
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - picamera2 waits for the next frame
         """The gray plane of the next frame, stamped with the sensor's own time."""

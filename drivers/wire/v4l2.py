@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import stat
 import threading
@@ -21,6 +22,8 @@ from drivers.contract import DeviceGone
 from drivers.vision.opencv import Picture, cv2
 from drivers.wire.frames import Frame, wait_until
 from drivers.wire.mjpeg import shown
+
+log = logging.getLogger(__name__)
 
 _MISSES = 3
 """Empty reads in a row (2 s each, see OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT) after which the camera is gone."""
@@ -52,8 +55,6 @@ class Camera:
         self._settings = settings
         self._capture: cv2.VideoCapture | None = None
         self._misses = 0
-        self.given = ""
-        """What the camera gives, read back: as `1280x720 MJPG 30 fps`."""
 
     def open(self) -> None:
         """Take the camera and set it up, as after every replugging."""
@@ -77,7 +78,8 @@ class Camera:
         capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
         self._misses = 0
         self._capture = capture
-        self.given = self._read_back(capture)
+        for shortfall in shortfalls(wanted, _read_back(capture)):
+            log.warning("%s %s", self.name, shortfall)
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - OpenCV's own limit holds, set in its environment
         """The next frame as the camera sends it."""
@@ -105,11 +107,6 @@ class Camera:
         """Let go of the camera."""
         capture, self._capture = self._capture, None
         _release(capture)
-
-    def _read_back(self, capture: cv2.VideoCapture) -> str:
-        width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        fourcc, fps = fourcc_of(capture.get(cv2.CAP_PROP_FOURCC)), capture.get(cv2.CAP_PROP_FPS)
-        return f"{width}x{height} {fourcc} {fps:g} fps"
 
 
 class Film:
@@ -221,6 +218,36 @@ class NetworkCamera:
         """Hang up."""
         capture, self._capture = self._capture, None
         _release(capture)
+
+
+def shortfalls(wanted: Settings, given: Settings) -> list[str]:
+    """What a camera does otherwise than asked, as sentences that its name begins; a faster one is none."""
+    found = []
+    asked, gives = (f"{each.width}x{each.height} {each.fourcc}" for each in (wanted, given))
+    if asked != gives:
+        found.append(f"gives {gives} for {asked}: v4l2-ctl --list-formats-ext tells what it can")
+    elif given.fps < 0.9 * wanted.fps:
+        found.append(f"gives {given.fps:g} frames a second for {wanted.fps:g}")
+    for what in ("exposure", "focus"):
+        before, after = getattr(wanted, what), getattr(given, what)
+        if before is not None and after is None:
+            found.append(f"has no {what} that can be set")
+        elif before is not None and abs(after - before) >= 1:
+            found.append(f"has its {what} at {after:g} for {before:g}: v4l2-ctl -L tells its range")
+    return found
+
+
+def _read_back(capture: cv2.VideoCapture) -> Settings:
+    """What the camera gives; OpenCV tells -1 for a control that is not there."""
+    exposure, focus = capture.get(cv2.CAP_PROP_EXPOSURE), capture.get(cv2.CAP_PROP_FOCUS)
+    return Settings(
+        int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+        capture.get(cv2.CAP_PROP_FPS),
+        fourcc_of(capture.get(cv2.CAP_PROP_FOURCC)),
+        exposure if exposure >= 0 else None,
+        focus if focus >= 0 else None,
+    )
 
 
 def gray_of(raw: Picture, fourcc: str, height: int) -> Picture:
