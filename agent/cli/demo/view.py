@@ -67,7 +67,7 @@ def describe(person: Person) -> str:
 def _measured(row: Row) -> str:
     facts = row.facts
     if facts["surface_c"] is None:
-        return {"indeterminate": "not measured", "device_fault": "thermometer down"}[facts["screening"]]
+        return {"indeterminate": "not measured", "device_fault": "device down"}[facts["screening"]]
     return f"{facts['surface_c']:.1f} ± {facts['u_c']:.1f} °C {facts['screening']}"
 
 
