@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 _BLACK_LEVEL, _BLACK_SPREAD = 20, 2
 """A picture all of whose pixels lie below this level and this near together: no sensor in the dark is so smooth."""
 
+_PAUSE_S = 1.0
+"""When nobody looked for so long the machine was asleep or overloaded: that time says nothing about the camera."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -226,7 +229,7 @@ class _Vitality:
     def __init__(self, name: str, stale_s: float) -> None:
         self._name = name
         self._stale_s = stale_s
-        self._came_s = self._read_s = self._changed_s = self._lit_s = time.monotonic()
+        self._came_s = self._read_s = self._changed_s = self._lit_s = self._checked_s = time.monotonic()
         self._fingerprint: int | None = None
 
     def broken(self, at_s: float) -> None:
@@ -244,6 +247,12 @@ class _Vitality:
 
     def check(self, now_s: float) -> None:
         """Raises DeviceGone or BadReply once something has been amiss for too long."""
+        unwatched_s, self._checked_s = now_s - self._checked_s, now_s
+        if unwatched_s > _PAUSE_S:
+            self._came_s += unwatched_s
+            self._read_s += unwatched_s
+            self._changed_s += unwatched_s
+            self._lit_s += unwatched_s
         past_s = now_s - self._stale_s
         if self._came_s < past_s:
             raise DeviceGone(self._name, "sends no pictures", "check plug, cable and power")

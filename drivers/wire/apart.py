@@ -43,7 +43,7 @@ class Apart:
         self._order = pickle.dumps((kind, name, options))
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Any, Any] | None = None
-        self._heard_s = 0.0
+        self._silent_s = 0.0
         self.simulated = False
 
     @property
@@ -61,14 +61,13 @@ class Apart:
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
         os.close(far)
         self._pipe = Connection(near, writable=False)
-        self._heard_s = time.monotonic()
+        self._silent_s = 0.0
         self._hand_over()
         end_s = time.monotonic() + OPEN_LIMIT_S
         while time.monotonic() < end_s:
             said = self._hear(_BEAT_S)
             if isinstance(said, tuple) and said[0] == _OPEN:
                 self.simulated = said[1]
-                self._heard_s = time.monotonic()
                 return
         self._kill()
         raise DeviceGone(self._device, "does not answer while being opened", "unplug it and plug it in again")
@@ -76,7 +75,7 @@ class Apart:
     def read(self, limit_s: float) -> Sighting | Departure | None:
         """The next item from the child."""
         said: Sighting | Departure | None = self._hear(limit_s)
-        if time.monotonic() - self._heard_s > SILENT_S:
+        if self._silent_s > SILENT_S:
             self._kill()
             raise DeviceGone(self._device, "hangs", "it is opened again; if that does not help, unplug it")
         return said
@@ -98,12 +97,13 @@ class Apart:
             raise DeviceGone(self._device, "is closed")
         try:
             if not pipe.poll(limit_s):
+                self._silent_s += limit_s  # not by the clock: after a pause of the whole machine nobody hangs
                 return None
             said = pipe.recv()
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             self._kill()
             raise DeviceGone(self._device, "its process ended", "see the log") from error
-        self._heard_s = time.monotonic()
+        self._silent_s = 0.0
         if isinstance(said, tuple) and said[0] == _FAILED:
             self._kill()
             _, error_type, device, fact, remedy = said

@@ -125,6 +125,15 @@ def test_a_process_that_hangs_or_dies_is_noticed_and_replaced(simulator, apart, 
     assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"again"]
 
 
+def test_a_pause_of_the_whole_machine_is_no_hanging_camera(simulator, apart):
+    os.kill(apart._apart.pid, signal.SIGSTOP)
+    threading.Event().wait(3.2)  # nobody reads in the meantime, as if all had been paused
+    assert apart.read(0.05) is None
+    os.kill(apart._apart.pid, signal.SIGCONT)
+    simulator.world.show(b"after the pause")
+    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"after the pause"]
+
+
 def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
     with pytest.raises(DeviceGone, match="is not there"):
         Driver(Options("/dev/v4l/by-id/none", own_process="yes")).open()
