@@ -1,4 +1,4 @@
-"""The outbox: events are on disk before anyone is told, and stay there until the centre has them.
+"""The outbox: events are on disk before they are sent, and stay until they are acknowledged.
 
 `put` hands an event to the writer thread and returns at once, whatever the disk does. The writer gives it its place
 (epoch, sequence, hash of the one before), encodes it and commits whatever has gathered. The link takes records in

@@ -37,15 +37,6 @@ def read(picture: Picture, *, wide: bool = False, histogram: bool = False) -> li
     return [_code(barcode) for barcode in found if len(barcode.bytes)]
 
 
-def read_clean(picture: Picture) -> Code | None:
-    """The code in a picture that holds nothing but one upright code, or None."""
-    for pure in (True, False):
-        found = zxingcpp.read_barcodes(picture, formats=_FORMAT, is_pure=pure, **_BARE)
-        if found and len(found[0].bytes):
-            return _code(found[0])
-    return None
-
-
 def _code(barcode: Any) -> Code:
     place = barcode.position
     corners = tuple(
