@@ -5,10 +5,12 @@ roles, each other bundle is one role's word on one thing.
 
 An envelope is JSON: `{"signed": base64url, "signatures": [{"kid": hex, "sig": base64url}]}`. The signature is over
 `gatepost-bundle-1`, a zero byte and the signed bytes as they are, so nothing has to be put into canonical form.
+Orders and receipts lie in envelopes too, each with a context of its own (`gatepost-order-1`): what was signed as
+one thing is never taken for another.
 
 | member of `signed` | meaning |
 |---|---|
-| type | `root`, `keys`, `policy` or `list`: the role that must sign it |
+| type | `root`, `keys`, `policy`, `list`, `privacy` or `config`: the role that must sign it |
 | name | which one of its type: a table, a list; `` for root and keys |
 | fleet | the gates it is for |
 | version | rises by one for a root, by up to `MAX_LEAP` for others |
@@ -37,13 +39,14 @@ if TYPE_CHECKING:
 
     from agent.model import Now
 
-TYPES = ("root", "keys", "policy", "list")
+TYPES = ("root", "keys", "policy", "list", "privacy", "config")
+WORDS = ("order", "receipt")
+"""What is said once and not kept: roles of a root whose envelopes are no bundles."""
 MAX_BYTES = 1 << 20
 MAX_SIGNATURES = 32
 MAX_LEAP = 100_000
 """A stolen key must not be able to use up all version numbers at once."""
 _MAX_VERSION = 1 << 53
-_CONTEXT = b"gatepost-bundle-1\0"
 _EDDSA_OR_SM2 = {"Ed25519": signing.EDDSA, "SM2": signing.SM2}
 
 
@@ -70,7 +73,7 @@ class BadBundle(ValueError):
 
     def __init__(self, fault: Fault, fact: str) -> None:
         super().__init__(f"bundle refused: {fact}")
-        self.fault = fault
+        self.fault, self.fact = fault, fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,13 @@ class _Envelope:
     """A parsed envelope; nothing is proved yet."""
 
     bundle: Bundle
+    seal: _Seal
+
+
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    """What was signed, by whom; nothing is proved yet."""
+
     signed: bytes
     signatures: Sequence[tuple[str, bytes]] = field(repr=False)
 
@@ -128,7 +138,7 @@ def first_root(data: bytes) -> Root:
     """The root that is installed with the gate: it must be signed as it says itself. Raises BadBundle."""
     envelope = _open(data)
     root = _root(envelope)
-    _demand_signatures(envelope, root)
+    _demand_signatures(envelope.seal, root, envelope.bundle.type)
     return root
 
 
@@ -145,15 +155,14 @@ def next_root(current: Root, data: bytes) -> Root:
     if bundle.version != before.version + 1:
         fault = Fault.ROLLBACK if bundle.version <= before.version else Fault.LEAP
         raise BadBundle(fault, f"root version {bundle.version} does not follow {before.version}")
-    _demand_signatures(envelope, current)
-    _demand_signatures(envelope, root)
+    _demand_signatures(envelope.seal, current, envelope.bundle.type)
+    _demand_signatures(envelope.seal, root, envelope.bundle.type)
     return root
 
 
 def accept(data: bytes, root: Root, last: Accepted | None, now: Now, *, kind: str, name: str = "") -> Bundle:
     """The bundle, if it may take the place of the last one of its kind and name. Raises BadBundle."""
-    if root.bundle.expires_utc < now.lo_utc:
-        raise BadBundle(Fault.ROOT_EXPIRED, "the root has expired: bring a newer one first")
+    _demand_root_in_time(root, now)
     envelope = _open(data)
     bundle = envelope.bundle
     if bundle.type != kind or kind == "root":
@@ -162,7 +171,7 @@ def accept(data: bytes, root: Root, last: Accepted | None, now: Now, *, kind: st
         raise BadBundle(Fault.WRONG_NAME, "it is about something else of its kind")
     if bundle.fleet != root.bundle.fleet:
         raise BadBundle(Fault.WRONG_FLEET, "it is for another fleet")
-    _demand_signatures(envelope, root)
+    _demand_signatures(envelope.seal, root, envelope.bundle.type)
     if last is not None:
         _demand_progress(bundle, last)
     if bundle.expires_utc < now.lo_utc:
@@ -178,8 +187,22 @@ def kept(data: bytes, root: Root, *, kind: str, name: str = "") -> Bundle:
     bundle = envelope.bundle
     if (bundle.type, bundle.name, bundle.fleet) != (kind, name, root.bundle.fleet):
         raise BadBundle(Fault.WRONG_NAME, "it lies in the place of another")
-    _demand_signatures(envelope, root)
+    _demand_signatures(envelope.seal, root, envelope.bundle.type)
     return bundle
+
+
+def word(data: bytes, root: Root, role: str, now: Now) -> dict[str, Any]:
+    """The members of an `order` or a `receipt` that enough keys of that role have signed. Raises BadBundle.
+
+    Nothing but the signatures is proved: whom it is for, and until when, is its own matter.
+    """
+    _demand_root_in_time(root, now)
+    seal = _read(data)
+    _demand_signatures(seal, root, role)
+    try:
+        return strict_json.decode_object(seal.signed)
+    except Malformed as error:
+        raise BadBundle(Fault.MALFORMED, error.reason) from None
 
 
 def claims_to_be(data: bytes) -> tuple[str, str]:
@@ -193,25 +216,39 @@ def accepted(bundle: Bundle) -> Accepted:
     return Accepted(bundle.version, bundle.digest, bundle.issued_utc)
 
 
-def sign(signed: Mapping[str, object], keys: Sequence[signing.PrivateKey]) -> bytes:
-    """An envelope with one signature of each key; for the centre."""
+def sign(signed: Mapping[str, object], keys: Sequence[signing.PrivateKey], role: str = "bundle") -> bytes:
+    """An envelope with one signature of each key; for the centre. `role`: one of WORDS for what is no bundle."""
     content = json.dumps(signed, ensure_ascii=False, separators=(",", ":")).encode()
-    signatures = [{"kid": key.public.kid.hex(), "sig": _base64url(key.sign(_CONTEXT + content))} for key in keys]
+    message = _context(role) + content
+    signatures = [{"kid": key.public.kid.hex(), "sig": _base64url(key.sign(message))} for key in keys]
     return json.dumps({"signed": _base64url(content), "signatures": signatures}).encode()
 
 
+def _context(role: str) -> bytes:
+    """What is signed before the content, so that a signature counts for one use only."""
+    return f"gatepost-{role if role in WORDS else 'bundle'}-1\0".encode()
+
+
 def _open(data: bytes) -> _Envelope:
-    """Parse an envelope and what is signed in it. Raises BadBundle."""
+    """Parse an envelope and the bundle in it. Raises BadBundle."""
+    seal = _read(data)
+    try:
+        return _Envelope(_bundle(seal.signed), seal)
+    except (Malformed, KeyError, TypeError, ValueError):
+        raise BadBundle(Fault.MALFORMED, "its members are not those of a bundle") from None
+
+
+def _read(data: bytes) -> _Seal:
+    """Parse an envelope; what is in it stays as it is. Raises BadBundle."""
     if len(data) > MAX_BYTES:
         raise BadBundle(Fault.TOO_LARGE, f"it is longer than {MAX_BYTES} bytes")
     try:
         match strict_json.decode(data):
             case {"signed": str(signed), "signatures": list(entries)} if len(entries) <= MAX_SIGNATURES:
-                content = base64url.decode(signed.encode())
                 signatures = [
                     (str(entry["kid"]), base64url.decode(str(entry["sig"]).encode())) for entry in entries
                 ]
-                return _Envelope(_bundle(content), content, signatures)
+                return _Seal(base64url.decode(signed.encode()), signatures)
     except (Malformed, KeyError, TypeError, ValueError):
         pass
     raise BadBundle(Fault.MALFORMED, "it is not an envelope of this kind")
@@ -253,23 +290,28 @@ def _root(envelope: _Envelope) -> Root:
     for role in roles.values():
         if type(role.threshold) is not int or not 1 <= role.threshold <= len(role.kids & keys.keys()):
             raise BadBundle(Fault.MALFORMED, "a role whose threshold its keys cannot reach")
-    if "root" not in roles or not set(roles) <= set(TYPES):
+    if "root" not in roles or not set(roles) <= {*TYPES, *WORDS}:
         raise BadBundle(Fault.MALFORMED, "it must name the root's own role, and only roles that there are")
     return Root(bundle, keys, roles)
 
 
-def _demand_signatures(envelope: _Envelope, root: Root) -> None:
+def _demand_root_in_time(root: Root, now: Now) -> None:
+    if root.bundle.expires_utc < now.lo_utc:
+        raise BadBundle(Fault.ROOT_EXPIRED, "the root has expired: bring a newer one first")
+
+
+def _demand_signatures(seal: _Seal, root: Root, role: str) -> None:
     """Enough different keys of the role must have signed. Raises BadBundle."""
-    role = root.roles.get(envelope.bundle.type, Role(MAX_SIGNATURES + 1, frozenset()))
-    message = _CONTEXT + envelope.signed
+    asked = root.roles.get(role, Role(MAX_SIGNATURES + 1, frozenset()))
+    message = _context(role) + seal.signed
     holding = {
         kid
-        for kid, signature in envelope.signatures
-        if kid in role.kids
+        for kid, signature in seal.signatures
+        if kid in asked.kids
         and kid in root.keys
         and root.keys[kid].verify(signature, message, _EDDSA_OR_SM2[root.keys[kid].name])
     }
-    if len(holding) < role.threshold:
+    if len(holding) < asked.threshold:
         raise BadBundle(Fault.TOO_FEW_SIGNATURES, f"{len(holding)} signatures hold, more are needed")
 
 

@@ -20,6 +20,7 @@ from agent.codes.trust import parse_keys
 from agent.vault.durable import replace_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from agent.model import Now
@@ -109,11 +110,21 @@ def list_content(found: lists.CodeList) -> dict[str, object]:
 def _examine(taken: Bundle) -> None:
     """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle."""
     try:
-        if taken.type == "keys":
-            parse_keys(taken.content, "bundle")
-        elif taken.type == "policy":
-            policy.parse_table(taken.content, taken.name)
-        else:
-            list_word(taken.content)
+        _EXAMINED[taken.type](taken)
     except (ValueError, TypeError, AttributeError) as error:
         raise BadBundle(Fault.BAD_CONTENT, str(error)) from None
+
+
+def _text(taken: Bundle) -> None:
+    if not isinstance(taken.content, str):
+        raise TypeError("its content is no text")
+
+
+_EXAMINED: Mapping[str, Callable[[Bundle], object]] = {
+    "keys": lambda taken: parse_keys(taken.content, "bundle"),
+    "policy": lambda taken: policy.parse_table(taken.content, taken.name),
+    "list": lambda taken: list_word(taken.content),
+    "privacy": _text,
+    "config": _text,
+}
+"""Type → what its content must stand before it is taken."""

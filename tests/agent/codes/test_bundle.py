@@ -286,3 +286,61 @@ def test_the_message_holds_nothing_of_the_bundle() -> None:
     with pytest.raises(BadBundle) as caught:
         accept(sign(signed(name="CANARY", fleet="CANARY"), "pol1", "pol2"))
     assert "CANARY" not in str(caught.value)
+
+
+WITH_ORDERS = root_content()
+WITH_ORDERS["roles"] = WITH_ORDERS["roles"] | {
+    "order": role(2, "pol1", "pol2"),
+    "receipt": role(1, "keys1"),
+    "privacy": role(1, "keys1"),
+    "config": role(1, "keys1"),
+}
+ORDERING = bundle.first_root(sign(root_members(content=WITH_ORDERS), "root1", "root2"))
+
+
+def say(role_: str, *names: str, members: dict[str, Any] | None = None) -> bytes:
+    return bundle.sign({"id": "1"} if members is None else members, [KEYS[name] for name in names], role_)
+
+
+def test_a_word_is_what_enough_keys_of_its_role_have_signed() -> None:
+    assert bundle.word(say("order", "pol1", "pol2"), ORDERING, "order", NOW) == {"id": "1"}
+    assert bundle.word(say("receipt", "keys1"), ORDERING, "receipt", NOW) == {"id": "1"}
+
+
+@pytest.mark.parametrize(
+    "names", [(), ("pol1",), ("pol1", "pol1"), ("pol1", "keys1"), ("root1", "root2"), ("thief",)]
+)
+def test_a_word_of_too_few(names: tuple[str, ...]) -> None:
+    data = say("order", *names)
+    assert fault_of(lambda: bundle.word(data, ORDERING, "order", NOW)) is Fault.TOO_FEW_SIGNATURES
+
+
+@pytest.mark.parametrize("signed_as", ["bundle", "receipt"])
+def test_a_signature_counts_for_one_use_only(signed_as: str) -> None:
+    data = say(signed_as, "pol1", "pol2", "keys1")
+    assert fault_of(lambda: bundle.word(data, ORDERING, "order", NOW)) is Fault.TOO_FEW_SIGNATURES
+
+
+def test_an_order_is_no_bundle() -> None:
+    data = bundle.sign(signed(), [KEYS["pol1"], KEYS["pol2"]], "order")
+    assert fault_of(lambda: accept(data, root=ORDERING)) is Fault.TOO_FEW_SIGNATURES
+    data = sign(signed(type="order", name=""), "pol1", "pol2")
+    assert fault_of(lambda: bundle.claims_to_be(data)) is Fault.MALFORMED
+
+
+def test_a_root_without_the_role_lets_nobody_order() -> None:
+    data = say("order", "pol1", "pol2", "root1", "root2")
+    assert fault_of(lambda: bundle.word(data, ROOT, "order", NOW)) is Fault.TOO_FEW_SIGNATURES
+
+
+def test_nobody_orders_by_an_expired_root() -> None:
+    late = Now(UTC + 2 * DAY, UTC + 2 * DAY, ClockState.SYNCED)
+    data = say("order", "pol1", "pol2")
+    assert fault_of(lambda: bundle.word(data, ORDERING, "order", late)) is Fault.ROOT_EXPIRED
+
+
+@pytest.mark.parametrize("kind", ["privacy", "config"])
+def test_further_types(kind: str) -> None:
+    data = sign(signed(type=kind, name=""), "keys1")
+    assert bundle.accept(data, ORDERING, None, NOW, kind=kind).content == "rows"
+    assert fault_of(lambda: bundle.accept(data, ROOT, None, NOW, kind=kind)) is Fault.TOO_FEW_SIGNATURES
