@@ -70,9 +70,9 @@ def manual() -> str:
 
 
 def documented(cls: type) -> dict[str, str]:
-    """Field → the text that stands under it in the source of the dataclass."""
+    """Field → the text that stands under it in the source of the dataclass, or of one that it extends."""
+    texts: dict[str, str] = documented(cls.__base__) if cls.__base__ not in (None, object) else {}
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    texts: dict[str, str] = {}
     if isinstance(body, ast.ClassDef):
         for node, following in zip(body.body, body.body[1:], strict=False):
             if (

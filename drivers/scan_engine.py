@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from annotated_types import Gt
 
 from drivers.contract import BadReply, DriverError, Sighting
+from drivers.wire.uart import Uart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "Callable[[bytes], int | None]"
 """Bytes from a possible answer's first on → its length, 0 when it is none, None when more bytes are needed."""
 LONGEST_ANSWER = 300
+LONGEST_CODE = 4296
+"""Characters that the largest QR code holds."""
 ENDS: dict[str, tuple[bytes, ...]] = {
     "auto": (b"\r", b"\n"),
     "cr": (b"\r",),
@@ -28,6 +34,32 @@ ENDS: dict[str, tuple[bytes, ...]] = {
     "tab": (b"\t",),
     "none": (),
 }
+
+
+@dataclass(frozen=True)
+class LineOptions:
+    """Settings of every engine that sends what it scans over a serial port."""
+
+    port: str
+    """Serial port, best by its /dev/serial/by-id name."""
+    baud: Annotated[int, Gt(0)] = 9600
+    """Line speed; without meaning on USB-CDC."""
+    terminator: Literal["auto", "cr", "lf", "crlf", "tab", "none"] = "auto"
+    """What ends a code besides a pause; `none` lets a code hold line ends."""
+    idle_gap_s: Annotated[float, Gt(0)] = 0.08
+    """Pause that ends a code which has no terminator, seconds."""
+    simulated: bool = False
+    """Mark all sightings as simulated. A pseudo-terminal is always marked."""
+
+
+@dataclass(frozen=True)
+class TriggerOptions(LineOptions):
+    """Settings of an engine that takes orders."""
+
+    trigger: Literal["engine", "host"] = "engine"
+    """Who decides when it looks: the engine (continuous or sensing mode), or this driver, always, by order."""
+    rearm_s: Annotated[float, Gt(0)] = 5.0
+    """Seconds that the engine looks after one order; it is then ordered again."""
 
 
 class Lines:
@@ -111,29 +143,22 @@ class Sieve:
 class ScanEngine:
     """A driver is this with its own orders and answers."""
 
-    def __init__(
-        self,
-        line: Line,
-        *,
-        terminator: str = "auto",
-        idle_gap_s: float = 0.08,
-        longest: int = 4296,
-        start: bytes = b"",
-        stop: bytes = b"",
-        rearm_s: float = 5.0,
-        leads: bytes = b"\x02",
-        answer: Answer | None = None,
-    ) -> None:
-        """`start`, `stop`: orders that pull and let go the trigger, empty when the engine sees to it; `rearm_s`:
-        how long an engine looks after one order.
-        """
-        self._line = line
-        self._lines = Lines(terminator, longest)
-        self._sieve = Sieve(leads, answer)
-        self._idle_gap_s = idle_gap_s
+    start = b""
+    """The order that pulls the trigger; empty when the engine takes none."""
+    stop = b""
+    leads = b"\x02"
+    """What an answer may begin with."""
+    answer: Answer | None = None
+
+    def __init__(self, options: LineOptions, wire: Line | None = None, *, longest: int = LONGEST_CODE) -> None:
+        """`longest`: bytes that a code may have."""
+        self._line = wire or Uart(options.port, options.baud, simulated=options.simulated)
+        self._lines = Lines(options.terminator, longest)
+        self._sieve = Sieve(self.leads, self.answer)
+        self._idle_gap_s = options.idle_gap_s
         self._longest = longest
-        self._start, self._stop = start, stop
-        self._rearm_s = rearm_s
+        self._rearm_s = options.rearm_s if isinstance(options, TriggerOptions) else 0.0
+        self._by_order = isinstance(options, TriggerOptions) and options.trigger == "host"
         self._armed_s = float("-inf")
         self._heard_s = 0.0
         self._ready: deque[Sighting] = deque()
@@ -173,8 +198,8 @@ class ScanEngine:
     def close(self) -> None:
         """Let go of the trigger and of the port."""
         try:
-            if self._stop:
-                self._line.write(self._stop)
+            if self._by_order and self.stop:
+                self._line.write(self.stop)
         except DriverError:
             pass  # a port that is gone has no trigger to let go
         finally:
@@ -185,9 +210,9 @@ class ScanEngine:
         return self._lines.is_waiting or self._sieve.is_waiting
 
     def _keep_looking(self, now_s: float) -> None:
-        if self._start and not self._is_waiting and now_s - self._armed_s >= self._rearm_s:
+        if self._by_order and not self._is_waiting and now_s - self._armed_s >= self._rearm_s:
             self._armed_s = now_s
-            self._line.write(self._start)
+            self._line.write(self.start)
 
     def _take(self, text: bytes) -> None:
         try:

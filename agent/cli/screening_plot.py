@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _COLUMNS = 64
@@ -30,19 +30,7 @@ def svg(well: Sequence[float], sick: Sequence[float], limit_c: float, fever_c: f
     def x(celsius: float) -> float:
         return _MARGIN + (celsius - low) / (high - low) * (_WIDTH - 2 * _MARGIN)
 
-    bars = []
-    for values, colour in ((well, "#4878a8"), (sick, "#c04838")):
-        heap = _heap(values, low, high)
-        tallest = max(heap, default=0) or 1
-        for column, count in enumerate(heap):
-            tall = count / tallest * (_HEIGHT - 2 * _MARGIN)
-            left = x(low + column * (high - low) / _COLUMNS)
-            wide = (_WIDTH - 2 * _MARGIN) / _COLUMNS
-            top = _HEIGHT - _MARGIN - tall
-            bars.append(
-                f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{tall:.1f}" '
-                f'fill="{colour}" fill-opacity="0.55"/>'
-            )
+    bars = [*_bars(well, low, high, x, "#4878a8"), *_bars(sick, low, high, x, "#c04838")]
     ticks = [
         f'<text x="{x(celsius):.1f}" y="{_HEIGHT - _MARGIN + 16}" text-anchor="middle">{celsius}</text>'
         for celsius in range(math.ceil(low), math.floor(high) + 1)
@@ -67,6 +55,22 @@ def svg(well: Sequence[float], sick: Sequence[float], limit_c: float, fever_c: f
             "</svg>\n",
         )
     )
+
+
+def _bars(
+    values: Sequence[float], low: float, high: float, x: Callable[[float], float], colour: str
+) -> Iterator[str]:
+    """One heap, its tallest column as high as the picture."""
+    heap = _heap(values, low, high)
+    tallest = max(heap, default=0) or 1
+    wide = (_WIDTH - 2 * _MARGIN) / _COLUMNS
+    for column, count in enumerate(heap):
+        tall = count / tallest * (_HEIGHT - 2 * _MARGIN)
+        left, top = x(low + column * (high - low) / _COLUMNS), _HEIGHT - _MARGIN - tall
+        yield (
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{tall:.1f}" '
+            f'fill="{colour}" fill-opacity="0.55"/>'
+        )
 
 
 def _range(well: Sequence[float], sick: Sequence[float], limit_c: float) -> tuple[float, float]:

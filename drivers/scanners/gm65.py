@@ -15,14 +15,8 @@ unless zone 000D says otherwise, so code payloads should be ASCII; nothing is ev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from annotated_types import Gt
-
-from drivers.scan_engine import ScanEngine
+from drivers.scan_engine import ScanEngine, TriggerOptions
 from drivers.wire.framing import crc16_xmodem
-from drivers.wire.uart import Line, Uart
 
 HEAD = b"\x02\x00"
 START = bytes.fromhex("7e 00 08 01 00 02 01 02 da")
@@ -31,24 +25,8 @@ FRAME_BYTES = 6
 """Of an answer without data."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(TriggerOptions):
     """Settings of a GM65."""
-
-    port: str
-    """Serial port, best by its /dev/serial/by-id name."""
-    baud: Annotated[int, Gt(0)] = 9600
-    """Line speed; without meaning on USB-CDC."""
-    trigger: Literal["engine", "host"] = "engine"
-    """Who decides when it looks: the engine (continuous or sensing mode), or this driver, always, by order."""
-    rearm_s: Annotated[float, Gt(0)] = 5.0
-    """Seconds that the engine looks after one order; it is then ordered again."""
-    terminator: Literal["auto", "cr", "lf", "crlf", "tab", "none"] = "auto"
-    """What ends a code besides a pause; `none` lets a code hold line ends."""
-    idle_gap_s: Annotated[float, Gt(0)] = 0.08
-    """Pause that ends a code which has no terminator, seconds."""
-    simulated: bool = False
-    """Mark all sightings as simulated. A pseudo-terminal is always marked."""
 
 
 def answer(data: bytes) -> int | None:
@@ -64,14 +42,5 @@ def answer(data: bytes) -> int | None:
 class Driver(ScanEngine):
     """Sightings, with the trigger kept pulled where the host has it."""
 
-    def __init__(self, options: Options, wire: Line | None = None) -> None:
-        by_order = options.trigger == "host"
-        super().__init__(
-            wire or Uart(options.port, options.baud, simulated=options.simulated),
-            terminator=options.terminator,
-            idle_gap_s=options.idle_gap_s,
-            start=START if by_order else b"",
-            stop=STOP if by_order else b"",
-            rearm_s=options.rearm_s,
-            answer=answer,
-        )
+    start, stop = START, STOP
+    answer = staticmethod(answer)

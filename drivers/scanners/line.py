@@ -16,39 +16,26 @@ pause; accuracy does not apply, an engine checks each symbol's own error correct
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Gt
 
-from drivers.scan_engine import ScanEngine
-from drivers.wire.uart import Line, Uart
+from drivers.scan_engine import LONGEST_CODE, LineOptions, ScanEngine
+
+if TYPE_CHECKING:
+    from drivers.wire.uart import Line
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(LineOptions):
     """Settings of a scan engine in line mode."""
 
-    port: str
-    """Serial port, best by its /dev/serial/by-id name."""
-    baud: Annotated[int, Gt(0)] = 9600
-    """Line speed; without meaning on USB-CDC."""
-    terminator: Literal["auto", "cr", "lf", "crlf", "tab", "none"] = "auto"
-    """What ends a code besides a pause; `none` lets a code hold line ends."""
-    idle_gap_s: Annotated[float, Gt(0)] = 0.08
-    """Pause that ends a code which has no terminator, seconds."""
-    longest: Annotated[int, Gt(0)] = 4296
+    longest: Annotated[int, Gt(0)] = LONGEST_CODE
     """Most bytes a code may have; the largest QR code holds 4,296 characters."""
-    simulated: bool = False
-    """Mark all sightings as simulated. A pseudo-terminal is always marked."""
 
 
 class Driver(ScanEngine):
     """Sightings from an engine that scans by itself."""
 
     def __init__(self, options: Options, wire: Line | None = None) -> None:
-        super().__init__(
-            wire or Uart(options.port, options.baud, simulated=options.simulated),
-            terminator=options.terminator,
-            idle_gap_s=options.idle_gap_s,
-            longest=options.longest,
-        )
+        super().__init__(options, wire, longest=options.longest)

@@ -15,13 +15,7 @@ permanent ones wear the flash; orders need 50 ms between them; factory exposure 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from annotated_types import Gt
-
-from drivers.scan_engine import ScanEngine
-from drivers.wire.uart import Line, Uart
+from drivers.scan_engine import ScanEngine, TriggerOptions
 
 HEAD, TAIL = b"\x02\x010000", b";\x03"
 LONGEST = 64
@@ -29,24 +23,8 @@ START = b"\x7e\x010000#SCNTRG1;\x03"
 STOP = b"\x7e\x010000#SCNTRG0;\x03"
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(TriggerOptions):
     """Settings of a Newland engine."""
-
-    port: str
-    """Serial port, best by its /dev/serial/by-id name."""
-    baud: Annotated[int, Gt(0)] = 9600
-    """Line speed; without meaning on USB-CDC."""
-    trigger: Literal["engine", "host"] = "engine"
-    """Who decides when it looks: the engine (continuous or sensing mode), or this driver, always, by order."""
-    rearm_s: Annotated[float, Gt(0)] = 5.0
-    """Seconds that the engine looks after one order; it is then ordered again."""
-    terminator: Literal["auto", "cr", "lf", "crlf", "tab", "none"] = "auto"
-    """What ends a code besides a pause; `none` lets a code hold line ends."""
-    idle_gap_s: Annotated[float, Gt(0)] = 0.08
-    """Pause that ends a code which has no terminator, seconds."""
-    simulated: bool = False
-    """Mark all sightings as simulated. A pseudo-terminal is always marked."""
 
 
 def answer(data: bytes) -> int | None:
@@ -62,14 +40,5 @@ def answer(data: bytes) -> int | None:
 class Driver(ScanEngine):
     """Sightings, with the trigger kept pulled where the host has it."""
 
-    def __init__(self, options: Options, wire: Line | None = None) -> None:
-        by_order = options.trigger == "host"
-        super().__init__(
-            wire or Uart(options.port, options.baud, simulated=options.simulated),
-            terminator=options.terminator,
-            idle_gap_s=options.idle_gap_s,
-            start=START if by_order else b"",
-            stop=STOP if by_order else b"",
-            rearm_s=options.rearm_s,
-            answer=answer,
-        )
+    start, stop = START, STOP
+    answer = staticmethod(answer)
