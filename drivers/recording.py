@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import json
 import time
-from typing import IO, TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Gt
 
 from drivers.contract import BadReply, Departure, DeviceGone, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from drivers.contract import Item
 
 VERSION = 1
@@ -76,17 +78,28 @@ def item(entry: dict[str, Any], began_s: float) -> Item:
     return Reading(float(entry["surface_c"]), at_s, float(entry["u_c"]), sensor_c=own_c, simulated=True)
 
 
+@dataclass(frozen=True)
+class PlayerOptions:
+    """Settings of a recording that is played."""
+
+    file: Path
+    """The recording."""
+    speed: Annotated[float, Gt(0)] = 1.0
+    """How much faster than it was recorded."""
+    loop: bool = False
+    """Begin again at the end; otherwise it falls silent."""
+
+
 class Player:
     """Plays a recording with its timing. A driver is this with its kind and its items."""
 
+    kind = ""
     simulated = True
 
-    def __init__(self, file: Path, kind: str, *, speed: float = 1.0, loop: bool = False) -> None:
-        """`speed`: 2 plays twice as fast; `loop`: begin again at the end."""
-        self._file = file
-        self._kind = kind
-        self._speed = speed
-        self._loop = loop
+    def __init__(self, options: PlayerOptions) -> None:
+        self._file = options.file
+        self._speed = options.speed
+        self._loop = options.loop
         self._entries: list[dict[str, Any]] | None = None
         self._next = 0
         self._began_s = 0.0
@@ -94,7 +107,7 @@ class Player:
     def open(self) -> None:
         """Read the recording and start it."""
         try:
-            self._entries = parse(self._file.read_text(), self._kind)
+            self._entries = parse(self._file.read_text(), self.kind)
         except OSError as trouble:
             raise DeviceGone(str(self._file), f"cannot be read: {trouble.strerror}", "check the path") from trouble
         except ValueError as trouble:

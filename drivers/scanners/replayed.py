@@ -7,33 +7,18 @@ Wiring: none; a file. Quirks: everything it says is marked simulated. Accuracy: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-from annotated_types import Gt
-
 from drivers.contract import Departure, Sighting
-from drivers.recording import Player
+from drivers.recording import Player, PlayerOptions
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(PlayerOptions):
     """Settings of a recording that is played."""
-
-    file: Path
-    """The recording."""
-    speed: Annotated[float, Gt(0)] = 1.0
-    """How much faster than it was recorded."""
-    loop: bool = False
-    """Begin again at the end; otherwise it falls silent."""
 
 
 class Driver(Player):
     """Items as they were recorded."""
 
-    def __init__(self, options: Options) -> None:
-        super().__init__(options.file, "scanners", speed=options.speed, loop=options.loop)
+    kind = "scanners"
 
     def read(self, limit_s: float) -> Departure | Sighting | None:
         """The next item when it is due."""
