@@ -67,6 +67,7 @@ MET_IN = {
     "cbor2": {"agent/codes/cbor.py"},
     "cryptography": {"agent/codes/signing.py"},
     "cv2": {"drivers/vision/opencv.py", "drivers/wire/v4l2.py"},  # pixels, and the camera itself
+    "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},
     "paho": {"agent/mqtt/session.py"},
     "pydantic": {"agent/config.py", "agent/messages/schemas.py"},

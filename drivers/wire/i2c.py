@@ -192,18 +192,24 @@ def crc8(data: bytes) -> int:
 
 
 def is_simulated(name: str) -> bool:
-    """True unless `name` is a node of i2c-dev with a real adapter behind it."""
+    """True unless `name` is a node of i2c-dev with a real adapter behind it; a simulated one is called so."""
     try:
         node = os.stat(name)  # noqa: PTH116 - device numbers are what is asked for
     except OSError:
         return True
-    return not (stat.S_ISCHR(node.st_mode) and os.major(node.st_rdev) == I2C_MAJOR) or is_stub(name)
+    if not (stat.S_ISCHR(node.st_mode) and os.major(node.st_rdev) == I2C_MAJOR):
+        return True
+    return is_stub(name) or _is_called(name, "simulated")
 
 
 def is_stub(name: str) -> bool:
     """True for the kernel's i2c-stub, a memory without a wire."""
+    return _is_called(name, "stub")
+
+
+def _is_called(name: str, word: str) -> bool:
     with contextlib.suppress(OSError):
-        return "stub" in adapter_name(name).lower()
+        return word in adapter_name(name).lower()
     return False
 
 
