@@ -69,7 +69,7 @@ MET_IN = {
     "cv2": {"drivers/vision/opencv.py", "drivers/wire/v4l2.py"},  # pixels, and the camera itself
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},
-    "paho": {"agent/mqtt/session.py"},
+    "paho": {"agent/mqtt/wire.py"},
     "pydantic": {"agent/config.py", "agent/messages/schemas.py"},
     "picamera2": {"drivers/wire/picamera.py"},
     "pyzbar": {"drivers/vision/zbar.py"},

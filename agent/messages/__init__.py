@@ -80,6 +80,21 @@ class Topics:
         """Events of one kind, QoS 1, not retained."""
         return f"{self.root}/event/{kind}"
 
+    @property
+    def order(self) -> str:
+        """What the centre tells this kiosk to do."""
+        return f"{self.root}/order"
+
+    @property
+    def receipt(self) -> str:
+        """What the centre confirms to have."""
+        return f"{self.root}/receipt"
+
+    @property
+    def bundles(self) -> tuple[str, str]:
+        """Filters for signed bundles, retained by the centre: for this kiosk, and for all. No name has a `$`."""
+        return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from agent.messages import State
 from agent.mqtt.options import Options
 from agent.mqtt.patience import Backoff, Refusals
-from agent.mqtt.session import GOODBYE_S, Duty, LinkLost, Session
+from agent.mqtt.session import GOODBYE_S, Duty, Session
+from agent.mqtt.wire import LinkLost, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +58,19 @@ class Status:
 class Link:
     """Thread that keeps a connection to the broker and empties the shelf through it."""
 
-    def __init__(self, options: Options, topics: Topics, outbox: Outbox, state: Callable[[], State]) -> None:
-        """`state` is asked from the link's thread, about twice a second."""
+    def __init__(
+        self,
+        options: Options,
+        topics: Topics,
+        outbox: Outbox,
+        state: Callable[[], State],
+        hear: Callable[[str, bytes], None] = lambda _topic, _payload: None,
+    ) -> None:
+        """`state` is asked from the link's thread, about twice a second.
+
+        `hear` gets topic and payload of what the centre says (orders, bundles), on the link's thread; it never
+        blocks. The broker is told that we have it when `hear` returns.
+        """
         self._options = options
         self._state = state
         self._wake_in, self._wake_out = socket.socketpair()
@@ -70,6 +82,7 @@ class Link:
             shelf=outbox.shelf,
             refusals=Refusals(),
             state=self._tell,
+            hear=hear,
             is_drained=lambda: outbox.status().waiting == 0,
             wake=self._wake_in,
             moved_s=monotonic(),
@@ -106,7 +119,7 @@ class Link:
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
             refused=self._duty.refusals.total,
-            fault=self._duty.refusals.fault or ("" if connected else self._fault),
+            fault=self._duty.refusals.fault or (self._duty.deaf if connected else self._fault),
             moved_s=self._duty.moved_s,
         )
 
@@ -135,11 +148,12 @@ class Link:
     def _connect(self) -> bool:
         """One connection, as long as it lasts; whether the broker turned us away on purpose."""
         self._duty.moved_s = monotonic()
-        session = None
+        session, unsupported = None, False
         try:
             session = self._session = Session(self._duty, v5=self._v5)
             session.run()
         except LinkLost as lost:
+            unsupported = isinstance(lost, Unsupported)
             self._say(str(lost))
             return lost.on_purpose
         except (OSError, ValueError) as error:
@@ -151,7 +165,7 @@ class Link:
             self._session = None
             self._duty.shelf.rewind()
             if session is not None:
-                self._choose_version(session)
+                self._choose_version(session, unsupported=unsupported)
         return False
 
     def _wait(self, seconds: float) -> None:
@@ -165,13 +179,13 @@ class Link:
             log.warning("mqtt: %s", fault)
         self._fault = fault
 
-    def _choose_version(self, session: Session) -> None:
+    def _choose_version(self, session: Session, *, unsupported: bool) -> None:
         """With `auto`: when MQTT 5 never worked here and the broker hangs up on it, try the other version."""
         self._greeted = self._greeted or session.greeted
         if self._greeted or self._options.protocol != "auto" or not session.reached:
             return
         self._ungreeted += 1
-        if session.unsupported or self._ungreeted % UNGREETED_TRIES == 0:
+        if unsupported or self._ungreeted % UNGREETED_TRIES == 0:
             self._v5 = not self._v5
 
 

@@ -1,32 +1,22 @@
-"""One connection to the broker, from dialling to its end. The only place that knows paho.
+"""One connection to the broker, from dialling to its end.
 
-One thread does everything with paho's outer-loop calls (`loop_read`, `loop_write`, `loop_misc`), and a connection
-has a fresh client each: paho never reconnects by itself and queues nothing, and an exception in a callback ends
-only that connection. Paho 2.2 ignores Receive Maximum, so the window is kept here.
+What is on the way is counted here: paho 2.2 ignores the broker's Receive Maximum.
 """
 
 from __future__ import annotations
 
 import logging
 import select
-import socket
-import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-
-from agent.messages import CONTENT_TYPE, State, Topics, offline_payload, state_payload
+from agent.messages import State, Topics, offline_payload, state_payload
+from agent.mqtt.wire import NO_LIMIT, Client, LinkLost, Retained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from paho.mqtt.reasoncodes import ReasonCode
+    import socket
+    from collections.abc import Callable, Sequence
 
     from agent.model import Record
     from agent.mqtt.options import Options
@@ -37,12 +27,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 GOODBYE_S = 1.0
-UNSUPPORTED_VERSION = 0x84
-NO_LIMIT = 65_535
-READ_AHEAD = 4096
-WRITE_AT_ONCE = 65_536
-DISCONNECT = 0xE0
-"""First byte of the packet after which paho closes the socket."""
+LISTEN_AGAIN_S = 60.0
+"""How often a broker that does not let us listen is asked again."""
 
 
 @dataclass(slots=True)
@@ -54,6 +40,8 @@ class Duty:
     shelf: Shelf
     refusals: Refusals
     state: Callable[[], State]
+    hear: Callable[[str, bytes], None]
+    """Takes topic and payload of what the centre says; never blocks."""
     is_drained: Callable[[], bool]
     """Whether nothing waits to be delivered."""
     wake: socket.socket
@@ -62,66 +50,8 @@ class Duty:
     """Deliver what waits until then, and end; None while nobody asked to."""
     connections: int = 0
     moved_s: float = 0.0
-
-
-class LinkLost(Exception):
-    """The connection is over; `str()` says why."""
-
-    def __init__(self, why: str, *, on_purpose: bool = False) -> None:
-        super().__init__(why)
-        self.on_purpose = on_purpose
-        """The broker turned us away: asking again soon will not help."""
-
-
-class _Client(paho.Client):
-    """Fewer system calls: paho reads a packet in three pieces, and writes each by itself.
-
-    The two methods are paho's own; should they go one day, all still works, with more calls.
-    """
-
-    def __init__(self, **how: Any) -> None:
-        super().__init__(CallbackAPIVersion.VERSION2, **how)
-        self._read_ahead = b""
-        self._to_write = bytearray()
-
-    def holds_input(self) -> bool:
-        """Whether bytes were read that no packet was made of yet."""
-        return bool(self._read_ahead)
-
-    def holds_output(self) -> bool:
-        """Whether bytes wait to be written."""
-        return bool(self._to_write) or self.want_write()
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if not self._read_ahead:
-            self._read_ahead = super()._sock_recv(READ_AHEAD)
-        piece, self._read_ahead = self._read_ahead[:bufsize], self._read_ahead[bufsize:]
-        return piece
-
-    def _sock_send(self, buf: bytes | bytearray) -> int:
-        self._to_write += buf
-        if buf[0] == DISCONNECT or len(self._to_write) >= WRITE_AT_ONCE:
-            self.flush()
-        return len(buf)
-
-    def flush(self) -> None:
-        """Write as much as the socket takes. Raises OSError when the connection is lost."""
-        while self._to_write:
-            try:
-                written = super()._sock_send(self._to_write)
-            except BlockingIOError:
-                return
-            del self._to_write[:written]
-
-
-class _PackedOnce(Properties):
-    """Properties of a publish, packed once for all: paho packs them for each."""
-
-    def __init__(self, content_type: str) -> None:
-        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types here
-        self.ContentType = content_type
-        packed: bytes = super().pack()  # type: ignore[no-untyped-call]  # same
-        self.__dict__["pack"] = lambda: packed  # its own setter takes nothing but properties
+    deaf: str = ""
+    """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
 
 class Session:
@@ -132,12 +62,10 @@ class Session:
         self._options = duty.options
         self._shelf = duty.shelf
         self._refusals = duty.refusals
-        self._v5 = v5
         self.reached = False
         """The broker's port answered."""
         self.greeted = False
         """The broker accepted us."""
-        self.unsupported = False
         self._accepted = False
         self._receive_maximum = NO_LIMIT
         self._limit = self._options.window
@@ -146,112 +74,99 @@ class Session:
         self._told: State | None = None
         self._told_s = 0.0
         self._due: bytes | None = None
+        self._listened_s = 0.0
         self._leaving = False
         self._event_topics: dict[str, str] = {}
-        self._event_properties = _PackedOnce(CONTENT_TYPE) if self._v5 else None
-        self._state_properties = _PackedOnce("application/json") if self._v5 else None
-        self._client = self._new_client(MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311)
+        topics = duty.topics
+        will = (topics.state, offline_payload(topics, duty.state().version))
+        self._client = Client(duty.options, f"gatepost-{topics.site}-{topics.kiosk}", will, self, v5=v5)
 
     @property
     def on_the_way(self) -> int:
         """Events sent and not yet acknowledged."""
         return len(self._flight)
 
-    def _new_client(self, protocol: MQTTProtocolVersion) -> _Client:
-        options, topics = self._options, self._duty.topics
-        client = _Client(
-            client_id=options.client_id or f"gatepost-{topics.site}-{topics.kiosk}",
-            protocol=protocol,
-            reconnect_on_failure=False,
-            clean_session=None if self._v5 else True,
-        )
-        client.connect_timeout = options.connect_s
-        client.max_inflight_messages_set(0)
-        if options.username:
-            client.username_pw_set(options.username, options.password or None)
-        if options.tls:
-            client.tls_set_context(_tls(options))
-        client.will_set(topics.state, offline_payload(topics, self._duty.state().version), qos=1, retain=True)
-        client.on_connect = self._on_connect
-        client.on_publish = self._on_publish
-        client.on_disconnect = self._on_disconnect
-        client.on_socket_open = _tune
-        client.on_socket_register_write = lambda *_: None  # keeps paho from writing each packet by itself
-        return client
+    # -- what the broker says: called from `take_in` on this same thread --------------------------------
 
-    # -- paho's callbacks: called from loop_read on this same thread ------------------------------------
-
-    def _on_connect(
-        self, _c: paho.Client, _u: object, _f: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
-    ) -> None:
-        if reason.is_failure:
-            self.unsupported = reason.value == UNSUPPORTED_VERSION
-            raise LinkLost(f"the broker refuses the connection: {reason}", on_purpose=not self.unsupported)
-        self._receive_maximum = getattr(props, "ReceiveMaximum", NO_LIMIT)
-        self._limit = min(self._receive_maximum, self._options.window)
+    def on_greeting(self, receive_maximum: int) -> None:
+        """It accepts us."""
+        self._receive_maximum = receive_maximum
+        self._limit = min(receive_maximum, self._options.window)
         self.greeted = True
 
-    def _on_publish(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: Properties) -> None:
+    def on_answer(self, mid: int, refusal: str) -> None:
+        """It acknowledged a message, or would not have it."""
         record, _ = self._flight.pop(mid, (None, 0.0))
         if record is None:
             return
-        if not reason.is_failure:
+        if not refusal:
             self._acked.append(record)
             if len(self._acked) * 2 >= self._limit and not self._leaving:
                 self._settle()  # the next are on the way while the rest is read: the broker has no pause
                 self._fill(monotonic())
-                self._write()
+                self._client.put_out()
             return
-        self._refusals.note(record, str(reason), monotonic())
+        self._refusals.note(record, refusal, monotonic())
         self._shelf.set_aside(record)
 
-    def _on_disconnect(
-        self, _c: paho.Client, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None
-    ) -> None:
-        if flags.is_disconnect_packet_from_server:
-            raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True)
+    def on_subscribed(self, refusals: Sequence[str]) -> None:
+        """It lets us listen, or not."""
+        refused = [f"{topic} ({why})" for (topic, _), why in zip(self._wanted(), refusals, strict=False) if why]
+        deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
+        if deaf != self._duty.deaf:
+            log.warning("mqtt: %s", deaf or "the broker lets us hear everything again")
+        self._duty.deaf = deaf
+
+    def on_heard(self, topic: str, payload: bytes) -> None:
+        """The centre says something. A defect in hearing it must not cost the link, again and again."""
+        try:
+            self._duty.hear(topic, payload)
+        except Exception:
+            log.exception("mqtt: a message of %d bytes on %s was not taken", len(payload), topic)
 
     # -- the connection's life --------------------------------------------------------------------------
 
     def run(self) -> None:
         """Connect, deliver until stopped. Raises LinkLost, OSError, ValueError when the connection is over."""
-        client, options = self._client, self._options
-        keepalive_s = options.keepalive_s
-        if self._v5:
-            client.connect(options.host, options.port, keepalive_s, clean_start=True)
-        else:
-            client.connect(options.host, options.port, keepalive_s)
+        self._client.dial()
         self.reached = True
-        wire = client.socket()
-        if wire is None:
-            raise LinkLost("the connection was closed at once")
         try:
-            self._await_greeting(wire)
+            self._await_greeting()
             self._duty.connections += 1
-            log.info("mqtt: connected to %s:%d", options.host, options.port)
-            self._deliver(wire)
+            log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
+            self._listen(monotonic())
+            self._deliver()
         finally:
             self._shelf.sent(self._acked)
             self._refusals.connection_ended(accepted=self._accepted, unanswered=bool(self._flight))
-            with suppress(Exception):  # whatever it says, this client is thrown away
-                wire.close()
+            self._client.hang_up()
 
-    def _await_greeting(self, wire: paho.SocketLike) -> None:
+    def _wanted(self) -> list[tuple[str, Retained]]:
+        """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
+        topics = self._duty.topics
+        bundles = Retained.ALWAYS if self._duty.connections == 1 else Retained.IF_NEW
+        return [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
+
+    def _listen(self, now_s: float) -> None:
+        self._listened_s = now_s
+        self._client.listen(self._wanted())
+
+    def _await_greeting(self) -> None:
         until_s = monotonic() + self._options.connect_s
         poll = select.poll()
-        poll.register(wire.fileno(), select.POLLIN)
-        self._write()
+        poll.register(self._client.fileno(), select.POLLIN)
+        self._client.put_out()
         while not self.greeted:
             left_s = until_s - monotonic()
             if left_s <= 0 or self._duty.stop_at_s is not None:
                 raise LinkLost("the broker's port answers, but no MQTT broker does")
             poll.poll(min(left_s, TICK_S) * 1000)
-            self._read(wire)
+            self._read()
 
-    def _deliver(self, wire: paho.SocketLike) -> None:
+    def _deliver(self) -> None:
         """Until told to stop, or the connection is lost."""
         poll = select.poll()
-        poll.register(wire.fileno(), select.POLLIN)
+        poll.register(self._client.fileno(), select.POLLIN)
         poll.register(self._duty.wake.fileno(), select.POLLIN)
         writing = False
         tick_s = 0.0
@@ -261,7 +176,7 @@ class Session:
                 if descriptor == self._duty.wake.fileno():
                     self._duty.wake.recv(4096)
                 else:
-                    self._read(wire)
+                    self._read()
             now_s = monotonic()
             if now_s >= tick_s:
                 tick_s = now_s + TICK_S
@@ -270,18 +185,13 @@ class Session:
                 return
             if not self._leaving:
                 self._fill(now_s)
-            self._write()
+            self._client.put_out()
             if writing != self._client.holds_output():
                 writing = not writing
-                poll.modify(wire.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
+                poll.modify(self._client.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
 
-    def _read(self, wire: paho.SocketLike) -> None:
-        while True:
-            error = self._client.loop_read()
-            if error:
-                raise LinkLost(_lost(error))
-            if not (self._client.holds_input() or getattr(wire, "pending", int)()):
-                break  # TLS may have decrypted more than was read
+    def _read(self) -> None:
+        self._client.take_in()
         self._settle()
 
     def _settle(self) -> None:
@@ -291,11 +201,6 @@ class Session:
             self._refusals.accepted(self._acked)
             self._acked = []
             self._accepted = True
-
-    def _write(self) -> None:
-        if self._client.want_write() and (error := self._client.loop_write()):
-            raise LinkLost(_lost(error))
-        self._client.flush()
 
     def _fill(self, now_s: float) -> None:
         """Send what the window allows, in order; a state that is due goes first."""
@@ -312,18 +217,14 @@ class Session:
             self._publish(topic, record.payload, record, now_s)
 
     def _publish(self, topic: str, payload: bytes, record: Record | None, now_s: float) -> None:
-        """Hand a message to paho; it is written with the next `_write`. A state has no record and is retained."""
-        properties = self._state_properties if record is None else self._event_properties
-        info = self._client.publish(topic, payload, qos=1, retain=record is None, properties=properties)
-        if info.rc:
-            raise LinkLost(_lost(info.rc))
-        self._flight[info.mid] = (record, now_s)
+        """Send a message with the next `put_out`. A state has no record and is retained."""
+        mid = self._client.send(topic, payload, retain=record is None)
+        self._flight[mid] = (record, now_s)
 
     def _tick(self, now_s: float) -> None:
         """Twice a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
         self._duty.moved_s = now_s
-        if error := self._client.loop_misc():
-            raise LinkLost(_lost(error))
+        self._client.tick()
         for _, sent_s in self._flight.values():
             if now_s - sent_s > self._options.ack_s:
                 raise LinkLost(f"no acknowledgement within {self._options.ack_s:g} s: the link is dead")
@@ -334,6 +235,8 @@ class Session:
             self._due = state_payload(self._duty.topics, state)
         if self._refusals.try_again(now_s):
             self._shelf.reload()
+        if self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S:
+            self._listen(now_s)
 
     def _is_over(self, now_s: float) -> bool:
         """Whether to end, being asked to: when all is delivered, after a retained `offline` and DISCONNECT.
@@ -348,44 +251,6 @@ class Session:
             self._publish(topics.state, offline_payload(topics, self._duty.state().version), None, now_s)
         elif self._leaving and not self._flight:
             self._client.disconnect()
-            self._write()
+            self._client.put_out()
             return True
         return now_s >= self._duty.stop_at_s + (GOODBYE_S if self._leaving else 0)
-
-
-def _tune(_c: paho.Client, _u: object, wire: paho.SocketLike) -> None:
-    """Send small packets at once: an acknowledgement is worth more than a full segment."""
-    if isinstance(wire, socket.socket):
-        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-class _Wire(ssl.SSLSocket):
-    """Closes itself when the handshake fails: paho just forgets it."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
-def _tls(options: Options) -> ssl.SSLContext:
-    """TLS 1.3, the broker's certificate and name checked, our own certificate if there is one."""
-    context = ssl.create_default_context(cafile=options.ca_file or None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.sslsocket_class = _Wire
-    if options.cert_file:
-        context.load_cert_chain(options.cert_file, options.key_file or None)
-    return context
-
-
-def _lost(code: int) -> str:
-    """Why a connection ended, in words."""
-    match code:
-        case paho.MQTT_ERR_CONN_LOST:
-            return "the broker closed the connection, or the network did"
-        case paho.MQTT_ERR_KEEPALIVE:
-            return "the broker is silent: the connection is given up"
-        case _:
-            return f"the connection failed: {paho.error_string(MQTTErrorCode(code))}"

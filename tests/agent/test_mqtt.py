@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from agent import mqtt
 from agent.messages import DeviceState, State, Topics
 from agent.model import Part
-from agent.mqtt import patience
+from agent.mqtt import patience, session
 
 ROOT = Path(__file__).parents[2]
 TOPICS = Topics("library", "gate-3")
@@ -33,10 +33,10 @@ def make_link(make_outbox):
     """Links on outboxes of their own unless one is given, all stopped at the end."""
     links = []
 
-    def make(port, outbox=None, state=lambda: FAULTLESS, **options):
+    def make(port, outbox=None, state=lambda: FAULTLESS, hear=lambda *_: None, **options):
         options = mqtt.Options(host="127.0.0.1", port=port, **options)
         outbox = outbox or make_outbox()
-        link = mqtt.Link(options, TOPICS, outbox, state)
+        link = mqtt.Link(options, TOPICS, outbox, state, hear)
         link.outbox = outbox
         links.append(link)
         link.start()
@@ -265,11 +265,15 @@ def test_tls_refuses_a_broker_that_is_another_or_expired(tls_broker, make_outbox
 class ScriptedBroker:
     """Speaks just enough MQTT: counts what is on the way, answers as told. Written from the MQTT 5 text."""
 
-    def __init__(self, *, receive_maximum=0, acknowledge=True, reason=0, only_3_1_1=False) -> None:
+    def __init__(
+        self, *, receive_maximum=0, acknowledge=True, reason=0, only_3_1_1=False, suback=(1, 1, 1)
+    ) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.receive_maximum, self.acknowledge, self.reason = receive_maximum, acknowledge, reason
-        self.only_3_1_1 = only_3_1_1
+        self.only_3_1_1, self.suback = only_3_1_1, suback
+        self.subscriptions = []
+        """Body of each SUBSCRIBE."""
         self.versions, self.published, self.most_on_the_way, self.connections = [], [], 0, 0
         self.hang_up_after = None
         self._closing = threading.Event()
@@ -304,6 +308,9 @@ class ScriptedBroker:
                     self._greet(wire, body[6])
                 case 3:
                     self._receive(wire, body, waiting)
+                case 8:
+                    self.subscriptions.append(body)
+                    wire.sendall(bytes((0x90, 3 + len(self.suback))) + body[:2] + bytes((0, *self.suback)))
                 case 12:
                     wire.sendall(b"\xd0\x00")
                 case 14:
@@ -503,6 +510,90 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(broker, make_link,
         broker._process.send_signal(signal.SIGCONT)
     subscriber.wait_until(lambda: len(subscriber.ids()) == 50)
     wait_for(lambda: link.outbox.status().waiting == 0)
+
+
+def test_topics_that_the_broker_does_not_let_us_hear_are_said_and_asked_for_again(
+    scripted, make_link, passage_event, monkeypatch, wait_for
+):
+    monkeypatch.setattr(session, "LISTEN_AGAIN_S", 0.5)
+    broker = scripted(suback=(0x87, 1, 1))
+    link = make_link(broker.port)
+    wait_for(lambda: "not connected" not in link.status().fault)
+    assert "does not let us hear gatepost/v1/library/gate-3/order (Not authorized)" in link.status().fault
+    link.outbox.put(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    broker.suback = (1, 1, 1)
+    wait_for(lambda: link.status().fault == "")
+    assert broker.connections == 1
+
+
+def test_a_defect_in_hearing_does_not_cost_the_link(broker, make_link, passage_event, wait_for):
+    heard = []
+
+    def hear(topic, payload):
+        heard.append(payload)
+        raise RuntimeError("a defect")
+
+    link = make_link(broker.port, hear=hear)
+    wait_for(lambda: link.status().connected)
+    broker.publish(TOPICS.order, b"once")
+    wait_for(lambda: heard)
+    link.outbox.put(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    assert heard == [b"once"]
+    assert link.status().connections == 1
+
+
+def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
+    make_broker, make_link, make_outbox, wait_for
+):
+    broker = make_broker()
+    broker.config += f"persistence true\npersistence_location {broker.directory}/\n"
+    broker.start()
+    broker.publish("gatepost/v1/$all/bundle/keys", b"keys 1", retain=True)
+    broker.publish(f"{TOPICS.root}/bundle/list/lost", b"list 1", retain=True)
+    broker.publish("gatepost/v1/library/gate-4/bundle/list/lost", b"another's", retain=True)
+    heard = []
+    outbox = make_outbox()
+    link = make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
+    both = [("gatepost/v1/$all/bundle/keys", b"keys 1"), (f"{TOPICS.root}/bundle/list/lost", b"list 1")]
+    wait_for(lambda: sorted(heard) == both)
+    broker.stop()  # it saves its sessions
+    wait_for(lambda: not link.status().connected)
+    broker.start()
+    wait_for(lambda: link.status().connected)
+    broker.publish("gatepost/v1/$all/bundle/keys", b"keys 2", retain=True)
+    wait_for(lambda: heard[2:])
+    assert heard[2:] == [("gatepost/v1/$all/bundle/keys", b"keys 2")]
+    link.stop(0.0)
+    again = []
+    make_link(broker.port, outbox, hear=lambda *message: again.append(message))
+    wait_for(lambda: {payload for _, payload in again} == {b"keys 2", b"list 1"})
+
+
+def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(
+    make_broker, make_link, make_outbox, wait_for
+):
+    broker = make_broker()
+    broker.start()
+    heard = []
+    outbox = make_outbox()
+    link = make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
+    wait_for(lambda: link.status().connected)
+    broker.publish(TOPICS.order, b"now")
+    wait_for(lambda: heard == [(TOPICS.order, b"now")])
+    link.stop(1.0)
+    broker.publish(TOPICS.order, b"while away")
+    broker.publish(TOPICS.order, b"for ever", retain=True)
+    make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
+    wait_for(lambda: len(heard) >= 3)
+    assert [payload for _, payload in heard[1:]] == [b"while away", b"for ever"], "as it was sent, not retained"
+    heard.clear()
+    stranger = make_link(broker.port, make_outbox(), hear=lambda *m: heard.append(m), client_id="another")
+    wait_for(lambda: stranger.status().connected)
+    broker.publish("gatepost/v1/$all/bundle/x", b"last")
+    wait_for(lambda: (("gatepost/v1/$all/bundle/x", b"last")) in heard)
+    assert b"for ever" not in [payload for _, payload in heard]
 
 
 def test_an_idle_link_to_a_frozen_broker_is_noticed_by_keepalive(broker, make_link, wait_for):

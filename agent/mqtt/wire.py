@@ -1,0 +1,262 @@
+"""What speaks MQTT on a socket: paho, bent to our use. The only place that knows paho.
+
+One thread does everything with paho's outer-loop calls (`loop_read`, `loop_write`, `loop_misc`), and a connection
+has a fresh client each: paho never reconnects by itself and queues nothing, and an exception in a callback ends
+only that connection.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from agent.messages import CONTENT_TYPE
+from agent.mqtt.tls import context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from agent.mqtt.options import Options
+
+UNSUPPORTED_VERSION = 0x84
+NO_LIMIT = 65_535
+READ_AHEAD = 4096
+WRITE_AT_ONCE = 65_536
+DISCONNECT = 0xE0
+"""First byte of the packet after which paho closes the socket."""
+SESSION_S = 3600
+"""How long a broker keeps what it has for us while we are away: an order survives a link that flaps."""
+LARGEST = 2 << 20
+"""Bytes of a packet that we take: a bundle has up to a megabyte."""
+AT_A_TIME = 20
+"""Messages that a broker may have on the way to us unacknowledged."""
+
+
+class LinkLost(Exception):
+    """The connection is over; `str()` says why."""
+
+    def __init__(self, why: str, *, on_purpose: bool = False) -> None:
+        super().__init__(why)
+        self.on_purpose = on_purpose
+        """The broker turned us away: asking again soon will not help."""
+
+
+class Unsupported(LinkLost):
+    """The broker does not know this version of MQTT."""
+
+
+class Ear(Protocol):
+    """Who is told what the broker says; on the thread that reads. May raise LinkLost."""
+
+    def on_greeting(self, receive_maximum: int) -> None:
+        """It accepts us, and takes so many unacknowledged messages at a time."""
+
+    def on_answer(self, mid: int, refusal: str) -> None:
+        """It acknowledged message `mid`; `refusal` is not empty when it would not have it."""
+
+    def on_subscribed(self, refusals: Sequence[str]) -> None:
+        """What it says to each topic of a subscription: `` or why not."""
+
+    def on_heard(self, topic: str, payload: bytes) -> None:
+        """A message for us. It is acknowledged when this returns."""
+
+
+class Retained(IntEnum):
+    """When a subscription brings what is retained under it (MQTT 5, section 3.8.3.1)."""
+
+    ALWAYS = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+    IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+    NEVER = SubscribeOptions.RETAIN_DO_NOT_SEND
+
+
+class Client(paho.Client):
+    """One connection. It makes fewer system calls: paho reads a packet in three pieces and writes each by itself.
+
+    The two methods overridden for that are paho's own; should they go one day, all still works, with more calls.
+    """
+
+    def __init__(self, options: Options, name: str, will: tuple[str, bytes], ear: Ear, *, v5: bool) -> None:
+        """`name`: client id where the options have none; `will`: topic and payload of the retained last will."""
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id=options.client_id or name,
+            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            clean_session=None if v5 else True,
+        )
+        self._options, self._ear, self._v5 = options, ear, v5
+        self._read_ahead = b""
+        self._to_write = bytearray()
+        self._socket: paho.SocketLike | None = None
+        self._event_properties = _PackedOnce(CONTENT_TYPE) if v5 else None
+        self._state_properties = _PackedOnce("application/json") if v5 else None
+        self.connect_timeout = options.connect_s
+        self.max_inflight_messages_set(0)
+        if options.username:
+            self.username_pw_set(options.username, options.password or None)
+        if options.tls:
+            self.tls_set_context(context(options))
+        topic, payload = will
+        self.will_set(topic, payload, qos=1, retain=True)
+        self.on_connect = self._greeted
+        self.on_publish = self._answered
+        self.on_subscribe = self._subscribed
+        self.on_message = self._heard
+        self.on_disconnect = self._ended
+        self.on_socket_open = _tune
+        self.on_socket_register_write = lambda *_: None  # keeps paho from writing each packet by itself
+
+    def dial(self) -> None:
+        """Connect the socket and send the greeting. Raises OSError, ValueError or LinkLost."""
+        options = self._options
+        if self._v5:
+            self.connect(
+                options.host, options.port, options.keepalive_s, clean_start=False, properties=_connect_properties()
+            )
+        else:
+            self.connect(options.host, options.port, options.keepalive_s)
+        self._socket = self.socket()
+        if self._socket is None:
+            raise LinkLost("the connection was closed at once")
+
+    def fileno(self) -> int:
+        """The socket's, after `dial`; also when paho has let go of it."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def hang_up(self) -> None:
+        """Close the socket, whatever it says: this client is thrown away."""
+        with suppress(Exception):
+            if self._socket is not None:
+                self._socket.close()
+
+    def listen(self, topics: Iterable[tuple[str, Retained]]) -> None:
+        """Subscribe at QoS 1; what we publish ourselves never comes back. 3.1.1 always brings what is retained."""
+        if self._v5:
+            wanted = [(topic, SubscribeOptions(1, noLocal=True, retainHandling=when)) for topic, when in topics]
+            error, _ = self.subscribe(wanted)
+        else:
+            error, _ = self.subscribe([(topic, 1) for topic, _ in topics])
+        _check(error)
+
+    def send(self, topic: str, payload: bytes, *, retain: bool) -> int:
+        """Hand over a message, a retained state or an event; it is written with the next `put_out`. Its id."""
+        properties = self._state_properties if retain else self._event_properties
+        info = self.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        _check(info.rc)
+        return info.mid
+
+    def take_in(self) -> None:
+        """Read what there is. Raises LinkLost."""
+        while True:
+            _check(self.loop_read())
+            if not (self._read_ahead or getattr(self._socket, "pending", int)()):
+                return  # TLS may have decrypted more than was read
+
+    def put_out(self) -> None:
+        """Write what waits, as much as the socket takes. Raises LinkLost, OSError."""
+        if self.want_write():
+            _check(self.loop_write())
+        self._flush()
+
+    def holds_output(self) -> bool:
+        """Whether bytes wait to be written."""
+        return bool(self._to_write) or self.want_write()
+
+    def tick(self) -> None:
+        """Keep alive, and find out that nobody answers. Raises LinkLost."""
+        _check(self.loop_misc())
+
+    # -- paho's callbacks, and two methods of its own ---------------------------------------------------
+
+    def _greeted(
+        self, _c: paho.Client, _u: object, _f: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            why = f"the broker refuses the connection: {reason}"
+            raise Unsupported(why) if reason.value == UNSUPPORTED_VERSION else LinkLost(why, on_purpose=True)
+        self._ear.on_greeting(getattr(props, "ReceiveMaximum", NO_LIMIT))
+
+    def _answered(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: Properties) -> None:
+        self._ear.on_answer(mid, str(reason) if reason.is_failure else "")
+
+    def _subscribed(
+        self, _c: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        self._ear.on_subscribed([str(reason) if reason.is_failure else "" for reason in reasons])
+
+    def _heard(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
+        self._ear.on_heard(message.topic, bytes(message.payload))
+
+    def _ended(
+        self, _c: paho.Client, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if not self._read_ahead:
+            self._read_ahead = super()._sock_recv(max(bufsize, READ_AHEAD))
+        piece, self._read_ahead = self._read_ahead[:bufsize], self._read_ahead[bufsize:]
+        return piece
+
+    def _sock_send(self, buf: bytes | bytearray) -> int:
+        self._to_write += buf
+        if buf[0] == DISCONNECT or len(self._to_write) >= WRITE_AT_ONCE:
+            self._flush()
+        return len(buf)
+
+    def _flush(self) -> None:
+        while self._to_write:
+            try:
+                written = super()._sock_send(self._to_write)
+            except BlockingIOError:
+                return
+            del self._to_write[:written]
+
+
+class _PackedOnce(Properties):
+    """Properties of a publish, packed once for all: paho packs them for each."""
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types here
+        self.ContentType = content_type
+        packed: bytes = super().pack()  # type: ignore[no-untyped-call]  # same
+        self.__dict__["pack"] = lambda: packed  # its own setter takes nothing but properties
+
+
+def _connect_properties() -> Properties:
+    """What we ask of the broker: keep our session for a while, and send no more than we can take."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
+    properties.SessionExpiryInterval = SESSION_S
+    properties.MaximumPacketSize = LARGEST
+    properties.ReceiveMaximum = AT_A_TIME
+    return properties
+
+
+def _tune(_c: paho.Client, _u: object, wire: paho.SocketLike) -> None:
+    """Send small packets at once: an acknowledgement is worth more than a full segment."""
+    if isinstance(wire, socket.socket):
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _check(code: int) -> None:
+    """Why a connection ended, in words. Raises LinkLost unless all is well."""
+    match code:
+        case paho.MQTT_ERR_SUCCESS:
+            return
+        case paho.MQTT_ERR_CONN_LOST:
+            raise LinkLost("the broker closed the connection, or the network did")
+        case paho.MQTT_ERR_KEEPALIVE:
+            raise LinkLost("the broker is silent: the connection is given up")
+        case _:
+            raise LinkLost(f"the connection failed: {paho.error_string(MQTTErrorCode(code))}")
