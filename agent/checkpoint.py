@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -29,7 +28,9 @@ from annotated_types import Ge, Gt
 
 from agent import thermal
 from agent.codes import RepeatOptions, Repeats, several
+from agent.lanes import Closed, Lane, Pending
 from agent.model import (
+    Answer,
     CodeStatus,
     Decision,
     DeviceChange,
@@ -41,6 +42,8 @@ from agent.model import (
     Passage,
     Screening,
     Temperature,
+    Wish,
+    Wished,
 )
 from drivers.contract import Departure, Distance, Reading, Sighting
 
@@ -57,7 +60,7 @@ class Opening:
     lane: str
 
 
-Result: TypeAlias = Opening | Passage | DeviceChange
+Result: TypeAlias = Opening | Passage | DeviceChange | Answer
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
@@ -109,46 +112,6 @@ class Case:
     now: Now
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A passage that waits for its decision."""
-
-    began_s: float
-    deadline_s: float
-    now: Now
-    """The wall clock when it began: code and policy are judged at one time."""
-    verdict: Verdict | None = None
-    shown: dict[bytes, bytes] = field(default_factory=dict)
-    """What stands for each code → its bytes, in the order of showing."""
-    again: bool = False
-    simulated: bool = False
-    opened: bool = False
-
-
-@dataclass(slots=True)
-class _Closed:
-    """The codes that were decided last, so that they are not taken for new ones."""
-
-    shown: dict[bytes, bytes]
-    opened: bool
-    seen_s: float
-
-
-@dataclass(slots=True)
-class _Lane:
-    way: Way
-    down: set[Part] = field(default_factory=set)
-    simulated_parts: set[Part] = field(default_factory=set)
-    samples: deque[Reading] = field(default_factory=deque)
-    present_since_s: float | None = None
-    warm_s: float = -math.inf
-    spent: bool = False
-    """The presence, or the one about to begin, belongs to a decision already taken."""
-    decided_s: float = -math.inf
-    pending: _Pending | None = None
-    closed: _Closed | None = None
-
-
 class Checkpoint:
     """The state of all lanes. Not thread-safe: the loop owns it."""
 
@@ -166,7 +129,7 @@ class Checkpoint:
         self._options = options
         self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
         self._lanes = {
-            name: _Lane(way, down={Part.SCANNER, Part.THERMOMETER, *([Part.RANGE] if way.ranged else [])})
+            name: Lane(way, down={Part.SCANNER, Part.THERMOMETER, Part.GATE, *([Part.RANGE] if way.ranged else [])})
             for name, way in lanes.items()
         }
 
@@ -189,6 +152,8 @@ class Checkpoint:
                     lane.closed.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
                 results = self._device(seen.lane, lane, seen.part, item)
+            case Wished():
+                results = self._wished(seen.lane, lane, item)
         return list(results)
 
     def tick(self, at_s: float) -> list[Result]:
@@ -219,7 +184,7 @@ class Checkpoint:
 
     # -- what comes in
 
-    def _sighting(self, name: str, lane: _Lane, item: Sighting, now: Now) -> Iterable[Result]:
+    def _sighting(self, name: str, lane: Lane, item: Sighting, now: Now) -> Iterable[Result]:
         verdict = self._rules.check((item.payload,), now)
         who = verdict.code or hashlib.blake2b(item.payload, digest_size=16).digest()
         if self._is_repeat(lane, who, item.at_s):
@@ -233,7 +198,7 @@ class Checkpoint:
         if lane.spent:
             lane.samples.clear()
         again = any(self._repeats.is_repeat(name, code, item.at_s) for code in (who, together.code))
-        lane.pending = _Pending(
+        lane.pending = Pending(
             began_s=item.at_s if pending is None else pending.began_s,
             deadline_s=item.at_s + self._options.temperature_wait_s,
             now=now,
@@ -248,7 +213,7 @@ class Checkpoint:
         yield from self._settle(name, lane, item.at_s)
 
     def _together(
-        self, lane: _Lane, shown: dict[bytes, bytes], verdict: Verdict, now: Now
+        self, lane: Lane, shown: dict[bytes, bytes], verdict: Verdict, now: Now
     ) -> tuple[dict[bytes, bytes], Verdict]:
         """The codes to judge as one person's, with their common verdict: this one, and those before if they fit."""
         before = {} if lane.pending is None else lane.pending.shown
@@ -257,7 +222,7 @@ class Checkpoint:
         together = self._rules.check((*before.values(), *shown.values()), now)
         return ({**before, **shown}, together) if together.status in _ADDING else (shown, verdict)
 
-    def _reading(self, name: str, lane: _Lane, item: Reading, now: Now) -> Iterable[Result]:
+    def _reading(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
         self._leave(lane, item.at_s)
         if item.surface_c < self._rules.screening.presence_c:
             return
@@ -270,11 +235,11 @@ class Checkpoint:
             lane.present_since_s = item.at_s
             lane.spent = lane.spent and item.at_s - lane.decided_s < self._options.code_wait_s
             if lane.pending is None and not lane.spent:
-                lane.pending = _Pending(item.at_s, item.at_s + self._options.code_wait_s, now)
+                lane.pending = Pending(item.at_s, item.at_s + self._options.code_wait_s, now)
         if lane.pending is not None and lane.pending.verdict is not None:
             yield from self._settle(name, lane, item.at_s)
 
-    def _device(self, name: str, lane: _Lane, part: Part, item: DeviceUp | DeviceDown) -> Iterable[Result]:
+    def _device(self, name: str, lane: Lane, part: Part, item: DeviceUp | DeviceDown) -> Iterable[Result]:
         if isinstance(item, DeviceUp):
             lane.down.discard(part)
             simulated = item.simulated
@@ -288,15 +253,28 @@ class Checkpoint:
             if lane.pending is not None and lane.pending.verdict is not None:
                 yield from self._close(name, lane, thermal.fault(part), item.at_s)
 
+    def _wished(self, name: str, lane: Lane, item: Wished) -> Iterable[Result]:
+        """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
+        simulated = bool(lane.simulated_parts)
+        if item.wish is Wish.OPEN and Part.GATE in lane.down:
+            yield Answer("gate_down", simulated)
+        elif item.wish is Wish.OPEN:
+            yield Opening(name)
+            yield Answer(simulated=simulated)
+        elif self.screens.begin_anew(name) | lane.begin_anew(item.at_s + self._options.temperature_wait_s):
+            yield Answer(simulated=simulated)
+        else:
+            yield Answer("nobody_there", simulated)
+
     # -- what follows
 
-    def _settle(self, name: str, lane: _Lane, at_s: float) -> Iterable[Result]:
+    def _settle(self, name: str, lane: Lane, at_s: float) -> Iterable[Result]:
         """Decide now if nothing that may still come can make a difference."""
         temperature = self._temperature(name, lane, at_s)
         if self._is_settled(lane, temperature):
             yield from self._close(name, lane, temperature, at_s)
 
-    def _is_settled(self, lane: _Lane, temperature: Temperature) -> bool:
+    def _is_settled(self, lane: Lane, temperature: Temperature) -> bool:
         """Neither a better temperature nor a further code could change the outcome."""
         pending = _pending(lane)
         verdict = pending.verdict
@@ -311,28 +289,28 @@ class Checkpoint:
         }
         return len(judged) == 1
 
-    def _temperature(self, name: str, lane: _Lane, at_s: float) -> Temperature:
+    def _temperature(self, name: str, lane: Lane, at_s: float) -> Temperature:
         for part in _MEASURING:
             if part in lane.down:
                 return thermal.fault(part)
         return self.screens.screen(name, lane.samples, _holder(_pending(lane)), at_s, _pending(lane).now)
 
-    def _judge(self, lane: _Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
+    def _judge(self, lane: Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
         pending = _pending(lane)
         scanner_works = Part.SCANNER not in lane.down
         return self._rules.decide(Case(lane.way, verdict, temperature, scanner_works, pending.again, pending.now))
 
-    def _close(self, name: str, lane: _Lane, temperature: Temperature, at_s: float) -> list[Result]:
+    def _close(self, name: str, lane: Lane, temperature: Temperature, at_s: float) -> list[Result]:
         return self._finish(name, lane, temperature, self._judge(lane, _pending(lane).verdict, temperature), at_s)
 
-    def _supersede(self, name: str, lane: _Lane, at_s: float) -> list[Result]:
+    def _supersede(self, name: str, lane: Lane, at_s: float) -> list[Result]:
         """Another code came first: whose temperature this is cannot be known any more."""
         temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples))
         decision = Decision(Outcome.REFER, ("another_code",), rule="another-code")
         return self._finish(name, lane, temperature, decision, at_s)
 
     def _finish(
-        self, name: str, lane: _Lane, temperature: Temperature, decision: Decision, at_s: float
+        self, name: str, lane: Lane, temperature: Temperature, decision: Decision, at_s: float
     ) -> list[Result]:
         pending = _pending(lane)
         opened = lane.way.direction is Direction.EXIT or _opens(decision)
@@ -341,7 +319,7 @@ class Checkpoint:
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
         lane.samples.clear()
         if pending.shown:
-            lane.closed = _Closed(pending.shown, opened, at_s)
+            lane.closed = Closed(pending.shown, opened, at_s)
         if opened and pending.verdict is not None:
             for code in {pending.verdict.code, *pending.shown}:
                 self._repeats.admitted(name, code, at_s)
@@ -358,7 +336,7 @@ class Checkpoint:
         )
         return [Opening(name), passage] if opened and not pending.opened else [passage]
 
-    def _is_repeat(self, lane: _Lane, who: bytes, at_s: float) -> bool:
+    def _is_repeat(self, lane: Lane, who: bytes, at_s: float) -> bool:
         """The code that is being decided, or was just decided. Seeing it again keeps it known."""
         if lane.pending is not None and who in lane.pending.shown:
             return True
@@ -371,7 +349,7 @@ class Checkpoint:
             closed.seen_s = at_s
         return True
 
-    def _leave(self, lane: _Lane, at_s: float) -> None:
+    def _leave(self, lane: Lane, at_s: float) -> None:
         """Forget a presence that has ended; somebody who only walked by leaves no event."""
         if lane.present_since_s is None or at_s - lane.warm_s < self._options.leave_s:
             return
@@ -381,14 +359,14 @@ class Checkpoint:
             lane.pending = None
 
 
-def _pending(lane: _Lane) -> _Pending:
+def _pending(lane: Lane) -> Pending:
     """The passage that is being decided; only called while there is one."""
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
 
 
-def _holder(pending: _Pending) -> bytes:
+def _holder(pending: Pending) -> bytes:
     """Who is measured, as far as can be told; empty without a code."""
     subject = pending.verdict.subject if pending.verdict is not None else b""
     return subject or next(iter(pending.shown), b"")

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent.model import AgentChange, DeviceChange, Loss, Outcome, Passage
+from agent.model import AgentChange, DeviceChange, Loss, Outcome, Passage, Reply, ReplyOutcome
 
 if TYPE_CHECKING:
     from agent.model import Event
@@ -25,10 +25,15 @@ _MARKS = {
 
 
 def tell(event: Event) -> None:
-    """Log one event at INFO (a device that went down: WARNING)."""
-    body = event.body
-    down = isinstance(body, DeviceChange) and not body.up
-    log.log(logging.WARNING if down else logging.INFO, sentence(event), extra={"facts": facts(event)})
+    """Log one event at INFO (a device that went down, an order that was not done: WARNING)."""
+    match event.body:
+        case DeviceChange(up=False):
+            level = logging.WARNING
+        case Reply(outcome=outcome) if outcome is not ReplyOutcome.DONE:
+            level = logging.WARNING
+        case _:
+            level = logging.INFO
+    log.log(level, sentence(event), extra={"facts": facts(event)})
 
 
 def sentence(event: Event) -> str:
@@ -46,6 +51,11 @@ def sentence(event: Event) -> str:
             return f"{change.lane}: {change.part} {change.driver} {state}{_simulated(change.simulated)}"
         case AgentChange() as change:
             return f"agent {change.version} {change.what}{_simulated(change.simulated)}"
+        case Reply() as reply:
+            what = f"order {reply.command}" if reply.order else f"bundle {_bundle(reply)}"
+            why = f": {reply.reason}" if reply.reason else ""
+            again = " (said again)" if reply.again else ""
+            return f"{what}: {reply.outcome}{why}{again}{_simulated(reply.simulated)}"
         case Loss() as loss:
             return f"{loss.count} events lost: {loss.reason}"
 
@@ -84,6 +94,8 @@ def facts(event: Event) -> dict[str, Any]:
             }
         case AgentChange() as change:
             return {"event": "agent", "what": change.what, "version": change.version}
+        case Reply() as reply:
+            return {"event": "reply", "command": reply.command, "outcome": reply.outcome, "reason": reply.reason}
         case Loss() as loss:
             return {"event": "loss", "count": loss.count, "why": loss.reason}
 
@@ -119,6 +131,11 @@ class _Sentences(logging.Formatter):
         words = "".join(c if c.isprintable() else "�" for c in record.getMessage())
         line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} \x1b[{colour}m{mark:<2}\x1b[0m {words}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _bundle(reply: Reply) -> str:
+    told = reply.result or {}
+    return " ".join(str(told[key]) for key in ("type", "name", "version") if told.get(key))
 
 
 def _temperature(passage: Passage) -> str:

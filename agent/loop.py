@@ -13,13 +13,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.checkpoint import Opening
-from agent.model import AgentChange, DeviceChange, Event, EventKind, Passage
+from agent.model import AgentChange, Answer, DeviceChange, Event, EventKind, Observation, Passage, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.checkpoint import Checkpoint, Result
-    from agent.model import Now, Observation
+    from agent.model import Now
 
 log = logging.getLogger(__name__)
 
@@ -37,20 +37,24 @@ class Loop:
         keep: Callable[[Event], None],
         tell: Callable[[Event], None],
         now: Callable[[], Now],
+        answer: Callable[[Answer], None] = lambda _: None,
         boot_id: str = "",
         trial: bool = False,
     ) -> None:
-        """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log. None of them blocks.
+        """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log; `answer`: to whoever
+        brought a wish. None of them blocks.
 
         `trial`: mark every event as simulated.
         """
-        self.inbox: queue.SimpleQueue[Observation | None] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Observation | Reply | None] = queue.SimpleQueue()
+        """What was seen, and what the centre is to be told of its orders."""
         self.turned_s = time.monotonic()
         self.decided = 0
         self.defects = 0
         self._checkpoint = checkpoint
         self._open_gate = open_gate
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
+        self._answer = answer
         self._trial = trial
 
     def turn(self, limit_s: float = IDLE_TURN_S) -> None:
@@ -60,9 +64,12 @@ class Loop:
             seen = self.inbox.get(timeout=min(limit_s, self._checkpoint.wait_s(self.turned_s)))
         except queue.Empty:
             seen = None
-        if seen is not None:
-            now = self._now()
-            self._ask(partial(self._checkpoint.see, seen, now), now)
+        match seen:
+            case Reply():
+                self._happened(EventKind.REPLY, seen, self._now())
+            case Observation():
+                now = self._now()
+                self._ask(partial(self._checkpoint.see, seen, now), now)
         at_s = time.monotonic()
         if self._checkpoint.wait_s(at_s) <= 0:
             self._ask(partial(self._checkpoint.tick, at_s), self._now())
@@ -98,8 +105,10 @@ class Loop:
                 self._happened(EventKind.PASSAGE, result, now)
             case DeviceChange():
                 self._happened(EventKind.DEVICE, result, now)
+            case Answer():
+                self._answer(result)
 
-    def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange, now: Now) -> None:
+    def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange | Reply, now: Now) -> None:
         if self._trial:
             body = replace(body, simulated=True)
         event = Event(kind, body, time.monotonic(), now, self._boot_id)

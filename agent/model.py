@@ -6,6 +6,7 @@ wall-clock times are POSIX seconds, UTC (`_utc`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -215,7 +216,24 @@ class DeviceDown:
     why: str
 
 
-Item: TypeAlias = Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown
+class Wish(StrEnum):
+    """What the centre may ask of a lane."""
+
+    OPEN = "open"
+    """Release the gate once."""
+    RETEST = "retest"
+    """Forget who was measured last, so that the person can be measured again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """The centre asks something of a lane; an Answer follows."""
+
+    at_s: float
+    wish: Wish
+
+
+Item: TypeAlias = Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown | Wished
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +269,7 @@ class EventKind(StrEnum):
     PASSAGE = "passage"
     DEVICE = "device"
     AGENT = "agent"
+    REPLY = "reply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +296,45 @@ class AgentChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a wish."""
+
+    reason: str = ""
+    """Why not; empty when it was done."""
+    simulated: bool = False
+
+
+class ReplyOutcome(StrEnum):
+    """What became of what the centre sent."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """Nothing was done, on purpose."""
+    FAILED = "failed"
+    """It was tried, and could not be done."""
+    UNKNOWN = "unknown"
+    """The agent was stopped in the midst of it: it may have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to an order or to a bundle."""
+
+    command: str
+    """The order's, or `bundle`."""
+    outcome: ReplyOutcome
+    reason: str = ""
+    """Why it was not done, in one of the words of docs/orders.md."""
+    order: str = ""
+    """The order's id; empty for a bundle."""
+    result: Mapping[str, object] | None = None
+    """What the command gives back, as JSON has it."""
+    again: bool = False
+    """The same order came again: nothing was done, and this was said before."""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """Events that the outbox had to give up; a record of it takes their place."""
 
@@ -296,7 +354,7 @@ class Event:
     """What is kept and sent. Id and sequence are given by the outbox."""
 
     kind: EventKind
-    body: Passage | DeviceChange | AgentChange | Loss
+    body: Passage | DeviceChange | AgentChange | Reply | Loss
     at_s: float
     now: Now
     boot_id: str = field(default="")

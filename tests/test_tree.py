@@ -35,7 +35,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"config", "loop"},
     {"rulebook"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
-    {"vault", "thermal_files"},
+    {"lanes", "vault", "thermal_files"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
     {"outbox"},
     {"shelf", "store", "clock"},
@@ -54,7 +54,7 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 )
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
-PURE = {"model", "codes", "thermal", "policy", "venue", "checkpoint", "messages"}
+PURE = {"model", "codes", "thermal", "policy", "venue", "checkpoint", "lanes", "messages"}
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",

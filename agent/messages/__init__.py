@@ -29,6 +29,7 @@ from agent.model import (
     Passage,
     Place,
     Record,
+    Reply,
     Screening,
     Temperature,
     Verdict,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         CodeJson,
         DataJson,
         PassageJson,
+        ReplyJson,
         StateJson,
         TemperatureJson,
     )
@@ -249,6 +251,8 @@ def _data(event: Event) -> DataJson:
                 "simulated": change.simulated,
                 "clock": _clock(event),
             }
+        case Reply() as reply:
+            return _reply(reply, _clock(event))
         case Loss() as loss:
             return _loss(loss, _clock(event))
         case other:
@@ -314,6 +318,19 @@ def _thousandths(celsius: float | None) -> float | None:
     return None if celsius is None else round(celsius, 3)
 
 
+def _reply(reply: Reply, clock: ClockJson) -> ReplyJson:
+    return {
+        "order": reply.order or None,
+        "command": reply.command,
+        "outcome": reply.outcome,
+        "reason": reply.reason,
+        "result": None if reply.result is None else dict(reply.result),
+        "again": reply.again,
+        "simulated": reply.simulated,
+        "clock": clock,
+    }
+
+
 def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
     reason: Literal["full", "memory", "damaged", "unencodable"]
     match loss.reason:
@@ -337,11 +354,15 @@ def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
 
 
 def _rank(event: Event) -> int:
-    """Worth when there is no room: 0 devices and the agent, 1 passages, 2 what must be found again, 3 losses."""
+    """Worth when there is no room: 0 devices and the agent, 1 passages and what was said of bundles, 2 what must be
+    found again or is waited for (alarms, answers to orders), 3 losses.
+    """
     match event.body:
         case Passage() as passage:
             alarm = passage.decision.outcome is Outcome.REFUSE or passage.temperature.outcome is Screening.ELEVATED
             return 2 if alarm else 1
+        case Reply() as reply:
+            return 2 if reply.order else 1
         case Loss():
             return 3
         case _:

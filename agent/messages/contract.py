@@ -5,12 +5,12 @@ Within a version, fields may be added and lists of words may grow; nothing is ta
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired, TypeAlias
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
 from annotated_types import Ge, Len
 from typing_extensions import TypedDict  # pydantic cannot read Python 3.11's own
 
-from agent.model import ClockState, CodeStatus, Colour, Direction, Outcome, Part, Screening
+from agent.model import ClockState, CodeStatus, Colour, Direction, Outcome, Part, ReplyOutcome, Screening
 
 VERSION = 1
 
@@ -106,6 +106,19 @@ class AgentJson(TypedDict):
     clock: ClockJson
 
 
+class ReplyJson(TypedDict):
+    """What became of an order or a bundle. See orders.md."""
+
+    order: Annotated[str | None, "the order's id; null for a bundle"]
+    command: Annotated[str, "the order's, or `bundle`"]
+    outcome: Annotated[ReplyOutcome, "`unknown`: stopped in the midst of it, it may have been done"]
+    reason: Annotated[str, "why it was not done; empty when it was"]
+    result: Annotated[dict[str, Any] | None, "what the command gives back; for a bundle its type, name and version"]
+    again: Annotated[bool, "the same order came again: nothing was done, and this was said before"]
+    simulated: bool
+    clock: ClockJson
+
+
 class EnvelopeJson(TypedDict):
     """CloudEvents 1.0 attributes, with `data` left to the kind of event."""
 
@@ -138,6 +151,12 @@ class AgentEvent(EnvelopeJson):
     """Topic `…/event/agent`."""
 
     data: AgentJson
+
+
+class ReplyEvent(EnvelopeJson):
+    """Topic `…/event/reply`."""
+
+    data: ReplyJson
 
 
 class DeviceStateJson(TypedDict):
@@ -175,4 +194,30 @@ class StateJson(TypedDict):
     clock: NotRequired[ClockState]
 
 
-DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson
+class SignatureJson(TypedDict):
+    """One key's signature."""
+
+    kid: Annotated[str, "the key's id, hexadecimal, as the root names it"]
+    sig: Annotated[str, "base64url without padding, over the context, a zero byte and the signed bytes"]
+
+
+class SignedJson(TypedDict):
+    """What the centre sends: signed bytes, and signatures on them and on the context, which says what they are."""
+
+    signed: Annotated[str, "base64url without padding, of JSON: an order, or a bundle"]
+    signatures: Annotated[list[SignatureJson], Len(0, 32)]
+
+
+class OrderJson(TypedDict):
+    """What is signed as an order, context `gatepost-order-1`."""
+
+    id: Annotated[str, Len(1, 64), "the centre's; the same id again is answered again, and done once"]
+    fleet: Annotated[str, "as in the root"]
+    to: Annotated[str, "`<site>/<kiosk>`; for commands that are harmless also `<site>/*` and `*/*`"]
+    issued: Annotated[int, "POSIX seconds"]
+    expires: Annotated[int, "POSIX seconds; at most a day after `issued`"]
+    command: Annotated[str, "see orders.md"]
+    arguments: Annotated[dict[str, str], "of the command"]
+
+
+DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | ReplyJson

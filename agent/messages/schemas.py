@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
-from typing import Any, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 from typing_extensions import is_typeddict
 
 from agent.messages import CONTENT_TYPE, contract
-from agent.messages.contract import VERSION, AgentEvent, DeviceEvent, PassageEvent, StateJson
+from agent.messages.contract import (
+    VERSION,
+    AgentEvent,
+    DeviceEvent,
+    OrderJson,
+    PassageEvent,
+    ReplyEvent,
+    SignedJson,
+    StateJson,
+)
 from agent.model import EventKind
 
-EVENTS: dict[EventKind, type[PassageEvent | DeviceEvent | AgentEvent]] = {
+EVENTS: dict[EventKind, type[PassageEvent | DeviceEvent | AgentEvent | ReplyEvent]] = {
     EventKind.PASSAGE: PassageEvent,
     EventKind.DEVICE: DeviceEvent,
     EventKind.AGENT: AgentEvent,
+    EventKind.REPLY: ReplyEvent,
 }
 
 
@@ -35,39 +46,84 @@ def state_schema() -> dict[str, Any]:
     return _schema(StateJson, f"urn:gatepost:state:v{VERSION}")
 
 
-def asyncapi(version: str) -> dict[str, Any]:
-    """The AsyncAPI 3.0 document: where the agent (of `version`) sends what."""
-    names = [*(str(kind) for kind in EventKind), "state"]
-    parameters = {
-        "site": {"description": "where the kiosk stands"},
-        "kiosk": {"description": "its name, unique within the site; the middle part of its broker identity"},
+def order_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as an order."""
+    return _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
+
+
+def signed_schema() -> dict[str, Any]:
+    """JSON Schema of the envelope that orders and bundles come in."""
+    return _schema(SignedJson, f"urn:gatepost:signed:v{VERSION}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """One address, and what goes over it."""
+
+    address: str
+    """After the version."""
+    schema: dict[str, Any]
+    action: Literal["send", "receive"] = "send"
+    retained: bool = False
+    content_type: str = "application/json"
+
+
+def _channels() -> dict[str, _Channel]:
+    """All of them, by name."""
+    kiosk = "{site}/{kiosk}"
+    events = {
+        str(kind): _Channel(f"{kiosk}/event/{kind}", event_schema(kind), content_type=CONTENT_TYPE)
+        for kind in EventKind
     }
+    signed = signed_schema()
+    return {
+        **events,
+        "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
+        "order": _Channel(f"{kiosk}/order", signed, "receive"),
+        "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True),
+        "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True),
+    }
+
+
+_PARAMETERS = {
+    "site": {"description": "where the kiosk stands"},
+    "kiosk": {"description": "its name, unique within the site; the middle part of its broker identity"},
+    "type": {
+        "description": "`keys`, `policy/office`, `list/status` …: one topic for each that is to be retained; "
+        "what counts is what the bundle says of itself"
+    },
+}
+
+
+def asyncapi(version: str) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document: what the agent (of `version`) sends and receives where."""
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
-    for name in names:
-        retained = name == "state"
-        address = f"gatepost/v{VERSION}/{{site}}/{{kiosk}}/" + ("state" if retained else f"event/{name}")
+    for name, channel in _channels().items():
         channels[name] = {
-            "address": address,
-            "parameters": parameters,
+            "address": f"gatepost/v{VERSION}/{channel.address}",
+            "parameters": {key: what for key, what in _PARAMETERS.items() if f"{{{key}}}" in channel.address},
             "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         }
-        operations[f"send_{name}"] = {
-            "action": "send",
+        operations[f"{channel.action}_{name}"] = {
+            "action": channel.action,
             "channel": {"$ref": f"#/channels/{name}"},
-            "bindings": {"mqtt": {"qos": 1, "retain": retained, "bindingVersion": "0.2.0"}},
+            "bindings": {"mqtt": {"qos": 1, "retain": channel.retained, "bindingVersion": "0.2.0"}},
         }
         messages[name] = {
-            "contentType": "application/json" if retained else CONTENT_TYPE,
-            "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": _payload(name)},
+            "contentType": channel.content_type,
+            "payload": {
+                "schemaFormat": "application/schema+json;version=draft-2020-12",
+                "schema": channel.schema,
+            },
         }
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Gatepost: what a kiosk tells the centre",
+            "title": "Gatepost: what a kiosk tells the centre, and what it hears from there",
             "version": version,
-            "description": "Events come at least once and in order; `id` tells repeats. See events.md.",
+            "description": "Events come at least once and in order; `id` tells repeats. See events.md, orders.md.",
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": channels,
@@ -80,12 +136,10 @@ def documents(version: str) -> dict[str, str]:
     """File name → text of all that `docs/contract/` holds."""
     files: dict[str, Any] = {f"{kind}.v{VERSION}.json": event_schema(kind) for kind in EventKind}
     files[f"state.v{VERSION}.json"] = state_schema()
+    files[f"order.v{VERSION}.json"] = order_schema()
+    files[f"signed.v{VERSION}.json"] = signed_schema()
     files["asyncapi.json"] = asyncapi(version)
     return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
-
-
-def _payload(name: str) -> dict[str, Any]:
-    return state_schema() if name == "state" else event_schema(EventKind(name))
 
 
 def _schema(shape: Any, identity: str) -> dict[str, Any]:

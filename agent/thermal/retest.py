@@ -73,6 +73,10 @@ class Retests:
         if len(self._episodes) > MOST_HOLDERS:
             del self._episodes[next(iter(self._episodes))]
 
+    def begin_anew(self, holder: bytes) -> bool:
+        """Forget the readings of this holder; whether there were any."""
+        return self._episodes.pop(holder, None) is not None
+
     def _current(self, holder: bytes, at_s: float) -> _Episode | None:
         episode = self._episodes.get(holder)
         return episode if episode is not None and at_s - episode.at_s <= self._options.forget_s else None

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agent import thermal
-from agent.checkpoint import Case, Checkpoint, Opening, Options, Rules
+from agent.checkpoint import Case, Checkpoint, Opening, Options, Result, Rules
 from agent.model import (
+    Answer,
     ClockState,
     CodeStatus,
     Colour,
@@ -32,6 +33,8 @@ from agent.model import (
     Screening,
     Verdict,
     Way,
+    Wish,
+    Wished,
 )
 from drivers.contract import Departure, Distance, Reading, Sighting
 
@@ -99,7 +102,7 @@ class Bench:
         self.options = options or Options()
         rules = Rules(check, decide, thermal.Options(), sites or {})
         self.checkpoint = Checkpoint(LANES, rules, self.options)
-        self.results: list[Opening | Passage | DeviceChange] = []
+        self.results: list[Result] = []
         self.distances_mm: dict[str, float | None] = {}
         """What the range sensor of a lane says before each reading; silent for a lane that is not here."""
         for lane in LANES:
@@ -135,6 +138,13 @@ class Bench:
     @property
     def openings(self) -> list[str]:
         return [result.lane for result in self.results if isinstance(result, Opening)]
+
+    def ask(self, wish: Wish, lane: str = "in") -> Answer:
+        """What the checkpoint answers to a wish of the centre."""
+        before = len(self.results)
+        self.put(lane, Part.GATE, Wished(self.at_s, wish))
+        (answer,) = [result for result in self.results[before:] if isinstance(result, Answer)]
+        return answer
 
     def only(self) -> Passage:
         assert len(self.passages) == 1
@@ -395,6 +405,8 @@ class Attack(RuleBasedStateMachine):
         self.sightings = 0
         self.marked: dict[str, list[float]] = {lane: [] for lane in LANES}
         """When somebody was measured at the mark."""
+        self.ordered: list[str] = []
+        """Lanes that the centre has opened."""
 
     lanes = st.sampled_from(sorted(LANES))
 
@@ -432,6 +444,14 @@ class Attack(RuleBasedStateMachine):
     def leave(self, lane: str) -> None:
         self.bench.put(lane, Part.SCANNER, Departure(self.bench.at_s))
 
+    @rule(lane=lanes, wish=st.sampled_from(Wish))
+    def ask(self, lane: str, wish: Wish) -> None:
+        before = len(self.bench.openings)
+        answer = self.bench.ask(wish, lane)
+        opened = self.bench.openings[before:]
+        assert opened == ([lane] if wish is Wish.OPEN and not answer.reason else [])
+        self.ordered += opened
+
     @invariant()
     def never_a_wrong_green(self) -> None:
         for passage in self.bench.passages:
@@ -456,7 +476,7 @@ class Attack(RuleBasedStateMachine):
         for lane in ENTRIES:
             passages = [p for p in self.bench.passages if p.lane == lane]
             admitted = [p for p in passages if p.decision.outcome is Outcome.ADMIT]
-            assert self.bench.openings.count(lane) == len(admitted)
+            assert self.bench.openings.count(lane) - self.ordered.count(lane) == len(admitted)
             assert all(p.opened == (p in admitted) for p in passages)
 
     @invariant()
@@ -624,3 +644,79 @@ def test_a_lost_range_sensor_holds_nobody_in(bench: Bench) -> None:
 def test_screening_keeps_the_mark_between_its_ends() -> None:
     with pytest.raises(ValueError, match="near_mm"):
         replace(thermal.Options(), near_mm=200.0)
+
+
+# -- what the centre asks of a lane
+
+
+@pytest.mark.parametrize("lane", ["in", "out"])
+def test_the_centre_opens_a_gate_once(bench: Bench, lane: str) -> None:
+    assert bench.ask(Wish.OPEN, lane) == Answer()
+    assert bench.openings == [lane]
+    assert not bench.passages
+
+
+def test_an_opening_by_order_decides_nothing_about_who_stands_there(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.ask(Wish.OPEN)
+    bench.measure(FEVER_C, count=5)
+    assert bench.openings == ["in"]
+    assert bench.only().decision.reasons == ("elevated",)
+    assert not bench.only().opened
+
+
+def test_a_gate_that_is_down_cannot_be_opened(bench: Bench) -> None:
+    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert bench.ask(Wish.OPEN) == Answer("gate_down")
+    assert not bench.openings
+    bench.put("in", Part.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
+    assert bench.ask(Wish.OPEN) == Answer(simulated=True)
+
+
+def test_a_gate_that_has_not_come_up_yet_cannot_be_opened() -> None:
+    checkpoint = Checkpoint(LANES, Rules(check, decide, thermal.Options(), {}), Options())
+    asked = Observation("in", Part.GATE, Wished(1.0, Wish.OPEN))
+    assert checkpoint.see(asked, NOW) == [Answer("gate_down")]
+
+
+def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> None:
+    for _ in range(2):
+        bench.show(b"green:anna")
+        bench.measure(FEVER_C, count=5)
+        bench.wait(bench.options.again_s)
+    assert bench.passages[-1].temperature.then == "rest"
+    assert bench.ask(Wish.RETEST) == Answer()
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[-1].temperature.attempt == 1
+    assert bench.openings == ["in"]
+
+
+def test_measured_afresh_the_same_code_counts_at_once(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=5)
+    bench.show(b"green:anna")
+    assert len(bench.passages) == 1
+    bench.ask(Wish.RETEST)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.openings == ["in"]
+
+
+def test_who_is_being_measured_gets_new_time_and_one_decision(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=2)
+    bench.wait(bench.options.temperature_wait_s - 1.0)
+    assert bench.ask(Wish.RETEST) == Answer()
+    bench.wait(2.0)
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+
+
+def test_nobody_to_measure_afresh(bench: Bench) -> None:
+    assert bench.ask(Wish.RETEST) == Answer("nobody_there")
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.ask(Wish.RETEST) == Answer("nobody_there"), "who was let in is not measured again"
+    bench.show(b"green:anna")
+    assert len(bench.passages) == 1

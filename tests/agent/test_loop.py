@@ -10,6 +10,7 @@ from agent.checkpoint import Checkpoint, Options, Rules
 from agent.loop import Loop
 from agent.model import (
     AgentChange,
+    Answer,
     ClockState,
     CodeStatus,
     Colour,
@@ -23,9 +24,13 @@ from agent.model import (
     Outcome,
     Part,
     Passage,
+    Reply,
+    ReplyOutcome,
     Screening,
     Verdict,
     Way,
+    Wish,
+    Wished,
 )
 from drivers.contract import Reading, Sighting
 
@@ -57,6 +62,7 @@ class Bench:
             keep=lambda event: self.done.append(("keep", event)),
             tell=lambda event: self.done.append(("tell", event)),
             now=lambda: NOW,
+            answer=lambda answer: self.done.append(("answer", answer)),
             boot_id="boot",
             trial=trial,
         )
@@ -125,6 +131,22 @@ def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
     assert not bench.done
     assert "a defect" in caplog.text
+
+
+def test_a_wish_opens_the_gate_and_is_answered(bench):
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.GATE)
+    bench.done.clear()
+    bench.turn(Wished(time.monotonic(), Wish.OPEN), part=Part.GATE)
+    assert bench.done == [("gate", None), ("answer", Answer())]
+
+
+def test_a_reply_becomes_an_event(bench):
+    reply = Reply("open", ReplyOutcome.DONE, order="7")
+    bench.loop.inbox.put(reply)
+    bench.loop.turn()
+    (event,) = bench.events(EventKind.REPLY)
+    assert event.body == reply
+    assert [what for what, _ in bench.done] == ["keep", "tell"]
 
 
 def test_a_trial_marks_everything():

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -31,6 +31,8 @@ from agent.model import (
     Part,
     Passage,
     Place,
+    Reply,
+    ReplyOutcome,
     Screening,
     Temperature,
     Verdict,
@@ -68,15 +70,27 @@ devices = st.builds(DeviceChange, names, st.sampled_from(Part), names, st.boolea
 agents = st.builds(AgentChange, st.sampled_from(["started", "stopped"]), names, st.booleans())
 reasons = st.sampled_from(["full", "memory", "damaged", "unencodable"])
 losses = st.builds(Loss, reasons, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), names)
+replies = st.builds(
+    Reply,
+    names,
+    st.sampled_from(ReplyOutcome),
+    names,
+    names,
+    st.none() | st.dictionaries(names, names | st.integers() | st.lists(names, max_size=2), max_size=3),
+    st.booleans(),
+    st.booleans(),
+)
 nows = st.builds(Now, st.floats(0, 4e9), st.floats(0, 4e9) | st.just(math.inf), st.sampled_from(ClockState))
 events = st.one_of(
     st.builds(Event, st.just(EventKind.PASSAGE), passages, st.floats(0, 1e6), nows, names),
     st.builds(Event, st.just(EventKind.DEVICE), devices, st.floats(0, 1e6), nows, names),
     st.builds(Event, st.just(EventKind.AGENT), agents | losses, st.floats(0, 1e6), nows, names),
+    st.builds(Event, st.just(EventKind.REPLY), replies, st.floats(0, 1e6), nows, names),
 )
 ADAPTERS = {kind: TypeAdapter(shape) for kind, shape in schemas.EVENTS.items()}
 
 
+@settings(deadline=None)
 @given(events, st.integers(1, 10**13))
 def test_every_event_fits_the_contract(event, sequence):
     record = Encoder(TOPICS)(event, Place("9f86d081", sequence, FIRST))
@@ -140,9 +154,11 @@ def test_ranks_put_alarms_before_routine(passage_event):
             passage_event(),
             Event(EventKind.PASSAGE, feverish, 0, now),
             Event(EventKind.AGENT, Loss("full", 1), 0, now),
+            Event(EventKind.REPLY, Reply("bundle", ReplyOutcome.DONE), 0, now),
+            Event(EventKind.REPLY, Reply("open", ReplyOutcome.DONE, order="7"), 0, now),
         )
     ]
-    assert ranks == [0, 1, 2, 3]
+    assert ranks == [0, 1, 2, 3, 1, 2]
 
 
 def test_states_fit_the_contract():

@@ -1,0 +1,69 @@
+"""What the checkpoint remembers of a lane between observations. Pure; the checkpoint owns it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.model import Now, Part, Verdict, Way
+    from drivers.contract import Reading
+
+
+@dataclass(slots=True)
+class Pending:
+    """A passage that waits for its decision."""
+
+    began_s: float
+    deadline_s: float
+    now: Now
+    """The wall clock when it began: code and policy are judged at one time."""
+    verdict: Verdict | None = None
+    shown: dict[bytes, bytes] = field(default_factory=dict)
+    """What stands for each code → its bytes, in the order of showing."""
+    again: bool = False
+    simulated: bool = False
+    opened: bool = False
+
+
+@dataclass(slots=True)
+class Closed:
+    """The codes that were decided last, so that they are not taken for new ones."""
+
+    shown: dict[bytes, bytes]
+    opened: bool
+    seen_s: float
+
+
+@dataclass(slots=True)
+class Lane:
+    """One lane."""
+
+    way: Way
+    down: set[Part] = field(default_factory=set)
+    simulated_parts: set[Part] = field(default_factory=set)
+    samples: deque[Reading] = field(default_factory=deque)
+    present_since_s: float | None = None
+    warm_s: float = -math.inf
+    spent: bool = False
+    """The presence, or the one about to begin, belongs to a decision already taken."""
+    decided_s: float = -math.inf
+    pending: Pending | None = None
+    closed: Closed | None = None
+
+    def begin_anew(self, deadline_s: float) -> bool:
+        """Let whoever waits here, or was not let in a moment ago, be measured again; whether there was anybody.
+
+        A passage that is being decided stays one: it gets a new deadline.
+        """
+        waits = self.pending is not None
+        turned_away = self.closed is not None and not self.closed.opened
+        if not (waits or turned_away):
+            return False
+        self.samples.clear()
+        self.closed, self.spent = None, False
+        if self.pending is not None:
+            self.pending.deadline_s = max(self.pending.deadline_s, deadline_s)
+        return True
