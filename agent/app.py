@@ -20,6 +20,7 @@ from agent.pulse import Pulse
 from agent.rulebook import Rulebook
 from agent.thermal import BadCalibration
 from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
+from agent.vitals import Vitals
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 journal = logging.getLogger(__name__)
 
+RESTART = 75
+"""Exit status: start me again (EX_TEMPFAIL of sysexits.h)."""
 _DRAIN_S = 5.0
 _JOIN_S = 1.0
 
@@ -88,7 +91,12 @@ class App:
             for part, device in ((Part.ROOM, lane.room), (Part.RANGE, lane.range)):
                 if device is not None:
                     self._feeds.append(self._source(name, part, device))
-        self._pulse = Pulse(config, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook)
+        self._vitals = Vitals(
+            config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook
+        )
+        self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
+        self.status = 0
+        """What the process is to end with."""
 
     def run(self) -> None:
         """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
@@ -112,6 +120,13 @@ class App:
         self._stopping.set()
         self._loop.wake()
 
+    def restart(self, why: str) -> None:
+        """Stop as ever, with a status that tells whoever looks after the agent to start it anew. Any thread."""
+        if not self._stopping.is_set():
+            journal.warning("the agent starts anew: %s", why)
+            self.status = RESTART
+            self.stop()
+
     def obey_signals(self) -> None:
         """SIGTERM and SIGINT stop the agent. Main thread only."""
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,6 +135,7 @@ class App:
     def _shut_down(self) -> None:
         """Gates and devices first, then the last word, then what is still to be sent."""
         systemd.notify("STOPPING=1")
+        self._pulse.ending()
         for feed in self._feeds:
             feed.ask_stop()
         deadline_s = time.monotonic() + _JOIN_S

@@ -1,20 +1,23 @@
 """One thread per device: open, use, and on a fault say so, back off and open again.
 
-A source's thread reads and puts observations into the inbox; a gate's thread takes orders. A device that is down
-and known to be down is healthy for the watchdog; one that is silent beyond its limit is not.
+A source's thread reads and puts observations into the inbox; a gate's thread takes orders. Python cannot end a
+thread that hangs inside a driver: such a thread is given up, nothing that it may still say counts, and a fresh one
+closes its device and opens it anew. After `MOST_LOST` threads the device is left alone.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from agent.ladder import LOOKS, RESTARTS
 from agent.model import DeviceDown, DeviceUp, Observation
-from drivers.contract import DriverError
+from drivers.contract import DeviceGone, DriverError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +28,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READ_LIMIT_S = 0.25
-SILENT_LIMIT_S = 15.0
-"""Longest time a driver may spend in one call (a camera's open is the slowest) before the watchdog bites."""
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 2.0
+USE_LIMIT_S = 5.0
+"""A driver's call on an open device ends within half a second; so much longer means that it hangs."""
+OPEN_LIMIT_S = 15.0
+"""Opening may take long: a camera's is the slowest."""
+MOST_LOST = 3
+"""Threads of a device that may hang at a time: each keeps its memory, and what three did not cure, no more will."""
 _LATE_ORDER_S = 1.0
 _WAKE = float("-inf")
-"""An order that is none: the thread shall end."""
+"""An order that is none: the thread shall look up."""
 _CHECK_EVERY_S = 1.0
 
 
@@ -49,130 +55,248 @@ class FeedStatus:
     """Times the device went down since start."""
     silent_s: float
     """Since the thread last came round."""
+    limit_s: float
+    """Silence beyond this means that it hangs."""
+    down_s: float | None
+    """Since it is down; None when it is up."""
+    restarts: int = 0
+    """Threads that were given up since start."""
+    lost: int = 0
+    """Of those, how many hang still."""
     simulated: bool = False
 
 
 class _Device(Protocol):
+    @property
+    def simulated(self) -> bool: ...
     def open(self) -> None: ...
     def close(self) -> None: ...
 
 
-class _Feed(threading.Thread):
+D = TypeVar("D", bound=_Device)
+
+
+class _Life(threading.Thread):
+    """One thread of a feed, until it is told to end or is given up."""
+
+    def __init__(self, name: str, live: Callable[[_Life], None], after: _Life | None = None) -> None:
+        super().__init__(name=name, daemon=True)  # a driver stuck in the kernel must not hold the exit
+        self.after = after
+        """The one that was given up for this."""
+        self.device: _Device | None = None
+        self.ending = False
+        self.again = False
+        """Asked to open the device anew."""
+        self.moved_s = time.monotonic()
+        self.limit_s = OPEN_LIMIT_S
+        self._live = live
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        self._live(self)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to go on using the open device."""
+        return not (self.ending or self.again)
+
+    def moved(self, limit_s: float = USE_LIMIT_S) -> None:
+        """It lives; the next such word comes within `limit_s`."""
+        self.limit_s, self.moved_s = limit_s, time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """A pause, ended early by `wake`."""
+        self.moved(seconds + OPEN_LIMIT_S)
+        self._wake.wait(seconds)
+        self._wake.clear()
+        self.moved(OPEN_LIMIT_S)
+
+    def wake(self) -> None:
+        """End the pause. Any thread."""
+        self._wake.set()
+
+    def let_go(self) -> None:
+        """Close the device, whatever its driver thinks of it."""
+        device, self.device = self.device, None
+        try:
+            if device is not None:
+                device.close()
+        except Exception:  # the contract says never; a thread must not end by it
+            log.exception("driver failed to close", extra={"device": self.name})
+
+
+class _Feed(Generic[D]):
     """The life of one device; subclasses say what using it means."""
 
-    def __init__(self, lane: str, part: Part, driver: str, put: Callable[[Observation], None]) -> None:
-        super().__init__(name=f"{lane}/{part}", daemon=True)  # a driver stuck in the kernel must not hold the exit
-        self._lane, self._part, self._driver, self._put = lane, part, driver, put
-        self._stopping = threading.Event()
+    def __init__(
+        self, lane: str, part: Part, driver: str, make: Callable[[], D], put: Callable[[Observation], None]
+    ) -> None:
+        """`make` builds the driver; it runs in the thread, so that slow imports delay nobody else."""
+        self.name = f"{lane}/{part}"
+        self._lane, self._part, self._driver, self._make, self._put = lane, part, driver, make, put
+        self._life = _Life(self.name, self._run)
+        self._lost: list[_Life] = []
+        self._lock = threading.Lock()
+        """Between a life that speaks and whoever gives it up."""
         self._up = False
         self._why = "not opened yet"
+        self._since_s = time.monotonic()
+        """When it went up or down."""
         self._is_simulated = False
-        self._items = self._faults = 0
-        self._moved_s = time.monotonic()
+        self._items = self._faults = self._restarts = 0
+        self._restart_steps, self._look_steps = RESTARTS, LOOKS
+        self._pause_s = 0.0
+
+    def start(self) -> None:
+        """Begin; the device is opened in the thread."""
+        self._life.start()
 
     def status(self) -> FeedStatus:
         """A snapshot; from any thread."""
+        now_s, life, up = time.monotonic(), self._life, self._up
         return FeedStatus(
             self._lane,
             self._part,
             self._driver,
-            up=self._up,
+            up=up,
             why=self._why,
             items=self._items,
             faults=self._faults,
-            silent_s=time.monotonic() - self._moved_s,
-            simulated=self._up and self._is_simulated,
+            silent_s=now_s - life.moved_s,
+            limit_s=life.limit_s,
+            down_s=None if up else now_s - self._since_s,
+            restarts=self._restarts,
+            lost=sum(lost.is_alive() for lost in self._lost),
+            simulated=up and self._is_simulated,
         )
 
     def ask_stop(self) -> None:
         """Tell the thread to end; `join` waits for it."""
-        self._stopping.set()
+        self._life.ending = True
+        self._life.wake()
 
-    def run(self) -> None:
+    def join(self, limit_s: float) -> None:
+        """Wait for the thread, but not for one that was given up."""
+        if self._life.ident is not None:
+            self._life.join(limit_s)
+
+    def is_alive(self) -> bool:
+        """Whether the thread is there."""
+        return self._life.is_alive()
+
+    def reopen(self) -> None:
+        """Close the device and open it anew, now, also out of a pause. From any thread; returns at once."""
+        self._life.again = True
+        self._life.wake()
+
+    def look_after(self, paused_s: float = 0.0) -> None:
+        """Give up a thread that hangs, and start a fresh one in its place. Called by health, once a second.
+
+        `paused_s`: for so long the whole machine stood still, which says nothing of this thread.
+        """
+        life = self._life
+        with self._lock:
+            ended = not life.is_alive()
+            silent_s = time.monotonic() - life.moved_s - paused_s
+            if life.ending or not (ended or silent_s > life.limit_s):
+                return
+            self._lost = [lost for lost in self._lost if lost.is_alive()]
+            if len(self._lost) >= MOST_LOST:
+                self._say_down(f"{self._driver}: hangs, fresh starts do not help (unplug it, plug it in again)")
+                life.again = True  # should its call ever end
+                return
+            what = "its thread ended" if ended else f"hangs for {silent_s:.0f} s"
+            self._fall(f"{self._driver}: {what}; it is started anew", is_gone=False)
+            self._restarts += 1
+            self._lost.append(life)
+            life.ending = True
+            self._life = _Life(self.name, self._run, after=life)
+            self._life.start()
+        log.error("a driver hangs: a fresh thread takes over", extra={"device": self.name})
+
+    def _run(self, life: _Life) -> None:
         """Open and use the device until told to stop; every fault leads back to opening."""
-        retry_s = _FIRST_RETRY_S
-        while not self._stopping.is_set():
-            self._moved_s = time.monotonic()
-            device: _Device | None = None
+        if life.after is not None:
+            life.after.let_go()  # may wake the old thread, or hang in its turn
+            life.after = None
+            life.wait(self._pause_s)
+        while not life.ending:
+            life.moved(OPEN_LIMIT_S)
+            life.again = False
             try:
-                device = self._make()
+                life.device = device = self._make()
                 device.open()
-                self._say_up()
-                retry_s = _FIRST_RETRY_S
-                self._use()
+                self._rise(life, simulated=device.simulated)  # where a driver's bug is caught
+                self._use(life, device)
             except DriverError as error:
-                self._say_down(str(error))
+                self._fault(life, str(error), is_gone=isinstance(error, DeviceGone))
             except Exception as error:  # a driver's bug must not take the other lanes with it
                 log.exception("driver failed", extra={"device": self.name})
-                self._say_down(f"{self._driver}: driver failed ({type(error).__name__}); see the log")
+                why = f"{self._driver}: driver failed ({type(error).__name__}); see the log"
+                self._fault(life, why, is_gone=False)
             finally:
-                if device is not None:
-                    device.close()
-            self._moved_s = time.monotonic()
-            self._stopping.wait(retry_s)
-            retry_s = min(2 * retry_s, _LAST_RETRY_S)
+                life.let_go()
+            if life.goes_on:
+                life.wait(self._pause_s)
 
-    def _make(self) -> _Device:
+    def _use(self, life: _Life, device: D) -> None:
         raise NotImplementedError
 
-    def _use(self) -> None:
-        raise NotImplementedError
+    def _fault(self, life: _Life, why: str, *, is_gone: bool) -> None:
+        with self._lock:
+            if life is self._life:
+                self._fall(why, is_gone=is_gone)
 
-    def _moved(self) -> None:
-        self._moved_s = time.monotonic()
+    def _observe(self, life: _Life, item: Item) -> None:
+        with self._lock:
+            if life is self._life:  # what a thread says that was given up is late, perhaps by minutes
+                self._items += 1
+                self._tell(item)
 
-    def _say_up(self) -> None:
-        self._is_simulated = self._simulated()  # here a driver's bug is caught; who asks for `status` is spared it
-        self._up, self._why = True, ""
-        self._observe(DeviceUp(time.monotonic(), self._driver, self._is_simulated))
+    def _rise(self, life: _Life, *, simulated: bool) -> None:
+        with self._lock:
+            if life is self._life:
+                self._is_simulated = simulated
+                self._up, self._why, self._since_s = True, "", time.monotonic()
+                self._tell(DeviceUp(self._since_s, self._driver, simulated))
 
-    def _simulated(self) -> bool:
-        return False
+    # -- with the lock held
+
+    def _fall(self, why: str, *, is_gone: bool) -> None:
+        """Down: say so, and lay down how long to pause."""
+        worked_s = time.monotonic() - self._since_s if self._up else 0.0
+        if is_gone:
+            self._look_steps = steps = self._look_steps.failed(worked_s)
+        else:
+            self._restart_steps = steps = self._restart_steps.failed(worked_s)
+        self._pause_s = steps.pause_s(random.random())  # noqa: S311 - spreads restarts, guards nothing
+        self._say_down(why)
 
     def _say_down(self, why: str) -> None:
         if self._up or why != self._why:
-            self._faults += self._up
+            now_s = time.monotonic()
+            if self._up:
+                self._faults += 1
+                self._since_s = now_s
             self._up, self._why = False, why
-            self._observe(DeviceDown(time.monotonic(), self._driver, why))
+            self._tell(DeviceDown(now_s, self._driver, why))
 
-    def _observe(self, item: Item) -> None:
+    def _tell(self, item: Item) -> None:
         self._put(Observation(self._lane, self._part, item))
 
 
-class SourceFeed(_Feed):
+class SourceFeed(_Feed["Source"]):
     """Reads a scanner, a thermometer or a ranger."""
 
-    def __init__(
-        self,
-        lane: str,
-        part: Part,
-        driver: str,
-        make: Callable[[], Source],
-        put: Callable[[Observation], None],
-    ) -> None:
-        """`make` builds the driver; it runs in the thread, so that slow imports delay nobody else."""
-        super().__init__(lane, part, driver, put)
-        self._make_source = make
-        self._source: Source | None = None
-
-    def _make(self) -> Source:
-        self._source = self._make_source()
-        return self._source
-
-    def _simulated(self) -> bool:
-        return self._source is not None and self._source.simulated
-
-    def _use(self) -> None:
-        source = self._source
-        while source is not None and not self._stopping.is_set():
-            item = source.read(READ_LIMIT_S)
-            self._moved()
+    def _use(self, life: _Life, device: Source) -> None:
+        while life.goes_on:
+            item = device.read(READ_LIMIT_S)
+            life.moved()
             if item is not None:
-                self._items += 1
-                self._observe(item)
+                self._observe(life, item)
 
 
-class GateFeed(_Feed):
+class GateFeed(_Feed["Sink"]):
     """Drives a gate: takes orders, and looks after the device while there are none."""
 
     def __init__(
@@ -185,9 +309,7 @@ class GateFeed(_Feed):
         pulse_s: float,
     ) -> None:
         """`pulse_s`: how long the gate stays released."""
-        super().__init__(lane, part, driver, put)
-        self._make_sink = make
-        self._sink: Sink | None = None
+        super().__init__(lane, part, driver, make, put)
         self._pulse_s = pulse_s
         self._orders: queue.SimpleQueue[float] = queue.SimpleQueue()
 
@@ -202,26 +324,23 @@ class GateFeed(_Feed):
         super().ask_stop()
         self._orders.put(_WAKE)
 
-    def _make(self) -> Sink:
-        self._sink = self._make_sink()
-        return self._sink
+    def reopen(self) -> None:
+        """Close and open anew, also out of its wait for orders."""
+        super().reopen()
+        self._orders.put(_WAKE)
 
-    def _simulated(self) -> bool:
-        return self._sink is not None and self._sink.simulated
-
-    def _use(self) -> None:
-        sink = self._sink
-        while sink is not None and not self._stopping.is_set():
-            self._moved()
+    def _use(self, life: _Life, device: Sink) -> None:
+        while life.goes_on:
+            life.moved()
             try:
                 ordered_s = self._orders.get(timeout=_CHECK_EVERY_S)
             except queue.Empty:
-                sink.check()
+                device.check()
                 continue
             if ordered_s == _WAKE:
-                return
+                continue
             if time.monotonic() - ordered_s > _LATE_ORDER_S:
                 log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                 continue
-            sink.pulse(self._pulse_s)
+            device.pulse(self._pulse_s)
             self._items += 1

@@ -17,7 +17,7 @@ class Condition(StrEnum):
     DEGRADED = "degraded"
     """It works, but something is missing: people may be sent to staff, or events wait."""
     STUCK = "stuck"
-    """A vital part does not move: the watchdog is not fed."""
+    """A vital part does not move: the watchdog bites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,24 @@ class Part:
     """Silence beyond this means that it hangs."""
     why: str = ""
     """When not up: what is wrong and what to do."""
+    vital: bool = False
+    """Without it nobody is judged or nothing is kept: when it hangs the whole agent must be started anew."""
+
+    @property
+    def hangs(self) -> bool:
+        """Silent beyond its limit."""
+        return self.silent_s > self.limit_s
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The answer."""
+    """The answer. It says the same as long as nothing changes: no seconds that run."""
 
     condition: Condition
     problems: tuple[str, ...] = field(default=())
     """One sentence each, the gravest first."""
+    bad: frozenset[str] = frozenset()
+    """Names of the parts that are not well."""
 
     @property
     def summary(self) -> str:
@@ -49,9 +58,16 @@ class Health:
 
 
 def assess(parts: Iterable[Part]) -> Health:
-    """Down and known to be down is degraded; silent is stuck."""
+    """Down and known to be down is degraded, and so is a device that hangs; a vital part that hangs is stuck."""
     parts = list(parts)
-    stuck = [f"{p.name}: no progress for {p.silent_s:.0f} s" for p in parts if p.silent_s > p.limit_s]
-    down = [f"{p.name}: {p.why}" for p in parts if not p.up]
-    condition = Condition.STUCK if stuck else Condition.DEGRADED if down else Condition.OK
-    return Health(condition, (*stuck, *down))
+    hanging = sorted((part for part in parts if part.hangs), key=lambda part: not part.vital)
+    down = [part for part in parts if not part.up and not part.hangs]
+    stuck = any(part.vital for part in hanging)
+    condition = Condition.STUCK if stuck else Condition.DEGRADED if hanging or down else Condition.OK
+    problems = (*map(_hangs, hanging), *(f"{part.name}: {part.why}" for part in down))
+    return Health(condition, problems, frozenset(part.name for part in (*hanging, *down)))
+
+
+def _hangs(part: Part) -> str:
+    remedy = part.why or ("the watchdog starts the agent anew" if part.vital else "systemctl restart gatepost")
+    return f"{part.name}: no progress for more than {part.limit_s:.0f} s ({remedy})"

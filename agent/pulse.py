@@ -1,63 +1,42 @@
-"""Once a second: is every part moving? Feeds the watchdog only if so, and writes down how the kiosk is."""
+"""Once a second: is every part moving? Starts what hangs anew, feeds the watchdog, writes down how the kiosk is."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, systemd
-from agent.feeds import SILENT_LIMIT_S
+from agent import systemd
 from agent.health import Condition, Health, Part, assess
+from agent.ladder import restarts_agent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from agent.clock import Clock
-    from agent.config import Config
-    from agent.feeds import GateFeed, SourceFeed
-    from agent.loop import Loop
-    from agent.mqtt import Link
-    from agent.outbox import Outbox
-    from agent.rulebook import Rulebook
+    from agent.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-_LOOP_LIMIT_S = 5.0
-_DEFECT = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
-_WRITER_LIMIT_S = 30.0
-_LINK_LIMIT_S = 60.0
-"""A connect attempt may hang in name resolution; the link's own limits are shorter."""
 
 
 class Pulse(threading.Thread):
     """The health thread. `health` is its latest finding."""
 
-    def __init__(
-        self,
-        config: Config,
-        feeds: Sequence[SourceFeed | GateFeed],
-        outbox: Outbox,
-        link: Link,
-        loop: Loop,
-        clock: Clock,
-        rulebook: Rulebook,
-    ) -> None:
-        """Looks at the parts; changes none of them."""
+    def __init__(self, vitals: Vitals, directory: Path, restart: Callable[[str], None]) -> None:
+        """`directory`: of status.json; `restart`: start the agent anew, because of …; returns at once."""
         super().__init__(name="pulse", daemon=True)
         self.health = Health(Condition.OK)
-        self._kiosk = config.kiosk
-        self._file = config.run.directory / "status.json"
-        self._feeds, self._outbox, self._link, self._loop, self._clock = feeds, outbox, link, loop, clock
-        self._rulebook = rulebook
+        self._vitals = vitals
+        self._file = directory / "status.json"
+        self._restart = restart
         self._stopping = threading.Event()
-        self._started_s = time.monotonic()
+        self._ending = False
+        self._started_s = self._beat_s = time.monotonic()
+        self._paused_s = 0.0
         self._file_fault = ""
 
     def run(self) -> None:
@@ -65,6 +44,10 @@ class Pulse(threading.Thread):
         while not self._stopping.is_set():
             self.beat()
             self._stopping.wait(EVERY_S)
+
+    def ending(self) -> None:
+        """The agent stops: that parts stand still is meant, and the watchdog is fed whatever they do."""
+        self._ending = True
 
     def stop(self) -> None:
         """End the thread and take the status file away: nobody runs any more."""
@@ -75,65 +58,53 @@ class Pulse(threading.Thread):
 
     def beat(self) -> None:
         """One look."""
-        before, self.health = self.health, assess(self._parts())
-        if self.health.condition is Condition.STUCK:
-            log.error("stuck: %s", "; ".join(self.health.problems))
-        else:
-            systemd.notify("WATCHDOG=1")
+        paused_s = self._own_pause()
+        if not self._ending:
+            for feed in self._vitals.feeds:
+                feed.look_after(paused_s)
+        parts = self._vitals.parts(paused_s)
+        before, self.health = self.health, assess(parts)
+        self._watchdog()
         if self.health != before:
             systemd.notify(f"STATUS={self.health.summary}")
-        self._write()
+        self._write(parts)
+        hopeless = [part.name for part in parts if part.hangs and not part.vital]
+        if not self._ending and restarts_agent(hopeless, self._up_s()):
+            self._restart(f"nothing else has helped: {', '.join(hopeless)}")
 
-    def _parts(self) -> list[Part]:
+    def _own_pause(self) -> float:
+        """How long the machine stood still lately: this thread should come round once a second. What it missed is
+        forgotten second by second, so that the others have time to come round too.
+        """
         now_s = time.monotonic()
-        outbox, link = self._outbox.status(), self._link.status()
-        parts = [
-            Part("loop", not self._loop.defects, now_s - self._loop.turned_s, _LOOP_LIMIT_S, _DEFECT),
-            Part("outbox", not outbox.fault, now_s - outbox.moved_s, _WRITER_LIMIT_S, outbox.fault),
-            Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, _LINK_LIMIT_S, link.fault),
-        ]
-        now = self._clock.now()
-        rules = self._rulebook
-        parts.append(Part("rules", not rules.fault, 0.0, EVERY_S, rules.fault))
-        parts += [Part(age.name, not age.fault(now), 0.0, EVERY_S, age.fault(now)) for age in rules.ages]
-        for feed in self._feeds:
-            status = feed.status()
-            name = f"{status.lane} {status.part}"
-            parts.append(Part(name, status.up, status.silent_s, SILENT_LIMIT_S, status.why))
-        return parts
+        late_s, self._beat_s = now_s - self._beat_s - EVERY_S, now_s
+        self._paused_s = max(0.0, late_s, self._paused_s - EVERY_S)
+        return self._paused_s
 
-    def _write(self) -> None:
+    def _watchdog(self) -> None:
+        """Feed it, or have it bite at once: waiting longer would help nobody."""
+        if self.health.condition is not Condition.STUCK or self._ending:
+            systemd.notify("WATCHDOG=1")
+            return
+        log.error("stuck: %s", "; ".join(self.health.problems))
+        systemd.notify("WATCHDOG=trigger")
+
+    def _up_s(self) -> float:
+        return time.monotonic() - self._started_s
+
+    def _write(self, parts: Sequence[Part]) -> None:
         """Replace the status file; said once if that is not possible."""
         fresh = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(self._report()), encoding="utf-8")
+            report = self._vitals.report(parts, self.health, self._up_s())
+            fresh.write_text(json.dumps(report), encoding="utf-8")
             fresh.replace(self._file)
             self._file_fault = ""
         except OSError as error:
             if str(error) != self._file_fault:
                 self._file_fault = str(error)
                 log.warning("status cannot be written: %s", error)
-
-    def _report(self) -> dict[str, Any]:
-        now = self._clock.now()
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "kiosk": asdict(self._kiosk),
-            "at_s": time.monotonic(),
-            "up_s": round(time.monotonic() - self._started_s),
-            "condition": self.health.condition,
-            "problems": self.health.problems,
-            "clock": now.state,
-            "decided": self._loop.decided,
-            "lists": [
-                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self._rulebook.ages
-            ],
-            "devices": [asdict(feed.status()) for feed in self._feeds],
-            "outbox": asdict(self._outbox.status()),
-            "link": asdict(self._link.status()),
-        }
 
 
 def read_report(directory: Path) -> dict[str, Any] | None:

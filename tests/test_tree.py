@@ -32,6 +32,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
     {"manual", "pulse"},
+    {"vitals"},
     {"config", "loop"},
     {"rulebook"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
@@ -40,7 +41,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},
-    {"packaged", "packing", "systemd", "toml_lines"},
+    {"ladder", "packaged", "packing", "systemd", "toml_lines"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -54,7 +55,7 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 )
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
-PURE = {"model", "codes", "thermal", "policy", "venue", "checkpoint", "lanes", "messages"}
+PURE = {"ladder", "model", "codes", "thermal", "policy", "venue", "checkpoint", "lanes", "messages"}
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",

@@ -19,7 +19,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 after a clean stop; 78 (EX_CONFIG, which systemd does not retry) for a wrong configuration."""
+    """0 after a clean stop; 75 when the agent asks to be started anew (`app.RESTART`); 78 (EX_CONFIG, which systemd
+    does not retry) for a wrong configuration.
+    """
     config = configuration.read(args.config)
     if config is None:
         return 78
@@ -31,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
         return 78
     agent.obey_signals()
     agent.run()
-    return 0
+    return agent.status

@@ -60,20 +60,40 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     )
     if age_s > _OLD_S:
         yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
-    for device in report["devices"]:
-        simulated = " simulated" if device["simulated"] else ""
-        mark, what = ("✓", f"{device['items']} items{simulated}") if device["up"] else ("✗", device["why"])
-        faults = f", {device['faults']} faults" if device["faults"] else ""
-        yield f"  {mark} {device['lane']:<8} {device['part']:<12} {device['driver']:<14} {what}{faults}"
-    for kept in report.get("lists", []):
+    yield from (_device(device) for device in report["devices"])
+    for kept in report["lists"]:
         age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
         yield f"  {'✗' if kept['fault'] else '✓'} {kept['name']}: {kept['fault'] or age}"
-    outbox, link = report["outbox"], report["link"]
-    counts = ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost"))
-    yield f"  {'✗' if outbox['fault'] else '✓'} outbox   {counts} {outbox['fault']}".rstrip()
-    connected = "connected" if link["connected"] else "not connected"
-    well = link["connected"] and not link["fault"]
-    yield f"  {'✓' if well else '✗'} mqtt     {connected} {link['fault']}".rstrip()
+    outbox = report["outbox"]
+    told = {
+        "loop": f"{report['decided']} passages decided",
+        "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
+        "mqtt": "connected" if report["link"]["connected"] else "not connected",
+        "rules": "in force",
+    }
+    for part in report["parts"]:
+        if part["name"] in told:
+            yield _part(part, told[part["name"]])
+
+
+def _device(device: dict[str, Any]) -> str:
+    """One device: what it did, or since when it is down and why; how often it fell and hung."""
+    simulated = " simulated" if device["simulated"] else ""
+    counts = [f"{device['items']} items{simulated}"] if device["up"] else [device["why"]]
+    if device["down_s"] is not None:
+        counts.append(f"down for {_span(device['down_s'])}")
+    counts += [f"{device[name]} {name}" for name in ("faults", "restarts") if device[name]]
+    if device["lost"]:
+        counts.append(f"{device['lost']} threads hang")
+    mark = "✓" if device["up"] else "✗"
+    return f"  {mark} {device['lane']:<8} {device['part']:<12} {device['driver']:<14} {', '.join(counts)}"
+
+
+def _part(part: dict[str, Any], told: str) -> str:
+    """One part of the agent itself: what it did; what is wrong, and the remedy."""
+    hangs = part["silent_s"] > part["limit_s"]
+    fault = f"hangs for {_span(part['silent_s'])} {part['why']}" if hangs else "" if part["up"] else part["why"]
+    return f"  {'✗' if fault or not part['up'] else '✓'} {part['name']:<8} {told} {fault}".rstrip()
 
 
 def _span(seconds: float) -> str:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from agent import feeds
 from agent.feeds import GateFeed, SourceFeed
+from agent.ladder import Ladder
 from agent.model import DeviceDown, DeviceUp, Observation, Part
 from drivers.contract import BadReply, DeviceGone, Item, Reading
 
@@ -202,3 +204,134 @@ def test_a_driver_that_cannot_say_whether_it_is_simulated_harms_only_itself(
     assert isinstance(down, DeviceDown)
     assert "AttributeError" in down.why
     assert not feed.status().up
+
+
+class Stuck(Script):
+    """Hangs in a call that nothing can end from outside but `freed`; then it plays its list."""
+
+    def __init__(self, *plays: Item | Exception | None, freed: threading.Event) -> None:
+        super().__init__(*plays)
+        self.freed = freed
+        self.inside = threading.Event()
+
+    def read(self, limit_s: float) -> Item | None:
+        self.inside.set()
+        self.freed.wait(LIMIT_S)
+        return super().read(limit_s)
+
+
+@pytest.fixture
+def freed() -> Iterator[threading.Event]:
+    """Lets all threads go that hang, at the end at the latest."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits and pauses that a test can wait for."""
+    monkeypatch.setattr(feeds, "USE_LIMIT_S", 0.05)
+    monkeypatch.setattr(feeds, "RESTARTS", Ladder((0.01,), healthy_s=600.0))
+    monkeypatch.setattr(feeds, "OPEN_LIMIT_S", 0.1)
+
+
+def watched(feed: SourceFeed | GateFeed, until: Callable[[], object]) -> None:
+    """Look after it as health does, until something holds."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while not until():
+        assert time.monotonic() < deadline_s
+        feed.look_after()
+        threading.Event().wait(0.01)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_hanging_driver_is_closed_and_opened_anew(
+    inbox: queue.Queue[Observation], start: Start, freed: threading.Event
+) -> None:
+    stuck, sound = Stuck(Reading(99.0, 1.0, 0.5), freed=freed), Script(Reading(34.0, 2.0, 0.5))
+    scripts = iter([stuck, sound])
+    feed = SourceFeed("in", Part.THERMOMETER, "script", lambda: next(scripts), inbox.put)
+    start(feed)
+    next_of(inbox, DeviceUp)
+    assert stuck.inside.wait(LIMIT_S)
+    watched(feed, lambda: feed.status().restarts)
+    down = next_of(inbox, DeviceDown).item
+    assert "hangs" in down.why  # type: ignore[union-attr]
+    next_of(inbox, DeviceUp)
+    assert next_of(inbox, Reading).item == Reading(34.0, 2.0, 0.5)
+    assert stuck.closed == 1
+    assert feed.status().lost == 1
+    freed.set()
+    watched(feed, lambda: not feed.status().lost)
+    assert inbox.empty(), "what the given-up thread read after all counts for nobody"
+    assert feed.status().up
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_device_that_hangs_each_time_is_left_alone_after_some_threads(
+    inbox: queue.Queue[Observation], start: Start, freed: threading.Event
+) -> None:
+    feed = SourceFeed("in", Part.SCANNER, "script", lambda: Stuck(freed=freed), inbox.put)
+    start(feed)
+    watched(feed, lambda: "do not help" in feed.status().why)
+    before = threading.active_count()
+    for _ in range(20):
+        feed.look_after()
+    assert threading.active_count() == before
+    status = feed.status()
+    assert (status.up, status.lost) == (False, feeds.MOST_LOST)
+    watched(feed, lambda: (status := feed.status()).silent_s > status.limit_s)
+    freed.set()
+    watched(feed, lambda: feed.status().up)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_pause_of_the_whole_machine_is_no_silence(
+    inbox: queue.Queue[Observation], start: Start, freed: threading.Event
+) -> None:
+    feed = SourceFeed("in", Part.SCANNER, "script", lambda: Stuck(freed=freed), inbox.put)
+    start(feed)
+    next_of(inbox, DeviceUp)
+    while feed.status().silent_s < 0.2:
+        threading.Event().wait(0.01)
+    feed.look_after(paused_s=LIMIT_S)
+    assert not feed.status().restarts
+
+
+def test_a_driver_that_fails_to_close_does_not_end_its_thread(
+    inbox: queue.Queue[Observation], start: Start
+) -> None:
+    class Rude(Script):
+        def close(self) -> None:
+            super().close()
+            raise OSError("no")
+
+    scripts = iter([Rude(DeviceGone("ttyUSB0", "was unplugged")), Script(Reading(34.0, 2.0, 0.5))])
+    start(SourceFeed("in", Part.SCANNER, "script", lambda: next(scripts), inbox.put))
+    next_of(inbox, Reading)
+
+
+@pytest.mark.parametrize("kind", ["source", "gate"])
+def test_a_device_can_be_opened_anew_on_demand(inbox: queue.Queue[Observation], start: Start, kind: str) -> None:
+    feed = (
+        SourceFeed("in", Part.SCANNER, "script", Script, inbox.put)
+        if kind == "source"
+        else GateFeed("in", Part.GATE, "relay", Relay, inbox.put, pulse_s=1.0)
+    )
+    start(feed)
+    next_of(inbox, DeviceUp)
+    feed.reopen()
+    next_of(inbox, DeviceUp)
+
+
+def test_a_demand_ends_a_pause(
+    inbox: queue.Queue[Observation], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "RESTARTS", Ladder((1000.0,), healthy_s=600.0))
+    scripts = iter([Script(BadReply("ttyUSB0", "talks nonsense")), Script()])
+    feed = SourceFeed("in", Part.SCANNER, "script", lambda: next(scripts), inbox.put)
+    start(feed)
+    next_of(inbox, DeviceDown)
+    feed.reopen()
+    next_of(inbox, DeviceUp)

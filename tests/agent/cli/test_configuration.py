@@ -216,7 +216,35 @@ def test_status_of_an_agent_that_hangs(config, say):
         "condition": "ok",
         "problems": [],
         "clock": "synced",
-        "devices": [],
+        "decided": 7,
+        "lists": [],
+        "parts": [
+            {"name": "loop", "up": True, "silent_s": 0.1, "limit_s": 8.0, "why": "", "vital": True},
+            {"name": "mqtt", "up": True, "silent_s": 75.0, "limit_s": 60.0, "why": "", "vital": False},
+            {
+                "name": "rules",
+                "up": False,
+                "silent_s": 0,
+                "limit_s": 1.0,
+                "why": "refused (mend it)",
+                "vital": False,
+            },
+        ],
+        "devices": [
+            {
+                "lane": "entry",
+                "part": "scanner",
+                "driver": "line",
+                "up": False,
+                "why": "gone (plug it in)",
+                "items": 5,
+                "faults": 2,
+                "restarts": 1,
+                "lost": 1,
+                "down_s": 61.0,
+                "simulated": False,
+            }
+        ],
         "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
         "link": {"connected": True, "fault": ""},
     }
@@ -226,6 +254,11 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert status == 3
     assert "this report is 1 min 0 s old" in out
     assert "up 1 h 6 min" in out
+    assert "✗ entry    scanner" in out
+    assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restarts, 1 threads hang" in out
+    assert "✓ loop     7 passages decided" in out
+    assert "✗ mqtt     connected hangs for 1 min 15 s" in out
+    assert "✗ rules    in force refused (mend it)" in out
 
 
 def test_what_is_there_to_type(capsys):

@@ -1,0 +1,82 @@
+"""What there is to say of each part of the running agent: for health, `gatepost status` and the metrics."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent import __version__
+from agent.health import Health, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agent.clock import Clock
+    from agent.config import Kiosk
+    from agent.feeds import GateFeed, SourceFeed
+    from agent.loop import Loop
+    from agent.mqtt import Link
+    from agent.outbox import Outbox
+    from agent.rulebook import Rulebook
+
+LOOP_LIMIT_S = 8.0
+"""A turn takes half a second at most; a card that stalls may hold up the log for some seconds."""
+WRITER_LIMIT_S = 30.0
+"""A sync of a dying card may take long."""
+LINK_LIMIT_S = 60.0
+"""A connect attempt may hang in name resolution; the link's own limits are shorter."""
+_ALWAYS_S = 1.0
+_DEFECT = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """The parts, and what they say. Looks only; changes nothing."""
+
+    kiosk: Kiosk
+    feeds: Sequence[SourceFeed | GateFeed]
+    outbox: Outbox
+    link: Link
+    loop: Loop
+    clock: Clock
+    rulebook: Rulebook
+
+    def parts(self, paused_s: float = 0.0) -> list[Part]:
+        """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
+        now_s, now = time.monotonic() - paused_s, self.clock.now()
+        outbox, link, rules = self.outbox.status(), self.link.status(), self.rulebook
+        parts = [
+            Part("loop", not self.loop.defects, now_s - self.loop.turned_s, LOOP_LIMIT_S, _DEFECT, vital=True),
+            Part("outbox", not outbox.fault, now_s - outbox.moved_s, WRITER_LIMIT_S, outbox.fault, vital=True),
+            Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, LINK_LIMIT_S, link.fault),
+            Part("rules", not rules.fault, 0.0, _ALWAYS_S, rules.fault),
+        ]
+        parts += [Part(age.name, not age.fault(now), 0.0, _ALWAYS_S, age.fault(now)) for age in rules.ages]
+        for feed in self.feeds:
+            one = feed.status()
+            parts.append(Part(f"{one.lane} {one.part}", one.up, one.silent_s - paused_s, one.limit_s, one.why))
+        return parts
+
+    def report(self, parts: Sequence[Part], health: Health, up_s: float) -> dict[str, Any]:
+        """All of it, for status.json."""
+        now = self.clock.now()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "kiosk": asdict(self.kiosk),
+            "at_s": time.monotonic(),
+            "up_s": round(up_s),
+            "condition": health.condition,
+            "problems": health.problems,
+            "parts": [asdict(part) for part in parts],
+            "clock": now.state,
+            "decided": self.loop.decided,
+            "lists": [
+                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.rulebook.ages
+            ],
+            "devices": [asdict(feed.status()) for feed in self.feeds],
+            "outbox": asdict(self.outbox.status()),
+            "link": asdict(self.link.status()),
+        }
