@@ -67,7 +67,7 @@ EVERYWHERE = {"annotated_types", "numpy"}
 MET_IN = {
     "cbor2": {"agent/codes/cbor.py"},
     "cryptography": {"agent/codes/signing.py"},
-    "cv2": {"drivers/vision/opencv.py", "drivers/wire/v4l2.py"},  # pixels, and the camera itself
+    "cv2": {"drivers/vision/neural_reader.py", "drivers/vision/opencv.py", "drivers/wire/v4l2.py"},
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},
     "paho": {"agent/mqtt/wire.py"},

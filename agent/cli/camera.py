@@ -54,6 +54,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         )
         configuration.add_argument(each)
     look.add_argument("source", nargs="?", help="device, address, file or folder (default: of the configuration)")
+    look.add_argument(
+        "--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="turn the source's pictures clockwise"
+    )
+    look.add_argument("--mirror", action="store_true", help="change left and right in the source's pictures")
     record.add_argument("source", help="device, address, file or folder")
     record.add_argument("file", type=Path, help="where to, an .avi; must not exist")
     record.add_argument("--seconds", type=float, default=10.0, help="how long (default: 10)")
@@ -89,7 +93,8 @@ def _look(args: argparse.Namespace) -> int:
     lens = _opened(options)
     is_terminal = sys.stdout.isatty()
     seen = read = 0
-    print(f"{lens.name}: {getattr(lens, 'given', '') or 'opened'}")
+    turned = f", turned by {options.rotate}°" * bool(options.rotate) + ", mirrored" * options.mirror
+    print(f"{lens.name}: opened{turned}")
     for frame in _frames(lens, args.seconds):
         picture = frame.gray()
         judged = aim.judged(picture)
@@ -109,7 +114,7 @@ def _look(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> camera.Options | None:
     """Of the source that was named, else of the configuration's first camera."""
     if getattr(args, "source", None):
-        return camera.Options(args.source, each_s=0.0)
+        return camera.Options(args.source, each_s=0.0, rotate=args.rotate, mirror=args.mirror)
     config = configuration.read(args.config)
     if config is None:
         return None

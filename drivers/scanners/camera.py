@@ -31,6 +31,7 @@ from drivers.wire.apart import Apart
 if TYPE_CHECKING:
     from drivers.contract import Departure, Sighting
     from drivers.vision.eye import Eye
+    from drivers.vision.neural import Neural
     from drivers.vision.opencv import Picture
     from drivers.wire.frames import Frame, Grabber, Lens
 
@@ -62,8 +63,12 @@ class Options:
     focus: float | None = None
     """Fixed focus in the camera's own unit (CSI: dioptres); unset: automatic. Fixed is better where people stand at
     a mark."""
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise by which the picture is turned: for a camera mounted on its side or head down."""
+    mirror: bool = False
+    """Change left and right, before `rotate`: for a camera that looks through a mirror."""
     region: tuple[float, float, float, float] | None = None
-    """Part of the picture that belongs to this lane: left, top, right, bottom, each from 0 to 1."""
+    """Part of the picture, once turned, that belongs to this lane: left, top, right, bottom, each from 0 to 1."""
     away_s: Annotated[float, Gt(0)] = 1.0
     """A code out of view for so long has left, seconds."""
     stale_s: Annotated[float, Gt(0)] = 3.0
@@ -75,6 +80,9 @@ class Options:
     steps: tuple[str, ...] = order.ALL
     """Reading steps in the order they are taken; what is left out is never taken. `half` and `full` are taken on
     every frame in which something moved, the others within `budget_ms`."""
+    neural: str = ""
+    """Python of a venv that has the reader for the step `neural` (docs/camera.md tells how to make one); empty:
+    none."""
     each_s: Annotated[float, Ge(0)] = 1.0
     """How long each picture of a folder is shown, seconds; 0: for one frame."""
     loop: bool = False
@@ -96,7 +104,16 @@ class Options:
 
 
 def lens_for(options: Options) -> Lens:
-    """The lens that suits the device's name."""
+    """The lens that suits the device's name, turned upright."""
+    from drivers.wire.frames import Turned  # noqa: PLC0415 - OpenCV is for the thread that needs it
+
+    lens = _lens(options)
+    if options.rotate or options.mirror:
+        return Turned(lens, options.rotate, mirrored=options.mirror)
+    return lens
+
+
+def _lens(options: Options) -> Lens:
     from drivers.wire import mjpeg, picamera, stills, v4l2  # noqa: PLC0415 - OpenCV is for the thread that needs it
 
     device = options.device
@@ -137,6 +154,7 @@ class Driver:
         self._lens: Lens | None = None
         self._grabber: Grabber | None = None
         self._eye: Eye | None = None
+        self._neural: Neural | None = None
         self._ready: deque[Sighting | Departure] = deque()
         self._vitality = _Vitality(options.device, options.stale_s)
 
@@ -160,6 +178,7 @@ class Driver:
         try:
             from drivers.vision.eye import Eye  # noqa: PLC0415 - OpenCV is for the thread that needs it
             from drivers.vision.ladder import Ladder  # noqa: PLC0415 - the same
+            from drivers.vision.neural import Neural  # noqa: PLC0415 - the same
             from drivers.wire.frames import Grabber  # noqa: PLC0415 - the same
         except ImportError as error:
             raise BadOptions(self._options.device, str(error), "install the decoder libraries") from error
@@ -167,7 +186,8 @@ class Driver:
         lens.open()
         self._lens = lens
         self._ready.clear()
-        ladder = Ladder(self._options.budget_ms / 1000, self._options.steps)
+        self._neural = Neural(self._options.neural) if self._options.neural else None
+        ladder = Ladder(self._options.budget_ms / 1000, self._options.steps, self._neural)
         self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
         self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"))
         self._grabber = Grabber(lens) if lens.live else None
@@ -191,6 +211,9 @@ class Driver:
             lens.close()
         if grabber is not None:
             grabber.stop()
+        neural, self._neural = self._neural, None
+        if neural is not None:
+            neural.close()
 
     def _look(self, limit_s: float) -> None:
         lens, eye, grabber = self._lens, self._eye, self._grabber

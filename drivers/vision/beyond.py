@@ -33,6 +33,7 @@ _PROMISING = 0.6
 _BENDS = 2
 _DRAW_PX = 4
 _QUIET = 4
+_RENDERED = (0.9, 0.8, 1.25)
 
 
 def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> Iterator[Code | None]:
@@ -83,8 +84,18 @@ def find_again(picture: Picture, code: Code) -> Code:
     cut = picture[top : int(bottom + margin), left : int(right + margin)]
     for again in hunt(cut, Evidence()):
         if again is not None and again.payload == code.payload:
-            return replace(again.moved(1.0, left, top), erased=0)
+            return replace(again.moved(1.0, left, top), is_guess=False)
     return code
+
+
+def agrees(picture: Picture, code: Code) -> bool:
+    """The same is read in another rendering of the picture, whose every pixel is mixed of others."""
+    views = ((factor, steps.scaled(picture, factor)) for factor in _RENDERED)
+    return any(
+        again is not None and again.payload == code.payload
+        for factor, view in views
+        for again in [follow(view, code.moved(factor))]
+    )
 
 
 def from_finders(picture: Picture, three: Three, evidence: Evidence, scale: float = 1.0) -> Code | None:
@@ -131,7 +142,7 @@ def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
         return None
     a, b, c, d = plane.corners()
     side = len(symbol.modules)
-    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, BEYOND, side, symbol.erased)
+    return Code(codes[0].payload, (a, b, c, d), codes[0].declared, BEYOND, side, symbol.erased > 0)
 
 
 def _cut_out(picture: Picture, three: Three) -> tuple[Picture, float, float, float]:

@@ -29,8 +29,8 @@ class Code:
     """Which step of the ladder read it."""
     modules: int = 0
     """Modules along a side; 0 when the decoder does not tell."""
-    erased: int = 0
-    """Bytes that the reader had to leave out of a block as too doubtful: above 0, a second look should agree."""
+    is_guess: bool = False
+    """Read with bytes left out as too doubtful, or by the neural reader: a second look has to agree."""
 
     def text(self) -> str:
         """The payload as text; see `text_of`."""

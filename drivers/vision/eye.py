@@ -116,9 +116,9 @@ class Eye:
         sure = []
         for code in codes:
             before_s = self._guesses.get(code.payload)
-            if not code.erased or (before_s is not None and at_s - before_s <= _AGREE_S):
+            if not code.is_guess or (before_s is not None and at_s - before_s <= _AGREE_S):
                 sure.append(code)
-            if code.erased:
+            if code.is_guess:
                 self._guesses = {code.payload: at_s}
         return sure
 

@@ -9,36 +9,42 @@ from typing import TYPE_CHECKING
 from drivers.vision import beyond
 from drivers.vision.code import BEYOND
 from drivers.vision.evidence import Evidence
-from drivers.vision.order import ALL, CHEAP, HUNT
-from drivers.vision.steps import SMALLEST_PX, STEPS
+from drivers.vision.order import ALL, CHEAP, HUNT, NEURAL
+from drivers.vision.steps import SMALLEST_PX, STEPS, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from drivers.vision.code import Code
+    from drivers.vision.neural import Neural
     from drivers.vision.opencv import Picture
 
 _LARGEST_LIVE_PX = 3_000_000
 """Between two frames no enlarged view beyond this is searched: each piece would take longer than a frame."""
 
+_SECOND_VIEW = 0.8
+"""Scale at which the neural reader is asked again about a picture that stands alone."""
+
 
 class Ladder:
     """Reads one picture after another, within a budget of CPU time for the hard part of each."""
 
-    def __init__(self, budget_s: float, order: Sequence[str] = ALL) -> None:
+    def __init__(self, budget_s: float, order: Sequence[str] = ALL, neural: Neural | None = None) -> None:
         """`budget_s`: what would end later than this after its picture was begun is left for the next one, but one
-        step is always taken; 0: no hard ones at all. `order`: names of the steps; the cheap ones among them are
-        taken on every picture.
+        step is always taken; 0: no hard ones at all; infinite: each picture stands alone. `order`: names of the
+        steps; the cheap ones among them are taken on every picture. `neural`: the reader apart, where there is one.
         """
+        self._neural = neural
         self._budget_s = budget_s
         self._cheap = tuple(name for name in order if name in CHEAP)
-        self._hard = tuple(name for name in order if name not in CHEAP)
+        self._hard = tuple(name for name in order if name not in CHEAP and (neural or name != NEURAL))
         self._next = 0
         self._cost_s: dict[str, float] = {}
         self._hunt: Iterator[Code | None] | None = None
         self._hunted: Picture | None = None
         self._evidence = Evidence()
-        self._largest_px = beyond.LARGEST_PX if budget_s == float("inf") else _LARGEST_LIVE_PX
+        self._alone = budget_s == float("inf")
+        self._largest_px = beyond.LARGEST_PX if self._alone else _LARGEST_LIVE_PX
 
     def read(self, picture: Picture) -> list[Code]:
         """The codes of the first step that reads any."""
@@ -50,6 +56,9 @@ class Ladder:
             return codes
         if not self._budget_s or not self._hard:
             return []
+        if self._neural is not None and (codes := self._neural.answer()):
+            self._begin_with(NEURAL)
+            return codes
         while not (codes := self._take_one(picture)) and self._next:
             if time.thread_time() - began_s + self._expected_s() > self._budget_s:
                 break
@@ -83,23 +92,51 @@ class Ladder:
         self._next = 0
         self._hunt = None
         self._evidence.clear()
+        if self._neural is not None:
+            self._neural.forget()
 
     @property
     def exhausted(self) -> bool:
         """Everything has had its turn since the last success, and another look at the same scene would not help."""
-        return self._next == 0 and not self._evidence.wants_more
+        waits = self._evidence.wants_more or (self._neural is not None and self._neural.is_busy)
+        return self._next == 0 and not waits
 
     def _take_one(self, picture: Picture) -> list[Code]:
         """One hard step, or one piece of the hunt, which goes on with the picture it was begun on."""
         began_s = time.thread_time()
         name = self._hard[self._next]
-        codes = self._hunt_on(picture) if name == HUNT else _run(name, picture)
+        codes = self._by_hand(name, picture) if name in {HUNT, NEURAL} else _run(name, picture)
         if self._hunt is None:
             self._next = (self._next + 1) % len(self._hard)
         self._cost_s[name] = time.thread_time() - began_s
         if codes:
             self.restart()
+        if codes and codes[0].is_guess:
+            self._begin_with(name)
         return codes
+
+    def _begin_with(self, name: str) -> None:
+        """The next picture's first hard step: what made a guess has to make it again."""
+        self._next = self._hard.index(name)
+
+    def _by_hand(self, name: str, picture: Picture) -> list[Code]:
+        """The two steps that may take many frames. Of a picture that stands alone a guess has to hold twice."""
+        codes = self._hunt_on(picture) if name == HUNT else self._ask(picture)
+        return [code for code in codes if self._is_sure(code, picture)] if self._alone else codes
+
+    def _is_sure(self, code: Code, picture: Picture) -> bool:
+        if not code.is_guess:
+            return True
+        if code.rung == BEYOND:
+            return beyond.agrees(picture, code)
+        return any(again.payload == code.payload for again in self._ask(scaled(picture, _SECOND_VIEW)))
+
+    def _ask(self, picture: Picture) -> list[Code]:
+        """What the neural reader says; while frames follow one another, later (see `read`)."""
+        if self._neural is None:
+            return []
+        self._neural.ask(picture)
+        return self._neural.answer(float("inf")) if self._alone else []
 
     def _hunt_on(self, picture: Picture) -> list[Code]:
         if self._hunt is None:

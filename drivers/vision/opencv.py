@@ -27,7 +27,7 @@ Picture: TypeAlias = "npt.NDArray[Any]"
 cv2.setNumThreads(1)
 cv2.ocl.setUseOpenCL(False)
 
-__all__ = ["Picture", "UnreadablePicture", "cv2", "from_bytes", "small_from_bytes", "to_jpeg", "to_png"]
+__all__ = ["Picture", "UnreadablePicture", "cv2", "from_bytes", "small_from_bytes", "to_jpeg", "to_png", "upright"]
 
 
 class UnreadablePicture(ValueError):
@@ -54,6 +54,16 @@ def _decoded(data: bytes | npt.NDArray[np.uint8], way: int) -> Picture:
     if picture is None:
         raise UnreadablePicture("not a picture that can be read")
     return picture
+
+
+def upright(picture: Picture, degrees: int, *, mirrored: bool) -> Picture:
+    """The picture, left and right changed over when `mirrored`, then turned clockwise by 0, 90, 180 or 270."""
+    if mirrored:
+        picture = cv2.flip(picture, 1)
+    return cv2.rotate(picture, _TURNS[degrees]) if degrees else picture
+
+
+_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 def to_jpeg(picture: Picture, quality: int = 85) -> bytes:

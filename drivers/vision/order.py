@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 HUNT = "hunt"
 """Stands in the order for the search beyond the decoders, which takes many frames' budgets (see `beyond`)."""
 
+NEURAL = "neural"
+"""Stands in the order for the reader in a process of its own, where there is one (see `neural`)."""
+
 CHEAP = ("half", "full")
 """Taken on every frame in which something moved."""
 
@@ -25,6 +28,7 @@ HARD = (
     "quarter",
     "erode",
     "zbar-third",
+    NEURAL,
     HUNT,
     "adaptive-wide",
     "adaptive",

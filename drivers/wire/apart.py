@@ -2,7 +2,8 @@
 
     agent                              child (python -m drivers.wire.apart)
       options, pickled, by stdin   →   builds the driver, opens it
-      read: waits on a pipe        ←   _OPEN, then items, and None at least every quarter second
+      read: waits on a pipe        ←   _OPEN, then items, and None at least every quarter second;
+                                       _LOGGED whenever something is, to be said in the agent's log
       a pipe silent for 3 s: killed
 
 Frames never cross the pipe, only what was seen in them. `time.monotonic()` is the same clock in both.
@@ -11,11 +12,13 @@ Frames never cross the pipe, only what was seen in them. `time.monotonic()` is t
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,11 +30,13 @@ from drivers.contract import DeviceGone, DriverError
 if TYPE_CHECKING:
     from drivers.contract import Departure, Sighting
 
+log = logging.getLogger(__name__)
+
 OPEN_LIMIT_S = 12.0
 SILENT_S = 3.0
 _BEAT_S = 0.25
 _END_LIMIT_S = 0.5
-_OPEN, _FAILED = "open", "failed"
+_OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
 
 
 class Apart:
@@ -40,7 +45,7 @@ class Apart:
     def __init__(self, device: str, kind: str, name: str, options: Any) -> None:
         """`device`: what to call it in errors; `kind`, `name`, `options`: the driver, as the registry knows it."""
         self._device = device
-        self._order = pickle.dumps((kind, name, options))
+        self._order = (kind, name, options)
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Any, Any] | None = None
         self._silent_s = 0.0
@@ -88,7 +93,7 @@ class Apart:
         child = self._child
         if child is not None and child.stdin is not None:
             with contextlib.suppress(OSError):  # it ended already: the pipe tells
-                child.stdin.write(self._order)
+                child.stdin.write(pickle.dumps((*self._order, log.getEffectiveLevel())))
                 child.stdin.close()
 
     def _hear(self, limit_s: float) -> Any:
@@ -104,6 +109,10 @@ class Apart:
             self._kill()
             raise DeviceGone(self._device, "its process ended", "see the log") from error
         self._silent_s = 0.0
+        if isinstance(said, tuple) and said[0] == _LOGGED:
+            _, name, level, message = said
+            logging.getLogger(name).log(level, "%s", message)
+            return None
         if isinstance(said, tuple) and said[0] == _FAILED:
             self._kill()
             _, error_type, device, fact, remedy = said
@@ -122,21 +131,43 @@ class Apart:
                 child.wait(_END_LIMIT_S)
 
 
+class _Sayer(logging.Handler):
+    """The pipe to the agent: what any thread logs goes there between the items."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        super().__init__()
+        self._pipe = pipe
+        self._whole = threading.RLock()
+
+    def send(self, what: object) -> None:
+        """Raises OSError when the agent is gone."""
+        with self._whole:
+            self._pipe.send(what)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record as it would be said here; tracebacks stay with it."""
+        with contextlib.suppress(OSError):
+            self.send((_LOGGED, record.name, record.levelno, self.format(record)))
+
+
 def main() -> None:
     """The far end: run the driver that stdin names until the pipe breaks."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # the agent ends it, by closing the pipe
     pipe: Connection[Any, Any] = Connection(int(sys.argv[1]), readable=False)
-    kind, name, options = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    kind, name, options, level = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    say = _Sayer(pipe)
+    logging.root.addHandler(say)
+    logging.root.setLevel(level)
     with contextlib.suppress(OSError):
         try:
             driver = registry.load(kind, name).Driver(options)
             driver.open()
-            pipe.send((_OPEN, driver.simulated))
+            say.send((_OPEN, driver.simulated))
             while True:
-                pipe.send(driver.read(_BEAT_S))
+                say.send(driver.read(_BEAT_S))
         except DriverError as error:
-            pipe.send((_FAILED, type(error), error.device, error.fact, error.remedy))
+            say.send((_FAILED, type(error), error.device, error.fact, error.remedy))
     os._exit(0)  # a thread that hangs in the camera's driver must not hold the end
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from drivers.contract import DeviceGone, DriverError
 from drivers.vision import opencv
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from drivers.vision.opencv import Picture
 
 _WAIT_S = 0.25
@@ -19,7 +22,7 @@ _WAIT_S = 0.25
 class Frame:
     """One picture and when it was taken. A JPEG is decoded when it is looked at: a dropped frame costs nothing."""
 
-    __slots__ = ("_jpeg", "_picture", "at_s", "name")
+    __slots__ = ("_jpeg", "_picture", "_turns", "at_s", "name")
 
     def __init__(
         self, at_s: float, *, jpeg: bytes | None = None, picture: Picture | None = None, name: str = ""
@@ -31,11 +34,18 @@ class Frame:
         self.name = name
         self._jpeg = jpeg
         self._picture = picture
+        self._turns: Callable[[Picture], Picture] | None = None
+
+    def turn(self, turns: Callable[[Picture], Picture]) -> None:
+        """From now on show the picture as `turns` leaves it."""
+        self._turns = turns
 
     def gray(self) -> Picture:
         """The picture, uint8, height x width. Raises UnreadablePicture."""
         if self._picture is None:
             self._picture = opencv.from_bytes(self._jpeg or b"")
+        if self._turns is not None:
+            self._picture, self._turns = self._turns(self._picture), None
         return self._picture
 
     def small(self) -> Picture:
@@ -43,8 +53,9 @@ class Frame:
         UnreadablePicture.
         """
         if self._picture is None:
-            return opencv.small_from_bytes(self._jpeg or b"")
-        return self._picture
+            small = opencv.small_from_bytes(self._jpeg or b"")
+            return self._turns(small) if self._turns is not None else small
+        return self.gray()
 
     def fingerprint(self) -> int:
         """Equal for two frames that show the very same bytes: a living sensor's noise never does."""
@@ -60,8 +71,10 @@ class Lens(Protocol):
     live: bool
     """Frames come by themselves and are lost when nobody takes them; else the next one waits to be asked for."""
     simulated: bool
-    ended: bool
-    """Nothing more will come: the end of a file or folder. Never of a live lens."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will come: the end of a file or folder. Never of a live lens."""
 
     def open(self) -> None:
         """Take the camera. Raises DeviceGone with a remedy."""
@@ -71,6 +84,36 @@ class Lens(Protocol):
 
     def close(self) -> None:
         """Let go. Never raises; may be called twice and from another thread."""
+
+
+class Turned:
+    """A lens that is mounted on its side, upside down, or before a mirror: what it shows stands upright."""
+
+    def __init__(self, lens: Lens, degrees: int, *, mirrored: bool) -> None:
+        """`degrees`: clockwise, after the mirroring, see `opencv.upright`."""
+        self.name, self.live, self.simulated = lens.name, lens.live, lens.simulated
+        self._lens = lens
+        self._turns = partial(opencv.upright, degrees=degrees, mirrored=mirrored)
+
+    @property
+    def ended(self) -> bool:
+        """As the lens says."""
+        return self._lens.ended
+
+    def open(self) -> None:
+        """Open the lens."""
+        self._lens.open()
+
+    def next(self, limit_s: float) -> Frame | None:
+        """Its next frame, to be turned when it is looked at."""
+        frame = self._lens.next(limit_s)
+        if frame is not None:
+            frame.turn(self._turns)
+        return frame
+
+    def close(self) -> None:
+        """Close the lens."""
+        self._lens.close()
 
 
 class Grabber:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from drivers.contract import BadReply, Departure, DeviceGone, Sighting
-from drivers.scanners.camera import Driver, Options
+from drivers.scanners.camera import Driver, Options, lens_for
 from drivers.simulators import qr
 from drivers.simulators.camera import CameraSimulator
 from drivers.simulators.world import World
-from drivers.vision import opencv
-from drivers.wire.frames import Frame
+from drivers.vision import decoders, opencv
+from drivers.wire.frames import Frame, Turned
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the photographs are not on this machine")
@@ -368,3 +368,62 @@ def test_the_member_states_own_codes_are_all_read(tmp_path):
 
     assert len(sighted) >= 0.95 * len(pictures)
     assert all(payload.startswith(b"HC1:") for payload in sighted)
+
+
+@pytest.mark.parametrize(("degrees", "mirror"), [(90, False), (180, False), (270, True), (0, True)])
+def test_a_camera_on_its_side_or_before_a_mirror_shows_the_picture_upright(tmp_path, degrees, mirror):
+    upright = np.tile(np.arange(160, dtype=np.uint8), (120, 1))
+    upright[:10] = 255
+    seen = np.rot90(upright, degrees // 90)  # counter-clockwise, as a camera turned clockwise sees it
+    (tmp_path / "a.png").write_bytes(opencv.to_png(seen[:, ::-1] if mirror else seen))
+    lens = lens_for(Options(str(tmp_path), rotate=degrees, mirror=mirror))
+    lens.open()
+    frame = lens.next(1)
+    assert frame is not None
+    assert (frame.gray() == upright).all()
+    assert (frame.small() == upright).all()
+
+
+def test_a_turned_jpeg_is_turned_small_and_large():
+    upright = np.zeros((240, 320), np.uint8)
+    upright[:80, :80] = 255
+
+    class Sideways(Lens):
+        def next(self, limit_s):
+            return Frame(0.0, jpeg=opencv.to_jpeg(np.rot90(upright)))
+
+    frame = Turned(Sideways(None), 90, mirrored=False).next(1)
+    assert frame.small().shape == (30, 40)
+    assert frame.small()[2, 2] > 250
+    assert frame.small()[2, 37] < 5
+    assert frame.gray().shape == (240, 320)
+    assert frame.gray()[10, 10] > 250
+
+
+def test_the_region_is_of_the_turned_picture(tmp_path):
+    upright = np.full((900, 600), 120, np.uint8)
+    for top, payload in ((40, b"above"), (500, b"below")):
+        code = qr.drawn(payload, 10)
+        upright[top : top + len(code), 100 : 100 + len(code)] = code
+    (tmp_path / "a.png").write_bytes(opencv.to_png(np.rot90(upright)))
+    driver = Driver(Options(str(tmp_path), rotate=90, region=(0.0, 0.5, 1.0, 1.0), each_s=0.2))
+    driver.open()
+    assert [item.payload for item in items_of(driver, 2) if isinstance(item, Sighting)] == [b"below"]
+    driver.close()
+
+
+def test_a_mirrored_code_is_read():
+    code = np.pad(qr.drawn(b"in the mirror", 6), 40, constant_values=120)
+    assert [each.payload for each in decoders.first(code[:, ::-1], wide=True)] == [b"in the mirror"]
+
+
+def test_what_a_process_of_its_own_logs_is_said_in_the_agents_log(simulator, caplog):
+    driver = Driver(Options(simulator.url, own_process="yes", neural="/nowhere/python", steps=("half", "neural")))
+    driver.open()
+    end_s = time.monotonic() + 8
+    while not caplog.records and time.monotonic() < end_s:
+        driver.read(0.1)
+    driver.close()
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("drivers.vision.neural", "WARNING")
+    assert record.getMessage().startswith("/nowhere/python: no neural reader there")

@@ -37,7 +37,7 @@ def test_a_plain_code_is_found_where_it_is():
     (found,) = hunted(picture)
 
     assert found.payload == b"plain to see"
-    assert found.erased == 0
+    assert not found.is_guess
     margin = 8 * qr.QUIET_MODULES
     wanted = [200 + margin, 100 + margin, 200 + len(code) - margin, 100 + len(code) - margin]
     assert np.abs(np.array(found.box()) - wanted).max() < 4
@@ -126,7 +126,7 @@ def test_what_took_guesses_is_told_when_a_second_frame_agrees(monkeypatch):
     code = qr.drawn(b"told twice", 6)
     picture = np.pad(code, 30, constant_values=200)
     (plain,) = decoders.first(picture)
-    guess = beyond.Code(plain.payload, plain.corners, rung="beyond", erased=6)
+    guess = beyond.Code(plain.payload, plain.corners, rung="beyond", is_guess=True)
     ladder = Ladder(0.01)
     monkeypatch.setattr(ladder, "read_cheap", lambda _: [])
     monkeypatch.setattr(ladder, "read", lambda *_: [guess])
@@ -173,3 +173,14 @@ def test_photographs_that_no_decoder_reads_are_read():
 def test_nothing_is_read_into_photographs_without_codes():
     for path in sorted((PHOTOGRAPHS / "zxing-fp").iterdir())[::4]:
         assert hunted(opencv.from_bytes(path.read_bytes())) == [], path.name
+
+
+def test_a_guess_about_a_still_picture_has_to_hold_in_another_rendering(monkeypatch):
+    picture = np.pad(qr.drawn(b"there", 6), 30, constant_values=200)
+    (there,) = decoders.first(picture)
+    guess = beyond.replace(there, rung="beyond", is_guess=True)
+    for payload, reads in ((b"there", [b"there"]), (b"not there", [])):
+        ladder = Ladder(float("inf"), ("hunt",))
+        found = beyond.replace(guess, payload=payload)
+        monkeypatch.setattr(beyond, "hunt", lambda *_, found=found: iter([found]))
+        assert [code.payload for code in ladder.read(picture)] == reads

@@ -105,7 +105,7 @@ def test_hard_steps_go_on_where_the_last_picture_left_off():
 
 
 def test_every_step_that_can_be_named_is_there_and_documented():
-    assert set(order.ALL) == {*steps.STEPS, order.HUNT}
+    assert set(order.ALL) == {*steps.STEPS, order.HUNT, order.NEURAL}
     manual = (Path(__file__).resolve().parents[3] / "docs" / "camera.md").read_text(encoding="utf-8")
     assert [name for name in order.ALL if f"| `{name}` |" not in manual] == []
 
