@@ -25,9 +25,11 @@ _MARKS = {
 
 
 def tell(event: Event) -> None:
-    """Log one event at INFO (a device that went down, an order that was not done: WARNING)."""
+    """Log one event at INFO; a device that went down, an order that was not done and the like: WARNING."""
     match event.body:
         case DeviceChange(up=False):
+            level = logging.WARNING
+        case AgentChange(what="config_refused" | "config_rolled_back" | "safe_mode"):
             level = logging.WARNING
         case Reply(outcome=outcome) if outcome is not ReplyOutcome.DONE:
             level = logging.WARNING
@@ -50,7 +52,9 @@ def sentence(event: Event) -> str:
             state = "up" if change.up else f"DOWN: {change.why}"
             return f"{change.lane}: {change.part} {change.driver} {state}{_simulated(change.simulated)}"
         case AgentChange() as change:
-            return f"agent {change.version} {change.what}{_simulated(change.simulated)}"
+            config = f" {change.config}" if change.config else ""
+            why = f": {change.why}" if change.why else ""
+            return f"agent {change.version} {change.what}{config}{why}{_simulated(change.simulated)}"
         case Reply() as reply:
             what = f"order {reply.command}" if reply.order else f"bundle {_bundle(reply)}"
             why = f": {reply.reason}" if reply.reason else ""

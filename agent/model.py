@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from drivers.contract import Departure, Distance, Reading, Sighting
 
@@ -284,15 +284,22 @@ class DeviceChange:
     simulated: bool = False
 
 
+AgentWord: TypeAlias = Literal[
+    "started", "stopped", "config_applied", "config_refused", "config_rolled_back", "safe_mode"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class AgentChange:
-    """The agent started or stopped."""
+    """The agent started or stopped, or what it runs on has changed."""
 
-    what: str
-    """`started` or `stopped`."""
+    what: AgentWord
     version: str
     simulated: bool = False
     """True if any configured device is simulated."""
+    config: int = 0
+    """Version of the configuration from the centre that this is about; 0 for none."""
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

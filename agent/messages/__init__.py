@@ -131,6 +131,8 @@ class State:
     faults: tuple[str, ...] = ()
     clock: ClockState | None = None
     counts: Counts = field(default=Counts())
+    safe: bool = False
+    config: int = 0
 
     def differs(self, other: State | None) -> bool:
         """Whether it is worth telling at once: more than the counts has changed."""
@@ -194,6 +196,8 @@ def state_payload(topics: Topics, state: State) -> bytes:
             "waiting": state.counts.waiting,
         },
     }
+    message["mode"] = "safe" if state.safe else "normal"
+    message["config"] = state.config
     if state.clock is not None:
         message["clock"] = state.clock
     return _to_json(message).encode()
@@ -244,13 +248,7 @@ def _data(event: Event) -> DataJson:
                 "clock": _clock(event),
             }
         case AgentChange() as change:
-            what: Literal["started", "stopped"] = "started" if change.what == "started" else "stopped"
-            return {
-                "what": what,
-                "version": change.version,
-                "simulated": change.simulated,
-                "clock": _clock(event),
-            }
+            return _change(change, _clock(event))
         case Reply() as reply:
             return _reply(reply, _clock(event))
         case Loss() as loss:
@@ -329,6 +327,20 @@ def _reply(reply: Reply, clock: ClockJson) -> ReplyJson:
         "simulated": reply.simulated,
         "clock": clock,
     }
+
+
+def _change(change: AgentChange, clock: ClockJson) -> AgentJson:
+    said: AgentJson = {
+        "what": change.what,
+        "version": change.version,
+        "simulated": change.simulated,
+        "clock": clock,
+    }
+    if change.config:
+        said["config"] = change.config
+    if change.why:
+        said["why"] = change.why
+    return said
 
 
 def _loss(loss: Loss, clock: ClockJson) -> AgentJson:

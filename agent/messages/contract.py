@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 from annotated_types import Ge, Len
 from typing_extensions import TypedDict  # pydantic cannot read Python 3.11's own
 
-from agent.model import ClockState, CodeStatus, Colour, Direction, Outcome, Part, ReplyOutcome, Screening
+from agent.model import AgentWord, ClockState, CodeStatus, Colour, Direction, Outcome, Part, ReplyOutcome, Screening
 
 VERSION = 1
 
@@ -97,10 +97,16 @@ class LossJson(TypedDict):
 
 
 class AgentJson(TypedDict):
-    """The agent started or stopped, or events were lost."""
+    """The agent started or stopped, what it runs on has changed, or events were lost."""
 
-    what: Literal["started", "stopped", "loss"]
-    version: str
+    what: Annotated[
+        Literal[AgentWord, "loss"],
+        "`config_…`: the centre's configuration `config` passed its trial, did not hold, or was taken back; "
+        "`safe_mode`: everybody at an entry is left to staff until the kiosk is told to recover; more may be added",
+    ]
+    version: Annotated[str, "of the agent; empty for a loss"]
+    config: NotRequired[Annotated[int, Ge(1), "version of the configuration bundle"]]
+    why: NotRequired[Annotated[str, "one sentence with the remedy"]]
     loss: NotRequired[LossJson]
     simulated: bool
     clock: ClockJson
@@ -192,6 +198,8 @@ class StateJson(TypedDict):
     faults: NotRequired[Annotated[list[str], "one sentence each; empty when all is well"]]
     counts: NotRequired[CountsJson]
     clock: NotRequired[ClockState]
+    mode: NotRequired[Annotated[Literal["normal", "safe"], "`safe`: everybody at an entry is left to staff"]]
+    config: NotRequired[Annotated[int, Ge(0), "version of the configuration bundle in force; 0 for none"]]
 
 
 class SignatureJson(TypedDict):

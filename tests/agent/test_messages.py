@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from agent.messages import offline_payload as offline
 from agent.messages import state_payload as online
 from agent.model import (
     AgentChange,
+    AgentWord,
     ClockState,
     CodeStatus,
     Colour,
@@ -67,7 +69,9 @@ passages = st.builds(
     st.booleans(),
 )
 devices = st.builds(DeviceChange, names, st.sampled_from(Part), names, st.booleans(), names, st.booleans())
-agents = st.builds(AgentChange, st.sampled_from(["started", "stopped"]), names, st.booleans())
+agents = st.builds(
+    AgentChange, st.sampled_from(get_args(AgentWord)), names, st.booleans(), st.integers(0, 1 << 53), names
+)
 reasons = st.sampled_from(["full", "memory", "damaged", "unencodable"])
 losses = st.builds(Loss, reasons, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), names)
 replies = st.builds(
@@ -170,8 +174,12 @@ def test_states_fit_the_contract():
         faults=("disk full",),
         clock=ClockState.FLOOR,
         counts=Counts(5, 4, 3, 1, 1),
+        safe=True,
+        config=7,
     )
     adapter.validate_json(online(TOPICS, state))
+    told = json.loads(online(TOPICS, state))
+    assert (told["mode"], told["config"]) == ("safe", 7)
     adapter.validate_json(offline(TOPICS, "1.0"))
     assert json.loads(offline(TOPICS, "1.0"))["state"] == "offline"
 
