@@ -126,8 +126,7 @@ def _told(group: Sequence[trial.Person], model: Model, args: argparse.Namespace)
 
 def _limit_c(people: Sequence[trial.Person], model: Model, args: argparse.Namespace) -> float:
     """The limit that these people would have given."""
-    well = [person for person in people if person.reference_c < args.fever]
-    return trial.limit_for(trial.estimates(well, model), args.specificity)
+    return trial.limit_on(people, trial.estimates(people, model), fever_c=args.fever, specificity=args.specificity)
 
 
 def _evaluate(people: Sequence[trial.Person], args: argparse.Namespace) -> Iterator[str]:

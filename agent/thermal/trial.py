@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from statistics import fmean, median, stdev, variance
 from typing import TYPE_CHECKING
 
+from agent.thermal import limit
 from agent.thermal.calibration import AMBIENT_C, Model
 from agent.thermal.crowd import SLOPE, SLOPE_SD, Crowd
 from agent.thermal.screening import crowd_limit_c
@@ -144,9 +145,10 @@ def fit(people: Sequence[Person], *, fever_c: float, specificity: float, referen
     if b <= 0:
         raise BadTrial("skin and reference do not rise together: is the thermometer aimed at people?")
     a = fmean(person.reference_c for person in people) - b * fmean(skins)
-    errors = [person.reference_c - (a + b * skin) for person, skin in zip(people, skins, strict=True)]
+    on_scale = [a + b * skin for skin in skins]
+    errors = [person.reference_c - here for person, here in zip(people, on_scale, strict=True)]
     window = (min(rooms) - 1, max(rooms) + 1) if rooms else (AMBIENT_C - 1, AMBIENT_C + 1)
-    limit_c = limit_for([a + b * at_usual_room(person, slope) for person in well], specificity)
+    limit_c = limit_on(people, on_scale, fever_c=fever_c, specificity=specificity)
     return Model(
         a=round(a, 4),
         b=round(b, 4),
@@ -184,11 +186,11 @@ def at_usual_room(person: Person, slope: float) -> float:
     )
 
 
-def limit_for(values: Sequence[float], specificity: float) -> float:
-    """The lowest limit, in thousandths, below which the next value lies with this probability."""
-    ordered = sorted(values)
-    rank = min(math.ceil((len(ordered) + 1) * specificity), len(ordered))
-    return math.floor(ordered[rank - 1] * 1000 + 1) / 1000
+def limit_on(people: Sequence[Person], values: Sequence[float], *, fever_c: float, specificity: float) -> float:
+    """On the scale of `values`, one of each person: the limit that lets `specificity` of those without fever pass."""
+    references = [person.reference_c for person in people]
+    well = [(here, body) for here, body in zip(values, references, strict=True) if body < fever_c]
+    return limit.choose(well, _slope(references, values), specificity)
 
 
 def estimates(people: Sequence[Person], model: Model) -> list[float]:
@@ -229,11 +231,11 @@ def halves(people: Sequence[Person], seed: int) -> tuple[list[Person], list[Pers
 
 
 def cross_validated(
-    people: Sequence[Person], *, fever_c: float, specificity: float, splits: int = SPLITS
+    people: Sequence[Person], *, fever_c: float, specificity: float, seeds: Iterable[int] = range(SPLITS)
 ) -> list[Score]:
-    """The scores of models and limits from one half on the other half."""
+    """The scores of models and limits from one half on the other half, once for each seed."""
     scores = []
-    for seed in range(splits):
+    for seed in seeds:
         chosen_on, tried_on = halves(people, seed)
         model = fit(chosen_on, fever_c=fever_c, specificity=specificity, reference="", date="")
         flags = flags_of_model(tried_on, model, model.limit_c or 0.0)

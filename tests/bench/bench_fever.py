@@ -1,9 +1,10 @@
 """Fever screening on 500 people per imager: what a limit finds, and what is left of it when room and sensor drift.
 
 Data: facial and oral temperatures (PhysioNet, CC0), `../shared/data/fever` or `GATEPOST_FEVER_DATA`. A site is the
-mean of up to four frames; a fever is an oral temperature of 38.0 °C or more. Limits are chosen on half of the
-people and tried on the other half; figures are means of 30 random splits and of all imagers, sensitivity /
-specificity.
+median of up to four frames, as the agent takes that of its samples; a fever is an oral temperature of 38.0 °C or
+more. Limits are chosen on half of the people and tried on the other half; figures are means of 30 random splits and
+of all imagers, sensitivity / specificity; bars have two decimals, and so are they compared. Three hundred other
+splits show that nothing was fitted to the thirty.
 
 Drift: over the queue of the tried half the readings move by 1.7 °C, half of it as the room changes and the skin
 follows, half because the sensor drifts. The crowd knows no reference and no calibration. `warm`: the lane has seen
@@ -19,11 +20,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
 from rows import ROOT, Row
 
-from agent.thermal import Options, trial
+from agent.thermal import Options, limit, trial
 
 DATA = Path(os.environ.get("GATEPOST_FEVER_DATA", ROOT.parent / "shared" / "data" / "fever"))
 SITES = {"forehead centre": ("T_FHCC", 35.6), "inner canthi": ("canthiMax", 36.3), "face max": ("T_Max", 36.6)}
@@ -40,6 +41,7 @@ CASES = (
 DRIFT_C = 1.7
 EVERY_S = 20.0
 NEAR = 0.02
+OTHER_SEEDS = range(1000, 1300)
 SKIN_PER_ROOM = {"forehead centre": 0.2, "inner canthi": 0.1, "face max": 0.06}
 """How the skin really follows the room in these people, for the part of the drift that is the room's."""
 
@@ -59,7 +61,7 @@ def people_of(file: Path, column: str) -> list[trial.Person]:
         skins = [skin_c for skin_c in frames if skin_c is not None]
         room_c, oral_c = number_in(cells["T_atm"]), number_in(cells["aveOralM"])
         if skins and room_c is not None and oral_c is not None:
-            people.append(trial.Person(number * EVERY_S, file.stem, column, fmean(skins), room_c, oral_c))
+            people.append(trial.Person(number * EVERY_S, file.stem, column, median(skins), room_c, oral_c))
     return people
 
 
@@ -93,7 +95,7 @@ def queue(people: Sequence[trial.Person], kind: str, slope: float, *, room: bool
 
 def fixed(chosen_on: list[trial.Person], tried_on: list[trial.Person]) -> list[bool]:
     """The peer: a limit on the skin, chosen before the drift."""
-    limit_c = trial.limit_for([p.surface_c for p in chosen_on if p.reference_c < trial.FEVER_C], trial.SPECIFICITY)
+    limit_c = limit.counted([p.surface_c for p in chosen_on if p.reference_c < trial.FEVER_C], trial.SPECIFICITY)
     return [person.surface_c >= limit_c for person in tried_on]
 
 
@@ -101,7 +103,7 @@ def running_median(chosen_on: list[trial.Person], tried_on: list[trial.Person]) 
     """The peer: the median of the last 60 people and a margin chosen before the drift."""
     skins = [person.surface_c for person in chosen_on]
     well = [p.surface_c - median(skins) for p in chosen_on if p.reference_c < trial.FEVER_C]
-    margin_c = trial.limit_for(well, trial.SPECIFICITY)
+    margin_c = limit.counted(well, trial.SPECIFICITY)
     flags = []
     for person in tried_on:
         flags.append(person.surface_c >= median(skins[-60:]) + margin_c)
@@ -132,18 +134,20 @@ def _site(site: str, files: Sequence[Path]) -> Iterator[Row]:
     column, skin_limit_c = SITES[site]
     options = Options(elevated_c=skin_limit_c)
     groups = [people_of(file, column) for file in files]
-    known = trial.mean(
-        [
-            found
-            for people in groups
-            for found in trial.cross_validated(people, fever_c=trial.FEVER_C, specificity=trial.SPECIFICITY)
-        ]
-    )
-    met = known[0] >= BARS[site] and round(known[1], 2) >= trial.SPECIFICITY
-    yield Row(f"{site}, calibrated", _told(known), f"{BARS[site]:.2f} at .95", f"≥ {BARS[site]:.2f} at ≥ .95", met)
+    known, others = (calibrated(groups, seeds) for seeds in (range(trial.SPLITS), OTHER_SEEDS))
+    for splits, figures in (("", known), (f", {len(OTHER_SEEDS)} other splits", others)):
+        met = round(figures[0], 2) >= BARS[site] and round(figures[1], 2) >= trial.SPECIFICITY
+        bar = f"≥ {BARS[site]:.2f} at ≥ .95"
+        yield Row(f"{site}, calibrated{splits}", _told(figures), f"{BARS[site]:.2f} at .95", bar, met)
     splits = [trial.halves(people, seed) for people in groups for seed in range(trial.SPLITS)]
     for kind, start, room in CASES:
         yield _case(site, kind, start, room, splits, options, known)
+
+
+def calibrated(groups: Sequence[list[trial.Person]], seeds: range) -> tuple[float, float]:
+    """Mean sensitivity and specificity of models and limits from one half of each group on its other half."""
+    rule = {"fever_c": trial.FEVER_C, "specificity": trial.SPECIFICITY}
+    return trial.mean([found for people in groups for found in trial.cross_validated(people, seeds=seeds, **rule)])
 
 
 def _case(
