@@ -187,7 +187,7 @@ def at_usual_room(person: Person, slope: float) -> float:
 
 
 def limit_on(people: Sequence[Person], values: Sequence[float], *, fever_c: float, specificity: float) -> float:
-    """On the scale of `values`, one of each person: the limit that lets `specificity` of those without fever pass."""
+    """On the scale of `values` (one each): the limit that lets `specificity` of those without fever pass."""
     references = [person.reference_c for person in people]
     well = [(here, body) for here, body in zip(values, references, strict=True) if body < fever_c]
     return limit.choose(well, _slope(references, values), specificity)
