@@ -13,9 +13,11 @@ from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, boot_id
 from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
-from agent.messages import Counts, DeviceState, Encoder, State, Topics
+from agent.messages import Encoder, Topics
+from agent.messages.state import Counts, DeviceState, State
 from agent.model import AgentChange, Part, Way
 from agent.outbox import Outbox
+from agent.privacy import Withholding
 from agent.pulse import Pulse
 from agent.rulebook import Rulebook
 from agent.thermal import BadCalibration
@@ -78,6 +80,7 @@ class App:
             open_gate=gates,
             keep=self._outbox.put,
             tell=log.tell,
+            withhold=Withholding(topics.source, self._rulebook.privacy_rules),
             now=self._clock.now,
             boot_id=boot_id(),
             trial=config.kiosk.trial,

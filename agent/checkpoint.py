@@ -157,10 +157,14 @@ class Checkpoint:
         return list(results)
 
     def tick(self, at_s: float) -> list[Result]:
-        """Time has passed: people leave, deadlines pass."""
+        """Time has passed: people leave, deadlines pass, codes are forgotten."""
         results: list[Result] = []
+        self._repeats.forget(at_s)
+        self.screens.forget(at_s)
         for name, lane in self._lanes.items():
             self._leave(lane, at_s)
+            if lane.closed is not None and lane.closed.is_over(at_s):
+                lane.closed.codes = frozenset()
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
@@ -319,7 +323,8 @@ class Checkpoint:
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
         lane.samples.clear()
         if pending.shown:
-            lane.closed = Closed(pending.shown, opened, at_s)
+            hold_s = self._options.repeat_s if opened else self._options.again_s
+            lane.closed = Closed(frozenset(pending.shown), opened, hold_s, at_s)
         if opened and pending.verdict is not None:
             for code in {pending.verdict.code, *pending.shown}:
                 self._repeats.admitted(name, code, at_s)
@@ -333,6 +338,7 @@ class Checkpoint:
             began_s=pending.began_s,
             decided_s=at_s,
             simulated=simulated,
+            shown=tuple(pending.shown.values()),
         )
         return [Opening(name), passage] if opened and not pending.opened else [passage]
 
@@ -341,9 +347,7 @@ class Checkpoint:
         if lane.pending is not None and who in lane.pending.shown:
             return True
         closed = lane.closed
-        if closed is None or who not in closed.shown:
-            return False
-        if at_s - closed.seen_s >= (self._options.repeat_s if closed.opened else self._options.again_s):
+        if closed is None or who not in closed.codes or closed.is_over(at_s):
             return False
         if closed.opened:
             closed.seen_s = at_s

@@ -30,11 +30,18 @@ class Pending:
 
 @dataclass(slots=True)
 class Closed:
-    """The codes that were decided last, so that they are not taken for new ones."""
+    """Who was decided last."""
 
-    shown: dict[bytes, bytes]
+    codes: frozenset[bytes]
+    """What stands for the codes that were shown: in sight they are no new ones. Forgotten once `is_over`."""
     opened: bool
+    hold_s: float
+    """Out of sight for so long, a code may be shown again."""
     seen_s: float
+
+    def is_over(self, at_s: float) -> bool:
+        """Whether the codes would be new ones again."""
+        return at_s - self.seen_s >= self.hold_s
 
 
 @dataclass(slots=True)

@@ -42,19 +42,16 @@ def sentence(event: Event) -> str:
     """The event in words, one line."""
     match event.body:
         case Passage() as passage:
-            code = passage.verdict
-            what = "no code" if code is None else f"{code.colour or ''} code {code.status}".strip()
-            return (
-                f"{passage.lane}: {passage.decision.outcome.upper()} – {what}, {_temperature(passage)}"
-                f" – {', '.join(passage.decision.reasons)}{_simulated(passage.simulated)}"
-            )
+            outcome = passage.decision.outcome.upper()
+            return f"{passage.lane}: {outcome} – {_why(passage)}{_simulated(passage.simulated)}"
         case DeviceChange() as change:
             state = "up" if change.up else f"DOWN: {change.why}"
             return f"{change.lane}: {change.part} {change.driver} {state}{_simulated(change.simulated)}"
         case AgentChange() as change:
+            word = "knows the time" if change.what == "anchor" else change.what
             config = f" {change.config}" if change.config else ""
             why = f": {change.why}" if change.why else ""
-            return f"agent {change.version} {change.what}{config}{why}{_simulated(change.simulated)}"
+            return f"agent {change.version} {word}{config}{why}{_simulated(change.simulated)}"
         case Reply() as reply:
             what = f"order {reply.command}" if reply.order else f"bundle {_bundle(reply)}"
             why = f": {reply.reason}" if reply.reason else ""
@@ -68,22 +65,13 @@ def facts(event: Event) -> dict[str, Any]:
     """The event as flat fields for the journal."""
     match event.body:
         case Passage() as passage:
-            code, temperature = passage.verdict, passage.temperature
             return {
                 "event": "passage",
                 "lane": passage.lane,
                 "direction": passage.direction,
                 "outcome": passage.decision.outcome,
-                "reasons": passage.decision.reasons,
-                "rule": passage.decision.rule,
                 "opened": passage.opened,
-                "code": None if code is None else code.status,
-                "colour": None if code is None else code.colour,
-                "screening": temperature.outcome,
-                "surface_c": temperature.surface_c,
-                "u_c": temperature.u_c,
-                "limit_c": temperature.limit_c,
-                "scale": temperature.scale,
+                **(_details(passage) if passage.withheld is None else {}),
                 "took_ms": round(1000 * (passage.decided_s - passage.began_s)),
                 "simulated": passage.simulated,
             }
@@ -102,6 +90,21 @@ def facts(event: Event) -> dict[str, Any]:
             return {"event": "reply", "command": reply.command, "outcome": reply.outcome, "reason": reply.reason}
         case Loss() as loss:
             return {"event": "loss", "count": loss.count, "why": loss.reason}
+
+
+def _details(passage: Passage) -> dict[str, Any]:
+    code, temperature = passage.verdict, passage.temperature
+    return {
+        "reasons": passage.decision.reasons,
+        "rule": passage.decision.rule,
+        "code": None if code is None else code.status,
+        "colour": None if code is None else code.colour,
+        "screening": temperature.outcome,
+        "surface_c": temperature.surface_c,
+        "u_c": temperature.u_c,
+        "limit_c": temperature.limit_c,
+        "scale": temperature.scale,
+    }
 
 
 def set_up(level: str) -> None:
@@ -140,6 +143,14 @@ class _Sentences(logging.Formatter):
 def _bundle(reply: Reply) -> str:
     told = reply.result or {}
     return " ".join(str(told[key]) for key in ("type", "name", "version") if told.get(key))
+
+
+def _why(passage: Passage) -> str:
+    if passage.withheld is not None:
+        return "details withheld"
+    code = passage.verdict
+    what = "no code" if code is None else f"{code.colour or ''} code {code.status}".strip()
+    return f"{what}, {_temperature(passage)} – {', '.join(passage.decision.reasons)}"
 
 
 def _temperature(passage: Passage) -> str:

@@ -12,8 +12,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from agent import __version__, privacy
 from agent.checkpoint import Opening
-from agent.model import AgentChange, Answer, DeviceChange, Event, EventKind, Observation, Passage, Reply
+from agent.clock import boottime_s
+from agent.model import (
+    AgentChange,
+    Answer,
+    ClockState,
+    DeviceChange,
+    Event,
+    EventKind,
+    Observation,
+    Passage,
+    Reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDLE_TURN_S = 0.5
+_NOBODY = partial(privacy.by, privacy.DEFAULT)
 
 
 class Loop:
@@ -38,13 +51,14 @@ class Loop:
         tell: Callable[[Event], None],
         now: Callable[[], Now],
         answer: Callable[[Answer], None] = lambda _: None,
+        withhold: Callable[[Event], Event] = _NOBODY,
         boot_id: str = "",
         trial: bool = False,
     ) -> None:
         """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log; `answer`: to whoever
         brought a wish. None of them blocks.
 
-        `trial`: mark every event as simulated.
+        `withhold`: an event without what may not be kept of a person. `trial`: mark every event as simulated.
         """
         self.inbox: queue.SimpleQueue[Observation | Reply | None] = queue.SimpleQueue()
         """What was seen, and what the centre is to be told of its orders."""
@@ -55,11 +69,14 @@ class Loop:
         self._open_gate = open_gate
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
         self._answer = answer
+        self._withhold = withhold
         self._trial = trial
+        self._anchored = False
 
     def turn(self, limit_s: float = IDLE_TURN_S) -> None:
         """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
         self.turned_s = time.monotonic()
+        self._anchor()
         try:
             seen = self.inbox.get(timeout=min(limit_s, self._checkpoint.wait_s(self.turned_s)))
         except queue.Empty:
@@ -70,9 +87,7 @@ class Loop:
             case Observation():
                 now = self._now()
                 self._ask(partial(self._checkpoint.see, seen, now), now)
-        at_s = time.monotonic()
-        if self._checkpoint.wait_s(at_s) <= 0:
-            self._ask(partial(self._checkpoint.tick, at_s), self._now())
+        self._ask(partial(self._checkpoint.tick, time.monotonic()), self._now())
 
     def _ask(self, question: Callable[[], list[Result]], now: Now) -> None:
         """Act on the checkpoint's answer. A defect in it must not become a way to stop the gate with a code: nobody
@@ -96,6 +111,15 @@ class Loop:
         """An event of the agent itself."""
         self._happened(EventKind.AGENT, change, self._now())
 
+    def _anchor(self) -> None:
+        """Once the clock is known, and again after doubts about it: an event that dates all others of this boot."""
+        state = self._now().state
+        if state is ClockState.SUSPECT:
+            self._anchored = False
+        elif state is ClockState.SYNCED and not self._anchored:
+            self._anchored = True
+            self.note(AgentChange("anchor", __version__))
+
     def _follow(self, result: Result, now: Now) -> None:
         match result:
             case Opening(lane):
@@ -111,6 +135,16 @@ class Loop:
     def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange | Reply, now: Now) -> None:
         if self._trial:
             body = replace(body, simulated=True)
-        event = Event(kind, body, time.monotonic(), now, self._boot_id)
+        event = self._without_person(Event(kind, body, boottime_s(), now, self._boot_id))
         self._keep(event)
         self._tell(event)
+
+    def _without_person(self, event: Event) -> Event:
+        """What may be kept of an event. If that cannot be told, least of all."""
+        try:
+            return self._withhold(event)
+        except Exception as error:  # noqa: BLE001 - what it says could name a person: it is not told
+            self.defects += 1
+            kind = type(error).__name__
+            log.error("a defect in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
+            return privacy.by(privacy.CLOSED, event)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from agent.withheld import Withheld
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 
@@ -261,6 +262,10 @@ class Passage:
     decided_s: float
     simulated: bool
     """True if any device that took part is simulated."""
+    shown: tuple[bytes, ...] = field(default=(), repr=False)
+    """The codes as they were read, from the checkpoint to `agent.privacy` and no further."""
+    withheld: Withheld | None = None
+    """Set: verdict, temperature and reasons are not here."""
 
 
 class EventKind(StrEnum):
@@ -285,15 +290,16 @@ class DeviceChange:
 
 
 AgentWord: TypeAlias = Literal[
-    "started", "stopped", "config_applied", "config_refused", "config_rolled_back", "safe_mode"
+    "started", "stopped", "anchor", "config_applied", "config_refused", "config_rolled_back", "safe_mode"
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class AgentChange:
-    """The agent started or stopped, or what it runs on has changed."""
+    """The agent started or stopped, learned what time it is, or what it runs on has changed."""
 
     what: AgentWord
+    """`anchor`: the event's clock dates all events of this boot."""
     version: str
     simulated: bool = False
     """True if any configured device is simulated."""
@@ -347,7 +353,7 @@ class Loss:
 
     reason: str
     """`full`: no room on disk; `memory`: no room in memory while the disk failed; `damaged`: the file was;
-    `unencodable`: a defect of the agent."""
+    `retention`: sealed parts waited longer than they may be kept; `unencodable`: a defect of the agent."""
     count: int
     first: int = 0
     """Lowest sequence lost; 0 when none had been given yet."""
@@ -363,6 +369,7 @@ class Event:
     kind: EventKind
     body: Passage | DeviceChange | AgentChange | Reply | Loss
     at_s: float
+    """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
     now: Now
     boot_id: str = field(default="")
 

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import codes, policy, vault
+from agent import codes, policy, privacy, vault
 from agent.packaged import packaged
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Rulebook(threading.Thread):
         self._seen = self._fingerprint()
         self._trust = vault.load_trust(judged, root)
         self._table = vault.load_table(decided, root, judged.bundles)
+        self._privacy = vault.load_privacy(judged, root)
         self._stopping = threading.Event()
         self.fault = ""
         """What was refused since, and that the old one stays; `` when all is as it should be."""
@@ -64,6 +65,14 @@ class Rulebook(threading.Thread):
         )
         return policy.decide(self._table, facts)
 
+    def privacy_rules(self, now: Now) -> privacy.Rules:
+        """What may be kept of a person."""
+        return self._privacy.at(now)
+
+    def privacy_fault(self, now: Now) -> str:
+        """Why less is kept than the centre has asked for; `` when that is as it should be."""
+        return self._privacy.fault_at(now)
+
     def run(self) -> None:
         """Look for new files until `stop`."""
         while not self._stopping.wait(LOOK_EVERY_S):
@@ -90,6 +99,7 @@ class Rulebook(threading.Thread):
             self._table = vault.load_table(self._decided, self._root, self._judged.bundles)
         except Exception as error:  # noqa: BLE001 - the same
             faults.append(f"the new table is refused, the old one stays: {_in_words(error)}")
+        self._privacy = vault.load_privacy(self._judged, self._root)
         self.fault = "; ".join(faults)
         log.log(logging.WARNING if faults else logging.INFO, "rules read anew %s", self.fault)
         return True

@@ -53,6 +53,8 @@ class Vitals:
             Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, LINK_LIMIT_S, link.fault),
             Part("rules", not rules.fault, 0.0, _ALWAYS_S, rules.fault),
         ]
+        personal = rules.privacy_fault(now)
+        parts.append(Part("privacy", not personal, 0.0, _ALWAYS_S, personal))
         parts += [Part(age.name, not age.fault(now), 0.0, _ALWAYS_S, age.fault(now)) for age in rules.ages]
         for feed in self.feeds:
             one = feed.status()

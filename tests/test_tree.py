@@ -37,11 +37,12 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"rulebook"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
     {"lanes", "vault", "thermal_files"},
+    {"privacy"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},
-    {"ladder", "packaged", "packing", "systemd", "toml_lines"},
+    {"ladder", "packaged", "packing", "systemd", "toml_lines", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -55,7 +56,10 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 )
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
-PURE = {"ladder", "model", "codes", "thermal", "policy", "venue", "checkpoint", "lanes", "messages"}
+PURE = {
+    "checkpoint", "codes", "ladder", "lanes", "messages", "model", "policy", "privacy", "thermal", "venue",
+    "withheld",
+}  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
@@ -66,7 +70,7 @@ IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_by
 EVERYWHERE = {"annotated_types", "numpy"}
 MET_IN = {
     "cbor2": {"agent/codes/cbor.py"},
-    "cryptography": {"agent/codes/signing.py"},
+    "cryptography": {"agent/codes/signing.py", "agent/privacy/hpke.py"},
     "cv2": {"drivers/vision/neural_reader.py", "drivers/vision/opencv.py", "drivers/wire/v4l2.py"},
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},

@@ -90,5 +90,9 @@ class Repeats:
         self._seen.move_to_end((lane, code))
         while len(self._seen) > self._options.most:
             self._seen.popitem(last=False)
+        self.forget(at_s)
+
+    def forget(self, at_s: float) -> None:
+        """Let go of the codes whose window is over."""
         while self._seen and at_s - next(iter(self._seen.values())) >= self._options.window_s:
             self._seen.popitem(last=False)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from base64 import b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, assert_never
 
@@ -25,7 +26,6 @@ from agent.model import (
     Loss,
     Now,
     Outcome,
-    Part,
     Passage,
     Place,
     Record,
@@ -41,11 +41,13 @@ if TYPE_CHECKING:
         ClockJson,
         CodeJson,
         DataJson,
+        HealthJson,
         PassageJson,
         ReplyJson,
-        StateJson,
+        SealedJson,
         TemperatureJson,
     )
+    from agent.withheld import Sealed
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 FIRST = "0" * 64
@@ -74,6 +76,11 @@ class Topics:
         return f"gatepost/v{VERSION}/{self.site}/{self.kiosk}"
 
     @property
+    def source(self) -> str:
+        """What all events of this kiosk name as their source."""
+        return f"/{self.root}"
+
+    @property
     def state(self) -> str:
         """The retained state and the last will."""
         return f"{self.root}/state"
@@ -98,47 +105,6 @@ class Topics:
         return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """See CountsJson."""
-
-    decided: int = 0
-    stored: int = 0
-    delivered: int = 0
-    lost: int = 0
-    waiting: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceState:
-    """See DeviceStateJson."""
-
-    lane: str
-    part: Part
-    driver: str
-    up: bool
-    why: str = ""
-    simulated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How the kiosk is, for its retained state."""
-
-    version: str
-    simulated: bool = False
-    devices: tuple[DeviceState, ...] = ()
-    faults: tuple[str, ...] = ()
-    clock: ClockState | None = None
-    counts: Counts = field(default=Counts())
-    safe: bool = False
-    config: int = 0
-
-    def differs(self, other: State | None) -> bool:
-        """Whether it is worth telling at once: more than the counts has changed."""
-        return other is None or replace(self, counts=other.counts) != other
-
-
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -147,7 +113,7 @@ class Encoder:
 
     def __init__(self, topics: Topics) -> None:
         self._kiosk = topics.kiosk
-        self._source = f"/{topics.root}"
+        self._source = topics.source
 
     def __call__(self, event: Event, place: Place) -> Record:
         """The record of `event` at `place`. Raises ValueError for a number that JSON cannot carry."""
@@ -164,54 +130,8 @@ class Encoder:
         }
         if (time := _time(event.now)) is not None:
             envelope["time"] = time
-        envelope["data"] = _data(event)
+        envelope["data"] = data(event)
         return Record(place.sequence, kind, _rank(event), _to_json(envelope).encode())
-
-
-def state_payload(topics: Topics, state: State) -> bytes:
-    """The retained state of a kiosk that is online."""
-    message: StateJson = {
-        "type": "gatepost.state.v1",
-        "kiosk": topics.kiosk,
-        "state": "online",
-        "version": state.version,
-        "simulated": state.simulated,
-        "devices": [
-            {
-                "lane": device.lane,
-                "part": device.part,
-                "driver": device.driver,
-                "up": device.up,
-                "why": device.why,
-                "simulated": device.simulated,
-            }
-            for device in state.devices
-        ],
-        "faults": list(state.faults),
-        "counts": {
-            "decided": state.counts.decided,
-            "stored": state.counts.stored,
-            "delivered": state.counts.delivered,
-            "lost": state.counts.lost,
-            "waiting": state.counts.waiting,
-        },
-    }
-    message["mode"] = "safe" if state.safe else "normal"
-    message["config"] = state.config
-    if state.clock is not None:
-        message["clock"] = state.clock
-    return _to_json(message).encode()
-
-
-def offline_payload(topics: Topics, version: str) -> bytes:
-    """The retained state of a kiosk that is not there: last will and goodbye."""
-    message: StateJson = {
-        "type": "gatepost.state.v1",
-        "kiosk": topics.kiosk,
-        "state": "offline",
-        "version": version,
-    }
-    return _to_json(message).encode()
 
 
 def _time(now: Now) -> str | None:
@@ -233,7 +153,8 @@ def _clock(event: Event) -> ClockJson:
     }
 
 
-def _data(event: Event) -> DataJson:
+def data(event: Event) -> DataJson:
+    """The kind's own part of an event."""
     match event.body:
         case Passage() as passage:
             return _passage(passage, _clock(event))
@@ -258,19 +179,49 @@ def _data(event: Event) -> DataJson:
 
 
 def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
-    decision = passage.decision
-    return {
+    said = health(passage)
+    message: PassageJson = {
         "lane": passage.lane,
         "direction": passage.direction,
-        "decision": decision.outcome,
-        "reasons": list(decision.reasons),
-        "rule": decision.rule,
+        "decision": passage.decision.outcome,
+        "reasons": said["reasons"],
+        "rule": said["rule"],
         "opened": passage.opened,
-        "code": None if passage.verdict is None else _code(passage.verdict),
-        "temperature": _temperature(passage.temperature),
+        "code": said["code"],
+        "temperature": said["temperature"],
         "took_ms": round((passage.decided_s - passage.began_s) * 1000),
         "simulated": passage.simulated,
         "clock": clock,
+    }
+    if passage.withheld is not None:
+        message["sealed"] = _sealed(passage.withheld.sealed)
+    return message
+
+
+def health(passage: Passage) -> HealthJson:
+    """What a passage says of somebody's health, or the form that says that it is withheld."""
+    temperature = _temperature(passage.temperature)
+    code = None if passage.verdict is None else _code(passage.verdict)
+    if passage.withheld is not None:
+        temperature["outcome"] = "withheld"
+        if passage.withheld.format is not None:
+            code = {"format": passage.withheld.format, "status": "withheld", "issuer": None, "colour": None}
+    return {
+        "reasons": list(passage.decision.reasons),
+        "rule": passage.decision.rule,
+        "code": code,
+        "temperature": temperature,
+    }
+
+
+def _sealed(sealed: Sealed | None) -> SealedJson | None:
+    if sealed is None:
+        return None
+    return {
+        "kid": sealed.kid,
+        "suite": "hpke-x25519-hkdf_sha256-chacha20_poly1305",
+        "enc": b64encode(sealed.enc).decode(),
+        "ct": b64encode(sealed.ct).decode(),
     }
 
 
@@ -344,9 +295,9 @@ def _change(change: AgentChange, clock: ClockJson) -> AgentJson:
 
 
 def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
-    reason: Literal["full", "memory", "damaged", "unencodable"]
+    reason: Literal["full", "memory", "damaged", "unencodable", "retention"]
     match loss.reason:
-        case "full" | "memory" | "damaged" as reason:
+        case "full" | "memory" | "damaged" | "retention" as reason:
             pass
         case _:
             reason = "unencodable"

@@ -29,11 +29,18 @@ class ClockJson(TypedDict):
     boot_id: Annotated[str, "names the boot: `monotonic_ms` compares only within it"]
 
 
+Withheld: TypeAlias = Literal["withheld"]
+"""Stands where health data was taken off the event: see `sealed`."""
+
+
+Suite: TypeAlias = Literal["hpke-x25519-hkdf_sha256-chacha20_poly1305"]
+
+
 class CodeJson(TypedDict):
     """The code that was shown, without anything that names its holder."""
 
     format: Annotated[str, "`gatepost`, or the name of another format; empty when not recognised"]
-    status: Annotated[CodeStatus, "what checking the code gave; more may be added"]
+    status: Annotated[CodeStatus | Withheld, "what checking the code gave; more may be added"]
     issuer: Annotated[str | None, "null unless its signature holds"]
     colour: Annotated[Colour | None, "null unless the signature holds"]
 
@@ -41,7 +48,7 @@ class CodeJson(TypedDict):
 class TemperatureJson(TypedDict):
     """The screened temperature, as measured. Screening is not a diagnosis."""
 
-    outcome: Screening
+    outcome: Screening | Withheld
     surface_c: Annotated[float | None, "the skin, as measured, degrees Celsius"]
     estimate_c: Annotated[float | None, "on the scale of the site's calibration; null without one"]
     u_c: Annotated[float | None, "expanded uncertainty (k = 2) of what was compared, degrees Celsius"]
@@ -58,6 +65,31 @@ class TemperatureJson(TypedDict):
     then: Annotated[str, "the retest protocol's next step: `second_reading`, `rest`, `second_instrument`; or empty"]
 
 
+class SealedJson(TypedDict):
+    """Who it was and the health data taken off the event; only the centre's private key opens it."""
+
+    kid: Annotated[str, "names the centre's key"]
+    suite: Annotated[Suite, "RFC 9180, base mode; `info` is the clear header, see privacy.md"]
+    enc: Annotated[str, "base64 of the encapsulated key"]
+    ct: Annotated[str, "base64 of the sealed content, padded, and its tag"]
+
+
+class HealthJson(TypedDict):
+    """What a passage says of somebody's health."""
+
+    reasons: Annotated[list[str], "reason codes, the weightiest first"]
+    rule: Annotated[str, "the row of the policy that decided"]
+    code: Annotated[CodeJson | None, "null when none was shown"]
+    temperature: TemperatureJson
+
+
+class ContentJson(HealthJson):
+    """What is sealed: the codes as they were read, and what was withheld from the event."""
+
+    codes: Annotated[list[str], "base64 of the bytes of each code, in the order of showing"]
+    left_out: Annotated[int, Ge(0), "codes that were too long to keep"]
+
+
 class PassageJson(TypedDict):
     """One person at one lane, decided."""
 
@@ -71,6 +103,12 @@ class PassageJson(TypedDict):
     temperature: TemperatureJson
     took_ms: Annotated[int, "from the first sign of the person to the decision"]
     simulated: Annotated[bool, "true if any device that took part is simulated"]
+    sealed: NotRequired[
+        Annotated[
+            SealedJson | None,
+            "there only when code, temperature and reasons are withheld; null: they were not kept at all",
+        ]
+    ]
     clock: ClockJson
 
 
@@ -89,7 +127,7 @@ class DeviceJson(TypedDict):
 class LossJson(TypedDict):
     """Events that this kiosk decided on but had to give up."""
 
-    reason: Literal["full", "memory", "damaged", "unencodable"]
+    reason: Literal["full", "memory", "damaged", "unencodable", "retention"]
     count: Annotated[int, Ge(0)]
     epoch: Annotated[str | None, "of the range; null when no sequence had been given"]
     first: int | None
@@ -97,10 +135,11 @@ class LossJson(TypedDict):
 
 
 class AgentJson(TypedDict):
-    """The agent started or stopped, what it runs on has changed, or events were lost."""
+    """The agent started or stopped, learned the time, what it runs on has changed, or events were lost."""
 
     what: Annotated[
         Literal[AgentWord, "loss"],
+        "`anchor`: the clock has become known: with this event's `clock` all events of its boot can be dated; "
         "`config_…`: the centre's configuration `config` passed its trial, did not hold, or was taken back; "
         "`safe_mode`: everybody at an entry is left to staff until the kiosk is told to recover; more may be added",
     ]

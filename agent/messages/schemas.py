@@ -13,6 +13,7 @@ from agent.messages import CONTENT_TYPE, contract
 from agent.messages.contract import (
     VERSION,
     AgentEvent,
+    ContentJson,
     DeviceEvent,
     OrderJson,
     PassageEvent,
@@ -138,6 +139,7 @@ def documents(version: str) -> dict[str, str]:
     files[f"state.v{VERSION}.json"] = state_schema()
     files[f"order.v{VERSION}.json"] = order_schema()
     files[f"signed.v{VERSION}.json"] = signed_schema()
+    files[f"sealed.v{VERSION}.json"] = _schema(ContentJson, f"urn:gatepost:sealed:v{VERSION}")
     files["asyncapi.json"] = asyncapi(version)
     return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.messages import State
+from agent.messages.state import State
 from agent.mqtt.options import Options
 from agent.mqtt.patience import Backoff, Refusals
 from agent.mqtt.session import GOODBYE_S, Duty, Session

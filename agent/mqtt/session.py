@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.messages import State, Topics, offline_payload, state_payload
+from agent.messages import Topics
+from agent.messages.state import State, offline_payload, state_payload
 from agent.mqtt.wire import NO_LIMIT, Client, LinkLost, Retained
 
 if TYPE_CHECKING:

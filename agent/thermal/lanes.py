@@ -96,6 +96,11 @@ class Screens:
         """Whoever had a raised reading on this lane last is measured as for the first time; whether anybody had."""
         return self._retests.begin_anew(self._raised.pop(lane, b""))
 
+    def forget(self, at_s: float) -> None:
+        """Time has passed: let go of what is known of holders that no longer counts."""
+        if gone := self._retests.forget(at_s):
+            self._raised = {lane: holder for lane, holder in self._raised.items() if holder not in gone}
+
     def _ambient_c(self, lane: str, at_s: float) -> float | None:
         """The room's temperature if it is known lately, from this lane's sensor before others'."""
         own = self._rooms.get(lane)

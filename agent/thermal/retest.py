@@ -77,6 +77,17 @@ class Retests:
         """Forget the readings of this holder; whether there were any."""
         return self._episodes.pop(holder, None) is not None
 
+    def forget(self, at_s: float) -> set[bytes]:
+        """Let go of the holders whose last reading was too long ago to count; who they were."""
+        gone: set[bytes] = set()
+        for holder in self._episodes:  # the one that was settled first comes first
+            if self._current(holder, at_s) is not None:
+                break
+            gone.add(holder)
+        for holder in gone:
+            del self._episodes[holder]
+        return gone
+
     def _current(self, holder: bytes, at_s: float) -> _Episode | None:
         episode = self._episodes.get(holder)
         return episode if episode is not None and at_s - episode.at_s <= self._options.forget_s else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agent import codes, policy
+from agent import codes, policy, privacy
 from agent.codes import freshness, lists
 from agent.codes.bundle import BadBundle
 from agent.codes.trust import BadTrust, parse_keys
@@ -20,6 +20,7 @@ __all__ = [
     "BundleStore",
     "change_list",
     "list_content",
+    "load_privacy",
     "load_table",
     "load_trust",
     "open_list",
@@ -108,6 +109,17 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
     return policy.parse_table(_table_text(path), str(path), _beginning)
+
+
+def load_privacy(options: codes.Options, root: Path | None = None) -> privacy.InForce:
+    """What the centre has sent about personal data; never raises. What does not hold closes rather than opens."""
+    if not options.bundles:
+        return privacy.InForce()
+    try:
+        sent = BundleStore((root or Path()) / options.bundles).current("privacy")
+        return privacy.InForce() if sent is None else privacy.InForce(privacy.parse(sent.content), sent.expires_utc)
+    except (BadBundle, privacy.BadPrivacy, OSError) as error:
+        return privacy.InForce(privacy.CLOSED, fault=str(error))
 
 
 def whole_table(path: Path) -> str:

@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from agent import policy
+from agent import policy, privacy
 from agent.codes import bundle, digest, lists
 from agent.codes.bundle import BadBundle, Bundle, Fault, Root
 from agent.codes.trust import parse_keys
@@ -124,7 +124,7 @@ _EXAMINED: Mapping[str, Callable[[Bundle], object]] = {
     "keys": lambda taken: parse_keys(taken.content, "bundle"),
     "policy": lambda taken: policy.parse_table(taken.content, taken.name),
     "list": lambda taken: list_word(taken.content),
-    "privacy": _text,
+    "privacy": lambda taken: privacy.parse(taken.content),
     "config": _text,
 }
 """Type → what its content must stand before it is taken."""

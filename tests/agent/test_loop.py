@@ -7,6 +7,7 @@ import pytest
 
 from agent import thermal
 from agent.checkpoint import Checkpoint, Options, Rules
+from agent.clock import boottime_s
 from agent.loop import Loop
 from agent.model import (
     AgentChange,
@@ -32,6 +33,7 @@ from agent.model import (
     Wish,
     Wished,
 )
+from agent.withheld import Withheld
 from drivers.contract import Reading, Sighting
 
 NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
@@ -50,8 +52,9 @@ def decide(case):
 class Bench:
     """A real loop around a real checkpoint of one entry lane; keeps what the loop hands on, in order."""
 
-    def __init__(self, *, trial=False, wait_s=0.2):
+    def __init__(self, *, trial=False, wait_s=0.2, **parts):
         self.done = []
+        self.now = NOW
         self.loop = Loop(
             Checkpoint(
                 {"entry": Way(Direction.ENTRY)},
@@ -61,10 +64,11 @@ class Bench:
             open_gate={"entry": lambda: self.done.append(("gate", None))},
             keep=lambda event: self.done.append(("keep", event)),
             tell=lambda event: self.done.append(("tell", event)),
-            now=lambda: NOW,
+            now=lambda: self.now,
             answer=lambda answer: self.done.append(("answer", answer)),
             boot_id="boot",
             trial=trial,
+            **parts,
         )
 
     def turn(self, *items, part=Part.SCANNER):
@@ -98,7 +102,7 @@ def test_an_admission_opens_the_gate_before_it_is_kept_and_is_kept_before_it_is_
     assert bench.done[2][1] is event
     assert isinstance(event.body, Passage)
     assert (event.now, event.boot_id) == (NOW, "boot")
-    assert event.at_s <= time.monotonic()
+    assert event.at_s <= boottime_s()
     assert bench.loop.decided == 1
 
 
@@ -149,6 +153,38 @@ def test_a_reply_becomes_an_event(bench):
     assert [what for what, _ in bench.done] == ["keep", "tell"]
 
 
+def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
+    bench = Bench()
+    for state in ("floor", "synced", "synced", "holdover", "synced", "suspect", "synced"):
+        bench.now = Now(NOW.lo_utc, NOW.hi_utc, ClockState(state))
+        bench.loop.turn(limit_s=0)
+    events = bench.events(EventKind.AGENT)
+    assert [event.body.what for event in events] == ["anchor", "anchor"]
+    assert all(event.now.state is ClockState.SYNCED for event in events)
+
+
+def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
+    def broken(event):
+        raise ValueError("anna")
+
+    bench = Bench(withhold=broken)
+    bench.turn(DeviceUp(time.monotonic(), "fake"))
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    admit(bench)
+    (event,) = bench.events(EventKind.PASSAGE)
+    assert (event.body.shown, event.body.verdict, event.body.withheld) == ((), None, Withheld("test"))
+    assert bench.loop.defects > 0
+    assert "anna" not in repr(event) + caplog.text
+    assert "a defect in withholding (ValueError)" in caplog.text
+
+
+def test_nobody_is_named_in_what_is_kept_and_told(bench):
+    admit(bench)
+    (event,) = bench.events(EventKind.PASSAGE)
+    assert "anna" not in repr(event)
+    assert event.body.shown == ()
+
+
 def test_a_trial_marks_everything():
     bench = Bench(trial=True)
     bench.turn(DeviceUp(time.monotonic(), "fake"))
@@ -156,7 +192,7 @@ def test_a_trial_marks_everything():
     bench.loop.note(AgentChange("started", "1"))
     admit(bench)
     events = [event for what, event in bench.done if what == "keep"]
-    assert len(events) == 4
+    assert len(events) == 5  # the clock's own among them
     assert all(event.body.simulated for event in events)
 
 

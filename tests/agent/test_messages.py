@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from agent import __version__
-from agent.messages import FIRST, Counts, DeviceState, Encoder, State, Topics, contract, schemas
-from agent.messages import offline_payload as offline
-from agent.messages import state_payload as online
+from agent.messages import FIRST, Encoder, Topics, contract, schemas
+from agent.messages.state import Counts, DeviceState, State
+from agent.messages.state import offline_payload as offline
+from agent.messages.state import state_payload as online
 from agent.model import (
     AgentChange,
     AgentWord,

@@ -19,7 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import mqtt
-from agent.messages import DeviceState, State, Topics
+from agent.messages import Topics
+from agent.messages.state import DeviceState, State
 from agent.model import Part
 from agent.mqtt import patience, session
 

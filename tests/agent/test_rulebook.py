@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import codes, policy, vault
+from agent import codes, policy, privacy, vault
 from agent.checkpoint import Case
-from agent.codes import gatepost, lists, signing
+from agent.codes import bundle, gatepost, lists, signing
 from agent.model import (
     ClockState,
     CodeStatus,
@@ -23,6 +23,7 @@ from agent.model import (
     Way,
 )
 from agent.packaged import packaged
+from agent.privacy import hpke
 from agent.rulebook import Rulebook
 
 UTC = 1_700_000_000
@@ -134,3 +135,78 @@ def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, rulebook: Rule
     assert rulebook.refresh()
     assert "stay" in rulebook.fault
     assert rulebook.check((code(),), NOW).status is CodeStatus.VALID
+
+
+# -- what the centre says of personal data
+
+
+SEALING = hpke.new_private_key()
+TRACE = f"""mode = "trace"
+[[key]]
+kid = "week"
+public = "{b64encode(hpke.public_bytes(SEALING)).decode()}"
+from = 2023-11-01T00:00:00Z
+until = 2023-12-01T00:00:00Z
+"""
+
+
+def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> None:
+    """The centre's word on personal data takes the place of the last one."""
+    store = vault.BundleStore(root / "bundles")
+    if not (root / "bundles").exists():
+        kid = KEY.public.kid.hex()
+        role = {"threshold": 1, "kids": [kid]}
+        roles = {"root": role, "privacy": role}
+        content_of_root = {"keys": {kid: b64encode(KEY.public.spki).decode()}, "roles": roles}
+        store.install(signed("root", 1, content_of_root, UTC + 10_000))
+    store.take(signed("privacy", version, content, expires), NOW)
+
+
+def signed(kind: str, version: int, content: object, expires: int) -> bytes:
+    members = {"type": kind, "name": "", "fleet": "city", "version": version, "issued": UTC - 10}
+    members |= {"expires": expires, "warn_s": 100, "refer_s": 200, "content": content}
+    return bundle.sign(members, [KEY])
+
+
+@pytest.fixture
+def told(tmp_path: Path, rulebook: Rulebook) -> Rulebook:
+    """A rulebook with a folder for what the centre sends."""
+    assert rulebook.privacy_rules(NOW) == privacy.DEFAULT
+    say(tmp_path, 1, 'mode = "verify-only"')
+    return Rulebook(codes.Options(lists=("status.gpl",), bundles="bundles"), DECIDED, tmp_path)
+
+
+def test_a_change_of_mode_is_in_force_at_once(tmp_path: Path, told: Rulebook) -> None:
+    assert told.privacy_rules(NOW).mode is privacy.Mode.VERIFY_ONLY
+    say(tmp_path, 2, TRACE)
+    assert told.refresh()
+    assert told.privacy_rules(NOW).mode is privacy.Mode.TRACE
+    assert told.privacy_rules(NOW).key_at(NOW) is not None
+    say(tmp_path, 3, 'mode = "verify-only"')
+    told.refresh()
+    assert told.privacy_rules(NOW).mode is privacy.Mode.VERIFY_ONLY
+    assert not told.privacy_fault(NOW)
+
+
+def test_an_expired_word_keeps_nothing(tmp_path: Path, told: Rulebook) -> None:
+    say(tmp_path, 2, TRACE, expires=UTC + 50)
+    told.refresh()
+    later = Now(UTC + 60, UTC + 61, ClockState.SYNCED)
+    assert told.privacy_rules(NOW).mode is privacy.Mode.TRACE
+    assert told.privacy_rules(later) == privacy.CLOSED
+    assert "expired" in told.privacy_fault(later)
+
+
+def test_a_damaged_word_keeps_nothing(tmp_path: Path, told: Rulebook) -> None:
+    say(tmp_path, 2, TRACE)
+    file = tmp_path / "bundles" / "privacy.bundle"
+    file.write_bytes(file.read_bytes()[:-40])
+    told.refresh()
+    assert told.privacy_rules(NOW) == privacy.CLOSED
+    assert "nothing personal is kept" in told.privacy_fault(NOW)
+
+
+def test_a_word_that_cannot_be_used_is_not_taken(tmp_path: Path, told: Rulebook) -> None:
+    with pytest.raises(bundle.BadBundle, match="mode trace needs a key"):
+        say(tmp_path, 2, 'mode = "trace"')
+    assert not told.refresh()

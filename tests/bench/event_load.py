@@ -25,7 +25,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent import mqtt
-from agent.messages import FIRST, Encoder, State, Topics
+from agent.messages import FIRST, Encoder, Topics
+from agent.messages.state import State
 from agent.model import (
     ClockState,
     CodeStatus,

@@ -1,0 +1,149 @@
+"""What becomes of personal data, as the centre has signed it: mode, keys, retention. Pure.
+
+A `privacy` bundle's content is TOML:
+
+    mode = "trace"                       # or "verify-only"
+    details = true                       # verify-only: events tell code status and temperature (of nobody named)
+    retention_hours = 336                # sealed parts that wait longer for the centre are dropped
+    [[key]]
+    kid = "week-47"
+    public = "base64 of 32 bytes"        # X25519
+    from = 2026-11-16T00:00:00Z
+    until = 2026-11-25T00:00:00Z
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+import tomllib
+from base64 import b64decode
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from agent.privacy import hpke
+
+if TYPE_CHECKING:
+    from agent.model import Now
+
+_HOUR_S = 3600.0
+_LONGEST_HOURS = 31 * 24
+_KID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_FIELDS = {"mode", "details", "retention_hours", "key"}
+_KEY_FIELDS = {"kid", "public", "from", "until"}
+
+
+class Mode(StrEnum):
+    """What is kept of who somebody is."""
+
+    VERIFY_ONLY = "verify-only"
+    """Nothing."""
+    TRACE = "trace"
+    """Sealed to the centre."""
+
+
+class BadPrivacy(ValueError):
+    """Content that cannot be used; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A public key of the centre."""
+
+    kid: str
+    public: bytes
+    from_utc: float
+    until_utc: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a privacy bundle says."""
+
+    mode: Mode = Mode.VERIFY_ONLY
+    details: bool = True
+    """Whether events tell code status, colour, temperature and reasons where nobody is identified."""
+    keys: tuple[Key, ...] = ()
+    retention_s: float = 14 * 24 * _HOUR_S
+
+    def key_at(self, now: Now) -> Key | None:
+        """The key to seal to, by the earliest that it may be; of several the one that began last."""
+        valid = [key for key in self.keys if key.from_utc <= now.lo_utc <= key.until_utc]
+        return max(valid, key=lambda key: key.from_utc, default=None)
+
+
+DEFAULT = Rules()
+"""Without any bundle."""
+CLOSED = Rules(details=False)
+"""In place of a bundle that does not hold: no more open than anything it could have said."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The rules that were found, and how long they hold."""
+
+    rules: Rules = DEFAULT
+    expires_utc: float = math.inf
+    fault: str = ""
+    """Why they are not what the centre has sent."""
+
+    def at(self, now: Now) -> Rules:
+        """The rules of this moment."""
+        return CLOSED if self.fault or self.expires_utc < now.lo_utc else self.rules
+
+    def fault_at(self, now: Now) -> str:
+        """What is wrong and what follows, as a sentence; `` when all is well."""
+        if self.fault:
+            return f"{self.fault}: nothing personal is kept until a good bundle comes"
+        if self.expires_utc < now.lo_utc:
+            return "the bundle has expired: nothing personal is kept until a newer one comes"
+        if self.rules.mode is Mode.TRACE and self.rules.key_at(now) is None:
+            return "none of the centre's keys is valid now: nothing is sealed, and nothing personal kept"
+        return ""
+
+
+def parse(text: object) -> Rules:
+    """The rules in a bundle's content. Raises BadPrivacy."""
+    try:
+        content = tomllib.loads(text) if isinstance(text, str) else {}
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadPrivacy(f"not TOML: {error}") from None
+    if unknown := sorted(content.keys() - _FIELDS):
+        raise BadPrivacy(f"unknown setting {unknown[0]}")
+    match {"details": True, "retention_hours": 336, "key": [], **content}:
+        case {"mode": str(mode), "details": bool(details), "retention_hours": int(hours), "key": list(tables)} if (
+            mode in (*Mode,) and 1 <= hours <= _LONGEST_HOURS and not isinstance(hours, bool)
+        ):
+            rules = Rules(Mode(mode), details, tuple(_key(table) for table in tables), hours * _HOUR_S)
+        case _:
+            raise BadPrivacy(
+                f"needs mode (verify-only or trace); may have details (true or false), retention_hours (1 to "
+                f"{_LONGEST_HOURS}) and [[key]] tables"
+            )
+    if len({key.kid for key in rules.keys}) < len(rules.keys):
+        raise BadPrivacy("two keys of one kid")
+    if rules.mode is Mode.TRACE and not rules.keys:
+        raise BadPrivacy("mode trace needs a key of the centre")
+    return rules
+
+
+def _key(table: Any) -> Key:
+    match table:
+        case {
+            "kid": str(kid),
+            "public": str(public),
+            "from": datetime() as begins,
+            "until": datetime() as ends,
+        } if (
+            table.keys() == _KEY_FIELDS and _KID.fullmatch(kid) and begins.tzinfo and ends.tzinfo and begins < ends
+        ):
+            try:
+                raw = b64decode(public, validate=True)
+                hpke.seal(b"", raw, b"")  # what cannot be sealed to is found out now
+            except (binascii.Error, ValueError):
+                raise BadPrivacy(f"key {kid}: public is not base64 of an X25519 key") from None
+            return Key(kid, raw, begins.timestamp(), ends.timestamp())
+    raise BadPrivacy("a [[key]] needs kid, public, from and until (times with a zone, from before until), no more")

@@ -1,0 +1,123 @@
+"""What an event may keep of a person: everything personal is taken off or sealed before it is stored. Pure.
+
+What is sealed is JSON, padded with spaces to 256, 512, 1024 … bytes, so that its length tells little.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from agent import messages
+from agent.model import Decision, Event, Passage, Screening, Temperature
+from agent.privacy import hpke
+from agent.privacy.rules import CLOSED, DEFAULT, Key, Mode, Rules
+from agent.withheld import Sealed, Withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.model import Now
+
+SMALLEST_BYTES = 256
+MOST_BYTES = 1 << 15
+"""Of all codes of one passage: what is longer is no code, and must not fill the card."""
+_BOUND_AS = "gatepost-sealed-1"
+
+
+class Withholding:
+    """Events as they may be stored, by the rules of the moment."""
+
+    def __init__(self, source: str, rules: Callable[[Now], Rules]) -> None:
+        """`source`: of the events, what is sealed is bound to it."""
+        self._source, self._rules = source, rules
+
+    def __call__(self, event: Event) -> Event:
+        """`event`, with nothing personal that can be read."""
+        rules = self._rules(event.now)
+        if not isinstance(event.body, Passage) or (rules.mode is Mode.VERIFY_ONLY and rules.details):
+            return by(DEFAULT, event)
+        withheld = by(CLOSED, event)
+        key = rules.key_at(event.now) if rules.mode is Mode.TRACE else None
+        return withheld if key is None else self._sealed(event.body, withheld, key)
+
+    def _sealed(self, passage: Passage, withheld: Event, key: Key) -> Event:
+        body = withheld.body
+        if not isinstance(body, Passage) or body.withheld is None:
+            raise TypeError("only a passage whose health data was withheld is sealed")
+        bound = header(self._source, key.kid, messages.data(withheld))
+        enc, ct = hpke.seal(_padded(_content(passage)), key.public, bound)
+        sealed = Sealed(key.kid, enc, ct)
+        return replace(withheld, body=replace(body, withheld=replace(body.withheld, sealed=sealed)))
+
+
+def by(rules: Rules, event: Event) -> Event:
+    """`event` without who it was, and, unless the rules leave them, without the details."""
+    passage = event.body
+    if not isinstance(passage, Passage):
+        return event
+    verdict = passage.verdict
+    if rules.details:
+        if verdict is not None:
+            verdict = replace(verdict, subject=b"", code=b"", reason="")
+        return replace(event, body=replace(passage, shown=(), verdict=verdict))
+    temperature = passage.temperature
+    return replace(
+        event,
+        body=replace(
+            passage,
+            shown=(),
+            verdict=None,
+            decision=Decision(passage.decision.outcome, ()),
+            temperature=Temperature(
+                Screening.INDETERMINATE,
+                samples=temperature.samples,
+                limit_c=temperature.limit_c,
+                scale=temperature.scale,
+                ambient_c=temperature.ambient_c,
+            ),
+            withheld=Withheld(None if verdict is None else verdict.format),
+        ),
+    )
+
+
+def header(source: str, kid: str, data: Mapping[str, Any]) -> bytes:
+    """The clear members that a sealed part is bound to, as `info` of HPKE: a JSON array without spaces."""
+    clock, code = data["clock"], data["code"]
+    members = [
+        *(_BOUND_AS, source, kid, clock["boot_id"], clock["monotonic_ms"]),
+        *(data["lane"], data["direction"], data["decision"], data["opened"]),
+        *(None if code is None else code["format"], data["took_ms"], data["simulated"]),
+    ]
+    return _to_json(members)
+
+
+def opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, Any]:
+    """The event as it would be without withholding, and `codes` in its data; for the centre. Raises NotOpened."""
+    data = message["data"]
+    part = data.get("sealed")
+    if part is None:
+        raise hpke.NotOpened("nothing is sealed in it")
+    sealed = Sealed(part["kid"], b64decode(part["enc"]), b64decode(part["ct"]))
+    content = json.loads(hpke.unseal(sealed, private, header(message["source"], sealed.kid, data)))
+    return {**message, "data": {**data, **content}}
+
+
+def _content(passage: Passage) -> bytes:
+    room, kept = MOST_BYTES, []
+    for code in passage.shown:
+        if len(code) <= room:
+            room -= len(code)
+            kept.append(b64encode(code).decode())
+    said = messages.health(passage)
+    return _to_json({"codes": kept, "left_out": len(passage.shown) - len(kept), **said})
+
+
+def _padded(content: bytes) -> bytes:
+    return content.ljust(max(SMALLEST_BYTES, 1 << (len(content) - 1).bit_length()))
+
+
+def _to_json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
