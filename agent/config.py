@@ -16,13 +16,14 @@ import typing
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from agent import checkpoint, clock, codes, mqtt, outbox, policy, thermal
+from agent import checkpoint, clock, codes, health, mqtt, outbox, overlay, policy, thermal
 from agent.model import Direction, Traveller
+from agent.overlay import Above
 from agent.toml_lines import lines_of
 from drivers import registry
 
@@ -111,9 +112,23 @@ class Config:
     policy: policy.Options = field(default_factory=policy.Options)
     outbox: outbox.Options = field(default_factory=outbox.Options)
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
+    health: health.Options = field(default_factory=health.Options)
     lanes: dict[str, Lane] = field(default_factory=dict)
     file: Path = Path()
     """Where it was read; relative paths in it start from its folder."""
+    said: Mapping[tuple[str, ...], Place] = field(default_factory=dict, compare=False, repr=False)
+    """Each setting that is no default → who says it."""
+
+
+class Place(NamedTuple):
+    """A line of a text."""
+
+    text: str
+    """File, or name of a text that is in none."""
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.text}:{self.line}"
 
 
 SECTIONS: dict[str, type] = {
@@ -126,6 +141,7 @@ SECTIONS: dict[str, type] = {
     "policy": policy.Options,
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
+    "health": health.Options,
 }
 PARTS = {
     "scanner": "scanners",
@@ -140,9 +156,9 @@ OPTIONAL_PARTS = {"room", "range"}
 class BadConfig(Exception):
     """All that is wrong with a configuration; `str()` is one line per fault."""
 
-    def __init__(self, file: Path, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[Fault]) -> None:
         """`faults`: at least one."""
-        super().__init__("\n".join(fault.text(file) for fault in faults))
+        super().__init__("\n".join(map(str, faults)))
         self.faults = faults
 
 
@@ -150,37 +166,55 @@ class BadConfig(Exception):
 class Fault:
     """One thing that is wrong."""
 
-    line: int
+    place: Place
     path: str
     what: str
 
-    def text(self, file: Path) -> str:
+    def __str__(self) -> str:
         """For a person: file, line, setting, sentence."""
-        return f"{file}:{self.line}: {self.path}: {self.what}" if self.path else f"{file}:{self.line}: {self.what}"
+        return f"{self.place}: {self.path}: {self.what}" if self.path else f"{self.place}: {self.what}"
 
 
-def load(file: Path) -> Config:
+def load(file: Path, above: Above | None = None) -> Config:
     """Read and check a configuration file. Raises BadConfig with every fault, or OSError."""
-    text = file.read_text(encoding="utf-8", errors="surrogateescape")
-    return parse(text, file)
+    return parse(read(file), file, above)
 
 
-def parse(text: str, file: Path) -> Config:
-    """Check a configuration's text; `file` gives relative paths their folder. Raises BadConfig."""
+def read(file: Path) -> str:
+    """Its text; bytes that are no UTF-8 are found by `parse`. Raises OSError."""
+    return file.read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def parse(text: str, file: Path, above: Above | None = None) -> Config:
+    """Check a configuration's text, with the centre's laid over it; `file` gives relative paths their folder.
+    Raises BadConfig.
+    """
+    tree, places = _toml(text, str(file))
+    reader = _Reader(places, file)
+    if above is not None:
+        over, over_places = _toml(above.text, above.name)
+        places.update(over_places)
+        for path, what in overlay.faults(tree, over):
+            reader.fault(path, what)
+        tree = overlay.laid_over(tree, over)
+    config = reader.config(tree, file)
+    if reader.faults:
+        raise BadConfig(sorted(reader.faults))
+    return dataclasses.replace(config, said={path: reader.place(path) for path in overlay.leaves(tree)})
+
+
+def _toml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], Place]]:
+    """The tree, and where each key stands. Raises BadConfig."""
     try:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadConfig(file, [_syntax_fault(str(error), text)]) from None
-    reader = _Reader(lines_of(text), file.parent)
-    config = reader.config(tree, file)
-    if reader.faults:
-        raise BadConfig(file, sorted(reader.faults))
-    return config
+        raise BadConfig([_syntax_fault(str(error), text, name)]) from None
+    return tree, {path: Place(name, line) for path, line in lines_of(text).items()}
 
 
 def device(kind: str, driver: str, values: dict[str, Any]) -> Device:
     """A device that no file configures. Raises ValueError with a sentence, KeyError for an unknown driver."""
-    reader = _Reader({}, Path())
+    reader = _Reader({}, Path("-"))
     options = reader.options((), registry.options_class(kind, driver), values)
     if reader.faults:
         raise ValueError("; ".join(" ".join(filter(None, (fault.path, fault.what))) for fault in reader.faults))
@@ -190,17 +224,17 @@ def device(kind: str, driver: str, values: dict[str, Any]) -> Device:
 class _Reader:
     """Walks the tree once and collects faults."""
 
-    def __init__(self, lines: Mapping[tuple[str, ...], int], folder: Path) -> None:
+    def __init__(self, places: Mapping[tuple[str, ...], Place], file: Path) -> None:
         self.faults: list[Fault] = []
-        self._lines = lines
-        self._folder = folder
+        self._places = places
+        self._file, self._folder = str(file), file.parent
 
     def config(self, tree: dict[str, Any], file: Path) -> Config:
         self._unknown((), tree, [*SECTIONS, "lanes"])
         sections = {name: self._section(name, cls, tree.get(name, {})) for name, cls in SECTIONS.items()}
         lanes = self._table(("lanes",), tree.get("lanes", {}))
         if not lanes and not self.faults:
-            self._fault(("lanes",), "a kiosk needs at least one lane, for example [lanes.entry]")
+            self.fault(("lanes",), "a kiosk needs at least one lane, for example [lanes.entry]")
         built = {name: self._lane(name, self._table(("lanes", name), lane)) for name, lane in lanes.items()}
         return Config(**sections, lanes=typing.cast("dict[str, Lane]", built), file=file)
 
@@ -210,7 +244,7 @@ class _Reader:
     def _lane(self, name: str, table: dict[str, Any]) -> Lane | None:
         path = ("lanes", name)
         if not _NAME.fullmatch(name):
-            self._fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
+            self.fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
         own = {key: value for key, value in table.items() if key not in PARTS}
         options = self.options(path, LaneOptions, own, also=PARTS)
         given = {part: kind for part, kind in PARTS.items() if part in table or part not in OPTIONAL_PARTS}
@@ -219,21 +253,21 @@ class _Reader:
             return None
         longest_s = getattr(typing.cast("Device", devices["gate"]).options, "longest_s", options.pulse_s)
         if options.pulse_s > longest_s:
-            self._fault((*path, "pulse_s"), f"is longer than the gate's longest_s, {longest_s} s")
+            self.fault((*path, "pulse_s"), f"is longer than the gate's longest_s, {longest_s} s")
         return Lane(**typing.cast("Any", {**_fields(options), **devices}))
 
     def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
         part = path[-1]
         known = registry.names(kind)
         if part not in lane:
-            self._fault(path[:-1], f"has no {part}: add a section [{'.'.join(path)}] with a driver")
+            self.fault(path[:-1], f"has no {part}: add a section [{'.'.join(path)}] with a driver")
             return None
         table = self._table(path, lane[part])
         driver = table.get("driver")
         if driver not in known:
             what = f"unknown driver {driver!r}" if driver else "no driver named"
             near = _nearest(str(driver), known) or "."
-            self._fault((*path, "driver"), f"{what}{near} There are {', '.join(known)}")
+            self.fault((*path, "driver"), f"{what}{near} There are {', '.join(known)}")
             return None
         own = {key: value for key, value in table.items() if key != "driver"}
         options = self.options(path, registry.options_class(kind, driver), own, also=("driver",))
@@ -251,7 +285,7 @@ class _Reader:
             value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
-                self._fault((*path, *map(str, detail["loc"])), _sentence(detail))
+                self.fault((*path, *map(str, detail["loc"])), _sentence(detail))
             return None
         return self._from_folder(value) if len(self.faults) == before else None
 
@@ -263,20 +297,23 @@ class _Reader:
     def _unknown(self, path: tuple[str, ...], table: dict[str, Any], known: list[str]) -> None:
         for key in table.keys() - set(known):
             near = _nearest(key, known) or f"; there are {', '.join(known)}"
-            self._fault((*path, key), f"unknown setting{near}")
+            self.fault((*path, key), f"unknown setting{near}")
 
     def _table(self, path: tuple[str, ...], value: object) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
-        self._fault(path, f"is a section: write [{'.'.join(path)}]")
+        self.fault(path, f"is a section: write [{'.'.join(path)}]")
         return {}
 
-    def _fault(self, path: tuple[str, ...], what: str) -> None:
-        """Note a fault at the line of `path`, or of the nearest thing above it that stands in the file."""
-        where = path
-        while where and where not in self._lines:
-            where = where[:-1]
-        self.faults.append(Fault(self._lines.get(where, 1), ".".join(path), what))
+    def fault(self, path: tuple[str, ...], what: str) -> None:
+        """Note a fault at its place."""
+        self.faults.append(Fault(self.place(path), ".".join(path), what))
+
+    def place(self, path: tuple[str, ...]) -> Place:
+        """The line of `path`, or of the nearest thing above it that stands in the file; else the first line."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return self._places.get(path) or Place(self._file, 1)
 
 
 def _fields(options: Any) -> dict[str, Any]:
@@ -306,11 +343,11 @@ def _nearest(word: str, known: typing.Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _syntax_fault(message: str, text: str) -> Fault:
+def _syntax_fault(message: str, text: str, name: str) -> Fault:
     """Where tomllib stopped reading."""
     place = message.rpartition("(at line ")[2].partition(",")[0]
     line = int(place) if place.isdigit() else text.count("\n") + 1
-    return Fault(line, "", f"is not TOML: {message.partition(' (at')[0]}")
+    return Fault(Place(name, line), "", f"is not TOML: {message.partition(' (at')[0]}")
 
 
 SECRET = "secret"  # noqa: S105 - the mark, not a secret

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the agent keeps itself well, and for whom it counts."""
+
+    proven_s: Annotated[float, Gt(0)] = 300.0
+    """A configuration that has run for so long is kept as the last good one, seconds."""
+    trial_s: Annotated[float, Gt(0)] = 180.0
+    """So long a configuration from the centre has to get everything to work that worked before; else it is taken
+    back, seconds."""
+    settled_s: Annotated[float, Ge(0)] = 30.0
+    """So long everything must have worked for it to pass, seconds."""
+    metrics_file: Path | None = None
+    """Write counters here for Prometheus' node exporter (`*.prom`, in its textfile folder), every 15 s; better in
+    memory (tmpfs)."""
 
 
 class Condition(StrEnum):

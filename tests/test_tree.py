@@ -42,7 +42,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},
-    {"ladder", "packaged", "packing", "systemd", "toml_lines", "withheld"},
+    {"ladder", "overlay", "packaged", "packing", "systemd", "toml_lines", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -60,6 +60,21 @@ PURE = {
     "checkpoint", "codes", "ladder", "lanes", "messages", "model", "policy", "privacy", "thermal", "venue",
     "withheld",
 }  # fmt: skip
+{
+    "checkpoint",
+    "codes",
+    "health",
+    "ladder",
+    "lanes",
+    "messages",
+    "model",
+    "overlay",
+    "policy",
+    "privacy",
+    "thermal",
+    "venue",
+    "withheld",
+}
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",

@@ -37,6 +37,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "temperature_missing": ("No temperature was measured.", "未测到体温。"),
     "thermometer_fault": ("The thermometer does not work.", "测温设备故障。"),
     "scanner_fault": ("The scanner does not work.", "扫码设备故障。"),
+    "safe_mode": (
+        "This gate lets nobody in by itself at the moment: please see a member of staff.",
+        "本机暂停自动放行，请到人工处核验。",
+    ),
     # tests, lists, watch
     "test_missing": ("No recent test is on record.", "没有近期检测记录。"),
     "test_too_old": ("The last test is too old.", "检测结果已超过有效时间。"),

@@ -36,7 +36,7 @@ FILE = Path("/etc/gatepost/agent.toml")
 def faults(text: str) -> list[tuple[int, str]]:
     with pytest.raises(config.BadConfig) as caught:
         config.parse(text, FILE)
-    return [(fault.line, f"{fault.path}: {fault.what}") for fault in caught.value.faults]
+    return [(fault.place.line, f"{fault.path}: {fault.what}") for fault in caught.value.faults]
 
 
 def test_the_smallest_configuration_is_all_defaults() -> None:

@@ -1,0 +1,78 @@
+"""The centre's configuration laid over a kiosk's own, key by key: which keys it may say, and what comes out. Pure.
+
+What names this kiosk, says what is wired to it, whom it trusts and where the broker is stays in its own file: one
+wrong word from afar must not open a gate, hang up on the centre, or point to a file that only another kiosk has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Path = tuple[str, ...]
+
+SECTIONS = frozenset(("screening", "checkpoint", "policy", "health"))
+"""The centre may say everything in these, but for `FILES`."""
+KEYS = frozenset(
+    (
+        ("run", "log"),
+        ("mqtt", "window"),
+        ("mqtt", "keepalive_s"),
+        ("mqtt", "ack_s"),
+        ("mqtt", "connect_s"),
+        ("mqtt", "retry_max_s"),
+        ("mqtt", "state_s"),
+    )
+)
+"""And these of other sections."""
+LANE_KEYS = frozenset(("pulse_s",))
+"""And these of each lane that there is."""
+FILES = frozenset((("screening", "calibration"), ("screening", "crowd_file"), ("health", "metrics_file")))
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """A configuration from the centre."""
+
+    version: int
+    text: str
+
+    @property
+    def name(self) -> str:
+        """What faults and `gatepost show` call it."""
+        return f"centre's configuration {self.version}"
+
+
+def laid_over(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """What `over` says takes the place of the same key in `tree`; all else stays. Lists are replaced whole."""
+    merged = dict(tree)
+    for key, value in over.items():
+        below = tree.get(key)
+        merged[key] = laid_over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def faults(tree: Mapping[str, Any], over: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """What `over` says that the centre may not say of this kiosk, each with a sentence."""
+    lanes = tree.get("lanes")
+    known = lanes if isinstance(lanes, dict) else {}
+    for path in leaves(over):
+        match path:
+            case ("lanes", lane, *rest) if lane not in known:
+                yield ("lanes", lane), "there is no such lane on this kiosk"
+            case ("lanes", _, *rest) if len(rest) == 1 and rest[0] in LANE_KEYS:
+                pass
+            case (section, *_) if path not in KEYS and (section not in SECTIONS or path[:2] in FILES):
+                yield path, "is the kiosk's own: only its file may say it"
+
+
+def leaves(tree: Mapping[str, Any], above: Path = ()) -> Iterator[Path]:
+    """The paths of all values; an empty table counts as one."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key)
