@@ -57,24 +57,9 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
 PURE = {
-    "checkpoint", "codes", "ladder", "lanes", "messages", "model", "policy", "privacy", "thermal", "venue",
-    "withheld",
+    "checkpoint", "codes", "health", "ladder", "lanes", "messages", "model", "overlay", "policy", "privacy",
+    "thermal", "venue", "withheld",
 }  # fmt: skip
-{
-    "checkpoint",
-    "codes",
-    "health",
-    "ladder",
-    "lanes",
-    "messages",
-    "model",
-    "overlay",
-    "policy",
-    "privacy",
-    "thermal",
-    "venue",
-    "withheld",
-}
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
     "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
