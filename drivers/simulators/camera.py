@@ -2,7 +2,7 @@
 
 Written from RFC 2046 (multipart) and RFC 9110; each part tells its Content-Length, as cameras do, so that a reader
 need not wait for the next part. What is in view is asked for every frame; the hand trembles, the sensor is noisy.
-`unplug` hangs up and refuses calls, `replug` takes them again at the same address.
+`unplug` hangs up and refuses calls, `replug` takes them again at the same address; `hang` stops the pictures only.
 """
 
 from __future__ import annotations
@@ -28,6 +28,34 @@ _PHONE_SHARE = 0.62
 """Of the picture's height that the code takes."""
 
 
+class Scenery:
+    """What stands before a simulated camera, as JPEGs: drawn once for each code, shown in turn."""
+
+    def __init__(self, width: int, height: int, seed: int = 0) -> None:
+        self.width, self.height = width, height
+        self._random = np.random.default_rng(seed)
+        self._room = _room(width, height, self._random)
+        self._scenes: dict[bytes | None, list[bytes]] = {}
+        self._lock = threading.Lock()
+
+    def jpeg(self, payload: bytes | None, turn: int, encode: Callable[[Picture], bytes] = to_jpeg) -> bytes:
+        """A frame in which a phone shows `payload` (None: nobody), one of four that differ in their noise."""
+        with self._lock:
+            if payload not in self._scenes:
+                if len(self._scenes) >= _KEPT_SCENES:
+                    del self._scenes[next(iter(self._scenes))]
+                self._scenes[payload] = [encode(self._draw(payload)) for _ in range(_VARIANTS)]
+            return self._scenes[payload][turn % _VARIANTS]
+
+    def _draw(self, payload: bytes | None) -> Picture:
+        picture = self._room.copy()
+        if payload is not None:
+            _hold_up(picture, payload, self._random)
+        noise = self._random.normal(0, 2.0, picture.shape).astype(np.int16)
+        noisy: Picture = np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
+        return noisy
+
+
 class CameraSimulator:
     """One simulated camera."""
 
@@ -42,15 +70,13 @@ class CameraSimulator:
     ) -> None:
         """`shows`: the payload of the code in view now, None for nobody; asked every frame, from another thread."""
         self._shows = shows
-        self._size = (width, height)
         self._period_s = 1 / fps
-        self._random = np.random.default_rng(seed)
-        self._room = _room(width, height, self._random)
-        self._scenes: dict[bytes | None, list[bytes]] = {}
+        self._scenery = Scenery(width, height, seed)
         self._shown_s: dict[bytes, float] = {}
         self._port = 0
         self._listener: socket.socket | None = None
-        self._plugged = threading.Event()
+        self._plugged, self._sends = threading.Event(), threading.Event()
+        self._sends.set()
         self._viewers: set[socket.socket] = set()
         self._lock = threading.Lock()
 
@@ -72,11 +98,19 @@ class CameraSimulator:
         self._plugged.clear()
         listener, self._listener = self._listener, None
         if listener is not None:
-            _hang_up(listener)
+            hang_up(listener)
         with self._lock:
             viewers, self._viewers = self._viewers, set()
         for viewer in viewers:
-            _hang_up(viewer)
+            hang_up(viewer)
+
+    def hang(self) -> None:
+        """Send no more pictures, on lines that stay open and in calls to come."""
+        self._sends.clear()
+
+    def go_on(self) -> None:
+        """Send pictures again."""
+        self._sends.set()
 
     unplug = stop
     replug = start
@@ -106,8 +140,9 @@ class CameraSimulator:
             due_s = time.monotonic()
             turn = 0
             while self._plugged.is_set():
+                self._sends.wait()
                 payload = self._shows()
-                jpeg = self._scene(payload)[turn % _VARIANTS]
+                jpeg = self._scenery.jpeg(payload, turn)
                 if payload is not None:
                     self._shown_s.setdefault(payload, time.monotonic())
                 head = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
@@ -115,23 +150,6 @@ class CameraSimulator:
                 turn += 1
                 due_s = max(due_s + self._period_s, time.monotonic())
                 time.sleep(max(0.0, due_s - time.monotonic()))
-
-    def _scene(self, payload: bytes | None) -> list[bytes]:
-        """The frames of one scene as JPEG: drawn once, shown in turn."""
-        with self._lock:
-            if payload not in self._scenes:
-                if len(self._scenes) >= _KEPT_SCENES:
-                    del self._scenes[next(iter(self._scenes))]
-                self._scenes[payload] = [to_jpeg(self._draw(payload)) for _ in range(_VARIANTS)]
-            return self._scenes[payload]
-
-    def _draw(self, payload: bytes | None) -> Picture:
-        picture = self._room.copy()
-        if payload is not None:
-            _hold_up(picture, payload, self._random)
-        noise = self._random.normal(0, 2.0, picture.shape).astype(np.int16)
-        noisy: Picture = np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
-        return noisy
 
 
 def _room(width: int, height: int, random: np.random.Generator) -> Picture:
@@ -155,7 +173,8 @@ def _hold_up(picture: Picture, payload: bytes, random: np.random.Generator) -> N
     picture[y : y + body.shape[0], x : x + body.shape[1]] = body
 
 
-def _hang_up(connection: socket.socket) -> None:
+def hang_up(connection: socket.socket) -> None:
+    """Cut a line, also under a read of another thread."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     with contextlib.suppress(OSError):

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-# V4L2 waits 10 s for a frame unless told so before the import; two decoder threads hold back one frame each.
+# V4L2 waits 10 s for a frame unless told so before the import; two decoder threads hold back one frame each; RTSP
+# over UDP loses parts of pictures; what FFmpeg writes to standard error may hold a camera's password (-8: nothing).
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
-os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1|flags;low_delay")
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1|flags;low_delay|rtsp_transport;tcp")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(40_000_000))
 

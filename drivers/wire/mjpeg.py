@@ -17,8 +17,6 @@ from drivers.contract import BadReply, DeviceGone
 from drivers.wire.frames import Frame
 
 OPEN_LIMIT_S = 5.0
-SILENT_S = 2.0
-"""A stream that stops in the middle is gone after this."""
 LARGEST_BYTES = 32_000_000
 _MOST_HEADERS = 100
 _TYPE = "multipart/x-mixed-replace"

@@ -85,6 +85,22 @@ def test_a_pulled_plug_is_noticed_and_the_camera_comes_back(simulator, watching)
     assert [item.payload for item in items_of(watching, 5, enough=1)] == [b"after"]
 
 
+def test_a_stream_that_hangs_is_given_up_and_taken_again(simulator):
+    driver = Driver(Options(simulator.url))
+    driver.open()
+    simulator.world.show(b"before")
+    assert items_of(driver, 5, enough=1)
+    simulator.hang()
+    began_s = time.monotonic()
+    with pytest.raises(DeviceGone, match="sends no pictures"):
+        items_of(driver, 8)
+    assert time.monotonic() - began_s < 4
+    simulator.go_on()
+    driver.open()
+    assert [item.payload for item in items_of(driver, 5, enough=1)] == [b"before"]
+    driver.close()
+
+
 def test_silence_within_the_limit_is_none(watching):
     began_s = time.monotonic()
     assert watching.read(0.2) is None
