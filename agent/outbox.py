@@ -44,6 +44,9 @@ CAREFUL_BATCH = 16
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Waits between tries of a failing disk; the last one repeats."""
 TRIES_BEFORE_MEMORY = 2
+UNSURE_S = 30.0
+"""A failed sync leaves open whether the card has the records. For so long they wait until it can be asked; if they
+then leave from memory, and the card turns out to have them, they come twice, under two ids."""
 LEAST_TO_DROP = 100
 
 
@@ -103,6 +106,7 @@ class Outbox:
         self._latest: Event | None = None
         self._failures = 0
         self._retry_at_s = 0.0
+        self._unsure_until_s = 0.0
         self._written_s = 0.0
         self._memory_place = Place(secrets.token_hex(4), 0, FIRST)
         self._epoch = ""
@@ -262,9 +266,16 @@ class Outbox:
         riding = done if len(done) >= ACKS_TO_RIDE or (idle and not self._batch) else frozenset()
         place = Place(store.epoch, store.last, store.last_hash or FIRST)
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
-        if self._tried or riding:
+        if not (self._tried or riding):
+            return
+        try:
             store.write(self._tried, riding)
-            self._commit_done(store, self._tried, riding)
+        except sqlite3.Error as error:
+            if not _may_be_there(error):
+                self._tried = []
+            self._unsure_until_s = monotonic() + UNSURE_S
+            raise
+        self._commit_done(store, self._tried, riding)
 
     def _commit_done(self, store: Store, records: list[Record], gone: Collection[int]) -> None:
         self._tried = []
@@ -292,6 +303,8 @@ class Outbox:
     def _send_from_memory(self) -> None:
         """The disk fails but the link is up and idle: let it have events that no disk has."""
         if self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry():
+            return
+        if self._tried and monotonic() < self._unsure_until_s:
             return
         records = self._encoded(self._memory_place, BATCH)
         if records:
@@ -375,6 +388,12 @@ def _hash(record: Record) -> str:
 
 def _is_full(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _may_be_there(error: sqlite3.Error) -> bool:
+    """Whether a commit that failed so may have reached the file all the same: a sync failed, not a write."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
 
 
 def _sentence(error: Exception, path: Path) -> str:

@@ -92,6 +92,7 @@ class Store:
         (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {verdict}")
+        self._sync_what_is_there()
         with self._transaction():
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
@@ -116,14 +117,18 @@ class Store:
         marks = newest in done or (self._marked and newest == self.last)
         with self._transaction():
             self._db.executemany("INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)", rows)
-            for low, high in ranges(sorted(done)):
-                self._db.execute("DELETE FROM record WHERE key BETWEEN ? AND ? AND key <> ?", (low, high, newest))
-            if newest in done:
-                self._db.execute("UPDATE record SET done = 1 WHERE key = ?", (newest,))
             if self._marked and newest != self.last:
                 self._db.execute("DELETE FROM record WHERE key = ?", (self.last,))
+            gone = 0  # fewer than asked for, if a commit that seemed to fail had deleted them already
+            for low, high in ranges(sorted(done)):
+                words = "DELETE FROM record WHERE key BETWEEN ? AND ? AND key <> ?"
+                gone += self._db.execute(words, (low, high, newest)).rowcount
+            if newest in done:
+                gone += self._db.execute(
+                    "UPDATE record SET done = 1 WHERE key = ? AND NOT done", (newest,)
+                ).rowcount
         self._marked = marks
-        self.count += len(records) - len(done)
+        self.count += len(records) - gone
         self._unmeasured += len(records) + len(done)
         if self._unmeasured >= UNMEASURED:
             self._measure()
@@ -153,7 +158,22 @@ class Store:
     def shrink(self) -> None:
         """Fold the log into the table: on a full disk that may be the room that is missing."""
         with suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._fold()
+
+    def _fold(self) -> None:
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _sync_what_is_there(self) -> None:
+        """A log that is found may never have reached the card: its process was killed before the sync, or the sync
+        failed, and then the system believes its copy in memory to be clean. So it is written anew, into the table.
+        """
+        try:
+            self._fold()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            with self._path.with_name(self._path.name + "-wal").open("rb") as log:
+                os.fsync(log.fileno())  # no room to write it anew
 
     def close(self) -> None:
         """Close; never raises. SQLite folds the log into the file if it can."""

@@ -408,6 +408,76 @@ def test_a_slow_or_failing_card_holds_up_nobody_and_loses_nothing(tmp_path, card
     assert told["longest_s"] < 0.5, "putting an event never waits for a sync"
 
 
+FITFUL = """
+import json, os, random, sys, threading
+from pathlib import Path
+root = Path(sys.argv[2])
+sys.path[:0] = [str(root), str(root / "faults")]
+from conftest import passage_event
+from faults import Shim
+from agent import outbox as module
+from agent.messages import Encoder, Topics
+module.RETRY_S, module.IDLE_S = (0.05, 0.05, 0.1), 0.3
+chance, shim, pause = random.Random(int(sys.argv[3])), Shim.inside(), threading.Event()
+outbox = module.Outbox(module.Options(path=sys.argv[1], commit_ms=0.0), Encoder(Topics("a", "b")))
+outbox.open()
+heard, over = [], False
+
+def link():
+    while not over:
+        records = outbox.shelf.take(40)
+        heard.extend(records)
+        outbox.shelf.sent(records)
+        pause.wait(0.002)
+
+thread = threading.Thread(target=link)
+thread.start()
+put = 0
+for _ in range(60):
+    for _ in range(chance.randint(1, 40)):
+        outbox.put(passage_event(put))
+        put += 1
+    if chance.random() < 0.3:
+        shim.fail(chance.choice((1, 2, 3, 5, 8)), after=chance.randrange(3))
+    pause.wait(chance.choice((0, 0.01, 0.1, 0.4)))
+shim.fail(0)
+kept = outbox.flush(30)
+for _ in range(1000):
+    if outbox.status().waiting:
+        pause.wait(0.02)
+over = True
+thread.join()
+ids = {record.payload: json.loads(record.payload) for record in heard}
+waiting = outbox.status().waiting
+outbox.close()
+told = [event["data"]["took_ms"] for event in ids.values() if "took_ms" in event["data"]]
+names = len({event["id"] for event in ids.values()})
+print(json.dumps({"kept": kept, "put": put, "told": told, "waiting": waiting, "ids": names}))
+"""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 6])
+def test_syncs_that_fail_again_and_again_lose_nothing_tell_nothing_twice_and_keep_the_count(tmp_path, seed):
+    try:
+        shim = Shim(tmp_path)
+    except NotPossibleHere as missing:
+        pytest.skip(str(missing))
+    done = subprocess.run(
+        [sys.executable, "-c", FITFUL, str(tmp_path / "outbox.db"), str(ROOT / "tests"), str(seed)],
+        cwd=ROOT,
+        env={**os.environ, **shim.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    told = json.loads(done.stdout)
+    assert told["kept"]
+    assert sorted(told["told"]) == list(range(told["put"])), "each, and none under two ids"
+    assert told["ids"] == len(told["told"]), "an id has one content"
+    assert told["waiting"] == 0
+
+
 class Life(RuleBasedStateMachine):
     """Anything the link and power may do to an outbox: everything put comes out, in order, until acknowledged."""
 

@@ -40,6 +40,14 @@ class Shim:
         self._file.write_bytes(bytes(_NUMBERS.size))
         self.environment: Mapping[str, str] = {"LD_PRELOAD": str(library), "FAULTS": str(self._file)}
 
+    @classmethod
+    def inside(cls) -> Shim:
+        """The one that was preloaded into this very process."""
+        shim = cls.__new__(cls)
+        shim.environment = {name: os.environ[name] for name in ("LD_PRELOAD", "FAULTS")}
+        shim._file = Path(os.environ["FAULTS"])
+        return shim
+
     def slow(self, ms: int) -> None:
         """Every sync takes so long from now on."""
         self._write(0, ms)
