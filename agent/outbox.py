@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from agent.disk_errors import is_full, may_be_there, sentence
 from agent.model import Event, EventKind, Loss, Place, Record
 from agent.packing import Spoilt
 from agent.shelf import MEMORY_ONLY, Shelf
@@ -271,7 +272,7 @@ class Outbox:
         try:
             store.write(self._tried, riding)
         except sqlite3.Error as error:
-            if not _may_be_there(error):
+            if not may_be_there(error):
                 self._tried = []
             self._unsure_until_s = monotonic() + UNSURE_S
             raise
@@ -368,7 +369,7 @@ class Outbox:
     def _failed(self, error: Exception) -> None:
         """The disk would not: say so once, close unless it is just full, and try again later."""
         self._damaged = self._damaged or is_damage(error)
-        if self._store is not None and _is_full(error):
+        if self._store is not None and is_full(error):
             self._store.shrink()
         elif self._store is not None:
             self._store.close()
@@ -376,7 +377,7 @@ class Outbox:
         wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._failures += 1
         self._retry_at_s = monotonic() + wait_s
-        fault = _sentence(error, self._path)
+        fault = sentence(error, self._path)
         if fault != self._fault:
             log.error("outbox: %s", fault)
         self._fault = fault
@@ -384,26 +385,3 @@ class Outbox:
 
 def _hash(record: Record) -> str:
     return sha256(record.payload).hexdigest()
-
-
-def _is_full(error: Exception) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def _may_be_there(error: sqlite3.Error) -> bool:
-    """Whether a commit that failed so may have reached the file all the same: a sync failed, not a write."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
-
-
-def _sentence(error: Exception, path: Path) -> str:
-    """What is wrong with the disk, and what to do."""
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return f"disk full: events wait in memory (free some space where {path} is)"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{path} is held by another process: events wait in memory (is a second agent running?)"
-        case _:
-            return f"{path}: {error}: events wait in memory (the card may be failing)"

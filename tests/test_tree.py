@@ -42,7 +42,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},
-    {"ladder", "overlay", "packaged", "packing", "systemd", "toml_lines", "withheld"},
+    {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "toml_lines", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},

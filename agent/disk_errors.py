@@ -1,0 +1,33 @@
+"""What an error of the outbox's file means: for its records, and for whoever looks after the kiosk."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is just no room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def may_be_there(error: sqlite3.Error) -> bool:
+    """Whether a commit that failed so may have reached the file all the same: a sync failed, not a write."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
+
+
+def sentence(error: Exception, path: Path) -> str:
+    """What is wrong with the disk, and what to do."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return f"disk full: events wait in memory (free some space where {path} is)"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            return f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{path} is held by another process: events wait in memory (is a second agent running?)"
+        case _:
+            return f"{path}: {error}: events wait in memory (the card may be failing)"
