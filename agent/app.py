@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, codes, log, mqtt, policy, systemd, vault
+from agent import __version__, codes, log, mqtt, policy, signals, systemd, vault
 from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, boot_id
 from agent.feeds import GateFeed, SourceFeed
@@ -20,16 +20,21 @@ from agent.outbox import Outbox
 from agent.privacy import Withholding
 from agent.pulse import Pulse
 from agent.rulebook import Rulebook
+from agent.signal_feed import Feed, SignalFeed
+from agent.signals import Light
 from agent.thermal import BadCalibration
 from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
 from agent.vitals import Vitals
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from agent.config import Config, Device, Lane
+    from agent.boards import Device
+    from agent.config import Config, Lane
+    from agent.signals import Cue
+    from drivers.contract import Sink
 
 journal = logging.getLogger(__name__)
 
@@ -68,6 +73,7 @@ class App:
         self._outbox = Outbox(config.outbox, Encoder(topics))
         self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state)
         gates: dict[str, Callable[[], None]] = {}
+        shows: dict[str, Callable[[Cue], None]] = {}
         checkpoint = Checkpoint(
             {name: _way(lane) for name, lane in config.lanes.items()},
             judged_by,
@@ -78,6 +84,7 @@ class App:
         self._loop = Loop(
             checkpoint,
             open_gate=gates,
+            show=shows,
             keep=self._outbox.put,
             tell=log.tell,
             withhold=Withholding(topics.source, self._rulebook.privacy_rules),
@@ -85,7 +92,7 @@ class App:
             boot_id=boot_id(),
             trial=config.kiosk.trial,
         )
-        self._feeds: list[SourceFeed | GateFeed] = []
+        self._feeds: list[Feed] = []
         for name, lane in config.lanes.items():
             gate = self._gate(name, lane)
             gates[name] = gate.open_gate
@@ -94,6 +101,9 @@ class App:
             for part, device in ((Part.ROOM, lane.room), (Part.RANGE, lane.range)):
                 if device is not None:
                     self._feeds.append(self._source(name, part, device))
+            told = self._signals(name, lane)
+            shows[name] = _all_of([feed.show for feed in told])
+            self._feeds += told
         self._vitals = Vitals(
             config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook
         )
@@ -165,6 +175,19 @@ class App:
             lane, Part.GATE, device.driver, _maker(device), self._loop.inbox.put, pulse_s=options.pulse_s
         )
 
+    def _signals(self, name: str, lane: Lane) -> list[SignalFeed]:
+        """What tells people: the lamp and the buzzer, where there are."""
+        parts: list[tuple[Part, str, dict[Light, Callable[[], Sink]], signals.Play]] = []
+        if (lamp := lane.lamp) is not None:
+            lights = {Light(light): _maker(output) for light, output in lamp.lights.items()}
+            parts.append((Part.LAMP, lamp.driver, lights, signals.lamp))
+        if (buzzer := lane.buzzer) is not None:
+            parts.append((Part.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, signals.buzzer))
+        return [
+            SignalFeed(name, *part, put=self._loop.inbox.put, panel=signals.Panel(lane.pulse_s, lane.answer_s))
+            for part in parts
+        ]
+
     def _state(self) -> State:
         """What the retained state says."""
         feeds = [feed.status() for feed in self._feeds]
@@ -202,3 +225,11 @@ def _folder(config: Config) -> Path:
 def _maker(device: Device) -> Callable[[], Any]:
     """Builds the driver; called in the device's own thread, so that slow imports delay nobody else."""
     return lambda: registry.load(device.kind, device.driver).Driver(device.options)
+
+
+def _all_of(shows: Sequence[Callable[[Cue], None]]) -> Callable[[Cue], None]:
+    def show(cue: Cue) -> None:
+        for each in shows:
+            each(cue)
+
+    return show

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from annotated_types import Ge, Gt
 
-from agent import thermal
+from agent import signals, thermal
 from agent.codes import RepeatOptions, Repeats, several
-from agent.lanes import Closed, Lane, Pending
+from agent.lanes import Closed, Lane, Pending, Showing
 from agent.model import (
     Answer,
     CodeStatus,
@@ -45,6 +45,7 @@ from agent.model import (
     Wish,
     Wished,
 )
+from agent.signals import Cue
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Opening:
     lane: str
 
 
-Result: TypeAlias = Opening | Passage | DeviceChange | Answer
+Result: TypeAlias = Opening | Showing | Passage | DeviceChange | Answer
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
@@ -154,7 +155,7 @@ class Checkpoint:
                 results = self._device(seen.lane, lane, seen.part, item)
             case Wished():
                 results = self._wished(seen.lane, lane, item)
-        return list(results)
+        return [*results, *lane.news(seen.lane)]
 
     def tick(self, at_s: float) -> list[Result]:
         """Time has passed: people leave, deadlines pass, codes are forgotten."""
@@ -168,6 +169,7 @@ class Checkpoint:
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
+            results += lane.news(name)
         return results
 
     def wait_s(self, at_s: float) -> float:
@@ -214,6 +216,7 @@ class Checkpoint:
         )
         if lane.way.direction is Direction.EXIT and (pending is None or not pending.opened):
             yield Opening(name)
+            yield Showing(name, Cue.ADMIT)
         yield from self._settle(name, lane, item.at_s)
 
     def _together(
@@ -264,8 +267,10 @@ class Checkpoint:
             yield Answer("gate_down", simulated)
         elif item.wish is Wish.OPEN:
             yield Opening(name)
+            yield Showing(name, Cue.ADMIT)
             yield Answer(simulated=simulated)
         elif self.screens.begin_anew(name) | lane.begin_anew(item.at_s + self._options.temperature_wait_s):
+            yield Showing(name, Cue.AGAIN)
             yield Answer(simulated=simulated)
         else:
             yield Answer("nobody_there", simulated)
@@ -340,7 +345,11 @@ class Checkpoint:
             simulated=simulated,
             shown=tuple(pending.shown.values()),
         )
-        return [Opening(name), passage] if opened and not pending.opened else [passage]
+        if pending.opened:
+            return [passage]
+        is_exit = lane.way.direction is Direction.EXIT
+        told = Showing(name, Cue.ADMIT if is_exit else signals.answer(decision, temperature))
+        return [Opening(name), told, passage] if opened else [told, passage]
 
     def _is_repeat(self, lane: Lane, who: bytes, at_s: float) -> bool:
         """The code that is being decided, or was just decided. Seeing it again keeps it known."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import re
 import tomllib
 import types
@@ -21,9 +22,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
+<<<<<<< HEAD
 from agent import checkpoint, clock, codes, health, mqtt, outbox, overlay, policy, thermal
 from agent.model import Direction, Traveller
 from agent.overlay import Above
+=======
+from agent import boards, checkpoint, clock, codes, mqtt, outbox, policy, thermal
+from agent.boards import Device, Lamp
+from agent.model import Direction, Traveller
+from agent.signals import HOLD_S
+>>>>>>> 9deb3b5 (A lane tells people: lamp and buzzer as its parts, what they show as data; outputs of one board are shared)
 from agent.toml_lines import lines_of
 from drivers import registry
 
@@ -63,15 +71,6 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    """One device: a driver and its options."""
-
-    kind: str
-    driver: str
-    options: Any
-
-
-@dataclass(frozen=True, slots=True)
 class Lane:
     """One way through: a scanner, a thermometer, a gate; where there are, sensors of room and distance."""
 
@@ -84,6 +83,9 @@ class Lane:
     """A thermometer of the room's air or of a wall; serves all lanes that have none of their own."""
     range: Device | None = None
     """Tells how far somebody stands from the thermometer."""
+    lamp: Lamp | None = None
+    buzzer: Device | None = None
+    answer_s: float = 5.0
     traveller: Traveller = Traveller.PERSON
 
 
@@ -94,7 +96,9 @@ class LaneOptions:
     direction: Direction
     """`entry` (fails to staff) or `exit` (always opens)."""
     pulse_s: Annotated[float, Gt(0), Le(30)] = 3.0
-    """How long the gate is released for one person, seconds."""
+    """How long the gate is released for one person, seconds. A lamp's green lasts as long."""
+    answer_s: Annotated[float, Gt(0), Le(30)] = 5.0
+    """How long a lamp shows any other answer, seconds."""
     traveller: Traveller = Traveller.PERSON
     """`person` or `vehicle`: who uses the lane, for the policy."""
 
@@ -149,8 +153,10 @@ PARTS = {
     "gate": "signals",
     "room": "thermometers",
     "range": "ranging",
+    "lamp": "signals",
+    "buzzer": "signals",
 }
-OPTIONAL_PARTS = {"room", "range"}
+OPTIONAL_PARTS = {"room", "range", "lamp", "buzzer"}
 
 
 class BadConfig(Exception):
@@ -236,6 +242,7 @@ class _Reader:
         if not lanes and not self.faults:
             self.fault(("lanes",), "a kiosk needs at least one lane, for example [lanes.entry]")
         built = {name: self._lane(name, self._table(("lanes", name), lane)) for name, lane in lanes.items()}
+        self._share({name: lane for name, lane in built.items() if lane is not None})
         return Config(**sections, lanes=typing.cast("dict[str, Lane]", built), file=file)
 
     def _section(self, name: str, cls: type, table: object) -> Any:
@@ -251,10 +258,30 @@ class _Reader:
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values():
             return None
+<<<<<<< HEAD
         longest_s = getattr(typing.cast("Device", devices["gate"]).options, "longest_s", options.pulse_s)
         if options.pulse_s > longest_s:
             self.fault((*path, "pulse_s"), f"is longer than the gate's longest_s, {longest_s} s")
+=======
+        for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
+            longest_s = getattr(getattr(devices.get(part), "options", None), "longest_s", math.inf)
+            if options.pulse_s > longest_s:
+                self._fault((*path, "pulse_s"), f"is longer than the {part}'s longest_s, {longest_s} s")
+            elif least_s > longest_s:
+                self._fault((*path, part, "longest_s"), f"should be at least {least_s}")
+>>>>>>> 9deb3b5 (A lane tells people: lamp and buzzer as its parts, what they show as data; outputs of one board are shared)
         return Lane(**typing.cast("Any", {**_fields(options), **devices}))
+
+    def _share(self, lanes: Mapping[str, Lane]) -> None:
+        """Parts on one board or port must get along."""
+        parts: dict[tuple[str, ...], Device] = {
+            ("lanes", name, part): device
+            for name, lane in lanes.items()
+            for part in PARTS
+            if (device := getattr(lane, part)) is not None
+        }
+        for path, what in boards.faults(parts):
+            self._fault(path, what)
 
     def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
         part = path[-1]
@@ -270,8 +297,10 @@ class _Reader:
             self.fault((*path, "driver"), f"{what}{near} There are {', '.join(known)}")
             return None
         own = {key: value for key, value in table.items() if key != "driver"}
-        options = self.options(path, registry.options_class(kind, driver), own, also=("driver",))
-        return None if options is None else Device(kind, driver, options)
+        cls = registry.options_class(kind, driver)
+        made, cls = (Lamp, boards.lamp_class(cls)) if part == "lamp" else (Device, cls)
+        options = self.options(path, cls, own, also=("driver",))
+        return None if options is None else made(kind, driver, options)
 
     def options(
         self, path: tuple[str, ...], cls: type, table: dict[str, Any], also: typing.Iterable[str] = ()

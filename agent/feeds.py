@@ -37,7 +37,7 @@ MOST_LOST = 3
 _LATE_ORDER_S = 1.0
 _WAKE = float("-inf")
 """An order that is none: the thread shall look up."""
-_CHECK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ class _Device(Protocol):
 D = TypeVar("D", bound=_Device)
 
 
-class _Life(threading.Thread):
+class Life(threading.Thread):
     """One thread of a feed, until it is told to end or is given up."""
 
-    def __init__(self, name: str, live: Callable[[_Life], None], after: _Life | None = None) -> None:
+    def __init__(self, name: str, live: Callable[[Life], None], after: Life | None = None) -> None:
         super().__init__(name=name, daemon=True)  # a driver stuck in the kernel must not hold the exit
         self.after = after
         """The one that was given up for this."""
@@ -93,6 +93,7 @@ class _Life(threading.Thread):
         self._wake = threading.Event()
 
     def run(self) -> None:
+        """Until told to end."""
         self._live(self)
 
     @property
@@ -125,7 +126,7 @@ class _Life(threading.Thread):
             log.exception("driver failed to close", extra={"device": self.name})
 
 
-class _Feed(Generic[D]):
+class DeviceFeed(Generic[D]):
     """The life of one device; subclasses say what using it means."""
 
     def __init__(
@@ -134,8 +135,8 @@ class _Feed(Generic[D]):
         """`make` builds the driver; it runs in the thread, so that slow imports delay nobody else."""
         self.name = f"{lane}/{part}"
         self._lane, self._part, self._driver, self._make, self._put = lane, part, driver, make, put
-        self._life = _Life(self.name, self._run)
-        self._lost: list[_Life] = []
+        self._life = Life(self.name, self._run)
+        self._lost: list[Life] = []
         self._lock = threading.Lock()
         """Between a life that speaks and whoever gives it up."""
         self._up = False
@@ -210,11 +211,11 @@ class _Feed(Generic[D]):
             self._restarts += 1
             self._lost.append(life)
             life.ending = True
-            self._life = _Life(self.name, self._run, after=life)
+            self._life = Life(self.name, self._run, after=life)
             self._life.start()
         log.error("a driver hangs: a fresh thread takes over", extra={"device": self.name})
 
-    def _run(self, life: _Life) -> None:
+    def _run(self, life: Life) -> None:
         """Open and use the device until told to stop; every fault leads back to opening."""
         if life.after is not None:
             life.after.let_go()  # may wake the old thread, or hang in its turn
@@ -239,21 +240,21 @@ class _Feed(Generic[D]):
             if life.goes_on:
                 life.wait(self._pause_s)
 
-    def _use(self, life: _Life, device: D) -> None:
+    def _use(self, life: Life, device: D) -> None:
         raise NotImplementedError
 
-    def _fault(self, life: _Life, why: str, *, is_gone: bool) -> None:
+    def _fault(self, life: Life, why: str, *, is_gone: bool) -> None:
         with self._lock:
             if life is self._life:
                 self._fall(why, is_gone=is_gone)
 
-    def _observe(self, life: _Life, item: Item) -> None:
+    def _observe(self, life: Life, item: Item) -> None:
         with self._lock:
             if life is self._life:  # what a thread says that was given up is late, perhaps by minutes
                 self._items += 1
                 self._tell(item)
 
-    def _rise(self, life: _Life, *, simulated: bool) -> None:
+    def _rise(self, life: Life, *, simulated: bool) -> None:
         with self._lock:
             if life is self._life:
                 self._is_simulated = simulated
@@ -285,10 +286,10 @@ class _Feed(Generic[D]):
         self._put(Observation(self._lane, self._part, item))
 
 
-class SourceFeed(_Feed["Source"]):
+class SourceFeed(DeviceFeed["Source"]):
     """Reads a scanner, a thermometer or a ranger."""
 
-    def _use(self, life: _Life, device: Source) -> None:
+    def _use(self, life: Life, device: Source) -> None:
         while life.goes_on:
             item = device.read(READ_LIMIT_S)
             life.moved()
@@ -296,7 +297,7 @@ class SourceFeed(_Feed["Source"]):
                 self._observe(life, item)
 
 
-class GateFeed(_Feed["Sink"]):
+class GateFeed(DeviceFeed["Sink"]):
     """Drives a gate: takes orders, and looks after the device while there are none."""
 
     def __init__(
@@ -329,11 +330,11 @@ class GateFeed(_Feed["Sink"]):
         super().reopen()
         self._orders.put(_WAKE)
 
-    def _use(self, life: _Life, device: Sink) -> None:
+    def _use(self, life: Life, device: Sink) -> None:
         while life.goes_on:
             life.moved()
             try:
-                ordered_s = self._orders.get(timeout=_CHECK_EVERY_S)
+                ordered_s = self._orders.get(timeout=CHECK_EVERY_S)
             except queue.Empty:
                 device.check()
                 continue

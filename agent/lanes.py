@@ -7,9 +7,24 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.model import CodeStatus, Part
+from agent.signals import Cue
+
 if TYPE_CHECKING:
-    from agent.model import Now, Part, Verdict, Way
+    from agent.model import Now, Verdict, Way
     from drivers.contract import Reading
+
+
+_NEEDED = {Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE}
+"""While one of these is down the lane is out of service, at least in part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What the lamp and the buzzer of this lane are to say."""
+
+    lane: str
+    cue: Cue
 
 
 @dataclass(slots=True)
@@ -59,6 +74,21 @@ class Lane:
     decided_s: float = -math.inf
     pending: Pending | None = None
     closed: Closed | None = None
+    cue: Cue | None = None
+    """The step that was told last."""
+
+    def news(self, name: str) -> list[Showing]:
+        """What the lane asks for now, if that is something else than when this was called last."""
+        before, self.cue = self.cue, self._step()
+        return [] if self.cue is before else [Showing(name, self.cue)]
+
+    def _step(self) -> Cue:
+        pending = self.pending
+        if pending is None or pending.verdict is None or pending.opened:
+            return Cue.FAULT if self.down & _NEEDED else Cue.READY
+        if pending.verdict.status is CodeStatus.INCOMPLETE:
+            return Cue.AGAIN
+        return Cue.MEASURE if self.present_since_s is None else Cue.WAIT
 
     def begin_anew(self, deadline_s: float) -> bool:
         """Let whoever waits here, or was not let in a moment ago, be measured again; whether there was anybody.

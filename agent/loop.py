@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from agent import __version__, privacy
 from agent.checkpoint import Opening
 from agent.clock import boottime_s
+from agent.lanes import Showing
 from agent.model import (
     AgentChange,
     Answer,
@@ -26,6 +27,7 @@ from agent.model import (
     Passage,
     Reply,
 )
+from agent.signals import Cue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +49,7 @@ class Loop:
         checkpoint: Checkpoint,
         *,
         open_gate: Mapping[str, Callable[[], None]],
+        show: Mapping[str, Callable[[Cue], None]],
         keep: Callable[[Event], None],
         tell: Callable[[Event], None],
         now: Callable[[], Now],
@@ -55,8 +58,8 @@ class Loop:
         boot_id: str = "",
         trial: bool = False,
     ) -> None:
-        """`open_gate`: lane → order one opening; `keep`: to the outbox; `tell`: to the log; `answer`: to whoever
-        brought a wish. None of them blocks.
+        """`open_gate`: lane → order one opening; `show`: lane → its lamp and buzzer; `keep`: to the outbox; `tell`:
+        to the log; `answer`: to whoever brought a wish. None of them blocks.
 
         `withhold`: an event without what may not be kept of a person. `trial`: mark every event as simulated.
         """
@@ -66,7 +69,7 @@ class Loop:
         self.decided = 0
         self.defects = 0
         self._checkpoint = checkpoint
-        self._open_gate = open_gate
+        self._open_gate, self._show = open_gate, show
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
         self._answer = answer
         self._withhold = withhold
@@ -99,6 +102,8 @@ class Loop:
             self.defects += 1
             log.exception("a defect in judging: nobody was let in")
             self._checkpoint.forget()
+            for show in self._show.values():
+                show(Cue.REFER)
             return
         for result in results:
             self._follow(result, now)
@@ -124,6 +129,8 @@ class Loop:
         match result:
             case Opening(lane):
                 self._open_gate[lane]()
+            case Showing(lane, cue):
+                self._show[lane](cue)
             case Passage():
                 self.decided += 1
                 self._happened(EventKind.PASSAGE, result, now)

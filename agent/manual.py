@@ -26,12 +26,25 @@ Gatepost's configuration, and the manual of all its settings.
 A line that starts with "#" and a setting shows the default: remove the "#" to change it.
 `gatepost check` finds every fault, with its line; `gatepost show` prints what is in force.
 Relative paths start from the folder of this file."""
-_ROOM = """\
-A lane may have a sensor of the room as well: any thermometer that looks at a wall in the shade, away from people.
-Its section is [lanes.NAME.room], with a driver and its settings as for a thermometer; it serves every lane that has
-none of its own.
-A lane may have a range sensor too, in [lanes.NAME.range]: then a reading counts only while somebody stands between
-near_mm and far_mm (in [screening]), and nobody is measured while the sensor is down."""
+_MORE_PARTS = """\
+A lane may have a sensor of the room as well: any thermometer that looks at a wall in the
+shade, away from people. Its section is [lanes.NAME.room], with a driver and its settings as
+for a thermometer; it serves every lane that has none of its own.
+
+A lane may have a range sensor too, in [lanes.NAME.range]: then a reading counts only while
+somebody stands between near_mm and far_mm (in [screening]), and nobody is measured while the
+sensor is down.
+
+A lane may have a lamp of three lights and a buzzer, in [lanes.NAME.lamp] and
+[lanes.NAME.buzzer]: by any driver that can drive a gate, on the gate's board or on another. A
+lamp's section says red, amber and green in place of the driver's channel, pin or line:
+  [lanes.entry.lamp]
+  driver = "serial_relay"
+  port = "/dev/gatepost/entry-gate"
+  red = 2
+  amber = 3
+  green = 4
+What they show and sound: docs/devices.md."""
 _EXAMPLE: dict[str, dict[str, str]] = {
     "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},
     "exit": {"scanner": "line", "thermometer": "gy_mcu", "gate": "serial_relay"},
@@ -56,7 +69,7 @@ def manual() -> str:
         for part, driver in devices.items():
             lines += _device(f"lanes.{lane}.{part}", part, driver, brief=driver in shown)
             shown.add(driver)
-    lines += ["", *_comment(_ROOM)]
+    lines += ["", *_comment(_MORE_PARTS)]
     lines += ["", *_comment("All other drivers, each with its settings.")]
     listed: dict[str, str] = {}
     for part, kind in config.PARTS.items():

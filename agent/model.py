@@ -187,6 +187,8 @@ class Part(StrEnum):
     """A thermometer that measures the room: its air, or a wall in the shade."""
     RANGE = "range"
     """How far somebody stands from the thermometer."""
+    LAMP = "lamp"
+    BUZZER = "buzzer"
 
 
 @dataclass(frozen=True, slots=True)

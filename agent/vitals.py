@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.config import Kiosk
-    from agent.feeds import GateFeed, SourceFeed
     from agent.loop import Loop
     from agent.mqtt import Link
     from agent.outbox import Outbox
     from agent.rulebook import Rulebook
+    from agent.signal_feed import Feed
 
 LOOP_LIMIT_S = 8.0
 """A turn takes half a second at most; a card that stalls may hold up the log for some seconds."""
@@ -36,7 +36,7 @@ class Vitals:
     """The parts, and what they say. Looks only; changes nothing."""
 
     kiosk: Kiosk
-    feeds: Sequence[SourceFeed | GateFeed]
+    feeds: Sequence[Feed]
     outbox: Outbox
     link: Link
     loop: Loop

@@ -77,8 +77,14 @@ class Source(Protocol):
         """Let go of the device. Never raises; may be called twice, and from another thread than `read`'s."""
 
 
+BOARD, OUTPUT = "board", "output"
+"""Marks on the options of a sink's driver: those that say which board it is, and the one that says which output of
+the board: `Annotated[str, BOARD]`, `Annotated[int, Ge(1), OUTPUT]`.
+"""
+
+
 class Sink(Protocol):
-    """A device that acts: gate, lamp, buzzer."""
+    """One output that acts: a gate, a light of a lamp, a buzzer. Several may sit on one board, on one wire."""
 
     @property
     def simulated(self) -> bool:
@@ -92,6 +98,9 @@ class Sink(Protocol):
 
         Returns as soon as the order is on the wire; `seconds` is bounded by the driver's options.
         """
+
+    def off(self) -> None:
+        """Return to the safe state before the time is up."""
 
     def check(self) -> None:
         """Find out cheaply whether the device is still there; raises DeviceGone. Called about once a second."""

@@ -1,4 +1,4 @@
-"""What all gates share: on for a bounded time, off again by themselves.
+"""What all outputs share: on for a bounded time, off again by themselves.
 
 OFF comes from a thread of its own, which outlives the caller and which the interpreter waits for on its way out.
 """
@@ -58,6 +58,12 @@ class PulsedOutput:
             self._arm()
             self.switch(on=True)
 
+    def off(self) -> None:
+        """Switch off before the time is up."""
+        with self._lock:
+            self._disarm()
+            self.switch(on=False)
+
     def check(self) -> None:
         """Raise DeviceGone when the device went away."""
         with self._lock:
@@ -66,19 +72,22 @@ class PulsedOutput:
     def close(self) -> None:
         """Switch off and let go."""
         with self._lock:
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
-            self._off_at_s = 0.0
+            self._disarm()
             with contextlib.suppress(DriverError):
                 self.switch(on=False)
             self.let_go()
+
+    def _disarm(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        self._off_at_s = 0.0
 
     def _arm(self) -> None:
         """Start the thread that switches off. It is no daemon: the interpreter waits for it."""
         if self._timer is None:
             self._timer = threading.Timer(max(0.0, self._off_at_s - time.monotonic()), self._time_is_up)
-            self._timer.name = "gate-off"
+            self._timer.name = "output-off"
             self._timer.start()
 
     def _time_is_up(self) -> None:

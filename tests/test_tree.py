@@ -34,11 +34,11 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"manual", "pulse"},
     {"vitals"},
     {"config", "loop"},
-    {"rulebook"},
+    {"rulebook", "signal_feed"},
     {"checkpoint", "feeds", "mqtt", "orders", "screen"},
-    {"lanes", "vault", "thermal_files"},
+    {"boards", "lanes", "vault", "thermal_files"},
     {"privacy"},
-    {"codes", "thermal", "policy", "venue", "messages", "health", "log"},
+    {"codes", "thermal", "policy", "venue", "messages", "health", "log", "signals"},
     {"outbox"},
     {"shelf", "store", "clock"},
     {"model"},
@@ -58,7 +58,7 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 
 PURE = {
     "checkpoint", "codes", "health", "ladder", "lanes", "messages", "model", "overlay", "policy", "privacy",
-    "thermal", "venue", "withheld",
+    "signals", "thermal", "venue", "withheld",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

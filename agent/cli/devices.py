@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
+from agent.boards import Device
 from agent.cli import configuration
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Reading, Sighting
@@ -103,7 +104,7 @@ def _shown(name: str, value: object) -> str:
     return hex(value) if name == "address" and isinstance(value, int) else _toml(value)
 
 
-def _device(args: argparse.Namespace) -> config.Device | None:
+def _device(args: argparse.Namespace) -> Device | None:
     """The device that the words mean; None after saying what is wrong with them."""
     if "/" not in args.device:
         return _configured(args)
@@ -122,7 +123,7 @@ def _device(args: argparse.Namespace) -> config.Device | None:
         return None
 
 
-def _configured(args: argparse.Namespace) -> config.Device | None:
+def _configured(args: argparse.Namespace) -> Device | None:
     checked = configuration.read(args.config)
     if checked is None:
         return None
@@ -131,7 +132,7 @@ def _configured(args: argparse.Namespace) -> config.Device | None:
         names = ", ".join(_parts(checked))
         print(f"There is no {args.device} in {args.config}. There are: {names}", file=sys.stderr)
         return None
-    device: config.Device = getattr(checked.lanes[lane], part)
+    device: Device = getattr(checked.lanes[lane], part)
     return device
 
 
@@ -157,7 +158,7 @@ def _values(cls: type, words: list[str]) -> dict[str, Any]:
     return values
 
 
-def _watch(device: config.Device, seconds: float, recorder: recording.Recorder | None) -> int:
+def _watch(device: Device, seconds: float, recorder: recording.Recorder | None) -> int:
     """Show what comes, until the time is up, Ctrl-C, or the device fails."""
     if device.kind == "signals":
         print("A gate is not tried from here: it would open.", file=sys.stderr)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from agent.config import Device
+    from agent.boards import Device
     from agent.thermal import Options
 
 _READ_S = 0.5

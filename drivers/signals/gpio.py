@@ -19,6 +19,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from drivers.contract import BOARD, OUTPUT
 from drivers.pulsed_output import PulsedOutput
 from drivers.wire.gpio import GpioOutput, Output
 
@@ -27,16 +28,16 @@ from drivers.wire.gpio import GpioOutput, Output
 class Options:
     """Settings of a GPIO output."""
 
-    line: Annotated[int, Ge(0)]
+    line: Annotated[int, Ge(0), OUTPUT]
     """Line of the chip; on a Raspberry Pi the BCM number."""
-    chip: str = ""
+    chip: Annotated[str, BOARD] = ""
     """Label of the chip (`gpiodetect` lists them); empty: the header of a Raspberry Pi."""
     active_low: bool = False
     """Low is on."""
     longest_s: Annotated[float, Gt(0)] = 10.0
     """Longest pulse that may be ordered, seconds."""
     simulated: bool = False
-    """Mark this gate as simulated. A chip of the kernel's gpio-sim is always marked."""
+    """Mark this output as simulated. A chip of the kernel's gpio-sim is always marked."""
 
 
 class Driver(PulsedOutput):

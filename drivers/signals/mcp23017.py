@@ -19,6 +19,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from drivers.contract import BOARD, OUTPUT
 from drivers.expander import ExpanderOutput
 from drivers.wire.i2c import Bus, I2cBus
 
@@ -30,18 +31,18 @@ PINS_A_PORT = 8
 class Options:
     """Settings of an output of an MCP23017."""
 
-    bus: str = "/dev/i2c-1"
+    bus: Annotated[str, BOARD] = "/dev/i2c-1"
     """I²C bus device."""
-    address: Annotated[int, Ge(0x20), Le(0x27)] = 0x20
+    address: Annotated[int, Ge(0x20), Le(0x27), BOARD] = 0x20
     """7-bit bus address."""
-    pin: Annotated[int, Ge(0), Le(15)] = 0
+    pin: Annotated[int, Ge(0), Le(15), OUTPUT] = 0
     """Which output: 0–7 are GPA0–GPA7, 8–15 GPB0–GPB7."""
     active_low: bool = False
     """Low is on."""
     longest_s: Annotated[float, Gt(0)] = 10.0
     """Longest pulse that may be ordered, seconds."""
     simulated: bool = False
-    """Mark this gate as simulated. A node that is no real bus is always marked."""
+    """Mark this output as simulated. A node that is no real bus is always marked."""
 
 
 class Driver(ExpanderOutput):

@@ -15,39 +15,42 @@ Accuracy of the pulse: the board's, 0.1 s. Every order is answered, so an absent
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadOptions, BadReply, DeviceGone
+from drivers.contract import BOARD, OUTPUT, BadOptions, BadReply, DeviceGone, DriverError
 from drivers.wire.modbus import sealed
-from drivers.wire.uart import Line, Uart
+from drivers.wire.shared import SharedUart
 
 WRITE_COIL, READ_COILS = 0x05, 0x01
 FLASH_ON = 0x02
 """High byte of the coil's address that makes the value a time."""
 TICK_S = 0.1
 ANSWER_S = 0.3
+FRESH_S = 0.9
+"""A check a second for each part of a board would keep the wire busy: one answer serves all."""
 
 
 @dataclass(frozen=True)
 class Options:
     """Settings of a Modbus relay board."""
 
-    port: str
+    port: Annotated[str, BOARD]
     """Serial port, best by its /dev/serial/by-id name."""
-    channel: Annotated[int, Ge(1), Le(32)] = 1
+    channel: Annotated[int, Ge(1), Le(32), OUTPUT] = 1
     """Which relay of the board, from 1."""
     baud: Annotated[int, Gt(0)] = 9600
     """Line speed."""
-    slave: Annotated[int, Ge(1), Le(247)] = 1
+    slave: Annotated[int, Ge(1), Le(247), BOARD] = 1
     """Address on the bus."""
     longest_s: Annotated[float, Gt(0), Le(3276.7)] = 10.0
     """Longest pulse that may be ordered, seconds."""
     simulated: bool = False
-    """Mark this gate as simulated. A pseudo-terminal is always marked."""
+    """Mark this output as simulated. A pseudo-terminal is always marked."""
 
 
 def switch_off(slave: int, channel: int) -> bytes:
@@ -69,9 +72,9 @@ def states(slave: int) -> bytes:
 class Driver:
     """One relay, pulsed by the board."""
 
-    def __init__(self, options: Options, wire: Line | None = None) -> None:
+    def __init__(self, options: Options, wire: SharedUart | None = None) -> None:
         self._options = options
-        self._line = wire or Uart(options.port, options.baud, simulated=options.simulated)
+        self._line = wire or SharedUart(options.port, options.baud, simulated=options.simulated)
 
     @property
     def simulated(self) -> bool:
@@ -81,38 +84,53 @@ class Driver:
     def open(self) -> None:
         """Take the port and switch off."""
         self._line.open()
-        off = switch_off(self._options.slave, self._options.channel)
-        self._order(off, off)
+        try:
+            self.off()
+        except DriverError:
+            self._line.close()
+            raise
 
     def pulse(self, seconds: float) -> None:
         """Order the pulse; a new one replaces what is left of the last."""
         options = self._options
         if not 0 < seconds <= options.longest_s:
             raise BadOptions(options.port, f"a pulse of {seconds} s is out of bounds", "see longest_s")
-        self._line.write(flash_on(options.slave, options.channel, seconds))
+        order = flash_on(options.slave, options.channel, seconds)
+        self._order(order, order)
+
+    def off(self) -> None:
+        """Drop the relay before the time is up."""
+        order = switch_off(self._options.slave, self._options.channel)
+        self._order(order, order)
 
     def check(self) -> None:
-        """Ask for the relays' states; raises DeviceGone when the board does not answer."""
-        slave = self._options.slave
-        self._line.drain()
-        self._order(states(slave), bytes((slave, READ_COILS, 1)))
+        """Ask for the relays' states, unless the board has answered any of its parts just now; raises DeviceGone
+        when it does not answer.
+        """
+        slave, line = self._options.slave, self._line
+        with line.held():
+            line.drain()
+            if time.monotonic() - line.answered_s.get(slave, 0.0) > FRESH_S:
+                self._order(states(slave), bytes((slave, READ_COILS, 1)))
 
     def close(self) -> None:
         """Switch off and let go of the port."""
-        try:
-            self._line.write(switch_off(self._options.slave, self._options.channel))
-        except DeviceGone:
-            pass  # the board times its pulses itself
-        finally:
-            self._line.close()
+        with contextlib.suppress(DriverError):  # the board times its pulses itself
+            self.off()
+        self._line.close()
 
     def _order(self, order: bytes, expected: bytes) -> None:
-        self._line.write(order)
-        end_s, heard = time.monotonic() + ANSWER_S, b""
-        while (left_s := end_s - time.monotonic()) > 0:
-            heard += self._line.read(left_s)
-            if expected in heard:
-                return
+        """Say it and wait for the answer: on two wires nobody else may speak before."""
+        line = self._line
+        with line.held():
+            line.drain()
+            line.write(order)
+            end_s, heard = time.monotonic() + ANSWER_S, b""
+            while (left_s := end_s - time.monotonic()) > 0:
+                heard += line.read(left_s)
+                if expected in heard:
+                    line.answered_s[self._options.slave] = time.monotonic()
+                    return
         if heard:
-            raise BadReply(self._line.name, "answers, but not as a relay board", "check its speed and address")
-        raise DeviceGone(self._line.name, "the relay board does not answer", "check its power and address")
+            raise BadReply(line.name, "answers, but not as a relay board", "check its speed and address")
+        raise DeviceGone(line.name, "the relay board does not answer", "check its power and address")

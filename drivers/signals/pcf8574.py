@@ -20,6 +20,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from drivers.contract import BOARD, OUTPUT
 from drivers.expander import ExpanderOutput
 from drivers.wire.i2c import Bus, I2cBus
 
@@ -28,18 +29,18 @@ from drivers.wire.i2c import Bus, I2cBus
 class Options:
     """Settings of an output of a PCF8574."""
 
-    bus: str = "/dev/i2c-1"
+    bus: Annotated[str, BOARD] = "/dev/i2c-1"
     """I²C bus device."""
-    address: Annotated[int, Ge(0x20), Le(0x3F)] = 0x20
+    address: Annotated[int, Ge(0x20), Le(0x3F), BOARD] = 0x20
     """7-bit bus address."""
-    pin: Annotated[int, Ge(0), Le(7)] = 0
+    pin: Annotated[int, Ge(0), Le(7), OUTPUT] = 0
     """Which output, P0 to P7."""
     active_low: bool = True
     """Low is on."""
     longest_s: Annotated[float, Gt(0)] = 10.0
     """Longest pulse that may be ordered, seconds."""
     simulated: bool = False
-    """Mark this gate as simulated. A node that is no real bus is always marked."""
+    """Mark this output as simulated. A node that is no real bus is always marked."""
 
 
 class Driver(ExpanderOutput):

@@ -1,4 +1,4 @@
-"""LCUS-type USB relay boards (LC Technology LCUS-1/-2/-4/-8, CH340): a gate or a lamp on a serial port.
+"""LCUS-type USB relay boards (LC Technology LCUS-1/-2/-4/-8, CH340).
 
 Source: LC Technology "LC USB switch" communication protocol as printed with the LCUS-1 (start A0, channel, state,
 checksum; 9600 8N1; ON = A0 01 01 A2, OFF = A0 01 00 A1).
@@ -19,13 +19,17 @@ sent twice. Accuracy of the pulse: the scheduler's, some milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from drivers.contract import BOARD, OUTPUT
 from drivers.pulsed_output import PulsedOutput
 from drivers.wire.framing import sum8
-from drivers.wire.uart import Line, Uart
+from drivers.wire.shared import SharedUart
+
+if TYPE_CHECKING:
+    from drivers.wire.uart import Line
 
 START = 0xA0
 BAUD = 9600
@@ -35,14 +39,14 @@ BAUD = 9600
 class Options:
     """Settings of a relay board."""
 
-    port: str
+    port: Annotated[str, BOARD]
     """Serial port, best by its /dev/serial/by-path name: CH340 boards have no serial number."""
-    channel: Annotated[int, Ge(1), Le(8)] = 1
+    channel: Annotated[int, Ge(1), Le(8), OUTPUT] = 1
     """Which relay of the board, from 1."""
     longest_s: Annotated[float, Gt(0)] = 10.0
     """Longest pulse that may be ordered, seconds."""
     simulated: bool = False
-    """Mark this gate as simulated. A pseudo-terminal is always marked."""
+    """Mark this output as simulated. A pseudo-terminal is always marked."""
 
 
 def order(channel: int, *, on: bool) -> bytes:
@@ -57,7 +61,7 @@ class Driver(PulsedOutput):
     def __init__(self, options: Options, wire: Line | None = None) -> None:
         super().__init__(options.port, options.longest_s)
         self._channel = options.channel
-        self._line = wire or Uart(options.port, BAUD, simulated=options.simulated)
+        self._line = wire or SharedUart(options.port, BAUD, simulated=options.simulated)
 
     @property
     def simulated(self) -> bool:
@@ -65,7 +69,7 @@ class Driver(PulsedOutput):
         return self._line.simulated
 
     def take(self) -> None:
-        """Take the port."""
+        """Take the port; the board's other relays may be other parts'."""
         self._line.open()
 
     def switch(self, *, on: bool) -> None:

@@ -1,4 +1,4 @@
-"""A gate that only remembers: for trials without a relay.
+"""An output that only remembers: for trials without a relay.
 
 Source: none to cite, there is no part; it keeps the promises of `drivers.contract.Sink`. Everything it takes
 part in is marked simulated.
@@ -10,15 +10,17 @@ import time
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
-from drivers.contract import BadOptions
+from drivers.contract import OUTPUT, BadOptions
 
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of a gate that is not there."""
+    """Settings of an output that is not there."""
 
+    output: Annotated[int, Ge(1), OUTPUT] = 1
+    """Which output; a lamp has three."""
     longest_s: Annotated[float, Gt(0)] = 10.0
     """Longest pulse that may be ordered, seconds."""
 
@@ -40,6 +42,9 @@ class Driver:
         if not 0 < seconds <= self._options.longest_s:
             raise BadOptions("simulated gate", f"a pulse of {seconds} s is out of bounds", "see longest_s")
         self.pulses.append((time.monotonic(), seconds))
+
+    def off(self) -> None:
+        """Nothing to switch off."""
 
     def check(self) -> None:
         """Always there."""

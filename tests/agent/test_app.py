@@ -40,7 +40,7 @@ thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
 gate = { driver = "simulated" }
 [lanes.exit]
 direction = "exit"
-scanner = { driver = "line", port = "nothing-here" }
+scanner = { driver = "line", port = "nothing-there" }
 thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
 gate = { driver = "simulated" }
 """

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agent import thermal
 from agent.checkpoint import Case, Checkpoint, Opening, Options, Result, Rules
+from agent.lanes import Showing
 from agent.model import (
     Answer,
     ClockState,
@@ -36,6 +37,7 @@ from agent.model import (
     Wish,
     Wished,
 )
+from agent.signals import Cue
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
@@ -158,10 +160,13 @@ def bench() -> Bench:
 
 def test_code_then_temperature_admits(bench: Bench) -> None:
     bench.show(b"green:anna")
-    assert not bench.results
+    assert not bench.passages
     bench.measure(NORMAL_C, count=5)
     assert bench.only().decision.outcome is Outcome.ADMIT
-    assert isinstance(bench.results[0], Opening), "the gate hears of it before the event is made"
+    told = [type(result) for result in bench.results if result != Showing("in", Cue.WAIT)]
+    assert told == [Showing, Opening, Showing, Passage, Showing], (
+        "gate and lamp hear of it before the event is made"
+    )
     assert bench.only().temperature.surface_c == NORMAL_C
 
 
@@ -676,7 +681,7 @@ def test_a_gate_that_is_down_cannot_be_opened(bench: Bench) -> None:
 def test_a_gate_that_has_not_come_up_yet_cannot_be_opened() -> None:
     checkpoint = Checkpoint(LANES, Rules(check, decide, thermal.Options(), {}), Options())
     asked = Observation("in", Part.GATE, Wished(1.0, Wish.OPEN))
-    assert checkpoint.see(asked, NOW) == [Answer("gate_down")]
+    assert checkpoint.see(asked, NOW) == [Answer("gate_down"), Showing("in", Cue.FAULT)]
 
 
 def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> None:

@@ -33,6 +33,7 @@ from agent.model import (
     Wish,
     Wished,
 )
+from agent.signals import Cue
 from agent.withheld import Withheld
 from drivers.contract import Reading, Sighting
 
@@ -54,6 +55,8 @@ class Bench:
 
     def __init__(self, *, trial=False, wait_s=0.2, **parts):
         self.done = []
+        self.shown = []
+        """(cue, how much had been done before)."""
         self.now = NOW
         self.loop = Loop(
             Checkpoint(
@@ -62,6 +65,7 @@ class Bench:
                 Options(temperature_wait_s=wait_s),
             ),
             open_gate={"entry": lambda: self.done.append(("gate", None))},
+            show={"entry": lambda cue: self.shown.append((cue, len(self.done)))},
             keep=lambda event: self.done.append(("keep", event)),
             tell=lambda event: self.done.append(("tell", event)),
             now=lambda: self.now,
@@ -98,6 +102,7 @@ def admit(bench):
 def test_an_admission_opens_the_gate_before_it_is_kept_and_is_kept_before_it_is_told(bench):
     admit(bench)
     assert [what for what, _ in bench.done] == ["gate", "keep", "tell"]
+    assert (Cue.ADMIT, 1) in bench.shown, "the lamp is told after the gate and before the event is kept"
     (event,) = bench.events(EventKind.PASSAGE)
     assert bench.done[2][1] is event
     assert isinstance(event.body, Passage)
@@ -131,6 +136,7 @@ def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     bench.loop.inbox.put(Observation("nowhere", Part.SCANNER, Sighting(b"bert", time.monotonic())))
     bench.loop.turn()
     assert bench.loop.defects == 1
+    assert (Cue.REFER, 0) in bench.shown
     begin_s = time.monotonic()
     bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
     assert not bench.done

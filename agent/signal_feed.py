@@ -1,0 +1,102 @@
+"""The thread of a lamp or a buzzer: plays cues on its outputs, and looks after the device meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from agent.feeds import CHECK_EVERY_S, DeviceFeed, GateFeed, Life, SourceFeed
+from agent.signals import Player
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.model import Observation, Part
+    from agent.signals import Cue, Light, Panel, Play
+    from drivers.contract import Sink
+
+
+class _Outputs:
+    """The outputs of one signal, as one device."""
+
+    def __init__(self, sinks: Mapping[Light, Sink]) -> None:
+        self.sinks = sinks
+
+    @property
+    def simulated(self) -> bool:
+        return any(sink.simulated for sink in self.sinks.values())
+
+    def open(self) -> None:
+        for sink in self.sinks.values():
+            sink.open()
+
+    def check(self) -> None:
+        for sink in self.sinks.values():
+            sink.check()
+
+    def close(self) -> None:
+        for sink in self.sinks.values():
+            sink.close()
+
+
+class SignalFeed(DeviceFeed[_Outputs]):
+    """Plays a lane's cues on a lamp or a buzzer.
+
+    Every flash is a pulse that the driver, or the board, ends: a thread that stops leaves no light on.
+    """
+
+    def __init__(
+        self,
+        lane: str,
+        part: Part,
+        driver: str,
+        makes: Mapping[Light, Callable[[], Sink]],
+        play: Play,
+        put: Callable[[Observation], None],
+        panel: Panel,
+    ) -> None:
+        """`play`: what of a cue this part plays; `panel`: of this feed alone."""
+        super().__init__(lane, part, driver, lambda: _Outputs({of: make() for of, make in makes.items()}), put)
+        self._panel, self._play = panel, play
+        self._told = threading.Condition()
+
+    def show(self, cue: Cue) -> None:
+        """Show it from now on; returns at once."""
+        with self._told:
+            self._panel.tell(cue, time.monotonic())
+            self._told.notify_all()
+
+    def ask_stop(self) -> None:
+        """Tell the thread to end, also out of its wait for the next flash."""
+        super().ask_stop()
+        with self._told:
+            self._told.notify_all()
+
+    def reopen(self) -> None:
+        """Close and open anew, also out of its wait for the next flash."""
+        super().reopen()
+        with self._told:
+            self._told.notify_all()
+
+    def _use(self, life: Life, device: _Outputs) -> None:
+        player, check_s = Player(self._play), 0.0
+        while life.goes_on:
+            life.moved()
+            at_s = time.monotonic()
+            for light, seconds in player.orders(self._panel.showing(at_s), at_s):
+                if seconds:
+                    device.sinks[light].pulse(seconds)
+                    self._items += 1
+                else:
+                    device.sinks[light].off()
+            if (at_s := time.monotonic()) >= check_s:
+                device.check()
+                check_s = at_s + CHECK_EVERY_S
+            with self._told:
+                at_s = time.monotonic()
+                if self._panel.showing(at_s) == player.shown and life.goes_on:
+                    self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
+
+
+Feed: TypeAlias = SourceFeed | GateFeed | SignalFeed
