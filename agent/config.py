@@ -12,7 +12,6 @@ import json
 import math
 import re
 import tomllib
-import types
 import typing
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,21 +21,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-<<<<<<< HEAD
-from agent import checkpoint, clock, codes, health, mqtt, outbox, overlay, policy, thermal
-from agent.model import Direction, Traveller
-from agent.overlay import Above
-=======
-from agent import boards, checkpoint, clock, codes, mqtt, outbox, policy, thermal
+from agent import boards, checkpoint, clock, codes, health, mqtt, outbox, overlay, policy, thermal
 from agent.boards import Device, Lamp
 from agent.model import Direction, Traveller
+from agent.overlay import Above
 from agent.signals import HOLD_S
->>>>>>> 9deb3b5 (A lane tells people: lamp and buzzer as its parts, what they show as data; outputs of one board are shared)
 from agent.toml_lines import lines_of
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Name = Annotated[str, StringConstraints(pattern=f"^{_NAME.pattern}$")]
@@ -258,18 +252,12 @@ class _Reader:
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values():
             return None
-<<<<<<< HEAD
-        longest_s = getattr(typing.cast("Device", devices["gate"]).options, "longest_s", options.pulse_s)
-        if options.pulse_s > longest_s:
-            self.fault((*path, "pulse_s"), f"is longer than the gate's longest_s, {longest_s} s")
-=======
         for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
             longest_s = getattr(getattr(devices.get(part), "options", None), "longest_s", math.inf)
             if options.pulse_s > longest_s:
-                self._fault((*path, "pulse_s"), f"is longer than the {part}'s longest_s, {longest_s} s")
+                self.fault((*path, "pulse_s"), f"is longer than the {part}'s longest_s, {longest_s} s")
             elif least_s > longest_s:
-                self._fault((*path, part, "longest_s"), f"should be at least {least_s}")
->>>>>>> 9deb3b5 (A lane tells people: lamp and buzzer as its parts, what they show as data; outputs of one board are shared)
+                self.fault((*path, part, "longest_s"), f"should be at least {least_s}")
         return Lane(**typing.cast("Any", {**_fields(options), **devices}))
 
     def _share(self, lanes: Mapping[str, Lane]) -> None:
@@ -281,7 +269,7 @@ class _Reader:
             if (device := getattr(lane, part)) is not None
         }
         for path, what in boards.faults(parts):
-            self._fault(path, what)
+            self.fault(path, what)
 
     def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
         part = path[-1]
@@ -377,44 +365,3 @@ def _syntax_fault(message: str, text: str, name: str) -> Fault:
     place = message.rpartition("(at line ")[2].partition(",")[0]
     line = int(place) if place.isdigit() else text.count("\n") + 1
     return Fault(Place(name, line), "", f"is not TOML: {message.partition(' (at')[0]}")
-
-
-SECRET = "secret"  # noqa: S105 - the mark, not a secret
-
-
-def effective(config: Config) -> dict[str, Any]:
-    """The configuration as nested plain values, defaults filled in, secrets masked."""
-    plain: dict[str, Any] = {name: _plain(getattr(config, name)) for name in SECTIONS}
-    plain["lanes"] = {name: dict(_lane_plain(lane)) for name, lane in config.lanes.items()}
-    return plain
-
-
-def _lane_plain(lane: Lane) -> Iterator[tuple[str, Any]]:
-    for entry in dataclasses.fields(LaneOptions):
-        yield entry.name, _scalar(getattr(lane, entry.name))
-    for part in PARTS:
-        device: Device | None = getattr(lane, part)
-        if device is None:
-            continue
-        yield part, {"driver": device.driver, **_plain(device.options)}
-
-
-def _plain(options: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(type(options), include_extras=True)
-    values = {}
-    for entry in dataclasses.fields(options):
-        value = getattr(options, entry.name)
-        values[entry.name] = "********" if value and _is_secret(hints[entry.name]) else _scalar(value)
-    return values
-
-
-def _is_secret(hint: Any) -> bool:
-    if SECRET in getattr(hint, "__metadata__", ()):
-        return True
-    return isinstance(hint, types.UnionType) and any(_is_secret(part) for part in typing.get_args(hint))
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_scalar(part) for part in value]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)

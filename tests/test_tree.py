@@ -31,7 +31,7 @@ TOP = {
 AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
-    {"manual", "pulse"},
+    {"effective", "manual", "pulse"},
     {"vitals"},
     {"config", "loop"},
     {"rulebook", "signal_feed"},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import manual
 from agent.cli import configuration
-from agent.config import effective
+from agent.effective import effective
 
 if TYPE_CHECKING:
     import argparse

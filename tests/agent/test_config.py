@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config, manual
+from agent.effective import effective
 from agent.toml_lines import lines_of
 
 ROOT = Path(__file__).parents[2]
@@ -122,14 +123,14 @@ def test_relative_paths_start_from_the_file() -> None:
 
 def test_secrets_are_masked() -> None:
     found = config.parse(SMALLEST + '[mqtt]\nusername = "k1"\npassword = "hunter2"\n', FILE)
-    shown = str(config.effective(found))
+    shown = str(effective(found))
     assert "hunter2" not in shown
     assert "********" in shown
 
 
 def test_what_is_shown_loads_again() -> None:
     found = config.parse(SMALLEST, FILE)
-    tree = config.effective(found)
+    tree = effective(found)
     assert tree["lanes"]["entry"]["scanner"]["port"] == "/dev/ttyACM0"
     assert set(tree) == {*config.SECTIONS, "lanes"}
 
@@ -152,7 +153,7 @@ def test_every_default_in_the_manual_is_the_default() -> None:
     opened = re.sub(r"^# (\w+ = )", r"\1", text[:end], flags=re.MULTILINE)
     assert tomllib.loads(opened)
     plain, full = config.parse(text, FILE), config.parse(opened, FILE)
-    assert config.effective(plain) == config.effective(full)
+    assert effective(plain) == effective(full)
 
 
 def test_every_setting_is_explained() -> None:
