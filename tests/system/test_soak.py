@@ -2,7 +2,7 @@
 
 `make soak` runs this (GATEPOST_SOAK_MINUTES, default 10; GATEPOST_SOAK_SEED to repeat a day); `make test` does not.
 
-First one long life of the agent, five sixths of the time, under every fault that it must live through: what it
+First one long life of the agent, eleven twelfths of the time, under every fault that it must live through: what it
 holds (memory, open files, threads) is sampled, and a line is laid through that after the warm-up. Then short lives:
 killed and ended in between. All that was decided must have arrived. Faults of the card need root and a loop device.
 """
@@ -27,7 +27,7 @@ from agent.cli.demo.kiosk import has_devices
 
 MINUTES = float(os.environ.get("GATEPOST_SOAK_MINUTES", "10"))
 SEED = int(os.environ.get("GATEPOST_SOAK_SEED", "0")) or random.randrange(1, 10**6)
-LONG_LIFE = 5 / 6
+LONG_LIFE = 11 / 12
 WARM_UP = 1 / 6
 SAMPLE_S = 2.0
 SLOPE_MB_PER_H, GROWTH_FILES, GROWTH_THREADS = 1.0, 8, 3
@@ -296,7 +296,7 @@ def test_a_long_day(build):
     site.centre.judge(memory=True)
     passages = site.centre.passages
     twice = Counter(map(recognised_event, passages)) - Counter(map(recognised, lines_of(site.lines)))
-    print(f"{twice.total()} passages arrived twice, under different ids")
+    print(f"{twice.total()} passages arrived under two ids")  # a sync that fails for over half a minute may do that
     unheard = Counter(map(recognised, lines_of(told))) - Counter(map(recognised_event, passages))
     assert not unheard, f"decided in the long life and never delivered: {unheard}"
     for passage in passages:
