@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import shutil
 import signal
@@ -89,6 +90,11 @@ class Broker:
         words = [program, "-c", str(self._folder / "mosquitto.conf")]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(lambda: _answers(self.port), 10)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
 
     def stop(self) -> None:
         """SIGTERM: it saves its sessions."""
@@ -209,6 +215,7 @@ class Kiosk:
         self, folder: Path, broker: Broker, lanes: list[Lane], *, pulse_s: float = 0.1, more: str = ""
     ) -> None:
         """`more`: further sections of agent.toml."""
+        self.broker = broker
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._issuer = signing.new_private_key()
@@ -221,7 +228,7 @@ class Kiosk:
         sections = [lane.section(pulse_s) for lane in lanes]
         (folder / "agent.toml").write_text("".join((_AGENT.format(port=broker.port), more, *sections)))
 
-    def start(self) -> float:
+    def start(self, **environment: str) -> float:
         """Start the agent, which goes on starting; when."""
         begun_s = time.monotonic()
         words = [
@@ -230,8 +237,9 @@ class Kiosk:
             "--config",
             str(self._folder / "agent.toml"),
         ]
-        self._process = subprocess.Popen(words, stderr=subprocess.PIPE)
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        self._process = subprocess.Popen(words, stderr=subprocess.PIPE, env={**os.environ, **environment})
+        self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._listener.start()
         return begun_s
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
@@ -271,11 +279,12 @@ class Kiosk:
             raise ChildProcessError(f"the agent ended with status {status}")
 
     def end(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal and wait for the end."""
+        """Send a signal and wait for the end, and for all that it said."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(number)
             process.wait(20)
+            self._listener.join(20)
 
     def trust(self) -> codes.Trust:
         """What the agent believes."""
