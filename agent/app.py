@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import signal
 import threading
 import time
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from agent import __version__, codes, log, mqtt, policy, signals, systemd, vault
 from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, boot_id
+from agent.commands import Commands
 from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
 from agent.messages import Encoder, Topics
 from agent.messages.state import Counts, DeviceState, State
-from agent.model import AgentChange, Part, Way
+from agent.model import AgentChange, Answer, Part, Way
+from agent.orders import Deliveries, Orders
 from agent.outbox import Outbox
 from agent.privacy import Withholding
 from agent.pulse import Pulse
@@ -28,10 +31,11 @@ from agent.vitals import Vitals
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from agent.boards import Device
+    from agent.codes.bundle import Bundle
     from agent.config import Config, Lane
     from agent.signals import Cue
     from drivers.contract import Sink
@@ -71,7 +75,7 @@ class App:
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
         self._outbox = Outbox(config.outbox, Encoder(topics))
-        self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state)
+        self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state, self._hear)
         gates: dict[str, Callable[[], None]] = {}
         shows: dict[str, Callable[[Cue], None]] = {}
         checkpoint = Checkpoint(
@@ -80,6 +84,7 @@ class App:
             config.checkpoint,
             load_crowds(config.screening.crowd_file),
         )
+        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._crowds = CrowdKeeper(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
         self._loop = Loop(
             checkpoint,
@@ -89,6 +94,7 @@ class App:
             tell=log.tell,
             withhold=Withholding(topics.source, self._rulebook.privacy_rules),
             now=self._clock.now,
+            answer=answers.put,
             boot_id=boot_id(),
             trial=config.kiosk.trial,
         )
@@ -108,6 +114,17 @@ class App:
             config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook
         )
         self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
+        self._commands = Commands(
+            config.lanes,
+            self._feeds,
+            self._outbox,
+            self._rulebook,
+            see=self._loop.inbox.put,
+            answers=answers,
+            report=self._pulse.report,
+            restart=self.restart,
+        )
+        self._orders = self._ordered(config, topics)
         self.status = 0
         """What the process is to end with."""
 
@@ -121,6 +138,7 @@ class App:
         self._pulse.start()
         self._crowds.start()
         self._rulebook.start()
+        self._orders.start()
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
@@ -149,11 +167,13 @@ class App:
         """Gates and devices first, then the last word, then what is still to be sent."""
         systemd.notify("STOPPING=1")
         self._pulse.ending()
+        self._orders.stop(_JOIN_S)
         for feed in self._feeds:
             feed.ask_stop()
         deadline_s = time.monotonic() + _JOIN_S
         for feed in self._feeds:
             feed.join(max(0.0, deadline_s - time.monotonic()))
+        self._loop.finish()
         self._loop.note(AgentChange("stopped", __version__))
         self._crowds.stop()
         self._rulebook.stop()
@@ -164,6 +184,27 @@ class App:
         kept = self._outbox.status()
         journal.info(
             "stopped: %d events decided, %d delivered, %d waiting", kept.decided, kept.delivered, kept.waiting
+        )
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        self._orders.hear(topic, payload)
+
+    def _ordered(self, config: Config, topics: Topics) -> Orders:
+        """What hears the centre, and what is done about each type of bundle that was taken."""
+        folder = config.codes.bundles
+        store = vault.BundleStore(_folder(config) / folder) if folder else None
+        then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {
+            **dict.fromkeys(("root", "keys", "policy", "list", "privacy"), self._commands.judge_by),
+            "config": lambda _: {"in_use": False},
+        }
+        return Orders(
+            config.orders,
+            topics,
+            store,
+            self._commands.table,
+            Deliveries(store, then, self._clock.now),
+            self._loop.inbox.put,
+            self._clock.now,
         )
 
     def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:

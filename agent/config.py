@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from agent import boards, checkpoint, clock, codes, health, mqtt, outbox, overlay, policy, thermal
+from agent import boards, checkpoint, clock, codes, health, mqtt, orders, outbox, overlay, policy, thermal
 from agent.boards import Device, Lamp
 from agent.model import Direction, Traveller
 from agent.overlay import Above
@@ -111,6 +111,7 @@ class Config:
     outbox: outbox.Options = field(default_factory=outbox.Options)
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
     health: health.Options = field(default_factory=health.Options)
+    orders: orders.Options = field(default_factory=orders.Options)
     lanes: dict[str, Lane] = field(default_factory=dict)
     file: Path = Path()
     """Where it was read; relative paths in it start from its folder."""
@@ -140,6 +141,7 @@ SECTIONS: dict[str, type] = {
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
     "health": health.Options,
+    "orders": orders.Options,
 }
 PARTS = {
     "scanner": "scanners",

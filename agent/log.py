@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from agent.model import AgentChange, DeviceChange, Loss, Outcome, Passage, Reply, ReplyOutcome
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gatepost")
 
+_MOST_RECENT, _LONGEST_LINE = 100, 300
 _MARKS = {
     Outcome.ADMIT: ("✓", "32"),
     Outcome.NOTICE: ("✓!", "36"),
@@ -111,7 +113,28 @@ def set_up(level: str) -> None:
     """Send the agent's log to standard error: sentences to a terminal, JSON lines to anything else."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Sentences() if sys.stderr.isatty() else _Json())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[handler, _RECENT], force=True)
+
+
+def recent() -> list[str]:
+    """The latest lines of the log, the oldest first, for whoever cannot read the journal: the centre."""
+    return list(_RECENT.lines)
+
+
+class _Recent(logging.Handler):
+    """Keeps the latest lines in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=_MOST_RECENT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line; without a traceback, which may be long."""
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        self.lines.append(f"{at} {record.levelname.lower()} {record.getMessage()[:_LONGEST_LINE]}")
+
+
+_RECENT = _Recent()
 
 
 class _Json(logging.Formatter):

@@ -26,6 +26,7 @@ from agent.model import (
     Observation,
     Passage,
     Reply,
+    Wished,
 )
 from agent.signals import Cue
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDLE_TURN_S = 0.5
+LAPSE_S = 1.0
+"""A wish that could not be looked at within this is void: a gate must not open for somebody who has gone."""
 _NOBODY = partial(privacy.by, privacy.DEFAULT)
 
 
@@ -87,6 +90,8 @@ class Loop:
         match seen:
             case Reply():
                 self._happened(EventKind.REPLY, seen, self._now())
+            case Observation(item=Wished(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
+                self._answer(Answer("lapsed"))
             case Observation():
                 now = self._now()
                 self._ask(partial(self._checkpoint.see, seen, now), now)
@@ -111,6 +116,12 @@ class Loop:
     def wake(self) -> None:
         """End the current wait; from any thread or a signal handler."""
         self.inbox.put(None)
+
+    def finish(self) -> None:
+        """Nobody turns any more: keep the replies that came last, and let go of what was seen."""
+        while not self.inbox.empty():
+            if isinstance(item := self.inbox.get(), Reply):
+                self._happened(EventKind.REPLY, item, self._now())
 
     def note(self, change: AgentChange) -> None:
         """An event of the agent itself."""

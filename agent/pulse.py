@@ -89,6 +89,13 @@ class Pulse(threading.Thread):
         log.error("stuck: %s", "; ".join(self.health.problems))
         systemd.notify("WATCHDOG=trigger")
 
+    def report(self) -> dict[str, Any]:
+        """How the kiosk is at this moment. Any thread."""
+        return self._report(self._vitals.parts())
+
+    def _report(self, parts: Sequence[Part]) -> dict[str, Any]:
+        return self._vitals.report(parts, self.health, self._up_s())
+
     def _up_s(self) -> float:
         return time.monotonic() - self._started_s
 
@@ -97,8 +104,7 @@ class Pulse(threading.Thread):
         fresh = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            report = self._vitals.report(parts, self.health, self._up_s())
-            fresh.write_text(json.dumps(report), encoding="utf-8")
+            fresh.write_text(json.dumps(self._report(parts)), encoding="utf-8")
             fresh.replace(self._file)
             self._file_fault = ""
         except OSError as error:

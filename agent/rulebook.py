@@ -7,6 +7,7 @@ between two judgements. What does not hold changes nothing: the old one stays in
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class Rulebook(threading.Thread):
         self._table = vault.load_table(decided, root, judged.bundles)
         self._privacy = vault.load_privacy(judged, root)
         self._stopping = threading.Event()
+        self._refreshing = threading.Lock()
         self.fault = ""
         """What was refused since, and that the old one stays; `` when all is as it should be."""
 
@@ -84,8 +86,28 @@ class Rulebook(threading.Thread):
         if self.is_alive():
             self.join(LOOK_EVERY_S)
 
+    def uses(self, kind: str, name: str) -> bool:
+        """Whether a bundle of this kind and name can change what this kiosk judges by."""
+        match kind:
+            case "list":
+                return any(Path(file).stem == name for file in self._judged.lists)
+            case "policy":
+                return name == self._decided.table
+            case _:
+                return kind in {"root", "keys", "privacy"}
+
+    def lacks(self, kind: str, name: str) -> bool:
+        """Whether this list, or the centre's keys, should be in force and are not: what lies there does not fit."""
+        named = {f"list {file}" for file in self._judged.lists if Path(file).stem == name}
+        wanted = named if kind == "list" else {"keys from the centre"}
+        return any(age.name in wanted and age.issued_utc == -math.inf for age in self.ages)
+
     def refresh(self) -> bool:
-        """Put in force what is new on disk; whether there was anything new."""
+        """Put in force what is new on disk; whether there was anything new. Any thread."""
+        with self._refreshing:
+            return self._refresh()
+
+    def _refresh(self) -> bool:
         found = self._fingerprint()
         if found == self._seen:
             return False

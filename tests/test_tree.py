@@ -31,6 +31,7 @@ TOP = {
 AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
+    {"commands"},
     {"effective", "manual", "pulse"},
     {"vitals"},
     {"config", "loop"},

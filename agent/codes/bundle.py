@@ -86,7 +86,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose signatures, place and time were found right."""
+    """A bundle's members; but for `claims_to_be`, its signatures, place and time were found right."""
 
     type: str
     name: str
@@ -205,10 +205,9 @@ def word(data: bytes, root: Root, role: str, now: Now) -> dict[str, Any]:
         raise BadBundle(Fault.MALFORMED, error.reason) from None
 
 
-def claims_to_be(data: bytes) -> tuple[str, str]:
-    """Type and name that a bundle gives itself; nothing is proved by it. Raises BadBundle."""
-    bundle = _open(data).bundle
-    return bundle.type, bundle.name
+def claims_to_be(data: bytes) -> Bundle:
+    """What a bundle says of itself; nothing is proved by it. Raises BadBundle."""
+    return _open(data).bundle
 
 
 def accepted(bundle: Bundle) -> Accepted:

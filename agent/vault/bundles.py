@@ -59,19 +59,34 @@ class BundleStore:
 
     def take(self, data: bytes, now: Now) -> Bundle:
         """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
-        kind, name = bundle.claims_to_be(data)
+        claimed = bundle.claims_to_be(data)
+        kind, name = claimed.type, claimed.name
         if name and not _NAME.fullmatch(name):
             raise BadBundle(Fault.WRONG_NAME, "names are of small letters, digits, - and _")
         root = self.root()
         if kind == "root":
             taken = bundle.next_root(root, data).bundle
         else:
-            last = self.current(kind, name)
+            last = self._last(kind, name)
             remembered = bundle.accepted(last) if last is not None else None
             taken = bundle.accept(data, root, remembered, now, kind=kind, name=name)
             _examine(taken)
         replace_file(self._path(kind, name), (data,))
         return taken
+
+    def is_in_force(self, claimed: Bundle) -> bool:
+        """Whether this very bundle was taken last of its kind and name. Raises OSError, BadBundle for the root."""
+        last = self.root().bundle if claimed.type == "root" else self._last(claimed.type, claimed.name)
+        return last is not None and last.digest == claimed.digest
+
+    def _last(self, kind: str, name: str) -> Bundle | None:
+        """What the next one is measured by. What the root does not stand by any more counts for nothing: a stolen
+        key cannot have used up the versions for ever (TUF: recovery from fast-forward attacks).
+        """
+        try:
+            return self.current(kind, name)
+        except BadBundle:
+            return None
 
     def _path(self, kind: str, name: str) -> Path:
         return self._folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")

@@ -120,7 +120,8 @@ class Centre:
                 order[event["epoch"]].append(event)
             contents[event["id"]].add(payload)
             assert topic.rpartition("/")[2] == event["type"].split(".")[1]
-            assert event["data"].get("simulated") or event["type"] == "gatepost.agent.v1", event
+            unmarked = event["type"] in ("gatepost.agent.v1", "gatepost.reply.v1")
+            assert event["data"].get("simulated") or unmarked, event
             assert "loss" not in event["data"], event
         changed = [name for name, payloads in contents.items() if len(payloads) > 1]
         assert not changed, f"ids with different content: {changed}"
@@ -160,6 +161,7 @@ class Site:
                 "codes": {"keys": "issuers.toml"},
                 "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
                 "outbox": {"path": "outbox.db"},
+                "orders": {"memory_file": "orders.json"},
                 "mqtt": {"host": "127.0.0.1", "port": self.broker.port, "retry_max_s": 2.0},
                 **settings,
             }

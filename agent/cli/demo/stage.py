@@ -77,6 +77,7 @@ class Stage:
                 "codes": {"keys": "issuers.toml"},
                 "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
                 "outbox": {"path": "outbox.db"},
+                "orders": {"memory_file": "orders.json"},
                 "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
             }
         )

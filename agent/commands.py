@@ -1,0 +1,122 @@
+"""How the centre's orders are carried out, and its bundles put in force.
+
+Each command is a function of its arguments: it gives back Done or raises CannotDo. They run on the thread that
+hears the centre (`agent.orders`). What concerns a lane is asked of the loop, which alone owns the checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+from typing import TYPE_CHECKING
+
+from agent import log
+from agent.model import Answer, Observation, Part, ReplyOutcome, Wish, Wished
+from agent.orders import CannotDo, Done, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from typing import Any
+
+    from agent.codes.bundle import Bundle
+    from agent.outbox import Outbox
+    from agent.rulebook import Rulebook
+    from agent.signal_feed import Feed
+
+    Arguments = Mapping[str, str]
+
+ANSWER_S = 2.0
+"""Within this the loop answers, else it hangs: by then a wish has lapsed."""
+FLUSH_S = 5.0
+REPORT_BYTES = 16_384
+_ABOUT = {Wish.OPEN: Part.GATE, Wish.RETEST: Part.THERMOMETER}
+
+
+class Commands:
+    """The commands that need nothing but the agent's parts; `table` names them."""
+
+    def __init__(
+        self,
+        lanes: Collection[str],
+        feeds: Sequence[Feed],
+        outbox: Outbox,
+        rulebook: Rulebook,
+        *,
+        see: Callable[[Observation], None],
+        answers: queue.SimpleQueue[Answer],
+        report: Callable[[], dict[str, Any]],
+        restart: Callable[[str], None],
+    ) -> None:
+        """`see`: to the loop, `answers`: from it; `report`: how the kiosk is, as JSON has it; `restart`: the agent,
+        because of …
+        """
+        self._lanes, self._feeds, self._outbox, self._rulebook = lanes, feeds, outbox, rulebook
+        self._see, self._report, self._restart_agent = see, report, restart
+        self._answers = answers
+
+    @property
+    def table(self) -> dict[str, Callable[[Arguments], Done]]:
+        """Command → how it is done."""
+        return {
+            "open": lambda arguments: self._ask(arguments["lane"], Wish.OPEN),
+            "retest": lambda arguments: self._ask(arguments["lane"], Wish.RETEST),
+            "restart": self._restart,
+            "diagnose": lambda _: self._diagnose(),
+            "reload": lambda _: self._reload(),
+            "flush": lambda _: self._flush(),
+        }
+
+    def judge_by(self, taken: Bundle) -> dict[str, object]:
+        """Put keys, a table or a list in force. Raises CannotDo when what was taken does not fit what lies here."""
+        self._rulebook.refresh()
+        if not self._rulebook.uses(taken.type, taken.name):
+            return {"in_use": False}
+        if self._rulebook.fault or self._rulebook.lacks(taken.type, taken.name):
+            raise CannotDo("does_not_fit")
+        return {"in_use": True}
+
+    def _ask(self, lane: str, wish: Wish) -> Done:
+        if lane not in self._lanes:
+            raise CannotDo(Reason.BAD_ARGUMENTS, outcome=ReplyOutcome.REFUSED)
+        while not self._answers.empty():
+            self._answers.get()  # one that came too late
+        self._see(Observation(lane, _ABOUT[wish], Wished(time.monotonic(), wish)))
+        try:
+            answer = self._answers.get(timeout=ANSWER_S)
+        except queue.Empty:
+            raise CannotDo("no_answer", outcome=ReplyOutcome.UNKNOWN) from None
+        if answer.reason:
+            raise CannotDo(answer.reason, simulated=answer.simulated)
+        return Done({"lane": lane}, simulated=answer.simulated)
+
+    def _restart(self, arguments: Arguments) -> Done:
+        if not arguments:
+            return Done({"restarts": "agent"}, then=lambda: self._restart_agent("ordered by the centre"))
+        lane, part = arguments.get("lane", ""), arguments.get("part")
+        parts = (part,) if part is not None else tuple(Part)
+        found = [feed for feed in self._feeds if feed.name in {f"{lane}/{part}" for part in parts}]
+        if not found:
+            raise CannotDo(Reason.BAD_ARGUMENTS, outcome=ReplyOutcome.REFUSED)
+        for feed in found:
+            feed.reopen()
+        return Done({"restarts": [feed.name for feed in found]})
+
+    def _diagnose(self) -> Done:
+        """The report and the latest lines of the log, as many as fit."""
+        report = self._report()
+        lines = log.recent()
+        while lines and len(json.dumps([report, lines])) > REPORT_BYTES:
+            del lines[: 1 + len(lines) // 8]
+        return Done({"report": report, "log": lines})
+
+    def _reload(self) -> Done:
+        changed = self._rulebook.refresh()
+        if self._rulebook.fault:
+            raise CannotDo("does_not_fit")
+        return Done({"changed": changed})
+
+    def _flush(self) -> Done:
+        if not self._outbox.flush(FLUSH_S):
+            raise CannotDo("disk_fails")
+        return Done({"waiting": self._outbox.status().waiting})

@@ -1,0 +1,248 @@
+"""Hears the centre: proves its orders and bundles, has them carried out, and answers.
+
+`hear` only puts into a bounded queue. One thread takes from it: an order is judged (`judging`), remembered on disk
+(`memory`), carried out, answered; a bundle is proved, kept, put in force, answered (`deliveries`). What a stranger
+may have sent is counted and costs him a rest, so that a flood of it slows nothing but itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from agent.codes import bundle
+from agent.codes.bundle import BadBundle
+from agent.model import Reply, ReplyOutcome
+from agent.orders.deliveries import Deliveries
+from agent.orders.doing import CannotDo, Done
+from agent.orders.judging import COMMANDS, MAX_BYTES, Junk, Order, Reason, judge, lapse
+from agent.orders.memory import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.messages import Topics
+    from agent.model import Now
+    from agent.vault import BundleStore
+
+__all__ = ["CannotDo", "Deliveries", "Done", "Options", "Orders", "Reason", "Status"]
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 64
+MOST_WAITING_BYTES = 4 << 20
+REST_S = 0.02
+"""After a stranger's message: no more than fifty a second are looked at."""
+BURST, EVERY_S = 20, 1.0
+"""Answers that cost the asker nothing new (refusals, repeats): so many at once, then one in so many seconds."""
+SAY_EVERY_S = 60.0
+_TURN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the centre may order, and where its orders are remembered."""
+
+    obey: tuple[str, ...] = tuple(COMMANDS)
+    """Commands that this kiosk carries out; they must be signed by keys of role `order` in the installed root."""
+    memory_file: Path = Path("/var/lib/gatepost/orders.json")
+    """The orders of late, so that none is done twice, also after a power cut."""
+
+    def __post_init__(self) -> None:
+        """Refuse commands that there are not."""
+        if unknown := set(self.obey) - COMMANDS.keys():
+            raise ValueError(
+                f"obey: there is no command {', '.join(sorted(unknown))}; there are {', '.join(COMMANDS)}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Counts since the start."""
+
+    done: int = 0
+    not_done: int = 0
+    """Refused, failed, or unknown."""
+    junk: int = 0
+    """Not signed as it must be, or not for this kiosk: counted, not answered."""
+    dropped: int = 0
+    """Not even looked at: too long, or too many at once."""
+    silent_s: float = 0.0
+    """Since the thread last came round."""
+
+
+class Orders:
+    """One thread. `hear` may be called from any other."""
+
+    def __init__(
+        self,
+        options: Options,
+        here: Topics,
+        store: BundleStore | None,
+        do: Mapping[str, Callable[[Mapping[str, str]], Done]],
+        deliveries: Deliveries,
+        tell: Callable[[Reply], None],
+        now: Callable[[], Now],
+    ) -> None:
+        """`store`: has the root in force, None on a kiosk without one; `do`: command → how, raises CannotDo;
+        `tell`: puts a reply on its way, returns at once.
+        """
+        self._options, self._here, self._store = options, here, store
+        self._do, self._deliveries, self._tell, self._now = do, deliveries, tell, now
+        self._memory = Memory(options.memory_file)
+        self._waiting: queue.SimpleQueue[tuple[bool, bytes] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting_bytes = 0
+        self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
+        self._stopping = threading.Event()
+        self._status = Status()
+        self._moved_s = monotonic()
+        self._tokens, self._filled_s = float(BURST), self._moved_s
+        self._said_s = -SAY_EVERY_S
+
+    def hear(self, topic: str, payload: bytes) -> None:
+        """Take a message from the link. Never blocks, never raises."""
+        is_order = topic == self._here.order
+        with self._lock:
+            fits = len(payload) <= (MAX_BYTES if is_order else bundle.MAX_BYTES)
+            fits = fits and self._waiting_bytes + len(payload) <= MOST_WAITING_BYTES
+            if fits and self._waiting.qsize() < MOST_WAITING:
+                self._waiting_bytes += len(payload)
+                self._waiting.put((is_order, payload))
+            else:
+                self._status = replace(self._status, dropped=self._status.dropped + 1)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, limit_s: float = _TURN_S) -> None:
+        """End the thread; what is being carried out is finished within `limit_s`, or said to be unknown later."""
+        self._stopping.set()
+        self._waiting.put(None)
+        if self._thread.is_alive():
+            self._thread.join(limit_s)
+
+    def status(self) -> Status:
+        """How it is now."""
+        return replace(self._status, silent_s=monotonic() - self._moved_s)
+
+    # -- the thread
+
+    def _run(self) -> None:
+        self._memory.load()
+        for reply in self._memory.interrupted():
+            self._tell(reply)
+        while not self._stopping.is_set():
+            self._moved_s = monotonic()
+            try:
+                item = self._waiting.get(timeout=_TURN_S)
+            except queue.Empty:
+                continue
+            if item is not None:
+                self._take(*item)
+
+    def _take(self, is_order: bool, payload: bytes) -> None:
+        with self._lock:
+            self._waiting_bytes -= len(payload)
+        try:
+            if is_order:
+                self._order(payload)
+            else:
+                for reply in self._deliveries.take(payload):
+                    self._answer(reply)
+        except Junk as junk:
+            self._junk(junk.fault)
+        except Exception:  # a defect must not end the thread that hears the centre
+            log.exception("orders: a defect; going on")
+            self._junk(Reason.DEFECT)
+
+    def _order(self, payload: bytes) -> None:
+        now = self._now()
+        judged = judge(payload, self._root(), self._here, self._memory.past(now), self._options.obey, now)
+        if isinstance(judged, Reply):
+            self._spend()
+            self._answer(judged)
+            return
+        if not self._remember(judged, now):
+            self._answer(judged.refused(Reason.CANNOT_REMEMBER))
+            return
+        reason = lapse(judged, self._now())  # a slow disk may have taken its time
+        then = None
+        if reason is not None:
+            reply = judged.refused(reason)
+        else:
+            reply, then = self._carry_out(judged)
+        try:
+            self._memory.end(reply)
+        except OSError as error:
+            log.warning("orders: what was answered cannot be kept: %s", error.strerror)
+        self._answer(reply)
+        if then is not None:
+            then()
+
+    def _root(self) -> bundle.Root:
+        """The root in force. Raises Junk: without one everybody is a stranger."""
+        if self._store is None:
+            raise Junk("no_root")
+        try:
+            return self._store.root()
+        except OSError:
+            raise Junk("no_root") from None
+        except BadBundle as error:
+            raise Junk(error.fault) from None
+
+    def _remember(self, order: Order, now: Now) -> bool:
+        """Whether it may be done: it is remembered on disk, or does no harm when it is done twice."""
+        try:
+            self._memory.begin(order, now)
+        except OSError as error:
+            log.warning("orders: cannot be remembered: %s", error.strerror)
+            return COMMANDS[order.command].harmless
+        return True
+
+    def _carry_out(self, order: Order) -> tuple[Reply, Callable[[], None] | None]:
+        reply = Reply(order.command, ReplyOutcome.DONE, order=order.id)
+        try:
+            done = self._do[order.command](order.arguments)
+        except CannotDo as error:
+            return replace(reply, outcome=error.outcome, reason=error.reason, simulated=error.simulated), None
+        except Exception:
+            log.exception("orders: a defect in %s", order.command)
+            return replace(reply, outcome=ReplyOutcome.FAILED, reason=Reason.DEFECT), None
+        return replace(reply, result=done.result, simulated=done.simulated), done.then
+
+    def _answer(self, reply: Reply) -> None:
+        done = reply.outcome is ReplyOutcome.DONE
+        status = self._status
+        with self._lock:
+            self._status = replace(status, done=status.done + done, not_done=status.not_done + (not done))
+        self._tell(reply)
+
+    def _spend(self) -> None:
+        """Raises Junk when too much was said of late that cost the asker nothing."""
+        now_s = monotonic()
+        self._tokens = min(float(BURST), self._tokens + (now_s - self._filled_s) / EVERY_S)
+        self._filled_s = now_s
+        if self._tokens < 1.0:
+            raise Junk("too_many")
+        self._tokens -= 1.0
+
+    def _junk(self, fault: str) -> None:
+        """Count it, say so now and then, and rest."""
+        with self._lock:
+            self._status = replace(self._status, junk=self._status.junk + 1)
+        now_s = monotonic()
+        if now_s - self._said_s >= SAY_EVERY_S:
+            self._said_s = now_s
+            status = self._status
+            log.warning(
+                "orders: not from the centre, or not for us (%s); %d so far, %d more not looked at",
+                fault, status.junk, status.dropped,
+            )  # fmt: skip
+        self._stopping.wait(REST_S)

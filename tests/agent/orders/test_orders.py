@@ -1,0 +1,166 @@
+"""The thread that hears the centre: at most once, an answer to all that is signed, and none to a flood."""
+
+from __future__ import annotations
+
+import logging
+import queue
+
+import pytest
+
+from agent.model import Reply, ReplyOutcome
+from agent.orders import CannotDo, Deliveries, Done, Options, Orders
+from agent.orders.judging import MAX_BYTES
+
+
+class Bench:
+    """Orders with commands that only count."""
+
+    def __init__(self, tmp_path, here, store, now) -> None:
+        self.topic, self.bundle_topic = here.order, f"{here.root}/bundle/privacy"
+        self.done: list[str] = []
+        self.replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        self.now = now
+        self.store = store
+        self.options = Options(memory_file=tmp_path / "orders.json")
+        self.here = here
+        self.orders = self.begin()
+
+    def begin(self) -> Orders:
+        """One life of the agent."""
+        table = {
+            "open": self._open,
+            "diagnose": lambda _: Done({"report": "x" * 5000}),
+            "retest": self._cannot,
+            "restart": self._defect,
+        }
+        deliveries = Deliveries(self.store, {"privacy": lambda _: {}}, self.now)
+        self.orders = Orders(self.options, self.here, self.store, table, deliveries, self.replies.put, self.now)
+        self.orders.start()
+        return self.orders
+
+    def _open(self, arguments) -> Done:
+        self.done.append(arguments["lane"])
+        return Done({"lane": arguments["lane"]}, simulated=True, then=lambda: self.done.append("then"))
+
+    def _cannot(self, arguments) -> Done:
+        raise CannotDo("nobody_there")
+
+    def _defect(self, arguments) -> Done:
+        raise ZeroDivisionError
+
+    def reply(self) -> Reply:
+        return self.replies.get(timeout=20)
+
+    def order(self, data) -> Reply:
+        self.orders.hear(self.topic, data)
+        return self.reply()
+
+
+@pytest.fixture
+def bench(tmp_path, here, store, now):
+    made = Bench(tmp_path, here, store, now)
+    yield made
+    made.orders.stop(5)
+
+
+def test_an_order_is_done_and_answered(bench, centre, wait_for):
+    reply = bench.order(centre.order())
+    assert reply == Reply("open", ReplyOutcome.DONE, order="order-1", result={"lane": "in"}, simulated=True)
+    wait_for(lambda: bench.done == ["in", "then"])
+
+
+def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, centre):
+    data = centre.order()
+    first = bench.order(data)
+    assert bench.order(data).again
+    bench.orders.stop(5)
+    bench.begin()
+    again = bench.order(data)
+    assert (again.again, again.result, again.outcome) == (True, first.result, first.outcome)
+    assert bench.done.count("in") == 1
+
+
+def test_what_was_interrupted_is_said_by_itself(bench, centre):
+    bench.order(centre.order())
+    bench.orders.stop(5)
+    memory = bench.options.memory_file
+    memory.write_text(memory.read_text().replace('["done", "", {"lane": "in"}, true]', "null"))
+    bench.begin()
+    reply = bench.reply()
+    assert (reply.outcome, reply.reason, reply.order) == (ReplyOutcome.UNKNOWN, "interrupted", "order-1")
+
+
+@pytest.mark.parametrize(("command", "reason"), [("retest", "nobody_there"), ("restart", "defect")])
+def test_what_cannot_be_done_is_said(bench, centre, command, reason):
+    arguments = {"lane": "in"}
+    reply = bench.order(centre.order(command=command, arguments=arguments))
+    assert (reply.outcome, reply.reason) == (ReplyOutcome.FAILED, reason)
+
+
+def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, centre):
+    bench.options.memory_file.with_name("orders.json.new").mkdir()
+    assert bench.order(centre.order()).reason == "cannot_remember"
+    assert bench.done == []
+    assert bench.order(centre.order(id="2", command="diagnose", arguments={})).outcome is ReplyOutcome.DONE
+
+
+def test_a_bundle_is_taken(bench, centre):
+    bench.orders.hear(bench.bundle_topic, centre.bundle("privacy", "mode"))
+    assert bench.reply().outcome is ReplyOutcome.DONE
+
+
+def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
+    caplog.set_level(logging.WARNING)
+    for number in range(30):
+        bench.orders.hear(bench.topic, b"junk %d" % number)
+        bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
+    bench.orders.hear(bench.topic, centre.order(signers=("a",)))
+    wait_for(lambda: bench.orders.status().junk == 61)
+    assert bench.replies.empty()
+    assert len(caplog.records) == 1
+    assert bench.order(centre.order()).outcome is ReplyOutcome.DONE
+
+
+def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
+    for _ in range(5000):
+        bench.orders.hear(bench.topic, b"x" * 20_000)
+    bench.orders.hear(bench.topic, b"x" * (MAX_BYTES + 1))
+    status = bench.orders.status()
+    assert status.dropped > 4800
+    wait_for(lambda: bench.orders.status().junk + bench.orders.status().dropped == 5001)
+    assert bench.order(centre.order()).outcome is ReplyOutcome.DONE
+
+
+def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
+    data = centre.order()
+    bench.order(data)
+    for number in range(60):
+        bench.orders.hear(bench.topic, data)
+        wait_for(lambda at=number: bench.orders.status().junk + bench.replies.qsize() > at)
+    assert bench.replies.qsize() <= 25
+    assert bench.done.count("in") == 1
+
+
+def test_an_order_lapses_while_a_slow_disk_remembers_it(bench, centre, monkeypatch):
+    begin = bench.orders._memory.begin
+
+    def slow(order, now):
+        begin(order, now)
+        bench.now.pass_by(100)
+
+    monkeypatch.setattr(bench.orders._memory, "begin", slow)
+    assert bench.order(centre.order()).reason == "expired"
+    assert bench.done == []
+
+
+def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, centre, wait_for):
+    bench = Bench(tmp_path, here, None, now)
+    bench.orders.hear(bench.topic, centre.order())
+    wait_for(lambda: bench.orders.status().junk == 1)
+    bench.orders.stop(5)
+    assert bench.done == []
+
+
+def test_commands_that_there_are_not(tmp_path):
+    with pytest.raises(ValueError, match="dance"):
+        Options(obey=("open", "dance"))
