@@ -69,7 +69,7 @@ class App:
     def __init__(self, config: Config) -> None:
         """Build everything; nothing is opened yet. Raises BadTrust, BadTable or BadCalibration."""
         # first: what is wrong with these must be said before anything is held
-        self._rulebook = Rulebook(config.codes, config.policy, _folder(config))
+        self._rulebook = Rulebook(config.codes, config.policy, _folder(config), config.screening.calibration)
         judged_by = rules(config, self._rulebook)
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
@@ -247,8 +247,8 @@ class App:
 
 
 def rules(config: Config, rulebook: Rulebook) -> Rules:
-    """The checkpoint's judgements as this configuration wants them. Raises BadCalibration."""
-    return Rules(rulebook.check, rulebook.decide, config.screening, load_sites(config.screening.calibration))
+    """The checkpoint's judgements as this configuration wants them."""
+    return Rules(rulebook.check, rulebook.decide, config.screening, rulebook.thermometer)
 
 
 def _way(lane: Lane) -> Way:

@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
 from agent import signals, thermal
+from agent.case import Case, Opening, Settled
 from agent.codes import RepeatOptions, Repeats, several
 from agent.lanes import Closed, Lane, Pending, Showing
 from agent.model import (
@@ -51,17 +52,9 @@ from drivers.contract import Departure, Distance, Reading, Sighting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from agent.case import Result
     from agent.model import Now, Observation, Verdict, Way
 
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """The gate of this lane is to open now."""
-
-    lane: str
-
-
-Result: TypeAlias = Opening | Showing | Passage | DeviceChange | Answer
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
@@ -95,22 +88,8 @@ class Rules:
     """All codes that one person has shown → what they say."""
     decide: Callable[[Case], Decision]
     screening: thermal.Options
-    sites: Mapping[str, thermal.Site] = field(default_factory=dict)
-    """Lane → what is known of its thermometer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What a decision is about."""
-
-    way: Way
-    verdict: Verdict | None
-    """None: no code was shown."""
-    temperature: Temperature
-    scanner_works: bool
-    shown_again: bool
-    """The code has let somebody in on this lane a moment ago."""
-    now: Now
+    site: Callable[[str], thermal.Site] = lambda _: thermal.Site()
+    """Lane → what is known of its thermometer now."""
 
 
 class Checkpoint:
@@ -125,7 +104,7 @@ class Checkpoint:
     ) -> None:
         """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's."""
         ranged = {name for name, way in lanes.items() if way.ranged}
-        self.screens = thermal.Screens(rules.screening, rules.sites, crowds, ranged)
+        self.screens = thermal.Screens(rules.screening, rules.site, crowds, ranged)
         self._rules = rules
         self._options = options
         self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
@@ -144,6 +123,8 @@ class Checkpoint:
                 results = self._sighting(seen.lane, lane, item, now)
             case Reading() if seen.part is Part.ROOM:
                 self.screens.room(seen.lane, item)
+            case Reading() if seen.part is Part.SECOND:
+                results = self._second(seen.lane, lane, item, now)
             case Reading():
                 results = self._reading(seen.lane, lane, item, now)
             case Distance():
@@ -166,6 +147,8 @@ class Checkpoint:
             self._leave(lane, at_s)
             if lane.closed is not None and lane.closed.is_over(at_s):
                 lane.closed.codes = frozenset()
+            if at_s - lane.decided_s > self._rules.screening.second_wait_s:
+                lane.doubtful = None
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
@@ -275,6 +258,31 @@ class Checkpoint:
         else:
             yield Answer("nobody_there", simulated)
 
+    def _second(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
+        """Staff has measured whoever was decided last here: decide anew, with all else as it was shown."""
+        before = lane.doubtful
+        if lane.pending is not None and lane.pending.verdict is not None:
+            yield Settled(name, reason="somebody_else")
+        elif before is None or item.at_s - lane.decided_s > self._rules.screening.second_wait_s:
+            yield Settled(name, reason="nobody_waits")
+        elif not thermal.is_of_a_body(item.surface_c):
+            yield Settled(name, reason="implausible")
+        else:
+            verdict = self._rules.check(tuple(before.shown.values()), now) if before.shown else None
+            lane.pending = replace(
+                before,
+                began_s=item.at_s,
+                now=now,
+                verdict=verdict,
+                simulated=before.simulated or item.simulated,
+                attempt=before.attempt + 1,
+            )
+            temperature = thermal.by_second_instrument(item, self._rules.screening, lane.pending.attempt)
+            for result in self._close(name, lane, temperature, item.at_s):
+                yield result
+                if isinstance(result, Passage):
+                    yield Settled(name, result)
+
     # -- what follows
 
     def _settle(self, name: str, lane: Lane, at_s: float) -> Iterable[Result]:
@@ -326,6 +334,8 @@ class Checkpoint:
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         self.screens.passed(name, temperature, _holder(pending), at_s, pending.now, simulated=simulated)
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
+        doubtful = not opened and temperature.outcome is not Screening.NORMAL
+        lane.doubtful = replace(pending, attempt=temperature.attempt) if doubtful else None
         lane.samples.clear()
         if pending.shown:
             hold_s = self._options.repeat_s if opened else self._options.again_s

@@ -41,6 +41,8 @@ class Pending:
     again: bool = False
     simulated: bool = False
     opened: bool = False
+    attempt: int = 1
+    """Which reading of this person it was decided by."""
 
 
 @dataclass(slots=True)
@@ -74,6 +76,8 @@ class Lane:
     decided_s: float = -math.inf
     pending: Pending | None = None
     closed: Closed | None = None
+    doubtful: Pending | None = None
+    """The passage decided last, if its temperature was not normal: staff may measure anew."""
     cue: Cue | None = None
     """The step that was told last."""
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent import __version__, privacy
-from agent.checkpoint import Opening
+from agent.case import Opening, Settled
 from agent.clock import boottime_s
 from agent.lanes import Showing
 from agent.model import (
@@ -33,7 +33,8 @@ from agent.signals import Cue
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agent.checkpoint import Checkpoint, Result
+    from agent.case import Result
+    from agent.checkpoint import Checkpoint
     from agent.model import Now
 
 log = logging.getLogger(__name__)
@@ -57,12 +58,14 @@ class Loop:
         tell: Callable[[Event], None],
         now: Callable[[], Now],
         answer: Callable[[Answer], None] = lambda _: None,
+        settled: Callable[[Settled], None] = lambda _: None,
         withhold: Callable[[Event], Event] = _NOBODY,
         boot_id: str = "",
         trial: bool = False,
     ) -> None:
         """`open_gate`: lane → order one opening; `show`: lane → its lamp and buzzer; `keep`: to the outbox; `tell`:
-        to the log; `answer`: to whoever brought a wish. None of them blocks.
+        to the log; `answer`: to whoever brought a wish; `settled`: to whoever brought a reading of staff's own
+        thermometer. None of them blocks.
 
         `withhold`: an event without what may not be kept of a person. `trial`: mark every event as simulated.
         """
@@ -74,7 +77,7 @@ class Loop:
         self._checkpoint = checkpoint
         self._open_gate, self._show = open_gate, show
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
-        self._answer = answer
+        self._answer, self._settled = answer, settled
         self._withhold = withhold
         self._trial = trial
         self._anchored = False
@@ -149,6 +152,8 @@ class Loop:
                 self._happened(EventKind.DEVICE, result, now)
             case Answer():
                 self._answer(result)
+            case Settled():
+                self._settled(result)
 
     def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange | Reply, now: Now) -> None:
         if self._trial:

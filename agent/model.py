@@ -178,7 +178,7 @@ class Decision:
 
 
 class Part(StrEnum):
-    """What a device is to its lane."""
+    """What a device is to its lane. `range`: how far somebody stands; `second`: staff's own thermometer."""
 
     SCANNER = "scanner"
     THERMOMETER = "thermometer"
@@ -186,9 +186,9 @@ class Part(StrEnum):
     ROOM = "room"
     """A thermometer that measures the room: its air, or a wall in the shade."""
     RANGE = "range"
-    """How far somebody stands from the thermometer."""
     LAMP = "lamp"
     BUZZER = "buzzer"
+    SECOND = "second"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What the checkpoint judges by: issuers' keys, lists and the policy table, and new ones as soon as they are there.
+"""What the checkpoint judges by: keys, lists, policy table, calibration, and new ones as soon as they are there.
 
-Whoever brings a list, a bundle or a table replaces a file; within a second it is read, proved and put in force
-between two judgements. What does not hold changes nothing: the old one stays in force and says so.
+Whoever brings a list, a bundle, a table or a calibration replaces a file; within a second it is read, proved and
+put in force between two judgements. What does not hold changes nothing: the old one stays, and says so.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from agent import codes, policy, privacy, vault
 from agent.packaged import packaged
+from agent.thermal import BadCalibration, Site
+from agent.thermal_files import load_sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from agent.checkpoint import Case
+    from agent.case import Case
     from agent.codes.freshness import Age
     from agent.model import Decision, Now, Verdict
 
@@ -30,15 +32,18 @@ LOOK_EVERY_S = 1.0
 class Rulebook(threading.Thread):
     """The rules in force. `check` and `decide` may be called from any thread, and are never blocked by a reload."""
 
-    def __init__(self, judged: codes.Options, decided: policy.Options, root: Path) -> None:
-        """Load everything; paths are relative to `root`. Raises BadTrust or BadTable."""
+    def __init__(
+        self, judged: codes.Options, decided: policy.Options, root: Path, calibration: Path | None = None
+    ) -> None:
+        """Load everything; paths are relative to `root`. Raises BadTrust, BadTable or BadCalibration."""
         super().__init__(name="rulebook", daemon=True)
-        self._judged, self._decided, self._root = judged, decided, root
+        self._judged, self._decided, self._root, self._calibration = judged, decided, root, calibration
         self._site = policy.site_of(decided)
         self._seen = self._fingerprint()
         self._trust = vault.load_trust(judged, root)
         self._table = vault.load_table(decided, root, judged.bundles)
         self._privacy = vault.load_privacy(judged, root)
+        self._thermometers = load_sites(calibration)
         self._stopping = threading.Event()
         self._refreshing = threading.Lock()
         self.fault = ""
@@ -66,6 +71,10 @@ class Rulebook(threading.Thread):
             traveller=case.way.traveller,
         )
         return policy.decide(self._table, facts)
+
+    def thermometer(self, lane: str) -> Site:
+        """What is known of a lane's thermometer: its calibration, its zero, its last check."""
+        return self._thermometers.get(lane, Site())
 
     def privacy_rules(self, now: Now) -> privacy.Rules:
         """What may be kept of a person."""
@@ -121,6 +130,10 @@ class Rulebook(threading.Thread):
             self._table = vault.load_table(self._decided, self._root, self._judged.bundles)
         except Exception as error:  # noqa: BLE001 - the same
             faults.append(f"the new table is refused, the old one stays: {_in_words(error)}")
+        try:
+            self._thermometers = load_sites(self._calibration)
+        except Exception as error:  # noqa: BLE001 - the same
+            faults.append(f"the new calibration is refused, the old one stays: {_in_words(error)}")
         self._privacy = vault.load_privacy(self._judged, self._root)
         self.fault = "; ".join(faults)
         log.log(logging.WARNING if faults else logging.INFO, "rules read anew %s", self.fault)
@@ -144,11 +157,13 @@ class Rulebook(threading.Thread):
             yield self._root / f"{name}.delta"
         if self._judged.bundles:
             yield from (self._root / self._judged.bundles).glob("*.bundle")
+        if self._calibration is not None:
+            yield self._calibration
         table = self._decided.table
         yield self._root / table if table.endswith(".toml") else packaged(f"policy/{table}.toml")
 
 
 def _in_words(error: Exception) -> str:
     """The sentence of our own errors; of any other only what it is: its text could hold anything."""
-    expected = isinstance(error, codes.BadTrust | policy.BadTable)
+    expected = isinstance(error, codes.BadTrust | policy.BadTable | BadCalibration)
     return str(error) if expected else f"a defect of the agent ({type(error).__name__})"

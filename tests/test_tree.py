@@ -36,7 +36,8 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"vitals"},
     {"config", "loop"},
     {"rulebook", "signal_feed"},
-    {"checkpoint", "feeds", "mqtt", "orders", "screen"},
+    {"checkpoint", "desk", "feeds", "mqtt", "orders", "screen"},
+    {"case"},
     {"boards", "lanes", "vault", "thermal_files"},
     {"privacy"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log", "signals"},
@@ -58,7 +59,7 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
 PURE = {
-    "checkpoint", "codes", "health", "ladder", "lanes", "messages", "model", "overlay", "policy", "privacy",
+    "case", "checkpoint", "codes", "health", "ladder", "lanes", "messages", "model", "overlay", "policy", "privacy",
     "signals", "thermal", "venue", "withheld",
 }  # fmt: skip
 IMPURE = {

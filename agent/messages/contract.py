@@ -56,7 +56,7 @@ class TemperatureJson(TypedDict):
     scale: Annotated[
         str,
         "what was compared: `calibrated`: the estimate; `crowd`: the skin, with a limit that follows the people "
-        "who passed before; `skin`: the skin, with the fixed limit",
+        "who passed before; `skin`: the skin, with the fixed limit; `second_instrument`: staff's own thermometer",
     ]
     ambient_c: Annotated[float | None, "the room, from a sensor of its own"]
     samples: Annotated[int, Ge(0)]

@@ -13,7 +13,7 @@ from agent.thermal.calibration import BadCalibration, Check, Model, Site, Zero
 from agent.thermal.crowd import Crowd
 from agent.thermal.lanes import Screens
 from agent.thermal.options import Estimate, Options
-from agent.thermal.screening import Around, fault, screen
+from agent.thermal.screening import Around, by_second_instrument, fault, is_of_a_body, screen
 
 __all__ = [
     "Around",
@@ -27,6 +27,8 @@ __all__ = [
     "Site",
     "Temperature",
     "Zero",
+    "by_second_instrument",
     "fault",
+    "is_of_a_body",
     "screen",
 ]

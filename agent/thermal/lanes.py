@@ -12,7 +12,7 @@ from agent.thermal.retest import Retests
 from agent.thermal.screening import Around, screen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from agent.model import Now
     from agent.thermal.options import Options
@@ -25,14 +25,14 @@ class Screens:
     def __init__(
         self,
         options: Options,
-        sites: Mapping[str, Site] | None = None,
+        site: Callable[[str], Site] = lambda _: Site(),
         crowds: Mapping[str, Crowd] | None = None,
         ranged: Collection[str] = (),
     ) -> None:
-        """`sites`: lane → calibration; `crowds`: lane → what was kept of it; `ranged`: lanes with a ranger."""
+        """`site`: lane → calibration now; `crowds`: lane → what was kept of it; `ranged`: lanes with a ranger."""
         self.crowds: dict[str, Crowd] = dict(crowds or {})
         self._options = options
-        self._sites = dict(sites or {})
+        self._site = site
         self._rooms: dict[str, Reading] = {}
         self._ranged = frozenset(ranged)
         self._distances: dict[str, Distance] = {}
@@ -62,7 +62,7 @@ class Screens:
     def screen(self, lane: str, readings: Sequence[Reading], holder: bytes, at_s: float, now: Now) -> Temperature:
         """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown."""
         around = Around(
-            site=self._sites.get(lane, Site()),
+            site=self._site(lane),
             ambient_c=self._ambient_c(lane, at_s),
             crowd=self.crowds.get(lane, Crowd()),
             now_hi_utc=now.hi_utc,

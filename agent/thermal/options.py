@@ -73,6 +73,13 @@ class Options:
     forget_s: Annotated[float, Gt(0)] = 3600.0
     """Readings of one person further apart than this are not of one episode, seconds."""
 
+    second_limit_c: Annotated[float, Gt(30), Lt(43)] = 37.3
+    """Staff's own thermometer: elevated from here on, °C as it shows."""
+    second_u_c: Annotated[float, Gt(0)] = 0.2
+    """Staff's own thermometer: its expanded uncertainty (k = 2), °C."""
+    second_wait_s: Annotated[float, Gt(0)] = 600.0
+    """For so long after a decision staff may say what their own thermometer shows of that person, seconds."""
+
     def __post_init__(self) -> None:
         """The limits must stand in order."""
         if not self.presence_c <= self.cold_c < self.elevated_c < self.hot_c:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from agent.thermal.options import Options
     from drivers.contract import Reading
 
+_COLDEST_BODY_C, _HOTTEST_BODY_C = 34.0, 43.0
+
 
 @dataclass(frozen=True, slots=True)
 class Around:
@@ -56,6 +58,23 @@ def screen(readings: Sequence[Reading], options: Options, around: Around | None 
 def fault(part: Part = Part.THERMOMETER) -> Temperature:
     """What is known of a person's temperature when the thermometer, or the range sensor before it, is down."""
     return Temperature(Screening.DEVICE_FAULT, why=f"{part}_down")
+
+
+def is_of_a_body(celsius: float) -> bool:
+    """Whether a thermometer can have said so of a living body: a slip of the finger cannot pass."""
+    return _COLDEST_BODY_C <= celsius <= _HOTTEST_BODY_C
+
+
+def by_second_instrument(reading: Reading, options: Options, attempt: int) -> Temperature:
+    """What staff's own thermometer says: it decides alone, on its own scale."""
+    temperature = _against(options.second_limit_c, reading.surface_c, reading.u_c, "second_instrument")
+    return replace(
+        temperature,
+        estimate_c=_rounded(reading.surface_c),
+        samples=1,
+        why="second_instrument_decides",
+        attempt=attempt,
+    )
 
 
 def _judge(seen: Look, surface_c: float, options: Options, around: Around) -> Temperature:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agent import thermal
-from agent.checkpoint import Case, Checkpoint, Opening, Options, Result, Rules
+from agent.case import Case, Opening, Result, Settled
+from agent.checkpoint import Checkpoint, Options, Rules
 from agent.lanes import Showing
 from agent.model import (
     Answer,
@@ -102,7 +103,9 @@ class Bench:
     def __init__(self, options: Options | None = None, sites: dict[str, thermal.Site] | None = None) -> None:
         self.at_s = 100.0
         self.options = options or Options()
-        rules = Rules(check, decide, thermal.Options(), sites or {})
+        self.expired: set[bytes] = set()
+        """Codes that have expired in the meantime."""
+        rules = Rules(self.check, decide, thermal.Options(), lambda lane: (sites or {}).get(lane, thermal.Site()))
         self.checkpoint = Checkpoint(LANES, rules, self.options)
         self.results: list[Result] = []
         self.distances_mm: dict[str, float | None] = {}
@@ -111,6 +114,17 @@ class Bench:
             for part in Part:
                 self.put(lane, part, DeviceUp(self.at_s, "fake"))
         self.results.clear()
+
+    def check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
+        verdict = check(payloads, now)
+        return replace(verdict, status=CodeStatus.EXPIRED) if self.expired & set(payloads) else verdict
+
+    def second(self, celsius: float, lane: str = "in") -> Settled:
+        """Staff's own thermometer says so of whoever was decided last."""
+        before = len(self.results)
+        self.put(lane, Part.SECOND, Reading(celsius, self.at_s, 0.2))
+        (settled,) = [result for result in self.results[before:] if isinstance(result, Settled)]
+        return settled
 
     def put(self, lane: str, part: Part, item: Item) -> None:
         self.results += self.checkpoint.see(Observation(lane, part, item), NOW)
@@ -585,6 +599,82 @@ def test_a_drifted_thermometer_is_a_fault_on_its_lane_only() -> None:
     outcomes = {passage.lane: passage.temperature for passage in bench.passages}
     assert (outcomes["in"].outcome, outcomes["in"].why) == (Screening.DEVICE_FAULT, "drift")
     assert outcomes["out"].outcome is Screening.NORMAL
+
+
+def raised(bench: Bench, code: bytes = b"green:anna") -> None:
+    """Somebody with a code is found hot, and steps aside."""
+    bench.show(code)
+    bench.measure(FEVER_C, count=5)
+    bench.measure(ROOM_C, count=10)
+
+
+def test_staffs_own_thermometer_decides_anew(bench: Bench) -> None:
+    raised(bench)
+    settled = bench.second(36.8)
+    assert settled.passage is bench.passages[-1]
+    first, anew = bench.passages
+    assert first.decision.outcome is Outcome.REFER
+    assert anew.decision.outcome is Outcome.ADMIT
+    assert bench.openings == ["in"]
+    told = anew.temperature
+    assert (told.outcome, told.estimate_c, told.limit_c) == (Screening.NORMAL, 36.8, 37.3)
+    assert (told.scale, told.why, told.attempt) == ("second_instrument", "second_instrument_decides", 2)
+    assert bench.second(36.8).reason == "nobody_waits", "who was let in is decided"
+
+
+def test_a_fever_by_staffs_own_thermometer_stays_one_and_may_be_corrected(bench: Bench) -> None:
+    raised(bench)
+    for celsius, outcome in ((38.4, Outcome.REFER), (36.9, Outcome.ADMIT)):
+        passage = bench.second(celsius).passage
+        assert passage is not None
+        assert passage.decision.outcome is outcome
+    assert [passage.temperature.attempt for passage in bench.passages] == [1, 2, 3]
+
+
+def test_a_normal_temperature_makes_no_other_code_good(bench: Bench) -> None:
+    raised(bench, b"red:bert")
+    passage = bench.second(36.5).passage
+    assert passage is not None
+    assert passage.decision.outcome is Outcome.REFUSE
+    assert not bench.openings
+
+
+def test_the_code_is_checked_anew(bench: Bench) -> None:
+    raised(bench)
+    bench.expired.add(b"green:anna")
+    passage = bench.second(36.5).passage
+    assert passage is not None
+    assert not passage.opened
+
+
+@pytest.mark.parametrize(("celsius", "reason"), [(12.0, "implausible"), (98.6, "implausible")])
+def test_a_slip_of_the_finger_decides_nothing(bench: Bench, celsius: float, reason: str) -> None:
+    raised(bench)
+    assert bench.second(celsius).reason == reason
+    assert bench.second(36.5).passage is not None
+
+
+def test_nobody_is_mistaken_for_another(bench: Bench) -> None:
+    assert bench.second(36.5).reason == "nobody_waits"
+    raised(bench)
+    bench.show(b"green:carl")
+    assert bench.second(36.5).reason == "somebody_else"
+    bench.measure(NORMAL_C, count=5)
+    assert bench.openings == ["in"]
+    assert bench.second(36.5).reason == "nobody_waits", "the last one here was let in"
+    bench.measure(ROOM_C, count=10)
+    raised(bench, b"green:dora")
+    bench.wait(601.0)
+    assert bench.second(36.5).reason == "nobody_waits"
+
+
+def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:
+    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna")
+    assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
+    passage = bench.second(36.6).passage
+    assert passage is not None
+    assert passage.opened
 
 
 @pytest.mark.parametrize("distance_mm", [AT_MARK_MM, TOO_FAR_MM, TOO_NEAR_MM, None])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import codes, policy, privacy, vault
-from agent.checkpoint import Case
+from agent.case import Case
 from agent.codes import bundle, gatepost, lists, signing
 from agent.model import (
     ClockState,
@@ -25,6 +25,8 @@ from agent.model import (
 from agent.packaged import packaged
 from agent.privacy import hpke
 from agent.rulebook import Rulebook
+from agent.thermal import Check, Site
+from agent.thermal_files import save_sites
 
 UTC = 1_700_000_000
 NOW = Now(UTC, UTC + 1, ClockState.SYNCED)
@@ -99,6 +101,26 @@ def test_a_list_that_went_away_is_told(tmp_path: Path, rulebook: Rulebook) -> No
     (tmp_path / "status.gpl").unlink()
     assert rulebook.refresh()
     assert [bool(age.fault(NOW)) for age in rulebook.ages] == [True]
+
+
+def test_a_new_check_of_a_thermometer_binds_and_a_wrong_file_does_not(tmp_path: Path) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    file = tmp_path / "calibration.toml"
+    save_sites(file, {"entry": Site(check=Check(0.1, UTC, "black body", "Li Wei"))})
+    rulebook = Rulebook(codes.Options(), policy.Options(), tmp_path, file)
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
+    assert rulebook.thermometer("exit") == Site()
+    save_sites(file, {"entry": Site(check=Check(0.4, UTC, "black body", "Li Wei"))})
+    assert rulebook.refresh()
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == "drift"
+    file.write_text("lanes = 5")
+    assert rulebook.refresh()
+    assert "the old one stays" in rulebook.fault
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == "drift"
+    save_sites(file, {"entry": Site(check=Check(0.0, UTC, "black body", "Li Wei"))})
+    assert rulebook.refresh()
+    assert not rulebook.fault
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
 
 
 def test_its_thread_ends(rulebook: Rulebook) -> None:
