@@ -175,6 +175,7 @@ class App:
             feed.join(max(0.0, deadline_s - time.monotonic()))
         self._loop.finish()
         self._loop.note(AgentChange("stopped", __version__))
+        self._clock.save()
         self._crowds.stop()
         self._rulebook.stop()
         self._outbox.flush(_DRAIN_S)

@@ -2,7 +2,7 @@
 
 A kiosk has no battery clock. Until the kernel says that its clock is synchronised (`adjtimex`, STA_UNSYNC clear; or
 systemd-timesyncd says so, where the kernel may not be asked), the true time is only known to lie after a floor: the
-newest of the build's date, the last time this kiosk was synchronised and the wall clock's own past. A code that
+newest of the build's date and the last that this kiosk knew, and the time that has passed since. A code that
 ends after the floor might have ended already: the check then answers "time unknown", and the person goes to staff.
 """
 
@@ -15,12 +15,15 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from uuid import UUID
 
 from annotated_types import Ge
 
 from agent.model import ClockState, Now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUILT_UTC = 1_790_000_000.0  # 2026-09-21: no release can run before it was made
 _STA_UNSYNC = 0x0040  # linux/timex.h
@@ -30,6 +33,12 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC = Path("/run/systemd/timesync/synchronized")  # touched at each success: systemd-timesyncd.service(8)
 _TIMESYNC_ERROR_S = 0.5  # timesyncd trusts servers up to 5 s of root distance; in practice well below a half
 _DRIFT_PER_S = 500e-6  # what the kernel adds to its own bound (kernel/time/ntp.c, MAXFREQ) ...
+_STEP_S = 0.05
+"""The wall clock moved by more against the time since boot: somebody has set it ..."""
+_NOTICED_S = 1.0
+"""A jump is noticed so soon."""
+_SLEW = 600e-6
+"""... or the kernel has drawn it slowly, at 500 ppm at most."""
 _LOST_S = 16.0  # ... until this much, when it calls itself unsynchronised (NTP_PHASE_LIMIT)
 
 
@@ -50,7 +59,7 @@ class Options:
     error_s: Annotated[float, Ge(0)] = 1.0
     """Error assumed for a trusted wall clock on top of the kernel's own estimate, seconds."""
     floor_file: Path = Path("/var/lib/gatepost/clock")
-    """Its modification time remembers the last trusted time over a power cut."""
+    """Its modification time remembers over a power cut how late it was at least."""
 
 
 class _Timex(ctypes.Structure):
@@ -68,15 +77,23 @@ class _Timex(ctypes.Structure):
     )
 
 
-def kernel_error_s() -> float | None:
-    """The kernel's bound on the error of a synchronised wall clock, seconds; None when not synchronised."""
+class Word(NamedTuple):
+    """What a source of time says of the wall clock."""
+
+    error_s: float | None
+    """The bound on its error; None when it is not synchronised."""
+    synced_utc: float | None = None
+    """When it was, by itself; None of a source that knows when somebody sets the clock."""
+
+
+def kernel_word() -> Word:
+    """The kernel's word; timesyncd's, where the kernel may not be asked."""
     timex = _Timex()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.adjtimex(ctypes.byref(timex)) < 0:  # a service under ProtectClock= may not even ask
-        return timesync_error_s(time.time(), _stamp(_TIMESYNC))
-    if timex.status & _STA_UNSYNC:
-        return None
-    return float(timex.maxerror) / 1e6
+        synced_utc = _stamp(_TIMESYNC)
+        return Word(timesync_error_s(time.time(), synced_utc), synced_utc)
+    return Word(None if timex.status & _STA_UNSYNC else timex.maxerror / 1e6)
 
 
 def timesync_error_s(wall_utc: float, synced_utc: float) -> float | None:
@@ -86,64 +103,6 @@ def timesync_error_s(wall_utc: float, synced_utc: float) -> float | None:
     """
     error_s = _TIMESYNC_ERROR_S + (wall_utc - synced_utc) * _DRIFT_PER_S
     return error_s if _TIMESYNC_ERROR_S <= error_s < _LOST_S else None
-
-
-class Clock:
-    """Answers `now`; remembers the floor on disk. Holds the only wall-clock calls of the agent."""
-
-    def __init__(self, options: Options) -> None:
-        """Read the floor; the file may be absent."""
-        self._options = options
-        self._floor_utc = max(BUILT_UTC, _stamp(options.floor_file))
-        self._floor_at_s = boottime_s()
-        self._saved_at_s = -math.inf
-        self._synced: tuple[float, float, float] | None = None  # utc, error, boottime of the last trusted look
-        self._looked_at_s = -math.inf
-        self._kernel_error_s: float | None = None
-
-    def now(self) -> Now:
-        """What is known of the time right now."""
-        here_s, wall_utc = boottime_s(), time.time()
-        floor_utc = self._risen_floor_utc(here_s)
-        error_s = self._wall_error_s(here_s)
-        if error_s is not None and wall_utc + error_s >= floor_utc:
-            self._synced = (wall_utc, error_s, here_s)
-            self._save(wall_utc - error_s, here_s)
-            return Now(max(floor_utc, wall_utc - error_s), wall_utc + error_s, ClockState.SYNCED)
-        if error_s is not None:
-            return Now(floor_utc, math.inf, ClockState.SUSPECT)
-        if self._synced is not None:
-            utc, error_s, then_s = self._synced
-            middle, slack = utc + here_s - then_s, error_s + _CRYSTAL * (here_s - then_s)
-            return Now(max(floor_utc, middle - slack), middle + slack, ClockState.HOLDOVER)
-        return Now(floor_utc, math.inf, ClockState.FLOOR)
-
-    def _wall_error_s(self, here_s: float) -> float | None:
-        """Error bound of the wall clock, or None when it is not to be trusted; asks the kernel once a second."""
-        if self._options.trust is Trust.SYSTEM:
-            return self._options.error_s
-        if here_s - self._looked_at_s >= 1.0:
-            self._looked_at_s, self._kernel_error_s = here_s, kernel_error_s()
-        error_s = self._kernel_error_s
-        return None if error_s is None else error_s + self._options.error_s
-
-    def _risen_floor_utc(self, here_s: float) -> float:
-        """The floor and the time since: as much of it as has passed for certain."""
-        return self._floor_utc + (1 - _CRYSTAL) * (here_s - self._floor_at_s)
-
-    def _save(self, lo_utc: float, here_s: float) -> None:
-        """Raise the floor, on disk once an hour: a card must not be worn for a clock."""
-        self._floor_utc = max(self._risen_floor_utc(here_s), lo_utc)
-        self._floor_at_s = here_s
-        if here_s - self._saved_at_s < _SAVE_EVERY_S:
-            return
-        self._saved_at_s = here_s
-        try:
-            self._options.floor_file.parent.mkdir(parents=True, exist_ok=True)
-            self._options.floor_file.touch()
-            os.utime(self._options.floor_file, (self._floor_utc, self._floor_utc))
-        except OSError:
-            return  # a read-only card: the floor in memory still holds for this boot
 
 
 def boottime_s() -> float:
@@ -158,6 +117,120 @@ def boot_id() -> str:
         return str(UUID(told.strip()))
     except (OSError, ValueError):
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Whom the clock asks."""
+
+    wall_utc: Callable[[], float] = time.time
+    boottime_s: Callable[[], float] = boottime_s
+    word: Callable[[], Word] = kernel_word
+    boot_id: Callable[[], str] = boot_id
+
+
+class Clock:
+    """Answers `now`; remembers the floor on disk. Holds the only wall-clock calls of the agent.
+
+    The floor's file also says how far the wall clock was from the time since boot, so that a clock that was set
+    while the agent was away is noticed.
+    """
+
+    def __init__(self, options: Options, sources: Sources | None = None) -> None:
+        """Read the floor; the file may be absent."""
+        self._options = options
+        self._ask = sources or Sources()
+        here_s = self._ask.boottime_s()
+        self._floor = max(BUILT_UTC, _stamp(options.floor_file)), here_s
+        """Not before this, at this time since boot. One value, as several threads ask `now`."""
+        self._boot_id = self._ask.boot_id()
+        self._last, self._refused_utc = self._remembered()
+        """Wall clock less time since boot, and the latter, when looked at last; a word that is out of date."""
+        self._saved_at_s = -math.inf
+        self._synced: tuple[float, float, float] | None = None  # utc, error, boottime of the last trusted look
+        self._looked_at_s = -math.inf
+        self._word: Word | None = None
+
+    def now(self) -> Now:
+        """What is known of the time right now."""
+        here_s, wall_utc = self._ask.boottime_s(), self._ask.wall_utc()
+        found = self._found(here_s, wall_utc)
+        self._floor = found.lo_utc, here_s
+        if here_s - self._saved_at_s >= _SAVE_EVERY_S:
+            self.save()
+        return found
+
+    def save(self) -> None:
+        """Put the floor on disk: by itself once an hour, as a card must not be worn for a clock, and at the end."""
+        lo_utc, self._saved_at_s = self._floor
+        wall = "" if self._last is None else " ".join(map(repr, (*self._last, self._refused_utc)))
+        beside = self._options.floor_file.with_suffix(".new")
+        try:
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_text(f"{self._boot_id} {wall}\n", encoding="ascii")
+            os.utime(beside, (lo_utc, lo_utc))
+            beside.replace(self._options.floor_file)
+        except OSError:
+            return  # a read-only card: the floor in memory still holds for this boot
+
+    def _found(self, here_s: float, wall_utc: float) -> Now:
+        floor_utc = self._risen_floor_utc(here_s)
+        error_s = self._wall_error_s(here_s, wall_utc)
+        if error_s is not None and wall_utc + error_s >= floor_utc:
+            self._synced = (wall_utc, error_s, here_s)
+            return Now(max(floor_utc, wall_utc - error_s), wall_utc + error_s, ClockState.SYNCED)
+        if error_s is not None:
+            self._synced = None  # one of the two was wrong
+            return Now(floor_utc, math.inf, ClockState.SUSPECT)
+        if self._synced is not None:
+            utc, error_s, then_s = self._synced
+            middle, slack = utc + here_s - then_s, error_s + _CRYSTAL * (here_s - then_s)
+            return Now(max(floor_utc, middle - slack), middle + slack, ClockState.HOLDOVER)
+        return Now(floor_utc, math.inf, ClockState.FLOOR)
+
+    def _wall_error_s(self, here_s: float, wall_utc: float) -> float | None:
+        """Error bound of the wall clock, None when it is not to be trusted; asks once a second and after a jump."""
+        if self._options.trust is Trust.SYSTEM:
+            return self._options.error_s
+        jumped, before, word = self._has_jumped(here_s, wall_utc), self._word, self._word
+        if word is None or jumped or here_s - self._looked_at_s >= 1.0:
+            self._looked_at_s, self._word = here_s, (word := self._ask.word())
+        if jumped:
+            self._saved_at_s = -math.inf
+            if not _has_stepped(before, word, wall_utc):
+                self._refused_utc = word.synced_utc or math.nan
+        if word.error_s is None or word.synced_utc == self._refused_utc:
+            return None
+        return word.error_s + self._options.error_s
+
+    def _has_jumped(self, here_s: float, wall_utc: float) -> bool:
+        """Whether the wall clock was set since the last look."""
+        before, self._last = self._last, (wall_utc - here_s, here_s)
+        if before is None:
+            return False
+        offset_s, then_s = before
+        return abs(wall_utc - here_s - offset_s) > _STEP_S + _SLEW * abs(here_s - then_s)
+
+    def _risen_floor_utc(self, here_s: float) -> float:
+        """The floor and the time since: as much of it as has passed for certain."""
+        utc, at_s = self._floor
+        return utc + (1 - _CRYSTAL) * (here_s - at_s)
+
+    def _remembered(self) -> tuple[tuple[float, float] | None, float]:
+        """What the file says of the wall clock, if it was written in this boot."""
+        try:
+            boot, *numbers = self._options.floor_file.read_text(encoding="ascii").split()
+            offset_s, at_s, refused_utc = map(float, numbers)
+        except (OSError, ValueError):
+            return None, math.nan
+        return ((offset_s, at_s), refused_utc) if boot == self._boot_id else (None, math.nan)
+
+
+def _has_stepped(before: Word | None, word: Word, wall_utc: float) -> bool:
+    """Whether it was the source itself that set the clock: it has synchronised it since, and just now."""
+    if before is None or word.synced_utc is None or word.synced_utc == before.synced_utc:
+        return False
+    return wall_utc - _NOTICED_S <= word.synced_utc <= wall_utc + _STEP_S
 
 
 def _stamp(path: Path) -> float:

@@ -10,21 +10,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import clock
-from agent.clock import BUILT_UTC, Clock, Options, Trust
+from agent.clock import BUILT_UTC, Clock, Options, Sources, Trust, Word
 from agent.model import ClockState
 
 
+class Kernel:
+    """What the clock asks; it may be changed at any time."""
+
+    def __init__(self):
+        self.error_s = 0.01
+        self.here_s = 1000.0
+        self.booted_utc = time.time() - 1000.0
+        self.boot_id = "this-boot"
+        self.synced_utc = None
+        self.asked = 0
+
+    @property
+    def sources(self):
+        return Sources(
+            wall_utc=lambda: self.booted_utc + self.here_s,
+            boottime_s=lambda: self.here_s,
+            word=self._word,
+            boot_id=lambda: self.boot_id,
+        )
+
+    def _word(self):
+        self.asked += 1
+        return Word(self.error_s, self.synced_utc)
+
+    def timesyncd(self):
+        """From now on it has set the clock; it does not know whether somebody else does."""
+        self.synced_utc = self.booted_utc + self.here_s
+
+
 @pytest.fixture
-def kernel(monkeypatch):
-    """What the kernel says of its clock; it may be changed at any time, and is asked again at once."""
+def kernel():
+    return Kernel()
 
-    class Kernel:
-        error_s = 0.01
-        here_s = 1000.0
 
-    monkeypatch.setattr(clock, "kernel_error_s", lambda: Kernel.error_s)
-    monkeypatch.setattr(clock, "boottime_s", lambda: Kernel.here_s)
-    return Kernel
+@pytest.fixture
+def make(kernel, file):
+    """A clock with the kernel's word and the file, as the agent makes it when it starts."""
+    return lambda **options: Clock(Options(floor_file=file, **options), kernel.sources)
 
 
 @pytest.fixture
@@ -32,9 +59,9 @@ def file(tmp_path):
     return tmp_path / "state" / "clock"
 
 
-def test_a_synchronised_clock_is_an_interval_around_the_wall(kernel, file):
+def test_a_synchronised_clock_is_an_interval_around_the_wall(file):
     before = time.time()
-    now = Clock(Options(floor_file=file, error_s=1.0)).now()
+    now = Clock(Options(floor_file=file, error_s=1.0), Sources(word=lambda: Word(0.01))).now()
     after = time.time()
     assert now.state is ClockState.SYNCED
     assert now.lo_utc <= before - 1.0 + 0.5
@@ -42,29 +69,29 @@ def test_a_synchronised_clock_is_an_interval_around_the_wall(kernel, file):
     assert now.hi_utc - now.lo_utc == pytest.approx(2 * 1.01)
 
 
-def test_without_synchronisation_there_is_a_floor_and_no_ceiling(kernel, file):
+def test_without_synchronisation_there_is_a_floor_and_no_ceiling(kernel, make):
     kernel.error_s = None
-    now = Clock(Options(floor_file=file)).now()
+    now = make().now()
     assert (now.lo_utc, now.hi_utc, now.state) == (BUILT_UTC, math.inf, ClockState.FLOOR)
 
 
-def test_the_floor_rises_with_the_time_since_boot(kernel, file):
+def test_the_floor_rises_with_the_time_since_boot(kernel, make):
     kernel.error_s = None
-    asked = Clock(Options(floor_file=file))
+    asked = make()
     kernel.here_s += 50
     assert BUILT_UTC + 49.99 < asked.now().lo_utc < BUILT_UTC + 50, "but for what a crystal may be off"
 
 
-def test_the_floor_outlives_a_power_cut(kernel, file):
-    synced = Clock(Options(floor_file=file)).now()
+def test_the_floor_outlives_a_power_cut(kernel, make):
+    synced = make().now()
     kernel.error_s = None
-    again = Clock(Options(floor_file=file)).now()
+    again = make().now()
     assert again.state is ClockState.FLOOR
     assert again.lo_utc == pytest.approx(synced.lo_utc, abs=1.0)
 
 
-def test_a_lost_synchronisation_is_held_over_and_widens(kernel, file):
-    asked = Clock(Options(floor_file=file))
+def test_a_lost_synchronisation_is_held_over_and_widens(kernel, make):
+    asked = make()
     synced = asked.now()
     kernel.error_s = None
     kernel.here_s += 1000
@@ -74,18 +101,18 @@ def test_a_lost_synchronisation_is_held_over_and_widens(kernel, file):
     assert held.hi_utc - held.lo_utc == pytest.approx(synced.hi_utc - synced.lo_utc + 0.2, abs=0.001)
 
 
-def test_a_synchronised_clock_before_the_floor_is_suspect(kernel, file):
+def test_a_synchronised_clock_before_the_floor_is_suspect(make, file):
     file.parent.mkdir()
     file.touch()
     tomorrow = time.time() + 86400
     os.utime(file, (tomorrow, tomorrow))
-    now = Clock(Options(floor_file=file)).now()
+    now = make().now()
     assert (now.state, now.hi_utc) == (ClockState.SUSPECT, math.inf)
     assert now.lo_utc == pytest.approx(tomorrow, abs=1.0)
 
 
-def test_the_kernel_is_asked_once_a_second(kernel, file):
-    asked = Clock(Options(floor_file=file))
+def test_the_kernel_is_asked_once_a_second(kernel, make):
+    asked = make()
     assert asked.now().state is ClockState.SYNCED
     kernel.error_s = None
     kernel.here_s += 0.9
@@ -94,16 +121,16 @@ def test_the_kernel_is_asked_once_a_second(kernel, file):
     assert asked.now().state is ClockState.HOLDOVER
 
 
-def test_a_trusted_system_clock_needs_no_kernel(kernel, file):
+def test_a_trusted_system_clock_needs_no_kernel(kernel, make):
     kernel.error_s = None
-    now = Clock(Options(trust=Trust.SYSTEM, floor_file=file, error_s=3.0)).now()
+    now = make(trust=Trust.SYSTEM, error_s=3.0).now()
     assert now.state is ClockState.SYNCED
     assert now.hi_utc - now.lo_utc == pytest.approx(6.0)
 
 
 def test_a_card_that_cannot_be_written_harms_nothing(kernel, tmp_path):
     (tmp_path / "occupied").write_text("a file where a folder should be")
-    asked = Clock(Options(floor_file=tmp_path / "occupied" / "clock"))
+    asked = Clock(Options(floor_file=tmp_path / "occupied" / "clock"), kernel.sources)
     assert asked.now().state is ClockState.SYNCED
 
 
@@ -125,5 +152,109 @@ def test_the_boot_has_an_id(monkeypatch):
 
 
 def test_the_real_kernel_answers():
-    error_s = clock.kernel_error_s()
+    error_s = clock.kernel_word().error_s
     assert error_s is None or 0 <= error_s < 60
+
+
+# -- somebody sets the clock
+
+
+def test_a_jump_of_the_wall_has_the_kernel_asked_at_once(kernel, make):
+    asked = make()
+    asked.now()
+    kernel.booted_utc -= 100
+    kernel.error_s = None
+    kernel.here_s += 0.1
+    assert asked.now().state is ClockState.HOLDOVER
+
+
+def test_a_clock_that_is_drawn_slowly_is_not_one_that_jumps(kernel, make):
+    kernel.timesyncd()
+    asked = make()
+    for _ in range(100):
+        assert asked.now().state is ClockState.SYNCED
+        kernel.here_s += 0.5
+        kernel.booted_utc += 0.5 * 500e-6
+
+
+@pytest.mark.parametrize("by_s", [-3600, -0.1, 0.1, 3600])
+def test_what_timesyncd_said_before_somebody_set_the_clock_does_not_count(kernel, make, by_s):
+    kernel.timesyncd()
+    asked = make()
+    true = asked.now()
+    kernel.here_s += 0.5
+    kernel.booted_utc += by_s
+    for _ in range(2):  # nor when the agent is started anew
+        held = asked.now()
+        assert held.state is not ClockState.SYNCED
+        assert held.lo_utc <= true.lo_utc + 0.5
+        asked = make()
+    asked.now()
+    kernel.here_s += 10
+    kernel.booted_utc -= by_s
+    kernel.timesyncd()
+    assert asked.now().state is ClockState.SYNCED
+
+
+def test_a_step_of_timesyncd_itself_counts_at_once(kernel, make):
+    asked = make()
+    kernel.booted_utc -= 1e6
+    kernel.error_s = None
+    assert asked.now().state is ClockState.FLOOR
+    kernel.here_s += 0.5
+    kernel.booted_utc += 1e6
+    kernel.error_s = 0.5
+    kernel.timesyncd()
+    kernel.here_s += 0.2
+    assert asked.now().state is ClockState.SYNCED
+
+
+def test_a_clock_that_was_set_while_the_agent_was_away_is_noticed(kernel, make):
+    kernel.timesyncd()
+    asked = make()
+    asked.now()
+    asked.save()
+    kernel.here_s += 60
+    kernel.booted_utc += 3600
+    assert make().now().state is ClockState.FLOOR
+    kernel.boot_id = "another-boot"  # of that nothing is known
+    assert make().now().state is ClockState.SYNCED
+
+
+# -- the file
+
+
+def test_the_floor_is_saved_once_an_hour_and_when_told_whatever_the_state(kernel, make, file):
+    kernel.error_s = None
+    asked = make()
+    asked.now()
+    assert file.stat().st_mtime == pytest.approx(BUILT_UTC)
+    kernel.here_s += 3599
+    asked.now()
+    assert file.stat().st_mtime == pytest.approx(BUILT_UTC)
+    kernel.here_s += 1
+    asked.now()
+    assert file.stat().st_mtime == pytest.approx(BUILT_UTC + 3600, abs=1)
+    kernel.here_s += 100
+    asked.now()
+    asked.save()
+    assert file.stat().st_mtime == pytest.approx(BUILT_UTC + 3700, abs=1)
+
+
+def test_a_file_of_an_older_release_is_a_floor_too(kernel, make, file):
+    kernel.error_s = None
+    file.parent.mkdir()
+    file.touch()
+    os.utime(file, (BUILT_UTC + 5000, BUILT_UTC + 5000))
+    assert make().now().lo_utc == pytest.approx(BUILT_UTC + 5000)
+
+
+def test_doubts_end_the_holdover(kernel, make):
+    asked = make()
+    asked.now()
+    kernel.booted_utc -= 86_400
+    kernel.here_s += 2
+    assert asked.now().state is ClockState.SUSPECT
+    kernel.error_s = None
+    kernel.here_s += 2
+    assert asked.now().state is ClockState.FLOOR
