@@ -219,16 +219,14 @@ class App:
 
     def _signals(self, name: str, lane: Lane) -> list[SignalFeed]:
         """What tells people: the lamp and the buzzer, where there are."""
-        parts: list[tuple[Part, str, dict[Light, Callable[[], Sink]], signals.Play]] = []
+        parts: list[tuple[Part, str, dict[Light, Callable[[], Sink]], signals.Panel]] = []
         if (lamp := lane.lamp) is not None:
             lights = {Light(light): _maker(output) for light, output in lamp.lights.items()}
-            parts.append((Part.LAMP, lamp.driver, lights, signals.lamp))
+            parts.append((Part.LAMP, lamp.driver, lights, signals.LampPanel(lane.pulse_s, lane.answer_s)))
         if (buzzer := lane.buzzer) is not None:
-            parts.append((Part.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, signals.buzzer))
-        return [
-            SignalFeed(name, *part, put=self._loop.inbox.put, panel=signals.Panel(lane.pulse_s, lane.answer_s))
-            for part in parts
-        ]
+            parts.append((Part.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, signals.BuzzerPanel()))
+        put = self._loop.inbox.put
+        return [SignalFeed(name, part, driver, makes, put, panel) for part, driver, makes, panel in parts]
 
     def _state(self) -> State:
         """What the retained state says."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from agent.model import Observation, Part
-    from agent.signals import Cue, Light, Panel, Play
+    from agent.signals import Cue, Light, Panel
     from drivers.contract import Sink
 
 
@@ -52,13 +52,12 @@ class SignalFeed(DeviceFeed[_Outputs]):
         part: Part,
         driver: str,
         makes: Mapping[Light, Callable[[], Sink]],
-        play: Play,
         put: Callable[[Observation], None],
         panel: Panel,
     ) -> None:
-        """`play`: what of a cue this part plays; `panel`: of this feed alone."""
+        """`panel`: of this feed alone."""
         super().__init__(lane, part, driver, lambda: _Outputs({of: make() for of, make in makes.items()}), put)
-        self._panel, self._play = panel, play
+        self._panel = panel
         self._told = threading.Condition()
 
     def show(self, cue: Cue) -> None:
@@ -80,11 +79,11 @@ class SignalFeed(DeviceFeed[_Outputs]):
             self._told.notify_all()
 
     def _use(self, life: Life, device: _Outputs) -> None:
-        player, check_s = Player(self._play), 0.0
+        player, check_s = Player(self._panel), 0.0
         while life.goes_on:
             life.moved()
             at_s = time.monotonic()
-            for light, seconds in player.orders(self._panel.showing(at_s), at_s):
+            for light, seconds in player.orders(at_s):
                 if seconds:
                     device.sinks[light].pulse(seconds)
                     self._items += 1
@@ -95,7 +94,7 @@ class SignalFeed(DeviceFeed[_Outputs]):
                 check_s = at_s + CHECK_EVERY_S
             with self._told:
                 at_s = time.monotonic()
-                if self._panel.showing(at_s) == player.shown and life.goes_on:
+                if not player.is_due(at_s) and life.goes_on:
                     self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
 
 

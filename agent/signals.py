@@ -14,12 +14,12 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import cycle
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from agent.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from agent.model import Decision, Temperature
 
@@ -116,8 +116,21 @@ class Shown:
     until_s: float
 
 
-class Panel:
-    """What one lane shows: the latest step or answer for its time, else how the lane stands."""
+class Panel(Protocol):
+    """What one part of a lane shows: of which cue, in its own way."""
+
+    def tell(self, cue: Cue, at_s: float) -> None:
+        """A new cue."""
+
+    def showing(self, at_s: float) -> Shown:
+        """What is to be shown now."""
+
+    def play(self, shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
+        """The outputs that it needs, and when they are on from `at_s` on."""
+
+
+class LampPanel:
+    """Shows the latest step or answer for its time, else how the lane stands."""
 
     def __init__(self, green_s: float, answer_s: float) -> None:
         """How long green lasts, and any other answer."""
@@ -137,26 +150,36 @@ class Panel:
         """What is to be seen now."""
         return self._latest if at_s < self._latest.until_s else self._standing
 
+    def play(self, shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
+        """The lights of a cue."""
+        pattern = PATTERNS[shown.cue]
+        return pattern.lights, flashes(pattern.rhythm, shown.since_s, shown.until_s, at_s)
+
     def _lasts_s(self, cue: Cue) -> float:
         if cue in _STEPS:
             return math.inf
         return self._green_s if cue in GREEN_CUES else self._answer_s
 
 
-Play: TypeAlias = "Callable[[Shown, float], tuple[tuple[Light, ...], Iterator[Flash]]]"
-"""A cue in its time, and now → the outputs it needs, and when they are on from now on."""
+class BuzzerPanel:
+    """Sounds a cue once and to its end, unless the next one sounds as well."""
 
+    def __init__(self) -> None:
+        self._latest = Shown(Cue.FAULT, 0.0, math.inf)
 
-def lamp(shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
-    """The lights of a cue."""
-    pattern = PATTERNS[shown.cue]
-    return pattern.lights, flashes(pattern.rhythm, shown.since_s, shown.until_s, at_s)
+    def tell(self, cue: Cue, at_s: float) -> None:
+        """A new cue; those without a sound are nothing to a buzzer."""
+        if PATTERNS[cue].sound:
+            self._latest = Shown(cue, at_s, math.inf)
 
+    def showing(self, at_s: float) -> Shown:  # noqa: ARG002 - the sound itself ends
+        """What was to be heard last."""
+        return self._latest
 
-def buzzer(shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
-    """The sound of a cue: once, from its beginning."""
-    sound = PATTERNS[shown.cue].sound
-    return (Light.SOUND,), flashes(sound, shown.since_s, shown.since_s + sum(sound), at_s)
+    def play(self, shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
+        """The sound of a cue."""
+        sound = PATTERNS[shown.cue].sound
+        return (Light.SOUND,), flashes(sound, shown.since_s, shown.since_s + sum(sound), at_s)
 
 
 def flashes(rhythm: Rhythm, since_s: float, until_s: float, at_s: float) -> Iterator[Flash]:
@@ -180,13 +203,17 @@ def flashes(rhythm: Rhythm, since_s: float, until_s: float, at_s: float) -> Iter
 class Player:
     """Turns what is shown into orders to the outputs. One for each time that the device is opened."""
 
-    def __init__(self, play: Play) -> None:
+    def __init__(self, panel: Panel) -> None:
         self.shown: Shown | None = None
-        self._play = play
+        self._panel = panel
         self._lights: tuple[Light, ...] = ()
         self._flashes: Iterator[Flash] = iter(())
         self._next: Flash | None = None
         self._on_until_s: dict[Light, float] = {}
+
+    def is_due(self, at_s: float) -> bool:
+        """Whether `orders` has something to say: another cue was given, or its time has come."""
+        return self._panel.showing(at_s) != self.shown or self.due_s <= at_s
 
     @property
     def due_s(self) -> float:
@@ -194,15 +221,16 @@ class Player:
         until_s = math.inf if self.shown is None else self.shown.until_s
         return until_s if self._next is None else min(self._next[0], until_s)
 
-    def orders(self, shown: Shown, at_s: float) -> Iterator[tuple[Light, float]]:
+    def orders(self, at_s: float) -> Iterator[tuple[Light, float]]:
         """(output, how many seconds it is to be on from now; 0: off at once). What is new comes first."""
+        shown = self._panel.showing(at_s)
         if shown == self.shown:
             yield from self._due(at_s)
             return
         still_on = [light for light, until_s in self._on_until_s.items() if until_s > at_s]
         self._on_until_s.clear()
         self.shown = shown
-        self._lights, self._flashes = self._play(shown, at_s)
+        self._lights, self._flashes = self._panel.play(shown, at_s)
         self._next = next(self._flashes, None)
         yield from ((light, 0.0) for light in still_on if light in self._lights)
         yield from self._due(at_s)

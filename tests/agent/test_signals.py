@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent import signals
 from agent.model import Decision, Outcome, Screening, Temperature
-from agent.signals import GREEN_CUES, PATTERNS, Cue, Light, Panel, Player
+from agent.signals import GREEN_CUES, PATTERNS, BuzzerPanel, Cue, LampPanel, Light, Panel, Player
 
 ANSWERS = (Cue.ADMIT, Cue.NOTICE, Cue.REFER, Cue.REFUSE, Cue.AGAIN)
 GREEN_S, ANSWER_S = 3.0, 5.0
@@ -25,16 +25,16 @@ def per_minute(rhythm: signals.Rhythm) -> float:
 class Lamp:
     """Three relays that obey a player, by a clock moved by hand."""
 
-    def __init__(self, play: signals.Play = signals.lamp) -> None:
+    def __init__(self, panel: Panel | None = None) -> None:
         self.at_s = 100.0
-        self.panel = Panel(GREEN_S, ANSWER_S)
-        self.player = Player(play)
+        self.panel: Panel = panel or LampPanel(GREEN_S, ANSWER_S)
+        self.player = Player(self.panel)
         self.on: list[tuple[Light, float, float]] = []
         """(light, from, to), what was cut short included."""
         self.turn()
 
     def turn(self) -> None:
-        for light, seconds in self.player.orders(self.panel.showing(self.at_s), self.at_s):
+        for light, seconds in self.player.orders(self.at_s):
             if seconds:
                 assert 0 < seconds <= max(GREEN_S, signals.HOLD_S)
                 self.on.append((light, self.at_s, self.at_s + seconds))
@@ -180,25 +180,37 @@ def test_a_light_that_nobody_renews_goes_dark() -> None:
 
 
 def test_two_of_the_same_answers_sound_twice() -> None:
-    buzzer = Lamp(signals.buzzer)
+    buzzer = Lamp(BuzzerPanel())
     for _ in range(2):
         buzzer.tell(Cue.REFER)
         buzzer.wait(2)
     assert buzzer.spans(Light.SOUND) == [(0.0, 0.2), (0.4, 0.6), (2.0, 2.2), (2.4, 2.6)]
 
 
+def test_a_sound_is_played_to_its_end_unless_another_begins() -> None:
+    buzzer = Lamp(BuzzerPanel())
+    buzzer.tell(Cue.REFUSE)
+    buzzer.wait(0.7)
+    for cue in (Cue.READY, Cue.MEASURE, Cue.WAIT, Cue.FAULT):
+        buzzer.tell(cue)
+    buzzer.wait(0.2)
+    buzzer.tell(Cue.ADMIT)
+    buzzer.wait(3)
+    assert buzzer.spans(Light.SOUND) == [(0.0, 0.6), (0.8, 1.1)], "cut short at 0.9 by the next one's 0.2 s"
+
+
 def test_a_lamp_that_comes_back_late_shows_what_is_left() -> None:
     lamp = Lamp()
     lamp.panel.tell(Cue.ADMIT, lamp.at_s)
     lamp.at_s += 2.0
-    lamp.player = Player(signals.lamp)
+    lamp.player = Player(lamp.panel)
     lamp.turn()
     assert lamp.spans(Light.GREEN) == [(2.0, 3.0)]
 
 
 def test_years_of_being_ready_cost_nothing_to_catch_up_with() -> None:
     shown = signals.Shown(Cue.READY, 0.0, math.inf)
-    _, flashes = signals.lamp(shown, 1e9)
+    _, flashes = LampPanel(GREEN_S, ANSWER_S).play(shown, 1e9)
     assert next(flashes) == (1e9, 1e9 + signals.HOLD_S)
 
 

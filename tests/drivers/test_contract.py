@@ -7,12 +7,13 @@ import itertools
 import random
 import threading
 import time
+import typing
 from dataclasses import fields, is_dataclass
 
 import pytest
 
 from drivers import registry
-from drivers.contract import BadOptions, BadReply, DeviceGone, Distance, Sighting
+from drivers.contract import OUTPUT, BadOptions, BadReply, DeviceGone, Distance, Sighting
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.stand_ins import MAKERS, stand_in
 
@@ -66,6 +67,7 @@ def device(request, world, tmp_path):
         module = registry.load(kind, name)
         names = {field.name for field in fields(module.Options)}
         patience = {"idle_gap_s": 2.0} if "idle_gap_s" in names else {}  # a busy machine is no pause
+        stand.kind = request.param
         stand.driver = module.Driver(module.Options(**stand.options, **patience))
         yield stand
         stand.driver.close()
@@ -278,6 +280,72 @@ def test_gate_goes_back_when_closed_or_opened_in_the_middle(device):
     device.driver.close()
     with device.device.changed:
         assert device.device.changed.wait_for(lambda: not device.device.is_on(), PATIENCE_S)
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_output_goes_off_before_its_time_when_told_to(device):
+    device.driver.open()
+    for _ in range(2):
+        device.driver.pulse(5.0)
+        with device.device.changed:
+            assert device.device.changed.wait_for(device.device.is_on, PATIENCE_S)
+        device.driver.off()
+        with device.device.changed:
+            assert device.device.changed.wait_for(lambda: not device.device.is_on(), PATIENCE_S)
+    device.driver.pulse(0.05)
+    with device.device.changed:
+        assert device.device.changed.wait_for(lambda: len(device.device.pulses()) == 3, PATIENCE_S)
+
+
+@pytest.fixture
+def outputs(device):
+    """Three outputs of one board."""
+    module = registry.load(*device.kind)
+    (name,) = [
+        entry
+        for entry, hint in typing.get_type_hints(module.Options, include_extras=True).items()
+        if OUTPUT in getattr(hint, "__metadata__", ())
+    ]
+    made = [module.Driver(module.Options(**device.options, **{name: number})) for number in (2, 3, 4)]
+    yield made
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_outputs_of_one_board_do_not_disturb_each_other(device, outputs):
+    for output in outputs:
+        output.open()
+    threads = [threading.Thread(target=output.pulse, args=(0.2,)) for output in outputs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    board = device.device
+    with board.changed:
+        assert board.changed.wait_for(lambda: len([1 for _, _, on in board.changes if not on]) == 3, PATIENCE_S)
+    assert len(board.changes) == 6
+    outputs[0].close()
+    outputs[1].check()
+    outputs[1].pulse(0.05)
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_all_outputs_of_a_board_miss_it_and_all_come_back(device, outputs):
+    for output in outputs:
+        output.open()
+    device.plugged.unplug()
+    for output in outputs:
+        with pytest.raises(DeviceGone):
+            output.check()
+        output.close()
+        with pytest.raises(DeviceGone):
+            output.open()
+    device.plugged.plug()
+    for output in reversed(outputs):
+        output.open()
+        output.check()
+        output.pulse(0.05)
 
 
 @pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
