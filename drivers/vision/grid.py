@@ -167,7 +167,7 @@ def bent(straight: Picture, start: Bend | None = None) -> Bend:
     flat = clear.reshape(-1, side, side)
     weight = flat - flat.min(axis=0)
     weight = (weight / np.maximum(weight.max(axis=0), 1e-6)) ** 12
-    total = weight.sum(axis=0)
+    total = np.maximum(weight.sum(axis=0), _TINY)  # where all is flat no place is better than another
     right = (weight.reshape(clear.shape) * steps[None, :, None, None]).sum(axis=(0, 1)) / total
     down = (weight.reshape(clear.shape) * steps[:, None, None, None]).sum(axis=(0, 1)) / total
     sigma = window / 3

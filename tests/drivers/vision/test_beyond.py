@@ -137,6 +137,12 @@ def test_what_took_guesses_is_told_when_a_second_frame_agrees(monkeypatch):
     assert eye.see(picture, 0.2) == []
 
 
+def test_where_all_is_flat_the_grid_is_not_bent():
+    right, down = beyond.grid.bent(np.full(((21 + 2) * beyond.grid.PX,) * 2, 120, np.float32))
+    assert abs(right).max() < 1e-3
+    assert abs(down).max() < 1e-3
+
+
 def test_a_hidden_finder_is_put_where_it_should_be():
     code = qr.drawn(b"one corner under a reflection", 8, "h")
     picture = cv2.GaussianBlur(np.pad(code, 40, constant_values=255), (0, 0), 1)
