@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Three: TypeAlias = "tuple[Finder, Finder, Finder]"
 """Top left, top right, bottom left."""
 
+_VIEWS = ((0.5, False), (1.0, False), (2.0, False), (0.5, True), (1.0, True))
+"""Scale, and whether black and white are changed over, in which finders are looked for."""
 _MOST_THREES = 10
 LARGEST_PX = 6_000_000
 _WORK_PX = 7.0
@@ -42,12 +44,13 @@ def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> 
     `evidence`: of earlier frames; what this one shows is added. `largest_px`: no larger view than this is made,
     which bounds the pieces.
     """
-    for scale in (0.5, 1.0, 2.0):
+    for scale, is_negative in _VIEWS:
         if min(picture.shape) * scale < steps.SMALLEST_PX or (scale > 1 and picture.size * scale**2 > largest_px):
             continue
-        if scale > 1 and evidence.has_offer:
-            break  # there is a code, and it is large enough
+        if (scale > 1 or is_negative) and evidence.has_offer:
+            break  # there is a code, large enough and black on white
         view = picture if scale == 1 else steps.scaled(picture, scale)
+        view = 255 - view if is_negative else view
         merged: list[Finder] = []
         for _ in finders.search(view, merged):
             yield None
@@ -56,9 +59,10 @@ def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> 
         yield None
         for three in (*likely, *finders.completed(found)):
             code = from_finders(view, three, evidence, scale)
-            yield code
             if code is not None:
+                yield replace(code, is_negative=is_negative)
                 return
+            yield None
     if (concluded := evidence.conclude()) is not None:
         yield _read(*concluded)
 
@@ -73,7 +77,9 @@ def follow(picture: Picture, code: Code) -> Code | None:
     middles = cv2.perspectiveTransform(np.array([[[near, near], [far, near], [near, far]]], np.float64), matrix)[0]
     module_px = code.side() / code.modules
     three = [Finder(float(x), float(y), module_px) for x, y in middles]
-    return from_finders(picture, (three[0], three[1], three[2]), Evidence())
+    view = 255 - picture if code.is_negative else picture
+    again = from_finders(view, (three[0], three[1], three[2]), Evidence())
+    return again and replace(again, is_negative=code.is_negative)
 
 
 def find_again(picture: Picture, code: Code) -> Code:

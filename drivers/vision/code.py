@@ -29,6 +29,8 @@ class Code:
     """Which step of the ladder read it."""
     modules: int = 0
     """Modules along a side; 0 when the decoder does not tell."""
+    is_negative: bool = False
+    """White on black, where the reader tells."""
     is_guess: bool = False
     """Read with bytes left out as too doubtful, or by the neural reader: a second look has to agree."""
 

@@ -137,6 +137,20 @@ def test_what_took_guesses_is_told_when_a_second_frame_agrees(monkeypatch):
     assert eye.see(picture, 0.2) == []
 
 
+def test_a_code_in_white_on_black_with_a_hidden_part_is_read_and_followed():
+    code = 255 - qr.drawn(b"dark mode, cracked", 8, "h")
+    picture = cv2.GaussianBlur(np.pad(code, 60, constant_values=40), (0, 0), 1)
+    cv2.line(picture, (90, 60), (60 + len(code), 40 + len(code)), 230, 9)
+    assert decoders.first(picture, wide=True) == []
+
+    (found,) = hunted(picture)
+    assert found.payload == b"dark mode, cracked"
+    moved = np.roll(picture, 5, axis=1)
+    again = beyond.follow(moved, found)
+    assert again is not None
+    assert again.payload == found.payload
+
+
 def test_where_all_is_flat_the_grid_is_not_bent():
     right, down = beyond.grid.bent(np.full(((21 + 2) * beyond.grid.PX,) * 2, 120, np.float32))
     assert abs(right).max() < 1e-3
