@@ -21,10 +21,12 @@ from agent.model import AgentChange, Answer, Part, Way
 from agent.orders import Deliveries, Orders
 from agent.outbox import Outbox
 from agent.privacy import Withholding
+from agent.probation import Probation
 from agent.pulse import Pulse
 from agent.rulebook import Rulebook
 from agent.signal_feed import Feed, SignalFeed
 from agent.signals import Light
+from agent.startup import Began
 from agent.thermal import BadCalibration
 from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
 from agent.vitals import Vitals
@@ -66,10 +68,14 @@ def faults_beyond_syntax(config: Config) -> list[str]:
 class App:
     """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
 
-    def __init__(self, config: Config) -> None:
-        """Build everything; nothing is opened yet. Raises BadTrust, BadTable or BadCalibration."""
+    def __init__(self, config: Config, began: Began | None = None) -> None:
+        """Build everything; nothing is opened yet. Raises BadTrust, BadTable, BadCalibration, but in safe mode."""
+        self._began = began = began or Began(config)
         # first: what is wrong with these must be said before anything is held
-        self._rulebook = Rulebook(config.codes, config.policy, _folder(config), config.screening.calibration)
+        careful = bool(began.safe)
+        self._rulebook = Rulebook(
+            config.codes, config.policy, _folder(config), config.screening.calibration, careful=careful
+        )
         judged_by = rules(config, self._rulebook)
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
@@ -111,7 +117,7 @@ class App:
             shows[name] = _all_of([feed.show for feed in told])
             self._feeds += told
         self._vitals = Vitals(
-            config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook
+            config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook, began
         )
         self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
         self._commands = Commands(
@@ -125,6 +131,11 @@ class App:
             restart=self.restart,
         )
         self._orders = self._ordered(config, topics)
+        self._probation = None
+        if began.memory is not None:
+            self._probation = Probation(
+                began, began.memory, self._loop, lambda: self._pulse.health, faults_beyond_syntax, self.restart
+            )
         self.status = 0
         """What the process is to end with."""
 
@@ -132,13 +143,17 @@ class App:
         """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
         self._outbox.open()
         self._link.start()
-        self._loop.note(AgentChange("started", __version__))
+        self._loop.note(AgentChange("started", __version__, config=self._began.version))
+        if self._began.safe:
+            self._loop.note(AgentChange("safe_mode", __version__, why=self._began.safe))
         for feed in self._feeds:
             feed.start()
         self._pulse.start()
         self._crowds.start()
         self._rulebook.start()
         self._orders.start()
+        if self._probation is not None:
+            self._probation.start()
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
@@ -178,6 +193,8 @@ class App:
         self._clock.save()
         self._crowds.stop()
         self._rulebook.stop()
+        if self._probation is not None:
+            self._probation.stop()
         self._outbox.flush(_DRAIN_S)
         self._link.stop(_DRAIN_S)
         self._outbox.close(_DRAIN_S)
@@ -242,6 +259,8 @@ class App:
             faults=self._pulse.health.problems,
             clock=self._clock.now().state,
             counts=Counts(outbox.decided, outbox.stored, outbox.delivered, outbox.lost, outbox.waiting),
+            safe=bool(self._began.safe),
+            config=self._began.version,
         )
 
 

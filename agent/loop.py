@@ -69,8 +69,8 @@ class Loop:
 
         `withhold`: an event without what may not be kept of a person. `trial`: mark every event as simulated.
         """
-        self.inbox: queue.SimpleQueue[Observation | Reply | None] = queue.SimpleQueue()
-        """What was seen, and what the centre is to be told of its orders."""
+        self.inbox: queue.SimpleQueue[Observation | Reply | AgentChange | None] = queue.SimpleQueue()
+        """What was seen, and what the centre is to be told of its orders and of the agent."""
         self.turned_s = time.monotonic()
         self.decided = 0
         self.defects = 0
@@ -95,6 +95,8 @@ class Loop:
                 self._happened(EventKind.REPLY, seen, self._now())
             case Observation(item=Wished(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
                 self._answer(Answer("lapsed"))
+            case AgentChange():
+                self.note(seen)
             case Observation():
                 now = self._now()
                 self._ask(partial(self._checkpoint.see, seen, now), now)

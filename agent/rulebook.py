@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import codes, policy, privacy, vault
+from agent.model import CodeStatus, Direction, Verdict
 from agent.packaged import packaged
 from agent.thermal import BadCalibration, Site
 from agent.thermal_files import load_sites
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from agent.case import Case
     from agent.codes.freshness import Age
-    from agent.model import Decision, Now, Verdict
+    from agent.model import Decision, Now
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +34,38 @@ class Rulebook(threading.Thread):
     """The rules in force. `check` and `decide` may be called from any thread, and are never blocked by a reload."""
 
     def __init__(
-        self, judged: codes.Options, decided: policy.Options, root: Path, calibration: Path | None = None
+        self,
+        judged: codes.Options,
+        decided: policy.Options,
+        root: Path,
+        calibration: Path | None = None,
+        *,
+        careful: bool = False,
     ) -> None:
-        """Load everything; paths are relative to `root`. Raises BadTrust, BadTable or BadCalibration."""
+        """Load everything; paths are relative to `root`. Raises BadTrust, BadTable or BadCalibration.
+
+        `careful` is safe mode: everybody at an entry is left to staff, what cannot be read or judged is done
+        without, and nothing new is put in force.
+        """
         super().__init__(name="rulebook", daemon=True)
         self._judged, self._decided, self._root, self._calibration = judged, decided, root, calibration
         self._site = policy.site_of(decided)
         self._seen = self._fingerprint()
-        self._trust = vault.load_trust(judged, root)
-        self._table = vault.load_table(decided, root, judged.bundles)
-        self._privacy = vault.load_privacy(judged, root)
-        self._thermometers = load_sites(calibration)
+        self._careful = careful
         self._stopping = threading.Event()
         self._refreshing = threading.Lock()
         self.fault = ""
         """What was refused since, and that the old one stays; `` when all is as it should be."""
+        try:
+            self._trust = vault.load_trust(judged, root)
+            self._table = vault.load_table(decided, root, judged.bundles)
+            self._thermometers = load_sites(calibration)
+        except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
+            if not careful:
+                raise
+            self._trust, self._table, self.fault = codes.Trust(), vault.load_table(policy.Options()), str(error)
+            self._thermometers = {}
+        self._privacy = vault.load_privacy(judged, root)
 
     @property
     def ages(self) -> Sequence[Age]:
@@ -56,7 +74,13 @@ class Rulebook(threading.Thread):
 
     def check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
         """What all codes say that one person has shown."""
-        return codes.check_all(payloads, self._trust, now)
+        try:
+            return codes.check_all(payloads, self._trust, now)
+        except Exception:
+            if not self._careful:
+                raise
+            log.exception("a defect in checking a code: it counts as unrecognised")
+            return Verdict(CodeStatus.UNRECOGNISED, "")
 
     def decide(self, case: Case) -> Decision:
         """What is to happen."""
@@ -70,7 +94,9 @@ class Rulebook(threading.Thread):
             seen=policy.Seen.AGAIN if case.shown_again else policy.Seen.FIRST,
             traveller=case.way.traveller,
         )
-        return policy.decide(self._table, facts)
+        decision = policy.decide(self._table, facts)
+        is_left = self._careful and case.way.direction is Direction.ENTRY
+        return policy.left_to_staff(decision) if is_left else decision
 
     def thermometer(self, lane: str) -> Site:
         """What is known of a lane's thermometer: its calibration, its zero, its last check."""
@@ -118,7 +144,7 @@ class Rulebook(threading.Thread):
 
     def _refresh(self) -> bool:
         found = self._fingerprint()
-        if found == self._seen:
+        if self._careful or found == self._seen:
             return False
         self._seen = found
         faults = []

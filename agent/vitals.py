@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.outbox import Outbox
     from agent.rulebook import Rulebook
     from agent.signal_feed import Feed
+    from agent.startup import Began
 
 LOOP_LIMIT_S = 8.0
 """A turn takes half a second at most; a card that stalls may hold up the log for some seconds."""
@@ -42,6 +43,7 @@ class Vitals:
     loop: Loop
     clock: Clock
     rulebook: Rulebook
+    began: Began
 
     def parts(self, paused_s: float = 0.0) -> list[Part]:
         """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
@@ -55,11 +57,17 @@ class Vitals:
         ]
         personal = rules.privacy_fault(now)
         parts.append(Part("privacy", not personal, 0.0, _ALWAYS_S, personal))
+        parts += [Part(name, not why, 0.0, _ALWAYS_S, why) for name, why in self.reservations().items()]
         parts += [Part(age.name, not age.fault(now), 0.0, _ALWAYS_S, age.fault(now)) for age in rules.ages]
         for feed in self.feeds:
             one = feed.status()
             parts.append(Part(f"{one.lane} {one.part}", one.up, one.silent_s - paused_s, one.limit_s, one.why))
         return parts
+
+    def reservations(self) -> dict[str, str]:
+        """Under which the agent runs at all: what → why, with what to do; empty when all is as it should be."""
+        found = {"safe mode": self.began.safe, "configuration": self.began.fault}
+        return {name: why for name, why in found.items() if why}
 
     def report(self, parts: Sequence[Part], health: Health, up_s: float) -> dict[str, Any]:
         """All of it, for status.json."""
@@ -74,6 +82,9 @@ class Vitals:
             "problems": health.problems,
             "parts": [asdict(part) for part in parts],
             "clock": now.state,
+            "safe": self.began.safe,
+            "config": self.began.version,
+            "on_trial": self.began.on_trial,
             "decided": self.loop.decided,
             "lists": [
                 {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.rulebook.ages

@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "check the configuration: every error with its line",
     "show": "print the effective configuration, secrets masked, or the manual of all settings",
     "status": "how the running agent is, and what to do about it",
+    "recover": "back from safe mode to work",
     "keys": "make and list issuer keys",
     "issue": "make a signed code, as text or QR picture",
     "verify": "what is this code, who signed it, what would this gate do",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agent import config
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 DEFAULT = Path("/etc/gatepost/agent.toml")
 
@@ -28,8 +31,13 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
 
 def read(file: Path) -> config.Config | None:
     """The checked configuration; None after all its faults were printed to standard error."""
+    return tried(config.load, file)
+
+
+def tried(begin: Callable[[Path], T], file: Path) -> T | None:
+    """What `begin` makes of a configuration; None after all its faults were printed to standard error."""
     try:
-        return config.load(file)
+        return begin(file)
     except config.BadConfig as error:
         print(error, file=sys.stderr)
         count = len(error.faults)

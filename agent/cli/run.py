@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from agent import app, codes, log, policy
+from agent import app, codes, log, policy, startup
 from agent.cli import configuration
+from agent.thermal import BadCalibration
+from agent.vault.starts import Starts
 
 if TYPE_CHECKING:
     import argparse
@@ -22,15 +24,20 @@ def run(args: argparse.Namespace) -> int:
     """0 after a clean stop; 75 when the agent asks to be started anew (`app.RESTART`); 78 (EX_CONFIG, which systemd
     does not retry) for a wrong configuration.
     """
-    config = configuration.read(args.config)
-    if config is None:
-        return 78
-    log.set_up(config.run.log)
-    try:
-        agent = app.App(config)
-    except (codes.BadTrust, policy.BadTable) as error:
-        print(error, file=sys.stderr)
+    log.set_up("info")
+    began = configuration.tried(startup.begin, args.config)
+    agent = None
+    while began is not None and agent is None:
+        log.set_up(began.config.run.log)
+        try:
+            agent = app.App(began.config, began)
+        except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
+            print(error, file=sys.stderr)
+            began = startup.otherwise(began, str(error))
+    if began is None or agent is None:
         return 78
     agent.obey_signals()
     agent.run()
+    if began.memory is not None:
+        began.memory.count(Starts.ended)
     return agent.status

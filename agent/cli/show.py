@@ -1,17 +1,19 @@
-"""`gatepost show`: the configuration in force, secrets masked; `--manual`: every setting there is."""
+"""`gatepost show`: the configuration in force, and who says what; secrets masked; `--manual`: every setting."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from agent import manual
+from agent import manual, startup
 from agent.cli import configuration
 from agent.effective import effective
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from agent.config import Place
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,24 +29,28 @@ def run(args: argparse.Namespace) -> int:
     if args.manual:
         print(manual.manual(), end="")
         return 0
-    config = configuration.read(args.config)
+    config = configuration.tried(startup.shown, args.config)
     if config is None:
         return 1
     tree = effective(config)
     if args.json:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_toml("", tree)).lstrip("\n"))
+        print("\n".join(_toml((), tree, config.said)).lstrip("\n"))
     return 0
 
 
-def _toml(path: str, table: dict[str, Any]) -> Iterator[str]:
-    """TOML again: scalars first, then the sections below."""
+def _toml(path: tuple[str, ...], table: dict[str, Any], said: Mapping[tuple[str, ...], Place]) -> Iterator[str]:
+    """TOML again: scalars first, each with who says it if it is no default; then the sections below."""
     scalars = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if path and scalars:
-        yield f"\n[{path}]"
+        yield f"\n[{'.'.join(path)}]"
     for key, value in scalars.items():
-        yield f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        if value is None:
+            yield f"# {key} is not set"
+        else:
+            place = said.get((*path, key))
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}" + (f"  # {place}" if place else "")
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _toml(f"{path}.{key}".lstrip("."), value)
+            yield from _toml((*path, key), value, said)

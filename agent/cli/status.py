@@ -60,6 +60,10 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     )
     if age_s > _OLD_S:
         yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
+    if report["safe"]:
+        yield f"  ! SAFE MODE, everybody at an entry goes to staff: {report['safe']}"
+    if report["config"]:
+        yield f"  · centre's configuration {report['config']}{' on trial' * report['on_trial']}"
     yield from (_device(device) for device in report["devices"])
     for kept in report["lists"]:
         age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
@@ -70,6 +74,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
         "mqtt": "connected" if report["link"]["connected"] else "not connected",
         "rules": "in force",
+        "configuration": "this kiosk's own alone:",
     }
     for part in report["parts"]:
         if part["name"] in told:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt
 
+from agent.model import Decision, Outcome
 from agent.policy.facts import Facts, Seen, Site, Venue, Zone, facts_of
 from agent.policy.reasons import sentence
 from agent.policy.table import BadTable, Table, decide, read
@@ -27,6 +28,7 @@ __all__ = [
     "begins_with",
     "decide",
     "facts_of",
+    "left_to_staff",
     "parse_table",
     "sentence",
     "site_of",
@@ -50,6 +52,12 @@ class Options:
     """How many negative tests this place requires within `series_days`; 0: none."""
     series_days: Annotated[float, Gt(0)] = 3.0
     """See `series_tests`; days."""
+
+
+def left_to_staff(decision: Decision) -> Decision:
+    """What safe mode makes of a decision about somebody who comes in: nobody is let in, nobody sent away."""
+    grounds = decision.reasons if decision.outcome in (Outcome.REFER, Outcome.REFUSE) else ()
+    return Decision(Outcome.REFER, ("safe_mode", *grounds), rule="safe-mode", measures=("staff_check",))
 
 
 def site_of(options: Options) -> Site:

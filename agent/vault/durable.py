@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def replace_file(path: Path, chunks: Iterable[bytes | memoryview]) -> None:
-    """Write beside, make durable, rename over. Raises OSError; then the old file stays."""
+def replace_file(path: Path, chunks: Iterable[bytes | memoryview], mode: int = 0o666) -> None:
+    """Write beside, make durable, rename over. Raises OSError; then the old file stays. `mode`, less the umask."""
     beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         for chunk in chunks:
             file.write(chunk)
         file.flush()

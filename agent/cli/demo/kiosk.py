@@ -15,6 +15,8 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from agent.pulse import read_report
+from agent.vault.memory import Memory
+from agent.vault.starts import Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -130,7 +132,11 @@ class Kiosk:
         return report if report is not None and report["pid"] == self.pid else None
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
-        """Send a signal that ends the agent, and its exit status, once all that it said was heard."""
+        """Send a signal that ends the agent, and its exit status, once all that it said was heard.
+
+        One that is killed here has not fallen by itself: it is not held against it, or the fifth in a row would be
+        in safe mode.
+        """
         if self._agent is None or self._listener is None:
             raise RuntimeError("the agent was not started")
         if self._agent.poll() is None:
@@ -142,6 +148,8 @@ class Kiosk:
             self._agent.wait()
             raise TimeoutError(f"the agent did not end within {_STOP_S:.0f} s") from None
         self._listener.join(_STOP_S)
+        if with_signal == signal.SIGKILL:
+            Memory(self.config).count(Starts.ended)
         return status
 
     def close(self) -> None:

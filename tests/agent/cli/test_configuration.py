@@ -217,6 +217,9 @@ def test_status_of_an_agent_that_hangs(config, say):
         "problems": [],
         "clock": "synced",
         "decided": 7,
+        "safe": "",
+        "config": 3,
+        "on_trial": True,
         "lists": [],
         "parts": [
             {"name": "loop", "up": True, "silent_s": 0.1, "limit_s": 8.0, "why": "", "vital": True},
@@ -254,6 +257,7 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert status == 3
     assert "this report is 1 min 0 s old" in out
     assert "up 1 h 6 min" in out
+    assert "centre's configuration 3 on trial" in out
     assert "✗ entry    scanner" in out
     assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restarts, 1 threads hang" in out
     assert "✓ loop     7 passages decided" in out

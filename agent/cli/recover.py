@@ -1,0 +1,27 @@
+"""`gatepost recover`: back from safe mode to work. The running agent notices within a second and starts anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.cli import configuration
+from agent.vault.memory import Memory
+from agent.vault.starts import Starts
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `recover`."""
+    parser = subparsers.add_parser("recover", help="leave safe mode", description=__doc__)
+    configuration.add_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 in any case: also when there was nothing to leave."""
+    memory = Memory(args.config)
+    was = memory.starts.safe
+    memory.count(Starts.recovered)
+    print(f"was in safe mode: {was}\nThe agent starts anew." if was else "not in safe mode")
+    return 0

@@ -1,0 +1,79 @@
+"""What the agent remembers of itself from start to start: two small files, each replaced whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.vault import settings, starts
+from agent.vault.durable import replace_file
+from agent.vault.settings import Settings
+from agent.vault.starts import Starts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T", Settings, Starts)
+
+log = logging.getLogger(__name__)
+
+_ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
+_OURS_ALONE = 0o600
+"""The last good configuration may hold the broker's password."""
+
+
+class Memory:
+    """Of the agent that a configuration file describes. Any thread; what cannot be written is only kept here."""
+
+    def __init__(self, file: Path) -> None:
+        """`file`: the configuration. What is remembered lies beside it, for /etc/gatepost in /var/lib/gatepost."""
+        folder = _VAR if file.parent == _ETC else file.parent
+        self._starts_file = folder / f"{file.stem}.starts"
+        self._settings_file = folder / f"{file.stem}.settings"
+        self._lock = threading.Lock()
+        self._written = True
+        self.starts = _read(self._starts_file, starts.from_plain, Starts())
+        self.settings = _read(self._settings_file, settings.from_plain, Settings())
+
+    def is_careful(self) -> bool:
+        """Whether the file on disk says so now: somebody else may have changed it. On a disk that takes nothing it
+        is what this agent knows itself.
+        """
+        known = _read(self._starts_file, starts.from_plain, Starts()) if self._written else self.starts
+        return bool(known.safe)
+
+    def count(self, step: Callable[[Starts], Starts]) -> None:
+        """Take a step of the starts."""
+        with self._lock:
+            self.starts = self._keep(self._starts_file, self.starts, step(self.starts))
+
+    def settle(self, step: Callable[[Settings], Settings]) -> None:
+        """Take a step of the settings."""
+        with self._lock:
+            self.settings = self._keep(self._settings_file, self.settings, step(self.settings))
+
+    def _keep(self, file: Path, before: T, after: T) -> T:
+        if after != before or not file.exists():
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(file, (json.dumps(asdict(after), default=sorted).encode(),), _OURS_ALONE)
+                self._written = True
+            except OSError as error:
+                self._written = False
+                log.warning("%s cannot be written: %s", file, error)
+        return after
+
+
+def _read(file: Path, from_plain: Callable[[Any], T], otherwise: T) -> T:
+    """What the file holds. One that is damaged counts for nothing: the agent must start."""
+    try:
+        return from_plain(json.loads(file.read_bytes()))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("%s is not used: %s", file, type(error).__name__)
+    return otherwise

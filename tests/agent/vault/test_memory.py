@@ -1,0 +1,60 @@
+"""Two small files: whole after anything, and never a reason not to start."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from agent.vault.memory import Memory
+from agent.vault.settings import Pushed, Settings
+from agent.vault.starts import Starts
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "agent.toml"
+
+
+def test_what_was_kept_is_there_at_the_next_start(file: Path) -> None:
+    memory = Memory(file)
+    memory.count(lambda starts: starts.begun("b", 1.0))
+    memory.settle(lambda settings: settings.staged(Pushed(3, "d", "x = 1"), frozenset({"mqtt", "loop"})))
+    again = Memory(file)
+    assert (again.starts, again.settings) == (memory.starts, memory.settings)
+    assert again.starts.at_s == (1.0,)
+
+
+def test_only_the_agent_may_read_it(file: Path) -> None:
+    """The last good configuration may hold a password."""
+    Memory(file).settle(lambda settings: settings.proved("password = 'x'", None))
+    assert stat.S_IMODE((file.parent / "agent.settings").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b"\xff" * 100, b'{"boot": 1}', b"null"])
+def test_a_damaged_file_counts_for_nothing(file: Path, junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("agent.starts", "agent.settings"):
+        (file.parent / name).write_bytes(junk)
+    memory = Memory(file)
+    assert (memory.starts, memory.settings) == (Starts(), Settings())
+    assert "is not used" in caplog.text
+    memory.count(lambda starts: starts.begun("b", 1.0))
+    assert Memory(file).starts == memory.starts
+
+
+def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "in the way").write_text("")
+    memory = Memory(tmp_path / "in the way" / "agent.toml")
+    memory.count(lambda starts: starts.careful("a test"))
+    assert memory.starts.safe
+    assert memory.is_careful(), "that the file is not there is no word of somebody who has recovered it"
+    assert "cannot be written" in caplog.text
+
+
+def test_somebody_else_may_recover_it(file: Path) -> None:
+    memory = Memory(file)
+    memory.count(lambda starts: starts.careful("a test"))
+    assert memory.is_careful()
+    Memory(file).count(Starts.recovered)
+    assert not memory.is_careful()

@@ -1,0 +1,245 @@
+"""The agent falls, its files are spoilt, the centre sends what does not work: it goes on with care, and says so."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from base64 import b64encode
+
+import pytest
+
+from agent.cli.demo.kiosk import has_devices
+from agent.codes import bundle, signing
+
+MANY = 5
+AGAIN = 75
+"""Exit status: start me anew, as systemd does."""
+DAY_S = 86_400
+GATEPOST = "import sys; from agent.cli import main; sys.exit(main())"
+
+
+@pytest.fixture
+def site(build):
+    """One lane, quick to prove and to judge; the agent not started."""
+    made = build(settings={"health": {"proven_s": 0.5, "trial_s": 8.0, "settled_s": 1.0}, "codes": CODES})
+    yield made
+    if made.kiosk.is_running:
+        made.kiosk.stop()
+
+
+CODES = {"keys": "issuers.toml", "bundles": "bundles"}
+
+
+def gatepost(site, *words):
+    return subprocess.run(
+        [sys.executable, "-c", GATEPOST, *map(str, words), "--config", str(site.kiosk.config)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def falls(site):
+    """The agent dies as from a defect in a native library."""
+    os.kill(site.kiosk.pid, signal.SIGSEGV)
+    deadline_s = time.monotonic() + 30
+    while site.kiosk.is_running:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def ends_to_begin_anew(site, wait_until):
+    wait_until(lambda: not site.kiosk.is_running, "the agent ends by itself")
+    assert site.kiosk.status == AGAIN
+
+
+def proven(site, wait_until):
+    """Run until the configuration counts as good."""
+    site.kiosk.start()
+    wait_until(lambda: remembered(site).get("proven"), "a last good configuration")
+    site.kiosk.stop()
+
+
+def remembered(site):
+    file = site.folder / "agent.settings"
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def changes(site, word):
+    """The agent's own events with this word, in the order of their coming."""
+    found = [event["data"] for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
+    return [data for data in found if data["what"] == word]
+
+
+def everybody_goes_to_staff(site):
+    entry, leaving = site.pass_by("entry"), site.pass_by("exit")
+    assert (entry["outcome"], entry["opened"]) == ("refer", False)
+    assert entry["reasons"][0] == "safe_mode"
+    assert leaving["opened"], "egress opens as ever"
+
+
+def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
+    proven(site, wait_until)
+    for _ in range(MANY - 1):
+        site.kiosk.start()
+        assert not site.kiosk.report()["safe"]
+        falls(site)
+    site.kiosk.start()
+    report = site.kiosk.report()
+    assert "5 starts within 5 minutes" in report["safe"]
+    assert report["condition"] == "degraded"
+    everybody_goes_to_staff(site)
+    wait_until(lambda: site.centre.state.get("mode") == "safe", "the retained state says so")
+    assert any("gatepost recover" in fault for fault in site.centre.state["faults"])
+    assert changes(site, "safe_mode")
+    status = gatepost(site, "status")
+    assert status.returncode == 1
+    assert "SAFE MODE" in status.stdout
+    falls(site)
+    site.kiosk.start()
+    assert site.kiosk.report()["safe"], "it stays careful over a fall"
+
+    assert "starts anew" in gatepost(site, "recover").stdout
+    ends_to_begin_anew(site, wait_until)
+    site.kiosk.start()
+    assert not site.kiosk.report()["safe"]
+    assert site.pass_by("entry")["outcome"] == "admit"
+
+
+@pytest.mark.parametrize("junk", [b"", b"\x00" * 4096])
+def test_a_spoilt_configuration_file(site, wait_until, junk):
+    proven(site, wait_until)
+    whole = site.kiosk.config.read_bytes()
+    site.kiosk.config.write_bytes(junk)
+    site.kiosk.start()
+    assert "cannot be used" in site.kiosk.report()["safe"]
+    everybody_goes_to_staff(site)
+    site.kiosk.stop()
+    site.kiosk.config.write_bytes(whole)
+    site.kiosk.start()
+    assert not site.kiosk.report()["safe"]
+
+
+def test_spoilt_keys(site, wait_until):
+    """Nobody is believed, nobody let in, everybody may leave."""
+    proven(site, wait_until)
+    (site.folder / "issuers.toml").write_bytes(b"\x00" * 100)
+    site.kiosk.start()
+    assert "issuers.toml" in site.kiosk.report()["safe"]
+    everybody_goes_to_staff(site)
+
+
+def test_without_a_last_good_configuration_it_ends(site):
+    site.kiosk.config.write_text("[kiosk]\nid = 7\n")
+    with pytest.raises(TimeoutError, match="78"):
+        site.kiosk.start()
+
+
+class Centre:
+    """Whoever may sign configurations."""
+
+    def __init__(self, site):
+        self._site = site
+        self._key = signing.new_private_key()
+        kid = self._key.public.kid.hex()
+        keys = {kid: b64encode(self._key.public.spki).decode()}
+        roles = {kind: {"threshold": 1, "kids": [kid]} for kind in ("root", "config")}
+        self._write("root", 1, {"keys": keys, "roles": roles})
+        assert not self._gatepost("install", "root.bundle").returncode
+
+    def send(self, version, text):
+        """Sign a configuration and bring it to the kiosk, by hand."""
+        self._write("config", version, text)
+        done = self._gatepost("take", "config.bundle")
+        assert not done.returncode, done.stderr
+
+    def _write(self, kind, version, content):
+        now = int(time.time())
+        signed = {
+            "type": kind,
+            "name": "",
+            "fleet": "city",
+            "version": version,
+            "issued": now,
+            "expires": now + DAY_S,
+            "warn_s": DAY_S,
+            "refer_s": DAY_S,
+            "content": content,
+        }
+        (self._site.folder / f"{kind}.bundle").write_bytes(bundle.sign(signed, [self._key]))
+
+    def _gatepost(self, action, name):
+        folder = self._site.folder
+        words = ["keys", action, folder / name, "--bundles", folder / "bundles"]
+        return subprocess.run(
+            [sys.executable, "-c", GATEPOST, *map(str, words)], capture_output=True, text=True, check=False
+        )
+
+
+def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
+    centre = Centre(site)
+    site.kiosk.start()
+    assert site.kiosk.report()["config"] == 0
+    centre.send(5, "[screening]\nlimit_c = 36.0\n[checkpoint]\nrepeat_s = 1.0\n")
+    ends_to_begin_anew(site, wait_until)
+    site.kiosk.start()
+    report = site.kiosk.report()
+    assert (report["config"], report["on_trial"]) == (5, True)
+    wait_until(lambda: changes(site, "config_applied"), "the centre is told")
+    assert [change["config"] for change in changes(site, "config_applied")] == [5]
+    wait_until(lambda: site.centre.state.get("config") == 5, "the retained state says so")
+    shown = gatepost(site, "show").stdout
+    assert "repeat_s = 1.0  # centre's configuration 5:4" in shown
+    assert f'id = "k1"  # {site.kiosk.config}:2' in shown
+    site.kiosk.stop()
+    site.kiosk.start()
+    assert site.kiosk.report()["config"] == 5
+    assert changes(site, "started")[-1]["config"] == 5
+
+
+def test_a_configuration_that_does_not_hold_is_refused_with_its_lines(site, wait_until):
+    centre = Centre(site)
+    site.kiosk.start()
+    centre.send(6, "[screening]\nlimt_c = 36.0\n[mqtt]\nhost = 'elsewhere'\n")
+    wait_until(lambda: changes(site, "config_refused"), "the centre is told")
+    (refused,) = changes(site, "config_refused")
+    assert refused["config"] == 6
+    assert "centre's configuration 6:2: screening.limt_c: unknown setting; did you mean limit_c?" in refused["why"]
+    assert "6:4: mqtt.host: is the kiosk's own" in refused["why"]
+    assert site.kiosk.is_running
+    assert site.pass_by("entry")["outcome"] == "admit"
+
+
+def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
+    centre = Centre(site)
+    site.kiosk.start()
+    centre.send(7, "[mqtt]\nconnect_s = 0.000001\n")  # right by all rules, and the link can never come up
+    ends_to_begin_anew(site, wait_until)
+    site.kiosk.start(until=has_devices)
+    assert site.kiosk.report()["on_trial"]
+    ends_to_begin_anew(site, wait_until)
+    site.kiosk.start()
+    report = site.kiosk.report()
+    assert (report["config"], report["on_trial"]) == (0, False)
+    wait_until(lambda: changes(site, "config_rolled_back"), "the centre is told")
+    (back,) = changes(site, "config_rolled_back")
+    assert back["config"] == 7
+    assert "mqtt" in back["why"]
+    assert site.pass_by("entry")["outcome"] == "admit"
+
+
+def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
+    centre = Centre(site)
+    site.kiosk.start()
+    centre.send(8, "[health]\nsettled_s = 100.0\ntrial_s = 100.0\n")
+    ends_to_begin_anew(site, wait_until)
+    for _ in range(3):
+        site.kiosk.start()
+        assert site.kiosk.report()["on_trial"]
+        falls(site)
+    site.kiosk.start()
+    assert site.kiosk.report()["config"] == 0
+    assert not site.kiosk.report()["safe"]
+    wait_until(lambda: changes(site, "config_rolled_back"), "the centre is told")
