@@ -240,7 +240,8 @@ class Player:
         while self._next is not None and self._next[0] <= at_s:
             _, to_s = self._next
             self._next = next(self._flashes, None)
-            if to_s > at_s:
+            seconds = round(to_s - at_s, 6)  # what the sum of a clock and a length adds, a bounded output refuses
+            if seconds > 0:
                 for light in self._lights:
                     self._on_until_s[light] = to_s
-                    yield light, to_s - at_s
+                    yield light, seconds
