@@ -236,9 +236,9 @@ class App:
 
     def _signals(self, name: str, lane: Lane) -> list[SignalFeed]:
         """What tells people: the lamp and the buzzer, where there are."""
-        parts: list[tuple[Part, str, dict[Light, Callable[[], Sink]], signals.Panel]] = []
+        parts: list[tuple[Part, str, dict[str, Callable[[], Sink]], signals.Panel]] = []
         if (lamp := lane.lamp) is not None:
-            lights = {Light(light): _maker(output) for light, output in lamp.lights.items()}
+            lights = {light: _maker(output) for light, output in lamp.lights.items()}
             parts.append((Part.LAMP, lamp.driver, lights, signals.LampPanel(lane.pulse_s, lane.answer_s)))
         if (buzzer := lane.buzzer) is not None:
             parts.append((Part.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, signals.BuzzerPanel()))

@@ -10,7 +10,7 @@ from agent.feeds import CHECK_EVERY_S, DeviceFeed, GateFeed, Life, SourceFeed
 from agent.signals import Player
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from agent.model import Observation, Part
     from agent.signals import Cue, Light, Panel
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class _Outputs:
     """The outputs of one signal, as one device."""
 
-    def __init__(self, sinks: Mapping[Light, Sink]) -> None:
+    def __init__(self, sinks: Mapping[str, Sink]) -> None:
         self.sinks = sinks
 
     @property
@@ -51,7 +51,7 @@ class SignalFeed(DeviceFeed[_Outputs]):
         lane: str,
         part: Part,
         driver: str,
-        makes: Mapping[Light, Callable[[], Sink]],
+        makes: Mapping[str, Callable[[], Sink]],
         put: Callable[[Observation], None],
         panel: Panel,
     ) -> None:
@@ -83,12 +83,7 @@ class SignalFeed(DeviceFeed[_Outputs]):
         while life.goes_on:
             life.moved()
             at_s = time.monotonic()
-            for light, seconds in player.orders(at_s):
-                if seconds:
-                    device.sinks[light].pulse(seconds)
-                    self._items += 1
-                else:
-                    device.sinks[light].off()
+            self._items += obey(player.orders(at_s), device.sinks)
             if (at_s := time.monotonic()) >= check_s:
                 device.check()
                 check_s = at_s + CHECK_EVERY_S
@@ -96,6 +91,18 @@ class SignalFeed(DeviceFeed[_Outputs]):
                 at_s = time.monotonic()
                 if not player.is_due(at_s) and life.goes_on:
                     self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
+
+
+def obey(orders: Iterable[tuple[Light, float]], sinks: Mapping[str, Sink]) -> int:
+    """Carry a player's orders out; how many flashes there were. Raises DriverError."""
+    count = 0
+    for light, seconds in orders:
+        if seconds:
+            sinks[light].pulse(seconds)
+            count += 1
+        else:
+            sinks[light].off()
+    return count
 
 
 Feed: TypeAlias = SourceFeed | GateFeed | SignalFeed

@@ -93,6 +93,18 @@ PATTERNS = {
     Cue.REFUSE: Pattern((Light.RED,), FAST, (_LONG_S, _GAP_S, _LONG_S, _GAP_S, _LONG_S)),
     Cue.FAULT: Pattern((Light.RED, Light.AMBER), STEADY),
 }
+LABELS = {
+    Cue.READY: ("Please show your code.", "请出示健康码。"),
+    Cue.MEASURE: ("Code read. Please step up to the thermometer.", "已读码，请靠近测温。"),
+    Cue.WAIT: ("Measuring: please stand still.", "正在测温，请站稳。"),
+    Cue.AGAIN: ("Once more, please.", "请再来一次。"),
+    Cue.ADMIT: ("Please go through.", "请通行。"),
+    Cue.NOTICE: ("Please go through; the staff have a word for you.", "请通行，并听工作人员提示。"),
+    Cue.REFER: ("Please wait for the staff.", "请等候工作人员。"),
+    Cue.REFUSE: ("Please do not enter.", "请勿进入。"),
+    Cue.FAULT: ("Out of service: please see the staff.", "设备故障，请找工作人员。"),
+}
+"""Cue → what it means, for the label beside the lamp (English, Chinese)."""
 _STANDING = (Cue.READY, Cue.FAULT)
 """How a lane stands when nobody is being answered."""
 _STEPS = (Cue.MEASURE, Cue.WAIT)

@@ -13,7 +13,7 @@ from typing import Any
 
 from agent import config
 from agent.boards import Device
-from agent.cli import configuration
+from agent.cli import configuration, outputs
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Reading, Sighting
 
@@ -33,8 +33,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             default=default,
             help="also ask silent devices who they are; this sends bytes, which may move a relay board",
         )
-    one = actions.add_parser("try", help="show live what a device says, with its quality")
+    one = actions.add_parser("try", help="show live what a device says, with its quality; play a lamp or a buzzer")
     _add_device(one)
+    off = actions.add_parser("off", help="switch off every gate, lamp and buzzer; needs the agent to be stopped")
+    configuration.add_argument(off)
     record = actions.add_parser("record", help="record what a device says, for the `replayed` driver")
     record.add_argument("file", type=Path, help="where to; must not exist")
     _add_device(record)
@@ -51,14 +53,29 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, try or record."""
+    """List, try, record or switch off."""
     if args.action in (None, "list"):
         return _list(ask_too=args.ask)
+    if args.action == "off":
+        checked = configuration.read(args.config)
+        return 1 if checked is None else outputs.switch_off(_signals(checked))
     device = _device(args)
     if device is None:
         return 1
-    if args.action == "try":
-        return _watch(device, args.seconds, None)
+    if device.kind == "signals":
+        return _show(args, device)
+    return _watch(device, args.seconds, None) if args.action == "try" else _record(args, device)
+
+
+def _show(args: argparse.Namespace, device: Device) -> int:
+    """Play a lamp or a buzzer. What hangs on an output that is named by its driver, nobody knows."""
+    if args.action == "record" or not args.device.endswith((".lamp", ".buzzer")):
+        print("A gate is not tried from here: it would open. A lane's lamp and buzzer are.", file=sys.stderr)
+        return 1
+    return outputs.show(device, args.seconds)
+
+
+def _record(args: argparse.Namespace, device: Device) -> int:
     if device.kind == "scanners" and not args.codes:
         print("A recording of a scanner keeps what the codes say. If that is meant, add --codes.", file=sys.stderr)
         return 1
@@ -127,19 +144,28 @@ def _configured(args: argparse.Namespace) -> Device | None:
     checked = configuration.read(args.config)
     if checked is None:
         return None
-    lane, _, part = args.device.rpartition(".")
     if args.device not in _parts(checked):
         names = ", ".join(_parts(checked))
         print(f"There is no {args.device} in {args.config}. There are: {names}", file=sys.stderr)
         return None
-    device: Device = getattr(checked.lanes[lane], part)
-    return device
+    return _part(checked, args.device)
 
 
 def _parts(checked: config.Config) -> list[str]:
     return [
         f"{name}.{part}" for name, lane in checked.lanes.items() for part in config.PARTS if getattr(lane, part)
     ]
+
+
+def _signals(checked: config.Config) -> dict[str, Device]:
+    devices = {name: _part(checked, name) for name in _parts(checked)}
+    return {name: device for name, device in devices.items() if device.kind == "signals"}
+
+
+def _part(checked: config.Config, name: str) -> Device:
+    lane, _, part = name.rpartition(".")
+    device: Device = getattr(checked.lanes[lane], part)
+    return device
 
 
 def _values(cls: type, words: list[str]) -> dict[str, Any]:
@@ -160,9 +186,6 @@ def _values(cls: type, words: list[str]) -> dict[str, Any]:
 
 def _watch(device: Device, seconds: float, recorder: recording.Recorder | None) -> int:
     """Show what comes, until the time is up, Ctrl-C, or the device fails."""
-    if device.kind == "signals":
-        print("A gate is not tried from here: it would open.", file=sys.stderr)
-        return 1
     driver = registry.load(device.kind, device.driver).Driver(device.options)
     quality = _Quality()
     end_s = time.monotonic() + seconds if seconds else float("inf")

@@ -79,6 +79,7 @@ class WaveshareRelay(Contacts):
     def __init__(self, slave: int = 1) -> None:
         super().__init__()
         self._slave = slave
+        self._timers: dict[int, threading.Timer] = {}
 
     def speak(self) -> bytes:
         """Silent unless asked."""
@@ -97,13 +98,22 @@ class WaveshareRelay(Contacts):
             body = bytes((self._slave, 1, 1, bits))
             return body + self._crc(body)
         if kind == 0x02:  # noqa: PLR2004 - flash on
+            self._stop_timer(coil)
             self.switch(coil + 1, on=True)
             timer = threading.Timer((high << 8 | low) / 10, self.switch, (coil + 1,), {"on": False})
             timer.daemon = True
+            self._timers[coil] = timer
             timer.start()
         else:
+            self._stop_timer(coil)
             self.switch(coil + 1, on=bool(high))
         return order
+
+    def _stop_timer(self, coil: int) -> None:
+        """What is left of a pulse counts no more: another order has come."""
+        timer = self._timers.pop(coil, None)
+        if timer is not None:
+            timer.cancel()
 
     @staticmethod
     def _crc(data: bytes) -> bytes:

@@ -78,6 +78,13 @@ def test_every_cue_has_a_pattern_and_no_two_look_alike() -> None:
     assert len(set(looks)) == len(looks)
 
 
+def test_every_cue_has_a_label_in_both_languages() -> None:
+    for cue in Cue:
+        english, chinese = signals.LABELS[cue]
+        assert english.isascii()
+        assert not chinese.isascii()
+
+
 def test_answers_are_told_apart_without_seeing_colour_or_place() -> None:
     assert len({PATTERNS[cue].rhythm for cue in ANSWERS}) == len(ANSWERS)
 

@@ -1,14 +1,17 @@
 import contextlib
 import os
+import re
 
 import pytest
 
-from agent.cli import main
+from agent.cli import main, outputs
+from agent.signals import Cue
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.i2c_thermometers import Mlx90614
 from drivers.simulators.pty import Port
 from drivers.simulators.rangers import TfLuna
+from drivers.simulators.relays import LcusRelay
 from drivers.simulators.scan_engines import LineScanner
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
@@ -129,3 +132,80 @@ def test_what_may_not_be_opened_names_the_group(port, tmp_path, capsys):
         assert f"{port.link}: permission denied (add the user to group dialout)" in capsys.readouterr().err
         assert devices("try", "thermometers/mlx90614", f"bus={bus}") == 1
         assert f"{bus}: permission denied (add the user to group i2c)" in capsys.readouterr().err
+
+
+@pytest.fixture
+def board(tmp_path):
+    """A board with gate, lamp and buzzer of the lane `entry`, and a configuration that says so."""
+    relays = LcusRelay()
+    with Port(tmp_path / "board", relays) as port:
+        driver = f'driver = "serial_relay", port = "{port.link}"'
+        (tmp_path / "agent.toml").write_text(
+            f"""
+            kiosk.id = "k"
+            [lanes.entry]
+            direction = "entry"
+            scanner = {{ driver = "line", port = "/dev/absent" }}
+            thermometer = {{ driver = "mlx90614" }}
+            gate = {{ {driver} }}
+            lamp = {{ {driver}, red = 2, amber = 3, green = 4 }}
+            buzzer = {{ {driver}, channel = 5 }}
+            """
+        )
+        relays.config = ("--config", tmp_path / "agent.toml")
+        yield relays
+
+
+def test_try_shows_a_lamp_light_by_light_and_pattern_by_pattern(board, capsys, monkeypatch):
+    monkeypatch.setattr(outputs, "_LIGHT_S", 0.2)
+    monkeypatch.setattr(outputs, "_CUE_S", 0.5)
+    assert devices("try", "entry.lamp", *board.config) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:3] == [
+        "the red light, above, and no other",
+        "the amber light, in the middle, and no other",
+        "the green light, below, and no other",
+    ]
+    assert [line.partition(":")[0] for line in said[3:]] == list(Cue)
+    assert "refuse: Please do not enter. 请勿进入。" in said
+    assert [channel for _, channel, on in board.changes if on][:3] == [2, 3, 4]
+    assert not {1, 5} & {channel for _, channel, _ in board.changes}, "neither gate nor buzzer moved"
+    with board.changed:
+        assert board.changed.wait_for(lambda: not any(board.is_on(channel) for channel in range(1, 9)), 10)
+
+
+def test_try_sounds_a_buzzer_s_patterns(board, capsys, monkeypatch):
+    monkeypatch.setattr(outputs, "_CUE_S", 0.3)
+    assert devices("try", "entry.buzzer", *board.config) == 0
+    assert {channel for _, channel, _ in board.changes} == {5}
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "again", "admit", "admit_notice", "refer", "refuse",
+    ]  # fmt: skip
+
+
+def test_a_gate_is_not_tried(board, capsys):
+    assert devices("try", "entry.gate", *board.config) == 1
+    assert "it would open" in capsys.readouterr().err
+    assert not board.changes
+
+
+def test_off_drops_what_a_killed_agent_left_on(board, capsys):
+    for channel in (1, 4, 5, 6):
+        board.switch(channel, on=True)
+    assert devices("off", *board.config) == 0
+    assert capsys.readouterr().out.splitlines() == ["entry.gate: off", "entry.lamp: off", "entry.buzzer: off"]
+    with board.changed:
+        assert board.changed.wait_for(lambda: not any(board.is_on(channel) for channel in (1, 4, 5)), 10)
+    assert board.is_on(6), "what is not the kiosk's is left alone"
+
+
+def test_off_goes_on_with_the_others_when_one_is_gone(board, tmp_path, capsys):
+    text = (tmp_path / "agent.toml").read_text()
+    (tmp_path / "agent.toml").write_text(
+        re.sub(r"gate = .*", 'gate = { driver = "modbus_relay", port = "/dev/none" }', text)
+    )
+    board.switch(4, on=True)
+    assert devices("off", *board.config) == 1
+    said = capsys.readouterr()
+    assert "entry.gate: /dev/none: no such port" in said.err
+    assert "entry.lamp: off" in said.out
