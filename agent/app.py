@@ -9,10 +9,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, codes, log, mqtt, policy, signals, systemd, vault
+from agent import __version__, codes, desk, log, mqtt, policy, signals, systemd, vault
 from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, boot_id
 from agent.commands import Commands
+from agent.desk import Desk
 from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
 from agent.messages import Encoder, Topics
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.boards import Device
+    from agent.case import Settled
     from agent.codes.bundle import Bundle
     from agent.config import Config, Lane
     from agent.signals import Cue
@@ -91,6 +93,7 @@ class App:
             load_crowds(config.screening.crowd_file),
         )
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
         self._crowds = CrowdKeeper(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
         self._loop = Loop(
             checkpoint,
@@ -101,8 +104,16 @@ class App:
             withhold=Withholding(topics.source, self._rulebook.privacy_rules),
             now=self._clock.now,
             answer=answers.put,
+            settled=settled.put,
             boot_id=boot_id(),
             trial=config.kiosk.trial,
+        )
+        self._desk = Desk(
+            config.run.directory / desk.NAME,
+            config.lanes,
+            self._loop.inbox.put,
+            settled,
+            config.screening.second_u_c,
         )
         self._feeds: list[Feed] = []
         for name, lane in config.lanes.items():
@@ -154,6 +165,7 @@ class App:
         self._orders.start()
         if self._probation is not None:
             self._probation.start()
+        self._desk.start()
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
@@ -182,6 +194,7 @@ class App:
         """Gates and devices first, then the last word, then what is still to be sent."""
         systemd.notify("STOPPING=1")
         self._pulse.ending()
+        self._desk.stop()
         self._orders.stop(_JOIN_S)
         for feed in self._feeds:
             feed.ask_stop()
@@ -226,7 +239,7 @@ class App:
         )
 
     def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
-        return SourceFeed(lane, part, device.driver, _maker(device), self._loop.inbox.put)
+        return SourceFeed(lane, part, device.driver, _maker(device), self._desk.put)
 
     def _gate(self, lane: str, options: Lane) -> GateFeed:
         device = options.gate

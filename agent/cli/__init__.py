@@ -29,6 +29,7 @@ COMMANDS = {
     "devices": "list ports, buses and cameras with what answers there",
     "camera": "aim the camera: what it sees, in the terminal",
     "contract": "write the schemas of what is published",
+    "record": "staff's own thermometer decides of whoever was measured last",
     "calibrate": "a thermometer against a reference: people, zero, daily check",
     "screening": "what a temperature limit finds and misses",
     "demo": "run a simulated kiosk against a private broker and show what happens",

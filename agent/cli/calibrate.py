@@ -1,8 +1,9 @@
-"""`gatepost calibrate`: one lane's thermometer against a reference. Stop the agent first: it holds the device.
+"""`gatepost calibrate`: one lane's thermometer against a reference. The agent may run: it lends the thermometer and
+sends the people of that lane to staff meanwhile.
 
 `people`: the calibrated scale, from people measured here and with a reference thermometer, one by one or from a
 CSV file. `zero`: the thermometer against a black body, up to 0.5 °C. `check`: the daily look at that black body;
-0.3 °C off and the lane gives no temperatures until it is zeroed. All of it takes effect when the agent starts.
+0.3 °C off and the lane gives no temperatures until it is zeroed. All of it binds within a second.
 """
 
 from __future__ import annotations
@@ -10,23 +11,21 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import thermal_files
 from agent.cli import configuration
-from agent.cli.instrument import Instrument, Unsteady
+from agent.cli.instrument import Instrument, Lost, Unsteady
+from agent.cli.running import Refused
 from agent.thermal import BadCalibration, Site, trial
 from agent.thermal.calibration import MOST_DRIFT_C, MOST_ZERO_C, Check, Zero
-from drivers.contract import DriverError
 
 if TYPE_CHECKING:
     import argparse
 
     from agent.config import Config
-    from agent.config import Lane as LaneConfig
 
 DEFAULT_FILE = "calibration.toml"
 
@@ -65,10 +64,8 @@ def run(args: argparse.Namespace) -> int:
         site = sites.get(args.lane, Site())
         site = {"people": _people, "zero": _zero, "check": _check}[args.action](args, config, site, file)
         thermal_files.save_sites(file, {**sites, args.lane: site})
-    except (BadCalibration, trial.BadTrial, Unsteady) as error:
+    except (BadCalibration, trial.BadTrial, Unsteady, Lost, Refused) as error:
         print(error, file=sys.stderr)
-    except DriverError as error:
-        print(f"{error}. Is the agent running? It holds the device: systemctl stop gatepost", file=sys.stderr)
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     else:
@@ -107,7 +104,7 @@ def _check(args: argparse.Namespace, config: Config, site: Site, _file: Path) ->
 
 def _of_black_body(args: argparse.Namespace, config: Config) -> float:
     """What the thermometer says of the black body before it."""
-    with Instrument(config.lanes[args.lane].thermometer, config.screening) as thermometer:
+    with _instrument(args.lane, config) as thermometer:
         _wait_for(f"Put the black body at {args.reference_c:.1f} °C before the thermometer of {args.lane}, Enter: ")
         return thermometer.surface_c(presence_c=-50.0)
 
@@ -135,20 +132,17 @@ def _people(args: argparse.Namespace, config: Config, site: Site, file: Path) ->
 
 def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) -> list[trial.Person]:
     """People, one by one; each is kept in a CSV file at once, and those of earlier sessions count too."""
-    lane = config.lanes[args.lane]
     if not keep.exists():
         keep.write_text(",".join(trial.COLUMNS) + "\n", encoding="utf-8")
     print(f"At least {trial.LEAST_PEOPLE} people, at all the room temperatures of a day; all are kept in {keep}.")
-    with ExitStack() as opened:
-        thermometer = opened.enter_context(Instrument(lane.thermometer, config.screening))
-        room = opened.enter_context(Instrument(lane.room, config.screening)) if lane.room is not None else None
+    with _instrument(args.lane, config) as thermometer:
         while _answer("Next person before the thermometer, Enter (q: enough): ") != "q":
             try:
                 surface_c = thermometer.surface_c(presence_c=config.screening.presence_c) + site.offset_c
             except Unsteady as error:
                 print(error)
                 continue
-            ambient_c = _room_c(room, lane)
+            ambient_c = _room_c(thermometer)
             reference_c = _number(
                 f"  skin {surface_c:.2f} °C, room {ambient_c:.1f} °C. Reference thermometer, °C: "
             )
@@ -159,11 +153,14 @@ def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) 
         return [person for person in trial.parse(lines) if person.lane == args.lane]
 
 
-def _room_c(room: Instrument | None, lane: LaneConfig) -> float:
+def _instrument(lane: str, config: Config) -> Instrument:
+    return Instrument(lane, config.lanes[lane], config.screening, config.run.directory)
+
+
+def _room_c(thermometer: Instrument) -> float:
     """From the lane's sensor of the room, or as the operator reads it."""
-    if room is None or lane.room is None:
-        return _number("  room, °C: ")
-    return room.surface_c(presence_c=-50.0)
+    ambient_c = thermometer.room_c()
+    return _number("  room, °C: ") if ambient_c is None else ambient_c
 
 
 def _number(question: str) -> float:

@@ -1,26 +1,37 @@
-"""A thermometer in a technician's hand: open it, look once, close it."""
+"""A lane's thermometer in a technician's hand, with its sensors of room and distance.
+
+Borrowed from the agent when it runs, whose lane sends people to staff meanwhile; else opened here.
+"""
 
 from __future__ import annotations
 
+import queue
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
+from agent.cli.running import Borrowed, NotRunning
+from agent.feeds import SourceFeed
+from agent.model import DeviceDown, Part
+from agent.thermal import Screens
 from agent.thermal.look import look
 from drivers import registry
-from drivers.contract import Reading, Source
+from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from agent.boards import Device
+    from agent.config import Lane
+    from agent.model import Observation
     from agent.thermal import Options
 
-_READ_S = 0.5
+_READ_S = 0.25
 _LIMIT_S = 30.0
-_AT_ONCE_S = 0.005
-_WAITED_LIMIT_S = 5.0
+_JOIN_S = 1.0
 _SAMPLES = 10
 """Twice what a passer-by gets: there is time."""
 
@@ -29,44 +40,107 @@ class Unsteady(Exception):
     """No steady temperature within the limit; `str()` says so."""
 
 
-class Instrument:
-    """A context manager. Raises DriverError when the device cannot be had or goes."""
+class Lost(Exception):
+    """A device cannot be had, or has gone; `str()` is its sentence with the remedy."""
 
-    def __init__(self, device: Device, options: Options) -> None:
-        self._source: Source = registry.load(device.kind, device.driver).Driver(device.options)
-        self._options = options
+
+class Instrument:
+    """A context manager. Raises Refused when the running agent does not lend its devices."""
+
+    def __init__(self, name: str, lane: Lane, options: Options, directory: Path) -> None:
+        """`directory`: where a running agent has its desk."""
+        self._name, self._lane, self._options, self._directory = name, lane, options, directory
+        self._screens = Screens(options, ranged=() if lane.range is None else (name,))
 
     def __enter__(self) -> Self:
-        self._source.open()
+        self._sensors: Borrowed | _Opened
+        try:
+            self._sensors = Borrowed(self._directory, self._name)
+        except NotRunning:
+            self._sensors = _Opened(self._name, self._lane)
         return self
+
+    def __exit__(self, *error: object) -> None:
+        self._sensors.__exit__(None, None, None)
+
+    def surface_c(self, presence_c: float, limit_s: float = _LIMIT_S) -> float:
+        """The first steady look, from now on, at something at the mark that is warmer than `presence_c`. Raises
+        Unsteady after `limit_s`, Lost when a device has gone.
+        """
+        samples: deque[Reading] = deque(maxlen=max(_SAMPLES, self._options.samples))
+        begun_s = time.monotonic()
+        filled = False
+        while time.monotonic() < begun_s + limit_s:
+            seen = self._next()
+            if seen is None or seen.part is not Part.THERMOMETER:
+                continue
+            item = seen.item
+            if not isinstance(item, Reading) or item.at_s < begun_s:
+                continue  # of whoever stood there before
+            filled = self._screens.is_filled(self._name, item.at_s)
+            if not filled or item.surface_c < presence_c:
+                samples.clear()
+                continue
+            samples.append(item)
+            looked = look(samples, self._options)
+            if len(samples) == samples.maxlen and looked.steady and looked.surface_c is not None:
+                return looked.surface_c
+        mark = f"{self._options.near_mm:.0f} to {self._options.far_mm:.0f} mm"
+        why = "hold still, and fill the spot" if filled else f"stand at the mark, {mark} by the range sensor"
+        raise Unsteady(f"no steady temperature within {limit_s:.0f} s: {why}")
+
+    def room_c(self, limit_s: float = _LIMIT_S) -> float | None:
+        """What the room's sensor says; None when the lane has none. Raises Unsteady after `limit_s`, Lost."""
+        if self._lane.room is None:
+            return None
+        begun_s = time.monotonic()
+        while (ambient_c := self._screens.ambient_c(self._name, time.monotonic())) is None:
+            if time.monotonic() > begun_s + limit_s:
+                raise Unsteady(f"no temperature of the room within {limit_s:.0f} s")
+            self._next()
+        return ambient_c
+
+    def _next(self) -> Observation | None:
+        seen = self._sensors.read(_READ_S)
+        match seen and seen.item:
+            case DeviceDown() as down if seen is not None and seen.lane == self._name:
+                raise Lost(f"{self._name}/{seen.part}: {down.why}")
+            case Distance() as distance:
+                self._screens.distance(self._name, distance)
+            case Reading() as reading if seen is not None and seen.part is Part.ROOM:
+                self._screens.room(seen.lane, reading)
+        return seen
+
+
+class _Opened:
+    """The lane's sensors, opened by this program, each in a thread of its own as in the agent."""
+
+    def __init__(self, name: str, lane: Lane) -> None:
+        self._said: queue.SimpleQueue[Observation] = queue.SimpleQueue()
+        devices = {Part.THERMOMETER: lane.thermometer, Part.ROOM: lane.room, Part.RANGE: lane.range}
+        self._feeds = [
+            SourceFeed(name, part, device.driver, partial(_driver, device), self._said.put)
+            for part, device in devices.items()
+            if device is not None
+        ]
+        for feed in self._feeds:
+            feed.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._source.close()
+        for feed in self._feeds:
+            feed.ask_stop()
+        for feed in self._feeds:
+            feed.join(_JOIN_S)
 
-    def surface_c(self, presence_c: float, limit_s: float = _LIMIT_S) -> float:
-        """The first steady look at something warmer than `presence_c`. Raises Unsteady after `limit_s`."""
-        self._drop_what_waited()
-        samples: deque[Reading] = deque(maxlen=max(_SAMPLES, self._options.samples))
-        end_s = time.monotonic() + limit_s
-        while time.monotonic() < end_s:
-            item = self._source.read(_READ_S)
-            if not isinstance(item, Reading):
-                continue
-            if item.surface_c < presence_c:
-                samples.clear()
-                continue
-            samples.append(item)
-            seen = look(samples, self._options)
-            if len(samples) == samples.maxlen and seen.steady and seen.surface_c is not None:
-                return seen.surface_c
-        raise Unsteady(f"no steady temperature within {limit_s:.0f} s: hold still, and fill the spot")
+    def read(self, limit_s: float) -> Observation | None:
+        """What a sensor says; None when none does within `limit_s`."""
+        try:
+            return self._said.get(timeout=limit_s)
+        except queue.Empty:
+            return None
 
-    def _drop_what_waited(self) -> None:
-        """A board that speaks by itself has spoken while nobody listened: of whoever stood there before."""
-        end_s = time.monotonic() + _WAITED_LIMIT_S
-        while (begun_s := time.monotonic()) < end_s:
-            self._source.read(_READ_S)
-            if time.monotonic() - begun_s > _AT_ONCE_S:
-                return
+
+def _driver(device: Device) -> Any:
+    return registry.load(device.kind, device.driver).Driver(device.options)

@@ -1,6 +1,6 @@
 """What is known of one lane's thermometer: its scale against a reference, its zero, its last check. Pure.
 
-The file is TOML, one section a lane, written by `gatepost calibrate` and read at the start:
+The file is TOML, one section a lane, written by `gatepost calibrate`; a new one is in force within a second:
 
     [lanes.entry.model]     # estimate = a + b * surface + c * (ambient - 23), fitted to people
     [lanes.entry.zero]      # added to every surface before anything else, from a black body
@@ -126,7 +126,7 @@ def parse(text: str, name: str) -> dict[str, Site]:
 def to_text(sites: Mapping[str, Site]) -> str:
     """The file."""
     lines = [
-        "# Made by `gatepost calibrate`; read when the agent starts. Temperatures in °C, times in POSIX seconds."
+        "# Made by `gatepost calibrate`; in force within a second. Temperatures in °C, times in POSIX seconds."
     ]
     for lane, site in sorted(sites.items()):
         for part in ("model", "zero", "check"):

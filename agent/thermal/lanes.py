@@ -63,7 +63,7 @@ class Screens:
         """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown."""
         around = Around(
             site=self._site(lane),
-            ambient_c=self._ambient_c(lane, at_s),
+            ambient_c=self.ambient_c(lane, at_s),
             crowd=self.crowds.get(lane, Crowd()),
             now_hi_utc=now.hi_utc,
         )
@@ -101,7 +101,7 @@ class Screens:
         if gone := self._retests.forget(at_s):
             self._raised = {lane: holder for lane, holder in self._raised.items() if holder not in gone}
 
-    def _ambient_c(self, lane: str, at_s: float) -> float | None:
+    def ambient_c(self, lane: str, at_s: float) -> float | None:
         """The room's temperature if it is known lately, from this lane's sensor before others'."""
         own = self._rooms.get(lane)
         known = [own] if own is not None else list(self._rooms.values())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CONFIG = """\
 [kiosk]
 id = "k1"
+[run]
+directory = "run"
 [screening]
 calibration = "site.toml"
 [lanes.entry]
@@ -192,7 +194,8 @@ def test_without_the_device_the_remedy_is_told(tmp_path: Path, capsys: pytest.Ca
     bench = Bench(tmp_path, World())
     bench.configure()
     assert bench.black_body("check", 37.0) == 1
-    assert "systemctl stop gatepost" in capsys.readouterr().err
+    assert "entry/thermometer" in (said := capsys.readouterr().err)
+    assert "no such port" in said
 
 
 def test_wrong_lane_and_wrong_files(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,10 +209,14 @@ def test_wrong_lane_and_wrong_files(bench: Bench, capsys: pytest.CaptureFixture[
     assert "none.csv: No such file" in capsys.readouterr().err
 
 
+def held(bench: Bench, lane: config.Lane) -> Instrument:
+    return Instrument("entry", lane, Options(), bench.folder)
+
+
 def test_nothing_steady_is_said_within_the_limit(bench: Bench) -> None:
     bench.world.leave()
     lane = config.load(bench.folder / "agent.toml").lanes["entry"]
-    with Instrument(lane.thermometer, Options()) as thermometer, pytest.raises(Unsteady, match="hold still"):
+    with held(bench, lane) as thermometer, pytest.raises(Unsteady, match="hold still"):
         thermometer.surface_c(presence_c=30.0, limit_s=0.6)
 
 
@@ -220,7 +227,7 @@ def test_what_was_measured_before_the_question_does_not_count(tmp_path: Path) ->
     bench = Bench(tmp_path, world)
     bench.configure()
     lane = config.load(bench.folder / "agent.toml").lanes["entry"]
-    with Port(tmp_path / "thermometer", board), Instrument(lane.thermometer, Options()) as thermometer:
+    with Port(tmp_path / "thermometer", board), held(bench, lane) as thermometer:
         board.wait(40)
         world.stand(37.0)
         assert thermometer.surface_c(presence_c=30.0) == pytest.approx(37.0, abs=0.1)

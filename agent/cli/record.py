@@ -1,0 +1,51 @@
+"""`gatepost record LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
+
+Their code is checked anew and all is decided with this temperature: the gate opens, or the decision stands. Either
+is an event, with the scale `second_instrument`. For those in group gatepost, while the agent runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from agent.cli import configuration, running
+from agent.policy import reasons
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `record`."""
+    parser = subparsers.add_parser("record", help="staff's own thermometer decides", description=__doc__)
+    configuration.add_argument(parser)
+    parser.add_argument("lane", help="where the person was decided last")
+    parser.add_argument("celsius", type=_celsius, help="what the thermometer shows, °C: 36.8")
+    parser.add_argument("--language", choices=reasons.LANGUAGES, default="en", help="of the reasons")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 decided, 1 refused, 3 not running."""
+    config = configuration.read(args.config)
+    if config is None:
+        return 1
+    if args.lane not in config.lanes:
+        print(f"no lane {args.lane}; there are {', '.join(config.lanes)}", file=sys.stderr)
+        return 1
+    try:
+        decided = running.record(config.run.directory, args.lane, args.celsius)
+    except running.NotRunning as error:
+        print(error, file=sys.stderr)
+        return 3
+    except running.Refused as error:
+        print(error, file=sys.stderr)
+        return 1
+    said = [reasons.sentence(code, args.language) for code in (*decided["reasons"], *decided["measures"])]
+    gate = "the gate opens" if decided["opened"] else "the gate stays shut"
+    print(f"{args.lane}: {args.celsius:.1f} °C: {decided['decision']}, {gate}. {' '.join(said)}")
+    return 0
+
+
+def _celsius(text: str) -> float:
+    return float(text.replace(",", "."))

@@ -1,0 +1,105 @@
+"""The running agent, from the command line: what its desk can be asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+
+from agent import desk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from agent.model import Observation
+
+_WAIT_S = desk.WAIT_S + 2.0
+
+
+class NotRunning(Exception):
+    """No agent runs here."""
+
+
+class Refused(Exception):
+    """The agent will not; `str()` is a sentence with the remedy."""
+
+
+REFUSED = {
+    "no_such_lane": "the running agent has no such lane; restart it after a change of its configuration",
+    "nobody_waits": "nobody waits for this: the last one here was let in, had a normal temperature, or was decided"
+    " too long ago. Have the code shown again, then measure",
+    "somebody_else": "somebody else is being decided on this lane: wait until that is done, then have the code of"
+    " whom you have measured shown again",
+    "implausible": "that is no temperature of a body in °C (34 to 43): read it again",
+    "lent_already": "another calibration of this lane is under way",
+    "no_answer": "the agent does not answer: gatepost status",
+}
+
+
+def record(directory: Path, lane: str, celsius: float) -> dict[str, Any]:
+    """What the agent decides of whoever was measured so. Raises NotRunning or Refused."""
+    with _connected(directory, {"do": "record", "lane": lane, "celsius": celsius}) as asked:
+        asked.settimeout(_WAIT_S)
+        return _answer(asked.makefile("rb").readline())
+
+
+class Borrowed:
+    """A lane's sensors, lent by the running agent. A context manager. Raises NotRunning or Refused."""
+
+    def __init__(self, directory: Path, lane: str) -> None:
+        self._asked = _connected(directory, {"do": "borrow", "lane": lane})
+        self._unread = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._asked.close()
+
+    def read(self, limit_s: float) -> Observation | None:
+        """What a sensor says; None when none does within `limit_s`."""
+        while b"\n" not in self._unread:
+            self._asked.settimeout(limit_s)
+            try:
+                got = self._asked.recv(65536)
+            except TimeoutError:
+                return None
+            if not got:
+                raise Refused("the agent has stopped meanwhile")
+            self._unread += got
+        line, _, self._unread = self._unread.partition(b"\n")
+        if b'"refused"' in line:
+            _answer(line)
+        return desk.read(line)
+
+
+def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:
+    path = directory / desk.NAME
+    asked = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        asked.connect(str(path))
+        asked.sendall(json.dumps(request).encode() + b"\n")
+    except (FileNotFoundError, ConnectionRefusedError):
+        asked.close()
+        raise NotRunning("no agent runs here: systemctl start gatepost") from None
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            asked.close()
+        remedy = "add yourself to group gatepost and log in again, or use sudo"
+        raise Refused(f"{path}: {error.strerror} ({remedy})") from None
+    return asked
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(line)
+    except ValueError:
+        raise Refused(REFUSED["no_answer"]) from None
+    if why := answer.get("refused"):
+        raise Refused(REFUSED.get(why, str(why)))
+    return answer
