@@ -24,7 +24,7 @@ def deliveries(store, now, put_in_force):
         put_in_force.append((taken.type, taken.version))
         return {"in_use": True}
 
-    return Deliveries(store, dict.fromkeys(("root", "privacy", "config"), then), now)
+    return Deliveries(store, dict.fromkeys(("root", "keys"), then), now)
 
 
 def told(deliveries, data) -> list[Reply]:
@@ -32,17 +32,17 @@ def told(deliveries, data) -> list[Reply]:
 
 
 def test_a_bundle_is_put_in_force_and_answered_once(deliveries, centre, put_in_force):
-    data = centre.bundle("privacy", "mode", version=3)
+    data = centre.bundle("keys", "# keys", version=3)
     (reply,) = told(deliveries, data)
     assert reply == Reply(
-        "bundle", ReplyOutcome.DONE, result={"type": "privacy", "name": "", "version": 3, "in_use": True}
+        "bundle", ReplyOutcome.DONE, result={"type": "keys", "name": "", "version": 3, "in_use": True}
     )
     assert told(deliveries, data) == []
-    assert put_in_force == [("privacy", 3)]
+    assert put_in_force == [("keys", 3)]
 
 
 def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, centre):
-    data = centre.bundle("privacy", "mode")
+    data = centre.bundle("keys", "# keys")
     told(deliveries, data)
     assert told(Deliveries(store, {}, now), data) == []
 
@@ -51,7 +51,7 @@ def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, 
     ("how", "fault"),
     [
         ({"version": 4}, Fault.ROLLBACK),
-        ({"content": "other"}, Fault.TWO_OF_ONE_VERSION),
+        ({"content": "# other"}, Fault.TWO_OF_ONE_VERSION),
         ({"version": 1 << 40}, Fault.LEAP),
         ({"version": 6, "expires": 1_800_000_000 - 5}, Fault.EXPIRED),
         ({"version": 6, "content": 7}, Fault.BAD_CONTENT),
@@ -59,12 +59,12 @@ def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, 
     ids=str,
 )
 def test_the_centres_mistakes_are_said_once(deliveries, centre, put_in_force, how, fault):
-    told(deliveries, centre.bundle("privacy", "mode", version=5))
-    data = centre.bundle("privacy", **{"content": "mode", "version": 5} | how)
+    told(deliveries, centre.bundle("keys", "# keys", version=5))
+    data = centre.bundle("keys", **{"content": "# keys", "version": 5} | how)
     (reply,) = told(deliveries, data)
     assert (reply.outcome, reply.reason) == (ReplyOutcome.REFUSED, fault)
     assert told(deliveries, data) == []
-    assert put_in_force == [("privacy", 5)]
+    assert put_in_force == [("keys", 5)]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_centres_mistakes_are_said_once(deliveries, centre, put_in_force, ho
 )
 def test_strangers_bundles_get_no_answer(deliveries, centre, put_in_force, how, fault):
     with pytest.raises(Junk) as caught:
-        told(deliveries, centre.bundle("privacy", "mode", **how))
+        told(deliveries, centre.bundle("keys", "# keys", **how))
     assert caught.value.fault == fault
     assert not put_in_force
 
@@ -92,45 +92,44 @@ def test_an_order_is_no_bundle(deliveries, centre):
 
 
 def test_a_bundle_that_comes_before_its_root_is_taken_after_it(deliveries, centre, put_in_force):
-    early = centre.bundle("privacy", "mode", signers=("a",))
-    second = centre.root(2, privacy=centre.role(1, "a"))
-    third = centre.root(3, privacy=centre.role(1, "a"))
+    early = centre.bundle("keys", "# keys", signers=("a",))
+    second = centre.root(2, keys=centre.role(1, "a"))
+    third = centre.root(3, keys=centre.role(1, "a"))
     for data in (early, third):
         with pytest.raises(Junk):
             told(deliveries, data)
     replies = told(deliveries, second)
-    assert put_in_force == [("root", 2), ("privacy", 1), ("root", 3)]
+    assert put_in_force == [("root", 2), ("keys", 1), ("root", 3)]
     assert all(reply.outcome is ReplyOutcome.DONE for reply in replies)
     assert told(deliveries, second) == [], "an older root of the chain stays retained"
 
 
 def test_a_stolen_key_has_not_used_up_the_versions(deliveries, centre, put_in_force):
-    told(deliveries, centre.bundle("privacy", "theirs", version=90_000))
-    told(deliveries, centre.root(2, privacy=centre.role(1, "a")))
-    (reply,) = told(deliveries, centre.bundle("privacy", "ours", version=2, signers=("a",)))
+    told(deliveries, centre.bundle("keys", "# theirs", version=90_000))
+    told(deliveries, centre.root(2, keys=centre.role(1, "a")))
+    (reply,) = told(deliveries, centre.bundle("keys", "# ours", version=2, signers=("a",)))
     assert reply.outcome is ReplyOutcome.DONE
-    assert put_in_force[-1] == ("privacy", 2)
+    assert put_in_force[-1] == ("keys", 2)
 
 
 def test_what_does_not_fit_is_said(store, now, centre):
     def then(taken):
-        raise CannotDo("does_not_fit")
-
-    def broken(taken):
+        if taken.version == 1:
+            raise CannotDo("does_not_fit")
         raise ZeroDivisionError
 
-    deliveries = Deliveries(store, {"privacy": then, "config": broken}, now)
-    (reply,) = told(deliveries, centre.bundle("privacy", "mode"))
+    deliveries = Deliveries(store, {"keys": then}, now)
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
     assert (reply.outcome, reply.reason) == (ReplyOutcome.FAILED, "does_not_fit")
-    (reply,) = told(deliveries, centre.bundle("config", "x"))
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=2))
     assert (reply.outcome, reply.reason) == (ReplyOutcome.FAILED, "defect")
 
 
 def test_a_disk_that_fails_is_said(deliveries, store, centre, tmp_path):
-    (tmp_path / "bundles" / "privacy.bundle.new").mkdir()
-    (reply,) = told(deliveries, centre.bundle("privacy", "mode"))
+    (tmp_path / "bundles" / "keys.bundle.new").mkdir()
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
     assert (reply.outcome, reply.reason) == (ReplyOutcome.FAILED, "cannot_remember")
 
 
 def test_a_kiosk_without_a_root_hears_nobody(now, centre):
-    assert told(Deliveries(None, {}, now), centre.bundle("privacy", "mode")) == []
+    assert told(Deliveries(None, {}, now), centre.bundle("keys", "# keys")) == []

@@ -16,7 +16,7 @@ class Bench:
     """Orders with commands that only count."""
 
     def __init__(self, tmp_path, here, store, now) -> None:
-        self.topic, self.bundle_topic = here.order, f"{here.root}/bundle/privacy"
+        self.topic, self.bundle_topic = here.order, f"{here.root}/bundle/keys"
         self.done: list[str] = []
         self.replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self.now = now
@@ -33,7 +33,7 @@ class Bench:
             "retest": self._cannot,
             "restart": self._defect,
         }
-        deliveries = Deliveries(self.store, {"privacy": lambda _: {}}, self.now)
+        deliveries = Deliveries(self.store, {"keys": lambda _: {}}, self.now)
         self.orders = Orders(self.options, self.here, self.store, table, deliveries, self.replies.put, self.now)
         self.orders.start()
         return self.orders
@@ -105,7 +105,7 @@ def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, cent
 
 
 def test_a_bundle_is_taken(bench, centre):
-    bench.orders.hear(bench.bundle_topic, centre.bundle("privacy", "mode"))
+    bench.orders.hear(bench.bundle_topic, centre.bundle("keys", "# keys"))
     assert bench.reply().outcome is ReplyOutcome.DONE
 
 
