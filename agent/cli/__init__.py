@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "how the running agent is, and what to do about it",
     "recover": "back from safe mode to work",
     "keys": "make and list issuer keys",
+    "order": "make and sign an order for a kiosk",
     "issue": "make a signed code, as text or QR picture",
     "verify": "what is this code, who signed it, what would this gate do",
     "policy": "check a policy table, or explain a decision",

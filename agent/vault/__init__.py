@@ -13,7 +13,7 @@ from agent.codes import freshness, lists
 from agent.codes.bundle import BadBundle
 from agent.codes.trust import BadTrust, parse_keys
 from agent.packaged import packaged
-from agent.vault.bundles import BundleStore, list_content, list_word
+from agent.vault.bundles import BundleStore, list_content, list_word, word_content
 from agent.vault.shelves import change_list, is_sound, open_list, set_changes, write_list
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "open_list",
     "profiles",
     "whole_table",
+    "word_content",
     "write_list",
 ]
 

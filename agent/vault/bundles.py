@@ -117,9 +117,13 @@ def list_word(content: object) -> ListWord:
 
 def list_content(found: lists.CodeList) -> dict[str, object]:
     """What the centre signs of a list: its base's head, and all changes on top of it."""
-    changes = lists.entries(found.delta) if found.delta is not None else {}
+    return word_content(found.base.head, lists.entries(found.delta) if found.delta is not None else {})
+
+
+def word_content(base: lists.Head, changes: Mapping[bytes, int]) -> dict[str, object]:
+    """What the centre signs of a list: its base's head, and all changes (key → value) on top of it."""
     text = b64encode(b"".join(key + bytes((value,)) for key, value in changes.items())).decode()
-    return {"base": asdict(found.base.head), "changes": text}
+    return {"base": asdict(base), "changes": text}
 
 
 def _examine(taken: Bundle) -> None:

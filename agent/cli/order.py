@@ -1,0 +1,77 @@
+"""`gatepost order`: make an order for one kiosk, or a harmless one for many, and sign it; for the centre.
+
+It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/order -s` sends what it reads. See docs/orders.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from agent.codes import bundle, signing
+from agent.orders.judging import COMMANDS, LONGEST_LIFE_S
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `order`."""
+    parser = subparsers.add_parser("order", help="make and sign an order for a kiosk", description=__doc__)
+    parser.add_argument("order", metavar="COMMAND", choices=sorted(COMMANDS), help=", ".join(sorted(COMMANDS)))
+    parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; @FILE: its text")
+    parser.add_argument("--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/* or */*")
+    parser.add_argument("--fleet", required=True, help="as in the root")
+    parser.add_argument("--seconds", type=int, default=60, help="it expires after so many (default: 60)")
+    parser.add_argument("--id", default="", help="the same id is done once (default: a new one)")
+    parser.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when it was printed; 1 with one sentence on standard error."""
+    try:
+        arguments = dict(_argument(text) for text in args.arguments)
+        keys = [signing.private_key(file.read_bytes()) for file in args.key]
+        members = members_of(
+            args.order, arguments, to=args.to, fleet=args.fleet, life_s=args.seconds, order_id=args.id
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(bundle.sign(members, keys, "order").decode())
+    return 0
+
+
+def members_of(
+    command: str, arguments: Mapping[str, str], *, to: str, fleet: str, life_s: int = 60, order_id: str = ""
+) -> dict[str, object]:
+    """What is signed as an order, valid from now for `life_s`. Raises ValueError for what no kiosk would do."""
+    known = COMMANDS[command]
+    if not known.needs <= arguments.keys() <= known.needs | known.may:
+        asked = ", ".join((*sorted(known.needs), *(f"[{name}]" for name in sorted(known.may)))) or "no argument"
+        raise ValueError(f"{command} takes {asked}")
+    if to.endswith("/*") and not known.harmless:
+        raise ValueError(f"{command} is for one kiosk at a time")
+    if not 0 < life_s <= LONGEST_LIFE_S:
+        raise ValueError(f"an order lives for up to {LONGEST_LIFE_S} seconds")
+    now = int(time.time())
+    return {
+        "id": order_id or uuid4().hex,
+        "fleet": fleet,
+        "to": to,
+        "issued": now,
+        "expires": now + life_s,
+        "command": command,
+        "arguments": dict(arguments),
+    }
+
+
+def _argument(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"{text!r}: an argument is NAME=VALUE")
+    return name, Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value

@@ -1,0 +1,241 @@
+"""The centre's way back, whole: a real broker, the real agent, and what a real authority has signed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from agent.cli.demo.authority import Authority
+from agent.cli.demo.broker import program
+from agent.cli.demo.kiosk import is_online
+from agent.model import Colour
+from drivers.simulators.lane import Lane
+from drivers.simulators.world import World
+
+ROOT = "gatepost/v1/test/k1"
+HERE = "test/k1"
+
+
+class Way:
+    """A site, and the authority that may order it about."""
+
+    def __init__(self, site) -> None:
+        self.site = site
+        self.authority = Authority()
+        self.authority.install(site.folder / "bundles")
+        self.list = site.folder / "status.gpl"
+        self.authority.empty_list(self.list, site.issuer.name)
+
+    def say(self, topic: str, payload: bytes, *how: str, times: int = 1) -> None:
+        """Publish, and wait until the broker has it."""
+        words = [program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.site.broker.port), "-q", "1"]
+        if times > 1:
+            how = (*how, "--repeat", str(times))
+        subprocess.run([*words, "-t", topic, "-s", *how], input=payload, check=True, timeout=60)
+
+    def order(self, command: str, **arguments: str) -> dict:
+        """The reply to a fresh order."""
+        return self.reply_to(self.authority.order(HERE, command, **arguments))
+
+    def reply_to(self, order: bytes) -> dict:
+        known = len(self.replies())
+        self.say(f"{ROOT}/order", order)
+        return self.reply(known)
+
+    def push(self, kind: str, data: bytes) -> dict:
+        """The reply to a bundle, which the broker keeps."""
+        known = len(self.replies())
+        self.say(f"{ROOT}/bundle/{kind}", data, "-r")
+        return self.reply(known)
+
+    def reply(self, after: int) -> dict:
+        self.site.wait_until(lambda: len(self.replies()) > after, "a reply")
+        return self.replies()[after]
+
+    def replies(self) -> list[dict]:
+        return [event["data"] for event in self.site.centre.events if event["type"] == "gatepost.reply.v1"]
+
+    def colours(self, **holders: Colour) -> bytes:
+        return self.authority.colours(self.list, self.site.issuer.name, holders)
+
+
+SETTINGS = {
+    "codes": {"keys": "issuers.toml", "lists": ["status.gpl"], "bundles": "bundles"},
+    "checkpoint": {
+        "code_wait_s": 4.0,
+        "temperature_wait_s": 4.0,
+        "again_s": 0.01,
+        "repeat_s": 0.01,
+        "reuse_s": 0.0,
+    },
+}
+
+
+def two_scan_engines(folder):
+    """A camera would take a code that never leaves its sight for one showing."""
+    return {
+        "entry": Lane(folder / "entry", thermometer="gy_mcu", world=World(noise_c=0.03, seed=1)),
+        "exit": Lane(folder / "exit", thermometer="gy_mcu", world=World(noise_c=0.03, seed=2)),
+    }
+
+
+@pytest.fixture(scope="module")
+def way(build, wait_until):
+    site = build(two_scan_engines, SETTINGS)
+    site.wait_until = wait_until
+    way = Way(site)
+    site.kiosk.start()
+    return way
+
+
+def test_a_pushed_colour_decides_the_next_time_the_code_is_shown(way):
+    code = way.site.issuer.code("green", "anna")
+    assert way.site.pass_by("entry", code)["outcome"] == "admit"
+    for colour, outcome in ((Colour.RED, "refuse"), (Colour.GREEN, "admit"), (Colour.RED, "refuse")):
+        assert way.push("list/status", way.colours(anna=colour))["outcome"] == "done"
+        assert way.site.pass_by("entry", code)["outcome"] == outcome
+
+
+def test_the_answer_to_a_bundle_names_it_and_the_same_one_again_gets_none(way):
+    data = way.colours(bert=Colour.YELLOW)
+    told = way.push("list/status", data)
+    assert (told["command"], told["outcome"], told["order"]) == ("bundle", "done", None)
+    assert told["result"]["type"] == "list"
+    assert told["result"]["in_use"] is True
+    known = len(way.replies())
+    way.say(f"{ROOT}/bundle/list/status", data)
+    way.say("gatepost/v1/$all/bundle/list/status", data)
+    assert way.order("flush")["outcome"] == "done"
+    assert len(way.replies()) == known + 1
+
+
+def test_a_bundle_to_all_kiosks(way):
+    known = len(way.replies())
+    way.say("gatepost/v1/$all/bundle/list/status", way.colours(carl=Colour.RED))
+    assert way.reply(known)["outcome"] == "done"
+
+
+def test_an_order_opens_a_gate_once_and_leaves_an_event(way, wait_until):
+    gate = way.site.kiosk.lanes["exit"].device("gate")
+    before = len(gate.pulses())
+    order = way.authority.order(HERE, "open", lane="exit")
+    told = way.reply_to(order)
+    assert (told["outcome"], told["result"], told["simulated"]) == ("done", {"lane": "exit"}, True)
+    wait_until(lambda: len(gate.pulses()) == before + 1, "the gate opens and shuts")
+    again = way.reply_to(order)
+    assert (again["again"], again["order"]) == (True, told["order"])
+    assert way.order("open", lane="nowhere")["reason"] == "bad_arguments"
+    assert len(gate.pulses()) == before + 1
+    assert any("order open: done" in line.get("message", "") for line in way.site.lines)
+
+
+def test_a_person_is_measured_again(way):
+    site = way.site
+    code = site.issuer.code("green", "dora")
+    assert site.pass_by("entry", code, skin_c=37.4)["outcome"] == "refer"
+    assert way.order("retest", lane="entry")["outcome"] == "done"
+    assert site.pass_by("entry", code)["outcome"] == "admit"
+    assert way.order("retest", lane="entry")["reason"] == "nobody_there"
+
+
+def test_a_device_is_closed_and_opened_anew(way, wait_until):
+    centre = way.site.centre
+    before = len(centre.devices)
+    assert way.order("restart", lane="exit", part="thermometer")["result"] == {"restarts": ["exit/thermometer"]}
+    wait_until(
+        lambda: [d for d in way.site.centre.devices[before:] if d["part"] == "thermometer"], "it is up again"
+    )
+    assert way.site.centre.devices[-1]["up"] is True
+    assert way.order("restart", lane="exit", part="piano")["reason"] == "bad_arguments"
+
+
+def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
+    site = way.site
+    site.pass_by("entry", site.issuer.code("green", "CANARY-SUBJECT"))
+    told = way.order("diagnose")
+    report = told["result"]["report"]
+    assert report["version"]
+    assert {device["part"] for device in report["devices"]} >= {"scanner", "thermometer", "gate"}
+    assert report["outbox"]["decided"] >= 1
+    assert told["result"]["log"]
+    text = json.dumps(told)
+    assert len(text) < 20_000
+    assert "CANARY" not in text
+
+
+def test_rules_and_events_at_once(way):
+    assert way.order("reload") | {"clock": 0} == way.replies()[-1] | {"clock": 0}
+    assert way.replies()[-1]["outcome"] == "done"
+    assert way.order("flush")["result"]["waiting"] >= 0
+
+
+def test_an_order_to_the_whole_site(way):
+    order = way.authority.order("test/*", "reload")
+    assert way.reply_to(order)["outcome"] == "done"
+
+
+def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until):
+    """Junk by the thousand; people pass meanwhile, and a true order is heard after it."""
+    stranger = Authority()
+    known, site = len(way.replies()), way.site
+    attacks = [
+        b"{" * 5000,
+        b"\xff" * 30_000,
+        b"x" * 900_000,
+        stranger.order(HERE, "open", lane="entry"),
+        way.authority.order("test/k2", "open", lane="entry"),
+    ]
+    began_s = time.monotonic()
+    for data in attacks:
+        way.say(f"{ROOT}/order", data)
+        way.say(f"{ROOT}/bundle/list/status", data)
+    way.say(f"{ROOT}/order", way.authority.bundle("config", "a bundle's signature is none on an order"))
+    way.say(f"{ROOT}/bundle/root", stranger.root())
+    way.say(f"{ROOT}/order", stranger.order(HERE, "open", lane="entry"), times=3000)
+    assert site.pass_by("exit")["outcome"] == "admit"
+    told = wait_until(lambda: way.order("flush"), "an answer to a true order")
+    assert told["command"] == "flush"
+    assert [reply["command"] for reply in way.replies()[known:]] == ["flush"]
+    pulses = site.kiosk.lanes["entry"].device("gate").pulses()
+    assert not [at_s for at_s, _ in pulses if at_s > began_s]
+
+
+def test_an_order_waits_for_a_kiosk_that_was_away_and_an_old_one_lapses(way, wait_until):
+    site = way.site
+    report = site.kiosk.report()
+    site.kiosk.stop()
+    known = len(way.replies())
+    way.say(f"{ROOT}/order", way.authority.order(HERE, "open", lane="exit"))
+    site.kiosk.start(is_online)
+    told = way.reply(known)
+    assert told["outcome"] == "done"
+    assert site.kiosk.report()["pid"] != report["pid"]
+
+
+def test_over_a_restart_nothing_is_done_twice(way, wait_until):
+    site = way.site
+    gate = site.kiosk.lanes["exit"].device("gate")
+    before = len(gate.pulses())
+    order = way.authority.order(HERE, "open", lane="exit")
+    assert way.reply_to(order)["outcome"] == "done"
+    wait_until(lambda: len(gate.pulses()) == before + 1, "the gate opens and shuts")
+    site.kiosk.stop(signal.SIGKILL)
+    site.kiosk.start(is_online)
+    told = way.reply_to(order)
+    assert (told["again"], told["outcome"]) == (True, "done")
+    assert len(gate.pulses()) == before + 1
+
+
+def test_the_agent_ends_as_ordered_and_says_so_first(way, wait_until):
+    site = way.site
+    told = way.order("restart")
+    assert told["result"] == {"restarts": "agent"}
+    wait_until(lambda: not site.kiosk.is_running, "the agent ends")
+    assert site.kiosk.status == 75
+    site.kiosk.start(is_online)
+    site.all_delivered()
+    site.centre.judge()
