@@ -195,6 +195,10 @@ class Site:
                 limit_s,
             )
 
+    def wait_until(self, condition, what, limit_s=LIMIT_S):
+        """As the function of that name."""
+        return wait_until(condition, what, limit_s)
+
     def told(self):
         """How many events the agent has told in this life of its."""
         events = [line for line in list(self.lines) if "event" in line]
