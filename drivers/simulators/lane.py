@@ -1,7 +1,11 @@
-"""A lane of simulated devices: scanner, thermometer, gate, perhaps a ranger, each on its wire, before one world."""
+"""A lane of simulated devices: scanner, thermometer, gate, perhaps a ranger, each on its wire, before one world.
+
+Lamp and buzzer, where there are, hang on the gate's board.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from drivers.simulators.camera import CameraSimulator
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
 
 PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals", "range": "ranging"}
 """What a device is to its lane → the kind of its driver."""
+LIGHTS = ("red", "amber", "green")
+_GREEN, _SOUND = 4, 5
+"""Relays of the board, from 1: gate, the three lights, buzzer."""
+_WINK_S = 0.5
+"""Green that was dark for less is still the same green."""
 
 
 class Lane:
@@ -31,15 +40,17 @@ class Lane:
         thermometer: str = "mlx90614",
         gate: str = "serial_relay",
         ranger: str = "",
+        lamp: bool = False,
         world: World | None = None,
     ) -> None:
         """`folder`: of this lane alone, with a short path (Unix sockets); the names are those of drivers; without a
-        `ranger` the lane has none.
+        `ranger` the lane has none; `lamp`: with a lamp and a buzzer.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.world = world or World(noise_c=0.03)
         drivers = {"scanner": scanner, "thermometer": thermometer, "gate": gate, "range": ranger}
         self._drivers = {part: driver for part, driver in drivers.items() if driver}
+        self._lamp = lamp
         self._camera: CameraSimulator | None = None
         self._stand_ins: dict[str, StandIn] = {}
         for part, driver in self._drivers.items():
@@ -68,7 +79,23 @@ class Lane:
                 "height": 480,
                 "fps": 15,
             }
+        if self._lamp:
+            name, first = ("channel", 1) if "relay" in self._drivers["gate"] else ("pin", 0)
+            lights = {light: first + 1 + place for place, light in enumerate(LIGHTS)}
+            tables["lamp"] = {**tables["gate"], **lights}
+            tables["buzzer"] = {**tables["gate"], name: first + _SOUND - 1}
         return tables
+
+    def shown(self) -> frozenset[str]:
+        """Which of `red`, `amber`, `green` and `sound` is on."""
+        board = self.device("gate")
+        return frozenset(of for relay, of in enumerate((*LIGHTS, "sound"), 2) if self._lamp and board.is_on(relay))
+
+    def greens(self) -> int:
+        """How often the lamp has turned green; winking counts once."""
+        pulses = self.device("gate").pulses(_GREEN) if self._lamp else []
+        ends_s = [-math.inf, *(begin_s + length_s for begin_s, length_s in pulses)]
+        return sum(begin_s - end_s > _WINK_S for (begin_s, _), end_s in zip(pulses, ends_s, strict=False))
 
     def plug(self, *parts: str) -> None:
         """Plug in these parts; without any, all."""

@@ -154,7 +154,9 @@ class _Director:
                 self._view.decided(self._record.decided(self._at(), said))
             elif said.get("event") == "device" or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
-        self._view.refresh(self._at(), self._stage.kiosk.report(), broker_up=self._stage.broker.is_up)
+        self._view.refresh(
+            self._at(), self._stage.kiosk.report(), self._stage.shown(), broker_up=self._stage.broker.is_up
+        )
 
     def _settle(self) -> None:
         """Wait until everybody is decided upon, the gates are shut and nothing is on its way."""
@@ -190,5 +192,6 @@ class _Director:
             wrong=len(self._record.wrong()),
             opened=self._opened(),
             pulses=self._stage.pulses(),
+            greens=self._stage.greens(),
             not_marked=self._record.not_marked,
         )

@@ -89,6 +89,8 @@ class Recap:
     opened: int
     pulses: int
     """What the relay boards really did."""
+    greens: int
+    """How often lamps turned green."""
     not_marked: int
 
     @property
@@ -97,7 +99,7 @@ class Recap:
         return (
             self.decided == self.stored == self.delivered == self.arrived
             and self.people == self.passages
-            and self.opened == self.pulses
+            and self.opened == self.pulses == self.greens
             and self.wrong == self.not_marked == 0
         )
 
@@ -113,7 +115,7 @@ class Recap:
         return [
             f"{events}   (events; {self.repeats} repeats dropped)",
             f"people {self.people}, passages {self.passages}, not as the scenario expects {self.wrong}",
-            f"gates told to open {self.opened}, relay pulses {self.pulses}",
+            f"gates told to open {self.opened}, relay pulses {self.pulses}, lamps turned green {self.greens}",
             f"events not marked as simulated {self.not_marked}",
             "everything agrees" if self.agrees else "THE COUNTS DO NOT AGREE",
         ]

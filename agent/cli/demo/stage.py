@@ -34,9 +34,14 @@ class Stage:
         self.kiosk = Kiosk(
             folder,
             {
-                "entry": Lane(folder / "entry", scanner="camera", world=World(noise_c=0.03, seed=1)),
+                "entry": Lane(folder / "entry", scanner="camera", lamp=True, world=World(noise_c=0.03, seed=1)),
                 "exit": Lane(
-                    folder / "exit", thermometer="gy_mcu", ranger="tf_luna", world=World(noise_c=0.03, seed=2)
+                    folder / "exit",
+                    thermometer="gy_mcu",
+                    gate="modbus_relay",
+                    ranger="tf_luna",
+                    lamp=True,
+                    world=World(noise_c=0.03, seed=2),
                 ),
             },
             hear=lambda line: self.heard.put(("agent", line)),
@@ -112,6 +117,14 @@ class Stage:
     def pulses(self) -> int:
         """How often the relays of all gates have pulled in and let go."""
         return sum(len(lane.device("gate").pulses()) for lane in self.kiosk.lanes.values())
+
+    def greens(self) -> int:
+        """How often the lamps of all lanes have turned green."""
+        return sum(lane.greens() for lane in self.kiosk.lanes.values())
+
+    def shown(self) -> dict[str, frozenset[str]]:
+        """Lane → the lights of its lamp that are on, and `sound` while its buzzer is."""
+        return {name: lane.shown() for name, lane in self.kiosk.lanes.items()}
 
     def arrive(self, person: Person) -> None:
         """Somebody comes, shows a code and stands before the thermometer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -28,6 +28,12 @@ _STYLES = {
     "refer": ("? TO STAFF", "bold yellow"),
     "refuse": ("✗ REFUSE", "bold red"),
 }
+_LIGHTS = {"red": ("✗", "bold red"), "amber": ("◆", "bold yellow"), "green": ("✓", "bold green")}
+"""The lights of a lamp from above: shown from the left, each with a sign of its own."""
+
+Report: TypeAlias = "Mapping[str, Any]"
+Shown: TypeAlias = "Mapping[str, frozenset[str]]"
+"""Lane → what of its lamp and buzzer is on."""
 
 
 class View(Protocol):
@@ -54,7 +60,7 @@ class View(Protocol):
     def arrived(self, at: float, row: Row) -> None:
         """The broker's subscriber has the event."""
 
-    def refresh(self, at: float, report: Mapping[str, Any] | None, *, broker_up: bool) -> None:
+    def refresh(self, at: float, report: Report | None, shown: Shown, *, broker_up: bool) -> None:
         """Time passes."""
 
 
@@ -81,6 +87,12 @@ def _briefly(row: Row) -> str:
     return (
         ("down" if row.facts["screening"] == "device_fault" else "–") if surface_c is None else f"{surface_c:.1f}"
     )
+
+
+def _lamp(on: frozenset[str]) -> Text:
+    """The lamp as it is at this moment, and a note while the buzzer sounds."""
+    signs = [_LIGHTS[light] if light in on else ("·", "dim") for light in _LIGHTS]
+    return Text(" ").join([Text("lamp"), *(Text(*sign) for sign in signs), Text("♪" if "sound" in on else " ")])
 
 
 def _event(row: Row) -> Text:
@@ -119,7 +131,7 @@ class Plain:
         """At the broker."""
         self._say(at, "→", f"{row.facts['lane']:<6}{row.who}: event {row.arrived}")
 
-    def refresh(self, at: float, report: Mapping[str, Any] | None, *, broker_up: bool) -> None:
+    def refresh(self, at: float, report: Report | None, shown: Shown, *, broker_up: bool) -> None:
         """Nothing moves in a pipe."""
 
     @staticmethod
@@ -138,7 +150,8 @@ class Page:
         self._notes: list[str] = []
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False, screen=False)
-        self._report: Mapping[str, Any] = {}
+        self._report: Report = {}
+        self._shown: Shown = {}
         self._broker_up = True
         self._at = 0.0
 
@@ -170,9 +183,9 @@ class Page:
     def arrived(self, at: float, row: Row) -> None:
         """Drawn with the record."""
 
-    def refresh(self, at: float, report: Mapping[str, Any] | None, *, broker_up: bool) -> None:
+    def refresh(self, at: float, report: Report | None, shown: Shown, *, broker_up: bool) -> None:
         """Draw."""
-        self._at, self._report, self._broker_up = at, report or self._report, broker_up
+        self._at, self._report, self._shown, self._broker_up = at, report or self._report, shown, broker_up
         self._draw()
 
     def _draw(self) -> None:
@@ -214,7 +227,15 @@ class Page:
                 lines.append(f" {device['driver']}" if roomy else "", "dim")
                 lines.append("" if device["up"] else " DOWN", "bold red")
                 lines.append("   " if roomy else " ")
-            cells.append(Panel(lines, title=f"lane {lane}", title_align="left"))
+            cells.append(
+                Panel(
+                    lines,
+                    title=f"lane {lane}",
+                    title_align="left",
+                    subtitle=_lamp(self._shown.get(lane, frozenset())),
+                    subtitle_align="left",
+                )
+            )
         table.add_row(*cells)
         return table
 

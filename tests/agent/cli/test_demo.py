@@ -144,14 +144,15 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
     devices = [
         {"lane": lane, "part": part, "driver": "mlx90614", "up": part != "thermometer"}
         for lane in ("entry", "exit")
-        for part in ("scanner", "gate", "thermometer", "range")
+        for part in ("scanner", "gate", "thermometer", "range", "lamp", "buzzer")
     ]
     outbox = {"stored": 1234, "delivered": 1234, "waiting": 0}
     page = Page(record, 56.0)
     page.start()
     for at in (1.0, 2.0, 3.0):
         page.note(at, "entry: thermometer mlx90614 up [simulated]")
-    page.refresh(40.0, {"outbox": outbox, "devices": devices}, broker_up=False)
+    shown = {"entry": frozenset({"green", "sound"}), "exit": frozenset()}
+    page.refresh(40.0, {"outbox": outbox, "devices": devices}, shown, broker_up=False)
     page.stop()
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) < lines
@@ -167,6 +168,8 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
         "ADMIT, NOTICE",
         "code green, temperature normal",
         "31.5 ",
+        "lamp · · ✓ ♪",
+        "lamp · · · ",
     ):
         assert word in text
     assert text.count("thermometer") >= 5, "every device and every note"
@@ -305,7 +308,7 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
 
 AGREES = Recap(
     decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, pulses=1,
-    not_marked=0,
+    greens=1,    not_marked=0,
 )  # fmt: skip
 
 
@@ -313,7 +316,7 @@ AGREES = Recap(
     "change",
     [
         {"decided": 6}, {"stored": 4}, {"delivered": 4}, {"arrived": 4}, {"people": 3}, {"passages": 3},
-        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"not_marked": 1},
+        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"greens": 2}, {"not_marked": 1},
     ],
 )  # fmt: skip
 def test_any_count_that_is_off_is_said(change):
