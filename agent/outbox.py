@@ -1,4 +1,4 @@
-"""The outbox: events are on disk before they are sent, and stay until they are acknowledged.
+"""The outbox: events are on disk before they are sent, and stay until they are acknowledged, or confirmed.
 
 `put` hands an event to the writer thread and returns at once, whatever the disk does. The writer gives it its place
 (epoch, sequence, hash of the one before), encodes it and commits whatever has gathered. The link takes records in
@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from agent.confirmed import Confirmed
 from agent.disk_errors import is_full, may_be_there, sentence
 from agent.model import Event, EventKind, Loss, Place, Record
 from agent.packing import Spoilt
 from agent.shelf import MEMORY_ONLY, Shelf
-from agent.store import Store, finish_rescue, is_damage, rescue
+from agent.store import Store, finish_rescue, is_damage, is_full, ranges, rescue, sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Status:
     stored: int = 0
     """Of those, safe on disk."""
     delivered: int = 0
-    """Records that the other side acknowledged, those of earlier runs included."""
+    """Records that the broker has acknowledged, or with receipts the centre confirmed; earlier runs' included."""
     lost: int = 0
     waiting: int = 0
     """Not yet delivered, in memory or on disk."""
@@ -98,6 +99,7 @@ class Outbox:
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
         self._store: Store | None = None
+        self._confirmed = Confirmed(self.shelf)
         self._batch: list[Event] = []
         self._tried: list[Record] = []
         self._owed: list[Loss] = []
@@ -154,6 +156,10 @@ class Outbox:
             moved_s=self._moved_s,
         )
 
+    def is_sent(self) -> bool:
+        """Whether there is nothing left to send: the broker has all, but for what it refused."""
+        return self._decided - self._dropped <= self._settled and self.shelf.is_empty()
+
     def flush(self, limit_s: float) -> bool:
         """Wait until all that was put is on disk (or has left from memory), at most `limit_s`; whether it is."""
         until_s = monotonic() + limit_s
@@ -189,21 +195,24 @@ class Outbox:
 
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do before closing, or nothing that can be done."""
-        return self._failures > 0 or (not self._batch and self._inbox.empty() and not self.shelf.done())
+        left = self._batch or not self._inbox.empty() or self.shelf.done() or self._confirmed.count
+        return self._failures > 0 or not left
 
     def _turn(self) -> None:
         """Open if need be; gather, commit, make room, lay out."""
         self._gather()
         if self._failures:
+            self._confirmed.hear(None, self._memory_place)
             self._send_from_memory()
             if monotonic() < self._retry_at_s:
                 return
         store = self._store or self._open()
+        self._confirmed.hear(store, self._memory_place)
         self._commit(store)
         self._make_room(store)
         wanted, beyond = self.shelf.room()
         if wanted:
-            self.shelf.lay(store.after(beyond, wanted), wanted)
+            self.shelf.lay(store.after(beyond, wanted), wanted, self._confirmed)
         if self._failures:
             log.warning("outbox: the disk takes events again")
             self._failures, self._fault = 0, ""
@@ -212,7 +221,7 @@ class Outbox:
         """Wait for an event, then a little for others; at most a second, so that `moved_s` moves."""
         if self._failures:
             self._stop.wait(0.2)
-        elif not self._batch and not self._owed_can_be_told() and self._store is not None:
+        elif not (self._batch or self._owed_can_be_told() or self._many_may_go()) and self._store is not None:
             try:
                 first = self._inbox.get(timeout=1.0)
             except Empty:
@@ -243,16 +252,17 @@ class Outbox:
             store.close()  # somebody took the file away, or put another in its place
             store = self._rescue()
         if self._tried and (store.last, store.last_hash) == (self._tried[-1].key, _hash(self._tried[-1])):
-            self._commit_done(store, self._tried, ())  # the commit that failed had reached the disk after all
+            self._commit_done(store, self._tried)  # the commit that failed had reached the disk after all
         self._tried = []
         self._store, self._epoch = store, store.epoch
-        self.shelf.committed([], (), store.count)
+        self._confirmed.tell(store)
         return store
 
     def _rescue(self) -> Store:
         """Save what can be read into a new store; what is missing is owed as a loss."""
         found = rescue(self._path, self.shelf.contents(), self.shelf.done())
         self.shelf.clear()
+        self._confirmed.clear()
         self._damaged = False
         log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
         self._lost += found.missing
@@ -264,38 +274,51 @@ class Outbox:
         self._notice_drops()
         done = self.shelf.done()
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
-        riding = done if len(done) >= ACKS_TO_RIDE or (idle and not self._batch) else frozenset()
+        some = len(done) + self._confirmed.count >= ACKS_TO_RIDE or (idle and not self._batch)
         place = Place(store.epoch, store.last, store.last_hash or FIRST)
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
-        if not (self._tried or riding):
+        chosen = self._confirmed.next() if some else []
+        riding = done if some else frozenset()
+        if not (self._tried or riding or chosen):
             return
         try:
-            store.write(self._tried, riding)
+            store.write(self._tried, [*ranges(sorted(riding)), *chosen])
         except sqlite3.Error as error:
             if not may_be_there(error):
                 self._tried = []
             self._unsure_until_s = monotonic() + UNSURE_S
             raise
-        self._commit_done(store, self._tried, riding)
+        self._commit_done(store, self._tried, riding, chosen)
 
-    def _commit_done(self, store: Store, records: list[Record], gone: Collection[int]) -> None:
+    def _commit_done(
+        self,
+        store: Store,
+        records: list[Record],
+        gone: Collection[int] = (),
+        confirmed: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self._tried = []
         self._written_s = monotonic()
-        self.shelf.committed(records, gone, store.count)
+        self._confirmed.gone(store, confirmed)
+        self.shelf.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying
         self._settle()
 
     def _make_room(self, store: Store) -> None:
         """While over the limit, drop the least important, oldest first, and owe a loss for them."""
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
+            if chosen := self._confirmed.next():
+                store.write([], chosen)
+                self._commit_done(store, [], (), chosen)
+                continue
             flying = self.shelf.on_the_way() | self.shelf.done()
-            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + len(flying))
+            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + len(flying), self.shelf.acked_to)
             gone = [key for key in least if key not in flying]
             if not gone:
                 return
-            store.write([], gone)
+            store.write([], ranges(sorted(gone)))
             self.shelf.drop(gone)
-            self.shelf.committed([], (), store.count)
+            self._confirmed.tell(store)
             self._lost += len(gone)
             own = [key for key in gone if key > 0]
             self._owed.append(Loss("full", len(gone), min(own, default=0), max(own, default=0), store.epoch))
@@ -303,7 +326,7 @@ class Outbox:
 
     def _send_from_memory(self) -> None:
         """The disk fails but the link is up and idle: let it have events that no disk has."""
-        if self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry():
+        if self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry(self._options.memory_events):
             return
         if self._tried and monotonic() < self._unsure_until_s:
             return
@@ -314,6 +337,9 @@ class Outbox:
             self._settle()
 
     # -- small parts ------------------------------------------------------------------------------------
+
+    def _many_may_go(self) -> bool:
+        return self._confirmed.count >= ACKS_TO_RIDE
 
     def _owed_can_be_told(self) -> bool:
         return bool(self._owed) and self._latest is not None

@@ -2,19 +2,25 @@
 
 The writer lays records out and collects what is done; the link takes, acknowledges and, when the connection is
 gone, puts back. Neither ever waits for the other: the lock is held for a few lines of memory work.
+
+A record is done when the broker has acknowledged it; or, with `expect_receipts`, when the centre has confirmed it:
+until then it stays on disk, and `go_back` lays the oldest out once more.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
-    from agent.model import Record
+    from agent.model import Receipt, Record
+
+log = logging.getLogger(__name__)
 
 ROOM = 512
 """Records kept ahead of the link."""
@@ -25,10 +31,16 @@ MEMORY_ONLY = 1 << 62
 HUNGRY_S = 2.0
 URGENT = 2
 """Records of this rank and above overtake a backlog that does not fit on the shelf."""
+RECEIPTS = 64
+"""Receipts that wait for the writer; an older one that is pushed out costs a repeat, nothing else."""
+A_FEW = 64
+"""Records sent again to see whether the centre confirms them now."""
+NOWHERE = -MEMORY_ONLY
+"""Below all keys."""
 
 
 class Shelf:
-    """Undelivered records. The link calls `take`, `sent`, `set_aside`, `rewind`, `reload`; the writer the rest."""
+    """Undelivered records. What the link calls comes first; the rest is for the writer."""
 
     def __init__(self, wake_writer: Callable[[], None]) -> None:
         self._lock = threading.Lock()
@@ -40,11 +52,26 @@ class Shelf:
         """Keys that overtook: not to be laid out again when the backlog comes to them."""
         self._out: dict[int, Record] = {}
         self._done: set[int] = set()
-        self._laid_to = -MEMORY_ONLY
+        self._laid_to = NOWHERE
         self._all_laid = False
+        self._again = 0
+        """Records still to be laid out once more, before going on behind `_resume`."""
+        self._resume = NOWHERE
+        self._until_confirmed = False
+        self._unconfirmed: dict[int, Record] = {}
+        """Of the records that no disk has, those that the broker acknowledged and the centre did not."""
+        self._receipts: deque[Receipt] = deque(maxlen=RECEIPTS)
+        self._refused_from = MEMORY_ONLY
+        self.acked_to = NOWHERE
+        """The broker has acknowledged everything on disk up to this key, and nobody has confirmed it yet."""
+        self.again_to = NOWHERE
+        """The last key that `go_back` laid out."""
+        self.complaint = ""
+        """What is wrong with the latest receipt; empty when it was taken."""
         self._writer_woken = False
         self._hungry_s = -HUNGRY_S
         self._on_disk = 0
+        self._oldest: int | None = None
         self._in_memory = 0
         self.delivered = 0
 
@@ -67,28 +94,93 @@ class Shelf:
             self._wake_writer()
         return taken
 
+    def expect_receipts(self) -> None:
+        """From now on a record is done when the centre has confirmed it. Before anything is taken."""
+        self._until_confirmed = True
+
     def sent(self, records: Iterable[Record]) -> None:
-        """These were acknowledged and may be deleted. Records that were not taken are ignored."""
+        """The broker acknowledged these. Records that were not taken are ignored."""
         with self._lock:
             for record in records:
                 if self._out.get(record.key) is not record:
                     continue
                 del self._out[record.key]
+                if self._until_confirmed:
+                    self._acknowledged(record)
+                    continue
                 self._ahead.discard(record.key)
                 self.delivered += 1
                 if record.key >= MEMORY_ONLY:
                     self._in_memory -= 1
                 else:
                     self._done.add(record.key)
+            if self._until_confirmed and not self._again:
+                self._advance()
             wakes = self._wants_writer()
         if wakes:
             self._wake_writer()
 
+    def _acknowledged(self, record: Record) -> None:
+        """The broker has it, the centre may not: the disk keeps it, or the shelf when no disk has it."""
+        if record.key >= MEMORY_ONLY:
+            self._unconfirmed[record.key] = record
+        elif record.key == self._refused_from:
+            self._refused_from = MEMORY_ONLY
+
+    def _advance(self) -> None:
+        """Move `acked_to` up to before the first record that is still to be acknowledged."""
+        first = min(self._out, default=MEMORY_ONLY)
+        if self._ready and first > self._ready[0].key:
+            first = self._ready[0].key
+        self.acked_to = max(self.acked_to, min(first - 1, self._refused_from - 1, max(self._laid_to, self._resume)))
+
+    def confirm(self, receipt: Receipt) -> None:
+        """The centre says that it has these; the writer finds out whether that is so."""
+        with self._lock:
+            self._receipts.append(receipt)
+            wakes, self._writer_woken = not self._writer_woken, True
+        if wakes:
+            self._wake_writer()
+
+    def complain(self, why: str) -> None:
+        """A receipt was not taken."""
+        if why != self.complaint:
+            log.error("outbox: %s", why)
+        self.complaint = why
+
+    def overdue(self) -> int | None:
+        """The oldest record that the broker has acknowledged and the centre has not confirmed; its key."""
+        with self._lock:
+            if self._oldest is not None:
+                return self._oldest if self._oldest <= self.acked_to else None
+            return next(iter(self._unconfirmed), None)
+
+    def go_back(self, count: int) -> None:
+        """Lay the `count` oldest out once more: it seems that they did not arrive. Then go on as before."""
+        with self._lock:
+            for key in list(self._unconfirmed)[:count]:
+                self._ready.append(self._unconfirmed.pop(key))  # behind all others: `_advance` looks at the first
+            if not self._again:
+                self._resume = max(self._resume, self._laid_to)
+            self._laid_to, self._all_laid, self._again = NOWHERE, False, count
+            self._writer_woken = True
+        self._wake_writer()
+        self._wake_link()
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing left to send."""
+        with self._lock:
+            return self._all_laid and not (self._ready or self._urgent or self._out)
+
     def set_aside(self, record: Record) -> None:
         """The broker refuses this one: go on with the others. It stays on disk and comes back with `reload`."""
         with self._lock:
-            if self._out.pop(record.key, None) is not None and record.key >= MEMORY_ONLY:
+            if self._out.pop(record.key, None) is None:
+                return
+            if record.key >= MEMORY_ONLY:
                 self._ready.append(record)
+            else:
+                self._refused_from = min(self._refused_from, record.key)
 
     def rewind(self) -> None:
         """The connection is gone: what was on its way is to be sent again, first and in order."""
@@ -97,12 +189,18 @@ class Shelf:
             self._out.clear()
 
     def reload(self) -> None:
-        """Lay out again everything on disk that is not done: what was set aside comes back in its order."""
+        """Lay out again what is on disk and not done: what was set aside comes back in its order.
+
+        With receipts that would be all that the centre has not confirmed yet: then only the oldest come back.
+        """
+        if self._until_confirmed:
+            self.go_back(A_FEW)
+            return
         with self._lock:
             self._ready = deque(record for record in self._ready if record.key >= MEMORY_ONLY)
             self._urgent.clear()
             self._ahead &= self._out.keys()
-            self._laid_to, self._all_laid = -MEMORY_ONLY, False
+            self._laid_to, self._all_laid = NOWHERE, False
             self._writer_woken = True
         self._wake_writer()
 
@@ -123,17 +221,63 @@ class Shelf:
             wanted = ROOM - len(self._ready)
             if self._all_laid or wanted < ROOM // 2:
                 return 0, 0
-            return wanted, self._laid_to
+            return min(wanted, self._again or wanted), self._laid_to
 
-    def lay(self, records: list[Record], wanted: int) -> None:
-        """Add what the disk has beyond the last laid; fewer than `wanted` means that this is all."""
+    def lay(self, records: list[Record], wanted: int, confirmed: Container[int] = ()) -> None:
+        """Add what the disk has beyond the last laid, but for `confirmed`; fewer than `wanted`: this is all."""
         with self._lock:
             known = self._out.keys() | self._done | self._ahead
-            self._ready.extend(record for record in records if record.key not in known)
+            if self._again:
+                known |= {record.key for record in self._ready}
+            self._ready.extend(
+                record for record in records if record.key not in known and record.key not in confirmed
+            )
             if records:
                 self._laid_to = records[-1].key
-            self._all_laid = len(records) < wanted
+            if self._again:
+                self._again -= len(records)
+                self.again_to = self._laid_to
+                if len(records) < wanted or self._laid_to >= self._resume:
+                    self._again = 0
+                if not self._again:
+                    self._laid_to = max(self._laid_to, self._resume)
+            else:
+                self._all_laid = len(records) < wanted
+            if self._until_confirmed:
+                self._ahead = {key for key in self._ahead if key > self._laid_to}
         self._wake_link()
+
+    def receipts(self) -> list[Receipt]:
+        """What came from the centre since."""
+        with self._lock:
+            taken = list(self._receipts)
+            self._receipts.clear()
+        return taken
+
+    def confirmed(self, low: int, high: int, count: int) -> None:
+        """The centre has the `count` records that there were from `low` to `high`: none of them is to be sent."""
+        with self._lock:
+            self.delivered += count
+            for pile in (self._out, self._unconfirmed):
+                for key in [key for key in pile if low <= key <= high]:
+                    del pile[key]
+            self._ready = deque(record for record in self._ready if not low <= record.key <= high)
+            self._urgent = deque(record for record in self._urgent if not low <= record.key <= high)
+            self._ahead = {key for key in self._ahead if not low <= key <= high}
+            if low >= MEMORY_ONLY:
+                self._in_memory -= count
+        self._wake_link()
+
+    def in_memory(self) -> dict[int, Record]:
+        """The records that no disk has, by their keys."""
+        with self._lock:
+            known = (*self._unconfirmed.values(), *self._out.values(), *self._ready)
+            return {record.key: record for record in known if record.key >= MEMORY_ONLY}
+
+    def oldest_is(self, key: int | None) -> None:
+        """The oldest record on disk that nobody has confirmed."""
+        with self._lock:
+            self._oldest = key
 
     def committed(self, new: list[Record], gone: Iterable[int], on_disk: int) -> None:
         """`new` and no longer `gone` are on disk, which now holds `on_disk` records that are not done."""
@@ -142,6 +286,8 @@ class Shelf:
             self._on_disk = on_disk
             if not new:
                 return
+            if self._oldest is None:
+                self._oldest = new[0].key
             if self._all_laid and len(self._ready) < ROOM:
                 self._ready.extend(new)
                 self._laid_to = new[-1].key
@@ -159,9 +305,11 @@ class Shelf:
             self._in_memory += len(records)
         self._wake_link()
 
-    def hungry(self) -> bool:
-        """Whether the link lately asked and got nothing: it is connected and idle."""
+    def hungry(self, limit: int) -> bool:
+        """Whether the link lately asked and got nothing: it is idle; and fewer than `limit` are in memory only."""
         with self._lock:
+            if self._in_memory >= limit:
+                return False
             return not (self._ready or self._urgent or self._out) and monotonic() - self._hungry_s < HUNGRY_S
 
     def done(self) -> frozenset[int]:
@@ -196,7 +344,9 @@ class Shelf:
             self._urgent.clear()
             self._ahead.clear()
             self._done.clear()
-            self._laid_to, self._all_laid, self._on_disk = -MEMORY_ONLY, False, 0
+            self._laid_to = self._resume = self.acked_to = self.again_to = NOWHERE
+            self._all_laid, self._again, self._on_disk, self._oldest = False, 0, 0, None
+            self._refused_from = MEMORY_ONLY
 
     def waiting(self) -> int:
         """Records not yet acknowledged, on disk and in memory."""

@@ -5,13 +5,16 @@ One connection only: SQLite before 3.51.3 can damage a WAL database that two con
 Debian 12 has 3.40. `locking_mode=EXCLUSIVE` sees to that, also against a second agent.
 
 The newest record stays in the file, marked `done`, until there is a newer one: that is how the sequence and the
-chain of hashes go on after everything was delivered. Records saved from a damaged file have keys below 1.
-Everything here belongs to one thread.
+chain of hashes go on after everything was delivered. Everything here belongs to one thread.
+
+A record's key is its sequence. One that was saved from a damaged file is of an earlier epoch: its key is the
+sequence less a `LIFE` for each file since. So it goes out before all newer ones and is still found by its sequence.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 import sqlite3
@@ -23,7 +26,7 @@ from agent.model import Record
 from agent.packing import Spoilt, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
 SYNCHRONOUS = "FULL"
@@ -33,8 +36,8 @@ LOG_PAGES = 2000
 """Pages in the log before they are copied to the table; what was delivered meanwhile is never copied."""
 UNMEASURED = 32
 """Records come and gone before the room they take is looked up again."""
-SAVED_FROM = -(1 << 40)
-"""Keys of records saved from a damaged file start here, so they go out before all newer ones."""
+LIFE = 1 << 40
+"""More records than any file will see."""
 COPY_BATCH = 500
 
 SCHEMA = """
@@ -102,6 +105,7 @@ class Store:
                 self._db.execute("INSERT INTO life VALUES (?)", (self.epoch,))
         (self.count,) = self._db.execute("SELECT COUNT(*) FROM record WHERE NOT done").fetchone()
         self._measure()
+        self._bases = self._earlier_lives()
         self.last, self.last_hash, self._marked = 0, "", False
         newest = self._db.execute("SELECT key, packed, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
         for key, packed, done in newest:
@@ -110,26 +114,25 @@ class Store:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
-    def write(self, records: Sequence[Record], done: Collection[int]) -> None:
-        """Add `records` and let go of the keys `done`: one commit, on the card when this returns."""
+    def write(self, records: Sequence[Record], done: Iterable[tuple[int, int]] = ()) -> None:
+        """Add `records`, let go of the ranges of keys `done`: one commit, on the card when this returns."""
         rows = [(record.key, record.kind, record.rank, pack(record.payload)) for record in records]
         newest = records[-1].key if records and records[-1].key > 0 else self.last
-        marks = newest in done or (self._marked and newest == self.last)
+        marks, gone = self._marked and newest == self.last, 0
         with self._transaction():
             self._db.executemany("INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)", rows)
             if self._marked and newest != self.last:
                 self._db.execute("DELETE FROM record WHERE key = ?", (self.last,))
-            gone = 0  # fewer than asked for, if a commit that seemed to fail had deleted them already
-            for low, high in ranges(sorted(done)):
-                words = "DELETE FROM record WHERE key BETWEEN ? AND ? AND key <> ?"
-                gone += self._db.execute(words, (low, high, newest)).rowcount
-            if newest in done:
+            for low, high in done:
                 gone += self._db.execute(
-                    "UPDATE record SET done = 1 WHERE key = ? AND NOT done", (newest,)
+                    "DELETE FROM record WHERE key BETWEEN ? AND ? AND key <> ?", (low, high, newest)
                 ).rowcount
+                if low <= newest <= high and not marks:
+                    gone += self._db.execute("UPDATE record SET done = 1 WHERE key = ?", (newest,)).rowcount
+                    marks = True
         self._marked = marks
         self.count += len(records) - gone
-        self._unmeasured += len(records) + len(done)
+        self._unmeasured += len(records) + gone
         if self._unmeasured >= UNMEASURED:
             self._measure()
         if newest != self.last:
@@ -150,10 +153,48 @@ class Store:
         )
         return [Record(key, kind, rank, unpack(packed)) for key, kind, rank, packed in rows]
 
-    def least_worth(self, limit: int) -> list[int]:
-        """Keys of up to `limit` records of the lowest rank, oldest first."""
-        rows = self._db.execute("SELECT key FROM record WHERE NOT done ORDER BY rank, key LIMIT ?", (limit,))
+    def least_worth(self, limit: int, acked_to: int) -> list[int]:
+        """Keys of up to `limit` records: the oldest up to `acked_to`, then the lowest ranks beyond."""
+        rows = self._db.execute(
+            "SELECT key FROM record WHERE NOT done ORDER BY key > ?1, (key > ?1) * rank, key LIMIT ?2",
+            (acked_to, limit),
+        )
         return [key for (key,) in rows]
+
+    def base(self, epoch: str) -> int | None:
+        """What to add to a sequence of `epoch` to have its key; None when nothing of that epoch is here."""
+        return 0 if epoch == self.epoch else self._bases.get(epoch)
+
+    def hash_at(self, key: int) -> str:
+        """SHA-256 (hex) of the payload of a record; empty when it is not here."""
+        row = self._db.execute("SELECT packed FROM record WHERE key = ?", (key,)).fetchone()
+        return "" if row is None else _hash(unpack(row[0]))
+
+    def count_of(self, low: int, high: int) -> int:
+        """How many records from `low` to `high` are not done."""
+        count: int = self._db.execute(
+            "SELECT COUNT(*) FROM record WHERE key BETWEEN ? AND ? AND NOT done", (low, high)
+        ).fetchone()[0]
+        return count
+
+    def first_after(self, key: int) -> int | None:
+        """The lowest key beyond `key` of a record that is not done."""
+        row = self._db.execute(
+            "SELECT key FROM record WHERE key > ? AND NOT done ORDER BY key LIMIT 1", (key,)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def _earlier_lives(self) -> dict[str, int]:
+        """The bases of epochs that were saved from damaged files: what was saved says itself of which it is."""
+        bases: dict[str, int] = {}
+        key = self.first_after(-(1 << 62))
+        while key is not None and key < 0:
+            base = key // LIFE * LIFE
+            (packed,) = self._db.execute("SELECT packed FROM record WHERE key = ?", (key,)).fetchone()
+            with suppress(ValueError, KeyError, TypeError):
+                bases[json.loads(unpack(packed))["epoch"]] = base
+            key = self.first_after(base + LIFE)
+        return bases
 
     def shrink(self) -> None:
         """Fold the log into the table: on a full disk that may be the room that is missing."""
@@ -210,6 +251,24 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in DAMAGE
 
 
+def is_full(error: Exception) -> bool:
+    """Whether the disk has no room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def sentence(error: Exception, path: Path) -> str:
+    """What is wrong with the disk, and what to do."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return f"disk full: events wait in memory (free some space where {path} is)"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+            return f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return f"{path} is held by another process: events wait in memory (is a second agent running?)"
+        case _:
+            return f"{path}: {error}: events wait in memory (the card may be failing)"
+
+
 def ranges(keys: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Sorted keys as inclusive ranges without holes."""
     start = 0
@@ -223,7 +282,7 @@ def rescue(path: Path, spare: Iterable[Record], done: Container[int]) -> Salvage
     """Put a new store in the place of a damaged one, with all records that can still be read.
 
     The new file is complete before it takes the place, so a cut at any point loses nothing. Records keep their
-    payload, and so their id, but get keys below 1. `spare`: records that memory still has; `done`: not wanted.
+    payload, and so their id, but their keys go down by a `LIFE`. `spare`: what memory has; `done`: not wanted.
     """
     fresh = path.with_name(path.name + ".new")
     _remove(fresh)
@@ -267,16 +326,16 @@ def _put_in_place(path: Path, fresh: Path) -> None:
 
 
 def _copy(records: Iterable[Record], store: Store, done: Container[int]) -> None:
-    """Append records below key 1, in commits of a few hundred."""
+    """Add records as those of an earlier life, in commits of a few hundred."""
     batch: list[Record] = []
     for record in records:
         if record.key not in done:
-            batch.append(replace(record, key=SAVED_FROM + store.count + len(batch)))
+            batch.append(replace(record, key=record.key - LIFE))
         if len(batch) == COPY_BATCH:
-            store.write(batch, ())
+            store.write(batch)
             batch = []
     if batch:
-        store.write(batch, ())
+        store.write(batch)
 
 
 def _readable(db: sqlite3.Connection, seen: set[int]) -> Iterator[Record]:

@@ -43,6 +43,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"privacy"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log", "signals"},
     {"outbox"},
+    {"confirmed"},
     {"shelf", "store", "clock"},
     {"model"},
     {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "toml_lines", "withheld"},

@@ -1,6 +1,7 @@
 """The link: takes records from the outbox's shelf to the broker, in order, and back again when it breaks.
 
-A record leaves the outbox when its acknowledgement came and its reason code says success. In MQTT 3.1.1 a broker
+A record leaves the outbox when its acknowledgement came and its reason code says success; or, with delivery
+`receipt`, when the centre has confirmed it. In MQTT 3.1.1 a broker
 acknowledges also what it refuses (no permission, for example): that version is used only with a broker that knows
 no other.
 """
@@ -14,16 +15,17 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agent.messages.receipt import read_receipt
 from agent.messages.state import State
 from agent.mqtt.options import Options
-from agent.mqtt.patience import Backoff, Refusals
+from agent.mqtt.patience import Backoff, Overdue, Refusals
 from agent.mqtt.session import GOODBYE_S, Duty, Session
 from agent.mqtt.wire import LinkLost, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from agent.messages import Topics
     from agent.outbox import Outbox
@@ -55,6 +57,10 @@ class Status:
     """When the link's thread last showed that it lives, on the monotonic clock."""
 
 
+def _nobody_vouches(_payload: bytes) -> Mapping[str, Any]:
+    raise ValueError("there is no root that says who may sign it")
+
+
 class Link:
     """Thread that keeps a connection to the broker and empties the shelf through it."""
 
@@ -65,14 +71,18 @@ class Link:
         outbox: Outbox,
         state: Callable[[], State],
         hear: Callable[[str, bytes], None] = lambda _topic, _payload: None,
+        vouch: Callable[[bytes], Mapping[str, Any]] = _nobody_vouches,
     ) -> None:
         """`state` is asked from the link's thread, about twice a second.
 
         `hear` gets topic and payload of what the centre says (orders, bundles), on the link's thread; it never
-        blocks. The broker is told that we have it when `hear` returns.
+        blocks. The broker is told that we have it when `hear` returns. `vouch` gives what the centre has signed of
+        a receipt, or raises ValueError or OSError.
         """
         self._options = options
         self._state = state
+        self._hear, self._vouch = hear, vouch
+        self._topics, self._shelf = topics, outbox.shelf
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -81,9 +91,10 @@ class Link:
             topics=topics,
             shelf=outbox.shelf,
             refusals=Refusals(),
+            overdue=Overdue(options.receipt_s) if options.delivery == "receipt" else None,
             state=self._tell,
-            hear=hear,
-            is_drained=lambda: outbox.status().waiting == 0,
+            hear=self._heard,
+            is_drained=outbox.is_sent,
             wake=self._wake_in,
             moved_s=monotonic(),
         )
@@ -95,6 +106,8 @@ class Link:
         self._ungreeted = 0
         self._fault = "not connected yet"
         outbox.shelf.listen(self.wake)
+        if options.delivery == "receipt":
+            outbox.shelf.expect_receipts()
 
     def start(self) -> None:
         """Begin connecting; returns at once."""
@@ -119,9 +132,24 @@ class Link:
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
             refused=self._duty.refusals.total,
-            fault=self._duty.refusals.fault or (self._duty.deaf if connected else self._fault),
+            fault=self._duty.refusals.fault or (self._unheard() if connected else self._fault),
             moved_s=self._duty.moved_s,
         )
+
+    def _unheard(self) -> str:
+        """What is wrong with what we hear, though connected."""
+        overdue = self._duty.overdue
+        return self._duty.deaf or self._shelf.complaint or ("" if overdue is None else overdue.fault)
+
+    def _heard(self, topic: str, payload: bytes) -> None:
+        """The centre says something: a receipt is for the outbox, all else for the agent."""
+        if topic != self._topics.receipt:
+            self._hear(topic, payload)
+            return
+        try:
+            self._shelf.confirm(read_receipt(self._vouch(payload), self._topics))
+        except (ValueError, OSError) as error:
+            self._shelf.complain(f"a receipt is not taken: {error}")
 
     def wake(self) -> None:
         """There may be something to send. Any thread."""

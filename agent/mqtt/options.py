@@ -30,6 +30,13 @@ class Options:
     """PEM of the key to it; empty when it is in `cert_file`."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto`: MQTT 5, and 3.1.1 only with a broker that does not know 5."""
+    delivery: Literal["broker", "receipt"] = "broker"
+    """What lets an event leave the disk: that the broker acknowledges it, or only the centre's signed receipt."""
+    receipt_s: Annotated[float, Ge(1), Le(3600)] = 30.0
+    """With `receipt`: after so long without one the oldest events are sent again; the wait grows to 10 minutes."""
+    expiry_h: Annotated[float, Ge(0), Le(1000)] = 24.0
+    """With `receipt` and MQTT 5: a broker drops an event that nobody fetched for so many hours; we still have it.
+    0: never. With `broker` none expires, as it would be lost."""
     client_id: str = ""
     """Empty: `gatepost-<site>-<kiosk>`. Two clients of one name push each other out."""
     window: Annotated[int, Ge(1), Le(1000)] = 20

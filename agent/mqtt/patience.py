@@ -1,4 +1,4 @@
-"""How the link bears with a broker: how long to wait for one that is away, and what to do with one that refuses."""
+"""How the link bears with the other side: a broker that is away or refuses, a centre that does not confirm."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
+from agent.shelf import A_FEW
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agent.model import Record
+    from agent.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,13 @@ AGAIN_S = 15.0
 """How often such an event is tried again."""
 LOSSES_TO_PROBE = 2
 """Connections that end with nothing accepted and something unanswered, before one event at a time is tried."""
+
+
+LONGEST_S = 600.0
+"""Longest wait for a receipt before the oldest events are sent again."""
+FASTER = 4
+"""What was sent again was confirmed, and only that: so much more of it at once."""
+MOST_AGAIN = 1 << 20
 
 
 class Backoff:
@@ -104,3 +114,47 @@ class Refusals:
             return False
         self._retry_s = now_s + AGAIN_S
         return True
+
+
+class Overdue:
+    """When to send again what the broker has acknowledged and the centre does not confirm.
+
+    A few of the oldest first: a centre that is away costs little. When it confirms just these, the originals
+    are lost, and more and more follow; when it confirms others too, the originals are coming.
+    """
+
+    def __init__(self, receipt_s: float) -> None:
+        self.fault = ""
+        self._receipt_s = self._wait_s = receipt_s
+        self._oldest: int | None = None
+        self._since_s = 0.0
+        self._count = 0
+        """How many were sent again last."""
+
+    def reconnected(self) -> None:
+        """The broker may have lost what it had: do not wait any longer for that."""
+        if self._oldest is not None:
+            self._wait_s = 0.0
+
+    def look(self, shelf: Shelf, now_s: float) -> None:
+        """A moment of the link: send again what is due."""
+        oldest, before = shelf.overdue(), self._oldest
+        if oldest is None or oldest != before:
+            lost = before is not None and self._count > 0 and oldest == shelf.again_to + 1
+            self._oldest, self._since_s = oldest, now_s
+            self._wait_s = self._receipt_s
+            self._count = min(self._count * FASTER, MOST_AGAIN) if lost else 0
+            self._tell("")
+            if lost:
+                shelf.go_back(self._count)
+        elif now_s - self._since_s >= self._wait_s:
+            if self._count and self._wait_s:
+                self._tell("the centre does not confirm (is it running?): events are kept and sent again")
+            self._wait_s = min(max(self._receipt_s, 2 * self._wait_s), LONGEST_S)
+            self._since_s, self._count = now_s, A_FEW
+            shelf.go_back(A_FEW)
+
+    def _tell(self, fault: str) -> None:
+        if bool(fault) != bool(self.fault):
+            log.warning("mqtt: %s", fault or "the centre confirms again")
+        self.fault = fault

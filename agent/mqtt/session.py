@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agent.model import Record
     from agent.mqtt.options import Options
-    from agent.mqtt.patience import Refusals
+    from agent.mqtt.patience import Overdue, Refusals
     from agent.shelf import Shelf
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ class Duty:
     topics: Topics
     shelf: Shelf
     refusals: Refusals
+    overdue: Overdue | None
+    """None: an event is delivered when the broker has it."""
     state: Callable[[], State]
     hear: Callable[[str, bytes], None]
     """Takes topic and payload of what the centre says; never blocks."""
@@ -136,6 +138,8 @@ class Session:
             self._duty.connections += 1
             log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
             self._listen(monotonic())
+            if self._duty.overdue is not None:
+                self._duty.overdue.reconnected()
             self._deliver()
         finally:
             self._shelf.sent(self._acked)
@@ -146,7 +150,8 @@ class Session:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
         bundles = Retained.ALWAYS if self._duty.connections == 1 else Retained.IF_NEW
-        return [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
+        wanted = [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
+        return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
     def _listen(self, now_s: float) -> None:
         self._listened_s = now_s
@@ -234,6 +239,8 @@ class Session:
         if state.differs(self._told) or now_s - self._told_s >= self._options.state_s:
             self._told, self._told_s = state, now_s
             self._due = state_payload(self._duty.topics, state)
+        if self._duty.overdue is not None:
+            self._duty.overdue.look(self._shelf, now_s)
         if self._refusals.try_again(now_s):
             self._shelf.reload()
         if self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S:

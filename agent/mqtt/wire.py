@@ -98,7 +98,7 @@ class Client(paho.Client):
         self._read_ahead = b""
         self._to_write = bytearray()
         self._socket: paho.SocketLike | None = None
-        self._event_properties = _PackedOnce(CONTENT_TYPE) if v5 else None
+        self._event_properties = _PackedOnce(CONTENT_TYPE, _expiry_s(options)) if v5 else None
         self._state_properties = _PackedOnce("application/json") if v5 else None
         self.connect_timeout = options.connect_s
         self.max_inflight_messages_set(0)
@@ -227,11 +227,18 @@ class Client(paho.Client):
 class _PackedOnce(Properties):
     """Properties of a publish, packed once for all: paho packs them for each."""
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, expiry_s: float = 0.0) -> None:
         super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types here
         self.ContentType = content_type
+        if expiry_s:
+            self.MessageExpiryInterval = max(1, round(expiry_s))
         packed: bytes = super().pack()  # type: ignore[no-untyped-call]  # same
         self.__dict__["pack"] = lambda: packed  # its own setter takes nothing but properties
+
+
+def _expiry_s(options: Options) -> float:
+    """How long a broker keeps an event; 0 for ever. Only what is still on our disk may expire."""
+    return options.expiry_h * 3600 if options.delivery == "receipt" else 0.0
 
 
 def _connect_properties() -> Properties:

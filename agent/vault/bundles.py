@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import policy, privacy
 from agent.codes import bundle, digest, lists
@@ -34,6 +34,7 @@ class BundleStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._root: tuple[tuple[int, int], Root] | None = None
 
     def install(self, root: bytes) -> Root:
         """Put the first root there. Raises BadBundle, or FileExistsError when there is one already."""
@@ -47,7 +48,16 @@ class BundleStore:
 
     def root(self) -> Root:
         """The root in force. Raises OSError when none was installed, BadBundle when it is damaged."""
-        return bundle.first_root(self._path("root", "").read_bytes())
+        path = self._path("root", "")
+        stat = path.stat()
+        seen = (stat.st_mtime_ns, stat.st_ino)
+        if self._root is None or self._root[0] != seen:
+            self._root = seen, bundle.first_root(path.read_bytes())
+        return self._root[1]
+
+    def word(self, data: bytes, role: str, now: Now) -> dict[str, Any]:
+        """What enough keys of `role` have signed. Raises BadBundle, or OSError when there is no root."""
+        return bundle.word(data, self.root(), role, now)
 
     def current(self, kind: str, name: str = "") -> Bundle | None:
         """What is in force of a kind and name, None for nothing. Raises OSError, or BadBundle if it does not hold.

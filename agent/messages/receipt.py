@@ -1,0 +1,54 @@
+"""What the centre confirms: the signed members of a receipt. Pure.
+
+| member | meaning |
+|---|---|
+| source | the kiosk's, as in its events: nobody can confirm with another kiosk's receipt |
+| epoch | as in the events |
+| through | the centre wants no event up to this sequence any more; 0 for none |
+| head | SHA-256 (hex) of the payload of `through`, as it came |
+| also | optional: `[{"first", "last", "head"}]`, ranges beyond, each with the hash of its last |
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from agent.model import Confirmed, Receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.messages import Topics
+
+MAX_RANGES = 256
+MAX_SEQUENCE = 1 << 40
+_HEAD = re.compile(r"[0-9a-f]{64}")
+
+
+class BadReceipt(ValueError):
+    """A receipt that changes nothing; `str()` is what is wrong with it."""
+
+
+def read_receipt(members: Mapping[str, Any], topics: Topics) -> Receipt:
+    """The receipt that these signed members are. Raises BadReceipt."""
+    match members:
+        case {"source": str(source), "epoch": str(epoch), "through": int(through), "head": str(head)}:
+            also = members.get("also", [])
+        case _:
+            raise BadReceipt("its members are not those of a receipt")
+    if source != f"/{topics.root}":
+        raise BadReceipt("it is for another kiosk")
+    if not isinstance(also, list) or len(also) > MAX_RANGES:
+        raise BadReceipt(f"`also` is no list of at most {MAX_RANGES} ranges")
+    ranges = [_range({"first": 1, "last": through, "head": head})] if through else []
+    return Receipt(epoch, (*ranges, *map(_range, also)))
+
+
+def _range(part: object) -> Confirmed:
+    match part:
+        case {"first": int(first), "last": int(last), "head": str(head)} if (
+            1 <= first <= last < MAX_SEQUENCE and _HEAD.fullmatch(head)
+        ):
+            return Confirmed(first, last, head)
+    raise BadReceipt("a range is not one of sequences with the hash of its last")
