@@ -59,6 +59,7 @@ def faults_beyond_syntax(config: Config) -> list[str]:
         lambda: vault.load_trust(config.codes, _folder(config)),
         lambda: _table(config),
         lambda: load_sites(config.screening.calibration),
+        lambda: _know_who_confirms(config),
     ):
         try:
             load()
@@ -83,7 +84,8 @@ class App:
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
         self._outbox = Outbox(config.outbox, Encoder(topics))
-        self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state, self._hear)
+        self._bundles = _bundles(config)
+        self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch)
         gates: dict[str, Callable[[], None]] = {}
         shows: dict[str, Callable[[Cue], None]] = {}
         checkpoint = Checkpoint(
@@ -258,6 +260,10 @@ class App:
         put = self._loop.inbox.put
         return [SignalFeed(name, part, driver, makes, put, panel) for part, driver, makes, panel in parts]
 
+    def _vouch(self, receipt: bytes) -> dict[str, Any]:
+        """What the centre has signed of a receipt. Raises BadBundle, or OSError when there is no root."""
+        return self._bundles.word(receipt, "receipt", self._clock.now())
+
     def _state(self) -> State:
         """What the retained state says."""
         feeds = [feed.status() for feed in self._feeds]
@@ -288,6 +294,22 @@ def _way(lane: Lane) -> Way:
 
 def _table(config: Config) -> policy.Table:
     return vault.load_table(config.policy, _folder(config), config.codes.bundles)
+
+
+def _know_who_confirms(config: Config) -> None:
+    """With delivery `receipt` somebody must be allowed to sign receipts, or no event leaves. Raises BadTrust."""
+    if config.mqtt.delivery != "receipt":
+        return
+    try:
+        roles = _bundles(config).root().roles
+    except (ValueError, OSError) as error:
+        raise codes.BadTrust(f"mqtt.delivery: receipts need a root in the folder codes.bundles: {error}") from None
+    if "receipt" not in roles:
+        raise codes.BadTrust("mqtt.delivery: the root names nobody with the role `receipt`")
+
+
+def _bundles(config: Config) -> vault.BundleStore:
+    return vault.BundleStore(_folder(config) / (config.codes.bundles or "bundles"))
 
 
 def _folder(config: Config) -> Path:

@@ -28,7 +28,7 @@ from agent.disk_errors import is_full, may_be_there, sentence
 from agent.model import Event, EventKind, Loss, Place, Record
 from agent.packing import Spoilt
 from agent.shelf import MEMORY_ONLY, Shelf
-from agent.store import Store, finish_rescue, is_damage, is_full, ranges, rescue, sentence
+from agent.store import Store, finish_rescue, is_damage, ranges, rescue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -251,24 +251,6 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in DAMAGE
 
 
-def is_full(error: Exception) -> bool:
-    """Whether the disk has no room."""
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-
-
-def sentence(error: Exception, path: Path) -> str:
-    """What is wrong with the disk, and what to do."""
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return f"disk full: events wait in memory (free some space where {path} is)"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{path} is held by another process: events wait in memory (is a second agent running?)"
-        case _:
-            return f"{path}: {error}: events wait in memory (the card may be failing)"
-
-
 def ranges(keys: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Sorted keys as inclusive ranges without holes."""
     start = 0

@@ -37,7 +37,7 @@ def read_receipt(members: Mapping[str, Any], topics: Topics) -> Receipt:
             also = members.get("also", [])
         case _:
             raise BadReceipt("its members are not those of a receipt")
-    if source != f"/{topics.root}":
+    if source != topics.source:
         raise BadReceipt("it is for another kiosk")
     if not isinstance(also, list) or len(also) > MAX_RANGES:
         raise BadReceipt(f"`also` is no list of at most {MAX_RANGES} ranges")
