@@ -51,6 +51,7 @@ class Confirmed:
 
     def tell(self, store: Store) -> None:
         """Tell the shelf how many records are on disk, and which is the oldest that nobody has confirmed."""
+        self._count(store)
         self._shelf.committed([], (), store.count - self.count)
         self._shelf.oldest_is(self._oldest(store))
 
@@ -70,7 +71,7 @@ class Confirmed:
         if chosen:
             upto = chosen[-1][1]
             self._ranges = [(max(low, upto + 1), high) for low, high in self._ranges if high > upto]
-            self.count = sum(store.count_of(low, high) for low, high in self._ranges)
+            self._count(store)
 
     def clear(self) -> None:
         """There is a new file."""
@@ -110,6 +111,9 @@ class Confirmed:
         self._ranges = sorted((*apart, (low, high)))
         self.count += store.count_of(low, high)
         return self.count - before
+
+    def _count(self, store: Store) -> None:
+        self.count = sum(store.count_of(low, high) for low, high in self._ranges)
 
     def _oldest(self, store: Store) -> int | None:
         """The oldest record on disk that nobody has confirmed; its key."""

@@ -14,6 +14,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +32,7 @@ from agent.shelf import MEMORY_ONLY, Shelf
 from agent.store import Store, finish_rescue, is_damage, ranges, rescue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +104,7 @@ class Outbox:
         self._batch: list[Event] = []
         self._tried: list[Record] = []
         self._owed: list[Loss] = []
-        self._trying = 0
-        self._telling = 0
+        self._trying = self._telling = 0
         self._damaged = False
         self._latest: Event | None = None
         self._failures = 0
@@ -115,8 +115,7 @@ class Outbox:
         self._epoch = ""
         # each of these is written by one thread, in one statement
         self._decided = 0
-        self._dropped = 0
-        self._dropped_told = 0
+        self._dropped = self._dropped_told = 0
         self._settled = 0
         self._stored = 0
         self._lost = 0
@@ -133,11 +132,9 @@ class Outbox:
         """Keep `event`. Never blocks and never raises."""
         self._decided += 1
         if self._inbox.qsize() >= self._options.memory_events:
-            try:
+            with suppress(Empty):  # the writer took them meanwhile: there is room
                 if self._inbox.get_nowait() is not None:
                     self._dropped += 1
-            except Empty:
-                pass  # the writer took them meanwhile: there is room
         self._inbox.put(event)
 
     def status(self) -> Status:
@@ -195,8 +192,8 @@ class Outbox:
 
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do before closing, or nothing that can be done."""
-        left = self._batch or not self._inbox.empty() or self.shelf.done() or self._confirmed.count
-        return self._failures > 0 or not left
+        left = self._batch or self.shelf.done() or self._confirmed.count
+        return self._failures > 0 or (not left and self._inbox.empty())
 
     def _turn(self) -> None:
         """Open if need be; gather, commit, make room, lay out."""
@@ -221,7 +218,7 @@ class Outbox:
         """Wait for an event, then a little for others; at most a second, so that `moved_s` moves."""
         if self._failures:
             self._stop.wait(0.2)
-        elif not (self._batch or self._owed_can_be_told() or self._many_may_go()) and self._store is not None:
+        elif self._store is not None and not self._has_work():
             try:
                 first = self._inbox.get(timeout=1.0)
             except Empty:
@@ -288,18 +285,12 @@ class Outbox:
                 self._tried = []
             self._unsure_until_s = monotonic() + UNSURE_S
             raise
-        self._commit_done(store, self._tried, riding, chosen)
+        self._confirmed.gone(store, chosen)
+        self._commit_done(store, self._tried, riding)
 
-    def _commit_done(
-        self,
-        store: Store,
-        records: list[Record],
-        gone: Collection[int] = (),
-        confirmed: Sequence[tuple[int, int]] = (),
-    ) -> None:
+    def _commit_done(self, store: Store, records: list[Record], gone: Collection[int] = ()) -> None:
         self._tried = []
         self._written_s = monotonic()
-        self._confirmed.gone(store, confirmed)
         self.shelf.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying
         self._settle()
@@ -309,7 +300,7 @@ class Outbox:
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
             if chosen := self._confirmed.next():
                 store.write([], chosen)
-                self._commit_done(store, [], (), chosen)
+                self._confirmed.gone(store, chosen)
                 continue
             flying = self.shelf.on_the_way() | self.shelf.done()
             least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + len(flying), self.shelf.acked_to)
@@ -326,9 +317,8 @@ class Outbox:
 
     def _send_from_memory(self) -> None:
         """The disk fails but the link is up and idle: let it have events that no disk has."""
-        if self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry(self._options.memory_events):
-            return
-        if self._tried and monotonic() < self._unsure_until_s:
+        unsure = self._tried and monotonic() < self._unsure_until_s
+        if unsure or self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry(self._options.memory_events):
             return
         records = self._encoded(self._memory_place, BATCH)
         if records:
@@ -338,11 +328,9 @@ class Outbox:
 
     # -- small parts ------------------------------------------------------------------------------------
 
-    def _many_may_go(self) -> bool:
-        return self._confirmed.count >= ACKS_TO_RIDE
-
-    def _owed_can_be_told(self) -> bool:
-        return bool(self._owed) and self._latest is not None
+    def _has_work(self) -> bool:
+        many_may_go = self._confirmed.count >= ACKS_TO_RIDE
+        return bool(self._batch or many_may_go or (self._owed and self._latest is not None))
 
     def _encoded(self, place: Place, limit: int) -> list[Record]:
         """Up to `limit` events as records in a chain from `place` on, after the losses that are owed.
@@ -400,9 +388,8 @@ class Outbox:
         elif self._store is not None:
             self._store.close()
             self._store = None
-        wait_s = RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._retry_at_s = monotonic() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._failures += 1
-        self._retry_at_s = monotonic() + wait_s
         fault = sentence(error, self._path)
         if fault != self._fault:
             log.error("outbox: %s", fault)

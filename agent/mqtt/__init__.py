@@ -46,6 +46,8 @@ class Status:
     connected: bool = False
     protocol: str = ""
     """`5` or `3.1.1`; empty before the first connection."""
+    listening: bool = False
+    """What the centre says from now on reaches us, as far as the broker permits."""
     on_the_way: int = 0
     connections: int = 0
     """Since the start."""
@@ -129,6 +131,7 @@ class Link:
         return Status(
             connected=connected,
             protocol=spoken if connected or self._greeted else "",
+            listening=session is not None and session.listening,
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
             refused=self._duty.refusals.total,

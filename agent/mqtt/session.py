@@ -69,6 +69,8 @@ class Session:
         """The broker's port answered."""
         self.greeted = False
         """The broker accepted us."""
+        self.listening = False
+        """The broker answered our subscription."""
         self._accepted = False
         self._receive_maximum = NO_LIMIT
         self._limit = self._options.window
@@ -114,6 +116,7 @@ class Session:
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""
+        self.listening = True
         refused = [f"{topic} ({why})" for (topic, _), why in zip(self._wanted(), refusals, strict=False) if why]
         deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
         if deaf != self._duty.deaf:

@@ -120,7 +120,8 @@ def test_the_last_will_tells_of_a_killed_agent(broker, tmp_path):
             (
                 "import sys, time\n"
                 "from agent import mqtt\n"
-                "from agent.messages import Encoder, State, Topics\n"
+                "from agent.messages import Encoder, Topics\n"
+                "from agent.messages.state import State\n"
                 "from agent.outbox import Options, Outbox\n"
                 "topics = Topics('library', 'gate-3')\n"
                 "outbox = Outbox(Options(path=sys.argv[2]), Encoder(topics))\n"
@@ -536,7 +537,7 @@ def test_a_defect_in_hearing_does_not_cost_the_link(broker, make_link, passage_e
         raise RuntimeError("a defect")
 
     link = make_link(broker.port, hear=hear)
-    wait_for(lambda: link.status().connected)
+    wait_for(lambda: link.status().listening)
     broker.publish(TOPICS.order, b"once")
     wait_for(lambda: heard)
     link.outbox.put(passage_event(1))
@@ -546,7 +547,7 @@ def test_a_defect_in_hearing_does_not_cost_the_link(broker, make_link, passage_e
 
 
 def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
-    make_broker, make_link, make_outbox, wait_for
+    make_broker, make_link, make_outbox, passage_event, wait_for
 ):
     broker = make_broker()
     broker.config += f"persistence true\npersistence_location {broker.directory}/\n"
@@ -559,10 +560,12 @@ def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
     link = make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
     both = [("gatepost/v1/$all/bundle/keys", b"keys 1"), (f"{TOPICS.root}/bundle/list/lost", b"list 1")]
     wait_for(lambda: sorted(heard) == both)
+    outbox.put(passage_event(1))
+    wait_for(lambda: outbox.status().delivered == 1)  # so are our acknowledgements, which went before
     broker.stop()  # it saves its sessions
     wait_for(lambda: not link.status().connected)
     broker.start()
-    wait_for(lambda: link.status().connected)
+    wait_for(lambda: link.status().listening)
     broker.publish("gatepost/v1/$all/bundle/keys", b"keys 2", retain=True)
     wait_for(lambda: heard[2:])
     assert heard[2:] == [("gatepost/v1/$all/bundle/keys", b"keys 2")]
@@ -580,7 +583,7 @@ def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(
     heard = []
     outbox = make_outbox()
     link = make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
-    wait_for(lambda: link.status().connected)
+    wait_for(lambda: link.status().listening)
     broker.publish(TOPICS.order, b"now")
     wait_for(lambda: heard == [(TOPICS.order, b"now")])
     link.stop(1.0)
@@ -591,7 +594,7 @@ def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(
     assert [payload for _, payload in heard[1:]] == [b"while away", b"for ever"], "as it was sent, not retained"
     heard.clear()
     stranger = make_link(broker.port, make_outbox(), hear=lambda *m: heard.append(m), client_id="another")
-    wait_for(lambda: stranger.status().connected)
+    wait_for(lambda: stranger.status().listening)
     broker.publish("gatepost/v1/$all/bundle/x", b"last")
     wait_for(lambda: (("gatepost/v1/$all/bundle/x", b"last")) in heard)
     assert b"for ever" not in [payload for _, payload in heard]
