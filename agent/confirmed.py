@@ -16,7 +16,8 @@ from agent.shelf import MEMORY_ONLY, NOWHERE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agent.model import Place, Receipt
+    from agent.model import Place
+    from agent.receipt import Receipt
     from agent.shelf import Shelf
     from agent.store import Store
 

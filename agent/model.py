@@ -389,24 +389,6 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
-    """A range of sequences that the centre wants no more."""
-
-    first: int
-    last: int
-    head: str
-    """SHA-256 (hex) of the payload of `last`: only who has our chain knows it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the centre says to have of one epoch of this kiosk."""
-
-    epoch: str
-    ranges: tuple[Confirmed, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
     """An event as it is kept and sent: never changed after it was made."""
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
-    from agent.model import Receipt, Record
+    from agent.model import Record
+    from agent.receipt import Receipt
 
 log = logging.getLogger(__name__)
 

@@ -45,7 +45,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"outbox"},
     {"confirmed"},
     {"shelf", "store", "clock"},
-    {"model"},
+    {"model", "receipt"},
     {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "toml_lines", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
@@ -62,7 +62,7 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 
 PURE = {
     "case", "checkpoint", "codes", "health", "ladder", "lanes", "messages", "model", "overlay", "policy", "privacy",
-    "signals", "thermal", "venue", "withheld",
+    "receipt", "signals", "thermal", "venue", "withheld",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from agent.messages.receipt import read_receipt
+from agent import receipt
 from agent.messages.state import State
 from agent.mqtt.options import Options
 from agent.mqtt.patience import Backoff, Overdue, Refusals
@@ -150,7 +150,7 @@ class Link:
             self._hear(topic, payload)
             return
         try:
-            self._shelf.confirm(read_receipt(self._vouch(payload), self._topics))
+            self._shelf.confirm(receipt.read(self._vouch(payload), self._topics.source))
         except (ValueError, OSError) as error:
             self._shelf.complain(f"a receipt is not taken: {error}")
 

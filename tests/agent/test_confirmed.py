@@ -17,9 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from agent import confirmed
 from agent import outbox as outbox_module
 from agent.messages import Encoder, Topics
-from agent.model import Confirmed, Outcome, Receipt
+from agent.model import Outcome
 from agent.mqtt.patience import Overdue
 from agent.outbox import Options, Outbox
+from agent.receipt import Confirmed, Receipt
 
 
 @pytest.fixture

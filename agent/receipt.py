@@ -1,4 +1,6 @@
-"""What the centre confirms: the signed members of a receipt. Pure.
+"""A receipt: which events the centre says to have. Pure.
+
+What it has signed:
 
 | member | meaning |
 |---|---|
@@ -12,32 +14,47 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from agent.model import Confirmed, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from agent.messages import Topics
 
 MAX_RANGES = 256
 MAX_SEQUENCE = 1 << 40
 _HEAD = re.compile(r"[0-9a-f]{64}")
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A range of sequences that the centre wants no more."""
+
+    first: int
+    last: int
+    head: str
+    """SHA-256 (hex) of the payload of `last`: only who has our chain knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the centre says to have of one epoch of this kiosk."""
+
+    epoch: str
+    ranges: tuple[Confirmed, ...]
+
+
 class BadReceipt(ValueError):
     """A receipt that changes nothing; `str()` is what is wrong with it."""
 
 
-def read_receipt(members: Mapping[str, Any], topics: Topics) -> Receipt:
+def read(members: Mapping[str, Any], own_source: str) -> Receipt:
     """The receipt that these signed members are. Raises BadReceipt."""
     match members:
         case {"source": str(source), "epoch": str(epoch), "through": int(through), "head": str(head)}:
             also = members.get("also", [])
         case _:
             raise BadReceipt("its members are not those of a receipt")
-    if source != topics.source:
+    if source != own_source:
         raise BadReceipt("it is for another kiosk")
     if not isinstance(also, list) or len(also) > MAX_RANGES:
         raise BadReceipt(f"`also` is no list of at most {MAX_RANGES} ranges")
