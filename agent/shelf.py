@@ -188,6 +188,7 @@ class Shelf:
         with self._lock:
             self._ready.extendleft(reversed(self._out.values()))
             self._out.clear()
+            self._hungry_s = -HUNGRY_S
 
     def reload(self) -> None:
         """Lay out again what is on disk and not done: what was set aside comes back in its order.

@@ -123,6 +123,11 @@ class Card:
         with contextlib.suppress(OSError):  # "read-only file system" is how it says that it has
             trigger.write_text("1")
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it has made itself so."""
+        return any(f" {self.path} " in line and "emergency_ro" in line for line in _mounts())
+
     def repair(self, limit_s: float = 60.0) -> None:
         """Unmount once nobody holds a file open, mend, mount again: what a restart of the machine would do."""
         until_s = time.monotonic() + limit_s
@@ -137,6 +142,10 @@ class Card:
         """Away with it."""
         for words in (["fsfreeze", "-u"], ["umount", "-l"]):
             subprocess.run([*words, str(self.path)], capture_output=True, check=False)
+
+
+def _mounts() -> list[str]:
+    return Path("/proc/mounts").read_text().splitlines()
 
 
 def _run(*words: str) -> str:
