@@ -56,7 +56,7 @@ crowd_file = "crowd.json"
 [codes]
 keys = "issuers.toml"
 [outbox]
-path = "outbox.db"
+path = "{outbox}"
 [mqtt]
 host = "127.0.0.1"
 port = {port}
@@ -212,10 +212,18 @@ class Kiosk:
     """The agent with its lanes. `start` and `kill` as often as wanted."""
 
     def __init__(
-        self, folder: Path, broker: Broker, lanes: list[Lane], *, pulse_s: float = 0.1, more: str = ""
+        self,
+        folder: Path,
+        broker: Broker,
+        lanes: list[Lane],
+        *,
+        pulse_s: float = 0.1,
+        more: str = "",
+        outbox: str = "outbox.db",
     ) -> None:
-        """`more`: further sections of agent.toml."""
+        """`more`: further sections of agent.toml; `outbox`: its file."""
         self.broker = broker
+        self.program = [str(Path(sys.executable).with_name("gatepost"))]
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._issuer = signing.new_private_key()
@@ -226,17 +234,14 @@ class Kiosk:
             lane.plug()
         (folder / "issuers.toml").write_text(keys.key_table(ISSUER, self._issuer.public))
         sections = [lane.section(pulse_s) for lane in lanes]
-        (folder / "agent.toml").write_text("".join((_AGENT.format(port=broker.port), more, *sections)))
+        (folder / "agent.toml").write_text(
+            "".join((_AGENT.format(port=broker.port, outbox=outbox), more, *sections))
+        )
 
     def start(self, **environment: str) -> float:
         """Start the agent, which goes on starting; when."""
         begun_s = time.monotonic()
-        words = [
-            str(Path(sys.executable).with_name("gatepost")),
-            "run",
-            "--config",
-            str(self._folder / "agent.toml"),
-        ]
+        words = [*self.program, "run", "--config", str(self._folder / "agent.toml")]
         self._process = subprocess.Popen(words, stderr=subprocess.PIPE, env={**os.environ, **environment})
         self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._listener.start()
