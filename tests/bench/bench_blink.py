@@ -2,7 +2,8 @@
 
 Person after person stands before the thermometer until enough samples are in, then shows a code to the camera, or
 has it scanned. The clock starts with the first frame (the scanner's line) that holds the code and stops when the
-relay board has its ON. The bar is one frame interval and 15 ms.
+relay board has its ON. The bar is one frame interval and 15 ms. A third lane has a lamp and a buzzer on the gate's
+board: when is its green there, and does its gate open any later for them?
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import time
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rig import Kiosk, Lane, kiosk_with, quantile
+from rig import GREEN, Kiosk, Lane, kiosk_with, quantile
 from rows import Row
 
 from agent import codes
@@ -40,11 +41,17 @@ LEAVE_S = 0.2
 LIMIT_S = 2.0
 MORE = "[checkpoint]\nleave_s = 0.15\n"
 CAMERA = {"width": 1280, "height": 720, "fps": FPS}
+LANES: dict[str, dict[str, Any]] = {"camera": {"camera": CAMERA}, "scanner": {}, "lamp": {"lamp": True}}
 
 
 def run() -> Iterator[Row]:
-    """A lane with a camera, a lane with a scan engine and the yardstick, in turn."""
-    with kiosk_with({"camera": {"camera": CAMERA}, "scanner": {}}, more=MORE) as (kiosk, lanes, _, folder):
+    """A lane with a camera, a lane with a scan engine, one with a lamp as well, and the yardstick, in turn."""
+    with kiosk_with(LANES, more=MORE) as (
+        kiosk,
+        lanes,
+        _,
+        folder,
+    ):
         bare = Lane(folder, "bare")
         bare.plug()
         names = [str(folder / f"bare-{part}") for part in ("scanner", "gate")]
@@ -52,12 +59,17 @@ def run() -> Iterator[Row]:
         try:
             kiosk.start()
             kiosk.until_up()
-            camera, scanner = lanes
-            shows = ((camera, partial(_show, camera)), (scanner, scanner.scan), (bare, bare.scan))
-            times: dict[str, list[float | None]] = {"camera": [], "scanner": [], "bare": []}
+            camera, scanner, lamp = lanes
+            shows = (
+                (camera, partial(_show, camera)), (scanner, scanner.scan), (lamp, lamp.scan), (bare, bare.scan)
+            )  # fmt: skip
+            times: dict[str, list[float | None]] = {"camera": [], "scanner": [], "lamp": [], "bare": []}
+            greens: list[float | None] = []
             for _ in range(PASSAGES):
-                for lane, took_ms in zip((camera, scanner, bare), _passages(kiosk, shows), strict=True):
+                for (lane, _), (took_ms, green_ms) in zip(shows, _passages(kiosk, shows), strict=True):
                     times[lane.name].append(took_ms)
+                    if lane is lamp:
+                        greens.append(green_ms)
         finally:
             yardstick.terminate()
             yardstick.wait(10)
@@ -65,13 +77,20 @@ def run() -> Iterator[Row]:
         control = f"bare pty to pty: {_said(times['bare'])}"
         yield _row(f"camera {FPS:.0f} fps, 1280 x 720, p99 of {PASSAGES}", times["camera"], control)
         yield _row(f"scan engine, p99 of {PASSAGES}", times["scanner"], control)
-        missing = times["camera"].count(None) + times["scanner"].count(None)
-        yield Row("gates that did not open", str(missing), "", "0", missing == 0)
+        alone = f"without a lamp: {_said(times['scanner'])}"
+        yield _row(f"the same, lamp and buzzer on the gate's board, p99 of {PASSAGES}", times["lamp"], alone)
+        yield _row(f"scan engine, green on the lamp's wire, p99 of {PASSAGES}", greens, control)
+        missing = sum(times[lane.name].count(None) for lane in lanes) + greens.count(None)
+        yield Row("gates that did not open, lamps that did not turn green", str(missing), "", "0", missing == 0)
         yield from _parts(kiosk, camera)
 
 
-def _passages(kiosk: Kiosk, shows: Iterable[tuple[Lane, Callable[[bytes], float]]]) -> list[float | None]:
-    """One person at each lane: milliseconds from the code to the relay, None where the gate stayed shut."""
+def _passages(
+    kiosk: Kiosk, shows: Iterable[tuple[Lane, Callable[[bytes], float]]]
+) -> list[tuple[float | None, float | None]]:
+    """One person at each lane: milliseconds from the code to the gate's relay and to the green light's, None where
+    it stayed off.
+    """
     took = []
     for lane, _ in shows:
         lane.world.stand(SKIN_C)
@@ -79,8 +98,9 @@ def _passages(kiosk: Kiosk, shows: Iterable[tuple[Lane, Callable[[bytes], float]
     for lane, show in shows:
         begun_s = time.monotonic()
         shown_s = show(kiosk.code())
-        opened_s = lane.opened_s(begun_s, LIMIT_S)
-        took.append(None if opened_s is None else 1000 * (opened_s - shown_s))
+        gate_s = lane.opened_s(begun_s, LIMIT_S)
+        green_s = lane.opened_s(begun_s, LIMIT_S, GREEN) if lane.name == "lamp" else None
+        took.append(tuple(None if at_s is None else 1000 * (at_s - shown_s) for at_s in (gate_s, green_s)))
         lane.world.leave()
         kiosk.check()
     time.sleep(LEAVE_S)

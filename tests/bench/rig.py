@@ -69,6 +69,12 @@ scanner = {scanner}
 thermometer = {{ driver = "gy_mcu", port = "{folder}/{name}-thermometer" }}
 gate = {{ driver = "serial_relay", port = "{folder}/{name}-gate" }}
 """
+_SIGNALS = """\
+lamp = {{ driver = "serial_relay", port = "{folder}/{name}-gate", red = 2, amber = 3, green = 4 }}
+buzzer = {{ driver = "serial_relay", port = "{folder}/{name}-gate", channel = 5 }}
+"""
+GATE, GREEN = 1, 4
+"""Relays of the board."""
 
 
 class Broker:
@@ -149,13 +155,17 @@ class Heard:
 class Lane:
     """One lane's simulated devices, and the section that leads the agent to them."""
 
-    def __init__(self, folder: Path, name: str, *, direction: str = "entry", camera: Any = None) -> None:
-        """`camera`: keywords of a CameraSimulator instead of a line scanner; `pulse_s` is for all."""
+    def __init__(
+        self, folder: Path, name: str, *, direction: str = "entry", camera: Any = None, lamp: bool = False
+    ) -> None:
+        """`camera`: keywords of a CameraSimulator instead of a line scanner; `lamp`: and a buzzer, on the gate's
+        board.
+        """
         self.name = name
         self.world = World(noise_c=0.03, seed=len(name))
         self.relay = LcusRelay()
         self.thermometer = GyMcu90615(self.world)
-        self._folder, self._direction = folder, direction
+        self._folder, self._direction, self._lamp = folder, direction, lamp
         self.ports = [
             Port(folder / f"{name}-thermometer", self.thermometer),
             Port(folder / f"{name}-gate", self.relay),
@@ -187,7 +197,7 @@ class Lane:
         if self.camera is not None:
             more = "".join(f", {key} = {value}" for key, value in self._camera_options.items() if key != "seed")
             scanner = f'{{ driver = "camera", device = "{self.camera.url}"{more} }}'
-        return _LANE.format(
+        return (_LANE + _SIGNALS * self._lamp).format(
             name=self.name, direction=self._direction, pulse_s=pulse_s, scanner=scanner, folder=self._folder
         )
 
@@ -197,11 +207,12 @@ class Lane:
         self._scanner.send(self._engine.encode(code))
         return at_s
 
-    def opened_s(self, since_s: float, limit_s: float = 5.0) -> float | None:
-        """When the gate's relay was told ON after `since_s`; None within `limit_s`."""
+    def opened_s(self, since_s: float, limit_s: float = 5.0, relay: int = GATE) -> float | None:
+        """When the gate's relay, or another of its board, was told ON after `since_s`; None within `limit_s`."""
 
         def found() -> float | None:
-            return next((at for at, _, on in reversed(self.relay.changes) if on and at >= since_s), None)
+            changes = reversed(self.relay.changes)
+            return next((at for at, which, on in changes if on and which == relay and at >= since_s), None)
 
         with self.relay.changed:
             self.relay.changed.wait_for(lambda: found() is not None, limit_s)
