@@ -18,6 +18,7 @@ from agent.feeds import GateFeed, SourceFeed
 from agent.loop import Loop
 from agent.messages import Encoder, Topics
 from agent.messages.state import Counts, DeviceState, State
+from agent.metrics import Metrics
 from agent.model import AgentChange, Answer, Part, Way
 from agent.orders import Deliveries, Orders
 from agent.outbox import Outbox
@@ -30,17 +31,19 @@ from agent.signals import Light
 from agent.startup import Began
 from agent.thermal import BadCalibration
 from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
+from agent.vault.starts import Starts
 from agent.vitals import Vitals
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from agent.boards import Device
     from agent.case import Settled
     from agent.codes.bundle import Bundle
     from agent.config import Config, Lane
+    from agent.health import Health
     from agent.signals import Cue
     from drivers.contract import Sink
 
@@ -142,13 +145,10 @@ class App:
             answers=answers,
             report=self._pulse.report,
             restart=self.restart,
+            recover=self._recover,
         )
         self._orders = self._ordered(config, topics)
-        self._probation = None
-        if began.memory is not None:
-            self._probation = Probation(
-                began, began.memory, self._loop, lambda: self._pulse.health, faults_beyond_syntax, self.restart
-            )
+        self._beside = list(self._watchers(config, began))
         self.status = 0
         """What the process is to end with."""
 
@@ -165,9 +165,9 @@ class App:
         self._crowds.start()
         self._rulebook.start()
         self._orders.start()
-        if self._probation is not None:
-            self._probation.start()
         self._desk.start()
+        for thread in self._beside:
+            thread.start()
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
@@ -208,8 +208,8 @@ class App:
         self._clock.save()
         self._crowds.stop()
         self._rulebook.stop()
-        if self._probation is not None:
-            self._probation.stop()
+        for thread in self._beside:
+            thread.stop()
         self._outbox.flush(_DRAIN_S)
         self._link.stop(_DRAIN_S)
         self._outbox.close(_DRAIN_S)
@@ -222,13 +222,31 @@ class App:
     def _hear(self, topic: str, payload: bytes) -> None:
         self._orders.hear(topic, payload)
 
+    def _watchers(self, config: Config, began: Began) -> Iterator[Probation | Metrics]:
+        """The threads that there may be beside."""
+        if began.memory is not None:
+            yield Probation(began, began.memory, self._loop, self._health, faults_beyond_syntax, self.restart)
+        if config.health.metrics_file is not None:
+            yield Metrics(config.health.metrics_file, self._vitals, self._health)
+
+    def _health(self) -> Health:
+        return self._pulse.health
+
+    def _recover(self) -> bool:
+        """Leave safe mode, as the centre orders it; whether there was anything to leave."""
+        memory = self._began.memory
+        if memory is None or not memory.starts.safe:
+            return False
+        memory.count(Starts.recovered)  # the watch over the configuration sees it, and starts the agent anew
+        return True
+
     def _ordered(self, config: Config, topics: Topics) -> Orders:
         """What hears the centre, and what is done about each type of bundle that was taken."""
         folder = config.codes.bundles
         store = vault.BundleStore(_folder(config) / folder) if folder else None
         then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {
             **dict.fromkeys(("root", "keys", "policy", "list", "privacy"), self._commands.judge_by),
-            "config": lambda _: {"in_use": False},
+            "config": lambda _: {"in_use": False, "on_trial": self._began.memory is not None},
         }
         return Orders(
             config.orders,

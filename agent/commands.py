@@ -47,12 +47,13 @@ class Commands:
         answers: queue.SimpleQueue[Answer],
         report: Callable[[], dict[str, Any]],
         restart: Callable[[str], None],
+        recover: Callable[[], bool] = lambda: False,
     ) -> None:
         """`see`: to the loop, `answers`: from it; `report`: how the kiosk is, as JSON has it; `restart`: the agent,
-        because of …
+        because of …; `recover`: leaves safe mode, and says whether it was in it.
         """
         self._lanes, self._feeds, self._outbox, self._rulebook = lanes, feeds, outbox, rulebook
-        self._see, self._report, self._restart_agent = see, report, restart
+        self._see, self._report, self._restart_agent, self._recover = see, report, restart, recover
         self._answers = answers
 
     @property
@@ -65,6 +66,7 @@ class Commands:
             "diagnose": lambda _: self._diagnose(),
             "reload": lambda _: self._reload(),
             "flush": lambda _: self._flush(),
+            "recover": lambda _: Done({"was_safe": self._recover()}),
         }
 
     def judge_by(self, taken: Bundle) -> dict[str, object]:

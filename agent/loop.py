@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from agent.model import (
     Wished,
 )
 from agent.signals import Cue
+from agent.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +75,10 @@ class Loop:
         """What was seen, and what the centre is to be told of its orders and of the agent."""
         self.turned_s = time.monotonic()
         self.decided = 0
+        self.passages: Counter[tuple[str, str]] = Counter()
+        """By lane and decision."""
+        self.took = Tally()
+        """From the last thing seen to a decision that came of it; those that waited in vain are not among them."""
         self.defects = 0
         self._checkpoint = checkpoint
         self._open_gate, self._show = open_gate, show
@@ -99,7 +105,10 @@ class Loop:
                 self.note(seen)
             case Observation():
                 now = self._now()
+                decided = self.decided
                 self._ask(partial(self._checkpoint.see, seen, now), now)
+                if self.decided > decided:
+                    self.took.add(time.monotonic() - seen.item.at_s)
         self._ask(partial(self._checkpoint.tick, time.monotonic()), self._now())
 
     def _ask(self, question: Callable[[], list[Result]], now: Now) -> None:
@@ -149,6 +158,7 @@ class Loop:
                 self._show[lane](cue)
             case Passage():
                 self.decided += 1
+                self.passages[result.lane, result.decision.outcome] += 1
                 self._happened(EventKind.PASSAGE, result, now)
             case DeviceChange():
                 self._happened(EventKind.DEVICE, result, now)

@@ -30,6 +30,7 @@ from agent.model import Event, EventKind, Loss, Place, Record
 from agent.packing import Spoilt
 from agent.shelf import MEMORY_ONLY, Shelf
 from agent.store import Store, finish_rescue, is_damage, ranges, rescue
+from agent.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -97,6 +98,8 @@ class Outbox:
         self._encode = encode
         self._inbox: SimpleQueue[Event | None] = SimpleQueue()
         self.shelf = Shelf(wake_writer=lambda: self._inbox.put(None))
+        self.took = Tally()
+        """Each commit."""
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
         self._store: Store | None = None
@@ -278,8 +281,10 @@ class Outbox:
         riding = done if some else frozenset()
         if not (self._tried or riding or chosen):
             return
+        began_s = monotonic()
         try:
             store.write(self._tried, [*ranges(sorted(riding)), *chosen])
+            self.took.add(monotonic() - began_s)
         except sqlite3.Error as error:
             if not may_be_there(error):
                 self._tried = []

@@ -54,6 +54,7 @@ class Probation(threading.Thread):
         super().__init__(name="probation", daemon=True)
         self._began, self._memory, self._loop, self._health = began, memory, loop, health
         self._faults_of, self._restart = faults_of, restart
+        self._latched = bool(memory.starts.safe)
         self._started_s = time.monotonic()
         self._well_since_s: float | None = None
         self._told = memory.settings.tell if began.safe else None
@@ -102,7 +103,7 @@ class Probation(threading.Thread):
 
     def _leave(self, up_s: float) -> None:
         """Out of safe mode: somebody has said so, or it has gone well for long."""
-        if not self._memory.starts.safe:
+        if not self._latched:
             return  # a file with faults is the reason: whoever mends it starts the agent anew
         if up_s >= SAFE_FOR_S:
             self._memory.count(Starts.recovered)

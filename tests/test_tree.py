@@ -33,6 +33,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"app"},
     {"commands"},
     {"effective", "manual", "pulse"},
+    {"metrics"},
     {"probation", "vitals"},
     {"startup"},
     {"config", "loop"},
@@ -46,7 +47,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"confirmed"},
     {"shelf", "store", "clock"},
     {"model", "receipt"},
-    {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "toml_lines", "withheld"},
+    {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "tally", "toml_lines", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -62,7 +63,7 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 
 PURE = {
     "case", "checkpoint", "codes", "health", "ladder", "lanes", "messages", "model", "overlay", "policy", "privacy",
-    "receipt", "signals", "thermal", "venue", "withheld",
+    "receipt", "signals", "tally", "thermal", "venue", "withheld",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

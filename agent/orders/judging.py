@@ -95,6 +95,7 @@ COMMANDS: Mapping[str, Command] = {
     "diagnose": Command(harmless=True),
     "reload": Command(harmless=True),
     "flush": Command(harmless=True),
+    "recover": Command(),
 }
 
 
