@@ -98,8 +98,7 @@ class Outbox:
         self._encode = encode
         self._inbox: SimpleQueue[Event | None] = SimpleQueue()
         self.shelf = Shelf(wake_writer=lambda: self._inbox.put(None))
-        self.took = Tally()
-        """Each commit."""
+        self.took = Tally()  # each commit
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
         self._store: Store | None = None
@@ -119,9 +118,7 @@ class Outbox:
         # each of these is written by one thread, in one statement
         self._decided = 0
         self._dropped = self._dropped_told = 0
-        self._settled = 0
-        self._stored = 0
-        self._lost = 0
+        self._settled = self._stored = self._lost = 0
         self._fault = ""
         self._moved_s = monotonic()
 
@@ -241,7 +238,7 @@ class Outbox:
         """Open the file; one that is damaged is put aside, and what it still holds is saved into a new one."""
         finish_rescue(self._path)
         try:
-            store = None if self._damaged else Store(self._path)
+            store = None if self._damaged else Store(self._path, self.took)
         except (sqlite3.DatabaseError, Spoilt) as error:
             if not is_damage(error):
                 raise
@@ -267,7 +264,7 @@ class Outbox:
         log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
         self._lost += found.missing
         self._owed.append(Loss("damaged", found.missing, found.first, found.last, found.epoch))
-        return Store(self._path)
+        return Store(self._path, self.took)
 
     def _commit(self, store: Store) -> None:
         """One commit of the batch and of what may go by now."""
@@ -281,10 +278,8 @@ class Outbox:
         riding = done if some else frozenset()
         if not (self._tried or riding or chosen):
             return
-        began_s = monotonic()
         try:
             store.write(self._tried, [*ranges(sorted(riding)), *chosen])
-            self.took.add(monotonic() - began_s)
         except sqlite3.Error as error:
             if not may_be_there(error):
                 self._tried = []

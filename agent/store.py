@@ -20,10 +20,12 @@ import secrets
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Record
 from agent.packing import Spoilt, pack, unpack
+from agent.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -71,8 +73,10 @@ class Salvage:
 class Store:
     """The open file. Every method raises sqlite3.Error (or OSError for the directory) when the disk will not."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, took: Tally | None = None) -> None:
+        """`took`: what to count the time of each commit into."""
         self._path = path
+        self._took = took or Tally()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
         try:
@@ -119,6 +123,7 @@ class Store:
         rows = [(record.key, record.kind, record.rank, pack(record.payload)) for record in records]
         newest = records[-1].key if records and records[-1].key > 0 else self.last
         marks, gone = self._marked and newest == self.last, 0
+        began_s = monotonic()
         with self._transaction():
             self._db.executemany("INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)", rows)
             if self._marked and newest != self.last:
@@ -130,6 +135,7 @@ class Store:
                 if low <= newest <= high and not marks:
                     gone += self._db.execute("UPDATE record SET done = 1 WHERE key = ?", (newest,)).rowcount
                     marks = True
+        self._took.add(monotonic() - began_s)
         self._marked = marks
         self.count += len(records) - gone
         self._unmeasured += len(records) + gone
