@@ -69,6 +69,7 @@ class Eye:
         self._still = self._unchanged(_part(small, self._region)) and self._settled
         if not self._still or self._frames % _LOOK_EVERY == 0:
             return None
+        self._ladder.pass_over()
         return self._told(at_s)
 
     def look(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:

@@ -57,7 +57,7 @@ class Ladder:
         if not self._budget_s or not self._hard:
             return []
         if self._neural is not None and (codes := self._neural.answer()):
-            self._begin_with(NEURAL)
+            self._neural.ask(picture)  # a guess has to be made again
             return codes
         while not (codes := self._take_one(picture)) and self._next:
             if time.thread_time() - began_s + self._expected_s() > self._budget_s:
@@ -85,13 +85,17 @@ class Ladder:
         if before.rung == BEYOND:
             code = beyond.follow(picture, before)
             return [code] if code is not None else []
-        return _run(before.rung, picture) if before.rung in self._hard else []
+        return _run(before.rung, picture) if before.rung in self._hard and before.rung in STEPS else []
 
     def restart(self) -> None:
         """Another scene: begin with the first hard step again."""
         self._next = 0
         self._hunt = None
         self._evidence.clear()
+        self.pass_over()
+
+    def pass_over(self) -> None:
+        """A picture is not read: what was asked about an earlier one is not to be told of a later one."""
         if self._neural is not None:
             self._neural.forget()
 
@@ -112,12 +116,8 @@ class Ladder:
         if codes:
             self.restart()
         if codes and codes[0].is_guess:
-            self._begin_with(name)
+            self._next = self._hard.index(name)  # what made a guess has to make it again
         return codes
-
-    def _begin_with(self, name: str) -> None:
-        """The next picture's first hard step: what made a guess has to make it again."""
-        self._next = self._hard.index(name)
 
     def _by_hand(self, name: str, picture: Picture) -> list[Code]:
         """The two steps that may take many frames. Of a picture that stands alone a guess has to hold twice."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from drivers.vision.code import BEYOND
+from drivers.vision.order import NEURAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,8 +19,8 @@ Box: TypeAlias = tuple[float, float, float, float]
 NEARER = 1.5
 """A code counts when its area is this much larger than that of every other one in view. Of two of like size it is
 not known whose turn it is: neither is told, and two phones side by side do not take turns."""
-_PATIENCE = 2
-"""A code that takes a hunt over many frames to be read is missed for longer while it is there."""
+_PATIENCE, _SLOW = 2, {BEYOND, NEURAL}
+"""A code that takes many frames to be read is missed for so many times longer while it is there."""
 FRESH_S = 0.2
 """For so long a code is looked for where it was."""
 BESIDE_S = 0.25
@@ -87,7 +88,7 @@ class Track:
                 continue
             if looked_at is not None and not _covers(looked_at, seen.code.box()):
                 seen.last_s = now_s
-            elif now_s - seen.last_s >= self._away_s * (_PATIENCE if seen.code.rung == BEYOND else 1):
+            elif now_s - seen.last_s >= self._away_s * (_PATIENCE if seen.code.rung in _SLOW else 1):
                 del self._seen[payload]
         if self._subject is not None and self._subject not in self._seen:
             self._subject = None

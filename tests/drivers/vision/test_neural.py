@@ -1,6 +1,7 @@
 """The neural reader apart: it may be absent, hang or die, and what it says is told only when it says it twice."""
 
 import os
+import select
 import sys
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.contract import Sighting
+from drivers.contract import Departure, Sighting
 from drivers.simulators import qr
 from drivers.vision import neural as room
 from drivers.vision.eye import Eye
@@ -129,6 +130,18 @@ def test_what_it_says_twice_is_told(standing_in):
     neural = standing_in("text = 'GP1:seen'")
     eye = Eye(Ladder(0.001, ("half", "neural"), neural), away_s=30)
     assert sightings(eye, 3000, bool) == [b"GP1:seen"]
+
+
+def test_what_it_reads_is_told_once_until_it_leaves(standing_in):
+    neural = standing_in("text = 'GP1:seen' if pixels[0] > 60 else ''")
+    eye = Eye(Ladder(0.001, ("half", "neural"), neural), away_s=0.5)
+    told = []
+    for turn in range(120):
+        frame = noisy(turn) if turn < 60 else noisy(turn) // 3
+        told += [type(item) for item in eye.see(frame, turn / 15)]
+        while neural.is_busy and not select.select([neural._socket], [], [], 5)[0]:
+            pass  # so that it answers before the next frame
+    assert told == [Sighting, Departure]
 
 
 def test_what_it_says_once_is_never_told(standing_in):
