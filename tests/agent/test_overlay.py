@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,11 @@ def test_no_file_and_no_secret_may_be_said_from_afar() -> None:
         for entry in dataclasses.fields(config.SECTIONS[name]):
             if "Path" in str(entry.type) or "secret" in str(entry.type):
                 assert (name, entry.name) in overlay.FILES
+
+
+def test_the_deployer_is_told_of_every_key() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "health.md").read_text()
+    table = text.partition("| it may say |")[2].partition("\n\n")[0]
+    told = {cell.split("|")[1] for cell in table.splitlines()[2:]}
+    named = {word for cell in told for word in re.findall(r"`\[?([\w.]+)\]?`", cell)}
+    assert named == overlay.SECTIONS | overlay.LANE_KEYS | {word for path in overlay.KEYS for word in path}
