@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 HEADERS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """Labels of the chips that the 40-pin header hangs on: Pi 5, Pi 4, older ones."""
-SIMULATED_LABELS = ("gpio-sim", "gpio-mockup")
+DEVICES = Path("/sys/bus/gpio/devices")
+SIMULATORS = ("gpio-sim", "gpio-mockup")
+"""Drivers of the kernel's simulated chips, whose labels may say anything."""
 
 
 class Output(Protocol):
@@ -89,7 +92,7 @@ class GpioOutput:
         there = chips()
         for path, label in there.items():
             if label in wanted:
-                self.simulated = self.simulated or label.startswith(SIMULATED_LABELS)
+                self.simulated = self.simulated or is_simulated(path)
                 return path
         known = ", ".join(sorted(there.values())) or "none"
         raise DeviceGone(self.name, "no chip with this label", f"labels there are: {known}")
@@ -101,6 +104,12 @@ class GpioOutput:
         if code == errno.EBUSY:
             return DeviceGone(self.name, "the line is in use", "`gpioinfo` says by whom")
         return DeviceGone(self.name, "the chip has no such line", "check the number")
+
+
+def is_simulated(path: str) -> bool:
+    """Whether the chip is one of the kernel's simulators, by the device that it hangs on."""
+    device = os.path.realpath(DEVICES / Path(path).name)
+    return any(f"/{driver}." in device for driver in SIMULATORS)
 
 
 def chips() -> dict[str, str]:

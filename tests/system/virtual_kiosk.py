@@ -31,6 +31,11 @@ IMAGE = os.environ.get("GATEPOST_KIOSK_IMAGE", "")
 SKIN_C, FEVER_C, NOBODY_C = 34.5, 37.0, 22.0
 CAMERA = "/dev/v4l/by-id/usb-Kiosk_Virtual_QR_camera_QR0001-video-index0"
 SCAN_ENGINE = "/dev/serial/by-id/usb-Kiosk_IR_thermometer_THERM01-if00"
+GATE_LINE = 3
+GATE_LOG = "/run/gate"
+WATCH_GATE = (
+    f"while :; do cat /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio{GATE_LINE}/value; sleep 0.02; done"
+)
 CONFIG = f"""
 [kiosk]
 id = "virtual"
@@ -42,7 +47,7 @@ retry_max_s = 2.0
 direction = "entry"
 scanner = {{ driver = "camera", device = "{CAMERA}", width = 640, height = 480 }}
 thermometer = {{ driver = "mlx90614", bus = "/dev/i2c-0", frozen_s = 0 }}
-gate = {{ driver = "simulated" }}
+gate = {{ driver = "gpio", chip = "kiosk", line = {GATE_LINE} }}
 [lanes.exit]
 direction = "exit"
 scanner = {{ driver = "line", port = "{SCAN_ENGINE}" }}
@@ -222,6 +227,29 @@ def decides(trial: Trial) -> None:
     trial.check("no code in the log", code[-40:] not in trial.sh("journalctl -u gatepost -o cat"))
 
 
+def drives(trial: Trial) -> None:
+    """The gate's line of a real GPIO chip, found by its label; the chip goes and comes back."""
+    kiosk, live = trial.kiosk, "/sys/kernel/config/gpio-sim/kiosk/live"
+    trial.sh(f"systemd-run -q --unit=watch sh -c '({WATCH_GATE}) | stdbuf -oL uniq > {GATE_LOG}'")
+    found = trial.pass_by("green", SKIN_C, "gao")
+    levels = trial.until(lambda: (seen := trial.sh(f"cat {GATE_LOG}").split()) == ["0", "1", "0"] and seen, 10)
+    trial.check(
+        "opens by GPIO and shuts by itself", found == "admit" and levels, levels or trial.sh(f"cat {GATE_LOG}")
+    )
+    gate = next(d for d in trial.report()["devices"] if (d["lane"], d["part"]) == ("entry", "gate"))
+    trial.check("says that the chip is simulated, whatever its label", gate["simulated"], gate)
+    trial.sh(f"systemctl stop watch; echo 0 > {live}")
+    trial.check("chip gone: says so", trial.until(lambda: not trial.device_is_up("entry", "gate")))
+    trial.sh(f"echo 1 > {live}")
+    trial.check("chip back", trial.until(lambda: trial.device_is_up("entry", "gate"), 60))
+    trial.sh(f"systemd-run -q --unit=watch sh -c '({WATCH_GATE}) | stdbuf -oL uniq > {GATE_LOG}'")
+    found = trial.pass_by("green", SKIN_C, "hua")
+    levels = trial.until(lambda: trial.sh(f"cat {GATE_LOG}").split() == ["0", "1", "0"], 10)
+    trial.check("opens after that", found == "admit" and levels, trial.sh(f"cat {GATE_LOG}"))
+    trial.sh("systemctl stop watch")
+    trial.check("the second instrument is known", "nobody waits" in kiosk.run("gatepost record entry 36.8").err)
+
+
 def survives(trial: Trial) -> None:
     kiosk = trial.kiosk
     trial.sh("systemctl stop noise")
@@ -325,7 +353,7 @@ def main() -> int:
         trial.check("boots", trial.sh("systemctl is-system-running") == "running")
         try:
             installs(trial, source)
-            for part in (starts, decides, survives, loses_nothing, ends):
+            for part in (starts, decides, drives, survives, loses_nothing, ends):
                 part(trial)
         except Exception:
             print(trial.sh("journalctl -u gatepost --no-pager | tail -40"))
