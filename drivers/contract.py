@@ -9,6 +9,7 @@ All times are seconds of `time.monotonic()`, stamped when the thing happened on 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 
@@ -55,6 +56,21 @@ class Distance:
 
 
 Item: TypeAlias = Sighting | Departure | Reading | Distance
+
+
+class Proof(StrEnum):
+    """On what it rests that a driver speaks as its device does. Each names its own, with its bus, as `BUS` and
+    `PROOF`; all of them are also held against a simulator that was written from the document.
+    """
+
+    KERNEL = "kernel"
+    """A real Linux kernel's device of that kind has answered it, in the virtual kiosk."""
+    DOCUMENT = "document"
+    """Frames or worked examples that the maker has published come out right."""
+    COMPUTED = "computed"
+    """Frames worked out by hand from the document come out right."""
+    SIMULATOR = "simulator"
+    """Nothing else."""
 
 
 class Source(Protocol):

@@ -20,11 +20,12 @@ from typing import Annotated, TypeAlias
 
 from annotated_types import Ge, Gt
 
-from drivers.contract import Distance
+from drivers.contract import Distance, Proof
 from drivers.wire.framing import before, sum8
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "serial", Proof.COMPUTED
 HEADER = b"\x59\x59"
 FRAME_BYTES = 9
 WEAKEST, SATURATED = 100, 65535

@@ -22,10 +22,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from drivers.contract import BadReply, Distance
+from drivers.contract import BadReply, Distance, Proof
 from drivers.paced_chip import PacedChip
 from drivers.wire.i2c import Bus, I2cBus
 
+BUS, PROOF = "I²C", Proof.SIMULATOR
 START, CLEAR, READY, STATUS, RANGE, STOP, IDENTITY = 0x00, 0x0B, 0x13, 0x14, 0x1E, 0x91, 0xC0
 MODEL = 0xEE
 READY_MASK = 0x07

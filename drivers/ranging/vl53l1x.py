@@ -21,10 +21,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Le
 
-from drivers.contract import BadReply, Distance
+from drivers.contract import BadReply, Distance, Proof
 from drivers.paced_chip import PacedChip
 from drivers.wire.i2c import Bus, I2cBus
 
+BUS, PROOF = "I²C", Proof.SIMULATOR
 IDENTITY, CONFIGURATION, POLARITY, READY, CLEAR, START = 0x010F, 0x002D, 0x0030, 0x0031, 0x0086, 0x0087
 STATUS, RANGE = 0x0089, 0x0096
 MODEL = b"\xea\xcc"

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadOptions, BadReply, DeviceGone
+from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
 from drivers.vision import order
 from drivers.wire.apart import Apart
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from drivers.vision.opencv import Picture
     from drivers.wire.frames import Frame, Grabber, Lens
 
+BUS, PROOF = "USB, IP, CSI", Proof.KERNEL
 _BLACK_LEVEL, _BLACK_SPREAD = 20, 2
 """A picture all of whose pixels lie below this level and this near together: no sensor in the dark is so smooth."""
 

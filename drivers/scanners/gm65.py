@@ -15,9 +15,11 @@ unless zone 000D says otherwise, so code payloads should be ASCII; nothing is ev
 
 from __future__ import annotations
 
+from drivers.contract import Proof
 from drivers.scan_engine import ScanEngine, TriggerOptions
 from drivers.wire.framing import crc16_xmodem
 
+BUS, PROOF = "serial, USB-CDC", Proof.DOCUMENT
 HEAD = b"\x02\x00"
 START = bytes.fromhex("7e 00 08 01 00 02 01 02 da")
 STOP = b""

@@ -14,8 +14,10 @@ taken out by form and checksum; a sleeping unit loses the first order, which is 
 
 from __future__ import annotations
 
+from drivers.contract import Proof
 from drivers.scan_engine import ScanEngine, TriggerOptions
 
+BUS, PROOF = "serial, USB-CDC", Proof.DOCUMENT
 START = bytes.fromhex("04 e4 04 00 ff 14")
 STOP = bytes.fromhex("04 e5 04 00 ff 13")
 ACK, NAK = 0xD0, 0xD1

@@ -15,8 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from drivers.contract import Proof
 from drivers.scan_engine import ScanEngine, TriggerOptions
 
+BUS, PROOF = "serial, USB-CDC", Proof.DOCUMENT
 START = b"\x16T\r"
 STOP = b"\x16U\r"
 

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Gt
 
+from drivers.contract import Proof
 from drivers.scan_engine import LONGEST_CODE, LineOptions, ScanEngine
 
 if TYPE_CHECKING:
     from drivers.wire.uart import Line
+
+BUS, PROOF = "serial, USB-CDC", Proof.KERNEL
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ permanent ones wear the flash; orders need 50 ms between them; factory exposure 
 
 from __future__ import annotations
 
+from drivers.contract import Proof
 from drivers.scan_engine import ScanEngine, TriggerOptions
 
+BUS, PROOF = "serial, USB-CDC", Proof.DOCUMENT
 HEAD, TAIL = b"\x02\x010000", b";\x03"
 LONGEST = 64
 START = b"\x7e\x010000#SCNTRG1;\x03"

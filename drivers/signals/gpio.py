@@ -19,9 +19,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from drivers.contract import BOARD, OUTPUT
+from drivers.contract import BOARD, OUTPUT, Proof
 from drivers.pulsed_output import PulsedOutput
 from drivers.wire.gpio import GpioOutput, Output
+
+BUS, PROOF = "GPIO", Proof.KERNEL
 
 
 @dataclass(frozen=True)

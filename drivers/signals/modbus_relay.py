@@ -22,10 +22,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BOARD, OUTPUT, BadOptions, BadReply, DeviceGone, DriverError
+from drivers.contract import BOARD, OUTPUT, BadOptions, BadReply, DeviceGone, DriverError, Proof
 from drivers.wire.modbus import sealed
 from drivers.wire.shared import SharedUart
 
+BUS, PROOF = "RS-485, USB", Proof.DOCUMENT
 WRITE_COIL, READ_COILS = 0x05, 0x01
 FLASH_ON = 0x02
 """High byte of the coil's address that makes the value a time."""

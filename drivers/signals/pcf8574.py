@@ -20,9 +20,11 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BOARD, OUTPUT
+from drivers.contract import BOARD, OUTPUT, Proof
 from drivers.expander import ExpanderOutput
 from drivers.wire.i2c import Bus, I2cBus
+
+BUS, PROOF = "I²C", Proof.SIMULATOR
 
 
 @dataclass(frozen=True)

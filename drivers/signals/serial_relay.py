@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BOARD, OUTPUT
+from drivers.contract import BOARD, OUTPUT, Proof
 from drivers.pulsed_output import PulsedOutput
 from drivers.wire.framing import sum8
 from drivers.wire.shared import SharedUart
@@ -31,6 +31,7 @@ from drivers.wire.shared import SharedUart
 if TYPE_CHECKING:
     from drivers.wire.uart import Line
 
+BUS, PROOF = "USB", Proof.DOCUMENT
 START = 0xA0
 BAUD = 9600
 

@@ -12,7 +12,9 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from drivers.contract import OUTPUT, BadOptions
+from drivers.contract import OUTPUT, BadOptions, Proof
+
+BUS, PROOF = "none", Proof.SIMULATOR
 
 
 @dataclass(frozen=True)

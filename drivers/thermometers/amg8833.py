@@ -21,11 +21,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from drivers.contract import BadReply, Reading
+from drivers.contract import BadReply, Proof, Reading
 from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
 from drivers.wire.i2c import Bus, I2cBus
 
+BUS, PROOF = "I²C", Proof.COMPUTED
 POWER, RESET, RATE, THERMISTOR, PIXELS = 0x00, 0x01, 0x02, 0x0E, 0x80
 PIXEL_BYTES = 128
 PERIOD_S = 0.1

@@ -20,12 +20,14 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from drivers.contract import Proof
 from drivers.plausibility import FROZEN_S
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import before, signed16, sum8
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "serial", Proof.DOCUMENT
 HEADER = b"\x66\x66"
 KINDS = (0x01, 0x02)
 DATA_BYTES = 4

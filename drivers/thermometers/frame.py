@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from drivers.contract import Proof
 from drivers.plausibility import FROZEN_S
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import before, crc16_xmodem, sum8
@@ -31,6 +32,7 @@ from drivers.wire.uart import Line, Uart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BUS, PROOF = "serial", Proof.SIMULATOR
 FORMATS = {"int16 be": ">h", "int16 le": "<h", "uint16 be": ">H", "uint16 le": "<H", "int8": "b", "uint8": "B"}
 CHECKSUMS: dict[str, tuple[int, Callable[[bytes | bytearray], bytes]]] = {
     "none": (0, lambda _: b""),

@@ -22,12 +22,14 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from drivers.contract import Proof
 from drivers.plausibility import FROZEN_S
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import before, signed16, sum8
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "serial", Proof.COMPUTED
 HEADER = b"\xa4\x03\x07\x07"
 FRAME_BYTES = 12
 ASK = b"\xa4\x03\x07\x07\xb5"

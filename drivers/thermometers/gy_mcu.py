@@ -24,12 +24,14 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from drivers.contract import Proof
 from drivers.plausibility import FROZEN_S
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import before, signed16, sum8
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "serial", Proof.DOCUMENT
 HEADER = b"\x5a\x5a\x45\x04"
 FRAME_BYTES = 9
 CONTINUE = b"\xa5\x45\xea"

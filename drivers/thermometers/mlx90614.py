@@ -24,11 +24,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadReply, Reading
+from drivers.contract import BadReply, Proof, Reading
 from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S, radiometric_c
 from drivers.wire.i2c import Bus, I2cBus
 
+BUS, PROOF = "SMBus", Proof.KERNEL
 DIE, OBJECT = 0x06, 0x07
 """RAM cells as SMBus commands (table 5)."""
 ERROR_BIT = 0x8000

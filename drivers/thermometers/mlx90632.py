@@ -25,11 +25,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from drivers.contract import BadOptions, BadReply, Reading
+from drivers.contract import BadOptions, BadReply, Proof, Reading
 from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
 from drivers.wire.i2c import Bus, I2cBus
 
+BUS, PROOF = "I²C", Proof.DOCUMENT
 VERSION, CONSTANTS, CORRECTIONS, CONTROL, STATUS, RAM = 0x240B, 0x240C, 0x2481, 0x3001, 0x3FFF, 0x4000
 DSP_VERSION = 5
 MEDICAL_PART = 0x01

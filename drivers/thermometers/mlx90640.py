@@ -23,11 +23,12 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadReply, Reading
+from drivers.contract import BadReply, Proof, Reading
 from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S, ZERO_K
 from drivers.wire.i2c import Bus, I2cBus
 
+BUS, PROOF = "I²C", Proof.DOCUMENT
 EEPROM, RAM, STATUS, CONTROL = 0x2400, 0x0400, 0x8000, 0x800D
 WORDS, ROWS, COLUMNS = 832, 24, 32
 PIXELS = ROWS * COLUMNS

@@ -22,13 +22,14 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
-from drivers.contract import BadOptions
+from drivers.contract import BadOptions, Proof
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import signed16
 from drivers.wire.modbus import answer, ask
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "RS-485", Proof.DOCUMENT
 NONE = -1
 PRESETS = {"pyrousb": (0x13, 0x14, 0x15), "pyrominibus": (0x0F, 0x10, 0x11)}
 """Object, sensor and status register."""

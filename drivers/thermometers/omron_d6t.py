@@ -23,11 +23,12 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
-from drivers.contract import BadReply, Reading
+from drivers.contract import BadReply, Proof, Reading
 from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
 from drivers.wire.i2c import Bus, I2cBus, crc8
 
+BUS, PROOF = "I²C", Proof.COMPUTED
 ADDRESS = 0x0A
 MODELS = {"1A": (0x4C, 1, 0.10), "8L": (0x4C, 8, 0.25), "44L": (0x4C, 16, 0.30), "32L": (0x4D, 1024, 0.20)}
 """Command, pixels, seconds between frames."""

@@ -18,10 +18,12 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from drivers.contract import Proof
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "serial", Proof.DOCUMENT
 ASK = b"\x01"
 ANSWER_BYTES = 2
 U_C = 1.0

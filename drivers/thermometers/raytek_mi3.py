@@ -21,10 +21,12 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from drivers.contract import Proof
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
+BUS, PROOF = "serial, RS-485", Proof.SIMULATOR
 LONGEST = 40
 UNIT = re.compile(rb"(?:\d{3})?!U([CF])\Z")
 TEMPERATURE = re.compile(rb"(?:\d{3})?!T([+-]?\d{1,4}\.\d{1,2})\Z")

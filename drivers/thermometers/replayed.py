@@ -7,8 +7,10 @@ Wiring: none; a file. Quirks: everything it says is marked simulated. Accuracy: 
 
 from __future__ import annotations
 
-from drivers.contract import Reading
+from drivers.contract import Proof, Reading
 from drivers.recording import Player, PlayerOptions
+
+BUS, PROOF = "file", Proof.SIMULATOR
 
 
 class Options(PlayerOptions):

@@ -1,14 +1,57 @@
-"""The page on devices lists every driver, and no other."""
+"""README and the page on devices list every driver and no other, with the bus and the proof that it names."""
 
 import re
 from pathlib import Path
 
+import pytest
+
 from drivers import registry
+from drivers.contract import Proof
 
-PAGE = Path(__file__).parents[2] / "docs" / "devices.md"
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs" / "devices.md").read_text()
+SECTIONS = {"thermometers": "Thermometers", "scanners": "Scanners", "ranging": "Ranging", "signals": "Gates"}
+MODULES = {(kind, name): registry.load(kind, name) for kind in registry.KINDS for name in registry.names(kind)}
+PUBLISHED = (ROOT / "tests" / "drivers" / "test_vectors.py").read_text()
+"""The golden vectors, each with the driver that is held against it."""
+ELSEWHERE = {
+    "mlx90640": "thermometers/test_mlx90640.py",
+    "modbus_ir": "thermometers/test_modbus_ir.py",
+    "modbus_relay": "signals/test_modbus_relay.py",
+    "serial_relay": "signals/test_serial_relay.py",
+}
+"""Whose published frames are in their own tests."""
 
 
-def test_every_driver_is_in_the_tables_and_no_other():
-    listed = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)
-    there = [name for kind in registry.KINDS for name in registry.names(kind)]
-    assert sorted(listed) == sorted(there)
+def rows(text):
+    """The cells of every row that begins with a name in backticks."""
+    cells = [re.split(r" *\| *", line.strip("| ")) for line in text.splitlines() if line.startswith("| `")]
+    return {row[0].strip("`"): row[1:] for row in cells}
+
+
+def test_readme_lists_them_as_they_are():
+    section = README.split("## What it drives")[1].split("\n## ")[0]
+    there = {f"{kind}/{name}": [module.BUS, str(module.PROOF)] for (kind, name), module in MODULES.items()}
+    assert rows(section) == there
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_the_page_lists_them_as_they_are(kind):
+    section = PAGE.split(f"## {SECTIONS[kind]}")[1].split("\n## ")[0]
+    told = {name: (cells[1], cells[-1]) for name, cells in rows(section).items()}
+    assert told == {name: (module.BUS, str(module.PROOF)) for (at, name), module in MODULES.items() if at == kind}
+
+
+@pytest.mark.parametrize("proof", list(Proof))
+def test_readme_says_what_each_proof_is(proof):
+    assert f"`{proof}`: " in README
+
+
+@pytest.mark.parametrize(
+    "name", [name for (_, name), m in MODULES.items() if m.PROOF in (Proof.DOCUMENT, Proof.COMPUTED)]
+)
+def test_who_claims_frames_is_held_against_them(name):
+    where = ELSEWHERE.get(name)
+    text = PUBLISHED if where is None else (ROOT / "tests" / "drivers" / where).read_text()
+    assert re.search(rf"\b{name}\b", text)
