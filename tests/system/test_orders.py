@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -176,6 +177,15 @@ def test_rules_and_events_at_once(way):
 def test_an_order_to_the_whole_site(way):
     order = way.authority.order("test/*", "reload")
     assert way.reply_to(order)["outcome"] == "done"
+
+
+def test_the_python_of_the_document_gets_its_answer(way, wait_until):
+    text = (Path(__file__).parents[2] / "docs" / "orders.md").read_text()
+    made: dict = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], made)  # noqa: S102 - the document's own
+    order = made["order"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
+    told = made["ask"]("127.0.0.1", way.site.broker.port, HERE, order)
+    assert (told["outcome"], told["result"]) == ("done", {"lane": "exit"})
 
 
 def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until):

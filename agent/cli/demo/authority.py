@@ -27,6 +27,10 @@ class Authority:
         self._key = signing.new_private_key()
         self._versions = 0
 
+    def pem(self) -> bytes:
+        """The private key, for programs that sign by themselves."""
+        return self._key.pem()
+
     def root(self) -> bytes:
         """The first root, for `install`."""
         public = self._key.public

@@ -1,0 +1,50 @@
+"""What docs/orders.md says is so."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from agent.codes import bundle
+from agent.messages.contract import OrderJson, ReplyEvent
+from agent.orders import deliveries
+from agent.orders.judging import COMMANDS, MAX_BYTES, Order, Past, Reason, judge
+
+TEXT = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return [part.partition("```")[0] for part in TEXT.split(f"```{language}\n")[1:]]
+
+
+def test_the_examples_fit_the_contract():
+    order, reply = (json.loads(block) for block in blocks("json"))
+    TypeAdapter(OrderJson).validate_python(order)
+    TypeAdapter(ReplyEvent).validate_python(reply)
+    assert reply["data"]["order"] == order["id"]
+
+
+def test_every_command_and_reason_is_explained():
+    rows = re.findall(r"^\|.*", TEXT, re.MULTILINE)
+    told = set(re.findall(r"`([a-z_]+)`", "\n".join(rows)))
+    assert set(COMMANDS) <= told
+    assert {str(reason) for reason in Reason} <= told
+    assert all(f"`{fault}`" in TEXT for fault in deliveries._OWN_MISTAKES)
+    assert f"{MAX_BYTES // 1024} kB" in TEXT
+
+
+def test_an_order_made_by_the_python_of_the_document_counts(centre, here, now):
+    (code,) = blocks("python")
+    made: dict = {}
+    exec(code, made)  # noqa: S102 - the document's own
+    root = bundle.first_root(centre.root())
+    pems = [centre.keys[name].pem() for name in ("a", "c")]
+    now.lo_utc, now.hi_utc = made["time"].time(), made["time"].time() + 1
+    data = made["order"]("city", "library/gate-3", "open", pems, lane="in")
+    root = replace(root, bundle=replace(root.bundle, expires_utc=math.inf))
+    assert isinstance(judge(data, root, here, Past(), tuple(COMMANDS), now()), Order)
