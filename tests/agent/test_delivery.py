@@ -1,0 +1,67 @@
+"""To the centre: the example of docs/events.md as a process, a broker that forgets, and signed receipts."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[1] / "bench"
+
+
+@pytest.fixture
+def delivery(tmp_path, make_broker):
+    """`delivery(kind, **options)`: outbox, link (not started), broker and centre, as they are measured."""
+    make_broker()  # skips where there is no mosquitto
+    spec = importlib.util.spec_from_file_location("receipt_load", BENCH / "receipt_load.py")
+    module = sys.modules["receipt_load"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda kind, **options: module.Delivery(tmp_path, kind, options)
+
+
+@pytest.mark.parametrize("kind", ["receipt", "broker"])
+def test_a_broker_that_forgets_what_it_acknowledged(delivery, kind, wait_for):
+    with delivery(kind) as whole:
+        whole.link.start()
+        whole.decide(100)
+        wait_for(lambda: whole.outbox.status().waiting == 0)
+        wait_for(lambda: whole.has() == 100)
+        whole.stop_centre()
+        whole.decide(1000)
+        wait_for(whole.outbox.is_sent)
+        assert whole.outbox.status().waiting == (1000 if kind == "receipt" else 0)
+        whole.kill_broker()
+        whole.start_broker()
+        whole.start_centre()
+        wait_for(lambda: whole.outbox.status().waiting == 0, 60)
+        if kind == "broker":
+            assert whole.has() == 100, "the harness finds what is lost"
+        else:
+            wait_for(lambda: whole.has() == 1100)
+            assert whole.outbox.status().delivered == 1100
+
+
+def test_receipts_of_strangers_are_said_and_change_nothing(delivery, wait_for):
+    with delivery("receipt", receipt_s=600) as whole:
+        whole.stop_centre()
+        whole.link.start()
+        whole.decide(10)
+        wait_for(whole.outbox.is_sent)
+        wait_for(lambda: whole.link.status().listening)
+        whole.say_receipt(b"no envelope")
+        wait_for(lambda: "a receipt is not taken" in whole.link.status().fault)
+        for wrong in (
+            {"head": "ab" * 32},
+            {"epoch": "00000000"},
+            {"source": "/gatepost/v1/bench/other"},
+            {"through": 11},
+        ):
+            whole.say_receipt(whole.receipt(**wrong))
+        whole.say_receipt(whole.receipt(key=whole.another_key))
+        wait_for(lambda: "0 signatures hold" in whole.link.status().fault)
+        assert whole.outbox.status().waiting == 10
+        whole.say_receipt(whole.receipt())
+        wait_for(lambda: whole.outbox.status().waiting == 0)
+        assert whole.link.status().fault == ""

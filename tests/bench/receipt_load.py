@@ -1,0 +1,194 @@
+"""A kiosk's outbox and link, a broker with mosquitto's defaults, and the centre of docs/events.md as a process.
+
+For `bench_receipt` and for a smaller test. The broker is killed, the centre comes and goes; what counts is what
+the centre has on its disk in the end.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from agent import mqtt
+from agent.codes import bundle, signing
+from agent.messages import Encoder, Topics
+from agent.messages.state import State
+from agent.model import AgentChange, ClockState, Event, EventKind, Now, Place, Record
+from agent.outbox import Options, Outbox
+from agent.vault import BundleStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+TOPICS = Topics("bench", "kiosk")
+NOW = Now(1_790_000_000.0, 1_790_000_001.0, ClockState.SYNCED)
+DEFAULTS = (
+    "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\nuser root\n"
+)
+"""As Debian ships it: saved every half hour, and at a good end."""
+
+
+@dataclass
+class Delivery:
+    """Everything in one folder, up, but for the link; `delivery` and `more` as in its options."""
+
+    folder: Path
+    delivery: str
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        (self.folder / "mosquitto.conf").write_text(DEFAULTS.format(port=self.port, folder=self.folder))
+        example = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "events.md").read_text(), re.DOTALL)
+        assert example is not None
+        (self.folder / "centre.py").write_text(example[1])
+        self._broker: subprocess.Popen[bytes] | None = None
+        self._centre: subprocess.Popen[bytes] | None = None
+        self.put = 0
+        store = BundleStore(self.folder / "bundles")
+        store.install(self._root())
+        self.head = ""
+        """Hash of the newest payload."""
+        self._encode = Encoder(TOPICS)
+        self.outbox = Outbox(Options(path=self.folder / "outbox.db"), self._encoded)
+        self.outbox.open()
+        options = mqtt.Options(port=self.port, delivery=self.delivery, **self.more)  # type: ignore[arg-type]  # a word
+        self.link = mqtt.Link(
+            options,
+            TOPICS,
+            self.outbox,
+            lambda: State("bench"),
+            vouch=lambda data: store.word(data, "receipt", NOW),
+        )
+        self.start_broker()
+        self.start_centre()
+        until(self._is_subscribed, 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.link.stop(0.0)
+        self.outbox.close()
+        self.stop_centre()
+        self.kill_broker()
+
+    def _encoded(self, event: Event, place: Place) -> Record:
+        record = self._encode(event, place)
+        self.head = sha256(record.payload).hexdigest()
+        return record
+
+    def say_receipt(self, payload: bytes) -> None:
+        """As the centre would."""
+        words = ["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", TOPICS.receipt, "-s"]
+        subprocess.run(words, input=payload, check=True, timeout=10)
+
+    def receipt(self, key: signing.PrivateKey | None = None, **wrong: object) -> bytes:
+        """A receipt for everything so far, but for what is `wrong` with it."""
+        right = {
+            "source": TOPICS.source,
+            "epoch": self.outbox.status().epoch,
+            "through": self.put,
+            "head": self.head,
+        }
+        return bundle.sign({**right, **wrong}, [key or self._key], "receipt")
+
+    def _root(self) -> bytes:
+        """A root whose one key signs all; the centre has it in a file."""
+        key = self._key = signing.new_private_key()
+        self.another_key = signing.new_private_key()
+        (self.folder / "receipt.key").write_bytes(key.pem())
+        role = {"threshold": 1, "kids": [key.public.kid.hex()]}
+        content = {
+            "keys": {key.public.kid.hex(): b64encode(key.public.spki).decode()},
+            "roles": {"root": role, "receipt": role},
+        }
+        utc = int(NOW.lo_utc)
+        head = {"type": "root", "name": "", "fleet": "bench", "version": 1, "issued": utc, "expires": utc + 10**6}
+        return bundle.sign({**head, "warn_s": 10**6, "refer_s": 10**6, "content": content}, [key])
+
+    def start_broker(self) -> None:
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+        if program is None:
+            raise FileNotFoundError("mosquitto is not installed")
+        words = [program, "-c", str(self.folder / "mosquitto.conf")]
+        self._broker = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self._answers, 10)
+
+    def _answers(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
+
+    def kill_broker(self) -> None:
+        """SIGKILL: nothing is saved."""
+        if self._broker is not None:
+            self._broker.kill()
+            self._broker.wait(10)
+            self._broker = None
+
+    def start_centre(self) -> None:
+        words = [sys.executable, "centre.py", "127.0.0.1", str(self.port), "centre.db", "receipt.key"]
+        with (self.folder / "centre.log").open("ab") as log:
+            self._centre = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
+
+    def stop_centre(self) -> None:
+        """SIGKILL, as a power cut would."""
+        if self._centre is not None:
+            self._centre.kill()
+            self._centre.wait(10)
+            self._centre = None
+
+    def _is_subscribed(self) -> bool:
+        """Ask by a message of another kiosk until it is heard."""
+        words = ["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", "gatepost/v1/bench/nobody/event/agent"]
+        hello = '{"source": "/gatepost/v1/bench/nobody", "epoch": "0", "sequence": "1", "previous": ""}'
+        subprocess.run([*words, "-m", hello], check=True, timeout=10)
+        time.sleep(0.1)
+        return "came" in self.log()
+
+    def log(self) -> str:
+        """What the centre printed."""
+        file = self.folder / "centre.log"
+        return file.read_text() if file.exists() else ""
+
+    def decide(self, count: int) -> None:
+        """So many events more."""
+        for number in range(self.put, self.put + count):
+            body = AgentChange("started", f"{number}")
+            self.outbox.put(Event(EventKind.AGENT, body, 0.0, NOW))
+        self.put += count
+
+    def has(self) -> int:
+        """How many different events the centre has on disk."""
+        with closing(sqlite3.connect(self.folder / "centre.db")) as db:
+            source = TOPICS.source
+            count: int = db.execute("SELECT COUNT(*) FROM event WHERE source = ?", (source,)).fetchone()[0]
+        return count
+
+    def repeats(self) -> int:
+        """How many came that the centre had already."""
+        found = re.findall(r"(\d+) came, (\d+) new", self.log())
+        return sum(int(came) - int(new) for came, new in found) - self.log().count("1 came, 0 new")
+
+
+def until(holds: Callable[[], object], limit_s: float) -> bool:
+    """Ask again and again; whether it came true in time."""
+    end_s = time.monotonic() + limit_s
+    while not holds():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.02)
+    return True
