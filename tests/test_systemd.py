@@ -32,6 +32,7 @@ def settings() -> list[tuple[str, str]]:
 def unit_here(tmp_path: Path) -> Path:
     """The unit as it would be on a kiosk where the agent is installed."""
     text = re.sub(r"^ExecStart=\S+", f'ExecStart="{sys.executable}"', UNIT.read_text(), flags=re.MULTILINE)
+    text = text.replace("/opt/gatepost/current/bin/gatepost", sys.executable)
     unit = tmp_path / UNIT.name
     unit.write_text(re.sub(r"^Documentation=.*$", "", text, flags=re.MULTILINE))
     return unit
@@ -68,6 +69,17 @@ def test_the_command_is_one_that_there_is() -> None:
     command = dict(settings())["ExecStart"].split()
     assert command[0].endswith("/bin/gatepost")
     assert command[1] in cli.COMMANDS
+
+
+def test_what_an_agent_that_was_killed_leaves_on_is_switched_off() -> None:
+    shell, script = dict(settings())["ExecStopPost"].split(" -c ")
+    ask = script.strip("'").replace("exec ", "echo ")
+    for result, said in (("success", ""), ("signal", "gatepost devices off --config /etc/gatepost/agent.toml")):
+        done = subprocess.run(
+            [shell, "-c", ask], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip().endswith(said)
+        assert bool(done.stdout) == bool(said)
 
 
 def test_devices_are_allowed_by_class() -> None:
