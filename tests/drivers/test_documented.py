@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.signals import FAST, LABELS, PATTERNS, SLOW, STEADY, TWICE, WINKING
 from drivers import registry
 from drivers.contract import Proof
 
@@ -55,3 +56,30 @@ def test_who_claims_frames_is_held_against_them(name):
     where = ELSEWHERE.get(name)
     text = PUBLISHED if where is None else (ROOT / "tests" / "drivers" / where).read_text()
     assert re.search(rf"\b{name}\b", text)
+
+
+PLACES = {"red": "top", "amber": "middle", "green": "bottom"}
+RHYTHMS = {
+    STEADY: "| steady |",
+    SLOW: "| slow |",
+    FAST: "| fast |",
+    TWICE: "| two and a pause |",
+    WINKING: "| winking |",
+}
+SOUNDS = {
+    (): "| |",
+    (0.2,): "one short",
+    (0.6,): "one long",
+    (0.2, 0.2): "two short",
+    (0.2, 0.6): "short, long",
+    (0.6, 0.6, 0.6): "three long",
+}
+
+
+def test_the_page_tells_what_every_cue_means():
+    lines = PAGE.splitlines()
+    for cue, (english, chinese) in LABELS.items():
+        (line,) = [line for line in lines if line.endswith(f"| {english} | {chinese} |")]
+        assert all(PLACES[light] in line for light in PATTERNS[cue].lights)
+        assert RHYTHMS[PATTERNS[cue].rhythm] in line
+        assert SOUNDS[PATTERNS[cue].sound[::2]] in line
