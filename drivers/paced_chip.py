@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -73,11 +74,17 @@ class PacedChip(Generic[T]):
             if self._failures >= PATIENCE:
                 raise
             if self._failures == PATIENCE // 2:
-                self._bus.recover()
+                self._start_anew()
             return None
         self._due_s = time.monotonic() + self._period_s
         self._failures = 0
         return measured
+
+    def _start_anew(self) -> None:
+        """Free the bus and set the part up again: a dip of its supply makes it forget what it was told."""
+        self._bus.recover()
+        with contextlib.suppress(DriverError):  # the next failures say what is wrong
+            self.start()
 
     def close(self) -> None:
         """Let go of the bus."""

@@ -40,8 +40,12 @@ class Vl53l1x:
     addresses = (0x29,)
 
     def __init__(self, world: World) -> None:
-        self.registers = {0x010F: 0xEA, 0x0110: 0xCC, 0x0111: 0x10}
         self._world = world
+        self.power_cycle()
+
+    def power_cycle(self) -> None:
+        """Forget everything, as after a dip of the supply."""
+        self.registers = {0x010F: 0xEA, 0x0110: 0xCC, 0x0111: 0x10}
         self._pointer = 0
         self._ranged_s = 0.0
 
@@ -78,8 +82,12 @@ class Vl53l0x:
     addresses = (0x29,)
 
     def __init__(self, world: World) -> None:
-        self.registers = {0xC0: 0xEE, 0x91: 0x3C}
         self._world = world
+        self.power_cycle()
+
+    def power_cycle(self) -> None:
+        """Forget everything, as after a dip of the supply."""
+        self.registers = {0xC0: 0xEE, 0x91: 0x3C}
         self._pointer = 0
         self._due_s = float("inf")
 

@@ -70,6 +70,18 @@ def test_laser_rangers_follow_who_comes_and_goes(part, chip, world, tmp_path):
         driver.close()
 
 
+@pytest.mark.parametrize(("part", "chip"), [(vl53l0x, Vl53l0x), (vl53l1x, Vl53l1x)])
+def test_a_dip_of_the_supply_is_ridden_out(part, chip, world, tmp_path):
+    there = chip(world)
+    driver = part.Driver(part.Options(bus=NODE))
+    with Adapter(tmp_path / "i2c", there) as adapter, mounted({NODE: str(adapter.path)}):
+        driver.open()
+        assert next_of(driver)
+        there.power_cycle()
+        assert next_of(driver), "it is set up anew without being given up"
+        driver.close()
+
+
 def test_another_part_at_the_same_address_is_named(world, tmp_path):
     chip = Vl53l1x(world)
     chip.registers[0x010F] = 0xEE
