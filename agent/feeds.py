@@ -218,7 +218,8 @@ class DeviceFeed(Generic[D]):
     def _run(self, life: Life) -> None:
         """Open and use the device until told to stop; every fault leads back to opening."""
         if life.after is not None:
-            life.after.let_go()  # may wake the old thread, or hang in its turn
+            # closing may wake the old thread; it may also wait for it, so nobody waits for the closing
+            threading.Thread(target=life.after.let_go, name=f"close {self.name}", daemon=True).start()
             life.after = None
             life.wait(self._pause_s)
         while not life.ending:

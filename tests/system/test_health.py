@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from base64 import b64encode
 
@@ -78,6 +79,65 @@ def everybody_goes_to_staff(site):
     assert (entry["outcome"], entry["opened"]) == ("refer", False)
     assert entry["reasons"][0] == "safe_mode"
     assert leaving["opened"], "egress opens as ever"
+
+
+class StuckBus:
+    """An I²C bus whose next requests never come back, as far as whoever asks can tell; until `let_go`.
+
+    As with a real adapter nobody else gets through meanwhile.
+    """
+
+    def __init__(self, lane, how_many):
+        self._adapter = lane._wire("thermometer")
+        self._transfer = self._adapter.transfer
+        self._left = how_many
+        self._free = threading.Event()
+        self._adapter.transfer = self._hang
+
+    def _hang(self, messages):
+        if self._left > 0:
+            self._left -= 1
+            self._free.wait()
+        return self._transfer(messages)
+
+    def let_go(self):
+        self._adapter.transfer = self._transfer
+        self._free.set()
+
+
+def thermometer(site):
+    devices = site.kiosk.report()["devices"]
+    return next(each for each in devices if (each["lane"], each["part"]) == ("entry", "thermometer"))
+
+
+def test_a_driver_that_hangs_is_replaced(site, wait_until):
+    site.kiosk.start()
+    bus, began_s = StuckBus(site.kiosk.lanes["entry"], 1), time.monotonic()
+    wait_until(lambda: thermometer(site)["restarts"] == 1, "health sees that it hangs")
+    found_s = time.monotonic() - began_s
+    assert site.pass_by("exit")["outcome"] == "admit", "the other lane goes on"
+    assert thermometer(site)["lost"] == 1
+    freed_s = time.monotonic()
+    bus.let_go()
+    wait_until(lambda: thermometer(site)["up"], "a fresh thread has opened it anew")
+    print(f"hanging thermometer: given up after {found_s:.1f} s; works {time.monotonic() - freed_s:.1f} s later")
+    wait_until(lambda: thermometer(site)["lost"] == 0, "the old thread ends when its call ends")
+    assert site.pass_by("entry")["outcome"] == "admit"
+    assert any("hangs" in device["why"] for device in site.centre.devices), "the centre was told"
+
+
+def test_a_device_that_hangs_for_good_costs_only_itself(site, wait_until):
+    site.kiosk.start()
+    pid = site.kiosk.pid
+    bus = StuckBus(site.kiosk.lanes["entry"], 1000)
+    wait_until(lambda: thermometer(site)["restarts"] >= 2, "fresh threads hang as well", 60)
+    report = site.kiosk.report()
+    assert (report["condition"], report["pid"]) == ("degraded", pid)
+    entry, leaving = site.pass_by("entry"), site.pass_by("exit")
+    assert (entry["outcome"], entry["screening"]) == ("refer", "device_fault")
+    assert leaving["outcome"] == "admit"
+    bus.let_go()
+    wait_until(lambda: thermometer(site)["up"], "it works again as soon as the bus does")
 
 
 def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
