@@ -29,6 +29,7 @@ COMMANDS = {
     "lists": "build, verify and query code lists",
     "devices": "list ports, buses and cameras with what answers there",
     "camera": "aim the camera: what it sees, in the terminal",
+    "privacy": "for the centre: make sealing keys, check a word on personal data, open what was sealed",
     "contract": "write the schemas of what is published",
     "record": "staff's own thermometer decides of whoever was measured last",
     "calibrate": "a thermometer against a reference: people, zero, daily check",

@@ -1,0 +1,112 @@
+"""`gatepost privacy`: for the centre, never on a kiosk: make sealing keys, check a bundle's text, open events."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from base64 import b64encode
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import privacy
+from agent.privacy import hpke
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+
+_DAY_S = 86_400.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `privacy`."""
+    parser = subparsers.add_parser("privacy", help="sealing keys and sealed events", description=__doc__)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="make a key pair: KID.pem stays with the centre; prints the [[key]] table")
+    new.add_argument("kid", help="name of the key, for example 2026-w47")
+    new.add_argument("--days", type=float, default=9.0, help="valid from today's beginning, UTC (default: 9)")
+    new.add_argument("--private", type=Path, help="file of the private key (default: KID.pem)")
+    check = actions.add_parser("check", help="is this text of a privacy bundle right, and what does it say")
+    check.add_argument("file", type=Path)
+    opening = actions.add_parser("open", help="events in, a line each; those with a sealed part out, opened")
+    opening.add_argument("file", type=Path, nargs="?", help="file of payloads (default: standard input)")
+    opening.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when done; 1 with a sentence on standard error, or if a sealed part could not be opened."""
+    try:
+        return {"new": _new, "check": _check, "open": _open}[args.action](args)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _new(args: argparse.Namespace) -> int:
+    begin_utc = time.time() // _DAY_S * _DAY_S
+    private = hpke.new_private_key()
+    public = b64encode(hpke.public_bytes(private)).decode()
+    ends = (_moment(begin_utc), _moment(begin_utc + args.days * _DAY_S))
+    table = f'[[key]]\nkid = {json.dumps(args.kid)}\npublic = "{public}"\nfrom = {ends[0]}\nuntil = {ends[1]}\n'
+    privacy.parse(f'mode = "trace"\n{table}')  # what no kiosk would take is not handed out
+    file: Path = args.private or Path(f"{args.kid}.pem")
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(hpke.to_pem(private))
+    print(table, end="")
+    print(f"{file}: the private key. It stays with the centre; who loses it can open nothing.", file=sys.stderr)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    rules = privacy.parse(args.file.read_text(encoding="utf-8"))
+    details = "" if rules.details and rules.mode is privacy.Mode.VERIFY_ONLY else ", details withheld"
+    print(f"mode {rules.mode}{details}, retention {rules.retention_s / 3600:.0f} hours")
+    for key in rules.keys:
+        print(f"key {key.kid}: {_moment(key.from_utc)} to {_moment(key.until_utc)}")
+    return 0
+
+
+def _open(args: argparse.Namespace) -> int:
+    keys = [hpke.from_pem(file.read_bytes()) for file in args.key]
+    if args.file is None:
+        return _open_all(sys.stdin, keys)
+    with args.file.open(encoding="utf-8") as lines:
+        return _open_all(lines, keys)
+
+
+def _open_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:
+    unopened = 0
+    for event in _events(lines):
+        if not (event.get("data") or {}).get("sealed"):
+            continue
+        found = _opened(event, keys)
+        unopened += found is None
+        if found is not None:
+            print(json.dumps(found, ensure_ascii=False), flush=True)
+    if unopened:
+        print(f"{unopened} sealed parts were not opened: another key, or changed on the way", file=sys.stderr)
+    return 1 if unopened else 0
+
+
+def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Lines that hold a JSON object; `mosquitto_sub -F '%t %p'` puts a topic before it."""
+    for line in lines:
+        begin = line.find("{")
+        if begin >= 0:
+            yield json.loads(line[begin:])
+
+
+def _opened(event: dict[str, Any], keys: Sequence[hpke.PrivateKey]) -> dict[str, Any] | None:
+    for key in keys:
+        try:
+            return privacy.opened(event, key)
+        except hpke.NotOpened:
+            continue
+    return None
+
+
+def _moment(utc: float) -> str:
+    return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,172 @@
+"""Sealing: what it costs in time and bytes, and that the gate does not wait for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+from rows import Row
+
+from agent import messages, thermal
+from agent.checkpoint import Case, Checkpoint, Options, Rules
+from agent.loop import Loop
+from agent.messages import Encoder, Topics
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    DeviceUp,
+    Direction,
+    Event,
+    EventKind,
+    Now,
+    Observation,
+    Outcome,
+    Part,
+    Passage,
+    Place,
+    Screening,
+    Temperature,
+    Verdict,
+    Way,
+)
+from agent.packing import pack
+from agent.privacy import DEFAULT, Mode, Withholding, hpke
+from agent.privacy import Rules as Privacy
+from agent.privacy.rules import Key
+from drivers.contract import Reading, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROUNDS = 2000
+PASSAGES = 300
+TOPICS = Topics("library", "gate-3")
+NOW = Now(1_800_000_000.0, 1_800_000_000.1, ClockState.SYNCED)
+KEY = Key("week", hpke.public_bytes(hpke.new_private_key()), 0.0, 4e9)
+RULES = {"verify-only": DEFAULT, "trace": Privacy(Mode.TRACE, keys=(KEY,))}
+CODE = b"GP1:" + bytes(65 + n % 26 for n in range(230))
+PASSAGE = Passage(
+    lane="in",
+    direction=Direction.ENTRY,
+    verdict=Verdict(CodeStatus.VALID, "gatepost", b"s" * 16, "city-health", Colour.GREEN),
+    temperature=Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3),
+    decision=Decision(Outcome.ADMIT, ("code_green", "temperature_normal"), "green and normal"),
+    opened=True,
+    began_s=1.0,
+    decided_s=1.8,
+    simulated=False,
+    shown=(CODE,),
+)
+EVENT = Event(EventKind.PASSAGE, PASSAGE, 100.0, NOW, "7d3c" * 8)
+
+
+def run() -> Iterator[Row]:
+    """One passage, its bytes, then the gate."""
+    costs = {mode: _microseconds(partial(_withholding(mode), EVENT)) for mode in RULES}
+    alone = _microseconds(lambda: hpke.seal(b" " * 1024, KEY.public, b"header"))
+    p50, p99 = _p50_p99(costs["trace"])
+    yield Row(
+        "withhold and seal one passage",
+        f"p50 {p50:.0f} µs, p99 {p99:.0f} µs",
+        f"HPKE alone {median(alone):.0f} µs; mode verify-only {median(costs['verify-only']):.0f} µs",
+        "p50 ≤ 500 µs",
+        p50 <= 500,
+    )
+    sealed = _sealed()
+    over = len(sealed.enc) + len(sealed.ct) - 1024
+    yield Row("bytes over the padded content", str(over), bar="≤ 64", met=over <= 64)
+    sizes = {mode: _bytes(mode) for mode in RULES}
+    yield Row(
+        "a passage as sent / on the card",
+        *(f"{sizes[m][0]} / {sizes[m][1]} bytes" for m in ("trace", "verify-only")),
+    )
+    gates: dict[str, list[float]] = {mode: [] for mode in RULES}
+    for mode in 3 * list(RULES):  # in turns: the machine's other work falls on both
+        gates[mode] += _gate_us(mode)
+    here, there = _p50_p99(gates["trace"]), _p50_p99(gates["verify-only"])
+    yield Row(
+        "from the last reading to the gate's order",
+        f"p50 {here[0]:.0f} µs, p99 {here[1]:.0f} µs",
+        f"verify-only: p50 {there[0]:.0f} µs, p99 {there[1]:.0f} µs",
+        "p50 + ≤ 50 µs",
+        here[0] <= there[0] + 50,
+    )
+
+
+def _withholding(mode: str) -> Withholding:
+    return Withholding(TOPICS.source, lambda _: RULES[mode])
+
+
+def _sealed() -> hpke.Sealed:
+    body = _withholding("trace")(EVENT).body
+    assert isinstance(body, Passage)
+    assert body.withheld is not None
+    assert body.withheld.sealed is not None
+    return body.withheld.sealed
+
+
+def _bytes(mode: str) -> tuple[int, int]:
+    payload = Encoder(TOPICS)(_withholding(mode)(EVENT), Place("9f86d081", 1, messages.FIRST)).payload
+    return len(payload), len(pack(payload))
+
+
+def _microseconds(work: Callable[[], object]) -> list[float]:
+    took = []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        work()
+        took.append((time.perf_counter() - begin) * 1e6)
+    return took
+
+
+def _p50_p99(values: Sequence[float]) -> tuple[float, float]:
+    return median(values), quantiles(values, n=100)[98]
+
+
+def _gate_us(mode: str) -> list[float]:
+    """A real loop: how long after it was given the reading that decides it has told the gate."""
+    told: list[float] = []
+    loop = Loop(
+        Checkpoint(
+            {"in": Way(Direction.ENTRY)},
+            Rules(lambda codes, _: _verdict(codes), _decide, thermal.Options()),
+            Options(reuse_s=0),
+        ),
+        open_gate={"in": lambda: told.append(time.perf_counter())},
+        keep=lambda _: None,
+        tell=lambda _: None,
+        now=lambda: NOW,
+        withhold=_withholding(mode),
+    )
+    waits = []
+    for part in (Part.SCANNER, Part.THERMOMETER):
+        loop.inbox.put(Observation("in", part, DeviceUp(0.0, "bench")))
+        loop.turn()
+    for number in range(PASSAGES):
+        at_s = 100.0 * number + time.monotonic()
+        loop.inbox.put(Observation("in", Part.SCANNER, Sighting(CODE + str(number).encode(), at_s)))
+        loop.turn()
+        done = len(told)
+        for sample in range(20):
+            begin = time.perf_counter()
+            loop.inbox.put(Observation("in", Part.THERMOMETER, Reading(34.4, at_s + sample * 0.02, 0.5)))
+            loop.turn()
+            if len(told) > done:
+                waits.append((told[-1] - begin) * 1e6)
+                break
+    assert len(waits) == PASSAGES
+    return waits
+
+
+def _verdict(codes: Sequence[bytes]) -> Verdict:
+    return Verdict(CodeStatus.VALID, "gatepost", subject=codes[0][-16:], colour=Colour.GREEN, code=codes[0][-16:])
+
+
+def _decide(case: Case) -> Decision:
+    good = case.temperature.outcome is Screening.NORMAL
+    return Decision(Outcome.ADMIT if good else Outcome.REFER, ("code_green",))
