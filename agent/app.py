@@ -25,6 +25,7 @@ from agent.outbox import Outbox
 from agent.privacy import Withholding
 from agent.probation import Probation
 from agent.pulse import Pulse
+from agent.retention import Retention
 from agent.rulebook import Rulebook
 from agent.signal_feed import Feed, SignalFeed
 from agent.signals import Light
@@ -86,7 +87,8 @@ class App:
         self._clock = Clock(config.clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
-        self._outbox = Outbox(config.outbox, Encoder(topics))
+        retention = Retention(lambda now: self._rulebook.privacy_rules(now).retention_s, self._clock.now, boot_id())
+        self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
         self._bundles = _bundles(config)
         self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch)
         gates: dict[str, Callable[[], None]] = {}

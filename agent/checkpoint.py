@@ -145,8 +145,7 @@ class Checkpoint:
         self.screens.forget(at_s)
         for name, lane in self._lanes.items():
             self._leave(lane, at_s)
-            if lane.closed is not None and lane.closed.is_over(at_s):
-                lane.closed.codes = frozenset()
+            lane.forget(at_s, self._rules.screening.second_wait_s)
             if at_s - lane.decided_s > self._rules.screening.second_wait_s:
                 lane.doubtful = None
             pending = lane.pending

@@ -94,6 +94,13 @@ class Lane:
             return Cue.AGAIN
         return Cue.MEASURE if self.present_since_s is None else Cue.WAIT
 
+    def forget(self, at_s: float, second_wait_s: float) -> None:
+        """Let go of the codes of those who have left."""
+        if self.closed is not None and self.closed.is_over(at_s):
+            self.closed.codes = frozenset()
+        if at_s - self.decided_s > second_wait_s:
+            self.doubtful = None
+
     def begin_anew(self, deadline_s: float) -> bool:
         """Let whoever waits here, or was not let in a moment ago, be measured again; whether there was anybody.
 

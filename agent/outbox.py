@@ -31,6 +31,7 @@ from agent.packing import Spoilt
 from agent.shelf import MEMORY_ONLY, Shelf
 from agent.store import Store, finish_rescue, is_damage, ranges, rescue
 from agent.tally import Tally
+from agent.waiting import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -68,32 +69,18 @@ class Options:
     """How many events are held in memory while the disk fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A moment of the outbox. Counts are since the start, `waiting` is all there is."""
-
-    epoch: str = ""
-    decided: int = 0
-    """Events put."""
-    stored: int = 0
-    """Of those, safe on disk."""
-    delivered: int = 0
-    """Records that the broker has acknowledged, or with receipts the centre confirmed; earlier runs' included."""
-    lost: int = 0
-    waiting: int = 0
-    """Not yet delivered, in memory or on disk."""
-    bytes_held: int = 0
-    fault: str = ""
-    """One sentence when the disk fails; empty when it does not."""
-    moved_s: float = 0.0
-    """When the writer last showed that it lives, on the monotonic clock."""
-
-
 class Outbox:
     """One thread puts, the loop's; one link takes from `shelf`."""
 
-    def __init__(self, options: Options, encode: Callable[[Event, Place], Record]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        encode: Callable[[Event, Place], Record],
+        too_old: Callable[[Store], list[int]] = lambda _: [],
+    ) -> None:
+        """`too_old`: keys of records that may wait no longer."""
         self._options = options
+        self._too_old = too_old
         self._path = Path(options.path)
         self._encode = encode
         self._inbox: SimpleQueue[Event | None] = SimpleQueue()
@@ -296,24 +283,32 @@ class Outbox:
         self._settle()
 
     def _make_room(self, store: Store) -> None:
-        """While over the limit, drop the least important, oldest first, and owe a loss for them."""
+        """Drop what may wait no longer; while over the limit, the least important, oldest first."""
+        self._drop(store, self._too_old(store), "retention")
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
             if chosen := self._confirmed.next():
                 store.write([], chosen)
                 self._confirmed.gone(store, chosen)
                 continue
-            flying = self.shelf.on_the_way() | self.shelf.done()
-            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + len(flying), self.shelf.acked_to)
-            gone = [key for key in least if key not in flying]
-            if not gone:
+            flying = len(self.shelf.on_the_way() | self.shelf.done())
+            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + flying, self.shelf.acked_to)
+            if not self._drop(store, least, "full"):
                 return
-            store.write([], ranges(sorted(gone)))
-            self.shelf.drop(gone)
-            self._confirmed.tell(store)
-            self._lost += len(gone)
-            own = [key for key in gone if key > 0]
-            self._owed.append(Loss("full", len(gone), min(own, default=0), max(own, default=0), store.epoch))
-            log.error("outbox: full; %d events dropped", len(gone))
+
+    def _drop(self, store: Store, keys: list[int], reason: str) -> bool:
+        """Let go of those that are not on their way, and owe a loss for them; whether there were any."""
+        flying = self.shelf.on_the_way() | self.shelf.done()
+        gone = [key for key in keys if key not in flying]
+        if not gone:
+            return False
+        store.write([], ranges(sorted(gone)))
+        self.shelf.drop(gone)
+        self._confirmed.tell(store)
+        self._lost += len(gone)
+        own = [key for key in gone if key > 0]
+        self._owed.append(Loss(reason, len(gone), min(own, default=0), max(own, default=0), store.epoch))
+        log.error("outbox: %d events dropped: %s", len(gone), reason)
+        return True
 
     def _send_from_memory(self) -> None:
         """The disk fails but the link is up and idle: let it have events that no disk has."""

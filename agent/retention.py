@@ -77,7 +77,10 @@ class Retention:
         self._unsure.clear()
 
     def _age(self, record: Record) -> _Age:
-        clock: dict[str, Any] = json.loads(record.payload)["data"]["clock"]
+        try:
+            clock: dict[str, Any] = json.loads(record.payload)["data"]["clock"]
+        except (ValueError, KeyError, TypeError):
+            return _Age(0.0, math.inf)
         here_s = self._since_boot_s()
         if clock["boot_id"] == self._boot_id != "":
             since_s = here_s - clock["monotonic_ms"] / 1000

@@ -44,10 +44,21 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"privacy"},
     {"codes", "thermal", "policy", "venue", "messages", "health", "log", "signals"},
     {"outbox"},
-    {"confirmed"},
+    {"confirmed", "retention"},
     {"shelf", "store", "clock"},
     {"model", "receipt"},
-    {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "tally", "toml_lines", "withheld"},
+    {
+        "disk_errors",
+        "ladder",
+        "overlay",
+        "packaged",
+        "packing",
+        "systemd",
+        "tally",
+        "toml_lines",
+        "waiting",
+        "withheld",
+    },  # fmt: skip
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},

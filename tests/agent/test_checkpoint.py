@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -915,3 +917,22 @@ def test_a_lane_that_lacks_a_part_is_out_of_service_until_it_is_back(bench: Benc
 def test_other_parts_may_be_missing(bench: Bench, part: Part) -> None:
     bench.put("in", part, DeviceDown(bench.at_s, "fake", "unplugged"))
     assert told(bench) == []
+
+
+@pytest.mark.parametrize("surface_c", [NORMAL_C, FEVER_C])
+@pytest.mark.parametrize("code", [b"green:anna", b"red:anna", b"junk-of-anna"])
+def test_whoever_has_left_is_forgotten(bench: Bench, code: bytes, surface_c: float) -> None:
+    for lane in LANES:
+        bench.distances_mm[lane] = AT_MARK_MM
+        bench.show(code, lane)
+        bench.measure(surface_c, lane, count=20)
+    checkpoint = bench.checkpoint
+    assert any(isinstance(result, Passage) and result.shown == (code,) for result in bench.results)
+    bench.results.clear()
+    remembered = pickle.dumps((checkpoint._lanes, checkpoint._repeats, checkpoint.screens))
+    assert b"anna" in remembered or hashlib.blake2b(code, digest_size=16).digest() in remembered
+    bench.at_s += thermal.Options().forget_s + 1
+    checkpoint.tick(bench.at_s)
+    remembered = pickle.dumps((checkpoint._lanes, checkpoint._repeats, checkpoint.screens))
+    assert b"anna" not in remembered
+    assert hashlib.blake2b(code, digest_size=16).digest() not in remembered
