@@ -47,18 +47,8 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"confirmed", "retention"},
     {"shelf", "store", "clock"},
     {"model", "receipt"},
-    {
-        "disk_errors",
-        "ladder",
-        "overlay",
-        "packaged",
-        "packing",
-        "systemd",
-        "tally",
-        "toml_lines",
-        "waiting",
-        "withheld",
-    },  # fmt: skip
+    {"disk_errors", "ladder", "overlay", "packaged", "packing", "systemd", "toml_lines"},
+    {"tally", "waiting", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
