@@ -178,9 +178,10 @@ def _why(passage: Passage) -> str:
 
 def _temperature(passage: Passage) -> str:
     temperature = passage.temperature
-    if temperature.surface_c is None:
+    celsius = temperature.estimate_c if temperature.surface_c is None else temperature.surface_c
+    if celsius is None:
         return str(temperature.outcome)
-    return f"{temperature.surface_c:.1f} ± {temperature.u_c:.1f} °C {temperature.outcome}"
+    return f"{celsius:.1f} ± {temperature.u_c:.1f} °C {temperature.outcome}"
 
 
 def _simulated(simulated: bool) -> str:

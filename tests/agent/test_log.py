@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,10 @@ SENTENCES = [
     (
         passage(Outcome.REFER, verdict=False, surface_c=None, simulated=True),
         "entry: REFER – no code, indeterminate – code_green, temperature_normal [simulated]",
+    ),
+    (
+        replace(passage(), temperature=Temperature(Screening.NORMAL, estimate_c=36.8, u_c=0.2, samples=1)),
+        "entry: ADMIT – green code valid, 36.8 ± 0.2 °C normal – code_green, temperature_normal",
     ),
     (
         DeviceChange("entry", Part.SCANNER, "camera", up=True, simulated=True),

@@ -73,7 +73,8 @@ def describe(person: Person) -> str:
 def _measured(row: Row) -> str:
     facts = row.facts
     if facts["surface_c"] is None:
-        return {"indeterminate": "not measured", "device_fault": "device down"}[facts["screening"]]
+        words = {"indeterminate": "not measured", "device_fault": "device down"}
+        return words.get(facts["screening"], "measured by staff")
     return f"{facts['surface_c']:.1f} ± {facts['u_c']:.1f} °C {facts['screening']}"
 
 
