@@ -143,10 +143,12 @@ class App:
             self._feeds,
             self._outbox,
             self._rulebook,
+            self._link,
             see=self._loop.inbox.put,
             answers=answers,
             report=self._pulse.report,
             restart=self.restart,
+            now=self._clock.now,
             recover=self._recover,
         )
         self._orders = self._ordered(config, topics)

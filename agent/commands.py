@@ -7,12 +7,14 @@ hears the centre (`agent.orders`). What concerns a lane is asked of the loop, wh
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import time
 from typing import TYPE_CHECKING
 
 from agent import log
 from agent.model import Answer, Observation, Part, ReplyOutcome, Wish, Wished
+from agent.mqtt import BadPair
 from agent.orders import CannotDo, Done, Reason
 
 if TYPE_CHECKING:
@@ -20,15 +22,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.codes.bundle import Bundle
+    from agent.model import Now
+    from agent.mqtt import Link
     from agent.outbox import Outbox
     from agent.rulebook import Rulebook
     from agent.signal_feed import Feed
 
     Arguments = Mapping[str, str]
 
+journal = logging.getLogger(__name__)
+
 ANSWER_S = 2.0
 """Within this the loop answers, else it hangs: by then a wish has lapsed."""
 FLUSH_S = 5.0
+TRIAL_S = 30.0
+"""So long the broker may take to greet us with a new certificate."""
 REPORT_BYTES = 16_384
 _ABOUT = {Wish.OPEN: Part.GATE, Wish.RETEST: Part.THERMOMETER}
 
@@ -42,11 +50,13 @@ class Commands:
         feeds: Sequence[Feed],
         outbox: Outbox,
         rulebook: Rulebook,
+        link: Link,
         *,
         see: Callable[[Observation], None],
         answers: queue.SimpleQueue[Answer],
         report: Callable[[], dict[str, Any]],
         restart: Callable[[str], None],
+        now: Callable[[], Now],
         recover: Callable[[], bool] = lambda: False,
     ) -> None:
         """`see`: to the loop, `answers`: from it; `report`: how the kiosk is, as JSON has it; `restart`: the agent,
@@ -54,7 +64,7 @@ class Commands:
         """
         self._lanes, self._feeds, self._outbox, self._rulebook = lanes, feeds, outbox, rulebook
         self._see, self._report, self._restart_agent, self._recover = see, report, restart, recover
-        self._answers = answers
+        self._answers, self._link, self._now = answers, link, now
 
     @property
     def table(self) -> dict[str, Callable[[Arguments], Done]]:
@@ -63,6 +73,7 @@ class Commands:
             "open": lambda arguments: self._ask(arguments["lane"], Wish.OPEN),
             "retest": lambda arguments: self._ask(arguments["lane"], Wish.RETEST),
             "restart": self._restart,
+            "rotate": self._rotate,
             "diagnose": lambda _: self._diagnose(),
             "reload": lambda _: self._reload(),
             "flush": lambda _: self._flush(),
@@ -103,6 +114,28 @@ class Commands:
         for feed in found:
             feed.reopen()
         return Done({"restarts": [feed.name for feed in found]})
+
+    def _rotate(self, arguments: Arguments) -> Done:
+        """A request for a certificate; or the certificate, which is tried before it is kept."""
+        pairs = self._link.pairs
+        if pairs is None:
+            raise CannotDo("no_certificate")
+        try:
+            if "certificate" not in arguments:
+                return Done({"request": pairs.request()})
+            not_after = pairs.install(arguments["certificate"], self._now())
+        except BadPair as error:
+            journal.warning("a new certificate is not taken: %s", error)
+            raise CannotDo("wrong_certificate", outcome=ReplyOutcome.REFUSED) from None
+        except OSError as error:
+            journal.warning("a new key or certificate cannot be kept: %s", error.strerror)
+            raise CannotDo("disk_fails") from None
+        self._link.renew()
+        if not pairs.decided.wait(TRIAL_S):
+            raise CannotDo("no_answer", outcome=ReplyOutcome.UNKNOWN)
+        if not pairs.greeted_new:
+            raise CannotDo("broker_refuses")
+        return Done({"not_after": not_after})
 
     def _diagnose(self) -> Done:
         """The report and the latest lines of the log, as many as fit."""

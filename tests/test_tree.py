@@ -76,7 +76,7 @@ IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_by
 EVERYWHERE = {"annotated_types", "numpy"}
 MET_IN = {
     "cbor2": {"agent/codes/cbor.py"},
-    "cryptography": {"agent/codes/signing.py", "agent/privacy/hpke.py"},
+    "cryptography": {"agent/mqtt/pairs.py", "agent/codes/signing.py", "agent/privacy/hpke.py"},
     "cv2": {"drivers/vision/neural_reader.py", "drivers/vision/opencv.py", "drivers/wire/v4l2.py"},
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agent import receipt
 from agent.messages.state import State
 from agent.mqtt.options import Options
+from agent.mqtt.pairs import BadPair, Pairs
 from agent.mqtt.patience import Backoff, Overdue, Refusals
 from agent.mqtt.session import GOODBYE_S, Duty, Session
 from agent.mqtt.wire import LinkLost, Unsupported
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from agent.messages import Topics
     from agent.outbox import Outbox
 
-__all__ = ["Link", "Options", "Status"]
+__all__ = ["BadPair", "Link", "Options", "Pairs", "Status"]
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,10 @@ class Link:
         self._greeted = False
         self._ungreeted = 0
         self._fault = "not connected yet"
+        self.pairs = Pairs(options, topics.kiosk) if options.tls else None
+        """Our key and certificate; None without TLS."""
+        if self.pairs is not None:
+            self._duty.greeted = self.pairs.greeted
         outbox.shelf.listen(self.wake)
         if options.delivery == "receipt":
             outbox.shelf.expect_receipts()
@@ -159,6 +164,11 @@ class Link:
         with suppress(OSError):  # full: it will wake anyway; closed: it is over
             self._wake_out.send(b"\0")
 
+    def renew(self) -> None:
+        """Connect anew, with the certificate that there is by now. Any thread."""
+        self._duty.renew = True
+        self.wake()
+
     def _tell(self) -> State:
         """What to say of the kiosk. A defect in finding it out must not cost the link."""
         try:
@@ -181,6 +191,8 @@ class Link:
         self._duty.moved_s = monotonic()
         session, unsupported = None, False
         try:
+            if self.pairs is not None:
+                self._duty.options = self.pairs.dress()
             session = self._session = Session(self._duty, v5=self._v5)
             session.run()
         except LinkLost as lost:
@@ -195,6 +207,8 @@ class Link:
         finally:
             self._session = None
             self._duty.shelf.rewind()
+            if self.pairs is not None and (session is None or (session.reached and not session.greeted)):
+                self.pairs.turned_away()
             if session is not None:
                 self._choose_version(session, unsupported=unsupported)
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
@@ -28,6 +29,8 @@ class Options:
     """PEM of this kiosk's certificate, for brokers that ask for one."""
     key_file: str = ""
     """PEM of the key to it; empty when it is in `cert_file`."""
+    pair_file: Path = Path("/var/lib/gatepost/link.pem")
+    """Key and certificate that came by the order `rotate`; they go before `cert_file` unless that is newer."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto`: MQTT 5, and 3.1.1 only with a broker that does not know 5."""
     delivery: Literal["broker", "receipt"] = "broker"

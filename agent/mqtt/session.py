@@ -53,6 +53,10 @@ class Duty:
     """Deliver what waits until then, and end; None while nobody asked to."""
     connections: int = 0
     moved_s: float = 0.0
+    greeted: Callable[[], None] = lambda: None
+    """Called when the broker accepts us."""
+    renew: bool = False
+    """Set to end the connection and begin another, with what there is to show by then."""
     deaf: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
@@ -98,6 +102,7 @@ class Session:
         self._receive_maximum = receive_maximum
         self._limit = min(receive_maximum, self._options.window)
         self.greeted = True
+        self._duty.greeted()
 
     def on_answer(self, mid: int, refusal: str) -> None:
         """It acknowledged a message, or would not have it."""
@@ -254,6 +259,11 @@ class Session:
 
         When time runs out first, the connection is just cut: the broker then tells the last will instead.
         """
+        if self._duty.renew:
+            self._duty.renew = False
+            self._client.disconnect()
+            self._client.put_out()
+            return True
         if self._duty.stop_at_s is None:
             return False
         if not self._leaving and not self._flight and self._duty.is_drained():

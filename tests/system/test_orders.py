@@ -174,6 +174,10 @@ def test_rules_and_events_at_once(way):
     assert way.order("flush")["result"]["waiting"] >= 0
 
 
+def test_without_tls_there_is_no_certificate_to_renew(way):
+    assert way.order("rotate")["reason"] == "no_certificate"
+
+
 def test_an_order_to_the_whole_site(way):
     order = way.authority.order("test/*", "reload")
     assert way.reply_to(order)["outcome"] == "done"
