@@ -19,7 +19,7 @@ from agent.loop import Loop
 from agent.messages import Encoder, Topics
 from agent.messages.state import Counts, DeviceState, State
 from agent.metrics import Metrics
-from agent.model import AgentChange, Answer, Part, Way
+from agent.model import AgentChange, Answer, Direction, Part, Way
 from agent.orders import Deliveries, Orders
 from agent.outbox import Outbox
 from agent.privacy import Withholding
@@ -276,7 +276,9 @@ class App:
         parts: list[tuple[Part, str, dict[str, Callable[[], Sink]], signals.Panel]] = []
         if (lamp := lane.lamp) is not None:
             lights = {light: _maker(output) for light, output in lamp.lights.items()}
-            parts.append((Part.LAMP, lamp.driver, lights, signals.LampPanel(lane.pulse_s, lane.answer_s)))
+            in_service = lane.direction is Direction.EXIT or not self._began.safe
+            panel = signals.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
+            parts.append((Part.LAMP, lamp.driver, lights, panel))
         if (buzzer := lane.buzzer) is not None:
             parts.append((Part.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, signals.BuzzerPanel()))
         put = self._loop.inbox.put

@@ -144,15 +144,16 @@ class Panel(Protocol):
 class LampPanel:
     """Shows the latest step or answer for its time, else how the lane stands."""
 
-    def __init__(self, green_s: float, answer_s: float) -> None:
-        """How long green lasts, and any other answer."""
+    def __init__(self, green_s: float, answer_s: float, *, in_service: bool = True) -> None:
+        """How long green lasts, and any other answer; a lane that is not in service is never ready."""
         self._green_s, self._answer_s = green_s, answer_s
+        self._ready = Cue.READY if in_service else Cue.FAULT
         self._standing = self._latest = Shown(Cue.FAULT, 0.0, math.inf)
 
     def tell(self, cue: Cue, at_s: float) -> None:
         """A new cue. How the lane stands does not cut an answer short; anything else does."""
         if cue in _STANDING:
-            self._standing = Shown(cue, at_s, math.inf)
+            self._standing = Shown(self._ready if cue is Cue.READY else cue, at_s, math.inf)
             if self._latest.until_s == math.inf:
                 self._latest = self._standing
         else:

@@ -149,6 +149,17 @@ def test_the_first_thing_shown_is_out_of_service() -> None:
     assert lamp.lit() == {Light.RED, Light.AMBER}
 
 
+def test_in_safe_mode_a_lane_is_never_ready_but_answers() -> None:
+    lamp = Lamp(LampPanel(GREEN_S, ANSWER_S, in_service=False))
+    lamp.tell(Cue.READY)
+    assert lamp.lit() == {Light.RED, Light.AMBER}
+    lamp.tell(Cue.REFER)
+    lamp.wait(0.1)
+    assert lamp.lit() == {Light.RED}
+    lamp.wait(ANSWER_S)
+    assert lamp.lit() == {Light.RED, Light.AMBER}
+
+
 def test_a_person_s_way_through() -> None:
     lamp = Lamp()
     lamp.tell(Cue.READY)
