@@ -65,10 +65,6 @@ SENTENCES = [
         "entry: REFER – no code, indeterminate – code_green, temperature_normal [simulated]",
     ),
     (
-        replace(passage(), temperature=Temperature(Screening.NORMAL, estimate_c=36.8, u_c=0.2, samples=1)),
-        "entry: ADMIT – green code valid, 36.8 ± 0.2 °C normal – code_green, temperature_normal",
-    ),
-    (
         DeviceChange("entry", Part.SCANNER, "camera", up=True, simulated=True),
         "entry: scanner camera up [simulated]",
     ),
@@ -78,6 +74,10 @@ SENTENCES = [
     ),
     (AgentChange("started", "1.2"), "agent 1.2 started"),
     (Loss("full", 3), "3 events lost: full"),
+    (
+        replace(passage(), temperature=Temperature(Screening.NORMAL, estimate_c=36.8, u_c=0.2, samples=1)),
+        "entry: ADMIT – green code valid, 36.8 ± 0.2 °C normal – code_green, temperature_normal",
+    ),
 ]
 
 

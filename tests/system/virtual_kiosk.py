@@ -35,8 +35,10 @@ GATE_LINE = 3
 GATE_LOG = "/run/gate"
 PULSE = ["0", "1", "0"]
 WATCH_GATE = (
-    f"while :; do cat /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio{GATE_LINE}/value; sleep 0.02; done"
+    f"cd /sys/devices/platform/gpio-sim.*/gpiochip*/sim_gpio{GATE_LINE};"
+    " while read level < value; do echo $level; sleep 0.2; done"
 )
+"""One process every 0.2 s: the machine has one slow processor, and a pulse lasts a second."""
 CONFIG = f"""
 [kiosk]
 id = "virtual"
