@@ -1,7 +1,7 @@
 """`gatepost record LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
 
 Their code is checked anew and all is decided with this temperature: the gate opens, or the decision stands. Either
-is an event, with the scale `second_instrument`. For those in group gatepost, while the agent runs.
+is an event, with the scale `second_instrument`. For root or `sudo -u gatepost`, while the agent runs.
 """
 
 from __future__ import annotations

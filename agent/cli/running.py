@@ -90,7 +90,7 @@ def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:
     except OSError as error:
         with contextlib.suppress(OSError):
             asked.close()
-        remedy = "add yourself to group gatepost and log in again, or use sudo"
+        remedy = "use sudo, or sudo -u gatepost"
         raise Refused(f"{path}: {error.strerror} ({remedy})") from None
     return asked
 
