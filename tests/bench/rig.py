@@ -23,6 +23,8 @@ from agent.cli import keys
 from agent.codes import gatepost, signing
 from agent.model import Colour
 from agent.pulse import read_report
+from agent.vault.memory import Memory
+from agent.vault.starts import Starts
 from drivers.simulators.camera import CameraSimulator
 from drivers.simulators.pty import Port
 from drivers.simulators.relays import LcusRelay
@@ -301,6 +303,8 @@ class Kiosk:
             process.send_signal(number)
             process.wait(20)
             self._listener.join(20)
+            if number == signal.SIGKILL:  # not held against it: the fifth in a row would start in safe mode
+                Memory(self._folder / "agent.toml").count(Starts.ended)
 
     def trust(self) -> codes.Trust:
         """What the agent believes."""
