@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import statistics
 import sys
@@ -14,8 +15,9 @@ from typing import Any
 from agent import config
 from agent.boards import Device
 from agent.cli import configuration, outputs
+from agent.cli.running import Lent, NotRunning, Refused
 from drivers import discovery, recording, registry
-from drivers.contract import Distance, DriverError, Reading, Sighting
+from drivers.contract import Distance, DriverError, Reading, Sighting, Source
 
 WINDOW = 20
 """Readings that the spread is taken of."""
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if device.kind == "signals":
         return _show(args, device)
-    return _watch(device, args.seconds, None) if args.action == "try" else _record(args, device)
+    return _watch(args, device, args.seconds, None) if args.action == "try" else _record(args, device)
 
 
 def _show(args: argparse.Namespace, device: Device) -> int:
@@ -81,7 +83,7 @@ def _record(args: argparse.Namespace, device: Device) -> int:
         return 1
     try:
         with args.file.open("x") as file:
-            return _watch(device, args.seconds, recording.Recorder(file, device.kind, device.driver))
+            return _watch(args, device, args.seconds, recording.Recorder(file, device.kind, device.driver))
     except OSError as trouble:
         print(f"{args.file}: {trouble.strerror}", file=sys.stderr)
         return 1
@@ -184,9 +186,26 @@ def _values(cls: type, words: list[str]) -> dict[str, Any]:
     return values
 
 
-def _watch(device: Device, seconds: float, recorder: recording.Recorder | None) -> int:
+def _source(args: argparse.Namespace, device: Device) -> Source:
+    """The device's driver; or the device as the running agent lends it. Raises Refused."""
+    lane, _, part = args.device.rpartition(".")
+    checked = configuration.read(args.config) if part in Lent.PARTS else None
+    if checked is not None:
+        with contextlib.suppress(NotRunning):
+            lent = Lent(checked.run.directory, lane, part)
+            print(f"The running agent lends it; {lane} sends people to staff until this ends.")
+            return lent
+    driver: Source = registry.load(device.kind, device.driver).Driver(device.options)
+    return driver
+
+
+def _watch(args: argparse.Namespace, device: Device, seconds: float, recorder: recording.Recorder | None) -> int:
     """Show what comes, until the time is up, Ctrl-C, or the device fails."""
-    driver = registry.load(device.kind, device.driver).Driver(device.options)
+    try:
+        driver = _source(args, device)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
     quality = _Quality()
     end_s = time.monotonic() + seconds if seconds else float("inf")
     try:
@@ -201,7 +220,7 @@ def _watch(device: Device, seconds: float, recorder: recording.Recorder | None) 
             print(quality.sentence(item), flush=True)
     except KeyboardInterrupt:
         print()
-    except DriverError as trouble:
+    except (DriverError, Refused) as trouble:
         print(trouble, file=sys.stderr)
         return 1
     finally:

@@ -8,6 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from agent import desk
+from agent.model import DeviceDown, DeviceUp
+from drivers.contract import DeviceGone, Distance, Reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from agent.model import Observation
+    from drivers.contract import Item
 
 _WAIT_S = desk.WAIT_S + 2.0
 
@@ -76,6 +79,38 @@ class Borrowed:
         if b'"refused"' in line:
             _answer(line)
         return desk.read(line)
+
+
+class Lent:
+    """One of a lane's sensors, lent by the running agent, as its driver would be. Raises NotRunning or Refused."""
+
+    PARTS = ("thermometer", "room", "range")
+
+    def __init__(self, directory: Path, lane: str, part: str) -> None:
+        self.simulated = False
+        self._place = (lane, part)
+        self._borrowed = Borrowed(directory, lane)
+
+    def open(self) -> None:
+        """It is open already."""
+
+    def read(self, limit_s: float) -> Item | None:
+        """What the sensor says; None when nothing comes within `limit_s`. Raises DeviceGone when it is down."""
+        seen = self._borrowed.read(limit_s)
+        if seen is None or (seen.lane, seen.part) != self._place:
+            return None
+        match seen.item:
+            case Reading() | Distance() as item:
+                return item
+            case DeviceUp(simulated=simulated):
+                self.simulated = simulated
+            case DeviceDown(why=why):
+                raise DeviceGone("/".join(self._place), why)
+        return None
+
+    def close(self) -> None:
+        """Give it back."""
+        self._borrowed.__exit__(None, None, None)
 
 
 def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:

@@ -164,6 +164,21 @@ def test_a_check_while_the_agent_runs_binds_at_once(kiosk: Kiosk, capsys: pytest
     wait(lambda: kiosk.opened() == 2)
 
 
+def test_a_technician_looks_at_a_sensor_of_the_running_agent(
+    kiosk: Kiosk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kiosk.world.stand(34.4, distance_mm=AT_MARK_MM)
+    file = str(kiosk.folder / "agent.toml")
+    assert cli.main(["devices", "try", "entry.thermometer", "--config", file, "--seconds", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "sends people to staff until this ends" in said
+    assert "surface 34." in said
+    kiosk.world.leave()
+    wait(lambda: not kiosk.app._desk._loans)
+    kiosk.pass_by("anna", 34.4)
+    wait(lambda: kiosk.opened() == 1)
+
+
 def test_without_an_agent_the_remedy_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "agent.toml").write_text(CONFIG.format(folder=tmp_path))
     assert cli.main(["record", "--config", str(tmp_path / "agent.toml"), "entry", "36.8"]) == 3
