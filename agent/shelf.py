@@ -66,7 +66,9 @@ class Shelf:
         self.acked_to = NOWHERE
         """The broker has acknowledged everything on disk up to this key, and nobody has confirmed it yet."""
         self.again_to = NOWHERE
-        """The last key that `go_back` laid out."""
+        """The last key that `go_back` laid out ..."""
+        self.again_next = NOWHERE
+        """... and the first beyond, where there is one."""
         self.complaint = ""
         """What is wrong with the latest receipt; empty when it was taken."""
         self._writer_woken = False
@@ -223,14 +225,17 @@ class Shelf:
             wanted = ROOM - len(self._ready)
             if self._all_laid or wanted < ROOM // 2:
                 return 0, 0
-            return min(wanted, self._again or wanted), self._laid_to
+            return min(wanted, self._again) + 1 if self._again else wanted, self._laid_to
 
     def lay(self, records: list[Record], wanted: int, confirmed: Container[int] = ()) -> None:
         """Add what the disk has beyond the last laid, but for `confirmed`; fewer than `wanted`: this is all."""
         with self._lock:
             known = self._out.keys() | self._done | self._ahead
-            if self._again:
+            if self._again:  # there is one more than is to be laid out
                 known |= {record.key for record in self._ready}
+                wanted -= 1
+                self.again_next = records[wanted].key if len(records) > wanted else NOWHERE
+                records = records[:wanted]
             self._ready.extend(
                 record for record in records if record.key not in known and record.key not in confirmed
             )
@@ -279,7 +284,9 @@ class Shelf:
     def oldest_is(self, key: int | None) -> None:
         """The oldest record on disk that nobody has confirmed."""
         with self._lock:
-            self._oldest = key
+            changed, self._oldest = key != self._oldest, key
+        if changed:
+            self._wake_link()
 
     def committed(self, new: list[Record], gone: Iterable[int], on_disk: int) -> None:
         """`new` and no longer `gone` are on disk, which now holds `on_disk` records that are not done."""
@@ -346,7 +353,7 @@ class Shelf:
             self._urgent.clear()
             self._ahead.clear()
             self._done.clear()
-            self._laid_to = self._resume = self.acked_to = self.again_to = NOWHERE
+            self._laid_to = self._resume = self.acked_to = self.again_to = self.again_next = NOWHERE
             self._all_laid, self._again, self._on_disk, self._oldest = False, 0, 0, None
             self._refused_from = MEMORY_ONLY
 

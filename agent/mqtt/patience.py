@@ -36,7 +36,10 @@ LONGEST_S = 600.0
 """Longest wait for a receipt before the oldest events are sent again."""
 FASTER = 4
 """What was sent again was confirmed, and only that: so much more of it at once."""
-MOST_AGAIN = 1 << 20
+MOST_AGAIN = 512
+"""A broker may drop what is queued beyond a thousand messages, as mosquitto does unless told otherwise."""
+SOON_S = 2.0
+"""After a new connection the centre may need a moment longer than we to be back."""
 
 
 class Backoff:
@@ -138,19 +141,20 @@ class Overdue:
 
     def look(self, shelf: Shelf, now_s: float) -> None:
         """A moment of the link: send again what is due."""
-        oldest, before = shelf.overdue(), self._oldest
-        if oldest is None or oldest != before:
-            lost = before is not None and self._count > 0 and oldest == shelf.again_to + 1
-            self._oldest, self._since_s = oldest, now_s
-            self._wait_s = self._receipt_s
-            self._count = min(self._count * FASTER, MOST_AGAIN) if lost else 0
+        oldest = shelf.overdue()
+        if oldest is None or oldest != self._oldest:
+            self._oldest, self._since_s, self._wait_s = oldest, now_s, self._receipt_s
             self._tell("")
-            if lost:
+            if self._count and oldest is not None and oldest <= shelf.again_to:
+                return
+            only_these = self._count > 0 and oldest == shelf.again_next
+            self._count = min(self._count * FASTER, MOST_AGAIN) if only_these else 0
+            if only_these:
                 shelf.go_back(self._count)
         elif now_s - self._since_s >= self._wait_s:
-            if self._count and self._wait_s:
+            if self._count and self._wait_s >= self._receipt_s:
                 self._tell("the centre does not confirm (is it running?): events are kept and sent again")
-            self._wait_s = min(max(self._receipt_s, 2 * self._wait_s), LONGEST_S)
+            self._wait_s = min(max(SOON_S, 2 * self._wait_s), LONGEST_S)
             self._since_s, self._count = now_s, A_FEW
             shelf.go_back(A_FEW)
 

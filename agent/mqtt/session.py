@@ -189,6 +189,7 @@ class Session:
             for descriptor, _ in ready:
                 if descriptor == self._duty.wake.fileno():
                     self._duty.wake.recv(4096)
+                    self._look()
                 else:
                     self._read()
             now_s = monotonic()
@@ -247,12 +248,16 @@ class Session:
         if state.differs(self._told) or now_s - self._told_s >= self._options.state_s:
             self._told, self._told_s = state, now_s
             self._due = state_payload(self._duty.topics, state)
-        if self._duty.overdue is not None:
-            self._duty.overdue.look(self._shelf, now_s)
+        self._look()
         if self._refusals.try_again(now_s):
             self._shelf.reload()
         if self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S:
             self._listen(now_s)
+
+    def _look(self) -> None:
+        """Send again what the centre does not confirm."""
+        if self._duty.overdue is not None:
+            self._duty.overdue.look(self._shelf, monotonic())
 
     def _is_over(self, now_s: float) -> bool:
         """Whether to end, being asked to: when all is delivered, after a retained `offline` and DISCONNECT.

@@ -174,7 +174,8 @@ class Client(paho.Client):
 
     def tick(self) -> None:
         """Keep alive, and find out that nobody answers. Raises LinkLost."""
-        _check(self.loop_misc())
+        if self.loop_misc():
+            raise LinkLost("the broker is silent: the connection is given up")
 
     # -- paho's callbacks, and two methods of its own ---------------------------------------------------
 
@@ -263,7 +264,5 @@ def _check(code: int) -> None:
             return
         case paho.MQTT_ERR_CONN_LOST:
             raise LinkLost("the broker closed the connection, or the network did")
-        case paho.MQTT_ERR_KEEPALIVE:
-            raise LinkLost("the broker is silent: the connection is given up")
         case _:
             raise LinkLost(f"the connection failed: {paho.error_string(MQTTErrorCode(code))}")
