@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from agent.cli.demo.scenario import Person, Scenario, Trouble
+    from agent.cli.demo.scenario import Person, Scenario, Trouble, Word
 
 _FRAME_S = 0.1
 _SETTLE_S = 20.0
@@ -115,6 +115,7 @@ class _Director:
         for trouble in self._scenario.troubles:
             cues.append((trouble.at, partial(self._trouble, trouble, begins=True)))
             cues.append((trouble.at + trouble.for_s, partial(self._trouble, trouble, begins=False)))
+        cues += [(word.at, partial(self._say, word)) for word in self._scenario.words]
         return sorted(cues, key=lambda cue: cue[0])
 
     def _arrive(self, person: Person) -> None:
@@ -126,6 +127,10 @@ class _Director:
     def _leave(self, person: Person) -> None:
         self._stage.leave(person)
         self._view.left(person)
+
+    def _say(self, word: Word) -> None:
+        self._view.note(self._at(), f"the centre: {word.says}")
+        self._stage.say(word)
 
     def _trouble(self, trouble: Trouble, *, begins: bool) -> None:
         self._view.note(self._at(), f"{trouble.what}: {'now' if begins else 'over'}")
@@ -152,7 +157,7 @@ class _Director:
                     self._view.arrived(self._at(), row)
             elif said.get("event") == "passage":
                 self._view.decided(self._record.decided(self._at(), said))
-            elif said.get("event") == "device" or said.get("level") not in ("info", "debug"):
+            elif said.get("event") in ("device", "reply") or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
         self._view.refresh(
             self._at(), self._stage.kiosk.report(), self._stage.shown(), broker_up=self._stage.broker.is_up
@@ -167,9 +172,12 @@ class _Director:
             waiting = (
                 report is None or report["outbox"]["waiting"] or report["outbox"]["delivered"] > len(self._ids())
             )
-            settled = len(self._record.rows) >= self._people and self._opened() == self._stage.pulses()
+            settled = len(self._record.rows) >= self._people and self._told_to_open() == self._stage.pulses()
             if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
                 return
+
+    def _told_to_open(self) -> int:
+        return self._opened() + self._record.ordered
 
     def _opened(self) -> int:
         return sum(1 for row in self._record.rows if row.facts["opened"])
@@ -191,6 +199,7 @@ class _Director:
             passages=len(rows),
             wrong=len(self._record.wrong()),
             opened=self._opened(),
+            ordered=self._record.ordered,
             pulses=self._stage.pulses(),
             greens=self._stage.greens(),
             not_marked=self._record.not_marked,

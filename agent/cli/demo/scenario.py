@@ -7,10 +7,14 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.cli.demo.issuer import KINDS
-from agent.model import Direction, Outcome, Part
+from agent.model import Colour, Direction, Outcome, Part
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_HEARD_S = 1.0
+"""After the centre's last word: time to hear it and to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +64,51 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What the centre says to the kiosk."""
+
+    at: float
+    says: str
+    """`turn WHO COLOUR`: a signed change of the list of colours; `open LANE`: a signed order."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for words the demonstration does not know."""
+        match self.says.split():
+            case ["turn", _, colour]:
+                Colour(colour)
+            case ["open", lane]:
+                Direction(lane)
+            case _:
+                raise ValueError(f"the centre says {self.says!r}: say 'turn WHO COLOUR' or 'open LANE'")
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """The whole script, in order of time."""
 
     people: tuple[Person, ...]
     troubles: tuple[Trouble, ...]
+    words: tuple[Word, ...] = ()
 
     @property
     def end(self) -> float:
         """When the last person has left and the last thing works again, seconds."""
-        return max((*(p.at + p.stay_s for p in self.people), *(t.at + t.for_s for t in self.troubles)), default=0.0)
+        ends = [*(p.at + p.stay_s for p in self.people), *(t.at + t.for_s for t in self.troubles)]
+        return max((*ends, *(word.at + _HEARD_S for word in self.words)), default=0.0)
 
 
 def read(file: Path) -> Scenario:
     """Read a scenario. Raises ValueError with a sentence, or OSError."""
     tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    if unknown := tree.keys() - {"person", "trouble"}:
-        raise ValueError(f"unknown section {', '.join(sorted(unknown))}; there are person and trouble")
+    if unknown := tree.keys() - {"person", "trouble", "centre"}:
+        raise ValueError(f"unknown section {', '.join(sorted(unknown))}; there are person, trouble and centre")
     people = [_entry(Person, entry) for entry in tree.get("person", [])]
     troubles = [_entry(Trouble, entry) for entry in tree.get("trouble", [])]
+    words = [_entry(Word, entry) for entry in tree.get("centre", [])]
     return Scenario(
-        tuple(sorted(people, key=lambda person: person.at)), tuple(sorted(troubles, key=lambda trouble: trouble.at))
+        tuple(sorted(people, key=lambda person: person.at)),
+        tuple(sorted(troubles, key=lambda trouble: trouble.at)),
+        tuple(sorted(words, key=lambda word: word.at)),
     )
 
 

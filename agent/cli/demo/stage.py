@@ -9,18 +9,21 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from agent.cli.demo.authority import Authority
 from agent.cli.demo.broker import Broker, program
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.kiosk import Kiosk
+from agent.model import Colour
 from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agent.cli.demo.scenario import Person, Trouble
+    from agent.cli.demo.scenario import Person, Trouble, Word
 
 _STOP_S = 10.0
+_LIST = "status.gpl"
 
 
 class Stage:
@@ -47,6 +50,8 @@ class Stage:
             hear=lambda line: self.heard.put(("agent", line)),
         )
         self._issuer = Issuer()
+        self._authority = Authority()
+        self._colours: dict[str, Colour] = {}
         self._subscriber: subprocess.Popen[bytes] | None = None
         self._subscribing = [
             *(program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.broker.port), "-V", "5", "-q", "1"),
@@ -71,6 +76,8 @@ class Stage:
         self.broker.start()
         self._subscribe()
         (folder / "issuers.toml").write_text(self._issuer.key_table)
+        self._authority.install(folder / "bundles")
+        self._authority.empty_list(folder / _LIST, self._issuer.name)
         for lane in self.kiosk.lanes.values():
             lane.plug()
         self.kiosk.configure(
@@ -79,7 +86,7 @@ class Stage:
                 "run": {"directory": "run"},
                 "clock": {"trust": "system", "floor_file": "clock"},
                 "screening": {"crowd_file": "crowd.json"},
-                "codes": {"keys": "issuers.toml"},
+                "codes": {"keys": "issuers.toml", "lists": [_LIST], "bundles": "bundles"},
                 "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
                 "outbox": {"path": "outbox.db"},
                 "orders": {"memory_file": "orders.json"},
@@ -129,7 +136,7 @@ class Stage:
     def arrive(self, person: Person) -> None:
         """Somebody comes, shows a code and stands before the thermometer."""
         lane = self.kiosk.lanes[person.lane]
-        code = self._issuer.code(person.code)
+        code = self._issuer.code(person.code, person.who)
         lane.world.stand(person.skin_c, distance_mm=person.distance_mm, fill=person.fill)
         if code is not None:
             lane.show(code)
@@ -137,6 +144,22 @@ class Stage:
     def leave(self, person: Person) -> None:
         """The person goes."""
         self.kiosk.lanes[person.lane].world.leave()
+
+    def say(self, word: Word) -> None:
+        """The centre says something: a bundle, which the broker keeps, or an order."""
+        match word.says.split():
+            case ["turn", who, colour]:
+                self._colours[who] = Colour(colour)
+                file = self.kiosk.folder / _LIST
+                bundle = self._authority.colours(file, self._issuer.name, self._colours)
+                self._publish(f"bundle/list/{file.stem}", bundle, "-r")
+            case [_, lane]:
+                self._publish("order", self._authority.order("demo/demo-1", "open", lane=lane))
+
+    def _publish(self, below: str, payload: bytes, *how: str) -> None:
+        words = [program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.broker.port), "-q", "1", "-s", *how]
+        words += ["-t", f"gatepost/v1/demo/demo-1/{below}"]
+        subprocess.run(words, input=payload, timeout=_STOP_S, check=True)  # noqa: S603 - our own words
 
     def begin(self, trouble: Trouble) -> None:
         """Something breaks."""

@@ -45,6 +45,22 @@ scanner = { driver = "line", port = "nothing" }
 thermometer = { driver = "mlx90614" }
 gate = { driver = "simulated" }
 """
+THE_CENTRE = """
+[[centre]]
+at = 0.2
+says = "turn Anna red"
+[[person]]
+at = 1.2
+lane = "entry"
+who = "Anna"
+code = "green"
+skin_c = 34.5
+stay_s = 1.0
+expect = "refuse"
+[[centre]]
+at = 1.5
+says = "open exit"
+"""
 BEN_AND_TROUBLE = """
 [[trouble]]
 at = 0.3
@@ -89,11 +105,19 @@ def test_in_a_pipe_it_ends_by_itself_and_the_counts_agree(script):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "everything agrees"
     assert "people 2, passages 2, not as the scenario expects 0" in done.stdout
-    assert "gates told to open 2, relay pulses 2" in done.stdout
+    assert "gates told to open 2 + 0 by order, relay pulses 2" in done.stdout
     assert "events not marked as simulated 0" in done.stdout
     assert "stop broker: now" in done.stdout
     assert "\x1b" not in done.stdout, "plain lines in a pipe"
     assert done.stderr == ""
+
+
+def test_what_the_centre_says_is_obeyed_and_counted(script):
+    done = play(*script(THE_CENTRE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Anna: REFUSE" in done.stdout
+    assert "order open: done" in done.stdout
+    assert "gates told to open 0 + 1 by order, relay pulses 1, lamps turned green 1" in done.stdout
 
 
 def test_a_terminal_gets_the_live_view(script):
@@ -246,7 +270,7 @@ def test_without_mosquitto_it_says_how_to_get_it(script, tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[[people]]\n", "unknown section people; there are person and trouble"),
+        ("[[people]]\n", "unknown section people; there are person, trouble and centre"),
         ("[[person]]\nwho = 'A'\nfrom = 'afar'\n", "unknown key from; there are at, code, "),
         ("[[person]]\nwho = 'A'\n", "A: "),
         (
@@ -272,6 +296,7 @@ def test_the_packaged_scenario_shows_what_it_promises():
     assert any(person.skin_c > 35.6 for person in script.people)
     assert {trouble.what for trouble in script.troubles} >= {"stop broker", "unplug entry thermometer"}
     assert {person.lane for person in script.people} == {"entry", "exit"}
+    assert {word.says.split()[0] for word in script.words} == {"turn", "open"}
     assert 30 <= script.end <= 90
 
 
@@ -291,6 +316,9 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
     now = Now(time.time() - 1, time.time() + 1, ClockState.SYNCED)
     script = scenario.read(packaged("demo.toml"))
     for person in script.people:
+        if any(word.says == f"turn {person.who} red" and word.at < person.at for word in script.words):
+            assert person.expect == "refuse"
+            continue
         code = issuer.code(person.code)
         skin = rules.screening
         outcome = (
@@ -307,8 +335,8 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
 
 
 AGREES = Recap(
-    decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, pulses=1,
-    greens=1,    not_marked=0,
+    decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, ordered=0,
+    pulses=1, greens=1, not_marked=0,
 )  # fmt: skip
 
 
@@ -316,7 +344,7 @@ AGREES = Recap(
     "change",
     [
         {"decided": 6}, {"stored": 4}, {"delivered": 4}, {"arrived": 4}, {"people": 3}, {"passages": 3},
-        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"greens": 2}, {"not_marked": 1},
+        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"greens": 2}, {"ordered": 1}, {"not_marked": 1},
     ],
 )  # fmt: skip
 def test_any_count_that_is_off_is_said(change):

@@ -1,0 +1,59 @@
+"""`gatepost order`: what it prints is what a kiosk obeys, and what no kiosk would do is not signed."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from agent.cli import main
+from agent.codes import base64url, signing
+
+
+@pytest.fixture
+def key(tmp_path):
+    file = tmp_path / "duty.key"
+    file.write_bytes(signing.new_private_key().pem())
+    return file
+
+
+def made(capsys, *words) -> dict:
+    assert main(["order", *map(str, words)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    return json.loads(base64url.decode(printed["signed"].encode())) | {"signers": len(printed["signatures"])}
+
+
+def test_an_order(capsys, key):
+    order = made(capsys, "open", "lane=in", "--to", "library/gate-3", "--fleet", "city", "--key", key, "--key", key)
+    assert (order["command"], order["arguments"], order["to"]) == ("open", {"lane": "in"}, "library/gate-3")
+    assert order["expires"] - order["issued"] == 60
+    assert order["signers"] == 2
+    assert order["id"] != made(capsys, "flush", "--to", "*/*", "--fleet", "city", "--key", key)["id"]
+
+
+def test_an_argument_from_a_file(capsys, key, tmp_path):
+    (tmp_path / "new.crt").write_text("PEM\n")
+    how = ("--to", "library/gate-3", "--fleet", "city", "--key", key, "--id", "7", "--seconds", "600")
+    order = made(capsys, "rotate", f"certificate=@{tmp_path / 'new.crt'}", *how)
+    assert (order["id"], order["arguments"], order["expires"] - order["issued"]) == (
+        "7",
+        {"certificate": "PEM\n"},
+        600,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["open"], "open takes lane"),
+        (["open", "lane"], "NAME=VALUE"),
+        (["flush", "lane=in"], "flush takes no argument"),
+        (["restart", "to=where"], r"\[lane\], \[part\]"),
+        (["restart", "--to", "*/*"], "one kiosk at a time"),
+        (["flush", "--seconds", "100000"], "lives for up to"),
+    ],
+)
+def test_what_no_kiosk_would_do(capsys, key, words, why):
+    assert main(["order", "--to", "library/gate-3", "--fleet", "city", "--key", str(key), *words]) == 1
+    assert re.search(why, capsys.readouterr().err)
