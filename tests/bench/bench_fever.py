@@ -167,7 +167,7 @@ def _case(
         peers.append((count_of(fixed, chosen_on, line), count_of(running_median, chosen_on, line)))
     here = trial.mean(found)
     fixed_peer, median_peer = (trial.mean(scores) for scores in zip(*peers, strict=True))
-    has_bar = room and start == "warm" and kind != "none"
+    has_bar = start == "warm" and kind != "none"
     return Row(
         f"{site}, drift {kind}, crowd {start}, room {'known' if room else 'unknown'}",
         _told(here),
