@@ -86,8 +86,8 @@ class Pulse(threading.Thread):
         if self.health.condition is not Condition.STUCK or self._ending:
             systemd.notify("WATCHDOG=1")
             return
+        systemd.notify("WATCHDOG=trigger")  # first: the log may be what everybody waits for
         log.error("stuck: %s", "; ".join(self.health.problems))
-        systemd.notify("WATCHDOG=trigger")
 
     def report(self) -> dict[str, Any]:
         """How the kiosk is at this moment. Any thread."""

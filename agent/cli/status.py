@@ -74,11 +74,12 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
         "mqtt": "connected" if report["link"]["connected"] else "not connected",
         "rules": "in force",
-        "configuration": "this kiosk's own alone:",
     }
+    shown = {kept["name"] for kept in report["lists"]}
+    shown |= {"safe mode", *(f"{device['lane']} {device['part']}" for device in report["devices"])}
     for part in report["parts"]:
-        if part["name"] in told:
-            yield _part(part, told[part["name"]])
+        if part["name"] in told or (not part["up"] and part["name"] not in shown):
+            yield _part(part, told.get(part["name"], ""))
 
 
 def _device(device: dict[str, Any]) -> str:
@@ -98,7 +99,8 @@ def _part(part: dict[str, Any], told: str) -> str:
     """One part of the agent itself: what it did; what is wrong, and the remedy."""
     hangs = part["silent_s"] > part["limit_s"]
     fault = f"hangs for {_span(part['silent_s'])} {part['why']}" if hangs else "" if part["up"] else part["why"]
-    return f"  {'✗' if fault or not part['up'] else '✓'} {part['name']:<8} {told} {fault}".rstrip()
+    words = " ".join(filter(None, (told, fault)))
+    return f"  {'✗' if fault or not part['up'] else '✓'} {part['name']:<8} {words}"
 
 
 def _span(seconds: float) -> str:

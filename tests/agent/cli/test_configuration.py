@@ -224,6 +224,15 @@ def test_status_of_an_agent_that_hangs(config, say):
         "parts": [
             {"name": "loop", "up": True, "silent_s": 0.1, "limit_s": 8.0, "why": "", "vital": True},
             {"name": "mqtt", "up": True, "silent_s": 75.0, "limit_s": 60.0, "why": "", "vital": False},
+            {"name": "entry scanner", "up": False, "silent_s": 0, "limit_s": 5.0, "why": "gone", "vital": False},
+            {
+                "name": "privacy",
+                "up": False,
+                "silent_s": 0,
+                "limit_s": 1.0,
+                "why": "no keys (send)",
+                "vital": False,
+            },
             {
                 "name": "rules",
                 "up": False,
@@ -263,6 +272,8 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert "✓ loop     7 passages decided" in out
     assert "✗ mqtt     connected hangs for 1 min 15 s" in out
     assert "✗ rules    in force refused (mend it)" in out
+    assert "✗ privacy  no keys (send)" in out
+    assert "entry scanner" not in out, "a device has its own line"
 
 
 def test_what_is_there_to_type(capsys):
