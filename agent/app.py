@@ -20,7 +20,7 @@ from agent.messages import Encoder, Topics
 from agent.messages.state import Counts, DeviceState, State
 from agent.metrics import Metrics
 from agent.model import AgentChange, Answer, Direction, Part, Way
-from agent.orders import Deliveries, Orders
+from agent.orders import Deliveries, Done, Orders
 from agent.outbox import Outbox
 from agent.privacy import Withholding
 from agent.probation import Probation
@@ -134,8 +134,19 @@ class App:
             told = self._signals(name, lane)
             shows[name] = _all_of([feed.show for feed in told])
             self._feeds += told
+        do: dict[str, Callable[[Mapping[str, str]], Done]] = {}
+        then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {}
+        self._orders = self._ordered(config, topics, do, then)
         self._vitals = Vitals(
-            config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook, began
+            config.kiosk,
+            self._feeds,
+            self._outbox,
+            self._link,
+            self._loop,
+            self._clock,
+            self._rulebook,
+            self._orders,
+            began,
         )
         self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
         self._commands = Commands(
@@ -151,7 +162,9 @@ class App:
             now=self._clock.now,
             recover=self._recover,
         )
-        self._orders = self._ordered(config, topics)
+        do.update(self._commands.table)
+        then.update(dict.fromkeys(("root", "keys", "policy", "list", "privacy"), self._commands.judge_by))
+        then["config"] = lambda _: {"in_use": False, "on_trial": began.memory is not None}
         self._beside = list(self._watchers(config, began))
         self.status = 0
         """What the process is to end with."""
@@ -244,23 +257,18 @@ class App:
         memory.count(Starts.recovered)  # the watch over the configuration sees it, and starts the agent anew
         return True
 
-    def _ordered(self, config: Config, topics: Topics) -> Orders:
-        """What hears the centre, and what is done about each type of bundle that was taken."""
+    def _ordered(
+        self,
+        config: Config,
+        topics: Topics,
+        do: Mapping[str, Callable[[Mapping[str, str]], Done]],
+        then: Mapping[str, Callable[[Bundle], Mapping[str, object]]],
+    ) -> Orders:
+        """What hears the centre; how a command is done, and what follows a bundle of a type, is filled in later."""
         folder = config.codes.bundles
         store = vault.BundleStore(_folder(config) / folder) if folder else None
-        then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {
-            **dict.fromkeys(("root", "keys", "policy", "list", "privacy"), self._commands.judge_by),
-            "config": lambda _: {"in_use": False, "on_trial": self._began.memory is not None},
-        }
-        return Orders(
-            config.orders,
-            topics,
-            store,
-            self._commands.table,
-            Deliveries(store, then, self._clock.now),
-            self._loop.inbox.put,
-            self._clock.now,
-        )
+        deliveries = Deliveries(store, then, self._clock.now)
+        return Orders(config.orders, topics, store, do, deliveries, self._loop.inbox.put, self._clock.now)
 
     def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
         return SourceFeed(lane, part, device.driver, _maker(device), self._desk.put)

@@ -109,6 +109,7 @@ def families(vitals: Vitals, health: Health, up_s: float) -> Iterator[Family]:
     yield _one("gatepost_config_version", "gauge", "Of the centre's configuration; 0: none.", vitals.began.version)
     yield _of("gatepost_clock_state", "What the kiosk knows of the time.", vitals.clock.now().state, ClockState)
     yield from _events(vitals)
+    yield _orders(vitals)
     yield from _devices(vitals)
     yield from _lists(vitals)
     yield from _process()
@@ -138,6 +139,14 @@ def _events(vitals: Vitals) -> Iterator[Family]:
     )
     yield _histogram("gatepost_decision_seconds", "From the last thing seen to the decision.", loop.took)
     yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", vitals.outbox.took)
+
+
+def _orders(vitals: Vitals) -> Family:
+    """What the centre said, and what strangers did."""
+    status = vitals.orders.status()
+    ends = {"done": status.done, "not_done": status.not_done, "junk": status.junk, "dropped": status.dropped}
+    samples = tuple(("", (("end", end),), float(count)) for end, count in ends.items())
+    return Family("gatepost_orders_total", "counter", "Orders and bundles, by what became of them.", samples)
 
 
 def _devices(vitals: Vitals) -> Iterator[Family]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.config import Kiosk
     from agent.loop import Loop
     from agent.mqtt import Link
+    from agent.orders import Orders
     from agent.outbox import Outbox
     from agent.rulebook import Rulebook
     from agent.signal_feed import Feed
@@ -28,6 +29,8 @@ WRITER_LIMIT_S = 30.0
 """A sync of a dying card may take long."""
 LINK_LIMIT_S = 60.0
 """A connect attempt may hang in name resolution; the link's own limits are shorter."""
+ORDERS_LIMIT_S = 60.0
+"""A new certificate is tried for half a minute."""
 _ALWAYS_S = 1.0
 _DEFECT = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
 
@@ -43,6 +46,7 @@ class Vitals:
     loop: Loop
     clock: Clock
     rulebook: Rulebook
+    orders: Orders
     began: Began
 
     def parts(self, paused_s: float = 0.0) -> list[Part]:
@@ -53,6 +57,7 @@ class Vitals:
             Part("loop", not self.loop.defects, now_s - self.loop.turned_s, LOOP_LIMIT_S, _DEFECT, vital=True),
             Part("outbox", not outbox.fault, now_s - outbox.moved_s, WRITER_LIMIT_S, outbox.fault, vital=True),
             Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, LINK_LIMIT_S, link.fault),
+            Part("orders", True, self.orders.status().silent_s - paused_s, ORDERS_LIMIT_S),
             Part("rules", not rules.fault, 0.0, _ALWAYS_S, rules.fault),
         ]
         personal = rules.privacy_fault(now)
@@ -92,4 +97,5 @@ class Vitals:
             "devices": [asdict(feed.status()) for feed in self.feeds],
             "outbox": asdict(self.outbox.status()),
             "link": asdict(self.link.status()),
+            "orders": asdict(self.orders.status()),
         }
