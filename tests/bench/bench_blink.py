@@ -46,7 +46,7 @@ LANES: dict[str, dict[str, Any]] = {"camera": {"camera": CAMERA}, "scanner": {},
 
 def run() -> Iterator[Row]:
     """A lane with a camera, a lane with a scan engine, one with a lamp as well, and the yardstick, in turn."""
-    with kiosk_with(LANES, more=MORE) as (
+    with kiosk_with(LANES, pulse_s=0.3, more=MORE) as (
         kiosk,
         lanes,
         _,
