@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from agent import app
 from agent.cli import configuration
+from agent.config import PARTS
 
 if TYPE_CHECKING:
     import argparse
+
+_STAND_INS = ("simulated", "replayed")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +31,11 @@ def run(args: argparse.Namespace) -> int:
         print(fault, file=sys.stderr)
     if faults:
         return 1
-    lanes = ", ".join(f"{name} ({lane.direction})" for name, lane in config.lanes.items())
-    print(f"{args.config}: right. Kiosk {config.kiosk.id} at {config.kiosk.site}, lanes: {lanes}")
+    print(f"{args.config}: right. Kiosk {config.kiosk.id} at {config.kiosk.site}")
+    for name, lane in config.lanes.items():
+        parts = {part: device for part in PARTS if (device := getattr(lane, part)) is not None}
+        print(f"  {name} ({lane.direction}): {', '.join(f'{part} {parts[part].driver}' for part in parts)}")
+        for part, device in parts.items():
+            if device.driver in _STAND_INS or getattr(device.options, "simulated", False):
+                print(f"  ! {name}.{part} is not real: what it takes part in is marked as simulated")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import difflib
 import statistics
 import sys
 import time
@@ -147,8 +148,9 @@ def _configured(args: argparse.Namespace) -> Device | None:
     if checked is None:
         return None
     if args.device not in _parts(checked):
-        names = ", ".join(_parts(checked))
-        print(f"There is no {args.device} in {args.config}. There are: {names}", file=sys.stderr)
+        names = _parts(checked)
+        near = "".join(f" Did you mean {name}?" for name in difflib.get_close_matches(args.device, names, n=1))
+        print(f"There is no {args.device} in {args.config}.{near} There are: {', '.join(names)}", file=sys.stderr)
         return None
     return _part(checked, args.device)
 

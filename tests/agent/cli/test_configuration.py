@@ -66,7 +66,20 @@ def say(capsys):
 def test_check_of_a_right_file(config, say):
     status, out, err = say("check", "-c", config())
     assert (status, err) == (0, "")
-    assert "right. Kiosk k1 at library, lanes: entry (entry)" in out
+    assert (
+        "right. Kiosk k1 at library\n  entry (entry): scanner line, thermometer mlx90614, gate simulated\n" in out
+    )
+    assert "! entry.gate is not real" in out
+
+
+def test_check_finds_two_parts_on_one_output_and_one_port_for_two_devices(config, say):
+    board = 'driver = "serial_relay", port = "/dev/board"'
+    lamp = f"lamp = {{ {board}, red = 2, amber = 3, green = 4 }}\n"
+    more = f'{lamp}buzzer = {{ {board}, channel = 3 }}\nrange = {{ driver = "tf_luna", port = "/dev/board" }}\n'
+    status, _, err = say("check", "-c", config(GOOD + more))
+    assert status == 1
+    assert "lanes.entry.buzzer.channel: is the same output as lanes.entry.lamp.amber" in err
+    assert "lanes.entry.lamp.port: is the port of another device: lanes.entry.range" in err
 
 
 @pytest.mark.parametrize("command", ["check", "show", "status", "run"])

@@ -183,6 +183,11 @@ def test_try_sounds_a_buzzer_s_patterns(board, capsys, monkeypatch):
     ]  # fmt: skip
 
 
+def test_a_part_that_is_not_there_names_the_nearest(board, capsys):
+    assert devices("try", "entry.lmap", *board.config) == 1
+    assert "Did you mean entry.lamp? There are: entry.scanner, " in capsys.readouterr().err
+
+
 def test_a_gate_is_not_tried(board, capsys):
     assert devices("try", "entry.gate", *board.config) == 1
     assert "it would open" in capsys.readouterr().err
