@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 class Options:
     """How the agent keeps itself well, and for whom it counts."""
 
-    proven_s: Annotated[float, Gt(0)] = 300.0
+    proven_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
     """A configuration that has run for so long is kept as the last good one, seconds."""
-    trial_s: Annotated[float, Gt(0)] = 180.0
+    trial_s: Annotated[float, Gt(0), Le(3600)] = 180.0
     """So long a configuration from the centre has to get everything to work that worked before; else it is taken
     back, seconds."""
-    settled_s: Annotated[float, Ge(0)] = 30.0
+    settled_s: Annotated[float, Ge(0), Le(600)] = 30.0
     """So long everything must have worked for it to pass, seconds."""
     metrics_file: Path | None = None
     """Write counters here for Prometheus' node exporter (`*.prom`, in its textfile folder), every 15 s; better in

@@ -31,7 +31,8 @@ class Memory:
 
     def __init__(self, file: Path) -> None:
         """`file`: the configuration. What is remembered lies beside it, for /etc/gatepost in /var/lib/gatepost."""
-        folder = _VAR if file.parent == _ETC else file.parent
+        beside = file.absolute().parent
+        folder = _VAR if beside == _ETC else beside
         self._starts_file = folder / f"{file.stem}.starts"
         self._settings_file = folder / f"{file.stem}.settings"
         self._lock = threading.Lock()
