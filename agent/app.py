@@ -90,7 +90,9 @@ class App:
         retention = Retention(lambda now: self._rulebook.privacy_rules(now).retention_s, self._clock.now, boot_id())
         self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
         self._bundles = _bundles(config)
-        self._link = mqtt.Link(config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch)
+        self._link = mqtt.Link(
+            config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch, self._clock.now
+        )
         gates: dict[str, Callable[[], None]] = {}
         shows: dict[str, Callable[[Cue], None]] = {}
         checkpoint = Checkpoint(

@@ -12,13 +12,16 @@ import logging
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from time import monotonic
+from dataclasses import dataclass, field
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from agent import receipt
 from agent.messages.state import State
+from agent.model import ClockState, Now
+from agent.mqtt import tls
 from agent.mqtt.options import Options
 from agent.mqtt.pairs import BadPair, Pairs
 from agent.mqtt.patience import Backoff, Overdue, Refusals
@@ -26,7 +29,7 @@ from agent.mqtt.session import GOODBYE_S, Duty, Session
 from agent.mqtt.wire import LinkLost, Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from agent.messages import Topics
     from agent.outbox import Outbox
@@ -54,14 +57,20 @@ class Status:
     """Since the start."""
     refused: int = 0
     """Events that the broker would not have, since the start; they are kept."""
+    certificates: Mapping[str, int] = field(default_factory=dict)
+    """Days that each has left; while the clock has a floor only, at most."""
     fault: str = ""
-    """One sentence when the link is down or the broker refuses; empty when all is well."""
+    """Why, when the link is down or the broker refuses; empty when all is well."""
     moved_s: float = 0.0
     """When the link's thread last showed that it lives, on the monotonic clock."""
 
 
 def _nobody_vouches(_payload: bytes) -> Mapping[str, Any]:
     raise ValueError("there is no root that says who may sign it")
+
+
+def _by_the_system() -> Now:
+    return Now(time(), time(), ClockState.SYNCED)
 
 
 class Link:
@@ -75,12 +84,13 @@ class Link:
         state: Callable[[], State],
         hear: Callable[[str, bytes], None] = lambda _topic, _payload: None,
         vouch: Callable[[bytes], Mapping[str, Any]] = _nobody_vouches,
+        now: Callable[[], Now] = _by_the_system,
     ) -> None:
         """`state` is asked from the link's thread, about twice a second.
 
         `hear` gets topic and payload of what the centre says (orders, bundles), on the link's thread; it never
         blocks. The broker is told that we have it when `hear` returns. `vouch` gives what the centre has signed of
-        a receipt, or raises ValueError or OSError.
+        a receipt, or raises ValueError or OSError. `now`: by it the dates of certificates are judged.
         """
         self._options = options
         self._state = state
@@ -96,6 +106,7 @@ class Link:
             refusals=Refusals(),
             overdue=Overdue(options.receipt_s) if options.delivery == "receipt" else None,
             state=self._tell,
+            now=now,
             hear=self._heard,
             is_drained=outbox.is_sent,
             wake=self._wake_in,
@@ -132,6 +143,11 @@ class Link:
         """How it is now."""
         session = self._session
         connected = session is not None and session.greeted
+        left = tls.days_left(self._duty.ends_utc, self._duty.now())
+        faults = (
+            self._duty.refusals.fault or (self._unheard() if connected else self._fault),
+            tls.warning(left),
+        )
         spoken = "5" if self._v5 else "3.1.1"
         return Status(
             connected=connected,
@@ -140,13 +156,18 @@ class Link:
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
             refused=self._duty.refusals.total,
-            fault=self._duty.refusals.fault or (self._unheard() if connected else self._fault),
+            certificates=left,
+            fault="; ".join(each for each in faults if each),
             moved_s=self._duty.moved_s,
         )
 
     def _unheard(self) -> str:
         """What is wrong with what we hear, though connected."""
         overdue = self._duty.overdue
+        if overdue is None and not self._duty.dated:
+            return (
+                "the time is not known, nor whether the broker's certificate has ended: events wait (clock, NTP?)"
+            )
         return self._duty.deaf or self._shelf.complaint or ("" if overdue is None else overdue.fault)
 
     def _heard(self, topic: str, payload: bytes) -> None:
@@ -193,6 +214,8 @@ class Link:
         try:
             if self.pairs is not None:
                 self._duty.options = self.pairs.dress()
+                self._duty.ends_utc = {**self._duty.ends_utc, **tls.ends(self._duty.options)}
+            self._duty.dated = self._duty.dated or tls.is_settled(self._duty.now())
             session = self._session = Session(self._duty, v5=self._v5)
             session.run()
         except LinkLost as lost:
@@ -201,6 +224,7 @@ class Link:
             return lost.on_purpose
         except (OSError, ValueError) as error:
             self._say(_sentence(error, self._options))
+            self._duty.dated = not tls.may_go_undated(self._options, error, self._duty.now())
         except Exception:
             log.exception("mqtt: unexpected error; connecting anew")
             self._say("unexpected error: see the log")

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import logging
 import select
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.messages import Topics
 from agent.messages.state import State, offline_payload, state_payload
+from agent.mqtt.tls import demand_not_ended, end_of, is_settled
 from agent.mqtt.wire import NO_LIMIT, Client, LinkLost, Retained
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from agent.model import Record
+    from agent.model import Now, Record
     from agent.mqtt.options import Options
     from agent.mqtt.patience import Overdue, Refusals
     from agent.shelf import Shelf
@@ -43,6 +44,7 @@ class Duty:
     overdue: Overdue | None
     """None: an event is delivered when the broker has it."""
     state: Callable[[], State]
+    now: Callable[[], Now]
     hear: Callable[[str, bytes], None]
     """Takes topic and payload of what the centre says; never blocks."""
     is_drained: Callable[[], bool]
@@ -57,6 +59,10 @@ class Duty:
     """Called when the broker accepts us."""
     renew: bool = False
     """Set to end the connection and begin another, with what there is to show by then."""
+    dated: bool = True
+    """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
+    ends_utc: dict[str, float] = field(default_factory=dict)
+    """Which certificate ends when."""
     deaf: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
@@ -88,7 +94,8 @@ class Session:
         self._event_topics: dict[str, str] = {}
         topics = duty.topics
         will = (topics.state, offline_payload(topics, duty.state().version))
-        self._client = Client(duty.options, f"gatepost-{topics.site}-{topics.kiosk}", will, self, v5=v5)
+        name = f"gatepost-{topics.site}-{topics.kiosk}"
+        self._client = Client(duty.options, name, will, self, v5=v5, dated=duty.dated)
 
     @property
     def on_the_way(self) -> int:
@@ -142,6 +149,9 @@ class Session:
         self._client.dial()
         self.reached = True
         try:
+            if certificate := self._client.certificate():
+                demand_not_ended(certificate, self._duty.now())
+                self._duty.ends_utc = {**self._duty.ends_utc, "the broker's certificate": end_of(certificate)}
             self._await_greeting()
             self._duty.connections += 1
             log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
@@ -222,6 +232,8 @@ class Session:
         if self._due is not None and len(self._flight) < self._receive_maximum:
             self._publish(self._duty.topics.state, self._due, None, now_s)
             self._due = None
+        if not (self._duty.dated or self._duty.overdue is not None):
+            return  # whoever has an old key of the broker's could take them; with receipts they stay here
         room = self._refusals.window(self._limit, now_s) - len(self._flight)
         if room < 1:
             return
@@ -240,6 +252,8 @@ class Session:
         """Twice a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
         self._duty.moved_s = now_s
         self._client.tick()
+        if not self._duty.dated and is_settled(self._duty.now()):
+            raise LinkLost("the time is known now: connecting again, to check the dates of certificates as well")
         for _, sent_s in self._flight.values():
             if now_s - sent_s > self._options.ack_s:
                 raise LinkLost(f"no acknowledgement within {self._options.ack_s:g} s: the link is dead")

@@ -1,22 +1,108 @@
-"""TLS to the broker: whom to trust, and who we are."""
+"""TLS to the broker: whom to trust, who we are, and what a clock has to do with it.
+
+A certificate is checked against the wall clock, and after a power cut a kiosk's is far behind: then the broker's
+is "not yet valid". So, while the clock is not trusted and the dates are all that is wrong, and with an authority
+of our own (`ca_file`) and no password to give away, chain and name are checked and the dates are not. What ended
+before the clock's floor is refused all the same. On such a connection the kiosk says how it is and hears orders and
+bundles, which are signed; events go only with delivery `receipt`, which keeps them until the centre has signed for
+them. As soon as the time is known, everything is checked, on a new connection.
+"""
 
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.codes import signing
+from agent.model import ClockState, Now
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.mqtt.options import Options
 
+DATES = frozenset((9, 10))
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME of the same; Python has no name for it."""
+_DAY_S = 86_400.0
+WARN_DAYS = 30
+URGENT_DAYS = 7
 
-def context(options: Options) -> ssl.SSLContext:
+
+def context(options: Options, *, dated: bool) -> ssl.SSLContext:
     """TLS 1.3, the broker's certificate and name checked, our own certificate if there is one."""
     made = ssl.create_default_context(cafile=options.ca_file or None)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
     made.sslsocket_class = _Wire
+    if not dated:
+        made.verify_flags |= _NO_CHECK_TIME
     if options.cert_file:
         made.load_cert_chain(options.cert_file, options.key_file or None)
     return made
+
+
+def is_settled(now: Now) -> bool:
+    """Whether the time is known, not just a floor."""
+    return now.state in (ClockState.SYNCED, ClockState.HOLDOVER)
+
+
+def may_go_undated(options: Options, error: Exception, now: Now) -> bool:
+    """Whether, after this error, the dates of certificates may be left unchecked until the time is known."""
+    only_dates = isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in DATES
+    return only_dates and not is_settled(now) and bool(options.ca_file) and not options.password
+
+
+def demand_not_ended(certificate: bytes, now: Now) -> None:
+    """Whatever the wall clock says, what ended before the floor has ended. Raises ValueError."""
+    _, end_utc = signing.certificate_period(certificate)
+    if end_utc < now.lo_utc:
+        raise ValueError("its certificate has ended, that much is certain")
+
+
+def ends(options: Options) -> dict[str, float]:
+    """When our own certificate and the authority's (the last of several) end, POSIX seconds; what can be read."""
+    found = {}
+    if own := _ends(options.cert_file)[:1]:
+        found["the kiosk's own certificate"] = own[0]
+    if authorities := _ends(options.ca_file):
+        found["the authority's certificate (ca_file)"] = max(authorities)
+    return found
+
+
+def end_of(certificate: bytes) -> float:
+    """When a certificate in DER ends, POSIX seconds. Raises BadKey."""
+    return signing.certificate_period(certificate)[1]
+
+
+def days_left(ends_utc: Mapping[str, float], now: Now) -> dict[str, int]:
+    """Whole days that each certificate has left: with a mere floor, at most so many."""
+    latest_utc = now.hi_utc if is_settled(now) else now.lo_utc
+    return {what: int((end_utc - latest_utc) // _DAY_S) for what, end_utc in ends_utc.items()}
+
+
+def warning(left: Mapping[str, int]) -> str:
+    """A sentence on the certificate that ends first, from 30 days before; empty while all is well."""
+    if not left:
+        return ""
+    what, days = min(left.items(), key=lambda each: each[1])
+    if days < 0:
+        return f"{what} has ended: renew it, this kiosk is cut off or soon will be"
+    if days <= URGENT_DAYS:
+        return f"{what} ends in {days} days: renew it NOW, or this kiosk is cut off"
+    return f"{what} ends in {days} days: renew it" if days <= WARN_DAYS else ""
+
+
+def _ends(file: str) -> list[float]:
+    """When the certificates of a PEM file end, in its order; none when it cannot be read."""
+    try:
+        parts = Path(file).read_text(encoding="ascii").split(ssl.PEM_FOOTER)[:-1] if file else []
+        return [
+            end_of(ssl.PEM_cert_to_DER_cert(part[part.index(ssl.PEM_HEADER) :] + ssl.PEM_FOOTER)) for part in parts
+        ]
+    except (OSError, ValueError):
+        return []
 
 
 class _Wire(ssl.SSLSocket):

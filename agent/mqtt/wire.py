@@ -8,6 +8,7 @@ only that connection.
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
@@ -85,8 +86,13 @@ class Client(paho.Client):
     The two methods overridden for that are paho's own; should they go one day, all still works, with more calls.
     """
 
-    def __init__(self, options: Options, name: str, will: tuple[str, bytes], ear: Ear, *, v5: bool) -> None:
-        """`name`: client id where the options have none; `will`: topic and payload of the retained last will."""
+    def __init__(
+        self, options: Options, name: str, will: tuple[str, bytes], ear: Ear, *, v5: bool, dated: bool = True
+    ) -> None:
+        """`name`: client id where the options have none; `will`: topic and payload of the retained last will.
+
+        `dated`: check the dates of certificates.
+        """
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id or name,
@@ -105,7 +111,7 @@ class Client(paho.Client):
         if options.username:
             self.username_pw_set(options.username, options.password or None)
         if options.tls:
-            self.tls_set_context(context(options))
+            self.tls_set_context(context(options, dated=dated))
         topic, payload = will
         self.will_set(topic, payload, qos=1, retain=True)
         self.on_connect = self._greeted
@@ -128,6 +134,10 @@ class Client(paho.Client):
         self._socket = self.socket()
         if self._socket is None:
             raise LinkLost("the connection was closed at once")
+
+    def certificate(self) -> bytes:
+        """The broker's, DER, after `dial`; empty without TLS."""
+        return (isinstance(self._socket, ssl.SSLSocket) and self._socket.getpeercert(binary_form=True)) or b""
 
     def fileno(self) -> int:
         """The socket's, after `dial`; also when paho has let go of it."""
