@@ -58,10 +58,11 @@ def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> 
         likely = grid.ranked(view, finders.triples(found))[:_MOST_THREES]
         yield None
         for three in (*likely, *finders.completed(found)):
-            code = from_finders(view, three, evidence, scale)
-            if code is not None:
-                yield replace(code, is_negative=is_negative)
-                return
+            for code in _tries(view, three, evidence, scale):
+                if code is not None:
+                    yield replace(code, is_negative=is_negative)
+                    return
+                yield None
             yield None
     if (concluded := evidence.conclude()) is not None:
         yield _read(*concluded)
@@ -106,25 +107,31 @@ def agrees(picture: Picture, code: Code) -> bool:
 
 def from_finders(picture: Picture, three: Three, evidence: Evidence, scale: float = 1.0) -> Code | None:
     """The code that has these three finders, if there is one. `scale`: of `picture` to the one corners are for."""
+    return next((code for code in _tries(picture, three, evidence, scale) if code is not None), None)
+
+
+def _tries(picture: Picture, three: Three, evidence: Evidence, scale: float) -> Iterator[Code | None]:
+    """As `from_finders`, in pieces of work: a dense code takes many frames' time."""
     cut, left, top, shrink = _cut_out(picture, three)
     near = tuple(Finder((f.x - left) * shrink, (f.y - top) * shrink, f.module_px * shrink, f.votes) for f in three)
     back = np.array([[1 / shrink, 0, left], [0, 1 / shrink, top], [0, 0, scale]])
     for plane in grid.planes(cut, (near[0], near[1], near[2])):
-        found = _symbol(cut, plane)
-        if isinstance(found, soft.Symbol):
-            return _read(found, plane.moved(back))
-        if found is not None:
-            evidence.offer(Look(plane.moved(back), found))
-    return None
+        yield None
+        for found in _symbols(cut, plane):
+            if isinstance(found, soft.Symbol):
+                yield _read(found, plane.moved(back))
+                return
+            lean = found
+            yield None
+        if plane.fit >= _PROMISING:
+            evidence.offer(Look(plane.moved(back), lean))
 
 
-def _symbol(picture: Picture, plane: grid.Plane) -> soft.Symbol | Picture | None:
-    """The symbol on a plane: straight first, then bent, then bent again; through the equaliser and without.
-
-    When it cannot be read but fits well: what its modules lean to.
+def _symbols(picture: Picture, plane: grid.Plane) -> Iterator[soft.Symbol | Picture]:
+    """The symbol on a plane, straight first, then bent, then bent again, through the equaliser and without; after
+    each turn in which it cannot be read, what its modules lean to.
     """
     straight = grid.straightened(picture, plane)
-    lean = None
     bend: grid.Bend | None = None
     for turn in range(_BENDS + 1):
         if turn:
@@ -134,10 +141,11 @@ def _symbol(picture: Picture, plane: grid.Plane) -> soft.Symbol | Picture | None
             lean = soft.leaning(gray, plane.version, around)
             found = soft.decoded(lean, plane.version)
             if found is not None:
-                return found
+                yield found
+                return
+        yield lean
         if plane.fit < _PROMISING:
-            return None
-    return lean
+            return
 
 
 def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
