@@ -28,6 +28,9 @@ _VIEWS = ((0.5, False), (1.0, False), (2.0, False), (0.5, True), (1.0, True))
 """Scale, and whether black and white are changed over, in which finders are looked for."""
 _MOST_THREES = 10
 LARGEST_PX = 6_000_000
+_LIKELY, _HOPELESS = 0.3, 0.1
+"""Of 107 threes of real codes 98 are above the first, none below the second; of 1333 others 90 % and 30 %
+are below."""
 _WORK_PX = 7.0
 """Larger modules are shrunk to this: noise averages out, and time is saved."""
 _PROMISING = 0.6
@@ -55,9 +58,11 @@ def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> 
         for _ in finders.search(view, merged):
             yield None
         found = finders.likeliest(merged)
-        likely = grid.ranked(view, finders.triples(found))[:_MOST_THREES]
+        ranked = grid.ranked(view, finders.triples(found))[:_MOST_THREES]
+        likely = [three for fit, three in ranked if fit >= _LIKELY]
+        unlikely = [three for fit, three in ranked if _HOPELESS <= fit < _LIKELY]
         yield None
-        for three in (*likely, *finders.completed(found)):
+        for three in (*likely, *finders.completed(found), *unlikely):
             for code in _tries(view, three, evidence, scale):
                 if code is not None:
                     yield replace(code, is_negative=is_negative)
@@ -85,6 +90,9 @@ def follow(picture: Picture, code: Code) -> Code | None:
 
 def find_again(picture: Picture, code: Code) -> Code:
     """The code where it is by now, if it is still about where it was; when two frames agree, no guess is left."""
+    again = follow(picture, code)
+    if again is not None and again.payload == code.payload:
+        return replace(again, is_guess=False)
     left, top, right, bottom = code.box()
     margin = 0.5 * code.side()
     left, top = max(0, int(left - margin)), max(0, int(top - margin))

@@ -92,8 +92,10 @@ def planes(picture: Picture, three: tuple[Finder, Finder, Finder], most: int = 2
 
 def ranked(
     picture: Picture, threes: Sequence[tuple[Finder, Finder, Finder]]
-) -> list[tuple[Finder, Finder, Finder]]:
-    """The threes, those first between which most of a code can be seen when it is taken to lie flat."""
+) -> list[tuple[float, tuple[Finder, Finder, Finder]]]:
+    """How much of a code can be seen between each three when it is taken to lie flat (-1 to 1), and the three; the
+    best first.
+    """
     evened: dict[int, Picture] = {}
     scored = []
     for three in threes:
@@ -103,10 +105,12 @@ def ranked(
             evened[octave] = _evened(picture, 2.0**octave)
         flat = _with_fourths(np.array([[finder.x, finder.y] for finder in three]), _FLAT)
         scored.append(
-            (max(_fits(evened[octave], version, flat).max() for version in _versions(three, module_px)), three)
+            (
+                max(float(_fits(evened[octave], version, flat).max()) for version in _versions(three, module_px)),
+                three,
+            )
         )
-    scored.sort(key=lambda each: -each[0])
-    return [three for _, three in scored]
+    return sorted(scored, key=lambda each: -each[0])
 
 
 def straightened(picture: Picture, plane: Plane) -> Picture:

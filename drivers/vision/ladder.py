@@ -42,6 +42,7 @@ class Ladder:
         self._cost_s: dict[str, float] = {}
         self._hunt: Iterator[Code | None] | None = None
         self._hunted: Picture | None = None
+        self._guess: Code | None = None
         self._evidence = Evidence()
         self._alone = budget_s == float("inf")
         self._largest_px = beyond.LARGEST_PX if self._alone else _LARGEST_LIVE_PX
@@ -59,6 +60,9 @@ class Ladder:
         if self._neural is not None and (codes := self._neural.answer()):
             self._neural.ask(picture)  # a guess has to be made again
             return codes
+        guess, self._guess = self._guess, None
+        if guess is not None and (again := beyond.follow(picture, guess)) is not None:
+            return [again]
         while not (codes := self._take_one(picture)) and self._next:
             if time.thread_time() - began_s + self._expected_s() > self._budget_s:
                 break
@@ -91,6 +95,7 @@ class Ladder:
         """Another scene: begin with the first hard step again."""
         self._next = 0
         self._hunt = None
+        self._guess = None
         self._evidence.clear()
         self.pass_over()
 
@@ -115,8 +120,9 @@ class Ladder:
         self._cost_s[name] = time.thread_time() - began_s
         if codes:
             self.restart()
-        if codes and codes[0].is_guess:
-            self._next = self._hard.index(name)  # what made a guess has to make it again
+        if codes and codes[0].is_guess:  # what made it has to make it again: at the same place, else from the start
+            self._next = self._hard.index(name)
+            self._guess = codes[0] if name == HUNT else None
         return codes
 
     def _by_hand(self, name: str, picture: Picture) -> list[Code]:

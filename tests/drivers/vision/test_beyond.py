@@ -151,6 +151,20 @@ def test_a_code_in_white_on_black_with_a_hidden_part_is_read_and_followed():
     assert again.payload == found.payload
 
 
+def test_a_guess_is_looked_at_again_where_it_was_not_hunted_for_again(monkeypatch):
+    code = qr.drawn(b"GP1:" + bytes(range(30)), 8, "h")
+    picture = cv2.GaussianBlur(np.pad(code, 40, constant_values=255), (0, 0), 1)
+    cv2.circle(picture, (40 + len(code) // 2, 30 + len(code) // 2), len(code) // 6, 255, -1)
+    ladder = Ladder(10.0, ("hunt",))
+    (guess,) = ladder.read(picture)
+    assert guess.is_guess
+    monkeypatch.setattr(beyond, "hunt", lambda *_: pytest.fail("it was hunted for again"))
+
+    (again,) = ladder.read(np.roll(picture, 4, axis=1))
+
+    assert again.payload == guess.payload
+
+
 def test_where_all_is_flat_the_grid_is_not_bent():
     right, down = beyond.grid.bent(np.full(((21 + 2) * beyond.grid.PX,) * 2, 120, np.float32))
     assert abs(right).max() < 1e-3
