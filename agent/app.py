@@ -112,6 +112,7 @@ class App:
             tell=log.tell,
             withhold=Withholding(topics.source, self._rulebook.privacy_rules),
             now=self._clock.now,
+            edition=self._rulebook.edition,
             answer=answers.put,
             settled=settled.put,
             boot_id=boot_id(),

@@ -115,8 +115,7 @@ class Checkpoint:
 
     def see(self, seen: Observation, now: Now) -> list[Result]:
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
-        lane = self._lanes[seen.lane]
-        item = seen.item
+        lane, item = self._lanes[seen.lane], seen.item
         results: Iterable[Result] = ()
         match item:
             case Sighting():
@@ -129,9 +128,8 @@ class Checkpoint:
                 results = self._reading(seen.lane, lane, item, now)
             case Distance():
                 self.screens.distance(seen.lane, item)
-            case Departure():
-                if lane.closed is not None and lane.closed.opened:
-                    lane.closed.seen_s = item.at_s
+            case Departure() if lane.closed is not None and lane.closed.opened:
+                lane.closed.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
                 results = self._device(seen.lane, lane, seen.part, item)
             case Wished():
@@ -146,8 +144,6 @@ class Checkpoint:
         for name, lane in self._lanes.items():
             self._leave(lane, at_s)
             lane.forget(at_s, self._rules.screening.second_wait_s)
-            if at_s - lane.decided_s > self._rules.screening.second_wait_s:
-                lane.doubtful = None
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
@@ -163,6 +159,13 @@ class Checkpoint:
             if lane.present_since_s is not None:
                 due_s = min(due_s, lane.warm_s + self._options.leave_s)
         return max(0.0, due_s - at_s)
+
+    def judge_anew(self) -> list[Result]:
+        """There are other rules: what do the codes say now whose holders still wait for a decision?"""
+        for pending in (lane.pending for lane in self._lanes.values()):
+            if pending is not None and pending.shown:
+                pending.verdict = self._rules.check(tuple(pending.shown.values()), pending.now)
+        return []
 
     def forget(self) -> None:
         """Begin anew with everybody: after a defect nothing that was half judged may count."""
@@ -231,9 +234,8 @@ class Checkpoint:
     def _device(self, name: str, lane: Lane, part: Part, item: DeviceUp | DeviceDown) -> Iterable[Result]:
         if isinstance(item, DeviceUp):
             lane.down.discard(part)
-            simulated = item.simulated
-            (lane.simulated_parts.add if simulated else lane.simulated_parts.discard)(part)
-            yield DeviceChange(name, part, item.driver, up=True, simulated=simulated)
+            (lane.simulated_parts.add if item.simulated else lane.simulated_parts.discard)(part)
+            yield DeviceChange(name, part, item.driver, up=True, simulated=item.simulated)
             return
         lane.down.add(part)
         yield DeviceChange(name, part, item.driver, up=False, why=item.why, simulated=part in lane.simulated_parts)
@@ -313,8 +315,8 @@ class Checkpoint:
 
     def _judge(self, lane: Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
         pending = _pending(lane)
-        scanner_works = Part.SCANNER not in lane.down
-        return self._rules.decide(Case(lane.way, verdict, temperature, scanner_works, pending.again, pending.now))
+        works = Part.SCANNER not in lane.down
+        return self._rules.decide(Case(lane.way, verdict, temperature, works, pending.again, pending.now))
 
     def _close(self, name: str, lane: Lane, temperature: Temperature, at_s: float) -> list[Result]:
         return self._finish(name, lane, temperature, self._judge(lane, _pending(lane).verdict, temperature), at_s)

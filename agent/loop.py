@@ -62,6 +62,7 @@ class Loop:
         answer: Callable[[Answer], None] = lambda _: None,
         settled: Callable[[Settled], None] = lambda _: None,
         withhold: Callable[[Event], Event] = _NOBODY,
+        edition: Callable[[], object] = lambda: None,
         boot_id: str = "",
         trial: bool = False,
     ) -> None:
@@ -69,7 +70,8 @@ class Loop:
         to the log; `answer`: to whoever brought a wish; `settled`: to whoever brought a reading of staff's own
         thermometer. None of them blocks.
 
-        `withhold`: an event without what may not be kept of a person. `trial`: mark every event as simulated.
+        `withhold`: an event without what may not be kept of a person. `edition`: another object whenever the rules
+        are others. `trial`: mark every event as simulated.
         """
         self.inbox: queue.SimpleQueue[Observation | Reply | AgentChange | None] = queue.SimpleQueue()
         """What was seen, and what the centre is to be told of its orders and of the agent."""
@@ -85,6 +87,8 @@ class Loop:
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
         self._answer, self._settled = answer, settled
         self._withhold = withhold
+        self._edition = edition
+        self._judged_by = edition()
         self._trial = trial
         self._anchored = False
 
@@ -96,6 +100,7 @@ class Loop:
             seen = self.inbox.get(timeout=min(limit_s, self._checkpoint.wait_s(self.turned_s)))
         except queue.Empty:
             seen = None
+        self._keep_up()
         match seen:
             case Reply():
                 self._happened(EventKind.REPLY, seen, self._now())
@@ -110,6 +115,12 @@ class Loop:
                 if self.decided > decided:
                     self.took.add(time.monotonic() - seen.item.at_s)
         self._ask(partial(self._checkpoint.tick, time.monotonic()), self._now())
+
+    def _keep_up(self) -> None:
+        """Judge by the rules of this moment also those who wait for a decision since before they came."""
+        if (edition := self._edition()) is not self._judged_by:
+            self._judged_by = edition
+            self._ask(self._checkpoint.judge_anew, self._now())
 
     def _ask(self, question: Callable[[], list[Result]], now: Now) -> None:
         """Act on the checkpoint's answer. A defect in it must not become a way to stop the gate with a code: nobody

@@ -67,6 +67,10 @@ class Rulebook(threading.Thread):
             self._thermometers = {}
         self._privacy = vault.load_privacy(judged, root)
 
+    def edition(self) -> object:
+        """Another object whenever other keys or lists are in force."""
+        return self._trust
+
     @property
     def ages(self) -> Sequence[Age]:
         """Of the lists and keys in force."""

@@ -938,3 +938,17 @@ def test_whoever_has_left_is_forgotten(bench: Bench, code: bytes, surface_c: flo
     remembered = pickle.dumps(parts)
     assert b"anna" not in remembered
     assert hashlib.blake2b(code, digest_size=16).digest() not in remembered
+
+
+def test_a_colour_that_changes_while_its_holder_is_measured_decides() -> None:
+    colours = {"now": b"green:anna"}
+    rules = Rules(lambda _codes, now: check((colours["now"],), now), decide, thermal.Options())
+    bench = Bench()
+    bench.checkpoint._rules = rules
+    bench.show(b"anna's")
+    bench.measure(NORMAL_C, count=2)
+    colours["now"] = b"red:anna"
+    bench.results += bench.checkpoint.judge_anew()
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().decision.reasons == ("red",)
+    assert not bench.openings

@@ -191,6 +191,31 @@ def test_nobody_is_named_in_what_is_kept_and_told(bench):
     assert event.body.shown == ()
 
 
+def test_other_rules_judge_also_those_who_wait_already():
+    """Green when it was shown; before it was decided, its issuer said otherwise."""
+    trust = {"now": object()}
+    green = trust["now"]
+
+    def says(payloads, now):
+        colour = Colour.GREEN if trust["now"] is green else Colour.RED
+        return Verdict(CodeStatus.VALID, "test", subject=payloads[0], colour=colour)
+
+    def by_colour(case):
+        return decide(case) if case.verdict.colour is Colour.GREEN else Decision(Outcome.REFUSE, ("code_red",))
+
+    bench = Bench(wait_s=600.0, edition=lambda: trust["now"])
+    bench.loop._checkpoint._rules = Rules(says, by_colour, thermal.Options())
+    bench.turn(DeviceUp(time.monotonic(), "fake"))
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    bench.turn(Sighting(b"anna", time.monotonic()))
+    trust["now"] = object()
+    begin_s = time.monotonic()
+    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
+    (passage,) = bench.events(EventKind.PASSAGE)
+    assert passage.body.decision.outcome is Outcome.REFUSE
+    assert ("gate", None) not in bench.done
+
+
 def test_a_trial_marks_everything():
     bench = Bench(trial=True)
     bench.turn(DeviceUp(time.monotonic(), "fake"))

@@ -101,6 +101,19 @@ def test_a_pushed_colour_decides_the_next_time_the_code_is_shown(way):
         assert way.site.pass_by("entry", code)["outcome"] == outcome
 
 
+def test_a_colour_that_is_pushed_before_the_decision_decides(way, wait_until):
+    site = way.site
+    seen = len(site.lines)
+    site.kiosk.lanes["entry"].show(site.issuer.code("green", "eve"))  # and steps up to the thermometer too late
+    assert way.push("list/status", way.colours(eve=Colour.RED))["outcome"] == "done"
+    wait_until(lambda: outcomes(site.lines[seen:]), "a decision at the deadline")
+    assert outcomes(site.lines[seen:]) == ["refuse"]
+
+
+def outcomes(lines) -> list[str]:
+    return [line["outcome"] for line in list(lines) if line.get("event") == "passage"]
+
+
 def test_the_answer_to_a_bundle_names_it_and_the_same_one_again_gets_none(way):
     data = way.colours(bert=Colour.YELLOW)
     told = way.push("list/status", data)
