@@ -42,6 +42,12 @@ SOON_S = 2.0
 """After a new connection the centre may need a moment longer than we to be back."""
 
 
+AHEAD = 900
+"""Events that may be ahead of the receipts of a centre that answers, for the same reason."""
+ANSWERS_S = 2.0
+"""A centre that has confirmed nothing for so long is not waited for."""
+
+
 class Backoff:
     """How long to wait before the next try: full jitter, so that a fleet does not come back as one."""
 
@@ -119,6 +125,33 @@ class Refusals:
         return True
 
 
+class Pace:
+    """How far events may be ahead of the centre's receipts, while it answers. One that is away holds up nobody."""
+
+    def __init__(self) -> None:
+        self._ahead = 0
+        self._confirmed = 0
+        self._answered_s = 0.0
+
+    def connected(self, now_s: float) -> None:
+        """Who has just connected waits a moment for the first receipt."""
+        self._ahead, self._answered_s = 0, now_s
+
+    def sent(self, count: int) -> None:
+        """So many more are on their way."""
+        self._ahead += count
+
+    def room(self, wanted: int, confirmed: int, now_s: float) -> int:
+        """How many of the `wanted` may go now; `confirmed`: by the centre, since the start."""
+        if confirmed != self._confirmed:
+            self._ahead = max(0, self._ahead - (confirmed - self._confirmed))
+            self._confirmed, self._answered_s = confirmed, now_s
+        elif now_s - self._answered_s > ANSWERS_S:
+            self._ahead = 0
+            return wanted
+        return min(wanted, AHEAD - self._ahead)
+
+
 class Overdue:
     """When to send again what the broker has acknowledged and the centre does not confirm.
 
@@ -128,14 +161,16 @@ class Overdue:
 
     def __init__(self, receipt_s: float) -> None:
         self.fault = ""
+        self.pace = Pace()
         self._receipt_s = self._wait_s = receipt_s
         self._oldest: int | None = None
         self._since_s = 0.0
         self._count = 0
         """How many were sent again last."""
 
-    def reconnected(self) -> None:
+    def reconnected(self, now_s: float) -> None:
         """The broker may have lost what it had: do not wait any longer for that."""
+        self.pace.connected(now_s)
         if self._oldest is not None:
             self._wait_s = 0.0
 

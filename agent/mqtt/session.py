@@ -157,7 +157,7 @@ class Session:
             log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
             self._listen(monotonic())
             if self._duty.overdue is not None:
-                self._duty.overdue.reconnected()
+                self._duty.overdue.reconnected(monotonic())
             self._deliver()
         finally:
             self._shelf.sent(self._acked)
@@ -232,12 +232,18 @@ class Session:
         if self._due is not None and len(self._flight) < self._receive_maximum:
             self._publish(self._duty.topics.state, self._due, None, now_s)
             self._due = None
-        if not (self._duty.dated or self._duty.overdue is not None):
+        overdue = self._duty.overdue
+        if not (self._duty.dated or overdue is not None):
             return  # whoever has an old key of the broker's could take them; with receipts they stay here
         room = self._refusals.window(self._limit, now_s) - len(self._flight)
+        if overdue is not None:
+            room = overdue.pace.room(room, self._shelf.delivered, now_s)
         if room < 1:
             return
-        for record in self._shelf.take(room):
+        taken = self._shelf.take(room)
+        if overdue is not None:
+            overdue.pace.sent(len(taken))
+        for record in taken:
             topic = self._event_topics.get(record.kind)
             if topic is None:
                 topic = self._event_topics[record.kind] = self._duty.topics.event(record.kind)

@@ -321,7 +321,7 @@ class Delivery(RuleBasedStateMachine):
     def lose_connection(self):
         self.outbox.shelf.rewind()
         self.out = []
-        self.overdue.reconnected()
+        self.overdue.reconnected(self.now_s)
 
     @rule()
     def broker_loses_all(self):

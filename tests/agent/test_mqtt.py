@@ -622,6 +622,24 @@ def test_waits_are_short_at_first_bounded_always_and_start_anew_after_a_quiet_mi
         assert wait_s <= 1.0 or tries > patience.QUICK_TRIES
 
 
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1500)), max_size=60))
+def test_never_far_ahead_of_a_centre_that_answers_and_never_held_up_by_one_that_does_not(story):
+    pace, now_s, confirmed, sent, answered_s = patience.Pace(), 0.0, 0, 0, 0.0
+    pace.connected(0.0)
+    for pause_s, more in story:
+        now_s += pause_s
+        if pace.room(20, confirmed, now_s) > 0:
+            pace.sent(20)
+            sent += 20
+        if now_s - answered_s <= patience.ANSWERS_S:
+            assert pace._ahead <= patience.AHEAD + 20
+        else:
+            assert pace.room(20, confirmed, now_s) == 20
+        if more and sent > confirmed:
+            confirmed, answered_s = min(sent, confirmed + more), now_s
+            pace.room(20, confirmed, now_s)
+
+
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
