@@ -38,7 +38,7 @@ MODE = 0o660
 MOST_BYTES = 1000
 MOST_GUESTS = 8
 WAIT_S = 5.0
-"""For a request, for its answer, and for a guest that does not read."""
+"""For a request, and for its answer."""
 MOST_UNREAD = 1000
 LENT = "lent out for a calibration: people go to staff"
 _TURN_S = 0.5
@@ -179,7 +179,9 @@ class Desk:
         try:
             while not self._stopping.is_set() and not _has_gone(guest):
                 with contextlib.suppress(queue.Empty):
-                    _say(guest, _plain(unread.get(timeout=_TURN_S)))
+                    seen = unread.get(timeout=_TURN_S)
+                    if _takes_more(guest):  # else its operator is being asked: what is old then is of no use
+                        _say(guest, _plain(seen))
         finally:
             with self._lock:
                 del self._loans[lane]
@@ -218,6 +220,11 @@ def _request(guest: socket.socket) -> Any:
     """What is asked; None when it is no request."""
     with guest.makefile("rb") as lines, contextlib.suppress(ValueError):
         return json.loads(lines.readline(MOST_BYTES))
+
+
+def _takes_more(guest: socket.socket) -> bool:
+    _, ready, _ = select.select([], [guest], [], 0)
+    return bool(ready)
 
 
 def _has_gone(guest: socket.socket) -> bool:

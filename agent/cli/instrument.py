@@ -69,7 +69,7 @@ class Instrument:
         """
         samples: deque[Reading] = deque(maxlen=max(_SAMPLES, self._options.samples))
         begun_s = time.monotonic()
-        filled = False
+        filled = self._lane.range is None
         while time.monotonic() < begun_s + limit_s:
             seen = self._next()
             if seen is None or seen.part is not Part.THERMOMETER:

@@ -275,6 +275,26 @@ def test_a_guest_that_is_killed_gives_back(loop: Loop) -> None:
     assert isinstance(loop.items()[-1], DeviceUp)
 
 
+def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is_new(loop: Loop) -> None:
+    loop.desk.put(UP)
+    with running.Borrowed(loop.folder, "entry") as borrowed:
+        assert read(borrowed) == UP
+        unread = loop.desk._loans["entry"]
+        for number in range(20_000):
+            loop.desk.put(Observation("entry", Part.THERMOMETER, Reading(30.0, float(number), 0.5)))
+            if not number % 500:
+                wait(unread.empty)
+        wait(unread.empty)
+        assert loop.desk._loans, "20,000 lines are more than a socket holds"
+        seen = [read(borrowed)]
+        loop.desk.put(WARM)
+        while seen[-1] != WARM:
+            if (got := borrowed.read(0.2)) is None:
+                loop.desk.put(WARM)
+            else:
+                seen.append(got)
+
+
 def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
     for words in (b"\n", b"junk\n", b"{}\n", b'{"do": "open", "lane": "entry"}\n', b"x" * 5000, b"[1]\n"):
         with socket.socket(socket.AF_UNIX) as guest:
