@@ -2,7 +2,7 @@
 
 `write`: codes come at 20 a second, the broker is there for a second and away for three, again and again. While it
 is away, `ack N` is printed when the agent itself says that event N, decided since, is stored (its status, looked at
-20 times a second); before it comes back, `ack dN`: from now on all up to N may be delivered, and gone from the card.
+20 times a second); before it comes back, `ack dN`: from now on all up to N may be delivered, gone from the card.
 `write careless` syncs nothing.
 
 `check`: the agent must start, decide a code that is shown, and deliver that and all that was left. `have N` is
