@@ -20,6 +20,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rig import kiosk_with, quantile, until
@@ -29,7 +30,6 @@ from agent.model import Colour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from rig import Heard, Kiosk, Lane
 
@@ -54,6 +54,8 @@ class Life:
     ready_s: float | None = None
     """Until systemd was told; None: it was killed before that."""
     decided_s: float | None = None
+    waited_s: float = 0.0
+    """Of these, how long it was ready to run and others had the processors."""
     stored: int = 0
     """What it last said."""
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -76,8 +78,12 @@ def run() -> Iterator[Row]:
         ("until READY=1", [life.ready_s for life in lives if life.ready_s is not None]),
         ("until the first code is decided", [life.decided_s for life in lives if life.decided_s is not None]),
     ):
-        told = f"p50 {quantile(took, 0.5):.2f} s, worst {max(took):.2f} s of {len(took)} starts"
+        told = (
+            f"p50 {quantile(took, 0.5):.2f}, p99 {quantile(took, 0.99):.2f}, worst {max(took):.2f} s of {len(took)}"
+        )
         yield Row(what, told, bar=f"≤ {READY_S:g} s", met=max(took) <= READY_S)
+    own = [life.decided_s - life.waited_s for life in lives if life.decided_s is not None]
+    yield Row("the same, less the wait for a processor", f"worst {max(own):.2f} s", bar=f"≤ {READY_S:g} s")
     yield from _reckon(lives, events)
 
 
@@ -100,7 +106,7 @@ def _live(kiosk: Kiosk, folder: Path, chance: random.Random, *, deadly: bool) ->
             except TimeoutError:
                 pass
             if any(line.get("event") == "passage" for line in kiosk.logged[first_line:]):
-                life.decided_s = _since(life)
+                life.decided_s, life.waited_s = _since(life), _waited_s(kiosk.pid)
         if early_s == LIVENESS_S and life.decided_s is None:
             raise TimeoutError(f"no code was decided within {LIVENESS_S:g} s of a start (seed {SEED})")
         if early_s == LIVENESS_S:
@@ -113,6 +119,11 @@ def _live(kiosk: Kiosk, folder: Path, chance: random.Random, *, deadly: bool) ->
     if report is not None and report["pid"] == pid:
         life.stored = report["outbox"]["stored"]
     return life
+
+
+def _waited_s(pid: int) -> float:
+    """How long the main thread has waited for a processor: the second number of schedstat."""
+    return int((Path(f"/proc/{pid}/schedstat").read_text()).split()[1]) / 1e9
 
 
 def _since(life: Life) -> float:

@@ -85,12 +85,14 @@ class Card:
             raise NotPossibleHere("a card of its own needs root and a loop device")
         with self._image.open("wb") as image:
             image.truncate(megabytes * _MB)
+        _run("chattr", "+i", str(self.path))  # nobody may take the bare mount point for the card
         _run("mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-J", "size=4", str(self._image))
         self._mount()
 
     def _mount(self) -> None:
         try:
             _run("mount", "-o", "loop,noatime,errors=remount-ro", str(self._image), str(self.path))
+            _run("mount", "--make-shared", str(self.path))  # an unmount holds for other mount namespaces as well
         except subprocess.CalledProcessError as error:
             raise NotPossibleHere(f"no loop device: {error.stderr.strip()}") from None
 
@@ -135,12 +137,16 @@ class Card:
             if time.monotonic() > until_s:
                 raise TimeoutError(f"files on the card are still open after {limit_s:g} s")
             time.sleep(0.1)
+        while _run("losetup", "-j", str(self._image)):
+            if time.monotonic() > until_s:
+                raise TimeoutError("somebody else keeps the card mounted, in a mount namespace of his own")
+            time.sleep(0.1)
         subprocess.run(["fsck.ext4", "-fy", str(self._image)], capture_output=True, check=False)
         self._mount()
 
     def close(self) -> None:
         """Away with it."""
-        for words in (["fsfreeze", "-u"], ["umount", "-l"]):
+        for words in (["fsfreeze", "-u"], ["umount", "-l"], ["chattr", "-i"]):
             subprocess.run([*words, str(self.path)], capture_output=True, check=False)
 
 

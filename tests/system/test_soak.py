@@ -28,8 +28,8 @@ from agent.cli.demo.kiosk import has_devices
 MINUTES = float(os.environ.get("GATEPOST_SOAK_MINUTES", "10"))
 SEED = int(os.environ.get("GATEPOST_SOAK_SEED", "0")) or random.randrange(1, 10**6)
 LONG_LIFE = 11 / 12
-WARM_UP = 1 / 6
-SAMPLE_S = 2.0
+WARM_UP_S = min(600.0, MINUTES * 10)
+SAMPLE_S, SAY_S = 2.0, 300.0
 SLOPE_MB_PER_H, GROWTH_FILES, GROWTH_THREADS = 1.0, 8, 3
 CODES = ("green", "green", "green", "yellow", "red", "expired", "forged", "other", "none")
 LANES = ("entry", "exit")
@@ -56,20 +56,36 @@ class Weight:
         self._thread.join()
 
     def _watch(self):
+        said_s = time.monotonic()
         while not self._done.wait(SAMPLE_S):
             with contextlib.suppress(OSError, KeyError):  # a child that ends while it is looked at
                 self.samples.append(((time.monotonic() - self._begun_s) / 3600, *weigh(self.pid)))
+            if time.monotonic() - said_s > SAY_S:
+                said_s = time.monotonic()
+                self.say()
+
+    def _warm(self, column):
+        """(hours, value) of the samples after the warm-up."""
+        return [(each[0], each[column]) for each in self.samples if each[0] >= WARM_UP_S / 3600]
 
     def slope(self, column):
-        """(per hour, half width of its 95 % interval), of the samples after the warm-up."""
-        first = self.samples[-1][0] * WARM_UP / LONG_LIFE
-        return slope([(each[0], each[column]) for each in self.samples if each[0] >= first])
+        """(per hour, half width of its 95 % interval)."""
+        return slope(self._warm(column))
 
     def ends(self, column):
-        """The medians of the first and the last minutes after the warm-up."""
-        values = [each[column] for each in self.samples[int(len(self.samples) * WARM_UP / LONG_LIFE) :]]
+        """The medians of the first and the last tenth."""
+        values = [value for _, value in self._warm(column)]
         some = max(1, len(values) // 10)
         return statistics.median(values[:some]), statistics.median(values[-some:])
+
+    def say(self):
+        """What there is so far."""
+        print(f"after {self.samples[-1][0] * 60:.0f} minutes, {WARM_UP_S / 60:.0f} of them to warm up:")
+        if len(self._warm(1)) < 10:
+            return
+        for column, name in ((1, "MB"), (2, "files"), (3, "threads")):
+            (per_hour, within), (young, old) = self.slope(column), self.ends(column)
+            print(f"  {name}: {young:.1f} to {old:.1f}, {per_hour:+.2f} ± {within:.2f} an hour (95 %)")
 
 
 def slope(points):
@@ -314,10 +330,7 @@ def say(day, weight):
     """The figures of the day."""
     kinds = ", ".join(f"{count} {name}" for name, count in sorted(day.troubles.items()))
     print(f"{day.people} people, {day.decided} decided; troubles: {kinds}")
-    for column, name in ((1, "MB"), (2, "files"), (3, "threads")):
-        per_hour, within = weight.slope(column)
-        young, old = weight.ends(column)
-        print(f"{name}: {young:.1f} to {old:.1f}, {per_hour:+.2f} ± {within:.2f} an hour (95 %, after the warm-up)")
+    weight.say()
 
 
 def lines_of(logged):
