@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import __version__, codes, desk, log, mqtt, policy, signals, systemd, vault
 from agent.checkpoint import Checkpoint, Rules
-from agent.clock import Clock, boot_id
+from agent.clock import Clock, Keeper, boot_id
 from agent.commands import Commands
 from agent.desk import Desk
 from agent.feeds import GateFeed, SourceFeed
@@ -85,6 +85,7 @@ class App:
         )
         judged_by = rules(config, self._rulebook)
         self._clock = Clock(config.clock)
+        self._floor = Keeper(self._clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
         retention = Retention(lambda now: self._rulebook.privacy_rules(now).retention_s, self._clock.now, boot_id())
@@ -183,6 +184,7 @@ class App:
             feed.start()
         self._pulse.start()
         self._crowds.start()
+        self._floor.start()
         self._rulebook.start()
         self._orders.start()
         self._desk.start()
@@ -225,7 +227,7 @@ class App:
             feed.join(max(0.0, deadline_s - time.monotonic()))
         self._loop.finish()
         self._loop.note(AgentChange("stopped", __version__))
-        self._clock.save()
+        self._floor.stop()
         self._crowds.stop()
         self._rulebook.stop()
         for thread in self._beside:

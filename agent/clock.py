@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 BUILT_UTC = 1_790_000_000.0  # 2026-09-21: no release can run before it was made
 _STA_UNSYNC = 0x0040  # linux/timex.h
-_SAVE_EVERY_S = 3600.0
+_SAVE_EVERY_S, _KEEP_EVERY_S = 3600.0, 1.0
 _CRYSTAL = 1e-4  # how far the board's own oscillator may be off: 100 ppm
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC = Path("/run/systemd/timesync/synchronized")  # touched at each success: systemd-timesyncd.service(8)
@@ -130,7 +131,7 @@ class Sources:
 
 
 class Clock:
-    """Answers `now`; remembers the floor on disk. Holds the only wall-clock calls of the agent.
+    """Answers `now`, to any thread; a `Keeper` remembers the floor on disk. The only wall-clock calls of the agent.
 
     The floor's file also says how far the wall clock was from the time since boot, so that a clock that was set
     while the agent was away is noticed.
@@ -142,7 +143,7 @@ class Clock:
         self._ask = sources or Sources()
         here_s = self._ask.boottime_s()
         self._floor = max(BUILT_UTC, _stamp(options.floor_file)), here_s
-        """Not before this, at this time since boot. One value, as several threads ask `now`."""
+        """Not before this, at this time since boot."""
         self._boot_id = self._ask.boot_id()
         self._last, self._refused_utc = self._remembered()
         """Wall clock less time since boot, and the latter, when looked at last; a word that is out of date."""
@@ -150,18 +151,23 @@ class Clock:
         self._synced: tuple[float, float, float] | None = None  # utc, error, boottime of the last trusted look
         self._looked_at_s = -math.inf
         self._word: Word | None = None
+        self._lock = threading.Lock()
 
     def now(self) -> Now:
         """What is known of the time right now."""
-        here_s, wall_utc = self._ask.boottime_s(), self._ask.wall_utc()
-        found = self._found(here_s, wall_utc)
-        self._floor = found.lo_utc, here_s
-        if here_s - self._saved_at_s >= _SAVE_EVERY_S:
+        with self._lock:
+            here_s, wall_utc = self._ask.boottime_s(), self._ask.wall_utc()
+            found = self._found(here_s, wall_utc)
+            self._floor = found.lo_utc, here_s
+            return found
+
+    def keep(self) -> None:
+        """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""
+        if self._floor[1] - self._saved_at_s >= _SAVE_EVERY_S:
             self.save()
-        return found
 
     def save(self) -> None:
-        """Put the floor on disk: by itself once an hour, as a card must not be worn for a clock, and at the end."""
+        """Put the floor on disk, which may take its time."""
         lo_utc, self._saved_at_s = self._floor
         wall = "" if self._last is None else " ".join(map(repr, (*self._last, self._refused_utc)))
         beside = self._options.floor_file.with_suffix(".new")
@@ -224,6 +230,27 @@ class Clock:
         except (OSError, ValueError):
             return None, math.nan
         return ((offset_s, at_s), refused_utc) if boot == self._boot_id else (None, math.nan)
+
+
+class Keeper(threading.Thread):
+    """Keeps a clock's floor, in a thread of its own: whoever asks for the time must not wait for a disk."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(name="clock", daemon=True)
+        self._clock = clock
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping.wait(_KEEP_EVERY_S):
+            self._clock.keep()
+
+    def stop(self) -> None:
+        """End the thread, with a last word on disk; may be called although it was never started."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(_KEEP_EVERY_S)
+            self._clock.save()
 
 
 def _has_stepped(before: Word | None, word: Word, wall_utc: float) -> bool:

@@ -44,7 +44,6 @@ log = logging.getLogger(__name__)
 IDLE_TURN_S = 0.5
 LAPSE_S = 1.0
 """A wish that could not be looked at within this is void: a gate must not open for somebody who has gone."""
-_NOBODY = partial(privacy.by, privacy.DEFAULT)
 
 
 class Loop:
@@ -61,7 +60,7 @@ class Loop:
         now: Callable[[], Now],
         answer: Callable[[Answer], None] = lambda _: None,
         settled: Callable[[Settled], None] = lambda _: None,
-        withhold: Callable[[Event], Event] = _NOBODY,
+        withhold: Callable[[Event], Event] = privacy.anonymous,
         edition: Callable[[], object] = lambda: None,
         boot_id: str = "",
         trial: bool = False,
@@ -193,4 +192,4 @@ class Loop:
             self.defects += 1
             kind = type(error).__name__
             log.error("a defect in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
-            return privacy.by(privacy.CLOSED, event)
+            return privacy.without_details(event)

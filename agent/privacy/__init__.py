@@ -4,7 +4,7 @@
 """
 
 from agent.privacy.rules import CLOSED, DEFAULT, BadPrivacy, InForce, Mode, Rules, parse
-from agent.privacy.withholding import Withholding, by, opened
+from agent.privacy.withholding import Withholding, anonymous, opened, without_details
 
 __all__ = [
     "CLOSED",
@@ -14,7 +14,8 @@ __all__ = [
     "Mode",
     "Rules",
     "Withholding",
-    "by",
+    "anonymous",
     "opened",
     "parse",
+    "without_details",
 ]

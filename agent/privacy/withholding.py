@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agent import messages
 from agent.model import Decision, Event, Passage, Screening, Temperature
 from agent.privacy import hpke
-from agent.privacy.rules import CLOSED, DEFAULT, Key, Mode, Rules
+from agent.privacy.rules import Mode, Rules
 from agent.withheld import Sealed, Withheld
 
 if TYPE_CHECKING:
@@ -37,33 +37,34 @@ class Withholding:
     def __call__(self, event: Event) -> Event:
         """`event`, with nothing personal that can be read."""
         rules = self._rules(event.now)
-        if not isinstance(event.body, Passage) or (rules.mode is Mode.VERIFY_ONLY and rules.details):
-            return by(DEFAULT, event)
-        withheld = by(CLOSED, event)
-        key = rules.key_at(event.now) if rules.mode is Mode.TRACE else None
-        return withheld if key is None else self._sealed(event.body, withheld, key)
-
-    def _sealed(self, passage: Passage, withheld: Event, key: Key) -> Event:
-        body = withheld.body
-        if not isinstance(body, Passage) or body.withheld is None:
-            raise TypeError("only a passage whose health data was withheld is sealed")
+        if rules.mode is Mode.VERIFY_ONLY:
+            return anonymous(event) if rules.details else without_details(event)
+        key = rules.key_at(event.now)
+        withheld = without_details(event)
+        if key is None or not isinstance(event.body, Passage):
+            return withheld
         bound = header(self._source, key.kid, messages.data(withheld))
-        enc, ct = hpke.seal(_padded(_content(passage)), key.public, bound)
-        sealed = Sealed(key.kid, enc, ct)
-        return replace(withheld, body=replace(body, withheld=replace(body.withheld, sealed=sealed)))
+        enc, ct = hpke.seal(_padded(_content(event.body)), key.public, bound)
+        return without_details(event, Sealed(key.kid, enc, ct))
 
 
-def by(rules: Rules, event: Event) -> Event:
-    """`event` without who it was, and, unless the rules leave them, without the details."""
+def anonymous(event: Event) -> Event:
+    """`event` without who it was."""
     passage = event.body
     if not isinstance(passage, Passage):
         return event
     verdict = passage.verdict
-    if rules.details:
-        if verdict is not None:
-            verdict = replace(verdict, subject=b"", code=b"", reason="")
-        return replace(event, body=replace(passage, shown=(), verdict=verdict))
-    temperature = passage.temperature
+    if verdict is not None:
+        verdict = replace(verdict, subject=b"", code=b"", reason="")
+    return replace(event, body=replace(passage, shown=(), verdict=verdict))
+
+
+def without_details(event: Event, sealed: Sealed | None = None) -> Event:
+    """`event` without who it was and how ill; that may be `sealed`."""
+    passage = event.body
+    if not isinstance(passage, Passage):
+        return event
+    verdict, temperature = passage.verdict, passage.temperature
     return replace(
         event,
         body=replace(
@@ -78,7 +79,7 @@ def by(rules: Rules, event: Event) -> Event:
                 scale=temperature.scale,
                 ambient_c=temperature.ambient_c,
             ),
-            withheld=Withheld(None if verdict is None else verdict.format),
+            withheld=Withheld(None if verdict is None else verdict.format, sealed),
         ),
     )
 

@@ -117,6 +117,7 @@ class Life:
     def look(self) -> None:
         """As the loop does, and somebody shows codes."""
         world, now = self.world, self.clock.now()
+        self.clock.keep()
         self.seen[now.state] += 1
         if now.lo_utc < self.lo_utc - 1e-6:
             self._fault(f"lo fell by {self.lo_utc - now.lo_utc:.6f} s", now)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import clock
-from agent.clock import BUILT_UTC, Clock, Options, Sources, Trust, Word
+from agent.clock import BUILT_UTC, Clock, Keeper, Options, Sources, Trust, Word
 from agent.model import ClockState
 
 
@@ -43,6 +43,15 @@ class Kernel:
         self.synced_utc = self.booted_utc + self.here_s
 
 
+class Kept(Clock):
+    """A clock whose keeper comes right after each look."""
+
+    def now(self):
+        found = super().now()
+        self.keep()
+        return found
+
+
 @pytest.fixture
 def kernel():
     return Kernel()
@@ -51,7 +60,7 @@ def kernel():
 @pytest.fixture
 def make(kernel, file):
     """A clock with the kernel's word and the file, as the agent makes it when it starts."""
-    return lambda **options: Clock(Options(floor_file=file, **options), kernel.sources)
+    return lambda **options: Kept(Options(floor_file=file, **options), kernel.sources)
 
 
 @pytest.fixture
@@ -130,7 +139,7 @@ def test_a_trusted_system_clock_needs_no_kernel(kernel, make):
 
 def test_a_card_that_cannot_be_written_harms_nothing(kernel, tmp_path):
     (tmp_path / "occupied").write_text("a file where a folder should be")
-    asked = Clock(Options(floor_file=tmp_path / "occupied" / "clock"), kernel.sources)
+    asked = Kept(Options(floor_file=tmp_path / "occupied" / "clock"), kernel.sources)
     assert asked.now().state is ClockState.SYNCED
 
 
@@ -258,3 +267,17 @@ def test_doubts_end_the_holdover(kernel, make):
     kernel.error_s = None
     kernel.here_s += 2
     assert asked.now().state is ClockState.FLOOR
+
+
+def test_a_thread_of_its_own_keeps_it_and_has_the_last_word(kernel, file, wait_for):
+    asked = Clock(Options(floor_file=file), kernel.sources)
+    keeper = Keeper(asked)
+    asked.now()
+    assert not file.exists(), "asking for the time writes nothing"
+    keeper.start()
+    wait_for(file.exists)
+    kernel.here_s += 100
+    last = asked.now()
+    keeper.stop()
+    assert file.stat().st_mtime == pytest.approx(last.lo_utc, abs=0.001)
+    Keeper(asked).stop()
