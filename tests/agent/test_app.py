@@ -181,6 +181,21 @@ def test_a_loop_that_does_not_turn_is_stuck_and_a_device_that_is_gone_is_not(con
     app._pulse.stop()
 
 
+def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
+    app = App(config())
+    app._link.start()
+    told = []
+    monkeypatch.setattr("agent.pulse.systemd.notify", lambda *lines: told.extend(lines))
+    app._pulse.beat()
+    report = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert report["problems"]
+    assert app._state().faults == tuple(report["problems"])
+    assert f"STATUS={report['condition']}; {'; '.join(report['problems'])}" in told
+    assert "WATCHDOG=1" in told
+    app._link.stop(0.0)
+    app._pulse.stop()
+
+
 def test_what_a_configuration_names_is_looked_at(config):
     assert faults_beyond_syntax(config()) == []
     faults = faults_beyond_syntax(

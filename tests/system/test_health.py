@@ -168,11 +168,10 @@ def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
     assert site.pass_by("entry")["outcome"] == "admit"
 
 
-@pytest.mark.parametrize("junk", [b"", b"\x00" * 4096])
-def test_a_spoilt_configuration_file(site, wait_until, junk):
+def test_a_spoilt_configuration_file(site, wait_until):
     proven(site, wait_until)
     whole = site.kiosk.config.read_bytes()
-    site.kiosk.config.write_bytes(junk)
+    site.kiosk.config.write_bytes(b"\x00" * 4096)
     site.kiosk.start()
     assert "cannot be used" in site.kiosk.report()["safe"]
     everybody_goes_to_staff(site)
