@@ -251,7 +251,7 @@ class SignatureJson(TypedDict):
 class SignedJson(TypedDict):
     """What the centre sends: signed bytes, and signatures on them and on the context, which says what they are."""
 
-    signed: Annotated[str, "base64url without padding, of JSON: an order, or a bundle"]
+    signed: Annotated[str, "base64url without padding, of JSON: an order, a receipt or a bundle"]
     signatures: Annotated[list[SignatureJson], Len(0, 32)]
 
 
@@ -265,6 +265,24 @@ class OrderJson(TypedDict):
     expires: Annotated[int, "POSIX seconds; at most a day after `issued`"]
     command: Annotated[str, "see orders.md"]
     arguments: Annotated[dict[str, str], "of the command"]
+
+
+class RangeJson(TypedDict):
+    """Events that the centre has, beyond a gap."""
+
+    first: Annotated[int, Ge(1)]
+    last: Annotated[int, Ge(1)]
+    head: Annotated[str, "SHA-256 of the payload of `last`, hexadecimal"]
+
+
+class ReceiptJson(TypedDict):
+    """What is signed as a receipt, context `gatepost-receipt-1`: it lets events go that wait for it."""
+
+    source: Annotated[str, "the kiosk's, as in its events"]
+    epoch: Annotated[str, "as in its events"]
+    through: Annotated[int, Ge(0), "no event up to this sequence is wanted any more; 0 for none"]
+    head: Annotated[str, "SHA-256 of the payload of `through` as it came, hexadecimal; 64 zeros for none"]
+    also: NotRequired[Annotated[list[RangeJson], Len(0, 256), "what is there beyond a gap"]]
 
 
 DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | ReplyJson

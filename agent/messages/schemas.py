@@ -17,6 +17,7 @@ from agent.messages.contract import (
     DeviceEvent,
     OrderJson,
     PassageEvent,
+    ReceiptJson,
     ReplyEvent,
     SignedJson,
     StateJson,
@@ -52,6 +53,11 @@ def order_schema() -> dict[str, Any]:
     return _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
 
 
+def receipt_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as a receipt."""
+    return _schema(ReceiptJson, f"urn:gatepost:receipt:v{VERSION}")
+
+
 def signed_schema() -> dict[str, Any]:
     """JSON Schema of the envelope that orders and bundles come in."""
     return _schema(SignedJson, f"urn:gatepost:signed:v{VERSION}")
@@ -81,6 +87,7 @@ def _channels() -> dict[str, _Channel]:
         **events,
         "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
         "order": _Channel(f"{kiosk}/order", signed, "receive"),
+        "receipt": _Channel(f"{kiosk}/receipt", signed, "receive", retained=True),
         "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True),
         "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True),
     }
@@ -138,6 +145,7 @@ def documents(version: str) -> dict[str, str]:
     files: dict[str, Any] = {f"{kind}.v{VERSION}.json": event_schema(kind) for kind in EventKind}
     files[f"state.v{VERSION}.json"] = state_schema()
     files[f"order.v{VERSION}.json"] = order_schema()
+    files[f"receipt.v{VERSION}.json"] = receipt_schema()
     files[f"signed.v{VERSION}.json"] = signed_schema()
     files[f"sealed.v{VERSION}.json"] = _schema(ContentJson, f"urn:gatepost:sealed:v{VERSION}")
     files["asyncapi.json"] = asyncapi(version)

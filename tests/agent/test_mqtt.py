@@ -622,6 +622,14 @@ def test_waits_are_short_at_first_bounded_always_and_start_anew_after_a_quiet_mi
         assert wait_s <= 1.0 or tries > patience.QUICK_TRIES
 
 
+def test_two_hundred_kiosks_whose_broker_was_away_do_not_come_back_as_one():
+    fleet = [patience.Backoff(300.0) for _ in range(200)]
+    for _ in range(25):
+        waits_s = [backoff.wait_s(on_purpose=False, held_s=0.0) for backoff in fleet]
+    busiest = max(sum(begin <= wait_s < begin + 10 for wait_s in waits_s) for begin in range(0, 300, 10))
+    assert busiest <= 25, "evenly over five minutes it would be 7 in ten seconds"
+
+
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1500)), max_size=60))
 def test_never_far_ahead_of_a_centre_that_answers_and_never_held_up_by_one_that_does_not(story):
     pace, now_s, confirmed, sent, answered_s = patience.Pace(), 0.0, 0, 0, 0.0

@@ -1,0 +1,83 @@
+"""Receipts as they come: only what is one is taken for one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from agent import receipt
+from agent.messages.contract import ReceiptJson
+from agent.receipt import BadReceipt, Confirmed, Receipt
+
+DOCS = Path(__file__).parents[2] / "docs" / "events.md"
+SOURCE = "/gatepost/v1/library/gate-3"
+HEAD, OTHER = "5f" * 32, "08" * 32
+RIGHT = {
+    "source": SOURCE,
+    "epoch": "9f86d081",
+    "through": 123,
+    "head": HEAD,
+    "also": [{"first": 130, "last": 141, "head": OTHER}],
+}
+
+
+def test_what_it_says():
+    taken = receipt.read(RIGHT, SOURCE)
+    assert taken == Receipt("9f86d081", (Confirmed(1, 123, HEAD), Confirmed(130, 141, OTHER)))
+    TypeAdapter(ReceiptJson).validate_python(RIGHT)
+
+
+def test_nothing_yet_but_a_range():
+    assert receipt.read({**RIGHT, "through": 0, "head": "0" * 64}, SOURCE).ranges == (Confirmed(130, 141, OTHER),)
+
+
+def test_the_documented_one_is_one():
+    found, *_ = re.findall(r'\{"source".*?\]\}', DOCS.read_text(), re.DOTALL)
+    members = json.loads(re.sub(r"[0-9a-f]{4}…[0-9a-f]{4}", HEAD, found))
+    assert receipt.read(members, SOURCE).ranges[0].last == 123
+    TypeAdapter(ReceiptJson).validate_python(members)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"source": "/gatepost/v1/library/gate-4"},
+        {"through": -1},
+        {"through": 1 << 41},
+        {"through": "123"},
+        {"head": "5f" * 31},
+        {"head": "5F" * 32},
+        {"epoch": 7},
+        {"also": {}},
+        {"also": [{"first": 9, "last": 8, "head": HEAD}]},
+        {"also": [{"first": 0, "last": 8, "head": HEAD}]},
+        {"also": [{"first": 1, "last": 8}]},
+        {"also": [{"first": 1, "last": 8, "head": HEAD}] * 257},
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_refused(wrong):
+    with pytest.raises(BadReceipt):
+        receipt.read({**RIGHT, **wrong}, SOURCE)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80) | st.just(HEAD),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*RIGHT, "first", "last"]), inner),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(RIGHT)), ANYTHING))
+def test_anything_else_is_refused_and_nothing_else_is_raised(members):
+    try:
+        taken = receipt.read({**RIGHT, **members}, SOURCE)
+    except BadReceipt:
+        return
+    assert all(1 <= part.first <= part.last and len(part.head) == 64 for part in taken.ranges)
