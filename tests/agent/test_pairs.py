@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent import mqtt
+from agent.commands import Commands
 from agent.messages import Topics
 from agent.messages.state import State
 from agent.model import ClockState, Now
 from agent.mqtt import BadPair, Pairs
+from agent.orders import CannotDo
 
 TOPICS = Topics("library", "gate-3")
 PEM = serialization.Encoding.PEM
@@ -208,3 +210,26 @@ def test_a_real_broker_refuses_it_and_gets_the_old_pair_again(link, options, aut
     assert link.pairs.decided.wait(60)
     assert not link.pairs.greeted_new
     wait_for(lambda: link.status().connected)
+
+
+@pytest.fixture
+def rotate(link):
+    """The order, with a real link."""
+    table = Commands(
+        (), (), None, None, link,
+        see=None, answers=None, report=dict, restart=None, now=now,
+    ).table  # fmt: skip
+    return lambda **arguments: table["rotate"](arguments)
+
+
+def test_the_order_asks_and_then_answers_when_the_broker_has_greeted(rotate, authority, link):
+    request = rotate().result["request"]
+    done = rotate(certificate=authority.answer(request))
+    assert datetime.fromisoformat(done.result["not_after"]) > datetime.now(UTC)
+    assert link.pairs.greeted_new
+
+
+def test_the_order_says_what_is_wrong(rotate, authority):
+    with pytest.raises(CannotDo) as caught:
+        rotate(certificate=authority.answer(rotate().result["request"], days=(-60, -1)))
+    assert caught.value.reason == "wrong_certificate"
