@@ -116,6 +116,8 @@ class Rulebook(threading.Thread):
 
     def run(self) -> None:
         """Look for new files until `stop`."""
+        if self._judged.bundles and self._judged.lists:
+            codes.lists.get_ready()
         while not self._stopping.wait(LOOK_EVERY_S):
             self.refresh()
 

@@ -174,6 +174,11 @@ class Built:
     chunks: tuple[bytes | memoryview, ...]
 
 
+def get_ready() -> None:
+    """Load what `build` needs: the first change that the centre pushes is not to wait for it."""
+    import numpy as np  # noqa: F401, PLC0415 - see `build`
+
+
 def build(head: Head, keys: bytes, values: bytes | None = None) -> Built:
     """A list of `keys` (16 bytes each, any order, the last one counts when repeated); the head is filled in.
 

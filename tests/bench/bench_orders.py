@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-CHANGES = 100
+CHANGES = 200
 DROPS = 10
 OPENINGS = 50
 JUNK_EVERY_S = 0.0005
