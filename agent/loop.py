@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IDLE_TURN_S = 0.5
+_HAND_OVER_S = 1e-4
+"""Long enough for the gate's thread to speak before the lamp's, where both hang on one wire."""
 LAPSE_S = 1.0
 """A wish that could not be looked at within this is void: a gate must not open for somebody who has gone."""
 
@@ -164,6 +166,7 @@ class Loop:
         match result:
             case Opening(lane):
                 self._open_gate[lane]()
+                time.sleep(_HAND_OVER_S)
             case Showing(lane, cue):
                 self._show[lane](cue)
             case Passage():
