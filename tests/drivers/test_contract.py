@@ -1,7 +1,6 @@
 """What every driver promises, asked of every driver that there is, on the wires that it will have."""
 
 import ast
-import contextlib
 import inspect
 import itertools
 import random
@@ -89,8 +88,12 @@ def first_item(device):
 
 
 def reopen(device):
-    with contextlib.suppress(BadReply):
+    """Whether it is open; noise may well be another part's identity."""
+    try:
         device.driver.open()
+    except BadReply:
+        return False
+    return True
 
 
 def read_on(device):
@@ -235,7 +238,10 @@ def test_makes_nothing_but_items_silence_or_a_complaint_of_junk(device):
     device.driver.open()
     if isinstance(device.plugged, Adapter):
         device.plugged.chips = (JunkChip(1),)
+    is_open = True
     for _ in range(25):
+        if not (is_open := is_open or reopen(device)):
+            continue
         if not isinstance(device.plugged, Adapter):
             device.plugged.faults.prefix = noise.randbytes(300)
             device.plugged.faults.flip = 0x5A
@@ -245,7 +251,7 @@ def test_makes_nothing_but_items_silence_or_a_complaint_of_junk(device):
         except BadReply as complaint:
             assert complaint.remedy  # noqa: PT017 - a complaint is allowed, not demanded
             device.driver.close()
-            reopen(device)
+            is_open = False
         else:
             assert item is None or is_true(item) or device.driver.__module__ in UNCHECKED
 
@@ -254,11 +260,11 @@ def test_makes_nothing_but_items_silence_or_a_complaint_of_junk(device):
 def test_gate_acts_and_goes_back_by_itself(device):
     device.driver.open()
     assert device.driver.simulated
-    device.driver.pulse(0.05)
+    device.driver.pulse(0.3)
     with device.device.changed:
         assert device.device.changed.wait_for(device.device.pulses, PATIENCE_S)
     ((_, length_s),) = device.device.pulses()
-    assert length_s >= 0.04
+    assert length_s >= 0.1  # as the board heard it: a busy machine may be late with the first order
     assert not device.device.is_on()
 
 
