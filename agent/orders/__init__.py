@@ -114,8 +114,8 @@ class Orders:
             if fits and self._waiting.qsize() < MOST_WAITING:
                 self._waiting_bytes += len(payload)
                 self._waiting.put((is_order, payload))
-            else:
-                self._status = replace(self._status, dropped=self._status.dropped + 1)
+                return
+        self._count(dropped=1)
 
     def start(self) -> None:
         """Begin."""
@@ -218,11 +218,17 @@ class Orders:
         return replace(reply, result=done.result, simulated=done.simulated), done.then
 
     def _answer(self, reply: Reply) -> None:
-        done = reply.outcome is ReplyOutcome.DONE
-        status = self._status
-        with self._lock:
-            self._status = replace(status, done=status.done + done, not_done=status.not_done + (not done))
+        if reply.outcome is ReplyOutcome.DONE:
+            self._count(done=1)
+        else:
+            self._count(not_done=1)
         self._tell(reply)
+
+    def _count(self, **more: int) -> None:
+        with self._lock:
+            self._status = replace(
+                self._status, **{name: getattr(self._status, name) + count for name, count in more.items()}
+            )
 
     def _spend(self) -> None:
         """Raises Junk when too much was said of late that cost the asker nothing."""
@@ -235,8 +241,7 @@ class Orders:
 
     def _junk(self, fault: str) -> None:
         """Count it, say so now and then, and rest."""
-        with self._lock:
-            self._status = replace(self._status, junk=self._status.junk + 1)
+        self._count(junk=1)
         now_s = monotonic()
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s

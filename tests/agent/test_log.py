@@ -26,6 +26,8 @@ from agent.model import (
     Outcome,
     Part,
     Passage,
+    Reply,
+    ReplyOutcome,
     Screening,
     Temperature,
     Verdict,
@@ -74,6 +76,12 @@ SENTENCES = [
     ),
     (AgentChange("started", "1.2"), "agent 1.2 started"),
     (Loss("full", 3), "3 events lost: full"),
+    (Reply("open", ReplyOutcome.DONE, order="7", simulated=True), "order open: done [simulated]"),
+    (Reply("open", ReplyOutcome.REFUSED, "expired", "7", again=True), "order open: refused: expired (said again)"),
+    (
+        Reply("bundle", ReplyOutcome.DONE, result={"type": "list", "name": "status", "version": 4}),
+        "bundle list status 4: done",
+    ),
     (
         replace(passage(), temperature=Temperature(Screening.NORMAL, estimate_c=36.8, u_c=0.2, samples=1)),
         "entry: ADMIT – green code valid, 36.8 ± 0.2 °C normal – code_green, temperature_normal",
@@ -91,14 +99,21 @@ def test_facts_are_json_and_name_nobody(body):
     said = json.dumps(log.facts(event(body))) + log.sentence(event(body))
     assert "canary" not in said
     assert SUBJECT.hex() not in said
-    assert log.facts(event(body))["event"] in ("passage", "device", "agent", "loss")
+    assert log.facts(event(body))["event"] in ("passage", "device", "agent", "loss", "reply")
 
 
 @pytest.mark.parametrize(
     ("body", "level"),
-    [(passage(), "INFO"), (SENTENCES[2][0], "INFO"), (SENTENCES[3][0], "WARNING"), (SENTENCES[4][0], "INFO")],
+    [
+        (passage(), "INFO"),
+        (SENTENCES[2][0], "INFO"),
+        (SENTENCES[3][0], "WARNING"),
+        (SENTENCES[4][0], "INFO"),
+        (Reply("open", ReplyOutcome.DONE, order="7"), "INFO"),
+        (Reply("open", ReplyOutcome.FAILED, "gate_down", "7"), "WARNING"),
+    ],
 )
-def test_a_device_that_goes_is_a_warning(caplog, body, level):
+def test_what_goes_wrong_is_a_warning(caplog, body, level):
     with caplog.at_level(logging.DEBUG):
         log.tell(event(body))
     assert [record.levelname for record in caplog.records] == [level]
