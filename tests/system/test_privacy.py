@@ -160,6 +160,8 @@ def memory_of(pid):
             lines = Path(f"/proc/{each}/maps").read_text().splitlines()
             with Path(f"/proc/{each}/mem").open("rb", buffering=0) as memory:
                 for line in lines:
+                    if " r--p " in line or " r-xp " in line:
+                        continue  # the agent has never written there
                     begin, end = (int(word, 16) for word in line.split(maxsplit=1)[0].split("-"))
                     heaps[f"{each} {line}"] = read(memory, begin, end)
         except PermissionError:
