@@ -222,7 +222,7 @@ class CountsJson(TypedDict):
     stored: int
     delivered: int
     lost: int
-    waiting: Annotated[int, "in the store or on their way, not yet acknowledged, or with receipts not yet confirmed"]
+    waiting: Annotated[int, "in the store or on their way: not yet acknowledged, or with receipts not confirmed"]
 
 
 class StateJson(TypedDict):
