@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 MOST_WAITING = 64
 MOST_WAITING_BYTES = 4 << 20
 REST_S = 0.02
-"""After a stranger's message: no more than fifty a second are looked at."""
+"""After what brings nothing new: no more than fifty such messages a second are looked at."""
 BURST, EVERY_S = 20, 1.0
 """Answers that cost the asker nothing new (refusals, repeats): so many at once, then one in so many seconds."""
 SAY_EVERY_S = 60.0
@@ -154,13 +154,20 @@ class Orders:
             if is_order:
                 self._order(payload)
             else:
-                for reply in self._deliveries.take(payload):
-                    self._answer(reply)
+                self._bundle(payload)
         except Junk as junk:
             self._junk(junk.fault)
         except Exception:  # a defect must not end the thread that hears the centre
             log.exception("orders: a defect; going on")
             self._junk(Reason.DEFECT)
+
+    def _bundle(self, payload: bytes) -> None:
+        news = False
+        for reply in self._deliveries.take(payload):
+            self._answer(reply)
+            news = True
+        if not news:  # anybody can say again what is in force
+            self._stopping.wait(REST_S)
 
     def _order(self, payload: bytes) -> None:
         now = self._now()
