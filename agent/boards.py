@@ -65,13 +65,14 @@ def lamp_class(cls: type) -> type:
     return dataclasses.make_dataclass("Options", [*lights, *rest], frozen=True)
 
 
-Path: TypeAlias = tuple[str, ...]
+Where: TypeAlias = tuple[str, ...]
+"""A path in the configuration: `("lanes", "entry", "lamp")`."""
 
 
-def faults(parts: Mapping[Path, Device]) -> Iterator[tuple[Path, str]]:
-    """(path, sentence) for what cannot be together; `parts`: path in the configuration → device."""
-    taken: dict[tuple[object, ...], Path] = {}
-    ports: dict[str, tuple[Path, Device]] = {}
+def faults(parts: Mapping[Where, Device]) -> Iterator[tuple[Where, str]]:
+    """(where, sentence) for what cannot be together."""
+    taken: dict[tuple[object, ...], Where] = {}
+    ports: dict[str, tuple[Where, Device]] = {}
     for path, device in parts.items():
         for name, output in _outputs(path, device):
             first = taken.setdefault(_place(output), name)
@@ -84,7 +85,7 @@ def faults(parts: Mapping[Path, Device]) -> Iterator[tuple[Path, str]]:
                 yield (*path, "port"), f"{fault} {'.'.join(first_path)}"
 
 
-def _outputs(path: Path, device: Device) -> Iterator[tuple[Path, Device]]:
+def _outputs(path: Where, device: Device) -> Iterator[tuple[Where, Device]]:
     if isinstance(device, Lamp):
         yield from (((*path, light), each) for light, each in device.lights.items())
     elif device.kind == "signals":

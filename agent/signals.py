@@ -68,6 +68,8 @@ TWICE: Rhythm = (0.2, 0.2, 0.2, 0.8)
 WINKING: Rhythm = (0.8, 0.2)
 _SHORT_S, _LONG_S, _GAP_S = 0.2, 0.6, 0.2
 
+_LATE_S = 1.0
+"""A sound that could not begin within this is not played any more."""
 HOLD_S, _RENEW_S = 2.0, 1.0
 """How long a light without an end is ordered for, and how often anew."""
 
@@ -131,6 +133,9 @@ class Shown:
 class Panel(Protocol):
     """What one part of a lane shows: of which cue, in its own way."""
 
+    keeps_time: bool
+    """A flash that begins late ends in time. If not, it has its length, and all after it come as late."""
+
     def tell(self, cue: Cue, at_s: float) -> None:
         """A new cue."""
 
@@ -143,6 +148,8 @@ class Panel(Protocol):
 
 class LampPanel:
     """Shows the latest step or answer for its time, else how the lane stands."""
+
+    keeps_time = True
 
     def __init__(self, green_s: float, answer_s: float, *, in_service: bool = True) -> None:
         """How long green lasts, and any other answer; a lane that is not in service is never ready."""
@@ -161,7 +168,8 @@ class LampPanel:
 
     def showing(self, at_s: float) -> Shown:
         """What is to be seen now."""
-        return self._latest if at_s < self._latest.until_s else self._standing
+        latest = self._latest  # another thread may tell meanwhile
+        return latest if at_s < latest.until_s else self._standing
 
     def play(self, shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
         """The lights of a cue."""
@@ -175,7 +183,13 @@ class LampPanel:
 
 
 class BuzzerPanel:
-    """Sounds a cue once and to its end, unless the next one sounds as well."""
+    """Sounds a cue once and to its end, unless the next one sounds as well.
+
+    Half of a sound would mean something else: two short notes less one are "go". So it is played whole or not at
+    all.
+    """
+
+    keeps_time = False
 
     def __init__(self) -> None:
         self._latest = Shown(Cue.FAULT, 0.0, math.inf)
@@ -190,9 +204,9 @@ class BuzzerPanel:
         return self._latest
 
     def play(self, shown: Shown, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
-        """The sound of a cue."""
-        sound = PATTERNS[shown.cue].sound
-        return (Light.SOUND,), flashes(sound, shown.since_s, shown.since_s + sum(sound), at_s)
+        """The sound of a cue; none when it is too late for it."""
+        sound = PATTERNS[shown.cue].sound if at_s - shown.since_s <= _LATE_S else ()
+        return (Light.SOUND,), flashes(sound, shown.since_s, shown.since_s + sum(sound), shown.since_s)
 
 
 def flashes(rhythm: Rhythm, since_s: float, until_s: float, at_s: float) -> Iterator[Flash]:
@@ -222,6 +236,7 @@ class Player:
         self._lights: tuple[Light, ...] = ()
         self._flashes: Iterator[Flash] = iter(())
         self._next: Flash | None = None
+        self._late_s = 0.0
         self._on_until_s: dict[Light, float] = {}
 
     def is_due(self, at_s: float) -> bool:
@@ -232,7 +247,7 @@ class Player:
     def due_s(self) -> float:
         """When `orders` has something to say again, unless another cue is given before."""
         until_s = math.inf if self.shown is None else self.shown.until_s
-        return until_s if self._next is None else min(self._next[0], until_s)
+        return until_s if self._next is None else min(self._next[0] + self._late_s, until_s)
 
     def orders(self, at_s: float) -> Iterator[tuple[Light, float]]:
         """(output, how many seconds it is to be on from now; 0: off at once). What is new comes first."""
@@ -242,7 +257,7 @@ class Player:
             return
         still_on = [light for light, until_s in self._on_until_s.items() if until_s > at_s]
         self._on_until_s.clear()
-        self.shown = shown
+        self.shown, self._late_s = shown, 0.0
         self._lights, self._flashes = self._panel.play(shown, at_s)
         self._next = next(self._flashes, None)
         yield from ((light, 0.0) for light in still_on if light in self._lights)
@@ -250,9 +265,12 @@ class Player:
         yield from ((light, 0.0) for light in still_on if light not in self._lights)
 
     def _due(self, at_s: float) -> Iterator[tuple[Light, float]]:
-        while self._next is not None and self._next[0] <= at_s:
-            _, to_s = self._next
+        while self._next is not None and self._next[0] + self._late_s <= at_s:
+            from_s, to_s = self._next
             self._next = next(self._flashes, None)
+            if not self._panel.keeps_time:
+                self._late_s = at_s - from_s
+                to_s += self._late_s
             seconds = round(to_s - at_s, 6)  # what the sum of a clock and a length adds, a bounded output refuses
             if seconds > 0:
                 for light in self._lights:

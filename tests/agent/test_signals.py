@@ -217,6 +217,26 @@ def test_a_sound_is_played_to_its_end_unless_another_begins() -> None:
     assert buzzer.spans(Light.SOUND) == [(0.0, 0.6), (0.8, 1.1)], "cut short at 0.9 by the next one's 0.2 s"
 
 
+@given(st.sampled_from(ANSWERS), st.lists(st.floats(0.001, 0.9), min_size=8, max_size=8))
+def test_a_busy_machine_plays_every_note_to_its_end(cue: Cue, delays: list[float]) -> None:
+    buzzer = Lamp(BuzzerPanel())
+    buzzer.panel.tell(cue, buzzer.at_s)
+    for delay_s in delays:
+        buzzer.at_s += delay_s
+        buzzer.turn()
+    buzzer.wait(10)
+    lengths = [round(end_s - begin_s, 3) for begin_s, end_s in buzzer.spans(Light.SOUND)]
+    assert lengths == list(PATTERNS[cue].sound[::2])
+
+
+def test_a_sound_that_is_too_late_is_not_begun() -> None:
+    buzzer = Lamp(BuzzerPanel())
+    buzzer.panel.tell(Cue.REFER, buzzer.at_s)
+    buzzer.at_s += 1.5
+    buzzer.wait(5)
+    assert buzzer.spans(Light.SOUND) == []
+
+
 def test_a_lamp_that_comes_back_late_shows_what_is_left() -> None:
     lamp = Lamp()
     lamp.panel.tell(Cue.ADMIT, lamp.at_s)

@@ -56,7 +56,7 @@ def test_refused_is_fast_red_and_three_long_notes(ready, wait_until):
     assert ready.pass_by("entry", "red")["outcome"] == "refuse"
     wait_until(lambda: count(lane, SOUND) == sound + 3, "three notes")
     wait_until(lambda: lane.shown() == READY, "ready for the next")
-    assert all(length_s > 0.5 for length_s in lengths(lane, SOUND, sound))
+    assert all(length_s > 0.4 for length_s in lengths(lane, SOUND, sound))
     assert count(lane, RED) - red >= 5, "fast"
     assert {relay: count(lane, relay) for relay in before} == before, "neither gate nor green"
 
@@ -67,7 +67,7 @@ def test_a_code_alone_has_an_answer_too(ready, wait_until):
     lane.show(ready.issuer.code("green"))
     wait_until(lambda: count(lane, AMBER) >= flashes + 3, "blinks: step up to the thermometer")
     wait_until(lambda: count(lane, SOUND) == notes + 1, "once more, since nobody was measured")
-    assert lengths(lane, SOUND, notes)[0] > 0.5
+    assert lengths(lane, SOUND, notes)[0] > 0.4
 
 
 def test_an_exit_is_green_whatever_the_code(ready, wait_until):
