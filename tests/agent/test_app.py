@@ -209,3 +209,8 @@ def test_what_a_configuration_names_is_looked_at(config):
 def test_an_app_that_cannot_be_built_says_why(config):
     with pytest.raises(codes.BadTrust, match=r"nowhere\.toml"):
         App(config(CONFIG.replace('"issuers.toml"', '"nowhere.toml"')))
+
+
+def test_receipts_need_somebody_who_may_sign_them(config):
+    (fault,) = faults_beyond_syntax(config(CONFIG.replace("[mqtt]\n", '[mqtt]\ndelivery = "receipt"\n')))
+    assert "mqtt.delivery: receipts need a root" in fault
