@@ -13,37 +13,37 @@ from agent import __version__, codes, desk, log, mqtt, policy, signals, systemd,
 from agent.checkpoint import Checkpoint, Rules
 from agent.clock import Clock, Keeper, boot_id
 from agent.commands import Commands
+from agent.config.startup import Began
 from agent.desk import Desk
 from agent.feeds import GateFeed, SourceFeed
+from agent.feeds.signal_feed import Feed, SignalFeed
 from agent.loop import Loop
 from agent.messages import Encoder, Topics
 from agent.messages.state import Counts, DeviceState, State
-from agent.metrics import Metrics
 from agent.model import AgentChange, Answer, Direction, Part, Way
 from agent.orders import Deliveries, Done, Orders
 from agent.outbox import Outbox
+from agent.outbox.retention import Retention
 from agent.privacy import Withholding
-from agent.probation import Probation
 from agent.pulse import Pulse
-from agent.retention import Retention
+from agent.pulse.metrics import Metrics
+from agent.pulse.probation import Probation
+from agent.pulse.vitals import Vitals
 from agent.rulebook import Rulebook
-from agent.signal_feed import Feed, SignalFeed
 from agent.signals import Light
-from agent.startup import Began
 from agent.thermal import BadCalibration
 from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
 from agent.vault.starts import Starts
-from agent.vitals import Vitals
 from drivers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from agent.boards import Device
-    from agent.case import Settled
+    from agent.checkpoint.case import Settled
     from agent.codes.bundle import Bundle
     from agent.config import Config, Lane
+    from agent.config.boards import Device
     from agent.health import Health
     from agent.signals import Cue
     from drivers.contract import Sink

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from agent.codes.bundle import Bundle
+    from agent.feeds.signal_feed import Feed
     from agent.model import Now
     from agent.mqtt import Link
     from agent.outbox import Outbox
     from agent.rulebook import Rulebook
-    from agent.signal_feed import Feed
 
     Arguments = Mapping[str, str]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from agent.case import Settled
+    from agent.checkpoint.case import Settled
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent import __version__, privacy
-from agent.case import Opening, Settled
+from agent.checkpoint.case import Opening, Settled
+from agent.checkpoint.lanes import Showing
 from agent.clock import boottime_s
-from agent.lanes import Showing
+from agent.health.tally import Tally
 from agent.model import (
     AgentChange,
     Answer,
@@ -30,13 +31,12 @@ from agent.model import (
     Wished,
 )
 from agent.signals import Cue
-from agent.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agent.case import Result
     from agent.checkpoint import Checkpoint
+    from agent.checkpoint.case import Result
     from agent.model import Now
 
 log = logging.getLogger(__name__)

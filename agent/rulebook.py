@@ -21,7 +21,7 @@ from agent.thermal_files import load_sites
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from agent.case import Case
+    from agent.checkpoint.case import Case
     from agent.codes.freshness import Age
     from agent.model import Decision, Now
 

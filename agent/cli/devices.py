@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from agent import config
-from agent.boards import Device
 from agent.cli import configuration, outputs
 from agent.cli.running import Lent, NotRunning, Refused
+from agent.config.boards import Device
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Reading, Sighting, Source
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from agent.boards import Device
     from agent.config import Lane
+    from agent.config.boards import Device
     from agent.model import Observation
     from agent.thermal import Options
 

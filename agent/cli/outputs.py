@@ -7,8 +7,8 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from agent.boards import Lamp
-from agent.signal_feed import obey
+from agent.config.boards import Lamp
+from agent.feeds.signal_feed import obey
 from agent.signals import COLUMN, LABELS, PATTERNS, BuzzerPanel, Cue, LampPanel, Light, Panel, Player
 from drivers import registry
 from drivers.contract import DriverError
@@ -16,7 +16,7 @@ from drivers.contract import DriverError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.boards import Device
+    from agent.config.boards import Device
     from drivers.contract import Sink
 
 _LIGHT_S, _CUE_S, _PAUSE_S = 1.0, 4.0, 0.3

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from agent import app, codes, log, policy, startup
+from agent import app, codes, log, policy
 from agent.cli import configuration
+from agent.config import startup
 from agent.thermal import BadCalibration
 from agent.vault.starts import Starts
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agent import manual, startup
 from agent.cli import configuration
-from agent.effective import effective
+from agent.config import manual, startup
+from agent.config.effective import effective
 
 if TYPE_CHECKING:
     import argparse

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from agent import receipt
 from agent.messages.state import State
 from agent.model import ClockState, Now
 from agent.mqtt import tls
@@ -27,6 +26,7 @@ from agent.mqtt.pairs import BadPair, Pairs
 from agent.mqtt.patience import Backoff, Overdue, Refusals
 from agent.mqtt.session import GOODBYE_S, Duty, Session
 from agent.mqtt.wire import LinkLost, Unsupported
+from agent.outbox import receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

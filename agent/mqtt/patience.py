@@ -6,13 +6,13 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from agent.shelf import A_FEW
+from agent.outbox.shelf import A_FEW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agent.model import Record
-    from agent.shelf import Shelf
+    from agent.outbox.shelf import Shelf
 
 log = logging.getLogger(__name__)
 

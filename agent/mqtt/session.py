@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.model import Now, Record
     from agent.mqtt.options import Options
     from agent.mqtt.patience import Overdue, Refusals
-    from agent.shelf import Shelf
+    from agent.outbox.shelf import Shelf
 
 log = logging.getLogger(__name__)
 

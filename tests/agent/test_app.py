@@ -12,7 +12,7 @@ from agent import codes
 from agent.app import App, faults_beyond_syntax
 from agent.config import parse
 from agent.model import DeviceUp, Observation, Part
-from agent.packing import unpack
+from agent.outbox.packing import unpack
 from drivers.contract import Reading, Sighting
 
 LIMIT_S = 30.0

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from agent import thermal
-from agent.case import Case, Opening, Result, Settled
 from agent.checkpoint import Checkpoint, Options, Rules
-from agent.lanes import Showing
+from agent.checkpoint.case import Case, Opening, Result, Settled
+from agent.checkpoint.lanes import Showing
 from agent.model import (
     Answer,
     ClockState,

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import config, manual
-from agent.effective import effective
-from agent.toml_lines import lines_of
+from agent import config
+from agent.config import manual
+from agent.config.effective import effective
+from agent.config.toml_lines import lines_of
 
 ROOT = Path(__file__).parents[2]
 SMALLEST = """\

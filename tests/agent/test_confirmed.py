@@ -14,13 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from agent import confirmed
 from agent import outbox as outbox_module
 from agent.messages import Encoder, Topics
 from agent.model import Outcome
 from agent.mqtt.patience import Overdue
-from agent.outbox import Options, Outbox
-from agent.receipt import Confirmed, Receipt
+from agent.outbox import Options, Outbox, confirmed
+from agent.outbox.receipt import Confirmed, Receipt
 
 
 @pytest.fixture

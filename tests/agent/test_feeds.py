@@ -11,7 +11,7 @@ import pytest
 
 from agent import feeds
 from agent.feeds import GateFeed, SourceFeed
-from agent.ladder import Ladder
+from agent.health.ladder import Ladder
 from agent.model import DeviceDown, DeviceUp, Observation, Part
 from drivers.contract import BadReply, DeviceGone, Item, Reading
 

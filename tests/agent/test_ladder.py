@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.ladder import LEAST_BETWEEN_S, LOOKS, RESTARTS, Ladder, restarts_agent
+from agent.health.ladder import LEAST_BETWEEN_S, LOOKS, RESTARTS, Ladder, restarts_agent
 
 ladders = st.sampled_from([RESTARTS, LOOKS])
 worked = st.lists(st.floats(0, 2000))

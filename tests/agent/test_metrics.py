@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from agent.app import App
 from agent.config import parse
 from agent.health import Condition, Health
-from agent.metrics import Family, Metrics, families, text
+from agent.pulse.metrics import Family, Metrics, families, text
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'

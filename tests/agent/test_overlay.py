@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import config, overlay
-from agent.overlay import Above
+from agent import config
+from agent.config import overlay
+from agent.config.overlay import Above
 
 OWN = """\
 [kiosk]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.messages import Encoder, Topics
 from agent.model import Place
-from agent.packing import DICTIONARIES, Spoilt, pack, unpack
+from agent.outbox.packing import DICTIONARIES, Spoilt, pack, unpack
 
 
 @given(st.binary(max_size=5000))

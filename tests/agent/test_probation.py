@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import probation
 from agent.app import RESTART, App
-from agent.probation import Probation
-from agent.startup import begin
+from agent.config.startup import begin
+from agent.pulse import probation
+from agent.pulse.probation import Probation
 from agent.vault.memory import Memory
 from agent.vault.starts import Starts
 

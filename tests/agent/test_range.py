@@ -12,7 +12,7 @@ from agent import cli
 from agent.app import App
 from agent.codes import gatepost, signing
 from agent.config import BadConfig, parse
-from agent.effective import effective
+from agent.config.effective import effective
 from agent.model import Part
 from drivers.simulators.pty import Port
 from drivers.simulators.rangers import TfLuna

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from agent import receipt
 from agent.messages.contract import ReceiptJson
-from agent.receipt import BadReceipt, Confirmed, Receipt
+from agent.outbox import receipt
+from agent.outbox.receipt import BadReceipt, Confirmed, Receipt
 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 SOURCE = "/gatepost/v1/library/gate-3"

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent import retention
 from agent.messages import Encoder, Topics
 from agent.model import ClockState, Now, Place
-from agent.outbox import Options, Outbox
-from agent.retention import Retention
-from agent.store import Store
+from agent.outbox import Options, Outbox, retention
+from agent.outbox.retention import Retention
+from agent.outbox.store import Store
 from agent.withheld import Sealed, Withheld
 
 DAY_S = 86_400.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import codes, policy, privacy, vault
-from agent.case import Case
+from agent.checkpoint.case import Case
 from agent.codes import bundle, gatepost, lists, signing
 from agent.model import (
     ClockState,

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from agent import signals
-from agent.boards import Device, Lamp, lamp_class, output_of
+from agent.config.boards import Device, Lamp, lamp_class, output_of
 from agent.feeds import GateFeed
+from agent.feeds.signal_feed import SignalFeed
 from agent.model import DeviceDown, DeviceUp, Observation, Part
-from agent.signal_feed import SignalFeed
 from agent.signals import BuzzerPanel, Cue, LampPanel, Light
 from drivers import registry
 from drivers.contract import DeviceGone

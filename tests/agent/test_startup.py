@@ -9,7 +9,7 @@ import pytest
 
 from agent import __version__
 from agent.config import BadConfig
-from agent.startup import begin, otherwise, shown
+from agent.config.startup import begin, otherwise, shown
 from agent.vault.memory import Memory
 from agent.vault.settings import TRIES, Pushed, Settings
 from agent.vault.starts import Starts

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.tally import BOUNDS_S, Tally
+from agent.health.tally import BOUNDS_S, Tally
 
 
 @given(st.lists(st.floats(0, 10)))

@@ -11,7 +11,7 @@ import pytest
 from agent import cli, thermal_files
 from agent.app import App, faults_beyond_syntax
 from agent.config import BadConfig, parse
-from agent.effective import effective
+from agent.config.effective import effective
 from agent.model import Part
 from drivers.simulators.pty import Port
 from drivers.simulators.uart_thermometers import GyMcu90615

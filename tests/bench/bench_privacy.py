@@ -34,7 +34,7 @@ from agent.model import (
     Verdict,
     Way,
 )
-from agent.packing import pack
+from agent.outbox.packing import pack
 from agent.privacy import DEFAULT, Mode, Withholding, hpke
 from agent.privacy import Rules as Privacy
 from agent.privacy.rules import Key

@@ -16,10 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from agent import store
 from agent.messages import Encoder, Topics
 from agent.model import AgentChange, ClockState, Event, EventKind, Now
-from agent.outbox import Options, Outbox
+from agent.outbox import Options, Outbox, store
 
 OPTIONS = Options(path=str(Path(os.environ["DIR"]) / "outbox.db"), commit_ms=2.0)
 

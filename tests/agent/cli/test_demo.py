@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent import app
-from agent.case import Case
+from agent.checkpoint.case import Case
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.record import Recap, Record, Row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from agent.lanes import Showing
+from agent.checkpoint.lanes import Showing
 from agent.model import Answer, DeviceChange, Passage
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from agent.ladder import LOOKS, RESTARTS
+from agent.health.ladder import LOOKS, RESTARTS
 from agent.model import DeviceDown, DeviceUp, Observation
 from drivers.contract import DeviceGone, DriverError
 

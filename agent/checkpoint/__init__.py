@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt
 
 from agent import signals, thermal
-from agent.case import Case, Opening, Settled
+from agent.checkpoint.case import Case, Opening, Settled
+from agent.checkpoint.lanes import Closed, Lane, Pending, Showing
 from agent.codes import RepeatOptions, Repeats, several
-from agent.lanes import Closed, Lane, Pending, Showing
 from agent.model import (
     Answer,
     CodeStatus,
@@ -52,7 +52,7 @@ from drivers.contract import Departure, Distance, Reading, Sighting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from agent.case import Result
+    from agent.checkpoint.case import Result
     from agent.model import Now, Observation, Verdict, Way
 
 

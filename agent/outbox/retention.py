@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.model import Now, Record
-    from agent.store import Store
+    from agent.outbox.store import Store
 
 LOOK_EVERY_S = 600.0
 PAGE = 128

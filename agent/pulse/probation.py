@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from agent import __version__, config
 from agent.config import BadConfig
+from agent.config.overlay import Above
 from agent.model import AgentChange
-from agent.overlay import Above
 from agent.vault import BundleStore
 from agent.vault.settings import Pushed, Settings, judge
 from agent.vault.starts import Starts
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from agent.codes.bundle import Bundle
     from agent.config import Config
+    from agent.config.startup import Began
     from agent.health import Health
     from agent.loop import Loop
-    from agent.startup import Began
     from agent.vault.memory import Memory
 
 log = logging.getLogger(__name__)

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from agent import boards, checkpoint, clock, codes, health, mqtt, orders, outbox, overlay, policy, thermal
-from agent.boards import Device, Lamp
+from agent import checkpoint, clock, codes, health, mqtt, orders, outbox, policy, thermal
+from agent.config import boards, overlay
+from agent.config.boards import Device, Lamp
+from agent.config.overlay import Above
+from agent.config.toml_lines import lines_of
 from agent.model import Direction, Traveller
-from agent.overlay import Above
 from agent.signals import HOLD_S
-from agent.toml_lines import lines_of
 from drivers import registry
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from agent.config import PARTS, SECTIONS, LaneOptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.boards import Device
     from agent.config import Config, Lane
+    from agent.config.boards import Device
 
 SECRET = "secret"  # noqa: S105 - the mark, not a secret
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from agent.clock import Clock
     from agent.config import Kiosk
+    from agent.config.startup import Began
+    from agent.feeds.signal_feed import Feed
     from agent.loop import Loop
     from agent.mqtt import Link
     from agent.orders import Orders
     from agent.outbox import Outbox
     from agent.rulebook import Rulebook
-    from agent.signal_feed import Feed
-    from agent.startup import Began
 
 LOOP_LIMIT_S = 8.0
 """A turn takes half a second at most; a card that stalls may hold up the log for some seconds."""

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from agent.confirmed import Confirmed
-from agent.disk_errors import is_full, may_be_there, sentence
+from agent.health.tally import Tally
 from agent.model import Event, EventKind, Loss, Place, Record
-from agent.packing import Spoilt
-from agent.shelf import MEMORY_ONLY, Shelf
-from agent.store import Store, finish_rescue, is_damage, ranges, rescue
-from agent.tally import Tally
-from agent.waiting import Status
+from agent.outbox.confirmed import Confirmed
+from agent.outbox.disk_errors import is_full, may_be_there, sentence
+from agent.outbox.packing import Spoilt
+from agent.outbox.shelf import MEMORY_ONLY, Shelf
+from agent.outbox.store import Store, finish_rescue, is_damage, ranges, rescue
+from agent.outbox.waiting import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from agent import systemd
 from agent.health import Condition, Health, Part, assess
-from agent.ladder import restarts_agent
+from agent.health.ladder import restarts_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from agent.vitals import Vitals
+    from agent.pulse.vitals import Vitals
 
 log = logging.getLogger(__name__)
 

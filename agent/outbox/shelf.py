@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
     from agent.model import Record
-    from agent.receipt import Receipt
+    from agent.outbox.receipt import Receipt
 
 log = logging.getLogger(__name__)
 

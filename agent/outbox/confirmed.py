@@ -11,15 +11,15 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from agent.shelf import MEMORY_ONLY, NOWHERE
+from agent.outbox.shelf import MEMORY_ONLY, NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agent.model import Place
-    from agent.receipt import Receipt
-    from agent.shelf import Shelf
-    from agent.store import Store
+    from agent.outbox.receipt import Receipt
+    from agent.outbox.shelf import Shelf
+    from agent.outbox.store import Store
 
 AT_ONCE = 4096
 """Keys that one commit lets go of at most: events wait for a commit, it must not take long."""

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from agent.health import Health
-    from agent.tally import Tally
-    from agent.vitals import Vitals
+    from agent.health.tally import Tally
+    from agent.pulse.vitals import Vitals
 
 log = logging.getLogger(__name__)
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from agent.health.tally import Tally
 from agent.model import Record
-from agent.packing import Spoilt, pack, unpack
-from agent.tally import Tally
+from agent.outbox.packing import Spoilt, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence

@@ -16,7 +16,7 @@ from pathlib import Path
 from agent import __version__, config
 from agent.clock import boot_id, boottime_s
 from agent.config import BadConfig, Config
-from agent.overlay import Above
+from agent.config.overlay import Above
 from agent.vault.memory import Memory
 from agent.vault.settings import TRIES, Pushed, Settings
 from agent.vault.starts import Starts
