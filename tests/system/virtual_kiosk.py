@@ -363,6 +363,7 @@ def is_configured(trial: Trial) -> None:
         trial.until(lambda: trial.report().get("config") == 1),
         trial.report().get("config"),
     )
+    trial.until(lambda: all(device["up"] for device in trial.report().get("devices", [{"up": False}])), 60)
     trial.check("admits after that", (found := trial.pass_by("green", SKIN_C, "ines")) == "admit", found)
 
 
