@@ -12,7 +12,7 @@ from agent import mqtt
 from agent.messages import Topics
 from agent.messages.state import State
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 TOPICS = Topics("library", "gate-3")
 
 

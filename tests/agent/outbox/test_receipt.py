@@ -15,7 +15,7 @@ from agent.messages.contract import ReceiptJson
 from agent.outbox import receipt
 from agent.outbox.receipt import BadReceipt, Confirmed, Receipt
 
-DOCS = Path(__file__).parents[2] / "docs" / "events.md"
+DOCS = Path(__file__).parents[3] / "docs" / "events.md"
 SOURCE = "/gatepost/v1/library/gate-3"
 HEAD, OTHER = "5f" * 32, "08" * 32
 RIGHT = {

@@ -22,7 +22,7 @@ from agent.messages import FIRST, Encoder, Topics
 from agent.model import EventKind, Outcome
 from agent.outbox import Options, Outbox
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def numbers(records):

@@ -16,7 +16,7 @@ from agent.config import manual
 from agent.config.effective import effective
 from agent.config.toml_lines import lines_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALLEST = """\
 [kiosk]
 id = "k1"

@@ -12,7 +12,7 @@ from agent.thermal import Options, trial
 from agent.thermal.calibration import MOST_DRIFT_C, MOST_ZERO_C
 from agent.thermal.sentences import THEN, WHY
 
-TEXT = (Path(__file__).parents[2] / "docs" / "screening.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "screening.md").read_text(encoding="utf-8")
 
 
 def test_every_code_with_its_sentences() -> None:

@@ -26,7 +26,7 @@ from agent.messages.state import DeviceState, State
 from agent.model import ClockState, Now, Part
 from agent.mqtt import patience, session, tls
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOPICS = Topics("library", "gate-3")
 FAULTLESS = State(version="1")
 

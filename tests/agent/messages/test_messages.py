@@ -41,7 +41,7 @@ from agent.model import (
     Verdict,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TOPICS = Topics("library", "gate-3")
 PLACE = Place("9f86d081", 123, FIRST)
 FROZEN = Path(__file__).parent / "contract_v1.frozen.json"
