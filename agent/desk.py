@@ -1,6 +1,6 @@
 """What guard and technician ask of the running agent, over a socket of this machine.
 
-One request a connection, in one line of JSON; who may connect is a matter of the socket's group. A thermometer that
+One request a connection, in one line of JSON; root and the agent's user may connect. A thermometer that
 is lent out is down for its lane: people go to staff until it is given back, or whoever borrowed it has gone.
 
     {"do": "record", "lane": "entry", "celsius": 36.8}  → {"decision": "admit", "reasons": [...], "measures": [],
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import queue
 import select
 import socket
@@ -22,6 +21,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from agent import thermal
 from agent.model import DeviceDown, DeviceUp, Observation, Part
 from drivers.contract import Distance, Reading
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = "desk.sock"
-MODE = 0o660
+MODE = 0o600
+"""What is asked here can open a gate: for root and the agent's own user, not for whoever may read its counters."""
 MOST_BYTES = 1000
 MOST_GUESTS = 8
 WAIT_S = 5.0
@@ -130,7 +131,7 @@ class Desk:
             with guest, contextlib.suppress(OSError):  # the guest has gone: nobody to tell
                 guest.settimeout(WAIT_S)
                 match _request(guest):
-                    case {"lane": str() as lane} if lane not in self._lanes:
+                    case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
                         _say(guest, {"refused": "no_such_lane"})
                     case {"do": "record", "lane": lane, "celsius": float() | int() as celsius}:
                         _say(guest, self._record(lane, celsius))
@@ -143,7 +144,7 @@ class Desk:
 
     def _record(self, lane: str, celsius: float) -> dict[str, Any]:
         """Staff's own thermometer: one at a time, so that every answer finds its question."""
-        if not math.isfinite(celsius):
+        if not thermal.is_of_a_body(celsius):
             return {"refused": "implausible"}
         with self._one_record:
             while not self._settled.empty():

@@ -47,7 +47,7 @@ def load_crowds(path: Path) -> dict[str, Crowd]:
         return {lane: crowd.from_plain(table) for lane, table in plain.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a card has made of it
         log.warning("the crowd's file is not used: %s", error)
         return {}
 

@@ -43,10 +43,12 @@ class Memory:
         try:
             kept = _Kept(**json.loads(self._path.read_bytes()))
             self._expired_utc, self._issued_utc = float(kept.expired), float(kept.issued)
+            if not (math.isfinite(self._expired_utc) and self._issued_utc >= 0):
+                raise ValueError("limits that cannot be")  # noqa: TRY301 - one way for all that is wrong with it
             self._seen = {id_: _known(id_, entry) for id_, entry in kept.orders.items()}
         except FileNotFoundError:
             return
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a card has made of it
             log.warning(
                 "orders: %s cannot be read (%s): older orders are refused", self._path, type(error).__name__
             )

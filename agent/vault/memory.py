@@ -41,10 +41,10 @@ class Memory:
         self.settings = _read(self._settings_file, settings.from_plain, Settings())
 
     def is_careful(self) -> bool:
-        """Whether the file on disk says so now: somebody else may have changed it. On a disk that takes nothing it
-        is what this agent knows itself.
+        """Whether the file on disk says so now: somebody else may have changed it. On a disk that takes nothing,
+        or gives nothing back, it is what this agent knows itself.
         """
-        known = _read(self._starts_file, starts.from_plain, Starts()) if self._written else self.starts
+        known = _read(self._starts_file, starts.from_plain, self.starts) if self._written else self.starts
         return bool(known.safe)
 
     def count(self, step: Callable[[Starts], Starts]) -> None:
@@ -75,6 +75,6 @@ def _read(file: Path, from_plain: Callable[[Any], T], otherwise: T) -> T:
         return from_plain(json.loads(file.read_bytes()))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a card has made of it
         log.warning("%s is not used: %s", file, type(error).__name__)
     return otherwise

@@ -125,13 +125,27 @@ def from_plain(plain: Any) -> Settings:
     """From JSON. Raises ValueError, KeyError or TypeError."""
     trial, refused, proven, tell = (plain[name] for name in ("trial", "refused", "proven", "tell"))
     return Settings(
-        _pushed(plain["good"]),
-        trial and Trial(Pushed(**trial["pushed"]), frozenset(trial["bad_before"]), int(trial["tries"])),
+        plain["good"] and _pushed(plain["good"]),
+        trial and Trial(_pushed(trial["pushed"]), frozenset(trial["bad_before"]), int(trial["tries"])),
         refused and Refused(**refused),
-        proven and Proven(str(proven["own"]), _pushed(proven["pushed"])),
-        tell and Told(**tell),
+        proven and Proven(str(proven["own"]), proven["pushed"] and _pushed(proven["pushed"])),
+        tell and _told(tell),
     )
 
 
-def _pushed(plain: Any) -> Pushed | None:
-    return plain and Pushed(**plain)
+def _pushed(plain: Any) -> Pushed:
+    match plain:
+        case {"version": int(version), "digest": str(digest), "text": str(text)}:
+            return Pushed(version, digest, text)
+    raise ValueError("no configuration")
+
+
+def _told(plain: Any) -> Told:
+    match plain:
+        case {
+            "word": "config_applied" | "config_refused" | "config_rolled_back" as word,
+            "version": int(version),
+            "why": str(why),
+        }:
+            return Told(word, version, why)
+    raise ValueError("no word to the centre")

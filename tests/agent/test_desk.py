@@ -221,8 +221,8 @@ UP = Observation("entry", Part.THERMOMETER, DeviceUp(1.0, "gy_mcu"))
 WARM = Observation("entry", Part.THERMOMETER, Reading(37.0, 2.0, 0.5, sensor_c=24.0))
 
 
-def test_who_may_connect_is_the_groups(loop: Loop) -> None:
-    assert stat.S_IMODE((loop.folder / desk.NAME).stat().st_mode) == 0o660
+def test_only_the_agents_own_user_may_connect(loop: Loop) -> None:
+    assert stat.S_IMODE((loop.folder / desk.NAME).stat().st_mode) == 0o600
 
 
 def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) -> None:
@@ -295,6 +295,15 @@ def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is
                 seen.append(got)
 
 
+def ask(loop: Loop, request: object) -> object:
+    with socket.socket(socket.AF_UNIX) as guest:
+        guest.connect(str(loop.folder / desk.NAME))
+        guest.settimeout(LIMIT_S)
+        guest.sendall(json.dumps(request).encode() + b"\n")
+        with guest.makefile("rb") as lines:
+            return json.loads(lines.readline())
+
+
 def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
     for words in (b"\n", b"junk\n", b"{}\n", b'{"do": "open", "lane": "entry"}\n', b"x" * 5000, b"[1]\n"):
         with socket.socket(socket.AF_UNIX) as guest:
@@ -303,6 +312,11 @@ def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
             guest.sendall(words)
             with contextlib.suppress(ConnectionResetError):
                 assert guest.recv(100) == b""
+    for lane in ("attic", None, 1, ["entry"], {"entry": 1}):  # in the loop these would be defects in judging
+        for do in ("record", "borrow"):
+            assert ask(loop, {"do": do, "lane": lane, "celsius": 36.8}) == {"refused": "no_such_lane"}
+    for celsius in (True, 10**400, -1, 1e300):
+        assert ask(loop, {"do": "record", "lane": "entry", "celsius": celsius}) == {"refused": "implausible"}
     with pytest.raises(running.Refused, match="no such lane"):
         running.record(loop.folder, "attic", 36.8)
     with pytest.raises(running.Refused, match="no temperature of a body"):

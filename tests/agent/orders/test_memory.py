@@ -63,6 +63,23 @@ def test_a_long_result_is_not_kept(path):
     assert loaded(path).past(at(UTC)).seen["order-1"].reply.result is None
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"[" * 100_000,
+        b'{"expired": 1' + b"0" * 400 + b', "issued": 0, "orders": {}}',
+        b'{"expired": NaN, "issued": 0, "orders": {}}',
+        b'{"expired": Infinity, "issued": 0, "orders": {}}',
+        b'{"expired": 0, "issued": NaN, "orders": {}}',
+    ],
+)
+def test_numbers_that_cannot_be_are_a_lost_memory(path, junk):
+    path.parent.mkdir()
+    path.write_bytes(junk)
+    past = loaded(path).past(at(UTC))
+    assert (past.seen, past.expired_utc, past.issued_utc) == ({}, 0.0, UTC + 1 + AHEAD_S)
+
+
 def test_what_has_expired_is_forgotten_and_never_new_again(path):
     memory = loaded(path)
     memory.begin(order(1), at(UTC))

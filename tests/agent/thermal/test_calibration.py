@@ -185,7 +185,7 @@ def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path)
     keeper.stop()
     assert thermal_files.load_crowds(file) == crowds
     assert b"34.6" not in file.read_bytes(), "sums, not people"
-    for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}'):
+    for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000):
         file.write_text(junk)
         assert thermal_files.load_crowds(file) == {}
     assert thermal_files.load_crowds(tmp_path / "none") == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -32,7 +33,29 @@ def test_only_the_agent_may_read_it(file: Path) -> None:
     assert stat.S_IMODE((file.parent / "agent.settings").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b"\xff" * 100, b'{"boot": 1}', b"null"])
+def settings(**members: bytes) -> bytes:
+    """The file of settings with these members."""
+    names = ("good", "trial", "refused", "proven", "tell")
+    return b"{" + b", ".join(b'"%s": %s' % (name.encode(), members.get(name, b"null")) for name in names) + b"}"
+
+
+JUNK = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff" * 100,
+    b'{"boot": 1}',
+    b"null",
+    b"[" * 100_000,
+    b'{"boot": "b", "safe": "", "at_s": [1' + b"0" * 400 + b"]}",
+    settings(good=b'{"version": 1, "digest": "d", "text": 5}'),
+    settings(proven=b'{"own": "", "pushed": "x"}'),
+    settings(tell=b'{"word": 5, "version": 1, "why": ""}'),
+    settings(trial=b'{"pushed": {"version": 1, "digest": "d", "text": ""}, "bad_before": [], "tries": 1e999}'),
+]
+
+
+@pytest.mark.parametrize("junk", JUNK)
 def test_a_damaged_file_counts_for_nothing(file: Path, junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("agent.starts", "agent.settings"):
         (file.parent / name).write_bytes(junk)
@@ -58,3 +81,20 @@ def test_somebody_else_may_recover_it(file: Path) -> None:
     assert memory.is_careful()
     Memory(file).count(Starts.recovered)
     assert not memory.is_careful()
+
+
+def test_a_card_that_cannot_be_read_is_no_word_of_somebody_who_has_recovered_it(file: Path) -> None:
+    memory = Memory(file)
+    memory.count(lambda starts: starts.careful("a test"))
+    (file.parent / "agent.starts").write_bytes(b"\xff" * 100)
+    assert memory.is_careful()
+
+
+def test_what_root_writes_belongs_to_whoever_has_the_folder(tmp_path: Path) -> None:
+    """`sudo gatepost recover` must leave a file that the agent can read."""
+    if os.geteuid():
+        pytest.skip("only root can give files away")
+    os.chown(tmp_path, 12345, 12345)
+    Memory(tmp_path / "agent.toml").count(Starts.recovered)
+    found = (tmp_path / "agent.starts").stat()
+    assert (found.st_uid, found.st_gid) == (12345, 12345)
