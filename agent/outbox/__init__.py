@@ -238,8 +238,9 @@ class Outbox:
         if self._tried and (store.last, store.last_hash) == (self._tried[-1].key, _hash(self._tried[-1])):
             self._commit_done(store, self._tried)  # the commit that failed had reached the disk after all
         self._tried = []
-        self._store, self._epoch = store, store.epoch
+        self._store = store
         self._confirmed.tell(store)
+        self._epoch = store.epoch  # last: whoever sees it sees what waits, too
         return store
 
     def _rescue(self) -> Store:
