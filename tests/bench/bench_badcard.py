@@ -63,8 +63,9 @@ def run() -> Iterator[Row]:
         report = kiosk.report() or {}
     usual = quantile(took["as it is"], 0.99)
     for name, times in took.items():
-        said = f"p50 {quantile(times, 0.5):.1f}, p99 {quantile(times, 0.99):.1f}, worst {max(times):.1f} ms"
-        met = None if name == "as it is" else quantile(times, 0.99) <= usual + MORE_MS
+        p50, p90, p99 = (quantile(times, share) for share in (0.5, 0.9, 0.99))
+        said = f"p50 {p50:.1f}, p90 {p90:.1f}, p99 {p99:.1f}, worst {max(times):.1f} ms"
+        met = None if name == "as it is" else p99 <= usual + MORE_MS
         yield Row(
             f"{name}, {len(times)} passages", said, f"as it is: p99 {usual:.1f} ms", f"+ ≤ {MORE_MS:g} ms", met
         )
