@@ -1,9 +1,10 @@
-"""`gatepost keys`: make, list and print the keys of an issuer of Gatepost codes."""
+"""`gatepost keys`: keys of issuers of codes and of the centre; the root; bundles for the gates."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from base64 import b64decode, b64encode
@@ -22,24 +23,33 @@ if TYPE_CHECKING:
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 TRUST_FILE = Path("issuers.toml")
+_ROLES = ", ".join((*bundle.TYPES, *bundle.WORDS))
+_ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys new --centre`"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `keys`."""
-    parser = subparsers.add_parser("keys", help="make and list issuer keys", description=__doc__)
+    parser = subparsers.add_parser(
+        "keys", help="make keys, the root, and bundles for the gates", description=__doc__
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    new = actions.add_parser("new", help="make a key: ISSUER.key stays with the issuer, gates get the trust file")
-    new.add_argument("issuer", help="name of the issuer, for example demo-health")
+    new = actions.add_parser("new", help="make a key: NAME.key stays with its owner, gates get the keys file")
+    new.add_argument("issuer", metavar="NAME", help="name of the issuer, for example demo-health")
+    new.add_argument(
+        "--centre",
+        action="store_true",
+        help="for bundles, orders or receipts, never for codes: NAME.pub is for the root",
+    )
     new.add_argument("--kind", choices=("ed25519", "sm2"), default="ed25519", help="default: %(default)s")
-    new.add_argument("--private", type=Path, help="file of the private key (default: ISSUER.key)")
-    new.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
+    new.add_argument("--private", type=Path, help="file of the private key (default: NAME.key)")
+    new.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     listing = actions.add_parser("list", help="whom a keys file trusts")
-    listing.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file (default: %(default)s)")
+    listing.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file (default: %(default)s)")
     add = actions.add_parser("add", help="pin the keys of a certificate (PEM, DER) or of a key set (JWKS)")
     add.add_argument("file", type=Path)
     add.add_argument("--issuer", help="a health card's https address, a pass's did:web, else a name for staff")
     add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
-    add.add_argument("--trust", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
+    add.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     sign = actions.add_parser("sign", help="wrap a file as a bundle for the gates, with one signature per key")
     sign.add_argument("file", type=Path, help="keys file, policy table, list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
@@ -50,12 +60,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sign.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
     sign.add_argument("--refer-hours", type=float, default=72.0, help="older than this: staff (default: 72)")
     sign.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
+    root = actions.add_parser("root", help="print the content of a root: whose signatures count for what")
+    root.add_argument("roles", nargs="+", metavar="ROLE=[N:]FILE[,FILE…]", help=_ROOT_HELP)
     install = actions.add_parser("install", help="put the first root of a fleet on this kiosk")
     take = actions.add_parser("take", help="take a bundle by hand, by the rules for those from the centre")
     for action in (install, take):
         action.add_argument("file", type=Path, help="bundle made by `keys sign`")
         action.add_argument("--bundles", type=Path, required=True, help="folder, as in the kiosk's configuration")
-    public = actions.add_parser("public", help="print the [[key]] table for a private key")
+    public = actions.add_parser("public", help="print the [[key]] table for an issuer's private key")
     public.add_argument("private", type=Path, help="file made by `keys new`")
     public.add_argument("--issuer", help="name of the issuer (default: name of the file)")
 
@@ -63,7 +75,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when done; 1 with one sentence on standard error."""
     actions = {"new": _new, "list": _list, "public": _public, "add": _add}
-    actions |= {"sign": _sign, "install": _install, "take": _take}
+    actions |= {"sign": _sign, "root": _root, "install": _install, "take": _take}
     try:
         return actions[args.action](args)
     except Malformed as error:
@@ -79,16 +91,21 @@ def _new(args: argparse.Namespace) -> int:
     descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.pem())
-    with args.trust.open("a", encoding="utf-8") as file:
+    print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with its owner.")
+    if args.centre:
+        public = private.with_suffix(".pub")
+        public.write_text(b64encode(key.public.spki).decode() + "\n")
+        print(f"{public}: the public key, for `gatepost keys root`.")
+        return 0
+    with args.keys.open("a", encoding="utf-8") as file:
         file.write(key_table(args.issuer, key.public))
-    vault.load_trust(codes.Options(str(args.trust)))
-    print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with the issuer.")
-    print(f"{args.trust}: the public key, for the gates.")
+    vault.load_trust(codes.Options(str(args.keys)))
+    print(f"{args.keys}: the public key, for the gates.")
     return 0
 
 
 def _list(args: argparse.Namespace) -> int:
-    for keys in vault.load_trust(codes.Options(str(args.trust))).keys.values():
+    for keys in vault.load_trust(codes.Options(str(args.keys))).keys.values():
         for key in keys:
             print(f"{key.kid.hex()}  {key.issuer}  {key.public.name}  {' '.join(sorted(key.formats))}")
     return 0
@@ -101,11 +118,11 @@ def _add(args: argparse.Namespace) -> int:
     else:
         der = _der(data)
         found = [(signing.certificate_name(der), short_hash(der), signing.certificate_key(der))]
-    with args.trust.open("a", encoding="utf-8") as file:
+    with args.keys.open("a", encoding="utf-8") as file:
         for issuer, kid, public in found:
             file.write(key_table(args.issuer or issuer, public, args.formats, kid))
-    vault.load_trust(codes.Options(str(args.trust)))
-    print(f"{args.trust}: {len(found)} keys added")
+    vault.load_trust(codes.Options(str(args.keys)))
+    print(f"{args.keys}: {len(found)} keys added")
     return 0
 
 
@@ -143,6 +160,23 @@ def _content(args: argparse.Namespace) -> object:
         return vault.whole_table(args.file)
     data = args.file.read_bytes()
     return strict_json.decode_object(data) if args.type == "root" else data.decode()
+
+
+def _root(args: argparse.Namespace) -> int:
+    """The content of a root, as `keys sign --type root` takes it."""
+    keys: dict[str, str] = {}
+    roles: dict[str, object] = {}
+    for said in args.roles:
+        match = re.fullmatch(r"(\w+)=(?:(\d+):)?(.+)", said)
+        if not match or match[1] not in {*bundle.TYPES, *bundle.WORDS} or match[1] in roles:
+            raise ValueError(f"{said}: should be ROLE=[N:]FILE,…, each role once; roles: {_ROLES}")
+        public = [signing.public_key(b64decode(Path(file).read_bytes())) for file in match[3].split(",")]
+        keys |= {key.kid.hex(): b64encode(key.spki).decode() for key in public}
+        roles[match[1]] = {"threshold": int(match[2] or 1), "kids": [key.kid.hex() for key in public]}
+    if "root" not in roles:
+        raise ValueError("who may sign the next root? Say root=N:FILE,…")
+    print(json.dumps({"keys": keys, "roles": roles}, indent=2))
+    return 0
 
 
 def _install(args: argparse.Namespace) -> int:

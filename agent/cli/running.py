@@ -121,7 +121,7 @@ def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:
         asked.sendall(json.dumps(request).encode() + b"\n")
     except (FileNotFoundError, ConnectionRefusedError):
         asked.close()
-        raise NotRunning("no agent runs here: systemctl start gatepost") from None
+        raise NotRunning("no agent runs here: sudo systemctl start gatepost") from None
     except OSError as error:
         with contextlib.suppress(OSError):
             asked.close()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OLD_S = 5.0
+_CLOCK = {"floor": "the time is not known yet", "suspect": "somebody has set the clock"}
+"""What is wrong with the time, by the clock's state."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
         directory = config.run.directory
     report = read_report(directory)
     if report is None:
-        print(f"not running: no {directory}/status.json. Start it with: systemctl start gatepost", file=sys.stderr)
+        print(
+            f"not running: no {directory}/status.json. Start it with: sudo systemctl start gatepost",
+            file=sys.stderr,
+        )
         return 3
     try:
         age_s = time.monotonic() - report["at_s"]
@@ -62,6 +67,8 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
     if report["safe"]:
         yield f"  ! SAFE MODE, everybody at an entry goes to staff: {report['safe']}"
+    if report["clock"] in _CLOCK:
+        yield f"  ! {_CLOCK[report['clock']]}: codes that expire go to staff; see: timedatectl"
     if report["config"]:
         yield f"  · centre's configuration {report['config']}{' on trial' * report['on_trial']}"
     yield from (_device(device) for device in report["devices"])
@@ -98,8 +105,14 @@ def _device(device: dict[str, Any]) -> str:
 def _part(part: dict[str, Any], told: str) -> str:
     """One part of the agent itself: what it did; what is wrong, and the remedy."""
     hangs = part["silent_s"] > part["limit_s"]
-    fault = f"hangs for {_span(part['silent_s'])} {part['why']}" if hangs else "" if part["up"] else part["why"]
-    words = " ".join(filter(None, (told, fault)))
+    fault = (
+        f"hangs for {_span(part['silent_s'])} {part['why']}".rstrip()
+        if hangs
+        else ""
+        if part["up"]
+        else part["why"]
+    )
+    words = ": ".join(filter(None, (told, fault)))
     return f"  {'✗' if fault or not part['up'] else '✓'} {part['name']:<8} {words}"
 
 

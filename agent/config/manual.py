@@ -18,14 +18,23 @@ from agent import config
 from drivers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _WIDTH = 100
 _HEAD = """\
 Gatepost's configuration, and the manual of all its settings.
 A line that starts with "#" and a setting shows the default: remove the "#" to change it.
 `gatepost check` finds every fault, with its line; `gatepost show` prints what is in force.
-Relative paths start from the folder of this file."""
+Relative paths start from the folder of this file.
+
+In this order: the kiosk, its lanes with their devices, whose codes it believes, who may pass, the
+broker; then what seldom needs a change; at the end all other drivers, to copy from."""
+_YOURS = ("kiosk", "codes", "policy", "mqtt")
+"""What every site sets; the first comes before the lanes, the others after them."""
+_REST = "----- From here on the defaults are right for most kiosks. -----"
+_DRIVERS = """\
+----- All other drivers, each with its settings. -----
+Copy a section over the one of that part above, and remove the first "#" of each of its lines."""
 _MORE_PARTS = """\
 A lane may have a sensor of the room as well: any thermometer that looks at a wall in the
 shade, away from people. Its section is [lanes.NAME.room], with a driver and its settings as
@@ -59,9 +68,7 @@ _GIVEN: dict[tuple[str, ...], str] = {
 
 def manual() -> str:
     """The whole text of `config/agent.toml`."""
-    lines = [*_comment(_HEAD)]
-    for name, cls in config.SECTIONS.items():
-        lines += ["", *_comment(_first_line(cls)), f"[{name}]", *_settings(name, cls)]
+    lines = [*_comment(_HEAD), *_sections(_YOURS[:1])]
     shown: set[str] = set()
     for lane, devices in _EXAMPLE.items():
         lines += ["", *_comment(_first_line(config.LaneOptions)), f"[lanes.{lane}]"]
@@ -69,8 +76,9 @@ def manual() -> str:
         for part, driver in devices.items():
             lines += _device(f"lanes.{lane}.{part}", part, driver, brief=driver in shown)
             shown.add(driver)
-    lines += ["", *_comment(_MORE_PARTS)]
-    lines += ["", *_comment("All other drivers, each with its settings.")]
+    lines += ["", *_comment(_MORE_PARTS), *_sections(_YOURS[1:])]
+    lines += ["", *_comment(_REST), *_sections([name for name in config.SECTIONS if name not in _YOURS])]
+    lines += ["", *_comment(_DRIVERS)]
     listed: dict[str, str] = {}
     for part, kind in config.PARTS.items():
         if listed.setdefault(kind, part) != part:
@@ -80,6 +88,12 @@ def manual() -> str:
                 section = _device(f"lanes.entry.{part}", part, driver, brief=False)
                 lines += [line if line.startswith("#") or not line else f"# {line}" for line in section]
     return "\n".join(lines) + "\n"
+
+
+def _sections(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        cls = config.SECTIONS[name]
+        yield from ("", *_comment(_first_line(cls)), f"[{name}]", *_settings(name, cls))
 
 
 def documented(cls: type) -> dict[str, str]:
@@ -119,7 +133,7 @@ def _settings(section: str, cls: type, *, brief: bool = False) -> Iterator[str]:
         elif _default(entry) is None:
             yield f"# ({entry.name} is not set)"
         else:
-            yield f"# {entry.name} = {_toml(_default(entry))}"
+            yield f"# {entry.name} = {_toml(_default(entry), as_hex=entry.name == 'address')}"
 
 
 def _example(section: str, name: str) -> str:
@@ -133,10 +147,12 @@ def _default(entry: dataclasses.Field[Any]) -> Any:
     )
 
 
-def _toml(value: Any) -> str:
+def _toml(value: Any, *, as_hex: bool = False) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case int() if as_hex:
+            return hex(value)
         case Enum():
             return _toml(value.value)
         case str() | Path():

@@ -68,6 +68,8 @@ def _keys(options: codes.Options, root: Path) -> codes.Trust:
 def _keys_file(path: Path) -> codes.Trust:
     try:
         return parse_keys(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise BadTrust(f"keys file {path}: is not there (`gatepost keys new` or `keys add` makes one)") from None
     except OSError as error:
         raise BadTrust(f"keys file {path}: {error.strerror}") from None
     except UnicodeDecodeError:

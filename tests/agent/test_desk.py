@@ -76,7 +76,7 @@ class Kiosk:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.world, self.engine = folder, World(noise_c=0.03), LineScanner()
-        trust = ["--private", str(folder / "x.key"), "--trust", str(folder / "issuers.toml")]
+        trust = ["--private", str(folder / "x.key"), "--keys", str(folder / "issuers.toml")]
         assert cli.main(["keys", "new", "x", *trust]) == 0
         self.key = signing.private_key((folder / "x.key").read_bytes())
         (folder / "agent.toml").write_text(CONFIG.format(folder=folder))

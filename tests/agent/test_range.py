@@ -84,7 +84,7 @@ def wait(condition: Callable[[], bool]) -> None:
 
 
 def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_range_sensor(tmp_path: Path) -> None:
-    trust = ["--private", str(tmp_path / "x.key"), "--trust", str(tmp_path / "issuers.toml")]
+    trust = ["--private", str(tmp_path / "x.key"), "--keys", str(tmp_path / "issuers.toml")]
     assert cli.main(["keys", "new", "x", *trust]) == 0
     key = signing.private_key((tmp_path / "x.key").read_bytes())
     world, engine = World(noise_c=0.03), LineScanner()

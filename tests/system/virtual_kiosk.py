@@ -192,7 +192,7 @@ def installs(trial: Trial, source: Path) -> None:
 
 def starts(trial: Trial) -> None:
     kiosk = trial.kiosk
-    trial.sh("cd /tmp && gatepost keys new shop --trust /etc/gatepost/issuers.toml")
+    trial.sh("cd /tmp && gatepost keys new shop --keys /etc/gatepost/issuers.toml")
     trial.sh("chgrp gatepost /etc/gatepost/issuers.toml; chmod 640 /etc/gatepost/issuers.toml")
     kiosk.push(CONFIG.encode(), "/etc/gatepost/agent.toml", 0o640)
     trial.sh("chgrp gatepost /etc/gatepost/agent.toml")

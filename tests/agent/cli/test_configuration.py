@@ -201,7 +201,7 @@ def test_status_of_a_running_agent_says_what_is_wrong_and_what_to_do(agent, say)
     assert any("✗ entry    scanner" in line and "/dev/serial/by-id/nothing" in line for line in lines)
     assert any("✗ entry    thermometer" in line and "no such bus" in line for line in lines)
     assert any("✓ entry    gate" in line and "simulated" in line for line in lines)
-    assert any("✗ mqtt     not connected 127.0.0.1:1: nobody listens there" in line for line in lines)
+    assert any("✗ mqtt     not connected: 127.0.0.1:1: nobody listens there" in line for line in lines)
 
     status, out, _ = say("status", "--json", "-c", file)
     report = json.loads(out)
@@ -283,8 +283,8 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert "✗ entry    scanner" in out
     assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restarts, 1 threads hang" in out
     assert "✓ loop     7 passages decided" in out
-    assert "✗ mqtt     connected hangs for 1 min 15 s" in out
-    assert "✗ rules    in force refused (mend it)" in out
+    assert "✗ mqtt     connected: hangs for 1 min 15 s" in out
+    assert "✗ rules    in force: refused (mend it)" in out
     assert "✗ privacy  no keys (send)" in out
     assert "entry scanner" not in out, "a device has its own line"
 

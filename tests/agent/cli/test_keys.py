@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import time
-from base64 import b64encode
 from pathlib import Path
 
 import numpy as np
@@ -128,25 +127,17 @@ def test_others_keys_are_pinned_from_what_they_publish(here: Path, capsys: pytes
     assert json.loads(said(capsys, "verify", "--json", card))["issuer"].startswith("https://")
 
 
+def test_a_key_of_the_centre_signs_no_codes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "duty", "--centre")
+    assert stat.S_IMODE((here / "duty.key").stat().st_mode) == 0o600
+    assert not (here / "issuers.toml").exists()
+
+
 def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("root1", "root2", "issuer"):
-        said(capsys, "keys", "new", name)
-    kids = dict(
-        zip(
-            ("root1", "root2"),
-            (line.split()[0] for line in said(capsys, "keys", "list").splitlines()),
-            strict=False,
-        )
-    )
-    publics = [line.split('"')[1] for line in (here / "issuers.toml").read_text().splitlines() if "public" in line]
-    content = {
-        "keys": dict(zip(kids.values(), publics, strict=False)),
-        "roles": {
-            "root": {"threshold": 2, "kids": list(kids.values())},
-            "keys": {"threshold": 1, "kids": [kids["root1"]]},
-        },
-    }
-    (here / "root.json").write_text(json.dumps(content))
+    said(capsys, "keys", "new", "issuer")
+    for name in ("root1", "root2"):
+        said(capsys, "keys", "new", name, "--centre")
+    (here / "root.json").write_text(said(capsys, "keys", "root", "root=2:root1.pub,root2.pub", "keys=root1.pub"))
     both = ["--fleet", "city", "--version", "1", "--key", "root1.key"]
     root = bundle.first_root(
         said(capsys, "keys", "sign", "root.json", "--type", "root", *both, "--key", "root2.key").encode()
@@ -154,7 +145,17 @@ def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) 
     signed = said(capsys, "keys", "sign", "issuers.toml", "--type", "keys", *both).encode()
     now = Now(time.time(), time.time(), ClockState.SYNCED)
     taken = bundle.accept(signed, root, None, now, kind="keys")
-    assert len(parse_keys(taken.content, "bundle").keys) == 3
+    assert len(parse_keys(taken.content, "bundle").keys) == 1
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [["keys=a.pub"], ["root=a.pub", "orders=a.pub"], ["root=a.pub", "root=a.pub"], ["root=a.key"], ["root="]],
+)
+def test_a_root_that_no_gate_would_take(here: Path, capsys: pytest.CaptureFixture[str], roles: list[str]) -> None:
+    said(capsys, "keys", "new", "a", "--centre")
+    assert cli.main(["keys", "root", *roles]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_code_of_a_place(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,11 +168,8 @@ def test_the_code_of_a_place(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_profile_is_signed_whole_so_that_a_gate_takes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said(capsys, "keys", "new", "centre")
-    ((key,),) = parse_keys((here / "issuers.toml").read_text(), "x").keys.values()
-    kid, public = key.kid.hex(), b64encode(key.public.spki).decode()
-    role = {"threshold": 1, "kids": [kid]}
-    (here / "root.json").write_text(json.dumps({"keys": {kid: public}, "roles": {"root": role, "policy": role}}))
+    said(capsys, "keys", "new", "centre", "--centre")
+    (here / "root.json").write_text(said(capsys, "keys", "root", "root=centre.pub", "policy=centre.pub"))
     (here / "office.toml").write_text(packaged("policy/office.toml").read_text())
     sign = ("keys", "sign", "--fleet", "city", "--key", "centre.key")
     office = ("office.toml", "--type", "policy", "--name", "office")

@@ -150,7 +150,7 @@ def test_the_packaged_configuration_is_right() -> None:
 def test_every_default_in_the_manual_is_the_default() -> None:
     """Taking the `#` away from every setting changes nothing."""
     text = manual.manual()
-    end = text.index("# All other drivers")
+    end = text.index("# ----- All other drivers")
     opened = re.sub(r"^# (\w+ = )", r"\1", text[:end], flags=re.MULTILINE)
     assert tomllib.loads(opened)
     plain, full = config.parse(text, FILE), config.parse(opened, FILE)

@@ -89,7 +89,7 @@ def test_check_finds_a_broken_calibration(tmp_path: Path) -> None:
 
 
 def test_the_running_agent_knows_the_room_and_keeps_the_crowd(tmp_path: Path) -> None:
-    trust = ["--private", str(tmp_path / "x.key"), "--trust", str(tmp_path / "issuers.toml")]
+    trust = ["--private", str(tmp_path / "x.key"), "--keys", str(tmp_path / "issuers.toml")]
     assert cli.main(["keys", "new", "x", *trust]) == 0
     app = App(parse(config_of(tmp_path), tmp_path / "agent.toml"))
     thread = threading.Thread(target=app.run)
