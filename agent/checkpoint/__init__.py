@@ -253,11 +253,21 @@ class Checkpoint:
             yield Opening(name)
             yield Showing(name, Cue.ADMIT)
             yield Answer(simulated=simulated)
-        elif self.screens.begin_anew(name) | lane.begin_anew(item.at_s + self._options.temperature_wait_s):
+        elif self._measure_anew(lane, item.at_s):
             yield Showing(name, Cue.AGAIN)
             yield Answer(simulated=simulated)
         else:
             yield Answer("nobody_there", simulated)
+
+    def _measure_anew(self, lane: Lane, at_s: float) -> bool:
+        """Whoever shows a code here, else who was decided last, has no reading yet; whether there was anybody."""
+        whose = lane.pending if lane.pending is not None and lane.pending.shown else lane.doubtful
+        moment_s = self._rules.screening.second_wait_s
+        if not lane.begin_anew(at_s, at_s + self._options.temperature_wait_s, moment_s):
+            return False
+        if whose is not None:
+            self.screens.begin_anew(_holder(whose))
+        return True
 
     def _second(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
         """Staff has measured whoever was decided last here: decide anew, with all else as it was shown."""

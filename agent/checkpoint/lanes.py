@@ -101,14 +101,14 @@ class Lane:
         if at_s - self.decided_s > second_wait_s:
             self.doubtful = None
 
-    def begin_anew(self, deadline_s: float) -> bool:
+    def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bool:
         """Let whoever waits here, or was not let in a moment ago, be measured again; whether there was anybody.
 
         A passage that is being decided stays one: it gets a new deadline.
         """
         waits = self.pending is not None
         turned_away = self.closed is not None and not self.closed.opened
-        if not (waits or turned_away):
+        if not (waits or (turned_away and at_s - self.decided_s <= moment_s)):
             return False
         self.samples.clear()
         self.closed, self.spent = None, False

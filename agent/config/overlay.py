@@ -6,6 +6,7 @@ wrong word from afar must not open a gate, hang up on the centre, or point to a 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ KEYS = frozenset(
 LANE_KEYS = frozenset(("pulse_s",))
 """And these of each lane that there is."""
 FILES = frozenset((("screening", "calibration"), ("screening", "crowd_file"), ("health", "metrics_file")))
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""A policy table by its name; it could be the path of a file, too, and that is the kiosk's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ def faults(tree: Mapping[str, Any], over: Mapping[str, Any]) -> Iterator[tuple[P
                 yield ("lanes", lane), "there is no such lane on this kiosk"
             case ("lanes", _, *rest) if len(rest) == 1 and rest[0] in LANE_KEYS:
                 pass
+            case ("policy", "table") if not _PROFILE.fullmatch(str(over["policy"]["table"])):
+                yield path, "is the kiosk's own where it is a file: only its file may say it"
             case (section, *_) if path not in KEYS and (section not in SECTIONS or path[:2] in FILES):
                 yield path, "is the kiosk's own: only its file may say it"
 

@@ -37,8 +37,6 @@ class Screens:
         self._ranged = frozenset(ranged)
         self._distances: dict[str, Distance] = {}
         self._retests = Retests(options)
-        self._raised: dict[str, bytes] = {}
-        """Lane → whose reading was raised there last."""
 
     def room(self, lane: str, reading: Reading) -> None:
         """A room sensor has spoken. It serves its lane, and every lane that has none of its own."""
@@ -78,8 +76,6 @@ class Screens:
         """The person was decided: the crowd has one more, and the holder an attempt."""
         if holder:
             self._retests.settle(holder, temperature, at_s)
-            if temperature.outcome is Screening.ELEVATED:
-                self._raised[lane] = holder
         surface_c = temperature.surface_c
         steady = temperature.outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.why == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
@@ -92,14 +88,13 @@ class Screens:
             simulated=simulated,
         )
 
-    def begin_anew(self, lane: str) -> bool:
-        """Whoever had a raised reading on this lane last is measured as for the first time; whether anybody had."""
-        return self._retests.begin_anew(self._raised.pop(lane, b""))
+    def begin_anew(self, holder: bytes) -> None:
+        """This holder is measured as for the first time."""
+        self._retests.begin_anew(holder)
 
     def forget(self, at_s: float) -> None:
         """Time has passed: let go of what is known of holders that no longer counts."""
-        if gone := self._retests.forget(at_s):
-            self._raised = {lane: holder for lane, holder in self._raised.items() if holder not in gone}
+        self._retests.forget(at_s)
 
     def ambient_c(self, lane: str, at_s: float) -> float | None:
         """The room's temperature if it is known lately, from this lane's sensor before others'."""

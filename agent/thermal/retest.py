@@ -73,20 +73,16 @@ class Retests:
         if len(self._episodes) > MOST_HOLDERS:
             del self._episodes[next(iter(self._episodes))]
 
-    def begin_anew(self, holder: bytes) -> bool:
-        """Forget the readings of this holder; whether there were any."""
-        return self._episodes.pop(holder, None) is not None
+    def begin_anew(self, holder: bytes) -> None:
+        """Forget the readings of this holder."""
+        self._episodes.pop(holder, None)
 
-    def forget(self, at_s: float) -> set[bytes]:
-        """Let go of the holders whose last reading was too long ago to count; who they were."""
-        gone: set[bytes] = set()
-        for holder in self._episodes:  # the one that was settled first comes first
+    def forget(self, at_s: float) -> None:
+        """Let go of the holders whose last reading was too long ago to count."""
+        for holder in list(self._episodes):  # the one that was settled first comes first
             if self._current(holder, at_s) is not None:
                 break
-            gone.add(holder)
-        for holder in gone:
             del self._episodes[holder]
-        return gone
 
     def _current(self, holder: bytes, at_s: float) -> _Episode | None:
         episode = self._episodes.get(holder)

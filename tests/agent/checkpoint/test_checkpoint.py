@@ -854,6 +854,23 @@ def test_nobody_to_measure_afresh(bench: Bench) -> None:
     assert len(bench.passages) == 1
 
 
+def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
+    raised(bench)
+    bench.show(b"green:bert")
+    assert bench.ask(Wish.RETEST) == Answer()
+    bench.measure(NORMAL_C, count=5)
+    bench.wait(bench.options.repeat_s)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[-1].temperature.attempt == 2, "anna's first reading still counts"
+
+
+def test_nobody_is_there_after_a_while(bench: Bench) -> None:
+    raised(bench)
+    bench.wait(601.0)
+    assert bench.ask(Wish.RETEST) == Answer("nobody_there")
+
+
 def told(bench: Bench, lane: str = "in") -> list[Cue]:
     return [result.cue for result in bench.results if isinstance(result, Showing) and result.lane == lane]
 
@@ -927,14 +944,14 @@ def test_whoever_has_left_is_forgotten(bench: Bench, code: bytes, surface_c: flo
         bench.show(code, lane)
         bench.measure(surface_c, lane, count=20)
     checkpoint, screens = bench.checkpoint, bench.checkpoint.screens
-    parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes, screens._raised)
+    parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes)
     assert any(isinstance(result, Passage) and result.shown == (code,) for result in bench.results)
     bench.results.clear()
     remembered = pickle.dumps(parts)
     assert b"anna" in remembered or hashlib.blake2b(code, digest_size=16).digest() in remembered
     bench.at_s += thermal.Options().forget_s + 1
     checkpoint.tick(bench.at_s)
-    parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes, screens._raised)
+    parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes)
     remembered = pickle.dumps(parts)
     assert b"anna" not in remembered
     assert hashlib.blake2b(code, digest_size=16).digest() not in remembered

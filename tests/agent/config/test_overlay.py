@@ -85,6 +85,9 @@ def test_key_by_key() -> None:
         '[lanes.entry.gate]\nport = "/dev/null"\n',
         '[screening]\ncrowd_file = "x"\n',
         '[health]\nmetrics_file = "x"\n',
+        '[policy]\ntable = "/tmp/lax.toml"\n',
+        '[policy]\ntable = "lax.toml"\n',
+        '[policy]\ntable = "../../../../tmp/lax"\n',
     ],
 )
 def test_what_is_the_kiosk_s_own_stays_its_own(text: str) -> None:
