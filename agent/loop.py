@@ -26,11 +26,13 @@ from agent.model import (
     Event,
     EventKind,
     Observation,
+    Part,
     Passage,
     Reply,
     Wished,
 )
 from agent.signals import Cue
+from drivers.contract import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +47,9 @@ IDLE_TURN_S = 0.5
 _HAND_OVER_S = 1e-4
 """Long enough for the gate's thread to speak before the lamp's, where both hang on one wire."""
 LAPSE_S = 1.0
-"""A wish that could not be looked at within this is void: a gate must not open for somebody who has gone."""
+"""A wish, or what staff has measured, that could not be looked at within this is void: a gate must not open for
+somebody who has gone.
+"""
 
 
 class Loop:
@@ -107,12 +111,14 @@ class Loop:
                 self._happened(EventKind.REPLY, seen, self._now())
             case Observation(item=Wished(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
                 self._answer(Answer("lapsed"))
+            case Observation(part=Part.SECOND, item=Reading(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
+                self._settled(Settled(seen.lane, reason="lapsed"))
             case AgentChange():
                 self.note(seen)
             case Observation():
                 now = self._now()
                 decided = self.decided
-                self._ask(partial(self._checkpoint.see, seen, now), now)
+                self._ask(partial(self._checkpoint.see, seen, now), now, seen)
                 if self.decided > decided:
                     self.took.add(time.monotonic() - seen.item.at_s)
         self._ask(partial(self._checkpoint.tick, time.monotonic()), self._now())
@@ -123,19 +129,19 @@ class Loop:
             self._judged_by = edition
             self._ask(self._checkpoint.judge_anew, self._now())
 
-    def _ask(self, question: Callable[[], list[Result]], now: Now) -> None:
+    def _ask(self, question: Callable[[], list[Result]], now: Now, seen: Observation | None = None) -> None:
         """Act on the checkpoint's answer. A defect in it must not become a way to stop the gate with a code: nobody
-        is let in, whoever stands there is forgotten, and health says so until the agent is started anew.
+        is let in, nobody is kept in, whoever stands there is forgotten, and health says so until the agent is
+        started anew.
         """
         try:
             results = question()
         except Exception:
             self.defects += 1
             log.exception("a defect in judging: nobody was let in")
-            self._checkpoint.forget()
+            results = self._checkpoint.forget(seen)
             for show in self._show.values():
                 show(Cue.REFER)
-            return
         for result in results:
             self._follow(result, now)
 

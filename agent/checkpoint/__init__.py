@@ -167,11 +167,16 @@ class Checkpoint:
                 pending.verdict = self._rules.check(tuple(pending.shown.values()), pending.now)
         return []
 
-    def forget(self) -> None:
-        """Begin anew with everybody: after a defect nothing that was half judged may count."""
+    def forget(self, seen: Observation | None) -> list[Result]:
+        """Begin anew with everybody: nothing that a defect has half judged may count. But nobody is locked in."""
         for lane in self._lanes.values():
             lane.pending, lane.present_since_s, lane.spent = None, None, False
             lane.samples.clear()
+        if seen is None or not isinstance(seen.item, Sighting):
+            return []
+        at = self._lanes.get(seen.lane)
+        is_exit = at is not None and at.way.direction is Direction.EXIT
+        return [Opening(seen.lane), Showing(seen.lane, Cue.ADMIT)] if is_exit else []
 
     # -- what comes in
 
@@ -246,28 +251,19 @@ class Checkpoint:
 
     def _wished(self, name: str, lane: Lane, item: Wished) -> Iterable[Result]:
         """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
-        simulated = bool(lane.simulated_parts)
+        simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_wait_s
         if item.wish is Wish.OPEN and Part.GATE in lane.down:
             yield Answer("gate_down", simulated)
         elif item.wish is Wish.OPEN:
             yield Opening(name)
             yield Showing(name, Cue.ADMIT)
             yield Answer(simulated=simulated)
-        elif self._measure_anew(lane, item.at_s):
+        elif (holder := lane.begin_anew(item.at_s, deadline_s, self._rules.screening.second_wait_s)) is not None:
+            self.screens.begin_anew(holder)
             yield Showing(name, Cue.AGAIN)
             yield Answer(simulated=simulated)
         else:
             yield Answer("nobody_there", simulated)
-
-    def _measure_anew(self, lane: Lane, at_s: float) -> bool:
-        """Whoever shows a code here, else who was decided last, has no reading yet; whether there was anybody."""
-        whose = lane.pending if lane.pending is not None and lane.pending.shown else lane.doubtful
-        moment_s = self._rules.screening.second_wait_s
-        if not lane.begin_anew(at_s, at_s + self._options.temperature_wait_s, moment_s):
-            return False
-        if whose is not None:
-            self.screens.begin_anew(_holder(whose))
-        return True
 
     def _second(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
         """Staff has measured whoever was decided last here: decide anew, with all else as it was shown."""
@@ -321,7 +317,7 @@ class Checkpoint:
         for part in _MEASURING:
             if part in lane.down:
                 return thermal.fault(part)
-        return self.screens.screen(name, lane.samples, _holder(_pending(lane)), at_s, _pending(lane).now)
+        return self.screens.screen(name, lane.samples, _pending(lane).holder, at_s, _pending(lane).now)
 
     def _judge(self, lane: Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
         pending = _pending(lane)
@@ -343,7 +339,7 @@ class Checkpoint:
         pending = _pending(lane)
         opened = lane.way.direction is Direction.EXIT or _opens(decision)
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
-        self.screens.passed(name, temperature, _holder(pending), at_s, pending.now, simulated=simulated)
+        self.screens.passed(name, temperature, pending.holder, at_s, pending.now, simulated=simulated)
         lane.pending, lane.spent, lane.decided_s = None, True, at_s
         doubtful = not opened and temperature.outcome is not Screening.NORMAL
         lane.doubtful = replace(pending, attempt=temperature.attempt) if doubtful else None
@@ -398,12 +394,6 @@ def _pending(lane: Lane) -> Pending:
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
-
-
-def _holder(pending: Pending) -> bytes:
-    """Who is measured, as far as can be told; empty without a code."""
-    subject = pending.verdict.subject if pending.verdict is not None else b""
-    return subject or next(iter(pending.shown), b"")
 
 
 def _opens(decision: Decision) -> bool:

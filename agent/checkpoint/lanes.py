@@ -44,6 +44,12 @@ class Pending:
     attempt: int = 1
     """Which reading of this person it was decided by."""
 
+    @property
+    def holder(self) -> bytes:
+        """Who is measured, as far as can be told; empty without a code."""
+        subject = self.verdict.subject if self.verdict is not None else b""
+        return subject or next(iter(self.shown), b"")
+
 
 @dataclass(slots=True)
 class Closed:
@@ -101,17 +107,19 @@ class Lane:
         if at_s - self.decided_s > second_wait_s:
             self.doubtful = None
 
-    def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bool:
-        """Let whoever waits here, or was not let in a moment ago, be measured again; whether there was anybody.
+    def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
+        """Let whoever waits here, or was not let in a moment ago, be measured again: the holder whose readings no
+        longer count, empty for one who is not known; None when there was nobody.
 
         A passage that is being decided stays one: it gets a new deadline.
         """
         waits = self.pending is not None
         turned_away = self.closed is not None and not self.closed.opened
         if not (waits or (turned_away and at_s - self.decided_s <= moment_s)):
-            return False
+            return None
+        whose = self.pending if self.pending is not None and self.pending.shown else self.doubtful
         self.samples.clear()
         self.closed, self.spent = None, False
         if self.pending is not None:
             self.pending.deadline_s = max(self.pending.deadline_s, deadline_s)
-        return True
+        return b"" if whose is None else whose.holder

@@ -38,6 +38,7 @@ REFUSED = {
     " whom you have measured shown again",
     "implausible": "that is no temperature of a body in °C (34 to 43): read it again",
     "lent_already": "another calibration of this lane is under way",
+    "lapsed": "the agent could not turn to it in time: say it again",
     "no_answer": "the agent does not answer: gatepost status",
 }
 

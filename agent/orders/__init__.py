@@ -164,6 +164,8 @@ class Orders:
     def _bundle(self, payload: bytes) -> None:
         news = False
         for reply in self._deliveries.take(payload):
+            if reply.outcome is not ReplyOutcome.DONE:
+                self._spend()
             self._answer(reply)
             news = True
         if not news:  # anybody can say again what is in force

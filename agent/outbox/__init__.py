@@ -169,9 +169,9 @@ class Outbox:
                 self._turn()
             except (sqlite3.Error, OSError, Spoilt) as error:
                 self._failed(error)
-            except Exception:  # a defect must not end the thread that keeps events
+            except Exception as error:  # a defect must not end the thread that keeps events, nor hold them up
                 log.exception("outbox: unexpected error; going on")
-                self._stop.wait(RETRY_S[0])
+                self._failed(error)
         if self._store is not None:
             self._store.close()
         if unsaved := self._decided - self._dropped - self._settled:

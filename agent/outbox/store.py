@@ -344,12 +344,12 @@ def _readable(db: sqlite3.Connection, seen: set[int]) -> Iterator[Record]:
             behind.append(key)
     for key in reversed(behind):
         with suppress(sqlite3.Error):
-            *row, done = db.execute(f"{rows} WHERE key = ?", (key,)).fetchone()
-            record = _whole(*row)
-            if record is not None:
-                seen.add(key)
-                if not done:
-                    yield record
+            for *row, done in db.execute(f"{rows} WHERE key = ?", (key,)):  # none, where the way to it is damaged
+                record = _whole(*row)
+                if record is not None:
+                    seen.add(key)
+                    if not done:
+                        yield record
 
 
 def _remove(path: Path) -> None:

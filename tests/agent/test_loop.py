@@ -7,6 +7,7 @@ import pytest
 
 from agent import thermal
 from agent.checkpoint import Checkpoint, Options, Rules
+from agent.checkpoint.case import Settled
 from agent.clock import boottime_s
 from agent.loop import Loop
 from agent.model import (
@@ -141,6 +142,37 @@ def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
     assert not bench.done
     assert "a defect" in caplog.text
+
+
+def test_a_defect_locks_nobody_in():
+    """A code that stumbles over a defect is no reason to keep somebody inside."""
+
+    def defect(_payloads, _now):
+        raise ZeroDivisionError
+
+    opened = []
+    lanes = {"entry": Way(Direction.ENTRY), "exit": Way(Direction.EXIT)}
+    loop = Loop(
+        Checkpoint(lanes, Rules(defect, decide, thermal.Options()), Options()),
+        open_gate={lane: lambda lane=lane: opened.append(lane) for lane in lanes},
+        show=dict.fromkeys(lanes, print),
+        keep=print,
+        tell=print,
+        now=lambda: NOW,
+    )
+    for lane in lanes:
+        loop.inbox.put(Observation(lane, Part.SCANNER, Sighting(b"anna", time.monotonic())))
+        loop.turn()
+    assert opened == ["exit"]
+    assert loop.defects == 2
+
+
+def test_a_reading_of_staff_s_that_comes_late_decides_nothing():
+    """Staff was told that nobody answers: the gate must not open for it later."""
+    answers = []
+    bench = Bench(settled=answers.append)
+    bench.turn(Reading(36.6, time.monotonic() - 2, 0.2), part=Part.SECOND)
+    assert answers == [Settled("entry", reason="lapsed")]
 
 
 def test_a_wish_opens_the_gate_and_is_answered(bench):

@@ -141,6 +141,15 @@ def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
     assert bench.done.count("in") == 1
 
 
+def test_old_bundles_make_no_storm_of_replies(bench, centre, wait_for):
+    """Whoever has kept what the centre once signed can send it again and again; replies go before passages."""
+    old = [centre.bundle("list", {}, version, name="status") for version in range(1, 100)]
+    for number, data in enumerate(old):
+        bench.orders.hear(bench.bundle_topic, data)
+        wait_for(lambda at=number: bench.orders.status().junk + bench.replies.qsize() > at)
+    assert bench.replies.qsize() <= 25
+
+
 def test_an_order_lapses_while_a_slow_disk_remembers_it(bench, centre, monkeypatch):
     begin = bench.orders._memory.begin
 

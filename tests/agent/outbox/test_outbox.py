@@ -265,6 +265,27 @@ def test_a_damaged_file_is_put_aside_and_what_it_held_is_saved(
         assert loss["count"] == 1001 - len(kept)
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_a_card_has_made_of_the_file_new_events_are_kept(
+    tmp_path, make_outbox, passage_event, wait_for, seed
+):
+    first = make_outbox()
+    for number in range(60):
+        first.put(passage_event(number))
+    assert first.flush(20)
+    first.close()
+    file, chance = tmp_path / "outbox.db", random.Random(seed)
+    content = bytearray(file.read_bytes())
+    begin = chance.randrange(len(content))
+    junk = chance.randbytes(min(chance.randrange(1, 2048), len(content) - begin))
+    content[begin : begin + len(junk)] = junk
+    file.write_bytes(content)
+    again = make_outbox()
+    again.put(passage_event(1000))
+    assert again.flush(20)
+    wait_for(lambda: not again.status().fault)
+
+
 def test_garbage_instead_of_a_file(tmp_path, make_outbox, passage_event, wait_for):
     (tmp_path / "outbox.db").write_bytes(random.randbytes(30_000))
     outbox = make_outbox()
