@@ -168,7 +168,10 @@ class Rulebook(threading.Thread):
             faults.append(f"the new calibration is refused, the old one stays: {_in_words(error)}")
         self._privacy = vault.load_privacy(self._judged, self._root)
         self.fault = "; ".join(faults)
-        log.log(logging.WARNING if faults else logging.INFO, "rules read anew %s", self.fault)
+        if faults:
+            log.warning("rules read anew: %s", self.fault)
+        else:
+            log.info("rules read anew")
         return True
 
     def _fingerprint(self) -> dict[Path, tuple[int, int, int]]:

@@ -50,7 +50,8 @@ def _toml(path: tuple[str, ...], table: dict[str, Any], said: Mapping[tuple[str,
             yield f"# {key} is not set"
         else:
             place = said.get((*path, key))
-            yield f"{key} = {json.dumps(value, ensure_ascii=False)}" + (f"  # {place}" if place else "")
+            written = hex(value) if key == "address" else json.dumps(value, ensure_ascii=False)
+            yield f"{key} = {written}" + (f"  # {place}" if place else "")
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _toml((*path, key), value, said)

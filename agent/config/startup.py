@@ -38,7 +38,7 @@ class Began:
     pushed: Pushed | None = None
     """What the centre sent and is in force."""
     on_trial: bool = False
-    """`pushed` is."""
+    """`pushed` was, when the agent began."""
     fault: str = ""
     """Why the centre's configuration is not in force though it was good once."""
 
@@ -46,6 +46,11 @@ class Began:
     def version(self) -> int:
         """Of the centre's configuration that is in force; 0 for none."""
         return 0 if self.pushed is None else self.pushed.version
+
+    @property
+    def still_on_trial(self) -> bool:
+        """Whether its trial goes on at this moment."""
+        return self.on_trial and self.memory is not None and self.memory.settings.trial is not None
 
 
 def begin(file: Path) -> Began:

@@ -89,7 +89,7 @@ class Vitals:
             "clock": now.state,
             "safe": self.began.safe,
             "config": self.began.version,
-            "on_trial": self.began.on_trial,
+            "on_trial": self.began.still_on_trial,
             "decided": self.loop.decided,
             "lists": [
                 {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.rulebook.ages

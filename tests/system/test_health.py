@@ -248,6 +248,7 @@ def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
     assert (report["config"], report["on_trial"]) == (5, True)
     wait_until(lambda: changes(site, "config_applied"), "the centre is told")
     assert [change["config"] for change in changes(site, "config_applied")] == [5]
+    wait_until(lambda: not site.kiosk.report()["on_trial"], "and whoever asks on the kiosk")
     wait_until(lambda: site.centre.state.get("config") == 5, "the retained state says so")
     shown = gatepost(site, "show").stdout
     assert "repeat_s = 1.0  # centre's configuration 5:4" in shown
