@@ -151,6 +151,7 @@ class App:
             self._rulebook,
             self._orders,
             began,
+            self._bundles.root_fault,
         )
         self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
         self._commands = Commands(

@@ -11,13 +11,14 @@ from agent import __version__
 from agent.health import Health, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agent.clock import Clock
     from agent.config import Kiosk
     from agent.config.startup import Began
     from agent.feeds.signal_feed import Feed
     from agent.loop import Loop
+    from agent.model import Now
     from agent.mqtt import Link
     from agent.orders import Orders
     from agent.outbox import Outbox
@@ -48,6 +49,8 @@ class Vitals:
     rulebook: Rulebook
     orders: Orders
     began: Began
+    root_fault: Callable[[Now], str]
+    """Why nothing more comes from the centre, or soon will not."""
 
     def parts(self, paused_s: float = 0.0) -> list[Part]:
         """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
@@ -62,6 +65,8 @@ class Vitals:
         ]
         personal = rules.privacy_fault(now)
         parts.append(Part("privacy", not personal, 0.0, _ALWAYS_S, personal))
+        ended = self.root_fault(now)
+        parts.append(Part("root", not ended, 0.0, _ALWAYS_S, ended))
         parts += [Part(name, not why, 0.0, _ALWAYS_S, why) for name, why in self.reservations().items()]
         parts += [Part(age.name, not age.fault(now), 0.0, _ALWAYS_S, age.fault(now)) for age in rules.ages]
         for feed in self.feeds:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENTRY = digest.SIZE + 1
+_DAY_S = 86_400.0
+_WARN_S = 14 * _DAY_S
+"""A root that ends sooner is spoken of; made without further words it lives for thirty days."""
 
 
 class BundleStore:
@@ -54,6 +57,18 @@ class BundleStore:
         if self._root is None or self._root[0] != seen:
             self._root = seen, bundle.first_root(path.read_bytes())
         return self._root[1]
+
+    def root_fault(self, now: Now) -> str:
+        """That the root ends soon or has ended, in words; empty while all is well, and without a root."""
+        try:
+            left_s = self.root().bundle.expires_utc - now.lo_utc
+        except FileNotFoundError:
+            return ""
+        except (BadBundle, OSError) as error:
+            return f"{error} (nothing from the centre is taken; install the root anew)"
+        if left_s < 0:
+            return "has expired: nothing more from the centre is taken (send the next root)"
+        return f"expires in {left_s / _DAY_S:.0f} days (send the next root)" if left_s < _WARN_S else ""
 
     def word(self, data: bytes, role: str, now: Now) -> dict[str, Any]:
         """What enough keys of `role` have signed. Raises BadBundle, or OSError when there is no root."""

@@ -44,9 +44,9 @@ def made(kind: str, content: Any, version: int = 1, name: str = "", **changes: A
     return bundle.sign(members | changes, [CENTRE])
 
 
-def root(version: int = 1) -> bytes:
+def root(version: int = 1, **changes: Any) -> bytes:
     roles = dict.fromkeys(("root", "keys", "policy", "list"), ROLE)
-    return made("root", {"keys": {KID: b64encode(CENTRE.public.spki).decode()}, "roles": roles}, version)
+    return made("root", {"keys": {KID: b64encode(CENTRE.public.spki).decode()}, "roles": roles}, version, **changes)
 
 
 @pytest.fixture
@@ -74,6 +74,20 @@ def test_keys_from_the_centre(tmp_path: Path, store: vault.BundleStore) -> None:
     later = Now(UTC + 1500, UTC + 1500, ClockState.SYNCED)
     assert [age.staleness(NOW) for age in trust.ages] == [Staleness.FRESH]
     assert [age.staleness(later) for age in trust.ages] == [Staleness.WARN]
+
+
+@pytest.mark.parametrize(
+    ("left_s", "said"),
+    [(15 * DAY, ""), (13.6 * DAY, "expires in 14 days"), (0.4 * DAY, "expires in 0 days"), (-1, "has expired")],
+)
+def test_the_end_of_the_root_is_said_before(tmp_path: Path, left_s: float, said: str) -> None:
+    store = vault.BundleStore(tmp_path)
+    assert store.root_fault(NOW) == "", "a kiosk without a centre lacks nothing"
+    store.install(root(expires=int(NOW.lo_utc + left_s)))
+    assert store.root_fault(NOW).startswith(said)
+    assert bool(store.root_fault(NOW)) is bool(said)
+    (tmp_path / "root.bundle").write_bytes(b"spoilt by a card")
+    assert "install the root anew" in store.root_fault(NOW)
 
 
 def test_a_refused_bundle_changes_nothing(tmp_path: Path, store: vault.BundleStore) -> None:
