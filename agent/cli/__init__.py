@@ -24,7 +24,7 @@ COMMANDS = {
     "keys": "make and list issuer keys",
     "order": "make and sign an order for a kiosk",
     "issue": "make a signed code, as text or QR picture",
-    "verify": "what is this code, who signed it, what would this gate do",
+    "verify": "what is this code, who signed it, what would this kiosk do",
     "policy": "check a policy table, or explain a decision",
     "lists": "build, verify and query code lists",
     "devices": "list ports, buses and cameras with what answers there",

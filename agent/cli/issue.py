@@ -20,7 +20,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `issue`."""
     parser = subparsers.add_parser("issue", help="make a signed code, as text or QR picture", description=__doc__)
     parser.add_argument("--key", type=Path, required=True, help="private key made by `gatepost keys new`")
-    parser.add_argument("--issuer", help="name under which gates pin the key (default: name of the key file)")
+    parser.add_argument("--issuer", help="name under which kiosks pin the key (default: name of the key file)")
     parser.add_argument("--subject", help="pseudonym of the holder; no name, no document number")
     parser.add_argument("--colour", choices=[*Colour], default="green")
     parser.add_argument("--days", type=float, default=1.0, help="valid for so many days (default: 1)")

@@ -1,4 +1,4 @@
-"""`gatepost keys`: keys of issuers of codes and of the centre; the root; bundles for the gates."""
+"""`gatepost keys`: keys of issuers of codes and of the centre; the root; bundles for the kiosks."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys ne
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `keys`."""
     parser = subparsers.add_parser(
-        "keys", help="make keys, the root, and bundles for the gates", description=__doc__
+        "keys", help="make keys, the root, and bundles for the kiosks", description=__doc__
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    new = actions.add_parser("new", help="make a key: NAME.key stays with its owner, gates get the keys file")
+    new = actions.add_parser("new", help="make a key: NAME.key stays with its owner, kiosks get the keys file")
     new.add_argument("issuer", metavar="NAME", help="name of the issuer, for example demo-health")
     new.add_argument(
         "--centre",
@@ -50,11 +50,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add.add_argument("--issuer", help="a health card's https address, a pass's did:web, else a name for staff")
     add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
     add.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
-    sign = actions.add_parser("sign", help="wrap a file as a bundle for the gates, with one signature per key")
+    sign = actions.add_parser("sign", help="wrap a file as a bundle for the kiosks, with one signature per key")
     sign.add_argument("file", type=Path, help="keys file, policy table, list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
     sign.add_argument("--name", default="", help="which one of its type")
-    sign.add_argument("--fleet", required=True, help="the gates it is for")
+    sign.add_argument("--fleet", required=True, help="the kiosks it is for")
     sign.add_argument("--version", type=int, required=True, help="must rise with every bundle")
     sign.add_argument("--days", type=float, default=30.0, help="valid for so many days (default: 30)")
     sign.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
@@ -100,7 +100,7 @@ def _new(args: argparse.Namespace) -> int:
     with args.keys.open("a", encoding="utf-8") as file:
         file.write(key_table(args.issuer, key.public))
     vault.load_trust(codes.Options(str(args.keys)))
-    print(f"{args.keys}: the public key, for the gates.")
+    print(f"{args.keys}: the public key, for the kiosks.")
     return 0
 
 

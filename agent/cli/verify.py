@@ -1,4 +1,4 @@
-"""`gatepost verify`: what is this code, who signed it, what would this gate do with it, and why."""
+"""`gatepost verify`: what is this code, who signed it, what would this kiosk do with it, and why."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FORMATS = {
     "opaque": "issuer's code without content",
     "health-card": "electronic health card (电子健康卡)",
     "place": "place code (场所码)",
-    "": "not a code that this gate knows",
+    "": "not a code that this kiosk knows",
 }
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 _MAX_INPUT_BYTES = 32 << 20
@@ -213,7 +213,7 @@ def _as_text(verdict: Verdict, found: explain.Explanation) -> str:
 
 
 def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, str]]:
-    """Title and text of each line: what it is, who signed it, whether it holds, what the gate does and why."""
+    """Title and text of each line: what it is, who signed it, whether it holds, what the kiosk does and why."""
     decision = found.row.decision
     what = _FORMATS.get(verdict.format, verdict.format)
     yield "Code", what if verdict.kind in {"health", "other"} else f"{what}, {verdict.kind}"
