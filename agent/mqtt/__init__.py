@@ -175,6 +175,9 @@ class Link:
         if topic != self._topics.receipt:
             self._hear(topic, payload)
             return
+        if len(payload) > receipt.MAX_BYTES:
+            self._shelf.complain("a receipt is not taken: it is too long")
+            return
         try:
             self._shelf.confirm(receipt.read(self._vouch(payload), self._topics.source))
         except (ValueError, OSError) as error:

@@ -38,6 +38,8 @@ MOST_WAITING = 64
 MOST_WAITING_BYTES = 4 << 20
 REST_S = 0.02
 """After what brings nothing new: no more than fifty such messages a second are looked at."""
+REST_SHARE = 4.0
+"""And at least so many times as long as looking at it took."""
 BURST, EVERY_S = 20, 1.0
 """Answers that cost the asker nothing new (refusals, repeats): so many at once, then one in so many seconds."""
 SAY_EVERY_S = 60.0
@@ -101,7 +103,7 @@ class Orders:
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self._stopping = threading.Event()
         self._status = Status()
-        self._moved_s = monotonic()
+        self._moved_s = self._began_s = monotonic()
         self._tokens, self._filled_s = float(BURST), self._moved_s
         self._said_s = -SAY_EVERY_S
 
@@ -148,6 +150,7 @@ class Orders:
                 self._take(*item)
 
     def _take(self, is_order: bool, payload: bytes) -> None:
+        self._began_s = monotonic()
         with self._lock:
             self._waiting_bytes -= len(payload)
         try:
@@ -169,7 +172,7 @@ class Orders:
             self._answer(reply)
             news = True
         if not news:  # anybody can say again what is in force
-            self._stopping.wait(REST_S)
+            self._rest()
 
     def _order(self, payload: bytes) -> None:
         now = self._now()
@@ -259,4 +262,8 @@ class Orders:
                 "orders: not from the centre, or not for us (%s); %d so far, %d more not looked at",
                 fault, status.junk, status.dropped,
             )  # fmt: skip
-        self._stopping.wait(REST_S)
+        self._rest()
+
+    def _rest(self) -> None:
+        """What costs much time to look at costs the more rest: the gate's threads share one interpreter with us."""
+        self._stopping.wait(max(REST_S, REST_SHARE * (monotonic() - self._began_s)))

@@ -55,7 +55,9 @@ def pack(payload: bytes) -> bytes:
 
 def unpack(packed: bytes) -> bytes:
     """What was packed. Raises Spoilt."""
-    dictionary = DICTIONARIES.get(packed[0]) if packed else None
+    dictionary = (
+        DICTIONARIES.get(packed[0]) if packed and isinstance(packed, bytes) else None
+    )  # SQLite has no types
     if dictionary is None:
         raise Spoilt("no dictionary of that number")
     unpacker = zlib.decompressobj(WINDOW_BITS, dictionary)

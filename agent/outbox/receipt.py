@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAX_BYTES = 1 << 17
+"""Of an envelope: more than all ranges need; it is read on the thread that carries the events."""
 MAX_RANGES = 256
 MAX_SEQUENCE = 1 << 40
 _HEAD = re.compile(r"[0-9a-f]{64}")

@@ -36,6 +36,8 @@ RECEIPTS = 64
 """Receipts that wait for the writer; an older one that is pushed out costs a repeat, nothing else."""
 A_FEW = 64
 """Records sent again to see whether the centre confirms them now."""
+COMPLAIN_EVERY_S = 60.0
+"""Strangers may send receipts, too: they must not fill the log."""
 NOWHERE = -MEMORY_ONLY
 """Below all keys."""
 
@@ -69,6 +71,7 @@ class Shelf:
         """The last key that `go_back` laid out ..."""
         self.again_next = NOWHERE
         """... and the first beyond, where there is one."""
+        self._complained_s = -COMPLAIN_EVERY_S
         self.complaint = ""
         """What is wrong with the latest receipt; empty when it was taken."""
         self._writer_woken = False
@@ -147,7 +150,9 @@ class Shelf:
 
     def complain(self, why: str) -> None:
         """A receipt was not taken."""
-        if why != self.complaint:
+        now_s = monotonic()
+        if why != self.complaint and now_s - self._complained_s >= COMPLAIN_EVERY_S:
+            self._complained_s = now_s
             log.error("outbox: %s", why)
         self.complaint = why
 

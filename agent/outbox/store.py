@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS record (
 );
 """
 
-DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +248,16 @@ class _Transaction:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the file itself is broken, rather than the disk full, read-only or failing."""
+    """Whether the file itself is broken, rather than the disk full, read-only or failing.
+
+    Our statements do not change: if SQLite knows a table or column no more, its name was spoilt. That a text is none
+    Python says itself, without a code.
+    """
     if isinstance(error, Spoilt):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
-        return isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error)
+        return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError)
     return code & 0xFF in DAMAGE
 
 

@@ -406,3 +406,11 @@ def test_any_life_reaches_the_centre(tmp_path, passage_event):
             max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+def test_strangers_receipts_do_not_fill_the_log(make_outbox, caplog):
+    shelf = make_outbox().shelf
+    for number in range(100):
+        shelf.complain(f"a receipt is not taken: {number}")
+    assert len(caplog.records) == 1
+    assert shelf.complaint == "a receipt is not taken: 99"

@@ -5,8 +5,10 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -284,6 +286,37 @@ def test_whatever_a_card_has_made_of_the_file_new_events_are_kept(
     again.put(passage_event(1000))
     assert again.flush(20)
     wait_for(lambda: not again.status().fault)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "ALTER TABLE record RENAME COLUMN key TO kez",
+        "ALTER TABLE record RENAME COLUMN rank TO rakk",
+        "ALTER TABLE life RENAME COLUMN epoch TO epocg",
+        "UPDATE record SET packed = CAST(x'48ff' AS TEXT) WHERE key = 30",
+        "UPDATE record SET packed = CAST(x'48ff' AS TEXT) WHERE key = 60",
+        "UPDATE record SET kind = CAST(x'48ff' AS TEXT) WHERE key = 30",
+        "UPDATE record SET packed = 7 WHERE key = 60",
+        "UPDATE record SET packed = '' WHERE key = 1",
+        "UPDATE life SET epoch = 7",
+    ],
+)
+def test_a_bit_that_has_turned_over_in_the_schema_or_a_row_is_damage(
+    tmp_path, make_outbox, passage_event, wait_for, harm
+):
+    first = make_outbox()
+    for number in range(60):
+        first.put(passage_event(number))
+    assert first.flush(20)
+    first.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as db:
+        db.execute(harm)
+    again = make_outbox()
+    again.put(passage_event(1000))
+    assert again.flush(20)
+    wait_for(lambda: not again.status().fault)
+    assert take_all(again, wait_for, 1)
 
 
 def test_garbage_instead_of_a_file(tmp_path, make_outbox, passage_event, wait_for):
