@@ -55,9 +55,8 @@ def pack(payload: bytes) -> bytes:
 
 def unpack(packed: bytes) -> bytes:
     """What was packed. Raises Spoilt."""
-    dictionary = (
-        DICTIONARIES.get(packed[0]) if packed and isinstance(packed, bytes) else None
-    )  # SQLite has no types
+    known = bool(packed) and isinstance(packed, bytes)  # in SQLite any column can hold anything
+    dictionary = DICTIONARIES.get(packed[0]) if known else None
     if dictionary is None:
         raise Spoilt("no dictionary of that number")
     unpacker = zlib.decompressobj(WINDOW_BITS, dictionary)

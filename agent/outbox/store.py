@@ -250,8 +250,8 @@ class _Transaction:
 def is_damage(error: Exception) -> bool:
     """Whether the file itself is broken, rather than the disk full, read-only or failing.
 
-    Our statements do not change: if SQLite knows a table or column no more, its name was spoilt. That a text is none
-    Python says itself, without a code.
+    Our statements do not change: if SQLite knows a table or column no more, its name was spoilt. That a text is
+    none Python says itself, without a code.
     """
     if isinstance(error, Spoilt):
         return True
