@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,7 @@ class _Json(logging.Formatter):
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = _trace(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -160,7 +161,19 @@ class _Sentences(logging.Formatter):
         mark, colour = _MARKS.get(outcome, ("!" if record.levelno >= logging.WARNING else "·", "0"))
         words = "".join(c if c.isprintable() else "�" for c in record.getMessage())
         line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} \x1b[{colour}m{mark:<2}\x1b[0m {words}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{line}\n{_trace(record.exc_info[1])}" if record.exc_info else line
+
+
+def _trace(error: BaseException | None) -> str:
+    """Where it happened and of what kind, innermost cause first. Not what it says, which could be a piece of a
+    code: only the system's own words are none.
+    """
+    if error is None:
+        return ""
+    before = _trace(error.__cause__ or (None if error.__suppress_context__ else error.__context__))
+    words = f": {error.strerror}" if isinstance(error, OSError) else ""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"{before}\n{frames}{type(error).__name__}{words}".lstrip("\n")
 
 
 def _bundle(reply: Reply) -> str:
