@@ -59,9 +59,11 @@ class Options:
     keys: str = "issuers.toml"
     """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""
     lists: tuple[str, ...] = ()
-    """Files of revoked, status and watch lists (made by `gatepost lists build`); a missing one goes to staff."""
+    """Files of revoked, status and watch lists (made by `gatepost lists build`); while one is missing, everybody at
+    an entry goes to staff. Lists that the centre changes: in /var/lib/gatepost/lists."""
     bundles: str = ""
-    """Folder of what the centre has sent, with the root that was installed there (`gatepost keys install`)."""
+    """Folder of what the centre has sent, with the root that was installed there (`gatepost keys install`); best
+    /var/lib/gatepost/bundles. Empty: there is no centre."""
 
 
 def check(payload: bytes, trust: Trust, now: Now) -> Verdict:

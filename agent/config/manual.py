@@ -34,7 +34,8 @@ _YOURS = ("kiosk", "codes", "policy", "mqtt")
 _REST = "----- From here on the defaults are right for most kiosks. -----"
 _DRIVERS = """\
 ----- All other drivers, each with its settings. -----
-Copy a section over the one of that part above, and remove the first "#" of each of its lines."""
+Copy a section over the one of that part above; remove the "#" before [section], driver and all that
+names your device. The other settings have the values shown."""
 _MORE_PARTS = """\
 A lane may have a sensor of the room as well: any thermometer that looks at a wall in the
 shade, away from people. Its section is [lanes.NAME.room], with a driver and its settings as
@@ -63,7 +64,16 @@ _GIVEN: dict[tuple[str, ...], str] = {
     ("lanes.entry", "direction"): "entry",
     ("lanes.exit", "direction"): "exit",
 }
-"""Settings without a default, filled with an example."""
+"""Settings without a default, filled with an example ..."""
+_LIKE: dict[str, Any] = {
+    "file": "recording.jsonl",
+    "baud": 9600,
+    "header": "5a 5a 45 04",
+    "length": 9,
+    "object_at": 4,
+    "line": 17,
+}
+"""... and those of any driver."""
 
 
 def manual() -> str:
@@ -136,9 +146,9 @@ def _settings(section: str, cls: type, *, brief: bool = False) -> Iterator[str]:
             yield f"# {entry.name} = {_toml(_default(entry), as_hex=entry.name == 'address')}"
 
 
-def _example(section: str, name: str) -> str:
+def _example(section: str, name: str) -> Any:
     lane, part = section.split(".")[1:]
-    return f"/dev/gatepost/{lane}-{part}" if name in ("port", "device") else name
+    return f"/dev/gatepost/{lane}-{part}" if name in ("port", "device") else _LIKE[name]
 
 
 def _default(entry: dataclasses.Field[Any]) -> Any:

@@ -157,6 +157,17 @@ def test_every_default_in_the_manual_is_the_default() -> None:
     assert effective(plain) == effective(full)
 
 
+@pytest.mark.parametrize("kind", ["scanners", "thermometers", "signals", "ranging"])
+def test_every_driver_in_the_manual_can_be_copied(kind: str) -> None:
+    rest = manual.manual().partition("# ----- All other drivers")[2]
+    found = []
+    for section in re.split(r"^# \[lanes\.entry\.", rest, flags=re.MULTILINE)[1:]:
+        values = tomllib.loads("\n".join(re.findall(r"^# (\w+ = .*)", section, flags=re.MULTILINE)))
+        if config.PARTS[section.partition("]")[0]] == kind:
+            found.append(config.device(kind, values.pop("driver"), values).driver)
+    assert found
+
+
 def test_every_setting_is_explained() -> None:
     for cls in (*config.SECTIONS.values(), config.LaneOptions):
         texts = manual.documented(cls)
