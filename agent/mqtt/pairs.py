@@ -14,6 +14,7 @@ broker that will not have it gets the old pair again.
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -93,7 +94,11 @@ class Pairs:
     def _newest(self) -> Path | None:
         """The renewed pair, unless the configured one was issued later; None: the configured one."""
         renewed, configured = _certificates(self._file), _certificates(Path(self._options.cert_file or os.devnull))
-        if not renewed or (configured and configured[0].not_valid_before_utc > renewed[0].not_valid_before_utc):
+        if (
+            not renewed
+            or not _fits(self._file)
+            or (configured and configured[0].not_valid_before_utc > renewed[0].not_valid_before_utc)
+        ):
             return None
         return self._file
 
@@ -154,6 +159,15 @@ def _certificates(file: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(file.read_bytes())
     except (OSError, ValueError):
         return []
+
+
+def _fits(file: Path) -> bool:
+    """Whether key and certificate in it can be shown together: a card may have spoilt either."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(file)
+    except OSError:
+        return False
+    return True
 
 
 def _is_vouched(chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]) -> bool:

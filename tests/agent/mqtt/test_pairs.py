@@ -109,6 +109,19 @@ def test_a_certificate_is_asked_for_tried_and_kept(pairs, options, authority):
     assert Pairs(options, "gate-3").dress().cert_file.endswith("link.pem"), "also after a restart"
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.5])
+def test_a_pair_that_the_card_has_spoilt_is_not_shown(pairs, options, authority, share):
+    """Where key and certificate fit no more: the configured pair still reaches the broker, and a new one can be asked for."""
+    pairs.install(authority.answer(pairs.request()), now())
+    pairs.dress()
+    pairs.greeted()
+    content = bytearray(pairs._file.read_bytes())
+    at = int(len(content) * share)
+    content[at] = ord("B" if content[at] == ord("A") else "A")
+    pairs._file.write_bytes(content)
+    assert pairs.dress() == options
+
+
 def test_a_pair_that_the_broker_refuses_is_given_up(pairs, options, authority):
     pairs.install(authority.answer(pairs.request()), now())
     for _ in range(3):
