@@ -111,7 +111,7 @@ def test_a_certificate_is_asked_for_tried_and_kept(pairs, options, authority):
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.5])
 def test_a_pair_that_the_card_has_spoilt_is_not_shown(pairs, options, authority, share):
-    """Where key and certificate fit no more: the configured pair still reaches the broker, and a new one can be asked for."""
+    """Where key and certificate fit no more, the configured pair still reaches the broker."""
     pairs.install(authority.answer(pairs.request()), now())
     pairs.dress()
     pairs.greeted()
