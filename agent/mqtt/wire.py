@@ -193,7 +193,7 @@ class Client(paho.Client):
         self, _c: paho.Client, _u: object, _f: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
     ) -> None:
         if reason.is_failure:
-            why = f"the broker refuses the connection: {reason}"
+            why = f"the broker refuses the connection: {reason} (username, password, client_id?)"
             raise Unsupported(why) if reason.value == UNSUPPORTED_VERSION else LinkLost(why, on_purpose=True)
         self._ear.on_greeting(getattr(props, "ReceiveMaximum", NO_LIMIT))
 
