@@ -203,6 +203,7 @@ class Checkpoint:
             again=again or (pending is not None and pending.again),
             simulated=item.simulated or (pending is not None and pending.simulated),
             opened=lane.way.direction is Direction.EXIT,
+            seen_s=item.at_s,
         )
         if lane.way.direction is Direction.EXIT and (pending is None or not pending.opened):
             yield Opening(name)
@@ -272,6 +273,8 @@ class Checkpoint:
             yield Settled(name, reason="somebody_else")
         elif before is None or item.at_s - lane.decided_s > self._rules.screening.second_wait_s:
             yield Settled(name, reason="nobody_waits")
+        elif not lane.is_plain(before, item.at_s):
+            yield Settled(name, reason="several_wait")
         elif not thermal.is_of_a_body(item.surface_c):
             yield Settled(name, reason="implausible")
         else:
@@ -301,8 +304,7 @@ class Checkpoint:
     def _is_settled(self, lane: Lane, temperature: Temperature) -> bool:
         """Neither a better temperature nor a further code could change the outcome."""
         pending = _pending(lane)
-        verdict = pending.verdict
-        if verdict is None or verdict.status is CodeStatus.INCOMPLETE:
+        if (verdict := pending.verdict) is None or verdict.status is CodeStatus.INCOMPLETE:
             return False
         better = several.at_best(verdict, pending.now) if lane.way.direction is Direction.ENTRY else verdict
         if temperature.then or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
@@ -340,10 +342,8 @@ class Checkpoint:
         opened = lane.way.direction is Direction.EXIT or _opens(decision)
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         self.screens.passed(name, temperature, pending.holder, at_s, pending.now, simulated=simulated)
-        lane.pending, lane.spent, lane.decided_s = None, True, at_s
         doubtful = not opened and temperature.outcome is not Screening.NORMAL
-        lane.doubtful = replace(pending, attempt=temperature.attempt) if doubtful else None
-        lane.samples.clear()
+        lane.decide(replace(pending, attempt=temperature.attempt), at_s, doubtful=doubtful)
         if pending.shown:
             hold_s = self._options.repeat_s if opened else self._options.again_s
             lane.closed = Closed(frozenset(pending.shown), opened, hold_s, at_s)

@@ -41,7 +41,7 @@ class Settled:
     passage: Passage | None = None
     """None: it decided nothing."""
     reason: str = ""
-    """Why not: `somebody_else`, `nobody_waits`, `implausible`, `lapsed`."""
+    """Why not: `somebody_else`, `nobody_waits`, `several_wait`, `implausible`, `lapsed`."""
 
 
 Result: TypeAlias = Opening | Showing | Passage | DeviceChange | Answer | Settled

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _NEEDED = {Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE}
 """While one of these is down the lane is out of service, at least in part."""
+_SHOWN_S = 60.0
+"""Where several wait for staff's thermometer, it is about whose code was shown again within this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Pending:
     opened: bool = False
     attempt: int = 1
     """Which reading of this person it was decided by."""
+    seen_s: float = -math.inf
+    """When a code of it was shown last."""
 
     @property
     def holder(self) -> bytes:
@@ -84,6 +88,8 @@ class Lane:
     closed: Closed | None = None
     doubtful: Pending | None = None
     """The passage decided last, if its temperature was not normal: staff may measure anew."""
+    aside: list[tuple[bytes, float]] = field(default_factory=list)
+    """Who else may wait for that, too: the holder and moment of each such decision of late."""
     cue: Cue | None = None
     """The step that was told last."""
 
@@ -106,6 +112,24 @@ class Lane:
             self.closed.codes = frozenset()
         if at_s - self.decided_s > second_wait_s:
             self.doubtful = None
+        self.aside = [(holder, since_s) for holder, since_s in self.aside if at_s - since_s <= second_wait_s]
+
+    def decide(self, pending: Pending, at_s: float, *, doubtful: bool) -> None:
+        """The passage is over; `doubtful`: staff may measure anew."""
+        self.pending, self.spent, self.decided_s = None, True, at_s
+        self.doubtful = pending if doubtful else None
+        if doubtful:
+            self.aside.append((pending.holder, at_s))
+        else:
+            self.aside = [each for each in self.aside if each[0] != pending.holder]
+        self.samples.clear()
+
+    def is_plain(self, doubtful: Pending, at_s: float) -> bool:
+        """Whether staff can only have measured this one: nobody else waits, or he has just shown his code again."""
+        if all(holder == doubtful.holder for holder, _ in self.aside):
+            return True
+        again = any(holder == doubtful.holder and since_s < doubtful.seen_s for holder, since_s in self.aside)
+        return again and at_s - doubtful.seen_s <= _SHOWN_S
 
     def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
         """Let whoever waits here, or was not let in a moment ago, be measured again: the holder whose readings no

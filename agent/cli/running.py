@@ -34,6 +34,7 @@ REFUSED = {
     "no_such_lane": "the running agent has no such lane; restart it after a change of its configuration",
     "nobody_waits": "nobody waits for this: the last one here was let in, had a normal temperature, or was decided"
     " too long ago. Have the code shown again, then measure",
+    "several_wait": "two people wait: have the code of whom you have measured shown again, then record within 60 s",
     "somebody_else": "somebody else is being decided on this lane: wait until that is done, then have the code of"
     " whom you have measured shown again",
     "implausible": "that is no temperature of a body in °C (34 to 43): read it again",

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -703,6 +703,95 @@ def test_nobody_is_mistaken_for_another(bench: Bench) -> None:
     raised(bench, b"green:dora")
     bench.wait(601.0)
     assert bench.second(36.5).reason == "nobody_waits"
+
+
+def test_of_two_who_wait_only_the_one_whose_code_was_shown_again_is_recorded(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bob")
+    assert bench.second(36.7).reason == "several_wait", "it could be Anna's, who stands aside"
+    bench.wait(61.0)
+    assert bench.second(36.7).reason == "several_wait"
+    bench.show(b"green:anna")
+    assert bench.second(36.7).reason == "somebody_else"
+    bench.wait(7.0)
+    passage = bench.second(36.7).passage
+    assert passage is not None
+    assert passage.opened
+    assert passage.shown == (b"green:anna",)
+
+
+def test_a_code_that_was_shown_again_counts_for_a_minute(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bob")
+    raised(bench, b"green:anna")
+    bench.wait(58.0)
+    assert bench.second(38.4).passage is not None, "a slip of the finger"
+    bench.wait(3.0)
+    assert bench.second(36.7).reason == "several_wait"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"", b"green:anna", b"green:bob", b"red:bert"]),
+            st.sampled_from([FEVER_C, FEVER_C, NORMAL_C]),
+            st.sampled_from([0.0, 20.0, 61.0, 550.0]),
+            st.sampled_from([36.7, 36.7, 38.5]),
+        ),
+        max_size=8,
+    )
+)
+@settings(deadline=None)
+def test_a_record_is_only_about_who_showed_his_code_last_and_cannot_be_another(
+    steps: list[tuple[bytes, float, float, float]],
+) -> None:
+    """Somebody comes, is decided, and staff types what their thermometer shows of, perhaps, another."""
+    bench = Bench()
+    away: list[tuple[bytes, float]] = []
+    """Who was turned away because of the temperature, and when."""
+    last, shown_s = b"", -math.inf
+    for code, surface_c, later_s, celsius in steps:
+        decided = len(bench.passages)
+        if code:
+            shown_s = bench.at_s
+            bench.show(code)
+        bench.measure(surface_c, count=5)
+        bench.wait(12.0)
+        last = code if bench.passages[decided:] else last
+        away += [
+            (last, passage.decided_s)
+            for passage in bench.passages[decided:]
+            if not passage.opened and passage.temperature.outcome is not Screening.NORMAL
+        ]
+        bench.wait(later_s)
+        bench.results += bench.checkpoint.tick(bench.at_s)
+        passage_by_staff = bench.second(celsius).passage
+        if passage_by_staff is None:
+            continue
+        assert b"".join(passage_by_staff.shown) == last
+        late = [(who, at_s) for who, at_s in away if at_s >= bench.at_s - 600.0]
+        alone = {who for who, _ in late} == {last}
+        again = any(who == last and at_s < shown_s for who, at_s in late)
+        assert alone or (again and bench.at_s - shown_s <= 60.0)
+        if passage_by_staff.temperature.outcome is Screening.NORMAL:
+            away = [(who, at_s) for who, at_s in away if who != last]
+        else:
+            away.append((last, bench.at_s))
+
+
+def test_who_was_let_in_waits_no_more(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    assert bench.second(36.7).passage is not None
+    raised(bench, b"green:bob")
+    assert bench.second(36.7).passage is not None
+
+
+def test_who_has_waited_too_long_waits_no_more(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    bench.wait(601.0)
+    bench.checkpoint.tick(bench.at_s)
+    raised(bench, b"green:bob")
+    assert bench.second(36.7).passage is not None
 
 
 def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:
