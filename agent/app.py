@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import queue
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ from agent.feeds.signal_feed import Feed, SignalFeed
 from agent.loop import Loop
 from agent.messages import Encoder, Topics
 from agent.messages.state import Counts, DeviceState, State
-from agent.model import AgentChange, Answer, Direction, Part, Way
+from agent.model import AgentChange, Direction, Part, Way
 from agent.orders import Deliveries, Done, Orders
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from agent.checkpoint.case import Settled
     from agent.codes.bundle import Bundle
     from agent.config import Config, Lane
     from agent.config.boards import Device
@@ -102,8 +100,6 @@ class App:
             config.checkpoint,
             load_crowds(config.screening.crowd_file),
         )
-        answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
-        settled: queue.SimpleQueue[Settled] = queue.SimpleQueue()
         self._crowds = CrowdKeeper(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
         self._loop = Loop(
             checkpoint,
@@ -114,8 +110,6 @@ class App:
             withhold=Withholding(topics.source, self._rulebook.privacy_rules),
             now=self._clock.now,
             edition=self._rulebook.edition,
-            answer=answers.put,
-            settled=settled.put,
             boot_id=boot_id(),
             trial=config.kiosk.trial,
         )
@@ -123,7 +117,7 @@ class App:
             config.run.directory / desk.NAME,
             config.lanes,
             self._loop.inbox.put,
-            settled,
+            self._loop.ask,
             config.screening.second_u_c,
         )
         self._feeds: list[Feed] = []
@@ -160,8 +154,7 @@ class App:
             self._outbox,
             self._rulebook,
             self._link,
-            see=self._loop.inbox.put,
-            answers=answers,
+            ask=self._loop.ask,
             report=self._pulse.report,
             restart=self.restart,
             now=self._clock.now,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
 import time
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any
 
+    from agent.checkpoint.case import Settled
     from agent.codes.bundle import Bundle
     from agent.feeds.signal_feed import Feed
     from agent.model import Now
@@ -52,19 +52,18 @@ class Commands:
         rulebook: Rulebook,
         link: Link,
         *,
-        see: Callable[[Observation], None],
-        answers: queue.SimpleQueue[Answer],
+        ask: Callable[[Observation, float], Answer | Settled],
         report: Callable[[], dict[str, Any]],
         restart: Callable[[str], None],
         now: Callable[[], Now],
         recover: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`see`: to the loop, `answers`: from it; `report`: how the kiosk is, as JSON has it; `restart`: the agent,
-        because of …; `recover`: leaves safe mode, and says whether it was in it.
+        """`ask`: what the loop says to a wish, or TimeoutError; `report`: how the kiosk is, as JSON has it;
+        `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it.
         """
         self._lanes, self._feeds, self._outbox, self._rulebook = lanes, feeds, outbox, rulebook
-        self._see, self._report, self._restart_agent, self._recover = see, report, restart, recover
-        self._answers, self._link, self._now = answers, link, now
+        self._ask_loop, self._report, self._restart_agent, self._recover = ask, report, restart, recover
+        self._link, self._now = link, now
 
     @property
     def table(self) -> dict[str, Callable[[Arguments], Done]]:
@@ -92,16 +91,14 @@ class Commands:
     def _ask(self, lane: str, wish: Wish) -> Done:
         if lane not in self._lanes:
             raise CannotDo(Reason.BAD_ARGUMENTS, outcome=ReplyOutcome.REFUSED)
-        while not self._answers.empty():
-            self._answers.get()  # one that came too late
-        self._see(Observation(lane, _ABOUT[wish], Wished(time.monotonic(), wish)))
         try:
-            answer = self._answers.get(timeout=ANSWER_S)
-        except queue.Empty:
+            answer = self._ask_loop(Observation(lane, _ABOUT[wish], Wished(time.monotonic(), wish)), ANSWER_S)
+        except TimeoutError:
             raise CannotDo("no_answer", outcome=ReplyOutcome.UNKNOWN) from None
+        simulated = isinstance(answer, Answer) and answer.simulated
         if answer.reason:
-            raise CannotDo(answer.reason, simulated=answer.simulated)
-        return Done({"lane": lane}, simulated=answer.simulated)
+            raise CannotDo(answer.reason, simulated=simulated)
+        return Done({"lane": lane}, simulated=simulated)
 
     def _restart(self, arguments: Arguments) -> Done:
         if not arguments:

@@ -22,6 +22,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent import thermal
+from agent.checkpoint.case import Settled
 from agent.model import DeviceDown, DeviceUp, Observation, Part
 from drivers.contract import Distance, Reading
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from agent.checkpoint.case import Settled
+    from agent.model import Answer
 
 log = logging.getLogger(__name__)
 
@@ -57,19 +58,18 @@ class Desk:
         path: Path,
         lanes: Collection[str],
         put: Callable[[Observation], None],
-        settled: queue.SimpleQueue[Settled],
+        ask: Callable[[Observation, float], Answer | Settled],
         second_u_c: float,
     ) -> None:
-        """`path`: of the socket; `put`: into the loop's inbox; `settled`: what the loop answers to a recorded
-        temperature; `second_u_c`: of staff's own thermometer.
+        """`path`: of the socket; `put`: into the loop's inbox; `ask`: what the loop says to a recorded
+        temperature, or TimeoutError; `second_u_c`: of staff's own thermometer.
         """
-        self._path, self._lanes, self._put, self._settled = path, frozenset(lanes), put, settled
+        self._path, self._lanes, self._put, self._ask = path, frozenset(lanes), put, ask
         self._second_u_c = second_u_c
         self._lock = threading.Lock()
         self._states: dict[tuple[str, Part], Observation] = {}
         """Whether each sensor is up, as it said last."""
         self._loans: dict[str, _Unread] = {}
-        self._one_record = threading.Lock()
         self._guests = threading.Semaphore(MOST_GUESTS)
         self._stopping = threading.Event()
         self._server: socket.socket | None = None
@@ -143,18 +143,15 @@ class Desk:
     # -- what can be asked
 
     def _record(self, lane: str, celsius: float) -> dict[str, Any]:
-        """Staff's own thermometer: one at a time, so that every answer finds its question."""
+        """Staff's own thermometer."""
         if not thermal.is_of_a_body(celsius):
             return {"refused": "implausible"}
-        with self._one_record:
-            while not self._settled.empty():
-                self._settled.get_nowait()  # what somebody before did not wait for
-            self._put(Observation(lane, Part.SECOND, Reading(celsius, time.monotonic(), self._second_u_c)))
-            try:
-                settled = self._settled.get(timeout=WAIT_S)
-            except queue.Empty:
-                return {"refused": "no_answer"}
-        if settled.passage is None:
+        measured = Observation(lane, Part.SECOND, Reading(celsius, time.monotonic(), self._second_u_c))
+        try:
+            settled = self._ask(measured, WAIT_S)
+        except TimeoutError:
+            return {"refused": "no_answer"}
+        if not isinstance(settled, Settled) or settled.passage is None:
             return {"refused": settled.reason}
         decision = settled.passage.decision
         return {

@@ -64,16 +64,13 @@ class Loop:
         keep: Callable[[Event], None],
         tell: Callable[[Event], None],
         now: Callable[[], Now],
-        answer: Callable[[Answer], None] = lambda _: None,
-        settled: Callable[[Settled], None] = lambda _: None,
         withhold: Callable[[Event], Event] = privacy.anonymous,
         edition: Callable[[], object] = lambda: None,
         boot_id: str = "",
         trial: bool = False,
     ) -> None:
         """`open_gate`: lane → order one opening; `show`: lane → its lamp and buzzer; `keep`: to the outbox; `tell`:
-        to the log; `answer`: to whoever brought a wish; `settled`: to whoever brought a reading of staff's own
-        thermometer. None of them blocks.
+        to the log. None of them blocks.
 
         `withhold`: an event without what may not be kept of a person. `edition`: another object whenever the rules
         are others. `trial`: mark every event as simulated.
@@ -90,12 +87,26 @@ class Loop:
         self._checkpoint = checkpoint
         self._open_gate, self._show = open_gate, show
         self._keep, self._tell, self._now, self._boot_id = keep, tell, now, boot_id
-        self._answer, self._settled = answer, settled
+        self._asked: dict[int, queue.SimpleQueue[Answer | Settled]] = {}
+        """Who waits for an answer, by the identity of what they asked."""
         self._withhold = withhold
         self._edition = edition
         self._judged_by = edition()
         self._trial = trial
         self._anchored = False
+
+    def ask(self, question: Observation, limit_s: float) -> Answer | Settled:
+        """What becomes of a wish, or of a reading of staff's own thermometer. Any thread but the loop's. Raises
+        TimeoutError: an answer that comes later finds nobody, and not whoever asks next.
+        """
+        answer = self._asked[id(question)] = queue.SimpleQueue[Answer | Settled]()
+        self.inbox.put(question)
+        try:
+            return answer.get(timeout=limit_s)
+        except queue.Empty:
+            raise TimeoutError("the loop does not answer") from None
+        finally:
+            del self._asked[id(question)]
 
     def turn(self, limit_s: float = IDLE_TURN_S) -> None:
         """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
@@ -110,9 +121,9 @@ class Loop:
             case Reply():
                 self._happened(EventKind.REPLY, seen, self._now())
             case Observation(item=Wished(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
-                self._answer(Answer("lapsed"))
+                self._answer(seen, Answer("lapsed"))
             case Observation(part=Part.SECOND, item=Reading(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
-                self._settled(Settled(seen.lane, reason="lapsed"))
+                self._answer(seen, Settled(seen.lane, reason="lapsed"))
             case AgentChange():
                 self.note(seen)
             case Observation():
@@ -143,7 +154,7 @@ class Loop:
             for show in self._show.values():
                 show(Cue.REFER)
         for result in results:
-            self._follow(result, now)
+            self._follow(result, now, seen)
 
     def wake(self) -> None:
         """End the current wait; from any thread or a signal handler."""
@@ -168,7 +179,11 @@ class Loop:
             self._anchored = True
             self.note(AgentChange("anchor", __version__))
 
-    def _follow(self, result: Result, now: Now) -> None:
+    def _answer(self, question: Observation | None, answer: Answer | Settled) -> None:
+        if (asker := self._asked.get(id(question))) is not None:
+            asker.put(answer)
+
+    def _follow(self, result: Result, now: Now, seen: Observation | None) -> None:
         match result:
             case Opening(lane):
                 self._open_gate[lane]()
@@ -181,10 +196,8 @@ class Loop:
                 self._happened(EventKind.PASSAGE, result, now)
             case DeviceChange():
                 self._happened(EventKind.DEVICE, result, now)
-            case Answer():
-                self._answer(result)
-            case Settled():
-                self._settled(result)
+            case Answer() | Settled():
+                self._answer(seen, result)
 
     def _happened(self, kind: EventKind, body: Passage | DeviceChange | AgentChange | Reply, now: Now) -> None:
         if self._trial:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from agent import cli, desk, thermal_files
 from agent.app import App
+from agent.checkpoint.case import Settled
 from agent.cli import running
 from agent.codes import gatepost, signing
 from agent.config import parse
@@ -192,7 +193,7 @@ class Loop:
     def __init__(self, folder: Path) -> None:
         self.inbox: queue.SimpleQueue[Observation] = queue.SimpleQueue()
         self.folder = folder
-        self.desk = Desk(folder / desk.NAME, ["entry", "exit"], self.inbox.put, queue.SimpleQueue(), 0.2)
+        self.desk = Desk(folder / desk.NAME, ["entry", "exit"], self.inbox.put, lambda *_: Settled("entry"), 0.2)
 
     def items(self) -> list[object]:
         found = []

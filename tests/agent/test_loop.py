@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -70,11 +71,18 @@ class Bench:
             keep=lambda event: self.done.append(("keep", event)),
             tell=lambda event: self.done.append(("tell", event)),
             now=lambda: self.now,
-            answer=lambda answer: self.done.append(("answer", answer)),
             boot_id="boot",
             trial=trial,
             **parts,
         )
+
+    def ask(self, item, part):
+        """What the loop says to it, with the turns that this takes."""
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.loop.ask, Observation("entry", part, item), 10.0)
+            while not answer.done():
+                self.loop.turn(limit_s=0.01)
+            return answer.result()
 
     def turn(self, *items, part=Part.SCANNER):
         for item in items:
@@ -167,19 +175,26 @@ def test_a_defect_locks_nobody_in():
     assert loop.defects == 2
 
 
-def test_a_reading_of_staff_s_that_comes_late_decides_nothing():
+def test_a_reading_of_staff_s_that_comes_late_decides_nothing(bench):
     """Staff was told that nobody answers: the gate must not open for it later."""
-    answers = []
-    bench = Bench(settled=answers.append)
-    bench.turn(Reading(36.6, time.monotonic() - 2, 0.2), part=Part.SECOND)
-    assert answers == [Settled("entry", reason="lapsed")]
+    reading = Reading(36.6, time.monotonic() - 2, 0.2)
+    assert bench.ask(reading, Part.SECOND) == Settled("entry", reason="lapsed")
 
 
 def test_a_wish_opens_the_gate_and_is_answered(bench):
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.GATE)
     bench.done.clear()
-    bench.turn(Wished(time.monotonic(), Wish.OPEN), part=Part.GATE)
-    assert bench.done == [("gate", None), ("answer", Answer())]
+    assert bench.ask(Wished(time.monotonic(), Wish.OPEN), Part.GATE) == Answer()
+    assert bench.done == [("gate", None)]
+
+
+def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
+    """The gate that is down is the first one's; who asks next is told of his own."""
+    with pytest.raises(TimeoutError):
+        bench.loop.ask(Observation("entry", Part.GATE, Wished(time.monotonic(), Wish.OPEN)), 0.01)
+    reading = Reading(36.6, time.monotonic(), 0.2)
+    assert bench.ask(reading, Part.SECOND) == Settled("entry", reason="nobody_waits")
+    assert bench.ask(Wished(time.monotonic(), Wish.RETEST), Part.THERMOMETER) == Answer("nobody_there")
 
 
 def test_a_reply_becomes_an_event(bench):

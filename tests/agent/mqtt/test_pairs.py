@@ -230,7 +230,7 @@ def rotate(link):
     """The order, with a real link."""
     table = Commands(
         (), (), None, None, link,
-        see=None, answers=None, report=dict, restart=None, now=now,
+        ask=None, report=dict, restart=None, now=now,
     ).table  # fmt: skip
     return lambda **arguments: table["rotate"](arguments)
 
