@@ -107,3 +107,17 @@ def test_rules_name_only_groups_that_the_installation_makes() -> None:
 
 def test_rules_come_between_naming_and_modem_manager() -> None:
     assert "60-serial.rules" < RULES.name < "77-mm"
+
+
+def test_the_numbers_lie_where_all_may_read_them_and_nothing_else_does() -> None:
+    kind, folder, mode, user, *_ = (
+        (ROOT / "systemd" / "gatepost-tmpfiles.conf").read_text().splitlines()[-1].split()
+    )
+    assert (kind, mode, user) == ("d", "0755", "gatepost")
+    assert f"-{folder}" in [value for name, value in settings() if name == "ReadWritePaths"]
+    assert folder not in [f"/run/{value}" for name, value in settings() if name == "RuntimeDirectory"]
+    told = (ROOT / "docs" / "health.md").read_text()
+    assert f'metrics_file = "{folder}/gatepost.prom"' in told
+    assert f"--collector.textfile.directory={folder}" in told
+    assert "--groups gatepost" not in told, "who is in the group reads the broker's password"
+    assert "systemd/gatepost-tmpfiles.conf" in (ROOT / "systemd" / "service").read_text()
