@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections import deque
@@ -115,6 +116,22 @@ def set_up(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_Sentences() if sys.stderr.isatty() else _Json())
     logging.basicConfig(level=level.upper(), handlers=[handler, _RECENT], force=True)
+
+
+def catch_all() -> None:
+    """Tell also of what nobody caught, in a thread or anywhere, as the log does: Python's own words could hold a
+    piece of a code.
+    """
+    sys.excepthook = lambda _kind, error, _trace: _tell_of("the agent", error)
+    sys.unraisablehook = lambda fallen: _tell_of("letting go of something", fallen.exc_value)
+    threading.excepthook = lambda fallen: _tell_of(
+        f"the thread {getattr(fallen.thread, 'name', '')}", fallen.exc_value
+    )
+
+
+def _tell_of(where: str, error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, SystemExit):
+        log.critical("a defect, in %s", where, exc_info=error)
 
 
 def recent() -> list[str]:

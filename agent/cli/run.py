@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     does not retry) for a wrong configuration.
     """
     log.set_up("info")
+    log.catch_all()
     began = configuration.tried(startup.begin, args.config)
     agent = None
     while began is not None and agent is None:

@@ -208,3 +208,32 @@ def test_a_terminal_gets_sentences_without_anybody_elses_escapes():
     assert "said �[31mred�next" in lines[0]
     assert "failed" in lines[1]
     assert lines[-1] == "ZeroDivisionError"
+
+
+PROGRAM = """
+import sys, threading
+from agent import log
+log.set_up("info")
+log.catch_all()
+def fall():
+    raise ValueError("canary of a code")
+thread = threading.Thread(target=fall, name="a thread")
+thread.start()
+thread.join()
+class Falls:
+    def __del__(self):
+        fall()
+Falls()
+fall()
+"""
+
+
+def test_what_nobody_caught_is_told_without_what_it_says():
+    """A thread, what is collected, and the program itself: where and of what kind, not a piece of a code."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "canary of" not in done.stdout + done.stderr
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["level"] for line in told] == ["critical"] * 3
+    assert "a thread" in told[0]["message"]
+    assert all("in fall" in line["traceback"] and line["traceback"].endswith("ValueError") for line in told)
