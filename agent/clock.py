@@ -36,6 +36,8 @@ _TIMESYNC_ERROR_S = 0.5  # timesyncd trusts servers up to 5 s of root distance; 
 _DRIFT_PER_S = 500e-6  # what the kernel adds to its own bound (kernel/time/ntp.c, MAXFREQ) ...
 _STEP_S = 0.05
 """The wall clock moved by more against the time since boot: somebody has set it ..."""
+_GAP_S, _GLANCES = 0.01, 5
+"""Both clocks are read within so long, or read again: a thread may be held up between the two."""
 _NOTICED_S = 1.0
 """A jump is noticed so soon."""
 _SLEW = 600e-6
@@ -156,10 +158,18 @@ class Clock:
     def now(self) -> Now:
         """What is known of the time right now."""
         with self._lock:
-            here_s, wall_utc = self._ask.boottime_s(), self._ask.wall_utc()
+            here_s, wall_utc = self._both()
             found = self._found(here_s, wall_utc)
             self._floor = found.lo_utc, here_s
             return found
+
+    def _both(self) -> tuple[float, float]:
+        """Time since boot and wall clock, of one moment: a pause between the two would look like a jump."""
+        for _ in range(_GLANCES):
+            before_s, wall_utc, here_s = self._ask.boottime_s(), self._ask.wall_utc(), self._ask.boottime_s()
+            if here_s - before_s <= _GAP_S:
+                break
+        return (before_s + here_s) / 2, wall_utc
 
     def keep(self) -> None:
         """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""

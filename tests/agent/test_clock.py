@@ -20,6 +20,8 @@ class Kernel:
     def __init__(self):
         self.error_s = 0.01
         self.here_s = 1000.0
+        self.held_up_s = 0.0
+        """For so long the next look is held up between the two clocks."""
         self.booted_utc = time.time() - 1000.0
         self.boot_id = "this-boot"
         self.synced_utc = None
@@ -28,11 +30,15 @@ class Kernel:
     @property
     def sources(self):
         return Sources(
-            wall_utc=lambda: self.booted_utc + self.here_s,
+            wall_utc=self._wall_utc,
             boottime_s=lambda: self.here_s,
             word=self._word,
             boot_id=lambda: self.boot_id,
         )
+
+    def _wall_utc(self):
+        self.here_s, self.held_up_s = self.here_s + self.held_up_s, 0.0
+        return self.booted_utc + self.here_s
 
     def _word(self):
         self.asked += 1
@@ -175,6 +181,15 @@ def test_a_jump_of_the_wall_has_the_kernel_asked_at_once(kernel, make):
     kernel.error_s = None
     kernel.here_s += 0.1
     assert asked.now().state is ClockState.HOLDOVER
+
+
+def test_a_pause_between_two_looks_at_the_clocks_is_no_jump(kernel, make):
+    kernel.timesyncd()
+    asked = make()
+    assert asked.now().state is ClockState.SYNCED
+    for _ in range(2):
+        kernel.here_s, kernel.held_up_s = kernel.here_s + 5, 0.3
+        assert asked.now().state is ClockState.SYNCED
 
 
 def test_a_clock_that_is_drawn_slowly_is_not_one_that_jumps(kernel, make):
