@@ -267,7 +267,8 @@ class App:
         folder = config.codes.bundles
         store = vault.BundleStore(_folder(config) / folder) if folder else None
         deliveries = Deliveries(store, then, self._clock.now)
-        return Orders(config.orders, topics, store, do, deliveries, self._loop.inbox.put, self._clock.now)
+        tell, recall = self._loop.inbox.put, self._link.recall
+        return Orders(config.orders, topics, store, do, deliveries, tell, self._clock.now, recall)
 
     def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
         return SourceFeed(lane, part, device.driver, _maker(device), self._desk.put)

@@ -188,6 +188,10 @@ class Link:
         with suppress(OSError):  # full: it will wake anyway; closed: it is over
             self._wake_out.send(b"\0")
 
+    def recall(self) -> None:
+        """Have the broker send the retained bundles again, now or when it is back. Any thread."""
+        self._duty.recall = True
+
     def renew(self) -> None:
         """Connect anew, with the certificate that there is by now. Any thread."""
         self._duty.renew = True

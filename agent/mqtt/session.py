@@ -59,6 +59,8 @@ class Duty:
     """Called when the broker accepts us."""
     renew: bool = False
     """Set to end the connection and begin another, with what there is to show by then."""
+    recall: bool = False
+    """Set to have the retained bundles sent again."""
     dated: bool = True
     """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
     ends_utc: dict[str, float] = field(default_factory=dict)
@@ -167,13 +169,15 @@ class Session:
     def _wanted(self) -> list[tuple[str, Retained]]:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
-        bundles = Retained.ALWAYS if self._duty.connections == 1 else Retained.IF_NEW
+        again = self._duty.connections == 1 or self._duty.recall
+        bundles = Retained.ALWAYS if again else Retained.IF_NEW
         wanted = [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
         return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
     def _listen(self, now_s: float) -> None:
         self._listened_s = now_s
-        self._client.listen(self._wanted())
+        wanted, self._duty.recall = self._wanted(), False
+        self._client.listen(wanted)
 
     def _await_greeting(self) -> None:
         until_s = monotonic() + self._options.connect_s
@@ -271,7 +275,7 @@ class Session:
         self._look()
         if self._refusals.try_again(now_s):
             self._shelf.reload()
-        if self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S:
+        if self._duty.recall or (self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S):
             self._listen(now_s)
 
     def _look(self) -> None:

@@ -43,6 +43,8 @@ REST_SHARE = 4.0
 BURST, EVERY_S = 20, 1.0
 """Answers that cost the asker nothing new (refusals, repeats): so many at once, then one in so many seconds."""
 SAY_EVERY_S = 60.0
+RECALL_EVERY_S = 60.0
+"""How often at most retained bundles are asked for that there was no room for."""
 _TURN_S = 1.0
 
 
@@ -90,9 +92,10 @@ class Orders:
         deliveries: Deliveries,
         tell: Callable[[Reply], None],
         now: Callable[[], Now],
+        recall: Callable[[], None] = lambda: None,
     ) -> None:
         """`store`: has the root in force, None on a kiosk without one; `do`: command → how, raises CannotDo;
-        `tell`: puts a reply on its way, returns at once.
+        `tell`: puts a reply on its way; `recall`: has the retained bundles come again. Both return at once.
         """
         self._options, self._here, self._store = options, here, store
         self._do, self._deliveries, self._tell, self._now = do, deliveries, tell, now
@@ -106,6 +109,7 @@ class Orders:
         self._moved_s = self._began_s = monotonic()
         self._tokens, self._filled_s = float(BURST), self._moved_s
         self._said_s = -SAY_EVERY_S
+        self._recall, self._recalled_s, self._missed = recall, -RECALL_EVERY_S, False
 
     def hear(self, topic: str, payload: bytes) -> None:
         """Take a message from the link. Never blocks, never raises."""
@@ -117,6 +121,7 @@ class Orders:
                 self._waiting_bytes += len(payload)
                 self._waiting.put((is_order, payload))
                 return
+            self._missed = self._missed or not (is_order or len(payload) > bundle.MAX_BYTES)
         self._count(dropped=1)
 
     def start(self) -> None:
@@ -142,12 +147,19 @@ class Orders:
             self._tell(reply)
         while not self._stopping.is_set():
             self._moved_s = monotonic()
+            self._ask_again()
             try:
                 item = self._waiting.get(timeout=_TURN_S)
             except queue.Empty:
                 continue
             if item is not None:
                 self._take(*item)
+
+    def _ask_again(self) -> None:
+        """Once there is room: a bundle that was dropped is still retained, and nobody would send it again."""
+        if self._missed and self._waiting.empty() and self._moved_s - self._recalled_s >= RECALL_EVERY_S:
+            self._missed, self._recalled_s = False, self._moved_s
+            self._recall()
 
     def _take(self, is_order: bool, payload: bytes) -> None:
         self._began_s = monotonic()

@@ -739,6 +739,16 @@ def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
     wait_for(lambda: {payload for _, payload in again} == {b"keys 2", b"list 1"})
 
 
+def test_retained_bundles_come_again_when_they_are_asked_for(broker, make_link, wait_for):
+    broker.publish(f"{TOPICS.root}/bundle/keys", b"keys", retain=True)
+    broker.publish(TOPICS.order, b"for ever", retain=True)
+    heard = []
+    link = make_link(broker.port, hear=lambda _, payload: heard.append(payload))
+    wait_for(lambda: heard == [b"keys"])
+    link.recall()
+    wait_for(lambda: heard == [b"keys"] * 2)
+
+
 def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(
     make_broker, make_link, make_outbox, wait_for
 ):

@@ -8,7 +8,7 @@ import queue
 import pytest
 
 from agent.model import Reply, ReplyOutcome
-from agent.orders import CannotDo, Deliveries, Done, Options, Orders
+from agent.orders import MOST_WAITING, CannotDo, Deliveries, Done, Options, Orders
 from agent.orders.judging import MAX_BYTES
 
 
@@ -102,6 +102,22 @@ def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, cent
     assert bench.order(centre.order()).reason == "cannot_remember"
     assert bench.done == []
     assert bench.order(centre.order(id="2", command="diagnose", arguments={})).outcome is ReplyOutcome.DONE
+
+
+def test_a_bundle_that_a_flood_has_hidden_is_asked_for_again_once_there_is_room(bench, centre, wait_for):
+    asked = []
+    bench.orders.stop(5)
+    bench.orders = Orders(
+        bench.options, bench.here, bench.store, {}, Deliveries(bench.store, {}, bench.now), bench.replies.put,
+        bench.now, lambda: asked.append(bench.orders._waiting.qsize()),
+    )  # fmt: skip
+    for _ in range(MOST_WAITING):
+        bench.orders.hear(bench.topic, b"junk")
+    bench.orders.hear(bench.bundle_topic, centre.bundle("keys", "# keys"))
+    assert bench.orders.status().dropped == 1
+    bench.orders.start()
+    wait_for(lambda: asked)
+    assert asked == [0]
 
 
 def test_a_bundle_is_taken(bench, centre):
