@@ -171,6 +171,11 @@ class Clock:
                 break
         return (before_s + here_s) / 2, wall_utc
 
+    @property
+    def floor_file(self) -> str:
+        """Where the floor is remembered."""
+        return str(self._options.floor_file)
+
     def keep(self) -> None:
         """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""
         if self._floor[1] - self._saved_at_s >= _SAVE_EVERY_S:

@@ -92,6 +92,7 @@ class Vitals:
             "problems": health.problems,
             "parts": [asdict(part) for part in parts],
             "clock": now.state,
+            "floor_file": self.clock.floor_file,
             "safe": self.began.safe,
             "config": self.began.version,
             "on_trial": self.began.still_on_trial,

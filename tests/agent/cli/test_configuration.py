@@ -228,7 +228,8 @@ def test_status_of_an_agent_that_hangs(config, say):
         "up_s": 4000,
         "condition": "ok",
         "problems": [],
-        "clock": "synced",
+        "clock": "suspect",
+        "floor_file": "/var/lib/gatepost/clock",
         "decided": 7,
         "safe": "",
         "config": 3,
@@ -277,6 +278,7 @@ def test_status_of_an_agent_that_hangs(config, say):
     (file.parent / "run" / "status.json").write_text(json.dumps(report))
     status, out, _ = say("status", "-c", file)
     assert status == 3
+    assert "sudo rm /var/lib/gatepost/clock; sudo systemctl start gatepost" in out
     assert "this report is 1 min 0 s old" in out
     assert "up 1 h 6 min" in out
     assert "centre's configuration 3 on trial" in out
