@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent import systemd
 from agent.health import Condition, Health, Part, assess
 from agent.health.ladder import restarts_agent
+from agent.pulse import heap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class Pulse(threading.Thread):
         self._restart = restart
         self._stopping = threading.Event()
         self._ending = False
-        self._started_s = self._beat_s = time.monotonic()
+        self._started_s = self._beat_s = self._tidied_s = time.monotonic()
         self._paused_s = 0.0
         self._file_fault = ""
 
@@ -68,6 +69,7 @@ class Pulse(threading.Thread):
         if self.health != before:
             systemd.notify(f"STATUS={self.health.summary}")
         self._write(parts)
+        self._tidy()
         hopeless = [part.name for part in parts if part.hangs and not part.vital]
         if not self._ending and restarts_agent(hopeless, self._up_s()):
             self._restart(f"nothing else has helped: {', '.join(hopeless)}")
@@ -80,6 +82,11 @@ class Pulse(threading.Thread):
         late_s, self._beat_s = now_s - self._beat_s - EVERY_S, now_s
         self._paused_s = max(0.0, late_s, self._paused_s - EVERY_S)
         return self._paused_s
+
+    def _tidy(self) -> None:
+        if self._beat_s - self._tidied_s >= heap.EVERY_S:
+            self._tidied_s = self._beat_s
+            heap.give_back()
 
     def _watchdog(self) -> None:
         """Feed it, or have it bite at once: waiting longer would help nobody."""
