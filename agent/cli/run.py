@@ -26,7 +26,6 @@ def run(args: argparse.Namespace) -> int:
     does not retry) for a wrong configuration.
     """
     log.set_up("info")
-    log.catch_all()
     began = configuration.tried(startup.begin, args.config)
     agent = None
     while began is not None and agent is None:
@@ -39,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if began is None or agent is None:
         return 78
     agent.obey_signals()
+    log.catch_all()
     agent.run()
     if began.memory is not None:
         began.memory.count(Starts.ended)
