@@ -111,15 +111,16 @@ class Loop:
     def turn(self, limit_s: float = IDLE_TURN_S) -> None:
         """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
         self.turned_s = time.monotonic()
-        self._anchor()
         try:
             seen = self.inbox.get(timeout=min(limit_s, self._checkpoint.wait_s(self.turned_s)))
         except queue.Empty:
             seen = None
-        self._keep_up()
+        now = self._now()
+        self._anchor(now)
+        self._keep_up(now)
         match seen:
             case Reply():
-                self._happened(EventKind.REPLY, seen, self._now())
+                self._happened(EventKind.REPLY, seen, now)
             case Observation(item=Wished(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
                 self._answer(seen, Answer("lapsed"))
             case Observation(part=Part.SECOND, item=Reading(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
@@ -127,18 +128,17 @@ class Loop:
             case AgentChange():
                 self.note(seen)
             case Observation():
-                now = self._now()
                 decided = self.decided
                 self._ask(partial(self._checkpoint.see, seen, now), now, seen)
                 if self.decided > decided:
                     self.took.add(time.monotonic() - seen.item.at_s)
-        self._ask(partial(self._checkpoint.tick, time.monotonic()), self._now())
+        self._ask(partial(self._checkpoint.tick, time.monotonic()), now)
 
-    def _keep_up(self) -> None:
+    def _keep_up(self, now: Now) -> None:
         """Judge by the rules of this moment also those who wait for a decision since before they came."""
         if (edition := self._edition()) is not self._judged_by:
             self._judged_by = edition
-            self._ask(self._checkpoint.judge_anew, self._now())
+            self._ask(self._checkpoint.judge_anew, now)
 
     def _ask(self, question: Callable[[], list[Result]], now: Now, seen: Observation | None = None) -> None:
         """Act on the checkpoint's answer. A defect in it must not become a way to stop the gate with a code: nobody
@@ -170,9 +170,9 @@ class Loop:
         """An event of the agent itself."""
         self._happened(EventKind.AGENT, change, self._now())
 
-    def _anchor(self) -> None:
+    def _anchor(self, now: Now) -> None:
         """Once the clock is known, and again after doubts about it: an event that dates all others of this boot."""
-        state = self._now().state
+        state = now.state
         if state is ClockState.SUSPECT:
             self._anchored = False
         elif state is ClockState.SYNCED and not self._anchored:
