@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import config
@@ -178,6 +178,7 @@ def test_every_setting_is_explained() -> None:
 names = st.text("abcdefg_-", min_size=1, max_size=6)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.dictionaries(names, st.dictionaries(names, st.integers() | st.text(max_size=5), max_size=4), max_size=5))
 def test_lines_of_finds_every_key(tree: dict[str, dict[str, int | str]]) -> None:
     lines: list[str] = []
