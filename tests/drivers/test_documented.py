@@ -1,4 +1,4 @@
-"""The page on devices lists every driver and no other, with the bus and the proof that it names."""
+"""README and the page on devices list every driver and no other, with the bus and the proof that it names."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from drivers import registry
 from drivers.contract import Proof
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs" / "devices.md").read_text()
 SECTIONS = {"thermometers": "Thermometers", "scanners": "Scanners", "ranging": "Ranging", "signals": "Gates"}
 MODULES = {(kind, name): registry.load(kind, name) for kind in registry.KINDS for name in registry.names(kind)}
@@ -30,6 +31,12 @@ def rows(text):
     return {row[0].strip("`"): row[1:] for row in cells}
 
 
+def test_readme_lists_them_as_they_are():
+    section = README.split("## What it drives")[1].split("\n## ")[0]
+    there = {f"{kind}/{name}": [module.BUS, str(module.PROOF)] for (kind, name), module in MODULES.items()}
+    assert rows(section) == there
+
+
 @pytest.mark.parametrize("kind", registry.KINDS)
 def test_the_page_lists_them_as_they_are(kind):
     section = PAGE.split(f"## {SECTIONS[kind]}")[1].split("\n## ")[0]
@@ -38,8 +45,8 @@ def test_the_page_lists_them_as_they_are(kind):
 
 
 @pytest.mark.parametrize("proof", list(Proof))
-def test_the_page_says_what_each_proof_is(proof):
-    assert f"`{proof}`: " in PAGE
+def test_readme_says_what_each_proof_is(proof):
+    assert f"`{proof}`: " in README
 
 
 @pytest.mark.parametrize(
