@@ -88,8 +88,8 @@ class Lane:
     closed: Closed | None = None
     doubtful: Pending | None = None
     """The passage decided last, if its temperature was not normal: staff may measure anew."""
-    aside: list[tuple[bytes, float]] = field(default_factory=list)
-    """Who else may wait for that, too: the holder and moment of each such decision of late."""
+    aside: list[tuple[int, float]] = field(default_factory=list)
+    """Who may wait for that, too: the holder's mark and the moment of each such decision of late."""
     cue: Cue | None = None
     """The step that was told last."""
 
@@ -112,23 +112,24 @@ class Lane:
             self.closed.codes = frozenset()
         if at_s - self.decided_s > second_wait_s:
             self.doubtful = None
-        self.aside = [(holder, since_s) for holder, since_s in self.aside if at_s - since_s <= second_wait_s]
+        self.aside = [(mark, since_s) for mark, since_s in self.aside if at_s - since_s <= second_wait_s]
 
     def decide(self, pending: Pending, at_s: float, *, doubtful: bool) -> None:
         """The passage is over; `doubtful`: staff may measure anew."""
         self.pending, self.spent, self.decided_s = None, True, at_s
         self.doubtful = pending if doubtful else None
         if doubtful:
-            self.aside.append((pending.holder, at_s))
+            self.aside.append((_mark(pending.holder), at_s))
         else:
-            self.aside = [each for each in self.aside if each[0] != pending.holder]
+            self.aside = [each for each in self.aside if each[0] != _mark(pending.holder)]
         self.samples.clear()
 
     def is_plain(self, doubtful: Pending, at_s: float) -> bool:
         """Whether staff can only have measured this one: nobody else waits, or he has just shown his code again."""
-        if all(holder == doubtful.holder for holder, _ in self.aside):
+        own = _mark(doubtful.holder)
+        if all(mark == own for mark, _ in self.aside):
             return True
-        again = any(holder == doubtful.holder and since_s < doubtful.seen_s for holder, since_s in self.aside)
+        again = any(mark == own and since_s < doubtful.seen_s for mark, since_s in self.aside)
         return again and at_s - doubtful.seen_s <= _SHOWN_S
 
     def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
@@ -147,3 +148,8 @@ class Lane:
         if self.pending is not None:
             self.pending.deadline_s = max(self.pending.deadline_s, deadline_s)
         return b"" if whose is None else whose.holder
+
+
+def _mark(holder: bytes) -> int:
+    """Tells people apart and names nobody: Python keys this hash anew for each process. It outlives their codes."""
+    return hash(holder)

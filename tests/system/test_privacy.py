@@ -127,7 +127,6 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
     assert any(data["temperature"]["surface_c"] for data in told)
 
 
-@pytest.mark.soak  # freed memory may wait long to be used again: half a minute is not always enough
 def test_the_service_leaves_no_word_in_memory_once_the_person_has_left(build):
     """With the settings of the service's own file: what memory is let go of is overwritten."""
     site = build(settings=BUNDLES)
