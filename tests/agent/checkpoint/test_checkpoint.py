@@ -748,7 +748,7 @@ def test_a_record_is_only_about_who_showed_his_code_last_and_cannot_be_another(
     """Somebody comes, is decided, and staff types what their thermometer shows of, perhaps, another."""
     bench = Bench()
     away: list[tuple[bytes, float]] = []
-    """Who was turned away because of the temperature, and when."""
+    """Who was turned away because of the temperature and has not been let in since, and when."""
     last, shown_s = b"", -math.inf
     for code, surface_c, later_s, celsius in steps:
         decided = len(bench.passages)
@@ -758,11 +758,11 @@ def test_a_record_is_only_about_who_showed_his_code_last_and_cannot_be_another(
         bench.measure(surface_c, count=5)
         bench.wait(12.0)
         last = code if bench.passages[decided:] else last
-        away += [
-            (last, passage.decided_s)
-            for passage in bench.passages[decided:]
-            if not passage.opened and passage.temperature.outcome is not Screening.NORMAL
-        ]
+        for passage in bench.passages[decided:]:
+            if passage.opened:
+                away = [(who, at_s) for who, at_s in away if who != last]
+            elif passage.temperature.outcome is not Screening.NORMAL:
+                away.append((last, passage.decided_s))
         bench.wait(later_s)
         bench.results += bench.checkpoint.tick(bench.at_s)
         passage_by_staff = bench.second(celsius).passage
