@@ -81,7 +81,6 @@ class App:
         self._rulebook = Rulebook(
             config.codes, config.policy, _folder(config), config.screening.calibration, careful=careful
         )
-        judged_by = rules(config, self._rulebook)
         self._clock = Clock(config.clock)
         self._floor = Keeper(self._clock)
         self._stopping = threading.Event()
@@ -92,77 +91,23 @@ class App:
         self._link = mqtt.Link(
             config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch, self._clock.now
         )
-        gates: dict[str, Callable[[], None]] = {}
-        shows: dict[str, Callable[[Cue], None]] = {}
-        checkpoint = Checkpoint(
-            {name: _way(lane) for name, lane in config.lanes.items()},
-            judged_by,
-            config.checkpoint,
-            load_crowds(config.screening.crowd_file),
-        )
+        checkpoint = _checkpoint(config, self._rulebook)
         self._crowds = CrowdKeeper(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
-        self._loop = Loop(
-            checkpoint,
-            open_gate=gates,
-            show=shows,
-            keep=self._outbox.put,
-            tell=log.tell,
-            withhold=Withholding(topics.source, self._rulebook.privacy_rules),
-            now=self._clock.now,
-            edition=self._rulebook.edition,
-            boot_id=boot_id(),
-            trial=config.kiosk.trial,
-        )
-        self._desk = Desk(
-            config.run.directory / desk.NAME,
-            config.lanes,
-            self._loop.inbox.put,
-            self._loop.ask,
-            config.screening.second_u_c,
-        )
-        self._feeds: list[Feed] = []
-        for name, lane in config.lanes.items():
-            gate = self._gate(name, lane)
-            gates[name] = gate.open_gate
-            self._feeds += [self._source(name, Part.SCANNER, lane.scanner), gate]
-            self._feeds.append(self._source(name, Part.THERMOMETER, lane.thermometer))
-            for part, device in ((Part.ROOM, lane.room), (Part.RANGE, lane.range)):
-                if device is not None:
-                    self._feeds.append(self._source(name, part, device))
-            told = self._signals(name, lane)
-            shows[name] = _all_of([feed.show for feed in told])
-            self._feeds += told
-        do: dict[str, Callable[[Mapping[str, str]], Done]] = {}
-        then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {}
-        self._orders = self._ordered(config, topics, do, then)
+        self._gates: dict[str, Callable[[], None]] = {}
+        self._shows: dict[str, Callable[[Cue], None]] = {}
+        self._loop = self._looping(config, checkpoint, topics)
+        inbox, socket = self._loop.inbox.put, config.run.directory / desk.NAME
+        self._desk = Desk(socket, config.lanes, inbox, self._loop.ask, config.screening.second_u_c)
+        self._feeds = [feed for name, lane in config.lanes.items() for feed in self._devices(name, lane)]
+        self._do: dict[str, Callable[[Mapping[str, str]], Done]] = {}
+        self._then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {}
+        self._orders = self._ordered(config, topics)
         self._vitals = Vitals(
-            config.kiosk,
-            self._feeds,
-            self._outbox,
-            self._link,
-            self._loop,
-            self._clock,
-            self._rulebook,
-            self._orders,
-            began,
-            self._bundles.root_fault,
-        )
+            config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook,
+            self._orders, began, self._bundles.root_fault,
+        )  # fmt: skip
         self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
-        self._commands = Commands(
-            config.lanes,
-            self._feeds,
-            self._outbox,
-            self._rulebook,
-            self._link,
-            ask=self._loop.ask,
-            report=self._pulse.report,
-            restart=self.restart,
-            now=self._clock.now,
-            recover=self._recover,
-        )
-        do.update(self._commands.table)
-        then.update(dict.fromkeys(("root", "keys", "policy", "list", "privacy"), self._commands.judge_by))
-        then["config"] = lambda _: {"in_use": False, "on_trial": began.memory is not None}
+        self._commands = self._commanded(config)
         self._beside = list(self._watchers(config, began))
         self.status = 0
         """What the process is to end with."""
@@ -256,19 +201,60 @@ class App:
         memory.count(Starts.recovered)  # the watch over the configuration sees it, and starts the agent anew
         return True
 
-    def _ordered(
-        self,
-        config: Config,
-        topics: Topics,
-        do: Mapping[str, Callable[[Mapping[str, str]], Done]],
-        then: Mapping[str, Callable[[Bundle], Mapping[str, object]]],
-    ) -> Orders:
-        """What hears the centre; how a command is done, and what follows a bundle of a type, is filled in later."""
-        folder = config.codes.bundles
-        store = vault.BundleStore(_folder(config) / folder) if folder else None
-        deliveries = Deliveries(store, then, self._clock.now)
+    def _looping(self, config: Config, checkpoint: Checkpoint, topics: Topics) -> Loop:
+        """The loop; the gates and lamps that it orders are filled in as they are built."""
+        return Loop(
+            checkpoint,
+            open_gate=self._gates,
+            show=self._shows,
+            keep=self._outbox.put,
+            tell=log.tell,
+            withhold=Withholding(topics.source, self._rulebook.privacy_rules),
+            now=self._clock.now,
+            edition=self._rulebook.edition,
+            boot_id=boot_id(),
+            trial=config.kiosk.trial,
+        )
+
+    def _devices(self, name: str, lane: Lane) -> Iterator[Feed]:
+        """The feeds of a lane, its gate and its lamp among what the loop may order."""
+        gate = self._gate(name, lane)
+        self._gates[name] = gate.open_gate
+        yield self._source(name, Part.SCANNER, lane.scanner)
+        yield gate
+        yield self._source(name, Part.THERMOMETER, lane.thermometer)
+        for part, device in ((Part.ROOM, lane.room), (Part.RANGE, lane.range)):
+            if device is not None:
+                yield self._source(name, part, device)
+        told = self._signals(name, lane)
+        self._shows[name] = _all_of([feed.show for feed in told])
+        yield from told
+
+    def _ordered(self, config: Config, topics: Topics) -> Orders:
+        """What hears the centre; how a command is done, and what follows a bundle of a type, is learnt later."""
+        store = self._bundles if config.codes.bundles else None
+        deliveries = Deliveries(store, self._then, self._clock.now)
         tell, recall = self._loop.inbox.put, self._link.recall
-        return Orders(config.orders, topics, store, do, deliveries, tell, self._clock.now, recall)
+        return Orders(config.orders, topics, store, self._do, deliveries, tell, self._clock.now, recall)
+
+    def _commanded(self, config: Config) -> Commands:
+        """How orders are done, and what follows a bundle: by parts that know of the orders already."""
+        commands = Commands(
+            config.lanes,
+            self._feeds,
+            self._outbox,
+            self._rulebook,
+            self._link,
+            ask=self._loop.ask,
+            report=self._pulse.report,
+            restart=self.restart,
+            now=self._clock.now,
+            recover=self._recover,
+        )
+        self._do.update(commands.table)
+        self._then.update(dict.fromkeys(("root", "keys", "policy", "list", "privacy"), commands.judge_by))
+        self._then["config"] = lambda _: {"in_use": False, "on_trial": self._began.memory is not None}
+        return commands
 
     def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
         return SourceFeed(lane, part, device.driver, _maker(device), self._desk.put)
@@ -313,6 +299,15 @@ class App:
             safe=bool(self._began.safe),
             config=self._began.version,
         )
+
+
+def _checkpoint(config: Config, rulebook: Rulebook) -> Checkpoint:
+    return Checkpoint(
+        {name: _way(lane) for name, lane in config.lanes.items()},
+        rules(config, rulebook),
+        config.checkpoint,
+        load_crowds(config.screening.crowd_file),
+    )
 
 
 def rules(config: Config, rulebook: Rulebook) -> Rules:

@@ -50,6 +50,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add.add_argument("--issuer", help="a health card's https address, a pass's did:web, else a name for staff")
     add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
     add.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
+    public = actions.add_parser("public", help="print the [[key]] table for an issuer's private key")
+    public.add_argument("private", type=Path, help="file made by `keys new`")
+    public.add_argument("--issuer", help="name of the issuer (default: name of the file)")
+    _register_bundles(actions)
+
+
+def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What the centre makes of its keys, and the kiosk takes."""
     sign = actions.add_parser("sign", help="wrap a file as a bundle for the kiosks, with one signature per key")
     sign.add_argument("file", type=Path, help="keys file, policy table, list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
@@ -67,9 +75,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for action in (install, take):
         action.add_argument("file", type=Path, help="bundle made by `keys sign`")
         action.add_argument("--bundles", type=Path, required=True, help="folder, as in the kiosk's configuration")
-    public = actions.add_parser("public", help="print the [[key]] table for an issuer's private key")
-    public.add_argument("private", type=Path, help="file made by `keys new`")
-    public.add_argument("--issuer", help="name of the issuer (default: name of the file)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -99,19 +99,7 @@ class Link:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._duty = Duty(
-            options=options,
-            topics=topics,
-            shelf=outbox.shelf,
-            refusals=Refusals(),
-            overdue=Overdue(options.receipt_s) if options.delivery == "receipt" else None,
-            state=self._tell,
-            now=now,
-            hear=self._heard,
-            is_drained=outbox.is_sent,
-            wake=self._wake_in,
-            moved_s=monotonic(),
-        )
+        self._duty = self._new_duty(options, topics, outbox, now)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
         self._session: Session | None = None
@@ -126,6 +114,22 @@ class Link:
         outbox.shelf.listen(self.wake)
         if options.delivery == "receipt":
             outbox.shelf.expect_receipts()
+
+    def _new_duty(self, options: Options, topics: Topics, outbox: Outbox, now: Callable[[], Now]) -> Duty:
+        """What every session needs."""
+        return Duty(
+            options=options,
+            topics=topics,
+            shelf=outbox.shelf,
+            refusals=Refusals(),
+            overdue=Overdue(options.receipt_s) if options.delivery == "receipt" else None,
+            state=self._tell,
+            now=now,
+            hear=self._heard,
+            is_drained=outbox.is_sent,
+            wake=self._wake_in,
+            moved_s=monotonic(),
+        )
 
     def start(self) -> None:
         """Begin connecting; returns at once."""
