@@ -16,28 +16,7 @@ from agent.outbox.packing import unpack
 from drivers.contract import Reading, Sighting
 
 LIMIT_S = 30.0
-CONFIG = """\
-[kiosk]
-id = "k1"
-[run]
-directory = "run"
-[clock]
-trust = "system"
-floor_file = "clock"
-[screening]
-crowd_file = "crowd.json"
-[outbox]
-path = "outbox.db"
-[codes]
-keys = "issuers.toml"
-[mqtt]
-host = "127.0.0.1"
-port = 1
-[lanes.entry]
-direction = "entry"
-scanner = { driver = "line", port = "nothing-here" }
-thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
-gate = { driver = "simulated" }
+EXIT = """\
 [lanes.exit]
 direction = "exit"
 scanner = { driver = "line", port = "nothing-there" }
@@ -47,13 +26,14 @@ gate = { driver = "simulated" }
 
 
 @pytest.fixture
-def config(tmp_path):
+def config(kiosk_file):
     """A configuration with devices that are not there and no broker."""
-    (tmp_path / "issuers.toml").write_text("")
+    text = kiosk_file.read_text() + EXIT
 
-    def load(text=CONFIG):
-        return parse(text, tmp_path / "agent.toml")
+    def load(changed=None):
+        return parse(changed or text, kiosk_file)
 
+    load.text = text
     return load
 
 
@@ -199,7 +179,7 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
 def test_what_a_configuration_names_is_looked_at(config):
     assert faults_beyond_syntax(config()) == []
     faults = faults_beyond_syntax(
-        config(CONFIG.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
+        config(config.text.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
     )
     assert len(faults) == 2
     assert "nowhere.toml" in faults[0]
@@ -208,9 +188,9 @@ def test_what_a_configuration_names_is_looked_at(config):
 
 def test_an_app_that_cannot_be_built_says_why(config):
     with pytest.raises(codes.BadTrust, match=r"nowhere\.toml"):
-        App(config(CONFIG.replace('"issuers.toml"', '"nowhere.toml"')))
+        App(config(config.text.replace('"issuers.toml"', '"nowhere.toml"')))
 
 
 def test_receipts_need_somebody_who_may_sign_them(config):
-    (fault,) = faults_beyond_syntax(config(CONFIG.replace("[mqtt]\n", '[mqtt]\ndelivery = "receipt"\n')))
+    (fault,) = faults_beyond_syntax(config(config.text.replace("[mqtt]\n", '[mqtt]\ndelivery = "receipt"\n')))
     assert "mqtt.delivery: receipts need a root" in fault

@@ -21,31 +21,6 @@ from agent.pulse.metrics import Family, Metrics, families, text
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"'
 SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)")
-CONFIG = """\
-[kiosk]
-id = "k1"
-[clock]
-trust = "system"
-floor_file = "clock"
-[screening]
-crowd_file = "crowd.json"
-[outbox]
-path = "outbox.db"
-[codes]
-keys = "issuers.toml"
-[run]
-directory = "run"
-[mqtt]
-host = "127.0.0.1"
-port = 1
-[health]
-metrics_file = "gatepost.prom"
-[lanes.entry]
-direction = "entry"
-scanner = { driver = "line", port = "nothing-here" }
-thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
-gate = { driver = "simulated" }
-"""
 
 
 def read(page: str) -> dict[str, dict[str, float]]:
@@ -74,9 +49,9 @@ def read(page: str) -> dict[str, dict[str, float]]:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    (tmp_path / "issuers.toml").write_text("")
-    made = App(parse(CONFIG, tmp_path / "agent.toml"))
+def app(kiosk_file: Path) -> Iterator[App]:
+    text = kiosk_file.read_text() + '[health]\nmetrics_file = "gatepost.prom"\n'
+    made = App(parse(text, kiosk_file))
     made._link.start()
     yield made
     made._link.stop(0.0)
