@@ -18,7 +18,9 @@ from drivers.vision.neural import Neural
 
 PYTHON = os.environ.get("GATEPOST_NEURAL", "")
 needs_reader = pytest.mark.skipif(not Path(PYTHON).is_file(), reason="GATEPOST_NEURAL names no Python that has it")
-STAND_IN = """#!{python} -I
+# shell and Python both read the first lines, so that the interpreter's path may have spaces
+STAND_IN = """#!/bin/sh
+"exec" "{python}" "-I" "$0" "$@"
 import json, os, socket, struct, sys, time
 memory, line = int(sys.argv[-2]), socket.socket(fileno=int(sys.argv[-1]))
 turn = 0
