@@ -80,11 +80,11 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     for kept in report["lists"]:
         age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
         yield f"  {'✗' if kept['fault'] else '✓'} {kept['name']}: {kept['fault'] or age}"
-    outbox = report["outbox"]
+    outbox, link = report["outbox"], report["link"]
     told = {
         "loop": f"{report['decided']} passages decided",
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
-        "mqtt": "connected" if report["link"]["connected"] else "not connected",
+        "mqtt": ", ".join(filter(None, ("connected" if link["connected"] else "not connected", _refused(link)))),
         "rules": "in force",
     }
     shown = {kept["name"] for kept in report["lists"]}
@@ -92,6 +92,12 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     for part in report["parts"]:
         if part["name"] in told or (not part["up"] and part["name"] not in shown):
             yield _part(part, told.get(part["name"], ""))
+
+
+def _refused(link: dict[str, Any]) -> str:
+    """Receipts that were not taken: no fault as long as others are, but whoever writes the centre asks why."""
+    count, why = link.get("refused_receipts", 0), link.get("refusal")
+    return f"{count} receipts refused{f' ({why})' if why else ''}" if count else ""
 
 
 def _device(device: dict[str, Any]) -> str:

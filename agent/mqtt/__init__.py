@@ -57,6 +57,10 @@ class Status:
     """Since the start."""
     refused: int = 0
     """Events that the broker would not have, since the start; they are kept."""
+    refused_receipts: int = 0
+    """Receipts that were not taken, since the start: anybody who may publish can send some."""
+    refusal: str = ""
+    """Why, of one of them; empty since one was taken."""
     certificates: Mapping[str, int] = field(default_factory=dict)
     """Days that each has left; while the clock has a floor only, at most."""
     fault: str = ""
@@ -160,6 +164,8 @@ class Link:
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
             refused=self._duty.refusals.total,
+            refused_receipts=self._shelf.refused_receipts,
+            refusal=self._shelf.refusal,
             certificates=left,
             fault="; ".join(each for each in faults if each),
             moved_s=self._duty.moved_s,
@@ -172,7 +178,18 @@ class Link:
             return (
                 "the time is not known, nor whether the broker's certificate has ended: events wait (clock, NTP?)"
             )
-        return self._duty.deaf or self._shelf.complaint or ("" if overdue is None else overdue.fault)
+        return self._duty.deaf or self._unconfirmed()
+
+    def _unconfirmed(self) -> str:
+        """That the centre does not confirm, or not what we have made. That receipts are refused is no fault as long
+        as others are taken: a stranger can send those.
+        """
+        overdue, shelf = self._duty.overdue, self._shelf
+        if shelf.complaint:
+            return f"a receipt of the centre does not fit: {shelf.complaint}"
+        if overdue is None or not overdue.fault or not shelf.refusal:
+            return "" if overdue is None else overdue.fault
+        return f"{overdue.fault}; receipts come and are refused: {shelf.refusal}"
 
     def _heard(self, topic: str, payload: bytes) -> None:
         """The centre says something: a receipt is for the outbox, all else for the agent."""
@@ -180,12 +197,12 @@ class Link:
             self._hear(topic, payload)
             return
         if len(payload) > receipt.MAX_BYTES:
-            self._shelf.complain("a receipt is not taken: it is too long")
+            self._shelf.refuse("it is too long")
             return
         try:
             self._shelf.confirm(receipt.read(self._vouch(payload), self._topics.source))
         except (ValueError, OSError) as error:
-            self._shelf.complain(f"a receipt is not taken: {error}")
+            self._shelf.refuse(str(error))
 
     def wake(self) -> None:
         """There may be something to send. Any thread."""

@@ -29,6 +29,10 @@ class Wrong(ValueError):
     """A receipt that does not fit what was written here; `str()` is one sentence."""
 
 
+class Foreign(Wrong):
+    """One of another life of the store: a broker may have kept it, or somebody sends it again."""
+
+
 class Confirmed:
     """Ranges of keys that are confirmed and still on disk: they go with a later commit. For the writer's thread."""
 
@@ -46,7 +50,8 @@ class Confirmed:
                     self._take_for_memory(receipt, memory.sequence)
                 elif store is not None:  # else it is lost: the centre's next one says the same and more
                     self._take(store, receipt)
-                self._shelf.complaint = ""
+            except Foreign as foreign:
+                self._shelf.refuse(str(foreign))
             except Wrong as wrong:
                 self._shelf.complain(str(wrong))
 
@@ -85,9 +90,10 @@ class Confirmed:
         """Raises Wrong, and nothing has changed."""
         base = store.base(receipt.epoch)
         if base is None:
-            raise Wrong(f"a receipt is about epoch {receipt.epoch}, of which nothing is here")
+            raise Foreign(f"it is about epoch {receipt.epoch}, of which nothing is here")
         for low, high in _keys(receipt, base, store.last if base == 0 else None, store.hash_at):
             self._shelf.confirmed(low, high, self._add(store, low, high))
+            self._shelf.accept()
         self.tell(store)
 
     def _take_for_memory(self, receipt: Receipt, last: int) -> None:
@@ -96,6 +102,7 @@ class Confirmed:
         hashes = {key: sha256(record.payload).hexdigest() for key, record in held.items()}
         for low, high in _keys(receipt, MEMORY_ONLY, MEMORY_ONLY + last, lambda key: hashes.get(key, "")):
             self._shelf.confirmed(low, high, sum(low <= key <= high for key in held))
+            self._shelf.accept()
 
     def _add(self, store: Store, low: int, high: int) -> int:
         """One more range; how many records of the store it newly holds."""
@@ -138,9 +145,9 @@ def _keys(
         key = base + part.last
         if last is not None and key > last:
             made = last - base
-            raise Wrong(f"a receipt confirms event {part.last}, we have only made {made}: did the card lose some?")
+            raise Wrong(f"it confirms event {part.last}, we have only made {made}: did the card lose some?")
         here = hash_at(key)
         if here and here != part.head:
-            raise Wrong(f"a receipt has another hash of event {part.last} than we: the centre has another chain")
+            raise Wrong(f"it has another hash of event {part.last} than we: the centre has another chain")
         proved = proved or bool(here)
     return [(base + part.first, base + part.last) for part in receipt.ranges] if proved else []

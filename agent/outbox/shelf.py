@@ -37,7 +37,7 @@ RECEIPTS = 64
 A_FEW = 64
 """Records sent again to see whether the centre confirms them now."""
 COMPLAIN_EVERY_S = 60.0
-"""Strangers may send receipts, too: they must not fill the log."""
+"""How often at most a receipt that is not taken is spoken of."""
 NOWHERE = -MEMORY_ONLY
 """Below all keys."""
 
@@ -72,8 +72,12 @@ class Shelf:
         self.again_next = NOWHERE
         """... and the first beyond, where there is one."""
         self._complained_s = -COMPLAIN_EVERY_S
+        self.refused_receipts = 0
+        """Since the start; anybody who may publish can send some."""
+        self.refusal = ""
+        """What was wrong with one of the last minute's; empty since one was taken."""
         self.complaint = ""
-        """What is wrong with the latest receipt; empty when it was taken."""
+        """What the centre has signed and does not fit what was written here; empty since one did."""
         self._writer_woken = False
         self._hungry_s = -HUNGRY_S
         self._on_disk = 0
@@ -148,13 +152,27 @@ class Shelf:
         if wakes:
             self._wake_writer()
 
-    def complain(self, why: str) -> None:
-        """A receipt was not taken."""
+    def refuse(self, why: str) -> None:
+        """A receipt was not taken. Whoever sends many can neither fill the log nor have us say ever new things."""
         now_s = monotonic()
-        if why != self.complaint and now_s - self._complained_s >= COMPLAIN_EVERY_S:
-            self._complained_s = now_s
-            log.error("outbox: %s", why)
+        with self._lock:
+            self.refused_receipts += 1
+            is_due = now_s - self._complained_s >= COMPLAIN_EVERY_S
+            if is_due:
+                self._complained_s = now_s
+            if is_due or not self.refusal:
+                self.refusal = why
+        if is_due:
+            log.warning("outbox: a receipt is not taken: %s (%d so far)", why, self.refused_receipts)
+
+    def complain(self, why: str) -> None:
+        """A receipt was not taken, and nobody but the centre can have made it."""
+        self.refuse(why)
         self.complaint = why
+
+    def accept(self) -> None:
+        """A receipt was taken."""
+        self.refusal = self.complaint = ""
 
     def overdue(self) -> int | None:
         """The oldest record that the broker has acknowledged and the centre has not confirmed; its key."""

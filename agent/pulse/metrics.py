@@ -127,6 +127,10 @@ def _events(vitals: Vitals) -> Iterator[Family]:
     yield _one("gatepost_link_connected", "gauge", "1: connected with the broker.", link.connected)
     yield _one("gatepost_link_connections_total", "counter", "Connections since the start.", link.connections)
     yield _one("gatepost_link_refused_total", "counter", "Events the broker would not have.", link.refused)
+    yield _one(
+        "gatepost_link_receipts_refused_total", "counter", "Receipts not taken; strangers may send some.",
+        link.refused_receipts,
+    )  # fmt: skip
     yield _one("gatepost_defects_total", "counter", "Defects in judging that were caught.", loop.defects)
     yield Family(
         "gatepost_passages_total",

@@ -272,7 +272,7 @@ def test_status_of_an_agent_that_hangs(config, say):
             }
         ],
         "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
-        "link": {"connected": True, "fault": ""},
+        "link": {"connected": True, "fault": "", "refused_receipts": 2, "refusal": "it is too long"},
     }
     (file.parent / "run").mkdir()
     (file.parent / "run" / "status.json").write_text(json.dumps(report))
@@ -285,7 +285,7 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert "✗ entry    scanner" in out
     assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restarts, 1 threads hang" in out
     assert "✓ loop     7 passages decided" in out
-    assert "✗ mqtt     connected: hangs for 1 min 15 s" in out
+    assert "✗ mqtt     connected, 2 receipts refused (it is too long): hangs for 1 min 15 s" in out
     assert "✗ rules    in force: refused (mend it)" in out
     assert "✗ privacy  no keys (send)" in out
     assert "entry scanner" not in out, "a device has its own line"

@@ -43,25 +43,51 @@ def test_a_broker_that_forgets_what_it_acknowledged(delivery, kind, wait_for):
             assert whole.outbox.status().delivered == 1100
 
 
-def test_receipts_of_strangers_are_said_and_change_nothing(delivery, wait_for):
+def test_receipts_of_strangers_are_counted_and_are_no_fault(delivery, wait_for):
+    """A link that works must not look ill for what anybody may publish."""
     with delivery("receipt", receipt_s=600) as whole:
         whole.stop_centre()
         whole.link.start()
         whole.decide(10)
         wait_for(whole.outbox.is_sent)
         wait_for(lambda: whole.link.status().listening)
-        whole.say_receipt(b"no envelope")
-        wait_for(lambda: "a receipt is not taken" in whole.link.status().fault)
-        for wrong in (
-            {"head": "ab" * 32},
-            {"epoch": "00000000"},
-            {"source": "/gatepost/v1/bench/other"},
-            {"through": 11},
-        ):
-            whole.say_receipt(whole.receipt(**wrong))
         whole.say_receipt(whole.receipt(key=whole.another_key))
-        wait_for(lambda: "0 signatures hold" in whole.link.status().fault)
+        wait_for(lambda: "0 signatures hold" in whole.link.status().refusal)
+        whole.say_receipt(b"no envelope")
+        whole.say_receipt(b"x" * 140_000)
+        for replayed in ({"epoch": "00000000"}, {"source": "/gatepost/v1/bench/other"}):
+            whole.say_receipt(whole.receipt(**replayed))
+        wait_for(lambda: whole.link.status().refused_receipts == 5)
+        assert whole.link.status().fault == ""
         assert whole.outbox.status().waiting == 10
         whole.say_receipt(whole.receipt())
         wait_for(lambda: whole.outbox.status().waiting == 0)
-        assert whole.link.status().fault == ""
+        assert (whole.link.status().fault, whole.link.status().refusal) == ("", "")
+
+
+@pytest.mark.parametrize("wrong", [{"head": "ab" * 32}, {"through": 11}], ids=["chain", "count"])
+def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delivery, wait_for, wrong):
+    with delivery("receipt", receipt_s=600) as whole:
+        whole.stop_centre()
+        whole.link.start()
+        whole.decide(10)
+        wait_for(whole.outbox.is_sent)
+        wait_for(lambda: whole.link.status().listening)
+        whole.say_receipt(whole.receipt(**wrong))
+        wait_for(lambda: "a receipt of the centre does not fit" in whole.link.status().fault)
+        assert whole.outbox.status().waiting == 10
+        whole.say_receipt(whole.receipt())
+        wait_for(lambda: whole.link.status().fault == "")
+
+
+def test_a_centre_whose_receipts_are_refused_is_told_why(delivery, wait_for):
+    with delivery("receipt", receipt_s=1) as whole:
+        whole.stop_centre()
+        whole.link.start()
+        whole.decide(10)
+        wait_for(whole.outbox.is_sent)
+        wait_for(lambda: "the centre does not confirm" in whole.link.status().fault)
+        whole.say_receipt(whole.receipt(key=whole.another_key))
+        wait_for(lambda: "are refused: bundle refused: 0 signatures hold" in whole.link.status().fault)
+        whole.say_receipt(whole.receipt())
+        wait_for(lambda: whole.link.status().fault == "")

@@ -126,12 +126,14 @@ def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_e
         "one of two heads": Receipt(epoch, (Confirmed(1, 3, head(records[2])), Confirmed(5, 10, other))),
     }[wrong]
     outbox.shelf.confirm(bad)
-    wait_for(lambda: outbox.shelf.complaint)
+    wait_for(lambda: outbox.shelf.refusal)
+    assert bool(outbox.shelf.complaint) == (wrong != "epoch"), "a broker may have kept one of another epoch"
+    assert outbox.shelf.refused_receipts == 1
     assert outbox.status().waiting == 10
     assert outbox.status().delivered == 0
     outbox.shelf.confirm(receipt_of(records[9]))
     wait_for(lambda: outbox.status().waiting == 0)
-    assert outbox.shelf.complaint == ""
+    assert (outbox.shelf.complaint, outbox.shelf.refusal) == ("", "")
 
 
 def test_a_late_or_doubled_receipt_changes_nothing(make_expecting, passage_event, wait_for):
@@ -213,7 +215,8 @@ def test_events_that_left_from_memory_stay_there_until_confirmed(
     wait_for(lambda: outbox.status().fault != "")
     records = take(outbox, 250, wait_for)
     outbox.shelf.sent(records)
-    assert (outbox.status().waiting, outbox.status().delivered) == (250, 0)
+    wait_for(lambda: outbox.status().waiting == 250)  # counted twice for the moment in which they are handed over
+    assert outbox.status().delivered == 0
     outbox.shelf.confirm(receipt_of(records[199]))
     wait_for(lambda: outbox.status().waiting == 50)
     assert outbox.shelf.overdue() == records[200].key
@@ -408,9 +411,9 @@ def test_any_life_reaches_the_centre(tmp_path, passage_event):
     )
 
 
-def test_strangers_receipts_do_not_fill_the_log(make_outbox, caplog):
+def test_strangers_receipts_fill_no_log_and_are_no_fault(make_outbox, caplog):
     shelf = make_outbox().shelf
     for number in range(100):
-        shelf.complain(f"a receipt is not taken: {number}")
+        shelf.refuse(f"reason {number}")
     assert len(caplog.records) == 1
-    assert shelf.complaint == "a receipt is not taken: 99"
+    assert (shelf.complaint, shelf.refusal, shelf.refused_receipts) == ("", "reason 0", 100)
