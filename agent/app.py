@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.codes.bundle import Bundle
-    from agent.config import Config, Lane
+    from agent.config import Config, Fault, Lane
     from agent.config.boards import Device
     from agent.health import Health
     from agent.signals import Cue
@@ -54,19 +54,20 @@ _DRAIN_S = 5.0
 _JOIN_S = 1.0
 
 
-def faults_beyond_syntax(config: Config) -> list[str]:
-    """What a configuration names but does not fit: keys, policy table, calibration. One sentence each."""
+def faults_beyond_syntax(config: Config) -> list[Fault]:
+    """What a configuration names but does not fit: keys, policy table, calibration, who signs receipts."""
+    proofs: dict[tuple[str, str], Callable[[], object]] = {
+        ("codes", "keys"): lambda: vault.load_trust(config.codes, _folder(config)),
+        ("policy", "table"): lambda: _table(config),
+        ("screening", "calibration"): lambda: load_sites(config.screening.calibration),
+        ("mqtt", "delivery"): lambda: _know_who_confirms(config),
+    }
     faults = []
-    for load in (
-        lambda: vault.load_trust(config.codes, _folder(config)),
-        lambda: _table(config),
-        lambda: load_sites(config.screening.calibration),
-        lambda: _know_who_confirms(config),
-    ):
+    for path, load in proofs.items():
         try:
             load()
         except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
-            faults.append(str(error))
+            faults.append(config.fault(path, str(error)))
     return faults
 
 
@@ -330,9 +331,9 @@ def _know_who_confirms(config: Config) -> None:
     try:
         roles = _bundles(config).root().roles
     except (ValueError, OSError) as error:
-        raise codes.BadTrust(f"mqtt.delivery: receipts need a root in the folder codes.bundles: {error}") from None
+        raise codes.BadTrust(f"receipts need a root in the folder codes.bundles: {error}") from None
     if "receipt" not in roles:
-        raise codes.BadTrust("mqtt.delivery: the root names nobody with the role `receipt`")
+        raise codes.BadTrust("the root names nobody with the role `receipt`")
 
 
 def _bundles(config: Config) -> vault.BundleStore:

@@ -10,6 +10,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from agent import access
 from agent.thermal import calibration, crowd
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def load_sites(path: Path | None) -> dict[str, Site]:
     try:
         return calibration.parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise calibration.BadCalibration(f"{path}: {error.strerror}: make it with `gatepost calibrate`") from None
+        raise calibration.BadCalibration(f"{access.why(error, path)}; `gatepost calibrate` makes it") from None
     except UnicodeDecodeError:
         raise calibration.BadCalibration(f"{path}: not UTF-8 text") from None
 

@@ -42,7 +42,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"outbox"},
     {"clock"},
     {"model"},
-    {"health", "packaged", "systemd", "withheld"},
+    {"access", "health", "packaged", "systemd", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},

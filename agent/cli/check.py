@@ -1,16 +1,30 @@
-"""`gatepost check`: is the configuration right? Every fault at once."""
+"""`gatepost check`: would the agent work with this configuration? Every fault at once, with its line and remedy.
+
+It looks at every file that the configuration names. For one in /etc/gatepost root looks with the rights of the user
+`gatepost`, whom the service runs as. Devices may come and go: one that is not there is told, and is no fault.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import os
+import pwd
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import app
+from agent import access, app
 from agent.cli import configuration
-from agent.config import PARTS
+from agent.config import PARTS, files
+from agent.model import ClockState, Now
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+
+    from agent.config.boards import Device
 
 _STAND_INS = ("simulated", "replayed")
 
@@ -19,23 +33,84 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `check`."""
     parser = subparsers.add_parser("check", help="check the configuration", description=__doc__)
     configuration.add_argument(parser)
+    parser.add_argument("--user", help="look with this user's rights; needs root")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything is right; 1 with all faults on standard error."""
-    config = configuration.read(args.config)
+    try:
+        with _rights_of(args.user or _runs_it(args.config)):
+            return _check(args.config)
+    except (KeyError, PermissionError):
+        print(f"--user {args.user}: there is no such user, or you are not root", file=sys.stderr)
+        return 1
+
+
+def _check(file: Path) -> int:
+    config = configuration.read(file)
     if config is None:
         return 1
-    faults = app.faults_beyond_syntax(config)
+    utc_s = time.time()
+    now = Now(utc_s, utc_s, ClockState.SYNCED)
+    faults = sorted([*app.faults_beyond_syntax(config), *files.faults(config, now)])
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:
+        print(f"{configuration.counted(faults)}, looked at as the user {access.user()}.", file=sys.stderr)
         return 1
-    print(f"{args.config}: right. Kiosk {config.kiosk.id} at {config.kiosk.site}")
+    print(f"{file}: right. Kiosk {config.kiosk.id} at {config.kiosk.site}")
+    for remark in files.remarks(config, now):
+        print(f"  ! {remark}")
     for name, lane in config.lanes.items():
         parts = {part: device for part in PARTS if (device := getattr(lane, part)) is not None}
         print(f"  {name} ({lane.direction}): {', '.join(f'{part} {parts[part].driver}' for part in parts)}")
         for part, device in parts.items():
-            if device.driver in _STAND_INS or getattr(device.options, "simulated", False):
-                print(f"  ! {name}.{part} is not real: what it takes part in is marked as simulated")
+            for remark in _remarks(device):
+                print(f"  ! {name}.{part} {remark}")
     return 0
+
+
+def _runs_it(file: Path) -> str:
+    """Whose rights the agent will have with this configuration; empty for those of whoever asks."""
+    if os.geteuid() != 0 or file.absolute().parent != access.SETTINGS:
+        return ""
+    return next((entry.pw_name for entry in pwd.getpwall() if entry.pw_name == access.SERVICE_USER), "")
+
+
+@contextlib.contextmanager
+def _rights_of(user: str) -> Iterator[None]:
+    """Look as this user, then as before. Raises KeyError, PermissionError."""
+    if not user or user == access.user():
+        yield
+        return
+    entry, groups, group = pwd.getpwnam(user), os.getgroups(), os.getegid()
+    os.initgroups(user, entry.pw_gid)
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _remarks(device: Device) -> Iterator[str]:
+    """What to know of a device."""
+    if device.driver in _STAND_INS or getattr(device.options, "simulated", False):
+        yield "is not real: what it takes part in is marked as simulated"
+    for entry in dataclasses.fields(device.options):
+        node = getattr(device.options, entry.name)
+        if not isinstance(node, str) or not node.startswith("/dev/"):
+            continue
+        if not Path(node).exists():
+            yield f"is not there now: {node} (is it plugged in? `gatepost devices` lists what is)"
+        elif not os.access(node, os.R_OK | os.W_OK, effective_ids=True):
+            yield f"is closed to the user {access.user()}: {node} ({_let_in(Path(node))})"
+
+
+def _let_in(node: Path) -> str:
+    group = access.group(node)
+    if group == "root":
+        return "its udev rule has not seen it: plug it in again, or: sudo udevadm trigger"
+    return f"sudo usermod -aG {group} {access.user()}"

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from agent import config
+from agent import access, config
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
 T = TypeVar("T")
 
@@ -40,10 +40,14 @@ def tried(begin: Callable[[Path], T], file: Path) -> T | None:
         return begin(file)
     except config.BadConfig as error:
         print(error, file=sys.stderr)
-        count = len(error.faults)
-        print(f"{count} fault{'s' * (count > 1)}. `gatepost show --manual` lists every setting.", file=sys.stderr)
+        print(f"{counted(error.faults)}. `gatepost show --manual` lists every setting.", file=sys.stderr)
     except OSError as error:
-        print(f"{file}: cannot be read: {error.strerror}", file=sys.stderr)
+        print(access.why(error, file), file=sys.stderr)
         if isinstance(error, FileNotFoundError):
             print("Begin one with `gatepost show --manual`, or name another with --config.", file=sys.stderr)
     return None
+
+
+def counted(faults: Sized) -> str:
+    """How many there are, in words."""
+    return f"{len(faults)} fault{'s' * (len(faults) != 1)}"

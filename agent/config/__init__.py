@@ -119,6 +119,10 @@ class Config:
     said: Mapping[tuple[str, ...], Place] = field(default_factory=dict, compare=False, repr=False)
     """Each setting that is no default → who says it."""
 
+    def fault(self, path: tuple[str, ...], what: str) -> Fault:
+        """That something is wrong with a setting; a default stands on no line, so the first is named."""
+        return Fault(self.said.get(path) or Place(str(self.file), 1), ".".join(path), what)
+
 
 class Place(NamedTuple):
     """A line of a text."""

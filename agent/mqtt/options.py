@@ -23,12 +23,12 @@ class Options:
     """Goes with the user name."""
     tls: bool = False
     """Encrypt (TLS 1.3) and check the broker's certificate and name."""
-    ca_file: str = ""
-    """PEM of the authority that signed the broker's certificate; empty: the system's."""
-    cert_file: str = ""
-    """PEM of this kiosk's certificate, for brokers that ask for one."""
-    key_file: str = ""
-    """PEM of the key to it; empty when it is in `cert_file`."""
+    ca_file: Path | None = None
+    """PEM of the authority behind the broker: "/etc/gatepost/broker-ca.pem"; not set: those of the system."""
+    cert_file: Path | None = None
+    """PEM of this kiosk's certificate, for brokers that ask for one: "/etc/gatepost/kiosk.crt"."""
+    key_file: Path | None = None
+    """PEM of the key to it, without a passphrase; not set when it is in `cert_file`."""
     pair_file: Path = Path("/var/lib/gatepost/link.pem")
     """Key and certificate that came by the order `rotate`; they go before `cert_file` unless that is newer."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"

@@ -65,7 +65,7 @@ class Pairs:
         """The options with the pair to show now."""
         self._shown_on_trial = self._trial.exists()
         shown = self._trial if self._shown_on_trial else self._newest()
-        return self._options if shown is None else replace(self._options, cert_file=str(shown), key_file="")
+        return self._options if shown is None else replace(self._options, cert_file=shown, key_file=None)
 
     def greeted(self) -> None:
         """The broker took what was shown: a pair on trial is kept, in one step. Never raises."""
@@ -93,7 +93,7 @@ class Pairs:
 
     def _newest(self) -> Path | None:
         """The renewed pair, unless the configured one was issued later; None: the configured one."""
-        renewed, configured = _certificates(self._file), _certificates(Path(self._options.cert_file or os.devnull))
+        renewed, configured = _certificates(self._file), _certificates(self._options.cert_file)
         if (
             not renewed
             or not _fits(self._file)
@@ -140,23 +140,23 @@ class Pairs:
             raise BadPair("it is for somebody else")
         if own.not_valid_before_utc > _utc(now.hi_utc) or own.not_valid_after_utc < _utc(now.hi_utc):
             raise BadPair("it is not valid now")
-        authorities = _certificates(Path(self._options.ca_file or os.devnull))
+        authorities = _certificates(self._options.ca_file)
         asked = not current or _is_vouched(current, authorities)  # clients may have an authority of their own
         if authorities and asked and not _is_vouched(chain, authorities):
             raise BadPair("it is not from the authority of ca_file")
 
     def _current(self) -> list[x509.Certificate]:
         shown = self._newest()
-        return _certificates(shown or Path(self._options.cert_file or os.devnull))
+        return _certificates(shown or self._options.cert_file)
 
 
 _SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _certificates(file: Path) -> list[x509.Certificate]:
+def _certificates(file: Path | None) -> list[x509.Certificate]:
     """Those in a PEM file, the holder's first; none when it cannot be read."""
     try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
+        return [] if file is None else x509.load_pem_x509_certificates(file.read_bytes())
     except (OSError, ValueError):
         return []
 

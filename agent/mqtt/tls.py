@@ -11,7 +11,6 @@ them. As soon as the time is known, everything is checked, on a new connection.
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.codes import signing
@@ -19,6 +18,7 @@ from agent.model import ClockState, Now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from agent.mqtt.options import Options
 
@@ -33,13 +33,13 @@ URGENT_DAYS = 7
 
 def context(options: Options, *, dated: bool) -> ssl.SSLContext:
     """TLS 1.3, the broker's certificate and name checked, our own certificate if there is one."""
-    made = ssl.create_default_context(cafile=options.ca_file or None)
+    made = ssl.create_default_context(cafile=options.ca_file)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
     made.sslsocket_class = _Wire
     if not dated:
         made.verify_flags |= _NO_CHECK_TIME
     if options.cert_file:
-        made.load_cert_chain(options.cert_file, options.key_file or None)
+        made.load_cert_chain(options.cert_file, options.key_file)
     return made
 
 
@@ -94,13 +94,17 @@ def warning(left: Mapping[str, int]) -> str:
     return f"{what} ends in {days} days: renew it" if days <= WARN_DAYS else ""
 
 
-def _ends(file: str) -> list[float]:
+def periods(text: str) -> list[tuple[float, float]]:
+    """From when to when each certificate of a PEM text is valid, POSIX seconds. Raises ValueError."""
+    parts = text.split(ssl.PEM_FOOTER)[:-1]
+    pems = [part[part.index(ssl.PEM_HEADER) :] + ssl.PEM_FOOTER for part in parts]
+    return [signing.certificate_period(ssl.PEM_cert_to_DER_cert(pem)) for pem in pems]
+
+
+def _ends(file: Path | None) -> list[float]:
     """When the certificates of a PEM file end, in its order; none when it cannot be read."""
     try:
-        parts = Path(file).read_text(encoding="ascii").split(ssl.PEM_FOOTER)[:-1] if file else []
-        return [
-            end_of(ssl.PEM_cert_to_DER_cert(part[part.index(ssl.PEM_HEADER) :] + ssl.PEM_FOOTER)) for part in parts
-        ]
+        return [end for _, end in periods(file.read_text(encoding="ascii"))] if file else []
     except (OSError, ValueError):
         return []
 

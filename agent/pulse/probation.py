@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.codes.bundle import Bundle
-    from agent.config import Config
+    from agent.config import Config, Fault
     from agent.config.startup import Began
     from agent.health import Health
     from agent.loop import Loop
@@ -47,7 +47,7 @@ class Probation(threading.Thread):
         memory: Memory,
         loop: Loop,
         health: Callable[[], Health],
-        faults_of: Callable[[Config], list[str]],
+        faults_of: Callable[[Config], list[Fault]],
         restart: Callable[[str], None],
     ) -> None:
         """`faults_of`: what a configuration names but does not fit; `restart`: start the agent anew because of …"""
@@ -171,4 +171,4 @@ class Probation(threading.Thread):
             whole = config.parse(self._began.own, self._began.config.file, Above(pushed.version, pushed.text))
         except BadConfig as error:
             return str(error)
-        return "\n".join(self._faults_of(whole))
+        return "\n".join(map(str, self._faults_of(whole)))

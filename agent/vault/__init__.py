@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agent import codes, policy, privacy
+from agent import access, codes, policy, privacy
 from agent.codes import freshness, lists
 from agent.codes.bundle import BadBundle
 from agent.codes.trust import BadTrust, parse_keys
@@ -71,7 +71,7 @@ def _keys_file(path: Path) -> codes.Trust:
     except FileNotFoundError:
         raise BadTrust(f"keys file {path}: is not there (`gatepost keys new` or `keys add` makes one)") from None
     except OSError as error:
-        raise BadTrust(f"keys file {path}: {error.strerror}") from None
+        raise BadTrust(access.why(error, path)) from None
     except UnicodeDecodeError:
         raise BadTrust(f"keys file {path}: not UTF-8 text") from None
 
@@ -153,6 +153,6 @@ def _table_text(path: Path) -> str:
     except FileNotFoundError:
         raise policy.BadTable(str(path), ["is not there; `gatepost policy list` names what is"]) from None
     except OSError as error:
-        raise policy.BadTable(str(path), [error.strerror or "cannot be read"]) from None
+        raise policy.BadTable(str(path), [access.why(error, path)]) from None
     except UnicodeDecodeError:
         raise policy.BadTable(str(path), ["not UTF-8 text"]) from None

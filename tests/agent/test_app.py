@@ -182,8 +182,8 @@ def test_what_a_configuration_names_is_looked_at(config):
         config(config.text.replace('"issuers.toml"', '"nowhere.toml"') + '[policy]\ntable = "none.toml"\n')
     )
     assert len(faults) == 2
-    assert "nowhere.toml" in faults[0]
-    assert "none.toml" in faults[1]
+    assert "nowhere.toml" in str(faults[0])
+    assert "none.toml" in str(faults[1])
 
 
 def test_an_app_that_cannot_be_built_says_why(config):
@@ -193,4 +193,4 @@ def test_an_app_that_cannot_be_built_says_why(config):
 
 def test_receipts_need_somebody_who_may_sign_them(config):
     (fault,) = faults_beyond_syntax(config(config.text.replace("[mqtt]\n", '[mqtt]\ndelivery = "receipt"\n')))
-    assert "mqtt.delivery: receipts need a root" in fault
+    assert "mqtt.delivery: receipts need a root" in str(fault)

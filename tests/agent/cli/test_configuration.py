@@ -25,6 +25,8 @@ crowd_file = "crowd.json"
 floor_file = "clock"
 [outbox]
 path = "outbox.db"
+[orders]
+memory_file = "orders.json"
 [mqtt]
 host = "127.0.0.1"
 port = 1
@@ -134,7 +136,7 @@ def test_a_file_that_is_not_there(tmp_path, say, command, expected):
     status, _, err = say(command, "-c", tmp_path / "none.toml")
     assert status == expected
     first, advice = err.splitlines()
-    assert first == f"{tmp_path}/none.toml: cannot be read: No such file or directory"
+    assert first == f"{tmp_path}/none.toml is not there"
     assert "gatepost show --manual" in advice
 
 

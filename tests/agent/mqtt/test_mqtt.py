@@ -217,7 +217,7 @@ def save(directory, name, pair):
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
-    return str(crt), str(key)
+    return crt, key
 
 
 @pytest.fixture

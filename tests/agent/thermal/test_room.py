@@ -85,7 +85,7 @@ def test_options_that_cannot_be(options: str, says: str) -> None:
 def test_check_finds_a_broken_calibration(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("[lanes.entry.model]\nb = 1")
     config = parse(config_of(tmp_path, screening='calibration = "site.toml"'), tmp_path / "agent.toml")
-    assert any("lanes.entry.model" in fault for fault in faults_beyond_syntax(config))
+    assert any("lanes.entry.model" in str(fault) for fault in faults_beyond_syntax(config))
 
 
 def test_the_running_agent_knows_the_room_and_keeps_the_crowd(tmp_path: Path) -> None:

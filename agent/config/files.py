@@ -1,0 +1,153 @@
+"""The files and folders that a configuration names, looked at with the rights of whoever asks.
+
+What is read must be there, open to us and whole; where the agent writes, it must be able to. Keys, policy table and
+calibration are not looked at here: to prove them takes the rooms that use them (`app.faults_beyond_syntax`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import access, vault
+from agent.codes.bundle import BadBundle
+from agent.codes.lists import BadList
+from agent.mqtt import tls, tls_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.config import Config, Fault
+    from agent.model import Now
+
+    Setting = tuple[str, str]
+
+# A configuration in access.SETTINGS is the service's, which lives behind walls (systemd/gatepost.service):
+_UNSEEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - walls, not our files
+"""ProtectHome= and PrivateTmp= hide these from the service."""
+_WRITABLE = tuple(map(Path, ("/var/lib/gatepost", "/run/gatepost", "/run/gatepost-metrics")))
+"""All else is read-only to it (ProtectSystem=strict)."""
+_TLS_PORT, _PLAIN_PORT = 8883, 1883
+_MB = 1e6
+
+
+def faults(config: Config, now: Now) -> Iterator[Fault]:
+    """What the agent could not do its work with."""
+    for option, what in tls_files.faults(config.mqtt, now.lo_utc):
+        yield config.fault(("mqtt", option), what)
+    for setting, path in _read(config):
+        if _is_service(config) and _is_in(path, _UNSEEN):
+            yield config.fault(
+                setting, f"the service cannot see {path}: put it into {access.SETTINGS} (sudo install -m 644)"
+            )
+    for setting, path in _written(config):
+        yield from (config.fault(setting, what) for what in _unusable(path))
+    yield from (config.fault(("codes", "lists"), what) for what in _lists(config))
+    if config.codes.bundles:
+        yield from (config.fault(("codes", "bundles"), what) for what in _bundles(config, now))
+
+
+def remarks(config: Config, now: Now) -> Iterator[str]:
+    """What works, and may be meant otherwise or will not work for long."""
+    mqtt, folder = config.mqtt, config.outbox.path.parent
+    if mqtt.port == (_PLAIN_PORT if mqtt.tls else _TLS_PORT):
+        usual = "in the clear" if mqtt.tls else "with TLS"
+        yield f"mqtt.port: {mqtt.port} is usual {usual}, but tls = {str(mqtt.tls).lower()}"
+    if mqtt.tls and (ends_soon := tls.warning(tls.days_left(tls.ends(mqtt), now))):
+        yield f"mqtt: {ends_soon}"
+    if folder.is_dir() and (free_mb := _free_mb(folder)) < config.outbox.limit_mb:
+        limit_mb = config.outbox.limit_mb
+        yield f"outbox.limit_mb: events may take {limit_mb:g} MB, but {folder} has {free_mb:.0f} MB free"
+    if _is_service(config):
+        for setting, path in _written(config):
+            if not _is_in(path, _WRITABLE):
+                yield (
+                    f"{'.'.join(setting)}: the service may write to {_WRITABLE[0]} only; for {path.parent} it needs"
+                    f" ReadWritePaths={path.parent} (sudo systemctl edit gatepost)"
+                )
+
+
+def _read(config: Config) -> Iterator[tuple[Setting, Path]]:
+    """What is only read, and brought by people."""
+    for option in ("ca_file", "cert_file", "key_file"):
+        if (path := getattr(config.mqtt, option)) is not None:
+            yield ("mqtt", option), path
+    yield ("codes", "keys"), config.file.parent / config.codes.keys
+    if config.policy.table.endswith(".toml"):
+        yield ("policy", "table"), config.file.parent / config.policy.table
+    if config.screening.calibration is not None:
+        yield ("screening", "calibration"), config.screening.calibration
+
+
+def _written(config: Config) -> Iterator[tuple[Setting, Path]]:
+    """What the agent writes, and reads again when it starts."""
+    yield ("run", "directory"), config.run.directory / "status.json"
+    yield ("outbox", "path"), config.outbox.path
+    yield ("clock", "floor_file"), config.clock.floor_file
+    yield ("screening", "crowd_file"), config.screening.crowd_file
+    yield ("orders", "memory_file"), config.orders.memory_file
+    if config.mqtt.tls:
+        yield ("mqtt", "pair_file"), config.mqtt.pair_file
+    if config.health.metrics_file is not None:
+        yield ("health", "metrics_file"), config.health.metrics_file
+    if config.codes.bundles:
+        folder = config.file.parent
+        yield ("codes", "bundles"), folder / config.codes.bundles / "root.bundle"
+        yield from ((("codes", "lists"), folder / f"{name}.delta") for name in config.codes.lists)
+
+
+def _unusable(path: Path) -> Iterator[str]:
+    """Why a file cannot be kept there."""
+    if what := access.unwritable(path.parent):
+        yield what
+    elif path.is_dir():
+        yield f"{path} is a folder, not a file"
+    elif path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        name = access.user()
+        yield f"{path} is not open to the user {name}, has root written it? (sudo chown {name}: {path})"
+
+
+def _lists(config: Config) -> Iterator[str]:
+    for name in config.codes.lists:
+        path = config.file.parent / name
+        what = access.unreadable(path)
+        if not what:
+            try:
+                vault.open_list(path)
+            except (BadList, OSError) as error:
+                what = str(error)
+        if what:
+            yield f"{what}: until it is whole everybody at an entry goes to staff (gatepost lists verify)"
+
+
+def _bundles(config: Config, now: Now) -> Iterator[str]:
+    folder = config.file.parent / config.codes.bundles
+    store = vault.BundleStore(folder)
+    try:
+        store.root()
+    except FileNotFoundError:
+        yield (
+            f"no root in {folder}: nothing from the centre is taken"
+            f" (sudo -u {access.user()} gatepost keys install ROOT.bundle --bundles {folder})"
+        )
+    except OSError as error:
+        yield access.why(error, folder / "root.bundle")
+    except BadBundle as error:
+        yield f"the root in {folder}: {error} (install it anew: gatepost keys install)"
+    else:
+        if what := store.root_fault(now):
+            yield f"the root in {folder} {what}"
+
+
+def _is_service(config: Config) -> bool:
+    return config.file.absolute().parent == access.SETTINGS
+
+
+def _is_in(path: Path, folders: tuple[Path, ...]) -> bool:
+    return any(path.absolute().is_relative_to(folder) for folder in folders)
+
+
+def _free_mb(folder: Path) -> float:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize / _MB

@@ -1,0 +1,232 @@
+"""`gatepost check` looks at every file that a configuration names, before the service meets it."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from agent.cli import main
+
+PEM = serialization.Encoding.PEM
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights")
+
+
+def pair(folder, name, issuer=None, *, days=300.0, starts_days=-60.0, passphrase=b""):
+    """NAME.crt and NAME.key; self-signed unless there is an issuer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer[0].subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=starts_days))
+        .not_valid_after(now + timedelta(days=days))
+        .sign(issuer[1] if issuer else key, hashes.SHA256())
+    )
+    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(PEM))
+    (folder / f"{name}.key").write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, lock))
+    return certificate, key
+
+
+@pytest.fixture
+def kiosk(kiosk_file):
+    """The configuration with TLS; its files lie beside it."""
+    authority = pair(kiosk_file.parent, "ca")
+    pair(kiosk_file.parent, "own", authority)
+    text = kiosk_file.read_text().replace("port = 1\n", "port = 8883\n[orders]\nmemory_file = 'orders.json'\n", 1)
+    text = text.replace('path = "outbox.db"', 'path = "outbox.db"\nlimit_mb = 1')
+    tls = 'tls = true\nca_file = "ca.crt"\ncert_file = "own.crt"\nkey_file = "own.key"\npair_file = "link.pem"\n'
+    kiosk_file.write_text(text.replace("[mqtt]\n", f"[mqtt]\n{tls}"))
+    return kiosk_file
+
+
+@pytest.fixture
+def check(capsys):
+    """Checks a file; (exit status, standard output, the faults)."""
+
+    def checked(file):
+        status = main(["check", "-c", str(file)])
+        out, err = capsys.readouterr()
+        return status, out, err.splitlines()[:-1]
+
+    return checked
+
+
+def line_of(file, option):
+    return 1 + file.read_text()[: file.read_text().index(f"\n{option} = ") + 1].count("\n")
+
+
+def test_right_files_with_paths_from_the_folder_of_the_configuration(kiosk, check, monkeypatch):
+    monkeypatch.chdir("/")
+    assert check(kiosk)[::2] == (0, [])
+
+
+def test_the_authority_of_the_broker_need_not_be_that_of_the_kiosk(kiosk, check):
+    pair(kiosk.parent, "ca")
+    assert check(kiosk)[::2] == (0, [])
+
+
+def gone(folder):
+    (folder / "own.key").unlink()
+
+
+def no_pem(folder):
+    (folder / "own.crt").write_bytes(bytes(range(256)))
+
+
+def der(folder):
+    certificate, _ = pair(folder, "ca")
+    (folder / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+
+
+def swapped(folder):
+    (folder / "own.crt").write_bytes((folder / "own.key").read_bytes())
+
+
+def key_of_another(folder):
+    pair(folder, "other")
+    (folder / "own.key").write_bytes((folder / "other.key").read_bytes())
+
+
+def no_key(folder):
+    (folder / "own.key").write_bytes((folder / "ca.crt").read_bytes())
+
+
+def locked(folder):
+    pair(folder, "own", passphrase=b"secret")
+
+
+def ended(folder):
+    pair(folder, "own", days=-5)
+
+
+def not_begun(folder):
+    pair(folder, "own", starts_days=9)
+
+
+def ended_authority(folder):
+    pair(folder, "ca", days=-5)
+
+
+def folder_for_a_file(folder):
+    (folder / "ca.crt").unlink()
+    (folder / "ca.crt").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "option", "words"),
+    [
+        (gone, "key_file", ["own.key is not there"]),
+        (no_pem, "cert_file", ["holds no certificate in PEM form", "openssl x509 -inform der"]),
+        (der, "ca_file", ["holds no certificate in PEM form", "openssl x509 -inform der"]),
+        (swapped, "cert_file", ["own.crt holds a private key"]),
+        (key_of_another, "key_file", ["own.key is not the key to the certificate in", "own.crt"]),
+        (no_key, "key_file", ["own.key holds no private key in PEM form"]),
+        (locked, "key_file", ["passphrase", "openssl pkey"]),
+        (ended, "cert_file", ["has ended 5 days ago", "renewed", "timedatectl"]),
+        (not_begun, "cert_file", ["is valid only in 9 days", "timedatectl"]),
+        (ended_authority, "ca_file", ["has ended 5 days ago"]),
+        (folder_for_a_file, "ca_file", ["ca.crt is a folder"]),
+    ],
+)
+def test_what_is_wrong_with_the_files_of_tls(kiosk, check, spoil, option, words):
+    spoil(kiosk.parent)
+    status, out, faults = check(kiosk)
+    assert (status, out) == (1, "")
+    assert len(faults) == 1, faults
+    assert faults[0].startswith(f"{kiosk}:{line_of(kiosk, option)}: mqtt.{option}: ")
+    assert all(word in faults[0] for word in words), faults[0]
+
+
+def test_a_certificate_that_ends_soon_is_told_and_is_no_fault(kiosk, check):
+    pair(kiosk.parent, "own", days=20.5)
+    status, out, faults = check(kiosk)
+    assert (status, faults) == (0, [])
+    assert "! mqtt: the kiosk's own certificate ends in 20 days: renew it" in out
+
+
+def test_a_renewed_pair_is_what_counts(kiosk, check):
+    pair(kiosk.parent, "own", days=-5)
+    pair(kiosk.parent, "new", starts_days=-1)
+    link = kiosk.parent / "link.pem"
+    link.write_bytes((kiosk.parent / "new.key").read_bytes() + (kiosk.parent / "new.crt").read_bytes())
+    assert check(kiosk)[::2] == (0, [])
+
+
+def test_a_port_that_is_usual_for_the_other_thing_is_told(kiosk, check):
+    assert "mqtt.port" not in check(kiosk)[1]
+    kiosk.write_text(kiosk.read_text().replace("port = 8883", "port = 1883"))
+    assert "! mqtt.port: 1883 is usual in the clear, but tls = true" in check(kiosk)[1]
+
+
+def test_other_files_are_looked_at_too(kiosk, check):
+    folder = kiosk.parent
+    text = kiosk.read_text().replace(
+        '"issuers.toml"', '"issuers.toml"\nlists = ["a.gpl", "b.gpl"]\nbundles = "sent"'
+    )
+    kiosk.write_text(text.replace('floor_file = "clock"', 'floor_file = "issuers.toml/clock"'))
+    (folder / "b.gpl").write_bytes(b"no list")
+    (folder / "outbox.db").mkdir()
+    status, _, faults = check(kiosk)
+    assert status == 1
+    told = {fault.split(": ")[1]: fault for fault in faults}
+    assert set(told) == {"codes.lists", "codes.bundles", "clock.floor_file", "outbox.path"}
+    assert len(faults) == 5
+    assert any(
+        "a.gpl is not there: until it is whole everybody at an entry goes to staff" in each for each in faults
+    )
+    assert "keys install" in told["codes.bundles"]
+    assert "issuers.toml is no folder" in told["clock.floor_file"]
+    assert "outbox.db is a folder" in told["outbox.path"]
+    assert all(
+        fault.startswith(f"{kiosk}:{line_of(kiosk, fault.split(': ')[1].split('.')[1])}: ") for fault in faults
+    )
+
+
+def test_a_card_with_less_room_than_the_events_may_take_is_told(kiosk, check):
+    kiosk.write_text(kiosk.read_text().replace("limit_mb = 1", "limit_mb = 1e9"))
+    status, out, _ = check(kiosk)
+    assert status == 0
+    assert "! outbox.limit_mb: events may take 1e+09 MB, but " in out
+
+
+def test_a_device_that_is_not_there_is_told_and_is_no_fault(kiosk, check):
+    status, out, _ = check(kiosk)
+    assert status == 0
+    assert "! entry.thermometer is not there now: /dev/i2c-99" in out
+
+
+@needs_root
+def test_root_looks_with_the_rights_of_another(kiosk, capsys):
+    folder = kiosk.parent
+    for above in (folder, *folder.parents[:2]):
+        above.chmod(0o755)
+    folder.chmod(0o777)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    (folder / "own.key").chmod(0o600)
+    (folder / "outbox.db").write_bytes(b"")
+    (folder / "outbox.db").chmod(0o600)
+    (folder / "issuers.toml").chmod(0o600)
+    assert main(["check", "-c", str(kiosk), "--user", "nobody"]) == 1
+    assert os.geteuid() == os.getegid() == 0
+    *faults, count = capsys.readouterr().err.splitlines()
+    told = {line.split(": ")[1]: line for line in faults}
+    assert set(told) == {"mqtt.key_file", "outbox.path", "codes.keys"}, faults
+    assert f"the user nobody may not read {folder}/own.key (sudo chgrp" in told["mqtt.key_file"]
+    assert "outbox.db is not open to the user nobody, has root written it?" in told["outbox.path"]
+    assert "the user nobody may not read" in told["codes.keys"]
+    assert count == "3 faults, looked at as the user nobody."
+
+
+def test_another_user_is_for_root(kiosk, capsys):
+    assert main(["check", "-c", str(kiosk), "--user", "who-is-that"]) == 1
+    assert "--user who-is-that: there is no such user" in capsys.readouterr().err
