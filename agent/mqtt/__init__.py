@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.messages.state import State
 from agent.model import ClockState, Now
-from agent.mqtt import tls
+from agent.mqtt import failures, tls
 from agent.mqtt.options import Options
 from agent.mqtt.pairs import BadPair, Pairs
 from agent.mqtt.patience import Backoff, Overdue, Refusals
@@ -251,7 +250,10 @@ class Link:
             self._say(str(lost))
             return lost.on_purpose
         except (OSError, ValueError) as error:
-            self._say(_sentence(error, self._options))
+            failure = failures.no_connection(error, self._options)
+            if session is None:
+                failure = failures.no_context(error, self._duty.options, self._duty.now().lo_utc)
+            self._say(failure)
             self._duty.dated = not tls.may_go_undated(self._options, error, self._duty.now())
         except Exception:
             log.exception("mqtt: unexpected error; connecting anew")
@@ -284,21 +286,3 @@ class Link:
         self._ungreeted += 1
         if unsupported or self._ungreeted % UNGREETED_TRIES == 0:
             self._v5 = not self._v5
-
-
-def _sentence(error: Exception, options: Options) -> str:
-    """Why there is no connection, and what to look at."""
-    where = f"{options.host}:{options.port}"
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"{where}: its certificate is not accepted: {error.verify_message} (ca_file, name, clock?)"
-        case ssl.SSLError():
-            return f"{where}: TLS fails: {error.reason or error} (is this the TLS port?)"
-        case ConnectionRefusedError():
-            return f"{where}: nobody listens there (is the broker running?)"
-        case socket.gaierror():
-            return f"{where}: this name is not known (host, network, DNS?)"
-        case TimeoutError():
-            return f"{where}: no answer within {options.connect_s:g} s (network, firewall?)"
-        case _:
-            return f"{where}: {error}"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from agent.messages import Topics
 from agent.messages.state import State, offline_payload, state_payload
+from agent.mqtt import failures
 from agent.mqtt.tls import demand_not_ended, end_of, is_settled
-from agent.mqtt.wire import NO_LIMIT, Client, LinkLost, Retained
+from agent.mqtt.wire import NO_LIMIT, Client, HungUp, LinkLost, Retained
 
 if TYPE_CHECKING:
     import socket
@@ -180,6 +181,15 @@ class Session:
         self._client.listen(wanted)
 
     def _await_greeting(self) -> None:
+        try:
+            self._greet()
+        except (HungUp, OSError) as error:
+            if self.greeted:
+                raise
+            why = failures.hung_up(getattr(error, "reason", None) or "", self._options)
+            raise LinkLost(why, on_purpose=self._options.tls) from None
+
+    def _greet(self) -> None:
         until_s = monotonic() + self._options.connect_s
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
@@ -187,7 +197,7 @@ class Session:
         while not self.greeted:
             left_s = until_s - monotonic()
             if left_s <= 0 or self._duty.stop_at_s is not None:
-                raise LinkLost("the broker's port answers, but no MQTT broker does")
+                raise LinkLost(failures.silent(self._options))
             poll.poll(min(left_s, TICK_S) * 1000)
             self._read()
 

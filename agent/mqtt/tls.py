@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from agent.mqtt.options import Options
 
-DATES = frozenset((9, 10))
+NOT_YET_VALID, ENDED = 9, 10
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
+DATES = frozenset((NOT_YET_VALID, ENDED))
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME of the same; Python has no name for it."""
 _DAY_S = 86_400.0

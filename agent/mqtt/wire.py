@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.messages import CONTENT_TYPE
+from agent.mqtt.failures import unwanted
 from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class LinkLost(Exception):
 
 class Unsupported(LinkLost):
     """The broker does not know this version of MQTT."""
+
+
+class HungUp(LinkLost):
+    """The connection was closed without a word, or with an alert of TLS: OpenSSL's name of it is `reason`."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("the broker closed the connection, or the network did")
+        self.reason = reason
 
 
 class Ear(Protocol):
@@ -193,7 +202,7 @@ class Client(paho.Client):
         self, _c: paho.Client, _u: object, _f: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
     ) -> None:
         if reason.is_failure:
-            why = f"the broker refuses the connection: {reason} (username, password, client_id?)"
+            why = unwanted(str(reason), self._options)
             raise Unsupported(why) if reason.value == UNSUPPORTED_VERSION else LinkLost(why, on_purpose=True)
         self._ear.on_greeting(getattr(props, "ReceiveMaximum", NO_LIMIT))
 
@@ -216,7 +225,10 @@ class Client(paho.Client):
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if not self._read_ahead:
-            self._read_ahead = super()._sock_recv(max(bufsize, READ_AHEAD))
+            try:
+                self._read_ahead = super()._sock_recv(max(bufsize, READ_AHEAD))
+            except ssl.SSLError as error:  # paho would make it a connection lost, whatever it is
+                raise HungUp(error.reason or "") from None
         piece, self._read_ahead = self._read_ahead[:bufsize], self._read_ahead[bufsize:]
         return piece
 
@@ -232,6 +244,10 @@ class Client(paho.Client):
                 written = super()._sock_send(self._to_write)
             except BlockingIOError:
                 return
+            except OSError:
+                with suppress(OSError):
+                    self._sock_recv(1)  # why it hung up: an alert of TLS may wait there
+                raise
             del self._to_write[:written]
 
 
@@ -273,6 +289,6 @@ def _check(code: int) -> None:
         case paho.MQTT_ERR_SUCCESS:
             return
         case paho.MQTT_ERR_CONN_LOST:
-            raise LinkLost("the broker closed the connection, or the network did")
+            raise HungUp
         case _:
             raise LinkLost(f"the connection failed: {paho.error_string(MQTTErrorCode(code))}")

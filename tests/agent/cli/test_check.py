@@ -1,43 +1,17 @@
 """`gatepost check` looks at every file that a configuration names, before the service meets it."""
 
 import os
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from agent.cli import main
 
-PEM = serialization.Encoding.PEM
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights")
 
 
-def pair(folder, name, issuer=None, *, days=300.0, starts_days=-60.0, passphrase=b""):
-    """NAME.crt and NAME.key; self-signed unless there is an issuer."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer[0].subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=starts_days))
-        .not_valid_after(now + timedelta(days=days))
-        .sign(issuer[1] if issuer else key, hashes.SHA256())
-    )
-    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(PEM))
-    (folder / f"{name}.key").write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, lock))
-    return certificate, key
-
-
 @pytest.fixture
-def kiosk(kiosk_file):
+def kiosk(kiosk_file, pair):
     """The configuration with TLS; its files lie beside it."""
     authority = pair(kiosk_file.parent, "ca")
     pair(kiosk_file.parent, "own", authority)
@@ -69,54 +43,54 @@ def test_right_files_with_paths_from_the_folder_of_the_configuration(kiosk, chec
     assert check(kiosk)[::2] == (0, [])
 
 
-def test_the_authority_of_the_broker_need_not_be_that_of_the_kiosk(kiosk, check):
+def test_the_authority_of_the_broker_need_not_be_that_of_the_kiosk(kiosk, check, pair):
     pair(kiosk.parent, "ca")
     assert check(kiosk)[::2] == (0, [])
 
 
-def gone(folder):
+def gone(folder, _):
     (folder / "own.key").unlink()
 
 
-def no_pem(folder):
+def no_pem(folder, _):
     (folder / "own.crt").write_bytes(bytes(range(256)))
 
 
-def der(folder):
+def der(folder, pair):
     certificate, _ = pair(folder, "ca")
     (folder / "ca.crt").write_bytes(certificate.public_bytes(serialization.Encoding.DER))
 
 
-def swapped(folder):
+def swapped(folder, _):
     (folder / "own.crt").write_bytes((folder / "own.key").read_bytes())
 
 
-def key_of_another(folder):
+def key_of_another(folder, pair):
     pair(folder, "other")
     (folder / "own.key").write_bytes((folder / "other.key").read_bytes())
 
 
-def no_key(folder):
+def no_key(folder, _):
     (folder / "own.key").write_bytes((folder / "ca.crt").read_bytes())
 
 
-def locked(folder):
+def locked(folder, pair):
     pair(folder, "own", passphrase=b"secret")
 
 
-def ended(folder):
+def ended(folder, pair):
     pair(folder, "own", days=-5)
 
 
-def not_begun(folder):
+def not_begun(folder, pair):
     pair(folder, "own", starts_days=9)
 
 
-def ended_authority(folder):
+def ended_authority(folder, pair):
     pair(folder, "ca", days=-5)
 
 
-def folder_for_a_file(folder):
+def folder_for_a_file(folder, _):
     (folder / "ca.crt").unlink()
     (folder / "ca.crt").mkdir()
 
@@ -137,8 +111,8 @@ def folder_for_a_file(folder):
         (folder_for_a_file, "ca_file", ["ca.crt is a folder"]),
     ],
 )
-def test_what_is_wrong_with_the_files_of_tls(kiosk, check, spoil, option, words):
-    spoil(kiosk.parent)
+def test_what_is_wrong_with_the_files_of_tls(kiosk, check, pair, spoil, option, words):
+    spoil(kiosk.parent, pair)
     status, out, faults = check(kiosk)
     assert (status, out) == (1, "")
     assert len(faults) == 1, faults
@@ -146,14 +120,14 @@ def test_what_is_wrong_with_the_files_of_tls(kiosk, check, spoil, option, words)
     assert all(word in faults[0] for word in words), faults[0]
 
 
-def test_a_certificate_that_ends_soon_is_told_and_is_no_fault(kiosk, check):
+def test_a_certificate_that_ends_soon_is_told_and_is_no_fault(kiosk, check, pair):
     pair(kiosk.parent, "own", days=20.5)
     status, out, faults = check(kiosk)
     assert (status, faults) == (0, [])
     assert "! mqtt: the kiosk's own certificate ends in 20 days: renew it" in out
 
 
-def test_a_renewed_pair_is_what_counts(kiosk, check):
+def test_a_renewed_pair_is_what_counts(kiosk, check, pair):
     pair(kiosk.parent, "own", days=-5)
     pair(kiosk.parent, "new", starts_days=-1)
     link = kiosk.parent / "link.pem"
