@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -98,11 +98,18 @@ class Centre:
 
     def has_all(self, report):
         """Wait until every event that the agent counts as delivered is here."""
-        try:
-            wait_until(lambda: len(self.events) >= report["outbox"]["delivered"], "all that was delivered")
-        except AssertionError:
-            lives = Counter(event["epoch"] for event in self.events)
-            pytest.fail(f"delivered {report['outbox']['delivered']}, here {lives.total()}, by epoch {dict(lives)}")
+        delivered = report["outbox"]["delivered"]
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: len(self.events) >= delivered, "all that was delivered")
+            return
+        here = defaultdict(set)
+        for event in self.events:
+            here[event["epoch"]].add(int(event["sequence"]))
+        missing = {epoch: sorted(set(range(1, max(found))) - found) for epoch, found in here.items()}
+        counts = {epoch: len(found) for epoch, found in here.items()}
+        pytest.fail(
+            f"delivered {delivered}, here by epoch {counts}, of these missing {missing}; {report['outbox']}"
+        )
 
     def judge(self, *, memory=False):
         """Nothing missing, changed, out of order or unmarked, over all lives of the agent.

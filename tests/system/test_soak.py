@@ -155,6 +155,7 @@ class Day:
             if self.chance.random() < 0.3:
                 trouble = self.chance.choice((*self._restless, *troubles))
                 self.troubles[trouble.__name__] += 1
+                print(f"{time.strftime('%T')} {trouble.__name__}", flush=True)
                 trouble()
             else:
                 self.person()
@@ -206,7 +207,8 @@ class Day:
     def killed_broker(self):
         """It forgets what it has acknowledged within its last second: let it have nothing on its hands."""
         with contextlib.suppress(TimeoutError):
-            self.site.kiosk.wait(lambda r: r["link"]["connected"] and not r["outbox"]["waiting"])
+            report = self.site.kiosk.wait(lambda r: r["link"]["connected"] and not r["outbox"]["waiting"])
+            self.site.centre.has_all(report)
             time.sleep(3)
             self.site.broker._process.kill()
             self.person()

@@ -159,7 +159,7 @@ def test_the_room_comes_from_its_sensor(bench: Bench, monkeypatch: pytest.Monkey
     with Port(bench.folder / "room", GyMcu90615(World(ambient_c=21.0, noise_c=0.02))):
         assert bench.calibrate("people") == 1, "one person is too few, but is kept"
     (kept,) = trial.parse((bench.folder / "site.people.csv").read_text().splitlines())
-    assert kept.ambient_c == pytest.approx(21.0, abs=0.05)
+    assert kept.ambient_c == pytest.approx(21.0, abs=0.1)
     assert kept.reference_c == 36.8
 
 
