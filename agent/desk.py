@@ -44,6 +44,8 @@ WAIT_S = 5.0
 MOST_UNREAD = 1000
 LENT = "lent out for a calibration: people go to staff"
 _TURN_S = 0.5
+_LEAVE_S = 2 * _TURN_S
+"""A guest who has not gone by then is left standing."""
 _SHOWN = (Part.THERMOMETER, Part.ROOM, Part.RANGE)
 _KINDS = {kind.__name__: kind for kind in (Reading, Distance, DeviceUp, DeviceDown)}
 
@@ -105,17 +107,25 @@ class Desk:
             log.warning("nothing can be asked of this agent: %s: %s", self._path, error.strerror or error)
             return
         self._server = server
-        threading.Thread(target=self._accept, args=(server,), name="desk", daemon=True).start()
+        self._host = threading.Thread(target=self._accept, args=(server,), name="desk", daemon=True)
+        self._host.start()
 
     def stop(self) -> None:
-        """Close the desk; may be called although it was never opened."""
+        """Close the desk, and see the guests off: they say their last word before the loop does. May be called
+        although it was never opened.
+        """
         self._stopping.set()
         server, self._server = self._server, None
-        if server is not None:
-            with contextlib.suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
-            server.close()
-            self._path.unlink(missing_ok=True)
+        if server is None:
+            return
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        self._path.unlink(missing_ok=True)
+        until_s = time.monotonic() + _LEAVE_S
+        self._host.join(_LEAVE_S)
+        for _ in range(MOST_GUESTS):
+            self._guests.acquire(timeout=max(0.0, until_s - time.monotonic()))
 
     def _accept(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import shutil
 import socket
 import subprocess
@@ -197,6 +198,17 @@ def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> N
     while not condition():
         assert time.monotonic() < until_s, f"not within {within_s} s"
         pause.wait(0.01)
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """What a test sets up of the log ends with it: its standard error is closed, and others would write there."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in [handler for handler in root.handlers if type(handler) is logging.StreamHandler]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -172,8 +172,7 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
     assert app._state().faults == tuple(report["problems"])
     assert f"STATUS={report['condition']}; {'; '.join(report['problems'])}" in told
     assert "WATCHDOG=1" in told
-    app._link.stop(0.0)
-    app._pulse.stop()
+    app._shut_down()  # the look has started the devices' threads
 
 
 def test_what_a_configuration_names_is_looked_at(config):

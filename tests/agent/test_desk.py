@@ -276,6 +276,15 @@ def test_a_guest_that_is_killed_gives_back(loop: Loop) -> None:
     assert isinstance(loop.items()[-1], DeviceUp)
 
 
+def test_who_has_borrowed_gives_back_before_the_desk_is_closed(loop: Loop) -> None:
+    loop.desk.put(UP)
+    with running.Borrowed(loop.folder, "entry") as borrowed:
+        assert read(borrowed) == UP
+        loop.desk.stop()
+        assert isinstance(loop.items()[-1], DeviceUp)
+        wait(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("desk")])
+
+
 def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is_new(loop: Loop) -> None:
     loop.desk.put(UP)
     with running.Borrowed(loop.folder, "entry") as borrowed:
