@@ -71,9 +71,11 @@ class Fault(StrEnum):
 class BadBundle(ValueError):
     """A bundle that is not taken; what was in force stays."""
 
-    def __init__(self, fault: Fault, fact: str) -> None:
+    def __init__(self, fault: Fault, fact: str, *, signed: bool = False) -> None:
         super().__init__(f"bundle refused: {fact}")
         self.fault, self.fact = fault, fact
+        self.signed = signed
+        """Of one with too few signatures: somebody has signed it who may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +313,8 @@ def _demand_signatures(seal: _Seal, root: Root, role: str) -> None:
         and root.keys[kid].verify(signature, message, _EDDSA_OR_SM2[root.keys[kid].name])
     }
     if len(holding) < asked.threshold:
-        raise BadBundle(Fault.TOO_FEW_SIGNATURES, f"{len(holding)} signatures hold, more are needed")
+        fact = f"{len(holding)} signatures hold, more are needed"
+        raise BadBundle(Fault.TOO_FEW_SIGNATURES, fact, signed=bool(holding))
 
 
 def _demand_progress(bundle: Bundle, last: Accepted) -> None:

@@ -60,8 +60,8 @@ class Duty:
     """Called when the broker accepts us."""
     renew: bool = False
     """Set to end the connection and begin another, with what there is to show by then."""
-    recall: bool = False
-    """Set to have the retained bundles sent again."""
+    recall: bool = True
+    """Set to have the retained bundles sent again, as they are at the start."""
     dated: bool = True
     """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
     ends_utc: dict[str, float] = field(default_factory=dict)
@@ -93,6 +93,8 @@ class Session:
         self._told_s = 0.0
         self._due: bytes | None = None
         self._listened_s = 0.0
+        self._recalls = False
+        """The broker was asked for the retained bundles and has not answered yet."""
         self._leaving = False
         self._event_topics: dict[str, str] = {}
         topics = duty.topics
@@ -131,7 +133,7 @@ class Session:
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""
-        self.listening = True
+        self.listening, self._recalls = True, False
         refused = [f"{topic} ({why})" for (topic, _), why in zip(self._wanted(), refusals, strict=False) if why]
         deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
         if deaf != self._duty.deaf:
@@ -163,6 +165,7 @@ class Session:
                 self._duty.overdue.reconnected(monotonic())
             self._deliver()
         finally:
+            self._duty.recall = self._duty.recall or self._recalls
             self._shelf.sent(self._acked)
             self._refusals.connection_ended(accepted=self._accepted, unanswered=bool(self._flight))
             self._client.hang_up()
@@ -170,14 +173,13 @@ class Session:
     def _wanted(self) -> list[tuple[str, Retained]]:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
-        again = self._duty.connections == 1 or self._duty.recall
-        bundles = Retained.ALWAYS if again else Retained.IF_NEW
+        bundles = Retained.ALWAYS if self._duty.recall else Retained.IF_NEW
         wanted = [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
         return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
     def _listen(self, now_s: float) -> None:
         self._listened_s = now_s
-        wanted, self._duty.recall = self._wanted(), False
+        wanted, self._recalls, self._duty.recall = self._wanted(), self._duty.recall or self._recalls, False
         self._client.listen(wanted)
 
     def _await_greeting(self) -> None:

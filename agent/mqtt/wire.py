@@ -178,6 +178,8 @@ class Client(paho.Client):
         """Read what there is. Raises LinkLost."""
         while True:
             _check(self.loop_read())
+            if self._in_messages:  # paho keeps those until they are released
+                raise LinkLost("the broker sends with QoS 2, for which nobody has asked")
             if not (self._read_ahead or getattr(self._socket, "pending", int)()):
                 return  # TLS may have decrypted more than was read
 
@@ -224,6 +226,8 @@ class Client(paho.Client):
             raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True)
 
     def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > LARGEST:  # what is left of a packet: paho would take up to 256 MB
+            raise LinkLost(f"the broker sends a packet of more than {LARGEST} bytes")
         if not self._read_ahead:
             try:
                 self._read_ahead = super()._sock_recv(max(bufsize, READ_AHEAD))

@@ -1,14 +1,14 @@
 """Hears the centre: proves its orders and bundles, has them carried out, and answers.
 
-`hear` only puts into a bounded queue. One thread takes from it: an order is judged (`judging`), remembered on disk
-(`memory`), carried out, answered; a bundle is proved, kept, put in force, answered (`deliveries`). What a stranger
-may have sent is counted and costs him a rest, so that a flood of it slows nothing but itself.
+`hear` only puts into bounded queues (`inbox`). One thread takes from them: an order is judged (`judging`),
+remembered on disk (`memory`), carried out, answered; a bundle is proved, kept, put in force, answered
+(`deliveries`). What a stranger may have sent is counted and costs him a rest, so that a flood of it slows nothing
+but itself.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 from agent.codes import bundle
 from agent.codes.bundle import BadBundle
 from agent.model import Reply, ReplyOutcome
+from agent.orders.allowance import Allowance
 from agent.orders.deliveries import Deliveries
 from agent.orders.doing import CannotDo, Done
-from agent.orders.judging import COMMANDS, MAX_BYTES, Junk, Order, Reason, judge, lapse
+from agent.orders.inbox import Inbox
+from agent.orders.judging import COMMANDS, Junk, Order, Reason, judge, lapse
 from agent.orders.memory import Memory
 
 if TYPE_CHECKING:
@@ -34,17 +36,17 @@ __all__ = ["CannotDo", "Deliveries", "Done", "Options", "Orders", "Reason", "Sta
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING = 64
-MOST_WAITING_BYTES = 4 << 20
 REST_S = 0.02
 """After what brings nothing new: no more than fifty such messages a second are looked at."""
 REST_SHARE = 4.0
 """And at least so many times as long as looking at it took."""
 BURST, EVERY_S = 20, 1.0
 """Answers that cost the asker nothing new (refusals, repeats): so many at once, then one in so many seconds."""
+STRANGERS_BURST, STRANGERS_EVERY_S = 8, 600.0
+"""The same for bundles that nobody has signed who may: the centre has taken a wrong key, or somebody plays."""
 SAY_EVERY_S = 60.0
-RECALL_EVERY_S = 60.0
-"""How often at most retained bundles are asked for that there was no room for."""
+RECALL_EVERY_S, RECALL_SOON_S = 60.0, 1.0
+"""How often at most retained bundles are asked for that there was no room for; and while that brings true ones."""
 _TURN_S = 1.0
 
 
@@ -100,29 +102,20 @@ class Orders:
         self._options, self._here, self._store = options, here, store
         self._do, self._deliveries, self._tell, self._now = do, deliveries, tell, now
         self._memory = Memory(options.memory_file)
-        self._waiting: queue.SimpleQueue[tuple[bool, bytes] | None] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._lock = threading.Lock()
-        self._waiting_bytes = 0
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self._stopping = threading.Event()
         self._status = Status()
         self._moved_s = self._began_s = monotonic()
-        self._tokens, self._filled_s = float(BURST), self._moved_s
+        self._answers, self._strangers = Allowance(BURST, EVERY_S), Allowance(STRANGERS_BURST, STRANGERS_EVERY_S)
         self._said_s = -SAY_EVERY_S
-        self._recall, self._recalled_s, self._missed = recall, -RECALL_EVERY_S, False
+        self._recall, self._recall_at_s = recall, 0.0
 
     def hear(self, topic: str, payload: bytes) -> None:
         """Take a message from the link. Never blocks, never raises."""
-        is_order = topic == self._here.order
-        with self._lock:
-            fits = len(payload) <= (MAX_BYTES if is_order else bundle.MAX_BYTES)
-            fits = fits and self._waiting_bytes + len(payload) <= MOST_WAITING_BYTES
-            if fits and self._waiting.qsize() < MOST_WAITING:
-                self._waiting_bytes += len(payload)
-                self._waiting.put((is_order, payload))
-                return
-            self._missed = self._missed or not (is_order or len(payload) > bundle.MAX_BYTES)
-        self._count(dropped=1)
+        if not self._inbox.put(payload, is_order=topic == self._here.order):
+            self._count(dropped=1)
 
     def start(self) -> None:
         """Begin."""
@@ -131,7 +124,7 @@ class Orders:
     def stop(self, limit_s: float = _TURN_S) -> None:
         """End the thread; what is being carried out is finished within `limit_s`, or said to be unknown later."""
         self._stopping.set()
-        self._waiting.put(None)
+        self._inbox.wake()
         if self._thread.is_alive():
             self._thread.join(limit_s)
 
@@ -147,24 +140,30 @@ class Orders:
             self._tell(reply)
         while not self._stopping.is_set():
             self._moved_s = monotonic()
-            self._ask_again()
-            try:
-                item = self._waiting.get(timeout=_TURN_S)
-            except queue.Empty:
-                continue
+            self._look_after_missed()
+            item = self._inbox.take(_TURN_S)
             if item is not None:
                 self._take(*item)
+            elif self._inbox.is_empty():
+                self._say_doubts()
 
-    def _ask_again(self) -> None:
-        """Once there is room: a bundle that was dropped is still retained, and nobody would send it again."""
-        if self._missed and self._waiting.empty() and self._moved_s - self._recalled_s >= RECALL_EVERY_S:
-            self._missed, self._recalled_s = False, self._moved_s
+    def _look_after_missed(self) -> None:
+        """Ask for what was missed, once there is room: it is still retained, and nobody would send it again. When
+        nothing is missed any more, what comes is looked at whatever it is.
+        """
+        if self._moved_s < self._recall_at_s:
+            return
+        if self._inbox.ask_again():
+            self._recall_at_s = self._moved_s + RECALL_EVERY_S
             self._recall()
+
+    def _say_doubts(self) -> None:
+        """It is quiet: what is left of the refused is said."""
+        for reply in self._deliveries.doubts(lambda signed: (self._answers if signed else self._strangers).spend()):
+            self._answer(reply)
 
     def _take(self, is_order: bool, payload: bytes) -> None:
         self._began_s = monotonic()
-        with self._lock:
-            self._waiting_bytes -= len(payload)
         try:
             if is_order:
                 self._order(payload)
@@ -177,14 +176,16 @@ class Orders:
             self._junk(Reason.DEFECT)
 
     def _bundle(self, payload: bytes) -> None:
-        news = False
-        for reply in self._deliveries.take(payload):
-            if reply.outcome is not ReplyOutcome.DONE:
-                self._spend()
-            self._answer(reply)
-            news = True
-        if not news:  # anybody can say again what is in force
+        reply = self._deliveries.take(payload)
+        self._recall_at_s = min(self._recall_at_s, self._began_s + RECALL_SOON_S)
+        if reply is None:  # anybody can say again what is in force
             self._rest()
+            return
+        if reply.outcome is not ReplyOutcome.DONE:
+            self._spend()
+        if self._deliveries.is_cured(reply):
+            self._inbox.look_again()
+        self._answer(reply)
 
     def _order(self, payload: bytes) -> None:
         now = self._now()
@@ -256,12 +257,8 @@ class Orders:
 
     def _spend(self) -> None:
         """Raises Junk when too much was said of late that cost the asker nothing."""
-        now_s = monotonic()
-        self._tokens = min(float(BURST), self._tokens + (now_s - self._filled_s) / EVERY_S)
-        self._filled_s = now_s
-        if self._tokens < 1.0:
+        if not self._answers.spend():
             raise Junk("too_many")
-        self._tokens -= 1.0
 
     def _junk(self, fault: str) -> None:
         """Count it, say so now and then, and rest."""

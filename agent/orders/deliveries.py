@@ -1,8 +1,8 @@
 """Bundles that the centre pushes: proved, kept, put in force at once, and answered for.
 
 They are retained by the broker, so the same ones come with each connection: what is in force already is passed over
-in silence, and what is refused is said once. A bundle may arrive before the root that names its keys: it is tried
-again when a root was taken.
+in silence, and what is refused is said once. What anybody may have made is said only when all is quiet again, and
+seldom: a root that comes with it may cure it, and a flood must not fill the outbox.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from agent.codes.bundle import BadBundle, Bundle, Fault
 from agent.model import Reply, ReplyOutcome
 from agent.orders.doing import CannotDo
 from agent.orders.judging import Junk, Reason
+from agent.vault.bundles import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 K = TypeVar("K")
 V = TypeVar("V")
 
-MOST_SAID = 64
-MOST_EARLY = 16
+MOST_SAID = 256
+MOST_DOUBTFUL = 16
 _OWN_MISTAKES = (
     Fault.ROLLBACK,
     Fault.TWO_OF_ONE_VERSION,
@@ -41,7 +42,7 @@ _OWN_MISTAKES = (
     Fault.FROM_THE_FUTURE,
     Fault.BAD_CONTENT,
 )
-"""Found after the signatures held: the centre is told. (A root is measured before its signatures.)"""
+"""Found after the signatures held. (A root is measured before its signatures.)"""
 _EARLY = (Fault.TOO_FEW_SIGNATURES, Fault.ROOT_EXPIRED, Fault.LEAP)
 """What a newer root may cure."""
 
@@ -56,31 +57,49 @@ class Deliveries:
         self._store, self._then, self._now = store, then, now
         self._said: OrderedDict[bytes, None] = OrderedDict()
         """SHA-256 of what was refused, and told."""
-        self._early: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._signed: OrderedDict[bytes, Reply] = OrderedDict()
+        """What is to be said of bundles that somebody has signed who may, but not enough of them; by SHA-256."""
+        self._unsigned: OrderedDict[bytes, Reply] = OrderedDict()
+        """The same of those that nobody has signed who may."""
+        self._is_early = False
 
-    def take(self, data: bytes) -> Iterator[Reply]:
-        """Take a bundle; what is to be said of it, and of those that waited for it. Raises Junk."""
+    def take(self, data: bytes) -> Reply | None:
+        """Take a bundle; what is to be said of it at once. Raises Junk."""
+        told: dict[str, object] = {}
         try:
             claimed = bundle.claims_to_be(data)
-        except BadBundle as error:
-            raise Junk(error.fault) from None
-        told = {"type": claimed.type, "name": claimed.name, "version": claimed.version}
-        try:
+            name = claimed.name if NAME.fullmatch(claimed.name) else ""  # what a stranger writes, we do not repeat
+            told = {"type": claimed.type, "name": name, "version": claimed.version}
             if self._store is None or self._store.is_in_force(claimed):
-                return
+                return None
             taken = self._store.take(data, self._now())
         except FileNotFoundError:
+            self._doubt(data, "no_root", told)
             raise Junk("no_root") from None
         except BadBundle as error:
-            yield from self._refused(data, claimed, error.fault, told)
-            return
+            return self._refused(data, error, told)
         except OSError as error:
             log.warning("orders: a bundle cannot be kept: %s", error.strerror)
-            yield Reply("bundle", ReplyOutcome.FAILED, Reason.CANNOT_REMEMBER, result=told)
-            return
-        yield self._put_in_force(taken, told)
-        if taken.type == "root":
-            yield from self._try_again()
+            return Reply("bundle", ReplyOutcome.FAILED, Reason.CANNOT_REMEMBER, result=told)
+        return self._put_in_force(taken, told)
+
+    def is_cured(self, reply: Reply) -> bool:
+        """Whether this reply tells of a root that may cure what was refused before: all is to come again."""
+        is_root = reply.outcome is ReplyOutcome.DONE and reply.result is not None and reply.result["type"] == "root"
+        if is_cured := is_root and self._is_early:
+            self._is_early = False
+            self._signed.clear()
+            self._unsigned.clear()
+        return is_cured
+
+    def doubts(self, may_say: Callable[[bool], bool]) -> Iterator[Reply]:
+        """What is still to be said of the refused, once all is quiet. `may_say`: of one that is signed, or not."""
+        for doubtful in (self._signed, self._unsigned):
+            for digest, reply in doubtful.items():
+                if may_say(doubtful is self._signed):
+                    _keep(self._said, digest, None, MOST_SAID)
+                    yield reply
+            doubtful.clear()
 
     def _put_in_force(self, taken: Bundle, told: Mapping[str, object]) -> Reply:
         try:
@@ -91,27 +110,26 @@ class Deliveries:
             log.exception("orders: a defect in putting a bundle in force")
             return Reply("bundle", ReplyOutcome.FAILED, Reason.DEFECT, result=told)
 
-    def _refused(self, data: bytes, claimed: Bundle, fault: Fault, told: Mapping[str, object]) -> Iterator[Reply]:
-        """Tell the centre of its own mistakes, each once; of strangers' nobody. Raises Junk."""
-        if fault in _EARLY:
-            _keep(self._early, (claimed.type, claimed.name), data, MOST_EARLY)
-        if claimed.type == "root" and fault is Fault.ROLLBACK:
-            return  # an older root of the chain, retained for those who still need it
-        if claimed.type == "root" or fault not in _OWN_MISTAKES:
+    def _refused(self, data: bytes, error: BadBundle, told: Mapping[str, object]) -> Reply | None:
+        """The centre's own mistakes are said at once, each once. Raises Junk for what anybody may have made."""
+        fault, is_root = error.fault, told.get("type") == "root"
+        if is_root and fault is Fault.ROLLBACK:
+            return None  # an older root of the chain, retained for those who still need it
+        self._is_early = self._is_early or fault in _EARLY
+        if is_root or fault not in _OWN_MISTAKES:
+            self._doubt(data, fault, told, signed=error.signed)
             raise Junk(fault)
         digest = sha256(data).digest()
-        if digest not in self._said:
-            yield Reply("bundle", ReplyOutcome.REFUSED, fault, result=told)
+        known = digest in self._said
         _keep(self._said, digest, None, MOST_SAID)
+        return None if known else Reply("bundle", ReplyOutcome.REFUSED, fault, result=told)
 
-    def _try_again(self) -> Iterator[Reply]:
-        """There is a new root: what it may have cured."""
-        early, self._early = self._early, OrderedDict()
-        for data in early.values():
-            try:
-                yield from self.take(data)
-            except Junk:
-                continue
+    def _doubt(self, data: bytes, fault: str, told: Mapping[str, object], *, signed: bool = False) -> None:
+        """Remember to speak of it: of which one, its hash says, whatever it claims to be."""
+        digest = sha256(data)
+        if digest.digest() not in self._said:
+            reply = Reply("bundle", ReplyOutcome.REFUSED, fault, result={**told, "sha256": digest.hexdigest()})
+            _keep(self._signed if signed else self._unsigned, digest.digest(), reply, MOST_DOUBTFUL)
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from agent.model import Now
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENTRY = digest.SIZE + 1
 _DAY_S = 86_400.0
 _WARN_S = 14 * _DAY_S
@@ -86,7 +86,7 @@ class BundleStore:
         """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
         claimed = bundle.claims_to_be(data)
         kind, name = claimed.type, claimed.name
-        if name and not _NAME.fullmatch(name):
+        if name and not NAME.fullmatch(name):
             raise BadBundle(Fault.WRONG_NAME, "names are of small letters, digits, - and _")
         root = self.root()
         if kind == "root":

@@ -361,6 +361,10 @@ class ScriptedBroker:
         self.only_3_1_1, self.suback = only_3_1_1, suback
         self.subscriptions = []
         """Body of each SUBSCRIBE."""
+        self.deaf = 0
+        """So many more connections it ends when they subscribe."""
+        self.attack = b""
+        """What it sends once somebody has subscribed."""
         self.versions, self.published, self.most_on_the_way, self.connections = [], [], 0, 0
         self.hang_up_after = None
         self._closing = threading.Event()
@@ -397,7 +401,11 @@ class ScriptedBroker:
                     self._receive(wire, body, waiting)
                 case 8:
                     self.subscriptions.append(body)
+                    if self.deaf:
+                        self.deaf -= 1
+                        return
                     wire.sendall(bytes((0x90, 3 + len(self.suback))) + body[:2] + bytes((0, *self.suback)))
+                    wire.sendall(self.attack)
                 case 12:
                     wire.sendall(b"\xd0\x00")
                 case 14:
@@ -694,6 +702,30 @@ def test_retained_bundles_come_again_when_they_are_asked_for(broker, make_link, 
     wait_for(lambda: heard == [b"keys"])
     link.recall()
     wait_for(lambda: heard == [b"keys"] * 2)
+
+
+def test_retained_bundles_are_asked_for_until_the_broker_has_heard_it(scripted, make_link, wait_for):
+    broker = scripted()
+    broker.deaf = 2
+    link = make_link(broker.port)
+    wait_for(lambda: link.status().listening)
+    link.renew()
+    wait_for(lambda: len(broker.subscriptions) == 4)
+    handling = [body[-1] >> 4 for body in broker.subscriptions]
+    assert handling == [0, 0, 0, 1], "always, until it was answered; then only to a new subscription"
+
+
+@pytest.mark.parametrize(
+    ("attack", "fault"),
+    [(b"\x32\xff\xff\xff\x7f" + bytes(1000), "a packet of more than"), (b"\x34\x06\x00\x01x\x00\x01\x00", "QoS 2")],
+    ids=["256 MB", "never released"],
+)
+def test_a_broker_cannot_have_us_hold_what_we_did_not_ask_for(scripted, make_link, wait_for, attack, fault, caplog):
+    broker = scripted()
+    broker.attack = attack
+    make_link(broker.port)
+    wait_for(lambda: broker.connections > 1)
+    assert fault in caplog.text
 
 
 def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(

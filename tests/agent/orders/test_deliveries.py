@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from agent.codes.bundle import Fault
@@ -28,7 +30,9 @@ def deliveries(store, now, put_in_force):
 
 
 def told(deliveries, data) -> list[Reply]:
-    return list(deliveries.take(data))
+    """What is said at once."""
+    reply = deliveries.take(data)
+    return [] if reply is None else [reply]
 
 
 def test_a_bundle_is_put_in_force_and_answered_once(deliveries, centre, put_in_force):
@@ -91,16 +95,55 @@ def test_an_order_is_no_bundle(deliveries, centre):
         told(deliveries, centre.order())
 
 
-def test_a_bundle_that_comes_before_its_root_is_taken_after_it(deliveries, centre, put_in_force):
+def doubts(deliveries, **may) -> list[tuple[str, object]]:
+    """What is said once it is quiet: why, and of what."""
+    return [(reply.reason, reply.result) for reply in deliveries.doubts(lambda signed: may.get("signed", signed))]
+
+
+def test_what_is_signed_by_too_few_is_said_when_it_is_quiet_and_once(deliveries, centre):
+    data = centre.bundle("list", {}, 7, name="status", signers=("data",))
+    root = centre.root(2, list=centre.role(2, "data", "a"))
+    assert told(deliveries, root)[0].outcome is ReplyOutcome.DONE
+    for _ in range(2):
+        with pytest.raises(Junk):
+            told(deliveries, data)
+    named = {"type": "list", "name": "status", "version": 7, "sha256": sha256(data).hexdigest()}
+    assert doubts(deliveries) == [("too_few_signatures", named)]
+    with pytest.raises(Junk):
+        told(deliveries, data)
+    assert doubts(deliveries) == []
+
+
+def test_what_nobody_has_signed_who_may_is_said_as_far_as_that_is_allowed(deliveries, centre):
+    for number in range(100):
+        with pytest.raises(Junk):
+            told(deliveries, centre.bundle("keys", f"# {number}", signers=("thief",)))
+    for data in (b"junk", centre.bundle("keys", "# keys", name="two\nlines")):
+        with pytest.raises(Junk):
+            told(deliveries, data)
+    assert doubts(deliveries) == []
+    for data in (b"junk", centre.bundle("keys", "# keys", name="two\nlines")):
+        with pytest.raises(Junk):
+            told(deliveries, data)
+    (malformed, digest), (named, result) = doubts(deliveries, signed=True)
+    assert (malformed, digest) == ("malformed", {"sha256": sha256(b"junk").hexdigest()})
+    assert (named, result["name"]) == ("wrong_name", ""), "what a stranger writes is not repeated"
+
+
+def test_a_root_cures_what_came_before_it(deliveries, centre, put_in_force):
     early = centre.bundle("keys", "# keys", signers=("a",))
     second = centre.root(2, keys=centre.role(1, "a"))
     third = centre.root(3, keys=centre.role(1, "a"))
     for data in (early, third):
         with pytest.raises(Junk):
             told(deliveries, data)
-    replies = told(deliveries, second)
-    assert put_in_force == [("root", 2), ("keys", 1), ("root", 3)]
-    assert all(reply.outcome is ReplyOutcome.DONE for reply in replies)
+    (reply,) = told(deliveries, second)
+    assert deliveries.is_cured(reply), "all is to come again"
+    assert doubts(deliveries, signed=True) == [], "of which nothing has to be said now"
+    (reply,) = told(deliveries, third)
+    assert not deliveries.is_cured(reply), "nothing was refused since"
+    told(deliveries, early)
+    assert put_in_force == [("root", 2), ("root", 3), ("keys", 1)]
     assert told(deliveries, second) == [], "an older root of the chain stays retained"
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import queue
+from dataclasses import asdict
 
 import pytest
 
+from agent import orders as orders_module
+from agent.codes.lists import Head
 from agent.model import Reply, ReplyOutcome
-from agent.orders import MOST_WAITING, CannotDo, Deliveries, Done, Options, Orders
+from agent.orders import STRANGERS_BURST, CannotDo, Deliveries, Done, Options, Orders
+from agent.orders.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES
 from agent.orders.judging import MAX_BYTES
 
 
@@ -53,7 +57,9 @@ class Bench:
 
     def order(self, data) -> Reply:
         self.orders.hear(self.topic, data)
-        return self.reply()
+        while (reply := self.reply()).command == "bundle":
+            continue
+        return reply
 
 
 @pytest.fixture
@@ -104,20 +110,93 @@ def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, cent
     assert bench.order(centre.order(id="2", command="diagnose", arguments={})).outcome is ReplyOutcome.DONE
 
 
-def test_a_bundle_that_a_flood_has_hidden_is_asked_for_again_once_there_is_room(bench, centre, wait_for):
-    asked = []
-    bench.orders.stop(5)
-    bench.orders = Orders(
-        bench.options, bench.here, bench.store, {}, Deliveries(bench.store, {}, bench.now), bench.replies.put,
-        bench.now, lambda: asked.append(bench.orders._waiting.qsize()),
-    )  # fmt: skip
-    for _ in range(MOST_WAITING):
-        bench.orders.hear(bench.topic, b"junk")
-    bench.orders.hear(bench.bundle_topic, centre.bundle("keys", "# keys"))
-    assert bench.orders.status().dropped == 1
-    bench.orders.start()
-    wait_for(lambda: asked)
-    assert asked == [0]
+class Retained:
+    """A broker that has bundles retained, and sends them all in one burst when it is asked."""
+
+    def __init__(self, bench, bundles) -> None:
+        self.bench, self.bundles, self.asked = bench, bundles, 0
+
+    def recall(self) -> None:
+        self.asked += 1
+        self.send()
+
+    def send(self) -> None:
+        for data in self.bundles:
+            self.bench.orders.hear(self.bench.bundle_topic, data)
+
+
+@pytest.fixture
+def burst(bench, monkeypatch):
+    """`burst(bundles)`: a kiosk that starts with so many retained; it has taken none of them yet."""
+    monkeypatch.setattr(orders_module, "RECALL_SOON_S", 0.05)
+
+    def make(bundles) -> Retained:
+        bench.orders.stop(5)
+        broker = Retained(bench, bundles)
+        follow = dict.fromkeys(("root", "keys", "list"), lambda _: {})
+        deliveries = Deliveries(bench.store, follow, bench.now)
+        bench.orders = Orders(
+            bench.options, bench.here, bench.store, {}, deliveries, bench.replies.put, bench.now, broker.recall
+        )
+        broker.send()
+        bench.orders.start()
+        return broker
+
+    return make
+
+
+def list_bundles(centre, count, **how) -> list[bytes]:
+    content = {"base": asdict(Head("status", "demo", 1, 1_790_000_000, 1, 2)), "changes": ""}
+    return [centre.bundle("list", content, name=f"l{each}", **how) for each in range(count)]
+
+
+@pytest.mark.parametrize("junk", [0, 100])
+def test_more_retained_bundles_than_there_is_room_for_are_all_taken(bench, burst, centre, wait_for, junk):
+    """Strangers' among them, which come first each time."""
+    bundles = [b"junk %d" % each for each in range(junk)] + list_bundles(centre, 3 * MOST_BUNDLES // 2)
+    broker = burst(bundles)
+    wait_for(lambda: bench.orders.status().done == len(bundles) - junk, 60)
+    assert broker.asked <= 3
+
+
+def test_large_bundles_wait_at_the_broker_not_in_memory(bench, burst, centre, wait_for):
+    large = [centre.bundle("keys", "#" * 700_000 + str(version), version) for version in range(1, 12)]
+    burst(large)
+    assert bench.orders._inbox._bundle_bytes <= MOST_BUNDLE_BYTES
+    wait_for(lambda: bench.store.current("keys") and bench.store.current("keys").version == 11, 60)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_for, backwards):
+    roots = [centre.root(version, list=centre.role(1, "a")) for version in (2, 3, 4)]
+    bundles = [*roots, *list_bundles(centre, 40, signers=("a",))]
+    burst(bundles[::-1] if backwards else bundles)
+    wait_for(lambda: bench.orders.status().done == len(bundles), 60)
+    outcomes = {bench.reply().outcome for _ in bundles}
+    assert outcomes == {ReplyOutcome.DONE}, "what was cured was not refused before"
+
+
+def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
+    data = centre.bundle("keys", "# keys", 4, signers=("thief",))
+    bench.orders.hear(bench.bundle_topic, data)
+    reply = bench.reply()
+    assert (reply.outcome, reply.reason) == (ReplyOutcome.REFUSED, "too_few_signatures")
+    assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
+
+
+def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre, wait_for):
+    for number in range(2000):
+        bench.orders.hear(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
+    wait_for(bench.orders._inbox.is_empty, 60)
+    wait_for(lambda: not bench.orders._deliveries._unsigned)
+    assert 0 < bench.replies.qsize() <= STRANGERS_BURST
+
+
+def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
+    for number in range(1000):
+        bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
+    assert bench.order(centre.order()).outcome is ReplyOutcome.DONE
+    assert bench.orders.status().dropped > 0
 
 
 def test_a_bundle_is_taken(bench, centre):
@@ -132,9 +211,8 @@ def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, cap
         bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
     bench.orders.hear(bench.topic, centre.order(signers=("a",)))
     wait_for(lambda: bench.orders.status().junk == 61)
-    assert bench.replies.empty()
     assert len(caplog.records) == 1
-    assert bench.order(centre.order()).outcome is ReplyOutcome.DONE
+    assert bench.order(centre.order()).outcome is ReplyOutcome.DONE, "of the orders before it nobody was told"
 
 
 def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
