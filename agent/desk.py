@@ -3,7 +3,8 @@
 One request a connection, in one line of JSON; root and the agent's user may connect. A thermometer that
 is lent out is down for its lane: people go to staff until it is given back, or whoever borrowed it has gone.
 
-    {"do": "record", "lane": "entry", "celsius": 36.8}  → {"decision": "admit", "reasons": [...], "measures": [],
+    {"do": "temperature", "lane": "entry", "celsius": 36.8}
+                                                        → {"decision": "admit", "reasons": [...], "measures": [],
                                                            "opened": true}, or {"refused": "nobody_waits"}
     {"do": "borrow", "lane": "entry"}                   → what its sensors say, a line each, until hung up
 """
@@ -143,7 +144,7 @@ class Desk:
                 match _request(guest):
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
                         _say(guest, {"refused": "no_such_lane"})
-                    case {"do": "record", "lane": lane, "celsius": float() | int() as celsius}:
+                    case {"do": "temperature", "lane": lane, "celsius": float() | int() as celsius}:
                         _say(guest, self._record(lane, celsius))
                     case {"do": "borrow", "lane": lane}:
                         self._lend(guest, lane)

@@ -11,50 +11,56 @@ import sys
 from typing import TYPE_CHECKING
 
 from agent import __version__
+from agent.cli.help import Parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = {
-    "run": "run the agent",
-    "check": "check the configuration: every error with its line",
-    "show": "print the effective configuration, secrets masked, or the manual of all settings",
-    "status": "how the running agent is, and what to do about it",
-    "recover": "back from safe mode to work",
-    "keys": "make and list issuer keys",
-    "order": "make and sign an order for a kiosk",
-    "issue": "make a signed code, as text or QR picture",
-    "verify": "what is this code, who signed it, what would this kiosk do",
-    "policy": "check a policy table, or explain a decision",
-    "lists": "build, verify and query code lists",
-    "devices": "list ports, buses and cameras with what answers there",
-    "camera": "aim the camera: what it sees, in the terminal",
-    "privacy": "for the centre: make sealing keys, check a word on personal data, open what was sealed",
-    "contract": "write the schemas of what is published",
-    "record": "staff's own thermometer decides of whoever was measured last",
-    "calibrate": "a thermometer against a reference: people, zero, daily check",
-    "screening": "what a temperature limit finds and misses",
-    "demo": "run a simulated kiosk against a private broker and show what happens",
+GROUPS = {
+    "On the kiosk": {
+        "check": "would the agent work so? every fault, line and remedy",
+        "show": "the settings in force; --manual: every setting there is",
+        "status": "how the running agent is, and what to do about it",
+        "recover": "back from safe mode to work",
+        "devices": "what is plugged in; try it, keep what it says, switch it off",
+        "camera": "aim the camera: what it sees, in the terminal",
+        "run": "the agent itself (what the service starts)",
+    },
+    "At the gate": {
+        "temperature": "staff's own thermometer decides of whoever was measured last",
+    },
+    "Codes and rules": {
+        "verify": "what is this code, who signed it, what would this kiosk do",
+        "policy": "prove a table of who may pass, or explain a decision",
+        "lists": "revoked, coloured and watched codes: build, check, query",
+    },
+    "Thermometers": {
+        "calibrate": "a thermometer against a reference: people, zero, daily check",
+        "screening": "what a temperature limit finds and misses",
+    },
+    "The centre and the issuers": {
+        "keys": "keys, the root, and bundles for the kiosks",
+        "issue": "make a signed code, as text or QR picture",
+        "order": "make and sign an order for a kiosk",
+        "privacy": "sealing keys; open what kiosks have sealed",
+        "contract": "write the schemas of what is published",
+    },
+    "To see it work": {
+        "demo": "a simulated kiosk and its broker, for a minute",
+    },
 }
+COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="gatepost", description="Edge checkpoint agent: codes, temperatures, gates, events."
-    )
-    parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = words[0] if words and words[0] in COMMANDS else None
-    for name, line in COMMANDS.items():
-        if name != chosen:
-            commands.add_parser(name, help=line)
+    parser = parser_of(chosen)
     if chosen is None:
         parser.parse_args(words)
         return 2
     module = importlib.import_module(f"agent.cli.{chosen}")
-    module.register(commands)
     try:
         status = int(module.run(parser.parse_args(words)))
         sys.stdout.flush()
@@ -67,3 +73,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1
     return status
+
+
+def parser_of(chosen: str | None) -> Parser:
+    """What reads the words of one command; the others are known by name only."""
+    parser = Parser(prog="gatepost", usage="gatepost COMMAND …", description=_overview())
+    parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
+    commands = parser.add_subparsers(
+        prog="gatepost", dest="command", metavar="COMMAND", required=True, help=argparse.SUPPRESS
+    )
+    for name in COMMANDS:
+        if name == chosen:
+            importlib.import_module(f"agent.cli.{name}").register(commands)
+        else:
+            commands.add_parser(name)
+    return parser
+
+
+def _overview() -> str:
+    """The commands by who needs them."""
+    wide = max(map(len, COMMANDS))
+    blocks = [
+        "\n".join((f"{group}:", *(f"    {name:<{wide}}  {line}" for name, line in commands.items())))
+        for group, commands in GROUPS.items()
+    ]
+    return "\n\n".join(["The agent of a checkpoint kiosk. Each COMMAND has --help.", *blocks])

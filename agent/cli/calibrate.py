@@ -4,6 +4,8 @@ sends the people of that lane to staff meanwhile.
 `people`: the calibrated scale, from people measured here and with a reference thermometer, one by one or from a
 CSV file. `zero`: the thermometer against a black body, up to 0.5 °C. `check`: the daily look at that black body;
 0.3 °C off and the lane gives no temperatures until it is zeroed. All of it binds within a second.
+
+    sudo gatepost calibrate check --lane entry --reference-c 36.5 --reference "BB 7, 2026-03" --operator li
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ DEFAULT_FILE = "calibration.toml"
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `calibrate`."""
-    parser = subparsers.add_parser("calibrate", help="a thermometer against a reference", description=__doc__)
+    parser = subparsers.add_parser("calibrate", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     people = actions.add_parser("people", help="the calibrated scale, from people")
     people.add_argument("--csv", type=Path, help="people already measured (columns as for `screening`)")

@@ -1,8 +1,9 @@
 """`gatepost camera`: what the camera sees, in words and in the terminal; record it, replay it.
 
     gatepost camera                         the first camera of the configuration, live, until Ctrl-C
+    gatepost camera look entry.scanner      that lane's camera, as it is configured
     gatepost camera look /dev/video0        a device, an address, a video file, or a folder of pictures
-    gatepost camera record SOURCE out.avi   ten seconds to send along with a bug report
+    gatepost camera record entry.scanner out.avi --codes   ten seconds to send along with a bug report
     gatepost camera replay out.avi          what the agent would have seen in it, and when
 
 Code contents are never shown. Stop the agent first: a camera serves one program at a time.
@@ -37,7 +38,7 @@ _HOME, _CLEAR = "\x1b[H", "\x1b[J"
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `camera`."""
-    parser = subparsers.add_parser("camera", help="aim the camera", description=(__doc__ or "").partition("\n")[0])
+    parser = subparsers.add_parser("camera", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     look = actions.add_parser("look", help="what the camera sees and what to do about it (the default)")
     record = actions.add_parser("record", help="keep what the camera sees as a video file")
@@ -53,12 +54,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
             "--view-degrees", type=float, default=60.0, help="the camera's field of view (default: 60)"
         )
         configuration.add_argument(each)
-    look.add_argument("source", nargs="?", help="device, address, file or folder (default: of the configuration)")
+    where = "LANE.scanner of the configuration (entry.scanner), device, address, file or folder"
+    look.add_argument("source", nargs="?", help=f"{where} (default: the configuration's first camera)")
     look.add_argument(
         "--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="turn the source's pictures clockwise"
     )
     look.add_argument("--mirror", action="store_true", help="change left and right in the source's pictures")
-    record.add_argument("source", help="device, address, file or folder")
+    record.add_argument("source", help=where)
     record.add_argument("file", type=Path, help="where to, an .avi; must not exist")
     record.add_argument("--seconds", type=float, default=10.0, help="how long (default: 10)")
     record.add_argument(
@@ -66,6 +68,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="allow it: people and their codes are in the picture, and stay in the file",
     )
+    configuration.add_argument(record)
+    record.set_defaults(rotate=0, mirror=False)
     replay.add_argument("source", help="video file or folder")
 
 
@@ -112,17 +116,24 @@ def _look(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> camera.Options | None:
-    """Of the source that was named, else of the configuration's first camera."""
-    if getattr(args, "source", None):
-        return camera.Options(args.source, each_s=0.0, rotate=args.rotate, mirror=args.mirror)
+    """Of the source that was named; of a lane's camera, as configured; else of the configuration's first."""
+    source = getattr(args, "source", None)
+    if source and not source.endswith(".scanner"):
+        return camera.Options(source, each_s=0.0, rotate=args.rotate, mirror=args.mirror)
     config = configuration.read(args.config)
     if config is None:
         return None
-    found = [lane.scanner.options for lane in config.lanes.values() if lane.scanner.driver == "camera"]
-    if not found or not isinstance(found[0], camera.Options):
-        print(f"{args.config}: no lane has a camera; name a source", file=sys.stderr)
+    found = {
+        f"{name}.scanner": options
+        for name, lane in config.lanes.items()
+        if isinstance(options := lane.scanner.options, camera.Options)
+    }
+    wanted = source or next(iter(found), "")
+    if wanted not in found:
+        there = f"there is {', '.join(found)}" if found else "no lane has one"
+        print(f"{args.config}: no camera {wanted}: {there}; or name a device, as /dev/video0", file=sys.stderr)
         return None
-    return found[0]
+    return found[wanted]
 
 
 def _opened(options: camera.Options) -> Lens:
@@ -185,7 +196,9 @@ def _record(args: argparse.Namespace) -> int:
     if args.file.exists():
         print(f"{args.file}: is there already", file=sys.stderr)
         return 1
-    options = camera.Options(args.source, each_s=0.0)
+    options = _options(args)
+    if options is None:
+        return 1
     lens = _opened(options)
     writer: v4l2.FilmWriter | None = None
     count = 0

@@ -2,6 +2,9 @@
 
 It looks at every file that the configuration names. For one in /etc/gatepost root looks with the rights of the user
 `gatepost`, whom the service runs as. Devices may come and go: one that is not there is told, and is no fault.
+
+    sudo gatepost check
+    gatepost check -c draft.toml
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ _STAND_INS = ("simulated", "replayed")
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `check`."""
-    parser = subparsers.add_parser("check", help="check the configuration", description=__doc__)
+    parser = subparsers.add_parser("check", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("--user", help="look with this user's rights; needs root")
 

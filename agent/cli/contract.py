@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `contract`."""
-    parser = subparsers.add_parser("contract", help="write the schemas", description=__doc__)
+    parser = subparsers.add_parser("contract", description=__doc__)
     parser.add_argument("directory", type=Path, help="where to write them, for example docs/contract")
 
 

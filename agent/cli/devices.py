@@ -1,4 +1,10 @@
-"""`gatepost devices`: what is plugged in, what it is, what it says, and a recording of it."""
+"""`gatepost devices`: what is plugged in, what it is, what it says, and a recording of it.
+
+sudo gatepost devices                                 what is plugged in
+sudo gatepost devices try entry.thermometer           a device of the configuration
+gatepost devices try thermometers/gy_mcu port=/dev/ttyUSB0
+gatepost devices record entry.thermometer day.jsonl   played back by the driver `replayed`
+"""
 
 from __future__ import annotations
 
@@ -26,7 +32,7 @@ WINDOW = 20
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `devices`."""
-    parser = subparsers.add_parser("devices", help="what is plugged in", description=__doc__)
+    parser = subparsers.add_parser("devices", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = actions.add_parser("list", help="ports, buses and cameras, and what each probably is (the default)")
     for each, default in ((parser, False), (listing, argparse.SUPPRESS)):
@@ -40,16 +46,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_device(one)
     off = actions.add_parser("off", help="switch off every gate, lamp and buzzer; needs the agent to be stopped")
     configuration.add_argument(off)
-    record = actions.add_parser("record", help="record what a device says, for the `replayed` driver")
-    record.add_argument("file", type=Path, help="where to; must not exist")
-    _add_device(record)
+    record = actions.add_parser("record", help="keep what a device says in a file, for the `replayed` driver")
+    _add_device(record, file=True)
     record.add_argument(
         "--codes", action="store_true", help="allow a scanner: code contents may be personal and stay in the file"
     )
 
 
-def _add_device(parser: argparse.ArgumentParser) -> None:
+def _add_device(parser: argparse.ArgumentParser, *, file: bool = False) -> None:
     parser.add_argument("device", help="LANE.PART of the configuration (entry.thermometer), or KIND/DRIVER")
+    if file:
+        parser.add_argument("file", type=Path, help="where to; must not exist")
     parser.add_argument("options", nargs="*", default=[], help="for KIND/DRIVER: its options, as port=/dev/ttyUSB0")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after so long (default: until Ctrl-C)")
     configuration.add_argument(parser)

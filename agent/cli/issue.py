@@ -1,4 +1,7 @@
-"""`gatepost issue`: sign a code, and show it as text, as a QR picture or on the terminal."""
+"""`gatepost issue`: sign a code, and show it as text, as a QR picture or on the terminal.
+
+gatepost issue --key demo-health.key --subject a-pseudonym --colour green --terminal
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _DAY_S = 86400
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `issue`."""
-    parser = subparsers.add_parser("issue", help="make a signed code, as text or QR picture", description=__doc__)
+    parser = subparsers.add_parser("issue", description=__doc__)
     parser.add_argument("--key", type=Path, required=True, help="private key made by `gatepost keys new`")
     parser.add_argument("--issuer", help="name under which kiosks pin the key (default: name of the key file)")
     parser.add_argument("--subject", help="pseudonym of the holder; no name, no document number")

@@ -1,4 +1,8 @@
-"""`gatepost keys`: keys of issuers of codes and of the centre; the root; bundles for the kiosks."""
+"""`gatepost keys`: keys of issuers of codes and of the centre; the root; bundles for the kiosks.
+
+gatepost keys new demo-health                 an issuer of codes: demo-health.key, issuers.toml
+gatepost keys list --keys issuers.toml        whom a kiosk with this file believes
+"""
 
 from __future__ import annotations
 
@@ -29,9 +33,7 @@ _ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys ne
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `keys`."""
-    parser = subparsers.add_parser(
-        "keys", help="make keys, the root, and bundles for the kiosks", description=__doc__
-    )
+    parser = subparsers.add_parser("keys", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="make a key: NAME.key stays with its owner, kiosks get the keys file")
     new.add_argument("issuer", metavar="NAME", help="name of the issuer, for example demo-health")

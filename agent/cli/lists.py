@@ -1,4 +1,8 @@
-"""`gatepost lists`: build, verify and query the lists of revoked, coloured and watched codes."""
+"""`gatepost lists`: build, check and query the lists of revoked, coloured and watched codes.
+
+gatepost lists build codes.txt revoked.gpl --kind revoked --issuer demo-health --version 12 --of subject
+gatepost lists check revoked.gpl
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ _COLOURS = {colour.value: number for colour, number in lists.VALUES.items()} | {
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `lists`."""
-    parser = subparsers.add_parser("lists", help="build, verify and query code lists", description=__doc__)
+    parser = subparsers.add_parser("lists", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="make a list from keys, one a line: KEY [green|yellow|red]")
     build.add_argument("input", help="text file, - for standard input, or a .bin file of 16-byte keys")
@@ -38,8 +42,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="key",
         help="what each line holds: a key in hex, a Gatepost subject, an opaque id, a card's 64 digits, a UCI",
     )
-    verify = actions.add_parser("verify", help="is every byte as it was built")
-    verify.add_argument("file", type=Path)
+    check = actions.add_parser("check", help="is every byte as it was built")
+    check.add_argument("file", type=Path)
     query = actions.add_parser("query", help="is this on the list")
     query.add_argument("file", type=Path)
     query.add_argument("what", help="a key in hex, or with --of what it is made from")
@@ -49,7 +53,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when done (query: when on the list), 1 when not, with one sentence on standard error for a fault."""
     try:
-        return {"build": _build, "verify": _verify, "query": _query}[args.action](args)
+        return {"build": _build, "check": _check, "query": _query}[args.action](args)
     except (lists.BadList, ValueError) as error:
         print(error, file=sys.stderr)
     return 1
@@ -125,7 +129,7 @@ def _key(text: str, of: str, issuer: str) -> bytes:
     return key
 
 
-def _verify(args: argparse.Namespace) -> int:
+def _check(args: argparse.Namespace) -> int:
     found = vault.open_list(args.file)
     parts = [found.base] if found.delta is None else [found.base, found.delta]
     for part in parts:

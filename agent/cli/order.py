@@ -1,6 +1,8 @@
 """`gatepost order`: make an order for one kiosk, or a harmless one for many, and sign it; for the centre.
 
 It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/order -s` sends what it reads. See docs/orders.md.
+
+    gatepost order open lane=entry --to library/gate-3 --fleet city --key o.key
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `order`."""
-    parser = subparsers.add_parser("order", help="make and sign an order for a kiosk", description=__doc__)
+    parser = subparsers.add_parser("order", description=__doc__)
     parser.add_argument("order", metavar="COMMAND", choices=sorted(COMMANDS), help=", ".join(sorted(COMMANDS)))
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; @FILE: its text")
     parser.add_argument("--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/* or */*")

@@ -1,4 +1,7 @@
-"""`gatepost policy`: prove a table, list the profiles that come with the agent, explain a decision."""
+"""`gatepost policy`: prove a table, list the profiles that come with the agent, explain a decision.
+
+gatepost policy check my-table.toml
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,7 @@ from agent.policy.table import facts_from
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `policy`."""
-    parser = subparsers.add_parser(
-        "policy", help="check a policy table, or explain a decision", description=__doc__
-    )
+    parser = subparsers.add_parser("policy", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser("check", help="prove tables: complete, no dead row, invariants, cases")
     check.add_argument("table", nargs="+", help="table (TOML) or name of a profile")

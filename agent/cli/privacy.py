@@ -23,7 +23,7 @@ _DAY_S = 86_400.0
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `privacy`."""
-    parser = subparsers.add_parser("privacy", help="sealing keys and sealed events", description=__doc__)
+    parser = subparsers.add_parser("privacy", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     new = actions.add_parser("new", help="make a key pair: KID.pem stays with the centre; prints the [[key]] table")
     new.add_argument("kid", help="name of the key, for example 2026-w47")

@@ -1,4 +1,7 @@
-"""`gatepost recover`: back from safe mode to work. The running agent notices within a second and starts anew."""
+"""`gatepost recover`: back from safe mode to work. The running agent notices within a second and starts anew.
+
+sudo gatepost recover
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `recover`."""
-    parser = subparsers.add_parser("recover", help="leave safe mode", description=__doc__)
+    parser = subparsers.add_parser("recover", description=__doc__)
     configuration.add_argument(parser)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `run`."""
-    parser = subparsers.add_parser("run", help="run the agent", description=__doc__)
+    parser = subparsers.add_parser("run", description=__doc__)
     configuration.add_argument(parser)
 
 

@@ -34,7 +34,7 @@ REFUSED = {
     "no_such_lane": "the running agent has no such lane; restart it after a change of its configuration",
     "nobody_waits": "nobody waits for this: the last one here was let in, had a normal temperature, or was decided"
     " too long ago. Have the code shown again, then measure",
-    "several_wait": "two people wait: have the code of whom you have measured shown again, then record within 60 s",
+    "several_wait": "two people wait: have the code of whom you have measured shown again, then say it within 60 s",
     "somebody_else": "somebody else is being decided on this lane: wait until that is done, then have the code of"
     " whom you have measured shown again",
     "implausible": "that is no temperature of a body in °C (34 to 43): read it again",
@@ -44,9 +44,9 @@ REFUSED = {
 }
 
 
-def record(directory: Path, lane: str, celsius: float) -> dict[str, Any]:
+def temperature(directory: Path, lane: str, celsius: float) -> dict[str, Any]:
     """What the agent decides of whoever was measured so. Raises NotRunning or Refused."""
-    with _connected(directory, {"do": "record", "lane": lane, "celsius": celsius}) as asked:
+    with _connected(directory, {"do": "temperature", "lane": lane, "celsius": celsius}) as asked:
         asked.settimeout(_WAIT_S)
         return _answer(asked.makefile("rb").readline())
 

@@ -29,7 +29,7 @@ _PREVALENCES = (0.002, 0.01, 0.05)
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `screening`."""
-    parser = subparsers.add_parser("screening", help="what a limit finds and misses", description=__doc__)
+    parser = subparsers.add_parser("screening", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     fit = actions.add_parser("fit", help="choose a limit for a specificity, and try it on the other half")
     fit.add_argument("--specificity", type=_share, default=trial.SPECIFICITY, help="(default: %(default)s)")

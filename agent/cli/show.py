@@ -1,4 +1,8 @@
-"""`gatepost show`: the configuration in force, and who says what; secrets masked; `--manual`: every setting."""
+"""`gatepost show`: the configuration in force, and who says what; secrets masked; `--manual`: every setting.
+
+sudo gatepost show              each value with the line that says it
+gatepost show --manual | less   every setting of every driver, with default, unit and meaning
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `show`."""
-    parser = subparsers.add_parser("show", help="print the effective configuration", description=__doc__)
+    parser = subparsers.add_parser("show", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--manual", action="store_true", help="print the commented default configuration")

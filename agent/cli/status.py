@@ -1,4 +1,8 @@
-"""`gatepost status`: one look at the running agent: what works, what does not, what to do."""
+"""`gatepost status`: one look at the running agent: what works, what does not, what to do.
+
+sudo gatepost status
+sudo gatepost status --json      for programs; the exit status is 0, 1 (something is wrong), 3 (not running)
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ _CLOCK = {"floor": "the time is not known yet", "suspect": "the clock says less 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `status`."""
-    parser = subparsers.add_parser("status", help="how the running agent is", description=__doc__)
+    parser = subparsers.add_parser("status", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument(
         "--directory", type=Path, help="where the agent writes status.json (default: as configured)"

@@ -1,4 +1,8 @@
-"""`gatepost verify`: what is this code, who signed it, what would this kiosk do with it, and why."""
+"""`gatepost verify`: what is this code, who signed it, what would this kiosk do with it, and why.
+
+gatepost verify photo.png
+gatepost verify photo.png --temperature elevated --direction entry
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,7 @@ class _Gate:
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `verify`."""
-    parser = subparsers.add_parser("verify", help="what is this code", description=__doc__)
+    parser = subparsers.add_parser("verify", description=__doc__)
     parser.add_argument("code", nargs="*", metavar="TEXT|IMAGE|-", help="code, picture, or - for standard input")
     parser.add_argument("--batch", metavar="FILE|-", help="judge a test set: JSON lines in, JSON lines out")
     parser.add_argument("--json", action="store_true", help="one JSON object per code")

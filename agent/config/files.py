@@ -118,7 +118,7 @@ def _lists(config: Config) -> Iterator[str]:
             except (BadList, OSError) as error:
                 what = str(error)
         if what:
-            yield f"{what}: until it is whole everybody at an entry goes to staff (gatepost lists verify)"
+            yield f"{what}: until it is whole everybody at an entry goes to staff (gatepost lists check)"
 
 
 def _bundles(config: Config, now: Now) -> Iterator[str]:

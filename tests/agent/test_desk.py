@@ -117,8 +117,8 @@ class Kiosk:
     def opened(self) -> int:
         return self.feeds[Part.GATE].status().items
 
-    def record(self, celsius: str) -> int:
-        return cli.main(["record", "--config", str(self.folder / "agent.toml"), "entry", celsius])
+    def temperature(self, celsius: str) -> int:
+        return cli.main(["temperature", "--config", str(self.folder / "agent.toml"), "entry", celsius])
 
     def black_body(self, action: str, reference_c: float) -> int:
         words = ["--lane", "entry", "--reference", "black body 7", "--operator", "Li Wei"]
@@ -137,12 +137,12 @@ def kiosk(tmp_path: Path) -> Iterator[Kiosk]:
 def test_staffs_thermometer_opens_the_gate(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
     kiosk.pass_by("anna", 37.0)
     assert kiosk.opened() == 0
-    assert kiosk.record("39,1") == 0
+    assert kiosk.temperature("39,1") == 0
     assert "39.1 °C: refer, the gate stays shut. The temperature is raised." in capsys.readouterr().out
-    assert kiosk.record("36,8") == 0
+    assert kiosk.temperature("36,8") == 0
     assert "36.8 °C: admit, the gate opens. Valid green code." in capsys.readouterr().out
     wait(lambda: kiosk.opened() == 1)
-    assert kiosk.record("36.8") == 1
+    assert kiosk.temperature("36.8") == 1
     assert "nobody waits" in capsys.readouterr().err
 
 
@@ -182,7 +182,7 @@ def test_a_technician_looks_at_a_sensor_of_the_running_agent(
 
 def test_without_an_agent_the_remedy_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "agent.toml").write_text(CONFIG.format(folder=tmp_path))
-    assert cli.main(["record", "--config", str(tmp_path / "agent.toml"), "entry", "36.8"]) == 3
+    assert cli.main(["temperature", "--config", str(tmp_path / "agent.toml"), "entry", "36.8"]) == 3
     assert "systemctl start gatepost" in capsys.readouterr().err
 
 
@@ -323,14 +323,14 @@ def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
             with contextlib.suppress(ConnectionResetError):
                 assert guest.recv(100) == b""
     for lane in ("attic", None, 1, ["entry"], {"entry": 1}):  # in the loop these would be defects in judging
-        for do in ("record", "borrow"):
+        for do in ("temperature", "borrow"):
             assert ask(loop, {"do": do, "lane": lane, "celsius": 36.8}) == {"refused": "no_such_lane"}
     for celsius in (True, 10**400, -1, 1e300):
-        assert ask(loop, {"do": "record", "lane": "entry", "celsius": celsius}) == {"refused": "implausible"}
+        assert ask(loop, {"do": "temperature", "lane": "entry", "celsius": celsius}) == {"refused": "implausible"}
     with pytest.raises(running.Refused, match="no such lane"):
-        running.record(loop.folder, "attic", 36.8)
+        running.temperature(loop.folder, "attic", 36.8)
     with pytest.raises(running.Refused, match="no temperature of a body"):
-        running.record(loop.folder, "entry", float("nan"))
+        running.temperature(loop.folder, "entry", float("nan"))
     assert loop.items() == []
 
 

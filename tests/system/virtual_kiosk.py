@@ -268,7 +268,7 @@ def drives(trial: Trial) -> None:
     trial.check("chip back", trial.until(lambda: trial.device_is_up("entry", "gate"), 60))
     found = gate_levels(trial, "hua")
     trial.check("opens after that", found == ("admit", PULSE), found)
-    refused = trial.kiosk.run("gatepost record entry 36.8")
+    refused = trial.kiosk.run("gatepost temperature entry 36.8")
     trial.check("the agent's desk answers", "nobody waits" in refused.err, refused.err)
 
 

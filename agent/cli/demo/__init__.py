@@ -34,7 +34,7 @@ _PULSE_END_S = 2.0
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `demo`."""
-    parser = subparsers.add_parser("demo", help="a simulated kiosk, live", description=__doc__)
+    parser = subparsers.add_parser("demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="begin again and again, until Ctrl-C")
     parser.add_argument("--scenario", type=Path, help="another scenario (default: the packaged config/demo.toml)")
 

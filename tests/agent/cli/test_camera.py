@@ -76,3 +76,14 @@ def test_a_reader_that_leaves_the_pipe_is_no_fault(folder):
     with subprocess.Popen([*words, "--picture", "none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as looking:
         looking.stdout.close()
         assert looking.stderr.read() == b""
+
+
+def test_a_camera_of_the_configuration_is_named_as_its_lane_is(folder, kiosk_file, tmp_path, capsys):
+    text = kiosk_file.read_text()
+    kiosk_file.write_text(
+        text.replace('driver = "line", port = "nothing-here"', f'driver = "camera", device = "{folder}"')
+    )
+    film, config = tmp_path / "film.avi", ("-c", str(kiosk_file))
+    assert cli.main(["camera", "record", "entry.scanner", str(film), "--codes", *config]) == 0
+    assert cli.main(["camera", "look", "exit.scanner", *config]) == 1
+    assert "no camera exit.scanner: there is entry.scanner; or name a device" in capsys.readouterr().err

@@ -41,21 +41,21 @@ def test_try_shows_readings_with_their_quality(port, capsys):
 
 def test_record_makes_what_replayed_plays(port, tmp_path, capsys):
     file = tmp_path / "recording"
-    assert devices("record", file, "thermometers/gy_mcu", f"port={port.link}", "--seconds", 0.5) == 0
+    assert devices("record", "thermometers/gy_mcu", file, f"port={port.link}", "--seconds", 0.5) == 0
     capsys.readouterr()
     assert devices("try", "thermometers/replayed", f"file={file}", "speed=5", "--seconds", 0.3) == 0
     assert "surface 36.50" in capsys.readouterr().out
-    assert devices("record", file, "thermometers/gy_mcu", f"port={port.link}", "--seconds", 0.1) == 1
+    assert devices("record", "thermometers/gy_mcu", file, f"port={port.link}", "--seconds", 0.1) == 1
     assert "exists" in capsys.readouterr().err
 
 
 def test_a_scanner_is_recorded_only_when_that_is_meant_and_never_printed(tmp_path, capsys):
     engine = LineScanner()
     with Port(tmp_path / "scanner", engine) as port:
-        words = ("scanners/line", f"port={port.link}", "--seconds", 0.3)
-        assert devices("record", tmp_path / "r", *words) == 1
+        words = ("scanners/line", tmp_path / "r", f"port={port.link}", "--seconds", 0.3)
+        assert devices("record", *words) == 1
         assert not (tmp_path / "r").exists()
-        assert devices("record", tmp_path / "r", *words, "--codes") == 0
+        assert devices("record", *words, "--codes") == 0
     assert "--codes" in capsys.readouterr().err
 
 

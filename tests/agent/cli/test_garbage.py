@@ -54,7 +54,7 @@ COMMANDS = (
     "keys take {} --bundles bundles",
     "keys public {}",
     "issue --key {} --subject a",
-    "lists verify {}",
+    "lists check {}",
     "lists query {} aa --of opaque",
     "lists build {} out.gpl --kind status --issuer a --version 1",
     "lists build {} {} --kind revoked --issuer a --version 1 --delta",

@@ -29,7 +29,7 @@ def test_built_and_queried(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(capsys, "build", "in.txt", "s.gpl", *BUILD, "--version", "1")[0] == 0
     assert run(capsys, "query", "s.gpl", "anna", "--of", "subject")[:2] == (0, "red\n")
     assert run(capsys, "query", "s.gpl", "carl", "--of", "subject")[:2] == (1, "not on the list\n")
-    assert "2 keys: sound" in run(capsys, "verify", "s.gpl")[1]
+    assert "2 keys: sound" in run(capsys, "check", "s.gpl")[1]
 
 
 def test_changes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +39,7 @@ def test_changes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "build", "more.txt", "s.gpl", *BUILD, "--version", "2", "--delta")[0] == 0
     assert run(capsys, "query", "s.gpl", "anna", "--of", "subject")[0] == 1
     assert run(capsys, "query", "s.gpl", "bert", "--of", "subject")[1] == "yellow\n"
-    assert "changes: status of demo, version 2" in run(capsys, "verify", "s.gpl")[1]
+    assert "changes: status of demo, version 2" in run(capsys, "check", "s.gpl")[1]
 
 
 def test_binary_keys(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_damage_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damaged = bytearray((here / "r.gpl").read_bytes())
     damaged[-1] ^= 1
     (here / "r.gpl").write_bytes(damaged)
-    status, out, _ = run(capsys, "verify", "r.gpl")
+    status, out, _ = run(capsys, "check", "r.gpl")
     assert (status, "DAMAGED" in out) == (1, True)
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_line_is_named_and_not_shown(here: Path, capsys: pytest.CaptureF
     assert not (here / "s.gpl").exists()
 
 
-@pytest.mark.parametrize("words", [["verify", "none.gpl"], ["query", "none.gpl", "00" * 16]])
+@pytest.mark.parametrize("words", [["check", "none.gpl"], ["query", "none.gpl", "00" * 16]])
 def test_a_missing_list_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     status, _, err = run(capsys, *words)
     assert (status, len(err.splitlines())) == (1, 1)

@@ -1,7 +1,9 @@
-"""`gatepost record LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
+"""`gatepost temperature LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
 
 Their code is checked anew and all is decided with this temperature: the gate opens, or the decision stands. Either
-is an event, with the scale `second_instrument`. For root or `sudo -u gatepost`, while the agent runs.
+is an event, with the scale `second_instrument`. For root or the user gatepost, while the agent runs.
+
+    sudo -u gatepost gatepost temperature entry 36.8
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Arguments of `record`."""
-    parser = subparsers.add_parser("record", help="staff's own thermometer decides", description=__doc__)
+    """Arguments of `temperature`."""
+    parser = subparsers.add_parser("temperature", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("lane", help="where the person was decided last")
     parser.add_argument("celsius", type=_celsius, help="what the thermometer shows, °C: 36.8")
@@ -34,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"no lane {args.lane}; there are {', '.join(config.lanes)}", file=sys.stderr)
         return 1
     try:
-        decided = running.record(config.run.directory, args.lane, args.celsius)
+        decided = running.temperature(config.run.directory, args.lane, args.celsius)
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3
