@@ -22,7 +22,8 @@ from typing import Any
 from agent import config
 from agent.cli import configuration, outputs
 from agent.cli.running import Lent, NotRunning, Refused
-from agent.config.boards import Device
+from agent.config import startup
+from agent.config.boards import Device, Lamp
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Reading, Sighting, Source
 
@@ -67,14 +68,26 @@ def run(args: argparse.Namespace) -> int:
     if args.action in (None, "list"):
         return _list(ask_too=args.ask)
     if args.action == "off":
-        checked = configuration.read(args.config)
-        return 1 if checked is None else outputs.switch_off(_signals(checked))
+        return _off(args.config)
     device = _device(args)
     if device is None:
         return 1
     if device.kind == "signals":
         return _show(args, device)
     return _watch(args, device, args.seconds, None) if args.action == "try" else _record(args, device)
+
+
+def _off(file: Path) -> int:
+    """All that the configuration names, and what the last good one does: the agent may have been killed with that,
+    and the file been changed or spoilt since.
+    """
+    checked, last = configuration.read(file), startup.proven(file)
+    now = {} if checked is None else _outputs(checked)
+    before = {} if last is None else _outputs(last)
+    status = outputs.switch_off(now)
+    gone = {f"{name} (last good configuration)": each for name, each in before.items() if each not in now.values()}
+    outputs.switch_off(gone)  # may well be unplugged
+    return 1 if checked is None else status
 
 
 def _show(args: argparse.Namespace, device: Device) -> int:
@@ -168,9 +181,16 @@ def _parts(checked: config.Config) -> list[str]:
     ]
 
 
-def _signals(checked: config.Config) -> dict[str, Device]:
-    devices = {name: _part(checked, name) for name in _parts(checked)}
-    return {name: device for name, device in devices.items() if device.kind == "signals"}
+def _outputs(checked: config.Config) -> dict[str, Device]:
+    """Each by itself, the lights of a lamp too."""
+    found: dict[str, Device] = {}
+    for name in _parts(checked):
+        device = _part(checked, name)
+        if isinstance(device, Lamp):
+            found |= {f"{name}.{light}": each for light, each in device.lights.items()}
+        elif device.kind == "signals":
+            found[name] = device
+    return found
 
 
 def _part(checked: config.Config, name: str) -> Device:

@@ -47,10 +47,9 @@ def switch_off(outputs: Mapping[str, Device]) -> int:
     """Open every output, which brings it to its safe state, and close it; 1 when one could not be reached."""
     status = 0
     for name, device in outputs.items():
-        lights = device.lights if isinstance(device, Lamp) else {"": device}
         with ExitStack() as stack:
             try:
-                _open(lights, stack)
+                _open({name: device}, stack)
                 print(f"{name}: off")
             except DriverError as trouble:
                 print(f"{name}: {trouble}", file=sys.stderr)

@@ -59,6 +59,11 @@ def remarks(config: Config, now: Now) -> Iterator[str]:
     if folder.is_dir() and (free_mb := _free_mb(folder)) < config.outbox.limit_mb:
         limit_mb = config.outbox.limit_mb
         yield f"outbox.limit_mb: events may take {limit_mb:g} MB, but {folder} has {free_mb:.0f} MB free"
+    if config.codes.bundles and not (root := config.file.parent / config.codes.bundles / "root.bundle").exists():
+        yield (
+            f"codes.bundles: no root in {root.parent}, nothing from the centre is taken"
+            f" (sudo -u {access.user()} gatepost keys install ROOT.bundle --bundles {root.parent})"
+        )
     if _is_service(config):
         for setting, path in _written(config):
             if not _is_in(path, _WRITABLE):
@@ -127,10 +132,7 @@ def _bundles(config: Config, now: Now) -> Iterator[str]:
     try:
         store.root()
     except FileNotFoundError:
-        yield (
-            f"no root in {folder}: nothing from the centre is taken"
-            f" (sudo -u {access.user()} gatepost keys install ROOT.bundle --bundles {folder})"
-        )
+        return
     except OSError as error:
         yield access.why(error, folder / "root.bundle")
     except BadBundle as error:

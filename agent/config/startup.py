@@ -96,6 +96,12 @@ def shown(file: Path) -> Config:
         return config.load(file)
 
 
+def proven(file: Path) -> Config | None:
+    """The last that the agent ran well with, for people who ask; None when there is none. Counts nothing."""
+    began = _proven(file, Memory(file), "")
+    return None if began is None else began.config
+
+
 def _usual(file: Path, memory: Memory) -> Began:
     """The file, above it what is on trial, else what is good. Raises BadConfig or OSError for the file's faults."""
     own = config.read(file)

@@ -152,17 +152,29 @@ def test_other_files_are_looked_at_too(kiosk, check):
     status, _, faults = check(kiosk)
     assert status == 1
     told = {fault.split(": ")[1]: fault for fault in faults}
-    assert set(told) == {"codes.lists", "codes.bundles", "clock.floor_file", "outbox.path"}
-    assert len(faults) == 5
+    assert set(told) == {"codes.lists", "clock.floor_file", "outbox.path"}
+    assert len(faults) == 4
     assert any(
         "a.gpl is not there: until it is whole everybody at an entry goes to staff" in each for each in faults
     )
-    assert "keys install" in told["codes.bundles"]
     assert "issuers.toml is no folder" in told["clock.floor_file"]
     assert "outbox.db is a folder" in told["outbox.path"]
     assert all(
         fault.startswith(f"{kiosk}:{line_of(kiosk, fault.split(': ')[1].split('.')[1])}: ") for fault in faults
     )
+
+
+def test_a_folder_for_the_centre_without_a_root_is_told_and_a_spoilt_root_is_a_fault(kiosk, check):
+    kiosk.write_text(kiosk.read_text().replace('"issuers.toml"', '"issuers.toml"\nbundles = "sent"'))
+    status, out, _ = check(kiosk)
+    assert status == 0
+    assert f"! codes.bundles: no root in {kiosk.parent}/sent" in out
+    assert "gatepost keys install ROOT.bundle" in out
+    (kiosk.parent / "sent").mkdir()
+    (kiosk.parent / "sent" / "root.bundle").write_bytes(b"spoilt")
+    status, _, (fault,) = check(kiosk)
+    assert status == 1
+    assert f":{line_of(kiosk, 'bundles')}: codes.bundles: the root in {kiosk.parent}/sent" in fault
 
 
 def test_a_card_with_less_room_than_the_events_may_take_is_told(kiosk, check):

@@ -6,6 +6,7 @@ import pytest
 
 from agent.cli import main, outputs
 from agent.signals import Cue
+from agent.vault.memory import Memory
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.i2c_thermometers import Mlx90614
@@ -198,10 +199,49 @@ def test_off_drops_what_a_killed_agent_left_on(board, capsys):
     for channel in (1, 4, 5, 6):
         board.switch(channel, on=True)
     assert devices("off", *board.config) == 0
-    assert capsys.readouterr().out.splitlines() == ["entry.gate: off", "entry.lamp: off", "entry.buzzer: off"]
+    assert capsys.readouterr().out.splitlines() == [
+        "entry.gate: off",
+        "entry.lamp.red: off",
+        "entry.lamp.amber: off",
+        "entry.lamp.green: off",
+        "entry.buzzer: off",
+    ]
     with board.changed:
         assert board.changed.wait_for(lambda: not any(board.is_on(channel) for channel in (1, 4, 5)), 10)
     assert board.is_on(6), "what is not the kiosk's is left alone"
+
+
+def test_off_knows_the_last_good_configuration_when_the_file_is_spoilt_or_another(board, tmp_path, capsys):
+    file = tmp_path / "agent.toml"
+    text = file.read_text()
+    Memory(file).settle(lambda settings: settings.proved(text, None))
+    file.write_text("[lanes")
+    board.switch(1, on=True)
+    assert devices("off", *board.config) == 1
+    said = capsys.readouterr()
+    assert "agent.toml:1: is not TOML" in said.err
+    assert "entry.gate (last good configuration): off" in said.out.splitlines()
+    with board.changed:
+        assert board.changed.wait_for(lambda: not board.is_on(1), 10)
+    file.write_text(text.replace("channel = 5", "channel = 6"))
+    board.switch(5, on=True)
+    assert devices("off", *board.config) == 0
+    assert "entry.buzzer (last good configuration): off" in capsys.readouterr().out
+    with board.changed:
+        assert board.changed.wait_for(lambda: not board.is_on(5), 10)
+
+
+def test_off_tries_every_light_of_a_lamp(board, tmp_path, capsys):
+    text = (tmp_path / "agent.toml").read_text()
+    lamp = 'lamp = { driver = "modbus_relay", port = "/dev/none", red = 1, amber = 2, green = 3 }'
+    (tmp_path / "agent.toml").write_text(re.sub(r"lamp = .*", lamp, text))
+    assert devices("off", *board.config) == 1
+    said = capsys.readouterr()
+    assert said.err.count("/dev/none: no such port") == 3
+    assert [line.partition(": /")[0] for line in said.err.splitlines()] == [
+        "entry.lamp.red", "entry.lamp.amber", "entry.lamp.green",
+    ]  # fmt: skip
+    assert "entry.buzzer: off" in said.out
 
 
 def test_off_goes_on_with_the_others_when_one_is_gone(board, tmp_path, capsys):
@@ -213,4 +253,4 @@ def test_off_goes_on_with_the_others_when_one_is_gone(board, tmp_path, capsys):
     assert devices("off", *board.config) == 1
     said = capsys.readouterr()
     assert "entry.gate: /dev/none: no such port" in said.err
-    assert "entry.lamp: off" in said.out
+    assert "entry.lamp.green: off" in said.out
