@@ -108,6 +108,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
     for name, channel in _channels().items():
         channels[name] = {
             "address": f"gatepost/v{VERSION}/{channel.address}",
@@ -121,10 +122,7 @@ def asyncapi(version: str) -> dict[str, Any]:
         }
         messages[name] = {
             "contentType": channel.content_type,
-            "payload": {
-                "schemaFormat": "application/schema+json;version=draft-2020-12",
-                "schema": channel.schema,
-            },
+            "payload": _hoisted(channel.schema, schemas),
         }
     return {
         "asyncapi": "3.0.0",
@@ -136,8 +134,22 @@ def asyncapi(version: str) -> dict[str, Any]:
         "defaultContentType": CONTENT_TYPE,
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages},
+        "components": {"messages": messages, "schemas": schemas},
     }
+
+
+def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to this schema, which goes into `schemas` with what it names.
+
+    In an AsyncAPI document every reference counts from its top, and `$id` would move that: its parsers find nothing
+    below a schema's own `$defs`.
+    """
+    text = json.dumps(schema).replace('"#/$defs/', '"#/components/schemas/')
+    moved = json.loads(text)
+    name = moved["title"]
+    schemas.update(moved.pop("$defs", {}))
+    schemas[name] = {key: value for key, value in moved.items() if key not in ("$schema", "$id")}
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def documents(version: str) -> dict[str, str]:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
+from functools import reduce
 from hashlib import sha256
+from operator import getitem
 from pathlib import Path
 from typing import get_args
 
@@ -296,3 +299,23 @@ def test_previous_is_the_hash_of_the_payload_before(passage_event):
     first = encode(passage_event(1), Place("9f86d081", 1, FIRST))
     second = encode(passage_event(2), Place("9f86d081", 2, sha256(first.payload).hexdigest()))
     assert json.loads(second.payload)["previous"] == sha256(first.payload).hexdigest()
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere():
+    """Its parsers count from the document's top; one that leads nowhere makes them refuse the whole."""
+    document = schemas.asyncapi("1.2.3")
+    text = json.dumps(document)
+    assert '"$id"' not in text, "it would be the base of the references below it"
+    found = set(re.findall(r'"\$ref": "#/([^"]+)"', text))
+    assert {f"components/schemas/{name}" for name in ("PassageEvent", "ClockJson", "SignedJson")} <= found
+    for path in found:
+        reduce(getitem, path.split("/"), document)
+
+
+def test_the_asyncapi_document_says_what_the_schemas_say():
+    """What two messages name alike is alike: none has overwritten the other's."""
+    shared = schemas.asyncapi("1.2.3")["components"]["schemas"]
+    for schema in (*map(schemas.event_schema, EventKind), schemas.state_schema(), schemas.signed_schema()):
+        for name, definition in {**schema["$defs"], schema["title"]: schema}.items():
+            there = json.loads(json.dumps(shared[name]).replace("#/components/schemas/", "#/$defs/"))
+            assert there == {key: definition[key] for key in definition.keys() - {"$defs", "$id", "$schema"}}
