@@ -4,6 +4,12 @@ A kiosk has no battery clock. Until the kernel says that its clock is synchronis
 systemd-timesyncd says so, where the kernel may not be asked), the true time is only known to lie after a floor: the
 newest of the build's date and the last that this kiosk knew, and the time that has passed since. A code that
 ends after the floor might have ended already: the check then answers "time unknown", and the person goes to staff.
+
+A source may be wrong, for a moment or for good. What it says is believed at once while nothing speaks against it,
+but it is *proved* only when an answer an hour later fits the first by the board's own crystal. Only what is proved
+raises the floor for good. An answer that does not fit those before makes the clock suspect: nobody is believed
+then, and the floor is the one that was proved, until the source is back on a proved course, or has kept one for an
+hour.
 """
 
 from __future__ import annotations
@@ -43,6 +49,12 @@ _NOTICED_S = 1.0
 _SLEW = 600e-6
 """... or the kernel has drawn it slowly, at 500 ppm at most."""
 _LOST_S = 16.0  # ... until this much, when it calls itself unsynchronised (NTP_PHASE_LIMIT)
+_APART_S = 40.0
+"""Answers that are further apart than the time between them are not of one course: more than twice _LOST_S."""
+_LEARNT_S = 300.0
+"""Since boot; a kiosk with a network knows the time by then."""
+_PROVED_S = 3600.0
+"""timesyncd asks again within 34 minutes (PollIntervalMaxSec=): what is false once is gone by then."""
 
 
 class Trust(StrEnum):
@@ -132,6 +144,26 @@ class Sources:
     boot_id: Callable[[], str] = boot_id
 
 
+@dataclass(slots=True)
+class _Course:
+    """What a source has said of the time, each answer fitting the one before."""
+
+    utc: float
+    here_s: float
+    since_s: float
+    is_proved: bool = False
+
+    def fits(self, utc: float, here_s: float) -> bool:
+        """Whether this is the time that it would be by now."""
+        passed_s = here_s - self.here_s
+        return abs(utc - self.utc - passed_s) <= _APART_S + _CRYSTAL * passed_s
+
+    def go_on(self, utc: float, here_s: float, *, answered: bool) -> None:
+        """`answered`: the source has asked a server again since the last look."""
+        self.utc, self.here_s = utc, here_s
+        self.is_proved = self.is_proved or (answered and here_s - self.since_s >= _PROVED_S)
+
+
 class Clock:
     """Answers `now`, to any thread; a `Keeper` remembers the floor on disk. The only wall-clock calls of the agent.
 
@@ -144,8 +176,13 @@ class Clock:
         self._options = options
         self._ask = sources or Sources()
         here_s = self._ask.boottime_s()
-        self._floor = max(BUILT_UTC, _stamp(options.floor_file)), here_s
-        """Not before this, at this time since boot."""
+        self._proved = self._floor = max(BUILT_UTC, _stamp(options.floor_file)), here_s
+        """Not before this, at this time since boot: for certain, and by what the source says now."""
+        self._course: _Course | None = None
+        """In this boot ..."""
+        self._other: _Course | None = None
+        """... and what the source says lately, when that does not fit."""
+        self._has_answered = self._is_too_early = False
         self._boot_id = self._ask.boot_id()
         self._last, self._refused_utc = self._remembered()
         """Wall clock less time since boot, and the latter, when looked at last; a word that is out of date."""
@@ -171,10 +208,25 @@ class Clock:
                 break
         return (before_s + here_s) / 2, wall_utc
 
-    @property
-    def floor_file(self) -> str:
-        """Where the floor is remembered."""
-        return str(self._options.floor_file)
+    def fault(self) -> str:
+        """Why codes that end go to staff, and what to do; empty while the time is known, and while a kiosk that was
+        just switched on may still learn it.
+        """
+        state = self.now().state
+        if state is ClockState.SUSPECT and self._is_too_early:
+            return (
+                "the wall clock says less than was certain before: codes that end go to staff (timedatectl; is it"
+                " right, then a wrong time was believed: systemctl stop gatepost,"
+                f" rm {self._options.floor_file}, systemctl start gatepost)"
+            )
+        if state is ClockState.SUSPECT:
+            return (
+                "its source contradicts itself: codes that end go to staff until it has agreed with itself for an"
+                " hour (timedatectl; is it right: systemctl restart gatepost)"
+            )
+        if state is ClockState.FLOOR and self._floor[1] >= _LEARNT_S:
+            return "the time is not known: codes that end go to staff (network, NTP? see timedatectl)"
+        return ""
 
     def keep(self) -> None:
         """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""
@@ -182,8 +234,9 @@ class Clock:
             self.save()
 
     def save(self) -> None:
-        """Put the floor on disk, which may take its time."""
-        lo_utc, self._saved_at_s = self._floor
+        """Put the proved floor on disk, which may take its time."""
+        self._saved_at_s = self._floor[1]
+        lo_utc = _risen(self._proved, self._saved_at_s)
         wall = "" if self._last is None else " ".join(map(repr, (*self._last, self._refused_utc)))
         beside = self._options.floor_file.with_suffix(".new")
         try:
@@ -195,27 +248,64 @@ class Clock:
             return  # a read-only card: the floor in memory still holds for this boot
 
     def _found(self, here_s: float, wall_utc: float) -> Now:
-        floor_utc = self._risen_floor_utc(here_s)
         error_s = self._wall_error_s(here_s, wall_utc)
-        if error_s is not None and wall_utc + error_s >= floor_utc:
-            self._synced = (wall_utc, error_s, here_s)
-            return Now(max(floor_utc, wall_utc - error_s), wall_utc + error_s, ClockState.SYNCED)
+        if error_s is not None and not self._is_believed(here_s, wall_utc, error_s):
+            self._synced = None
+            return Now(self._risen_floor_utc(here_s), math.inf, ClockState.SUSPECT)
+        floor_utc = self._risen_floor_utc(here_s)
         if error_s is not None:
-            self._synced = None  # one of the two was wrong
-            return Now(floor_utc, math.inf, ClockState.SUSPECT)
+            self._synced = (wall_utc, error_s, here_s)
+            lo_utc = max(floor_utc, wall_utc - error_s)
+            if self._course is not None and self._course.is_proved:
+                self._proved = lo_utc, here_s
+            return Now(lo_utc, wall_utc + error_s, ClockState.SYNCED)
         if self._synced is not None:
             utc, error_s, then_s = self._synced
             middle, slack = utc + here_s - then_s, error_s + _CRYSTAL * (here_s - then_s)
             return Now(max(floor_utc, middle - slack), middle + slack, ClockState.HOLDOVER)
         return Now(floor_utc, math.inf, ClockState.FLOOR)
 
+    def _is_believed(self, here_s: float, wall_utc: float, error_s: float) -> bool:
+        """Whether the wall clock is right, as its source says. Where that contradicts itself, nobody knows."""
+        self._is_too_early = wall_utc + error_s < _risen(self._proved, here_s)
+        if self._is_too_early:
+            return False
+        answered, self._has_answered = self._has_answered, False
+        is_later = wall_utc + error_s >= self._risen_floor_utc(here_s)
+        is_set_forward = self._options.trust is Trust.SYSTEM and is_later  # by somebody who looks after it
+        fits = self._course is not None and self._course.fits(wall_utc, here_s)
+        if not fits and (self._other is not None or (self._course is not None and not is_set_forward)):
+            return self._proves_another(here_s, wall_utc, answered=answered)
+        if self._course is None or not fits:
+            self._course = _Course(wall_utc, here_s, here_s)
+        self._course.go_on(wall_utc, here_s, answered=answered)
+        self._other = None
+        return is_later
+
+    def _proves_another(self, here_s: float, wall_utc: float, *, answered: bool) -> bool:
+        """Whether what does not fit has been so for long enough. A course that was not proved before it was
+        contradicted counts for nothing any more.
+        """
+        if self._other is None or not self._other.fits(wall_utc, here_s):
+            self._other = _Course(wall_utc, here_s, here_s)
+            self._floor = self._proved
+            if self._course is not None and not self._course.is_proved:
+                self._course = None
+        self._other.go_on(wall_utc, here_s, answered=answered)
+        if not self._other.is_proved:
+            return False
+        self._course, self._other = self._other, None
+        return True
+
     def _wall_error_s(self, here_s: float, wall_utc: float) -> float | None:
         """Error bound of the wall clock, None when it is not to be trusted; asks once a second and after a jump."""
         if self._options.trust is Trust.SYSTEM:
+            self._has_answered = True
             return self._options.error_s
         jumped, before, word = self._has_jumped(here_s, wall_utc), self._word, self._word
         if word is None or jumped or here_s - self._looked_at_s >= 1.0:
             self._looked_at_s, self._word = here_s, (word := self._ask.word())
+            self._has_answered = self._has_answered or _is_answer(before, word)
         if jumped:
             self._saved_at_s = -math.inf
             if not _has_stepped(before, word, wall_utc):
@@ -234,8 +324,7 @@ class Clock:
 
     def _risen_floor_utc(self, here_s: float) -> float:
         """The floor and the time since: as much of it as has passed for certain."""
-        utc, at_s = self._floor
-        return utc + (1 - _CRYSTAL) * (here_s - at_s)
+        return _risen(self._floor, here_s)
 
     def _remembered(self) -> tuple[tuple[float, float] | None, float]:
         """What the file says of the wall clock, if it was written in this boot."""
@@ -266,6 +355,20 @@ class Keeper(threading.Thread):
         if self.is_alive():
             self.join(_KEEP_EVERY_S)
             self._clock.save()
+
+
+def _risen(floor: tuple[float, float], here_s: float) -> float:
+    utc, at_s = floor
+    return utc + (1 - _CRYSTAL) * (here_s - at_s)
+
+
+def _is_answer(before: Word | None, word: Word) -> bool:
+    """Whether a server was asked in between: the kernel's bound grows at all other times."""
+    if before is None or word.error_s is None:
+        return False
+    if word.synced_utc is not None:
+        return word.synced_utc != before.synced_utc
+    return before.error_s is None or word.error_s < before.error_s
 
 
 def _has_stepped(before: Word | None, word: Word, wall_utc: float) -> bool:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OLD_S = 5.0
-_CLOCK = {"floor": "the time is not known yet", "suspect": "the clock says less than it said before"}
-"""What is wrong with the time, by the clock's state."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,13 +69,6 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
     if report["safe"]:
         yield f"  ! SAFE MODE, everybody at an entry goes to staff: {report['safe']}"
-    if report["clock"] in _CLOCK:
-        yield f"  ! {_CLOCK[report['clock']]}: codes that expire go to staff; see: timedatectl"
-    if report["clock"] == "suspect" and (file := report.get("floor_file")):
-        yield (
-            f"    is timedatectl right, then a wrong time was believed before: sudo systemctl stop gatepost;"
-            f" sudo rm {file}; sudo systemctl start gatepost"
-        )
     if report["config"]:
         yield f"  · centre's configuration {report['config']}{' on trial' * report['on_trial']}"
     yield from (_device(device) for device in report["devices"])

@@ -63,6 +63,8 @@ class Vitals:
             Part("orders", True, self.orders.status().silent_s - paused_s, ORDERS_LIMIT_S),
             Part("rules", not rules.fault, 0.0, _ALWAYS_S, rules.fault),
         ]
+        timeless = self.clock.fault()
+        parts.append(Part("clock", not timeless, 0.0, _ALWAYS_S, timeless))
         personal = rules.privacy_fault(now)
         parts.append(Part("privacy", not personal, 0.0, _ALWAYS_S, personal))
         ended = self.root_fault(now)
@@ -92,7 +94,6 @@ class Vitals:
             "problems": health.problems,
             "parts": [asdict(part) for part in parts],
             "clock": now.state,
-            "floor_file": self.clock.floor_file,
             "safe": self.began.safe,
             "config": self.began.version,
             "on_trial": self.began.still_on_trial,

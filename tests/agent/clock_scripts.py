@@ -7,7 +7,7 @@ It returns what went wrong. The rules of the game, which say what can be asked o
 - An honest source that says "synchronised, to within e" is within e. The kernel says "not synchronised" after
   somebody has set the clock; timesyncd's file says nothing of that and goes on as if nothing had happened.
 - A lying source (in one script of ten) says that it is synchronised and is not: from then on nothing is asked but
-  that `lo` does not fall.
+  that `lo` does not fall below what was saved.
 - A battery clock that is trusted is right to a second until somebody sets it wrong: that is a lie.
 - A clock that is not synchronised says anything at all, also after a boot.
 """
@@ -119,8 +119,9 @@ class Life:
         world, now = self.world, self.clock.now()
         self.clock.keep()
         self.seen[now.state] += 1
-        if now.lo_utc < self.lo_utc - 1e-6:
-            self._fault(f"lo fell by {self.lo_utc - now.lo_utc:.6f} s", now)
+        before_utc = self.saved_utc if world.lies else self.lo_utc
+        if now.lo_utc < before_utc - 1e-6:
+            self._fault(f"lo fell by {before_utc - now.lo_utc:.6f} s", now)
         self.lo_utc = now.lo_utc
         if world.lies:
             return

@@ -169,6 +169,7 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
     app._pulse.beat()
     report = json.loads((tmp_path / "run" / "status.json").read_text())
     assert report["problems"]
+    assert "clock" in {part["name"] for part in report["parts"]}
     assert app._state().faults == tuple(report["problems"])
     assert f"STATUS={report['condition']}; {'; '.join(report['problems'])}" in told
     assert "WATCHDOG=1" in told
