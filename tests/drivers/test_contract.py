@@ -67,7 +67,8 @@ def device(request, world, tmp_path):
         names = {field.name for field in fields(module.Options)}
         patience = {"idle_gap_s": 2.0} if "idle_gap_s" in names else {}  # a busy machine is no pause
         stand.kind = request.param
-        stand.driver = module.Driver(module.Options(**stand.options, **patience))
+        stand.another = lambda: module.Driver(module.Options(**stand.options, **patience))
+        stand.driver = stand.another()
         yield stand
         stand.driver.close()
 
@@ -277,7 +278,22 @@ def test_gate_refuses_a_pulse_without_bounds(device):
 
 
 @pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
-def test_gate_goes_back_when_closed_or_opened_in_the_middle(device):
+def test_opening_switches_off_what_somebody_else_left_on(device):
+    device.driver.open()
+    device.driver.pulse(10.0)
+    with device.device.changed:
+        assert device.device.changed.wait_for(device.device.is_on, PATIENCE_S)
+    after_a_kill = device.another()
+    after_a_kill.open()
+    try:
+        with device.device.changed:
+            assert device.device.changed.wait_for(lambda: not device.device.is_on(), 5.0)
+    finally:
+        after_a_kill.close()
+
+
+@pytest.mark.parametrize("device", SINKS, indirect=True, ids="/".join)
+def test_gate_goes_back_when_closed_in_the_middle(device):
     device.driver.open()
     device.driver.pulse(5.0)
     with device.device.changed:
