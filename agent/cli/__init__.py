@@ -6,6 +6,7 @@ Only the module of the command that was typed is imported, so that `gatepost run
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import sys
 from typing import TYPE_CHECKING
@@ -58,8 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = words[0] if words and words[0] in COMMANDS else None
     parser = parser_of(chosen)
     if chosen is None:
-        parser.parse_args(words)
-        return 2
+        return _no_command(parser, words)
     module = importlib.import_module(f"agent.cli.{chosen}")
     try:
         status = int(module.run(parser.parse_args(words)))
@@ -73,6 +73,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1
     return status
+
+
+def _no_command(parser: Parser, words: Sequence[str]) -> int:
+    """Help and version; nothing, or a word that is no command."""
+    if words and not words[0].startswith("-"):
+        near = "".join(f" Did you mean {name}?" for name in difflib.get_close_matches(words[0], COMMANDS, n=1))
+        print(f"There is no command {words[0]}.{near} All of them: gatepost --help", file=sys.stderr)
+    elif words:
+        parser.parse_args(words)
+    else:
+        parser.print_help(sys.stderr)
+    return 2
 
 
 def parser_of(chosen: str | None) -> Parser:

@@ -8,14 +8,11 @@ is an event, with the scale `second_instrument`. For root or the user gatepost, 
 
 from __future__ import annotations
 
+import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from agent.cli import configuration, running
 from agent.policy import reasons
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,4 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _celsius(text: str) -> float:
-    return float(text.replace(",", "."))
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no temperature: write it as 36.8") from None

@@ -22,7 +22,7 @@ from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from agent import checkpoint, clock, codes, health, mqtt, orders, outbox, policy, thermal
-from agent.config import boards, overlay
+from agent.config import boards, overlay, wording
 from agent.config.boards import Device, Lamp
 from agent.config.overlay import Above
 from agent.config.toml_lines import lines_of
@@ -33,14 +33,7 @@ from drivers import registry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-Name = Annotated[str, StringConstraints(pattern=f"^{_NAME.pattern}$")]
-_LEVEL = "^(debug|info|warning|error)$"
-_FORMS = {
-    f"^{_NAME.pattern}$": "should be letters, digits, `.`, `_`, `-`, beginning with a letter or digit, at most 64",
-    _LEVEL: "should be debug, info, warning or error",
-}
-"""What a pattern asks for, in words."""
+Name = Annotated[str, StringConstraints(pattern=wording.NAME)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ class Run:
 
     directory: Path = Path("/run/gatepost")
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
-    log: Annotated[str, StringConstraints(pattern=_LEVEL)] = "info"
+    log: Annotated[str, StringConstraints(pattern=wording.LEVEL)] = "info"
     """Least level that is logged: debug, info, warning or error."""
 
 
@@ -212,10 +205,15 @@ def parse(text: str, file: Path, above: Above | None = None) -> Config:
 
 def _toml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], Place]]:
     """The tree, and where each key stands. Raises BadConfig."""
+    text = text.removeprefix("\ufeff")  # what Windows' editors begin a file with
+    if strange := re.search("[\ud800-\udfff]", text):
+        line = 1 + text[: strange.start()].count("\n")
+        raise BadConfig([Fault(Place(name, line), "", "is not UTF-8 text: save the file as UTF-8")])
     try:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadConfig([_syntax_fault(str(error), text, name)]) from None
+        line, what = wording.syntax(str(error), text)
+        raise BadConfig([Fault(Place(name, line), "", what)]) from None
     return tree, {path: Place(name, line) for path, line in lines_of(text).items()}
 
 
@@ -251,7 +249,7 @@ class _Reader:
 
     def _lane(self, name: str, table: dict[str, Any]) -> Lane | None:
         path = ("lanes", name)
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(wording.NAME, name):
             self.fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
         own = {key: value for key, value in table.items() if key not in PARTS}
         options = self.options(path, LaneOptions, own, also=PARTS)
@@ -309,7 +307,7 @@ class _Reader:
             value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
-                self.fault((*path, *map(str, detail["loc"])), _sentence(detail))
+                self.fault((*path, *map(str, detail["loc"])), wording.sentence(detail))
             return None
         return self._from_folder(value) if len(self.faults) == before else None
 
@@ -350,25 +348,6 @@ def _adapter(cls: type) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
 
 
-def _sentence(detail: Mapping[str, Any]) -> str:
-    """Pydantic's finding in the technician's words."""
-    message = str(detail["msg"])
-    if detail["type"] == "missing":
-        return "is missing and has no default"
-    if detail["type"] == "string_pattern_mismatch":
-        return _FORMS.get(detail["ctx"]["pattern"], message)
-    for shop, plain in (("Input should", "should"), ("Value error, ", ""), ("String should", "should")):
-        message = message.replace(shop, plain)
-    return message
-
-
 def _nearest(word: str, known: typing.Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _syntax_fault(message: str, text: str, name: str) -> Fault:
-    """Where tomllib stopped reading."""
-    place = message.rpartition("(at line ")[2].partition(",")[0]
-    line = int(place) if place.isdigit() else text.count("\n") + 1
-    return Fault(Place(name, line), "", f"is not TOML: {message.partition(' (at')[0]}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
+
+_WITH_PORT = re.compile(r"[^:]+:\d+|\[.*\].*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ class Options:
     """The retained state is sent when it changes, and as often as this with fresh counts, seconds."""
 
     def __post_init__(self) -> None:
-        """Refuse options that contradict each other."""
+        """Refuse options that contradict each other, and a host that is more than one."""
+        if not self.host or "/" in self.host or _WITH_PORT.fullmatch(self.host):
+            raise ValueError("host is a name or an address and nothing else; port and tls stand by themselves")
         if self.password and not self.username:
             raise ValueError("password needs a username")
         if self.key_file and not self.cert_file:

@@ -294,6 +294,8 @@ def survives(trial: Trial) -> None:
         "killed: is back",
         trial.until(lambda: trial.main_pid() not in {0, pid} and trial.device_is_up("entry", "scanner")),
     )
+    log = trial.sh("journalctl -u gatepost -o cat")
+    trial.check("killed: what it may have left on is off", "entry.gate: off" in log, log[-300:])
     trial.sh("mkdir -p /run/systemd/system/gatepost.service.d")
     kiosk.push(b"[Service]\nWatchdogSec=6\n", "/run/systemd/system/gatepost.service.d/fast.conf")
     trial.sh("systemctl daemon-reload; systemctl restart gatepost")

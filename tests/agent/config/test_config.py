@@ -53,12 +53,12 @@ def test_all_faults_are_told_at_once_with_their_lines() -> None:
         "[mqqt]\nhost = 'h'\n[checkpoint]\nrepeat_s = -1\ntemperature_wait_s = 'soon'\n"
     )
     found = dict(faults(text))
-    assert "should be a valid string" in found[2]
+    assert "should be text in quotes" in found[2]
     assert found[3] == "kiosk.sitte: unknown setting; did you mean site?"
     assert "should be 'entry' or 'exit'" in found[5]
     assert found[15] == "mqqt: unknown setting; did you mean mqtt?"
     assert "greater than 0" in found[18]
-    assert "valid number" in found[19]
+    assert "should be a number, without quotes" in found[19]
 
 
 def test_an_unknown_driver_names_the_nearest_and_all() -> None:

@@ -101,7 +101,7 @@ def test_what_is_the_kiosk_s_own_stays_its_own(text: str) -> None:
 def test_faults_have_the_line_of_whoever_said_it() -> None:
     found = faults("[screening]\nlimt_c = 37.0\nwindow_s = 'long'\n[lanes.gate7]\npulse_s = 1.0\n")
     assert found[0] == "centre's configuration 5:2: screening.limt_c: unknown setting; did you mean limit_c?"
-    assert found[1].startswith("centre's configuration 5:3: screening.window_s: should be a valid number")
+    assert found[1].startswith("centre's configuration 5:3: screening.window_s: should be a number, without quotes")
     assert "centre's configuration 5:4: lanes.gate7: there is no such lane on this kiosk" in found
 
 
