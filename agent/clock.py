@@ -114,8 +114,10 @@ def kernel_word() -> Word:
 def timesync_error_s(wall_utc: float, synced_utc: float) -> float | None:
     """The bound on the error of a wall clock that timesyncd set last at `synced_utc`, grown as the kernel's would.
 
-    None when that was too long ago, never, or in the future: then somebody has set the clock since.
+    None when that was too long ago, never (0), or in the future: then somebody has set the clock since.
     """
+    if not synced_utc:
+        return None  # a clock that begins in 1970 is not synchronised
     error_s = _TIMESYNC_ERROR_S + (wall_utc - synced_utc) * _DRIFT_PER_S
     return error_s if _TIMESYNC_ERROR_S <= error_s < _LOST_S else None
 

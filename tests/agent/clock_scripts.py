@@ -127,6 +127,8 @@ class Life:
             return
         if not now.lo_utc - 1e-6 <= world.true_utc <= now.hi_utc + 1e-6:
             self._fault("the true time is outside", now)
+        if now.state is ClockState.SUSPECT:
+            self._fault("an honest source is doubted", now)
         for ends_s in (-1.0, world.rng.uniform(-3, 3), world.rng.choice((-1, 1)) * world.rng.choice(FAR_S[:6])):
             self._show(math.floor(world.true_utc + ends_s), now)
 

@@ -195,6 +195,10 @@ def test_an_old_success_is_worth_less(wall, age_s):
         assert error_s == pytest.approx(0.5 + age_s * 500e-6, abs=1e-3)
 
 
+def test_a_clock_that_begins_in_1970_was_never_synchronised():
+    assert clock.timesync_error_s(5.0, 0.0) is None
+
+
 def test_the_boot_has_an_id(monkeypatch):
     assert str(uuid.UUID(clock.boot_id())) == clock.boot_id()
     monkeypatch.setenv("GATEPOST_BOOT_ID", "0" * 32)
