@@ -6,6 +6,7 @@ the centre has on its disk in the end.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import socket
@@ -38,6 +39,13 @@ DEFAULTS = (
     "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\nuser root\n"
 )
 """As Debian ships it: saved every half hour, and at a good end."""
+
+
+def another_event(kiosk: str, epoch: str, sequence: int) -> bytes:
+    """What may be said to be the event of this kiosk."""
+    source = f"/gatepost/v1/bench/{kiosk}"
+    members = {"source": source, "epoch": epoch, "sequence": f"{sequence:012}", "previous": "0" * 64}
+    return json.dumps(members).encode()
 
 
 @dataclass
@@ -92,7 +100,14 @@ class Delivery:
 
     def say_receipt(self, payload: bytes) -> None:
         """As the centre would."""
-        words = ["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", TOPICS.receipt, "-s"]
+        self._say(TOPICS.receipt, payload)
+
+    def say_event(self, kiosk: str, payload: bytes) -> None:
+        """As another kiosk of the site would, where alone the broker lets it."""
+        self._say(f"gatepost/v1/bench/{kiosk}/event/agent", payload)
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        words = ["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", topic, "-s"]
         subprocess.run(words, input=payload, check=True, timeout=10)
 
     def receipt(self, key: signing.PrivateKey | None = None, **wrong: object) -> bytes:
@@ -140,7 +155,7 @@ class Delivery:
             self._broker = None
 
     def start_centre(self) -> None:
-        words = [sys.executable, "centre.py", "127.0.0.1", str(self.port), "centre.db", "receipt.key"]
+        words = [sys.executable, "centre.py", f"mqtt://127.0.0.1:{self.port}", "centre.db", "receipt.key"]
         with (self.folder / "centre.log").open("ab") as log:
             self._centre = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
 
@@ -153,9 +168,7 @@ class Delivery:
 
     def _is_subscribed(self) -> bool:
         """Ask by a message of another kiosk until it is heard."""
-        words = ["mosquitto_pub", "-p", str(self.port), "-q", "1", "-t", "gatepost/v1/bench/nobody/event/agent"]
-        hello = '{"source": "/gatepost/v1/bench/nobody", "epoch": "0", "sequence": "1", "previous": ""}'
-        subprocess.run([*words, "-m", hello], check=True, timeout=10)
+        self.say_event("nobody", another_event("nobody", "00000000", 1))
         time.sleep(0.1)
         return "came" in self.log()
 

@@ -91,3 +91,18 @@ def test_a_centre_whose_receipts_are_refused_is_told_why(delivery, wait_for):
         wait_for(lambda: "are refused: bundle refused: 0 signatures hold" in whole.link.status().fault)
         whole.say_receipt(whole.receipt())
         wait_for(lambda: whole.link.status().fault == "")
+
+
+def test_what_is_no_event_or_another_kiosks_neither_stops_the_centre_nor_takes_a_true_ones_place(delivery, wait_for):
+    """A broker guards topics, not what is said on them: one kiosk that is broken or stolen must not hurt the others."""
+    with delivery("receipt") as whole:
+        epoch = whole.outbox.status().epoch
+        forged = [sys.modules["receipt_load"].another_event("kiosk", epoch, sequence) for sequence in range(1, 11)]
+        junk = [b"evil", b"\xff", b"[]", b"[" * 100_000, b'{"source": []}', b'{"epoch": 7}']
+        for payload in (*junk, *forged):
+            whole.say_event("thief", payload)
+        wait_for(lambda: whole.log().count("no event of its kiosk") == len(junk) + len(forged))
+        whole.link.start()
+        whole.decide(10)
+        wait_for(lambda: whole.outbox.status().waiting == 0)
+        assert whole.has() == whole.outbox.status().delivered == 10
