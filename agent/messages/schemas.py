@@ -49,8 +49,12 @@ def state_schema() -> dict[str, Any]:
 
 
 def order_schema() -> dict[str, Any]:
-    """JSON Schema of what is signed as an order."""
-    return _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
+    """JSON Schema of what is signed as an order. What does not fit it is taken for a stranger's, and not answered."""
+    schema = _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
+    schema["additionalProperties"] = False
+    for name in ("id", "command"):
+        schema["properties"][name]["pattern"] = "^[A-Za-z0-9._:-]{1,64}$"
+    return schema
 
 
 def receipt_schema() -> dict[str, Any]:
@@ -95,7 +99,7 @@ def _channels() -> dict[str, _Channel]:
 
 _PARAMETERS = {
     "site": {"description": "where the kiosk stands"},
-    "kiosk": {"description": "its name, unique within the site; the middle part of its broker identity"},
+    "kiosk": {"description": "its name, unique within the site; `<site>/<kiosk>` is its user at the broker"},
     "type": {
         "description": "`keys`, `policy/office`, `list/status` …: one topic for each that is to be retained; "
         "what counts is what the bundle says of itself"

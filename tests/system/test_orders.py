@@ -207,7 +207,7 @@ def test_the_python_of_the_document_gets_its_answer(way, wait_until):
     made: dict = {}
     exec(text.partition("```python\n")[2].partition("```")[0], made)  # noqa: S102 - the document's own
     order = made["order"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
-    told = made["ask"]("127.0.0.1", way.site.broker.port, HERE, order)
+    told = made["ask"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, order)
     assert (told["outcome"], told["result"]) == ("done", {"lane": "exit"})
 
 

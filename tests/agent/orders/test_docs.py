@@ -11,9 +11,10 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from agent.codes import bundle
+from agent.messages import schemas
 from agent.messages.contract import OrderJson, ReplyEvent
 from agent.orders import deliveries
-from agent.orders.judging import COMMANDS, MAX_BYTES, Order, Past, Reason, judge
+from agent.orders.judging import _ID, COMMANDS, MAX_BYTES, Order, Past, Reason, judge
 
 TEXT = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
 
@@ -27,6 +28,12 @@ def test_the_examples_fit_the_contract():
     TypeAdapter(OrderJson).validate_python(order)
     TypeAdapter(ReplyEvent).validate_python(reply)
     assert reply["data"]["order"] == order["id"]
+
+
+def test_the_schema_says_what_is_taken_for_a_strangers():
+    schema = schemas.order_schema()
+    assert schema["additionalProperties"] is False
+    assert {schema["properties"][name]["pattern"] for name in ("id", "command")} == {f"^{_ID.pattern}$"}
 
 
 def test_every_command_and_reason_is_explained():
