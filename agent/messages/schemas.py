@@ -49,7 +49,7 @@ def state_schema() -> dict[str, Any]:
 
 
 def order_schema() -> dict[str, Any]:
-    """JSON Schema of what is signed as an order. What does not fit it is taken for a stranger's, and not answered."""
+    """JSON Schema of what is signed as an order; what does not fit is taken for a stranger's."""
     schema = _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
     schema["additionalProperties"] = False
     for name in ("id", "command"):
