@@ -30,7 +30,7 @@ from agent.outbox.confirmed import Confirmed
 from agent.outbox.disk_errors import is_full, may_be_there, sentence
 from agent.outbox.packing import Spoilt
 from agent.outbox.shelf import MEMORY_ONLY, Shelf
-from agent.outbox.store import Store, finish_rescue, is_damage, ranges, rescue
+from agent.outbox.store import LIFE, Store, finish_rescue, is_damage, ranges, rescue
 from agent.outbox.waiting import Status
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Outbox:
         self._written_s = 0.0
         self._memory_place = Place(secrets.token_hex(4), 0, FIRST)
         self._epoch = ""
+        self._last = 0
         # each of these is written by one thread, in one statement
         self._decided = 0
         self._dropped = self._dropped_told = 0
@@ -232,21 +233,23 @@ class Outbox:
             store = None
         if store is None:
             store = self._rescue()
-        elif self._epoch and store.epoch != self._epoch:
-            store.close()  # somebody took the file away, or put another in its place
+        elif self._epoch and (store.epoch != self._epoch or store.last < self._last):
+            store.close()  # somebody took the file away, or put another or an older one in its place
             store = self._rescue()
         if self._tried and (store.last, store.last_hash) == (self._tried[-1].key, _hash(self._tried[-1])):
             self._commit_done(store, self._tried)  # the commit that failed had reached the disk after all
         self._tried = []
         self._store = store
         self._confirmed.tell(store)
+        self._last = store.last
         self._epoch = store.epoch  # last: whoever sees it sees what waits, too
         return store
 
     def _rescue(self) -> Store:
         """Save what can be read into a new store; what is missing is owed as a loss."""
-        found = rescue(self._path, self.shelf.contents(), self.shelf.done())
-        self.shelf.clear()
+        done = self.shelf.done()
+        found = rescue(self._path, self.shelf.contents(), done)
+        self.shelf.clear(gone=done, lowered=LIFE)
         self._confirmed.clear()
         self._damaged = False
         log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
@@ -260,6 +263,7 @@ class Outbox:
         done = self.shelf.done()
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
         some = len(done) + self._confirmed.count >= ACKS_TO_RIDE or (idle and not self._batch)
+        some = some or self._failures > 0  # a commit that failed may have deleted them: then they count no more
         place = Place(store.epoch, store.last, store.last_hash or FIRST)
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
         chosen = self._confirmed.next() if some else []
@@ -278,6 +282,7 @@ class Outbox:
 
     def _commit_done(self, store: Store, records: list[Record], gone: Collection[int] = ()) -> None:
         self._tried = []
+        self._last = store.last
         self._written_s = monotonic()
         self.shelf.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying

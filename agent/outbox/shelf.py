@@ -253,9 +253,8 @@ class Shelf:
     def lay(self, records: list[Record], wanted: int, confirmed: Container[int] = ()) -> None:
         """Add what the disk has beyond the last laid, but for `confirmed`; fewer than `wanted`: this is all."""
         with self._lock:
-            known = self._out.keys() | self._done | self._ahead
+            known = self._out.keys() | self._done | self._ahead | {record.key for record in self._ready}
             if self._again:  # there is one more than is to be laid out
-                known |= {record.key for record in self._ready}
                 wanted -= 1
                 self.again_next = records[wanted].key if len(records) > wanted else NOWHERE
                 records = records[:wanted]
@@ -368,14 +367,17 @@ class Shelf:
             known = (*self._out.values(), *self._ready, *self._urgent)
             return sorted((r for r in known if r.key < MEMORY_ONLY), key=lambda r: r.key)
 
-    def clear(self) -> None:
-        """There is a new file: forget all keys of the old one. It is laid out from the start."""
+    def clear(self, gone: Container[int] = (), lowered: int = 0) -> None:
+        """There is a new file: forget all keys of the old one. It is laid out from the start.
+
+        Those done that are not `gone` were so too late: the new file has them, their keys `lowered`.
+        """
         with self._lock:
+            self._done = {key - lowered for key in self._done if key not in gone}
             self._ready = deque(r for r in (*self._out.values(), *self._ready) if r.key >= MEMORY_ONLY)
             self._out.clear()
             self._urgent.clear()
             self._ahead.clear()
-            self._done.clear()
             self._laid_to = self._resume = self.acked_to = self.again_to = self.again_next = NOWHERE
             self._all_laid, self._again, self._on_disk, self._oldest = False, 0, 0, None
             self._refused_from = MEMORY_ONLY

@@ -23,6 +23,7 @@ from agent import outbox as outbox_module
 from agent.messages import FIRST, Encoder, Topics
 from agent.model import EventKind, Outcome
 from agent.outbox import Options, Outbox
+from agent.outbox.store import Store
 
 ROOT = Path(__file__).parents[3]
 
@@ -334,6 +335,95 @@ def test_a_rescue_cut_short_is_completed(tmp_path, make_outbox, passage_event, w
     (tmp_path / "outbox.db").rename(tmp_path / "outbox.db.new")
     second = make_outbox()
     assert numbers(take_all(second, wait_for, 1)) == [7]
+
+
+def break_once(monkeypatch, *, reached: bool, error: Exception):
+    """The next write fails so; whether it had `reached` the disk."""
+    write = Store.write
+
+    def broken(store, *args):
+        monkeypatch.setattr(Store, "write", write)
+        if reached:
+            write(store, *args)
+        raise error
+
+    monkeypatch.setattr(Store, "write", broken)
+
+
+def failed_sync():
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    return error
+
+
+def test_what_is_acknowledged_while_the_file_is_saved_is_delivered_once(
+    make_outbox, passage_event, wait_for, monkeypatch
+):
+    outbox = make_outbox()
+    for number in range(10):
+        outbox.put(passage_event(number))
+    taken = take_all(outbox, wait_for, 10, acknowledge=False)
+    rescue = outbox_module.rescue
+
+    def slow(*args):
+        found = rescue(*args)
+        outbox.shelf.sent(taken[:4])
+        return found
+
+    monkeypatch.setattr(outbox_module, "rescue", slow)
+    monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
+    break_once(monkeypatch, reached=False, error=sqlite3.DatabaseError("database disk image is malformed"))
+    outbox.put(passage_event(10))
+    again = take_all(outbox, wait_for, 8)
+    assert numbers(again) == [4, 5, 6, 7, 8, 9, 10]
+    wait_for(lambda: outbox.status().waiting == 0)
+    assert outbox.status().delivered == 12, "eleven and the loss, each once"
+
+
+def test_a_commit_that_failed_and_reached_the_disk_leaves_the_count_right(
+    make_outbox, passage_event, wait_for, monkeypatch
+):
+    monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
+    monkeypatch.setattr(outbox_module, "IDLE_S", 60.0)
+    outbox = make_outbox()
+    for number in range(20):
+        outbox.put(passage_event(number))
+    take_all(outbox, wait_for, 20)
+    monkeypatch.setattr(outbox_module, "ACKS_TO_RIDE", 20)
+    break_once(monkeypatch, reached=True, error=failed_sync())
+    outbox.put(passage_event(20))
+    wait_for(lambda: outbox.status().fault)
+    monkeypatch.setattr(outbox_module, "ACKS_TO_RIDE", 32)
+    wait_for(lambda: outbox.status().stored == 21 and not outbox.status().fault)
+    assert outbox.status().waiting == 1
+
+
+def test_an_older_copy_in_the_place_of_the_file_gives_no_sequence_twice(
+    tmp_path, make_outbox, passage_event, wait_for, monkeypatch
+):
+    """A card that forgot what it had promised, a backup that somebody put back."""
+    monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
+    outbox = make_outbox()
+    for number in range(5):
+        outbox.put(passage_event(number))
+    before = take_all(outbox, wait_for, 5, acknowledge=False)
+    outbox.close()
+    copy = (tmp_path / "outbox.db").read_bytes()
+    outbox = make_outbox()
+    outbox.put(passage_event(5))
+    before += take_all(outbox, wait_for, 6)[5:]
+    wait_for(lambda: outbox.status().waiting == 0)
+    (tmp_path / "outbox.db").unlink()
+    (tmp_path / "outbox.db-wal").unlink()
+    (tmp_path / "outbox.db").write_bytes(copy)
+    break_once(monkeypatch, reached=False, error=failed_sync())
+    outbox.put(passage_event(6))
+    after = []
+    wait_for(lambda: after.extend(outbox.shelf.take(50)) or 6 in numbers(after))
+    contents = {}
+    for record in before + after:
+        name = json.loads(record.payload)["id"]
+        assert contents.setdefault(name, record.payload) == record.payload, "an id has one content"
 
 
 def test_a_second_agent_on_the_same_file_is_told(make_outbox, passage_event, wait_for):
