@@ -28,6 +28,8 @@ REFUSALS_TO_PASS_OVER = 3
 """An event that was refused so often makes nobody wait any more."""
 AGAIN_S = 15.0
 """How often such an event is tried again."""
+MOST_COUNTED = 1000
+"""Events whose refusals are counted; of more it is only known that there are some."""
 LOSSES_TO_PROBE = 2
 """Connections that end with nothing accepted and something unanswered, before one event at a time is tried."""
 
@@ -75,6 +77,8 @@ class Refusals:
         self.fault = ""
         self.total = 0
         self._times: dict[int, int] = {}
+        self._more = False
+        """Others than these were refused, too."""
         self._rest_until_s = 0.0
         self._rests = 0
         self._retry_s = 0.0
@@ -89,7 +93,11 @@ class Refusals:
             log.warning("mqtt: %s", fault)
             self.fault = fault
         self._in_doubt = True
-        times = self._times[record.key] = self._times.get(record.key, 0) + 1
+        times = self._times.get(record.key, 0) + 1
+        if times > 1 or len(self._times) < MOST_COUNTED:
+            self._times[record.key] = times
+        else:
+            self._more, times = True, REFUSALS_TO_PASS_OVER
         if times < REFUSALS_TO_PASS_OVER and now_s >= self._rest_until_s:
             self._rest_until_s = now_s + PAUSES_S[min(self._rests, len(PAUSES_S) - 1)]
             self._rests += 1
@@ -103,9 +111,8 @@ class Refusals:
         self._in_doubt, self._rests, self._rest_until_s = False, 0, 0.0
         for record in records:
             self._times.pop(record.key, None)
-        if not self._times:
-            log.info("mqtt: the broker accepts all events again")
-            self.fault = ""
+        if not (self._times or self._more):
+            self._over()
 
     def connection_ended(self, *, accepted: bool, unanswered: bool) -> None:
         """A connection is over: did the broker accept any event, did it leave any without an answer?"""
@@ -117,9 +124,19 @@ class Refusals:
             return 0
         return 1 if self._in_doubt or self._fruitless >= LOSSES_TO_PROBE else wanted
 
-    def try_again(self, now_s: float) -> bool:
-        """Whether what was set aside should be tried again now."""
-        if not self._times or now_s < self._retry_s:
+    def _over(self) -> None:
+        log.info("mqtt: the broker accepts all events again")
+        self.fault, self._more = "", False
+        self._times.clear()
+
+    def try_again(self, now_s: float, *, none_left: bool) -> bool:
+        """Whether what was set aside should be tried again now. `none_left`: there is nothing, all was sent and none
+        refused since; what was counted may have been dropped, or confirmed.
+        """
+        if not self.fault or now_s < self._retry_s:
+            return False
+        if none_left:
+            self._over()
             return False
         self._retry_s = now_s + AGAIN_S
         return True

@@ -285,7 +285,7 @@ class Session:
             self._told, self._told_s = state, now_s
             self._due = state_payload(self._duty.topics, state)
         self._look()
-        if self._refusals.try_again(now_s):
+        if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
             self._shelf.reload()
         if self._duty.recall or (self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S):
             self._listen(now_s)

@@ -98,8 +98,7 @@ class Outbox:
         self._latest: Event | None = None
         self._failures = 0
         self._retry_at_s = 0.0
-        self._unsure_until_s = 0.0
-        self._written_s = 0.0
+        self._unsure_until_s = self._written_s = 0.0
         self._memory_place = Place(secrets.token_hex(4), 0, FIRST)
         self._epoch = ""
         self._last = 0
@@ -263,7 +262,7 @@ class Outbox:
         done = self.shelf.done()
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
         some = len(done) + self._confirmed.count >= ACKS_TO_RIDE or (idle and not self._batch)
-        some = some or self._failures > 0  # a commit that failed may have deleted them: then they count no more
+        some = some or self._failures > 0  # the commit that failed may have deleted them: they would count twice
         place = Place(store.epoch, store.last, store.last_hash or FIRST)
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
         chosen = self._confirmed.next() if some else []

@@ -193,9 +193,11 @@ class Shelf:
         self._wake_writer()
         self._wake_link()
 
-    def is_empty(self) -> bool:
-        """Whether there is nothing left to send."""
+    def is_empty(self, *, refused: bool = False) -> bool:
+        """Whether there is nothing left to send; `refused`: nor anything that the broker has refused."""
         with self._lock:
+            if refused and self._refused_from != MEMORY_ONLY:
+                return False
             return self._all_laid and not (self._ready or self._urgent or self._out)
 
     def set_aside(self, record: Record) -> None:
@@ -227,7 +229,7 @@ class Shelf:
             self._ready = deque(record for record in self._ready if record.key >= MEMORY_ONLY)
             self._urgent.clear()
             self._ahead &= self._out.keys()
-            self._laid_to, self._all_laid = NOWHERE, False
+            self._laid_to, self._all_laid, self._refused_from = NOWHERE, False, MEMORY_ONLY
             self._writer_woken = True
         self._wake_writer()
 
@@ -295,6 +297,8 @@ class Shelf:
             self._ahead = {key for key in self._ahead if not low <= key <= high}
             if low >= MEMORY_ONLY:
                 self._in_memory -= count
+            elif low <= self._refused_from <= high:
+                self._refused_from = MEMORY_ONLY
         self._wake_link()
 
     def in_memory(self) -> dict[int, Record]:
@@ -360,6 +364,8 @@ class Shelf:
             self._ready = deque(record for record in self._ready if record.key not in gone)
             self._urgent = deque(record for record in self._urgent if record.key not in gone)
             self._ahead -= gone
+            if self._refused_from in gone:
+                self._refused_from = MEMORY_ONLY
 
     def contents(self) -> list[Record]:
         """What is in memory of the file's records, in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -124,3 +125,21 @@ def test_a_connection_that_breaks_while_all_is_laid_out_again_counts_nothing_twi
     assert [record.key for record in taken] == [1, 2, 3]
     shelf.sent(taken)
     assert shelf.delivered == 3
+
+
+@pytest.mark.parametrize("how", ["confirmed", "dropped"])
+def test_a_refused_event_that_is_gone_does_not_hide_what_the_centre_does_not_confirm(how):
+    shelf = Shelf(lambda: None)
+    shelf.expect_receipts()
+    disk = [Record(key, "passage", 0, b"") for key in range(1, 6)]
+    shelf.committed(disk, (), 5)
+    shelf.lay(disk, *shelf.room()[:1])
+    first, *others = shelf.take(5)
+    shelf.set_aside(first)
+    if how == "confirmed":
+        shelf.confirmed(1, 1, 1)
+    else:
+        shelf.drop([1])
+    shelf.oldest_is(2)
+    shelf.sent(others)
+    assert shelf.overdue() == 2

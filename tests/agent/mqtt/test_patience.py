@@ -1,0 +1,79 @@
+from agent.model import Record
+from agent.mqtt import patience
+from agent.mqtt.patience import Refusals
+from agent.outbox.shelf import Shelf
+
+
+def records(count):
+    return [Record(key, "passage", 1, b"") for key in range(1, count + 1)]
+
+
+def shelf_with(disk):
+    shelf = Shelf(lambda: None)
+    shelf.committed(disk, (), len(disk))
+    lay(shelf, disk)
+    return shelf
+
+
+def lay(shelf, disk):
+    wanted, beyond = shelf.room()
+    shelf.lay([record for record in disk if record.key > beyond], wanted)
+
+
+def refuse(shelf, refusals, now_s):
+    taken = shelf.take(1000)
+    for record in taken:
+        refusals.note(record, "Not authorized", now_s)
+        shelf.set_aside(record)
+    return taken
+
+
+def ask(shelf, refusals, now_s):
+    """A tick of the link."""
+    again = refusals.try_again(now_s, none_left=shelf.is_empty(refused=True))
+    if again:
+        shelf.reload()
+    return again
+
+
+def test_a_refused_event_that_had_to_go_is_refused_no_more():
+    disk, refusals, now_s = records(3), Refusals(), 0.0
+    shelf = shelf_with(disk)
+    assert len(refuse(shelf, refusals, now_s)) == 3
+    for _ in range(3):
+        now_s += 100.0
+        assert ask(shelf, refusals, now_s), "the broker is asked again as long as there is one"
+        lay(shelf, disk)
+        assert len(refuse(shelf, refusals, now_s)) == 3
+        assert "refuses events" in refusals.fault
+    shelf.drop([1, 2, 3])
+    assert ask(shelf, refusals, now_s + 100) is False
+    assert refusals.fault == ""
+    refusals.note(disk[0], "Not authorized", now_s + 200)
+    assert refusals.fault, "and it begins anew"
+
+
+def test_however_many_are_refused_no_more_than_some_are_counted(monkeypatch):
+    monkeypatch.setattr(patience, "MOST_COUNTED", 5)
+    disk, refusals = records(20), Refusals()
+    shelf = shelf_with(disk)
+    refuse(shelf, refusals, 0.0)
+    assert len(refusals._times) == 5
+    assert ask(shelf, refusals, 100.0)
+    lay(shelf, disk)
+    taken = shelf.take(1000)
+    assert len(taken) == 20
+    shelf.sent(taken[:10])
+    refusals.accepted(taken[:10])
+    for record in taken[10:]:
+        refusals.note(record, "Not authorized", 100.0)
+        shelf.set_aside(record)
+    assert refusals.fault, "those that are not counted are refused, too"
+    assert ask(shelf, refusals, 200.0)
+    lay(shelf, disk[10:])
+    taken = shelf.take(1000)
+    assert len(taken) == 10
+    shelf.sent(taken)
+    refusals.accepted(taken)
+    assert ask(shelf, refusals, 300.0) is False
+    assert refusals.fault == ""
