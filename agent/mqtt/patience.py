@@ -130,8 +130,8 @@ class Refusals:
         self._times.clear()
 
     def try_again(self, now_s: float, *, none_left: bool) -> bool:
-        """Whether what was set aside should be tried again now. `none_left`: there is nothing, all was sent and none
-        refused since; what was counted may have been dropped, or confirmed.
+        """Whether what was set aside should be tried again now. `none_left`: all was sent, and none was refused
+        since; what was counted may have been dropped, or confirmed.
         """
         if not self.fault or now_s < self._retry_s:
             return False
