@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import gc
 import importlib
 import sys
 from typing import TYPE_CHECKING
@@ -57,7 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = words[0] if words and words[0] in COMMANDS else None
+    gc.disable()
     parser = parser_of(chosen)
+    gc.freeze()  # modules stay for good: to look through them again and again would hold up everybody at the gate
+    gc.enable()
     if chosen is None:
         return _no_command(parser, words)
     module = importlib.import_module(f"agent.cli.{chosen}")

@@ -3,6 +3,8 @@
 import argparse
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +49,15 @@ def test_the_overview_fits_a_narrow_terminal_and_names_all(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line.startswith("    ")] == list(cli.COMMANDS)
+
+
+def test_what_was_imported_is_not_looked_through_for_garbage_while_the_agent_runs():
+    script = """if True:
+        import gc
+        from agent import cli
+        cli.main(["show", "--manual"])
+        print(gc.isenabled(), gc.get_freeze_count())"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    enabled, kept = done.stdout.split()[-2:]
+    assert enabled == "True"
+    assert int(kept) > 10_000
