@@ -15,19 +15,18 @@ import secrets
 import sqlite3
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
-
-from annotated_types import Ge, Gt, Le
+from typing import TYPE_CHECKING
 
 from agent.health.tally import Tally
 from agent.model import Event, EventKind, Loss, Place, Record
 from agent.outbox.confirmed import Confirmed
 from agent.outbox.disk_errors import is_full, may_be_there, sentence
+from agent.outbox.options import Options
 from agent.outbox.packing import Spoilt
 from agent.outbox.shelf import MEMORY_ONLY, Shelf
 from agent.outbox.store import LIFE, Store, finish_rescue, is_damage, ranges, rescue
@@ -35,6 +34,8 @@ from agent.outbox.waiting import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+__all__ = ["Options", "Outbox", "Status"]
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +54,6 @@ UNSURE_S = 30.0
 """A failed sync leaves open whether the card has the records. For so long they wait until it can be asked; if they
 then leave from memory, and the card turns out to have them, they come twice, under two ids."""
 LEAST_TO_DROP = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Where events wait for the broker, and how much room they may take."""
-
-    path: Path = Path("/var/lib/gatepost/outbox.db")
-    """The file; it and two companions (`-wal`, `.damaged`) live in this directory."""
-    limit_mb: Annotated[float, Gt(0)] = 256.0
-    """Room for waiting events, megabytes; about 5,000 passages each. When full the least important go, counted."""
-    commit_ms: Annotated[float, Ge(0), Le(20)] = 2.0
-    """How long the first event waits for company before it is written, milliseconds."""
-    memory_events: Annotated[int, Ge(100)] = 10_000
-    """How many events are held in memory while the disk fails."""
 
 
 class Outbox:
@@ -164,7 +151,7 @@ class Outbox:
 
     def _run(self) -> None:
         while not (self._stop.is_set() and self._is_finished()):
-            self._moved_s = monotonic()
+            self._alive()
             try:
                 self._turn()
             except (sqlite3.Error, OSError, Spoilt) as error:
@@ -176,6 +163,10 @@ class Outbox:
             self._store.close()
         if unsaved := self._decided - self._dropped - self._settled:
             log.error("outbox: closed with %d events that the disk would not take", unsaved)
+
+    def _alive(self) -> None:
+        """Show that the writer moves; in between, too, where one step takes many commits."""
+        self._moved_s = monotonic()
 
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do before closing, or nothing that can be done."""
@@ -247,7 +238,7 @@ class Outbox:
     def _rescue(self) -> Store:
         """Save what can be read into a new store; what is missing is owed as a loss."""
         done = self.shelf.done()
-        found = rescue(self._path, self.shelf.contents(), done)
+        found = rescue(self._path, self.shelf.contents(), done, self._alive)
         self.shelf.clear(gone=done, lowered=LIFE)
         self._confirmed.clear()
         self._damaged = False
@@ -291,6 +282,7 @@ class Outbox:
         """Drop what may wait no longer; while over the limit, the least important, oldest first."""
         self._drop(store, self._too_old(store), "retention")
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
+            self._alive()
             if chosen := self._confirmed.next():
                 store.write([], chosen)
                 self._confirmed.gone(store, chosen)

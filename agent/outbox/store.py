@@ -28,7 +28,7 @@ from agent.model import Record
 from agent.outbox.packing import Spoilt, pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
 SYNCHRONOUS = "FULL"
@@ -270,11 +270,14 @@ def ranges(keys: Sequence[int]) -> Iterator[tuple[int, int]]:
             start = index
 
 
-def rescue(path: Path, spare: Iterable[Record], done: Container[int]) -> Salvage:
+def rescue(
+    path: Path, spare: Iterable[Record], done: Container[int], alive: Callable[[], None] = lambda: None
+) -> Salvage:
     """Put a new store in the place of a damaged one, with all records that can still be read.
 
     The new file is complete before it takes the place, so a cut at any point loses nothing. Records keep their
-    payload, and so their id, but their keys go down by a `LIFE`. `spare`: what memory has; `done`: not wanted.
+    payload, and so their id, but their keys go down by a `LIFE`. `spare`: what memory has; `done`: not wanted;
+    `alive`: called again and again, as this may take minutes.
     """
     fresh = path.with_name(path.name + ".new")
     _remove(fresh)
@@ -285,8 +288,8 @@ def rescue(path: Path, spare: Iterable[Record], done: Container[int]) -> Salvage
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             with suppress(sqlite3.Error):
                 epoch = str(db.execute("SELECT epoch FROM life").fetchone()[0])
-            _copy(_readable(db, seen), store, done)
-        _copy((record for record in spare if record.key not in seen), store, done)
+            _copy(_readable(db, seen), store, done, alive)
+        _copy((record for record in spare if record.key not in seen), store, done, alive)
         saved = store.count
     _put_in_place(path, fresh)
     own = [key for key in seen if key > 0]
@@ -317,7 +320,7 @@ def _put_in_place(path: Path, fresh: Path) -> None:
     _sync_directory(path.parent)
 
 
-def _copy(records: Iterable[Record], store: Store, done: Container[int]) -> None:
+def _copy(records: Iterable[Record], store: Store, done: Container[int], alive: Callable[[], None]) -> None:
     """Add records as those of an earlier life, in commits of a few hundred."""
     batch: list[Record] = []
     for record in records:
@@ -325,6 +328,7 @@ def _copy(records: Iterable[Record], store: Store, done: Container[int]) -> None
             batch.append(replace(record, key=record.key - LIFE))
         if len(batch) == COPY_BATCH:
             store.write(batch)
+            alive()
             batch = []
     if batch:
         store.write(batch)

@@ -23,6 +23,7 @@ from agent import outbox as outbox_module
 from agent.messages import FIRST, Encoder, Topics
 from agent.model import EventKind, Outcome
 from agent.outbox import Options, Outbox
+from agent.outbox import store as store_module
 from agent.outbox.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -266,6 +267,27 @@ def test_a_damaged_file_is_put_aside_and_what_it_held_is_saved(
     if page > 3:  # one leaf: its rows are gone, all others are saved
         assert len(kept) >= 960
         assert loss["count"] == 1001 - len(kept)
+
+
+def test_saving_a_large_file_shows_that_the_writer_moves(make_outbox, passage_event, wait_for, monkeypatch):
+    """Or the watchdog would end it halfway, at each start again."""
+    monkeypatch.setattr(store_module, "COPY_BATCH", 1)
+    outbox = make_outbox()
+    for number in range(30):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 30)
+    moved, write = [], Store.write
+
+    def watched(store, *args):
+        moved.append(outbox.status().moved_s)
+        write(store, *args)
+
+    monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
+    monkeypatch.setattr(Store, "write", watched)
+    break_once(monkeypatch, reached=False, error=sqlite3.DatabaseError("database disk image is malformed"))
+    outbox.put(passage_event(30))
+    wait_for(lambda: outbox.status().stored == 31)
+    assert len(set(moved)) >= 30
 
 
 @pytest.mark.parametrize("seed", range(24))
