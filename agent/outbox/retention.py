@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.clock import boottime_s
 
@@ -77,15 +77,16 @@ class Retention:
         self._unsure.clear()
 
     def _age(self, record: Record) -> _Age:
+        """By its clock; nothing is known of one whose clock is not as we write them."""
         try:
-            clock: dict[str, Any] = json.loads(record.payload)["data"]["clock"]
+            clock = json.loads(record.payload)["data"]["clock"]
+            own, since_s, lo, hi = clock["boot_id"], clock["monotonic_ms"] / 1000, float(clock["lo"]), clock["hi"]
+            ends_utc = math.inf if hi is None else float(hi)
         except (ValueError, KeyError, TypeError):
             return _Age(0.0, math.inf)
         here_s = self._since_boot_s()
-        if clock["boot_id"] == self._boot_id != "":
-            since_s = here_s - clock["monotonic_ms"] / 1000
-            return _Age(since_s, since_s)
+        if own == self._boot_id != "":
+            return _Age(here_s - since_s, here_s - since_s)
         now = self._now()
-        ends_utc = math.inf if clock["hi"] is None else clock["hi"]
-        booted_s = here_s if clock["boot_id"] and self._boot_id else 0.0  # it happened before this boot
-        return _Age(max(booted_s, now.lo_utc - ends_utc), now.hi_utc - clock["lo"])
+        booted_s = here_s if own and self._boot_id else 0.0  # it happened before this boot
+        return _Age(max(booted_s, now.lo_utc - ends_utc), now.hi_utc - lo)

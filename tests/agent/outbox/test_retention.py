@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.messages import Encoder, Topics
-from agent.model import ClockState, Now, Place
+from agent.model import ClockState, Now, Place, Record
 from agent.outbox import Options, Outbox, retention
 from agent.outbox.retention import Retention
 from agent.outbox.store import Store
@@ -158,3 +158,13 @@ def test_the_outbox_drops_them_and_says_so(tmp_path, passage_event, wait_for):
         "last": 2,
         "epoch": store.epoch,
     }
+
+
+@pytest.mark.parametrize("clock", [{}, None, [], {"boot_id": "now", "monotonic_ms": "5", "lo": 1, "hi": None}, 7])
+def test_a_record_whose_clock_is_none_of_ours_stops_nobody(kiosk, clock):
+    payload = json.dumps({"data": {"clock": clock, "sealed": {}}}, separators=(",", ":")).encode()
+    kiosk.store.write([Record(1, "passage", 1, payload)])
+    old = kiosk.keep(exact(T0 - 20 * DAY_S))
+    assert kiosk.too_old() == [1, old], "older than one that is too old"
+    kiosk.store.write([], [(old, old)])
+    assert kiosk.too_old() == []
