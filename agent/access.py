@@ -45,17 +45,26 @@ def unwritable(folder: Path) -> str:
     return ""
 
 
-def why(error: OSError, file: Path) -> str:
-    """What an error of opening a file means, and what to do."""
-    match error.errno:
-        case errno.ENOENT:
-            return f"{file} is not there"
-        case errno.EACCES | errno.EPERM:
-            return f"the user {user()} may not read {file} ({_let_in(file)})"
-        case errno.EISDIR:
-            return f"{file} is a folder, not a file"
-        case _:
-            return f"{file} cannot be read: {error.strerror}"
+_FILES = {
+    errno.ENOENT: "{} is not there",
+    errno.EEXIST: "{} is there already (name another)",
+    errno.ENOSPC: "no room is left where {} is (df -h)",
+    errno.EROFS: "{} is on a file system that is read-only",
+    errno.EISDIR: "{} is a folder, not a file",
+    errno.ENOTDIR: "{} lies in what is no folder",
+}
+"""What an error means for a file."""
+
+
+def why(error: OSError, file: Path | None = None) -> str:
+    """What an error of opening a file means, and what to do; without `file`, of the one that the error names."""
+    if file is None:
+        if error.filename is None:
+            return f"output: {error.strerror or error}"
+        file = Path(error.filename)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"the user {user()} may not open {file} ({_let_in(file)})"
+    return _FILES.get(error.errno or 0, f"{{}} cannot be opened: {error.strerror}").format(file)
 
 
 def _let_in(file: Path) -> str:
@@ -66,6 +75,8 @@ def _let_in(file: Path) -> str:
     for folder in reversed(file.absolute().parents):
         if not os.access(folder, os.X_OK, effective_ids=True):
             return f"its folder is closed: sudo chgrp {name} {folder} && sudo chmod g+rx {folder}"
+    if not file.exists():
+        return "its folder belongs to somebody else"
     return f"sudo chgrp {name} {file} && sudo chmod 640 {file}"
 
 

@@ -12,7 +12,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from agent import __version__
+from agent import __version__, access
 from agent.cli.help import Parser
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of a pipe has left; nothing more to say
         return 0
     except OSError as error:
-        print(f"{error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        print(access.why(error), file=sys.stderr)
         return 1
     return status
 

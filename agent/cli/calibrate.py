@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import thermal_files
+from agent import access, thermal_files
 from agent.cli import configuration
 from agent.cli.instrument import Instrument, Lost, Unsteady
 from agent.cli.running import Refused
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     except (BadCalibration, trial.BadTrial, Unsteady, Lost, Refused) as error:
         print(error, file=sys.stderr)
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        print(access.why(error), file=sys.stderr)
     else:
         named = config.screening.calibration is not None and file == config.screening.calibration
         print(f"{file}: written" + ("" if named else f'; name it in [screening]: calibration = "{file}"'))

@@ -128,10 +128,10 @@ def _options(args: argparse.Namespace) -> camera.Options | None:
         for name, lane in config.lanes.items()
         if isinstance(options := lane.scanner.options, camera.Options)
     }
-    wanted = source or next(iter(found), "")
+    wanted = source or next(iter(found), "at all")
     if wanted not in found:
         there = f"there is {', '.join(found)}" if found else "no lane has one"
-        print(f"{args.config}: no camera {wanted}: {there}; or name a device, as /dev/video0", file=sys.stderr)
+        print(f"{args.config}: no camera {wanted}: {there}; or name a device: /dev/video0", file=sys.stderr)
         return None
     return found[wanted]
 

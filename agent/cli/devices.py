@@ -19,8 +19,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from agent import config
-from agent.cli import configuration, outputs
+from agent import access, config
+from agent.cli import configuration, outputs, running
 from agent.cli.running import Lent, NotRunning, Refused
 from agent.config import startup
 from agent.config.boards import Device, Lamp
@@ -87,7 +87,16 @@ def _off(file: Path) -> int:
     status = outputs.switch_off(now)
     gone = {f"{name} (last good configuration)": each for name, each in before.items() if each not in now.values()}
     outputs.switch_off(gone)  # may well be unplugged
+    if status:
+        _say_if_held(file)
     return 1 if checked is None else status
+
+
+def _say_if_held(file: Path) -> None:
+    """A port serves one program, and the agent may be that."""
+    with contextlib.suppress(config.BadConfig, OSError):
+        if running.is_running(config.load(file).run.directory):
+            print("The agent runs and holds its devices: sudo systemctl stop gatepost", file=sys.stderr)
 
 
 def _show(args: argparse.Namespace, device: Device) -> int:
@@ -106,7 +115,7 @@ def _record(args: argparse.Namespace, device: Device) -> int:
         with args.file.open("x") as file:
             return _watch(args, device, args.seconds, recording.Recorder(file, device.kind, device.driver))
     except OSError as trouble:
-        print(f"{args.file}: {trouble.strerror}", file=sys.stderr)
+        print(access.why(trouble, args.file), file=sys.stderr)
         return 1
 
 
@@ -251,6 +260,7 @@ def _watch(args: argparse.Namespace, device: Device, seconds: float, recorder: r
         print()
     except (DriverError, Refused) as trouble:
         print(trouble, file=sys.stderr)
+        _say_if_held(args.config)
         return 1
     finally:
         driver.close()

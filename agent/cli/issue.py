@@ -47,7 +47,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when issued; 1 with one sentence on standard error."""
     try:
-        key = signing.private_key(args.key.read_bytes())
+        key = _key(args.key)
         text = _text(key, args)
         if args.png:
             picture(text).save(str(args.png), scale=8, border=4)
@@ -59,6 +59,13 @@ def run(args: argparse.Namespace) -> int:
     elif not args.png:
         print(text)
     return 0
+
+
+def _key(file: Path) -> signing.PrivateKey:
+    try:
+        return signing.private_key(file.read_bytes())
+    except signing.BadKey as error:
+        raise signing.BadKey(f"{file}: {error}") from None
 
 
 def picture(text: str) -> segno.QRCode:

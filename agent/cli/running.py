@@ -44,6 +44,14 @@ REFUSED = {
 }
 
 
+def is_running(directory: Path) -> bool:
+    """Whether an agent runs here, and we may ask it."""
+    with contextlib.suppress(NotRunning, Refused):
+        _connected(directory, {}).close()
+        return True
+    return False
+
+
 def temperature(directory: Path, lane: str, celsius: float) -> dict[str, Any]:
     """What the agent decides of whoever was measured so. Raises NotRunning or Refused."""
     with _connected(directory, {"do": "temperature", "lane": lane, "celsius": celsius}) as asked:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import thermal_files
+from agent import access, thermal_files
 from agent.cli.screening_plot import strips, svg
 from agent.thermal import BadCalibration, Options, Site, trial
 
@@ -55,8 +55,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.file}: {error}", file=sys.stderr)
     except BadCalibration as error:
         print(error, file=sys.stderr)
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"{args.file}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}", file=sys.stderr)
+    except OSError as error:
+        print(access.why(error, args.file), file=sys.stderr)
+    except UnicodeDecodeError:
+        print(f"{args.file}: not UTF-8 text", file=sys.stderr)
     else:
         return 0
     return 1

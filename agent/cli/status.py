@@ -77,7 +77,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         yield f"  {'✗' if kept['fault'] else '✓'} {kept['name']}: {kept['fault'] or age}"
     outbox, link = report["outbox"], report["link"]
     told = {
-        "loop": f"{report['decided']} passages decided",
+        "loop": f"{_counted(report['decided'], 'passage')} decided",
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
         "mqtt": ", ".join(filter(None, ("connected" if link["connected"] else "not connected", _refused(link)))),
         "rules": "in force",
@@ -98,12 +98,12 @@ def _refused(link: dict[str, Any]) -> str:
 def _device(device: dict[str, Any]) -> str:
     """One device: what it did, or since when it is down and why; how often it fell and hung."""
     simulated = " simulated" if device["simulated"] else ""
-    counts = [f"{device['items']} items{simulated}"] if device["up"] else [device["why"]]
+    counts = [f"{_counted(device['items'], 'item')}{simulated}"] if device["up"] else [device["why"]]
     if device["down_s"] is not None:
         counts.append(f"down for {_span(device['down_s'])}")
-    counts += [f"{device[name]} {name}" for name in ("faults", "restarts") if device[name]]
+    counts += [_counted(device[f"{name}s"], name) for name in ("fault", "restart") if device[f"{name}s"]]
     if device["lost"]:
-        counts.append(f"{device['lost']} threads hang")
+        counts.append(f"hanging: {_counted(device['lost'], 'thread')}")
     mark = "✓" if device["up"] else "✗"
     return f"  {mark} {device['lane']:<8} {device['part']:<12} {device['driver']:<14} {', '.join(counts)}"
 
@@ -120,6 +120,10 @@ def _part(part: dict[str, Any], told: str) -> str:
     )
     words = ": ".join(filter(None, (told, fault)))
     return f"  {'✗' if fault or not part['up'] else '✓'} {part['name']:<8} {words}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _span(seconds: float) -> str:

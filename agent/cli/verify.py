@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from agent import codes, policy, vault
+from agent import access, codes, policy, vault
 from agent.cli import configuration
 from agent.codes import batch
 from agent.codes.trust import Trust
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         if error.filename is None:
             raise  # not what was to be judged, but who reads the answer
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        print(access.why(error), file=sys.stderr)
     return 2
 
 

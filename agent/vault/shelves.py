@@ -6,6 +6,7 @@ import functools
 import mmap
 from typing import TYPE_CHECKING
 
+from agent import access
 from agent.codes import lists
 from agent.vault.durable import replace_file
 
@@ -68,8 +69,10 @@ def _open_file(path: Path) -> lists.ListFile:
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise lists.BadList(f"list {path}: cannot be opened: {error}") from None
+    except OSError as error:
+        raise lists.BadList(access.why(error, path)) from None
+    except ValueError:
+        raise lists.BadList(f"list {path}: is empty") from None
     try:
         return lists.parse(mapped)
     except lists.BadList as error:

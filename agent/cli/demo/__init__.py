@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import access
 from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         scenario = read(args.scenario or packaged("demo.toml"))
     except (OSError, ValueError) as error:
-        what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        what = access.why(error) if isinstance(error, OSError) else error
         print(f"scenario: {what}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything is cleared away

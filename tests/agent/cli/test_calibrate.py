@@ -206,7 +206,7 @@ def test_wrong_lane_and_wrong_files(bench: Bench, capsys: pytest.CaptureFixture[
     assert "not a calibration file" in capsys.readouterr().err
     (bench.folder / "site.toml").unlink()
     assert bench.calibrate("people", "--csv", str(bench.folder / "none.csv")) == 1
-    assert "none.csv: No such file" in capsys.readouterr().err
+    assert "none.csv is not there" in capsys.readouterr().err
 
 
 def held(bench: Bench, lane: config.Lane) -> Instrument:

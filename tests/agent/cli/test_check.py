@@ -207,9 +207,9 @@ def test_root_looks_with_the_rights_of_another(kiosk, capsys):
     *faults, count = capsys.readouterr().err.splitlines()
     told = {line.split(": ")[1]: line for line in faults}
     assert set(told) == {"mqtt.key_file", "outbox.path", "codes.keys"}, faults
-    assert f"the user nobody may not read {folder}/own.key (sudo chgrp" in told["mqtt.key_file"]
+    assert f"the user nobody may not open {folder}/own.key (sudo chgrp" in told["mqtt.key_file"]
     assert "outbox.db is not open to the user nobody, has root written it?" in told["outbox.path"]
-    assert "the user nobody may not read" in told["codes.keys"]
+    assert "the user nobody may not open" in told["codes.keys"]
     assert count == "3 faults, looked at as the user nobody."
 
 

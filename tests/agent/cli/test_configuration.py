@@ -322,7 +322,7 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert "up 1 h 6 min" in out
     assert "centre's configuration 3 on trial" in out
     assert "✗ entry    scanner" in out
-    assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restarts, 1 threads hang" in out
+    assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restart, hanging: 1 thread" in out
     assert "✓ loop     7 passages decided" in out
     assert "✗ mqtt     connected, 2 receipts refused (it is too long): hangs for 1 min 15 s" in out
     assert "✗ rules    in force: refused (mend it)" in out
@@ -338,3 +338,19 @@ def test_what_is_there_to_type(capsys):
     for command in ("run", "check", "show", "status", "demo"):
         assert f"\n    {command} " in out
     assert main(["chekc"]) == 2
+
+
+def test_no_errno_reaches_the_technician(tmp_path, say, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.key").write_text("no key")
+    for words, told in (
+        (("lists", "check", "none.gpl"), "none.gpl is not there"),
+        (("issue", "--key", "none.key", "--subject", "a"), "none.key is not there"),
+        (("issue", "--key", "there.key", "--subject", "a"), "there.key: not a private key"),
+        (("keys", "new", "there"), "there.key is there already (name another)"),
+        (("contract", "there.key"), "there.key"),
+    ):
+        status, _, err = say(*words)
+        assert status == 1
+        assert told in err
+        assert "Errno" not in err

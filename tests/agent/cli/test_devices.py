@@ -1,6 +1,7 @@
 import contextlib
 import os
 import re
+import socket
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_record_makes_what_replayed_plays(port, tmp_path, capsys):
     assert devices("try", "thermometers/replayed", f"file={file}", "speed=5", "--seconds", 0.3) == 0
     assert "surface 36.50" in capsys.readouterr().out
     assert devices("record", "thermometers/gy_mcu", file, f"port={port.link}", "--seconds", 0.1) == 1
-    assert "exists" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
 
 
 def test_a_scanner_is_recorded_only_when_that_is_meant_and_never_printed(tmp_path, capsys):
@@ -67,7 +68,7 @@ def test_a_scanner_is_recorded_only_when_that_is_meant_and_never_printed(tmp_pat
         (["try", "thermometers/gy_mcu", "prot=x"], "Its options are: port, baud"),
         (["try", "thermometers/gy_mcu"], "port is missing and has no default. Its options are: port, baud"),
         (["try", "thermometers/mlx90614", "adress=0x5a"], "adress unknown setting; did you mean address?"),
-        (["try", "thermometers/mlx90614", "address=5000"], "address should be less than or equal to 119"),
+        (["try", "thermometers/mlx90614", "address=5000"], "address should be less than or equal to 0x77"),
         (["try", "thermometers/gy_mcu", "port"], "'port' is not name=value"),
         (["try", "thermometers/gy_mcu", "port=/dev/absent"], "no such port"),
         (["try", "signals/simulated"], "it would open"),
@@ -254,3 +255,22 @@ def test_off_goes_on_with_the_others_when_one_is_gone(board, tmp_path, capsys):
     said = capsys.readouterr()
     assert "entry.gate: /dev/none: no such port" in said.err
     assert "entry.lamp.green: off" in said.out
+
+
+def test_a_port_that_the_running_agent_holds_says_so(board, tmp_path, capsys):
+    text = (tmp_path / "agent.toml").read_text()
+    gone = re.sub(r"gate = .*", 'gate = { driver = "serial_relay", port = "/dev/none" }', text)
+    (tmp_path / "agent.toml").write_text(f'run.directory = "{tmp_path}"\n{gone}')
+    assert devices("off", *board.config) == 1
+    assert "The agent runs" not in capsys.readouterr().err
+    with socket.socket(socket.AF_UNIX) as desk:
+        desk.bind(str(tmp_path / "desk.sock"))
+        desk.listen()
+        assert devices("off", *board.config) == 1
+        assert "The agent runs and holds its devices: sudo systemctl stop gatepost" in capsys.readouterr().err
+
+
+def test_a_recording_is_never_written_over(board, tmp_path, capsys):
+    file = tmp_path / "agent.toml"
+    assert devices("record", "thermometers/gy_mcu", file, "port=/dev/none") == 1
+    assert f"{file} is there already (name another)" in capsys.readouterr().err

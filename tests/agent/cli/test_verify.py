@@ -46,7 +46,7 @@ def test_what_a_guard_reads(code: str, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_picture_that_is_not_there_is_not_taken_for_a_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["verify", "nowhere.png"]) == 2
-    assert capsys.readouterr() == ("", "nowhere.png: No such file or directory\n")
+    assert capsys.readouterr() == ("", "nowhere.png is not there\n")
     assert cli.main(["verify", "https://example.org/code.png"]) == 1, "the text of a code may look like this"
 
 
