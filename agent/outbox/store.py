@@ -172,9 +172,11 @@ class Store:
         return 0 if epoch == self.epoch else self._bases.get(epoch)
 
     def hash_at(self, key: int) -> str:
-        """SHA-256 (hex) of the payload of a record; empty when it is not here."""
-        row = self._db.execute("SELECT packed FROM record WHERE key = ?", (key,)).fetchone()
-        return "" if row is None else _hash(unpack(row[0]))
+        """SHA-256 (hex) of the payload of a record; empty when neither it is here nor the next, which names it."""
+        rows = dict(self._db.execute("SELECT key, packed FROM record WHERE key IN (?, ?)", (key, key + 1)))
+        if key in rows:
+            return _hash(unpack(rows[key]))
+        return str(json.loads(unpack(rows[key + 1]))["previous"]) if rows else ""
 
     def count_of(self, low: int, high: int) -> int:
         """How many records from `low` to `high` are not done."""

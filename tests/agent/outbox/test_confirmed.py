@@ -110,6 +110,29 @@ def test_ranges_are_confirmed_apart_and_only_the_hole_is_sent_again(make_expecti
     assert outbox.shelf.take(5) == []
 
 
+def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
+    make_expecting, passage_event, wait_for, monkeypatch
+):
+    """The event after it names its hash."""
+    monkeypatch.setattr("agent.outbox.ACKS_TO_RIDE", 1)
+    outbox = make_expecting()
+    for each in range(10):
+        outbox.put(passage_event(each))
+    records = take(outbox, 10, wait_for)
+    outbox.shelf.sent(records)
+    epoch, _ = place(records[0])
+    outbox.shelf.confirm(Receipt(epoch, (Confirmed(3, 6, head(records[5])),)))
+    wait_for(lambda: outbox.status().waiting == 6)
+    for each in (10, 11):
+        outbox.put(passage_event(each))  # with these commits the four have gone
+        take(outbox, 1, wait_for)
+    outbox.shelf.confirm(Receipt(epoch, (Confirmed(1, 6, "ab" * 32),)))
+    wait_for(lambda: "another hash of event 6" in outbox.shelf.complaint)
+    outbox.shelf.confirm(receipt_of(records[5]))
+    wait_for(lambda: outbox.status().waiting == 6)
+    assert outbox.shelf.overdue() == records[6].key
+
+
 @pytest.mark.parametrize("wrong", ["head", "epoch", "future", "one of two heads"])
 def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_event, wait_for, wrong):
     outbox = make_expecting()
