@@ -98,7 +98,7 @@ class Link:
         self._options = options
         self._state = state
         self._hear, self._vouch = hear, vouch
-        self._topics, self._shelf = topics, outbox.shelf
+        self._topics, self._answers = topics, outbox.answers
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -163,8 +163,8 @@ class Link:
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
             refused=self._duty.refusals.total,
-            refused_receipts=self._shelf.refused_receipts,
-            refusal=self._shelf.refusal,
+            refused_receipts=self._answers.refused,
+            refusal=self._answers.refusal,
             certificates=left,
             fault="; ".join(each for each in faults if each),
             moved_s=self._duty.moved_s,
@@ -183,12 +183,12 @@ class Link:
         """That the centre does not confirm, or not what we have made. That receipts are refused is no fault as long
         as others are taken: a stranger can send those.
         """
-        overdue, shelf = self._duty.overdue, self._shelf
-        if shelf.complaint:
-            return f"a receipt of the centre does not fit: {shelf.complaint}"
-        if overdue is None or not overdue.fault or not shelf.refusal:
+        overdue, answers = self._duty.overdue, self._answers
+        if answers.complaint:
+            return f"a receipt of the centre does not fit: {answers.complaint}"
+        if overdue is None or not overdue.fault or not answers.refusal:
             return "" if overdue is None else overdue.fault
-        return f"{overdue.fault}; receipts come and are refused: {shelf.refusal}"
+        return f"{overdue.fault}; receipts come and are refused: {answers.refusal}"
 
     def _heard(self, topic: str, payload: bytes) -> None:
         """The centre says something: a receipt is for the outbox, all else for the agent."""
@@ -196,12 +196,12 @@ class Link:
             self._hear(topic, payload)
             return
         if len(payload) > receipt.MAX_BYTES:
-            self._shelf.refuse("it is too long")
+            self._answers.refuse("it is too long")
             return
         try:
-            self._shelf.confirm(receipt.read(self._vouch(payload), self._topics.source))
+            self._answers.put(receipt.read(self._vouch(payload), self._topics.source))
         except (ValueError, OSError) as error:
-            self._shelf.refuse(str(error))
+            self._answers.refuse(str(error))
 
     def wake(self) -> None:
         """There may be something to send. Any thread."""

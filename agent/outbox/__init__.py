@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from agent.health.tally import Tally
 from agent.model import Event, EventKind, Loss, Place, Record
+from agent.outbox.answers import Answers
 from agent.outbox.confirmed import Confirmed
 from agent.outbox.disk_errors import is_full, may_be_there, sentence
 from agent.outbox.options import Options
@@ -57,7 +58,7 @@ LEAST_TO_DROP = 100
 
 
 class Outbox:
-    """One thread puts, the loop's; one link takes from `shelf`."""
+    """One thread puts, the loop's; one link takes from `shelf`, and puts what the centre answers into `answers`."""
 
     def __init__(
         self,
@@ -72,11 +73,12 @@ class Outbox:
         self._encode = encode
         self._inbox: SimpleQueue[Event | None] = SimpleQueue()
         self.shelf = Shelf(wake_writer=lambda: self._inbox.put(None))
+        self.answers = Answers(wake_writer=lambda: self._inbox.put(None))
         self.took = Tally()  # each commit
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
         self._store: Store | None = None
-        self._confirmed = Confirmed(self.shelf)
+        self._confirmed = Confirmed(self.shelf, self.answers)
         self._batch: list[Event] = []
         self._tried: list[Record] = []
         self._owed: list[Loss] = []

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agent.model import Place
+    from agent.outbox.answers import Answers
     from agent.outbox.receipt import Receipt
     from agent.outbox.shelf import Shelf
     from agent.outbox.store import Store
@@ -36,24 +37,24 @@ class Foreign(Wrong):
 class Confirmed:
     """Ranges of keys that are confirmed and still on disk: they go with a later commit. For the writer's thread."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, shelf: Shelf, answers: Answers) -> None:
+        self._shelf, self._answers = shelf, answers
         self._ranges: list[tuple[int, int]] = []
         self.count = 0
         """How many records on disk they hold."""
 
     def hear(self, store: Store | None, memory: Place) -> None:
         """Take the receipts that came. `memory`: the epoch of records that no disk has, and its last sequence."""
-        for receipt in self._shelf.receipts():
+        for receipt in self._answers.take():
             try:
                 if receipt.epoch == memory.epoch:
                     self._take_for_memory(receipt, memory.sequence)
                 elif store is not None:  # else it is lost: the centre's next one says the same and more
                     self._take(store, receipt)
             except Foreign as foreign:
-                self._shelf.refuse(str(foreign))
+                self._answers.refuse(str(foreign))
             except Wrong as wrong:
-                self._shelf.complain(str(wrong))
+                self._answers.complain(str(wrong))
 
     def tell(self, store: Store) -> None:
         """Tell the shelf how many records are on disk, and which is the oldest that nobody has confirmed."""
@@ -93,7 +94,7 @@ class Confirmed:
             raise Foreign(f"it is about epoch {receipt.epoch}, of which nothing is here")
         for low, high in _keys(receipt, base, store.last if base == 0 else None, store.hash_at):
             self._shelf.confirmed(low, high, self._add(store, low, high))
-            self._shelf.accept()
+            self._answers.accept()
         self.tell(store)
 
     def _take_for_memory(self, receipt: Receipt, last: int) -> None:
@@ -102,7 +103,7 @@ class Confirmed:
         hashes = {key: sha256(record.payload).hexdigest() for key, record in held.items()}
         for low, high in _keys(receipt, MEMORY_ONLY, MEMORY_ONLY + last, lambda key: hashes.get(key, "")):
             self._shelf.confirmed(low, high, sum(low <= key <= high for key in held))
-            self._shelf.accept()
+            self._answers.accept()
 
     def _add(self, store: Store, low: int, high: int) -> int:
         """One more range; how many records of the store it newly holds."""

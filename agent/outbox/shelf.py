@@ -9,7 +9,6 @@ until then it stays on disk, and `go_back` lays the oldest out once more.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from time import monotonic
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
     from agent.model import Record
-    from agent.outbox.receipt import Receipt
-
-log = logging.getLogger(__name__)
 
 ROOM = 512
 """Records kept ahead of the link."""
@@ -32,12 +28,8 @@ MEMORY_ONLY = 1 << 62
 HUNGRY_S = 2.0
 URGENT = 2
 """Records of this rank and above overtake a backlog that does not fit on the shelf."""
-RECEIPTS = 64
-"""Receipts that wait for the writer; an older one that is pushed out costs a repeat, nothing else."""
 A_FEW = 64
 """Records sent again to see whether the centre confirms them now."""
-COMPLAIN_EVERY_S = 60.0
-"""How often at most a receipt that is not taken is spoken of."""
 NOWHERE = -MEMORY_ONLY
 """Below all keys."""
 
@@ -63,7 +55,6 @@ class Shelf:
         self._until_confirmed = False
         self._unconfirmed: dict[int, Record] = {}
         """Of the records that no disk has, those that the broker acknowledged and the centre did not."""
-        self._receipts: deque[Receipt] = deque(maxlen=RECEIPTS)
         self._refused_from = MEMORY_ONLY
         self.acked_to = NOWHERE
         """The broker has acknowledged everything on disk up to this key, and nobody has confirmed it yet."""
@@ -71,13 +62,6 @@ class Shelf:
         """The last key that `go_back` laid out ..."""
         self.again_next = NOWHERE
         """... and the first beyond, where there is one."""
-        self._complained_s = -COMPLAIN_EVERY_S
-        self.refused_receipts = 0
-        """Since the start; anybody who may publish can send some."""
-        self.refusal = ""
-        """What was wrong with one of the last minute's; empty since one was taken."""
-        self.complaint = ""
-        """What the centre has signed and does not fit what was written here; empty since one did."""
         self._writer_woken = False
         self._hungry_s = -HUNGRY_S
         self._on_disk = 0
@@ -143,36 +127,6 @@ class Shelf:
         if self._ready and first > self._ready[0].key:
             first = self._ready[0].key
         self.acked_to = max(self.acked_to, min(first - 1, self._refused_from - 1, max(self._laid_to, self._resume)))
-
-    def confirm(self, receipt: Receipt) -> None:
-        """The centre says that it has these; the writer finds out whether that is so."""
-        with self._lock:
-            self._receipts.append(receipt)
-            wakes, self._writer_woken = not self._writer_woken, True
-        if wakes:
-            self._wake_writer()
-
-    def refuse(self, why: str) -> None:
-        """A receipt was not taken. Whoever sends many can neither fill the log nor have us say ever new things."""
-        now_s = monotonic()
-        with self._lock:
-            self.refused_receipts += 1
-            is_due = now_s - self._complained_s >= COMPLAIN_EVERY_S
-            if is_due:
-                self._complained_s = now_s
-            if is_due or not self.refusal:
-                self.refusal = why
-        if is_due:
-            log.warning("outbox: a receipt is not taken: %s (%d so far)", why, self.refused_receipts)
-
-    def complain(self, why: str) -> None:
-        """A receipt was not taken, and nobody but the centre can have made it."""
-        self.refuse(why)
-        self.complaint = why
-
-    def accept(self) -> None:
-        """A receipt was taken."""
-        self.refusal = self.complaint = ""
 
     def overdue(self) -> int | None:
         """The oldest record that the broker has acknowledged and the centre has not confirmed; its key."""
@@ -277,13 +231,6 @@ class Shelf:
             if self._until_confirmed:
                 self._ahead = {key for key in self._ahead if key > self._laid_to}
         self._wake_link()
-
-    def receipts(self) -> list[Receipt]:
-        """What came from the centre since."""
-        with self._lock:
-            taken = list(self._receipts)
-            self._receipts.clear()
-        return taken
 
     def confirmed(self, low: int, high: int, count: int) -> None:
         """The centre has the `count` records that there were from `low` to `high`: none of them is to be sent."""

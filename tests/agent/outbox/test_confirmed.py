@@ -74,7 +74,7 @@ def test_an_acknowledged_event_stays_until_it_is_confirmed(make_expecting, passa
     outbox.shelf.sent(records)
     assert outbox.is_sent()
     assert (outbox.status().delivered, outbox.status().waiting) == (0, 100)
-    outbox.shelf.confirm(receipt_of(records[59]))
+    outbox.answers.put(receipt_of(records[59]))
     wait_for(lambda: outbox.status().waiting == 40)
     assert outbox.status().delivered == 60
     assert outbox.shelf.overdue() == records[60].key
@@ -88,7 +88,7 @@ def test_an_event_may_be_confirmed_before_the_broker_acknowledges_it(make_expect
     for each in range(10):
         outbox.put(passage_event(each))
     records = take(outbox, 10, wait_for)
-    outbox.shelf.confirm(receipt_of(records[9]))
+    outbox.answers.put(receipt_of(records[9]))
     wait_for(lambda: outbox.status().waiting == 0)
     outbox.shelf.sent(records)
     outbox.shelf.rewind()
@@ -103,7 +103,7 @@ def test_ranges_are_confirmed_apart_and_only_the_hole_is_sent_again(make_expecti
     records = take(outbox, 200, wait_for)
     outbox.shelf.sent(records)
     also = Confirmed(61, 200, head(records[199]))
-    outbox.shelf.confirm(Receipt(place(records[0])[0], (Confirmed(1, 50, head(records[49])), also)))
+    outbox.answers.put(Receipt(place(records[0])[0], (Confirmed(1, 50, head(records[49])), also)))
     wait_for(lambda: outbox.status().waiting == 10)
     outbox.shelf.go_back(64)
     assert [number(r) for r in take(outbox, 10, wait_for)] == list(range(50, 60))
@@ -148,15 +148,15 @@ def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_e
         "future": Receipt(epoch, (Confirmed(1, 11, other),)),
         "one of two heads": Receipt(epoch, (Confirmed(1, 3, head(records[2])), Confirmed(5, 10, other))),
     }[wrong]
-    outbox.shelf.confirm(bad)
-    wait_for(lambda: outbox.shelf.refusal)
-    assert bool(outbox.shelf.complaint) == (wrong != "epoch"), "a broker may have kept one of another epoch"
-    assert outbox.shelf.refused_receipts == 1
+    outbox.answers.put(bad)
+    wait_for(lambda: outbox.answers.refusal)
+    assert bool(outbox.answers.complaint) == (wrong != "epoch"), "a broker may have kept one of another epoch"
+    assert outbox.answers.refused == 1
     assert outbox.status().waiting == 10
     assert outbox.status().delivered == 0
-    outbox.shelf.confirm(receipt_of(records[9]))
+    outbox.answers.put(receipt_of(records[9]))
     wait_for(lambda: outbox.status().waiting == 0)
-    assert (outbox.shelf.complaint, outbox.shelf.refusal) == ("", "")
+    assert (outbox.answers.complaint, outbox.answers.refusal) == ("", "")
 
 
 def test_a_late_or_doubled_receipt_changes_nothing(make_expecting, passage_event, wait_for):
@@ -166,11 +166,11 @@ def test_a_late_or_doubled_receipt_changes_nothing(make_expecting, passage_event
     records = take(outbox, 100, wait_for)
     outbox.shelf.sent(records)
     for upto in (49, 79, 79, 9, 49):
-        outbox.shelf.confirm(receipt_of(records[upto]))
+        outbox.answers.put(receipt_of(records[upto]))
     wait_for(lambda: outbox.status().waiting == 20)
     outbox.put(passage_event(100))
     take(outbox, 1, wait_for)
-    assert (outbox.status().delivered, outbox.shelf.complaint) == (80, "")
+    assert (outbox.status().delivered, outbox.answers.complaint) == (80, "")
 
 
 def test_going_back_repeats_the_oldest_and_then_goes_on_in_order(make_expecting, passage_event, wait_for):
@@ -193,7 +193,7 @@ def test_a_backlog_of_confirmed_events_goes_in_small_commits(make_expecting, pas
     assert outbox.flush(10)
     records = take(outbox, 1000, wait_for)
     outbox.shelf.sent(records)
-    outbox.shelf.confirm(receipt_of(records[949]))
+    outbox.answers.put(receipt_of(records[949]))
     wait_for(lambda: outbox.status().waiting == 50)
     path = Path(outbox._options.path)
     outbox.close()
@@ -240,7 +240,7 @@ def test_events_that_left_from_memory_stay_there_until_confirmed(
     outbox.shelf.sent(records)
     wait_for(lambda: outbox.status().waiting == 250)  # counted twice for the moment in which they are handed over
     assert outbox.status().delivered == 0
-    outbox.shelf.confirm(receipt_of(records[199]))
+    outbox.answers.put(receipt_of(records[199]))
     wait_for(lambda: outbox.status().waiting == 50)
     assert outbox.shelf.overdue() == records[200].key
     outbox.shelf.go_back(64)
@@ -252,10 +252,10 @@ def test_events_that_left_from_memory_stay_there_until_confirmed(
     wait_for(lambda: more.extend(outbox.shelf.take(500)) or len(more) >= 256)
     outbox.shelf.sent(more)
     assert outbox.shelf.take(500) == [], "no more in memory than it may hold"
-    outbox.shelf.confirm(receipt_of(more[-1]))
+    outbox.answers.put(receipt_of(more[-1]))
     before = len(more)
     wait_for(lambda: more.extend(outbox.shelf.take(500)) or len(more) > before)
-    assert outbox.shelf.complaint == ""
+    assert outbox.answers.complaint == ""
 
 
 def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
@@ -284,9 +284,9 @@ def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
     assert len(epochs) == 3
     for epoch in epochs:
         last = [r for r in records if place(r)[0] == epoch][-1]
-        outbox.shelf.confirm(receipt_of(last))
+        outbox.answers.put(receipt_of(last))
     wait_for(lambda: outbox.status().waiting == 0)
-    assert outbox.shelf.complaint == ""
+    assert outbox.answers.complaint == ""
 
 
 class Delivery(RuleBasedStateMachine):
@@ -379,19 +379,19 @@ class Delivery(RuleBasedStateMachine):
         if not self.centre:
             return
         self.old_receipts.append(self.receipt())
-        self.outbox.shelf.confirm(self.old_receipts[-1])
+        self.outbox.answers.put(self.old_receipts[-1])
         self.outbox.flush(1)
 
     @rule(which=st.integers(0, 100))
     def late_or_doubled(self, which):
         if self.old_receipts:
-            self.outbox.shelf.confirm(self.old_receipts[which % len(self.old_receipts)])
+            self.outbox.answers.put(self.old_receipts[which % len(self.old_receipts)])
 
     @rule(which=st.integers(0, 10_000), epoch=st.booleans())
     def forged(self, which, epoch):
         through = 1 + which % (self.put + 3)
         name = self.outbox.status().epoch if epoch else "feedbeef"
-        self.outbox.shelf.confirm(Receipt(name, (Confirmed(1, through, "0f" * 32),)))
+        self.outbox.answers.put(Receipt(name, (Confirmed(1, through, "0f" * 32),)))
 
     @rule()
     def restart(self):
@@ -435,8 +435,8 @@ def test_any_life_reaches_the_centre(tmp_path, passage_event):
 
 
 def test_strangers_receipts_fill_no_log_and_are_no_fault(make_outbox, caplog):
-    shelf = make_outbox().shelf
+    answers = make_outbox().answers
     for number in range(100):
-        shelf.refuse(f"reason {number}")
+        answers.refuse(f"reason {number}")
     assert len(caplog.records) == 1
-    assert (shelf.complaint, shelf.refusal, shelf.refused_receipts) == ("", "reason 0", 100)
+    assert (answers.complaint, answers.refusal, answers.refused) == ("", "reason 0", 100)
