@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             agent = app.App(began.config, began)
         except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
-            print(error, file=sys.stderr)
+            print(f"{error}. `gatepost check` finds every fault.", file=sys.stderr)
             began = startup.otherwise(began, str(error))
     if began is None or agent is None:
         return 78

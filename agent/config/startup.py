@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import __version__, config
+from agent import __version__, access, config
 from agent.clock import boot_id, boottime_s
 from agent.config import BadConfig, Config
 from agent.config.overlay import Above
@@ -63,7 +63,7 @@ def begin(file: Path) -> Began:
     try:
         return replace(_usual(file, memory), safe=safe)
     except (BadConfig, OSError) as error:
-        first = str(error).splitlines()[0]
+        first = access.why(error, file) if isinstance(error, OSError) else str(error).splitlines()[0]
         began = _proven(file, memory, f"the configuration cannot be used: {first} ({_MEND})")
         if began is not None:
             return began

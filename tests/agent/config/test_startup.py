@@ -106,6 +106,7 @@ def test_a_spoilt_file_and_a_last_good_one(file: Path, spoil: Callable[[Path], o
     spoil(file)
     began = begin(file)
     assert "cannot be used" in began.safe
+    assert "Errno" not in began.safe
     assert "systemctl restart gatepost" in began.safe
     assert (began.config.kiosk.id, began.version) == ("k1", 5)
 
