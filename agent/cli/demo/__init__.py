@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             with Stage(Path(folder)) as stage:
                 print("Private broker and simulated devices are ready; starting the agent …", flush=True)
                 print(f"Agent online after {stage.start_agent():.1f} s.", flush=True)
+                print("From another terminal:", *stage.hints(), sep="\n    ", flush=True)
                 return _Director(stage, scenario).direct(stay=args.stay)
         except (MissingProgram, TimeoutError) as error:
             print(error, file=sys.stderr)

@@ -51,6 +51,7 @@ class Stage:
         )
         self._issuer = Issuer()
         self._authority = Authority()
+        self._key = folder / "centre.key"
         self._colours: dict[str, Colour] = {}
         self._subscriber: subprocess.Popen[bytes] | None = None
         self._subscribing = [
@@ -77,6 +78,7 @@ class Stage:
         self._subscribe()
         (folder / "issuers.toml").write_text(self._issuer.key_table)
         self._authority.install(folder / "bundles")
+        self._key.write_bytes(self._authority.pem())
         self._authority.empty_list(folder / _LIST, self._issuer.name)
         for lane in self.kiosk.lanes.values():
             lane.plug()
@@ -92,6 +94,15 @@ class Stage:
                 "orders": {"memory_file": "orders.json"},
                 "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
             }
+        )
+
+    def hints(self) -> tuple[str, str]:
+        """Commands of a shell: to listen as a centre, and to give an order."""
+        host = f"-h 127.0.0.1 -p {self.broker.port} -V mqttv5 -q 1"
+        order = f"order open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
+        return (
+            f"mosquitto_sub {host} -t 'gatepost/v1/+/+/event/#' -F '%t %p'",
+            f"{sys.argv[0]} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/order -s",
         )
 
     def clear(self) -> None:
