@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import shlex
 import subprocess
 import sys
 import threading
@@ -102,7 +103,7 @@ class Stage:
         order = f"order open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
         return (
             f"mosquitto_sub {host} -t 'gatepost/v1/+/+/event/#' -F '%t %p'",
-            f"{sys.argv[0]} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/order -s",
+            f"{shlex.quote(sys.argv[0])} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/order -s",
         )
 
     def clear(self) -> None:

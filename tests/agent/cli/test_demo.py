@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -118,6 +119,28 @@ def test_what_the_centre_says_is_obeyed_and_counted(script):
     assert "Anna: REFUSE" in done.stdout
     assert "order open: done" in done.stdout
     assert "gates told to open 0 + 1 by order, relay pulses 1, lamps turned green 1" in done.stdout
+
+
+def test_whoever_watches_may_listen_and_give_an_order(script):
+    """By the two commands that it prints: so a centre's programmer begins."""
+    demo = subprocess.Popen(
+        [*WORDS, "--stay", *script(ANNA.format(expect="admit"))], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        lines = iter(demo.stdout.readline, "")
+        listen, order = [next(line for line in lines if line.startswith("    ")).strip() for _ in range(2)]
+        heard = subprocess.run(["sh", "-c", f"{listen} -C 1"], capture_output=True, timeout=LIMIT_S, check=True)
+        assert heard.stdout.startswith(b"gatepost/v1/demo/demo-1/event/")
+        program, _, words = order.partition(" order ")
+        assert program == "-c", "what it was called by"
+        order = f"{shlex.join(WORDS[:-1])} order {words}"
+        subprocess.run(["sh", "-c", order], timeout=LIMIT_S, check=True)
+        assert any("order open: done" in line for line in lines)
+        demo.send_signal(signal.SIGINT)
+        assert demo.communicate(timeout=LIMIT_S)[0].splitlines()[-1] == "everything agrees"
+    finally:
+        demo.kill()
+        demo.wait()
 
 
 def test_a_terminal_gets_the_live_view(script):
