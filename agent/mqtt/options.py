@@ -21,7 +21,7 @@ class Options:
     port: Annotated[int, Ge(1), Le(65535)] = 1883
     """1883 is usual in the clear, 8883 with TLS."""
     username: str = ""
-    """Empty: no user name is sent."""
+    """Best `<site>/<kiosk>`, which the broker's access list can check. Empty: no user name is sent."""
     password: Annotated[str, "secret"] = ""
     """Goes with the user name."""
     tls: bool = False
