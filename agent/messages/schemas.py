@@ -77,6 +77,10 @@ class _Channel:
     action: Literal["send", "receive"] = "send"
     retained: bool = False
     content_type: str = "application/json"
+    description: str = ""
+
+
+_SIGNED = "Signatures are over `gatepost-{}-1`, a zero byte and the bytes of `signed`; what these are: {}"
 
 
 def _channels() -> dict[str, _Channel]:
@@ -87,13 +91,22 @@ def _channels() -> dict[str, _Channel]:
         for kind in EventKind
     }
     signed = signed_schema()
+    bundle = _SIGNED.format("bundle", "codes.md")
     return {
         **events,
         "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
-        "order": _Channel(f"{kiosk}/order", signed, "receive"),
-        "receipt": _Channel(f"{kiosk}/receipt", signed, "receive", retained=True),
-        "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True),
-        "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True),
+        "order": _Channel(
+            f"{kiosk}/order", signed, "receive", description=_SIGNED.format("order", "order.v1.json")
+        ),
+        "receipt": _Channel(
+            f"{kiosk}/receipt",
+            signed,
+            "receive",
+            retained=True,
+            description=_SIGNED.format("receipt", "receipt.v1.json"),
+        ),
+        "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True, description=bundle),
+        "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True, description=bundle),
     }
 
 
@@ -127,6 +140,7 @@ def asyncapi(version: str) -> dict[str, Any]:
         messages[name] = {
             "contentType": channel.content_type,
             "payload": _hoisted(channel.schema, schemas),
+            **({"description": channel.description} if channel.description else {}),
         }
     return {
         "asyncapi": "3.0.0",
