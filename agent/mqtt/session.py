@@ -151,9 +151,9 @@ class Session:
 
     def run(self) -> None:
         """Connect, deliver until stopped. Raises LinkLost, OSError, ValueError when the connection is over."""
-        self._client.dial()
-        self.reached = True
         try:
+            self._client.dial()
+            self.reached = True
             if certificate := self._client.certificate():
                 demand_not_ended(certificate, self._duty.now())
                 self._duty.ends_utc = {**self._duty.ends_utc, "the broker's certificate": end_of(certificate)}

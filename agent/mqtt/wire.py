@@ -153,10 +153,16 @@ class Client(paho.Client):
         return -1 if self._socket is None else self._socket.fileno()
 
     def hang_up(self) -> None:
-        """Close the socket, whatever it says: this client is thrown away."""
+        """Close the socket, whatever it says: this client is thrown away.
+
+        Its callbacks are its own methods and the session's, circles that Python looks for now and then only. Until
+        then a context of TLS would live on, half a megabyte that Python does not see.
+        """
         with suppress(Exception):
             if self._socket is not None:
                 self._socket.close()
+        self.on_connect = self.on_publish = self.on_subscribe = self.on_message = self.on_disconnect = None
+        del self._ear
 
     def listen(self, topics: Iterable[tuple[str, Retained]]) -> None:
         """Subscribe at QoS 1; what we publish ourselves never comes back. 3.1.1 always brings what is retained."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import math
 import select
@@ -19,7 +20,7 @@ from agent import mqtt
 from agent.messages import Topics
 from agent.messages.state import DeviceState, State
 from agent.model import ClockState, Now, Part
-from agent.mqtt import patience, session, tls
+from agent.mqtt import patience, session, tls, wire
 
 ROOT = Path(__file__).parents[3]
 TOPICS = Topics("library", "gate-3")
@@ -562,6 +563,26 @@ def test_nobody_there_is_said_and_stop_is_quick(make_broker, make_link, wait_for
     wait_for(lambda: "nobody listens" in link.status().fault)
     link.stop(5.0)
     assert not link._thread.is_alive()
+
+
+@pytest.mark.parametrize("how", ["nobody there", "TLS to a port in the clear", "a broker that ends"])
+def test_what_a_connection_held_is_let_go_of_with_it(make_broker, make_link, wait_for, how):
+    """A context of TLS is half a megabyte that Python does not see: it must not wait for a look for circles."""
+    broker = make_broker()
+    if how != "nobody there":
+        broker.start()
+    gc.collect()
+    gc.disable()
+    try:
+        link = make_link(broker.port, tls=how.startswith("TLS"))
+        if how == "a broker that ends":
+            wait_for(lambda: link.status().listening)
+            broker.stop()
+        wait_for(lambda: not link.status().fault.startswith("not connected yet") and not link.status().connected)
+        link.stop(5.0)
+        assert not [each for each in gc.get_objects() if isinstance(each, wire.Client)]
+    finally:
+        gc.enable()
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 120)), max_size=60))
