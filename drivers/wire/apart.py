@@ -4,7 +4,7 @@
       options, pickled, by stdin   →   builds the driver, opens it
       read: waits on a pipe        ←   _OPEN, then items, and None at least every quarter second;
                                        _LOGGED whenever something is, to be said in the agent's log
-      a pipe silent for 3 s: killed
+      a pipe silent for 3 s: killed; 30 s if the child computes meanwhile: it is slow, and hangs nowhere
 
 Frames never cross the pipe, only what was seen in them. `time.monotonic()` is the same clock in both.
 """
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 OPEN_LIMIT_S = 12.0
 SILENT_S = 3.0
+SLOW = 0.1
+"""How much silence counts while the child has the processor, or waits for it."""
 _BEAT_S = 0.25
 _END_LIMIT_S = 0.5
 _OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
@@ -48,7 +50,7 @@ class Apart:
         self._order = (kind, name, options)
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Any, Any] | None = None
-        self._silent_s = 0.0
+        self._silent_s = self._spent_s = 0.0
         self.simulated = False
 
     @property
@@ -102,7 +104,8 @@ class Apart:
             raise DeviceGone(self._device, "is closed")
         try:
             if not pipe.poll(limit_s):
-                self._silent_s += limit_s  # not by the clock: after a pause of the whole machine nobody hangs
+                # not by the clock: after a pause of the whole machine nobody hangs
+                self._silent_s += limit_s * SLOW if self._computes() else limit_s
                 return None
             said = pipe.recv()
         except (OSError, EOFError, pickle.UnpicklingError) as error:
@@ -118,6 +121,15 @@ class Apart:
             _, error_type, device, fact, remedy = said
             raise error_type(device, fact, remedy)
         return said
+
+    def _computes(self) -> bool:
+        """Whether the child has had the processor since this was asked last, or waits for it now."""
+        try:
+            facts = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it has ended: the pipe tells
+            return False
+        before, self._spent_s = self._spent_s, (int(facts[11]) + int(facts[12])) / os.sysconf("SC_CLK_TCK")
+        return facts[0] == "R" or self._spent_s > before
 
     def _kill(self) -> None:
         child, self._child = self._child, None

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -148,6 +150,20 @@ def test_a_pause_of_the_whole_machine_is_no_hanging_camera(simulator, apart):
     os.kill(apart._apart.pid, signal.SIGCONT)
     simulator.world.show(b"after the pause")
     assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"after the pause"]
+
+
+def test_a_process_that_is_slow_hangs_only_after_long(simulator, apart):
+    """One that computes all the while stands in for a child that a busy machine lets come to nothing."""
+    silent = apart._apart._child
+    os.kill(silent.pid, signal.SIGSTOP)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        apart._apart._child = busy
+        assert items_of(apart, 4) == []
+        os.kill(busy.pid, signal.SIGSTOP)
+        with pytest.raises(DeviceGone, match="hangs"):
+            items_of(apart, 8)
+    silent.kill()
+    silent.wait()
 
 
 def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
