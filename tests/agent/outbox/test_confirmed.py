@@ -121,14 +121,14 @@ def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
     records = take(outbox, 10, wait_for)
     outbox.shelf.sent(records)
     epoch, _ = place(records[0])
-    outbox.shelf.confirm(Receipt(epoch, (Confirmed(3, 6, head(records[5])),)))
+    outbox.answers.put(Receipt(epoch, (Confirmed(3, 6, head(records[5])),)))
     wait_for(lambda: outbox.status().waiting == 6)
     for each in (10, 11):
         outbox.put(passage_event(each))  # with these commits the four have gone
         take(outbox, 1, wait_for)
-    outbox.shelf.confirm(Receipt(epoch, (Confirmed(1, 6, "ab" * 32),)))
-    wait_for(lambda: "another hash of event 6" in outbox.shelf.complaint)
-    outbox.shelf.confirm(receipt_of(records[5]))
+    outbox.answers.put(Receipt(epoch, (Confirmed(1, 6, "ab" * 32),)))
+    wait_for(lambda: "another hash of event 6" in outbox.answers.complaint)
+    outbox.answers.put(receipt_of(records[5]))
     wait_for(lambda: outbox.status().waiting == 6)
     assert outbox.shelf.overdue() == records[6].key
 
