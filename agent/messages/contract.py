@@ -285,4 +285,54 @@ class ReceiptJson(TypedDict):
     also: NotRequired[Annotated[list[RangeJson], Len(0, 256), "what is there beyond a gap"]]
 
 
+class RoleJson(TypedDict):
+    """Who may sign one type, and how many of them must."""
+
+    threshold: Annotated[int, Ge(1)]
+    kids: Annotated[list[str], "ids among the root's keys"]
+
+
+class RootJson(TypedDict):
+    """Content of a bundle of type `root`."""
+
+    keys: Annotated[dict[str, str], "id → base64 of the key, DER SubjectPublicKeyInfo (Ed25519, SM2)"]
+    roles: Annotated[dict[str, RoleJson], "of `root` and of each type; `order` and `receipt` too"]
+
+
+class ListHeadJson(TypedDict):
+    """What the file of a list's base says of itself: the JSON at its beginning, unchanged."""
+
+    kind: Literal["revoked", "status", "watched"]
+    issuer: Annotated[str, "whose codes it speaks of"]
+    version: int
+    issued_utc: float
+    warn_s: float
+    refer_s: float
+    count: int
+    bits: int
+    values: bool
+    sha256: Annotated[str, "of all after the head: the base itself may come by any way"]
+
+
+class ListJson(TypedDict):
+    """Content of a bundle of type `list`."""
+
+    base: ListHeadJson
+    changes: Annotated[str, "base64 of all changes since the base: 16 bytes of key, 1 of value; 0 takes it off"]
+
+
+class BundleJson(TypedDict):
+    """What is signed as a bundle, context `gatepost-bundle-1`; other members are passed over."""
+
+    type: Literal["root", "keys", "policy", "list", "privacy", "config"]
+    name: Annotated[str, "of the table or the list; empty for the other types"]
+    fleet: Annotated[str, "as in the root"]
+    version: Annotated[int, Ge(1), "a root's follows that of the one before; others rise by up to 100,000"]
+    issued: Annotated[int, Ge(0), "POSIX seconds"]
+    expires: Annotated[int, "POSIX seconds; not taken after"]
+    warn_s: Annotated[int, "so old, staff are told"]
+    refer_s: Annotated[int, "so old, nobody is admitted by it"]
+    content: Annotated[RootJson | ListJson | str, "by the type; keys, policy, privacy and config: the TOML"]
+
+
 DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | ReplyJson

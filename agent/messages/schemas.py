@@ -13,6 +13,7 @@ from agent.messages import CONTENT_TYPE, contract
 from agent.messages.contract import (
     VERSION,
     AgentEvent,
+    BundleJson,
     ContentJson,
     DeviceEvent,
     OrderJson,
@@ -62,6 +63,11 @@ def receipt_schema() -> dict[str, Any]:
     return _schema(ReceiptJson, f"urn:gatepost:receipt:v{VERSION}")
 
 
+def bundle_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as a bundle."""
+    return _schema(BundleJson, f"urn:gatepost:bundle:v{VERSION}")
+
+
 def signed_schema() -> dict[str, Any]:
     """JSON Schema of the envelope that orders and bundles come in."""
     return _schema(SignedJson, f"urn:gatepost:signed:v{VERSION}")
@@ -91,7 +97,7 @@ def _channels() -> dict[str, _Channel]:
         for kind in EventKind
     }
     signed = signed_schema()
-    bundle = _SIGNED.format("bundle", "codes.md")
+    bundle = _SIGNED.format("bundle", "bundle.v1.json")
     return {
         **events,
         "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
@@ -176,6 +182,7 @@ def documents(version: str) -> dict[str, str]:
     files[f"state.v{VERSION}.json"] = state_schema()
     files[f"order.v{VERSION}.json"] = order_schema()
     files[f"receipt.v{VERSION}.json"] = receipt_schema()
+    files[f"bundle.v{VERSION}.json"] = bundle_schema()
     files[f"signed.v{VERSION}.json"] = signed_schema()
     files[f"sealed.v{VERSION}.json"] = _schema(ContentJson, f"urn:gatepost:sealed:v{VERSION}")
     files["asyncapi.json"] = asyncapi(version)

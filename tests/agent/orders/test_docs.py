@@ -7,14 +7,16 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
-from agent.codes import bundle
+from agent.codes import base64url, bundle, lists
 from agent.messages import schemas
-from agent.messages.contract import OrderJson, ReplyEvent
+from agent.messages.contract import BundleJson, ListJson, OrderJson, ReplyEvent, RootJson
 from agent.orders import deliveries
 from agent.orders.judging import _ID, COMMANDS, MAX_BYTES, Order, Past, Reason, judge
+from agent.vault.bundles import word_content
 
 TEXT = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
 
@@ -34,6 +36,24 @@ def test_the_schema_says_what_is_taken_for_a_strangers():
     schema = schemas.order_schema()
     assert schema["additionalProperties"] is False
     assert {schema["properties"][name]["pattern"] for name in ("id", "command")} == {f"^{_ID.pattern}$"}
+
+
+def test_the_schema_of_bundles_says_what_is_signed_here(centre):
+    head = lists.Head("status", "city", 3, 1.7e9, 3600.0, 7200.0, sha256="0" * 64)
+    contents = {
+        "root": (json.loads(signed_bytes(centre.root()))["content"], RootJson),
+        "list": (word_content(head, {bytes(16): 3}), ListJson),
+        "policy": ("text of a table", str),
+    }
+    for kind, (content, shape) in contents.items():
+        signed = json.loads(signed_bytes(centre.bundle(kind, content)))
+        assert TypeAdapter(BundleJson).validate_python(signed, strict=True) == signed  # others would be left out
+        assert TypeAdapter(shape).validate_python(content, strict=True) == content
+    assert get_args(get_type_hints(BundleJson)["type"]) == bundle.TYPES
+
+
+def signed_bytes(envelope: bytes) -> bytes:
+    return base64url.decode(json.loads(envelope)["signed"].encode())
 
 
 def test_every_command_and_reason_is_explained():
