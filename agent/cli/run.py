@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from agent import app, codes, log, policy
 from agent.cli import configuration
 from agent.config import startup
+from agent.pulse import heap
 from agent.thermal import BadCalibration
 from agent.vault.starts import Starts
 
@@ -26,6 +27,7 @@ def run(args: argparse.Namespace) -> int:
     does not retry) for a wrong configuration.
     """
     log.set_up("info")
+    heap.set_up()
     began = configuration.tried(startup.begin, args.config)
     agent = None
     while began is not None and agent is None:

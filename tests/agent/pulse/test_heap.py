@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,21 @@ import pytest
 from agent.pulse import heap
 
 PIECE, PIECES = 2000, 40_000
+
+LARGE = 4 << 20
+AFTER_A_LARGER_ONE = f"""
+import ctypes
+from agent.pulse import heap
+{{}}
+library = ctypes.CDLL(None)
+library.malloc.restype = library.sbrk.restype = ctypes.c_void_p
+library.free.argtypes = [ctypes.c_void_p]
+library.free(library.malloc({2 * LARGE}))
+end = library.sbrk(0)
+library.malloc({LARGE})
+print(library.sbrk(0) - end)
+"""
+"""A picture that is let go of, then a smaller one: by how much the heap has grown."""
 
 
 def held_kb() -> int:
@@ -24,3 +41,11 @@ def test_holes_are_given_back():
     del pieces[: PIECES - 1]  # the last one keeps the heap from shrinking by itself
     assert heap.give_back()
     assert full - held_kb() > PIECE * PIECES / 1024 * 0.8
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="this C library has no mallopt")
+@pytest.mark.parametrize(("first", "grows"), [("", True), ("heap.set_up()", False)])
+def test_large_pictures_stay_out_of_the_heap(first, grows):
+    script = AFTER_A_LARGER_ONE.format(first)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (int(done.stdout) >= LARGE) == grows
