@@ -28,7 +28,8 @@ from agent.cli.demo.kiosk import has_devices
 MINUTES = float(os.environ.get("GATEPOST_SOAK_MINUTES", "10"))
 SEED = int(os.environ.get("GATEPOST_SOAK_SEED", "0")) or random.randrange(1, 10**6)
 LONG_LIFE = 11 / 12
-WARM_UP_S = min(600.0, MINUTES * 10)
+WARM_UP_S = min(1500.0, MINUTES * 20)
+"""Within 25 minutes all has filled that has a bound: people of late, names that Python knows, the last log."""
 SAMPLE_S, SAY_S = 2.0, 300.0
 SLOPE_MB_PER_H, GROWTH_FILES, GROWTH_THREADS = 1.0, 8, 3
 CODES = ("green", "green", "green", "yellow", "red", "expired", "forged", "other", "none")
