@@ -1,6 +1,14 @@
-"""What tests of the link share: brokers with TLS."""
+"""What tests of the link share: links, brokers with TLS, brokers that do as they are told."""
 
 import pytest
+from scripted_broker import ScriptedBroker
+
+from agent import mqtt
+from agent.messages import Topics
+from agent.messages.state import State
+
+TOPICS = Topics("library", "gate-3")
+FAULTLESS = State(version="1")
 
 
 @pytest.fixture
@@ -20,3 +28,35 @@ def tls_broker(make_broker, pair):
         return broker, {"tls": True, "ca_file": folder / "authority.crt", **own}
 
     return make
+
+
+@pytest.fixture
+def make_link(make_outbox):
+    """Links on outboxes of their own unless one is given, all stopped at the end."""
+    links = []
+
+    def make(port, outbox=None, state=lambda: FAULTLESS, hear=lambda *_: None, **options):
+        options = mqtt.Options(host="127.0.0.1", port=port, **options)
+        outbox = outbox or make_outbox()
+        link = mqtt.Link(options, TOPICS, outbox, state, hear)
+        link.outbox = outbox
+        links.append(link)
+        link.start()
+        return link
+
+    yield make
+    for link in links:
+        link.stop(0.0)
+
+
+@pytest.fixture
+def scripted():
+    brokers = []
+
+    def make(**how):
+        brokers.append(ScriptedBroker(**how))
+        return brokers[-1]
+
+    yield make
+    for broker in brokers:
+        broker.close()

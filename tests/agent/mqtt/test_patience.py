@@ -1,3 +1,6 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agent.model import Record
 from agent.mqtt import patience
 from agent.mqtt.patience import Refusals
@@ -77,3 +80,42 @@ def test_however_many_are_refused_no_more_than_some_are_counted(monkeypatch):
     refusals.accepted(taken)
     assert ask(shelf, refusals, 300.0) is False
     assert refusals.fault == ""
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 120)), max_size=60))
+def test_waits_are_short_at_first_bounded_always_and_start_anew_after_a_quiet_minute(story):
+    backoff = patience.Backoff(300.0)
+    tries = 0
+    for on_purpose, held_s in story:
+        wait_s = backoff.wait_s(on_purpose=on_purpose, held_s=held_s)
+        tries = (0 if held_s >= patience.QUIET_S else tries) + 1
+        if on_purpose:
+            tries = max(tries, patience.REFUSED_TRIES)
+        assert 0.05 <= wait_s <= 300.0
+        assert wait_s <= 1.0 or tries > patience.QUICK_TRIES
+
+
+def test_two_hundred_kiosks_whose_broker_was_away_do_not_come_back_as_one():
+    fleet = [patience.Backoff(300.0) for _ in range(200)]
+    for _ in range(25):
+        waits_s = [backoff.wait_s(on_purpose=False, held_s=0.0) for backoff in fleet]
+    busiest = max(sum(begin <= wait_s < begin + 10 for wait_s in waits_s) for begin in range(0, 300, 10))
+    assert busiest <= 25, "evenly over five minutes it would be 7 in ten seconds"
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1500)), max_size=60))
+def test_never_far_ahead_of_a_centre_that_answers_and_never_held_up_by_one_that_does_not(story):
+    pace, now_s, confirmed, sent, answered_s = patience.Pace(), 0.0, 0, 0, 0.0
+    pace.connected(0.0)
+    for pause_s, more in story:
+        now_s += pause_s
+        if pace.room(20, confirmed, now_s) > 0:
+            pace.sent(20)
+            sent += 20
+        if now_s - answered_s <= patience.ANSWERS_S:
+            assert pace._ahead <= patience.AHEAD + 20
+        else:
+            assert pace.room(20, confirmed, now_s) == 20
+        if more and sent > confirmed:
+            confirmed, answered_s = min(sent, confirmed + more), now_s
+            pace.room(20, confirmed, now_s)

@@ -6,87 +6,13 @@ import time
 import uuid
 
 import pytest
+from clock_bench import Kept
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import clock
 from agent.clock import BUILT_UTC, Clock, Keeper, Options, Sources, Trust, Word
 from agent.model import ClockState
-
-
-class Kernel:
-    """What the clock asks; it may be changed at any time."""
-
-    def __init__(self):
-        self.error_s = 0.01
-        self.here_s = 1000.0
-        self.held_up_s = 0.0
-        """For so long the next look is held up between the two clocks."""
-        self.booted_utc = time.time() - 1000.0
-        self.boot_id = "this-boot"
-        self.synced_utc = None
-        self.asked = 0
-
-    @property
-    def sources(self):
-        return Sources(
-            wall_utc=self._wall_utc,
-            boottime_s=lambda: self.here_s,
-            word=self._word,
-            boot_id=lambda: self.boot_id,
-        )
-
-    def _wall_utc(self):
-        self.here_s, self.held_up_s = self.here_s + self.held_up_s, 0.0
-        return self.booted_utc + self.here_s
-
-    def _word(self):
-        self.asked += 1
-        return Word(self.error_s, self.synced_utc)
-
-    def answer(self):
-        """A server was asked: the bound that grew is small again."""
-        self.error_s = 0.009 if self.error_s == 0.01 else 0.01
-
-    def pass_by(self, asked, seconds, every_s=600):
-        """So long all is as it is; servers are asked now and then. What the clock said last."""
-        for _ in range(int(seconds // every_s)):
-            self.here_s += every_s
-            self.answer()
-            found = asked.now()
-            self.here_s += 1.1  # the bound grows again, and that is seen
-            self.error_s += 0.001
-            found = asked.now()
-        return found
-
-    def timesyncd(self):
-        """From now on it has set the clock; it does not know whether somebody else does."""
-        self.synced_utc = self.booted_utc + self.here_s
-
-
-class Kept(Clock):
-    """A clock whose keeper comes right after each look."""
-
-    def now(self):
-        found = super().now()
-        self.keep()
-        return found
-
-
-@pytest.fixture
-def kernel():
-    return Kernel()
-
-
-@pytest.fixture
-def make(kernel, file):
-    """A clock with the kernel's word and the file, as the agent makes it when it starts."""
-    return lambda **options: Kept(Options(floor_file=file, **options), kernel.sources)
-
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "state" / "clock"
 
 
 def test_a_synchronised_clock_is_an_interval_around_the_wall(file):
@@ -212,9 +138,6 @@ def test_the_real_kernel_answers():
     assert error_s is None or 0 <= error_s < 60
 
 
-# -- somebody sets the clock
-
-
 def test_a_jump_of_the_wall_has_the_kernel_asked_at_once(kernel, make):
     asked = make()
     asked.now()
@@ -286,9 +209,6 @@ def test_a_clock_that_was_set_while_the_agent_was_away_is_noticed(kernel, make):
     assert make().now().state is ClockState.SYNCED
 
 
-# -- what is said of it
-
-
 def test_a_kiosk_that_starts_without_a_network_is_not_ill_at_once(kernel, make):
     kernel.here_s, kernel.error_s = 20.0, None
     asked = make()
@@ -315,9 +235,6 @@ def test_doubts_are_said_with_their_remedy(kernel, make, file):
     assert f"rm {file}" in asked.fault()
 
 
-# -- the file
-
-
 def test_the_floor_is_saved_once_an_hour_and_when_told_whatever_the_state(kernel, make, file):
     kernel.error_s = None
     asked = make()
@@ -341,117 +258,6 @@ def test_a_file_of_an_older_release_is_a_floor_too(kernel, make, file):
     file.touch()
     os.utime(file, (BUILT_UTC + 5000, BUILT_UTC + 5000))
     assert make().now().lo_utc == pytest.approx(BUILT_UTC + 5000)
-
-
-YEARS = 365 * 86_400.0
-
-
-@pytest.mark.parametrize("by_s", [-30 * 86_400, -600, 600, 10 * YEARS])
-def test_a_false_answer_to_a_clock_that_was_right_is_nobody_s_time(kernel, make, by_s):
-    asked = make()
-    asked.now()
-    before = kernel.pass_by(asked, 7200)
-    kernel.booted_utc += by_s
-    kernel.here_s += 2
-    doubtful = asked.now()
-    assert (doubtful.state, doubtful.hi_utc) == (ClockState.SUSPECT, math.inf)
-    assert doubtful.lo_utc <= before.lo_utc + 10, "nothing is called expired for it"
-    kernel.here_s += 1800
-    assert asked.now().state is ClockState.SUSPECT
-    kernel.booted_utc -= by_s
-    kernel.here_s += 2
-    true_utc = kernel.booted_utc + kernel.here_s
-    after = asked.now()
-    assert after.state is ClockState.SYNCED, "it is back on its course"
-    assert after.lo_utc <= true_utc <= after.hi_utc
-    asked.save()
-    assert make().now().state is ClockState.SYNCED
-
-
-@pytest.mark.parametrize("by_s", [-30 * 86_400, 600, 10 * YEARS])
-def test_a_false_answer_that_came_first_is_forgotten_after_an_hour_or_by_a_restart(kernel, make, by_s):
-    kernel.booted_utc += by_s
-    asked = make()
-    assert asked.now().state is ClockState.SYNCED, "nobody can tell"
-    kernel.pass_by(asked, 1800)
-    kernel.booted_utc -= by_s
-    kernel.here_s += 2
-    assert make().now().state is ClockState.SYNCED
-    assert asked.now().state is ClockState.SUSPECT
-    assert kernel.pass_by(asked, 3000).state is ClockState.SUSPECT
-    healed = kernel.pass_by(asked, 1300)
-    assert healed.state is ClockState.SYNCED
-    assert healed.lo_utc <= kernel.booted_utc + kernel.here_s <= healed.hi_utc
-
-
-def test_answers_that_contradict_each_other_prove_nothing(kernel, make):
-    """One of two servers is wrong, and they are asked in turn: which of them, nobody knows."""
-    asked = make()
-    asked.now()
-    for turn in range(20):
-        kernel.booted_utc += -YEARS if turn % 2 else YEARS
-        kernel.here_s += 600
-        kernel.answer()
-        assert asked.now().state is ClockState.SUSPECT
-    assert kernel.pass_by(asked, 4800).state is ClockState.SYNCED
-
-
-def test_a_battery_clock_may_be_set_forward_and_back_only_with_patience(kernel, make):
-    asked = make(trust=Trust.SYSTEM)
-    asked.now()
-    kernel.booted_utc += 10 * YEARS
-    assert asked.now().state is ClockState.SYNCED
-    kernel.booted_utc -= 10 * YEARS
-    for _ in range(3):
-        assert asked.now().state is ClockState.SUSPECT
-        kernel.here_s += 1
-    assert kernel.pass_by(asked, 4800).state is ClockState.SYNCED
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["true", "false", "silent", "restart"]),
-            st.sampled_from([-400 * 86_400.0, -100.0, 100.0, 1e8]),
-            st.floats(1, 1200),
-        ),
-        max_size=40,
-    )
-)
-def test_whatever_is_false_for_less_than_an_hour_is_healed_an_hour_later(tmp_path_factory, told):
-    """Answers come and go, true ones and false ones; then only true ones."""
-    kernel = Kernel()
-    true_utc = kernel.booted_utc
-    file = tmp_path_factory.mktemp("clock") / "clock"
-    asked = Kept(Options(floor_file=file), kernel.sources)
-    false_s = 0.0
-    for what, by_s, seconds in told:
-        false_s = 0.0 if what in ("true", "restart") else false_s + seconds
-        if false_s > 3000:
-            continue
-        kernel.booted_utc = true_utc + (by_s if what == "false" else 0.0)
-        kernel.error_s = None if what == "silent" else 0.02
-        asked = Kept(Options(floor_file=file), kernel.sources) if what == "restart" else asked
-        asked.now()
-        kernel.here_s += seconds
-        asked.now()
-    kernel.booted_utc, kernel.error_s = true_utc, 0.01
-    kernel.here_s += 2
-    asked.now()
-    found = kernel.pass_by(asked, 5400)
-    assert found.state is ClockState.SYNCED
-    assert found.lo_utc <= true_utc + kernel.here_s <= found.hi_utc
-
-
-def test_doubts_end_the_holdover(kernel, make):
-    asked = make()
-    asked.now()
-    kernel.booted_utc -= 86_400
-    kernel.here_s += 2
-    assert asked.now().state is ClockState.SUSPECT
-    kernel.error_s = None
-    kernel.here_s += 2
-    assert asked.now().state is ClockState.FLOOR
 
 
 def test_a_thread_of_its_own_keeps_it_and_has_the_last_word(kernel, file, wait_for):

@@ -1,0 +1,172 @@
+"""A checkpoint with a clock moved by hand, codes in words, a policy in a few lines: for the tests beside this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent import thermal
+from agent.checkpoint import Checkpoint, Options, Rules
+from agent.checkpoint.case import Case, Opening, Result, Settled
+from agent.model import (
+    Answer,
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    DeviceUp,
+    Direction,
+    Item,
+    LabResult,
+    Now,
+    Observation,
+    Outcome,
+    Part,
+    Passage,
+    Screening,
+    Verdict,
+    Way,
+    Wish,
+    Wished,
+)
+from drivers.contract import Distance, Reading, Sighting
+
+NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+
+
+LANES = {
+    "in": Way(Direction.ENTRY),
+    "marked": Way(Direction.ENTRY, ranged=True),
+    "out": Way(Direction.EXIT),
+    "out marked": Way(Direction.EXIT, ranged=True),
+}
+
+
+ENTRIES = ("in", "marked")
+
+
+AT_MARK_MM, TOO_FAR_MM, TOO_NEAR_MM = 60.0, 400.0, 10.0
+
+
+NORMAL_C, FEVER_C, COLD_C, ROOM_C = 34.4, 36.8, 31.0, 22.0
+
+
+def check(payloads: Sequence[bytes], now: Now) -> Verdict:  # noqa: PLR0911 - a table in words
+    """Codes of this test: `green:anna`, `red:bert`, `expired:carl`, `test:anna`, `half1:anna` and `half2:anna`; all
+    else is not recognised.
+    """
+    if len(payloads) > 1:
+        verdicts = [check((payload,), now) for payload in payloads]
+        holders = {verdict.subject for verdict in verdicts}
+        if len(holders) > 1:
+            return replace(verdicts[0], status=CodeStatus.UNDECIDED)
+        if {payload[:5] for payload in payloads} == {b"half1", b"half2"}:
+            return replace(verdicts[0], status=CodeStatus.VALID, colour=Colour.GREEN, code=verdicts[0].subject)
+        first = min(verdicts, key=lambda verdict: verdict.colour is None)
+        return replace(first, tests=tuple(test for verdict in verdicts for test in verdict.tests))
+    word, _, holder = payloads[0].partition(b":")
+    subject = holder.ljust(16, b".")[:16]
+    if word in (b"half1", b"half2"):
+        return Verdict(CodeStatus.INCOMPLETE, "test", subject=subject)
+    if word == b"test":
+        return Verdict(
+            CodeStatus.VALID, "test", subject=subject, kind="test", tests=(LabResult("pcr", NOW.lo_utc),)
+        )
+    if word in (b"green", b"red", b"yellow"):
+        return Verdict(CodeStatus.VALID, "test", subject=subject, code=subject, colour=Colour(word.decode()))
+    if word == b"expired":
+        return Verdict(CodeStatus.EXPIRED, "test", subject=subject)
+    return Verdict(CodeStatus.UNRECOGNISED, "")
+
+
+def decide(case: Case) -> Decision:
+    """A policy in a few lines; `green:tess` needs a test."""
+    verdict = case.verdict
+    if verdict is None:
+        return Decision(Outcome.REFER, ("no_code" if case.scanner_works else "scanner_fault",))
+    if verdict.status is not CodeStatus.VALID or verdict.colour is Colour.RED:
+        return Decision(Outcome.REFUSE, (str(verdict.colour or verdict.status),))
+    if case.shown_again:
+        return Decision(Outcome.REFER, ("again", str(case.temperature.outcome)))
+    if verdict.subject.startswith(b"tess") and not verdict.tests:
+        return Decision(Outcome.REFER, ("no_test",))
+    if case.temperature.outcome is Screening.NORMAL and verdict.colour is Colour.GREEN:
+        return Decision(Outcome.ADMIT, ("green",))
+    return Decision(Outcome.REFER, (str(case.temperature.outcome),))
+
+
+class Bench:
+    """A checkpoint with a clock moved by hand."""
+
+    def __init__(self, options: Options | None = None, sites: dict[str, thermal.Site] | None = None) -> None:
+        self.at_s = 100.0
+        self.options = options or Options()
+        self.expired: set[bytes] = set()
+        """Codes that have expired in the meantime."""
+        rules = Rules(self.check, decide, thermal.Options(), lambda lane: (sites or {}).get(lane, thermal.Site()))
+        self.checkpoint = Checkpoint(LANES, rules, self.options)
+        self.results: list[Result] = []
+        self.distances_mm: dict[str, float | None] = {}
+        """What the range sensor of a lane says before each reading; silent for a lane that is not here."""
+        for lane in LANES:
+            for part in Part:
+                self.put(lane, part, DeviceUp(self.at_s, "fake"))
+        self.results.clear()
+
+    def check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
+        verdict = check(payloads, now)
+        return replace(verdict, status=CodeStatus.EXPIRED) if self.expired & set(payloads) else verdict
+
+    def second(self, celsius: float, lane: str = "in") -> Settled:
+        """Staff's own thermometer says so of whoever was decided last."""
+        before = len(self.results)
+        self.put(lane, Part.SECOND, Reading(celsius, self.at_s, 0.2))
+        (settled,) = [result for result in self.results[before:] if isinstance(result, Settled)]
+        return settled
+
+    def put(self, lane: str, part: Part, item: Item) -> None:
+        self.results += self.checkpoint.see(Observation(lane, part, item), NOW)
+
+    def show(self, code: bytes, lane: str = "in") -> None:
+        self.put(lane, Part.SCANNER, Sighting(code, self.at_s))
+
+    def measure(self, surface_c: float, lane: str = "in", count: int = 1, simulated: bool = False) -> None:
+        for _ in range(count):
+            if lane in self.distances_mm:
+                self.put(lane, Part.RANGE, Distance(self.distances_mm[lane], self.at_s))
+            self.put(lane, Part.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
+            self.wait(0.1)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, with every wake-up that the checkpoint asked for."""
+        end_s = self.at_s + seconds
+        while (wait_s := self.checkpoint.wait_s(self.at_s)) <= end_s - self.at_s:
+            self.at_s += max(wait_s, 1e-6)
+            self.results += self.checkpoint.tick(self.at_s)
+        self.at_s = end_s
+
+    @property
+    def passages(self) -> list[Passage]:
+        return [result for result in self.results if isinstance(result, Passage)]
+
+    @property
+    def openings(self) -> list[str]:
+        return [result.lane for result in self.results if isinstance(result, Opening)]
+
+    def ask(self, wish: Wish, lane: str = "in") -> Answer:
+        """What the checkpoint answers to a wish of the centre."""
+        before = len(self.results)
+        self.put(lane, Part.GATE, Wished(self.at_s, wish))
+        (answer,) = [result for result in self.results[before:] if isinstance(result, Answer)]
+        return answer
+
+    def only(self) -> Passage:
+        assert len(self.passages) == 1
+        return self.passages[0]
+
+
+def raised(bench: Bench, code: bytes = b"green:anna") -> None:
+    """Somebody with a code is found hot, and steps aside."""
+    bench.show(code)
+    bench.measure(FEVER_C, count=5)
+    bench.measure(ROOM_C, count=10)

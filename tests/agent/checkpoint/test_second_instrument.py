@@ -1,0 +1,181 @@
+"""Staff's own thermometer decides anew, about the right person."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lane_bench import (
+    FEVER_C,
+    NORMAL_C,
+    ROOM_C,
+    Bench,
+    raised,
+)
+
+from agent.model import (
+    DeviceDown,
+    Outcome,
+    Part,
+    Screening,
+)
+
+
+def test_staffs_own_thermometer_decides_anew(bench: Bench) -> None:
+    raised(bench)
+    settled = bench.second(36.8)
+    assert settled.passage is bench.passages[-1]
+    first, anew = bench.passages
+    assert first.decision.outcome is Outcome.REFER
+    assert anew.decision.outcome is Outcome.ADMIT
+    assert bench.openings == ["in"]
+    told = anew.temperature
+    assert (told.outcome, told.estimate_c, told.limit_c) == (Screening.NORMAL, 36.8, 37.3)
+    assert (told.scale, told.why, told.attempt) == ("second_instrument", "second_instrument_decides", 2)
+    assert bench.second(36.8).reason == "nobody_waits", "who was let in is decided"
+
+
+def test_a_fever_by_staffs_own_thermometer_stays_one_and_may_be_corrected(bench: Bench) -> None:
+    raised(bench)
+    for celsius, outcome in ((38.4, Outcome.REFER), (36.9, Outcome.ADMIT)):
+        passage = bench.second(celsius).passage
+        assert passage is not None
+        assert passage.decision.outcome is outcome
+    assert [passage.temperature.attempt for passage in bench.passages] == [1, 2, 3]
+
+
+def test_a_normal_temperature_makes_no_other_code_good(bench: Bench) -> None:
+    raised(bench, b"red:bert")
+    passage = bench.second(36.5).passage
+    assert passage is not None
+    assert passage.decision.outcome is Outcome.REFUSE
+    assert not bench.openings
+
+
+def test_the_code_is_checked_anew(bench: Bench) -> None:
+    raised(bench)
+    bench.expired.add(b"green:anna")
+    passage = bench.second(36.5).passage
+    assert passage is not None
+    assert not passage.opened
+
+
+@pytest.mark.parametrize(("celsius", "reason"), [(12.0, "implausible"), (98.6, "implausible")])
+def test_a_slip_of_the_finger_decides_nothing(bench: Bench, celsius: float, reason: str) -> None:
+    raised(bench)
+    assert bench.second(celsius).reason == reason
+    assert bench.second(36.5).passage is not None
+
+
+def test_nobody_is_mistaken_for_another(bench: Bench) -> None:
+    assert bench.second(36.5).reason == "nobody_waits"
+    raised(bench)
+    bench.show(b"green:carl")
+    assert bench.second(36.5).reason == "somebody_else"
+    bench.measure(NORMAL_C, count=5)
+    assert bench.openings == ["in"]
+    assert bench.second(36.5).reason == "nobody_waits", "the last one here was let in"
+    bench.measure(ROOM_C, count=10)
+    raised(bench, b"green:dora")
+    bench.wait(601.0)
+    assert bench.second(36.5).reason == "nobody_waits"
+
+
+def test_of_two_who_wait_only_the_one_whose_code_was_shown_again_is_recorded(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bob")
+    assert bench.second(36.7).reason == "several_wait", "it could be Anna's, who stands aside"
+    bench.wait(61.0)
+    assert bench.second(36.7).reason == "several_wait"
+    bench.show(b"green:anna")
+    assert bench.second(36.7).reason == "somebody_else"
+    bench.wait(7.0)
+    passage = bench.second(36.7).passage
+    assert passage is not None
+    assert passage.opened
+    assert passage.shown == (b"green:anna",)
+
+
+def test_a_code_that_was_shown_again_counts_for_a_minute(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bob")
+    raised(bench, b"green:anna")
+    bench.wait(58.0)
+    assert bench.second(38.4).passage is not None, "a slip of the finger"
+    bench.wait(3.0)
+    assert bench.second(36.7).reason == "several_wait"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"", b"green:anna", b"green:bob", b"red:bert"]),
+            st.sampled_from([FEVER_C, FEVER_C, NORMAL_C]),
+            st.sampled_from([0.0, 20.0, 61.0, 550.0]),
+            st.sampled_from([36.7, 36.7, 38.5]),
+        ),
+        max_size=8,
+    )
+)
+@settings(deadline=None)
+def test_a_record_is_only_about_who_showed_his_code_last_and_cannot_be_another(
+    steps: list[tuple[bytes, float, float, float]],
+) -> None:
+    """Somebody comes, is decided, and staff types what their thermometer shows of, perhaps, another."""
+    bench = Bench()
+    away: list[tuple[bytes, float]] = []
+    """Who was turned away because of the temperature and has not been let in since, and when."""
+    last, shown_s = b"", -math.inf
+    for code, surface_c, later_s, celsius in steps:
+        decided = len(bench.passages)
+        if code:
+            shown_s = bench.at_s
+            bench.show(code)
+        bench.measure(surface_c, count=5)
+        bench.wait(12.0)
+        last = code if bench.passages[decided:] else last
+        for passage in bench.passages[decided:]:
+            if passage.opened:
+                away = [(who, at_s) for who, at_s in away if who != last]
+            elif passage.temperature.outcome is not Screening.NORMAL:
+                away.append((last, passage.decided_s))
+        bench.wait(later_s)
+        bench.results += bench.checkpoint.tick(bench.at_s)
+        passage_by_staff = bench.second(celsius).passage
+        if passage_by_staff is None:
+            continue
+        assert b"".join(passage_by_staff.shown) == last
+        late = [(who, at_s) for who, at_s in away if at_s >= bench.at_s - 600.0]
+        alone = {who for who, _ in late} == {last}
+        again = any(who == last and at_s < shown_s for who, at_s in late)
+        assert alone or (again and bench.at_s - shown_s <= 60.0)
+        if passage_by_staff.temperature.outcome is Screening.NORMAL:
+            away = [(who, at_s) for who, at_s in away if who != last]
+        else:
+            away.append((last, bench.at_s))
+
+
+def test_who_was_let_in_waits_no_more(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    assert bench.second(36.7).passage is not None
+    raised(bench, b"green:bob")
+    assert bench.second(36.7).passage is not None
+
+
+def test_who_has_waited_too_long_waits_no_more(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    bench.wait(601.0)
+    bench.checkpoint.tick(bench.at_s)
+    raised(bench, b"green:bob")
+    assert bench.second(36.7).passage is not None
+
+
+def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:
+    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna")
+    assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
+    passage = bench.second(36.6).passage
+    assert passage is not None
+    assert passage.opened

@@ -1,0 +1,120 @@
+"""What the centre asks of a lane."""
+
+from __future__ import annotations
+
+import pytest
+from lane_bench import (
+    FEVER_C,
+    LANES,
+    NORMAL_C,
+    NOW,
+    Bench,
+    check,
+    decide,
+    raised,
+)
+
+from agent import thermal
+from agent.checkpoint import Checkpoint, Options, Rules
+from agent.checkpoint.lanes import Showing
+from agent.model import (
+    Answer,
+    DeviceDown,
+    DeviceUp,
+    Observation,
+    Outcome,
+    Part,
+    Wish,
+    Wished,
+)
+from agent.signals import Cue
+
+
+@pytest.mark.parametrize("lane", ["in", "out"])
+def test_the_centre_opens_a_gate_once(bench: Bench, lane: str) -> None:
+    assert bench.ask(Wish.OPEN, lane) == Answer()
+    assert bench.openings == [lane]
+    assert not bench.passages
+
+
+def test_an_opening_by_order_decides_nothing_about_who_stands_there(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.ask(Wish.OPEN)
+    bench.measure(FEVER_C, count=5)
+    assert bench.openings == ["in"]
+    assert bench.only().decision.reasons == ("elevated",)
+    assert not bench.only().opened
+
+
+def test_a_gate_that_is_down_cannot_be_opened(bench: Bench) -> None:
+    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert bench.ask(Wish.OPEN) == Answer("gate_down")
+    assert not bench.openings
+    bench.put("in", Part.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
+    assert bench.ask(Wish.OPEN) == Answer(simulated=True)
+
+
+def test_a_gate_that_has_not_come_up_yet_cannot_be_opened() -> None:
+    checkpoint = Checkpoint(LANES, Rules(check, decide, thermal.Options()), Options())
+    asked = Observation("in", Part.GATE, Wished(1.0, Wish.OPEN))
+    assert checkpoint.see(asked, NOW) == [Answer("gate_down"), Showing("in", Cue.FAULT)]
+
+
+def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> None:
+    for _ in range(2):
+        bench.show(b"green:anna")
+        bench.measure(FEVER_C, count=5)
+        bench.wait(bench.options.again_s)
+    assert bench.passages[-1].temperature.then == "rest"
+    assert bench.ask(Wish.RETEST) == Answer()
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[-1].temperature.attempt == 1
+    assert bench.openings == ["in"]
+
+
+def test_measured_afresh_the_same_code_counts_at_once(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=5)
+    bench.show(b"green:anna")
+    assert len(bench.passages) == 1
+    bench.ask(Wish.RETEST)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.openings == ["in"]
+
+
+def test_who_is_being_measured_gets_new_time_and_one_decision(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(FEVER_C, count=2)
+    bench.wait(bench.options.temperature_wait_s - 1.0)
+    assert bench.ask(Wish.RETEST) == Answer()
+    bench.wait(2.0)
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+
+
+def test_nobody_to_measure_afresh(bench: Bench) -> None:
+    assert bench.ask(Wish.RETEST) == Answer("nobody_there")
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.ask(Wish.RETEST) == Answer("nobody_there"), "who was let in is not measured again"
+    bench.show(b"green:anna")
+    assert len(bench.passages) == 1
+
+
+def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
+    raised(bench)
+    bench.show(b"green:bert")
+    assert bench.ask(Wish.RETEST) == Answer()
+    bench.measure(NORMAL_C, count=5)
+    bench.wait(bench.options.repeat_s)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[-1].temperature.attempt == 2, "anna's first reading still counts"
+
+
+def test_nobody_is_there_after_a_while(bench: Bench) -> None:
+    raised(bench)
+    bench.wait(601.0)
+    assert bench.ask(Wish.RETEST) == Answer("nobody_there")

@@ -1,0 +1,178 @@
+"""TLS: both sides show who they are; what holds while the clock is not trusted."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import mqtt
+from agent.messages import Topics
+from agent.messages.state import State
+from agent.model import ClockState, Now
+from agent.mqtt import tls
+
+TOPICS = Topics("library", "gate-3")
+FAULTLESS = State(version="1")
+
+
+def test_tls_with_certificates_on_both_sides(tls_broker, make_outbox, passage_event, wait_for):
+    broker, how = tls_broker("localhost")
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
+    link.start()
+    for number in range(200):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().delivered == 200)
+    link.stop(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "why"),
+    [("evil.example", 30, "certificate is not accepted"), ("localhost", -1, "it has expired")],
+)
+def test_tls_refuses_a_broker_that_is_another_or_expired(tls_broker, make_outbox, name, days, why, wait_for):
+    broker, how = tls_broker(name, days=days)
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
+    link.start()
+    wait_for(lambda: why in link.status().fault)
+    link.stop(0.0)
+
+
+DAY_S = 86_400.0
+
+
+def floor(days):
+    """Nothing is known but that the true time is after `days` from now."""
+    return Now(time.time() + days * DAY_S, math.inf, ClockState.FLOOR)
+
+
+@pytest.fixture
+def make_timed_link(make_outbox):
+    """Links whose clock is an argument."""
+    links = []
+
+    def make(broker, now, **how):
+        outbox = make_outbox()
+        options = mqtt.Options(host="localhost", port=broker.port, **how)
+        link = mqtt.Link(options, TOPICS, outbox, lambda: FAULTLESS, now=now)
+        link.outbox = outbox
+        links.append(link)
+        link.start()
+        return link
+
+    yield make
+    for link in links:
+        link.stop(0.0)
+
+
+AHEAD, BEHIND = {"days": 300, "starts_days": 20}, {"days": -1}
+"""Certificates that the wall clock takes for not yet valid, and for expired."""
+
+
+@pytest.mark.parametrize("dates", [AHEAD, BEHIND], ids=["not yet valid", "expired"])
+def test_with_a_floor_for_a_clock_the_link_listens_and_events_wait_for_the_time(
+    tls_broker, make_timed_link, passage_event, wait_for, dates
+):
+    broker, how = tls_broker("localhost", **dates)
+    moments = [floor(-10)]
+    link = make_timed_link(broker, lambda: moments[0], **how)
+    wait_for(lambda: link.status().listening)
+    link.outbox.put(passage_event(1))
+    assert "events wait" in link.status().fault
+    assert link.outbox.flush(5)
+    now_utc = time.time()
+    moments[0] = Now(now_utc, now_utc + 1, ClockState.SYNCED)  # now the dates count, and they are wrong
+    why = "it is not yet valid" if dates is AHEAD else "it has expired"
+    wait_for(lambda: why in link.status().fault)
+    assert not link.status().connected
+    assert link.outbox.status().waiting == 1
+
+
+def test_with_receipts_events_go_before_the_time_is_known(tls_broker, make_timed_link, passage_event, wait_for):
+    broker, how = tls_broker("localhost", **AHEAD)
+    link = make_timed_link(broker, lambda: floor(-10), delivery="receipt", **how)
+    link.outbox.put(passage_event(1))
+    wait_for(lambda: link.outbox.status().stored == 1 and link.outbox.is_sent())
+    assert link.status().connected
+    assert link.outbox.status().waiting == 1, "nobody has signed for it"
+
+
+def test_once_the_time_is_known_all_is_checked_on_a_new_connection(
+    tls_broker, make_timed_link, passage_event, wait_for
+):
+    broker, how = tls_broker("localhost")
+    moments = [floor(-10)]
+    link = make_timed_link(broker, lambda: moments[0], **how)
+    link._duty.dated = False  # as after a wall clock that was wrong
+    wait_for(lambda: link.status().connected)
+    link._duty.dated = False
+    link.outbox.put(passage_event(1))
+    moments[0] = Now(time.time(), time.time() + 1, ClockState.SYNCED)
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    assert link._duty.dated
+    assert link.status().connections >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "dates", "floor_days", "more", "why"),
+    [
+        ("localhost", BEHIND, 0, {}, "certificate"),  # it ended before the floor: that much is certain
+        ("evil.example", AHEAD, -10, {}, "ertificate is not"),
+        ("localhost", AHEAD, -10, {"username": "a", "password": "b"}, "not yet valid"),
+    ],
+    ids=["ended", "another name", "a password would be told"],
+)
+def test_a_floor_does_not_excuse_what_is_wrong_otherwise(
+    tls_broker, make_timed_link, wait_for, name, dates, floor_days, more, why
+):
+    broker, how = tls_broker(name, **dates)
+    link = make_timed_link(broker, lambda: floor(floor_days), **how, **more)
+    connections = []
+    link._duty.greeted = lambda: connections.append(1)
+    wait_for(lambda: why in link.status().fault)
+    wait_for(lambda: (broker.directory / "mosquitto.log").read_text().count("New connection") >= 4)
+    assert not connections
+    assert link.status().connections == 0
+
+
+def test_another_authority_is_refused_with_or_without_a_clock(tls_broker, pair, make_timed_link, wait_for):
+    broker, how = tls_broker("localhost", **AHEAD)
+    pair(broker.directory, "stranger")
+    stranger = broker.directory / "stranger.crt"
+    link = make_timed_link(broker, lambda: floor(-10), **{**how, "ca_file": stranger})
+    wait_for(lambda: "is not accepted" in link.status().fault)
+    assert link.status().connections == 0
+
+
+@pytest.mark.parametrize(
+    ("own_days", "broker_days", "why"),
+    [
+        (300, 300, ""),
+        (20.5, 300, "the kiosk's own certificate ends in 20 days: renew it"),
+        (300, 5.5, "the broker's certificate ends in 5 days: renew it NOW, or this kiosk is cut off"),
+    ],
+)
+def test_certificates_that_end_soon_are_said(tls_broker, make_timed_link, wait_for, own_days, broker_days, why):
+    broker, how = tls_broker("localhost", own_days=own_days, days=broker_days)
+    link = make_timed_link(broker, lambda: Now(time.time(), time.time(), ClockState.SYNCED), **how)
+    wait_for(lambda: link.status().connected and len(link.status().certificates) == 3)
+    assert link.status().fault == why
+    assert min(link.status().certificates.values()) == int(min(own_days, broker_days, 299))
+
+
+@given(st.floats(-400, 400), st.floats(0, 30), st.booleans())
+def test_days_left_are_never_overstated(days, width_days, known):
+    lo_utc = 1.8e9
+    now = (
+        Now(lo_utc, lo_utc + width_days * DAY_S, ClockState.SYNCED)
+        if known
+        else Now(lo_utc, math.inf, ClockState.FLOOR)
+    )
+    (left,) = tls.days_left({"x": lo_utc + days * DAY_S}, now).values()
+    assert left <= days - (width_days if known else 0) + 1e-6
+    assert ("has ended" in tls.warning({"x": left})) == (left < 0)

@@ -1,0 +1,44 @@
+"""What tests of the outbox read from its records."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+
+def numbers(records):
+    """`took_ms` of passages, which the tests use to tell events apart; losses are left out."""
+    bodies = [json.loads(record.payload)["data"] for record in records]
+    return [body["took_ms"] for body in bodies if "took_ms" in body]
+
+
+def losses(records):
+    bodies = [json.loads(record.payload)["data"] for record in records]
+    return [body["loss"] for body in bodies if "loss" in body]
+
+
+def take_all(outbox, wait_for, count, *, acknowledge=True):
+    """Take until there are `count` records."""
+    taken = []
+
+    def enough():
+        records = outbox.shelf.take(50)
+        taken.extend(records)
+        if acknowledge:
+            outbox.shelf.sent(records)
+        return len(taken) >= count
+
+    wait_for(enough)
+    return taken
+
+
+def is_chain(records):
+    """Whether each record names the hash of the one before it, and sequences have no gap."""
+    events = [json.loads(record.payload) for record in records]
+    pairs = zip(records, events, strict=True)
+    previous, sequence = events[0]["previous"], int(events[0]["sequence"])
+    for record, event in pairs:
+        if event["previous"] != previous or int(event["sequence"]) != sequence:
+            return False
+        previous, sequence = sha256(record.payload).hexdigest(), sequence + 1
+    return True
