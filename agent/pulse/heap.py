@@ -8,6 +8,7 @@ heap for each thread, and keeps the holes: 12 MB of them, and more each hour. So
 from __future__ import annotations
 
 import ctypes
+import os
 
 EVERY_S = 60.0
 _LARGE_BYTES = 1 << 20
@@ -18,10 +19,13 @@ _library = ctypes.CDLL(None)
 
 
 def set_up() -> None:
-    """Few heaps, and nothing large in them; before there are threads. Other C libraries have no such call."""
+    """Few heaps, and nothing large in them: here, and in the processes that are started from here, where cameras
+    are read. Before there are threads. Other C libraries have no such call.
+    """
     if hasattr(_library, "mallopt"):
         _library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         _library.mallopt(_M_ARENA_MAX, _HEAPS)
+    os.environ |= {"MALLOC_MMAP_THRESHOLD_": str(_LARGE_BYTES), "MALLOC_ARENA_MAX": str(_HEAPS)}
 
 
 def give_back() -> bool:

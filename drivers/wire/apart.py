@@ -36,8 +36,6 @@ OPEN_LIMIT_S = 12.0
 SILENT_S = 3.0
 SLOW = 0.1
 """How much silence counts while the child has the processor, or waits for it."""
-_FEW_HOLES = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_ARENA_MAX": "2"}
-"""For glibc (mallopt(3)): pictures of every size come and go; large ones stay out of the heaps, which are few."""
 _BEAT_S = 0.25
 _END_LIMIT_S = 0.5
 _OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
@@ -65,7 +63,7 @@ class Apart:
         self.close()
         near, far = os.pipe()
         paths = [str(Path(registry.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | _FEW_HOLES | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         command = [sys.executable, "-m", "drivers.wire.apart", str(far)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
         os.close(far)

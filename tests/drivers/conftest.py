@@ -1,8 +1,10 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from drivers.simulators.camera import CameraSimulator
 from drivers.simulators.world import World
 
 VECTORS = Path(__file__).parents[3] / "shared" / "data" / "sensors" / "vectors.json"
@@ -58,3 +60,30 @@ def vectors():
         return [entry for entry in entries if entry["family"] == family and kind in (None, entry["kind"])]
 
     return of
+
+
+@pytest.fixture
+def items_of():
+    """What a driver hands over until there are `enough`, or the limit passes."""
+
+    def items(driver, limit_s, enough=None):
+        end_s = time.monotonic() + limit_s
+        found = []
+        while time.monotonic() < end_s and (enough is None or len(found) < enough):
+            item = driver.read(0.1)
+            if item is not None:
+                found.append(item)
+        return found
+
+    return items
+
+
+@pytest.fixture
+def simulator():
+    """A camera that shows what its world holds up."""
+    world = World()
+    camera = CameraSimulator(lambda: world.code, width=640, height=480, fps=60)
+    camera.world = world
+    camera.start()
+    yield camera
+    camera.stop()

@@ -334,39 +334,32 @@ def is_careful(trial: Trial) -> None:
     trial.check("admits after that", (found := trial.pass_by("green", SKIN_C, "hao")).startswith("admit,"), found)
 
 
+def bring(trial: Trial, key: signing.PrivateKey, kind: str, version: int, content: object, by: str) -> None:
+    """Give the kiosk a bundle: `by` installing or taking it."""
+    now, day_s = int(trial.sh("date +%s")), 86_400
+    members = {"type": kind, "name": "", "fleet": "city", "version": version, "content": content}
+    times = {"issued": now, "expires": now + day_s, "warn_s": day_s, "refer_s": day_s}
+    trial.kiosk.push(bundle.sign(members | times, [key]), f"/tmp/{kind}.bundle", 0o644)
+    done = trial.sh(f"gatepost keys {by} /tmp/{kind}.bundle --bundles {BUNDLES}; chown -R gatepost: {BUNDLES}")
+    print(f"       {done}")
+
+
 def is_configured(trial: Trial) -> None:
     """The centre sends a configuration that holds and works, and one with which the link can never come up."""
     key = signing.new_private_key()
-    kid, day_s = key.public.kid.hex(), 86_400
+    kid = key.public.kid.hex()
     roles = {kind: {"threshold": 1, "kids": [kid]} for kind in ("root", "config")}
     root = {"keys": {kid: b64encode(key.public.spki).decode()}, "roles": roles}
-
-    def bring(kind: str, version: int, content: object, by: str) -> None:
-        now = int(trial.sh("date +%s"))
-        signed = {
-            "type": kind,
-            "name": "",
-            "fleet": "city",
-            "version": version,
-            "content": content,
-            "issued": now,
-            "expires": now + day_s,
-            "warn_s": day_s,
-            "refer_s": day_s,
-        }
-        trial.kiosk.push(bundle.sign(signed, [key]), f"/tmp/{kind}.bundle", 0o644)
-        done = trial.sh(f"gatepost keys {by} /tmp/{kind}.bundle --bundles {BUNDLES}; chown -R gatepost: {BUNDLES}")
-        print(f"       {done}")
 
     def told(word: str) -> list[int]:
         return [event["data"]["config"] for event in trial.heard("agent") if event["data"]["what"] == word]
 
-    bring("root", 1, root, "install")
-    bring("config", 1, "[checkpoint]\nagain_s = 1.5\n", "take")
+    bring(trial, key, "root", 1, root, "install")
+    bring(trial, key, "config", 1, "[checkpoint]\nagain_s = 1.5\n", "take")
     trial.check("a configuration is tried and kept", trial.until(lambda: told("config_applied") == [1], 90))
     said = trial.sh("gatepost show | grep again_s")
     trial.check("says who says what", "centre's configuration 1:2" in said, said)
-    bring("config", 2, "[mqtt]\nconnect_s = 0.000001\n", "take")
+    bring(trial, key, "config", 2, "[mqtt]\nconnect_s = 0.000001\n", "take")
     trial.check("one that does not work is taken back", trial.until(lambda: told("config_rolled_back") == [2], 180))
     trial.check(
         "what was good is in force",

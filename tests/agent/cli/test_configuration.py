@@ -250,69 +250,55 @@ def test_status_of_a_running_agent_says_what_is_wrong_and_what_to_do(agent, say)
     assert say("status", "-c", file)[0] == 3, "stopped"
 
 
+def part(name, why="", *, up=False, silent_s=0.0, limit_s=1.0, vital=False):
+    """Of the report of an agent."""
+    return {"name": name, "up": up, "silent_s": silent_s, "limit_s": limit_s, "why": why, "vital": vital}
+
+
+HANGING = {
+    "version": "1",
+    "pid": 1,
+    "kiosk": {"id": "k1", "site": "library"},
+    "up_s": 4000,
+    "condition": "ok",
+    "problems": [],
+    "clock": "suspect",
+    "decided": 7,
+    "safe": "",
+    "config": 3,
+    "on_trial": True,
+    "lists": [],
+    "parts": [
+        part("clock", "its source contradicts itself (timedatectl)"),
+        part("loop", up=True, silent_s=0.1, limit_s=8.0, vital=True),
+        part("mqtt", up=True, silent_s=75.0, limit_s=60.0),
+        part("entry scanner", "gone", limit_s=5.0),
+        part("privacy", "no keys (send)"),
+        part("rules", "refused (mend it)"),
+    ],
+    "devices": [
+        {
+            "lane": "entry",
+            "part": "scanner",
+            "driver": "line",
+            "up": False,
+            "why": "gone (plug it in)",
+            "items": 5,
+            "faults": 2,
+            "restarts": 1,
+            "lost": 1,
+            "down_s": 61.0,
+            "simulated": False,
+        }
+    ],
+    "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
+    "link": {"connected": True, "fault": "", "refused_receipts": 2, "refusal": "it is too long"},
+}
+
+
 def test_status_of_an_agent_that_hangs(config, say):
     file = config()
-    report = {
-        "version": "1",
-        "pid": 1,
-        "kiosk": {"id": "k1", "site": "library"},
-        "at_s": time.monotonic() - 60,
-        "up_s": 4000,
-        "condition": "ok",
-        "problems": [],
-        "clock": "suspect",
-        "decided": 7,
-        "safe": "",
-        "config": 3,
-        "on_trial": True,
-        "lists": [],
-        "parts": [
-            {
-                "name": "clock",
-                "up": False,
-                "silent_s": 0,
-                "limit_s": 1.0,
-                "why": "its source contradicts itself (timedatectl)",
-                "vital": False,
-            },
-            {"name": "loop", "up": True, "silent_s": 0.1, "limit_s": 8.0, "why": "", "vital": True},
-            {"name": "mqtt", "up": True, "silent_s": 75.0, "limit_s": 60.0, "why": "", "vital": False},
-            {"name": "entry scanner", "up": False, "silent_s": 0, "limit_s": 5.0, "why": "gone", "vital": False},
-            {
-                "name": "privacy",
-                "up": False,
-                "silent_s": 0,
-                "limit_s": 1.0,
-                "why": "no keys (send)",
-                "vital": False,
-            },
-            {
-                "name": "rules",
-                "up": False,
-                "silent_s": 0,
-                "limit_s": 1.0,
-                "why": "refused (mend it)",
-                "vital": False,
-            },
-        ],
-        "devices": [
-            {
-                "lane": "entry",
-                "part": "scanner",
-                "driver": "line",
-                "up": False,
-                "why": "gone (plug it in)",
-                "items": 5,
-                "faults": 2,
-                "restarts": 1,
-                "lost": 1,
-                "down_s": 61.0,
-                "simulated": False,
-            }
-        ],
-        "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
-        "link": {"connected": True, "fault": "", "refused_receipts": 2, "refusal": "it is too long"},
-    }
+    report = HANGING | {"at_s": time.monotonic() - 60}
     (file.parent / "run").mkdir()
     (file.parent / "run" / "status.json").write_text(json.dumps(report))
     status, out, _ = say("status", "-c", file)

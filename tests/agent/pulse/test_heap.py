@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,9 +44,24 @@ def test_holes_are_given_back():
     assert full - held_kb() > PIECE * PIECES / 1024 * 0.8
 
 
+IN_A_PROCESS_STARTED_FROM_THERE = """
+import subprocess, sys
+from agent.pulse import heap
+heap.set_up()
+subprocess.run([sys.executable, "-c", {!r}], check=True)
+"""
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="this C library has no mallopt")
-@pytest.mark.parametrize(("first", "grows"), [("", True), ("heap.set_up()", False)])
-def test_large_pictures_stay_out_of_the_heap(first, grows):
-    script = AFTER_A_LARGER_ONE.format(first)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+@pytest.mark.parametrize(
+    ("script", "grows"),
+    [
+        (AFTER_A_LARGER_ONE.format(""), True),
+        (AFTER_A_LARGER_ONE.format("heap.set_up()"), False),
+        (IN_A_PROCESS_STARTED_FROM_THERE.format(AFTER_A_LARGER_ONE.format("")), False),
+    ],
+)
+def test_large_pictures_stay_out_of_the_heap(script, grows):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=clean)
     assert (int(done.stdout) >= LARGE) == grows

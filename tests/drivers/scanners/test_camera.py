@@ -1,10 +1,7 @@
 """The camera as a scanner: real photographs, a real HTTP stream, plugs pulled, pictures broken."""
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,34 +12,13 @@ import pytest
 from drivers.contract import BadReply, Departure, DeviceGone, Sighting
 from drivers.scanners.camera import Driver, Options, lens_for
 from drivers.simulators import qr
-from drivers.simulators.camera import CameraSimulator
-from drivers.simulators.world import World
 from drivers.vision import decoders, opencv
 from drivers.wire.frames import Frame, Turned
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
+
+
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the photographs are not on this machine")
-
-
-def items_of(driver, limit_s, enough=None):
-    """What the driver hands over until there are `enough`, or the limit passes."""
-    end_s = time.monotonic() + limit_s
-    items = []
-    while time.monotonic() < end_s and (enough is None or len(items) < enough):
-        item = driver.read(0.1)
-        if item is not None:
-            items.append(item)
-    return items
-
-
-@pytest.fixture
-def simulator():
-    world = World()
-    camera = CameraSimulator(lambda: world.code, width=640, height=480, fps=60)
-    camera.world = world
-    camera.start()
-    yield camera
-    camera.stop()
 
 
 @pytest.fixture
@@ -53,7 +29,7 @@ def watching(simulator):
     driver.close()
 
 
-def test_a_code_is_told_once_and_its_leaving(simulator, watching):
+def test_a_code_is_told_once_and_its_leaving(simulator, watching, items_of):
     simulator.world.show(b"GP1:one")
     first = items_of(watching, 5, enough=1)
     assert [item.payload for item in first] == [b"GP1:one"]
@@ -65,14 +41,14 @@ def test_a_code_is_told_once_and_its_leaving(simulator, watching):
     assert [type(item) for item in items_of(watching, 5, enough=1)] == [Departure]
 
 
-def test_the_next_code_is_told_without_a_gap(simulator, watching):
+def test_the_next_code_is_told_without_a_gap(simulator, watching, items_of):
     for payload in (b"one", b"two", b"one"):
         simulator.world.show(payload)
         sighted = [item for item in items_of(watching, 1.0) if isinstance(item, Sighting)]
         assert [item.payload for item in sighted] == [payload]
 
 
-def test_a_pulled_plug_is_noticed_and_the_camera_comes_back(simulator, watching):
+def test_a_pulled_plug_is_noticed_and_the_camera_comes_back(simulator, watching, items_of):
     simulator.world.show(b"before")
     assert items_of(watching, 5, enough=1)
     simulator.unplug()
@@ -87,7 +63,7 @@ def test_a_pulled_plug_is_noticed_and_the_camera_comes_back(simulator, watching)
     assert [item.payload for item in items_of(watching, 5, enough=1)] == [b"after"]
 
 
-def test_a_stream_that_hangs_is_given_up_and_taken_again(simulator):
+def test_a_stream_that_hangs_is_given_up_and_taken_again(simulator, items_of):
     driver = Driver(Options(simulator.url))
     driver.open()
     simulator.world.show(b"before")
@@ -107,68 +83,6 @@ def test_silence_within_the_limit_is_none(watching):
     began_s = time.monotonic()
     assert watching.read(0.2) is None
     assert 0.15 <= time.monotonic() - began_s < 1.5
-
-
-@pytest.fixture
-def apart(simulator):
-    driver = Driver(Options(simulator.url, away_s=0.3, own_process="yes"))
-    driver.open()
-    yield driver
-    driver.close()
-
-
-def test_a_camera_in_a_process_of_its_own_tells_the_same(simulator, apart):
-    assert apart.simulated
-    simulator.world.show(b"GP1:\x00\xff")
-    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"GP1:\x00\xff"]
-    simulator.world.hide()
-    assert [type(item) for item in items_of(apart, 5, enough=1)] == [Departure]
-    simulator.unplug()
-    with pytest.raises(DeviceGone, match="stream"):
-        items_of(apart, 5)
-
-
-@pytest.mark.parametrize(("blow", "says"), [(signal.SIGSTOP, "hangs"), (signal.SIGKILL, "process ended")])
-def test_a_process_that_hangs_or_dies_is_noticed_and_replaced(simulator, apart, blow, says):
-    first = apart._apart.pid
-    os.kill(first, blow)
-    began_s = time.monotonic()
-    with pytest.raises(DeviceGone, match=says):
-        items_of(apart, 8)
-    assert time.monotonic() - began_s < 4
-    assert not Path(f"/proc/{first}").exists()
-
-    apart.open()
-    simulator.world.show(b"again")
-    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"again"]
-
-
-def test_a_pause_of_the_whole_machine_is_no_hanging_camera(simulator, apart):
-    os.kill(apart._apart.pid, signal.SIGSTOP)
-    threading.Event().wait(3.2)  # nobody reads in the meantime, as if all had been paused
-    assert apart.read(0.05) is None
-    os.kill(apart._apart.pid, signal.SIGCONT)
-    simulator.world.show(b"after the pause")
-    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"after the pause"]
-
-
-def test_a_process_that_is_slow_hangs_only_after_long(simulator, apart):
-    """One that computes all the while stands in for a child that a busy machine lets come to nothing."""
-    silent = apart._apart._child
-    os.kill(silent.pid, signal.SIGSTOP)
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
-        apart._apart._child = busy
-        assert items_of(apart, 4) == []
-        os.kill(busy.pid, signal.SIGSTOP)
-        with pytest.raises(DeviceGone, match="hangs"):
-            items_of(apart, 8)
-    silent.kill()
-    silent.wait()
-
-
-def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
-    with pytest.raises(DeviceGone, match="is not there"):
-        Driver(Options("/dev/v4l/by-id/none", own_process="yes")).open()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +136,7 @@ def noisy(level=120):
         (lambda: 1 / 0, DeviceGone, "ZeroDivisionError"),
     ],
 )
-def test_a_camera_that_only_seems_alive_is_given_up(show, error, says):
+def test_a_camera_that_only_seems_alive_is_given_up(show, error, says, items_of):
     driver = Driver(Options("test", stale_s=0.5), wire=Lens(show))
     driver.open()
     with pytest.raises(error, match=says):
@@ -230,7 +144,7 @@ def test_a_camera_that_only_seems_alive_is_given_up(show, error, says):
     driver.close()
 
 
-def test_a_dark_room_is_no_black_picture():
+def test_a_dark_room_is_no_black_picture(items_of):
     """Its noise averages out in the small picture that idle frames are judged by."""
     random = np.random.default_rng(3)
     rooms = [
@@ -245,7 +159,7 @@ def test_a_dark_room_is_no_black_picture():
     driver.close()
 
 
-def test_what_moves_in_is_read_on_its_first_frame():
+def test_what_moves_in_is_read_on_its_first_frame(items_of):
     random = np.random.default_rng(4)
     code = qr.drawn(b"at once", 6)
     walls, phones = [], []
@@ -274,14 +188,14 @@ def test_what_moves_in_is_read_on_its_first_frame():
     driver.close()
 
 
-def test_a_living_picture_without_a_code_is_healthy():
+def test_a_living_picture_without_a_code_is_healthy(items_of):
     driver = Driver(Options("test", stale_s=0.4), wire=Lens(lambda: Frame(time.monotonic(), picture=noisy())))
     driver.open()
     assert items_of(driver, 1.2) == []
     driver.close()
 
 
-def test_a_broken_frame_among_good_ones_costs_nothing():
+def test_a_broken_frame_among_good_ones_costs_nothing(items_of):
     code = qr.drawn(b"still here", 5)
     frames = iter(range(10_000))
 
@@ -355,7 +269,7 @@ def test_a_stream_without_lengths_is_read_up_to_its_boundaries():
         driver.close()
 
 
-def test_a_stream_of_nothing_but_headers_is_refused():
+def test_a_stream_of_nothing_but_headers_is_refused(items_of):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
@@ -374,7 +288,7 @@ def test_a_stream_of_nothing_but_headers_is_refused():
         driver.close()
 
 
-def test_a_folder_shows_each_picture_and_passes_over_what_is_none(tmp_path):
+def test_a_folder_shows_each_picture_and_passes_over_what_is_none(tmp_path, items_of):
     for number, payload in enumerate([b"first", b"second"]):
         (tmp_path / f"{number}.png").write_bytes(opencv.to_png(qr.drawn(payload, 4)))
     (tmp_path / "0b.png").write_bytes(b"broken")
@@ -391,7 +305,7 @@ def test_a_folder_shows_each_picture_and_passes_over_what_is_none(tmp_path):
 
 
 @needs_shared
-def test_the_member_states_own_codes_are_all_read(tmp_path):
+def test_the_member_states_own_codes_are_all_read(tmp_path, items_of):
     pictures = sorted((SHARED / "codes" / "qa").iterdir())
     driver = Driver(Options(str(SHARED / "codes" / "qa"), fps=240, each_s=0.05))
     driver.open()
@@ -432,7 +346,7 @@ def test_a_turned_jpeg_is_turned_small_and_large():
     assert frame.gray()[10, 10] > 250
 
 
-def test_the_region_is_of_the_turned_picture(tmp_path):
+def test_the_region_is_of_the_turned_picture(tmp_path, items_of):
     upright = np.full((900, 600), 120, np.uint8)
     for top, payload in ((40, b"above"), (500, b"below")):
         code = qr.drawn(payload, 10)
@@ -447,15 +361,3 @@ def test_the_region_is_of_the_turned_picture(tmp_path):
 def test_a_mirrored_code_is_read():
     code = np.pad(qr.drawn(b"in the mirror", 6), 40, constant_values=120)
     assert [each.payload for each in decoders.first(code[:, ::-1], wide=True)] == [b"in the mirror"]
-
-
-def test_what_a_process_of_its_own_logs_is_said_in_the_agents_log(simulator, caplog):
-    driver = Driver(Options(simulator.url, own_process="yes", neural="/nowhere/python", steps=("half", "neural")))
-    driver.open()
-    end_s = time.monotonic() + 8
-    while not caplog.records and time.monotonic() < end_s:
-        driver.read(0.1)
-    driver.close()
-    (record,) = caplog.records
-    assert (record.name, record.levelname) == ("drivers.vision.neural", "WARNING")
-    assert record.getMessage().startswith("/nowhere/python: no neural reader there")
