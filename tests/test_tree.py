@@ -85,7 +85,6 @@ MET_IN = {
     "typing_extensions": {"agent/messages/contract.py", "agent/messages/schemas.py"},
     "zxingcpp": {"drivers/vision/zxing.py"},
 }
-LINES_OF_A_FILE = 400
 
 
 class Import(NamedTuple):
@@ -219,15 +218,6 @@ def test_each_library_is_met_in_one_place() -> None:
         if file not in MET_IN.get(library, set()):
             wrong.append(f"{file} imports {library}")
     assert not wrong
-
-
-def test_files_are_short() -> None:
-    long = {
-        file: lines
-        for file in modules()
-        if (lines := len((ROOT / file).read_text().splitlines())) > LINES_OF_A_FILE
-    }
-    assert not long, "a file over 400 lines asks to be cut"
 
 
 def test_top_of_the_tree() -> None:
