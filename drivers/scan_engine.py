@@ -154,7 +154,7 @@ class ScanEngine:
         """`longest`: bytes that a code may have."""
         self._line = wire or Uart(options.port, options.baud, simulated=options.simulated)
         self._lines = Lines(options.terminator, longest)
-        self._sieve = Sieve(self.leads, self.answer)
+        self._sieve = Sieve(*self._not_text(options))
         self._idle_gap_s = options.idle_gap_s
         self._longest = longest
         self._rearm_s = options.rearm_s if isinstance(options, TriggerOptions) else 0.0
@@ -204,6 +204,26 @@ class ScanEngine:
             pass  # a port that is gone has no trigger to let go
         finally:
             self._line.close()
+
+    def _not_text(self, options: LineOptions) -> tuple[bytes, Answer | None]:
+        """What may begin something that was not scanned, and what is: answers, and our own orders where the line
+        echoes.
+        """
+        takes_orders = isinstance(options, TriggerOptions) and options.trigger == "host"
+        orders = [each for each in (self.start, self.stop) if each and takes_orders]
+        answer, leads = self.answer, self.leads
+        if not orders:
+            return leads, answer
+
+        def known(data: bytes) -> int | None:
+            for order in orders:
+                if data.startswith(order):
+                    return len(order)
+            if any(order.startswith(data) for order in orders):
+                return None
+            return answer(data) if answer is not None and data[:1] in leads else 0
+
+        return leads + b"".join(order[:1] for order in orders), known
 
     @property
     def _is_waiting(self) -> bool:

@@ -10,7 +10,9 @@ input.
 
 The board counts the time, so the relay drops even when this process is killed or the cable is cut: the safest
 choice of gate here. Quirks: channels count from 0 on the wire and from 1 in the options; tenths of a second.
-Accuracy of the pulse: the board's, 0.1 s. Every order is answered, so an absent or dead board is told.
+Accuracy of the pulse: the board's, 0.1 s. Every order is answered, so an absent or dead board is told. An RS-485
+adapter may hear what it sends itself, and the answer to an order is the order's own bytes: so each order is
+followed by the question for the states, whose answer is never its echo: only that proves that the board is there.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
@@ -26,12 +28,20 @@ from drivers.contract import BOARD, OUTPUT, BadOptions, BadReply, DeviceGone, Dr
 from drivers.wire.modbus import sealed
 from drivers.wire.shared import SharedUart
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BUS, PROOF = "RS-485, USB", Proof.DOCUMENT
 WRITE_COIL, READ_COILS = 0x05, 0x01
 FLASH_ON = 0x02
 """High byte of the coil's address that makes the value a time."""
 TICK_S = 0.1
 ANSWER_S = 0.3
+STATES_BYTES = 6
+GAP_CHARACTERS, CHARACTER_BITS, LEAST_GAP_S = 3.5, 11, 0.00175
+"""Silence between two frames (Modbus over Serial Line V1.02, §2.5.1.1); from 19200 baud up it is fixed."""
+MOST_BYTES = 256
+"""The longest frame of the bus: whoever says more in answer to an order is no board."""
 FRESH_S = 0.9
 """A check a second for each part of a board would keep the wire busy: one answer serves all."""
 
@@ -70,6 +80,14 @@ def states(slave: int) -> bytes:
     return sealed(bytes((slave, READ_COILS, 0, 0, 0, 8)))
 
 
+def tells_states(heard: bytes, slave: int) -> bool:
+    """Whether an answer to `states` is in it, its checksum right."""
+    head = bytes((slave, READ_COILS, 1))
+    at = heard.find(head)
+    frame = heard[at : at + STATES_BYTES]
+    return at >= 0 and len(frame) == STATES_BYTES and sealed(frame[:-2]) == frame
+
+
 class Driver:
     """One relay, pulsed by the board."""
 
@@ -96,13 +114,11 @@ class Driver:
         options = self._options
         if not 0 < seconds <= options.longest_s:
             raise BadOptions(options.port, f"a pulse of {seconds} s is out of bounds", "see longest_s")
-        order = flash_on(options.slave, options.channel, seconds)
-        self._order(order, order)
+        self._order(flash_on(options.slave, options.channel, seconds))
 
     def off(self) -> None:
         """Drop the relay before the time is up."""
-        order = switch_off(self._options.slave, self._options.channel)
-        self._order(order, order)
+        self._order(switch_off(self._options.slave, self._options.channel))
 
     def check(self) -> None:
         """Ask for the relays' states, unless the board has answered any of its parts just now; raises DeviceGone
@@ -112,7 +128,7 @@ class Driver:
         with line.held():
             line.drain()
             if time.monotonic() - line.answered_s.get(slave, 0.0) > FRESH_S:
-                self._order(states(slave), bytes((slave, READ_COILS, 1)))
+                self._ask()
 
     def close(self) -> None:
         """Switch off and let go of the port."""
@@ -120,18 +136,39 @@ class Driver:
             self.off()
         self._line.close()
 
-    def _order(self, order: bytes, expected: bytes) -> None:
-        """Say it and wait for the answer: on two wires nobody else may speak before."""
-        line = self._line
+    def _order(self, order: bytes) -> None:
+        """Send it, wait for the board's answer (the same bytes), and have it proved that a board gave it."""
+        with self._line.held():
+            if self._line.echoes is None:
+                self._ask()
+            answers = 2 if self._line.echoes else 1
+            self._exchange(order, lambda heard: heard.count(order) >= answers)
+            self._ask()
+
+    def _ask(self) -> None:
+        """Ask for the states; find out on the way whether the adapter echoes."""
+        slave, line = self._options.slave, self._line
+        question = states(slave)
         with line.held():
-            line.drain()
-            line.write(order)
-            end_s, heard = time.monotonic() + ANSWER_S, b""
-            while (left_s := end_s - time.monotonic()) > 0:
-                heard += line.read(left_s)
-                if expected in heard:
-                    line.answered_s[self._options.slave] = time.monotonic()
-                    return
+            self._exchange(question, lambda heard: tells_states(heard.removeprefix(question), slave))
+            line.answered_s[slave] = time.monotonic()
+
+    def _exchange(self, sent: bytes, is_answered: Callable[[bytes], bool]) -> None:
+        """Send and wait for the answer: on two wires nobody else may speak before."""
+        line, heard = self._line, b""
+        line.drain()
+        line.write(sent)
+        end_s = time.monotonic() + ANSWER_S
+        while (left_s := end_s - time.monotonic()) > 0 and len(heard) < MOST_BYTES:
+            heard += line.read(left_s)
+            if is_answered(heard):
+                if sent == states(self._options.slave):
+                    line.echoes = heard.startswith(sent)
+                time.sleep(max(GAP_CHARACTERS * CHARACTER_BITS / self._options.baud, LEAST_GAP_S))
+                return
+        if heard and not heard.replace(sent, b""):
+            fact = "the relay board does not answer: only the echo of our own order comes back"
+            raise DeviceGone(line.name, fact, "the adapter hears itself; check the board's power, address, A and B")
         if heard:
             raise BadReply(line.name, "answers, but not as a relay board", "check its speed and address")
         raise DeviceGone(line.name, "the relay board does not answer", "check its power and address")

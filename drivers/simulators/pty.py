@@ -49,6 +49,8 @@ class LineFaults:
     """XOR on the last byte of each burst: breaks a checksum."""
     mute: bool = False
     """Lose everything."""
+    echo: bool = False
+    """An RS-485 adapter that hears what it sends itself; also when the device says nothing."""
 
 
 class Port:
@@ -144,6 +146,8 @@ class Port:
             if master in ready:
                 with contextlib.suppress(OSError):
                     heard = os.read(master, 4096)
+                    if self.faults.echo:
+                        os.write(master, heard)
                     if self._speed_fits(master):
                         self.send(self.device.hear(heard))
             if period_s and time.monotonic() >= due_s:

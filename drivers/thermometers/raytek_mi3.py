@@ -65,7 +65,7 @@ class Lines:
         end = pending.find(b"\n")
         if end < 0:
             return (len(pending) if len(pending) > LONGEST else 0), None
-        line = bytes(pending[:end]).rstrip(b"\r")
+        line = bytes(pending[:end]).rstrip(b"\r").rpartition(b"\r")[2]  # an echoed question ends in CR alone
         if unit := UNIT.match(line):
             self._unit = unit[1]
         elif self._unit and (found := TEMPERATURE.match(line)):

@@ -10,7 +10,7 @@ import binascii
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 Step: TypeAlias = "Callable[[bytearray], tuple[int, T | None]]"
@@ -49,6 +49,29 @@ class Framer(Generic[T]):
         """Start afresh."""
         self._pending.clear()
         self.junk = 0
+
+
+class EchoFilter(Generic[T]):
+    """A step function that is never given an echo: an RS-485 adapter may hear what it sends itself, and the
+    question must not pass for the device's answer. No device answers with the very bytes of its question.
+    """
+
+    def __init__(self, step: Step[T], sent: Iterable[bytes]) -> None:
+        """`sent`: all that is ever sent to the device."""
+        self.heard = 0
+        """Bytes of echo since the start, or since it was set to zero."""
+        self._step = step
+        self._sent = [each for each in sent if each]
+
+    def __call__(self, pending: bytearray) -> tuple[int, T | None]:
+        """Bytes pending → bytes spent and frame, as `step`; an echo is spent and is no frame."""
+        for sent in self._sent:
+            if pending.startswith(sent):
+                self.heard += len(sent)
+                return len(sent), None
+        if any(sent.startswith(pending) for sent in self._sent):
+            return 0, None
+        return self._step(pending)
 
 
 def before(pending: bytearray, header: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Modbus RTU, the two frames that a thermometer needs: pure, no reading.
+"""Modbus RTU, the frames that a thermometer and a relay board need: pure, no reading.
 
 Source: Modbus over Serial Line V1.02 §2.5.1 and Modbus Application Protocol V1.1b3 §6.3, §6.4.
 

@@ -28,6 +28,7 @@ class _Port:
         self.lock = threading.RLock()
         self.users: set[SharedUart] = set()
         self.answered_s: dict[int, float] = {}
+        self.echoes: bool | None = None
 
 
 _ports: WeakValueDictionary[str, _Port] = WeakValueDictionary()
@@ -51,6 +52,15 @@ class SharedUart:
         """Address on this wire → when it answered one of the users last, monotonic seconds."""
         return self._port.answered_s
 
+    @property
+    def echoes(self) -> bool | None:
+        """Whether the adapter hears what it sends itself; None until somebody has found out."""
+        return self._port.echoes
+
+    @echoes.setter
+    def echoes(self, found: bool) -> None:
+        self._port.echoes = found
+
     def open(self) -> None:
         """Take the port, or take part in it. Raises DeviceGone, or BadOptions when others use another speed."""
         port = self._port
@@ -62,7 +72,7 @@ class SharedUart:
             if port.line is None:
                 line = Uart(self.name, self._baud)
                 line.open()
-                port.line, port.baud = line, self._baud
+                port.line, port.baud, port.echoes = line, self._baud, None
             port.users.add(self)
             self.simulated = self._forced or port.line.simulated
 

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from drivers.contract import BadReply, DeviceGone
-from drivers.wire.framing import Framer, Step
+from drivers.wire.framing import EchoFilter, Framer, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,8 @@ class FrameStream(Generic[T]):
         poll is due, and by itself: a late byte of the one before must not pass for its first.
         """
         self.line = line
-        self._framer: Framer[T] = Framer(step)
+        self._echo = EchoFilter(step, (poll, hello))
+        self._framer: Framer[T] = Framer(self._echo)
         self._bauds = list(bauds)
         self._untried = len(self._bauds) - 1
         self._hello = hello
@@ -92,6 +93,7 @@ class FrameStream(Generic[T]):
     def _tune(self, baud: int) -> None:
         self.line.retune(baud)
         self._framer.clear()
+        self._echo.heard = 0
         self._ready.clear()
         self._answer.clear()
         self._heard_s = time.monotonic()
@@ -112,19 +114,23 @@ class FrameStream(Generic[T]):
         self._ready.extend((frame, at_s) for frame in self._framer.feed(data))
         if self._ready:
             self._heard_s, self._untried = time.monotonic(), 0
+            self._echo.heard = 0
 
     def _until_asking_s(self, now_s: float) -> float:
         return max(0.0, self._polled_s + self._period_s - now_s) if self._poll else float("inf")
 
     def _judge(self, now_s: float) -> None:
         """Decide what no frame means: wait on, try another speed, or give up."""
-        quiet_s, junk = now_s - self._heard_s, self._framer.junk
+        quiet_s, junk = now_s - self._heard_s, self._framer.junk - self._echo.heard
         if self._untried and (quiet_s > TRY_S or junk > JUNK_BYTES):
             self._untried -= 1
             self._bauds.append(self._bauds.pop(0))
             self._tune(self._bauds[0])
         elif junk > JUNK_BYTES or (quiet_s > self._silent_s and junk):
             raise BadReply(self.line.name, "sends bytes that are not this device's", self._advice())
+        elif quiet_s > self._silent_s and self._echo.heard:
+            fact = f"nothing for {quiet_s:.0f} s but the echo of our own questions"
+            raise DeviceGone(self.line.name, fact, "the adapter hears itself; check the device's power, A and B")
         elif quiet_s > self._silent_s:
             raise DeviceGone(
                 self.line.name, f"silent for {quiet_s:.0f} s", "check its power and that its TX goes to our RX"

@@ -136,3 +136,11 @@ def test_two_orders_that_arrive_together_are_both_answered(name):
     answered = make(by_order=True).hear(module.START * 2)
     assert Sieve(leads, module.answer).feed(answered) == b""
     assert answered == make(by_order=True).hear(module.START) * 2
+
+
+@pytest.mark.parametrize("module", [gm65, grow_ssi, honeywell, newland])
+def test_an_order_that_the_line_echoes_is_no_code(module, scripted_line, items_of):
+    pieces = [module.START, b"", b"GATE" + module.START + b"POST:1\r", module.START[:3], module.START[3:], b"X\r"]
+    driver = module.Driver(module.Options("x", trigger="host"), scripted_line(pieces))
+    driver.open()
+    assert [each.payload for each in items_of(driver, 0.5, enough=2)] == [b"GATEPOST:1", b"X"]

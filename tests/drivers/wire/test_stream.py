@@ -3,7 +3,9 @@ import time
 import pytest
 
 from drivers.contract import BadReply, DeviceGone
-from drivers.thermometers import optris, raytek_mi3
+from drivers.thermometers import frame, gy_614v, modbus_ir, optris, raytek_mi3
+from drivers.wire.framing import sum8
+from drivers.wire.modbus import sealed
 from drivers.wire.stream import FrameStream
 
 
@@ -13,7 +15,8 @@ class Line:
     name = "scripted line"
     simulated = True
 
-    def __init__(self, answers=(), baud=9600, chatter=b""):
+    def __init__(self, answers=(), baud=9600, chatter=b"", *, echoes=False):
+        self.echoes = echoes
         self.answers = list(answers)
         self.baud = baud
         self.chatter = chatter
@@ -32,6 +35,8 @@ class Line:
         return got
 
     def write(self, data):
+        if self.echoes:
+            self.pending += data
         if self.answers:
             self.pending += self.answers.pop(0)
 
@@ -110,3 +115,48 @@ def test_no_temperature_is_believed_before_its_unit_is_known():
     driver = raytek_mi3.Driver(raytek_mi3.Options("x", period_s=0.02), line)
     driver.open()
     assert readings_of(driver, 0.3) == [pytest.approx(37.0), 36.5]
+
+
+ASKED = {
+    "optris": (optris, {}, b"\x04\xd3", 23.5),
+    "raytek_mi3": (raytek_mi3, {}, b"!UC\r\n!T036.5\r\n", 36.5),
+    "raytek_mi3 with a prefix": (raytek_mi3, {"prefix": "017"}, b"017!UC\r\n017!T036.5\r\n", 36.5),
+    "modbus_ir": (modbus_ir, {}, sealed(bytes((1, 4, 2)) + (365).to_bytes(2)), 36.5),
+    "gy_614v": (
+        gy_614v,
+        {"baud": 9600},
+        (body := gy_614v.HEADER + bytes((95,)) + b"".join(n.to_bytes(2) for n in (3650, 2500, 3700)))
+        + bytes((sum8(body),)),
+        36.5,
+    ),
+    "frame": (
+        frame,
+        {"baud": 9600, "header": "5a 5a", "length": 4, "object_at": 2, "checksum": "none", "poll": "5a 5a 0b b8"},
+        b"\x5a\x5a\x0e\x42",
+        36.5,
+    ),
+}
+"""Devices that are asked; the last has a question that looks just as its answers do: 30.00 °C."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("echoes", [False, True], ids=["plain", "echoing"])
+def test_a_line_that_echoes_reads_as_any_other(name, echoes):
+    module, options, answer, surface_c = ASKED[name]
+    line = Line([answer] * 50, echoes=echoes)
+    driver = module.Driver(module.Options("x", period_s=0.01, **options), line)
+    driver.open()
+    got = readings_of(driver, 0.15)
+    assert len(got) >= 3
+    assert got == pytest.approx([surface_c] * len(got))
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_an_echo_alone_is_never_a_reading_and_is_called_what_it_is(name):
+    module, options, _, _ = ASKED[name]
+    driver = module.Driver(module.Options("x", period_s=0.01, silent_s=0.1, **options), Line(echoes=True))
+    driver.open()
+    got = []
+    with pytest.raises(DeviceGone, match="echo of our own questions"):
+        read_on(lambda limit_s: got.append(driver.read(limit_s)))
+    assert not any(got)
