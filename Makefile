@@ -10,6 +10,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS ?=
+TEST_WORKERS ?= 6
 
 # A venv does not survive its folder's renaming or a new Python: its stamps go, and it is made afresh.
 $(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] || rm -f .venv/.place .venv/.locked .venv/.ready)
@@ -23,8 +24,12 @@ demo: .venv/.ready ## a simulated kiosk, from people arriving to the broker, liv
 	@exec .venv/bin/gatepost demo $(ARGS)
 
 .PHONY: test
-test: .venv/.ready ## every test
-	@exec $(PY) -m pytest $(ARGS)
+test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, so more than there are cores
+	@exec $(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+
+.PHONY: check
+check: .venv/.ready ## for every day, within a minute: lint, types, the tree, and the tests without processes or waits
+	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
 .PHONY: lint
 lint: .venv/.ready ## ruff and mypy, as the tests run them

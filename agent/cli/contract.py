@@ -1,4 +1,7 @@
-"""`gatepost contract`: write the schemas of what this agent publishes, and its AsyncAPI document."""
+"""`gatepost contract`: write the schemas of what this agent publishes, and its AsyncAPI document.
+
+gatepost contract docs/contract
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,17 @@
-"""How `--help` looks: text is filled to the terminal's width, examples (indented by four) stay as they are."""
+"""How `--help` looks: text is filled to the terminal's width; an example stays on a line of its own."""
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import re
 import textwrap
 from typing import Any
+
+_EXAMPLE = re.compile(r" {4}|(?:sudo (?:-u \w+ )?)?gatepost ")
+"""How the line of an example begins. Not by its indentation alone: a formatter of code removes what all lines of a
+docstring have in common."""
+_INDENT = "    "
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,9 +39,9 @@ class _Actions(argparse._SubParsersAction):  # type: ignore[type-arg]  # noqa: S
 
 
 def _laid_out(paragraph: str, width: int, indent: str) -> str:
-    runs = itertools.groupby(paragraph.split("\n"), lambda line: line.startswith("    "))
+    runs = itertools.groupby(paragraph.split("\n"), lambda line: _EXAMPLE.match(line) is not None)
     return "\n".join(
-        textwrap.indent("\n".join(lines), indent)
+        "\n".join(f"{indent}{_INDENT}{line.removeprefix(_INDENT)}" for line in lines)
         if is_example
         else textwrap.fill(" ".join(lines), width, initial_indent=indent, subsequent_indent=indent)
         for is_example, lines in runs

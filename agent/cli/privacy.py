@@ -1,4 +1,8 @@
-"""`gatepost privacy`: for the centre, never on a kiosk: make sealing keys, check a bundle's text, open events."""
+"""`gatepost privacy`: for the centre, never on a kiosk: make sealing keys, check a bundle's text, open events.
+
+gatepost privacy new 2026-w47             for the week: 2026-w47.pem, and its [[key]] table
+gatepost privacy open --key 2026-w47.pem events.jsonl
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`gatepost run`: the agent itself, until SIGTERM or Ctrl-C."""
+"""`gatepost run`: the agent itself, until SIGTERM or Ctrl-C.
+
+gatepost run --config config/agent.toml
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 `fit` chooses a limit for a specificity and tries it on people it was not chosen on; `evaluate` tries the limits of
 the skin, of the crowd and of a calibration. The file is CSV with the columns time, lane, site, surface_c,
 ambient_c, reference_c; ambient_c may be empty.
+
+    gatepost screening evaluate people.csv
+    gatepost screening fit people.csv --specificity 0.95 --svg limits.svg
 """
 
 from __future__ import annotations

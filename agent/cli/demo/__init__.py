@@ -1,6 +1,9 @@
 """`gatepost demo`: a private broker, a simulated kiosk with two lanes and the agent, live, with what breaks.
 
 Ends by itself after about a minute; the exit status says whether decided = stored = delivered = arrived.
+
+    gatepost demo
+    gatepost demo --stay      until Ctrl-C
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from agent import cli
+from agent.cli.help import Parser
 
 
 def parsers(parser):
@@ -29,17 +30,37 @@ def test_every_action_says_what_it_is_for(command):
             assert action.help or action.choices or action.dest in {"issuer", "file", "subject"}, parser.prog
 
 
+EXAMPLE = re.compile(r"    (?:sudo (?:-u gatepost )?)?(gatepost .*?)(?:   .*)?")
+CALL = re.compile(rf"(?<!`)\bgatepost (?:{'|'.join(cli.COMMANDS)}) ")
+"""A command to type; the name of one, in prose, stands in backticks."""
+
+
+@pytest.mark.parametrize("columns", [40, 80])
 @pytest.mark.parametrize("command", cli.COMMANDS)
-def test_every_example_is_understood(command):
+def test_every_example_has_its_own_line_and_is_understood(command, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
     (whole,) = (each for each in parsers(cli.parser_of(command)) if each.prog == f"gatepost {command}")
-    examples = re.findall(
-        r"^    (?:sudo (?:-u gatepost )?)?gatepost (.*?)(?:   .*)?$", whole.description, re.MULTILINE
-    )
-    assert len(examples) == whole.description.count("\n    "), "an example that is none"
+    shown = whole.format_help().partition("\n\n")[2].splitlines()  # without the usage
+    examples = [match[1] for line in shown if (match := EXAMPLE.fullmatch(line))]
+    assert examples, "a command whose help shows no example"
+    for line in shown:
+        assert len(CALL.findall(f"{line} ")) == (EXAMPLE.fullmatch(line) is not None), line
     for example in examples:
-        words = shlex.split(example.partition(" |")[0])
-        assert words[0] == command
+        program, *words = shlex.split(example.partition(" |")[0])
+        assert (program, words[0]) == ("gatepost", command)
         cli.parser_of(command).parse_args(words)
+
+
+def test_lines_of_examples_alone_are_not_filled_like_prose():
+    text = "What it is\nfor.\n\ngatepost show\nsudo gatepost show --json   for programs\n    indented already"
+    shown = Parser(prog="x", description=text, add_help=False).format_help()
+    assert shown.splitlines()[2:] == [
+        "What it is for.",
+        "",
+        "    gatepost show",
+        "    sudo gatepost show --json   for programs",
+        "    indented already",
+    ]
 
 
 def test_the_overview_fits_a_narrow_terminal_and_names_all(capsys):
