@@ -43,6 +43,17 @@ from agent.model import (
 from agent.outbox import Options, Outbox
 
 DEADLINE_S = 20.0
+WAITING = ("agent/cli", "agent/feeds", "agent/mqtt", "agent/orders", "agent/outbox", "agent/test_app.py",
+           "agent/test_desk.py", "agent/test_range.py", "drivers", "system")  # fmt: skip
+"""Where tests start processes, open sockets or wait for threads; all others are `quick`: see `make check`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests for every day."""
+    tests = Path(__file__).parent
+    for item in items:
+        if not item.path.relative_to(tests).as_posix().startswith(WAITING):
+            item.add_marker(pytest.mark.quick)
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ def test_a_bundle_to_all_kiosks(way):
 
 def test_an_order_opens_a_gate_once_and_leaves_an_event(way, wait_until):
     gate = way.site.kiosk.lanes["exit"].device("gate")
+    wait_until(lambda: not gate.is_on(1), "the gate is shut after the test before")
     before = len(gate.pulses())
     order = way.authority.order(HERE, "open", lane="exit")
     told = way.reply_to(order)
@@ -252,6 +253,7 @@ def test_an_order_waits_for_a_kiosk_that_was_away_and_an_old_one_lapses(way, wai
 def test_over_a_restart_nothing_is_done_twice(way, wait_until):
     site = way.site
     gate = site.kiosk.lanes["exit"].device("gate")
+    wait_until(lambda: not gate.is_on(1), "the gate is shut after the test before")
     before = len(gate.pulses())
     order = way.authority.order(HERE, "open", lane="exit")
     assert way.reply_to(order)["outcome"] == "done"
