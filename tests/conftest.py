@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
-import shutil
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from agent.cli.demo import broker
 from agent.messages import Encoder, Topics
 from agent.model import (
     ClockState,
@@ -128,52 +125,29 @@ class Subscriber:
         self._client.loop_stop()
 
 
-class Broker:
-    """A private mosquitto on a port of its own, with its own directory."""
+class Broker(broker.Broker):
+    """The broker of the demonstration, with whoever talks to it in a test."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.port = free_port()
-        self.config = "allow_anonymous true\nmax_queued_messages 0\n"
-        self._user = getpass.getuser()
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "allow_anonymous true\nmax_queued_messages 0\n")
         self._subscribers: list[Subscriber] = []
-
-    def start(self) -> None:
-        """Start (again, on the same port) and wait until it listens."""
-        file = self.directory / "mosquitto.conf"
-        file.write_text(f"listener {self.port} 127.0.0.1\nuser {self._user}\n{self.config}")
-        log = (self.directory / "mosquitto.log").open("ab")
-        with log:
-            self._process = subprocess.Popen(
-                [shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", str(file)], stdout=log, stderr=log
-            )
-        wait_for(self._listens)
-
-    def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.directory / "mosquitto.log").read_text()
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-        return False
-
-    def stop(self) -> None:
-        """SIGTERM and wait."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
-
-    def kill(self) -> None:
-        """SIGKILL: nothing is saved."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(10)
-        self._process = None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """What a centre would say; it is with the broker when this returns."""
-        words = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.port), "-V", "5", "-q", "1", "-t", topic, "-s"]
+        words = [
+            broker.program("mosquitto_pub"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-V",
+            "5",
+            "-q",
+            "1",
+            "-t",
+            topic,
+            "-s",
+        ]
         subprocess.run([*words, *(["-r"] if retain else [])], input=payload, check=True, timeout=DEADLINE_S)
 
     def subscriber(self, **how: str) -> Subscriber:
@@ -193,13 +167,6 @@ def _long_session() -> Any:
     properties = Properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = 3600
     return properties
-
-
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as wire:
-        wire.bind(("127.0.0.1", 0))
-        return wire.getsockname()[1]
 
 
 def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> None:
@@ -225,25 +192,26 @@ def _log_of_its_own() -> Iterator[None]:
 @pytest.fixture
 def make_broker(tmp_path_factory) -> Iterator[Callable[[], Broker]]:
     """Makes brokers that are not started yet, so that their `config` can be changed."""
-    if not (shutil.which("mosquitto") or Path("/usr/sbin/mosquitto").exists()):
-        pytest.skip("mosquitto is not installed")
     brokers: list[Broker] = []
 
     def make() -> Broker:
-        brokers.append(Broker(tmp_path_factory.mktemp("broker")))
+        try:
+            brokers.append(Broker(tmp_path_factory.mktemp("broker")))
+        except broker.MissingProgram as missing:
+            pytest.skip(str(missing))
         return brokers[-1]
 
     yield make
-    for broker in brokers:
-        broker.close()
+    for made in brokers:
+        made.close()
 
 
-@pytest.fixture
-def broker(make_broker) -> Broker:
+@pytest.fixture(name="broker")
+def _broker(make_broker) -> Broker:
     """A private mosquitto, started."""
-    broker = make_broker()
-    broker.start()
-    return broker
+    made = make_broker()
+    made.start()
+    return made
 
 
 @pytest.fixture(name="wait_for")

@@ -211,15 +211,15 @@ class Day:
             report = self.site.kiosk.wait(lambda r: r["link"]["connected"] and not r["outbox"]["waiting"])
             self.site.centre.has_all(report)
             time.sleep(3)
-            self.site.broker._process.kill()
+            self.site.broker.kill()
             self.person()
             self.site.broker.stop()
             self.site.broker.start()
 
     def frozen_broker(self):
-        os.kill(self.site.broker._process.pid, signal.SIGSTOP)
+        self.site.broker.send_signal(signal.SIGSTOP)
         self.people_for(1, 30)
-        os.kill(self.site.broker._process.pid, signal.SIGCONT)
+        self.site.broker.send_signal(signal.SIGCONT)
 
     def pause(self):
         os.kill(self.site.kiosk.pid, signal.SIGSTOP)

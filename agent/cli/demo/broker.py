@@ -19,16 +19,13 @@ _START_S = 20.0
 _LOOK_EVERY_S = 0.02
 _SYSTEM_PATH = ("/usr/sbin", "/usr/local/sbin")
 """Where daemons are: not on everybody's PATH."""
-_CONFIG = """\
-listener {port} 127.0.0.1
+_KEEPS = """\
 allow_anonymous true
 persistence true
 persistence_location {folder}/
 autosave_on_changes true
 autosave_interval 1
-user {user}
 """
-"""Started by root, mosquitto would go on as a user who may not write to the folder: and keep nothing, silently."""
 
 
 class MissingProgram(Exception):
@@ -46,33 +43,53 @@ def program(name: str) -> str:
 class Broker:
     """One mosquitto on this machine, always on the same port."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: where it keeps its sessions. Raises MissingProgram."""
+    def __init__(self, folder: Path, config: str = _KEEPS) -> None:
+        """`folder`: where it keeps its sessions; `config`: beside listener and user. Raises MissingProgram."""
         self.port = _free_port()
         self.is_up = False
-        self._folder = folder
+        self.folder = folder
+        self.config = config.replace("{folder}", str(folder))
         self._words = [program("mosquitto"), "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def log(self) -> str:
+        """All that it has said since its first start."""
+        return (self.folder / "mosquitto.log").read_text(errors="replace")
+
     def start(self) -> None:
         """Start it; returns when it listens. Raises TimeoutError."""
-        (self._folder / "mosquitto.conf").write_text(
-            _CONFIG.format(port=self.port, folder=self._folder, user=_user())
+        # without `user`, one started by root goes on as a user who may not write to the folder: and keeps nothing
+        (self.folder / "mosquitto.conf").write_text(
+            f"listener {self.port} 127.0.0.1\nuser {_user()}\n{self.config}"
         )
-        self._process = subprocess.Popen(  # noqa: S603 - our own words
-            self._words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=0,  # a Ctrl-C is for whoever started it
-        )
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own words
+                self._words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,  # a Ctrl-C is for whoever started it
+            )
         deadline_s = time.monotonic() + _START_S
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < deadline_s and self._process.poll() is None:
             with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
                 self.is_up = True
                 return
             time.sleep(_LOOK_EVERY_S)
-        raise TimeoutError(f"mosquitto does not listen within {_START_S:.0f} s")
+        raise TimeoutError(f"mosquitto does not listen within {_START_S:.0f} s, or has ended: {self.log[-500:]}")
+
+    def send_signal(self, number: int) -> None:
+        """To the running process."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once: nothing more is saved."""
+        process, self._process, self.is_up = self._process, None, False
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def stop(self) -> None:
         """Let it save what it has and end; may be called twice."""

@@ -17,7 +17,7 @@ def tls_broker(make_broker, pair):
 
     def make(name="localhost", own_days=300, *, asks=True, **how):
         broker = make_broker()
-        folder = broker.directory
+        folder = broker.folder
         authority = pair(folder, "authority")
         pair(folder, name, authority, **how)
         pair(folder, "gate-3", authority, days=own_days)

@@ -40,7 +40,7 @@ def say(make_broker, tmp_path):
         block("# mosquitto.conf"), "listener", "cafile", "certfile", "keyfile", "persistence_location"
     )
     broker.config = settings.replace("/etc/mosquitto/", f"{tmp_path}/")
-    broker.config += f"persistence_location {broker.directory}/\n"
+    broker.config += f"persistence_location {broker.folder}/\n"
     broker.start()
 
     def asked(program, user, *words):

@@ -97,7 +97,7 @@ def test_files_of_ours_that_cannot_be_used(tls_broker, told, tmp_path):
         told(port=broker.port, **{**how, "ca_file": gone})
         == f"mqtt.ca_file: {gone} is not there (mend it, then: gatepost check)"
     )
-    said = told(port=broker.port, **{**how, "key_file": broker.directory / "localhost.key"})
+    said = told(port=broker.port, **{**how, "key_file": broker.folder / "localhost.key"})
     assert "mqtt.key_file: " in said
     assert "localhost.key is not the key to the certificate in" in said
 
@@ -142,7 +142,7 @@ def _shake_hands(listener, context):
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_broker_that_wants_a_user(make_broker, told, protocol):
     broker = make_broker()
-    words = broker.directory / "passwords"
+    words = broker.folder / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(words), "kiosk", "right"], check=True)
     broker.config = f"allow_anonymous false\npassword_file {words}\n"
     broker.start()

@@ -28,7 +28,7 @@ def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
     make_broker, make_link, make_outbox, passage_event, wait_for
 ):
     broker = make_broker()
-    broker.config += f"persistence true\npersistence_location {broker.directory}/\n"
+    broker.config += f"persistence true\npersistence_location {broker.folder}/\n"
     broker.start()
     broker.publish("gatepost/v1/$all/bundle/keys", b"keys 1", retain=True)
     broker.publish(f"{TOPICS.root}/bundle/list/lost", b"list 1", retain=True)

@@ -65,7 +65,7 @@ def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, p
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_broker_that_goes_and_comes_back_loses_nothing(make_broker, make_link, passage_event, wait_for, how):
     broker = make_broker()
-    broker.config += f"persistence true\npersistence_location {broker.directory}/\nautosave_on_changes true\n"
+    broker.config += f"persistence true\npersistence_location {broker.folder}/\nautosave_on_changes true\n"
     broker.config += "autosave_interval 1\n"
     broker.start()
     subscriber = broker.subscriber()
@@ -121,7 +121,7 @@ def test_what_the_broker_refuses_is_kept_until_it_accepts(
     monkeypatch.setattr(patience, "PAUSES_S", (0.05,))
     monkeypatch.setattr(patience, "AGAIN_S", 0.5)
     broker = make_broker()
-    acl = broker.directory / "acl"
+    acl = broker.folder / "acl"
     acl.write_text("topic read gatepost/#\ntopic write gatepost/v1/library/gate-3/state\n")
     broker.config += f"acl_file {acl}\n"
     broker.start()
@@ -134,7 +134,7 @@ def test_what_the_broker_refuses_is_kept_until_it_accepts(
     assert link.outbox.status().delivered == 0
     assert link.outbox.status().waiting == 60
     acl.write_text("topic readwrite gatepost/#\n")
-    broker._process.send_signal(signal.SIGHUP)
+    broker.send_signal(signal.SIGHUP)
     link.outbox.put(passage_event(60))
     subscriber.wait_until(lambda: len(subscriber.ids()) == 61)
     wait_for(lambda: link.outbox.status().waiting == 0 and link.status().fault == "")
@@ -142,7 +142,7 @@ def test_what_the_broker_refuses_is_kept_until_it_accepts(
 
 def test_wrong_password_is_said(make_broker, make_link, wait_for):
     broker = make_broker()
-    words = broker.directory / "passwords"
+    words = broker.folder / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", str(words), "kiosk", "right"], check=True)
     broker.config = f"allow_anonymous false\npassword_file {words}\n"
     broker.start()
@@ -208,14 +208,14 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(broker, make_link,
     subscriber = broker.subscriber()
     link = make_link(broker.port, ack_s=1.0, keepalive_s=3, connect_s=1.0)
     wait_for(lambda: link.status().connected)
-    broker._process.send_signal(signal.SIGSTOP)
+    broker.send_signal(signal.SIGSTOP)
     try:
         for number in range(50):
             link.outbox.put(passage_event(number))
         wait_for(lambda: not link.status().connected)
         assert link.outbox.status().waiting == 50
     finally:
-        broker._process.send_signal(signal.SIGCONT)
+        broker.send_signal(signal.SIGCONT)
     subscriber.wait_until(lambda: len(subscriber.ids()) == 50)
     wait_for(lambda: link.outbox.status().waiting == 0)
 
@@ -223,9 +223,9 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(broker, make_link,
 def test_an_idle_link_to_a_frozen_broker_is_noticed_by_keepalive(broker, make_link, wait_for):
     link = make_link(broker.port, keepalive_s=3)
     wait_for(lambda: link.status().connected and link.status().on_the_way == 0)
-    broker._process.send_signal(signal.SIGSTOP)
+    broker.send_signal(signal.SIGSTOP)
     try:
         wait_for(lambda: not link.status().connected, 3 * 2 + 3)
     finally:
-        broker._process.send_signal(signal.SIGCONT)
+        broker.send_signal(signal.SIGCONT)
     wait_for(lambda: link.status().connected)

@@ -189,7 +189,7 @@ def test_a_chain_is_followed_but_not_through_another_kiosk(pairs, authority):
 @pytest.fixture
 def tls_broker(make_broker, authority, options):
     broker = make_broker()
-    crt, key = authority.pair(broker.directory, "localhost")
+    crt, key = authority.pair(broker.folder, "localhost")
     broker.config += f"cafile {options.ca_file}\ncertfile {crt}\nkeyfile {key}\nrequire_certificate true\n"
     broker.start()
     return broker

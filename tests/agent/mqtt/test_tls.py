@@ -135,15 +135,15 @@ def test_a_floor_does_not_excuse_what_is_wrong_otherwise(
     connections = []
     link._duty.greeted = lambda: connections.append(1)
     wait_for(lambda: why in link.status().fault)
-    wait_for(lambda: (broker.directory / "mosquitto.log").read_text().count("New connection") >= 4)
+    wait_for(lambda: broker.log.count("New connection") >= 4)
     assert not connections
     assert link.status().connections == 0
 
 
 def test_another_authority_is_refused_with_or_without_a_clock(tls_broker, pair, make_timed_link, wait_for):
     broker, how = tls_broker("localhost", **AHEAD)
-    pair(broker.directory, "stranger")
-    stranger = broker.directory / "stranger.crt"
+    pair(broker.folder, "stranger")
+    stranger = broker.folder / "stranger.crt"
     link = make_timed_link(broker, lambda: floor(-10), **{**how, "ca_file": stranger})
     wait_for(lambda: "is not accepted" in link.status().fault)
     assert link.status().connections == 0
