@@ -172,10 +172,9 @@ def _long_session() -> Any:
 def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> None:
     """Look at `condition` until it holds; for what cannot tell by itself."""
     until_s = time.monotonic() + within_s
-    pause = threading.Event()
     while not condition():
         assert time.monotonic() < until_s, f"not within {within_s} s"
-        pause.wait(0.01)
+        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

@@ -309,17 +309,19 @@ class GateFeed(DeviceFeed["Sink"]):
         make: Callable[[], Sink],
         put: Callable[[Observation], None],
         pulse_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`pulse_s`: how long the gate stays released."""
+        """`pulse_s`: how long the gate stays released; `clock`: dates orders, seconds."""
         super().__init__(lane, part, driver, make, put)
         self._pulse_s = pulse_s
+        self._clock = clock
         self._orders: queue.SimpleQueue[float] = queue.SimpleQueue()
 
     def open_gate(self) -> None:
         """Order one opening; returns at once. An order that cannot be carried out within a second lapses:
         a gate must not open for somebody who has gone.
         """
-        self._orders.put(time.monotonic())
+        self._orders.put(self._clock())
 
     def ask_stop(self) -> None:
         """Tell the thread to end, also out of its wait for orders."""
@@ -341,7 +343,7 @@ class GateFeed(DeviceFeed["Sink"]):
                 continue
             if ordered_s == _WAKE:
                 continue
-            if time.monotonic() - ordered_s > _LATE_ORDER_S:
+            if self._clock() - ordered_s > _LATE_ORDER_S:
                 log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                 continue
             device.pulse(self._pulse_s)

@@ -54,16 +54,18 @@ class SignalFeed(DeviceFeed[_Outputs]):
         makes: Mapping[str, Callable[[], Sink]],
         put: Callable[[Observation], None],
         panel: Panel,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`panel`: of this feed alone."""
+        """`panel`: of this feed alone; `clock`: what it plays by, seconds."""
         super().__init__(lane, part, driver, lambda: _Outputs({of: make() for of, make in makes.items()}), put)
         self._panel = panel
+        self._clock = clock
         self._told = threading.Condition()
 
     def show(self, cue: Cue) -> None:
         """Show it from now on; returns at once."""
         with self._told:
-            self._panel.tell(cue, time.monotonic())
+            self._panel.tell(cue, self._clock())
             self._told.notify_all()
 
     def ask_stop(self) -> None:
@@ -82,13 +84,13 @@ class SignalFeed(DeviceFeed[_Outputs]):
         player, check_s = Player(self._panel), 0.0
         while life.goes_on:
             life.moved()
-            at_s = time.monotonic()
+            at_s = self._clock()
             self._items += obey(player.orders(at_s), device.sinks)
-            if (at_s := time.monotonic()) >= check_s:
+            if (at_s := self._clock()) >= check_s:
                 device.check()
                 check_s = at_s + CHECK_EVERY_S
             with self._told:
-                at_s = time.monotonic()
+                at_s = self._clock()
                 if not player.is_due(at_s) and life.goes_on:
                     self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
 

@@ -140,7 +140,7 @@ def test_a_slow_or_failing_card_holds_up_nobody_and_loses_nothing(tmp_path, card
 
 
 FITFUL = """
-import json, os, random, sys, threading
+import json, os, random, sys, threading, time
 from pathlib import Path
 root = Path(sys.argv[2])
 sys.path[:0] = [str(root), str(root / "faults")]
@@ -149,7 +149,7 @@ from faults import Shim
 from agent import outbox as module
 from agent.messages import Encoder, Topics
 module.RETRY_S, module.IDLE_S = (0.05, 0.05, 0.1), 0.3
-chance, shim, pause = random.Random(int(sys.argv[3])), Shim.inside(), threading.Event()
+chance, shim = random.Random(int(sys.argv[3])), Shim.inside()
 outbox = module.Outbox(module.Options(path=sys.argv[1], commit_ms=0.0), Encoder(Topics("a", "b")))
 outbox.open()
 heard, over = [], False
@@ -159,7 +159,7 @@ def link():
         records = outbox.shelf.take(40)
         heard.extend(records)
         outbox.shelf.sent(records)
-        pause.wait(0.002)
+        time.sleep(0.002)
 
 thread = threading.Thread(target=link)
 thread.start()
@@ -170,12 +170,12 @@ for _ in range(60):
         put += 1
     if chance.random() < 0.3:
         shim.fail(chance.choice((1, 2, 3, 5, 8)), after=chance.randrange(3))
-    pause.wait(chance.choice((0, 0.01, 0.1, 0.4)))
+    time.sleep(chance.choice((0, 0.01, 0.1, 0.4)))
 shim.fail(0)
 kept = outbox.flush(30)
 for _ in range(1000):
     if outbox.status().waiting:
-        pause.wait(0.02)
+        time.sleep(0.02)
 over = True
 thread.join()
 ids = {record.payload: json.loads(record.payload) for record in heard}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,7 +88,9 @@ def test_check_finds_a_broken_calibration(tmp_path: Path) -> None:
     assert any("lanes.entry.model" in str(fault) for fault in faults_beyond_syntax(config))
 
 
-def test_the_running_agent_knows_the_room_and_keeps_the_crowd(tmp_path: Path) -> None:
+def test_the_running_agent_knows_the_room_and_keeps_the_crowd(
+    tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
     trust = ["--private", str(tmp_path / "x.key"), "--keys", str(tmp_path / "issuers.toml")]
     assert cli.main(["keys", "new", "x", *trust]) == 0
     app = App(parse(config_of(tmp_path), tmp_path / "agent.toml"))
@@ -96,10 +98,9 @@ def test_the_running_agent_knows_the_room_and_keeps_the_crowd(tmp_path: Path) ->
     with Port(tmp_path / "room", GyMcu90615(World(ambient_c=21.5))):
         thread.start()
         try:
-            deadline_s = time.monotonic() + 20
-            while not any(f.part is Part.ROOM and f.items > 3 for f in (feed.status() for feed in app._feeds)):
-                assert time.monotonic() < deadline_s
-                threading.Event().wait(0.05)
+            wait_for(
+                lambda: any(f.part is Part.ROOM and f.items > 3 for f in (feed.status() for feed in app._feeds))
+            )
         finally:
             app.stop()
             thread.join(20)
