@@ -30,7 +30,7 @@ class Partition:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._names = {side: f"gp-{side}-{os.getpid()}" for side in ("router", "broker")}
-        octet = os.getpid() % 250
+        octet = 2 * (os.getpid() % 125)  # two networks each, also beside a process of the next number
         self._near, self._far = f"{NETWORK}.{octet}", f"{NETWORK}.{octet + 1}"
         self.host = f"{self._far}.2"
         self.beside = ["ip", "netns", "exec", self._names["broker"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _STOP_S = 10.0
 _START_S = 20.0
 _LOOK_EVERY_S = 0.02
+_PORTS = range(20_000, 32_000)
 _SYSTEM_PATH = ("/usr/sbin", "/usr/local/sbin")
 """Where daemons are: not on everybody's PATH."""
 _KEEPS = """\
@@ -112,6 +114,13 @@ def _user() -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those that the system hands out to clients.
+
+    Else a client could be given it while the broker is down; or, trying to reach the broker, connect to itself.
+    """
+    while True:
+        port = _PORTS.start + secrets.randbelow(len(_PORTS))
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
