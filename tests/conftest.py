@@ -189,6 +189,15 @@ def _log_of_its_own() -> Iterator[None]:
 
 
 @pytest.fixture
+def open_tmp_path(tmp_path: Path) -> Path:
+    """`tmp_path`, which other users may enter too."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_mode & 0o005 != 0o005:
+            folder.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
 def make_broker(tmp_path_factory) -> Iterator[Callable[[], Broker]]:
     """Makes brokers that are not started yet, so that their `config` can be changed."""
     brokers: list[Broker] = []
