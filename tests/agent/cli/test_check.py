@@ -142,7 +142,7 @@ def test_a_port_that_is_usual_for_the_other_thing_is_told(kiosk, check):
 
 
 def test_other_files_are_looked_at_too(kiosk, check):
-    folder = open_tmp_path
+    folder = kiosk.parent
     text = kiosk.read_text().replace(
         '"issuers.toml"', '"issuers.toml"\nlists = ["a.gpl", "b.gpl"]\nbundles = "sent"'
     )
