@@ -6,6 +6,10 @@ is lent out is down for its lane: people go to staff until it is given back, or 
     {"do": "temperature", "lane": "entry", "celsius": 36.8}
                                                         → {"decision": "admit", "reasons": [...], "measures": [],
                                                            "opened": true}, or {"refused": "nobody_waits"}
+    {"do": "temperature", "lane": "entry", "celsius": 36.8, "number": 7}
+                                                        → the same, about the person who waits under this number
+    {"do": "waiting", "lane": "entry"}                  → {"waiting": [{"number": 7, "ago_s": 12.0, "outcome":
+                                                           "elevated", "with_code": true}]}, the latest first
     {"do": "borrow", "lane": "entry"}                   → what its sensors say, a line each, until hung up
 """
 
@@ -24,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent import thermal
 from agent.checkpoint.case import Settled
-from agent.model import DeviceDown, DeviceUp, Observation, Part
+from agent.model import DeviceDown, DeviceUp, Observation, Part, Recorded, WhoWaits
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
@@ -144,8 +148,19 @@ class Desk:
                 match _request(guest):
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
                         _say(guest, {"refused": "no_such_lane"})
+                    case {
+                        "do": "temperature",
+                        "lane": lane,
+                        "celsius": float() | int() as celsius,
+                        "number": int() as number,
+                    } if number > 0:
+                        _say(guest, self._record(lane, celsius, number))
+                    case {"do": "temperature", "number": _}:
+                        _say(guest, {"refused": "no_such_number"})
                     case {"do": "temperature", "lane": lane, "celsius": float() | int() as celsius}:
                         _say(guest, self._record(lane, celsius))
+                    case {"do": "waiting", "lane": lane}:
+                        _say(guest, self._waiting(lane))
                     case {"do": "borrow", "lane": lane}:
                         self._lend(guest, lane)
         finally:
@@ -153,11 +168,20 @@ class Desk:
 
     # -- what can be asked
 
-    def _record(self, lane: str, celsius: float) -> dict[str, Any]:
-        """Staff's own thermometer."""
+    def _waiting(self, lane: str) -> dict[str, Any]:
+        """Whom staff may measure."""
+        try:
+            told = self._ask(Observation(lane, Part.SECOND, WhoWaits(time.monotonic())), WAIT_S)
+        except TimeoutError:
+            return {"refused": "no_answer"}
+        return {"waiting": [asdict(each) for each in told.waiting] if isinstance(told, Settled) else []}
+
+    def _record(self, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
+        """Staff's own thermometer; `number`: of whom, 0 for whoever was decided last."""
         if not thermal.is_of_a_body(celsius):
             return {"refused": "implausible"}
-        measured = Observation(lane, Part.SECOND, Reading(celsius, time.monotonic(), self._second_u_c))
+        reading = Reading(celsius, time.monotonic(), self._second_u_c)
+        measured = Observation(lane, Part.SECOND, Recorded(reading, number) if number else reading)
         try:
             settled = self._ask(measured, WAIT_S)
         except TimeoutError:

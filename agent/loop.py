@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from agent import __version__, privacy
-from agent.checkpoint.case import Opening, Settled
+from agent.checkpoint.case import Opening, Settled, Trying
 from agent.checkpoint.lanes import Showing
 from agent.clock import boottime_s
 from agent.health.tally import Tally
@@ -28,6 +28,7 @@ from agent.model import (
     Observation,
     Part,
     Passage,
+    Recorded,
     Reply,
     Wished,
 )
@@ -123,7 +124,9 @@ class Loop:
                 self._happened(EventKind.REPLY, seen, now)
             case Observation(item=Wished(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
                 self._answer(seen, Answer("lapsed"))
-            case Observation(part=Part.SECOND, item=Reading(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
+            case Observation(part=Part.SECOND, item=Reading() | Recorded() as item) if (
+                time.monotonic() - item.at_s > LAPSE_S
+            ):
                 self._answer(seen, Settled(seen.lane, reason="lapsed"))
             case AgentChange():
                 self.note(seen)
@@ -185,7 +188,7 @@ class Loop:
 
     def _follow(self, result: Result, now: Now, seen: Observation | None) -> None:
         match result:
-            case Opening(lane):
+            case Opening(lane) | Trying(lane):
                 self._open_gate[lane]()
                 time.sleep(_HAND_OVER_S)
             case Showing(lane, cue):

@@ -236,7 +236,27 @@ class Wished:
     wish: Wish
 
 
-Item: TypeAlias = Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown | Wished
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What staff's own thermometer has shown of the person who waits under this number."""
+
+    reading: Reading
+    number: int
+
+    @property
+    def at_s(self) -> float:
+        """When it was said."""
+        return self.reading.at_s
+
+
+@dataclass(frozen=True, slots=True)
+class WhoWaits:
+    """Staff asks who may be measured with their own thermometer."""
+
+    at_s: float
+
+
+Item: TypeAlias = Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown | Wished | Recorded | WhoWaits
 
 
 @dataclass(frozen=True, slots=True)

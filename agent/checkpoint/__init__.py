@@ -10,11 +10,14 @@ as soon as no further reading can change it, or when its deadline has passed. Th
 - readings taken before a code count for it only if that warm presence has not been part of an earlier decision;
 - codes shown one after the other are judged together if they can be one person's (the parts of a card, a health
   code and the test result it lacks); else the first goes to staff and the second begins a passage of its own;
+- a body that was there with its code and leaves ends the passage: whoever steps up next is somebody else;
+- a holder who was let in counts as a repeat at every entry of this kiosk, until `reuse_s` have passed;
 - after a decision the same code is not taken again until `repeat_s` (admitted) or `again_s` (not admitted) have
   passed, counted from when it was seen last.
 
-What the agent cannot know goes to staff. An exit lane opens at once when a code is shown, whatever it says, and
-measures afterwards: egress is never blocked by software.
+What the agent cannot know goes to staff, and so does everybody at an entry whose gate is known to be down. An exit
+lane opens at once when a code is shown, whatever it says, and measures afterwards: egress is never blocked by
+software.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt
 
 from agent import signals, thermal
-from agent.checkpoint.case import Case, Opening, Settled
-from agent.checkpoint.lanes import Closed, Lane, Pending, Showing
+from agent.checkpoint.case import Case, Opening, Settled, Trying
+from agent.checkpoint.lanes import MOST_WAITING, Closed, Lane, Pending, Showing
 from agent.codes import RepeatOptions, Repeats, several
 from agent.model import (
     Answer,
@@ -41,8 +44,10 @@ from agent.model import (
     Outcome,
     Part,
     Passage,
+    Recorded,
     Screening,
     Temperature,
+    WhoWaits,
     Wish,
     Wished,
 )
@@ -71,13 +76,14 @@ class Options:
     code_wait_s: Annotated[float, Gt(0)] = 10.0
     """After somebody stands before the thermometer: how long to show a code, else staff."""
     leave_s: Annotated[float, Gt(0)] = 0.8
-    """No warm surface for this long: the person has left."""
+    """No warm surface (with a range sensor: nobody at the mark) for this long: the person has left, and a code that
+    waited for a temperature must be shown again."""
     repeat_s: Annotated[float, Gt(0)] = 5.0
     """A code that opened the gate is not taken again until it has been out of sight for this long."""
     again_s: Annotated[float, Gt(0)] = 2.0
     """A code that did not open the gate may be tried again after this."""
     reuse_s: Annotated[float, Ge(0)] = 120.0
-    """For so long a code that let somebody in counts as shown again on this lane; 0: never."""
+    """For so long whoever was let in counts as shown again at every entry of this kiosk; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,8 @@ class Checkpoint:
         self.screens = thermal.Screens(rules.screening, rules.site, crowds, ranged)
         self._rules = rules
         self._options = options
+        self._number = 0
+        """Given last to somebody who waits for staff's own thermometer."""
         self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
         self._lanes = {
             name: Lane(way, down={Part.SCANNER, Part.THERMOMETER, Part.GATE, *([Part.RANGE] if way.ranged else [])})
@@ -122,8 +130,8 @@ class Checkpoint:
                 results = self._sighting(seen.lane, lane, item, now)
             case Reading() if seen.part is Part.ROOM:
                 self.screens.room(seen.lane, item)
-            case Reading() if seen.part is Part.SECOND:
-                results = self._second(seen.lane, lane, item, now)
+            case Reading() | Recorded() | WhoWaits() if seen.part is Part.SECOND:
+                results = self._by_staff(seen.lane, lane, item, now)
             case Reading():
                 results = self._reading(seen.lane, lane, item, now)
             case Distance():
@@ -142,7 +150,7 @@ class Checkpoint:
         self._repeats.forget(at_s)
         self.screens.forget(at_s)
         for name, lane in self._lanes.items():
-            self._leave(lane, at_s)
+            results += self._leave(name, lane, at_s)
             lane.forget(at_s, self._rules.screening.second_wait_s)
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
@@ -158,6 +166,8 @@ class Checkpoint:
                 due_s = min(due_s, lane.pending.deadline_s)
             if lane.present_since_s is not None:
                 due_s = min(due_s, lane.warm_s + self._options.leave_s)
+                if lane.may_step_off:
+                    due_s = min(due_s, lane.marked_s + self._options.leave_s)
         return max(0.0, due_s - at_s)
 
     def judge_anew(self) -> list[Result]:
@@ -176,16 +186,16 @@ class Checkpoint:
             return []
         at = self._lanes.get(seen.lane)
         is_exit = at is not None and at.way.direction is Direction.EXIT
-        return [Opening(seen.lane), Showing(seen.lane, Cue.ADMIT)] if is_exit else []
+        return _let_out(seen.lane, at) if at is not None and is_exit else []
 
     # -- what comes in
 
     def _sighting(self, name: str, lane: Lane, item: Sighting, now: Now) -> Iterable[Result]:
         verdict = self._rules.check((item.payload,), now)
         who = verdict.code or hashlib.blake2b(item.payload, digest_size=16).digest()
-        if self._is_repeat(lane, who, item.at_s):
+        if self._is_repeat(lane, who, verdict.subject, item.at_s):
             return
-        self._leave(lane, item.at_s)
+        yield from self._leave(name, lane, item.at_s)
         shown, together = self._together(lane, {who: item.payload}, verdict, now)
         pending = lane.pending
         if pending is not None and pending.verdict is not None and len(shown) == 1:
@@ -193,7 +203,10 @@ class Checkpoint:
             pending = None
         if lane.spent:
             lane.samples.clear()
-        again = any(self._repeats.is_repeat(name, code, item.at_s) for code in (who, together.code))
+        keys = {who, verdict.subject, together.code, together.subject} - {b""}
+        if pending is not None:
+            keys |= pending.keys
+        again = self._repeats.is_repeat(lane.way.direction, keys, item.at_s)
         lane.pending = Pending(
             began_s=item.at_s if pending is None else pending.began_s,
             deadline_s=item.at_s + self._options.temperature_wait_s,
@@ -202,12 +215,12 @@ class Checkpoint:
             shown=shown,
             again=again or (pending is not None and pending.again),
             simulated=item.simulated or (pending is not None and pending.simulated),
-            opened=lane.way.direction is Direction.EXIT,
-            seen_s=item.at_s,
+            opened=pending is not None and pending.opened,
+            keys=frozenset(keys),
+            met=lane.present_since_s is not None,
+            at_mark=lane.present_since_s is not None and item.at_s - lane.marked_s < self._options.leave_s,
         )
-        if lane.way.direction is Direction.EXIT and (pending is None or not pending.opened):
-            yield Opening(name)
-            yield Showing(name, Cue.ADMIT)
+        yield from self._let_out(name, lane)
         yield from self._settle(name, lane, item.at_s)
 
     def _together(
@@ -221,11 +234,12 @@ class Checkpoint:
         return ({**before, **shown}, together) if together.status in _ADDING else (shown, verdict)
 
     def _reading(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
-        self._leave(lane, item.at_s)
+        yield from self._leave(name, lane, item.at_s)
         if item.surface_c < self._rules.screening.presence_c:
             return
         lane.warm_s = item.at_s
         if self.screens.is_filled(name, item.at_s):
+            lane.marked_s = item.at_s
             lane.samples.append(item)
         while lane.samples and lane.samples[0].at_s < item.at_s - self._rules.screening.window_s:
             lane.samples.popleft()
@@ -235,6 +249,8 @@ class Checkpoint:
             if lane.pending is None and not lane.spent:
                 lane.pending = Pending(item.at_s, item.at_s + self._options.code_wait_s, now)
         if lane.pending is not None and lane.pending.verdict is not None:
+            lane.pending.met = True
+            lane.pending.at_mark |= lane.marked_s == item.at_s
             yield from self._settle(name, lane, item.at_s)
 
     def _device(self, name: str, lane: Lane, part: Part, item: DeviceUp | DeviceDown) -> Iterable[Result]:
@@ -242,6 +258,8 @@ class Checkpoint:
             lane.down.discard(part)
             (lane.simulated_parts.add if item.simulated else lane.simulated_parts.discard)(part)
             yield DeviceChange(name, part, item.driver, up=True, simulated=item.simulated)
+            if part is Part.GATE and lane.pending is not None and lane.pending.shown:
+                yield from self._let_out(name, lane)
             return
         lane.down.add(part)
         yield DeviceChange(name, part, item.driver, up=False, why=item.why, simulated=part in lane.simulated_parts)
@@ -266,15 +284,26 @@ class Checkpoint:
         else:
             yield Answer("nobody_there", simulated)
 
-    def _second(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
-        """Staff has measured whoever was decided last here: decide anew, with all else as it was shown."""
-        before = lane.doubtful
+    def _by_staff(self, name: str, lane: Lane, item: Reading | Recorded | WhoWaits, now: Now) -> Iterable[Result]:
+        lane.forget(item.at_s, self._rules.screening.second_wait_s)
+        match item:
+            case WhoWaits():
+                return [Settled(name, waiting=lane.who_waits(item.at_s))]
+            case Recorded(reading, number):
+                return self._second(name, lane, reading, now, number)
+        return self._second(name, lane, item, now)
+
+    def _second(self, name: str, lane: Lane, item: Reading, now: Now, number: int = 0) -> Iterable[Result]:
+        """Staff has measured somebody who waits here: decide anew, with all else as it was shown."""
+        waiting = lane.named(number) if number else lane.last
+        before = None if waiting is None else waiting.pending
+        told = lane.who_waits(item.at_s)
         if lane.pending is not None and lane.pending.verdict is not None:
-            yield Settled(name, reason="somebody_else")
-        elif before is None or item.at_s - lane.decided_s > self._rules.screening.second_wait_s:
-            yield Settled(name, reason="nobody_waits")
-        elif not lane.is_plain(before, item.at_s):
-            yield Settled(name, reason="several_wait")
+            yield Settled(name, reason="somebody_else", waiting=told)
+        elif before is None:
+            yield Settled(name, reason="no_such_number" if number else "nobody_waits", waiting=told)
+        elif not number and len(lane.waiting) > 1:
+            yield Settled(name, reason="several_wait", waiting=told)
         elif not thermal.is_of_a_body(item.surface_c):
             yield Settled(name, reason="implausible")
         else:
@@ -298,20 +327,22 @@ class Checkpoint:
     def _settle(self, name: str, lane: Lane, at_s: float) -> Iterable[Result]:
         """Decide now if nothing that may still come can make a difference."""
         temperature = self._temperature(name, lane, at_s)
-        if self._is_settled(lane, temperature):
+        if self._is_settled(lane, temperature, at_s):
             yield from self._close(name, lane, temperature, at_s)
 
-    def _is_settled(self, lane: Lane, temperature: Temperature) -> bool:
+    def _is_settled(self, lane: Lane, temperature: Temperature, at_s: float) -> bool:
         """Neither a better temperature nor a further code could change the outcome."""
         pending = _pending(lane)
         if (verdict := pending.verdict) is None or verdict.status is CodeStatus.INCOMPLETE:
             return False
         better = several.at_best(verdict, pending.now) if lane.way.direction is Direction.ENTRY else verdict
         if temperature.then or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
-            best = self._judge(lane, better, temperature)
-            return _opens(self._judge(lane, verdict, temperature)) or not _opens(best)
+            best = self._judge(lane, better, temperature, at_s)
+            return _opens(self._judge(lane, verdict, temperature, at_s)) or not _opens(best)
         judged = {
-            self._judge(lane, either, Temperature(outcome)) for either in (verdict, better) for outcome in Screening
+            self._judge(lane, either, Temperature(outcome), at_s)
+            for either in (verdict, better)
+            for outcome in Screening
         }
         return len(judged) == 1
 
@@ -321,13 +352,21 @@ class Checkpoint:
                 return thermal.fault(part)
         return self.screens.screen(name, lane.samples, _pending(lane).holder, at_s, _pending(lane).now)
 
-    def _judge(self, lane: Lane, verdict: Verdict | None, temperature: Temperature) -> Decision:
+    def _judge(self, lane: Lane, verdict: Verdict | None, temperature: Temperature, at_s: float) -> Decision:
+        """By the rules, and by what no rule can change: the holder may have been let in elsewhere meanwhile, and a
+        gate that is down opens for nobody.
+        """
         pending = _pending(lane)
         works = Part.SCANNER not in lane.down
-        return self._rules.decide(Case(lane.way, verdict, temperature, works, pending.again, pending.now))
+        again = pending.again or self._repeats.is_repeat(lane.way.direction, pending.keys, at_s)
+        decision = self._rules.decide(Case(lane.way, verdict, temperature, works, again, pending.now))
+        if lane.way.direction is Direction.ENTRY and Part.GATE in lane.down and _opens(decision):
+            return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", measures=("staff_check",))
+        return decision
 
     def _close(self, name: str, lane: Lane, temperature: Temperature, at_s: float) -> list[Result]:
-        return self._finish(name, lane, temperature, self._judge(lane, _pending(lane).verdict, temperature), at_s)
+        decision = self._judge(lane, _pending(lane).verdict, temperature, at_s)
+        return self._finish(name, lane, temperature, decision, at_s)
 
     def _supersede(self, name: str, lane: Lane, at_s: float) -> list[Result]:
         """Another code came first: whose temperature this is cannot be known any more."""
@@ -335,21 +374,55 @@ class Checkpoint:
         decision = Decision(Outcome.REFER, ("another_code",), rule="another-code")
         return self._finish(name, lane, temperature, decision, at_s)
 
+    def _abandon(self, name: str, lane: Lane, at_s: float) -> list[Result]:
+        """The body that came with the code has left: no other body is measured for it. Its code may be shown again
+        at once.
+        """
+        temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples), why="has_left")
+        decision = self._judge(lane, _pending(lane).verdict, temperature, at_s)
+        if lane.way.direction is Direction.ENTRY and decision.outcome is not Outcome.REFUSE:
+            decision = Decision(Outcome.REFER, ("has_left",), rule="has-left", measures=("retest",))
+        return self._finish(name, lane, temperature, decision, at_s, hold_s=0.0)
+
+    def _let_out(self, name: str, lane: Lane) -> Iterable[Result]:
+        """Whoever has shown a code at an exit goes, once."""
+        pending = _pending(lane)
+        if lane.way.direction is not Direction.EXIT or pending.opened:
+            return
+        pending.opened = Part.GATE not in lane.down
+        yield from _let_out(name, lane)
+
     def _finish(
-        self, name: str, lane: Lane, temperature: Temperature, decision: Decision, at_s: float
+        self,
+        name: str,
+        lane: Lane,
+        temperature: Temperature,
+        decision: Decision,
+        at_s: float,
+        hold_s: float | None = None,
     ) -> list[Result]:
         pending = _pending(lane)
-        opened = lane.way.direction is Direction.EXIT or _opens(decision)
+        is_exit = lane.way.direction is Direction.EXIT
+        opened = pending.opened or (Part.GATE not in lane.down if is_exit else _opens(decision))
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         self.screens.passed(name, temperature, pending.holder, at_s, pending.now, simulated=simulated)
-        doubtful = not opened and temperature.outcome is not Screening.NORMAL
-        lane.decide(replace(pending, attempt=temperature.attempt), at_s, doubtful=doubtful)
+        doubtful = not is_exit and not opened and temperature.outcome is not Screening.NORMAL
+        number = 0
+        if doubtful:
+            number = lane.number_of(pending.holder)
+            if not number:
+                number = self._number = self._number % MOST_WAITING + 1
+        elif opened and not is_exit:
+            for other in self._lanes.values():
+                other.waits_no_more(pending.holder)
+        lane.decide(replace(pending, attempt=temperature.attempt), at_s, temperature, number)
         if pending.shown:
-            hold_s = self._options.repeat_s if opened else self._options.again_s
-            lane.closed = Closed(frozenset(pending.shown), opened, hold_s, at_s)
+            if hold_s is None:
+                hold_s = self._options.repeat_s if opened else self._options.again_s
+            codes = frozenset(pending.shown) | (pending.keys if opened and not is_exit else frozenset())
+            lane.closed = Closed(codes, opened, hold_s, at_s)
         if opened and pending.verdict is not None:
-            for code in {pending.verdict.code, *pending.shown}:
-                self._repeats.admitted(name, code, at_s)
+            self._repeats.admitted(lane.way.direction, pending.keys | {pending.verdict.code}, at_s)
         passage = Passage(
             lane=name,
             direction=lane.way.direction,
@@ -364,29 +437,49 @@ class Checkpoint:
         )
         if pending.opened:
             return [passage]
-        is_exit = lane.way.direction is Direction.EXIT
-        told = Showing(name, Cue.ADMIT if is_exit else signals.answer(decision, temperature))
+        if is_exit:
+            return [*_let_out(name, lane), passage]
+        told = Showing(name, signals.answer(decision, temperature))
         return [Opening(name), told, passage] if opened else [told, passage]
 
-    def _is_repeat(self, lane: Lane, who: bytes, at_s: float) -> bool:
-        """The code that is being decided, or was just decided. Seeing it again keeps it known."""
+    def _is_repeat(self, lane: Lane, who: bytes, holder: bytes, at_s: float) -> bool:
+        """The code that is being decided, or was just decided; or another of a holder who was just let in, as a
+        code on a telephone renews itself. Seeing it again keeps it known.
+        """
         if lane.pending is not None and who in lane.pending.shown:
             return True
         closed = lane.closed
-        if closed is None or who not in closed.codes or closed.is_over(at_s):
+        if closed is None or closed.codes.isdisjoint({who, holder}) or closed.is_over(at_s):
             return False
         if closed.opened:
             closed.seen_s = at_s
         return True
 
-    def _leave(self, lane: Lane, at_s: float) -> None:
-        """Forget a presence that has ended; somebody who only walked by leaves no event."""
-        if lane.present_since_s is None or at_s - lane.warm_s < self._options.leave_s:
-            return
-        lane.present_since_s, lane.spent = None, False
-        lane.samples.clear()
-        if lane.pending is not None and lane.pending.verdict is None:
-            lane.pending = None
+    def _leave(self, name: str, lane: Lane, at_s: float) -> list[Result]:
+        """Forget a presence that has ended; somebody who only walked by leaves no event. Who was there with a code
+        that waits for a temperature has had his passage.
+        """
+        if lane.present_since_s is None:
+            return []
+        gone = at_s - lane.warm_s >= self._options.leave_s
+        stepped_off = lane.may_step_off and at_s - lane.marked_s >= self._options.leave_s
+        pending = lane.pending
+        results: list[Result] = []
+        if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
+            results = self._abandon(name, lane, at_s)
+        if gone:
+            lane.present_since_s, lane.spent = None, False
+            lane.samples.clear()
+            if pending is not None and pending.verdict is None:
+                lane.pending = None
+        return results
+
+
+def _let_out(name: str, lane: Lane) -> list[Result]:
+    """Green is told only when the gate is not known to be down; the order goes out in any case."""
+    if Part.GATE in lane.down:
+        return [Trying(name), Showing(name, Cue.FAULT)]
+    return [Opening(name), Showing(name, Cue.ADMIT)]
 
 
 def _pending(lane: Lane) -> Pending:

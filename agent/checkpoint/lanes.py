@@ -7,18 +7,18 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent.model import CodeStatus, Part
+from agent.model import CodeStatus, Direction, Part
 from agent.signals import Cue
 
 if TYPE_CHECKING:
-    from agent.model import Now, Verdict, Way
+    from agent.model import Now, Screening, Temperature, Verdict, Way
     from drivers.contract import Reading
 
 
 _NEEDED = {Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE}
 """While one of these is down the lane is out of service, at least in part."""
-_SHOWN_S = 60.0
-"""Where several wait for staff's thermometer, it is about whose code was shown again within this."""
+MOST_WAITING = 999
+"""People who wait for staff's thermometer are numbered up to this; the number is short enough to be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,12 @@ class Pending:
     opened: bool = False
     attempt: int = 1
     """Which reading of this person it was decided by."""
-    seen_s: float = -math.inf
-    """When a code of it was shown last."""
+    keys: frozenset[bytes] = frozenset()
+    """What stands for its codes and their holders: to know a repeat."""
+    met: bool = False
+    """Somebody warm was before the thermometer when a code was shown, or since."""
+    at_mark: bool = False
+    """Likewise, where he can be measured."""
 
     @property
     def holder(self) -> bytes:
@@ -71,6 +75,29 @@ class Closed:
         return at_s - self.seen_s >= self.hold_s
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A passage that was not let in because of the temperature: staff may measure anew."""
+
+    number: int
+    """What staff calls this person; the same as long as he waits."""
+    pending: Pending
+    since_s: float
+    temperature: Temperature
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What staff is told of somebody who waits."""
+
+    number: int
+    ago_s: float
+    """Since the last decision."""
+    outcome: Screening
+    """Of the last temperature."""
+    with_code: bool
+
+
 @dataclass(slots=True)
 class Lane:
     """One lane."""
@@ -81,15 +108,17 @@ class Lane:
     samples: deque[Reading] = field(default_factory=deque)
     present_since_s: float | None = None
     warm_s: float = -math.inf
+    marked_s: float = -math.inf
+    """Last reading of somebody who stood where he can be measured."""
     spent: bool = False
     """The presence, or the one about to begin, belongs to a decision already taken."""
     decided_s: float = -math.inf
     pending: Pending | None = None
     closed: Closed | None = None
-    doubtful: Pending | None = None
-    """The passage decided last, if its temperature was not normal: staff may measure anew."""
-    aside: list[tuple[int, float]] = field(default_factory=list)
-    """Who may wait for that, too: the holder's mark and the moment of each such decision of late."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
+    last_number: int = 0
+    """Of whoever was decided last; 0: does not wait."""
     cue: Cue | None = None
     """The step that was told last."""
 
@@ -100,7 +129,7 @@ class Lane:
 
     def _step(self) -> Cue:
         pending = self.pending
-        if pending is None or pending.verdict is None or pending.opened:
+        if pending is None or pending.verdict is None or self.way.direction is Direction.EXIT:
             return Cue.FAULT if self.down & _NEEDED else Cue.READY
         if pending.verdict.status is CodeStatus.INCOMPLETE:
             return Cue.AGAIN
@@ -110,27 +139,46 @@ class Lane:
         """Let go of the codes of those who have left."""
         if self.closed is not None and self.closed.is_over(at_s):
             self.closed.codes = frozenset()
-        if at_s - self.decided_s > second_wait_s:
-            self.doubtful = None
-        self.aside = [(mark, since_s) for mark, since_s in self.aside if at_s - since_s <= second_wait_s]
+        self.waiting = [each for each in self.waiting if at_s - each.since_s <= second_wait_s]
 
-    def decide(self, pending: Pending, at_s: float, *, doubtful: bool) -> None:
-        """The passage is over; `doubtful`: staff may measure anew."""
+    def decide(self, pending: Pending, at_s: float, temperature: Temperature, number: int) -> None:
+        """The passage is over; `number`: under which staff may measure anew, 0 if there is no need."""
         self.pending, self.spent, self.decided_s = None, True, at_s
-        self.doubtful = pending if doubtful else None
-        if doubtful:
-            self.aside.append((_mark(pending.holder), at_s))
-        else:
-            self.aside = [each for each in self.aside if each[0] != _mark(pending.holder)]
+        self.waits_no_more(pending.holder)
+        self.waiting = [each for each in self.waiting if each.number != number]
+        if number:
+            self.waiting.append(Waiting(number, pending, at_s, temperature))
+        self.last_number = number
         self.samples.clear()
 
-    def is_plain(self, doubtful: Pending, at_s: float) -> bool:
-        """Whether staff can only have measured this one: nobody else waits, or he has just shown his code again."""
-        own = _mark(doubtful.holder)
-        if all(mark == own for mark, _ in self.aside):
-            return True
-        again = any(mark == own and since_s < doubtful.seen_s for mark, since_s in self.aside)
-        return again and at_s - doubtful.seen_s <= _SHOWN_S
+    @property
+    def may_step_off(self) -> bool:
+        """Whether somebody with a code has stood at the mark of a range sensor: he can step off it."""
+        return self.way.ranged and self.pending is not None and self.pending.at_mark
+
+    @property
+    def last(self) -> Waiting | None:
+        """Whoever was decided last, if he waits."""
+        return self.named(self.last_number)
+
+    def named(self, number: int) -> Waiting | None:
+        """Who waits under this number."""
+        return next((each for each in self.waiting if each.number == number), None)
+
+    def number_of(self, holder: bytes) -> int:
+        """Under which number this holder waits; 0: not, or it cannot be told."""
+        return next((each.number for each in self.waiting if holder and each.pending.holder == holder), 0)
+
+    def waits_no_more(self, holder: bytes) -> None:
+        """This holder was decided."""
+        self.waiting = [each for each in self.waiting if not holder or each.pending.holder != holder]
+
+    def who_waits(self, at_s: float) -> tuple[Waits, ...]:
+        """For staff, the latest first."""
+        return tuple(
+            Waits(each.number, round(at_s - each.since_s, 1), each.temperature.outcome, bool(each.pending.shown))
+            for each in reversed(self.waiting)
+        )
 
     def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
         """Let whoever waits here, or was not let in a moment ago, be measured again: the holder whose readings no
@@ -142,14 +190,11 @@ class Lane:
         turned_away = self.closed is not None and not self.closed.opened
         if not (waits or (turned_away and at_s - self.decided_s <= moment_s)):
             return None
-        whose = self.pending if self.pending is not None and self.pending.shown else self.doubtful
+        alone = self.last if len(self.waiting) == 1 else None  # else nobody knows who of them stands there
+        doubtful = None if alone is None else alone.pending
+        whose = self.pending if self.pending is not None and self.pending.shown else doubtful
         self.samples.clear()
         self.closed, self.spent = None, False
         if self.pending is not None:
             self.pending.deadline_s = max(self.pending.deadline_s, deadline_s)
         return b"" if whose is None else whose.holder
-
-
-def _mark(holder: bytes) -> int:
-    """Tells people apart and names nobody: Python keys this hash anew for each process. It outlives their codes."""
-    return hash(holder)

@@ -34,7 +34,10 @@ REFUSED = {
     "no_such_lane": "the running agent has no such lane; restart it after a change of its configuration",
     "nobody_waits": "nobody waits for this: the last one here was let in, had a normal temperature, or was decided"
     " too long ago. Have the code shown again, then measure",
-    "several_wait": "two people wait: have the code of whom you have measured shown again, then say it within 60 s",
+    "several_wait": "several people wait: say whom you have measured with --for NUMBER; `gatepost temperature LANE`"
+    " lists them, the latest first. Have the code of that person shown again to see which it is",
+    "no_such_number": "nobody waits under that number on this lane (1 to 999): `gatepost temperature LANE` lists"
+    " who does",
     "somebody_else": "somebody else is being decided on this lane: wait until that is done, then have the code of"
     " whom you have measured shown again",
     "implausible": "that is no temperature of a body in °C (34 to 43): read it again",
@@ -52,9 +55,22 @@ def is_running(directory: Path) -> bool:
     return False
 
 
-def temperature(directory: Path, lane: str, celsius: float) -> dict[str, Any]:
-    """What the agent decides of whoever was measured so. Raises NotRunning or Refused."""
-    with _connected(directory, {"do": "temperature", "lane": lane, "celsius": celsius}) as asked:
+def waiting(directory: Path, lane: str) -> list[dict[str, Any]]:
+    """Who waits for staff's own thermometer, the latest first. Raises NotRunning or Refused."""
+    with _connected(directory, {"do": "waiting", "lane": lane}) as asked:
+        asked.settimeout(_WAIT_S)
+        found: list[dict[str, Any]] = _answer(asked.makefile("rb").readline())["waiting"]
+        return found
+
+
+def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
+    """What the agent decides of whoever was measured so; `number`: of whom, 0 for whoever was decided last. Raises
+    NotRunning or Refused.
+    """
+    request: dict[str, Any] = {"do": "temperature", "lane": lane, "celsius": celsius}
+    if number:
+        request["number"] = number
+    with _connected(directory, request) as asked:
         asked.settimeout(_WAIT_S)
         return _answer(asked.makefile("rb").readline())
 

@@ -1,15 +1,19 @@
 """`gatepost temperature LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
 
 Their code is checked anew and all is decided with this temperature: the gate opens, or the decision stands. Either
-is an event, with the scale `second_instrument`. For root or the user gatepost, while the agent runs.
+is an event, with the scale `second_instrument`. When several wait, say whom you have measured; without a
+temperature it lists who waits, the latest first. For root or the user gatepost, while the agent runs.
 
     sudo -u gatepost gatepost temperature entry 36.8
+    sudo -u gatepost gatepost temperature entry
+    sudo -u gatepost gatepost temperature entry 36.8 --for 7
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from agent.cli import configuration, running
 from agent.policy import reasons
@@ -20,7 +24,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("temperature", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("lane", help="where the person was decided last")
-    parser.add_argument("celsius", type=_celsius, help="what the thermometer shows, °C: 36.8")
+    parser.add_argument(
+        "celsius", type=_celsius, nargs="?", help="what the thermometer shows, °C: 36.8; without it: who waits"
+    )
+    parser.add_argument(
+        "--for", dest="number", type=int, choices=range(1, 1000), metavar="NUMBER", help="of whom, as listed: 7"
+    )
     parser.add_argument("--language", choices=reasons.LANGUAGES, default="en", help="of the reasons")
 
 
@@ -33,7 +42,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"no lane {args.lane}; there are {', '.join(config.lanes)}", file=sys.stderr)
         return 1
     try:
-        decided = running.temperature(config.run.directory, args.lane, args.celsius)
+        if args.celsius is None:
+            _list(args.lane, running.waiting(config.run.directory, args.lane))
+            return 0
+        decided = running.temperature(config.run.directory, args.lane, args.celsius, args.number or 0)
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3
@@ -44,6 +56,14 @@ def run(args: argparse.Namespace) -> int:
     gate = "the gate opens" if decided["opened"] else "the gate stays shut"
     print(f"{args.lane}: {args.celsius:.1f} °C: {decided['decision']}, {gate}. {' '.join(said)}")
     return 0
+
+
+def _list(lane: str, waiting: list[dict[str, Any]]) -> None:
+    if not waiting:
+        print(f"{lane}: nobody waits")
+    for each in waiting:
+        code = "" if each["with_code"] else ", without a code"
+        print(f"{lane}: {each['number']} waits, decided {each['ago_s']:.0f} s ago: {each['outcome']}{code}")
 
 
 def _celsius(text: str) -> float:

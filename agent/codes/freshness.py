@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
 from agent.model import Now, Staleness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MOST_REMEMBERED = 10_000
 _HOUR_S = 3600.0
@@ -65,34 +68,38 @@ class RepeatOptions:
     """When the same code is one too many."""
 
     window_s: Annotated[float, Ge(0)] = 600.0
-    """A code that let somebody in is a repeat for so long, on this lane; 0: never."""
+    """Whoever was let in is a repeat for so long; 0: never."""
     most: Annotated[int, Gt(0)] = _MOST_REMEMBERED
-    """How many codes are remembered at most; the oldest are forgotten first."""
+    """How many keys are remembered at most; the oldest are forgotten first."""
 
 
 class Repeats:
-    """Codes that let somebody in lately. In memory only, by the 16 bytes that stand for the code."""
+    """Who was let in lately, by all lanes of a kiosk. In memory only, by 16 bytes for a holder or a code.
+
+    `way` keeps those apart who came in and who went out: the two say nothing of each other.
+    """
 
     def __init__(self, options: RepeatOptions) -> None:
         self._options = options
         self._seen: OrderedDict[tuple[str, bytes], float] = OrderedDict()
 
-    def is_repeat(self, lane: str, code: bytes, at_s: float) -> bool:
-        """Whether this code let somebody in on this lane within the window before `at_s` (monotonic)."""
-        seen_s = self._seen.get((lane, code))
-        return seen_s is not None and at_s - seen_s < self._options.window_s
+    def is_repeat(self, way: str, keys: Iterable[bytes], at_s: float) -> bool:
+        """Whether one of these let somebody through this way within the window before `at_s` (monotonic)."""
+        times = (self._seen.get((way, key)) for key in keys)
+        return any(seen_s is not None and at_s - seen_s < self._options.window_s for seen_s in times)
 
-    def admitted(self, lane: str, code: bytes, at_s: float) -> None:
-        """Remember that this code has let somebody in."""
-        if not code or self._options.window_s == 0:
+    def admitted(self, way: str, keys: Iterable[bytes], at_s: float) -> None:
+        """Remember that these have let somebody through; an empty key stands for nobody."""
+        if self._options.window_s == 0:
             return
-        self._seen[lane, code] = at_s
-        self._seen.move_to_end((lane, code))
+        for key in filter(None, keys):
+            self._seen[way, key] = at_s
+            self._seen.move_to_end((way, key))
         while len(self._seen) > self._options.most:
             self._seen.popitem(last=False)
         self.forget(at_s)
 
     def forget(self, at_s: float) -> None:
-        """Let go of the codes whose window is over."""
+        """Let go of those whose window is over."""
         while self._seen and at_s - next(iter(self._seen.values())) >= self._options.window_s:
             self._seen.popitem(last=False)

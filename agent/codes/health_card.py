@@ -44,7 +44,7 @@ def check(payload: bytes, _trust: Trust, _now: Now) -> Verdict:
         subject=subject,
         issuer=ISSUER,
         reason="its issuer's status list does not have it",
-        code=digest.of_code(FORMAT, payload.lower()),
+        code=subject,  # the digits of the dynamic form are proved by nothing, and change with every showing
     )
 
 

@@ -31,12 +31,17 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "code_repeated": ("This code was used here a moment ago.", "该码刚刚在此使用过。"),
     "certificate_only": ("A certificate without a health colour.", "证明有效，但没有健康码颜色。"),
     "another_code": ("Another code came before this one was decided.", "前一人尚未处理完，又出示了另一个码。"),
+    "has_left": (
+        "Left before the temperature was measured: please show the code again.",
+        "测温完成前已离开，请重新出示健康码。",
+    ),
     # the temperature
     "fever": ("The temperature is raised.", "体温偏高。"),
     "temperature_retest": ("The temperature was not steady: once more, please.", "测温不稳定，请再测一次。"),
     "temperature_missing": ("No temperature was measured.", "未测到体温。"),
     "thermometer_fault": ("The thermometer does not work.", "测温设备故障。"),
     "scanner_fault": ("The scanner does not work.", "扫码设备故障。"),
+    "gate_fault": ("The gate does not work.", "闸机故障。"),
     "safe_mode": (
         "This gate lets nobody in by itself at the moment: please see a member of staff.",
         "本机暂停自动放行，请到人工处核验。",

@@ -12,6 +12,7 @@ WHY: dict[str, tuple[str, str]] = {
     "check_overdue": ("The thermometer's daily check is overdue.", "测温设备未按时核查。"),
     "too_few_samples": ("Nobody stood still before the thermometer.", "未在测温处停留。"),
     "not_at_mark": ("Nobody stood at the mark before the thermometer.", "未站在测温标记处。"),
+    "has_left": ("Left before it was measured.", "测温完成前已离开。"),
     "not_steady": ("The reading was not steady.", "测温读数不稳定。"),
     "cold_skin": ("The skin is cold, or too far away.", "皮肤温度过低，或距离过远。"),
     "no_skin": ("Something hotter than skin is in view.", "测温处有高温物体。"),

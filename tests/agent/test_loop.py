@@ -98,6 +98,7 @@ def bench():
     made = Bench()
     made.turn(DeviceUp(time.monotonic(), "fake"))
     made.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    made.turn(DeviceUp(time.monotonic(), "fake"), part=Part.GATE)
     made.done.clear()
     return made
 

@@ -145,7 +145,7 @@ def _gate_us(mode: str) -> list[float]:
         withhold=_withholding(mode),
     )
     waits = []
-    for part in (Part.SCANNER, Part.THERMOMETER):
+    for part in (Part.SCANNER, Part.THERMOMETER, Part.GATE):
         loop.inbox.put(Observation("in", part, DeviceUp(0.0, "bench")))
         loop.turn()
     for number in range(PASSAGES):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from agent import thermal
 from agent.checkpoint import Checkpoint, Options, Rules
 from agent.checkpoint.case import Case, Opening, Result, Settled
+from agent.checkpoint.lanes import Waits
 from agent.model import (
     Answer,
     ClockState,
@@ -23,9 +24,11 @@ from agent.model import (
     Outcome,
     Part,
     Passage,
+    Recorded,
     Screening,
     Verdict,
     Way,
+    WhoWaits,
     Wish,
     Wished,
 )
@@ -117,10 +120,18 @@ class Bench:
         verdict = check(payloads, now)
         return replace(verdict, status=CodeStatus.EXPIRED) if self.expired & set(payloads) else verdict
 
-    def second(self, celsius: float, lane: str = "in") -> Settled:
-        """Staff's own thermometer says so of whoever was decided last."""
+    def second(self, celsius: float, lane: str = "in", number: int = 0) -> Settled:
+        """Staff's own thermometer says so of whoever was decided last, or waits under this number."""
+        reading = Reading(celsius, self.at_s, 0.2)
+        return self._told(lane, Recorded(reading, number) if number else reading)
+
+    def waiting(self, lane: str = "in") -> tuple[Waits, ...]:
+        """Who waits for staff's own thermometer."""
+        return self._told(lane, WhoWaits(self.at_s)).waiting
+
+    def _told(self, lane: str, item: Item) -> Settled:
         before = len(self.results)
-        self.put(lane, Part.SECOND, Reading(celsius, self.at_s, 0.2))
+        self.put(lane, Part.SECOND, item)
         (settled,) = [result for result in self.results[before:] if isinstance(result, Settled)]
         return settled
 

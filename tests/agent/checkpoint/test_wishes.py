@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lane_bench import (
+    COLD_C,
     FEVER_C,
     LANES,
     NORMAL_C,
@@ -87,10 +88,10 @@ def test_measured_afresh_the_same_code_counts_at_once(bench: Bench) -> None:
 def test_who_is_being_measured_gets_new_time_and_one_decision(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(FEVER_C, count=2)
-    bench.wait(bench.options.temperature_wait_s - 1.0)
+    bench.measure(COLD_C, count=50)
     assert bench.ask(Wish.RETEST) == Answer()
-    bench.wait(2.0)
-    bench.measure(NORMAL_C, count=5)
+    bench.measure(COLD_C, count=20)
+    bench.measure(NORMAL_C, count=25)
     assert bench.only().decision.outcome is Outcome.ADMIT
 
 

@@ -1,4 +1,4 @@
-"""The same code a moment ago: remembered for its window, on its lane, and no longer."""
+"""The same code a moment ago: remembered for its window, for its way, and no longer."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from agent.codes.freshness import Age, missing
 from agent.model import ClockState, Now
 
 
-def test_within_the_window_on_this_lane() -> None:
+def test_within_the_window_this_way() -> None:
     repeats = Repeats(RepeatOptions(window_s=600))
-    repeats.admitted("in", b"a", 100)
-    assert repeats.is_repeat("in", b"a", 699)
-    assert not repeats.is_repeat("in", b"a", 700)
-    assert not repeats.is_repeat("other", b"a", 101)
-    assert not repeats.is_repeat("in", b"b", 101)
+    repeats.admitted("in", [b"a"], 100)
+    assert repeats.is_repeat("in", [b"a"], 699)
+    assert not repeats.is_repeat("in", [b"a"], 700)
+    assert not repeats.is_repeat("other", [b"a"], 101)
+    assert not repeats.is_repeat("in", [b"b"], 101)
 
 
 def test_it_can_be_switched_off() -> None:
     repeats = Repeats(RepeatOptions(window_s=0))
-    repeats.admitted("in", b"a", 100)
-    assert not repeats.is_repeat("in", b"a", 100)
+    repeats.admitted("in", [b"a"], 100)
+    assert not repeats.is_repeat("in", [b"a"], 100)
 
 
 def test_a_code_without_key_is_never_a_repeat() -> None:
     repeats = Repeats(RepeatOptions())
-    repeats.admitted("in", b"", 100)
-    assert not repeats.is_repeat("in", b"", 100)
+    repeats.admitted("in", [b""], 100)
+    assert not repeats.is_repeat("in", [b""], 100)
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=2), st.floats(0, 10)), max_size=60))
@@ -42,8 +42,8 @@ def test_memory_is_bounded_and_nothing_in_the_window_is_forgotten_before_it_is_f
         expected = code in last and at_s - last[code] < 30
         newest = sorted(last, key=last.__getitem__)[-15:]
         if code in newest or not expected:
-            assert repeats.is_repeat("in", code, at_s) is expected
-        repeats.admitted("in", code, at_s)
+            assert repeats.is_repeat("in", [code], at_s) is expected
+        repeats.admitted("in", [code], at_s)
         last[code] = at_s
     assert len(repeats._seen) <= 16
 

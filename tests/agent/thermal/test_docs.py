@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from agent import config
+from agent import checkpoint, config
 from agent.model import Screening
 from agent.thermal import Options, trial
 from agent.thermal.calibration import MOST_DRIFT_C, MOST_ZERO_C
@@ -26,7 +26,8 @@ def test_every_outcome_is_explained() -> None:
 
 
 def test_the_settings_it_names_are_there() -> None:
-    fields = {entry.name: entry.default for entry in dataclasses.fields(Options)}
+    owners = (Options, checkpoint.Options)
+    fields = {entry.name: entry.default for owner in owners for entry in dataclasses.fields(owner)}
     settings = set(re.findall(r"`(\w+_(?:c|s|hours|people|flagged|file|mm))`", TEXT))
     assert settings - set(fields) == {"surface_c", "estimate_c", "u_c"}
     assert (fields["crowd_people"], fields["limit_c"], fields["elevated_c"]) == (30, 37.3, 35.6)

@@ -1,0 +1,132 @@
+"""Whose code, whose body: what is known of one person never opens for another."""
+
+from __future__ import annotations
+
+import pytest
+from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
+
+from agent.checkpoint.case import Opening, Trying
+from agent.checkpoint.lanes import Showing
+from agent.model import DeviceDown, DeviceUp, Outcome, Part
+from agent.signals import GREEN_CUES, Cue
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])
+@pytest.mark.parametrize("away_s", [1.0, 1.5, 4.0])
+def test_whoever_steps_up_after_the_holder_has_left_is_not_let_in_on_his_code(
+    bench: Bench, before: int, after: int, away_s: float
+) -> None:
+    bench.measure(NORMAL_C, count=before)
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=after)
+    bench.measure(ROOM_C, count=round(away_s / 0.1))
+    bench.measure(NORMAL_C, count=10)
+    assert not bench.openings
+    assert bench.passages[0].decision.reasons == ("has_left",)
+    assert Showing("in", Cue.AGAIN) in bench.results
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.openings == ["in"], "the holder shows the code again, at once"
+
+
+def test_code_first_then_step_up_still_works(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.wait(bench.options.temperature_wait_s - 1.0)
+    bench.measure(NORMAL_C, count=5)
+    assert bench.openings == ["in"]
+
+
+def test_a_wobble_shorter_than_leaving_costs_nothing(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=2)
+    bench.measure(ROOM_C, count=5)
+    bench.measure(NORMAL_C, count=5)
+    assert bench.only().decision.outcome is Outcome.ADMIT
+
+
+def test_stepping_off_the_mark_is_leaving(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=3)
+    bench.distances_mm["marked"] = TOO_FAR_MM
+    bench.measure(NORMAL_C, "marked", count=15)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, "marked", count=10)
+    assert not bench.openings
+
+
+def test_at_an_exit_nobody_is_told_anothers_temperature(bench: Bench) -> None:
+    bench.show(b"green:anna", "out")
+    bench.measure(NORMAL_C, "out", count=2)
+    bench.wait(1.5)
+    bench.measure(FEVER_C, "out", count=6)
+    assert bench.openings == ["out"]
+    assert bench.passages[0].temperature.surface_c is None
+
+
+@pytest.mark.parametrize("second", [b"green:anna", b"test:anna"])
+def test_a_holder_is_a_repeat_at_every_entry(bench: Bench, second: bytes) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    bench.show(second, "marked")
+    bench.measure(NORMAL_C, "marked", count=6)
+    bench.wait(10.0)
+    assert bench.openings == ["in"]
+
+
+def test_of_two_lanes_at_one_time_only_one_lets_a_holder_in(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:anna")
+    bench.show(b"green:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=6)
+    bench.measure(NORMAL_C, count=6)
+    assert bench.openings == ["marked"]
+
+
+def test_who_came_in_may_go_out(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=5)
+    bench.show(b"green:anna", "out")
+    bench.measure(NORMAL_C, "out", count=5)
+    assert bench.openings == ["in", "out"]
+    assert bench.passages[-1].decision.outcome is Outcome.ADMIT
+
+
+def test_at_an_entry_whose_gate_is_down_staff_is_asked_at_once(bench: Bench) -> None:
+    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=6)
+    assert (bench.only().decision.reasons, bench.only().opened) == (("gate_fault",), False)
+    assert not bench.openings
+    assert not [r for r in bench.results if isinstance(r, Showing) and r.cue in GREEN_CUES]
+
+
+def test_a_gate_that_goes_down_while_its_person_is_measured_opens_nothing(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=3)
+    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.measure(NORMAL_C, count=6)
+    assert bench.only().decision.reasons == ("gate_fault",)
+
+
+@pytest.mark.parametrize("code", [b"green:anna", None])
+def test_an_exit_whose_gate_is_down_is_ordered_to_open_and_tells_no_green(bench: Bench, code: bytes | None) -> None:
+    bench.put("out", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    if code:
+        bench.show(code, "out")
+    bench.measure(NORMAL_C, "out", count=120)
+    assert Trying("out") in bench.results
+    assert not bench.only().opened
+    assert not bench.openings
+    assert not [r for r in bench.results if isinstance(r, Showing) and r.cue in GREEN_CUES]
+
+
+def test_an_exit_opens_as_soon_as_its_gate_is_back(bench: Bench) -> None:
+    bench.put("out", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.show(b"green:anna", "out")
+    bench.wait(1.0)
+    bench.put("out", Part.GATE, DeviceUp(bench.at_s, "fake"))
+    assert Opening("out") in bench.results
+    bench.measure(NORMAL_C, "out", count=6)
+    assert bench.only().opened
