@@ -406,7 +406,7 @@ class Checkpoint:
         opened = pending.opened or (Part.GATE not in lane.down if is_exit else _opens(decision))
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         self.screens.passed(name, temperature, pending.holder, at_s, pending.now, simulated=simulated)
-        doubtful = not is_exit and not opened and temperature.outcome is not Screening.NORMAL
+        doubtful = not is_exit and not opened
         number = 0
         if doubtful:
             number = lane.number_of(pending.holder)

@@ -77,7 +77,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A passage that was not let in because of the temperature: staff may measure anew."""
+    """Somebody who was not let in: staff may measure anew, whatever it was for."""
 
     number: int
     """What staff calls this person; the same as long as he waits."""

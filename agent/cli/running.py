@@ -32,7 +32,7 @@ class Refused(Exception):
 
 REFUSED = {
     "no_such_lane": "the running agent has no such lane; restart it after a change of its configuration",
-    "nobody_waits": "nobody waits for this: the last one here was let in, had a normal temperature, or was decided"
+    "nobody_waits": "nobody waits for this: the last one here was let in, or was decided"
     " too long ago. Have the code shown again, then measure",
     "several_wait": "several people wait: say whom you have measured with --for NUMBER; `gatepost temperature LANE`"
     " lists them, the latest first. Have the code of that person shown again to see which it is",
