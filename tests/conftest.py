@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -38,6 +39,9 @@ from agent.model import (
     Verdict,
 )
 from agent.outbox import Options, Outbox
+
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 DEADLINE_S = 20.0
 WAITING = ("agent/cli", "agent/feeds", "agent/mqtt", "agent/orders", "agent/outbox", "agent/test_app.py",
