@@ -84,14 +84,27 @@ class Staleness(StrEnum):
     REFER = "refer"
 
 
+SAME_SWAB_S = 3600.0
+"""Two results that are dated less far apart may be of one swab: laboratories round, and date the receipt too."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabResult:
-    """A test result that a code carries."""
+    """A result for COVID-19 that a code carries, final and of a known kind if it is negative."""
 
     kind: str
-    """`pcr` or `antigen`."""
+    """`pcr` or `antigen`; `` for a positive one whose kind is not known."""
     taken_utc: float
+    """The earliest that it can mean: what is written without a zone is as old as it can be."""
     positive: bool = False
+    """Not known to be negative: a result that cannot be read counts as positive."""
+    latest_utc: float | None = None
+    """The latest that it can mean, where that differs."""
+
+    @property
+    def latest(self) -> float:
+        """POSIX seconds after which it was not taken."""
+        return self.taken_utc if self.latest_utc is None else self.latest_utc
 
 
 @dataclass(frozen=True, slots=True)

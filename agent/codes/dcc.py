@@ -10,6 +10,10 @@ colour: what it is worth is for the policy (`certificate`, and its kind).
 | exp | 4 | end of technical validity |
 | iat | 6 | time of issue; the specification gives it no part in validity, and some states date it ahead |
 | hcert | -260 | {1: {nam, dob, ver, and one of v, t, r: a list with one entry}} |
+
+An entry is what its group says only if it is known to be: of COVID-19 (`tg`), a vaccination with all doses of its
+series (`dn` of `sd`), a recovery between its days (`df` to `du`), a test of a known kind (`tt`) that found nothing
+(`tr`). Otherwise it is `other`, and a negative test is none.
 """
 
 from __future__ import annotations
@@ -20,10 +24,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from agent.codes import base45, cose, cwt, digest, validity
+from agent.codes import base45, cose, cwt, digest, lab, validity
 from agent.codes.inflate import inflate
+from agent.codes.lab import Finding
 from agent.codes.refusal import Malformed, Refused
-from agent.codes.wallclock import moment
+from agent.codes.wallclock import earliest_end, latest_start, moment
 from agent.model import LabResult, Now, Verdict
 
 if TYPE_CHECKING:
@@ -35,8 +40,9 @@ HCERT, V1 = -260, 1
 
 _KINDS = {"v": "vaccination", "t": "test", "r": "recovery"}
 _COUNTRY = re.compile(r"[A-Z]{2,3}")
-_ANTIGEN = "LP217198-3"
-_NOT_DETECTED = "260415000"
+_COVID = "840539006"
+_TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
+_FINDINGS = {"260415000": Finding.NEGATIVE, "260373001": Finding.POSITIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class _Health:
     """What the health claim says, as far as a gate needs it."""
 
     kind: str = "other"
+    """What it is worth; `other` for what is not known to be worth more."""
     subject: bytes = b""
     uci: str = ""
     tests: tuple[LabResult, ...] = ()
@@ -66,7 +73,7 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
             raise Refused(no.status, f"{no.reason}; it says that it is from {country}", issuer=no.issuer) from None
         raise
     expires = cwt.time(claims, cwt.EXP)
-    health = _health(claims.get(HCERT))
+    health = _health(claims.get(HCERT), now)
     return Verdict(
         status=validity.judge(now, issued=None, starts=None, expires=expires),
         format=FORMAT,
@@ -85,21 +92,42 @@ def code_key(uci: str) -> bytes:
     return sha256(uci.encode("utf-8", "surrogatepass")).digest()[: digest.SIZE]
 
 
-def _health(claim: object) -> _Health:
+def _health(claim: object, now: Now) -> _Health:
     if not isinstance(claim, Mapping) or not isinstance(claim.get(V1), Mapping):
         raise Malformed("no health claim")
     certificate: Mapping[Any, Any] = claim[V1]
-    for group, kind in _KINDS.items():
-        entries = certificate.get(group)
-        if isinstance(entries, list | tuple) and entries and isinstance(entries[0], Mapping):
-            uci = entries[0].get("ci")
-            return _Health(
-                kind,
-                _subject(certificate),
-                uci if isinstance(uci, str) else "",
-                tuple(_test(entry) for entry in entries) if group == "t" else (),
-            )
-    return _Health(subject=_subject(certificate))
+    groups = {group: entries for group in _KINDS if (entries := _entries(certificate.get(group)))}
+    every = [entry for entries in groups.values() for entry in entries]
+    kind = "other"
+    if len(groups) == 1 and all(_is_worth(group, entry, now) for group in groups for entry in every):
+        kind = _KINDS[next(iter(groups))]
+    uci = every[0].get("ci") if every else None
+    return _Health(
+        kind,
+        _subject(certificate),
+        uci if isinstance(uci, str) else "",
+        tuple(test for entry in groups.get("t", ()) if (test := _test(entry)) is not None),
+    )
+
+
+def _entries(group: object) -> list[Mapping[Any, Any]]:
+    entries = list(group) if isinstance(group, list | tuple) else []
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise Malformed("an entry that is not a map")
+    return entries
+
+
+def _is_worth(group: str, entry: Mapping[Any, Any], now: Now) -> bool:
+    """Whether the entry is known to be a vaccination, a test or a recovery. What a test found, `tests` says."""
+    if entry.get("tg") != _COVID:
+        return False
+    if group == "v":
+        dose, doses = entry.get("dn"), entry.get("sd")
+        return type(dose) is int and type(doses) is int and dose >= doses > 0
+    if group == "r":
+        first, last = latest_start(entry.get("df")), earliest_end(entry.get("du"))
+        return first is not None and last is not None and first <= now.lo_utc and now.hi_utc < last
+    return True
 
 
 def _subject(certificate: Mapping[Any, Any]) -> bytes:
@@ -111,8 +139,6 @@ def _subject(certificate: Mapping[Any, Any]) -> bytes:
     return digest.of_subject(str(names.get("fnt")), str(names.get("gnt")), str(certificate.get("dob")))
 
 
-def _test(entry: object) -> LabResult:
-    if not isinstance(entry, Mapping):
-        raise Malformed("a test that is not a map")
-    kind = "antigen" if entry.get("tt") == _ANTIGEN else "pcr"
-    return LabResult(kind, moment(entry.get("sc")), entry.get("tr") != _NOT_DETECTED)
+def _test(entry: Mapping[Any, Any]) -> LabResult | None:
+    kind = _TESTS.get(str(entry.get("tt")), "") if entry.get("tg") == _COVID else ""
+    return lab.result(kind, moment(entry.get("sc")), _FINDINGS.get(str(entry.get("tr")), Finding.UNKNOWN))

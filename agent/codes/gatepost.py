@@ -112,6 +112,6 @@ def _tests(value: object) -> tuple[LabResult, ...]:
 
 def _test(item: object) -> LabResult:
     match item:
-        case [int(kind), taken, bool(positive)] if kind in _KIND_OF:
+        case [int(kind), taken, bool(positive)] if type(kind) is int and kind in _KIND_OF:
             return LabResult(_KIND_OF[kind], cwt.seconds(taken), positive)
     raise Malformed("a test that is not [kind, taken, positive]")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.codes import shc
 from agent.codes.refusal import Refused
-from agent.model import CodeStatus, Colour, LabResult, Staleness, Verdict
+from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, Staleness, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,6 +97,6 @@ def at_best(verdict: Verdict, now: Now) -> Verdict:
     """
     if verdict.status is not CodeStatus.VALID:
         return verdict
-    fresh = (LabResult("pcr", now.lo_utc - ago_s) for ago_s in range(_SERIES))
+    fresh = (LabResult("pcr", now.lo_utc - count * SAME_SWAB_S) for count in range(_SERIES))
     better = replace(verdict, tests=(*verdict.tests, *fresh))
     return replace(better, kind="health", colour=Colour.GREEN) if verdict.kind == "test" else better

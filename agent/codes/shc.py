@@ -17,11 +17,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from agent.codes import base64url, cwt, digest, signing, strict_json, validity
+from agent.codes import base64url, cwt, digest, fhir, signing, strict_json, validity
 from agent.codes.inflate import RAW, inflate
 from agent.codes.refusal import Malformed, Refused
-from agent.codes.wallclock import moment
-from agent.model import CodeStatus, LabResult, Now, Verdict
+from agent.model import CodeStatus, Now, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,10 +39,6 @@ _LAST_PAIR = 77
 _JWS = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ISSUER = re.compile(r"https://[^\s/?#]+(?:/[^\s?#]*[^\s/?#])?")
 _RID = re.compile(r"[A-Za-z0-9_-]{1,24}")
-_NEGATIVE = {"260415000", "260385009", "LA6577-6", "LA11883-8"}
-_POSITIVE = {"260373001", "10828004", "LA6576-8", "LA11882-0"}
-_ANTIGEN = {"94558-4", "95209-3", "97097-0"}
-"""SNOMED CT and LOINC codes of results and of SARS-CoV-2 antigen tests."""
 
 
 def recognises(payload: bytes) -> bool:
@@ -146,8 +141,8 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: Trust, now: Now) ->
         issuer=issuer,
         issued_utc=starts,
         expires_utc=expires,
-        tests=_tests(resources),
-        kind=_kind(resources),
+        tests=fhir.tests(resources),
+        kind=fhir.kind(resources),
         code=digest.of_code(FORMAT, f"{issuer}|{rid}".encode() if rid else strict_json.canonical(claims)),
     )
 
@@ -170,27 +165,3 @@ def _subject(resources: list[dict[str, Any]]) -> bytes:
                 strict_json.canonical(resource.get("name")).decode(), str(resource.get("birthDate"))
             )
     return b""
-
-
-def _tests(resources: list[dict[str, Any]]) -> tuple[LabResult, ...]:
-    """Observations whose result and day can be read; a day counts from its start."""
-    found = []
-    for resource in resources:
-        if resource.get("resourceType") == "Observation" and isinstance(resource.get("effectiveDateTime"), str):
-            what, result = _codings(resource.get("code")), _codings(resource.get("valueCodeableConcept"))
-            if result & (_NEGATIVE | _POSITIVE):
-                kind = "antigen" if what & _ANTIGEN else "pcr"
-                found.append(LabResult(kind, moment(resource["effectiveDateTime"]), bool(result & _POSITIVE)))
-    return tuple(found)
-
-
-def _codings(concept: object) -> set[str]:
-    codings = _list(concept.get("coding")) if isinstance(concept, dict) else []
-    return {str(coding.get("code")) for coding in codings if isinstance(coding, dict)}
-
-
-def _kind(resources: list[dict[str, Any]]) -> str:
-    types = {
-        resource.get("resourceType") for resource in resources if isinstance(resource.get("resourceType"), str)
-    }
-    return "vaccination" if "Immunization" in types else "test" if "Observation" in types else "other"

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.codes import base64url, digest, signing, strict_json, validity
+from agent.codes import base64url, digest, lab, signing, strict_json, validity
+from agent.codes.lab import Finding
 from agent.codes.refusal import Malformed, Refused
 from agent.codes.trust import short_hash
 from agent.codes.wallclock import moment
@@ -26,7 +27,21 @@ if TYPE_CHECKING:
     from agent.codes.trust import Trust, TrustedKey
 
 FORMAT = "vds-nc"
-_KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
+_KINDS = ("icao.vacc", "icao.test")
+_TESTS = {
+    "molecular(pcr)": "pcr",
+    "molecular(other)": "pcr",
+    "molecular": "pcr",
+    "pcr": "pcr",
+    "rt-pcr": "pcr",
+    "antigen": "antigen",
+}
+"""How the report and issuers name tests; all others, antibodies among them, are none."""
+_COVID = "RA01"
+_VACCINES = frozenset(
+    # ICD-11, extension codes: COVID-19 vaccines, and their kinds
+    ("XM68M6", "XM1NL1", "XM5DF6", "XM9QW8", "XM0CX4", "XM5JC5", "XM1J92", "XM6AT1", "XM0GQ8")
+)
 _ALGORITHMS = {"ES256": signing.ES256, "ES384": signing.ES384, "ES512": signing.ES512}
 _STARTS = (b"{", b"[")
 _MARK = b'"hdr"'
@@ -70,7 +85,7 @@ def _check_seal(seal: object, trust: Trust, now: Now) -> Verdict:
         subject=_subject(message),
         issuer=authority.issuer,
         tests=_tests(message) if kind == "icao.test" else (),
-        kind=_KINDS[kind],
+        kind=_kind(kind, message),
         code=digest.of_code(FORMAT, strict_json.canonical(data)),
     )
 
@@ -103,7 +118,28 @@ def _subject(message: dict[str, Any]) -> bytes:
 
 def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:
     match message:
-        case {"dat": {"sc": str(taken)}, "tr": {"tc": str(method), "r": str(result)}}:
-            kind = "antigen" if method.startswith("antigen") else "pcr"
-            return (LabResult(kind, moment(taken), result not in {"negative", "normal"}),)
+        case {"dat": {"sc": str(taken)}, "tr": {"tc": str(method), "r": str(found)}}:
+            kind = _TESTS.get("".join(method.casefold().split()), "")
+            result = Finding.NEGATIVE if found.strip().casefold() == "normal" else lab.finding(found)
+            test = lab.result(kind, moment(taken), result)
+            return () if test is None else (test,)
     raise Malformed("a test without date or result")
+
+
+def _kind(kind: str, message: dict[str, Any]) -> str:
+    """What the seal is worth: a vaccination only if each one in it is known to be against COVID-19."""
+    if kind == "icao.test":
+        return "test"
+    events = message.get("ve")
+    events = events if isinstance(events, list) else []
+    return "vaccination" if events and all(_is_against_covid(event) for event in events) else "other"
+
+
+def _is_against_covid(event: object) -> bool:
+    """By the disease (ICD-11) where it is named, else by the vaccine."""
+    match event:
+        case {"dis": str(disease)} if disease.strip():
+            return disease.strip().upper().startswith(_COVID)
+        case {"des": str(vaccine)}:
+            return vaccine.strip().upper() in _VACCINES
+    return False

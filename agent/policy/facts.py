@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from agent.model import CodeStatus, Direction, Screening, Traveller
+from agent.model import SAME_SWAB_S, CodeStatus, Direction, Screening, Traveller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -213,13 +213,17 @@ def facts_of(
 
 
 def best_test(tests: Iterable[LabResult], now: Now) -> Test:
-    """The best that the tests say, by age; of two taken at one time the positive one is the newer."""
-    ordered = sorted(tests, key=lambda test: (test.taken_utc, test.positive))
-    if not ordered:
+    """The best that the tests say, by age; `positive` unless a negative one was taken after the last positive one
+    for certain.
+    """
+    found = tuple(tests)
+    if not found:
         return Test.NONE
-    if ordered[-1].positive:
+    negative = sorted((test for test in found if not test.positive), key=lambda test: test.taken_utc)
+    newest_utc = negative[-1].taken_utc if negative else -math.inf
+    if any(test.latest >= newest_utc for test in found if test.positive):
         return Test.POSITIVE
-    ages = {test.kind: (now.hi_utc - test.taken_utc) / _HOUR_S for test in ordered if not test.positive}
+    ages = {test.kind: (now.hi_utc - test.taken_utc) / _HOUR_S for test in negative}
     for limit_h, fact in ((24, Test.PCR_24H), (48, Test.PCR_48H), (72, Test.PCR_72H)):
         if ages.get("pcr", limit_h + 1) <= limit_h:
             return fact
@@ -227,7 +231,12 @@ def best_test(tests: Iterable[LabResult], now: Now) -> Test:
 
 
 def _series(tests: Iterable[LabResult], now: Now, site: Site) -> Series:
-    """Negative results within the last `series_days`; one that two codes carry is one test."""
+    """Negative results within the last `series_days`, of different swabs: as many as were taken an hour or more
+    apart for certain. Two codes may tell of one swab, one to the second and one to the day.
+    """
     since = now.hi_utc - site.series_days * _DAY_S
-    taken = {test.taken_utc for test in tests if not test.positive and test.taken_utc >= since}
-    return Series.MET if len(taken) >= site.series_tests else Series.SHORT
+    counted, after_utc = 0, -math.inf
+    for test in sorted((test for test in tests if not test.positive), key=lambda test: test.latest):
+        if test.taken_utc >= max(since, after_utc):
+            counted, after_utc = counted + 1, test.latest + SAME_SWAB_S
+    return Series.MET if counted >= site.series_tests else Series.SHORT

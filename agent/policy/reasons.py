@@ -49,7 +49,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     # tests, lists, watch
     "test_missing": ("No recent test is on record.", "没有近期检测记录。"),
     "test_too_old": ("The last test is too old.", "检测结果已超过有效时间。"),
-    "test_positive": ("The last test was positive.", "最近一次检测结果为阳性。"),
+    "test_positive": ("The last test is not known to be negative.", "最近一次检测结果不能确认为阴性。"),
     "series_short": ("Fewer tests than this place requires.", "检测次数不足。"),
     "watch_hit": ("Please see a member of staff: check list.", "请到人工处核验（比对筛查）。"),
     "lists_stale": ("This gate's lists are not quite up to date.", "本机名单不是最新的。"),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from agent import codes
-from agent.codes import base45, batch, cbor, dcc, signing
+from agent.codes import base45, batch, cbor, cose, dcc, signing
 from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
-from agent.model import ClockState, CodeStatus, Now
+from agent.model import ClockState, CodeStatus, LabResult, Now, Verdict
 
 ANY_TIME = Now(1_620_000_000, 1_620_000_000, ClockState.SYNCED)
 
@@ -64,6 +64,79 @@ def test_kinds_and_tests_are_read(cases: list[dict[str, Any]]) -> None:
     assert {test.kind for test in tests} == {"pcr", "antigen"}
     assert False in {test.positive for test in tests}
     assert all(verdict.colour is None for verdict in verdicts)
+
+
+COVID = "840539006"
+TEST = {"tg": COVID, "tt": "LP6464-4", "sc": "2021-05-02T10:00:00Z", "tr": "260415000", "ci": "URN:UVCI:01:XX:1"}
+DOSE = {"tg": COVID, "dn": 2, "sd": 2, "dt": "2021-04-01", "ci": "URN:UVCI:01:XX:2"}
+ILLNESS = {"tg": COVID, "df": "2021-04-01", "du": "2021-09-01", "ci": "URN:UVCI:01:XX:3"}
+
+
+def state(**groups: object) -> Verdict:
+    """What is read of a certificate with these groups, signed by a state of our own."""
+    key = signing.new_private_key()
+    health = {"nam": {"fnt": "ANY"}, "dob": "1990-01-01", **groups}
+    payload = cbor.encode({1: "XX", 4: 1_700_000_000, 6: 1_600_000_000, -260: {1: health}})
+    protected, to_sign = cose.build(key.algorithm, key.public.kid, payload)
+    message = cose.assemble(protected, payload, key.sign(to_sign))
+    text = dcc.PREFIX + base45.encode(zlib.compress(message)).encode()
+    return codes.check(text, trust_of([TrustedKey("XX", key.public.kid, frozenset({"dcc"}), key.public)]), ANY_TIME)
+
+
+def test_a_test_of_our_own() -> None:
+    verdict = state(t=[TEST])
+    assert (verdict.status, verdict.kind) == (CodeStatus.VALID, "test")
+    assert verdict.tests == (LabResult("pcr", 1_619_949_600.0),)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tt": tt} for tt in ("LP6464-5", "antibody", "94500-6", "", None, 7)]
+    + [{"tg": tg} for tg in ("6142004", "86406008", "", None, 840539006)],
+)
+def test_a_negative_test_of_something_else_is_none(changes: dict[str, object]) -> None:
+    assert state(t=[TEST | changes]).tests == ()
+
+
+@pytest.mark.parametrize("found", ["260373001", "10828004", "positive", "NEGATIVO", "", None])
+def test_a_result_that_is_not_known_to_be_negative_is_positive(found: object) -> None:
+    assert [test.positive for test in state(t=[TEST | {"tr": found}]).tests] == [True]
+
+
+def test_detected_counts_whatever_was_tested() -> None:
+    (test,) = state(t=[TEST | {"tr": "260373001", "tt": "", "sc": "?"}]).tests
+    assert (test.positive, test.latest) == (True, float("inf"))
+
+
+def test_a_time_without_a_zone_is_as_old_as_it_can_be() -> None:
+    (test,) = state(t=[TEST | {"sc": "2021-05-02T10:00:00"}]).tests
+    assert test.taken_utc == 1_619_949_600.0 - 14 * 3600
+
+
+@pytest.mark.parametrize(
+    ("groups", "kind"),
+    [
+        ({"v": [DOSE]}, "vaccination"),
+        ({"v": [DOSE | {"dn": 3}]}, "vaccination"),
+        ({"v": [DOSE | {"dn": 1}]}, "other"),
+        ({"v": [DOSE | {"dn": "2"}]}, "other"),
+        ({"v": [DOSE | {"tg": "14189004"}]}, "other"),
+        ({"r": [ILLNESS]}, "recovery"),
+        ({"r": [ILLNESS | {"tg": "6142004"}]}, "other"),
+        ({"r": [ILLNESS | {"du": "2021-05-01"}]}, "other"),
+        ({"r": [ILLNESS | {"df": "2021-05-04"}]}, "other"),
+        ({"r": [ILLNESS | {"du": ""}]}, "other"),
+        ({"v": [DOSE], "r": [ILLNESS]}, "other"),
+        ({}, "other"),
+    ],
+)
+def test_an_entry_is_what_it_is_known_to_be(groups: dict[str, object], kind: str) -> None:
+    assert state(**groups).kind == kind
+
+
+def test_a_positive_test_beside_a_vaccination_counts() -> None:
+    verdict = state(v=[DOSE], t=[TEST | {"tr": "260373001"}])
+    assert (verdict.kind, [test.positive for test in verdict.tests]) == ("other", [True])
 
 
 @pytest.fixture(scope="module")

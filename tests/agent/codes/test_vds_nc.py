@@ -19,7 +19,7 @@ from agent import codes
 from agent.codes import signing, strict_json
 from agent.codes.der import signed_part
 from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
-from agent.model import ClockState, CodeStatus, LabResult, Now
+from agent.model import ClockState, CodeStatus, LabResult, Now, Verdict
 
 UTOPIA: dict[str, Any] = {
     "data": {
@@ -115,15 +115,15 @@ def certificate(subject: str, public: Any, authority: Any, algorithm: Any = None
     return builder.sign(authority, algorithm or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
-def signed(signer: ec.EllipticCurvePrivateKey, leaf: bytes) -> Any:
-    """Utopia's data under a signer of our own."""
-    r, s = decode_dss_signature(signer.sign(strict_json.canonical(UTOPIA["data"]), ec.ECDSA(hashes.SHA256())))
+def signed(signer: ec.EllipticCurvePrivateKey, leaf: bytes, data: Any = UTOPIA["data"]) -> Any:
+    """Utopia's data, or other, under a signer of our own."""
+    r, s = decode_dss_signature(signer.sign(strict_json.canonical(data), ec.ECDSA(hashes.SHA256())))
     signature = {
         "alg": "ES256",
         "cer": urlsafe_b64encode(leaf).decode(),
         "sigvl": urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode(),
     }
-    return {"data": UTOPIA["data"], "sig": signature}
+    return {"data": data, "sig": signature}
 
 
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
@@ -184,3 +184,49 @@ def test_junk_is_no_certificate(junk: bytes) -> None:
     for der in (junk, b"\x30\x82" + junk, b"\x30" + bytes((len(junk),)) + junk):
         with pytest.raises(signing.BadKey):
             signing.certificate_key(der)
+
+
+def read(kind: str, **message: object) -> Verdict:
+    """What is read of a seal with this content, under a signer of our own."""
+    signer = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate("signer", signer.public_key(), signer)
+    data = {"hdr": {"t": kind, "v": 1, "is": "UTO"}, "msg": UTOPIA["data"]["msg"] | message}
+    return codes.check(seal(signed(signer, leaf, data)), pinned(leaf), IN_TIME)
+
+
+@pytest.mark.parametrize("method", ["antibody", "serology", "influenza(PCR)", "HIV", "", " ", "LP6464-4"])
+def test_a_test_of_no_known_kind_is_none_unless_it_is_positive(method: str) -> None:
+    assert read("icao.test", tr={"tc": method, "r": "negative"}).tests == ()
+    assert [test.positive for test in read("icao.test", tr={"tc": method, "r": "positive"}).tests] == [True]
+
+
+@pytest.mark.parametrize("found", ["positive", "Abnormal", "detected", "阳性", "inconclusive", ""])
+def test_what_is_not_negative_is_positive(found: str) -> None:
+    assert [test.positive for test in read("icao.test", tr={"tc": "antigen", "r": found}).tests] == [True]
+
+
+@pytest.mark.parametrize("found", ["negative", "Negative", "normal", "not detected"])
+def test_negative_results(found: str) -> None:
+    (test,) = read("icao.test", tr={"tc": "antigen", "r": found}).tests
+    assert (test.kind, test.positive) == ("antigen", False)
+
+
+def test_a_time_without_a_zone_is_as_old_as_it_can_be() -> None:
+    (test,) = read("icao.test", dat={"sc": "2021-12-12T12:00:00"}).tests
+    assert test.taken_utc == dt.datetime(2021, 12, 11, 22, tzinfo=dt.UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("events", "kind"),
+    [
+        ([{"des": "XM68M6", "dis": "RA01.0"}], "vaccination"),
+        ([{"des": "XM68M6"}], "vaccination"),
+        ([{"des": "XM8857", "dis": "1D47"}], "other"),
+        ([{"des": "XM68M6", "dis": "RA01"}, {"des": "XM8857", "dis": "1D47"}], "other"),
+        ([{"des": "XM0N24"}], "other"),
+        ([], "other"),
+        ("XM68M6", "other"),
+    ],
+)
+def test_a_vaccination_is_one_against_covid(events: object, kind: str) -> None:
+    assert read("icao.vacc", ve=events).kind == kind

@@ -127,3 +127,33 @@ def test_one_test_in_two_codes_is_one_of_the_series() -> None:
     verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=(ago(1), ago(30), ago(30)))
     assert facts(verdict, series_tests=2).series is Series.MET
     assert facts(verdict, series_tests=3).series is Series.SHORT
+
+
+def day(hours_ago: float, span_h: float, *, positive: bool = False) -> LabResult:
+    """A test that is dated no better than to a span of hours."""
+    return LabResult("pcr", UTC - hours_ago * HOUR, positive, UTC - (hours_ago - span_h) * HOUR)
+
+
+def test_a_test_that_is_dated_to_the_day_is_as_old_as_it_can_be() -> None:
+    assert best_test([day(50, 26)], NOW) is Test.PCR_72H
+
+
+def test_a_negative_test_must_be_newer_than_the_positive_one_for_certain() -> None:
+    assert best_test([day(40, 30, positive=True), ago(20)], NOW) is Test.POSITIVE
+    assert best_test([day(40, 10, positive=True), ago(20)], NOW) is Test.PCR_24H
+
+
+@pytest.mark.parametrize(
+    ("tests", "series"),
+    [
+        ([day(40, 30), ago(20)], Series.SHORT),  # may be one swab
+        ([ago(20), ago(20, "antigen")], Series.SHORT),
+        ([ago(20), ago(20.5)], Series.SHORT),
+        ([ago(20), ago(21)], Series.MET),
+        ([day(70, 30), ago(20)], Series.MET),
+        ([day(90, 30), ago(20)], Series.SHORT),  # one may be of before
+    ],
+)
+def test_one_swab_in_two_codes_is_one_test(tests: list[LabResult], series: Series) -> None:
+    verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=tuple(tests))
+    assert facts(verdict, series_tests=2, series_days=3.0).series is series
