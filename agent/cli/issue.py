@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import segno
@@ -17,6 +17,8 @@ from agent.codes import gatepost, place, signing
 from agent.model import Colour, LabResult
 
 _DAY_S = 86400
+_MOST_S = 3660 * _DAY_S
+_CLOCKS_DIFFER_S = 120
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -82,8 +84,22 @@ def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
 
 
 def _claims(args: argparse.Namespace) -> dict[int, object]:
-    issued = int(args.issued if args.issued is not None else time.time())
+    now = time.time()
+    issued = int(args.issued if args.issued is not None else now)
     life_s = args.seconds if args.seconds is not None else args.days * _DAY_S
+    if not 1 <= life_s <= _MOST_S:
+        said = f"--seconds {args.seconds:g}" if args.seconds is not None else f"--days {args.days:g}"
+        raise ValueError(f"{said}: a code is valid for 1 second to {_MOST_S // _DAY_S} days, for example --days 1")
+    if issued > now + _CLOCKS_DIFFER_S:
+        raise ValueError(f"--issued {_text_of(issued)} is in the future: no kiosk would take the code before then")
+    if len(args.test) > gatepost.MAX_TESTS:
+        raise ValueError(f"{len(args.test)} tests: a code holds up to {gatepost.MAX_TESTS}")
+    for test in args.test:
+        if not 0 <= test.taken_utc <= issued + _CLOCKS_DIFFER_S:
+            raise ValueError(
+                f"--test {test.kind}:{_text_of(test.taken_utc)}: a test is taken before the code's issue, "
+                f"{_text_of(issued)}, for example pcr:2026-01-31T08:00"
+            )
     return gatepost.claims(
         args.issuer or args.key.stem,
         args.subject,
@@ -92,6 +108,10 @@ def _claims(args: argparse.Namespace) -> dict[int, object]:
         expires_utc=int(issued + life_s),
         tests=args.test,
     )
+
+
+def _text_of(utc: float) -> str:
+    return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _moment(text: str) -> float:

@@ -9,23 +9,28 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import sys
 import time
 from base64 import b64decode, b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import codes, vault
 from agent.codes import bundle, jwks, signing, strict_json
 from agent.codes.refusal import Malformed
-from agent.codes.trust import FORMATS, short_hash
+from agent.codes.trust import FORMATS, TrustedKey, certified, parse_keys
 from agent.model import ClockState, Now
+from agent.vault.bundles import examine
+from agent.vault.durable import replace_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
+_MOST_DAYS = 36_500
 TRUST_FILE = Path("issuers.toml")
 _ROLES = ", ".join((*bundle.TYPES, *bundle.WORDS))
 _ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys new --centre`"
@@ -94,19 +99,24 @@ def run(args: argparse.Namespace) -> int:
 
 def _new(args: argparse.Namespace) -> int:
     private: Path = args.private or Path(f"{args.issuer}.key")
+    if not args.issuer or not args.issuer.isprintable() or "/" in args.issuer:
+        raise ValueError(f"{args.issuer!r} is no name of an issuer: letters, digits and -, as demo-health")
     key = signing.new_private_key(args.kind)
     descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.pem())
+    if not args.centre:
+        try:
+            _pin(args.keys, [key_table(args.issuer, key.public)])
+        except (OSError, ValueError):
+            private.unlink()
+            raise
     print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with its owner.")
     if args.centre:
         public = private.with_suffix(".pub")
         public.write_text(b64encode(key.public.spki).decode() + "\n")
         print(f"{public}: the public key, for `gatepost keys root`.")
         return 0
-    with args.keys.open("a", encoding="utf-8") as file:
-        file.write(key_table(args.issuer, key.public))
-    vault.load_trust(codes.Options(str(args.keys)))
     print(f"{args.keys}: the public key, for the kiosks.")
     return 0
 
@@ -119,27 +129,69 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _add(args: argparse.Namespace) -> int:
-    data = args.file.read_bytes()
-    if data.lstrip().startswith(b"{"):
-        found = [(key.issuer, key.kid, key.public) for key in jwks.read(strict_json.decode_object(data))]
-    else:
-        der = _der(data)
-        found = [(signing.certificate_name(der), short_hash(der), signing.certificate_key(der))]
-    with args.keys.open("a", encoding="utf-8") as file:
-        for issuer, kid, public in found:
-            file.write(key_table(args.issuer or issuer, public, args.formats, kid))
-    vault.load_trust(codes.Options(str(args.keys)))
-    print(f"{args.keys}: {len(found)} keys added")
+    found = _published(args.file)
+    added = _pin(
+        args.keys,
+        [key_table(args.issuer or key.issuer, key.public, args.formats, key.kid, key.certificate) for key in found],
+    )
+    there = f", {len(found) - added} were there already" if added < len(found) else ""
+    print(f"{args.keys}: {added} keys added{there}")
+    for key in found:
+        kinds = "" if key.limits.kinds is None else f", for {', '.join(sorted(key.limits.kinds)) or 'nothing here'}"
+        if key.certificate:
+            print(f"{key.kid.hex()}  {args.issuer or key.issuer}  until {_day(key.limits.expires_utc)}{kinds}")
     return 0
 
 
-def _der(data: bytes) -> bytes:
-    """DER of a certificate in PEM or DER form."""
-    _, _, rest = data.partition(b"-----BEGIN CERTIFICATE-----")
-    return b64decode(rest.partition(b"-----END")[0]) if rest else data
+def _day(utc: float) -> str:
+    return datetime.fromtimestamp(utc, UTC).strftime("%Y-%m-%d")
+
+
+def _published(file: Path) -> list[TrustedKey]:
+    """The keys that an issuer publishes: a key set, or one or more certificates in PEM or DER form."""
+    data = file.read_bytes()
+    if data.lstrip().startswith(b"{"):
+        found = jwks.read(strict_json.decode_object(data))
+    else:
+        try:
+            found = [certified(der) for der in _ders(data)]
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+    if not found:
+        raise ValueError(f"{file}: no key in it that this program can use")
+    return found
+
+
+_PEM = re.compile(rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----(.*?)-----END \1-----", re.DOTALL)
+
+
+def _ders(data: bytes) -> list[bytes]:
+    """DER of each certificate in PEM or DER form. Raises ValueError."""
+    if b"-----BEGIN " not in data:
+        return [data]
+    found = [b64decode(match[2]) for match in _PEM.finditer(data)]
+    if not found or len(found) != data.count(b"CERTIFICATE-----") / 2:
+        raise ValueError(
+            "PEM text without a whole certificate: -----BEGIN CERTIFICATE----- … -----END CERTIFICATE-----"
+        )
+    return found
+
+
+def _pin(file: Path, tables: Sequence[str]) -> int:
+    """Add tables to a keys file, those that are in it already left out; nothing is written that could not be read
+    again. Returns how many were new. Raises BadTrust, OSError.
+    """
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    new = [table for table in dict.fromkeys(tables) if table not in before]
+    text = before + ("\n" if before and not before.endswith("\n") else "") + "".join(new)
+    parse_keys(text, str(file))
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o666
+    replace_file(file, [text.encode()], mode)
+    return len(new)
 
 
 def _sign(args: argparse.Namespace) -> int:
+    _demand_sense(args)
     now = int(time.time())
     signed = {
         "type": args.type,
@@ -154,9 +206,35 @@ def _sign(args: argparse.Namespace) -> int:
     }
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
     signed_by_all = bundle.sign(signed, keys)
-    bundle.claims_to_be(signed_by_all)  # what no gate could read is not handed out
+    claimed = bundle.claims_to_be(signed_by_all)  # what no gate could read or would take is not handed out
+    if args.type == "root":
+        bundle.demand_root(signed_by_all)
+    else:
+        examine(claimed)
     print(signed_by_all.decode())
     return 0
+
+
+_NAMED = ("list", "policy")
+
+
+def _demand_sense(args: argparse.Namespace) -> None:
+    """Refuse what no kiosk could take, or what would be harmful there. Raises ValueError."""
+    if args.type in _NAMED and not args.name:
+        raise ValueError(f"--type {args.type} needs --name: which one it is, for example {args.file.stem}")
+    if args.type not in _NAMED and args.name:
+        raise ValueError(f"--type {args.type} has no name: leave out --name {args.name}")
+    if not args.fleet.strip():
+        raise ValueError("--fleet: the name of the kiosks that it is for, for example city")
+    if args.version < 1:
+        raise ValueError(f"--version {args.version}: 1 or more, and more than that of the last one")
+    if not 0 < args.days <= _MOST_DAYS:
+        raise ValueError(f"--days {args.days:g}: more than 0 and up to {_MOST_DAYS}, for example 30")
+    if not 0 < args.warn_hours <= args.refer_hours <= _MOST_DAYS * 24:
+        raise ValueError(
+            f"--warn-hours {args.warn_hours:g} --refer-hours {args.refer_hours:g}: hours more than 0, the "
+            "first not more than the second, for example 24 and 72"
+        )
 
 
 def _content(args: argparse.Namespace) -> object:
@@ -177,13 +255,27 @@ def _root(args: argparse.Namespace) -> int:
         match = re.fullmatch(r"(\w+)=(?:(\d+):)?(.+)", said)
         if not match or match[1] not in {*bundle.TYPES, *bundle.WORDS} or match[1] in roles:
             raise ValueError(f"{said}: should be ROLE=[N:]FILE,…, each role once; roles: {_ROLES}")
-        public = [signing.public_key(b64decode(Path(file).read_bytes())) for file in match[3].split(",")]
+        public = [_public_file(Path(file)) for file in match[3].split(",")]
+        different, threshold = len({key.kid for key in public}), int(match[2] or 1)
+        if not 1 <= threshold <= different:
+            raise ValueError(
+                f"{said}: {threshold} signatures are asked for, of {different} different keys; "
+                f"1 to {different} are possible, for example {match[1]}={different}:{match[3]}"
+            )
         keys |= {key.kid.hex(): b64encode(key.spki).decode() for key in public}
-        roles[match[1]] = {"threshold": int(match[2] or 1), "kids": [key.kid.hex() for key in public]}
+        roles[match[1]] = {"threshold": threshold, "kids": sorted({key.kid.hex() for key in public})}
     if "root" not in roles:
         raise ValueError("who may sign the next root? Say root=N:FILE,…")
     print(json.dumps({"keys": keys, "roles": roles}, indent=2))
     return 0
+
+
+def _public_file(file: Path) -> signing.PublicKey:
+    """A key of a `.pub` file, as `keys new --centre` makes it. Raises ValueError."""
+    try:
+        return signing.public_key(b64decode(file.read_bytes(), validate=False))
+    except ValueError as error:
+        raise ValueError(f"{file}: not a public key of `gatepost keys new --centre`: {error}") from None
 
 
 def _install(args: argparse.Namespace) -> int:
@@ -206,11 +298,18 @@ def _public(args: argparse.Namespace) -> int:
 
 
 def key_table(
-    issuer: str, public: signing.PublicKey, formats: Sequence[str] = ("gatepost",), kid: bytes = b""
+    issuer: str,
+    public: signing.PublicKey,
+    formats: Sequence[str] = ("gatepost",),
+    kid: bytes = b"",
+    certificate: bytes = b"",
 ) -> str:
-    """One [[key]] table of a keys file. Strings and lists are written as in JSON, which is TOML too."""
+    """One [[key]] table of a keys file. Strings and lists are written as in JSON, which is TOML too. A certificate
+    is written whole: its validity and key usage are part of what is pinned.
+    """
     lines = ["[[key]]", f"issuer = {json.dumps(issuer)}", f"formats = {json.dumps(list(formats))}"]
     if kid:
         lines.append(f'kid = "{kid.hex()}"')
-    lines.append(f'public = "{b64encode(public.spki).decode()}"  # {public.name}')
+    what, der = ("certificate", certificate) if certificate else ("public", public.spki)
+    lines.append(f'{what} = "{b64encode(der).decode()}"  # {public.name}')
     return "\n".join(lines) + "\n\n"

@@ -7,6 +7,7 @@ It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/order -s` sends wha
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,11 @@ from agent.orders.judging import COMMANDS, LONGEST_LIFE_S
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+
+_TO = re.compile(r"[^\s/*+#]+/(?:[^\s/*+#]+|\*)|\*/\*")
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +41,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when it was printed; 1 with one sentence on standard error."""
     try:
-        arguments = dict(_argument(text) for text in args.arguments)
+        arguments = _arguments(args.arguments)
         keys = [signing.private_key(file.read_bytes()) for file in args.key]
         members = members_of(
             args.order, arguments, to=args.to, fleet=args.fleet, life_s=args.seconds, order_id=args.id
@@ -56,8 +61,14 @@ def members_of(
     if not known.needs <= arguments.keys() <= known.needs | known.may:
         asked = ", ".join((*sorted(known.needs), *(f"[{name}]" for name in sorted(known.may)))) or "no argument"
         raise ValueError(f"{command} takes {asked}")
+    if not _TO.fullmatch(to):
+        raise ValueError(f"--to {to!r}: SITE/KIOSK, for example library/gate-3; many: SITE/* or */*")
     if to.endswith("/*") and not known.harmless:
         raise ValueError(f"{command} is for one kiosk at a time")
+    if not fleet.strip():
+        raise ValueError("--fleet: the name of the fleet, as in the root, for example city")
+    if order_id and not _ID.fullmatch(order_id):
+        raise ValueError(f"--id {order_id!r}: 1 to 64 letters, digits and ._:-, for example 2026-01-31-7")
     if not 0 < life_s <= LONGEST_LIFE_S:
         raise ValueError(f"an order lives for up to {LONGEST_LIFE_S} seconds")
     now = int(time.time())
@@ -70,6 +81,14 @@ def members_of(
         "command": command,
         "arguments": dict(arguments),
     }
+
+
+def _arguments(texts: Sequence[str]) -> dict[str, str]:
+    """The arguments by name. Raises ValueError."""
+    arguments = dict(_argument(text) for text in texts)
+    if len(arguments) < len(texts):
+        raise ValueError(f"{' '.join(texts)}: an argument is given twice")
+    return arguments
 
 
 def _argument(text: str) -> tuple[str, str]:

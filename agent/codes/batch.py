@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent import codes
-from agent.codes import dcc, jwks, several, signing, strict_json
+from agent.codes import dcc, jwks, several, strict_json
 from agent.codes.refusal import Malformed, Refused
-from agent.codes.trust import FORMATS, Trust, TrustedKey, revocations, short_hash, trust_of
+from agent.codes.trust import Trust, TrustedKey, certified, revocations, trust_of
 from agent.model import ClockState, CodeStatus, Now, Verdict
 
 if TYPE_CHECKING:
@@ -115,5 +115,4 @@ def _certificate(text: str) -> TrustedKey:
         der = b64decode(text)
     except binascii.Error:
         raise ValueError("a certificate that is not base64") from None
-    name = signing.certificate_name(der)
-    return TrustedKey(name, short_hash(der), frozenset(FORMATS), signing.certificate_key(der))
+    return certified(der)

@@ -212,6 +212,11 @@ def claims_to_be(data: bytes) -> Bundle:
     return _open(data).bundle
 
 
+def demand_root(data: bytes) -> None:
+    """Raise BadBundle unless it lays down roles that its keys can reach; who has signed it is not looked at."""
+    _root(_open(data))
+
+
 def accepted(bundle: Bundle) -> Accepted:
     """What to remember of a bundle that was taken."""
     return Accepted(bundle.version, bundle.digest, bundle.issued_utc)

@@ -52,6 +52,8 @@ class _Health:
     kind: str = "other"
     """What it is worth; `other` for what is not known to be worth more."""
     subject: bytes = b""
+    groups: tuple[str, ...] = ()
+    """What it says it is, worth it or not: what its signer must be allowed to sign."""
     uci: str = ""
     tests: tuple[LabResult, ...] = ()
 
@@ -74,8 +76,10 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
         raise
     expires = cwt.time(claims, cwt.EXP)
     health = _health(claims.get(HCERT), now)
+    key.limits.require(*health.groups, issuer=key.issuer)
     return Verdict(
-        status=validity.judge(now, issued=None, starts=None, expires=expires),
+        status=validity.judge(now, issued=None, starts=None, expires=expires, signer=key.limits),
+        reason=key.limits.reason(now),
         format=FORMAT,
         subject=health.subject,
         issuer=key.issuer,
@@ -105,6 +109,7 @@ def _health(claim: object, now: Now) -> _Health:
     return _Health(
         kind,
         _subject(certificate),
+        tuple(_KINDS[group] for group in groups),
         uci if isinstance(uci, str) else "",
         tuple(test for entry in groups.get("t", ()) if (test := _test(entry)) is not None),
     )

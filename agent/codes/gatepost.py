@@ -35,7 +35,7 @@ COLOURS = {Colour.GREEN: 1, Colour.YELLOW: 2, Colour.RED: 3}
 TEST_KINDS = {"pcr": 1, "antigen": 2}
 _COLOUR_OF = {number: colour for colour, number in COLOURS.items()}
 _KIND_OF = {number: kind for kind, number in TEST_KINDS.items()}
-_MAX_TESTS = 16
+MAX_TESTS = 16
 
 
 def recognises(payload: bytes) -> bool:
@@ -51,15 +51,19 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
     if claims.get(cwt.ISS) != key.issuer:
         raise Refused(CodeStatus.BAD_SIGNATURE, "signed with another issuer's key", issuer=key.issuer)
     issued, expires = cwt.required_time(claims, cwt.IAT), cwt.required_time(claims, cwt.EXP)
+    tests = _tests(claims.get(TESTS, ()))
+    key.limits.require(*["test"] * bool(tests), issuer=key.issuer)
+    starts = cwt.time(claims, cwt.NBF)
     return Verdict(
-        status=validity.judge(now, issued=issued, starts=cwt.time(claims, cwt.NBF), expires=expires),
+        status=validity.judge(now, issued=issued, starts=starts, expires=expires, signer=key.limits),
+        reason=key.limits.reason(now),
         format=FORMAT,
         subject=subject_key(key.issuer, cwt.text(claims, cwt.SUB)),
         issuer=key.issuer,
         colour=_colour(claims.get(COLOUR)),
         issued_utc=issued,
         expires_utc=expires,
-        tests=_tests(claims.get(TESTS, ())),
+        tests=tests,
         code=digest.of_code(FORMAT, message.payload),
     )
 
@@ -105,7 +109,7 @@ def _colour(value: object) -> Colour:
 
 
 def _tests(value: object) -> tuple[LabResult, ...]:
-    if not isinstance(value, list | tuple) or len(value) > _MAX_TESTS:
+    if not isinstance(value, list | tuple) or len(value) > MAX_TESTS:
         raise Malformed("tests that are not a list")
     return tuple(_test(item) for item in value)
 

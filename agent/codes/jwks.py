@@ -10,11 +10,12 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.codes import base64url, signing
 from agent.codes.refusal import Malformed
-from agent.codes.trust import TrustedKey
+from agent.codes.trust import TrustedKey, certified, issuer_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,13 +37,12 @@ def _set(document: Mapping[str, Any], issuer: object) -> Iterator[TrustedKey]:
     entries = document.get("keys")
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise ValueError("a key set is {keys: […]}")
-    name = issuer if isinstance(issuer, str) else _address(entries)
+    name = issuer_name(issuer if isinstance(issuer, str) else _address(entries))
     for entry in entries:
         if isinstance(entry.get("kty"), str) and entry["kty"] not in _KINDS:
             continue  # RFC 7517, section 5: a kind that is not understood is passed over
         kid = entry.get("kid")
-        public = _public(entry)
-        yield TrustedKey(name, kid.encode() if isinstance(kid, str) else public.kid, _FORMATS, public)
+        yield _key(entry, name, kid.encode() if isinstance(kid, str) else _public(entry).kid)
 
 
 def _did(document: Mapping[str, Any]) -> Iterator[TrustedKey]:
@@ -52,20 +52,37 @@ def _did(document: Mapping[str, Any]) -> Iterator[TrustedKey]:
         match method:
             case {"id": str(name), "publicKeyJwk": dict(key)}:
                 issuer, _, fragment = name.partition("#")
-                yield TrustedKey(issuer, fragment.encode(), _FORMATS, _public(key))
+                yield _key(key, issuer, fragment.encode())
+
+
+def _key(entry: Mapping[str, Any], issuer: str, kid: bytes) -> TrustedKey:
+    """One key, within what its certificate allows where it has one. Raises ValueError."""
+    public, der = _public(entry), _certificate(entry)
+    if not der:
+        return TrustedKey(issuer, kid, _FORMATS, public)
+    key = certified(der, _FORMATS, issuer=issuer, kid=kid)
+    if key.public != public:
+        raise ValueError("a key whose certificate (x5c) is of another key")
+    return replace(key, issuer=issuer)
+
+
+def _certificate(entry: Mapping[str, Any]) -> bytes:
+    """DER of the key's own certificate; `` when it has none. Raises ValueError."""
+    chain = entry.get("x5c")
+    if not isinstance(chain, list) or not chain:
+        return b""
+    try:
+        return b64decode(chain[0] if isinstance(chain[0], str) else "!", validate=True)
+    except binascii.Error:
+        raise ValueError("a certificate (x5c) that is not base64") from None
 
 
 def _address(entries: list[Mapping[str, Any]]) -> str:
     """The issuer's address in the first certificate that names one; `` when none does."""
     for entry in entries:
-        chain = entry.get("x5c")
-        if isinstance(chain, list) and chain and isinstance(chain[0], str):
-            try:
-                addresses = signing.certificate_addresses(b64decode(chain[0]))
-            except (binascii.Error, signing.BadKey):
-                continue
-            if addresses:
-                return addresses[0]
+        der = _certificate(entry)
+        if der and (addresses := signing.certificate_addresses(der)):
+            return addresses[0]
     return ""
 
 

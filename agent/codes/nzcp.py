@@ -49,6 +49,7 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
     issuer = cwt.text(claims, cwt.ISS)
     if key.issuer not in ("", issuer):
         raise Refused(CodeStatus.BAD_SIGNATURE, "signed with another issuer's key", issuer=key.issuer)
+    key.limits.require("vaccination", issuer=key.issuer)
     identity, card = claims.get(cwt.CTI), claims.get("vc")
     if not isinstance(identity, bytes) or len(identity) != digest.SIZE:
         raise Malformed("a pass without id")
@@ -56,7 +57,8 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
         raise Malformed("not a COVID pass")
     starts, expires = cwt.required_time(claims, cwt.NBF), cwt.required_time(claims, cwt.EXP)
     return Verdict(
-        status=validity.judge(now, issued=None, starts=starts, expires=expires),
+        status=validity.judge(now, issued=None, starts=starts, expires=expires, signer=key.limits),
+        reason=key.limits.reason(now),
         format=FORMAT,
         subject=_subject(card.get("credentialSubject")),
         issuer=issuer,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agent.codes import base64url, cwt, digest, fhir, signing, strict_json, validity
 from agent.codes.inflate import RAW, inflate
 from agent.codes.refusal import Malformed, Refused
+from agent.codes.trust import issuer_name
 from agent.model import CodeStatus, Now, Verdict
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: Trust, now: Now) ->
     issuer, card = claims.get("iss"), claims.get("vc")
     if not isinstance(issuer, str) or not _ISSUER.fullmatch(issuer):
         raise Malformed("an issuer that is not an https address, or ends with a slash")
+    issuer = issuer_name(issuer)
     if key.issuer not in ("", issuer):
         raise Refused(CodeStatus.BAD_SIGNATURE, "signed with another issuer's key", issuer=key.issuer)
     if not isinstance(card, dict) or HEALTH_CARD not in _list(card.get("type")):
@@ -130,19 +132,23 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: Trust, now: Now) ->
     rid = card.get("rid")
     if rid is not None and not (isinstance(rid, str) and _RID.fullmatch(rid)):
         raise Malformed("a revocation id that is none")
-    status = validity.judge(now, issued=None, starts=starts, expires=expires)
+    status = validity.judge(now, issued=None, starts=starts, expires=expires, signer=key.limits)
+    reason = key.limits.reason(now)
     if rid is not None and starts < trust.revoked_before(key.kid, rid):
-        status = CodeStatus.REVOKED
+        status, reason = CodeStatus.REVOKED, ""
     resources = _resources(subject["fhirBundle"])
+    kind, tests = fhir.kind(resources), fhir.tests(resources)
+    key.limits.require(kind, *["test"] * bool(tests), issuer=issuer)
     return Verdict(
         status=status,
+        reason=reason,
         format=FORMAT,
         subject=_subject(resources),
         issuer=issuer,
         issued_utc=starts,
         expires_utc=expires,
-        tests=fhir.tests(resources),
-        kind=fhir.kind(resources),
+        tests=tests,
+        kind=kind,
         code=digest.of_code(FORMAT, f"{issuer}|{rid}".encode() if rid else strict_json.canonical(claims)),
     )
 

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from agent.codes import sm2
+from agent.codes import limits, sm2
 from agent.codes.der import mended, signed_part
+from agent.codes.limits import Limits
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -35,6 +36,7 @@ _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.
 
 _DER = serialization.Encoding.DER
 _SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
+_DOCUMENT_TYPES = "2.23.136.1.1.6.2"
 _SM2_PEM, _SM2_PEM_END = b"-----BEGIN SM2 PRIVATE KEY-----\n", b"\n-----END SM2 PRIVATE KEY-----\n"
 
 Verifier = Callable[[bytes, bytes, int], bool]
@@ -91,6 +93,26 @@ def certificate_period(der: bytes) -> tuple[float, float]:
     """POSIX seconds between which a certificate is valid. Raises BadKey."""
     certificate = _certificate(der)
     return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+
+
+def certificate_limits(der: bytes) -> Limits:
+    """What a certificate says that its key may be used for, and when. Raises BadKey."""
+    from cryptography import x509  # noqa: PLC0415 - the same
+
+    certificate, may_vouch, documents = _certificate(der), True, None
+    try:
+        for extension in certificate.extensions:
+            value = extension.value
+            if isinstance(value, x509.BasicConstraints):
+                may_vouch = may_vouch and value.ca
+            elif isinstance(value, x509.KeyUsage):
+                may_vouch = may_vouch and value.key_cert_sign
+            elif extension.oid.dotted_string == _DOCUMENT_TYPES and isinstance(value, x509.UnrecognizedExtension):
+                documents = value.value
+    except ValueError:
+        may_vouch = False  # extensions that cannot be read: what they forbid is not known
+    starts, expires = certificate_period(der)
+    return Limits(starts, expires, limits.kinds_of(der, documents), may_vouch)
 
 
 def certificate_name(der: bytes) -> str:

@@ -6,7 +6,7 @@ A keys file is TOML, one table per key:
     issuer = "demo-health"          # for Gatepost codes the `iss` claim, for SHC the issuer's URL, else a name
     formats = ["gatepost"]          # what the key may sign; gatepost alone when it is not said
     public = "MCowBQYDK2VwAyEA…"    # base64 of the DER SubjectPublicKeyInfo, or …
-    certificate = "MIIC…"           # … base64 of a DER certificate, whose key is pinned
+    certificate = "MIIC…"           # … base64 of a DER certificate: its key, with its validity and key usage
     kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
 
 Revoked health cards are told by the key that signed them, in the words of the issuer's own list (`rid`, or
@@ -38,6 +38,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.codes import signing
+from agent.codes.limits import NONE, Limits
 from agent.codes.lists import Lists
 from agent.codes.refusal import Refused
 from agent.model import CodeStatus
@@ -73,6 +74,10 @@ class TrustedKey:
     kid: bytes
     formats: frozenset[str]
     public: signing.PublicKey
+    limits: Limits = NONE
+    """What its certificate allows; a key that was pinned without one has no limits."""
+    certificate: bytes = field(default=b"", repr=False)
+    """DER, where it was pinned with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +189,41 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
     issuer, formats = entry.get("issuer"), entry.get("formats", ["gatepost"])
     if not isinstance(issuer, str) or not issuer or not issuer.isprintable():
         raise ValueError("issuer is missing, or not a name in print")
+    issuer = issuer_name(issuer)
     if not isinstance(formats, list) or not formats or not all(each in FORMATS for each in formats):
         raise ValueError(f"formats must be some of {', '.join(FORMATS)}")
     if ("public" in entry) == ("certificate" in entry):
         raise ValueError("give either public or certificate")
     der = _base64(entry.get("public", entry.get("certificate")))
-    public = signing.public_key(der) if "public" in entry else signing.certificate_key(der)
-    kid = _hex(entry["kid"]) if "kid" in entry else short_hash(der)
-    return TrustedKey(issuer, kid, frozenset(formats), public)
+    kid = _hex(entry["kid"]) if "kid" in entry else b""
+    if "certificate" in entry:
+        return certified(der, formats, issuer=issuer, kid=kid)
+    return TrustedKey(issuer, kid or short_hash(der), frozenset(formats), signing.public_key(der))
+
+
+def certified(der: bytes, formats: Iterable[str] = FORMATS, *, issuer: str = "", kid: bytes = b"") -> TrustedKey:
+    """The key of a certificate, within what the certificate allows; named by it unless `issuer` is given. Raises
+    BadKey.
+    """
+    return TrustedKey(
+        issuer or signing.certificate_name(der),
+        kid or short_hash(der),
+        frozenset(formats),
+        signing.certificate_key(der),
+        signing.certificate_limits(der),
+        der,
+    )
+
+
+def issuer_name(text: str) -> str:
+    """The name of an issuer as its codes have it: an https address without the slash at its end, and without the
+    path at which its key set lies.
+    """
+    name = text.strip()
+    if name.lower().startswith("https://"):
+        host, slash, path = name[8:].partition("/")
+        name = f"https://{host.lower()}{slash}{path}".removesuffix("/.well-known/jwks.json").rstrip("/")
+    return name
 
 
 def short_hash(der: bytes) -> bytes:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from agent.codes.limits import NONE, Limits
 from agent.model import CodeStatus, Now
 
 
-def judge(now: Now, *, issued: float | None, starts: float | None, expires: float | None) -> CodeStatus:
-    """EXPIRED, NOT_YET_VALID, VALID or TIME_UNKNOWN, all times POSIX seconds.
+def judge(
+    now: Now, *, issued: float | None, starts: float | None, expires: float | None, signer: Limits = NONE
+) -> CodeStatus:
+    """EXPIRED, NOT_YET_VALID, VALID or TIME_UNKNOWN, all times POSIX seconds. The code counts only while its signer
+    does too.
 
     Issuing happened before the code could be shown, so `issued` may lie anywhere up to `hi`; the start of
     validity may lie ahead, so `starts` must have passed for certain.
     """
-    if expires is not None and expires < now.lo_utc:
+    starts = signer.starts_utc if starts is None else max(starts, signer.starts_utc)
+    expires = signer.expires_utc if expires is None else min(expires, signer.expires_utc)
+    if expires < now.lo_utc:
         return CodeStatus.EXPIRED
-    if (issued is not None and issued > now.hi_utc) or (starts is not None and starts > now.hi_utc):
+    if (issued is not None and issued > now.hi_utc) or starts > now.hi_utc:
         return CodeStatus.NOT_YET_VALID
-    if starts is not None and starts > now.lo_utc:
-        return CodeStatus.TIME_UNKNOWN
-    if expires is not None and expires < now.hi_utc:
+    if starts > now.lo_utc or expires < now.hi_utc:
         return CodeStatus.TIME_UNKNOWN
     return CodeStatus.VALID

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agent.codes.trust import Trust, TrustedKey
 
 FORMAT = "vds-nc"
-_KINDS = ("icao.vacc", "icao.test")
+_KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
 _TESTS = {
     "molecular(pcr)": "pcr",
     "molecular(other)": "pcr",
@@ -73,14 +73,18 @@ def _check_seal(seal: object, trust: Trust, now: Now) -> Verdict:
             raise Malformed("not a seal of this kind")
     der = _unbase64(certificate)
     try:
-        key, (starts, expires) = signing.certificate_key(der), signing.certificate_period(der)
+        key, limits = signing.certificate_key(der), signing.certificate_limits(der)
     except signing.BadKey:
         raise Malformed("a broken certificate") from None
     authority = _authority(der, key, trust)
     if not key.verify(_unbase64(signature), strict_json.canonical(data), _ALGORITHMS[algorithm]):
         raise Refused(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=authority.issuer)
+    for each in (limits, authority.limits):
+        each.require(_KINDS[kind], issuer=authority.issuer)
+    starts, expires = authority.limits.starts_utc, authority.limits.expires_utc
     return Verdict(
-        status=validity.judge(now, issued=None, starts=starts, expires=expires),
+        status=validity.judge(now, issued=None, starts=starts, expires=expires, signer=limits),
+        reason=limits.reason(now) or authority.limits.reason(now),
         format=FORMAT,
         subject=_subject(message),
         issuer=authority.issuer,
@@ -101,7 +105,7 @@ def _authority(der: bytes, signer: signing.PublicKey, trust: Trust) -> TrustedKe
             return key
     for keys in trust.keys.values():
         for key in keys:
-            if FORMAT in key.formats and signing.is_signed_by(der, key.public):
+            if FORMAT in key.formats and key.limits.may_vouch and signing.is_signed_by(der, key.public):
                 return key
     raise Refused(CodeStatus.UNKNOWN_ISSUER, "signed with a certificate that is not pinned here")
 

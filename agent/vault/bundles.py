@@ -95,7 +95,7 @@ class BundleStore:
             last = self._last(kind, name)
             remembered = bundle.accepted(last) if last is not None else None
             taken = bundle.accept(data, root, remembered, now, kind=kind, name=name)
-            _examine(taken)
+            examine(taken)
         replace_file(self._path(kind, name), (data,))
         return taken
 
@@ -151,7 +151,7 @@ def word_content(base: lists.Head, changes: Mapping[bytes, int]) -> dict[str, ob
     return {"base": asdict(base), "changes": text}
 
 
-def _examine(taken: Bundle) -> None:
+def examine(taken: Bundle) -> None:
     """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle."""
     try:
         _EXAMINED[taken.type](taken)

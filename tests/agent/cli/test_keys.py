@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import stat
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import cli, policy, vault
+from agent import cli, codes, policy, vault
 from agent.codes import bundle
 from agent.codes.trust import parse_keys
 from agent.model import ClockState, Now
@@ -179,3 +184,142 @@ def test_a_profile_is_signed_whole_so_that_a_gate_takes_it(here: Path, capsys: p
     said(capsys, "keys", "take", "office.bundle", "--bundles", "bundles")
     assert vault.load_table(policy.Options("office"), here, "bundles").rows
     said(capsys, *sign, *office, "--version", "-1", status=1)
+
+
+@pytest.mark.parametrize(
+    ("roles", "why"),
+    [
+        (["root=2:one.pub"], "root=2:one.pub: 2 signatures are asked for, of 1 different keys"),
+        (["root=one.pub", "keys=5:one.pub,two.pub"], "1 to 2 are possible, for example keys=2:one.pub,two.pub"),
+        (["root=one.pub", "keys=2:one.pub,one.pub"], "of 1 different keys"),
+        (["root=0:one.pub"], "0 signatures"),
+        (["keys=one.pub"], "root=N:FILE"),
+        (["root=one.key"], "one.key: not a public key"),
+    ],
+)
+def test_a_root_that_nobody_could_sign_is_not_made(
+    here: Path, capsys: pytest.CaptureFixture[str], roles: list[str], why: str
+) -> None:
+    for name in ("one", "two"):
+        said(capsys, "keys", "new", name, "--centre")
+    assert cli.main(["keys", "root", *roles]) == 1
+    answer = capsys.readouterr()
+    assert (answer.out, why in answer.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["office.toml", "--type", "policy"], "--name"),
+        (["issuers.toml", "--type", "keys", "--name", "x"], "leave out --name x"),
+        (["issuers.toml", "--type", "keys", "--version", "0"], "--version 0: 1 or more"),
+        (["issuers.toml", "--type", "keys", "--days", "0"], "--days 0: more than 0"),
+        (["issuers.toml", "--type", "keys", "--days", "nan"], "--days nan"),
+        (["issuers.toml", "--type", "keys", "--warn-hours", "80"], "for example 24 and 72"),
+        (["issuers.toml", "--type", "keys", "--fleet", ""], "--fleet"),
+        (["bad.toml", "--type", "keys"], "keys file"),
+        (["root.json", "--type", "root"], "threshold"),
+    ],
+)
+def test_what_no_kiosk_would_take_is_not_signed(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    said(capsys, "keys", "new", "centre", "--centre")
+    said(capsys, "keys", "new", "issuer")
+    (here / "office.toml").write_text(packaged("policy/office.toml").read_text())
+    (here / "bad.toml").write_text("[[key]]\nissuer = 7\n")
+    root = json.loads(said(capsys, "keys", "root", "root=centre.pub"))
+    root["roles"]["root"]["threshold"] = 2
+    (here / "root.json").write_text(json.dumps(root))
+    sign = ["keys", "sign", "--key", "centre.key"]
+    usual = {"--fleet": "city", "--version": "1"}
+    missing = [word for name, value in usual.items() if name not in words for word in (name, value)]
+    assert cli.main([*sign, *words, *missing]) == 1
+    answer = capsys.readouterr()
+    assert (answer.out, why in answer.err) == ("", True), answer.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--test", "pcr:2199-01-31T08:00Z"],
+        ["--test", "antigen:2026-02-02", "--issued", "2026-01-31T08:00Z"],
+        ["--issued", "2199-01-31T08:00Z"],
+        ["--days", "0"],
+        ["--days", "-1"],
+        ["--days", "inf"],
+        ["--days", "nan"],
+        ["--seconds", "0"],
+    ],
+)
+def test_a_code_of_the_future_is_not_issued(
+    here: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    said(capsys, "keys", "new", "demo")
+    assert cli.main(["issue", "--key", "demo.key", "--subject", "a", *words]) == 1
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert words[0] in answer.err
+    assert "for example" in answer.err or "in the future" in answer.err
+
+
+def certificate(name: str, *usages: str, days: int = 30) -> bytes:
+    """A certificate that signs itself, as PEM, valid from yesterday on."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(days=100)
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, start, end)
+    if usages:
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage([x509.ObjectIdentifier(each) for each in usages]), False
+        )
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def test_every_certificate_of_a_file_is_pinned_with_its_limits(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tests = certificate("one", "1.3.6.1.4.1.0.1847.2021.1.1")
+    (here / "all.pem").write_bytes(b"said before\n" + tests + certificate("two", days=-30) + certificate("three"))
+    answer = said(capsys, "keys", "add", "all.pem", "--formats", "dcc")
+    assert "3 keys added" in answer
+    assert "for test" in answer
+    keys = [key for several in vault.load_trust(codes.Options("issuers.toml")).keys.values() for key in several]
+    limits = {key.issuer: key.limits for key in keys}
+    assert limits["one"].kinds == {"test"}
+    assert limits["two"].expires_utc < time.time() < limits["three"].expires_utc
+    assert "0 keys added, 3 were there already" in said(capsys, "keys", "add", "all.pem", "--formats", "dcc")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"junk", b"-----BEGIN CERTIFICATE-----\nMIIC", b'{"keys": []}', b'{"a": 1}']
+)
+def test_a_file_that_is_refused_leaves_the_keys_file_as_it_was(
+    here: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    said(capsys, "keys", "new", "demo")
+    before = (here / "issuers.toml").read_bytes()
+    (here / "wrong").write_bytes(content)
+    assert cli.main(["keys", "add", "wrong", "--formats", "shc"]) == 1
+    assert (here / "issuers.toml").read_bytes() == before
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_key_set_of_nobody_asks_for_the_issuer(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
+    x, y = (urlsafe_b64encode(each.to_bytes(32)).decode() for each in (numbers.x, numbers.y))
+    (here / "set.json").write_text(
+        json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": "k"}]})
+    )
+    add = ("keys", "add", "set.json", "--formats", "shc")
+    said(capsys, *add, status=1)
+    assert not (here / "issuers.toml").exists()
+    said(capsys, *add, "--issuer", "https://Health.example/cards/")
+    assert "https://health.example/cards  secp256r1" in said(capsys, "keys", "list")
+
+
+def test_a_name_that_makes_no_table_leaves_no_key_behind(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "issuers.toml").write_text("[[key]]\nissuer = 7\n")
+    said(capsys, "keys", "new", "demo", status=1)
+    assert [file.name for file in here.iterdir()] == ["issuers.toml"]

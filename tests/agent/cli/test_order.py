@@ -47,6 +47,13 @@ def test_an_argument_from_a_file(capsys, key, tmp_path):
     ("words", "why"),
     [
         (["open"], "open takes lane"),
+        (["open", "lane=in", "lane=out"], "given twice"),
+        (["open", "lane=in", "--to", "library"], "SITE/KIOSK, for example library/gate-3"),
+        (["open", "lane=in", "--to", "library/"], "SITE/KIOSK"),
+        (["open", "lane=in", "--to", "*/gate-3"], "SITE/KIOSK"),
+        (["open", "lane=in", "--to", "a/b/c"], "SITE/KIOSK"),
+        (["open", "lane=in", "--fleet", ""], "--fleet"),
+        (["open", "lane=in", "--id", "a b"], "--id"),
         (["open", "lane"], "NAME=VALUE"),
         (["flush", "lane=in"], "flush takes no argument"),
         (["restart", "to=where"], r"\[lane\], \[part\]"),
