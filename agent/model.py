@@ -127,6 +127,8 @@ class Verdict:
     """`health`, `vaccination`, `recovery`, `test` or `other`."""
     code: bytes = b""
     """16 bytes that stand for this very code, taken from the signed payload: for repeats, in memory only."""
+    aliases: tuple[bytes, ...] = ()
+    """Other keys under which a list of revoked codes may have this one."""
     watched: bool = False
     """The holder is on a watch list."""
     staleness: Staleness = Staleness.FRESH

@@ -6,6 +6,7 @@ gatepost lists check revoked.gpl
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from datetime import UTC, datetime
@@ -13,21 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import vault
-from agent.codes import dcc, digest, gatepost, health_card, lists
+from agent.codes import digest, list_text, lists
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
 _HOUR_S = 3600.0
-_COLOURS = {colour.value: number for colour, number in lists.VALUES.items()} | {"gone": lists.GONE}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `lists`."""
     parser = subparsers.add_parser("lists", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="make a list from keys, one a line: KEY [green|yellow|red]")
+    build = actions.add_parser("build", help="make a list from keys, one a line or CSV: KEY [green|yellow|red]")
     build.add_argument("input", help="text file, - for standard input, or a .bin file of 16-byte keys")
     build.add_argument("output", type=Path, help="list file; replaced in one step")
     build.add_argument("--kind", choices=lists.KINDS, required=True)
@@ -38,7 +38,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument("--delta", action="store_true", help="changes on top of OUTPUT; `gone` takes a key off")
     build.add_argument(
         "--of",
-        choices=("key", *_KEY_OF),
+        choices=list_text.KEY_OF,
         default="key",
         help="what each line holds: a key in hex, a Gatepost subject, an opaque id, a card's 64 digits, a UCI",
     )
@@ -47,7 +47,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     query = actions.add_parser("query", help="is this on the list")
     query.add_argument("file", type=Path)
     query.add_argument("what", help="a key in hex, or with --of what it is made from")
-    query.add_argument("--of", choices=("key", *_KEY_OF), default="key")
+    query.add_argument("--of", choices=list_text.KEY_OF, default="key")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,72 +61,75 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     began_s = time.monotonic()
-    now = time.time()
     head = lists.Head(
-        args.kind, args.issuer, args.version, now, args.warn_hours * _HOUR_S, args.refer_hours * _HOUR_S
+        args.kind, args.issuer, args.version, time.time(), args.warn_hours * _HOUR_S, args.refer_hours * _HOUR_S
     )
-    if args.delta:
-        count = vault.change_list(args.output, head, dict(_entries(args, default=1))).head.count
-    elif args.input.endswith(".bin"):
-        count = vault.write_list(args.output, head, Path(args.input).read_bytes()).count
+    _demand_progress(args)
+    if args.input.endswith(".bin"):
+        count, given = _build_from_keys(args, head)
     else:
-        count = _build_from_text(args, head)
-    print(f"{args.output}: {count:,} keys, {time.monotonic() - began_s:.1f} s")
+        count, given = _build_from_text(args, head)
+    repeated = f", {given - count:,} repeated" if not args.delta and given > count else ""
+    what = {"key": "keys", "uci": "certificate identifiers"}.get(args.of, f"{args.of} entries")
+    print(
+        f"{args.output}: {count:,} keys{' changed in all' if args.delta else ''}, of {given:,} {what} of "
+        f"{args.issuer}{repeated}, {time.monotonic() - began_s:.1f} s"
+    )
     return 0
 
 
-def _build_from_text(args: argparse.Namespace, head: lists.Head) -> int:
+def _demand_progress(args: argparse.Namespace) -> None:
+    """Never back: kiosks would not take it, or would take it for the newer. Raises ValueError."""
+    try:
+        before = vault.open_list(args.output).head
+    except lists.BadList:
+        return  # none yet, or one that is to be replaced because it is broken
+    if (before.kind, before.issuer) != (args.kind, args.issuer):
+        raise ValueError(f"{args.output} is a {before.kind} list of {before.issuer}: give another name")
+    if args.version <= before.version:
+        raise ValueError(
+            f"--version {args.version}: {args.output} has version {before.version}, the next one is "
+            f"{before.version + 1} or more"
+        )
+
+
+def _build_from_keys(args: argparse.Namespace, head: lists.Head) -> tuple[int, int]:
+    """How many keys the list has, and how many were given."""
+    if args.of != "key" or args.delta:
+        raise ValueError(f"{args.input}: a .bin file holds 16-byte keys of a whole list: without --of and --delta")
+    keys = Path(args.input).read_bytes()
+    return vault.write_list(args.output, head, keys).count, len(keys) // digest.SIZE
+
+
+def _build_from_text(args: argparse.Namespace, head: lists.Head) -> tuple[int, int]:
+    """How many keys the list has, and how many were given."""
     keys, values = bytearray(), bytearray()
-    for key, value in _entries(args, default=None if args.kind == "status" else 1):
+    for key, value in _entries(args):
         keys += key
         values.append(value)
-    return vault.write_list(args.output, head, bytes(keys), bytes(values) if args.kind == "status" else None).count
+    if args.delta:
+        changes = {bytes(keys[at * digest.SIZE :][: digest.SIZE]): value for at, value in enumerate(values)}
+        return vault.change_list(args.output, head, changes).head.count, len(values)
+    colours = bytes(values) if args.kind == "status" else None
+    return vault.write_list(args.output, head, bytes(keys), colours).count, len(values)
 
 
-def _entries(args: argparse.Namespace, default: int | None) -> Iterator[tuple[bytes, int]]:
+def _entries(args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
     """Key and value of each line. Raises ValueError that says which line is wrong, not what it holds."""
-    if args.input == "-":
-        yield from _parsed(sys.stdin, args, default)
-    else:
-        with Path(args.input).open(encoding="utf-8") as file:
-            yield from _parsed(file, args, default)
+    try:
+        if args.input == "-":
+            yield from _read(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig"), args)
+        else:
+            with Path(args.input).open(encoding="utf-8-sig") as file:
+                yield from _read(file, args)
+    except UnicodeDecodeError:
+        raise ValueError(f"{args.input}: not UTF-8 text: save it as UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"{args.input}: {error}") from None
 
 
-def _parsed(lines: Iterator[str], args: argparse.Namespace, default: int | None) -> Iterator[tuple[bytes, int]]:
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        value = _COLOURS.get(words[1]) if len(words) > 1 else default
-        try:
-            key = _key(words[0], args.of, args.issuer)
-        except ValueError:
-            key = b""
-        if not key:
-            raise ValueError(f"{args.input}: line {number} does not begin with a key of the kind that --of names")
-        if value is None:
-            raise ValueError(
-                f"{args.input}: line {number} names no colour after the key: green, yellow, red or gone"
-            )
-        yield key, value
-
-
-_KEY_OF: dict[str, Callable[[str, str], bytes]] = {
-    "subject": gatepost.subject_key,
-    "opaque": digest.of_subject,
-    "health-card": lambda _issuer, text: health_card.subject_key(text),
-    "uci": lambda _issuer, text: dcc.code_key(text),
-}
-
-
-def _key(text: str, of: str, issuer: str) -> bytes:
-    """The 16-byte key that a word stands for. Raises ValueError."""
-    if of != "key":
-        return _KEY_OF[of](issuer, text)
-    key = bytes.fromhex(text)
-    if len(key) != digest.SIZE:
-        raise ValueError("a key is 32 hexadecimal digits")
-    return key
+def _read(lines: Iterable[str], args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
+    return list_text.entries(lines, of=args.of, kind=args.kind, issuer=args.issuer, changes=args.delta)
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -146,7 +149,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _query(args: argparse.Namespace) -> int:
     found = vault.open_list(args.file)
-    value = found.find(_key(args.what, args.of, found.head.issuer))
+    value = found.find(list_text.key_of(args.of, found.head.issuer, args.what))
     if value is None:
         print("not on the list")
         return 1

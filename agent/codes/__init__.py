@@ -111,7 +111,8 @@ def _against_lists(verdict: Verdict, trust: Trust, now: Now) -> Verdict:
         if colour is not None:
             decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
             verdict = replace(verdict, colour=colour, status=decided, reason="")
-    if any(each.find(verdict.code) or each.find(verdict.subject) for each in known.revoked if verdict.code):
+    names = {verdict.code, verdict.subject, *verdict.aliases} - {b""}
+    if any(each.find(name) for each in known.revoked for name in names):
         return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
     if any(each.find(verdict.subject) for each in known.watched if verdict.subject):
         verdict = replace(verdict, watched=True)

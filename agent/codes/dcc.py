@@ -32,6 +32,8 @@ from agent.codes.wallclock import earliest_end, latest_start, moment
 from agent.model import LabResult, Now, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.codes.trust import Trust
 
 FORMAT = "dcc"
@@ -40,6 +42,8 @@ HCERT, V1 = -260, 1
 
 _KINDS = {"v": "vaccination", "t": "test", "r": "recovery"}
 _COUNTRY = re.compile(r"[A-Z]{2,3}")
+_UCI_PREFIX = "URN:UVCI:"
+_UCI = re.compile(r"(?=.*[0-9])[A-Z0-9]+(?:[/:#][A-Z0-9]*)*")
 _COVID = "840539006"
 _TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
 _FINDINGS = {"260415000": Finding.NEGATIVE, "260373001": Finding.POSITIVE}
@@ -54,7 +58,8 @@ class _Health:
     subject: bytes = b""
     groups: tuple[str, ...] = ()
     """What it says it is, worth it or not: what its signer must be allowed to sign."""
-    uci: str = ""
+    ucis: tuple[str, ...] = ()
+    """Identifiers of all its entries."""
     tests: tuple[LabResult, ...] = ()
 
 
@@ -87,13 +92,38 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
         expires_utc=expires,
         tests=health.tests,
         kind=health.kind,
-        code=code_key(health.uci) if health.uci else digest.of_code(FORMAT, message.payload),
+        code=code_key(health.ucis[0]) if health.ucis else digest.of_code(FORMAT, message.payload),
+        aliases=_aliases(health.ucis),
     )
 
 
 def code_key(uci: str) -> bytes:
-    """Key of a certificate by its identifier: the form of hash that the EU's revocation lists call `UCI`."""
-    return sha256(uci.encode("utf-8", "surrogatepass")).digest()[: digest.SIZE]
+    """Key of a certificate by its identifier, in capitals and with its optional prefix: the form of hash that the
+    EU's revocation lists call `UCI`.
+    """
+    return _hash(_UCI_PREFIX + _without_prefix(uci.strip().upper()))
+
+
+def is_uci(text: str) -> bool:
+    """Whether a certificate's identifier can be written so."""
+    return _UCI.fullmatch(text.strip().upper()) is not None
+
+
+def _aliases(ucis: Iterable[str]) -> tuple[bytes, ...]:
+    """Keys of the same certificate in lists whose maker took its identifier as it is written, or without prefix."""
+    spellings = set()
+    for uci in ucis:
+        plain = _without_prefix(uci)
+        spellings |= {uci, uci.upper(), plain, plain.upper(), _UCI_PREFIX + plain, _UCI_PREFIX + plain.upper()}
+    return tuple(sorted(map(_hash, spellings)))
+
+
+def _without_prefix(uci: str) -> str:
+    return uci[len(_UCI_PREFIX) :] if uci.upper().startswith(_UCI_PREFIX) else uci
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()[: digest.SIZE]
 
 
 def _health(claim: object, now: Now) -> _Health:
@@ -105,12 +135,12 @@ def _health(claim: object, now: Now) -> _Health:
     kind = "other"
     if len(groups) == 1 and all(_is_worth(group, entry, now) for group in groups for entry in every):
         kind = _KINDS[next(iter(groups))]
-    uci = every[0].get("ci") if every else None
+    ucis = [entry.get("ci") for entry in every]
     return _Health(
         kind,
         _subject(certificate),
         tuple(_KINDS[group] for group in groups),
-        uci if isinstance(uci, str) else "",
+        tuple(uci for uci in ucis if isinstance(uci, str) and uci.strip()),
         tuple(test for entry in groups.get("t", ()) if (test := _test(entry)) is not None),
     )
 

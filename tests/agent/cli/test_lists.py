@@ -72,3 +72,115 @@ def test_a_wrong_line_is_named_and_not_shown(here: Path, capsys: pytest.CaptureF
 def test_a_missing_list_is_one_sentence(here: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     status, _, err = run(capsys, *words)
     assert (status, len(err.splitlines())) == (1, 1)
+
+
+UCI = "URN:UVCI:01:NL:187/37512422923"
+CARD = "0123456789abcdef" * 4
+
+
+def built(
+    capsys: pytest.CaptureFixture[str], text: str | bytes, of: str, kind: str = "revoked", version: int = 1
+) -> str:
+    """What is said of a list that is built from this text."""
+    Path("in.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+    how = ("--kind", kind, "--issuer", "demo", "--of", of, "--version", str(version))
+    status, out, err = run(capsys, "build", "in.txt", "l.gpl", *how)
+    assert (status, err) == (0, "")
+    return out
+
+
+@pytest.mark.parametrize(
+    ("of", "text", "asked"),
+    [
+        ("subject", "\ufeffanna\nbert\n", ["anna", "bert"]),
+        ("subject", "anna\r\nbert\r\n", ["anna", "bert"]),
+        ("subject", '"anna"\n"bert"\n', ["anna", "bert"]),
+        ("subject", '"anna, the second",\n', ["anna, the second"]),
+        ("subject", "\ufeff\nanna,\n", ["anna"]),
+        ("key", "AA" * 16 + "\n", ["aa" * 16]),
+        ("uci", f"{UCI}\n", [UCI, UCI.lower(), UCI[9:], UCI[9:].lower()]),
+        ("uci", f"{UCI[9:].lower()}\n", [UCI, UCI.lower(), UCI[9:]]),
+        ("health-card", f"{CARD.upper()}\n", [CARD, CARD + ":1", CARD.upper() + ":0:" + "a" * 32]),
+        ("health-card", f"{CARD}:1\n", [CARD]),
+        ("opaque", "0123abcd\n", ["0123abcd"]),
+    ],
+)
+def test_what_the_format_says_is_equal(
+    here: Path, capsys: pytest.CaptureFixture[str], of: str, text: str, asked: list[str]
+) -> None:
+    built(capsys, text, of)
+    for each in asked:
+        assert run(capsys, "query", "l.gpl", each, "--of", of)[:2] == (0, "on the list\n")
+
+
+@pytest.mark.parametrize(
+    "line", ["anna;red", "anna\tred", 'anna,"Red"', '"anna" RED', "anna, red,,", "  anna   red  "]
+)
+def test_columns_in_every_dress(here: Path, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    assert "1 keys, of 1 subject entries of demo" in built(capsys, f"{line}\n", "subject", "status")
+    assert run(capsys, "query", "l.gpl", "anna", "--of", "subject")[1] == "red\n"
+
+
+def test_how_many_keys_of_what(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = built(capsys, f"{UCI}\n{UCI.lower()}\n# one more\n\nURN:UVCI:01:NL:2\n", "uci")
+    assert "2 keys, of 3 certificate identifiers of demo, 1 repeated" in said
+
+
+@pytest.mark.parametrize(
+    ("of", "kind", "line"),
+    [
+        ("subject", "revoked", "bert,carl"),
+        ("subject", "revoked", "bert red"),
+        ("subject", "revoked", "bert gone"),
+        ("subject", "status", "bert gone"),
+        ("subject", "status", "bert,red,late"),
+        ("subject", "status", '"bert red'),
+        ("subject", "revoked", "be\u200brt"),
+        ("subject", "revoked", "bert\x00"),
+        ("uci", "revoked", "Müller"),
+        ("uci", "revoked", "https://example.org/01:NL:1"),
+        ("health-card", "revoked", "0123"),
+        ("health-card", "revoked", "g" * 64),
+        ("opaque", "revoked", "https://s.sh.gov.cn/0123abcd"),
+        ("key", "revoked", "00" * 15),
+        ("key", "revoked", "00" * 17),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_its_line(
+    here: Path, capsys: pytest.CaptureFixture[str], of: str, kind: str, line: str
+) -> None:
+    first = {"uci": UCI, "health-card": CARD, "key": "00" * 16}.get(of, "anna")
+    (here / "in.txt").write_text(f"{first}{' red' if kind == 'status' else ''}\n{line}\n")
+    how = ("--kind", kind, "--issuer", "demo", "--of", of, "--version", "1")
+    status, _, err = run(capsys, "build", "in.txt", "l.gpl", *how)
+    assert (status, "in.txt: line 2: " in err, err.count("\n")) == (1, True, 1)
+    assert line not in err
+    assert not (here / "l.gpl").exists()
+
+
+@pytest.mark.parametrize("heading", ["subject", "id,colour", '"UCI"'])
+def test_a_heading_is_no_key(here: Path, capsys: pytest.CaptureFixture[str], heading: str) -> None:
+    (here / "in.txt").write_text(f"{heading}\nanna\n")
+    how = ("--kind", "revoked", "--issuer", "demo", "--of", "subject", "--version", "1")
+    assert "line 1: a heading" in run(capsys, "build", "in.txt", "l.gpl", *how)[2]
+
+
+def test_another_encoding_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "in.txt").write_text("anna\n", encoding="utf-16")
+    how = ("--kind", "revoked", "--issuer", "demo", "--of", "subject", "--version", "1")
+    assert "save it as UTF-8" in run(capsys, "build", "in.txt", "l.gpl", *how)[2]
+
+
+@pytest.mark.parametrize("version", [1, 4, 5])
+def test_a_lower_version_does_not_take_the_place_of_a_higher_one(
+    here: Path, capsys: pytest.CaptureFixture[str], version: int
+) -> None:
+    built(capsys, "anna\n", "subject", version=5)
+    before = (here / "l.gpl").read_bytes()
+    how = ("--kind", "revoked", "--issuer", "demo", "--of", "subject", "--version", str(version))
+    for more in ((), ("--delta",)):
+        status, _, err = run(capsys, "build", "in.txt", "l.gpl", *how, *more)
+        assert (status, "has version 5, the next one is 6 or more" in err) == (1, True)
+    other = run(capsys, "build", "in.txt", "l.gpl", "--kind", "watched", "--issuer", "demo", "--version", "9")
+    assert "is a revoked list of demo" in other[2]
+    assert (here / "l.gpl").read_bytes() == before

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from agent import codes
-from agent.codes import base45, batch, cbor, cose, dcc, signing
+from agent.codes import base45, batch, cbor, cose, dcc, lists, signing
 from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
 from agent.model import ClockState, CodeStatus, LabResult, Now, Verdict
 
@@ -137,6 +138,28 @@ def test_an_entry_is_what_it_is_known_to_be(groups: dict[str, object], kind: str
 def test_a_positive_test_beside_a_vaccination_counts() -> None:
     verdict = state(v=[DOSE], t=[TEST | {"tr": "260373001"}])
     assert (verdict.kind, [test.positive for test in verdict.tests]) == ("other", [True])
+
+
+@pytest.mark.parametrize("ci", ["URN:UVCI:01:XX:7A#1", "urn:uvci:01:xx:7a#1", "01:XX:7A#1", " 01:xx:7a#1"])
+@pytest.mark.parametrize("listed", ["URN:UVCI:01:XX:7A#1", "01:XX:7A#1", "01:xx:7a#1"])
+def test_an_identifier_is_found_in_any_spelling(ci: str, listed: str) -> None:
+    verdict = state(v=[DOSE | {"ci": ci}])
+    assert dcc.code_key(listed) in {verdict.code, *verdict.aliases}
+
+
+def test_the_identifier_of_every_entry_is_looked_up() -> None:
+    verdict = state(v=[DOSE, DOSE | {"ci": "URN:UVCI:01:XX:SECOND2"}])
+    for uci in ("URN:UVCI:01:XX:2", "URN:UVCI:01:XX:SECOND2"):
+        built = lists.build(lists.Head("revoked", "XX", 1, 0.0, 2**31, 2**31), dcc.code_key(uci))
+        file = lists.parse(b"".join(built.chunks))
+        trust = Trust(lists=lists.gather([lists.CodeList(file)]))
+        assert codes._against_lists(verdict, trust, ANY_TIME).status is CodeStatus.REVOKED
+
+
+def test_a_list_of_the_hash_of_an_identifier_as_it_is_written() -> None:
+    """As the EU's own lists are made."""
+    verdict = state(v=[DOSE | {"ci": "01:xx:7a"}])
+    assert sha256(b"01:xx:7a").digest()[:16] in {verdict.code, *verdict.aliases}
 
 
 @pytest.fixture(scope="module")
