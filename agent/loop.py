@@ -18,6 +18,7 @@ from agent.checkpoint.case import Opening, Settled, Trying
 from agent.checkpoint.lanes import Showing
 from agent.clock import boottime_s
 from agent.health.tally import Tally
+from agent.inbox import LAPSE_S, Inbox
 from agent.model import (
     AgentChange,
     Answer,
@@ -47,10 +48,6 @@ log = logging.getLogger(__name__)
 IDLE_TURN_S = 0.5
 _HAND_OVER_S = 1e-4
 """Long enough for the gate's thread to speak before the lamp's, where both hang on one wire."""
-LAPSE_S = 1.0
-"""A wish, or what staff has measured, that could not be looked at within this is void: a gate must not open for
-somebody who has gone.
-"""
 
 
 class Loop:
@@ -76,7 +73,7 @@ class Loop:
         `withhold`: an event without what may not be kept of a person. `edition`: another object whenever the rules
         are others. `trial`: mark every event as simulated.
         """
-        self.inbox: queue.SimpleQueue[Observation | Reply | AgentChange | None] = queue.SimpleQueue()
+        self.inbox = Inbox()
         """What was seen, and what the centre is to be told of its orders and of the agent."""
         self.turned_s = time.monotonic()
         self.decided = 0
@@ -112,10 +109,7 @@ class Loop:
     def turn(self, limit_s: float = IDLE_TURN_S) -> None:
         """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
         self.turned_s = time.monotonic()
-        try:
-            seen = self.inbox.get(timeout=min(limit_s, self._checkpoint.wait_s(self.turned_s)))
-        except queue.Empty:
-            seen = None
+        seen = self.inbox.take(min(limit_s, self._checkpoint.wait_s(self.turned_s)))
         now = self._now()
         self._anchor(now)
         self._keep_up(now)
@@ -161,12 +155,12 @@ class Loop:
 
     def wake(self) -> None:
         """End the current wait; from any thread or a signal handler."""
-        self.inbox.put(None)
+        self.inbox.wake()
 
     def finish(self) -> None:
         """Nobody turns any more: keep the replies that came last, and let go of what was seen."""
-        while not self.inbox.empty():
-            if isinstance(item := self.inbox.get(), Reply):
+        while (item := self.inbox.take(0.0)) is not None:
+            if isinstance(item, Reply):
                 self._happened(EventKind.REPLY, item, self._now())
 
     def note(self, change: AgentChange) -> None:

@@ -34,7 +34,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"commands", "pulse"},
     {"config", "loop"},
     {"rulebook"},
-    {"desk", "feeds", "mqtt", "orders", "screen"},
+    {"desk", "feeds", "inbox", "mqtt", "orders", "screen"},
     {"checkpoint"},
     {"vault", "thermal_files"},
     {"privacy"},

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from agent.health.ladder import LOOKS, RESTARTS
+from agent.health.rate import Rate
 from agent.model import DeviceDown, DeviceUp, Observation
-from drivers.contract import DeviceGone, DriverError
+from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,10 @@ OPEN_LIMIT_S = 15.0
 """Opening may take long: a camera's is the slowest."""
 MOST_LOST = 3
 """Threads of a device that may hang at a time: each keeps its memory, and what three did not cure, no more will."""
+CODES_AT_ONCE, CODES_PER_S = 200, 100.0
+"""More than people show and scan engines read: a camera that sees four codes in each of 25 pictures a second."""
+READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
+"""The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
 _LATE_ORDER_S = 1.0
 _WAKE = float("-inf")
 """An order that is none: the thread shall look up."""
@@ -291,11 +296,22 @@ class SourceFeed(DeviceFeed["Source"]):
     """Reads a scanner, a thermometer or a ranger."""
 
     def _use(self, life: Life, device: Source) -> None:
+        began_s = time.monotonic()
+        codes, others = Rate(CODES_AT_ONCE, CODES_PER_S, began_s), Rate(READINGS_AT_ONCE, READINGS_PER_S, began_s)
         while life.goes_on:
             item = device.read(READ_LIMIT_S)
             life.moved()
-            if item is not None:
-                self._observe(life, item)
+            if item is None:
+                continue
+            rate = codes if isinstance(item, Sighting) else others
+            if not rate.allows(life.moved_s):
+                what = "codes" if rate is codes else "readings"
+                raise BadReply(
+                    self._driver,
+                    f"floods: more than {rate.burst} {what}, and then more than {rate.per_s:.0f} a second",
+                    "is its cable crossed with another's, its trigger stuck, or somebody else on its line?",
+                )
+            self._observe(life, item)
 
 
 class GateFeed(DeviceFeed["Sink"]):

@@ -13,7 +13,7 @@ from agent import feeds
 from agent.feeds import GateFeed, SourceFeed
 from agent.health.ladder import Ladder
 from agent.model import DeviceDown, DeviceUp, Observation, Part
-from drivers.contract import BadReply, DeviceGone, Item, Reading
+from drivers.contract import BadReply, DeviceGone, Distance, Item, Reading, Sighting
 
 LIMIT_S = 10.0
 
@@ -101,6 +101,29 @@ def test_items_come_out_with_their_lane(inbox: queue.Queue[Observation], start: 
     up = next_of(inbox, DeviceUp)
     assert up.item == DeviceUp(up.item.at_s, "script", simulated=True)
     assert next_of(inbox, Reading) == Observation("in", Part.THERMOMETER, reading)
+
+
+@pytest.mark.parametrize(
+    ("item", "what", "most"),
+    [
+        (Sighting(b"x", 1.0), "codes", feeds.CODES_AT_ONCE),
+        (Reading(34.0, 1.0, 0.5), "readings", feeds.READINGS_AT_ONCE),
+        (Distance(0.5, 1.0), "readings", feeds.READINGS_AT_ONCE),
+    ],
+)
+def test_a_flood_is_a_fault_of_its_device(
+    inbox: queue.Queue[Observation], start: Start, item: Item, what: str, most: int
+) -> None:
+    scripts = iter((Script(*[item] * 5000), Script(*[item] * 10)))
+    feed = SourceFeed("in", Part.SCANNER, "script", lambda: next(scripts), inbox.put)
+    start(feed)
+    next_of(inbox, DeviceUp)
+    down = next_of(inbox, DeviceDown)
+    assert isinstance(down.item, DeviceDown)
+    assert f"floods: more than {most} {what}" in down.item.why
+    assert most <= feed.status().items < most + 1000, "and it was closed there"
+    next_of(inbox, DeviceUp)
+    next_of(inbox, type(item))
 
 
 def test_a_lost_device_is_said_once_and_comes_back(inbox: queue.Queue[Observation], start: Start) -> None:

@@ -1,0 +1,141 @@
+"""The loop's inbox: what devices saw and what others ask, bounded for each source, and fair between sources.
+
+A source is one device of one lane (or the centre). Each has a queue of its own:
+
+- **Bounded.** At most `MOST` items wait; of a source that says more the oldest go: the newest is what is true now.
+- **Lapsing.** A code or a reading that waited longer than `LAPSE_S` is dropped: whoever it was about may have gone.
+- **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
+  behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
+  is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
+
+That a device works or not, what is asked, and what the centre is told, neither lapses nor is pushed out here: there
+is little of it, whatever a device sends.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from typing import TypeAlias
+
+from agent.model import AgentChange, Observation, Part, Reply
+from drivers.contract import Departure, Distance, Reading, Sighting
+
+Message: TypeAlias = Observation | Reply | AgentChange
+
+MOST = 64
+"""Items of one source that wait: a loop that stood still for a second is told the last second of any device."""
+LAPSE_S = 1.0
+SHARE_S = 0.005
+"""A source that says no more than one item in so long is never behind others: 200 readings a second."""
+CODE_SHARE_S = 0.02
+"""The same for codes, which cost more to judge: 50 a second."""
+
+
+class _Source:
+    """One queue; with the inbox's lock held."""
+
+    __slots__ = ("_seen", "items", "stamp_s")
+
+    def __init__(self) -> None:
+        self.items: deque[tuple[float, float, Message]] = deque()
+        """(stamp, when it came, what), the stamps rising."""
+        self.stamp_s = 0.0
+        self._seen = 0
+        """How many of them a sensor saw: those are superseded by the next."""
+
+    def put(self, message: Message, now_s: float) -> int:
+        """How many had to go for it."""
+        codes = isinstance(message, Observation) and isinstance(message.item, Sighting)
+        share_s = CODE_SHARE_S if codes else SHARE_S
+        self.stamp_s = max(now_s, self.stamp_s, min(self.stamp_s + share_s, now_s + MOST * share_s))
+        self.items.append((self.stamp_s, now_s, message))
+        self._seen += _is_seen(message)
+        if self._seen <= MOST:
+            return 0
+        del self.items[next(at for at, (_, _, each) in enumerate(self.items) if _is_seen(each))]
+        self._seen -= 1
+        return 1
+
+    def take(self) -> tuple[float, Message]:
+        """The oldest, and when it came."""
+        _, came_s, message = self.items.popleft()
+        self._seen -= _is_seen(message)
+        return came_s, message
+
+
+class Inbox:
+    """Any thread puts; one takes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sources: dict[tuple[str, str], _Source] = {}
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """Rung for whoever waits: unlike a lock it may be touched by a signal's handler."""
+        self._is_awaited = False
+        self.dropped = 0
+        """Items that were pushed out or lapsed, since the start."""
+
+    def put(self, message: Message) -> None:
+        """Never waits for whoever takes."""
+        now_s = time.monotonic()
+        with self._lock:
+            source = self._sources.setdefault(_source(message), _Source())
+            self.dropped += source.put(message, now_s)
+            rings, self._is_awaited = self._is_awaited, False
+        if rings:
+            self._bell.put(None)
+
+    def take(self, limit_s: float) -> Message | None:
+        """The next one; None when nothing came within `limit_s`, or after `wake`."""
+        if (message := self._next()) is None and limit_s > 0:
+            try:
+                self._bell.get(timeout=limit_s)
+            except queue.Empty:
+                return None
+            message = self._next()
+        return message
+
+    def wake(self) -> None:
+        """End the current wait; from any thread or a signal's handler."""
+        self._bell.put(None)
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return self.waiting() == 0
+
+    def waiting(self) -> int:
+        """How many wait."""
+        with self._lock:
+            return sum(len(source.items) for source in self._sources.values())
+
+    def _next(self) -> Message | None:
+        now_s = time.monotonic()
+        with self._lock:
+            while waiting := [source for source in self._sources.values() if source.items]:
+                came_s, message = min(waiting, key=lambda source: source.items[0][0]).take()
+                if not (now_s - came_s > LAPSE_S and _is_seen(message) and not _is_departure(message)):
+                    return message
+                self.dropped += 1
+            self._is_awaited = True
+        return None
+
+
+def _source(message: Message) -> tuple[str, str]:
+    return (message.lane, message.part) if isinstance(message, Observation) else ("", type(message).__name__)
+
+
+def _is_seen(message: Message) -> bool:
+    """Whether a sensor of the kiosk saw it; staff who type what they measured wait for an answer."""
+    return (
+        isinstance(message, Observation)
+        and message.part is not Part.SECOND
+        and isinstance(message.item, Sighting | Reading | Distance | Departure)
+    )
+
+
+def _is_departure(message: Message) -> bool:
+    """Somebody left: that stays true."""
+    return isinstance(message, Observation) and isinstance(message.item, Departure)

@@ -1,0 +1,143 @@
+"""What waits for the loop: bounded, fresh, and fair, whatever one source does."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import inbox as inbox_module
+from agent.inbox import CODE_SHARE_S, LAPSE_S, MOST, Inbox
+from agent.model import AgentChange, DeviceDown, DeviceUp, Observation, Part, Reply, ReplyOutcome, Wish, Wished
+from drivers.contract import Departure, Distance, Reading, Sighting
+
+
+class Hand:
+    """The clock of these tests."""
+
+    def __init__(self):
+        self.now_s = 100.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def hand(monkeypatch):
+    made = Hand()
+    monkeypatch.setattr(inbox_module.time, "monotonic", made.monotonic)
+    return made
+
+
+def code(number, lane="entry"):
+    return Observation(lane, Part.SCANNER, Sighting(b"%d" % number, 0.0))
+
+
+def reading(number, lane="entry"):
+    return Observation(lane, Part.THERMOMETER, Reading(float(number), 0.0, 0.1))
+
+
+def drain(inbox):
+    found = []
+    while (message := inbox.take(0.0)) is not None:
+        found.append(message)
+    return found
+
+
+def test_what_comes_at_the_pace_of_people_comes_out_as_it_came(hand):
+    inbox, put = Inbox(), []
+    for number in range(20):
+        put += [code(number), reading(number), code(number, "exit")]
+        for message in put[-3:]:
+            inbox.put(message)
+            hand.now_s += CODE_SHARE_S / 2
+    assert drain(inbox) == put
+
+
+def test_a_flood_is_bounded_and_the_newest_stay():
+    inbox = Inbox()
+    for number in range(100_000):
+        inbox.put(code(number))
+    assert inbox.waiting() == MOST
+    assert inbox.dropped == 100_000 - MOST
+    assert drain(inbox) == [code(number) for number in range(100_000 - MOST, 100_000)]
+
+
+@pytest.mark.parametrize(
+    "flood", [code, reading, lambda n: Observation("entry", Part.RANGE, Distance(1.0 * n, 0.0))]
+)
+@pytest.mark.parametrize(
+    "other", [code(0, "exit"), reading(0, "exit"), Observation("exit", Part.GATE, Wished(0.0, Wish.OPEN))]
+)
+def test_another_lane_is_not_behind_a_flood(hand, flood, other):
+    inbox = Inbox()
+    for number in range(200):  # 2,000 a second, and the loop keeps up with none
+        inbox.put(flood(number))
+        hand.now_s += 0.0005
+    hand.now_s += 0.1
+    inbox.put(other)
+    taken = drain(inbox)
+    before = taken.index(other)
+    assert before <= 45, "as many as are its share in this time, at most"
+    for number in range(200):
+        inbox.put(flood(number))
+        hand.now_s += 0.0005
+    inbox.put(other)
+    assert drain(inbox).index(other) <= 21
+
+
+def test_what_was_seen_lapses_and_what_is_so_stays(hand):
+    inbox = Inbox()
+    stays = [
+        Observation("entry", Part.SCANNER, DeviceUp(0.0, "line")),
+        Observation("entry", Part.SCANNER, Departure(0.0)),
+        Observation("entry", Part.SECOND, Reading(36.8, 0.0, 0.2)),
+        Observation("entry", Part.GATE, Wished(0.0, Wish.OPEN)),
+        Reply("open", ReplyOutcome.DONE),
+        AgentChange("anchor", "1"),
+    ]
+    for message in (code(1), reading(1), *stays):
+        inbox.put(message)
+    hand.now_s += LAPSE_S + 0.01
+    inbox.put(code(2))
+    left = drain(inbox)
+    assert {str(each) for each in left} == {str(each) for each in (*stays, code(2))}
+    assert inbox.dropped == 2
+
+
+def test_a_flood_pushes_out_no_fault_of_its_device():
+    inbox = Inbox()
+    inbox.put(Observation("entry", Part.SCANNER, DeviceDown(0.0, "line", "gone")))
+    for number in range(10 * MOST):
+        inbox.put(code(number))
+    first, *rest = drain(inbox)
+    assert isinstance(first.item, DeviceDown)
+    assert len(rest) == MOST
+
+
+def test_whoever_waits_is_woken():
+    inbox, taken = Inbox(), []
+    thread = threading.Thread(target=lambda: taken.extend([inbox.take(20.0), inbox.take(20.0)]))
+    thread.start()
+    inbox.put(code(1))
+    inbox.wake()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert code(1) in taken
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["entry", "exit"]), st.booleans()), max_size=300))
+def test_nothing_is_doubled_or_put_out_of_its_source_s_order(story):
+    inbox, put, got = Inbox(), [], []
+    for number, (takes, lane, is_code) in enumerate(story):
+        put.append((code if is_code else reading)(number, lane))
+        inbox.put(put[-1])
+        got += [message for _ in range(takes // 4) if (message := inbox.take(0.0)) is not None]
+    got += drain(inbox)
+    for lane in ("entry", "exit"):
+        for part in (Part.SCANNER, Part.THERMOMETER):
+            own = [each for each in got if (each.lane, each.part) == (lane, part)]
+            assert own == [each for each in put if each in own]
+    assert len(got) + inbox.dropped == len(put)
