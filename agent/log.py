@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from agent.model import AgentChange, DeviceChange, Loss, Outcome, Passage, Reply, ReplyOutcome
+from drivers.contract import plain, printable, without_secrets
 
 if TYPE_CHECKING:
     from agent.model import Event
@@ -149,25 +150,25 @@ class _Recent(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line; without a traceback, which may be long."""
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
-        self.lines.append(f"{at} {record.levelname.lower()} {record.getMessage()[:_LONGEST_LINE]}")
+        self.lines.append(f"{at} {record.levelname.lower()} {plain(record.getMessage())[:_LONGEST_LINE]}")
 
 
 _RECENT = _Recent()
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line; JSON escapes whatever a device may have said."""
+    """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
             "level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": printable(without_secrets(record.getMessage()), keep="\n"),
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
             line["traceback"] = _trace(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        return printable(json.dumps(line, ensure_ascii=False))
 
 
 class _Sentences(logging.Formatter):
@@ -176,8 +177,8 @@ class _Sentences(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         outcome: Any = getattr(record, "facts", {}).get("outcome")
         mark, colour = _MARKS.get(outcome, ("!" if record.levelno >= logging.WARNING else "·", "0"))
-        words = "".join(c if c.isprintable() else "�" for c in record.getMessage())
-        line = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} \x1b[{colour}m{mark:<2}\x1b[0m {words}"
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{at} \x1b[{colour}m{mark:<2}\x1b[0m {plain(record.getMessage())}"
         return f"{line}\n{_trace(record.exc_info[1])}" if record.exc_info else line
 
 

@@ -8,6 +8,7 @@ All times are seconds of `time.monotonic()`, stamped when the thing happened on 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -125,15 +126,45 @@ class Sink(Protocol):
         """Leave the device in its safe state. Never raises; may be called twice."""
 
 
+_ADDRESS = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)(\S+)")
+_PARAMETER = re.compile(r"(?i)([?&;/_]\w*(?:pass|passwd|password|pwd|psw|pas|secret|token|auth|key)=)[^&;\s]+")
+_CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+"""What a terminal obeys instead of showing it: control characters, and those that turn or hide what follows."""
+MASK = "********"
+
+
+def without_secrets(text: str) -> str:
+    """`text` with a mask in place of name and password of each address in it, and of parameters such as `?pwd=`."""
+
+    def masked(found: re.Match[str]) -> str:
+        scheme, rest = found.groups()
+        user, at, place = rest.rpartition("@")
+        return scheme + (MASK + at if user else at) + _PARAMETER.sub(rf"\g<1>{MASK}", place)
+
+    return _ADDRESS.sub(masked, text)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """`text` with a mark in place of each character that a terminal would obey, but for those in `keep`."""
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else "�", text)
+
+
+def plain(text: str) -> str:
+    """What a device, a network or an address says, fit for a log, a terminal and a message."""
+    return printable(without_secrets(text))
+
+
 class DriverError(Exception):
-    """Root of all that a driver raises. `str()` is one sentence for the technician, with the remedy."""
+    """Root of all that a driver raises. `str()` is one sentence for the technician, with the remedy; neither a
+    password of an address nor a device's control characters are in it.
+    """
 
     def __init__(self, device: str, fact: str, remedy: str = "") -> None:
         """`device`: stable name of the port or bus; `fact`: what is wrong; `remedy`: what to do about it."""
-        super().__init__(f"{device}: {fact}" + (f" ({remedy})" if remedy else ""))
-        self.device = device
-        self.fact = fact
-        self.remedy = remedy
+        self.device, self.fact, self.remedy = map(plain, (device, fact, remedy))
+        super().__init__(f"{self.device}: {self.fact}" + (f" ({self.remedy})" if remedy else ""))
 
 
 class DeviceGone(DriverError):

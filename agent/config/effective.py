@@ -8,6 +8,7 @@ import typing
 from typing import TYPE_CHECKING, Any
 
 from agent.config import PARTS, SECTIONS, LaneOptions
+from drivers.contract import MASK, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def _plain(options: Any) -> dict[str, Any]:
     values = {}
     for entry in dataclasses.fields(options):
         value = getattr(options, entry.name)
-        values[entry.name] = "********" if value and _is_secret(hints[entry.name]) else _scalar(value)
+        values[entry.name] = MASK if value and _is_secret(hints[entry.name]) else _scalar(value)
     return values
 
 
@@ -53,4 +54,4 @@ def _is_secret(hint: Any) -> bool:
 def _scalar(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_scalar(part) for part in value]
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    return value if value is None or isinstance(value, bool | int | float) else without_secrets(str(value))

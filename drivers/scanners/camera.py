@@ -26,6 +26,7 @@ from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
 from drivers.vision import order
+from drivers.wire import address
 from drivers.wire.apart import Apart
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Options:
 
     device: str
     """V4L2 path (best one of /dev/v4l/by-id), csi:0 for a Raspberry Pi's ribbon-cable camera, http:// or rtsp://
-    address, video file, or folder of pictures."""
+    address (`rtsp://name:password@host:554/stream`), video file, or folder of pictures."""
     width: Annotated[int, Gt(0)] = 1280
     """Pixels asked for; the camera gives what it can."""
     height: Annotated[int, Gt(0)] = 720
@@ -90,7 +91,7 @@ class Options:
     """Begin again at the end of a video file or folder."""
     own_process: Literal["auto", "yes", "no"] = "auto"
     """Whether it gets a process of its own, so that a camera that hangs in the kernel stalls nothing: `auto` gives
-    one to V4L2, CSI and RTSP cameras, whose libraries can hang."""
+    one to V4L2, CSI and network cameras, whose libraries can hang and whose far end may send anything."""
     simulated: bool = False
     """Mark all sightings as simulated. A file, a folder or an address on this machine always is."""
 
@@ -98,10 +99,20 @@ class Options:
         if len(self.fourcc) != 4:  # noqa: PLR2004 - the four of fourcc
             raise ValueError("fourcc has four letters, as MJPG")
         order.check(self.steps)
+        if is_address(self.device):
+            address.check(self.device)
         if self.region is not None:
             left, top, right, bottom = self.region
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError("region is left, top, right, bottom, each from 0 to 1, left < right, top < bottom")
+
+
+NETWORK = ("http", "https", "rtsp", "rtsps")
+
+
+def is_address(device: str) -> bool:
+    """A camera on the network."""
+    return device.partition("://")[0].lower() in NETWORK
 
 
 def lens_for(options: Options) -> Lens:
@@ -138,7 +149,7 @@ def _lens(options: Options) -> Lens:
 
 def _apart(options: Options) -> Apart | None:
     """The process of its own that the camera gets, if it gets one."""
-    can_hang = options.device.startswith(("/dev/", "csi:", "rtsp://", "rtsps://"))
+    can_hang = options.device.startswith(("/dev/", "csi:")) or is_address(options.device)
     if options.own_process == "no" or (options.own_process == "auto" and not can_hang):
         return None
     return Apart(options.device, "scanners", "camera", replace(options, own_process="no"))

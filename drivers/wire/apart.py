@@ -36,6 +36,11 @@ OPEN_LIMIT_S = 12.0
 SILENT_S = 3.0
 SLOW = 0.1
 """How much silence counts while the child has the processor, or waits for it."""
+MOST_MB = 600
+"""Memory of the child beyond which it is ended: one with a camera takes some 150 MB, and what it reads comes from a
+far end that may send anything.
+"""
+_WEIGH_EVERY_S = 1.0
 _BEAT_S = 0.25
 _END_LIMIT_S = 0.5
 _OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
@@ -50,7 +55,7 @@ class Apart:
         self._order = (kind, name, options)
         self._child: subprocess.Popen[bytes] | None = None
         self._pipe: Connection[Any, Any] | None = None
-        self._silent_s = self._spent_s = 0.0
+        self._silent_s = self._spent_s = self._weighed_s = 0.0
         self.simulated = False
 
     @property
@@ -85,6 +90,7 @@ class Apart:
         if self._silent_s > SILENT_S:
             self._kill()
             raise DeviceGone(self._device, "hangs", "it is opened again; if that does not help, unplug it")
+        self._weigh(time.monotonic())
         return said
 
     def close(self) -> None:
@@ -121,6 +127,20 @@ class Apart:
             _, error_type, device, fact, remedy = said
             raise error_type(device, fact, remedy)
         return said
+
+    def _weigh(self, now_s: float) -> None:
+        """Raises DeviceGone once the child has taken too much memory."""
+        if now_s - self._weighed_s < _WEIGH_EVERY_S:
+            return
+        self._weighed_s = now_s
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, ValueError, IndexError):  # it has ended: the pipe tells
+            return
+        if pages * os.sysconf("SC_PAGE_SIZE") > MOST_MB * 1_000_000:
+            self._kill()
+            fact = f"its process has taken more than {MOST_MB} MB of memory"
+            raise DeviceGone(self._device, fact, "a smaller picture; or is it no camera?")
 
     def _computes(self) -> bool:
         """Whether the child has had the processor since this was asked last, or waits for it now."""

@@ -17,6 +17,10 @@ Step: TypeAlias = "Callable[[bytearray], tuple[int, T | None]]"
 """Bytes pending → (bytes spent, frame or None); (0, None) asks for more."""
 
 
+LONGEST_FRAME = 4096
+"""Bytes, more than any frame has here: what is pending beyond them is junk, whatever the step function hopes."""
+
+
 class Framer(Generic[T]):
     """Feeds a step function and counts what it threw away."""
 
@@ -32,6 +36,8 @@ class Framer(Generic[T]):
         while self._pending:
             spent, frame = self._step(self._pending)
             if not spent:
+                if len(self._pending) > LONGEST_FRAME:
+                    self.forget()
                 return
             del self._pending[:spent]
             if frame is None:

@@ -1,7 +1,8 @@
 """A camera that serves MJPEG over HTTP (`multipart/x-mixed-replace`), read without FFmpeg.
 
 FFmpeg probes such a stream for a second and holds a frame back; here each part is a frame as soon as its last byte
-is in, and a cut line is known at once. Anything else at an http address is left to FFmpeg (see `v4l2`).
+is in, and a cut line is known at once. Anything else at an http address is refused. A name and password in the
+address are given when the camera asks for them, as Basic or Digest (RFC 7617, RFC 7616).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import time
 import urllib.error
 import urllib.request
 
-from drivers.contract import BadReply, DeviceGone
+from drivers.contract import BadReply, DeviceGone, without_secrets
+from drivers.wire import address
 from drivers.wire.frames import Frame
 
 OPEN_LIMIT_S = 5.0
-LARGEST_BYTES = 32_000_000
+LARGEST_BYTES = 16_000_000
+"""Of a picture; a JPEG of 40 megapixels, the most that is decoded, has some 10."""
 _MOST_HEADERS = 100
 _TYPE = "multipart/x-mixed-replace"
 
@@ -30,8 +33,8 @@ class Mjpeg:
 
     def __init__(self, url: str, *, simulated: bool = False) -> None:
         """`url`: as http://kiosk-camera.local:8080/stream; a name and password in it are not logged."""
-        self._url = url
-        self.name = shown(url)
+        self._access = address.access(url)
+        self.name = without_secrets(url)
         self.simulated = simulated
         self._response: http.client.HTTPResponse | None = None
 
@@ -39,10 +42,12 @@ class Mjpeg:
         """Connect. Raises DeviceGone; BadReply when it is no MJPEG stream."""
         self.close()
         try:
-            response = urllib.request.urlopen(self._url, timeout=OPEN_LIMIT_S)  # noqa: S310 - the owner's own address
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            fact = "is not reachable" if isinstance(error, urllib.error.URLError) else "is no address of a camera"
-            raise DeviceGone(self.name, fact, "check the address, the network and the camera's power") from error
+            response = self._call()
+        except http.client.HTTPException as error:
+            raise DeviceGone(self.name, "answers, but not in HTTP", "check the port") from error
+        except OSError as error:
+            fact, remedy = address.why_unreachable(error)
+            raise DeviceGone(self.name, fact, remedy) from error
         if response.headers.get_content_type() != _TYPE:
             response.close()
             raise BadReply(self.name, f"sends {response.headers.get_content_type()}, no MJPEG stream")
@@ -63,6 +68,25 @@ class Mjpeg:
             raise DeviceGone(self.name, "the stream ended", "check the camera")
         return Frame(at_s, jpeg=jpeg)
 
+    def _call(self) -> http.client.HTTPResponse:
+        """The answer; the second one, with name and password, where the first asks for them."""
+        who = self._access
+        request = urllib.request.Request(who.url)  # noqa: S310 - the owner's own address
+        for is_last in (not who.user, True):
+            try:
+                response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=OPEN_LIMIT_S)  # noqa: S310 - the same
+            except urllib.error.HTTPError as refusal:
+                with refusal:
+                    asks = refusal.headers.get_all("WWW-Authenticate") or []
+                given = address.authorization(asks, "GET", request.selector, who)
+                if is_last or refusal.code != address.UNAUTHORIZED or not given:
+                    fact, remedy = address.why_refused(refusal.code, named=bool(who.user))
+                    raise DeviceGone(self.name, fact, remedy) from None
+                request.add_unredirected_header("Authorization", given)  # not for whom it sends us to
+            else:
+                break
+        return response
+
     def close(self) -> None:
         """Hang up, also under a read of another thread."""
         response, self._response = self._response, None
@@ -75,9 +99,9 @@ class Mjpeg:
 
     def _length_of_part(self, response: http.client.HTTPResponse) -> int:
         """Skip the boundary line, read the part's headers; 0 when they tell no length."""
-        line = b"\r\n"
-        while line in {b"\r\n", b"\n"}:
-            line = self._line(response)
+        for _ in range(_MOST_HEADERS):
+            if self._line(response) not in {b"\r\n", b"\n"}:
+                break
         length = 0
         for _ in range(_MOST_HEADERS):  # by hand: the library's parser of mail headers costs more than the reading
             line = self._line(response)
@@ -94,14 +118,12 @@ class Mjpeg:
 
     def _until_boundary(self, response: http.client.HTTPResponse) -> bytes:
         boundary = str(response.headers.get_param("boundary", "")).removeprefix("--").encode()
-        parts: list[bytes] = []
-        size = 0
-        while size < LARGEST_BYTES:
+        picture = bytearray()  # not a list of lines: each costs fifty bytes more than it holds
+        while len(picture) < LARGEST_BYTES:
             line = self._line(response)
             if line.startswith(b"--" + boundary):
-                return b"".join(parts)
-            parts.append(line)
-            size += len(line)
+                return bytes(picture)
+            picture += line
         raise BadReply(self.name, "a part of the stream has no end")
 
     def _line(self, response: http.client.HTTPResponse) -> bytes:
@@ -109,9 +131,3 @@ class Mjpeg:
         if not line:
             raise DeviceGone(self.name, "the stream ended", "check the camera")
         return line
-
-
-def shown(url: str) -> str:
-    """The address without name and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -17,6 +17,8 @@ from drivers.wire.frames import Frame, wait_until
 
 log = logging.getLogger(__name__)
 
+LARGEST_BYTES = 64_000_000
+"""Of a picture's file; a larger one is passed over."""
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".pgm", ".tif", ".tiff"}
 
 
@@ -82,6 +84,9 @@ class Stills:
 
     def _load(self, path: Path) -> opencv.Picture | None:
         try:
+            if not path.is_file() or path.stat().st_size > LARGEST_BYTES:  # a pipe would be waited for
+                log.warning("%s is passed over: it is no file, or larger than %d bytes", path, LARGEST_BYTES)
+                return None
             return opencv.from_bytes(path.read_bytes())
         except (OSError, opencv.UnreadablePicture) as error:
             log.warning("%s is passed over: %s", path, error)

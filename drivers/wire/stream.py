@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from drivers.contract import BadReply, DeviceGone
-from drivers.wire.framing import EchoFilter, Framer, Step
+from drivers.wire.framing import LONGEST_FRAME, EchoFilter, Framer, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class FrameStream(Generic[T]):
             data = self.line.read(min(max(0.0, end_s - now_s), self._until_asking_s(now_s)))
             now_s = time.monotonic()
             if self._whole:
-                self._answer += data
+                self._answer += data[: LONGEST_FRAME - len(self._answer)]
             else:
                 self._frame(data, now_s)
             if not self._ready:

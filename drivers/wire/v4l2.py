@@ -18,10 +18,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.contract import DeviceGone
+from drivers.contract import DeviceGone, without_secrets
 from drivers.vision.opencv import Picture, cv2
+from drivers.wire import rtsp
 from drivers.wire.frames import Frame, wait_until
-from drivers.wire.mjpeg import shown
 
 log = logging.getLogger(__name__)
 
@@ -183,14 +183,14 @@ class FilmWriter:
 
 
 class NetworkCamera:
-    """RTSP, or HTTP other than MJPEG, through FFmpeg with one thread, so that no frame is held back."""
+    """RTSP through FFmpeg with one thread, so that no frame is held back."""
 
     live = True
     ended = False
 
     def __init__(self, url: str, *, simulated: bool = False) -> None:
         self._url = url
-        self.name = shown(url)
+        self.name = without_secrets(url)
         self.simulated = simulated
         self._capture: cv2.VideoCapture | None = None
 
@@ -200,7 +200,8 @@ class NetworkCamera:
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 5000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 2000]
         capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():
-            raise DeviceGone(self.name, "is not reachable", "check the address, the network and the camera's power")
+            fact, remedy = rtsp.why_not_opened(self._url)  # FFmpeg says only no
+            raise DeviceGone(self.name, fact, remedy)
         self._capture = capture
 
     def next(self, limit_s: float) -> Frame | None:  # noqa: ARG002 - FFmpeg's own limit holds, set on opening

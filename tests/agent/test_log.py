@@ -137,7 +137,7 @@ def test_a_pipe_gets_one_json_object_a_line():
         [sys.executable, "-c", SCRIPT, "info"], capture_output=True, text=True, check=True, timeout=60
     )
     said, failed = (json.loads(line) for line in done.stderr.splitlines())
-    assert said["message"] == "said \x1b[31mred\nnext", "whatever a device says stays inside its line"
+    assert said["message"] == "said �[31mred\nnext", "whatever a device says stays inside its line"
     assert (said["level"], failed["level"]) == ("info", "error")
     assert said["at"].endswith("Z")
     assert "ZeroDivisionError" in failed["traceback"]
@@ -237,3 +237,16 @@ def test_what_nobody_caught_is_told_without_what_it_says():
     assert [line["level"] for line in told] == ["critical"] * 3
     assert "a thread" in told[0]["message"]
     assert all("in fall" in line["traceback"] and line["traceback"].endswith("ValueError") for line in told)
+
+
+@pytest.mark.parametrize("formatter", [log._Json(), log._Sentences()], ids=["journal", "terminal"])
+def test_neither_a_password_nor_what_a_terminal_obeys_is_logged(formatter):
+    said = "rtsp://guard:hunter2@camera: \x1b]0;x\x07 \x9b31m \u202e"
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "%s", (said,), None)
+    line = formatter.format(record).replace("\x1b[0m", "", 2)
+    assert "hunter2" not in line
+    assert "rtsp://********@camera" in line
+    assert not set("\x1b\x07\x9b\u202e") & set(line)
+    log._RECENT.emit(record)
+    assert "hunter2" not in log.recent()[-1]
+    assert "\x1b" not in log.recent()[-1]

@@ -129,6 +129,14 @@ def test_secrets_are_masked() -> None:
     assert "********" in shown
 
 
+def test_the_password_in_a_cameras_address_is_masked() -> None:
+    camera = 'driver = "camera"\ndevice = "rtsp://guard:hunter2@10.0.0.7/stream"\n'
+    file = SMALLEST.replace('driver = "line"\nport = "/dev/ttyACM0"\n', camera)
+    shown = str(effective(config.parse(file, FILE)))
+    assert "hunter2" not in shown
+    assert "rtsp://********@10.0.0.7/stream" in shown
+
+
 def test_what_is_shown_loads_again() -> None:
     found = config.parse(SMALLEST, FILE)
     tree = effective(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import ssl
 import time
 
 import pytest
@@ -41,6 +42,27 @@ def test_tls_refuses_a_broker_that_is_another_or_expired(tls_broker, make_outbox
     link.start()
     wait_for(lambda: why in link.status().fault)
     link.stop(0.0)
+
+
+def test_an_authority_of_ones_own_is_accepted_by_every_python(
+    tls_broker, make_outbox, passage_event, wait_for, monkeypatch
+):
+    """Python 3.13 asks for key identifiers and usages by default, which a home-made authority does not have."""
+    default = ssl.create_default_context
+
+    def as_in_3_13(*args, **kwargs):
+        made = default(*args, **kwargs)
+        made.verify_flags |= ssl.VERIFY_X509_STRICT
+        return made
+
+    monkeypatch.setattr(ssl, "create_default_context", as_in_3_13)
+    broker, how = tls_broker("localhost")
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
+    link.start()
+    outbox.put(passage_event(1))
+    wait_for(lambda: outbox.status().delivered == 1)
+    link.stop(1.0)
 
 
 DAY_S = 86_400.0

@@ -1,5 +1,6 @@
 """The camera as a scanner: real photographs, a real HTTP stream, plugs pulled, pictures broken."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -256,7 +257,7 @@ def test_a_stream_without_lengths_is_read_up_to_its_boundaries():
 
         def serve():
             caller, _ = server.accept()
-            with caller:
+            with contextlib.suppress(OSError), caller:  # a process that ends resets the line
                 caller.recv(1000)
                 caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=--cut\r\n\r\n")
                 for _ in range(3):
@@ -274,7 +275,7 @@ def test_a_stream_of_nothing_but_headers_is_refused(items_of):
 
         def serve():
             caller, _ = server.accept()
-            with caller:
+            with contextlib.suppress(OSError), caller:  # a process that ends resets the line
                 caller.recv(1000)
                 caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=cut\r\n\r\n")
                 caller.sendall(b"--cut\r\n" + 1000 * b"X-More: of it\r\n")
@@ -294,6 +295,9 @@ def test_a_folder_shows_each_picture_and_passes_over_what_is_none(tmp_path, item
     (tmp_path / "0b.png").write_bytes(b"broken")
     (tmp_path / "1b.jpg").write_bytes(opencv.to_jpeg(np.full((1, 1), 7, np.uint8)))
     (tmp_path / "notes.txt").write_text("no picture")
+    os.mkfifo(tmp_path / "2.png")
+    with (tmp_path / "3.png").open("wb") as huge:
+        huge.truncate(10**12)
     driver = Driver(Options(str(tmp_path), fps=200, each_s=0.0, away_s=0.1))
     driver.open()
 

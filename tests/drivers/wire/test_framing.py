@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.wire.framing import Framer, before, signed16, sum8
+from drivers.wire.framing import LONGEST_FRAME, Framer, before, signed16, sum8
 
 HEADER = b"\x5a\x5a\x45"
 
@@ -45,3 +45,11 @@ def test_numbers():
     assert sum8(b"\xff\x02") == 1
     assert signed16(0xFF, 0x6A) == -150
     assert signed16(0x0C, 0x78) == 3192
+
+
+def test_a_step_that_always_wants_more_keeps_no_more_than_the_longest_frame():
+    framer = Framer(lambda _: (0, None))
+    for _ in range(100):
+        assert list(framer.feed(bytes(1000))) == []
+        assert len(framer._pending) <= LONGEST_FRAME
+    assert framer.junk > 90_000

@@ -1,0 +1,52 @@
+"""Why a camera does not give its stream: asked by one RTSP question, since FFmpeg says only no.
+
+Source: RFC 2326 (DESCRIBE 10.2, status codes 7.1.1).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from urllib.parse import urlsplit
+
+from drivers.wire import address
+
+LIMIT_S = 1.5
+PORT = 554
+_MOST_BYTES = 65_536
+_STATUS = re.compile(rb"RTSP/1\.\d (\d{3})")
+_CHALLENGE = re.compile(r"(?im)^WWW-Authenticate:\s*(\S.*?)\s*$")
+_OK = 200
+
+
+def why_not_opened(url: str) -> tuple[str, str]:
+    """Fact and remedy. Takes a few seconds at most; never raises."""
+    if not url.startswith("rtsp://"):
+        return "is not reachable, or refuses its name, password or path", address.REMEDY
+    who = address.access(url)
+    try:
+        status, asks = _describe(who.url, "")
+        given = address.authorization(asks, "DESCRIBE", who.url, who)
+        if status == address.UNAUTHORIZED and who.user and given:
+            status, _ = _describe(who.url, given)
+    except (OSError, ValueError) as error:
+        return address.why_unreachable(error)
+    if status == 0:
+        return "answers, but not in RTSP", "check the port; 554 is the usual one"
+    if status == _OK:
+        return "its stream cannot be read", "set it to H.264 or MJPEG"
+    return address.why_refused(status, named=bool(who.user))
+
+
+def _describe(url: str, authorization: str) -> tuple[int, list[str]]:
+    """Status (0: no RTSP) and challenges. Raises OSError, ValueError."""
+    parts = urlsplit(url)
+    given = f"Authorization: {authorization}\r\n" if authorization else ""
+    ask = f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n{given}\r\n"
+    heard = b""
+    with socket.create_connection((parts.hostname or "", parts.port or PORT), LIMIT_S) as line:
+        line.sendall(ask.encode())
+        while b"\r\n\r\n" not in heard and len(heard) < _MOST_BYTES and (more := line.recv(4096)):
+            heard += more
+    status = _STATUS.match(heard)
+    return int(status[1]) if status else 0, _CHALLENGE.findall(heard.decode("latin-1"))

@@ -1,0 +1,92 @@
+"""An HTTP camera that sends anything: memory has a bound."""
+
+import socket
+import threading
+import tracemalloc
+
+import pytest
+
+from drivers.contract import BadReply, DeviceGone
+from drivers.scanners.camera import Driver, Options
+from drivers.wire import mjpeg
+
+HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=cut\r\n\r\n"
+NO_LENGTH = b"--cut\r\nContent-Type: image/jpeg\r\n\r\n"
+
+
+@pytest.fixture
+def sends():
+    """A camera that sends a head, and then the same bytes for ever."""
+    listeners = []
+
+    def start(first, again):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve():
+            try:
+                caller, _ = listener.accept()
+                with caller:
+                    caller.recv(1000)
+                    caller.sendall(HEAD + first)
+                    while again:
+                        caller.sendall(again)
+            except OSError:
+                return
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def read_on(source):
+    for _ in range(20):
+        source(0.25)
+
+
+@pytest.mark.parametrize("line", [b"x\r\n", b"\n", b"x" * 65_535 + b"\n", b"x" * 65_536], ids=len)
+def test_a_part_without_an_end_costs_no_more_than_the_largest_picture(sends, line, monkeypatch):
+    monkeypatch.setattr(mjpeg, "LARGEST_BYTES", 1_000_000)
+    lens = mjpeg.Mjpeg(sends(NO_LENGTH, line * (65_536 // len(line))))
+    lens.open()
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadReply, match="has no end"):
+            lens.next(1)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+        lens.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"", b"\r\n" * 1000),
+        (b"--cut\r\n", b"a: b\r\n" * 1000),
+        (b"--cut\r\nContent-Length: 99999999999\r\n\r\n", b""),
+    ],
+)
+def test_what_is_no_part_is_refused(sends, first, again):
+    lens = mjpeg.Mjpeg(sends(first, again))
+    lens.open()
+    with pytest.raises((BadReply, DeviceGone)):
+        read_on(lens.next)
+    lens.close()
+
+
+@pytest.mark.parametrize("device", ["http://camera/", "HTTPS://camera/", "rtsp://camera/", "csi:0", "/dev/video0"])
+def test_a_camera_that_may_send_anything_has_a_process_of_its_own(device):
+    assert Driver(Options(device))._apart is not None
+
+
+def test_a_process_that_grows_is_ended(simulator, monkeypatch):
+    driver = Driver(Options(simulator.url))
+    driver.open()
+    monkeypatch.setattr("drivers.wire.apart.MOST_MB", 1)
+    with pytest.raises(DeviceGone, match="more than 1 MB of memory"):
+        read_on(driver.read)
+    assert driver._apart.pid is None
