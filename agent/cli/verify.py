@@ -171,6 +171,9 @@ def _payloads(source: str) -> list[bytes]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
     else:
         return [source.encode("utf-8", "surrogateescape")]
+    what = _no_picture(data)
+    if what:
+        raise argparse.ArgumentTypeError(f"{source}: {what}, neither a picture nor the text of a code: {_INSTEAD}")
     if Path(source).suffix.lower() in _PICTURES or _is_picture(data):
         return vision.read_bytes(opencv.from_bytes(data))
     return [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip()]
@@ -181,6 +184,36 @@ def _is_file(source: str) -> bool:
         return Path(source).is_file()
     except OSError:
         return False  # longer than any file name: a code
+
+
+_INSTEAD = "save the page or screen with the code as PNG or JPEG, for example with a screenshot"
+_BEGINNINGS = {
+    b"%PDF-": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive, as Wallet passes (.pkpass) and office documents are",
+    b"\x1f\x8b": "a compressed file (gzip)",
+    b"\xd0\xcf\x11\xe0": "an office document",
+    b"{\\rtf": "a text document (RTF)",
+    b"<svg": "a drawing (SVG)",
+    b"<?xml": "an XML document, as drawings (SVG) are",
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
+    b"\xff\x0a": "a JPEG XL picture",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+}
+_BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
+
+
+def _no_picture(data: bytes) -> str:
+    """What a file is that holds no code as it is, in words; `` for pictures that can be read and for text."""
+    begin = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for magic, what in _BEGINNINGS.items():
+        if begin.startswith(magic.lower()):
+            return what
+    if data[4:8] == b"ftyp":
+        if data[8:12] in _BRANDS:
+            return "a HEIC picture"
+        return "an AVIF picture" if data[8:12] in (b"avif", b"avis") else "a film"
+    return ""
 
 
 def _is_picture(data: bytes) -> bool:

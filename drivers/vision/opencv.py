@@ -37,8 +37,29 @@ class UnreadablePicture(ValueError):
 
 
 def from_bytes(data: bytes | npt.NDArray[np.uint8]) -> Picture:
-    """A JPEG, PNG, WebP, BMP … as grayscale, upright as its EXIF says. Raises UnreadablePicture."""
+    """A JPEG, PNG, WebP, BMP … as grayscale, upright as its EXIF says; what is transparent lies on a ground that
+    sets off what is not. Raises UnreadablePicture.
+    """
+    if bytes(data[:4]) in _MAY_BE_TRANSPARENT:
+        picture = _decoded(data, cv2.IMREAD_UNCHANGED)
+        if picture.ndim == _WITH_COLOURS and picture.shape[2] == _WITH_ALPHA:
+            return _on_ground(picture)
     return _decoded(data, cv2.IMREAD_GRAYSCALE)
+
+
+_MAY_BE_TRANSPARENT = (b"\x89PNG", b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
+_WITH_COLOURS, _WITH_ALPHA = 3, 4
+
+
+def _on_ground(picture: Picture) -> Picture:
+    """A picture with an alpha channel as grayscale: dark things on white, and bright things alone on black."""
+    if picture.dtype != np.uint8:
+        picture = (picture >> 8).astype(np.uint8)
+    alpha = picture[:, :, 3].astype(np.float32) / 255
+    gray = cv2.cvtColor(picture[:, :, :3], cv2.COLOR_BGR2GRAY)
+    seen = gray[alpha > 0.5]  # noqa: PLR2004 - more there than not
+    ground = 0.0 if seen.size and np.percentile(seen, 5) > 127 else 255.0  # noqa: PLR2004 - the middle of the scale
+    return (gray * alpha + ground * (1 - alpha)).round().astype(np.uint8)
 
 
 def small_from_bytes(data: bytes | npt.NDArray[np.uint8]) -> Picture:

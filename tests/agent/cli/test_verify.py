@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import segno
 
 from agent import cli
 from agent.cli import verify
@@ -123,3 +125,45 @@ def test_a_picture_stands_for_the_bytes_of_its_code_whatever_they_are(tmp_path: 
     picture = tmp_path / "bytes.png"
     picture.write_bytes(opencv.to_png(qr.drawn(b"\x00\xff", 4)))
     assert verify._payloads(str(picture)) == [b"\x00\xff"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("pass.pdf", b"%PDF-1.7\n...", "a PDF document"),
+        ("pass.png", b"%PDF-1.7\n...", "a PDF document"),
+        ("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC picture"),
+        ("photo.jpg", b"\0\0\0\x18ftypmif1\0\0\0\0", "a HEIC picture"),
+        ("photo.avif", b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF picture"),
+        ("film.mp4", b"\0\0\0\x18ftypisom\0\0\0\0", "a film"),
+        ("card.pkpass", b"PK\x03\x04\x14\0", ".pkpass"),
+        ("code.svg", b'<?xml version="1.0"?><svg/>', "SVG"),
+        ("page.html", b"\n<!DOCTYPE html>", "a web page"),
+        ("codes.gz", b"\x1f\x8b\x08", "gzip"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes, what: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert cli.main(["verify", name]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"{name}: ")
+    assert what in said.err
+    assert "screenshot" in said.err
+
+
+@pytest.mark.parametrize(
+    ("dark", "bright"), [((0, 0, 0, 255), (0, 0, 0, 0)), ((255, 255, 255, 0), (255, 255, 255, 255))]
+)
+def test_a_transparent_picture_is_read(
+    code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], dark: tuple[int, ...], bright: tuple[int, ...]
+) -> None:
+    """Black on nothing, as web pages save codes, and white on nothing, as dark ones do."""
+    segno.make_qr(code, error="m").save(str(tmp_path / "a.png"), scale=6, border=4)
+    gray = opencv.from_bytes((tmp_path / "a.png").read_bytes())
+    picture = np.where((gray < 128)[:, :, None], np.array(dark, np.uint8), np.array(bright, np.uint8))
+    (tmp_path / "b.png").write_bytes(opencv.to_png(picture.astype(np.uint8)))
+    assert cli.main(["verify", "b.png", "--at", "2023-11-14T22:13:30Z"]) == 0
+    assert "Gatepost code" in capsys.readouterr().out

@@ -39,6 +39,11 @@ def test_odd_payloads_come_through_every_decoder(payload):
     [
         ("体温正常 粤A12345".encode(), "体温正常 粤A12345"),
         ("体温正常".encode("gb18030"), "体温正常"),
+        ("健康码有效期至今天".encode("gb18030"), "健康码有效期至今天"),
+        ("ﾜｸﾁﾝ接種証明書".encode("shift_jis"), "ﾜｸﾁﾝ接種証明書"),
+        ("ﾔﾏﾀﾞ ﾀﾛｳ".encode("shift_jis"), "ﾔﾏﾀﾞ ﾀﾛｳ"),
+        ("新型コロナワクチン".encode("shift_jis"), "新型コロナワクチン"),
+        ("東京都".encode("shift_jis"), r"\x93\x8c\x8b\x9e\x93s"),
         ("Enzyklopädie".encode(), "Enzyklopädie"),
         (b"\xff\xfe\xfd", r"\xff\xfe\xfd"),
     ],
