@@ -27,7 +27,7 @@ from agent.codes.trust import BadTrust, Trust
 from agent.model import CodeStatus, Now, Staleness, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["BadTrust", "Options", "RepeatOptions", "Repeats", "Trust", "check", "check_all"]
 
@@ -111,9 +111,12 @@ def _against_lists(verdict: Verdict, trust: Trust, now: Now) -> Verdict:
         if colour is not None:
             decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
             verdict = replace(verdict, colour=colour, status=decided, reason="")
-    names = {verdict.code, verdict.subject, *verdict.aliases} - {b""}
-    if any(each.find(name) for each in known.revoked for name in names):
+    if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
         return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
     if any(each.find(verdict.subject) for each in known.watched if verdict.subject):
         verdict = replace(verdict, watched=True)
     return verdict
+
+
+def _is_on(revoked: Sequence[lists.CodeList], keys: Iterable[bytes]) -> bool:
+    return any(each.find(key) for each in revoked for key in keys)

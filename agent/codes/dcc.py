@@ -82,6 +82,7 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
     expires = cwt.time(claims, cwt.EXP)
     health = _health(claims.get(HCERT), now)
     key.limits.require(*health.groups, issuer=key.issuer)
+    code, *aliases = _keys(health.ucis) or (digest.of_code(FORMAT, message.payload),)
     return Verdict(
         status=validity.judge(now, issued=None, starts=None, expires=expires, signer=key.limits),
         reason=key.limits.reason(now),
@@ -92,8 +93,8 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
         expires_utc=expires,
         tests=health.tests,
         kind=health.kind,
-        code=code_key(health.ucis[0]) if health.ucis else digest.of_code(FORMAT, message.payload),
-        aliases=_aliases(health.ucis),
+        code=code,
+        aliases=tuple(aliases),
     )
 
 
@@ -109,13 +110,16 @@ def is_uci(text: str) -> bool:
     return _UCI.fullmatch(text.strip().upper()) is not None
 
 
-def _aliases(ucis: Iterable[str]) -> tuple[bytes, ...]:
-    """Keys of the same certificate in lists whose maker took its identifier as it is written, or without prefix."""
-    spellings = set()
+def _keys(ucis: Iterable[str]) -> list[bytes]:
+    """Keys of a certificate by all its identifiers, and by their hashes as they are written: so the EU's own lists
+    have them. Nearly always one.
+    """
+    keys = []
     for uci in ucis:
-        plain = _without_prefix(uci)
-        spellings |= {uci, uci.upper(), plain, plain.upper(), _UCI_PREFIX + plain, _UCI_PREFIX + plain.upper()}
-    return tuple(sorted(map(_hash, spellings)))
+        keys.append(code_key(uci))
+        if not uci.startswith(_UCI_PREFIX) or uci != uci.strip().upper():
+            keys.append(_hash(uci))
+    return keys
 
 
 def _without_prefix(uci: str) -> str:
@@ -127,29 +131,28 @@ def _hash(text: str) -> bytes:
 
 
 def _health(claim: object, now: Now) -> _Health:
-    if not isinstance(claim, Mapping) or not isinstance(claim.get(V1), Mapping):
+    if not isinstance(claim, Mapping) or not isinstance(certificate := claim.get(V1), Mapping):
         raise Malformed("no health claim")
-    certificate: Mapping[Any, Any] = claim[V1]
-    groups = {group: entries for group in _KINDS if (entries := _entries(certificate.get(group)))}
-    every = [entry for entries in groups.values() for entry in entries]
-    kind = "other"
-    if len(groups) == 1 and all(_is_worth(group, entry, now) for group in groups for entry in every):
-        kind = _KINDS[next(iter(groups))]
-    ucis = [entry.get("ci") for entry in every]
-    return _Health(
-        kind,
-        _subject(certificate),
-        tuple(_KINDS[group] for group in groups),
-        tuple(uci for uci in ucis if isinstance(uci, str) and uci.strip()),
-        tuple(test for entry in groups.get("t", ()) if (test := _test(entry)) is not None),
-    )
-
-
-def _entries(group: object) -> list[Mapping[Any, Any]]:
-    entries = list(group) if isinstance(group, list | tuple) else []
-    if not all(isinstance(entry, Mapping) for entry in entries):
-        raise Malformed("an entry that is not a map")
-    return entries
+    kind, groups, ucis, tests = "other", [], [], []
+    for group, name in _KINDS.items():
+        entries = certificate.get(group)
+        if not entries or not isinstance(entries, list | tuple):
+            continue
+        groups.append(name)
+        kind = name
+        for entry in entries:
+            if not isinstance(entry, Mapping):
+                raise Malformed("an entry that is not a map")
+            uci = entry.get("ci")
+            if isinstance(uci, str) and uci:
+                ucis.append(uci)
+            if not _is_worth(group, entry, now):
+                kind = "other"
+            if group == "t" and (test := _test(entry)) is not None:
+                tests.append(test)
+    if len(groups) > 1:
+        kind = "other"
+    return _Health(kind, _subject(certificate), tuple(groups), tuple(ucis), tuple(tests))
 
 
 def _is_worth(group: str, entry: Mapping[Any, Any], now: Now) -> bool:

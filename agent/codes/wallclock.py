@@ -14,6 +14,7 @@ FIRST_ZONE, LAST_ZONE = timezone(timedelta(hours=14)), timezone(timedelta(hours=
 """Where on earth a day begins first, and where it ends last."""
 
 _ZONES = (FIRST_ZONE, LAST_ZONE)
+_LONGEST_DAY = len("2022-01-31")
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 
 
@@ -29,10 +30,11 @@ def moment(text: object) -> Moment | None:
     if not isinstance(text, str):
         return None
     try:
-        days = _days(text)
+        text = text.strip()
+        days = _days(text) if len(text) <= _LONGEST_DAY else None
         if days is not None:
             return Moment(*(end.replace(tzinfo=zone).timestamp() for end, zone in zip(days, _ZONES, strict=True)))
-        found = datetime.fromisoformat(text.strip())
+        found = datetime.fromisoformat(text)
         if found.tzinfo is not None:
             return Moment(found.timestamp(), found.timestamp())
         return Moment(found.replace(tzinfo=FIRST_ZONE).timestamp(), found.replace(tzinfo=LAST_ZONE).timestamp())
