@@ -77,7 +77,8 @@ class PacedChip(Generic[T]):
                 self._start_anew()
             return None
         self._due_s = time.monotonic() + self._period_s
-        self._failures = 0
+        if measured is not None:  # a part that has nothing new yet has not recovered by that
+            self._failures = 0
         return measured
 
     def _start_anew(self) -> None:

@@ -1,11 +1,14 @@
 """What all serial scan engines share: codes out of a byte stream, answers taken out of it, a trigger kept pulled.
 
 An engine mixes its answers with what it scans, so whatever has the exact form of an answer, checksum included, is
-removed first; the rest is split into codes at a terminator, or where a pause follows.
+removed first; the rest is split into codes at a terminator, or where a pause follows. An engine that ends its codes
+with a terminator may pause within one: that is learned from what it sends. What engines are set to add around a
+code (STX and ETX, a byte order mark, a symbology identifier of ISO/IEC 15424, ECI marks) is taken off again.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -36,6 +39,32 @@ ENDS: dict[str, tuple[bytes, ...]] = {
 }
 
 
+LONGEST_PAUSE_S = 1.0
+"""Pause that ends a code of an engine that sends terminators: the rest is not coming any more."""
+FIRST_PAUSE_S = 0.4
+"""The same while it is not known yet whether it sends them."""
+STX, ETX, BYTE_ORDER_MARK = b"\x02", b"\x03", b"\xef\xbb\xbf"
+_IDENTIFIER = re.compile(rb"\]([A-Za-z])([0-9A-Za-z])")
+_ECI = re.compile(rb"\\([0-9]{6}|\\)")
+_ECI_MODIFIERS = {b"Q": b"246", b"d": b"456"}
+"""ISO/IEC 15424, annex F: with these the engine writes ECI marks, and each backslash of the code twice."""
+
+
+def bare(heard: bytes) -> bytes:
+    """The code in what an engine sent for it, without what it was set to add."""
+    code = heard
+    if code.startswith(STX):
+        code = code[1:].removesuffix(ETX)
+    code = code.removeprefix(BYTE_ORDER_MARK)
+    identifier = _IDENTIFIER.match(code)
+    if identifier:
+        code = code[identifier.end() :]
+    if identifier and identifier[2] in _ECI_MODIFIERS.get(identifier[1], b""):
+        return _ECI.sub(lambda found: b"\\" if found[1] == b"\\" else b"", code)
+    mark = _ECI.match(code)  # no code that is known here begins with a backslash and six digits
+    return code[mark.end() :] if mark and mark[1] != b"\\" else code
+
+
 @dataclass(frozen=True)
 class LineOptions:
     """Settings of every engine that sends what it scans over a serial port."""
@@ -45,9 +74,10 @@ class LineOptions:
     baud: Annotated[int, Gt(0)] = 9600
     """Line speed; without meaning on USB-CDC."""
     terminator: Literal["auto", "cr", "lf", "crlf", "tab", "none"] = "auto"
-    """What ends a code besides a pause; `none` lets a code hold line ends."""
+    """What ends a code: `auto` is CR, LF or, of an engine that sends neither, a pause; `none` lets a code hold line
+    ends, and only a pause ends it. Where there is a terminator, only a pause of a second ends a code without it."""
     idle_gap_s: Annotated[float, Gt(0)] = 0.08
-    """Pause that ends a code which has no terminator, seconds."""
+    """Pause that ends a code of an engine that sends no terminator, seconds."""
     simulated: bool = False
     """Mark all sightings as simulated. A pseudo-terminal is always marked."""
 
@@ -69,6 +99,9 @@ class Lines:
         self._ends = ENDS[terminator]
         self._longest = longest
         self._pending = bytearray()
+        self.terminated: bool | None = None if terminator == "auto" else bool(self._ends)
+        """Whether the engine ends its codes with a terminator; None: not known yet."""
+        self._learns = terminator == "auto"
 
     @property
     def is_waiting(self) -> bool:
@@ -83,6 +116,7 @@ class Lines:
             at, width = cut
             codes.append(bytes(self._pending[:at]))
             del self._pending[: at + width]
+            self.terminated = True
         if len(self._pending) > self._longest or any(len(code) > self._longest for code in codes):
             self._pending.clear()
             raise ValueError
@@ -92,10 +126,19 @@ class Lines:
         """The code that a pause ends; empty when there is none."""
         code = bytes(self._pending).rstrip(b"\r\n\t")
         self._pending.clear()
+        if code and self._learns:
+            self.terminated = False
         return code
+
+    def forget(self) -> None:
+        """Another engine may be there: nothing is pending, nothing known."""
+        self._pending.clear()
+        self.terminated = None if self._learns else bool(self._ends)
 
     def _first_end(self) -> tuple[int, int] | None:
         found = [(at, len(end)) for end in self._ends if (at := self._pending.find(end)) >= 0]
+        if self._ends and self._pending.startswith(STX) and (at := self._pending.find(ETX)) >= 0:
+            found.append((at, len(ETX)))
         return min(found, default=None)
 
 
@@ -173,7 +216,7 @@ class ScanEngine:
         self._line.open()
         self._ready.clear()
         self._sieve.pause()
-        self._lines.pause()
+        self._lines.forget()
         self._armed_s = float("-inf")
 
     def read(self, limit_s: float) -> Sighting | None:
@@ -183,12 +226,13 @@ class ScanEngine:
             now_s = time.monotonic()
             self._keep_looking(now_s)
             left_s = max(0.0, end_s - now_s)
-            data = self._line.read(min(left_s, self._idle_gap_s) if self._is_waiting else left_s)
+            pause_s = self._pause_s
+            data = self._line.read(min(left_s, pause_s) if self._is_waiting else left_s)
             now_s = time.monotonic()
             if data:
                 self._heard_s = now_s
                 self._take(self._sieve.feed(data))
-            elif self._is_waiting and now_s - self._heard_s >= self._idle_gap_s:
+            elif self._is_waiting and now_s - self._heard_s >= pause_s:
                 self._take(self._sieve.pause())
                 self._sight(self._lines.pause())
             if now_s >= end_s:
@@ -226,6 +270,13 @@ class ScanEngine:
         return leads + b"".join(order[:1] for order in orders), known
 
     @property
+    def _pause_s(self) -> float:
+        """Seconds of silence that end what has begun."""
+        if self._lines.terminated is None:
+            return max(self._idle_gap_s, FIRST_PAUSE_S)
+        return max(self._idle_gap_s, LONGEST_PAUSE_S) if self._lines.terminated else self._idle_gap_s
+
+    @property
     def _is_waiting(self) -> bool:
         return self._lines.is_waiting or self._sieve.is_waiting
 
@@ -243,7 +294,7 @@ class ScanEngine:
         for code in codes:
             self._sight(code)
 
-    def _sight(self, code: bytes) -> None:
-        if code:
+    def _sight(self, heard: bytes) -> None:
+        if code := bare(heard):
             self._armed_s = float("-inf")  # an engine stops looking when it has read
             self._ready.append(Sighting(code, self._heard_s, self.simulated))

@@ -29,6 +29,8 @@ class Mlx90640:
     def __init__(self, world: World) -> None:
         self.faults = ChipFaults()
         self.registers = {0x8000: 0, 0x800D: 0x1901}
+        self.stuck: dict[int, int] = {}
+        """Faulty pixels: number → what it gives, whatever it sees."""
         self._world = world
         self._words = self._memory()
         self._pointer = 0
@@ -40,6 +42,10 @@ class Mlx90640:
         eeprom |= {0x2410: 0x4000, 0x2411: 0xFFFF, 0x2420: 0x6000, 0x2421: 0x2F44}
         eeprom |= {0x2430: GAIN, 0x2431: KELVIN_25, 0x2432: PER_KELVIN * 8, 0x2433: 0x9D68, 0x2438: 0x2000}
         return eeprom | dict.fromkeys(range(0x0400, 0x0740), 0)
+
+    def mark(self, number: int, *, broken: bool) -> None:
+        """Have the memory call a pixel broken, or deviating."""
+        self._words[0x2440 + number] = 0 if broken else self._words[0x2440 + number] | 1
 
     def write(self, address: int, data: bytes) -> None:  # noqa: ARG002 - it has one address
         """A register address, and a word for it."""
@@ -80,7 +86,8 @@ class Mlx90640:
                 if (row + column) % 2 == self._subpage:
                     is_middle = 8 <= row < 16 and 12 <= column < 20  # noqa: PLR2004 - the middle sixty-four
                     counts = self._counts(skin if is_middle else wall, own_c)
-                    self._words[0x0400 + 32 * row + column] = counts & 0xFFFF
+                    number = 32 * row + column
+                    self._words[0x0400 + number] = self.stuck.get(number, counts) & 0xFFFF
         self.registers[0x8000] = 0x0008 | self._subpage
 
     def _counts(self, object_c: float, own_c: float) -> int:

@@ -10,8 +10,10 @@ bytes, at 100 kHz it is late. Address 0x33 (7 bits), 16-bit addresses and words,
     0x8000 status: bit 0 subpage, bit 3 new data; ← 0030 takes the next   0x800D control: 9:7 rate, 12 chess pattern
 
 Accuracy: ±1 °C in the middle of the picture, ±2 °C or more in its corners: presence and hot spot, not fever-grade.
-The reading is the mean of the four warmest pixels. Quirks: a picture comes in two subpages like the colours of a
-chessboard; the part heats itself to some 8 °C above the room; no checksum, so what lies out of range is a fault.
+The reading is the mean of the four warmest pixels. Quirks: pixels that the memory calls broken (0) or deviating
+(bit 0) never count (§9), nor do up to four more that give no temperature, nor one that stands out alone; a picture
+comes in two subpages like the colours of a chessboard; the part heats itself to some 8 °C above the room; no
+checksum, so what lies out of range is a fault.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ BUS, PROOF = "I²C", Proof.DOCUMENT
 EEPROM, RAM, STATUS, CONTROL = 0x2400, 0x0400, 0x8000, 0x800D
 WORDS, ROWS, COLUMNS = 832, 24, 32
 PIXELS = ROWS * COLUMNS
+SUBPAGES = 2
 NEW_DATA, TAKE_NEXT = 0x0008, 0x0030
 RATE_MASK, EIGHT_HZ, CHESS = 0x0380, 4 << 7, 0x1000
 CALIBRATED_INTERLEAVED, IS_MLX90641 = 0x0800, 0x0040
@@ -41,6 +44,10 @@ SELF_HEATING_C = 8.0
 U_C = 2.0
 BOUNDS_C = (-40.0, 125.0)
 HOTTEST = 4
+MOST_DEAD = 4
+"""§9: a part leaves the factory with at most so many broken or deviating pixels."""
+ALONE_C = 10.0
+"""A pixel warmer by more than all its neighbours shows no skin: a face covers several, up to 4 m."""
 
 Numbers: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Words: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -90,7 +97,7 @@ class Calibration:
         """`words`: all 832 of them."""
         head, pixels = words[:64], np.array(words[64:], np.int64).reshape(ROWS, COLUMNS)
         self.is_foreign = bool(head[0x0A] & (CALIBRATED_INTERLEAVED | IS_MLX90641))
-        self.works = pixels != 0
+        self.works = (pixels != 0) & (pixels & 1 == 0)
         self.k_vdd = 32.0 * signed(head[0x33] >> 8, 8)
         self.vdd_25 = ((head[0x33] & 0xFF) - 256) * 32 - 8192
         self.resolution = head[0x38] >> 12 & 3
@@ -179,6 +186,20 @@ def background(own_c: float, emissivity: float, surroundings_c: float) -> float:
     return reflected - (reflected - (own_c + ZERO_K) ** 4) / emissivity
 
 
+def warmest_neighbours(picture: Numbers) -> Numbers:
+    """The warmest of the eight around each pixel."""
+    rows, columns = picture.shape
+    framed = np.pad(picture, 1, constant_values=-np.inf)
+    around = [
+        framed[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+        if down or right
+    ]
+    warmest: Numbers = np.max(around, axis=0)
+    return warmest
+
+
 class Driver(PacedChip[Reading]):
     """The hot spot, once for each subpage."""
 
@@ -187,6 +208,8 @@ class Driver(PacedChip[Reading]):
         self._calibration: Calibration | None = None
         self._control = 0
         self._picture = np.full((ROWS, COLUMNS), np.nan)
+        self._drawn: set[int] = set()
+        """Subpages that the picture has."""
         self._fresh_s = 0.0
         super().__init__(wire or I2cBus(options.bus, simulated=options.simulated), LOOK_S, options.frozen_s)
 
@@ -201,6 +224,7 @@ class Driver(PacedChip[Reading]):
         self._write(CONTROL, self._control)
         self._write(STATUS, TAKE_NEXT)
         self._picture = np.full((ROWS, COLUMNS), np.nan)
+        self._drawn = set()
         self._fresh_s = time.monotonic()
 
     def measure(self) -> Reading | None:
@@ -221,13 +245,24 @@ class Driver(PacedChip[Reading]):
         subpage = status & 1
         own_c = die_c(ram, supply_v(ram, self._control, k), k)
         self._draw(ram, subpage, own_c, k)
-        known = self._picture[k.works]
-        if np.isnan(known).any():
+        self._drawn.add(subpage)
+        if len(self._drawn) < SUBPAGES:
             return None
-        hot_c = float(np.sort(known)[-HOTTEST:].mean())
-        if not all(BOUNDS_C[0] <= each <= BOUNDS_C[1] for each in (hot_c, own_c)):
+        hot_c = self._hot_spot(k)
+        if not BOUNDS_C[0] <= own_c <= BOUNDS_C[1]:
             raise BadReply(self._bus.name, "the MLX90640 measures out of its range", "power-cycle the sensor")
         return Reading(hot_c, at_s, U_C, sensor_c=own_c, simulated=self.simulated)
+
+    def _hot_spot(self, k: Calibration) -> float:
+        """Mean of the warmest pixels that work. Raises BadReply when too many do not."""
+        good = k.works & (self._picture >= BOUNDS_C[0]) & (self._picture <= BOUNDS_C[1])  # NaN is neither
+        dead = int(k.works.sum() - good.sum())
+        if dead > MOST_DEAD:
+            fact = f"{dead} pixels of the MLX90640 measure out of its range, {MOST_DEAD} may"
+            raise BadReply(self._bus.name, fact, "power-cycle the sensor; if that does not help, replace it")
+        seen = np.where(good, self._picture, -np.inf)
+        seen[seen > warmest_neighbours(seen) + ALONE_C] = -np.inf
+        return float(np.sort(seen, axis=None)[-HOTTEST:].mean())
 
     def _draw(self, ram: list[int], subpage: int, own_c: float, k: Calibration) -> None:
         """Put a subpage into the picture."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drivers.vision import finders, grid, steps, symbol
+from drivers.vision import finders, grid, sheet, steps, symbol
 from drivers.vision.ladder import Ladder
 from drivers.vision.opencv import Picture, cv2
 from drivers.vision.track import NEARER
@@ -77,13 +77,15 @@ def judged(picture: Picture) -> Aim:
         _edge_px(part, high - low),
         burnt,
         (picture.shape[1], picture.shape[0]),
-        _rivals(code, codes) if code else 0,
+        _rivals(picture, code, codes) if code else 0,
     )
 
 
-def _rivals(code: Code, codes: list[Code]) -> int:
-    alike = {each.payload for each in codes if each.area() * NEARER > code.area()}
-    return len(alike - {code.payload})
+def _rivals(picture: Picture, code: Code, codes: list[Code]) -> int:
+    alike = {each.payload: each for each in codes if each.area() * NEARER > code.area()}
+    return sum(
+        not sheet.are_together(picture, code, each) for each in alike.values() if each.payload != code.payload
+    )
 
 
 def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> list[str]:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from drivers.contract import Departure, Sighting
+from drivers.vision import sheet
 from drivers.vision.opencv import Picture, cv2
 from drivers.vision.track import Box, Track
 
 if TYPE_CHECKING:
     from drivers.vision.code import Code
     from drivers.vision.ladder import Ladder
+    from drivers.vision.sheet import Pairs
 
 Fractions: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom of a part of the picture, each from 0 to 1."""
@@ -50,6 +52,7 @@ class Eye:
         self._settled = False
         self._still = False
         self._seen: tuple[list[Code], Box | None] = ([], None)
+        self._together: Pairs = frozenset()
         self._guesses: dict[bytes, float] = {}
         self._frames = 0
 
@@ -80,12 +83,13 @@ class Eye:
             codes, looked_at = self._ladder.read_beside(picture, codes), None
         if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
             self._seen = self._agreed(codes, at_s), looked_at
+            self._together = sheet.pairs(picture, self._seen[0])
         self._settled = still or bool(self._seen[0]) or (not codes and self._ladder.exhausted)
         return self._told(at_s)
 
     def _told(self, at_s: float) -> list[Sighting | Departure]:
         codes, looked_at = self._seen
-        left, new = self._track.look(codes, at_s, looked_at)
+        left, new = self._track.look(codes, at_s, looked_at, self._together)
         items: list[Sighting | Departure] = []
         if left:
             items.append(Departure(at_s, self.simulated))
@@ -97,7 +101,7 @@ class Eye:
         """No frames come any more: whoever was in view is not known to be there."""
         self._thumb = None
         self._settled = self._still = False
-        self._seen = ([], None)
+        self._seen, self._together = ([], None), frozenset()
         return [Departure(at_s, self.simulated)] if self._track.clear() else []
 
     def _unchanged(self, picture: Picture) -> bool:

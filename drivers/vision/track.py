@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from drivers.vision.code import Code
+    from drivers.vision.sheet import Pairs
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom, pixels."""
@@ -59,15 +60,17 @@ class Track:
         """It is in view and had its turn."""
         return payload in self._seen and self._seen[payload].told
 
-    def look(self, codes: Iterable[Code], now_s: float, looked_at: Box | None = None) -> tuple[bool, bool]:
+    def look(
+        self, codes: Iterable[Code], now_s: float, looked_at: Box | None = None, together: Pairs = frozenset()
+    ) -> tuple[bool, bool]:
         """Take note of what one picture showed. Answers (the old subject has left, there is a new one).
 
         `looked_at`: the part of the picture that was searched, None for all of it. Codes outside of it are taken
-        to be still there.
+        to be still there. `together`: those on one sheet; they are one person's, and each is told, one by one.
         """
         present = {code.payload: code for code in sorted(codes, key=lambda code: code.area())}
         left = self._forget(present, now_s, looked_at)
-        heir = self._heir(present, now_s)
+        heir = self._heir(present, now_s, together)
         for payload, code in present.items():
             self._seen[payload] = _Seen(code, now_s, self.told(payload))
         if heir is not None:
@@ -95,15 +98,19 @@ class Track:
             return True
         return False
 
-    def _heir(self, present: dict[bytes, Code], now_s: float) -> bytes | None:
+    def _heir(self, present: dict[bytes, Code], now_s: float, together: Pairs) -> bytes | None:
         """The payload that becomes the subject by this look, if any does: the largest, when it was not told yet and
-        nothing of like size is beside it.
+        nothing of like size is beside it, but for what stands on one sheet with it.
         """
         untold = [code for code in present.values() if not self.told(code.payload)]
         if not untold:
             return None
         largest = max(untold, key=lambda code: code.area())
-        rivals = [code for code in present.values() if code.payload != largest.payload]
+        rivals = [
+            code
+            for code in present.values()
+            if code.payload != largest.payload and frozenset((code.payload, largest.payload)) not in together
+        ]
         rivals += [
             seen.code
             for payload, seen in self._seen.items()

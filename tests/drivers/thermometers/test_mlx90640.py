@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from drivers.contract import BadReply
+from drivers.simulators.stand_ins import stand_in
 from drivers.thermometers.mlx90640 import (
     COLUMNS,
     WORDS,
     Calibration,
+    Driver,
+    Options,
     background,
     celsius,
     die_c,
@@ -81,3 +85,58 @@ def test_the_temperature_of_the_pixel(calibration):
 
 def test_what_cannot_be_is_no_temperature(calibration):
     assert np.isnan(celsius(np.array([-1e6]), np.array([1e-7]), 7e9, calibration.ks_to)[0])
+
+
+@pytest.fixture
+def array(world, tmp_path):
+    """A simulated part before which somebody stands."""
+    world.stand(36.0)
+    stand = stand_in("thermometers", "mlx90640", world, tmp_path)
+    with stand.here():
+        yield stand
+
+
+@pytest.fixture
+def read(array, items_of):
+    """What its driver reads: two temperatures."""
+    drivers = []
+
+    def read():
+        drivers.append(Driver(Options(**array.options, frozen_s=0)))
+        drivers[-1].open()
+        return [item.surface_c for item in items_of(drivers[-1], 5.0, enough=2)]
+
+    yield read
+    for driver in drivers:
+        driver.close()
+
+
+MIDDLE = 12 * COLUMNS + 16
+HOT, NONE_AT_ALL, BEYOND_ALL = 0x0285, -0x8000, 0x7FFF
+"""What a pixel may give for ever: some 60 °C, less than nothing, more than it can measure."""
+
+
+@pytest.mark.parametrize("gives", [HOT, NONE_AT_ALL, BEYOND_ALL, 0])
+@pytest.mark.parametrize("number", [MIDDLE, MIDDLE + 1, 0])
+def test_one_dead_pixel_neither_blinds_nor_warms_the_picture(array, read, gives, number):
+    usual = read()
+    array.device.stuck[number] = gives
+    assert read() == pytest.approx(usual, abs=0.1)
+
+
+@pytest.mark.parametrize("broken", [True, False], ids=["broken", "deviating"])
+def test_pixels_that_the_memory_marks_never_count(array, read, broken):
+    usual = read()
+    for number in range(MIDDLE, MIDDLE + 4):  # side by side: none of them stands out alone
+        array.device.stuck[number] = HOT
+    assert read()[0] > usual[0] + 5
+    for number in range(MIDDLE, MIDDLE + 4):
+        array.device.mark(number, broken=broken)
+    assert read() == pytest.approx(usual, abs=0.1)
+
+
+def test_more_dead_pixels_than_a_part_may_have_are_a_fault(array, read):
+    for number in range(5):
+        array.device.stuck[number] = NONE_AT_ALL
+    with pytest.raises(BadReply, match=r"5 pixels of the MLX90640 .* 4 may"):
+        read()
