@@ -105,7 +105,7 @@ class App:
         self._orders = self._ordered(config, topics)
         self._vitals = Vitals(
             config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook,
-            self._orders, began, self._bundles.root_fault,
+            self._orders, began, self._bundles.root_fault, lambda: checkpoint.screens.faults,
         )  # fmt: skip
         self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
         self._commands = self._commanded(config)
@@ -307,7 +307,7 @@ def _checkpoint(config: Config, rulebook: Rulebook) -> Checkpoint:
         {name: _way(lane) for name, lane in config.lanes.items()},
         rules(config, rulebook),
         config.checkpoint,
-        load_crowds(config.screening.crowd_file),
+        load_crowds(config.screening.crowd_file, config.screening),
     )
 
 

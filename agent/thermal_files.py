@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from agent.thermal import Crowd, Site
+    from agent.thermal import Crowd, Options, Site
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +41,23 @@ def save_sites(path: Path, sites: Mapping[str, Site]) -> None:
     _replace(path, calibration.to_text(sites))
 
 
-def load_crowds(path: Path) -> dict[str, Crowd]:
-    """Lane → crowd as it was kept. What cannot be read begins anew: nothing is lost but some patience."""
+def load_crowds(path: Path, options: Options) -> dict[str, Crowd]:
+    """Lane → crowd as it was kept. What cannot be read, or cannot have been learnt under these options, begins
+    anew: nothing is lost but some patience.
+    """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        return {lane: crowd.from_plain(table) for lane, table in plain.items()}
+        crowds = {lane: crowd.from_plain(table) for lane, table in plain.items()}
     except FileNotFoundError:
         return {}
     except Exception as error:  # noqa: BLE001 - whatever a card has made of it
         log.warning("the crowd's file is not used: %s", error)
         return {}
+    believed = {lane: one for lane, one in crowds.items() if one.is_plausible(options)}
+    for lane in crowds.keys() - believed.keys():
+        told = "the crowd's file is not used for lane %s: its limit is not within %.1f to %.1f °C"
+        log.warning(told, lane, options.floor_c, options.ceiling_c)
+    return believed
 
 
 class CrowdKeeper(threading.Thread):

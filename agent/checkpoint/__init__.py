@@ -235,6 +235,7 @@ class Checkpoint:
 
     def _reading(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
         yield from self._leave(name, lane, item.at_s)
+        self.screens.reading(name, item)
         if item.surface_c < self._rules.screening.presence_c:
             return
         lane.warm_s = item.at_s
@@ -405,7 +406,17 @@ class Checkpoint:
         is_exit = lane.way.direction is Direction.EXIT
         opened = pending.opened or (Part.GATE not in lane.down if is_exit else _opens(decision))
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
-        self.screens.passed(name, temperature, pending.holder, at_s, pending.now, simulated=simulated)
+        valid = pending.verdict is not None and pending.verdict.status is CodeStatus.VALID
+        self.screens.passed(
+            name,
+            temperature,
+            pending.holder,
+            at_s,
+            pending.now,
+            simulated=simulated,
+            proven=pending.verdict.subject if pending.verdict is not None and valid else b"",
+            admitted=_opens(decision),
+        )
         doubtful = not is_exit and not opened
         number = 0
         if doubtful:

@@ -11,7 +11,7 @@ from agent import __version__
 from agent.health import Health, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from agent.clock import Clock
     from agent.config import Kiosk
@@ -51,6 +51,8 @@ class Vitals:
     began: Began
     root_fault: Callable[[Now], str]
     """Why nothing more comes from the centre, or soon will not."""
+    screening: Callable[[], Mapping[str, Sequence[str]]]
+    """Lane → why its temperatures are not to be relied on, one sentence each."""
 
     def parts(self, paused_s: float = 0.0) -> list[Part]:
         """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
@@ -71,6 +73,10 @@ class Vitals:
         parts.append(Part("root", not ended, 0.0, _ALWAYS_S, ended))
         parts += [Part(name, not why, 0.0, _ALWAYS_S, why) for name, why in self.reservations().items()]
         parts += [Part(age.name, not age.fault(now), 0.0, _ALWAYS_S, age.fault(now)) for age in rules.ages]
+        parts += [
+            Part(f"{lane} screening", not told, 0.0, _ALWAYS_S, "; ".join(told))
+            for lane, told in self.screening().items()
+        ]
         for feed in self.feeds:
             one = feed.status()
             parts.append(Part(f"{one.lane} {one.part}", one.up, one.silent_s - paused_s, one.limit_s, one.why))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.model import Screening, Temperature
@@ -10,13 +12,40 @@ from agent.thermal.calibration import Site
 from agent.thermal.crowd import Crowd
 from agent.thermal.retest import Retests
 from agent.thermal.screening import Around, screen
+from agent.thermal.stay import Stay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from agent.model import Now
     from agent.thermal.options import Options
     from drivers.contract import Distance, Reading
+
+
+MOST_LEARNT = 50_000
+"""Holders that are remembered so that nobody is learnt from twice; with more, nobody new is learnt from."""
+_AT_ONCE = 16
+"""So many holders are forgotten at one tick: no tick takes long."""
+LEAST_LOOKS, LEAST_SHARE = 100, 0.1
+"""Of so many looks this share must be of holders who are new to the crowd; else it is told."""
+MOST_STRANGERS = 80
+"""Of the last `LEAST_LOOKS` so many without a valid code are told."""
+_REMEDY = {
+    "warm_object": "something warm stays before the thermometer: take it away; if it is the background (sun, a"
+    " lamp), shade it or set screening.presence_c above it",
+    "mark_blocked": "something stays before the range sensor: take it away, or set screening.far_mm nearer than it",
+}
+
+
+@dataclass(slots=True)
+class _Looks:
+    """Of whom the looks of one window of `crowd_again_s` were."""
+
+    since_s: float
+    count: int = 0
+    new: int = 0
+    strangers: deque[bool] = field(default_factory=lambda: deque(maxlen=LEAST_LOOKS))
+    """Of the last ones, whether they showed no valid code."""
 
 
 class Screens:
@@ -37,6 +66,13 @@ class Screens:
         self._ranged = frozenset(ranged)
         self._distances: dict[str, Distance] = {}
         self._retests = Retests(options)
+        self._stays: dict[str, Stay] = {}
+        self._learnt: dict[int, float] = {}
+        """Hash of lane and holder → when the lane's crowd has learnt from that holder; the oldest first."""
+        self._looks: dict[str, _Looks] = {}
+        self._pushed: dict[str, tuple[str, ...]] = {}
+        self.faults: dict[str, tuple[str, ...]] = {}
+        """Lane → what is wrong there, one sentence each. May be read from any thread: replaced, never changed."""
 
     def room(self, lane: str, reading: Reading) -> None:
         """A room sensor has spoken. It serves its lane, and every lane that has none of its own."""
@@ -45,6 +81,16 @@ class Screens:
     def distance(self, lane: str, distance: Distance) -> None:
         """The lane's range sensor has spoken."""
         self._distances[lane] = distance
+        self._stay(lane).distance(distance.at_s, at_mark=self.is_filled(lane, distance.at_s))
+
+    def reading(self, lane: str, reading: Reading) -> None:
+        """The lane's thermometer has spoken, of whatever is before it."""
+        stay = self._stay(lane)
+        was = stay.blocked
+        stay.reading(reading.surface_c, reading.at_s, self._options)
+        stay.blocked = stay.why_blocked(reading.at_s, self._options)
+        if stay.blocked != was:
+            self._tell(lane)
 
     def is_filled(self, lane: str, at_s: float) -> bool:
         """Whether somebody stands at the mark: only there is the thermometer's spot full of skin. Taken for granted
@@ -62,31 +108,58 @@ class Screens:
         around = Around(
             site=self._site(lane),
             ambient_c=self.ambient_c(lane, at_s),
-            crowd=self.crowds.get(lane, Crowd()),
+            crowd=self._crowd(lane, now),
             now_hi_utc=now.hi_utc,
         )
-        temperature = screen(readings, self._options, around)
+        stay = self._stay(lane)
+        own = [each for each in readings if each.at_s >= stay.fresh_s]
+        temperature = screen(own, self._options, around)
+        if (why := stay.why_blocked(at_s, self._options)) and temperature.outcome is not Screening.DEVICE_FAULT:
+            return Temperature(Screening.DEVICE_FAULT, samples=temperature.samples, why=why)
+        if holder and stay.is_of_another(holder) and temperature.outcome is not Screening.DEVICE_FAULT:
+            return Temperature(Screening.INDETERMINATE, samples=temperature.samples, why="not_new")
         if temperature.why == "too_few_samples" and not self.is_filled(lane, at_s):
             temperature = replace(temperature, why="not_at_mark")
         return self._retests.judge(holder, temperature, at_s) if holder else temperature
 
     def passed(
-        self, lane: str, temperature: Temperature, holder: bytes, at_s: float, now: Now, *, simulated: bool
+        self,
+        lane: str,
+        temperature: Temperature,
+        holder: bytes,
+        at_s: float,
+        now: Now,
+        *,
+        simulated: bool,
+        proven: bytes = b"",
+        admitted: bool = False,
     ) -> None:
-        """The person was decided: the crowd has one more, and the holder an attempt."""
+        """The person was decided: the holder has an attempt, and the crowd may have one more.
+
+        `proven`: the holder, when a valid code names one; `admitted`: the decision was to let that person in.
+        """
         if holder:
             self._retests.settle(holder, temperature, at_s)
-        surface_c = temperature.surface_c
-        steady = temperature.outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.why == "cold_skin"
+        surface_c, outcome = temperature.surface_c, temperature.outcome
+        if (proven or (holder and surface_c is not None)) and temperature.scale != "second_instrument":
+            self._stay(lane).decided(proven or holder, at_s)
+        steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.why == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
             return
-        self.crowds[lane] = self.crowds.get(lane, Crowd()).after(
-            surface_c,
-            temperature.ambient_c,
-            now.lo_utc,
-            flagged=self._options.crowd_flagged,
-            simulated=simulated,
+        looks = self._looks_of(lane, at_s)
+        looks.count += 1
+        looks.strangers.append(not proven)
+        crowd = self._crowd(lane, now)
+        limit_c = crowd.limit_in_force_c(self._options, temperature.ambient_c)
+        teaches = (
+            admitted if outcome is Screening.NORMAL else outcome is Screening.INDETERMINATE or surface_c >= limit_c
         )
+        if proven and teaches and self._is_new(lane, proven, at_s):
+            looks.new += 1
+            crowd = crowd.after(surface_c, temperature.ambient_c, now.lo_utc, self._options, simulated=simulated)
+            if crowd.people:
+                self.crowds[lane] = crowd
+        self._tell(lane, now.lo_utc)
 
     def begin_anew(self, holder: bytes) -> None:
         """This holder is measured as for the first time."""
@@ -95,6 +168,10 @@ class Screens:
     def forget(self, at_s: float) -> None:
         """Time has passed: let go of what is known of holders that no longer counts."""
         self._retests.forget(at_s)
+        for key, learnt_s in list(self._learnt.items())[:_AT_ONCE]:
+            if at_s - learnt_s < self._options.crowd_again_s:
+                break
+            del self._learnt[key]
 
     def ambient_c(self, lane: str, at_s: float) -> float | None:
         """The room's temperature if it is known lately, from this lane's sensor before others'."""
@@ -102,3 +179,54 @@ class Screens:
         known = [own] if own is not None else list(self._rooms.values())
         fresh = [reading for reading in known if at_s - reading.at_s <= self._options.room_age_s]
         return max(fresh, key=lambda reading: reading.at_s).surface_c if fresh else None
+
+    def _is_new(self, lane: str, holder: bytes, at_s: float) -> bool:
+        """Whether this lane's crowd has not learnt from this holder of late; from now on it has."""
+        key = hash((lane, holder))
+        learnt_s = self._learnt.get(key, -math.inf)
+        if at_s - learnt_s < self._options.crowd_again_s or len(self._learnt) >= MOST_LEARNT:
+            return False
+        self._learnt.pop(key, None)
+        self._learnt[key] = at_s
+        return True
+
+    def _crowd(self, lane: str, now: Now) -> Crowd:
+        crowd = self.crowds.get(lane, Crowd())
+        return crowd if crowd.is_current(now.lo_utc, now.hi_utc) else Crowd()
+
+    def _looks_of(self, lane: str, at_s: float) -> _Looks:
+        looks = self._looks.get(lane)
+        if looks is None or at_s - looks.since_s >= self._options.crowd_again_s:
+            looks = self._looks[lane] = _Looks(at_s)
+        return looks
+
+    def _stay(self, lane: str) -> Stay:
+        if lane not in self._stays:
+            self._stays[lane] = Stay(ranged=lane in self._ranged)
+        return self._stays[lane]
+
+    def _tell(self, lane: str, now_utc: float | None = None) -> None:
+        """What is wrong on this lane now."""
+        if now_utc is not None:
+            self._pushed[lane] = tuple(self._of_the_crowd(lane, now_utc))
+        blocked = _REMEDY.get(self._stay(lane).blocked)
+        told = (*([blocked] if blocked else []), *self._pushed.get(lane, ()))
+        self.faults = {**self.faults, lane: told}
+
+    def _of_the_crowd(self, lane: str, now_utc: float) -> Iterator[str]:
+        if not self._options.crowd or self._site(lane).model is not None:
+            return
+        yield from self.crowds.get(lane, Crowd()).faults(self._options, now_utc)
+        looks = self._looks.get(lane)
+        if looks is None or looks.count < LEAST_LOOKS:
+            return
+        if looks.new < LEAST_SHARE * looks.count:
+            yield (
+                f"of {looks.count} people measured lately only {looks.new} had a valid code of a holder not seen"
+                " before: the limit learns from few; see who stands before the thermometer again and again"
+            )
+        if (strangers := sum(looks.strangers)) >= MOST_STRANGERS:
+            yield (
+                f"of the last {LEAST_LOOKS} people measured {strangers} showed no valid code: they do not move the"
+                " limit; see who stands before the thermometer again and again"
+            )

@@ -7,7 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
+
+MOST_ABOVE_C = 1.5
+"""How far above the fixed limit people may teach one, where the site does not say, °C."""
 
 
 class Estimate(StrEnum):
@@ -47,6 +50,9 @@ class Options:
     is as wide as a forehead (60 mm): 30 / tan(half of its field of view)."""
     range_age_s: Annotated[float, Gt(0)] = 0.5
     """A reading counts only with a distance that was told within so many seconds of it."""
+    stay_s: Annotated[float, Ge(20), Le(3600)] = 120.0
+    """What stands before the thermometer so long, and neither leaves nor changes, is no person: the lane measures
+    nobody until it is gone, seconds."""
     estimate: Estimate = Estimate.MEDIAN
     """`median` of the samples for a narrow spot; `peak` (90th percentile) for arrays and wide fields that hunt the
     hottest point."""
@@ -65,7 +71,15 @@ class Options:
     crowd_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.08
     """Share of all people that the crowd's limit flags, fevers and false alarms together."""
     crowd_reach_c: Annotated[float, Ge(0)] = 2.5
-    """The crowd moves the limit at most this far from `elevated_c`, °C."""
+    """The crowd moves the limit at most this far from `elevated_c`, °C; upwards never above the ceiling."""
+    crowd_ceiling_c: Annotated[float, Gt(30), Lt(43)] | None = None
+    """The crowd never lifts the limit above this, whoever passes, °C. Without it 1.5 above `elevated_c`: 37.1 for
+    the forehead, where the best limits of studies lie between 35.6 (Ng 2005) and 36.65 (Lai 2022)."""
+    crowd_floor_c: Annotated[float, Gt(20), Lt(43)] | None = None
+    """The crowd never takes the limit below this, °C. Without it `crowd_reach_c` below `elevated_c`, not under
+    `cold_c`: a low limit sends people to staff in vain, a floor that is too high lets fevers pass in the cold."""
+    crowd_again_s: Annotated[float, Gt(0), Le(604_800)] = 43_200.0
+    """The crowd learns from one holder at most once in this time, seconds."""
     crowd_file: Path = Path("/var/lib/gatepost/crowd.json")
     """Where the crowd of each lane is kept: a dozen numbers, nothing of any person."""
     rest_s: Annotated[float, Ge(0)] = 600.0
@@ -80,12 +94,31 @@ class Options:
     second_wait_s: Annotated[float, Gt(0)] = 600.0
     """For so long after a decision staff may say what their own thermometer shows of that person, seconds."""
 
+    @property
+    def ceiling_c(self) -> float:
+        """The highest limit that may be learnt."""
+        if self.crowd_ceiling_c is not None:
+            return min(self.crowd_ceiling_c, self.certain_c)
+        return min(self.elevated_c + min(MOST_ABOVE_C, self.crowd_reach_c), self.certain_c)
+
+    @property
+    def floor_c(self) -> float:
+        """The lowest limit that may be learnt."""
+        if self.crowd_floor_c is not None:
+            return self.crowd_floor_c
+        return max(self.elevated_c - self.crowd_reach_c, self.cold_c)
+
     def __post_init__(self) -> None:
         """The limits must stand in order."""
         if not self.presence_c <= self.cold_c < self.elevated_c < self.hot_c:
             raise ValueError("presence_c ≤ cold_c < elevated_c < hot_c must hold")
         if not self.elevated_c <= self.certain_c <= self.hot_c:
             raise ValueError("elevated_c ≤ certain_c ≤ hot_c must hold")
+        if not self.floor_c <= self.elevated_c <= self.ceiling_c:
+            raise ValueError(
+                f"crowd_floor_c ≤ elevated_c ≤ crowd_ceiling_c must hold: {self.floor_c} ≤ {self.elevated_c} ≤"
+                f" {self.ceiling_c} °C does not; for example 34.0, 35.6 and 37.1"
+            )
         if not self.near_mm < self.far_mm:
             raise ValueError("near_mm must be less than far_mm")
         if self.forget_s <= self.rest_s:

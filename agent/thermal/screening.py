@@ -83,11 +83,13 @@ def _judge(seen: Look, surface_c: float, options: Options, around: Around) -> Te
     if model is not None:
         temperature = _calibrated(model, surface_c, seen.u_c, options, around.ambient_c)
     elif options.crowd and around.crowd.counts(options.crowd_people, around.ambient_c):
-        limit_c = crowd_limit_c(around.crowd, options, around.ambient_c)
+        limit_c = around.crowd.limit_in_force_c(options, around.ambient_c)
         u_c = math.hypot(seen.u_c, around.crowd.u_c(around.ambient_c))
         temperature = _against(limit_c, surface_c, u_c, "crowd")
     else:
-        temperature = _against(options.elevated_c, surface_c, seen.u_c, "skin")
+        temperature = _against(
+            around.crowd.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "skin"
+        )
     temperature = replace(temperature, surface_c=_rounded(surface_c))
     if not seen.steady:
         return replace(temperature, outcome=Screening.RETEST, why="not_steady")
@@ -100,10 +102,8 @@ def _judge(seen: Look, surface_c: float, options: Options, around: Around) -> Te
 
 
 def crowd_limit_c(crowd: Crowd, options: Options, ambient_c: float | None) -> float:
-    """Where the crowd puts the limit: not further than it may from the fixed one."""
-    limit_c = crowd.usual_c(ambient_c) + crowd.margin_c
-    lowest_c = max(options.cold_c, options.elevated_c - options.crowd_reach_c)
-    return min(max(limit_c, lowest_c), options.elevated_c + options.crowd_reach_c, options.certain_c)
+    """Where the crowd puts the limit."""
+    return crowd.limit_c(options, ambient_c)
 
 
 def _calibrated(

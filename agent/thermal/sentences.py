@@ -15,6 +15,12 @@ WHY: dict[str, tuple[str, str]] = {
     "has_left": ("Left before it was measured.", "测温完成前已离开。"),
     "not_steady": ("The reading was not steady.", "测温读数不稳定。"),
     "cold_skin": ("The skin is cold, or too far away.", "皮肤温度过低，或距离过远。"),
+    "not_new": (
+        "Who stands there was measured for another code: step away, then up again.",
+        "请先离开测温处，再重新测温。",
+    ),
+    "warm_object": ("Something warm stays before the thermometer.", "测温处有持续不动的热源。"),
+    "mark_blocked": ("Something stays before the range sensor.", "测距处有持续不动的物体。"),
     "no_skin": ("Something hotter than skin is in view.", "测温处有高温物体。"),
     "room_unknown": ("The temperature of the room is not known.", "室温未知。"),
     "room_outside_calibration": (

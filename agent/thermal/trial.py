@@ -216,9 +216,7 @@ def flags_of_crowd(people: Sequence[Person], options: Options) -> list[bool | No
         says = crowd.counts(options.crowd_people, person.ambient_c)
         limit_c = crowd_limit_c(crowd, options, person.ambient_c) if says else 0.0
         flags.append(person.surface_c >= limit_c if says else None)
-        crowds[place] = crowd.after(
-            person.surface_c, person.ambient_c, person.at_utc, flagged=options.crowd_flagged
-        )
+        crowds[place] = crowd.after(person.surface_c, person.ambient_c, person.at_utc, options)
     return flags
 
 

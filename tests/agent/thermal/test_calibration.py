@@ -129,7 +129,7 @@ def test_with_a_clock_that_knows_no_upper_bound_the_check_is_overdue() -> None:
 def test_cold_skin_is_never_normal_on_any_scale() -> None:
     crowd = Crowd()
     for _ in range(60):
-        crowd = crowd.after(31.0, 23.0, crowd.seen_utc + 20, flagged=0.08)
+        crowd = crowd.after(31.0, 23.0, crowd.seen_utc + 20, Options())
     for around in (Around(), Around(Site(MODEL), ambient_c=23.0), Around(crowd=crowd, ambient_c=23.0)):
         found = screen(look(31.0), Options(), around)
         assert (found.outcome, found.why) == (Screening.INDETERMINATE, "cold_skin")
@@ -138,7 +138,7 @@ def test_cold_skin_is_never_normal_on_any_scale() -> None:
 def test_a_certain_fever_is_elevated_whatever_the_crowd_says() -> None:
     crowd = Crowd()
     for _ in range(60):
-        crowd = crowd.after(38.6, 23.0, crowd.seen_utc + 20, flagged=0.08)
+        crowd = crowd.after(38.6, 23.0, crowd.seen_utc + 20, Options())
     assert screen(look(38.5), Options(), Around(crowd=crowd, ambient_c=23.0)).outcome is Screening.ELEVATED
 
 
@@ -146,7 +146,7 @@ def test_the_crowd_is_asked_only_when_it_is_known() -> None:
     crowd = Crowd()
     scales = []
     for number in range(40):
-        crowd = crowd.after(34.0 + 0.1 * (number % 8), 23.0, crowd.seen_utc + 20, flagged=0.08)
+        crowd = crowd.after(34.0 + 0.1 * (number % 8), 23.0, crowd.seen_utc + 20, Options())
         scales.append(screen(look(35.5), Options(), Around(crowd=crowd, ambient_c=23.0)))
     assert [found.scale for found in scales] == ["skin"] * 29 + ["crowd"] * 11
     assert scales[0].outcome is Screening.NORMAL
@@ -176,25 +176,25 @@ def test_the_files_on_disk(tmp_path: Path) -> None:
 
 def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path) -> None:
     file = tmp_path / "crowd.json"
-    crowds = {"entry": Crowd().after(34.4, 23.0, 1000.0, flagged=0.08)}
+    crowds = {"entry": Crowd().after(34.4, 23.0, 1000.0, Options())}
     keeper = thermal_files.CrowdKeeper(file, lambda: crowds)
     keeper.keep()
     assert not file.exists(), "nothing new, nothing written"
-    crowds["entry"] = crowds["entry"].after(34.6, 23.0, 1020.0, flagged=0.08)
+    crowds["entry"] = crowds["entry"].after(34.6, 23.0, 1020.0, Options())
     keeper.start()
     keeper.stop()
-    assert thermal_files.load_crowds(file) == crowds
+    assert thermal_files.load_crowds(file, Options()) == crowds
     assert b"34.6" not in file.read_bytes(), "sums, not people"
     for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000):
         file.write_text(junk)
-        assert thermal_files.load_crowds(file) == {}
-    assert thermal_files.load_crowds(tmp_path / "none") == {}
+        assert thermal_files.load_crowds(file, Options()) == {}
+    assert thermal_files.load_crowds(tmp_path / "none", Options()) == {}
 
 
 def test_a_crowd_that_cannot_be_kept_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     crowds: dict[str, Crowd] = {}
     keeper = thermal_files.CrowdKeeper(tmp_path / "none" / "crowd.json", lambda: crowds)
-    crowds["entry"] = Crowd().after(34.4, 23.0, 1000.0, flagged=0.08)
+    crowds["entry"] = Crowd().after(34.4, 23.0, 1000.0, Options())
     keeper.keep()
     keeper.keep()
     assert caplog.text.count("cannot be kept") == 1

@@ -13,6 +13,7 @@ from agent.app import App, faults_beyond_syntax
 from agent.config import BadConfig, parse
 from agent.config.effective import effective
 from agent.model import Part
+from agent.thermal import Options
 from drivers.simulators.pty import Port
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
@@ -105,4 +106,4 @@ def test_the_running_agent_knows_the_room_and_keeps_the_crowd(
             app.stop()
             thread.join(20)
     assert not thread.is_alive()
-    assert thermal_files.load_crowds(tmp_path / "crowd.json") == {}, "nobody passed"
+    assert thermal_files.load_crowds(tmp_path / "crowd.json", Options()) == {}, "nobody passed"

@@ -1,0 +1,144 @@
+"""Something warm that stays before a thermometer is no person; honest queues pass all the same."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from lane_bench import AT_MARK_MM, NORMAL_C, ROOM_C, Bench, raised
+
+from agent import thermal
+from agent.model import Outcome, Screening
+
+STAY_S = thermal.Options().stay_s
+PAD_C = 34.5
+
+
+def told(bench: Bench, lane: str = "in") -> str:
+    return "; ".join(bench.checkpoint.screens.faults.get(lane, ()))
+
+
+def pad(
+    bench: Bench, seconds: float, lane: str = "in", spread_c: float = 0.0, dice: random.Random | None = None
+) -> None:
+    for _ in range(round(seconds / 0.5)):
+        bench.measure(PAD_C + (dice.uniform(-spread_c, spread_c) if dice else 0.0), lane)
+        bench.wait(0.4)
+
+
+@pytest.mark.parametrize("spread_c", [0.0, 0.1, 0.3])
+def test_a_warm_pad_lets_nobody_in_behind_the_first(bench: Bench, spread_c: float) -> None:
+    dice = random.Random(1)
+    for number in range(40):
+        bench.show(b"green:%d" % number)
+        pad(bench, 20.0, spread_c=spread_c, dice=dice)
+    assert len(bench.openings) <= 1
+    assert (bench.passages[-1].temperature.outcome, bench.passages[-1].temperature.why) == (
+        Screening.DEVICE_FAULT,
+        "warm_object",
+    )
+    assert "take it away" in told(bench)
+    bench.measure(ROOM_C, count=10)
+    assert told(bench) == ""
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=6)
+    assert bench.passages[-1].decision.outcome is Outcome.ADMIT
+
+
+def test_a_pad_that_was_there_before_anybody_lets_nobody_in(bench: Bench) -> None:
+    pad(bench, STAY_S + 1)
+    bench.show(b"green:anna")
+    pad(bench, 10.0)
+    assert not bench.openings
+
+
+@pytest.mark.parametrize("thing_c", [PAD_C, 38.0])
+def test_a_thing_at_the_mark_is_told_apart_with_a_range_sensor_too(bench: Bench, thing_c: float) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    for number in range(40):
+        bench.show(b"green:%d" % number, "marked")
+        bench.measure(thing_c, "marked", count=60)
+    assert len(bench.openings) <= 1
+    assert "marked" in bench.checkpoint.screens.faults
+
+
+def test_an_object_before_the_range_sensor_alone_blocks_the_lane(bench: Bench) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    for _ in range(round(STAY_S / 2) + 2):
+        bench.measure(NORMAL_C, "marked", count=10)
+        bench.measure(ROOM_C, "marked", count=10)
+    bench.show(b"green:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=6)
+    assert bench.passages[-1].temperature.why == "mark_blocked"
+    assert "before the range sensor" in told(bench, "marked")
+
+
+def test_the_body_of_one_is_not_measured_for_the_code_of_another(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=6)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=30)
+    assert bench.openings == ["in"], "bert has not stepped up"
+    bench.measure(ROOM_C, count=2)
+    bench.measure(NORMAL_C, count=6)
+    assert bench.openings == ["in", "in"]
+
+
+def test_a_holder_may_be_measured_twice_without_stepping_away(bench: Bench) -> None:
+    bench.show(b"green:anna")
+    bench.measure(35.7, count=6)
+    bench.wait(0.3)
+    for _ in range(25):
+        bench.measure(35.0)
+    bench.show(b"green:anna")
+    bench.measure(35.0, count=6)
+    assert bench.passages[-1].temperature.attempt == 2
+    assert bench.openings == ["in"]
+
+
+def test_whoever_looks_long_for_a_code_is_measured_all_the_same(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=150)
+    assert bench.only().decision.outcome is Outcome.REFER
+    bench.show(b"green:anna")
+    bench.measure(NORMAL_C, count=6)
+    assert bench.openings == ["in"]
+
+
+def test_staffs_reading_marks_nobody_who_stands_there(bench: Bench) -> None:
+    raised(bench)
+    bench.measure(NORMAL_C, count=2)
+    bench.second(36.6)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=6)
+    assert bench.openings == ["in", "in"]
+
+
+@pytest.mark.parametrize(("gap_c", "gap"), [(ROOM_C, 1), (ROOM_C, 5), (29.0, 2), (31.5, 3), (33.0, 4)])
+def test_a_close_queue_passes(bench: Bench, gap_c: float, gap: int) -> None:
+    """Between two people the spot sees the wall, or somebody farther behind, for 0.1 to 0.5 s."""
+    dice = random.Random(2)
+    for number in range(200):
+        skin_c = dice.uniform(34.1, 35.2)
+        if dice.random() < 0.5:
+            bench.measure(skin_c + dice.gauss(0, 0.05), count=2)
+        bench.show(b"green:%d" % number)
+        for _ in range(12):
+            bench.measure(skin_c + dice.gauss(0, 0.05))
+        bench.measure(gap_c, count=gap)
+    assert len(bench.openings) == 200
+    assert told(bench) == ""
+
+
+def test_an_exit_opens_whatever_stays_there(bench: Bench) -> None:
+    pad(bench, STAY_S + 1, "out")
+    before = len(bench.openings)
+    bench.show(b"green:anna", "out")
+    assert bench.openings[before:] == ["out"]
+
+
+def test_a_wall_in_the_sun_blocks_only_until_somebody_steps_up(bench: Bench) -> None:
+    bench.measure(31.5, count=round(STAY_S * 10) + 20)
+    assert "screening.presence_c" in told(bench)
+    bench.show(b"red:bert")
+    bench.measure(34.5, count=6)
+    assert told(bench) == ""

@@ -1,0 +1,95 @@
+"""Who teaches a lane what is usual: people with a valid code who were let in, once each; nobody else."""
+
+from __future__ import annotations
+
+import pytest
+from lane_bench import FEVER_C, NOW, ROOM_C, Bench
+
+from agent import thermal
+from agent.model import Outcome, Screening
+from agent.thermal import Crowd
+
+OPTIONS = thermal.Options()
+
+
+@pytest.fixture
+def known(bench: Bench) -> Bench:
+    """Forty people were let in."""
+    for number in range(40):
+        visit(bench, b"green:%d" % number, 34.0 + 0.1 * (number % 8))
+    assert crowd_of(bench).people == 40
+    return bench
+
+
+def visit(bench: Bench, code: bytes, surface_c: float) -> None:
+    bench.show(code)
+    bench.measure(surface_c, count=6)
+    bench.measure(ROOM_C, count=10)
+    bench.wait(bench.options.repeat_s)
+
+
+def crowd_of(bench: Bench) -> Crowd:
+    return bench.checkpoint.screens.crowds["in"]
+
+
+def told(bench: Bench) -> str:
+    return "; ".join(bench.checkpoint.screens.faults.get("in", ()))
+
+
+@pytest.mark.parametrize("surface_c", [35.0, 38.4, 33.1])
+def test_strangers_with_a_pad_teach_nothing_and_it_is_told(known: Bench, surface_c: float) -> None:
+    before = crowd_of(known)
+    for _ in range(150):
+        known.measure(surface_c, count=105)  # until the kiosk gives up waiting for a code
+        known.measure(ROOM_C, count=10)
+    assert len(known.passages) == 40 + 150
+    assert crowd_of(known) == before
+    assert "showed no valid code" in told(known)
+    visit(known, b"green:fever", 37.2)
+    assert known.passages[-1].temperature.outcome is Screening.ELEVATED
+
+
+@pytest.mark.parametrize("word", ["red", "expired", "yellow", "nonsense"])
+def test_a_code_that_lets_nobody_in_teaches_nothing(known: Bench, word: str) -> None:
+    before = crowd_of(known)
+    for number in range(60):
+        visit(known, f"{word}:p{number}".encode(), 34.9)
+    assert crowd_of(known) == before
+
+
+def test_one_holder_teaches_once_in_a_long_time(known: Bench) -> None:
+    for _ in range(150):
+        visit(known, b"green:one", 34.9)
+        known.wait(known.options.reuse_s)
+    assert crowd_of(known).people == 41
+    assert "showed no valid code" not in told(known)
+    known.wait(OPTIONS.crowd_again_s)
+    visit(known, b"green:one", 34.6)
+    assert crowd_of(known).people == 42
+
+
+def test_a_fever_with_a_valid_code_does_not_move_what_is_usual(known: Bench) -> None:
+    before = crowd_of(known)
+    for _ in range(20):
+        visit(known, b"green:fever", FEVER_C)
+    assert crowd_of(known).people == before.people
+    assert crowd_of(known).limit_c(OPTIONS, None) < before.limit_c(OPTIONS, None) + 0.06
+    assert known.passages[-1].decision.outcome is not Outcome.ADMIT
+
+
+def test_a_kept_crowd_of_long_ago_is_not_compared_with() -> None:
+    crowd = Crowd()
+    for _ in range(60):
+        crowd = crowd.after(34.4, None, NOW.lo_utc - thermal.crowd.STALE_S - 100, OPTIONS)
+    bench = Bench()
+    bench.checkpoint.screens.crowds["in"] = crowd
+    visit(bench, b"green:anna", 34.4)
+    assert bench.only().temperature.scale == "skin"
+
+
+def test_that_few_holders_pass_again_and_again_is_told(bench: Bench) -> None:
+    for number in range(110):
+        visit(bench, b"green:%d" % (number % 5), 34.4)
+        bench.wait(bench.options.reuse_s)
+    assert crowd_of(bench).people == 5
+    assert "only 5 had a valid code of a holder not seen before" in told(bench)
