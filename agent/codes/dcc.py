@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.codes import base45, cose, cwt, digest, lab, validity
 from agent.codes.inflate import inflate
@@ -49,8 +48,7 @@ _TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
 _FINDINGS = {"260415000": Finding.NEGATIVE, "260373001": Finding.POSITIVE}
 
 
-@dataclass(frozen=True, slots=True)
-class _Health:
+class _Health(NamedTuple):
     """What the health claim says, as far as a gate needs it."""
 
     kind: str = "other"
@@ -102,7 +100,7 @@ def code_key(uci: str) -> bytes:
     """Key of a certificate by its identifier, in capitals and with its optional prefix: the form of hash that the
     EU's revocation lists call `UCI`.
     """
-    return _hash(_UCI_PREFIX + _without_prefix(uci.strip().upper()))
+    return _hash(_canonical(uci))
 
 
 def is_uci(text: str) -> bool:
@@ -116,14 +114,16 @@ def _keys(ucis: Iterable[str]) -> list[bytes]:
     """
     keys = []
     for uci in ucis:
-        keys.append(code_key(uci))
-        if not uci.startswith(_UCI_PREFIX) or uci != uci.strip().upper():
+        canonical = _canonical(uci)
+        keys.append(_hash(canonical))
+        if uci != canonical:
             keys.append(_hash(uci))
     return keys
 
 
-def _without_prefix(uci: str) -> str:
-    return uci[len(_UCI_PREFIX) :] if uci.upper().startswith(_UCI_PREFIX) else uci
+def _canonical(uci: str) -> str:
+    capitals = uci.strip().upper()
+    return capitals if capitals.startswith(_UCI_PREFIX) else _UCI_PREFIX + capitals
 
 
 def _hash(text: str) -> bytes:
