@@ -6,6 +6,7 @@ Only the module of the command that was typed is imported, so that `gatepost run
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import gc
 import importlib
@@ -13,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from agent import __version__, access
+from agent.cli import terminal
 from agent.cli.help import Parser
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ GROUPS = {
         "demo": "a simulated kiosk and its broker, for a minute",
     },
 }
+DRAWS = {"demo", "run"}
+"""They write to the terminal by means of their own: a view, a log."""
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 
 
@@ -66,8 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _no_command(parser, words)
     module = importlib.import_module(f"agent.cli.{chosen}")
     try:
-        status = int(module.run(parser.parse_args(words)))
-        sys.stdout.flush()
+        args = parser.parse_args(words)
+        with contextlib.nullcontext() if chosen in DRAWS else terminal.printable_only():
+            status = int(module.run(args))
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -11,28 +11,30 @@ Code contents are never shown. Stop the agent first: a camera serves one program
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.cli import configuration
-from drivers.contract import DriverError, Sighting
+from agent.cli import configuration, terminal
+from drivers.contract import DeviceGone, DriverError, Sighting
 from drivers.scanners import camera
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
 
     from drivers.vision.aim import Aim
+    from drivers.vision.opencv import Picture
     from drivers.wire.frames import Frame, Lens
 
 PICTURES = ("auto", "blocks", "sixel", "kitty", "none")
 _BLOCKS = (96, 54)
 _PIXELS = (640, 360)
 _WAIT_S = 0.5
+_SILENT_S = 5.0
 _HOME, _CLEAR = "\x1b[H", "\x1b[J"
 
 
@@ -44,16 +46,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     record = actions.add_parser("record", help="keep what the camera sees as a video file")
     replay = actions.add_parser("replay", help="what the agent would see in a video file or a folder, and when")
     for each in (parser, look):
-        each.add_argument(
-            "--picture", choices=PICTURES, default="auto", help="how to draw it (default: %(default)s)"
-        )
-        each.add_argument("--png", type=Path, help="also write the picture here, the code framed")
-        each.add_argument("--seconds", type=float, default=0.0, help="stop after so long (default: Ctrl-C)")
-        each.add_argument("--code-cm", type=float, default=5.0, help="side of the code shown (default: 5)")
-        each.add_argument(
-            "--view-degrees", type=float, default=60.0, help="the camera's field of view (default: 60)"
-        )
-        configuration.add_argument(each)
+        again = each is look  # what stands before the action counts as well
+        _add(each, "--picture", "auto", again, choices=PICTURES, help="how to draw it (default: auto)")
+        _add(each, "--png", None, again, type=Path, help="also write the picture here, the code framed")
+        _add(each, "--seconds", None, again, type=float, help="stop after so long (default: Ctrl-C)")
+        _add(each, "--code-cm", 5.0, again, type=float, help="side of the code shown (default: 5)")
+        _add(each, "--view-degrees", 60.0, again, type=float, help="the camera's field of view (default: 60)")
+        configuration.add_argument(each, again=again)
     where = "LANE.scanner of the configuration (entry.scanner), device, address, file or folder"
     look.add_argument("source", nargs="?", help=f"{where} (default: the configuration's first camera)")
     look.add_argument(
@@ -62,15 +61,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     look.add_argument("--mirror", action="store_true", help="change left and right in the source's pictures")
     record.add_argument("source", help=where)
     record.add_argument("file", type=Path, help="where to, an .avi; must not exist")
-    record.add_argument("--seconds", type=float, default=10.0, help="how long (default: 10)")
+    _add(record, "--seconds", None, True, type=float, help="how long (default: 10)")
     record.add_argument(
         "--codes",
         action="store_true",
         help="allow it: people and their codes are in the picture, and stay in the file",
     )
-    configuration.add_argument(record)
+    configuration.add_argument(record, again=True)
     record.set_defaults(rotate=0, mirror=False)
     replay.add_argument("source", help="video file or folder")
+
+
+def _add(parser: argparse.ArgumentParser, name: str, default: object, again: bool, **how: Any) -> None:
+    parser.add_argument(name, default=argparse.SUPPRESS if again else default, **how)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -96,23 +99,37 @@ def _look(args: argparse.Namespace) -> int:
         return 1
     lens = _opened(options)
     is_terminal = sys.stdout.isatty()
-    seen = read = 0
+    seen = read = broken = 0
     turned = f", turned by {options.rotate}°" * bool(options.rotate) + ", mirrored" * options.mirror
     print(f"{lens.name}: opened{turned}")
-    for frame in _frames(lens, args.seconds):
-        picture = frame.gray()
+    for frame in _frames(lens, args.seconds or 0.0):
+        picture = _readable(frame)
+        if picture is None:
+            print(f"{frame.name or lens.name}: a broken picture, passed over (another cable, fourcc or size?)")
+            broken += 1
+            continue
         judged = aim.judged(picture)
         seen, read = seen + 1, read + bool(judged.rung)
         advice = aim.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
         drawn = _drawn(frame, judged, args)
         if drawn and is_terminal and lens.live:
-            print(_HOME + _CLEAR, end="")
+            terminal.draw(_HOME + _CLEAR)
         if drawn:
-            print(drawn)
+            terminal.draw(drawn + "\n")
         print(_line(frame, judged, advice), flush=True)
     lens.close()
-    print(f"{read} of {seen} pictures read")
-    return 0 if read or not seen else 1
+    print(f"{read} of {seen} pictures read" + f", {broken} broken" * bool(broken))
+    return 0 if read or not (seen or broken) else 1
+
+
+def _readable(frame: Frame) -> Picture | None:
+    """The picture; None of a frame that is none, as a camera's first often is."""
+    from drivers.vision.opencv import UnreadablePicture  # noqa: PLC0415 - OpenCV is for who looks
+
+    try:
+        return frame.gray()
+    except UnreadablePicture:
+        return None
 
 
 def _options(args: argparse.Namespace) -> camera.Options | None:
@@ -148,10 +165,14 @@ def _frames(lens: Lens, seconds: float) -> Iterator[Frame]:
 
     grabber = Grabber(lens) if lens.live else None
     end_s = time.monotonic() + (seconds or math.inf)
+    came_s = time.monotonic()
     while time.monotonic() < end_s and not lens.ended:
         frame = grabber.newest(_WAIT_S) if grabber is not None else lens.next(_WAIT_S)
         if frame is not None:
+            came_s = time.monotonic()
             yield frame
+        elif lens.live and time.monotonic() - came_s > _SILENT_S:
+            raise DeviceGone(lens.name, f"has sent no picture for {_SILENT_S:g} s", "check plug, cable and power")
 
 
 def _drawn(frame: Frame, judged: Aim, args: argparse.Namespace) -> str:
@@ -202,8 +223,10 @@ def _record(args: argparse.Namespace) -> int:
     lens = _opened(options)
     writer: v4l2.FilmWriter | None = None
     count = 0
-    for frame in _frames(lens, args.seconds):
-        picture = frame.gray()
+    for frame in _frames(lens, 10.0 if args.seconds is None else args.seconds):
+        picture = _readable(frame)
+        if picture is None:
+            continue
         if writer is None:
             shape = picture.shape
             writer = v4l2.FilmWriter(str(args.file), options.fps, (shape[1], shape[0]))

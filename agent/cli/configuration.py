@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 from agent import access, config
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Sized
 
 T = TypeVar("T")
@@ -18,13 +18,13 @@ T = TypeVar("T")
 DEFAULT = Path("/etc/gatepost/agent.toml")
 
 
-def add_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--config FILE`."""
+def add_argument(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """Add `--config FILE`. `again`: to an action of a command that has it too, so that either place is heard."""
     parser.add_argument(
         "-c",
         "--config",
         type=Path,
-        default=Path(os.environ.get("GATEPOST_CONFIG", DEFAULT)),
+        default=argparse.SUPPRESS if again else Path(os.environ.get("GATEPOST_CONFIG", DEFAULT)),
         help=f"configuration file (default: $GATEPOST_CONFIG or {DEFAULT})",
     )
 

@@ -175,7 +175,12 @@ def _payloads(source: str) -> list[bytes]:
     if what:
         raise argparse.ArgumentTypeError(f"{source}: {what}, neither a picture nor the text of a code: {_INSTEAD}")
     if Path(source).suffix.lower() in _PICTURES or _is_picture(data):
-        return vision.read_bytes(opencv.from_bytes(data))
+        picture = opencv.from_bytes(data)
+        payloads = vision.read_bytes(picture)
+        if not payloads and (others := vision.others(picture)):
+            shows = f"{source}: shows {' and '.join(others)} and no QR code"
+            raise argparse.ArgumentTypeError(f"{shows}: every code for a gate is a QR code")
+        return payloads
     return [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip()]
 
 

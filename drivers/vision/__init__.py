@@ -37,6 +37,14 @@ def read_bytes(gray: Picture) -> list[bytes]:
     return list(dict.fromkeys(code.payload for code in _codes(gray, float("inf"))))
 
 
+def others(gray: Picture) -> list[str]:
+    """Names of the symbols in a picture that are no QR codes: Aztec, Data Matrix, PDF417 and the like."""
+    from drivers.vision import decoders  # noqa: PLC0415 - the libraries are for those who look at pictures
+    from drivers.vision.steps import bounded  # noqa: PLC0415 - the same
+
+    return decoders.others(bounded(gray))
+
+
 def _codes(gray: Picture, budget_s: float, without: str = "") -> list[Code]:
     # the libraries are for those who look at pictures
     from drivers.vision.ladder import Ladder  # noqa: PLC0415

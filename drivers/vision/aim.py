@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drivers.vision import finders, grid, sheet, steps, symbol
+from drivers.vision import decoders, finders, grid, sheet, steps, symbol
 from drivers.vision.ladder import Ladder
 from drivers.vision.opencv import Picture, cv2
 from drivers.vision.track import NEARER
@@ -50,6 +50,8 @@ class Aim:
     """Share of the upper, middle and lower third of the code, as it is printed, in which light hides the black."""
     size: tuple[int, int]
     """Width and height of the picture."""
+    others: tuple[str, ...] = ()
+    """Symbols in view that are no QR codes, by name; looked for only when no QR code was read."""
     rivals: int = 0
     """Other codes of like size: while they are in view, the agent tells none of them."""
 
@@ -77,6 +79,7 @@ def judged(picture: Picture) -> Aim:
         _edge_px(part, high - low),
         burnt,
         (picture.shape[1], picture.shape[0]),
+        () if code else tuple(decoders.others(steps.bounded(picture))),
         _rivals(picture, code, codes) if code else 0,
     )
 
@@ -95,6 +98,8 @@ def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> lis
     serve to turn pixels into centimetres.
     """
     said = _light(aim)
+    if aim.others:
+        return [f"{' and '.join(aim.others)} in view, which is not read here: show the QR code"]
     if not aim.corners:
         return [*said, "no code in view: hold one before the camera, flat, sharp and large enough"]
     if aim.rivals:

@@ -45,3 +45,9 @@ def second(picture: Picture) -> list[Code]:
         return []
     codes: list[Code] = zbar.read(picture)
     return codes
+
+
+def others(picture: Picture) -> list[str]:
+    """Names of the symbols that are no QR codes; none without zxing-cpp."""
+    names: list[str] = [] if zxing is None else zxing.others(picture)
+    return names

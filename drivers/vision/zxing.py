@@ -28,6 +28,32 @@ _BARE = _accepted(try_rotate=False, try_downscale=False, try_invert=False) | _PL
 _WIDE = _accepted(try_rotate=False, try_downscale=True, try_invert=True) | _PLAIN
 
 
+_OTHERS = [
+    getattr(zxingcpp.BarcodeFormat, name)
+    for name in ("Aztec", "DataMatrix", "PDF417", "MicroQRCode", "RMQRCode", "MaxiCode", "Code128", "EAN13")
+    if hasattr(zxingcpp.BarcodeFormat, name)
+]
+"""Symbols that no code for a gate is printed in, but that people hold up: boarding passes, parcels, goods."""
+_SPELT = {
+    "DataMatrix": "Data Matrix",
+    "MicroQRCode": "Micro QR Code",
+    "RMQRCode": "rMQR Code",
+    "Code128": "Code 128",
+}
+_SPELT |= {"EAN13": "EAN-13"}
+
+
+def others(picture: Picture) -> list[str]:
+    """Names of the symbols in `picture` that are no QR codes, such as `Aztec`; sorted."""
+    names = set()
+    for each in _OTHERS:  # one by one: versions differ in how several are asked for
+        found = zxingcpp.read_barcodes(picture, formats=each)
+        names |= {
+            barcode.format.name for barcode in found if barcode.valid and not barcode.format.name.startswith("QR")
+        }
+    return sorted(_SPELT.get(name, name) for name in names)
+
+
 def read(picture: Picture, *, wide: bool = False, histogram: bool = False) -> list[Code]:
     """The QR codes in `picture`. `wide` adds smaller scales and white-on-black; `histogram` takes one threshold
     for the whole picture instead of a local one.

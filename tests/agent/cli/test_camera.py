@@ -1,7 +1,11 @@
 """`gatepost camera` as it is typed: on a folder, a film, and what is not there."""
 
+import contextlib
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -87,3 +91,76 @@ def test_a_camera_of_the_configuration_is_named_as_its_lane_is(folder, kiosk_fil
     assert cli.main(["camera", "record", "entry.scanner", str(film), "--codes", *config]) == 0
     assert cli.main(["camera", "look", "exit.scanner", *config]) == 1
     assert "no camera exit.scanner: there is entry.scanner; or name a device" in capsys.readouterr().err
+
+
+LANE = """\
+[kiosk]
+id = "k1"
+[lanes.entry]
+direction = "entry"
+scanner = {{ driver = "camera", device = "{folder}", each_s = 0.0 }}
+thermometer = {{ driver = "gy_mcu", port = "/dev/ttyUSB0" }}
+gate = {{ driver = "simulated" }}
+"""
+
+
+@pytest.mark.parametrize("words", [["--config", "X", "look"], ["look", "--config", "X"], ["--config", "X"]])
+def test_the_configuration_may_be_named_before_the_action_and_after(words, folder, tmp_path, capsys):
+    file = tmp_path / "agent.toml"
+    file.write_text(LANE.format(folder=folder))
+    assert cli.main(["camera", *(str(file) if word == "X" else word for word in words)]) == 0
+    assert "1 of 2 pictures read" in capsys.readouterr().out
+
+
+@pytest.fixture
+def live():
+    """A network camera that sends these pictures, one after another, and then the last for ever."""
+    listeners = []
+
+    def start(*pictures):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def serve():
+            with contextlib.suppress(OSError), listener.accept()[0] as caller:
+                caller.recv(1000)
+                caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=cut\r\n\r\n")
+                for picture in (*pictures, *[pictures[-1]] * 1000):
+                    caller.sendall(b"--cut\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(picture), picture))
+                    time.sleep(0.1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def test_a_live_cameras_broken_pictures_are_passed_over(live, tmp_path, capsys):
+    good = opencv.to_jpeg(np.pad(qr.drawn(SECRET, 6), 60, constant_values=120))
+    words = ["--seconds", "2", "--picture", "none"]
+    assert cli.main(["camera", "look", live(good[:400], b"", good), *words]) == 0
+    out = capsys.readouterr().out
+    assert "a broken picture, passed over" in out
+    assert "read by" in out
+    film = tmp_path / "film.avi"
+    assert cli.main(["camera", "record", live(good[:400], good), str(film), "--codes", "--seconds", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [("Aztec", "Aztec"), ("DataMatrix", "Data Matrix"), ("PDF417", "PDF417"), ("Code128", "Code 128")],
+)
+def test_a_symbol_that_is_no_qr_code_is_named(symbol, name, tmp_path, capsys):
+    zxingcpp = pytest.importorskip("zxingcpp")
+    made = zxingcpp.create_barcode("HELLO 12345", getattr(zxingcpp.BarcodeFormat, symbol))
+    picture = np.pad(np.array(made.to_image(scale=4)), 60, constant_values=255)
+    file = tmp_path / "seen.png"
+    file.write_bytes(opencv.to_png(picture))
+    assert cli.main(["camera", "look", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert f"{name} in view, which is not read here: show the QR code" in out
+    assert "no code in view" not in out
+    assert cli.main(["verify", str(file)]) == 2
+    assert f"shows {name} and no QR code" in capsys.readouterr().err
