@@ -17,7 +17,8 @@ as soon as no further reading can change it, or when its deadline has passed. Th
 
 What the agent cannot know goes to staff, and so does everybody at an entry whose gate is known to be down. An exit
 lane opens at once when a code is shown, whatever it says, and measures afterwards: egress is never blocked by
-software.
+software. If its gate is down, or goes down before it can have opened, it opens as soon as the gate is back
+(`lanes.Leaving`), whatever has become of the passage.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ class Checkpoint:
             return []
         at = self._lanes.get(seen.lane)
         is_exit = at is not None and at.way.direction is Direction.EXIT
-        return _let_out(seen.lane, at) if at is not None and is_exit else []
+        return _let_out(seen.lane, at, seen.item.at_s) if at is not None and is_exit else []
 
     # -- what comes in
 
@@ -220,7 +221,7 @@ class Checkpoint:
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None and item.at_s - lane.marked_s < self._options.leave_s,
         )
-        yield from self._let_out(name, lane)
+        yield from self._let_out(name, lane, item.at_s)
         yield from self._settle(name, lane, item.at_s)
 
     def _together(
@@ -239,6 +240,8 @@ class Checkpoint:
         if item.surface_c < self._rules.screening.presence_c:
             return
         lane.warm_s = item.at_s
+        if lane.leaving is not None:
+            lane.leaving.stays(item.at_s)
         if self.screens.is_filled(name, item.at_s):
             lane.marked_s = item.at_s
             lane.samples.append(item)
@@ -259,10 +262,12 @@ class Checkpoint:
             lane.down.discard(part)
             (lane.simulated_parts.add if item.simulated else lane.simulated_parts.discard)(part)
             yield DeviceChange(name, part, item.driver, up=True, simulated=item.simulated)
-            if part is Part.GATE and lane.pending is not None and lane.pending.shown:
-                yield from self._let_out(name, lane)
+            if part is Part.GATE and lane.may_leave_now(item.at_s):
+                yield Opening(name)
+                yield Showing(name, Cue.ADMIT)
             return
         lane.down.add(part)
+        lane.lost(part, item.at_s)
         yield DeviceChange(name, part, item.driver, up=False, why=item.why, simulated=part in lane.simulated_parts)
         if part in _MEASURING:
             lane.samples.clear()
@@ -385,13 +390,13 @@ class Checkpoint:
             decision = Decision(Outcome.REFER, ("has_left",), rule="has-left", measures=("retest",))
         return self._finish(name, lane, temperature, decision, at_s, hold_s=0.0)
 
-    def _let_out(self, name: str, lane: Lane) -> Iterable[Result]:
+    def _let_out(self, name: str, lane: Lane, at_s: float) -> Iterable[Result]:
         """Whoever has shown a code at an exit goes, once."""
         pending = _pending(lane)
         if lane.way.direction is not Direction.EXIT or pending.opened:
             return
         pending.opened = Part.GATE not in lane.down
-        yield from _let_out(name, lane)
+        yield from _let_out(name, lane, at_s)
 
     def _finish(
         self,
@@ -449,7 +454,7 @@ class Checkpoint:
         if pending.opened:
             return [passage]
         if is_exit:
-            return [*_let_out(name, lane), passage]
+            return [*_let_out(name, lane, at_s), passage]
         told = Showing(name, signals.answer(decision, temperature))
         return [Opening(name), told, passage] if opened else [told, passage]
 
@@ -458,12 +463,16 @@ class Checkpoint:
         code on a telephone renews itself. Seeing it again keeps it known.
         """
         if lane.pending is not None and who in lane.pending.shown:
+            lane.asks_again(at_s)
             return True
         closed = lane.closed
         if closed is None or closed.codes.isdisjoint({who, holder}) or closed.is_over(at_s):
             return False
+        if lane.way.direction is Direction.EXIT and not closed.opened and Part.GATE not in lane.down:
+            return False  # he was not let out: there is nothing to repeat
         if closed.opened:
             closed.seen_s = at_s
+        lane.asks_again(at_s)
         return True
 
     def _leave(self, name: str, lane: Lane, at_s: float) -> list[Result]:
@@ -481,13 +490,16 @@ class Checkpoint:
         if gone:
             lane.present_since_s, lane.spent = None, False
             lane.samples.clear()
+            if lane.leaving is not None and lane.leaving.met:
+                lane.leaving = None
             if pending is not None and pending.verdict is None:
                 lane.pending = None
         return results
 
 
-def _let_out(name: str, lane: Lane) -> list[Result]:
+def _let_out(name: str, lane: Lane, at_s: float) -> list[Result]:
     """Green is told only when the gate is not known to be down; the order goes out in any case."""
+    lane.asks_to_leave(at_s)
     if Part.GATE in lane.down:
         return [Trying(name), Showing(name, Cue.FAULT)]
     return [Opening(name), Showing(name, Cue.ADMIT)]

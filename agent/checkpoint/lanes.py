@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _NEEDED = {Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE}
 """While one of these is down the lane is out of service, at least in part."""
+_LEAVING_S = 60.0
+"""An exit's gate that comes back opens for whoever wanted to leave within this; later he shows the code again."""
+_ORDER_S = 3.0
+"""A gate that goes down so soon after an order may not have opened."""
 MOST_WAITING = 999
 """People who wait for staff's thermometer are numbered up to this; the number is short enough to be called."""
 
@@ -75,6 +79,24 @@ class Closed:
         return at_s - self.seen_s >= self.hold_s
 
 
+@dataclass(slots=True)
+class Leaving:
+    """Somebody at an exit wants to leave. It outlives his passage, which may end while the gate is down."""
+
+    asked_s: float
+    """Last sign of it: the code, or the body that waits."""
+    ordered_s: float | None
+    """When a gate that was not known to be down was ordered to open; None: it is to open once it is back."""
+    met: bool
+    """The thermometer sees a body, so that it will also see it leave."""
+
+    def stays(self, at_s: float) -> None:
+        """A body is before the thermometer."""
+        self.met = True
+        if self.ordered_s is None:
+            self.asked_s = at_s
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Somebody who was not let in: staff may measure anew, whatever it was for."""
@@ -115,6 +137,7 @@ class Lane:
     decided_s: float = -math.inf
     pending: Pending | None = None
     closed: Closed | None = None
+    leaving: Leaving | None = None
     waiting: list[Waiting] = field(default_factory=list)
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
@@ -134,6 +157,47 @@ class Lane:
         if pending.verdict.status is CodeStatus.INCOMPLETE:
             return Cue.AGAIN
         return Cue.MEASURE if self.present_since_s is None else Cue.WAIT
+
+    def asks_to_leave(self, at_s: float) -> None:
+        """Somebody at this exit is let out, or waits for the gate to come back."""
+        met = self.present_since_s is not None and Part.THERMOMETER not in self.down
+        self.leaving = Leaving(at_s, None if Part.GATE in self.down else at_s, met=met)
+
+    def asks_again(self, at_s: float) -> None:
+        """The code that was decided last is still shown."""
+        if self.leaving is not None:
+            self.leaving.asked_s = at_s
+        elif self.way.direction is Direction.EXIT and self.closed is not None and not self.closed.opened:
+            self.asks_to_leave(at_s)
+
+    def lost(self, part: Part, at_s: float) -> None:
+        """A device went down: an opening that was ordered a moment ago may not have been done, and without a
+        thermometer nobody is seen to leave.
+        """
+        leaving = self.leaving
+        if leaving is None:
+            return
+        if part is Part.THERMOMETER:
+            leaving.met = False
+        if part is Part.GATE and leaving.ordered_s is not None and at_s - leaving.ordered_s <= _ORDER_S:
+            leaving.ordered_s = None
+            if self.pending is not None:
+                self.pending.opened = False
+            if self.closed is not None:
+                self.closed.opened = False
+
+    def may_leave_now(self, at_s: float) -> bool:
+        """The gate is back: whether somebody still waits for it to open. If so, he is let out."""
+        leaving = self.leaving
+        if leaving is None or leaving.ordered_s is not None or at_s - leaving.asked_s > _LEAVING_S:
+            return False
+        leaving.ordered_s = at_s
+        if self.pending is not None and self.pending.shown:
+            self.pending.opened = True
+        if self.closed is not None:
+            self.closed.opened = True
+            self.closed.seen_s = at_s
+        return True
 
     def forget(self, at_s: float, second_wait_s: float) -> None:
         """Let go of the codes of those who have left."""
