@@ -79,7 +79,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     told = {
         "loop": f"{_counted(report['decided'], 'passage')} decided",
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
-        "mqtt": ", ".join(filter(None, ("connected" if link["connected"] else "not connected", _refused(link)))),
+        "mqtt": ", ".join(filter(None, (_linked(link), _refused(link)))),
         "rules": "in force",
     }
     shown = {kept["name"] for kept in report["lists"]}
@@ -87,6 +87,13 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     for part in report["parts"]:
         if part["name"] in told or (not part["up"] and part["name"] not in shown):
             yield _part(part, told.get(part["name"], ""))
+
+
+def _linked(link: dict[str, Any]) -> str:
+    if link["connected"]:
+        return "connected"
+    wait_s = link.get("next_try_s")
+    return "not connected, " + ("trying now" if wait_s is None else f"next try in {_span(wait_s)}")
 
 
 def _refused(link: dict[str, Any]) -> str:

@@ -1,9 +1,8 @@
 """The link: takes records from the outbox's shelf to the broker, in order, and back again when it breaks.
 
 A record leaves the outbox when its acknowledgement came and its reason code says success; or, with delivery
-`receipt`, when the centre has confirmed it. In MQTT 3.1.1 a broker
-acknowledges also what it refuses (no permission, for example): that version is used only with a broker that knows
-no other.
+`receipt`, when the centre has confirmed it. In MQTT 3.1.1 a broker acknowledges also what it refuses (no
+permission, for example): that version is used only with a broker that knows no other (`version`).
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from agent.mqtt.options import Options
 from agent.mqtt.pairs import BadPair, Pairs
 from agent.mqtt.patience import Backoff, Overdue, Refusals
 from agent.mqtt.session import GOODBYE_S, Duty, Session
+from agent.mqtt.version import Version
 from agent.mqtt.wire import LinkLost, Unsupported
 from agent.outbox import receipt
 
@@ -38,8 +38,6 @@ __all__ = ["BadPair", "Link", "Options", "Pairs", "Status"]
 log = logging.getLogger(__name__)
 
 STILL_ALIVE_S = 2.0
-UNGREETED_TRIES = 3
-"""Connections that a broker hangs up on before it greets us, before the other version is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,8 @@ class Status:
     """Days that each has left; while the clock has a floor only, at most."""
     fault: str = ""
     """Why, when the link is down or the broker refuses; empty when all is well."""
+    next_try_s: float | None = None
+    """Seconds until it is tried again; None while connected or trying."""
     moved_s: float = 0.0
     """When the link's thread last showed that it lives, on the monotonic clock."""
 
@@ -106,9 +106,10 @@ class Link:
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
         self._session: Session | None = None
-        self._v5 = options.protocol != "3.1.1"
-        self._greeted = False
-        self._ungreeted = 0
+        self._version = Version(options.protocol)
+        self._spoken = ""
+        """The version in which the broker greeted us last."""
+        self._next_try_s: float | None = None
         self._fault = "not connected yet"
         self.pairs = Pairs(options, topics.kiosk) if options.tls else None
         """Our key and certificate; None without TLS."""
@@ -153,12 +154,13 @@ class Link:
         left = tls.days_left(self._duty.ends_utc, self._duty.now())
         faults = (
             self._duty.refusals.fault or (self._unheard() if connected else self._fault),
+            self._duty.terms.fault if connected else "",
             tls.warning(left),
         )
-        spoken = "5" if self._v5 else "3.1.1"
+        next_try_s = self._next_try_s
         return Status(
             connected=connected,
-            protocol=spoken if connected or self._greeted else "",
+            protocol=("5" if self._version.is_five else "3.1.1") if connected else self._spoken,
             listening=session is not None and session.listening,
             on_the_way=0 if session is None else session.on_the_way,
             connections=self._duty.connections,
@@ -167,6 +169,7 @@ class Link:
             refusal=self._answers.refusal,
             certificates=left,
             fault="; ".join(each for each in faults if each),
+            next_try_s=None if connected or next_try_s is None else round(max(0.0, next_try_s - monotonic()), 1),
             moved_s=self._duty.moved_s,
         )
 
@@ -228,27 +231,28 @@ class Link:
     def _run(self) -> None:
         backoff = Backoff(self._options.retry_max_s)
         while not self._stopping.is_set():
-            began_s = monotonic()
-            on_purpose = self._connect()
-            self._wait(backoff.wait_s(on_purpose=on_purpose, held_s=monotonic() - began_s))
+            on_purpose, worked = self._connect()
+            self._wait(backoff.wait_s(on_purpose=on_purpose, worked=worked))
         self._wake_in.close()
         self._wake_out.close()
 
-    def _connect(self) -> bool:
-        """One connection, as long as it lasts; whether the broker turned us away on purpose."""
+    def _connect(self) -> tuple[bool, bool]:
+        """One connection, as long as it lasts: whether the broker turned us away on purpose, and whether it took
+        anything before.
+        """
         self._duty.moved_s = monotonic()
-        session, unsupported = None, False
+        session, unsupported, on_purpose = None, False, False
         try:
             if self.pairs is not None:
                 self._duty.options = self.pairs.dress()
                 self._duty.ends_utc = {**self._duty.ends_utc, **tls.ends(self._duty.options)}
             self._duty.dated = self._duty.dated or tls.is_settled(self._duty.now())
-            session = self._session = Session(self._duty, v5=self._v5)
+            version = self._version
+            session = self._session = Session(self._duty, v5=version.is_five, only_probes=version.only_probes)
             session.run()
         except LinkLost as lost:
-            unsupported = isinstance(lost, Unsupported)
+            unsupported, on_purpose = isinstance(lost, Unsupported), lost.on_purpose
             self._say(str(lost))
-            return lost.on_purpose
         except (OSError, ValueError) as error:
             failure = failures.no_connection(error, self._options)
             if session is None:
@@ -264,25 +268,19 @@ class Link:
             if self.pairs is not None and (session is None or (session.reached and not session.greeted)):
                 self.pairs.turned_away()
             if session is not None:
-                self._choose_version(session, unsupported=unsupported)
-        return False
+                if session.greeted:
+                    self._spoken = "5" if self._version.is_five else "3.1.1"
+                self._version.ended(greeted=session.greeted, unsupported=unsupported, hung_up=session.hung_up)
+        return on_purpose, session is not None and session.worked
 
     def _wait(self, seconds: float) -> None:
         """Until the next try, showing that the thread lives."""
-        until_s = monotonic() + seconds
+        self._next_try_s = until_s = monotonic() + seconds
         while (left_s := until_s - monotonic()) > 0 and not self._stopping.wait(min(left_s, STILL_ALIVE_S)):
             self._duty.moved_s = monotonic()
+        self._next_try_s = None
 
     def _say(self, fault: str) -> None:
         if fault != self._fault:
             log.warning("mqtt: %s", fault)
         self._fault = fault
-
-    def _choose_version(self, session: Session, *, unsupported: bool) -> None:
-        """With `auto`: when MQTT 5 never worked here and the broker hangs up on it, try the other version."""
-        self._greeted = self._greeted or session.greeted
-        if self._greeted or self._options.protocol != "auto" or not session.reached:
-            return
-        self._ungreeted += 1
-        if unsupported or self._ungreeted % UNGREETED_TRIES == 0:
-            self._v5 = not self._v5

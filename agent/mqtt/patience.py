@@ -20,8 +20,9 @@ QUICK_TRIES = 10
 """Reconnects within a second each, so that a broker's restart is over for us as soon as it is over."""
 REFUSED_TRIES = 9
 """A broker that turned us away on purpose is asked again as if so many tries had failed."""
-QUIET_S = 60.0
-"""A connection that held so long starts the count anew."""
+WORKED_MOST_S = 5.0
+"""Longest wait after a connection on which something was delivered, however short it was: a link that drops again
+and again delivers most when it is taken up again soon."""
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 """Rest after a refused event, growing."""
 REFUSALS_TO_PASS_OVER = 3
@@ -30,9 +31,25 @@ AGAIN_S = 15.0
 """How often such an event is tried again."""
 MOST_COUNTED = 1000
 """Events whose refusals are counted; of more it is only known that there are some."""
+ENDS_TO_PARK = 3
+"""Connections that end at one and the same event, all else being answered, before it is parked."""
+PARKED_S, PARKED_MOST_S = 60.0, 3600.0
+"""How long a parked event is not sent: twice as long each time."""
 LOSSES_TO_PROBE = 2
-"""Connections that end with nothing accepted and something unanswered, before one event at a time is tried."""
+"""Connections in a row that end with an event unanswered, before one at a time is tried; then one more for each
+that is accepted, until as many are on the way as ever."""
 
+
+_REMEDIES = (
+    ("Maximum Packet Size", "raise the broker's limit: max_packet_size"),
+    ("Packet too large", "raise the broker's limit: max_packet_size, message_size_limit"),
+    ("ends each time", "is it too large for the broker, or its topic not permitted? its log says why"),
+    ("Not authorized", "its permissions: may this kiosk write the topic?"),
+    ("Quota exceeded", "its quota: queue, disk, rate"),
+    ("Topic name invalid", "does the broker restrict names of topics?"),
+    ("Payload format invalid", "does the broker check what is published?"),
+)
+"""By a part of the broker's reason."""
 
 LONGEST_S = 600.0
 """Longest wait for a receipt before the oldest events are sent again."""
@@ -56,13 +73,18 @@ class Backoff:
     def __init__(self, cap_s: float) -> None:
         self._cap_s = cap_s
         self._tries = 0
+        """Connections in a row on which nothing was delivered ..."""
+        self._drops = 0
+        """... and on which something was."""
 
-    def wait_s(self, *, on_purpose: bool, held_s: float) -> float:
-        """After a connection that ended, or a try that failed, having held for `held_s`."""
-        if held_s >= QUIET_S:
-            self._tries = 0
-        self._tries = max(self._tries + 1, REFUSED_TRIES if on_purpose else 0)
-        ceiling_s = min(self._cap_s, 2.0 ** min(30, max(0, self._tries - QUICK_TRIES)))
+    def wait_s(self, *, on_purpose: bool, worked: bool) -> float:
+        """After a connection that ended, or a try that failed. `worked`: the broker took something on it."""
+        if worked:
+            self._tries, self._drops = 0, self._drops + 1
+            ceiling_s = min(self._cap_s, WORKED_MOST_S, 0.5 * 2.0 ** min(30, self._drops))
+        else:
+            self._tries, self._drops = max(self._tries + 1, REFUSED_TRIES if on_purpose else 0), 0
+            ceiling_s = min(self._cap_s, 2.0 ** min(30, max(0, self._tries - QUICK_TRIES)))
         return random.uniform(0.05, ceiling_s)  # noqa: S311 - spreads kiosks out, hides nothing
 
 
@@ -83,15 +105,17 @@ class Refusals:
         self._rests = 0
         self._retry_s = 0.0
         self._in_doubt = False
-        self._fruitless = 0
+        self._losses = self._room = 0
+        """Connections in a row that ended with an event unanswered; and how many were accepted since the last."""
+        self._ends: tuple[int, int] = (0, 0)
+        """Key of the event at which connections ended of late, and how many did in a row."""
+        self._parked: dict[int, tuple[float, int]] = {}
+        """Key → until when it is not sent, and how often it was parked."""
+        self._too_long: set[int] = set()
 
     def note(self, record: Record, reason: str, now_s: float) -> None:
         """The broker refused `record`."""
-        self.total += 1
-        fault = f"the broker refuses events of kind {record.kind}: {reason} (its permissions or quota?)"
-        if fault != self.fault:
-            log.warning("mqtt: %s", fault)
-            self.fault = fault
+        self._say(record, reason)
         self._in_doubt = True
         times = self._times.get(record.key, 0) + 1
         if times > 1 or len(self._times) < MOST_COUNTED:
@@ -103,31 +127,80 @@ class Refusals:
             self._rests += 1
         self._retry_s = max(self._rest_until_s, now_s + (AGAIN_S if times >= REFUSALS_TO_PASS_OVER else 0))
 
+    def _say(self, record: Record, reason: str) -> None:
+        self.total += 1
+        remedy = next((remedy for part, remedy in _REMEDIES if part in reason), "its permissions or quota?")
+        fault = f"the broker refuses events of kind {record.kind}: {reason} ({remedy}); they are kept"
+        if fault != self.fault:
+            log.warning("mqtt: %s", fault)
+            self.fault = fault
+
+    def too_long(self, record: Record, reason: str, now_s: float) -> None:
+        """The broker has said that it does not take packets of this size: it is not sent."""
+        if record.key not in self._too_long:
+            if len(self._too_long) < MOST_COUNTED:
+                self._too_long.add(record.key)
+            self._say(record, reason)
+        self._more = True
+        self._retry_s = max(self._retry_s, now_s + AGAIN_S)
+
+    def is_parked(self, record: Record, now_s: float) -> bool:
+        """Whether not to send it now."""
+        return now_s < self._parked.get(record.key, (now_s, 0))[0]
+
+    def ended_at(self, record: Record, now_s: float) -> None:
+        """The connection ended, and all but this one was answered. Often, and it is parked."""
+        key, times = self._ends
+        self._ends = record.key, times + 1 if key == record.key else 1
+        _, parked = self._parked.get(record.key, (0.0, 0))
+        if self._ends[1] < ENDS_TO_PARK and not parked:
+            return
+        self._ends = 0, 0
+        if len(self._parked) >= MOST_COUNTED:
+            self._parked.pop(next(iter(self._parked)))
+        self._parked[record.key] = now_s + min(PARKED_MOST_S, PARKED_S * 2.0 ** min(parked, 30)), parked + 1
+        self._more = True
+        self._say(record, f"the connection ends each time that it is sent, {len(record.payload)} bytes")
+        self._retry_s = max(self._retry_s, now_s + AGAIN_S)
+
     def accepted(self, records: Iterable[Record]) -> None:
         """The broker accepted these."""
-        self._fruitless = 0
+        records = list(records)
+        self._room += len(records)
         if not self.fault:
             return
         self._in_doubt, self._rests, self._rest_until_s = False, 0, 0.0
         for record in records:
             self._times.pop(record.key, None)
+            self._parked.pop(record.key, None)
+            self._too_long.discard(record.key)
         if not (self._times or self._more):
             self._over()
 
-    def connection_ended(self, *, accepted: bool, unanswered: bool) -> None:
-        """A connection is over: did the broker accept any event, did it leave any without an answer?"""
-        self._fruitless = 0 if accepted else self._fruitless + unanswered
+    @property
+    def probes(self) -> bool:
+        """Connections end again and again: one thing at a time is to be on the way, until an event is accepted."""
+        return self._losses >= LOSSES_TO_PROBE and not self._room
+
+    def connection_ended(self, *, unanswered: bool) -> None:
+        """A connection is over: did the broker leave any event without an answer?"""
+        self._losses = self._losses + 1 if unanswered else 0
+        self._room = 0
 
     def window(self, wanted: int, now_s: float) -> int:
         """How many events may be on the way: none while resting, one while in doubt."""
         if now_s < self._rest_until_s:
             return 0
-        return 1 if self._in_doubt or self._fruitless >= LOSSES_TO_PROBE else wanted
+        if self._losses >= LOSSES_TO_PROBE:
+            wanted = min(wanted, 1 + self._room)
+        return 1 if self._in_doubt else wanted
 
     def _over(self) -> None:
         log.info("mqtt: the broker accepts all events again")
         self.fault, self._more = "", False
         self._times.clear()
+        self._parked.clear()
+        self._too_long.clear()
 
     def try_again(self, now_s: float, *, none_left: bool) -> bool:
         """Whether what was set aside should be tried again now. `none_left`: all was sent, and none was refused

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from agent.messages import Topics
 from agent.messages.state import State, offline_payload, state_payload
 from agent.mqtt import failures
+from agent.mqtt.terms import Request, Terms
 from agent.mqtt.tls import demand_not_ended, end_of, is_settled
-from agent.mqtt.wire import NO_LIMIT, Client, HungUp, LinkLost, Retained
+from agent.mqtt.wire import Client, HungUp, Limits, LinkLost, Retained, Will
 
 if TYPE_CHECKING:
     import socket
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 TICK_S = 0.5
 GOODBYE_S = 1.0
+MOST_PASSED_OVER = 512
+"""Events that are not to be sent now, looked at in one go."""
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -66,6 +69,8 @@ class Duty:
     """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
     ends_utc: dict[str, float] = field(default_factory=dict)
     """Which certificate ends when."""
+    terms: Terms = field(default_factory=Terms)
+    """What the broker grants beside events."""
     deaf: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
@@ -73,8 +78,11 @@ class Duty:
 class Session:
     """One connection, from dialling to its end."""
 
-    def __init__(self, duty: Duty, *, v5: bool) -> None:
+    def __init__(self, duty: Duty, *, v5: bool, only_probes: bool = False) -> None:
+        """`only_probes`: end once the broker has greeted us."""
         self._duty = duty
+        self._terms = duty.terms
+        self._only_probes = only_probes
         self._options = duty.options
         self._shelf = duty.shelf
         self._refusals = duty.refusals
@@ -82,10 +90,13 @@ class Session:
         """The broker's port answered."""
         self.greeted = False
         """The broker accepted us."""
+        self.hung_up = False
+        """It, or a proxy, ended the connection before that, without a word."""
         self.listening = False
         """The broker answered our subscription."""
-        self._accepted = False
-        self._receive_maximum = NO_LIMIT
+        self.worked = False
+        """The broker took something of us: an event, a state, a subscription."""
+        self._limits = Limits()
         self._limit = self._options.window
         self._flight: dict[int, tuple[Record | None, float]] = {}
         self._acked: list[Record] = []
@@ -96,9 +107,18 @@ class Session:
         self._recalls = False
         """The broker was asked for the retained bundles and has not answered yet."""
         self._leaving = False
+        self._subscribes = False
+        """The broker was asked to let us listen and has not answered yet."""
+        self._state_retains = False
+        """The state was told last as one to be retained."""
         self._event_topics: dict[str, str] = {}
         topics = duty.topics
-        will = (topics.state, offline_payload(topics, duty.state().version))
+        will, now_s = None, monotonic()
+        if self._terms.asks(Request.WILL, now_s):
+            offline = offline_payload(topics, duty.state().version)
+            retain, qos = self._terms.asks(Request.RETAIN, now_s), int(self._terms.asks(Request.QOS, now_s))
+            will = Will(topics.state, offline, retain, qos)
+        self._with_will = will is not None
         name = f"gatepost-{topics.site}-{topics.kiosk}"
         self._client = Client(duty.options, name, will, self, v5=v5, dated=duty.dated)
 
@@ -109,17 +129,29 @@ class Session:
 
     # -- what the broker says: called from `take_in` on this same thread --------------------------------
 
-    def on_greeting(self, receive_maximum: int) -> None:
+    def on_greeting(self, limits: Limits) -> None:
         """It accepts us."""
-        self._receive_maximum = receive_maximum
-        self._limit = min(receive_maximum, self._options.window)
+        now_s = monotonic()
+        self._limits = limits
+        self._limit = min(limits.receive_maximum, self._options.window)
         self.greeted = True
+        self._terms.greeted(now_s, with_will=self._with_will)
+        if not limits.retains:
+            self._terms.refuse(Request.RETAIN, "", now_s)
+        if not limits.acknowledges:
+            self._terms.refuse(Request.QOS, "", now_s)
+        elif self._terms.asks(Request.QOS, now_s):
+            self._terms.grant(Request.QOS)
         self._duty.greeted()
 
     def on_answer(self, mid: int, refusal: str) -> None:
         """It acknowledged a message, or would not have it."""
-        record, _ = self._flight.pop(mid, (None, 0.0))
+        if mid not in self._flight:
+            return
+        record, _ = self._flight.pop(mid)
+        self.worked = self.worked or not refusal
         if record is None:
+            self._state_answered(refusal)
             return
         if not refusal:
             self._acked.append(record)
@@ -131,9 +163,19 @@ class Session:
         self._refusals.note(record, refusal, monotonic())
         self._shelf.set_aside(record)
 
+    def _state_answered(self, refusal: str) -> None:
+        if refusal:
+            self._terms.refuse(Request.STATE, refusal, monotonic())
+            return
+        self._terms.grant(Request.STATE)
+        if self._state_retains:
+            self._terms.grant(Request.RETAIN)
+
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""
         self.listening, self._recalls = True, False
+        self._subscribes, self.worked = False, True
+        self._terms.grant(Request.LISTEN)
         refused = [f"{topic} ({why})" for (topic, _), why in zip(self._wanted(), refusals, strict=False) if why]
         deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
         if deaf != self._duty.deaf:
@@ -158,17 +200,51 @@ class Session:
                 demand_not_ended(certificate, self._duty.now())
                 self._duty.ends_utc = {**self._duty.ends_utc, "the broker's certificate": end_of(certificate)}
             self._await_greeting()
+            self._demand_more_than_a_probe()
             self._duty.connections += 1
             log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
             self._listen(monotonic())
+            self._client.put_out()  # else it would be written after the first wait
             if self._duty.overdue is not None:
                 self._duty.overdue.reconnected(monotonic())
             self._deliver()
+        except (LinkLost, OSError) as lost:
+            self._blame(getattr(lost, "code", 0), str(lost))
+            raise
         finally:
             self._duty.recall = self._duty.recall or self._recalls
             self._shelf.sent(self._acked)
-            self._refusals.connection_ended(accepted=self._accepted, unanswered=bool(self._flight))
+            self._refusals.connection_ended(unanswered=self._unanswered_event())
             self._client.hang_up()
+
+    def _demand_more_than_a_probe(self) -> None:
+        if self._only_probes:
+            raise LinkLost("the broker greets us in MQTT 3.1.1 and hangs up on 5, which is tried once more")
+
+    def _unanswered_event(self) -> bool:
+        return any(record is not None for record, _ in self._flight.values())
+
+    def _blame(self, code: int, why: str) -> None:
+        """The broker, or the network, ended the connection: at what? Asked for that again and again, it could hold
+        up all events.
+        """
+        now_s = monotonic()
+        if self._terms.named(code, why, now_s):
+            return
+        if not self.greeted:
+            if code:
+                self._terms.turned_away(with_will=self._with_will)
+            return
+        if self._subscribes:
+            self._terms.ended_at(Request.LISTEN, now_s)
+        elif any(record is None for record, _ in self._flight.values()):
+            self._terms.ended_at(Request.STATE, now_s)
+        elif len(self._flight) == 1:
+            ((record, _),) = self._flight.values()
+            if record is not None:
+                self._refusals.ended_at(record, now_s)
+                if self._refusals.is_parked(record, now_s):
+                    self._shelf.set_aside(record)
 
     def _wanted(self) -> list[tuple[str, Retained]]:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
@@ -179,6 +255,9 @@ class Session:
 
     def _listen(self, now_s: float) -> None:
         self._listened_s = now_s
+        if not self._terms.asks(Request.LISTEN, now_s):
+            return
+        self._subscribes = True
         wanted, self._recalls, self._duty.recall = self._wanted(), self._duty.recall or self._recalls, False
         self._client.listen(wanted)
 
@@ -188,6 +267,7 @@ class Session:
         except (HungUp, OSError) as error:
             if self.greeted:
                 raise
+            self.hung_up = True
             why = failures.hung_up(getattr(error, "reason", None) or "", self._options)
             raise LinkLost(why, on_purpose=self._options.tls) from None
 
@@ -241,34 +321,61 @@ class Session:
             self._shelf.sent(self._acked)
             self._refusals.accepted(self._acked)
             self._acked = []
-            self._accepted = True
 
     def _fill(self, now_s: float) -> None:
         """Send what the window allows, in order; a state that is due goes first."""
-        if self._due is not None and len(self._flight) < self._receive_maximum:
-            self._publish(self._duty.topics.state, self._due, None, now_s)
+        if self._refusals.probes and (self._subscribes or self._flight):
+            return  # one request at a time: what ends the connection is to be known
+        if self._due is not None and len(self._flight) < self._limits.receive_maximum:
+            self._publish_state(self._due, now_s)
             self._due = None
+            if self._refusals.probes and self._flight:
+                return
+        if not self._terms.asks(Request.QOS, now_s):
+            return
         overdue = self._duty.overdue
         if not (self._duty.dated or overdue is not None):
             return  # whoever has an old key of the broker's could take them; with receipts they stay here
         room = self._refusals.window(self._limit, now_s) - len(self._flight)
         if overdue is not None:
             room = overdue.pace.room(room, self._shelf.delivered, now_s)
-        if room < 1:
-            return
-        taken = self._shelf.take(room)
-        if overdue is not None:
-            overdue.pace.sent(len(taken))
-        for record in taken:
-            topic = self._event_topics.get(record.kind)
-            if topic is None:
-                topic = self._event_topics[record.kind] = self._duty.topics.event(record.kind)
-            self._publish(topic, record.payload, record, now_s)
+        passed_over = 0
+        while room > 0 and passed_over < MOST_PASSED_OVER and (taken := self._shelf.take(room)):
+            sent = sum(self._send(record, now_s) for record in taken)
+            room, passed_over = room - sent, passed_over + len(taken) - sent
+            if overdue is not None:
+                overdue.pace.sent(sent)
 
-    def _publish(self, topic: str, payload: bytes, record: Record | None, now_s: float) -> None:
-        """Send a message with the next `put_out`. A state has no record and is retained."""
-        mid = self._client.send(topic, payload, retain=record is None)
-        self._flight[mid] = (record, now_s)
+    def _send(self, record: Record, now_s: float) -> bool:
+        """Send an event with the next `put_out`, unless it would end the connection: then it is set aside."""
+        topic = self._event_topics.get(record.kind)
+        if topic is None:
+            topic = self._event_topics[record.kind] = self._duty.topics.event(record.kind)
+        if self._refusals.is_parked(record, now_s) or self._is_too_long(record, topic, now_s):
+            self._shelf.set_aside(record)
+            return False
+        self._flight[self._client.send_event(topic, record.payload)] = (record, now_s)
+        return True
+
+    def _is_too_long(self, record: Record, topic: str, now_s: float) -> bool:
+        """Whether the broker has said that it would end the connection for it."""
+        most = self._limits.packet_bytes
+        if not most or (size := self._client.event_bytes(topic, record.payload)) <= most:
+            return False
+        self._refusals.too_long(record, f"{size} bytes are more than its Maximum Packet Size, {most}", now_s)
+        return True
+
+    def _publish_state(self, payload: bytes, now_s: float) -> None:
+        """Send a state with the next `put_out`: retained, and to be acknowledged, where the broker does that."""
+        if not self._terms.asks(Request.STATE, now_s):
+            return
+        self._state_retains, qos = (
+            self._terms.asks(Request.RETAIN, now_s),
+            int(self._terms.asks(Request.QOS, now_s)),
+        )
+        mid = self._client.send_state(self._duty.topics.state, payload, retain=self._state_retains, qos=qos)
+        if qos:
+            self._flight[mid] = (None, now_s)
 
     def _tick(self, now_s: float) -> None:
         """Twice a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
@@ -280,6 +387,8 @@ class Session:
             if now_s - sent_s > self._options.ack_s:
                 raise LinkLost(f"no acknowledgement within {self._options.ack_s:g} s: the link is dead")
             break  # the first is the oldest
+        if self._subscribes and self._refusals.probes and now_s - self._listened_s > self._options.ack_s:
+            raise LinkLost(f"no answer to our subscription within {self._options.ack_s:g} s: the link is dead")
         state = self._duty.state()
         if state.differs(self._told) or now_s - self._told_s >= self._options.state_s:
             self._told, self._told_s = state, now_s
@@ -310,7 +419,7 @@ class Session:
         if not self._leaving and not self._flight and self._duty.is_drained():
             self._leaving = True
             topics = self._duty.topics
-            self._publish(topics.state, offline_payload(topics, self._duty.state().version), None, now_s)
+            self._publish_state(offline_payload(topics, self._duty.state().version), now_s)
         elif self._leaving and not self._flight:
             self._client.disconnect()
             self._client.put_out()

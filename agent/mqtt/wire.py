@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -47,10 +48,12 @@ AT_A_TIME = 20
 class LinkLost(Exception):
     """The connection is over; `str()` says why."""
 
-    def __init__(self, why: str, *, on_purpose: bool = False) -> None:
+    def __init__(self, why: str, *, on_purpose: bool = False, code: int = 0) -> None:
         super().__init__(why)
         self.on_purpose = on_purpose
         """The broker turned us away: asking again soon will not help."""
+        self.code = code
+        """The broker's reason code; 0 when it gave none."""
 
 
 class Unsupported(LinkLost):
@@ -65,11 +68,35 @@ class HungUp(LinkLost):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the broker takes, by its greeting (MQTT 5, section 3.2.2.3)."""
+
+    receive_maximum: int = NO_LIMIT
+    """Unacknowledged messages at a time."""
+    packet_bytes: int = 0
+    """The longest packet; 0: any."""
+    retains: bool = True
+    """It keeps retained messages."""
+    acknowledges: bool = True
+    """It takes messages with QoS 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker is to say of us when the connection breaks."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+    qos: int = 1
+
+
 class Ear(Protocol):
     """Who is told what the broker says; on the thread that reads. May raise LinkLost."""
 
-    def on_greeting(self, receive_maximum: int) -> None:
-        """It accepts us, and takes so many unacknowledged messages at a time."""
+    def on_greeting(self, limits: Limits) -> None:
+        """It accepts us."""
 
     def on_answer(self, mid: int, refusal: str) -> None:
         """It acknowledged message `mid`; `refusal` is not empty when it would not have it."""
@@ -96,12 +123,9 @@ class Client(paho.Client):
     """
 
     def __init__(
-        self, options: Options, name: str, will: tuple[str, bytes], ear: Ear, *, v5: bool, dated: bool = True
+        self, options: Options, name: str, will: Will | None, ear: Ear, *, v5: bool, dated: bool = True
     ) -> None:
-        """`name`: client id where the options have none; `will`: topic and payload of the retained last will.
-
-        `dated`: check the dates of certificates.
-        """
+        """`name`: client id where the options have none; `dated`: check the dates of certificates."""
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id or name,
@@ -121,8 +145,8 @@ class Client(paho.Client):
             self.username_pw_set(options.username, options.password or None)
         if options.tls:
             self.tls_set_context(context(options, dated=dated))
-        topic, payload = will
-        self.will_set(topic, payload, qos=1, retain=True)
+        if will is not None:
+            self.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         self.on_connect = self._greeted
         self.on_publish = self._answered
         self.on_subscribe = self._subscribed
@@ -173,12 +197,23 @@ class Client(paho.Client):
             error, _ = self.subscribe([(topic, 1) for topic, _ in topics])
         _check(error)
 
-    def send(self, topic: str, payload: bytes, *, retain: bool) -> int:
-        """Hand over a message, a retained state or an event; it is written with the next `put_out`. Its id."""
-        properties = self._state_properties if retain else self._event_properties
-        info = self.publish(topic, payload, qos=1, retain=retain, properties=properties)
+    def send_event(self, topic: str, payload: bytes) -> int:
+        """Hand over an event; it is written with the next `put_out`. Its id."""
+        info = self.publish(topic, payload, qos=1, properties=self._event_properties)
         _check(info.rc)
         return info.mid
+
+    def send_state(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> int:
+        """The same with a state. With QoS 0 nobody answers."""
+        info = self.publish(topic, payload, qos=qos, retain=retain, properties=self._state_properties)
+        _check(info.rc)
+        return info.mid
+
+    def event_bytes(self, topic: str, payload: bytes) -> int:
+        """Length of an event's packet: header, topic, id, properties, payload (MQTT 5, section 3.3)."""
+        properties = 0 if self._event_properties is None else self._event_properties.size
+        rest = 2 + len(topic.encode()) + 2 + properties + len(payload)
+        return 1 + (1 if rest < 1 << 7 else 2 if rest < 1 << 14 else 3 if rest < 1 << 21 else 4) + rest
 
     def take_in(self) -> None:
         """Read what there is. Raises LinkLost."""
@@ -211,8 +246,16 @@ class Client(paho.Client):
     ) -> None:
         if reason.is_failure:
             why = unwanted(str(reason), self._options)
-            raise Unsupported(why) if reason.value == UNSUPPORTED_VERSION else LinkLost(why, on_purpose=True)
-        self._ear.on_greeting(getattr(props, "ReceiveMaximum", NO_LIMIT))
+            if reason.value == UNSUPPORTED_VERSION:
+                raise Unsupported(why)
+            raise LinkLost(why, on_purpose=True, code=reason.value)
+        limits = Limits(
+            getattr(props, "ReceiveMaximum", NO_LIMIT),
+            getattr(props, "MaximumPacketSize", 0),
+            bool(getattr(props, "RetainAvailable", 1)),
+            bool(getattr(props, "MaximumQoS", 1)),
+        )
+        self._ear.on_greeting(limits)
 
     def _answered(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: Properties) -> None:
         self._ear.on_answer(mid, str(reason) if reason.is_failure else "")
@@ -229,7 +272,7 @@ class Client(paho.Client):
         self, _c: paho.Client, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True)
+            raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True, code=reason.value)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         if bufsize > LARGEST:  # what is left of a packet: paho would take up to 256 MB
@@ -271,6 +314,10 @@ class _PackedOnce(Properties):
             self.MessageExpiryInterval = max(1, round(expiry_s))
         packed: bytes = super().pack()  # type: ignore[no-untyped-call]  # same
         self.__dict__["pack"] = lambda: packed  # its own setter takes nothing but properties
+        self.__dict__["size"] = len(packed)
+
+    size: int
+    """Bytes, their length included."""
 
 
 def _expiry_s(options: Options) -> float:

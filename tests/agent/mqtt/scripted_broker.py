@@ -12,14 +12,37 @@ class ScriptedBroker:
     """Speaks just enough MQTT: counts what is on the way, answers as told. Written from the MQTT 5 text."""
 
     def __init__(
-        self, *, receive_maximum=0, acknowledge=True, reason=0, only_3_1_1=False, suback=(1, 1, 1)
+        self,
+        *,
+        receive_maximum=0,
+        acknowledge=True,
+        reason=0,
+        only_3_1_1=False,
+        suback=(1, 1, 1),
+        properties=b"",
+        state_reason=0,
+        hates=lambda _topic, _payload: False,
+        hates_subscribers=False,
+        hates_wills=0,
+        ungreeted=0,
     ) -> None:
+        """`properties`: of its greeting, as bytes; `hates`: at which messages it ends the connection;
+        `hates_wills`: the reason code to whoever has one (0x9A: a retained one); `ungreeted`: how many connections
+        it ends before it greets.
+        """
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.receive_maximum, self.acknowledge, self.reason = receive_maximum, acknowledge, reason
         self.only_3_1_1, self.suback = only_3_1_1, suback
         self.subscriptions = []
         """Body of each SUBSCRIBE."""
+        self.properties, self.state_reason = properties, state_reason
+        self.hates, self.hates_subscribers, self.hates_wills = hates, hates_subscribers, hates_wills
+        self.ungreeted = ungreeted
+        self.longest = 0
+        """Bytes of an event's packet, one of 128 to 16,383 bytes after its header."""
+        self.states = []
+        """(first byte of the packet, payload) of each state."""
         self.deaf = 0
         """So many more connections it ends when they subscribe."""
         self.attack = b""
@@ -55,23 +78,35 @@ class ScriptedBroker:
             first, body = self._packet(wire)
             match first >> 4:
                 case 1:
-                    self._greet(wire, body[6])
+                    self._greet(wire, body)
                 case 3:
-                    self._receive(wire, body, waiting)
+                    self._receive(wire, first, body, waiting)
                 case 8:
-                    self.subscriptions.append(body)
-                    if self.deaf:
-                        self.deaf -= 1
-                        return
-                    wire.sendall(bytes((0x90, 3 + len(self.suback))) + body[:2] + bytes((0, *self.suback)))
-                    wire.sendall(self.attack)
+                    self._subscribe(wire, body)
                 case 12:
                     wire.sendall(b"\xd0\x00")
                 case 14:
                     return
 
-    def _greet(self, wire, version):
+    def _subscribe(self, wire, body):
+        self.subscriptions.append(body)
+        if self.hates_subscribers:
+            raise EOFError
+        if self.deaf:
+            self.deaf -= 1
+            raise EOFError
+        wire.sendall(bytes((0x90, 3 + len(self.suback))) + body[:2] + bytes((0, *self.suback)))
+        wire.sendall(self.attack)
+
+    def _greet(self, wire, body):
+        version, has_will = body[6], body[7] & (0x20 if self.hates_wills == 0x9A else 4)
         self.versions.append(version)
+        if self.ungreeted:
+            self.ungreeted -= 1
+            raise EOFError
+        if has_will and self.hates_wills:
+            wire.sendall(bytes((0x20, 3, 0, self.hates_wills, 0)))
+            raise EOFError
         if version == 4:
             wire.sendall(b"\x20\x02\x00\x00")
         elif self.only_3_1_1:
@@ -79,14 +114,20 @@ class ScriptedBroker:
             raise EOFError
         else:
             properties = b"\x21" + self.receive_maximum.to_bytes(2, "big") if self.receive_maximum else b""
+            properties += self.properties
             wire.sendall(bytes((0x20, 3 + len(properties), 0, 0, len(properties))) + properties)
 
-    def _receive(self, wire, body, waiting):
+    def _receive(self, wire, first, body, waiting):
         length = int.from_bytes(body[:2], "big")
         topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
+        if self.hates(topic, rest):
+            raise EOFError
         if topic.endswith("/state"):
-            wire.sendall(b"\x40\x02" + rest[:2])
+            self.states.append((first, rest[rest.index(b"{") :]))
+            if first & 6:
+                wire.sendall(b"\x40\x03" + rest[:2] + bytes((self.state_reason,)))
             return
+        self.longest = max(self.longest, 3 + len(body))
         self.published.append(rest[rest.index(b'{"spec') :])
         if self.acknowledge:
             waiting.append(rest[:2])

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,23 +83,59 @@ def test_however_many_are_refused_no_more_than_some_are_counted(monkeypatch):
     assert refusals.fault == ""
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 120)), max_size=60))
-def test_waits_are_short_at_first_bounded_always_and_start_anew_after_a_quiet_minute(story):
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+def test_waits_are_short_at_first_and_bounded_always(story):
     backoff = patience.Backoff(300.0)
     tries = 0
-    for on_purpose, held_s in story:
-        wait_s = backoff.wait_s(on_purpose=on_purpose, held_s=held_s)
-        tries = (0 if held_s >= patience.QUIET_S else tries) + 1
-        if on_purpose:
+    for on_purpose, worked in story:
+        wait_s = backoff.wait_s(on_purpose=on_purpose, worked=worked)
+        tries = 0 if worked else tries + 1
+        if on_purpose and not worked:
             tries = max(tries, patience.REFUSED_TRIES)
         assert 0.05 <= wait_s <= 300.0
-        assert wait_s <= 1.0 or tries > patience.QUICK_TRIES
+        assert not worked or wait_s <= patience.WORKED_MOST_S
+        assert wait_s <= 1.0 or worked or tries > patience.QUICK_TRIES
+
+
+@pytest.mark.parametrize("on_purpose", [False, True])
+def test_a_link_that_works_and_drops_again_and_again_is_taken_up_soon(on_purpose):
+    """However short it holds; and after it came back from a long absence, too."""
+    backoff = patience.Backoff(300.0)
+    for _ in range(50):
+        backoff.wait_s(on_purpose=False, worked=False)
+    waits_s = [backoff.wait_s(on_purpose=on_purpose, worked=True) for _ in range(1000)]
+    assert waits_s[0] <= 1.0
+    assert max(waits_s) <= 5.0
+    assert sum(waits_s) / len(waits_s) < 3.0
+
+
+def test_an_event_at_which_connections_end_is_parked_and_tried_ever_more_seldom():
+    (record, other), refusals, now_s = records(2), Refusals(), 0.0
+    for _ in range(patience.ENDS_TO_PARK):
+        assert not refusals.is_parked(record, now_s)
+        refusals.ended_at(record, now_s)
+    assert refusals.is_parked(record, now_s)
+    assert not refusals.is_parked(other, now_s)
+    assert "the connection ends each time" in refusals.fault
+    refusals.accepted([other])
+    assert refusals.fault, "one is kept still"
+    waits_s = []
+    for _ in range(10):
+        begun_s = now_s
+        while refusals.is_parked(record, now_s):
+            now_s += 1.0
+        waits_s.append(now_s - begun_s)
+        refusals.ended_at(record, now_s)
+    assert waits_s[:3] == [60.0, 120.0, 240.0]
+    assert max(waits_s) == patience.PARKED_MOST_S
+    assert refusals.try_again(now_s + 100, none_left=True) is False
+    assert not refusals.fault
 
 
 def test_two_hundred_kiosks_whose_broker_was_away_do_not_come_back_as_one():
     fleet = [patience.Backoff(300.0) for _ in range(200)]
     for _ in range(25):
-        waits_s = [backoff.wait_s(on_purpose=False, held_s=0.0) for backoff in fleet]
+        waits_s = [backoff.wait_s(on_purpose=False, worked=False) for backoff in fleet]
     busiest = max(sum(begin <= wait_s < begin + 10 for wait_s in waits_s) for begin in range(0, 300, 10))
     assert busiest <= 25, "evenly over five minutes it would be 7 in ten seconds"
 

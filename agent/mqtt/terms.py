@@ -1,0 +1,93 @@
+"""What the broker grants of what we ask of it beside events: a last will, retained messages, our state, topics to
+hear. What it refuses is left out, said, and asked for again later: no such refusal may hold up events. Pure.
+
+Some brokers say no with a reason code; others just end the connection. A broker takes packets in order, so what it
+left unanswered first is what it ended the connection for; that counts when it happens `TIMES` times in a row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+
+TIMES = 3
+"""Connections that end at the same request before it is left out."""
+ASK_AGAIN_S = 600.0
+"""A request that was refused is made again after so long, on the next connection or with the next state."""
+
+
+class Request(StrEnum):
+    """What is asked; the value says what follows from a refusal, and where to look."""
+
+    WILL = "takes no last will: nobody learns when the kiosk loses its power (the permission to write `state`?)"
+    RETAIN = "keeps no retained messages: who subscribes later does not see the kiosk's state (retain_available?)"
+    QOS = "takes messages with QoS 0 only, and would acknowledge none: events are kept here and wait (max_qos?)"
+    STATE = "does not take the kiosk's state: events are delivered without it (the permission to write `state`?)"
+    LISTEN = "ends the connection when we subscribe: no order and no bundle is heard (permission to read?)"
+
+
+_CODES = {0x9A: Request.RETAIN, 0x9B: Request.QOS}
+"""Reason codes of MQTT 5 that name what was asked: Retain not supported, QoS not supported."""
+
+
+class Terms:
+    """Across connections. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._refused: dict[Request, tuple[float, str]] = {}
+        """Until when it is not asked for, and the broker's own words."""
+        self._ended: Counter[Request] = Counter()
+        """Connections in a row that ended at this request."""
+        self._tries_without_will = False
+
+    @property
+    def fault(self) -> str:
+        """What the broker does not grant, as a sentence; empty when it grants all."""
+        return "; ".join(
+            f"the broker {request}{f': {why}' if why else ''}" for request, (_, why) in self._refused.items()
+        )
+
+    def asks(self, request: Request, now_s: float) -> bool:
+        """Whether to ask for it now."""
+        if request is Request.WILL and self._tries_without_will:
+            return False
+        until_s, _ = self._refused.get(request, (now_s, ""))
+        return now_s >= until_s
+
+    def refuse(self, request: Request, why: str, now_s: float) -> None:
+        """The broker said no."""
+        self._refused[request] = now_s + ASK_AGAIN_S, why
+
+    def grant(self, request: Request) -> None:
+        """The broker said yes."""
+        self._refused.pop(request, None)
+        self._ended.pop(request, None)
+
+    def ended_at(self, request: Request, now_s: float) -> None:
+        """The broker ended the connection and had answered everything before this request."""
+        self._ended[request] += 1
+        if self._ended[request] >= TIMES:
+            self.refuse(request, "", now_s)
+
+    def named(self, code: int, why: str, now_s: float) -> bool:
+        """A reason code for the whole connection: whether it names a request, which is then left out."""
+        if (request := _CODES.get(code)) is not None:
+            self.refuse(request, why, now_s)
+        return request is not None
+
+    def turned_away(self, *, with_will: bool) -> None:
+        """The broker refused the connection, and did not say for what. Some do so for a last will on a topic that
+        we may not write: now and then it is tried without.
+        """
+        self._tries_without_will = False
+        if with_will:
+            self._ended[Request.WILL] += 1
+            self._tries_without_will = self._ended[Request.WILL] % TIMES == 0
+
+    def greeted(self, now_s: float, *, with_will: bool) -> None:
+        """The broker accepted us."""
+        if with_will:
+            self.grant(Request.WILL)
+        elif self._tries_without_will:
+            self.refuse(Request.WILL, "", now_s)
+        self._tries_without_will = False
