@@ -1,6 +1,8 @@
 """What was heard and not yet looked at: bounded, whatever a broker sends, and yet no bundle is lost for good.
 
-Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. A bundle for which
+Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do orders that name
+a key which may sign them and those that do not (the first are taken first: whoever sends the others costs nobody a
+place), and the same order waits once. A bundle for which
 there is no room is *missed*: the broker has it retained, and it is to be asked for all of them again. Then what was
 looked at since the first was missed is passed over, so that each time others find room, until all were looked at.
 """
@@ -23,7 +25,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._orders: deque[bytes] = deque()
+        self._orders: tuple[dict[bytes, None], dict[bytes, None]] = {}, {}
+        """In order of coming: those that name a signer, and those that do not."""
         self._bundles: deque[bytes] = deque()
         self._bundle_bytes = 0
         self._looked_at: OrderedDict[bytes, None] = OrderedDict()
@@ -31,13 +34,16 @@ class Inbox:
         self._order_is_next = True
         self._missed = False
 
-    def put(self, payload: bytes, *, is_order: bool) -> bool:
-        """Whether there is room for it, or need. Never waits for whoever takes."""
+    def put(self, payload: bytes, *, is_order: bool, names_signer: bool = True) -> bool:
+        """Whether there is room for it, or need. Never waits for whoever takes. `names_signer`: of an order, that it
+        names a key that may sign it; whether it is signed by it is found out later.
+        """
         with self._changed:
             if is_order:
-                if len(payload) > MAX_BYTES or len(self._orders) >= MOST_ORDERS:
+                orders = self._orders[not names_signer]
+                if len(payload) > MAX_BYTES or (len(orders) >= MOST_ORDERS and payload not in orders):
                     return False
-                self._orders.append(payload)
+                orders[payload] = None
             elif self._looked_at and sha256(payload).digest() in self._looked_at:
                 return True
             elif len(self._bundles) >= MOST_BUNDLES or self._bundle_bytes + len(payload) > MOST_BUNDLE_BYTES:
@@ -54,9 +60,12 @@ class Inbox:
         with self._changed:
             if self.is_empty():
                 self._changed.wait(within_s)
-            if self._orders and (self._order_is_next or not self._bundles):
+            orders = self._orders[0] or self._orders[1]
+            if orders and (self._order_is_next or not self._bundles):
                 self._order_is_next = False
-                return True, self._orders.popleft()
+                payload = next(iter(orders))
+                del orders[payload]
+                return True, payload
             self._order_is_next = True
             if not self._bundles:
                 return None
@@ -69,7 +78,7 @@ class Inbox:
 
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self._orders or self._bundles)
+        return not (any(self._orders) or self._bundles)
 
     def ask_again(self) -> bool:
         """Whether to ask for all bundles now, as some were missed and there is room; it is taken for done. When

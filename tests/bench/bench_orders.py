@@ -7,6 +7,7 @@ subscriber: network, proof, two files made durable, rules read anew, the next sc
 
 from __future__ import annotations
 
+import itertools
 import json
 import queue
 import threading
@@ -30,6 +31,8 @@ CHANGES = 200
 DROPS = 10
 OPENINGS = 50
 JUNK_EVERY_S = 0.0005
+FORGED = 2000
+ORDERS, ORDER_EVERY_S = 40, 0.1
 SCAN_EVERY_S = 0.02
 HERE, ROOT = "bench/kiosk", "gatepost/v1/bench/kiosk"
 DECISIONS = {Colour.RED: "refuse", Colour.GREEN: "refer"}
@@ -61,7 +64,7 @@ def run() -> Iterator[Row]:
         code = kiosk.code()
         with _again_and_again(lambda: lane.scan(code), SCAN_EVERY_S):
             yield from _rows(broker, authority, heard, lane, folder)
-        yield _flooded(broker, kiosk, way_out)
+        yield from _flooded(broker, authority, kiosk, way_out, heard)
         broker.stop()
 
 
@@ -98,8 +101,11 @@ def _rows(broker: _Broker, authority: Authority, heard: Heard, lane: Lane, folde
     yield Row(f"order → relay told to open, {OPENINGS} orders", _ms(opened), f"bare {_ms(bare)}", "< 1 s", met)
 
 
-def _flooded(broker: _Broker, kiosk: Kiosk, lane: Lane) -> Row:
-    """A code at the exit opens at once; does it still while strangers send what they can?"""
+def _flooded(broker: _Broker, authority: Authority, kiosk: Kiosk, lane: Lane, heard: Heard) -> Iterator[Row]:
+    """A code at the exit opens at once; does it still while strangers send what they can, and is each order done?
+
+    What they send names the right key and is signed by none.
+    """
 
     def openings() -> list[float]:
         found = []
@@ -109,15 +115,36 @@ def _flooded(broker: _Broker, kiosk: Kiosk, lane: Lane) -> Row:
         return found
 
     calm = openings()
-    junk = Authority().order(HERE, "open", lane="exit")
+    junk = itertools.cycle([_forged(authority) for _ in range(FORGED)])
     before = broker.said
     begun_s = time.monotonic()
-    with _again_and_again(lambda: broker.say(f"{ROOT}/order", junk), JUNK_EVERY_S):
+    with _again_and_again(lambda: broker.say(f"{ROOT}/order", next(junk)), JUNK_EVERY_S):
         flooded = openings()
         rate = (broker.said - before) / (time.monotonic() - begun_s)
-    return Row(
+        heard.drain()
+        for _ in range(ORDERS):
+            broker.say(f"{ROOT}/order", authority.order(HERE, "flush"))
+            time.sleep(ORDER_EVERY_S)
+        done = sum(_is_done(topic, payload) for _, topic, payload in heard.drain())
+    yield Row(
         f"code → relay, {rate:.0f} forged orders a second meanwhile", _ms(flooded), f"without them {_ms(calm)}"
     )
+    yield Row("signed orders done among them", f"{done} of {ORDERS}", "", "all", done == ORDERS)
+
+
+def _forged(authority: Authority) -> bytes:
+    """An order with another signature than its own."""
+    envelope = json.loads(authority.order(HERE, "open", lane="exit"))
+    for entry in envelope["signatures"]:
+        entry["sig"] = entry["sig"][1:] + entry["sig"][:1]
+    return json.dumps(envelope).encode()
+
+
+def _is_done(topic: str, payload: bytes) -> bool:
+    if not topic.endswith("/event/reply"):
+        return False
+    told = json.loads(payload)["data"]
+    return (told["command"], told["outcome"]) == ("flush", "done")
 
 
 def _opened_s(lane: Lane, since_s: float) -> float:

@@ -12,7 +12,7 @@ from agent import orders as orders_module
 from agent.codes.lists import Head
 from agent.model import Reply, ReplyOutcome
 from agent.orders import STRANGERS_BURST, CannotDo, Deliveries, Done, Options, Orders
-from agent.orders.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES
+from agent.orders.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES, Inbox
 from agent.orders.judging import MAX_BYTES
 
 
@@ -215,12 +215,52 @@ def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, cap
     assert bench.order(centre.order()).outcome is ReplyOutcome.DONE, "of the orders before it nobody was told"
 
 
+def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
+    """Two thousand strangers' messages before each, all at once: there is no time to look at them."""
+    wait_for(lambda: bench.orders._signers != (b"",))
+    orders = [centre.order(id=f"order-{number}") for number in range(40)]
+    for order in orders:
+        for number in range(2000):
+            bench.orders.hear(bench.topic, b"junk %d" % number)
+        bench.orders.hear(bench.topic, order)
+    wait_for(lambda: bench.done.count("in") == 40)
+
+
+def test_no_order_is_lost_among_forged_ones_that_name_the_right_keys(bench, centre, wait_for):
+    """As many as are looked at in the meantime: thirty before each, two hundred at most in all that wait."""
+    forged = [_forged(centre, number) for number in range(1200)]
+    for number in range(40):
+        for _ in range(30):
+            bench.orders.hear(bench.topic, forged.pop())
+        bench.orders.hear(bench.topic, centre.order(id=f"order-{number}"))
+        wait_for(lambda at=number: bench.done.count("in") == at + 1)
+    assert bench.orders.status().junk == 1200
+
+
+def _forged(centre, number):
+    """Signed by a stranger, with the ids of the keys that may."""
+    data = centre.order(id=f"forged-{number}", signers=("thief", "data"))
+    for stranger, known in (("thief", "a"), ("data", "b")):
+        data = data.replace(
+            centre.keys[stranger].public.kid.hex().encode(), centre.keys[known].public.kid.hex().encode()
+        )
+    return data
+
+
+def test_the_same_order_waits_once():
+    inbox = Inbox()
+    assert all(inbox.put(b"replayed", is_order=True) for _ in range(1000))
+    assert inbox.put(b"another", is_order=True)
+    assert [inbox.take(0)[1] for _ in range(2)] == [b"replayed", b"another"]
+    assert inbox.is_empty()
+
+
 def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
-    for _ in range(5000):
-        bench.orders.hear(bench.topic, b"x" * 20_000)
+    for number in range(5000):
+        bench.orders.hear(bench.topic, b"x" * 20_000 + b"%d" % number)
     bench.orders.hear(bench.topic, b"x" * (MAX_BYTES + 1))
     status = bench.orders.status()
-    assert status.dropped > 4800
+    assert status.dropped > 4000
     wait_for(lambda: bench.orders.status().junk + bench.orders.status().dropped == 5001)
     assert bench.order(centre.order()).outcome is ReplyOutcome.DONE
 
