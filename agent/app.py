@@ -178,7 +178,17 @@ class App:
         self._pulse.stop()
         kept = self._outbox.status()
         journal.info(
-            "stopped: %d events decided, %d delivered, %d waiting", kept.decided, kept.delivered, kept.waiting
+            "stopped: %d events decided, %d delivered, %d waiting",
+            *(kept.decided, kept.delivered, kept.waiting),
+            extra={
+                "facts": {
+                    "event": "stopped",
+                    "decided": kept.decided,
+                    "stored": kept.stored,
+                    "delivered": kept.delivered,
+                    "waiting": kept.waiting,
+                }
+            },
         )
 
     def _hear(self, topic: str, payload: bytes) -> None:

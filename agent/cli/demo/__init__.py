@@ -13,11 +13,13 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import access
+from agent.app import RESTART
 from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
@@ -27,13 +29,20 @@ from agent.packaged import packaged
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.cli.demo.scenario import Person, Scenario, Trouble, Word
 
 _FRAME_S = 0.1
 _SETTLE_S = 20.0
 _PULSE_END_S = 2.0
+_RESTART_S = 2.0
+"""RestartSec= of the service."""
+_CLEAN = (0, RESTART)
+"""Exit statuses of an agent that has not fallen (SuccessExitStatus=)."""
+_WRONG_CONFIGURATION = 78
+"""Exit status after which systemd starts nothing (RestartPreventExitStatus=)."""
+_COUNTED = ("decided", "stored", "delivered")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         what = access.why(error) if isinstance(error, OSError) else error
         print(f"scenario: {what}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything is cleared away
+    _clear_away_at((signal.SIGTERM, signal.SIGHUP))
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
         try:
             with Stage(Path(folder)) as stage:
@@ -62,6 +71,21 @@ def run(args: argparse.Namespace) -> int:
         except (MissingProgram, TimeoutError) as error:
             print(error, file=sys.stderr)
             return 2
+
+
+def _clear_away_at(numbers: Iterable[signal.Signals]) -> None:
+    """Leave nothing behind at these signals either: told to end, terminal closed. One that is ignored stays so
+    (nohup); those that come while everything is cleared away change nothing.
+    """
+
+    def end(number: int, _: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
 
 
 class _Director:
@@ -76,6 +100,14 @@ class _Director:
         self._people = 0
         self._troubles: list[Trouble] = []
         self._enough = False
+        self._there: dict[str, Person] = {}
+        self._before: Counter[str] = Counter()
+        """Events of agents that have ended."""
+        self._now: Counter[str] = Counter()
+        """Events of the agent that runs, or has just ended."""
+        self._ended_s: float | None = None
+        """When the agent was seen to have ended by itself; None while one runs."""
+        self._fallen: list[int] = []
 
     def direct(self, *, stay: bool) -> int:
         """Play, settle, count."""
@@ -90,10 +122,11 @@ class _Director:
             self._view.stop()
         recap = self._recap()
         status = self._stage.kiosk.stop()
+        fallen = [*self._fallen, *([] if status in _CLEAN or self._ended_s is not None else [status])]
         print("\n".join(("", *recap.lines())))
-        if status != 0:
+        for status in fallen:
             print(f"the agent ended with status {status}")
-        return 0 if recap.agrees and status == 0 else 1
+        return 0 if recap.agrees and not fallen else 1
 
     def _stop(self, *_: object) -> None:
         """The watcher has seen enough: settle and count. A second Ctrl-C ends it at once."""
@@ -126,11 +159,14 @@ class _Director:
     def _arrive(self, person: Person) -> None:
         self._people += 1
         self._record.came(person)
+        self._there[person.lane] = person
         self._view.came(self._at(), person)
         self._stage.arrive(person)
 
     def _leave(self, person: Person) -> None:
         self._stage.leave(person)
+        if self._there.get(person.lane) is person:
+            del self._there[person.lane]
         self._view.left(person)
 
     def _say(self, word: Word) -> None:
@@ -162,11 +198,36 @@ class _Director:
                     self._view.arrived(self._at(), row)
             elif said.get("event") == "passage":
                 self._view.decided(self._record.decided(self._at(), said))
+            elif said.get("event") == "stopped":
+                self._now = Counter({name: said[name] for name in _COUNTED})
             elif said.get("event") in ("device", "reply") or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
+        self._look_after_agent()
         self._view.refresh(
             self._at(), self._stage.kiosk.report(), self._stage.shown(), broker_up=self._stage.broker.is_up
         )
+
+    def _look_after_agent(self) -> None:
+        """Start one that has ended anew, as systemd would."""
+        kiosk = self._stage.kiosk
+        if not kiosk.is_running or kiosk.report() is None:
+            for lane in self._there:
+                self._record.interrupt(lane)
+        if kiosk.is_running:
+            self._counts()
+        elif self._ended_s is None:
+            self._ended_s = time.monotonic()
+            status = kiosk.status or 0
+            self._fallen += [] if status in _CLEAN else [status]
+            then = "not started again" if self._is_given_up() else "started again"
+            self._view.note(self._at(), f"the agent has ended with status {status}: {then}, as by systemd")
+        elif not self._is_given_up() and time.monotonic() - self._ended_s >= _RESTART_S:
+            self._before += self._now
+            self._now, self._ended_s = Counter(), None
+            kiosk.launch()
+
+    def _is_given_up(self) -> bool:
+        return self._stage.kiosk.status == _WRONG_CONFIGURATION
 
     def _settle(self) -> None:
         """Wait until everybody is decided upon, the gates are shut and nothing is on its way."""
@@ -174,10 +235,13 @@ class _Director:
         while time.monotonic() - begun_s < _SETTLE_S:
             self._watch()
             report = self._stage.kiosk.report()
+            if self._is_given_up():
+                return
             waiting = (
-                report is None or report["outbox"]["waiting"] or report["outbox"]["delivered"] > len(self._ids())
+                report is None or report["outbox"]["waiting"] or self._counts()["delivered"] > len(self._ids())
             )
-            settled = len(self._record.rows) >= self._people and self._told_to_open() == self._stage.pulses()
+            seen = len(self._record.rows) + self._record.interrupted
+            settled = seen >= self._people and self._told_to_open() == self._stage.pulses()
             if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
                 return
 
@@ -187,17 +251,23 @@ class _Director:
     def _opened(self) -> int:
         return sum(1 for row in self._record.rows if row.facts["opened"])
 
+    def _counts(self) -> Counter[str]:
+        """Events of all agents that have run. One that ends says its last counts in its log."""
+        kiosk = self._stage.kiosk
+        if kiosk.is_running and (report := kiosk.report()) is not None:
+            self._now = Counter({name: report["outbox"][name] for name in _COUNTED})
+        return self._before + self._now
+
     def _ids(self) -> set[str]:
         return set(self._record.ids)
 
     def _recap(self) -> Recap:
-        report = self._stage.kiosk.report()
-        outbox = {} if report is None else report["outbox"]
+        counts = self._counts()
         rows = self._record.rows
         return Recap(
-            decided=outbox.get("decided", 0),
-            stored=outbox.get("stored", 0),
-            delivered=outbox.get("delivered", 0),
+            decided=counts["decided"],
+            stored=counts["stored"],
+            delivered=counts["delivered"],
             arrived=len(self._ids()),
             repeats=len(self._record.ids) - len(self._ids()),
             people=self._people,
@@ -208,4 +278,5 @@ class _Director:
             pulses=self._stage.pulses(),
             greens=self._stage.greens(),
             not_marked=self._record.not_marked,
+            interrupted=self._record.interrupted,
         )

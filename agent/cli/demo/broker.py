@@ -12,6 +12,8 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from agent.cli.demo import child
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -67,7 +69,7 @@ class Broker:
         )
         with (self.folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own words
-                self._words,
+                child.words(*self._words),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

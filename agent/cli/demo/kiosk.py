@@ -14,6 +14,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Any
 
+from agent.cli.demo import child
 from agent.pulse import read_report
 from agent.vault.memory import Memory
 from agent.vault.starts import Starts
@@ -75,14 +76,20 @@ class Kiosk:
         Raises TimeoutError when it ends or does not come so far.
         """
         begun_s = time.monotonic()
+        self.launch(**environment)
+        self.wait(until)
+        return time.monotonic() - begun_s
+
+    def launch(self, **environment: str) -> None:
+        """Start the agent and wait for nothing. It ends with the thread that calls this."""
         mounts = [
             word for lane in self.lanes.values() for node, path in lane.mounts.items() for word in (path, node)
         ]
         self._agent = subprocess.Popen(  # noqa: S603 - our own words
-            [
+            child.words(
                 *(sys.executable, "-m", "drivers.simulators.i2c_host", *mounts, "--"),
                 *("gatepost", "run", "--config", str(self.config)),
-            ],
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -93,8 +100,6 @@ class Kiosk:
             target=self._listen, args=(self._agent.stderr,), name="hear agent", daemon=True
         )
         self._listener.start()
-        self.wait(until)
-        return time.monotonic() - begun_s
 
     def wait(self, until: Callable[[Report], bool], limit_s: float = START_S) -> Report:
         """Wait until the running agent's report says so. Raises TimeoutError."""
@@ -165,9 +170,11 @@ class Kiosk:
                 try:
                     said = json.loads(line)
                 except ValueError:
-                    sys.stderr.write(line.decode(errors="replace"))
-                else:
+                    said = None
+                if isinstance(said, dict):
                     self._hear(said)
+                else:
+                    sys.stderr.write(line.decode(errors="replace"))
 
 
 def _toml(tree: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -69,7 +69,9 @@ class Word:
 
     at: float
     says: str
-    """`turn WHO COLOUR`: a signed change of the list of colours; `open LANE`: a signed order."""
+    """`turn WHO COLOUR`: a signed change of the list of colours; `open LANE` and `restart agent`: a signed order;
+    `withhold details`: a signed bundle on privacy.
+    """
 
     def __post_init__(self) -> None:
         """Raises ValueError for words the demonstration does not know."""
@@ -78,8 +80,13 @@ class Word:
                 Colour(colour)
             case ["open", lane]:
                 Direction(lane)
+            case ["restart", "agent"] | ["withhold", "details"]:
+                pass
             case _:
-                raise ValueError(f"the centre says {self.says!r}: say 'turn WHO COLOUR' or 'open LANE'")
+                raise ValueError(
+                    f"the centre says {self.says!r}:"
+                    " say 'turn WHO COLOUR', 'open LANE', 'restart agent' or 'withhold details'"
+                )
 
 
 @dataclass(frozen=True, slots=True)

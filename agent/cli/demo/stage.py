@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from agent.cli.demo import child
 from agent.cli.demo.authority import Authority
 from agent.cli.demo.broker import Broker, program
 from agent.cli.demo.issuer import Issuer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _STOP_S = 10.0
 _LIST = "status.gpl"
+_WITHHOLD = 'mode = "verify-only"\ndetails = false\n'
 
 
 class Stage:
@@ -165,6 +167,10 @@ class Stage:
                 file = self.kiosk.folder / _LIST
                 bundle = self._authority.colours(file, self._issuer.name, self._colours)
                 self._publish(f"bundle/list/{file.stem}", bundle, "-r")
+            case ["withhold", _]:
+                self._publish("bundle/privacy", self._authority.bundle("privacy", _WITHHOLD), "-r")
+            case ["restart", _]:
+                self._publish("order", self._authority.order("demo/demo-1", "restart"))
             case [_, lane]:
                 self._publish("order", self._authority.order("demo/demo-1", "open", lane=lane))
 
@@ -193,7 +199,7 @@ class Stage:
         """The centre: a subscriber whose session the broker keeps, so that it misses nothing."""
         subprocess.run([*self._subscribing, "-E"], timeout=_STOP_S, check=True)  # noqa: S603 - our own words
         self._subscriber = subprocess.Popen(  # noqa: S603 - our own words
-            self._subscribing, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0
+            child.words(*self._subscribing), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0
         )
         listener = threading.Thread(
             target=self._listen, args=(self._subscriber.stdout,), name="hear broker", daemon=True

@@ -70,8 +70,15 @@ def describe(person: Person) -> str:
     return f"{person.who}: {code}, skin {person.skin_c:.1f} °C"
 
 
+def _is_withheld(row: Row) -> bool:
+    """By the centre's word on privacy the agent says nothing of code, temperature and reasons."""
+    return "screening" not in row.facts
+
+
 def _measured(row: Row) -> str:
     facts = row.facts
+    if _is_withheld(row):
+        return "withheld"
     if facts["surface_c"] is None:
         words = {"indeterminate": "not measured", "device_fault": "device down"}
         return words.get(facts["screening"], "measured by staff")
@@ -80,10 +87,18 @@ def _measured(row: Row) -> str:
 
 def _code(row: Row) -> str:
     facts = row.facts
+    if _is_withheld(row):
+        return "withheld"
     return "none" if facts["code"] is None else f"{facts['colour'] or ''} {facts['code']}".strip().replace("_", " ")
 
 
+def _why(row: Row) -> str:
+    return "details withheld" if _is_withheld(row) else ", ".join(row.facts["reasons"])
+
+
 def _briefly(row: Row) -> str:
+    if _is_withheld(row):
+        return "–"
     surface_c = row.facts["surface_c"]
     return (
         ("down" if row.facts["screening"] == "device_fault" else "–") if surface_c is None else f"{surface_c:.1f}"
@@ -125,8 +140,7 @@ class Plain:
         """The agent decided."""
         mark, _, word = _STYLES[row.facts["outcome"]][0].partition(" ")
         opened = ", gate opens" if row.facts["opened"] else ""
-        reasons = ", ".join(row.facts["reasons"])
-        self._say(row.at, mark, f"{row.facts['lane']:<6}{row.who}: {word} – {_measured(row)} – {reasons}{opened}")
+        self._say(row.at, mark, f"{row.facts['lane']:<6}{row.who}: {word} – {_measured(row)} – {_why(row)}{opened}")
 
     def arrived(self, at: float, row: Row) -> None:
         """At the broker."""
@@ -250,7 +264,7 @@ class Page:
             "code": _code,
             "skin": _measured if width >= _ROOMY else _briefly,
             "decision": lambda row: Text(*_STYLES[row.facts["outcome"]]),
-            "why": lambda row: ", ".join(row.facts["reasons"]).replace("_", " "),
+            "why": lambda row: _why(row).replace("_", " "),
             "at the broker" if width >= _ROOMY else "event": _event,
         }
         if width < _TIGHT:

@@ -3,6 +3,7 @@
 import os
 import pty
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,32 @@ expect = "refuse"
 at = 1.5
 says = "open exit"
 """
+WITHHELD = """
+[[centre]]
+at = 0.2
+says = "withhold details"
+[[person]]
+at = 1.5
+lane = "entry"
+who = "Anna"
+code = "green"
+skin_c = 34.5
+stay_s = 1.5
+expect = "admit"
+"""
+RESTARTED = """
+[[centre]]
+at = 0.2
+says = "restart agent"
+[[person]]
+at = 10.0
+lane = "entry"
+who = "Anna"
+code = "green"
+skin_c = 34.5
+stay_s = 1.5
+expect = "admit"
+"""
 BEN_AND_TROUBLE = """
 [[trouble]]
 at = 0.3
@@ -120,6 +147,21 @@ def test_what_the_centre_says_is_obeyed_and_counted(script):
     assert "Anna: REFUSE" in done.stdout
     assert "order open: done" in done.stdout
     assert "gates told to open 0 + 1 by order, relay pulses 1, lamps turned green 1" in done.stdout
+
+
+def test_when_the_centre_withholds_details_it_goes_on(script):
+    done = play(*script(WITHHELD))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Anna: ADMIT – withheld – details withheld, gate opens" in done.stdout
+    assert done.stdout.splitlines()[-1] == "everything agrees"
+
+
+def test_an_agent_that_is_told_to_restart_is_started_again_as_by_systemd(script):
+    done = play(*script(RESTARTED))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the agent has ended with status 75: started again, as by systemd" in done.stdout
+    assert "Anna: ADMIT" in done.stdout
+    assert done.stdout.splitlines()[-1] == "everything agrees"
 
 
 def test_whoever_watches_may_listen_and_give_an_order(script):
@@ -264,11 +306,12 @@ def staying(script):
             arrivals += "entry Anna: green code" in said[-1]
             assert said[-1], ("it has ended", said, demo.stderr.read())
         assert left_behind(room), "agent and broker run"
+        demo.folder = room
         yield demo
     finally:
         demo.kill()
         demo.communicate()
-    assert not left_behind(room)
+    wait_until(lambda: not left_behind(room))
     room.rmdir()
 
 
@@ -283,6 +326,51 @@ def test_sigterm_leaves_nothing_behind(staying):
     staying.terminate()
     staying.communicate(timeout=LIMIT_S)
     assert staying.returncode == 128 + signal.SIGTERM
+
+
+def wait_until(true, limit_s=10.0):
+    end_s = time.monotonic() + limit_s
+    while not true() and time.monotonic() < end_s:
+        time.sleep(0.02)
+    assert true()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_neither_a_closed_terminal_nor_a_kill_leaves_anything_behind(staying, number):
+    """What went on would take over somebody's new terminal by the number of a simulated device's."""
+    children = children_of(staying.pid)
+    assert len(children) == 3, "agent, broker, subscriber"
+    staying.send_signal(number)
+    staying.communicate(timeout=LIMIT_S)
+    assert staying.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    wait_until(lambda: not any(is_alive(child) for child in children))
+    for folder in Path(staying.folder).glob("gatepost-demo-*"):
+        assert number == signal.SIGKILL
+        shutil.rmtree(folder)
+
+
+def test_nohup_is_respected(script):
+    """A terminal that is closed changes nothing then."""
+    words = shlex.join([*WORDS, *script(ANNA.format(expect="admit"))])
+    demo = subprocess.Popen(["sh", "-c", f"trap '' HUP; exec {words}"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert any("green code" in line for line in iter(demo.stdout.readline, ""))
+        demo.send_signal(signal.SIGHUP)
+        assert demo.communicate(timeout=LIMIT_S)[0].splitlines()[-1] == "everything agrees"
+    finally:
+        demo.kill()
+        demo.communicate()
+
+
+def children_of(pid):
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_without_mosquitto_it_says_how_to_get_it(script, tmp_path):
@@ -363,6 +451,26 @@ AGREES = Recap(
     decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, ordered=0,
     pulses=1, greens=1, not_marked=0,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [80, 110, 150])
+def test_a_row_without_details_is_shown(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    record = Record()
+    record.rows.append(Row(1.0, "Anna", {"lane": "entry", "outcome": "admit", "opened": True}, "admit"))
+    page = Page(record, 9.0)
+    page.start()
+    page.refresh(1.0, None, {}, broker_up=True)
+    page.stop()
+    assert "details withheld" in capsys.readouterr().out
+
+
+def test_who_stood_there_while_the_agent_was_started_anew_is_not_held_against_it():
+    assert replace(AGREES, people=3, interrupted=1).agrees
+    assert not replace(AGREES, people=4, interrupted=1).agrees
+    assert (
+        "people 3, passages 2, interrupted by a restart 1," in replace(AGREES, people=3, interrupted=1).lines()[1]
+    )
 
 
 @pytest.mark.parametrize(
