@@ -1,6 +1,11 @@
-"""Random days at two lanes with a ground truth: who stands where, how warm, with which code; who may be let in.
+"""Random days with a ground truth: who stands where, how warm, with which code; who may be let in.
 
-python tests/agent/checkpoint/days.py 100000          so many days, and what they cost honest people
+People are at two entries and two exits at the same time. Devices come and go, lists grow old and are renewed, staff
+measures by hand, with a number and without, the centre orders retests, some lack the test that is demanded of them.
+
+    python tests/agent/checkpoint/days.py 20000 [FIRST]
+
+runs so many days, and tells the wrong openings, who was kept in, and what the rules cost honest people.
 """
 
 from __future__ import annotations
@@ -9,20 +14,31 @@ import random
 import sys
 from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench, decide
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, Bench, decide
 
 from agent.checkpoint import Rules
-from agent.model import Decision, DeviceDown, DeviceUp, Outcome, Part, Staleness, Verdict, Wish
+from agent.checkpoint.case import Opening
+from agent.model import Decision, DeviceDown, DeviceUp, Direction, Outcome, Part, Passage, Staleness, Verdict, Wish
+from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from agent.checkpoint.case import Case
     from agent.model import Now
 
-LANES = ("in", "marked")
+EXITS = ("out", "out marked")
+LANES = (*ENTRIES, *EXITS)
+FLAPPING = (Part.SCANNER, Part.THERMOMETER, Part.GATE, Part.RANGE)
+TICK_S = 0.1
+LEAVES_TICKS = 10
+"""After somebody who was not decided yet, nobody stands there for at least so long: less cannot be known."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +48,12 @@ class Person:
     word: str
     name: str
     fever: bool
+    test: str = ""
+    """A second code: `test`, or `none` for one that is no test (another kind, not final, not negative)."""
 
     @property
-    def code(self) -> bytes:
-        return f"{self.word}:{self.name}".encode()
+    def codes(self) -> tuple[bytes, ...]:
+        return tuple(f"{word}:{self.name}".encode() for word in (self.word, self.test) if word)
 
     @property
     def surface_c(self) -> float:
@@ -44,7 +62,8 @@ class Person:
     @property
     def healthy(self) -> bool:
         """Whether he may come in."""
-        return self.word == "green" and not self.fever
+        lacks = self.name.startswith("tess") and self.test != "test"
+        return self.word == "green" and not self.fever and not lacks
 
 
 class Day:
@@ -58,105 +77,200 @@ class Day:
         self.bench.checkpoint._rules = Rules(self._check, _decide, rules.screening, rules.site)
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
-        words = ["green", "green", "green", "green", "red", "expired", "yellow"]
-        self.people = [
-            Person(self.dice.choice(words), f"p{number}", self.dice.random() < 0.3)
-            for number in range(self.dice.randint(3, 8))
-        ]
-        self.away: dict[str, list[Person]] = {lane: [] for lane in LANES}
-        """Who was turned away, and stands aside."""
-        self.gate_down: set[str] = set()
+        self.outside = [self._person(number) for number in range(self.dice.randint(4, 9))]
+        """Who still wants to come in, or was turned away and is at no lane now."""
+        self.inside = [self._person(number) for number in range(20, 20 + self.dice.randint(1, 3))]
+        self.body: dict[str, Person | None] = dict.fromkeys(LANES)
+        self.down: dict[tuple[str, Part], float] = {}
+        """Lane and part → until when."""
+        self.flapped_s: dict[str, float] = dict.fromkeys(LANES, 0.0)
+        self.judged: dict[tuple[str, str], tuple[int, float]] = {}
+        """Lane and name → number and moment of whoever was turned away."""
+        self.measured_by_staff: Person | None = None
+        self.told = 0
+        self.let_in: set[str] = set()
+        self.opened: Counter[str] = Counter()
+
+    def _person(self, number: int) -> Person:
+        word = self.dice.choice(["green", "green", "green", "green", "red", "expired", "yellow"])
+        needs_test = self.dice.random() < 0.3
+        test = self.dice.choice(["", "none", "test"]) if needs_test else self.dice.choice(["", "", "", "none"])
+        return Person(word, f"{'tess' if needs_test else 'p'}{number}", self.dice.random() < 0.3, test)
 
     def _check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
-        verdict = self.bench.check(payloads, now)
+        none = any(each.startswith(b"none:") for each in payloads)
+        verdict = self.bench.check([each.replace(b"none:", b"test:") for each in payloads], now)
+        verdict = replace(verdict, tests=()) if none else verdict
         return replace(verdict, staleness=Staleness.REFER) if self.stale else verdict
 
     def run(self) -> None:
-        for person in self.people:
-            lane = self.dice.choice(LANES)
-            self._visit(person, lane)
-            if self.dice.random() < 0.4:
-                self._staff(lane)
-            if self.dice.random() < 0.1:
-                self.bench.ask(Wish.RETEST, lane)
-            if self.away[lane] and self.dice.random() < 0.4:
-                self._visit(self.dice.choice(self.away[lane]), lane)  # the second reading that was asked for
-                self._staff(lane)
+        traffic = {lane: self._traffic(lane) for lane in LANES}
+        while traffic:
+            for lane in list(traffic):
+                try:
+                    self.body[lane] = next(traffic[lane])
+                except StopIteration:
+                    self.body[lane] = None
+                    del traffic[lane]
+            self._chance()
+            for lane in LANES:
+                self._measure(lane)
+            self.bench.wait(TICK_S)
+            self._judge()
 
-    def _stand(self, body: Person | None, lane: str, count: int) -> None:
-        """A body, or nobody, before the thermometer: an opening is for whoever stands there."""
-        for _ in range(count):
-            self._look(body, lane, lambda: self.bench.measure(body.surface_c if body else ROOM_C, lane))
+    def _chance(self) -> None:
+        """What happens beside the traffic."""
+        dice, at_s = self.dice, self.bench.at_s
+        for (lane, part), until_s in list(self.down.items()):
+            if at_s >= until_s:
+                del self.down[lane, part]
+                self.flapped_s[lane] = at_s
+                self.bench.put(lane, part, DeviceUp(at_s, "fake"))
+        if dice.random() < 0.02:
+            lane, part = dice.choice(LANES), dice.choice(FLAPPING)
+            if (lane, part) not in self.down and (part is not Part.RANGE or "marked" in lane):
+                self.down[lane, part] = at_s + dice.choice([0.1, 0.5, 1.0, 3.0, 10.0])
+                self.bench.put(lane, part, DeviceDown(at_s, "fake", "gone"))
+        self._judge()
+        if dice.random() < 0.001:
+            self.stale = not self.stale
+            self.bench.checkpoint.judge_anew()
+        if dice.random() < 0.005:
+            self.bench.ask(Wish.RETEST, dice.choice(ENTRIES))
+        self._judge()
+        if dice.random() < 0.02:
+            self._staff(dice.choice(ENTRIES))
 
-    def _look(self, body: Person | None, lane: str, act: object) -> None:
-        before = len(self.bench.passages)
-        act()  # type: ignore[operator]
-        for passage in self.bench.passages[before:]:
-            if not passage.opened:
-                continue
-            owner = passage.shown[0] if passage.shown else b""
-            if body is None or owner != body.code or not body.healthy or self.stale or lane in self.gate_down:
-                self.wrong.append(f"{owner!r} opened for {body} at {lane}")
+    def _measure(self, lane: str) -> None:
+        body, at_s = self.body[lane], self.bench.at_s
+        if "marked" in lane and (lane, Part.RANGE) not in self.down:
+            self.bench.put(lane, Part.RANGE, Distance(AT_MARK_MM if body else None, at_s))
+        if (lane, Part.THERMOMETER) not in self.down:
+            surface_c = body.surface_c if body else ROOM_C
+            self.bench.put(lane, Part.THERMOMETER, Reading(surface_c + self.dice.gauss(0, 0.02), at_s, 0.4))
+        self._judge()
 
-    def _visit(self, person: Person, lane: str) -> None:  # noqa: C901 - a visit, told in order
-        dice, bench = self.dice, self.bench
-        bench.distances_mm["marked"] = AT_MARK_MM
-        flap = dice.choice([*[None] * 8, Part.THERMOMETER, Part.GATE, Part.SCANNER])
-        began, swap = len(bench.passages), dice.random() < 0.2
-        if dice.random() < 0.3:
-            self._stand(person, lane, dice.randint(1, 3))
-        self._look(person, lane, lambda: bench.show(person.code, lane))
-        self._stand(person, lane, dice.randint(1, 3))
-        if flap is not None:
-            self._flap(lane, flap, up=False)
-        if swap:
-            others = [each for each in self.people if each is not person]
-            self._stand(None, lane, dice.randint(10, 40))
-            self._stand(dice.choice(others), lane, 12)
-        else:
-            if dice.random() < 0.15:
-                self._stand(None, lane, dice.randint(1, 12))  # a wobble, a child pulled by the hand
-            self._stand(person, lane, 12)
-            if not self._let_in(person, began) and bench.passages[began:] and dice.random() < 0.5:
-                bench.wait(bench.options.again_s)
-                self._look(person, lane, lambda: bench.show(person.code, lane))
-                self._stand(person, lane, 8)
-        honest = person.healthy and not (swap or self.stale or flap)
-        if honest:
-            self.counts["honest"] += 1
-            self.counts["honest, in vain"] += not self._let_in(person, began)
-        if flap is not None:
-            self._flap(lane, flap, up=True)
-        self._look(None, lane, lambda: bench.wait(12.0))
-        if self._let_in(person, began):
-            for each in self.away.values():
-                each[:] = [other for other in each if other is not person]
-        elif person not in self.away[lane]:
-            self.away[lane].append(person)
+    def _judge(self) -> None:
+        """Hold what was decided and opened since the last look against the truth."""
+        results, self.told = self.bench.results[self.told :], len(self.bench.results)
+        orders = Counter(each.lane for each in results if isinstance(each, Opening))
+        self.opened += orders
+        for passage in [each for each in results if isinstance(each, Passage)]:
+            if passage.direction is Direction.ENTRY:
+                self._entry(passage)
+                orders[passage.lane] -= passage.opened
+        for lane in ENTRIES:
+            if orders[lane]:
+                self.wrong.append(f"{orders[lane]} openings without a passage at {lane}")
 
-    def _let_in(self, person: Person, began: int) -> bool:
-        return any(p.opened and person.code in p.shown for p in self.bench.passages[began:])
-
-    def _flap(self, lane: str, part: Part, *, up: bool) -> None:
-        at_s = self.bench.at_s
-        if part is Part.GATE:
-            (self.gate_down.discard if up else self.gate_down.add)(lane)
-        self.bench.put(lane, part, DeviceUp(at_s, "fake") if up else DeviceDown(at_s, "fake", "gone"))
+    def _entry(self, passage: Passage) -> None:
+        lane = passage.lane
+        names = {code.decode().partition(":")[2] for code in passage.shown}
+        if not passage.opened:
+            if len(names) == 1 and (waits := self.bench.waiting(lane)):
+                self.told = len(self.bench.results)
+                self.judged[lane, names.pop()] = (waits[0].number, self.bench.at_s)
+            return
+        body = self.measured_by_staff or self.body[lane]
+        down = {part for (at, part) in self.down if at == lane} - {Part.SCANNER}
+        if self.measured_by_staff:
+            down &= {Part.GATE}
+        if body is None or names != {body.name} or not body.healthy or self.stale or down:
+            self.wrong.append(f"{names} opened for {body} at {lane}, down: {down}, stale: {self.stale}")
+        if names & self.let_in:
+            self.wrong.append(f"{names} opened twice")
+        self.let_in |= names
+        self.judged = {key: value for key, value in self.judged.items() if key[1] not in names}
 
     def _staff(self, lane: str) -> None:
-        """Staff measures one of those who stand aside, and types it in."""
-        if not self.away[lane]:
+        """Staff measures one of those who were turned away here, and types it in, with his number or without."""
+        aside = {person.name: person for person in self.outside}
+        waits = [name for at, name in self.judged if at == lane and name in aside]
+        if not waits:
             return
-        person = self.dice.choice(self.away[lane])
-        passage = self.bench.second(38.5 if person.fever else 36.6, lane).passage
+        person = aside[self.dice.choice(waits)]
+        number = self.judged[lane, person.name][0] if self.dice.random() < 0.6 else 0
+        self.measured_by_staff = person
+        settled = self.bench.second(38.5 if person.fever else 36.6, lane, number)
+        self._judge()
+        self.measured_by_staff = None
         self.counts["readings"] += 1
-        if passage is None or not passage.opened:
-            return
-        self.counts["readings that opened"] += 1
-        if passage.shown[:1] != (person.code,) or not person.healthy or self.stale:
-            self.wrong.append(f"a reading of {person} opened for {passage.shown}")
-        for each in self.away.values():
-            each[:] = [other for other in each if other is not person]
+        self.counts["readings that opened"] += settled.passage is not None and settled.passage.opened
+        self.counts["readings refused"] += settled.passage is None
+
+    def _traffic(self, lane: str) -> Iterator[Person | None]:
+        """One after the other at this lane; who stands there, tick by tick."""
+        entry = lane in ENTRIES
+        for _ in range(self.dice.randint(3, 8) if entry else self.dice.randint(1, 2)):
+            for _ in range(self.dice.randint(1, 30)):
+                yield None
+            crowd = self.outside if entry else self.inside
+            if not crowd:
+                continue
+            person = crowd.pop(self.dice.randrange(len(crowd)))
+            yield from self._come_in(person, lane) if entry else self._go_out(person, lane)
+            if entry:
+                (self.inside if person.name in self.let_in else self.outside).append(person)
+
+    def _show(self, code: bytes, lane: str) -> bool:
+        if (lane, Part.SCANNER) in self.down:
+            return False
+        self.bench.show(code, lane)
+        self._judge()
+        return True
+
+    def _stand(self, body: Person | None, ticks: int) -> Iterator[Person | None]:
+        for _ in range(ticks):
+            yield body
+
+    def _come_in(self, person: Person, lane: str) -> Iterator[Person | None]:
+        dice, bench = self.dice, self.bench
+        began_s, stale = bench.at_s, self.stale
+        swap, wobble = dice.random() < 0.2, dice.random() < 0.15
+        if dice.random() < 0.3:
+            yield from self._stand(person, dice.randint(1, 3))
+        for code in dice.sample(person.codes, len(person.codes)):
+            self._show(code, lane)
+            yield from self._stand(person, dice.randint(1, 3))
+        if swap:
+            yield from self._stand(None, dice.randint(LEAVES_TICKS, 40))
+            if self.outside:
+                other = self.outside.pop(dice.randrange(len(self.outside)))
+                yield from self._stand(other, 12)
+                self.outside.append(other)
+        else:
+            if wobble:
+                yield from self._stand(None, dice.randint(1, 12))  # a child pulled by the hand
+            yield from self._stand(person, 12)
+            if person.name not in self.let_in and dice.random() < 0.5:
+                yield from self._stand(person, round(bench.options.again_s / TICK_S))
+                for code in person.codes:
+                    self._show(code, lane)
+                    yield person
+                yield from self._stand(person, 8)
+            disturbed = (
+                stale or self.stale or self.flapped_s[lane] >= began_s or any(at == lane for at, _ in self.down)
+            )
+            if person.healthy and not disturbed:
+                self.counts["honest"] += 1
+                self.counts["honest, in vain"] += person.name not in self.let_in
+        yield from self._stand(None, LEAVES_TICKS)
+
+    def _go_out(self, person: Person, lane: str) -> Iterator[Person | None]:
+        dice, before = self.dice, self.opened[lane]
+        shown = self._show(person.codes[0], lane)
+        if dice.random() < 0.5:
+            yield from self._stand(person, dice.randint(1, 40))
+        else:
+            yield from self._stand(None, dice.randint(1, 5))  # past the thermometer, before the gate
+        while (lane, Part.GATE) in self.down:
+            yield person
+        yield person
+        if shown:
+            self.counts["went out"] += 1
+            if self.opened[lane] == before:
+                self.wrong.append(f"{person} was kept in at {lane}")
+        yield from self._stand(None, LEAVES_TICKS)
 
 
 def _decide(case: Case) -> Decision:
@@ -177,5 +291,6 @@ def total(seeds: range) -> tuple[list[str], Counter[str]]:
 
 
 if __name__ == "__main__":
-    found, counted = total(range(int(sys.argv[1])))
-    print(len(found), "wrong openings", *found[:5], dict(counted), sep="\n")
+    days, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    found, counted = total(range(first, first + days))
+    print(f"{days} days, {len(found)} wrong openings or people kept in", *found[:5], dict(counted), sep="\n")
