@@ -76,7 +76,6 @@ class Uart:
                 self._baud,
                 parity=self._parity,
                 timeout=0,
-                write_timeout=WRITE_LIMIT_S,
                 exclusive=True,
             )
         except _TROUBLE as trouble:
@@ -98,9 +97,13 @@ class Uart:
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; a line that takes nothing for half a second is gone."""
-        port = self._taken()
-        with self._gone_if_pulled():
-            port.write(data)
+        port, left = self._taken(), memoryview(data)
+        while left:  # not through pyserial: on a busy machine it calls a write late that was done
+            with self._gone_if_pulled():
+                _, ready, _ = select.select([], [port.fd], [], WRITE_LIMIT_S)
+                left = left[os.write(port.fd, left) :] if ready else left
+            if not ready:
+                raise DeviceGone(self.name, "the port takes nothing", "check the plug and the cable")
 
     def drain(self) -> None:
         """Throw away what has come in."""

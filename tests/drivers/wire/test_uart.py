@@ -74,6 +74,27 @@ def test_close_wakes_a_reader(uart):
     assert done.wait(5.0)
 
 
+def test_a_write_that_was_done_is_not_late(uart, monkeypatch):
+    """However long the machine was busy with something else meanwhile."""
+    monkeypatch.setattr("drivers.wire.uart.WRITE_LIMIT_S", 1e-9)
+    uart.close()
+    uart.open()
+    for _ in range(20):
+        uart.write(b"\x7e\x00\x08")
+
+
+def test_a_line_that_takes_nothing_is_gone(monkeypatch):
+    monkeypatch.setattr("drivers.wire.uart.WRITE_LIMIT_S", 0.05)
+    far, near = os.openpty()
+    line = Uart(os.ttyname(near), 9600)
+    line.open()
+    with pytest.raises(DeviceGone, match="takes nothing"):
+        line.write(bytes(1_000_000))
+    line.close()
+    os.close(far)
+    os.close(near)
+
+
 def test_a_port_in_use_names_who_uses_it(port, uart):
     with pytest.raises(DeviceGone, match="in use by another program"):
         Uart(str(port.link), 9600).open()
