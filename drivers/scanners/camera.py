@@ -30,6 +30,8 @@ from drivers.wire import address
 from drivers.wire.apart import Apart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from drivers.contract import Departure, Sighting
     from drivers.vision.eye import Eye
     from drivers.vision.neural import Neural
@@ -158,8 +160,11 @@ def _apart(options: Options) -> Apart | None:
 class Driver:
     """Sightings and departures from one camera."""
 
-    def __init__(self, options: Options, wire: Lens | None = None) -> None:
-        """`wire`: a lens, instead of the one that `options.device` names."""
+    def __init__(
+        self, options: Options, wire: Lens | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`wire`: a lens, instead of the one that `options.device` names; `clock`: dates its frames, seconds."""
+        self._clock = clock
         self._options = options
         self._wire = wire
         self._apart = _apart(options) if wire is None else None
@@ -168,7 +173,7 @@ class Driver:
         self._eye: Eye | None = None
         self._neural: Neural | None = None
         self._ready: deque[Sighting | Departure] = deque()
-        self._vitality = _Vitality(options.device, options.stale_s)
+        self._vitality = _Vitality(options.device, options.stale_s, clock())
 
     @property
     def simulated(self) -> bool:
@@ -201,15 +206,15 @@ class Driver:
         self._neural = Neural(self._options.neural) if self._options.neural else None
         ladder = Ladder(self._options.budget_ms / 1000, self._options.steps, self._neural)
         self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
-        self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"))
+        self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"), self._clock())
         self._grabber = Grabber(lens) if lens.live else None
 
     def read(self, limit_s: float) -> Sighting | Departure | None:
         """What the camera saw next."""
         if self._apart is not None:
             return self._apart.read(limit_s)
-        end_s = time.monotonic() + limit_s
-        while not self._ready and (left_s := end_s - time.monotonic()) > 0:
+        end_s = self._clock() + limit_s
+        while not self._ready and (left_s := end_s - self._clock()) > 0:
             self._look(left_s)
         return self._ready.popleft() if self._ready else None
 
@@ -232,7 +237,7 @@ class Driver:
         if lens is None or eye is None:
             raise DeviceGone(self._options.device, "is closed")
         frame = grabber.newest(limit_s) if grabber is not None else lens.next(limit_s)
-        now_s = time.monotonic()
+        now_s = self._clock()
         if frame is not None and now_s - frame.at_s <= self._options.oldest_s:
             self._see(eye, frame)
         self._vitality.check(now_s)
@@ -261,10 +266,10 @@ def _is_black(picture: Picture) -> bool:
 class _Vitality:
     """Is the camera alive: do pictures come, can they be read, do they differ, do they show anything?"""
 
-    def __init__(self, name: str, stale_s: float) -> None:
+    def __init__(self, name: str, stale_s: float, at_s: float) -> None:
         self._name = name
         self._stale_s = stale_s
-        self._came_s = self._read_s = self._changed_s = self._lit_s = self._checked_s = time.monotonic()
+        self._came_s = self._read_s = self._changed_s = self._lit_s = self._checked_s = at_s
         self._fingerprint: int | None = None
 
     def broken(self, at_s: float) -> None:

@@ -70,6 +70,8 @@ class Way:
         return self.authority.colours(self.list, self.site.issuer.name, holders)
 
 
+BUSY_S = 120.0
+"""For what waits behind thousands of forged orders, on a machine that does other things as well."""
 SETTINGS = {
     "codes": {"keys": "issuers.toml", "lists": ["status.gpl"], "bundles": "bundles"},
     "checkpoint": {
@@ -230,9 +232,9 @@ def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until)
     way.say(f"{ROOT}/order", way.authority.bundle("config", "a bundle's signature is none on an order"))
     way.say(f"{ROOT}/bundle/root", stranger.root())
     way.say(f"{ROOT}/order", stranger.order(HERE, "open", lane="entry"), times=3000)
-    assert site.pass_by("exit")["outcome"] == "admit"
-    told = wait_until(lambda: way.order("flush"), "an answer to a true order")
-    assert told["command"] == "flush"
+    assert site.pass_by("exit")["opened"], "whether he was measured in time is not what this is about"
+    way.say(f"{ROOT}/order", way.authority.order(HERE, "flush"))
+    wait_until(lambda: len(way.replies()) > known, "an answer to a true order", BUSY_S)
     assert [reply["command"] for reply in way.replies()[known:]] == ["flush"]
     pulses = site.kiosk.lanes["entry"].device("gate").pulses()
     assert not [at_s for at_s, _ in pulses if at_s > began_s]
