@@ -23,6 +23,7 @@ class World:
         self._distance_mm = BACKDROP_MM
         self._fill = 0.0
         self._code: bytes | None = None
+        self._looks = 0
 
     def stand(self, skin_c: float, *, distance_mm: float = 50.0, fill: float = 1.0) -> None:
         """Somebody stands before the thermometer and fills this share of its field of view."""
@@ -33,6 +34,7 @@ class World:
         """Nobody is there, and no code."""
         with self._lock:
             self._skin_c, self._distance_mm, self._fill, self._code = None, BACKDROP_MM, 0.0, None
+            self._looks = 0
 
     def show(self, code: bytes) -> None:
         """A code is held before the scanner."""
@@ -73,9 +75,16 @@ class World:
         with self._lock:
             return self._skin_c is not None
 
+    @property
+    def looks(self) -> int:
+        """How often a thermometer has read since somebody left: from 3 on it has seen that nobody is there."""
+        with self._lock:
+            return self._looks
+
     def seen_c(self) -> float:
         """What a radiometer reads now: skin and wall mixed by fourth powers, plus a sample's noise."""
         with self._lock:
+            self._looks += 1
             wall = (self._ambient_c + ZERO_K) ** 4
             skin = wall if self._skin_c is None else (self._skin_c + ZERO_K) ** 4
             mixed_c = math.sqrt(math.sqrt(self._fill * skin + (1 - self._fill) * wall)) - ZERO_K

@@ -19,6 +19,7 @@ from agent.cli.demo.kiosk import Kiosk
 from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
+GONE_LOOKS = 3
 LIMIT_S = 30.0
 """How long a condition may take to come true on a busy machine; none of the tests measures speed."""
 
@@ -178,10 +179,17 @@ class Site:
         self.centre.close()
         self.broker.stop()
 
+    def step_aside(self, lane):
+        """Whoever was there has gone, and the thermometer has seen that nobody is there; a dead one sees nothing."""
+        world, deadline_s = self.kiosk.lanes[lane].world, time.monotonic() + 1.0
+        while not world.is_occupied and world.looks < GONE_LOOKS and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+
     @contextlib.contextmanager
     def visitor(self, lane, code="green", skin_c=34.4):
         """Somebody stands at the lane and shows a code, until the block ends."""
         there = self.kiosk.lanes[lane]
+        self.step_aside(lane)
         there.world.stand(skin_c)
         shown = code if isinstance(code, bytes) else self.issuer.code(code)
         if shown is not None:

@@ -133,6 +133,7 @@ def test_temperatures_of_real_foreheads(shared, build, wait_until):
     queues = {lane: people[number::THERMOMETERS] for number, lane in enumerate(lanes)}
     for turn in range(PEOPLE // THERMOMETERS):
         for lane in lanes:
+            site.step_aside(lane)
             site.kiosk.lanes[lane].world.stand(queues[lane][turn])
             site.kiosk.lanes[lane].show(site.issuer.code("green"))
         wait_until(lambda count=(turn + 1) * THERMOMETERS: len(site.centre.passages) == count, f"turn {turn}")

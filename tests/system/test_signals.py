@@ -97,7 +97,8 @@ def test_a_board_that_is_pulled_holds_nothing_up(ready, wait_until):
 
     for part in ("gate", "lamp", "buzzer"):
         wait_until(lambda part=part: told(part, up=False), f"the centre is told of the {part}")
-    assert ready.pass_by("entry")["outcome"] == "admit"
+    refused = ready.pass_by("entry")
+    assert (refused["outcome"], refused["reasons"], refused["opened"]) == ("refer", ["gate_fault"], False)
     assert ready.pass_by("exit")["outcome"] == "admit"
     for relay in range(GATE, SOUND + 1):
         lane.device("gate").switch(relay, on=False)  # a board without power drops its relays

@@ -135,6 +135,7 @@ class _Director:
 
     def _play(self) -> None:
         """The scenario once, or until somebody has seen enough: then what is broken is mended."""
+        self._stage.round += 1
         self._begun_s = time.monotonic()
         for at, act in [*self._cues(), (self._scenario.end, lambda: None)]:
             while self._at() < at and not self._enough:

@@ -56,6 +56,8 @@ class Stage:
         self._authority = Authority()
         self._key = folder / "centre.key"
         self._colours: dict[str, Colour] = {}
+        self.round = 0
+        """How often the scenario was begun."""
         self._subscriber: subprocess.Popen[bytes] | None = None
         self._subscribing = [
             *(program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.broker.port), "-V", "5", "-q", "1"),
@@ -147,10 +149,14 @@ class Stage:
         """Lane → the lights of its lamp that are on, and `sound` while its buzzer is."""
         return {name: lane.shown() for name, lane in self.kiosk.lanes.items()}
 
+    def _holder(self, who: str) -> str:
+        """The scenario played again brings other people: the same would be known as let in a moment ago."""
+        return who if self.round <= 1 else f"{who} {self.round}"
+
     def arrive(self, person: Person) -> None:
         """Somebody comes, shows a code and stands before the thermometer."""
         lane = self.kiosk.lanes[person.lane]
-        code = self._issuer.code(person.code, person.who)
+        code = self._issuer.code(person.code, self._holder(person.who))
         lane.world.stand(person.skin_c, distance_mm=person.distance_mm, fill=person.fill)
         if code is not None:
             lane.show(code)
@@ -163,7 +169,7 @@ class Stage:
         """The centre says something: a bundle, which the broker keeps, or an order."""
         match word.says.split():
             case ["turn", who, colour]:
-                self._colours[who] = Colour(colour)
+                self._colours[self._holder(who)] = Colour(colour)
                 file = self.kiosk.folder / _LIST
                 bundle = self._authority.colours(file, self._issuer.name, self._colours)
                 self._publish(f"bundle/list/{file.stem}", bundle, "-r")
