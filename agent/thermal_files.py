@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent import access
 from agent.thermal import calibration, crowd
+from agent.vault.durable import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,6 +100,4 @@ class CrowdKeeper(threading.Thread):
 
 
 def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    replace_file(path, (text.encode(),))

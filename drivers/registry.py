@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,10 +16,15 @@ KINDS = ("scanners", "thermometers", "ranging", "signals")
 
 def names(kind: str) -> list[str]:
     """The drivers of `kind`, sorted: the files of that folder. Imports none of them."""
+    return list(_names(kind))
+
+
+@cache  # `gatepost check` asks again with the rights of a user who may not enter this folder
+def _names(kind: str) -> tuple[str, ...]:
     if kind not in KINDS:
         raise KeyError(kind)
     folder = Path(__file__).parent / kind
-    return sorted(module.name for module in pkgutil.iter_modules([str(folder)]))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
 
 
 def load(kind: str, name: str) -> ModuleType:

@@ -121,3 +121,15 @@ def test_the_numbers_lie_where_all_may_read_them_and_nothing_else_does() -> None
     assert f"--collector.textfile.directory={folder}" in told
     assert "--groups gatepost" not in told, "who is in the group reads the broker's password"
     assert "systemd/gatepost-tmpfiles.conf" in (ROOT / "systemd" / "service").read_text()
+
+
+def test_the_installation_depends_neither_on_the_umask_nor_on_systemctl() -> None:
+    script = (ROOT / "systemd" / "service").read_text()
+    assert "\numask 022 " in script
+    assert script.index("  make_release\n  prove_release\n") < script.index("point current")
+    asks = next(line for line in script.splitlines() if "version=$(systemctl" in line)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f'PATH=/nowhere\n{asks}\necho "version ${{version:-0}}"'],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "version 0\n")

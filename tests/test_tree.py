@@ -36,7 +36,8 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"rulebook"},
     {"desk", "feeds", "inbox", "mqtt", "orders", "screen"},
     {"checkpoint"},
-    {"vault", "thermal_files"},
+    {"thermal_files"},
+    {"vault"},
     {"privacy"},
     {"codes", "thermal", "policy", "venue", "messages", "log", "signals"},
     {"outbox"},
@@ -97,7 +98,7 @@ class Import(NamedTuple):
 @cache
 def tracked() -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files", "--cached"],  # what lies beside, a note or a log, is nobody's business
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if listed.returncode:

@@ -23,6 +23,7 @@ from agent.cli.instrument import Instrument, Lost, Unsteady
 from agent.cli.running import Refused
 from agent.thermal import BadCalibration, Site, trial
 from agent.thermal.calibration import MOST_DRIFT_C, MOST_ZERO_C, Check, Zero
+from agent.vault.durable import open_to_append
 
 if TYPE_CHECKING:
     import argparse
@@ -134,8 +135,9 @@ def _people(args: argparse.Namespace, config: Config, site: Site, file: Path) ->
 
 def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) -> list[trial.Person]:
     """People, one by one; each is kept in a CSV file at once, and those of earlier sessions count too."""
-    if not keep.exists():
-        keep.write_text(",".join(trial.COLUMNS) + "\n", encoding="utf-8")
+    with open_to_append(keep) as lines:
+        if lines.tell() == 0:
+            lines.write(",".join(trial.COLUMNS) + "\n")
     print(f"At least {trial.LEAST_PEOPLE} people, at all the room temperatures of a day; all are kept in {keep}.")
     with _instrument(args.lane, config) as thermometer:
         while _answer("Next person before the thermometer, Enter (q: enough): ") != "q":
@@ -148,10 +150,11 @@ def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) 
             reference_c = _number(
                 f"  skin {surface_c:.2f} °C, room {ambient_c:.1f} °C. Reference thermometer, °C: "
             )
-            with keep.open("a", encoding="utf-8", newline="") as lines:
+            with open_to_append(keep) as lines:
                 person = (round(time.time()), args.lane, "", round(surface_c, 2), round(ambient_c, 2), reference_c)
                 csv.writer(lines).writerow(person)
-    with keep.open(encoding="utf-8", newline="") as lines:
+    with open_to_append(keep) as lines:
+        lines.seek(0)
         return [person for person in trial.parse(lines) if person.lane == args.lane]
 
 

@@ -12,7 +12,7 @@ from agent import access, codes, policy, privacy
 from agent.codes import freshness, lists
 from agent.codes.bundle import BadBundle
 from agent.codes.trust import BadTrust, parse_keys
-from agent.packaged import packaged
+from agent.packaged import packaged, packaged_text
 from agent.vault.bundles import BundleStore, list_content, list_word, word_content
 from agent.vault.shelves import change_list, is_sound, open_list, set_changes, write_list
 
@@ -149,7 +149,8 @@ def _beginning(name: str) -> str:
 
 def _table_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        is_ours = path.is_relative_to(packaged(""))
+        return packaged_text(path) if is_ours else path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise policy.BadTable(str(path), ["is not there; `gatepost policy list` names what is"]) from None
     except OSError as error:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import TextIO
 
 
 def replace_file(path: Path, chunks: Iterable[bytes | memoryview], mode: int = 0o666) -> None:
     """Write beside, make durable, rename over. Raises OSError; then the old file stays. `mode`, less the umask.
 
-    What root writes belongs to whoever has the folder: the service must be able to read it.
+    What root writes belongs to whoever has the folder, and whatever root's umask is, the group may read it: the
+    service must be able to. A link in place of the file is replaced, not followed.
     """
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        _hand_over(file.fileno(), path.parent, mode)
         for chunk in chunks:
             file.write(chunk)
         file.flush()
@@ -31,3 +33,26 @@ def replace_file(path: Path, chunks: Iterable[bytes | memoryview], mode: int = 0
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def open_to_append(path: Path, mode: int = 0o640) -> TextIO:
+    """Open a text file to read and append, made when it is missing. Raises OSError, also for a link: who may
+    write to the folder must not be able to lead root to another file.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags, mode), "a+", encoding="utf-8", newline="")
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        file.close()
+        raise OSError(errno.ELOOP, "it is no plain file, or has a second name", str(path))
+    _hand_over(file.fileno(), path.parent, mode)
+    return file
+
+
+def _hand_over(descriptor: int, folder: Path, mode: int) -> None:
+    """What root makes in a folder of the service is the service's."""
+    if os.geteuid() != 0:
+        return
+    owner = folder.stat()
+    os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(os.fstat(descriptor).st_mode) | mode & 0o440)

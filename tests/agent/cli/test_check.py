@@ -1,12 +1,17 @@
 """`gatepost check` looks at every file that a configuration names, before the service meets it."""
 
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from agent.cli import main
 
+ROOT = Path(__file__).parents[3]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights")
 
 
@@ -192,8 +197,6 @@ def test_a_device_that_is_not_there_is_told_and_is_no_fault(kiosk, check):
 
 @needs_root
 def test_root_looks_with_the_rights_of_another(kiosk, open_tmp_path, capsys):
-    main(["check", "-c", str(kiosk)])  # imports what it needs: the user nobody may not reach the files of Python
-    capsys.readouterr()
     folder = open_tmp_path
     folder.chmod(0o777)
     for file in folder.iterdir():
@@ -216,3 +219,22 @@ def test_root_looks_with_the_rights_of_another(kiosk, open_tmp_path, capsys):
 def test_another_user_is_for_root(kiosk, capsys):
     assert main(["check", "-c", str(kiosk), "--user", "who-is-that"]) == 1
     assert "--user who-is-that: there is no such user" in capsys.readouterr().err
+
+
+@needs_root
+def test_code_in_a_folder_that_the_service_may_not_enter_is_no_fault(kiosk, open_tmp_path):
+    """As in root's own home: a copy of the code, which nobody else may enter."""
+    folder = open_tmp_path
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    folder.chmod(0o777)
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("agent", "drivers", "config"):
+        shutil.copytree(ROOT / name, closed / name, ignore=shutil.ignore_patterns("__pycache__"))
+    run = "import sys; from agent.cli import main; raise SystemExit(main(sys.argv[1:]))"
+    words = [sys.executable, "-c", run, "check", "-c", str(kiosk), "--user", "nobody"]
+    env = {**os.environ, "PYTHONPATH": str(closed), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(words, cwd=closed, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "right. Kiosk" in done.stdout
