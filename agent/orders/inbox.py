@@ -1,8 +1,8 @@
 """What was heard and not yet looked at: bounded, whatever a broker sends, and yet no bundle is lost for good.
 
-Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do orders that name
-a key which may sign them and those that do not (the first are taken first: whoever sends the others costs nobody a
-place), and the same order waits once. A bundle for which
+Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do orders that
+name a key which may sign them and those that do not (the first are taken first: whoever sends the others costs
+nobody a place), and the same order waits once. A bundle for which
 there is no room is *missed*: the broker has it retained, and it is to be asked for all of them again. Then what was
 looked at since the first was missed is passed over, so that each time others find room, until all were looked at.
 """
@@ -35,8 +35,8 @@ class Inbox:
         self._missed = False
 
     def put(self, payload: bytes, *, is_order: bool, names_signer: bool = True) -> bool:
-        """Whether there is room for it, or need. Never waits for whoever takes. `names_signer`: of an order, that it
-        names a key that may sign it; whether it is signed by it is found out later.
+        """Whether there is room for it, or need. Never waits for whoever takes. `names_signer`: of an order, that
+        it names a key that may sign it; whether it is signed by it is found out later.
         """
         with self._changed:
             if is_order:

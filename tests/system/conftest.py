@@ -180,7 +180,7 @@ class Site:
         self.broker.stop()
 
     def step_aside(self, lane):
-        """Whoever was there has gone, and the thermometer has seen that nobody is there; a dead one sees nothing."""
+        """Whoever was there has gone, and the thermometer saw that nobody is there (if it works)."""
         world, deadline_s = self.kiosk.lanes[lane].world, time.monotonic() + 1.0
         while not world.is_occupied and world.looks < GONE_LOOKS and time.monotonic() < deadline_s:
             time.sleep(0.02)

@@ -128,8 +128,12 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
 
 
 def test_the_service_leaves_no_word_in_memory_once_the_person_has_left(build):
-    """With the settings of the service's own file: what memory is let go of is overwritten."""
-    site = build(settings=BUNDLES)
+    """With the settings of the service's own file: what memory is let go of, after its time, is overwritten."""
+    short = {  # how long the codes and holders of docs/privacy.md are remembered
+        "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0, "repeat_s": 1.0, "reuse_s": 1.0},
+        "screening": {"crowd_file": "crowd.json", "second_wait_s": 1.0, "rest_s": 0.5, "forget_s": 1.0},
+    }
+    site = build(settings=BUNDLES | short)
     centre, canaries = Centre(), Canaries(site.issuer)
     centre.ask_to_trace(site.folder / "bundles")
     site.kiosk.start(**environment_of_the_service())
