@@ -182,7 +182,7 @@ class App:
             *(kept.decided, kept.delivered, kept.waiting),
             extra={
                 "facts": {
-                    "event": "stopped",
+                    "stopped": True,
                     "decided": kept.decided,
                     "stored": kept.stored,
                     "delivered": kept.delivered,

@@ -199,7 +199,7 @@ class _Director:
                     self._view.arrived(self._at(), row)
             elif said.get("event") == "passage":
                 self._view.decided(self._record.decided(self._at(), said))
-            elif said.get("event") == "stopped":
+            elif said.get("stopped"):
                 self._now = Counter({name: said[name] for name in _COUNTED})
             elif said.get("event") in ("device", "reply") or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
