@@ -390,7 +390,8 @@ class Loss:
 
     reason: str
     """`full`: no room on disk; `memory`: no room in memory while the disk failed; `damaged`: the file was;
-    `retention`: sealed parts waited longer than they may be kept; `unencodable`: a defect of the agent."""
+    `retention`: sealed parts waited longer than they may be kept; `unencodable`: a defect of the agent;
+    `restored`: the file is an older copy of itself, what it had since is there no more."""
     count: int
     first: int = 0
     """Lowest sequence lost; 0 when none had been given yet."""
@@ -409,6 +410,15 @@ class Event:
     """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
     now: Now
     boot_id: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the store of events has come: a later one of the same epoch was once true, so the store is a copy."""
+
+    epoch: str
+    last: int
+    """Sequence of the newest event."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,9 +295,9 @@ def _change(change: AgentChange, clock: ClockJson) -> AgentJson:
 
 
 def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
-    reason: Literal["full", "memory", "damaged", "unencodable", "retention"]
+    reason: Literal["full", "memory", "damaged", "unencodable", "retention", "restored"]
     match loss.reason:
-        case "full" | "memory" | "damaged" | "retention" as reason:
+        case "full" | "memory" | "damaged" | "retention" | "restored" as reason:
             pass
         case _:
             reason = "unencodable"

@@ -127,7 +127,7 @@ class DeviceJson(TypedDict):
 class LossJson(TypedDict):
     """Events that this kiosk decided on but had to give up."""
 
-    reason: Literal["full", "memory", "damaged", "unencodable", "retention"]
+    reason: Literal["full", "memory", "damaged", "unencodable", "retention", "restored"]
     count: Annotated[int, Ge(0)]
     epoch: Annotated[str | None, "of the range; null when no sequence had been given"]
     first: int | None
@@ -225,6 +225,13 @@ class CountsJson(TypedDict):
     waiting: Annotated[int, "in the store or on their way: not yet acknowledged, or with receipts not confirmed"]
 
 
+class StoreJson(TypedDict):
+    """The store of events: by it a kiosk that finds its own retained state knows that its card was put back."""
+
+    epoch: str
+    last: Annotated[int, Ge(0), "sequence of the newest event in it"]
+
+
 class StateJson(TypedDict):
     """Topic `…/state`, retained: how the kiosk is. `offline` is also the last will."""
 
@@ -238,6 +245,7 @@ class StateJson(TypedDict):
     counts: NotRequired[CountsJson]
     clock: NotRequired[ClockState]
     mode: NotRequired[Annotated[Literal["normal", "safe"], "`safe`: everybody at an entry is left to staff"]]
+    store: NotRequired[StoreJson]
     config: NotRequired[Annotated[int, Ge(0), "version of the configuration bundle in force; 0 for none"]]
 
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from agent.model import Mark
+
 if TYPE_CHECKING:
     from agent.messages import Topics
     from agent.messages.contract import StateJson
@@ -56,7 +58,7 @@ class State:
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def state_payload(topics: Topics, state: State) -> bytes:
+def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> bytes:
     """The retained state of a kiosk that is online."""
     message: StateJson = {
         "type": "gatepost.state.v1",
@@ -88,10 +90,11 @@ def state_payload(topics: Topics, state: State) -> bytes:
     message["config"] = state.config
     if state.clock is not None:
         message["clock"] = state.clock
+    _add(message, mark)
     return _to_json(message).encode()
 
 
-def offline_payload(topics: Topics, version: str) -> bytes:
+def offline_payload(topics: Topics, version: str, mark: Mark | None = None) -> bytes:
     """The retained state of a kiosk that is not there: last will and goodbye."""
     message: StateJson = {
         "type": "gatepost.state.v1",
@@ -99,4 +102,21 @@ def offline_payload(topics: Topics, version: str) -> bytes:
         "state": "offline",
         "version": version,
     }
+    _add(message, mark)
     return _to_json(message).encode()
+
+
+def _add(message: StateJson, mark: Mark | None) -> None:
+    if mark is not None and mark.epoch:
+        message["store"] = {"epoch": mark.epoch, "last": mark.last}
+
+
+def read_mark(payload: bytes) -> Mark | None:
+    """What a state says of the store; None when it says nothing that can be read."""
+    try:
+        match json.loads(payload):
+            case {"store": {"epoch": str(epoch), "last": int(last)}}:
+                return Mark(epoch, last)
+    except (ValueError, RecursionError):
+        pass
+    return None

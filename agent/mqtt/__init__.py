@@ -17,7 +17,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from agent.messages.state import State
-from agent.model import ClockState, Now
+from agent.model import ClockState, Mark, Now
 from agent.mqtt import failures, tls
 from agent.mqtt.options import Options
 from agent.mqtt.pairs import BadPair, Pairs
@@ -131,6 +131,8 @@ class Link:
             now=now,
             hear=self._heard,
             is_drained=outbox.is_sent,
+            mark=outbox.mark,
+            compare=outbox.compare,
             wake=self._wake_in,
             moved_s=monotonic(),
         )
@@ -202,7 +204,10 @@ class Link:
             self._answers.refuse("it is too long")
             return
         try:
-            self._answers.put(receipt.read(self._vouch(payload), self._topics.source))
+            said = receipt.read(self._vouch(payload), self._topics.source)
+            if not self._duty.is_compared:
+                self._duty.compare(Mark(said.epoch, max((part.last for part in said.ranges), default=0)))
+            self._answers.put(said)
         except (ValueError, OSError) as error:
             self._answers.refuse(str(error))
 

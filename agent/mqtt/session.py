@@ -12,7 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.messages import Topics
-from agent.messages.state import State, offline_payload, state_payload
+from agent.messages.state import State, offline_payload, read_mark, state_payload
+from agent.model import Mark
 from agent.mqtt import failures
 from agent.mqtt.terms import Request, Terms
 from agent.mqtt.tls import demand_not_ended, end_of, is_settled
@@ -69,6 +70,14 @@ class Duty:
     """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
     ends_utc: dict[str, float] = field(default_factory=dict)
     """Which certificate ends when."""
+    mark: Callable[[], Mark] = lambda: Mark("", 0)
+    """How far the store of events has come."""
+    compare: Callable[[Mark], None] = lambda _: None
+    """Takes how far it had come by our own retained state, which is there before we tell another."""
+    is_compared: bool = False
+    """The broker was asked for that state, and had the time to send it. Until then events wait: theirs may be ids
+    that were given before.
+    """
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
     deaf: str = ""
@@ -104,6 +113,8 @@ class Session:
         self._told_s = 0.0
         self._due: bytes | None = None
         self._listened_s = 0.0
+        self._asked: list[str] = []
+        """The topics of the latest subscription."""
         self._recalls = False
         """The broker was asked for the retained bundles and has not answered yet."""
         self._leaving = False
@@ -115,7 +126,7 @@ class Session:
         topics = duty.topics
         will, now_s = None, monotonic()
         if self._terms.asks(Request.WILL, now_s):
-            offline = offline_payload(topics, duty.state().version)
+            offline = offline_payload(topics, duty.state().version, duty.mark())
             retain, qos = self._terms.asks(Request.RETAIN, now_s), int(self._terms.asks(Request.QOS, now_s))
             will = Will(topics.state, offline, retain, qos)
         self._with_will = will is not None
@@ -176,14 +187,21 @@ class Session:
         self.listening, self._recalls = True, False
         self._subscribes, self.worked = False, True
         self._terms.grant(Request.LISTEN)
-        refused = [f"{topic} ({why})" for (topic, _), why in zip(self._wanted(), refusals, strict=False) if why]
+        own = self._duty.topics.state  # may we not hear that, we only know less
+        refused = [
+            f"{topic} ({why})" for topic, why in zip(self._asked, refusals, strict=False) if why and topic != own
+        ]
         deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
         if deaf != self._duty.deaf:
             log.warning("mqtt: %s", deaf or "the broker lets us hear everything again")
         self._duty.deaf = deaf
 
-    def on_heard(self, topic: str, payload: bytes) -> None:
+    def on_heard(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """The centre says something. A defect in hearing it must not cost the link, again and again."""
+        if topic == self._duty.topics.state:
+            if retained and not self._duty.is_compared and (mark := read_mark(payload)) is not None:
+                self._duty.compare(mark)
+            return
         try:
             self._duty.hear(topic, payload)
         except Exception:
@@ -251,6 +269,8 @@ class Session:
         topics = self._duty.topics
         bundles = Retained.ALWAYS if self._duty.recall else Retained.IF_NEW
         wanted = [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
+        if not (self._duty.is_compared or self._terms.suspects(Request.LISTEN)):
+            wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
         return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
     def _listen(self, now_s: float) -> None:
@@ -258,8 +278,9 @@ class Session:
         if not self._terms.asks(Request.LISTEN, now_s):
             return
         self._subscribes = True
+        self._asked = [topic for topic, _ in self._wanted()]
         wanted, self._recalls, self._duty.recall = self._wanted(), self._duty.recall or self._recalls, False
-        self._client.listen(wanted)
+        self._client.listen(wanted, own=self._duty.topics.state)
 
     def _await_greeting(self) -> None:
         try:
@@ -331,7 +352,7 @@ class Session:
             self._due = None
             if self._refusals.probes and self._flight:
                 return
-        if not self._terms.asks(Request.QOS, now_s):
+        if not self._terms.asks(Request.QOS, now_s) or not self._is_compared():
             return
         overdue = self._duty.overdue
         if not (self._duty.dated or overdue is not None):
@@ -345,6 +366,15 @@ class Session:
             room, passed_over = room - sent, passed_over + len(taken) - sent
             if overdue is not None:
                 overdue.pace.sent(sent)
+
+    def _is_compared(self) -> bool:
+        """Whether what our own retained state says of the store has come, if there is one: a broker takes packets
+        in order, so it came before the answer to the state that we told after asking for it.
+        """
+        if not self._duty.is_compared:
+            state_is_on_its_way = any(record is None for record, _ in self._flight.values())
+            self._duty.is_compared = self._told is not None and not self._subscribes and not state_is_on_its_way
+        return self._duty.is_compared
 
     def _send(self, record: Record, now_s: float) -> bool:
         """Send an event with the next `put_out`, unless it would end the connection: then it is set aside."""
@@ -392,7 +422,7 @@ class Session:
         state = self._duty.state()
         if state.differs(self._told) or now_s - self._told_s >= self._options.state_s:
             self._told, self._told_s = state, now_s
-            self._due = state_payload(self._duty.topics, state)
+            self._due = state_payload(self._duty.topics, state, self._duty.mark())
         self._look()
         if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
             self._shelf.reload()
@@ -419,7 +449,8 @@ class Session:
         if not self._leaving and not self._flight and self._duty.is_drained():
             self._leaving = True
             topics = self._duty.topics
-            self._publish_state(offline_payload(topics, self._duty.state().version), now_s)
+            offline = offline_payload(topics, self._duty.state().version, self._duty.mark())
+            self._publish_state(offline, now_s)
         elif self._leaving and not self._flight:
             self._client.disconnect()
             self._client.put_out()

@@ -63,6 +63,10 @@ class Terms:
         self._refused.pop(request, None)
         self._ended.pop(request, None)
 
+    def suspects(self, request: Request) -> bool:
+        """Whether the last connection ended at this request."""
+        return self._ended[request] > 0
+
     def ended_at(self, request: Request, now_s: float) -> None:
         """The broker ended the connection and had answered everything before this request."""
         self._ended[request] += 1

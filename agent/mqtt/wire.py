@@ -104,8 +104,8 @@ class Ear(Protocol):
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """What it says to each topic of a subscription: `` or why not."""
 
-    def on_heard(self, topic: str, payload: bytes) -> None:
-        """A message for us. It is acknowledged when this returns."""
+    def on_heard(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """A message for us; `retained`: it was there before we subscribed. It is acknowledged when this returns."""
 
 
 class Retained(IntEnum):
@@ -188,10 +188,14 @@ class Client(paho.Client):
         self.on_connect = self.on_publish = self.on_subscribe = self.on_message = self.on_disconnect = None
         del self._ear
 
-    def listen(self, topics: Iterable[tuple[str, Retained]]) -> None:
-        """Subscribe at QoS 1; what we publish ourselves never comes back. 3.1.1 always brings what is retained."""
+    def listen(self, topics: Iterable[tuple[str, Retained]], own: str = "") -> None:
+        """Subscribe at QoS 1; what we publish ourselves never comes back, but under the topic `own`. 3.1.1 always
+        brings what is retained.
+        """
         if self._v5:
-            wanted = [(topic, SubscribeOptions(1, noLocal=True, retainHandling=when)) for topic, when in topics]
+            wanted = [
+                (topic, SubscribeOptions(1, noLocal=topic != own, retainHandling=when)) for topic, when in topics
+            ]
             error, _ = self.subscribe(wanted)
         else:
             error, _ = self.subscribe([(topic, 1) for topic, _ in topics])
@@ -266,7 +270,7 @@ class Client(paho.Client):
         self._ear.on_subscribed([str(reason) if reason.is_failure else "" for reason in reasons])
 
     def _heard(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
-        self._ear.on_heard(message.topic, bytes(message.payload))
+        self._ear.on_heard(message.topic, bytes(message.payload), retained=message.retain)
 
     def _ended(
         self, _c: paho.Client, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None

@@ -2,8 +2,8 @@
 
 Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do orders that
 name a key which may sign them and those that do not (the first are taken first: whoever sends the others costs
-nobody a place), and the same order waits once. A bundle for which
-there is no room is *missed*: the broker has it retained, and it is to be asked for all of them again. Then what was
+nobody a place), and the same order waits once. A bundle for which there is no room is *missed*: the broker has it
+retained, and it is to be asked for all of them again. Then what was
 looked at since the first was missed is passed over, so that each time others find room, until all were looked at.
 """
 

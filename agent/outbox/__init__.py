@@ -23,14 +23,14 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.health.tally import Tally
-from agent.model import Event, EventKind, Loss, Place, Record
+from agent.model import Event, EventKind, Loss, Mark, Place, Record
 from agent.outbox.answers import Answers
 from agent.outbox.confirmed import Confirmed
 from agent.outbox.disk_errors import is_full, may_be_there, sentence
 from agent.outbox.options import Options
 from agent.outbox.packing import Spoilt
 from agent.outbox.shelf import MEMORY_ONLY, Shelf
-from agent.outbox.store import LIFE, Store, finish_rescue, is_damage, ranges, rescue
+from agent.outbox.store import LIFE, Store, finish_rescue, is_damage, ranges, renew, rescue
 from agent.outbox.waiting import Status
 
 if TYPE_CHECKING:
@@ -91,6 +91,12 @@ class Outbox:
         self._memory_place = Place(secrets.token_hex(4), 0, FIRST)
         self._epoch = ""
         self._last = 0
+        self._found = Mark("", 0)
+        """How far the store had come when it was opened in this run."""
+        self._is_renewed = False
+        """It was so in this run: once is enough, as others may be wrong."""
+        self._seen: Mark | None = None
+        """How far it had come by the word of somebody else: farther, and it is an older copy."""
         # each of these is written by one thread, in one statement
         self._decided = 0
         self._dropped = self._dropped_told = 0
@@ -128,6 +134,23 @@ class Outbox:
             fault=self._fault,
             moved_s=self._moved_s,
         )
+
+    def mark(self) -> Mark:
+        """How far the store has come, to be kept elsewhere."""
+        return Mark(self._epoch, self._last)
+
+    def compare(self, mark: Mark) -> None:
+        """How far the store had come, before this run, by the word of somebody else. Any thread; returns at once.
+
+        A card that was put back from an image goes on with sequences that it has given before, to other events, and
+        whoever drops repeats would drop those: then a new epoch begins, and all that waits moves into it.
+        """
+        if mark.epoch and mark.epoch == self._epoch and mark.last <= self._found.last:
+            return
+        self._seen = mark
+        if mark.epoch == self._epoch:
+            self.shelf.hold()
+        self._inbox.put(None)
 
     def is_sent(self) -> bool:
         """Whether there is nothing left to send: the broker has all, but for what it refused."""
@@ -183,7 +206,7 @@ class Outbox:
             self._send_from_memory()
             if monotonic() < self._retry_at_s:
                 return
-        store = self._store or self._open()
+        store = self._begin_anew_if_gone_back(self._store or self._open())
         self._confirmed.hear(store, self._memory_place)
         self._commit(store)
         self._make_room(store)
@@ -233,8 +256,35 @@ class Outbox:
         self._tried = []
         self._store = store
         self._confirmed.tell(store)
+        if store.epoch != self._found.epoch:
+            self._found = Mark(store.epoch, store.last)
         self._last = store.last
         self._epoch = store.epoch  # last: whoever sees it sees what waits, too
+        return store
+
+    def _begin_anew_if_gone_back(self, store: Store) -> Store:
+        if (seen := self._seen) is None:
+            return store
+        if seen.epoch != store.epoch or seen.last <= self._found.last or self._is_renewed:
+            self._seen = None
+            self.shelf.release()
+            return store
+        done, old, last = self.shelf.done(), store.epoch, self._found.last
+        self._store = None
+        renew(self._path, store, done, self._alive)
+        self._damaged = False
+        store = self._store = Store(self._path, self.took)
+        self._seen, self._is_renewed = None, True
+        self.shelf.clear(gone=self.shelf.done())
+        self._confirmed.clear()
+        self._tried = []
+        self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
+        self._confirmed.tell(store)
+        self._owed.append(Loss("restored", 0, last + 1, seen.last, old))
+        log.error(
+            "outbox: the store had come to event %d of epoch %s and is back at %d (a card put back from an image?):"
+            " epoch %s begins, %d events that wait move into it", seen.last, old, last, store.epoch, store.count,
+        )  # fmt: skip
         return store
 
     def _rescue(self) -> Store:

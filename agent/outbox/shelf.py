@@ -62,6 +62,7 @@ class Shelf:
         """The last key that `go_back` laid out ..."""
         self.again_next = NOWHERE
         """... and the first beyond, where there is one."""
+        self._held = False
         self._writer_woken = False
         self._hungry_s = -HUNGRY_S
         self._on_disk = 0
@@ -78,6 +79,8 @@ class Shelf:
     def take(self, limit: int) -> list[Record]:
         """Up to `limit` records that are not on their way yet: what is urgent, then the oldest."""
         with self._lock:
+            if self._held:
+                return []
             taken = [self._urgent.popleft() for _ in range(min(limit, len(self._urgent)))]
             taken += [self._ready.popleft() for _ in range(min(limit - len(taken), len(self._ready)))]
             self._out.update((record.key, record) for record in taken)
@@ -87,6 +90,18 @@ class Shelf:
         if wakes:
             self._wake_writer()
         return taken
+
+    def hold(self) -> None:
+        """Give nothing out until `clear`: what is here is to get other ids."""
+        with self._lock:
+            self._held = True
+
+    def release(self) -> None:
+        """Give out again."""
+        with self._lock:
+            was_held, self._held = self._held, False
+        if was_held:
+            self._wake_link()
 
     def expect_receipts(self) -> None:
         """From now on a record is done when the centre has confirmed it. Before anything is taken."""
@@ -326,6 +341,7 @@ class Shelf:
         Those done that are not `gone` were so too late: the new file has them, their keys `lowered`.
         """
         with self._lock:
+            self._held = False
             self._done = {key - lowered for key in self._done if key not in gone}
             self._ready = deque(r for r in (*self._out.values(), *self._ready) if r.key >= MEMORY_ONLY)
             self._out.clear()

@@ -300,6 +300,39 @@ def rescue(
     return Salvage(epoch, saved, first, last, missing)
 
 
+def renew(path: Path, old: Store, done: Container[int], alive: Callable[[], None] = lambda: None) -> None:
+    """Put a new store, of a new epoch, in the place of one that is an older copy of itself. What waits in it gets
+    new places: the ids that it has may have been given to other events. Closes `old`.
+    """
+    fresh = path.with_name(path.name + ".new")
+    _remove(fresh)
+    with closing(Store(fresh)) as store:
+        key = -(1 << 62)
+        while batch := old.after(key, COPY_BATCH):
+            key = batch[-1].key
+            moved: list[Record] = []
+            for record in batch:
+                if record.key not in done:
+                    last, head = (
+                        (moved[-1].key, _hash(moved[-1].payload)) if moved else (store.last, store.last_hash)
+                    )
+                    moved.append(_moved(record, store.epoch, last + 1, head or "0" * 64))
+            if moved:
+                store.write(moved)
+            alive()
+    old.close()
+    _put_in_place(path, fresh)
+
+
+def _moved(record: Record, epoch: str, sequence: int, previous: str) -> Record:
+    """The same event at another place."""
+    envelope = json.loads(record.payload)
+    envelope["id"] = f"{envelope['id'].split(':', 1)[0]}:{epoch}:{sequence}"
+    envelope |= {"epoch": epoch, "sequence": f"{sequence:012d}", "previous": previous}
+    payload = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return replace(record, key=sequence, payload=payload)
+
+
 def finish_rescue(path: Path) -> None:
     """If a cut came while a new store was put in place, complete that; before opening. Raises OSError."""
     fresh = path.with_name(path.name + ".new")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,3 +231,39 @@ def test_an_idle_link_to_a_frozen_broker_is_noticed_by_keepalive(broker, make_li
     finally:
         broker.send_signal(signal.SIGCONT)
     wait_for(lambda: link.status().connected)
+
+
+def test_a_card_put_back_from_an_image_gives_no_id_twice(
+    broker, make_link, make_outbox, passage_event, tmp_path, wait_for
+):
+    """What the broker has retained of us knows that the store had come farther."""
+    subscriber = broker.subscriber()
+    outbox = make_outbox()
+    for number in range(5):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 5)
+    outbox.close()
+    shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
+    outbox = make_outbox()
+    for number in range(5, 10):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 5)
+    link = make_link(broker.port, outbox)
+    wait_for(lambda: outbox.status().delivered == 10)
+    link.stop()
+    outbox.close()
+    shutil.copy(tmp_path / "image", tmp_path / "outbox.db")
+    outbox = make_outbox()
+    for number in range(20, 25):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 5)
+    make_link(broker.port, outbox)
+    wait_for(lambda: outbox.status().delivered == 11)
+    subscriber.wait_until(lambda: len(subscriber.events()) == 21)
+    told = subscriber.events()
+    contents = {}
+    for event in told:
+        contents.setdefault(event["id"], set()).add(json.dumps(event["data"]))
+    assert all(len(each) == 1 for each in contents.values())
+    numbers_told = {event["data"].get("took_ms") for event in told}
+    assert numbers_told >= {*range(10), *range(20, 25)}

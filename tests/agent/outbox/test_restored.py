@@ -1,0 +1,143 @@
+"""A card that was put back from an image: the same epoch, sequences that were given before, other events."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from hashlib import sha256
+
+import pytest
+
+from agent.messages import Topics
+from agent.messages.state import State, offline_payload, read_mark, state_payload
+from agent.model import Mark
+
+
+def envelopes(records):
+    return [json.loads(record.payload) for record in records]
+
+
+def taken(outbox, wait_for):
+    records = []
+
+    def more():
+        records.extend(outbox.shelf.take(100))
+        return outbox.status().waiting == len(records) and records
+
+    wait_for(more)
+    return sorted(records, key=lambda record: record.key)  # a loss overtakes
+
+
+@pytest.fixture
+def restored(make_outbox, passage_event, tmp_path, wait_for):
+    """An outbox on an image of itself: 5 events delivered and 2 waiting when it was made, 10 more given since."""
+    outbox = make_outbox()
+    for number in range(7):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 7)
+    outbox.shelf.sent(outbox.shelf.take(5))
+    outbox.close()
+    shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
+    outbox = make_outbox()
+    for number in range(10, 20):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 10)
+    mark = outbox.mark()
+    outbox.close()
+    assert mark.last == 17
+    shutil.copy(tmp_path / "image", tmp_path / "outbox.db")
+    again = make_outbox()
+    for number in range(20, 23):
+        again.put(passage_event(number))
+    wait_for(lambda: again.status().stored == 3)
+    return again, mark
+
+
+def test_a_store_that_has_gone_back_begins_a_new_epoch_and_takes_all_along(restored, wait_for, caplog):
+    outbox, mark = restored
+    outbox.compare(mark)
+    wait_for(lambda: outbox.status().epoch != mark.epoch)
+    told = envelopes(taken(outbox, wait_for))
+    passages = [each for each in told if each["type"] == "gatepost.passage.v1"]
+    assert [each["data"]["took_ms"] for each in passages] == [5, 6, 20, 21, 22]
+    assert {each["epoch"] for each in told} == {outbox.status().epoch}
+    assert [int(each["sequence"]) for each in told] == list(range(1, len(told) + 1))
+    assert all(each["id"] == f"gate-3:{each['epoch']}:{int(each['sequence'])}" for each in told)
+    assert "put back from an image" in caplog.text
+
+
+def test_the_chain_of_the_new_epoch_holds_and_goes_on_over_a_restart(
+    restored, make_outbox, passage_event, wait_for
+):
+    outbox, mark = restored
+    outbox.compare(mark)
+    wait_for(lambda: outbox.status().epoch != mark.epoch)
+    outbox.put(passage_event(23))
+    wait_for(lambda: outbox.status().stored == 4)
+    outbox.close()
+    again = make_outbox()
+    records = taken(again, wait_for)
+    heads = ["0" * 64, *(sha256(record.payload).hexdigest() for record in records)]
+    told = envelopes(records)
+    assert [each["previous"] for each in told] == heads[:-1]
+    (loss,) = [each["data"]["loss"] for each in told if each["type"] == "gatepost.agent.v1"]
+    assert loss == {"reason": "restored", "count": 0, "first": 8, "last": 17, "epoch": mark.epoch}
+
+
+def test_nothing_is_given_out_between_the_word_and_the_new_epoch(restored, wait_for):
+    outbox, mark = restored
+    outbox.compare(mark)
+    given = []
+
+    def look():
+        given.extend(outbox.shelf.take(1))
+        return outbox.status().epoch != mark.epoch and given
+
+    wait_for(look)
+    assert mark.epoch not in {each["epoch"] for each in envelopes(given)}
+
+
+@pytest.mark.parametrize("word", ["the same", "less", "another epoch", "nothing"])
+def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_for, word):
+    outbox = make_outbox()
+    for number in range(5):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 5)
+    outbox.close()
+    again = make_outbox()
+    wait_for(lambda: again.status().epoch)
+    epoch = again.status().epoch
+    again.compare({
+        "the same": Mark(epoch, 5), "less": Mark(epoch, 3), "another epoch": Mark("00000000", 99),
+        "nothing": Mark("", 99),
+    }[word])  # fmt: skip
+    again.put(passage_event(5))
+    wait_for(lambda: again.status().stored == 1)
+    assert again.status().epoch == epoch
+    assert len(taken(again, wait_for)) == 6
+
+
+def test_a_word_that_comes_before_the_file_is_open_counts(make_outbox, passage_event, tmp_path, wait_for):
+    outbox = make_outbox()
+    outbox.put(passage_event(0))
+    wait_for(lambda: outbox.status().stored == 1)
+    epoch = outbox.status().epoch
+    outbox.close()
+    again = make_outbox()
+    again.compare(Mark(epoch, 9))
+    wait_for(lambda: again.status().epoch not in {"", epoch})
+
+
+def test_the_mark_in_a_state_is_read_again():
+    topics, mark = Topics("library", "gate-3"), Mark("5c1f09ab", 17)
+    assert read_mark(state_payload(topics, State("1"), mark)) == mark
+    assert read_mark(offline_payload(topics, "1", mark)) == mark
+    for other in (
+        state_payload(topics, State("1")),
+        b"",
+        b"\xff",
+        b"[",
+        b'{"store": 1}',
+        b'{"store": {"epoch": 1}}',
+    ):
+        assert read_mark(other) is None
