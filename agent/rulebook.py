@@ -66,6 +66,7 @@ class Rulebook(threading.Thread):
             self._trust, self._table, self.fault = codes.Trust(), vault.load_table(policy.Options()), str(error)
             self._thermometers = {}
         self._privacy = vault.load_privacy(judged, root)
+        self._remember_accepted()
 
     def edition(self) -> object:
         """Another object whenever other keys or lists are in force."""
@@ -174,6 +175,15 @@ class Rulebook(threading.Thread):
             log.info("rules read anew")
         return True
 
+    def _remember_accepted(self) -> None:
+        """Bundles that came before their versions were remembered count from now on as accepted."""
+        if not self._judged.bundles:
+            return
+        try:
+            vault.BundleStore(self._root / self._judged.bundles).remember_all()
+        except OSError as error:
+            log.warning("what was accepted cannot be remembered: %s", error.strerror)
+
     def _fingerprint(self) -> dict[Path, tuple[int, int, int]]:
         """Which files there are, and which versions of them."""
         marks = {}
@@ -191,7 +201,9 @@ class Rulebook(threading.Thread):
             yield self._root / name
             yield self._root / f"{name}.delta"
         if self._judged.bundles:
-            yield from (self._root / self._judged.bundles).glob("*.bundle")
+            folder = self._root / self._judged.bundles
+            yield from folder.glob("*.bundle")
+            yield folder.with_name(folder.name + ".accepted")
         if self._calibration is not None:
             yield self._calibration
         table = self._decided.table

@@ -66,6 +66,8 @@ class Fault(StrEnum):
     FROM_THE_FUTURE = "from_the_future"
     ROOT_EXPIRED = "root_expired"
     BAD_CONTENT = "bad_content"
+    MISSING = "missing"
+    """Accepted before, and not there any more."""
 
 
 class BadBundle(ValueError):
@@ -320,6 +322,11 @@ def _demand_signatures(seal: _Seal, root: Root, role: str) -> None:
     if len(holding) < asked.threshold:
         fact = f"{len(holding)} signatures hold, more are needed"
         raise BadBundle(Fault.TOO_FEW_SIGNATURES, fact, signed=bool(holding))
+
+
+def demand_not_older(bundle: Bundle, last: Accepted) -> None:
+    """A bundle on disk must be the one that was accepted last, or a newer one. Raises BadBundle."""
+    _demand_progress(bundle, last)
 
 
 def _demand_progress(bundle: Bundle, last: Accepted) -> None:

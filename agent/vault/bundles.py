@@ -4,6 +4,9 @@
 |---|---|
 | root.bundle | the root in force; the first one is put there when the kiosk is installed |
 | keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
+
+Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than what was
+accepted, is a fault and never the same as one that was never sent.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from agent import policy, privacy
 from agent.codes import bundle, digest, lists
 from agent.codes.bundle import BadBundle, Bundle, Fault, Root
 from agent.codes.trust import parse_keys
+from agent.vault.accepted import AcceptedVersions, BadRecord
 from agent.vault.durable import replace_file
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ class BundleStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._accepted = AcceptedVersions(folder.with_name(folder.name + ".accepted"))
         self._root: tuple[tuple[int, int], Root] | None = None
 
     def install(self, root: bytes) -> Root:
@@ -47,6 +52,9 @@ class BundleStore:
         found = bundle.first_root(root)
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_file(path, (root,))
+        self._accepted.change_all(
+            {"root": 0}
+        )  # another chain of roots may count from one; what is missing stays told
         return found
 
     def root(self) -> Root:
@@ -79,8 +87,21 @@ class BundleStore:
 
         It may have expired: what was right stays in force, and its age tells.
         """
-        path = self._path(kind, name)
-        return bundle.kept(path.read_bytes(), self.root(), kind=kind, name=name) if path.exists() else None
+        path, remembered = self._path(kind, name), self._remembered(kind, name)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            if remembered is None:
+                return None
+            raise BadBundle(Fault.MISSING, f"{path.name} was accepted before and is not there") from None
+        root = self.root()
+        found = bundle.kept(data, root, kind=kind, name=name)
+        if remembered is not None:
+            if root.bundle.version < remembered.root:
+                raise BadBundle(Fault.ROLLBACK, "the root is older than the one it was accepted under")
+            if root.bundle.version == remembered.root:
+                bundle.demand_not_older(found, remembered.last)
+        return found
 
     def take(self, data: bytes, now: Now) -> Bundle:
         """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
@@ -92,12 +113,57 @@ class BundleStore:
         if kind == "root":
             taken = bundle.next_root(root, data).bundle
         else:
-            last = self._last(kind, name)
-            remembered = bundle.accepted(last) if last is not None else None
-            taken = bundle.accept(data, root, remembered, now, kind=kind, name=name)
+            taken = bundle.accept(data, root, self._measure(kind, name, root), now, kind=kind, name=name)
             examine(taken)
         replace_file(self._path(kind, name), (data,))
+        self._remember(taken)
         return taken
+
+    def remember_all(self) -> None:
+        """Remember the bundles in force of which nothing is remembered: they came before that was kept. Raises
+        OSError.
+        """
+        try:
+            for path in sorted(self._folder.glob("*.bundle")):
+                kind, _, name = path.stem.partition("-")
+                if kind in bundle.TYPES[1:] and self._accepted.get(path.stem) is None:
+                    found = self.current(kind, name)
+                    if found is not None:
+                        self._remember(found)
+        except (BadBundle, BadRecord):
+            pass  # whoever reads it is told
+
+    def _remember(self, taken: Bundle) -> None:
+        root = self.root().bundle.version
+        self._accepted.put(_key(taken.type, taken.name), {**asdict(bundle.accepted(taken)), "root": root})
+
+    def _remembered(self, kind: str, name: str) -> _Remembered | None:
+        """What was accepted last. Raises BadBundle when that cannot be read, OSError."""
+        try:
+            match self._accepted.get(_key(kind, name)):
+                case None:
+                    return None
+                case {
+                    "version": int(version),
+                    "digest": str(sha),
+                    "issued_utc": int(at) | float(at),
+                    "root": int(root),
+                }:
+                    return _Remembered(bundle.Accepted(version, sha, at), root)
+        except BadRecord as error:
+            raise BadBundle(Fault.MISSING, str(error)) from None
+        raise BadBundle(Fault.MISSING, "what was accepted last cannot be read")
+
+    def _measure(self, kind: str, name: str, root: Root) -> bundle.Accepted | None:
+        """What a new bundle must not be older than: what lies here, or what is remembered under this very root."""
+        try:
+            remembered = self._remembered(kind, name)
+        except BadBundle:
+            remembered = None
+        if remembered is not None and remembered.root == root.bundle.version:
+            return remembered.last
+        last = self._last(kind, name)
+        return bundle.accepted(last) if last is not None else None
 
     def is_in_force(self, claimed: Bundle) -> bool:
         """Whether this very bundle was taken last of its kind and name. Raises OSError, BadBundle for the root."""
@@ -115,6 +181,18 @@ class BundleStore:
 
     def _path(self, kind: str, name: str) -> Path:
         return self._folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What was accepted last, and under which version of the root."""
+
+    last: bundle.Accepted
+    root: int
+
+
+def _key(kind: str, name: str) -> str:
+    return f"{kind}-{name}" if name else kind
 
 
 @dataclass(frozen=True, slots=True)
