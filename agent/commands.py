@@ -80,10 +80,12 @@ class Commands:
         }
 
     def judge_by(self, taken: Bundle) -> dict[str, object]:
-        """Put keys, a table or a list in force. Raises CannotDo when what was taken does not fit what lies here."""
+        """Put keys, a table or a list in force. Raises CannotDo when what was taken does not fit what
+        lies here, or when this kiosk does not judge by it.
+        """
         self._rulebook.refresh()
         if not self._rulebook.uses(taken.type, taken.name):
-            return {"in_use": False}
+            raise CannotDo("not_in_use", outcome=ReplyOutcome.REFUSED)
         if self._rulebook.fault or self._rulebook.lacks(taken.type, taken.name):
             raise CannotDo("does_not_fit")
         return {"in_use": True}

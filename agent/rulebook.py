@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import codes, policy, privacy, vault
+from agent.codes.freshness import missing
 from agent.model import CodeStatus, Direction, Verdict
 from agent.packaged import packaged
 from agent.thermal import BadCalibration, Site
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
+SCRUB_BUCKETS = 1024
+"""A second: ten million keys once in nine minutes."""
 
 
 class Rulebook(threading.Thread):
@@ -52,12 +55,15 @@ class Rulebook(threading.Thread):
         self._site = policy.site_of(decided)
         self._seen = self._fingerprint()
         self._careful = careful
+        self._scrubbed: dict[int, int] = {}
+        """Where the scrub of each list file in force goes on."""
         self._stopping = threading.Event()
         self._refreshing = threading.Lock()
         self.fault = ""
         """What was refused since, and that the old one stays; `` when all is as it should be."""
+        self._record = vault.AcceptedVersions(vault.state_folder(root) / "lists.accepted")
         try:
-            self._trust = vault.load_trust(judged, root)
+            self._trust = vault.load_trust(judged, root, self._record)
             self._table = vault.load_table(decided, root, judged.bundles)
             self._thermometers = load_sites(calibration)
         except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
@@ -74,8 +80,10 @@ class Rulebook(threading.Thread):
 
     @property
     def ages(self) -> Sequence[Age]:
-        """Of the lists and keys in force."""
-        return self._trust.ages
+        """Of the lists and keys in force; a list that was found damaged counts as missing."""
+        trust = self._trust
+        damaged = {each.age.name for each in trust.lists if each.is_damaged}
+        return [missing(age.name) if age.name in damaged else age for age in trust.ages]
 
     def check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
         """What all codes say that one person has shown."""
@@ -121,6 +129,7 @@ class Rulebook(threading.Thread):
             codes.lists.get_ready()
         while not self._stopping.wait(LOOK_EVERY_S):
             self.refresh()
+            self.scrub()
 
     def stop(self) -> None:
         """End the thread; may be called although it was never started."""
@@ -144,6 +153,19 @@ class Rulebook(threading.Thread):
         wanted = named if kind == "list" else {"keys from the centre"}
         return any(age.name in wanted and age.issued_utc == -math.inf for age in self.ages)
 
+    def scrub(self, count: int = SCRUB_BUCKETS) -> None:
+        """Compare the next `count` buckets of each list with what was proved when it was opened. A list that has
+        changed counts as missing at once, and the next `refresh` reads it anew.
+        """
+        places = {}
+        for each in self._trust.lists:
+            for file in each.files:
+                try:
+                    places[id(file)] = file.scrub(self._scrubbed.get(id(file), 0), count)
+                except codes.lists.DamagedList as error:
+                    log.warning("%s: %s", each.age.name, error)
+        self._scrubbed = places
+
     def refresh(self) -> bool:
         """Put in force what is new on disk; whether there was anything new. Any thread."""
         with self._refreshing:
@@ -151,12 +173,13 @@ class Rulebook(threading.Thread):
 
     def _refresh(self) -> bool:
         found = self._fingerprint()
-        if self._careful or found == self._seen:
+        damaged = any(each.is_damaged for each in self._trust.lists)
+        if self._careful or (found == self._seen and not damaged):
             return False
         self._seen = found
         faults = []
         try:
-            self._trust = vault.load_trust(self._judged, self._root)
+            self._trust = vault.load_trust(self._judged, self._root, self._record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
             faults.append(f"new keys are refused, the old ones stay: {_in_words(error)}")
         try:

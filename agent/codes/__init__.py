@@ -72,7 +72,11 @@ def check(payload: bytes, trust: Trust, now: Now) -> Verdict:
         return Verdict(CodeStatus.UNRECOGNISED, "", reason="longer than any code")
     try:
         verdict = _read(payload, trust, now)
-        return _against_lists(verdict, trust, now) if verdict.status in _JUDGED else verdict
+        if verdict.status not in _JUDGED:
+            return verdict
+        checked = _against_lists(verdict, trust, now)
+        is_damaged = any(each.is_damaged for each in trust.lists)  # as if missing: what it says is not known
+        return replace(checked, staleness=Staleness.REFER) if is_damaged else checked
     except Exception:  # noqa: BLE001 - a fault of ours must send one person to staff, not stop the gate
         return Verdict(CodeStatus.MALFORMED, "", reason="this gate failed to read it")
 
@@ -107,16 +111,24 @@ def _against_lists(verdict: Verdict, trust: Trust, now: Now) -> Verdict:
         verdict = replace(verdict, staleness=staleness)
     status = known.status.get(verdict.issuer)
     if status is not None and (verdict.issued_utc is None or status.head.issued_utc >= verdict.issued_utc):
-        colour = lists.COLOURS.get(status.find(verdict.subject) or 0)
+        colour = lists.COLOURS.get(_find(status, verdict.subject) or 0)
         if colour is not None:
             decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
             verdict = replace(verdict, colour=colour, status=decided, reason="")
     if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
         return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
-    if any(each.find(verdict.subject) for each in known.watched if verdict.subject):
+    if any(_find(each, verdict.subject) for each in known.watched if verdict.subject):
         verdict = replace(verdict, watched=True)
     return verdict
 
 
 def _is_on(revoked: Sequence[lists.CodeList], keys: Iterable[bytes]) -> bool:
-    return any(each.find(key) for each in revoked for key in keys)
+    return any(_find(each, key) for each in revoked for key in keys)
+
+
+def _find(each: lists.CodeList, key: bytes) -> int | None:
+    """What one list says of a key; of a damaged list, which is marked as such, nothing: the others still count."""
+    try:
+        return each.find(key)
+    except lists.DamagedList:
+        return None

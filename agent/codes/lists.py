@@ -1,4 +1,4 @@
-"""Exact lists of millions of 16-byte keys: who is revoked, of what colour, watched. Mapped, never loaded.
+"""Exact lists of millions of 16-byte keys: who is revoked, of what colour, watched. On disk, never loaded.
 
 One file format for the base (built at the centre) and for the delta on top of it (kept here):
 
@@ -9,18 +9,24 @@ One file format for the base (built at the centre) and for the delta on top of i
 | then | records, sorted: 14 bytes (the key without its first two) and, in lists with values, 1 byte |
 
 The first `bits` bits of a key are its bucket, some thirty records that `bytes.find` goes through in C. A delta is a
-list with values in which 0 means "not on the list any more". Opening, mapping and replacing files: `agent.vault`.
+list with values in which 0 means "not on the list any more". Opening and replacing files: `agent.vault`.
+
+A proved file was read whole once and had the digest in its head. While it is in use each bucket that is looked at
+is compared with its CRC-32 of that moment: what rots or is written over meanwhile raises DamagedList.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
 import struct
+import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from itertools import pairwise
+from typing import Protocol
 
 from agent.codes.digest import SIZE
 from agent.codes.freshness import Age
@@ -80,23 +86,53 @@ class Head:
             raise BadList("a head that makes no sense: its kind, a number or a time is none")
 
 
+class Source(Protocol):
+    """The bytes of one list file, wherever they are."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def read(self, start: int, end: int) -> bytes:
+        """These bytes, fewer when they are gone. Raises OSError."""
+
+
 @dataclass(frozen=True, slots=True)
+class InMemory:
+    """All bytes of a small file."""
+
+    data: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def read(self, start: int, end: int) -> bytes:
+        """These bytes."""
+        return self.data[start:end]
+
+
+class DamagedList(BadList):
+    """A list whose bytes are not those that were proved: it says nothing of anybody."""
+
+
+@dataclass(slots=True)
 class ListFile:
-    """One mapped file."""
+    """One file. `find` reads one bucket of it, and of a proved file it compares the bucket with what was proved."""
 
     head: Head
-    data: mmap.mmap | bytes = field(repr=False)
+    source: Source = field(repr=False)
+    directory: bytes = field(repr=False)
+    sums: Sequence[int] | None = field(default=None, repr=False)
+    """CRC-32 of each bucket's records, made while the whole was found to be as its head says; None: not proved."""
+    is_damaged: bool = False
+    """A byte has changed since it was proved. It stays so: the file is to be opened anew."""
 
     def find(self, key: bytes) -> int | None:
-        """Value of a key (1 in a list without values), None when it is not there."""
+        """Value of a key (1 in a list without values), None when it is not there. Raises DamagedList."""
         if len(key) != SIZE:
             return None
         head = self.head
         bucket = int.from_bytes(key[:3]) >> (24 - head.bits)
-        first, end = _PAIR.unpack_from(self.data, HEAD_BYTES + 4 * bucket)
-        width = _SUFFIX + head.values
-        start = HEAD_BYTES + 4 * ((1 << head.bits) + 1)
-        records, suffix = self.data[start + first * width : start + end * width], key[2:]
+        records, suffix, width = self._records(bucket), key[2:], _SUFFIX + head.values
         at = records.find(suffix)
         while at % width:
             if at < 0:
@@ -104,11 +140,62 @@ class ListFile:
             at = records.find(suffix, at + 1)
         return records[at + _SUFFIX] if head.values else 1
 
+    def _records(self, bucket: int) -> bytes:
+        first, end = _PAIR.unpack_from(self.directory, 4 * bucket)
+        width, start = _SUFFIX + self.head.values, HEAD_BYTES + len(self.directory)
+        try:
+            records = self.source.read(start + first * width, start + end * width)
+        except OSError as error:
+            self.is_damaged = True
+            raise DamagedList(f"damaged: it cannot be read ({error.strerror})") from None
+        wrong = zlib.crc32(records) != self.sums[bucket] if self.sums else len(records) != (end - first) * width
+        if wrong or self.is_damaged:
+            self.is_damaged = True
+            raise DamagedList("damaged: its content has changed since it was opened")
+        return records
+
+    def scrub(self, first: int, count: int) -> int:
+        """Compare `count` buckets from the `first` on with what was proved; where to go on. Raises DamagedList."""
+        buckets = 1 << self.head.bits
+        for bucket in range(first, min(first + count, buckets)):
+            self._records(bucket)
+        return (first + count) if first + count < buckets else 0
+
+    def prove(self) -> ListFile:
+        """Read the whole once; the list, proved. Raises DamagedList."""
+        width, start = _SUFFIX + self.head.values, HEAD_BYTES + len(self.directory)
+        digest, sums, at = sha256(self.directory), array("I"), 0
+        ends = array("I", self.directory)
+        if sys.byteorder == "big":
+            ends.byteswap()
+        rest = b""
+        try:
+            for bucket in range(0, len(ends) - 1, _AT_ONCE):
+                edges = ends[bucket : bucket + _AT_ONCE + 1]
+                if edges[0] != at or any(a > b for a, b in pairwise(edges)) or edges[-1] > self.head.count:
+                    raise DamagedList("damaged: its directory has changed")
+                at = edges[-1]
+                rest = self.source.read(start + edges[0] * width, start + at * width)
+                digest.update(rest)
+                view, base = memoryview(rest), edges[0]
+                sums.extend(zlib.crc32(view[(a - base) * width : (b - base) * width]) for a, b in pairwise(edges))
+        except OSError as error:
+            raise DamagedList(f"damaged: it cannot be read ({error.strerror})") from None
+        if at != self.head.count or digest.hexdigest() != self.head.sha256:
+            raise DamagedList("damaged: its content is not what its head says")
+        return replace(self, sums=sums)
+
     def is_sound(self) -> bool:
         """Whether every byte is as it was built. Reads the whole file."""
-        return sha256(memoryview(self.data)[HEAD_BYTES:]).hexdigest() == self.head.sha256
+        try:
+            self.prove()
+        except DamagedList:
+            return False
+        return True
 
 
+_AT_ONCE = 4096
+"""Buckets that are read in one piece: about two megabytes."""
 _PAIR = struct.Struct("<II")
 
 
@@ -140,6 +227,16 @@ class CodeList:
         return self.head == filled and entries(self.delta) == changes
 
     @property
+    def files(self) -> tuple[ListFile, ...]:
+        """Base and changes."""
+        return (self.base,) if self.delta is None else (self.base, self.delta)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether a byte was found changed since it was opened."""
+        return any(file.is_damaged for file in self.files)
+
+    @property
     def age(self) -> Age:
         """How old it may become."""
         head = self.head
@@ -154,6 +251,9 @@ class Lists:
     watched: tuple[CodeList, ...] = ()
     status: Mapping[str, CodeList] = field(default_factory=dict)
     """By issuer."""
+
+    def __iter__(self) -> Iterator[CodeList]:
+        yield from (*self.revoked, *self.watched, *self.status.values())
 
 
 def gather(lists: Iterable[CodeList]) -> Lists:
@@ -212,20 +312,27 @@ def build(head: Head, keys: bytes, values: bytes | None = None) -> Built:
 
 
 def entries(delta: ListFile) -> dict[bytes, int]:
-    """All keys and values of a list with values; the first two bytes of a key come from its bucket."""
-    bits, data = delta.head.bits, delta.data
-    start, width, found = HEAD_BYTES + 4 * ((1 << bits) + 1), _SUFFIX + 1, {}
-    starts = struct.unpack_from(f"<{(1 << bits) + 1}I", data, HEAD_BYTES)
+    """All keys and values of a list with values; the first two bytes of a key come from its bucket. Raises
+    DamagedList.
+    """
+    bits, width, found = delta.head.bits, _SUFFIX + 1, {}
+    start = HEAD_BYTES + len(delta.directory)
+    data = delta.source.read(start, start + delta.head.count * width)
+    if len(data) != delta.head.count * width:
+        raise DamagedList("damaged: its content has changed since it was opened")
+    starts = struct.unpack_from(f"<{(1 << bits) + 1}I", delta.directory)
     for bucket in range(1 << bits):
         prefix = (bucket >> (bits - _MIN_BITS)).to_bytes(2)
-        for at in range(start + starts[bucket] * width, start + starts[bucket + 1] * width, width):
+        for at in range(starts[bucket] * width, starts[bucket + 1] * width, width):
             found[prefix + data[at : at + _SUFFIX]] = data[at + _SUFFIX]
     return found
 
 
-def parse(data: mmap.mmap | bytes) -> ListFile:
-    """A list from its bytes, checked where it costs nothing: head, length, directory's end. Raises BadList."""
-    block = data[:HEAD_BYTES]
+def parse(source: Source | bytes) -> ListFile:
+    """A list from its bytes, checked where it costs little: head, length, directory's end. Raises BadList."""
+    if isinstance(source, bytes):
+        source = InMemory(source)
+    block = source.read(0, HEAD_BYTES)
     if len(block) < HEAD_BYTES or not block.startswith(MAGIC):
         raise BadList("not a list")
     if zlib.crc32(block[:-4]).to_bytes(4) != block[-4:]:
@@ -238,12 +345,13 @@ def parse(data: mmap.mmap | bytes) -> ListFile:
         raise BadList("written by another version of this program") from None
     if head.kind == "status" and not head.values:
         raise BadList("a status list without colours")
-    directory = 4 * ((1 << head.bits) + 1)
-    if len(data) != HEAD_BYTES + directory + head.count * (_SUFFIX + head.values):
+    size = 4 * ((1 << head.bits) + 1)
+    if len(source) != HEAD_BYTES + size + head.count * (_SUFFIX + head.values):
         raise BadList("damaged: its length is wrong")
-    if data[HEAD_BYTES + directory - 4 : HEAD_BYTES + directory] != head.count.to_bytes(4, "little"):
+    directory = source.read(HEAD_BYTES, HEAD_BYTES + size)
+    if directory[-4:] != head.count.to_bytes(4, "little"):
         raise BadList("damaged: its directory has changed")
-    return ListFile(head, data)
+    return ListFile(head, source, directory)
 
 
 def _head_block(head: Head) -> bytes:

@@ -5,18 +5,24 @@ What the bytes mean is said in `codes` and `policy`, which do no input or output
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 from agent import access, codes, policy, privacy
 from agent.codes import freshness, lists
-from agent.codes.bundle import BadBundle
+from agent.codes.bundle import BadBundle, Bundle
 from agent.codes.trust import BadTrust, parse_keys
 from agent.packaged import packaged, packaged_text
+from agent.vault.accepted import AcceptedVersions, BadRecord
 from agent.vault.bundles import BundleStore, list_content, list_word, word_content
-from agent.vault.shelves import change_list, is_sound, open_list, set_changes, write_list
+from agent.vault.memory import state_folder
+from agent.vault.shelves import change_list, open_list, prove_base, prove_list, set_changes, write_list
+
+log = logging.getLogger(__name__)
 
 __all__ = [
+    "AcceptedVersions",
     "BundleStore",
     "change_list",
     "list_content",
@@ -25,27 +31,56 @@ __all__ = [
     "load_trust",
     "open_list",
     "profiles",
+    "set_changes",
+    "state_folder",
     "whole_table",
     "word_content",
     "write_list",
 ]
 
 
-def load_trust(options: codes.Options, root: Path | None = None) -> codes.Trust:
+def load_trust(
+    options: codes.Options, root: Path | None = None, record: AcceptedVersions | None = None
+) -> codes.Trust:
     """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence.
 
     A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
+    `record`: what was in force of the lists that come as files; what is older, or another list, counts as missing.
     """
     root = root or Path()
     trust = _keys(options, root)
     opened, ages = [], list(trust.ages)
     for name in options.lists:
         try:
-            opened.append(_list(root / name, root / options.bundles if options.bundles else None))
-            ages.append(opened[-1].age)
-        except (lists.BadList, BadBundle, OSError):
+            sent = None
+            if options.bundles:
+                sent = BundleStore(root / options.bundles).current("list", Path(name).stem)
+            found = _list(root / name, sent)
+            if sent is None and record is not None:
+                _demand_not_older(name, found, record)
+            opened.append(found)
+            ages.append(found.age)
+        except (lists.BadList, BadBundle, BadRecord, OSError) as error:
+            log.warning("list %s is not used: %s", name, error)
             ages.append(freshness.missing(f"list {name}"))
     return replace(trust, lists=lists.gather(opened), ages=tuple(ages))
+
+
+def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions) -> None:
+    """A list must be the one that it was, of the same version or a later one. Raises BadList, BadRecord."""
+    head, before = found.head, record.get(name)
+    if before is not None:
+        if (before["kind"], before["issuer"]) != (head.kind, head.issuer):
+            what = f"a {head.kind} list of {head.issuer} in place of a {before['kind']} list of {before['issuer']}"
+            raise lists.BadList(f"is {what}")
+        if isinstance(before["version"], int) and head.version < before["version"]:
+            raise lists.BadList(
+                f"is version {head.version}, and {before['version']} was in force: changes are lost"
+            )
+    try:
+        record.put(name, {"kind": head.kind, "issuer": head.issuer, "version": head.version})
+    except OSError as error:
+        log.warning("the version of list %s cannot be remembered: %s", name, error.strerror)
 
 
 def _keys(options: codes.Options, root: Path) -> codes.Trust:
@@ -76,25 +111,33 @@ def _keys_file(path: Path) -> codes.Trust:
         raise BadTrust(f"keys file {path}: not UTF-8 text") from None
 
 
-def _list(path: Path, bundles: Path | None) -> lists.CodeList:
+def _list(path: Path, sent: Bundle | None) -> lists.CodeList:
     """A list, as it lies there, or as the centre has sent word of it: then exactly the base and the changes that it
-    has signed. Raises BadList, BadBundle.
+    has signed. Every byte is proved. Raises BadList, BadBundle.
     """
-    opened = open_list(path)
-    sent = BundleStore(bundles).current("list", path.stem) if bundles is not None else None
     if sent is None:
-        return opened
+        return prove_list(path)
     word = list_word(sent.content)
-    if word.base != opened.base.head or not is_sound(path):
+    base = prove_base(path)
+    if word.base != base.head:
         raise lists.BadList(f"list {path}: not the base that the centre has signed")
     head = replace(
-        opened.base.head,
-        version=max(sent.version, opened.base.head.version + 1),  # changes are always newer than their base
+        base.head,
+        version=max(sent.version, base.head.version + 1),  # changes are always newer than their base
         issued_utc=sent.issued_utc,
         warn_s=sent.age.warn_s,
         refer_s=sent.age.refer_s,
     )
-    return opened if opened.has_changes(head, word.changes) else set_changes(path, head, word.changes)
+    try:
+        opened = prove_list(path)
+    except lists.BadList:  # the changes: they are made anew from what was signed
+        opened = lists.CodeList(base)
+    if not opened.has_changes(head, word.changes):
+        set_changes(path, head, word.changes)
+        opened = prove_list(path)
+    if not opened.has_changes(head, word.changes):
+        raise lists.BadList(f"list {path}: its changes are not those that the centre has signed")
+    return opened
 
 
 def load_table(options: policy.Options, root: Path | None = None, bundles: str = "") -> policy.Table:

@@ -5,8 +5,8 @@
 | root.bundle | the root in force; the first one is put there when the kiosk is installed |
 | keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
 
-Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than what was
-accepted, is a fault and never the same as one that was never sent.
+Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than that,
+is a fault and never the same as one that was never sent.
 """
 
 from __future__ import annotations

@@ -26,13 +26,18 @@ _OURS_ALONE = 0o600
 """The last good configuration may hold the broker's password."""
 
 
+def state_folder(settings: Path) -> Path:
+    """Where the agent whose configuration lies in `settings` keeps what it writes itself."""
+    settings = settings.absolute()
+    return _VAR if settings == _ETC else settings
+
+
 class Memory:
     """Of the agent that a configuration file describes. Any thread; what cannot be written is only kept here."""
 
     def __init__(self, file: Path) -> None:
         """`file`: the configuration. What is remembered lies beside it, for /etc/gatepost in /var/lib/gatepost."""
-        beside = file.absolute().parent
-        folder = _VAR if beside == _ETC else beside
+        folder = state_folder(file.absolute().parent)
         self._starts_file = folder / f"{file.stem}.starts"
         self._settings_file = folder / f"{file.stem}.settings"
         self._lock = threading.Lock()

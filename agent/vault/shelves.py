@@ -1,9 +1,9 @@
-"""Lists on disk: mapped for reading, replaced in one step, changed by a second file beside them."""
+"""Lists on disk: read where they lie, replaced in one step, changed by a second file beside them."""
 
 from __future__ import annotations
 
-import functools
-import mmap
+import os
+import threading
 from typing import TYPE_CHECKING
 
 from agent import access
@@ -16,15 +16,50 @@ if TYPE_CHECKING:
 
 
 def open_list(path: Path) -> lists.CodeList:
-    """Base at `path` with its changes at `path`.delta. Raises BadList for the base only: damaged changes are left
-    aside, and the list is as old as its base until they come again.
-    """
-    base = _open_file(path)
+    """Base at `path`, not proved, with its changes at `path`.delta. Raises BadList."""
+    return _with_changes(path, _open_file(path))
+
+
+def prove_list(path: Path) -> lists.CodeList:
+    """As `open_list`, with every byte proved. Raises BadList."""
+    return _with_changes(path, prove_base(path))
+
+
+def prove_base(path: Path) -> lists.ListFile:
+    """The base alone, read whole when its file is another one than before. Raises BadList."""
     try:
-        delta = _open_file(_delta_path(path))
-    except lists.BadList:
+        stat = path.stat()
+    except OSError as error:
+        raise lists.BadList(access.why(error, path)) from None
+    mark = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    with _PROVING:
+        known = _proved.get(path)
+        if known is None or known[0] != mark or known[1].is_damaged:
+            _proved.pop(path, None)
+            try:
+                known = mark, _open_file(path).prove()
+            except lists.DamagedList as error:
+                raise lists.BadList(f"list {path}: {error}") from None
+            _proved[path] = known
+    return known[1]
+
+
+def _with_changes(path: Path, base: lists.ListFile) -> lists.CodeList:
+    """Raises BadList for changes that are damaged: what they took off or revoked is not known."""
+    changes = _delta_path(path)
+    try:
+        data = changes.read_bytes()
+    except FileNotFoundError:
         return lists.CodeList(base)
-    if delta.head.kind != base.head.kind or delta.head.version <= base.head.version:
+    except OSError as error:
+        raise lists.BadList(access.why(error, changes)) from None
+    try:
+        delta = lists.parse(data).prove()
+    except lists.BadList as error:
+        raise lists.BadList(f"list {changes}: {error}") from None
+    if (delta.head.kind, delta.head.issuer) != (base.head.kind, base.head.issuer):
+        raise lists.BadList(f"list {changes}: are changes of another list")
+    if delta.head.version <= base.head.version:
         return lists.CodeList(base)
     return lists.CodeList(base, delta)
 
@@ -39,7 +74,7 @@ def write_list(path: Path, head: lists.Head, keys: bytes, values: bytes | None =
 def change_list(path: Path, head: lists.Head, changes: Mapping[bytes, int]) -> lists.CodeList:
     """Put changes (key → value; GONE takes it off) on top of the base at `path`, durably; readers go on meanwhile.
 
-    `head` dates the result. Returns the new list; the old one stays usable until it is let go.
+    `head` dates the result. Returns the new list; the old one stays usable until it is let go. Raises BadList.
     """
     current = open_list(path)
     before = lists.entries(current.delta) if current.delta is not None else {}
@@ -53,32 +88,40 @@ def set_changes(path: Path, head: lists.Head, changes: Mapping[bytes, int]) -> l
     return open_list(path)
 
 
-def is_sound(path: Path) -> bool:
-    """Whether every byte of the base is as its head says. Reads the whole file, once for each version of it."""
-    stat = path.stat()
-    return _is_sound(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+class _File:
+    """A file that is read, never mapped: one that is cut off or cannot be read is an error and not a signal."""
 
+    def __init__(self, path: Path) -> None:
+        self._fd = -1
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._size = os.fstat(self._fd).st_size
 
-@functools.lru_cache(maxsize=64)
-def _is_sound(path: Path, *_version: int) -> bool:
-    return _open_file(path).is_sound()
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, start: int, end: int) -> bytes:
+        """These bytes, fewer when they are gone. Raises OSError."""
+        return os.pread(self._fd, end - start, start)
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 def _open_file(path: Path) -> lists.ListFile:
-    """Map one file; the mapping goes when the list is let go."""
+    """Open one file; it is closed when the list is let go."""
     try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return lists.parse(_File(path))
     except OSError as error:
         raise lists.BadList(access.why(error, path)) from None
-    except ValueError:
-        raise lists.BadList(f"list {path}: is empty") from None
-    try:
-        return lists.parse(mapped)
     except lists.BadList as error:
-        mapped.close()
         raise lists.BadList(f"list {path}: {error}") from None
 
 
 def _delta_path(path: Path) -> Path:
     return path.with_name(path.name + ".delta")
+
+
+_proved: dict[Path, tuple[tuple[int, ...], lists.ListFile]] = {}
+"""The bases in use: reading one whole takes long enough not to do it for each change on top."""
+_PROVING = threading.Lock()

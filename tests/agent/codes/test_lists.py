@@ -124,14 +124,20 @@ def test_a_new_base_makes_old_changes_void(tmp_path: Path) -> None:
     assert vault.open_list(path).find(key) == 2
 
 
-def test_damaged_changes_are_left_aside(tmp_path: Path) -> None:
+def test_damaged_changes_are_no_list(tmp_path: Path) -> None:
+    """What they revoked would be forgotten: neither looked up nor built upon, until all changes are there again."""
     path, key = tmp_path / "s.gpl", bytes(16)
     vault.write_list(path, head(), key, b"\1")
     vault.change_list(path, head(version=2), {key: 3})
     delta = path.with_name("s.gpl.delta")
     delta.write_bytes(delta.read_bytes()[:-1])
-    assert vault.open_list(path).find(key) == 1
-    assert vault.change_list(path, head(version=2), {key: 2}).find(key) == 2
+    with pytest.raises(lists.BadList, match=r"s\.gpl\.delta: damaged"):
+        vault.open_list(path)
+    with pytest.raises(lists.BadList):
+        vault.change_list(path, head(version=3), {key: 2})
+    vault.write_list(path, head(version=4), key, b"\2")
+    delta.unlink()
+    assert vault.open_list(path).find(key) == 2
 
 
 def test_a_write_that_died_leaves_the_old_list(tmp_path: Path) -> None:
