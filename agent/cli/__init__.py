@@ -62,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = words[0] if words and words[0] in COMMANDS else None
+    terminal.spell_out()
     gc.disable()
     parser = parser_of(chosen)
     gc.freeze()  # modules stay for good: to look through them again and again would hold up everybody at the gate

@@ -7,7 +7,9 @@ a command draws itself, as `camera` does, goes by `draw`.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +20,22 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _LAYOUT = "\n\t"
+_SPELT = {
+    "✓": "+",
+    "✗": "x",
+    "·": "-",
+    "…": "...",
+    "–": "-",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "±": "+/-",
+    "×": "x",
+    "°": " deg ",
+    "²": "2",
+    "µ": "u",
+}
+"""For a terminal or a file that has not all letters; any other letter becomes its number, \\uXXXX."""
 
 
 class Printable:
@@ -37,6 +55,23 @@ class Printable:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.below, name)
+
+
+def spell_out() -> None:
+    """From now on print what the terminal's encoding lacks (`LC_ALL=C`, Latin-1) in letters that it has."""
+    codecs.register_error("spelt", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name != "utf-8":
+            stream.reconfigure(errors="spelt")
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    """A handler of encoding errors, as `codecs.register_error` wants it."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    spelt = "".join(_SPELT.get(each) or each.encode("ascii", "backslashreplace").decode() for each in lacking)
+    return spelt, error.end
 
 
 @contextlib.contextmanager

@@ -250,7 +250,9 @@ class _Reader:
     def _lane(self, name: str, table: dict[str, Any]) -> Lane | None:
         path = ("lanes", name)
         if not re.fullmatch(wording.NAME, name):
-            self.fault(path, "a lane's name has letters, digits, '.', '_' and '-' only")
+            self.fault(
+                path, f"{name!r} is no name of a lane: it has {wording.NAME_FORM}, for example [lanes.main-entry]"
+            )
         own = {key: value for key, value in table.items() if key not in PARTS}
         options = self.options(path, LaneOptions, own, also=PARTS)
         given = {part: kind for part, kind in PARTS.items() if part in table or part not in OPTIONAL_PARTS}
@@ -259,10 +261,10 @@ class _Reader:
             return None
         for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
             longest_s = getattr(getattr(devices.get(part), "options", None), "longest_s", math.inf)
-            if options.pulse_s > longest_s:
-                self.fault((*path, "pulse_s"), f"is longer than the {part}'s longest_s, {longest_s} s")
+            if (pulse_s := options.pulse_s) > longest_s:
+                self.fault((*path, "pulse_s"), f"{pulse_s} s is longer than the {part}'s longest_s, {longest_s} s")
             elif least_s > longest_s:
-                self.fault((*path, part, "longest_s"), f"should be at least {least_s}")
+                self.fault((*path, part, "longest_s"), f"should be at least {least_s} s, not {longest_s} s")
         return Lane(**typing.cast("Any", {**_fields(options), **devices}))
 
     def _share(self, lanes: Mapping[str, Lane]) -> None:
@@ -303,11 +305,16 @@ class _Reader:
         fields = {entry.name: entry for entry in dataclasses.fields(cls)}
         self._unknown(path, table, [*fields, *also])
         known = {key: value for key, value in table.items() if key in fields}
+        endless = [name for name, setting in known.items() if _has_endless(setting)]
+        for name in endless:
+            self.fault((*path, name), wording.should_be(cls, name, known.pop(name)))
         try:
             value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
-                self.fault((*path, *map(str, detail["loc"])), wording.sentence(detail))
+                if detail["loc"][:1] not in {(name,) for name in endless}:  # told already
+                    what = wording.sentence(typing.cast("Any", detail), cls, known)
+                    self.fault((*path, *map(str, detail["loc"])), what)
             return None
         return self._from_folder(value) if len(self.faults) == before else None
 
@@ -340,6 +347,13 @@ class _Reader:
 
 def _fields(options: Any) -> dict[str, Any]:
     return {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
+
+
+def _has_endless(value: object) -> bool:
+    """Whether it is, or holds, a number that is none: no setting has a use for infinity."""
+    if isinstance(value, list):
+        return any(map(_has_endless, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 @cache

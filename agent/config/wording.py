@@ -1,29 +1,54 @@
-"""What is wrong with a setting, in the technician's words: pydantic speaks of inputs, types and patterns. Pure."""
+"""What is wrong with a setting, in the technician's words: pydantic speaks of inputs, types and patterns. Pure.
+
+Every sentence says what the setting takes, in what unit, what it was given, and an example. All of that comes from
+the declaration of the setting: its type and constraints, its default, and the end of its name, which is the unit.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
-from typing import TYPE_CHECKING, Any
+import types
+import typing
+from collections.abc import Sequence
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 LEVEL = "^(debug|info|warning|error)$"
-_FORMS = {
-    NAME: "should be letters, digits, `.`, `_`, `-`, beginning with a letter or digit, at most 64",
-    LEVEL: "should be debug, info, warning or error",
-}
+NAME_FORM = "letters A to Z and a to z, digits, `.`, `_`, `-`, beginning with a letter or digit, at most 64"
+_FORMS = {NAME: NAME_FORM, LEVEL: "debug, info, warning or error"}
 """What a pattern asks for."""
-_KINDS = {
-    "missing": "is missing and has no default",
-    "int_type": "should be a whole number, without quotes",
-    "float_type": "should be a number, without quotes",
-    "string_type": 'should be text in quotes: "like this"',
-    "path_type": 'should be text in quotes: "like this"',
-    "bool_type": "should be true or false, without quotes",
+_EXAMPLES = {NAME: "kiosk-1", LEVEL: "info"}
+_UNITS = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "c": "°C",
+    "mm": "millimetres",
+    "mb": "megabytes",
+    "h": "hours",
+    "hours": "hours",
+    "days": "days",
+    "v": "volts",
+    "fps": "pictures a second",
+    "baud": "bits a second",
 }
-"""What pydantic calls a fault → what it asks for."""
+"""How a setting's name ends → its unit."""
+_BOUNDS = {Gt: "greater than {}", Ge: "at least {}", Lt: "less than {}", Le: "at most {}"}
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_STRANGE_HEADER = re.compile(r"\s*\[[^\[\]\"'#]*(?:[^\x00-\x7f]|\w\s+\w)[^\[\]\"'#]*\]")
+"""A section with what is no name in it, as a space or another script's letters."""
+_LONGEST_SHOWN = 60
+_LEAST_F, _MOST_F = 86.0, 113.0
+"""Between these a temperature is likely one of the skin or the body in Fahrenheit: 30 to 45 °C."""
 _TOML = {
     "Invalid value": 'a text needs straight quotes, "like this"; numbers, true and false have none',
     "Invalid statement": "a line is NAME = VALUE, [SECTION] or # COMMENT",
@@ -38,18 +63,153 @@ _TOML = {
 """How tomllib's sentence begins → what to do."""
 
 
-def sentence(detail: Mapping[str, Any]) -> str:
-    """Of one finding of pydantic's."""
-    kind, message = str(detail["type"]), str(detail["msg"])
-    if kind in _KINDS:
-        return _KINDS[kind]
-    if kind == "string_pattern_mismatch":
-        return _FORMS.get(detail["ctx"]["pattern"], message)
-    for shop, plain in (("Input should", "should"), ("Value error, ", ""), ("String should", "should")):
-        message = message.replace(shop, plain)
-    if detail["loc"][-1:] == ("address",):
-        message = re.sub(r"\d+", lambda found: hex(int(found[0])), message)
-    return message
+def sentence(detail: Mapping[str, Any], cls: type, given: Mapping[str, Any]) -> str:
+    """Of one finding of pydantic's about `cls`, whose settings were `given`."""
+    kind, message, path = str(detail["type"]), str(detail["msg"]), detail["loc"]
+    if kind == "missing":
+        return "is missing and has no default"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ") + _numbers(message, cls, given)
+    return should_be(cls, str(path[0]), detail["input"])
+
+
+def should_be(cls: type, name: str, value: object) -> str:
+    """What a setting of `cls` takes, and that it is not this value."""
+    field, of_type = _declared(cls)[name]
+    base, marks = _parts(of_type)
+    unit = f", in {_UNITS[_ending(name)]}" if base in (int, float) and _ending(name) in _UNITS else ""
+    told = "" if _is_hidden(base, marks, value) else f", not {_toml(value, name)}"
+    hint = _other_scale(name, value)
+    example = _example(field, base, marks, value)
+    shown = "" if example is None else f" (for example {name} = {_toml(example, name)})"
+    quoted = "text in quotes, of " * (bool(_pattern(marks)) and not isinstance(value, str))
+    return f"should be {quoted}{_takes(base, marks, name)}{unit}{told}{shown}{hint}"
+
+
+def _takes(base: Any, marks: Sequence[object], name: str) -> str:  # noqa: PLR0911 - one for each kind
+    """What a type with its constraints takes, in words."""
+    if (form := _FORMS.get(_pattern(marks))) is not None:
+        return form
+    bounds = " and ".join(
+        words.format(_toml(getattr(mark, kind.__name__.lower()), name))
+        for kind, words in _BOUNDS.items()
+        for mark in marks
+        if isinstance(mark, kind)
+    )
+    if base is float or base is int:
+        return f"a {'whole ' * (base is int)}number, without quotes{f', {bounds}' if bounds else ''}"
+    if base is bool:
+        return "true or false, without quotes"
+    if options := _options(base):
+        return " or ".join(filter(None, (", ".join(options[:-1]), options[-1])))
+    if typing.get_origin(base) in (tuple, list):
+        args = typing.get_args(base)
+        each, each_marks = _parts(args[0])
+        count = f"{len(args)} " if Ellipsis not in args and len(args) > 1 else ""
+        what = {str: "texts", Path: "texts", float: "numbers", int: "whole numbers"}.get(each)
+        return f"a list of {count}{what or f'which each is {_takes(each, each_marks, name)}'}, in [ ]"
+    if base in (str, Path):
+        return 'text in quotes: "like this"'
+    return f"of another kind ({getattr(base, '__name__', base)})"
+
+
+def _options(base: Any) -> list[str]:
+    """The values of an enumeration, as they are written; empty for another type."""
+    if typing.get_origin(base) is Literal:
+        return [f"{value!r}" for value in typing.get_args(base)]
+    if isinstance(base, type) and issubclass(base, Enum):
+        return [f"{each.value!r}" for each in base]
+    return []
+
+
+def _example(field: dataclasses.Field[Any], base: Any, marks: Sequence[object], value: object) -> Any:  # noqa: PLR0911
+    """A value that would do: what was meant, if that is plain; else the default, or what the constraints allow."""
+    if isinstance(value, str) and base is float and _DECIMAL_COMMA.fullmatch(value):
+        return float(value.replace(",", "."))
+    if typing.get_origin(base) in (tuple, list) and isinstance(value, str) and str in typing.get_args(base):
+        return [value]
+    if field.default not in (dataclasses.MISSING, None, "", ()) and not isinstance(field.default, Path):
+        return field.default
+    if (pattern := _pattern(marks)) in _EXAMPLES:
+        return _EXAMPLES[pattern]
+    if typing.get_origin(base) is Literal:
+        return typing.get_args(base)[0]
+    if isinstance(base, type) and issubclass(base, Enum):
+        return next(iter(base))
+    return None
+
+
+def _numbers(message: str, cls: type, given: Mapping[str, Any]) -> str:
+    """The numbers that a sentence about several settings is about, each with its unit."""
+    found = []
+    for name, (field, _) in _declared(cls).items():
+        value = given.get(name, field.default)
+        if re.search(rf"\b{name}\b", message) and isinstance(value, int | float) and not isinstance(value, bool):
+            unit = _UNITS.get(_ending(name), "")
+            found.append(f"{name} = {_toml(value, name)} {unit}".rstrip() + _other_scale(name, value))
+    return f" (here {', '.join(found)})" if found else ""
+
+
+def _other_scale(name: str, value: object) -> str:
+    """What the value would be, if it was meant in another unit."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    if _ending(name) == "c" and _LEAST_F <= value <= _MOST_F:
+        return f"; {value:g} °F are {(value - 32) / 1.8:.1f} °C"
+    if _ending(name) == "s" and math.isfinite(value) and value >= 1000:  # noqa: PLR2004 - a second in milliseconds
+        return f"; {value:g} ms are {value / 1000:g} s"
+    return ""
+
+
+def _is_hidden(base: Any, marks: Sequence[object], value: object) -> bool:
+    """Free text may hold a password, and what is long helps nobody."""
+    is_free = base in (str, Path) and not _pattern(marks) and not isinstance(value, bool | int | float)
+    return "secret" in marks or is_free or len(_toml(value, "")) > _LONGEST_SHOWN
+
+
+def _pattern(marks: Sequence[object]) -> str:
+    return next((str(found) for mark in marks if (found := getattr(mark, "pattern", None))), "")
+
+
+def _ending(name: str) -> str:
+    return name.rpartition("_")[2]
+
+
+def _toml(value: object, name: str) -> str:
+    """As it is written in the file."""
+    match value:
+        case Enum():
+            return _toml(value.value, name)
+        case bool():
+            return str(value).lower()
+        case int() if name == "address":
+            return hex(value)
+        case str():
+            return f'"{value}"'
+        case list() | tuple():
+            return f"[{', '.join(_toml(each, name) for each in value)}]"
+        case _:
+            return str(value)
+
+
+def _parts(of_type: Any) -> tuple[Any, tuple[object, ...]]:
+    """A type without `Annotated` and `| None`, and what it was annotated with."""
+    marks: tuple[object, ...] = ()
+    while True:
+        if typing.get_origin(of_type) is Annotated:
+            of_type, *more = typing.get_args(of_type)
+            marks += tuple(more)
+        elif typing.get_origin(of_type) in (typing.Union, types.UnionType):
+            of_type = next(each for each in typing.get_args(of_type) if each is not type(None))
+        else:
+            return of_type, marks
+
+
+@cache
+def _declared(cls: type) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
+    """Each setting with its type."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {entry.name: (entry, hints[entry.name]) for entry in dataclasses.fields(cls)}
 
 
 def syntax(message: str, text: str) -> tuple[int, str]:
@@ -57,5 +217,10 @@ def syntax(message: str, text: str) -> tuple[int, str]:
     place = message.rpartition("(at line ")[2].partition(",")[0]
     line = int(place) if place.isdigit() else text.count("\n") + 1
     what = message.partition(" (at")[0]
+    written = text.split("\n")[line - 1 : line]
+    if comma := re.search(r"=\s*([-+]?\d+,\d+)\s*(?:#.*)?$", "".join(written)):
+        return line, f"{comma[1]} is no number: write it with a point, {comma[1].replace(',', '.')}"
+    if header := _STRANGE_HEADER.match("".join(written)):
+        return line, f"{header[0]} is no section: a name in it is {NAME_FORM} (for example [lanes.main-entry])"
     remedy = next((f" ({each})" for beginning, each in _TOML.items() if what.startswith(beginning)), "")
     return line, f"is not TOML: {what}{remedy}"

@@ -58,8 +58,9 @@ class Vitals:
         """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
         now_s, now = time.monotonic() - paused_s, self.clock.now()
         outbox, link, rules = self.outbox.status(), self.link.status(), self.rulebook
+        defect = _DEFECT if self.loop.defects else ""
         parts = [
-            Part("loop", not self.loop.defects, now_s - self.loop.turned_s, LOOP_LIMIT_S, _DEFECT, vital=True),
+            Part("loop", not defect, now_s - self.loop.turned_s, LOOP_LIMIT_S, defect, vital=True),
             Part("outbox", not outbox.fault, now_s - outbox.moved_s, WRITER_LIMIT_S, outbox.fault, vital=True),
             Part("mqtt", link.connected and not link.fault, now_s - link.moved_s, LINK_LIMIT_S, link.fault),
             Part("orders", True, self.orders.status().silent_s - paused_s, ORDERS_LIMIT_S),

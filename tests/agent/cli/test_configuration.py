@@ -115,8 +115,16 @@ def test_every_typo_is_told_at_once_with_its_line_and_the_nearest_key(config, sa
         ('"127.0.0.1"', '"a" # x\nhost = "b"', "(this setting stands there twice)"),
         ("[mqtt]\n", "[mqtt]\n[mqtt]\n", "(this section stands there twice)"),
         ("[mqtt]\n", "[mqtt]\nhost\n", "(a line is NAME = VALUE)"),
-        ('bus = "/dev/i2c-99"', "address = 0x90", "address: should be less than or equal to 0x77"),
-        ("port = 1\n", "port = 70000\n", "mqtt.port: should be less than or equal to 65535"),
+        (
+            'bus = "/dev/i2c-99"',
+            "address = 0x90",
+            "address: should be a whole number, without quotes, at least 0x3 and at most 0x77",
+        ),
+        (
+            "port = 1\n",
+            "port = 70000\n",
+            "mqtt.port: should be a whole number, without quotes, at least 1 and at most 65535, not 70000",
+        ),
         ('direction = "entry"\n', "", "lanes.entry.direction: is missing"),
         ('id = "k1"\n', "", "kiosk.id: is missing and has no default"),
         ('id = "k1"', 'id = "a/b"', "kiosk.id: "),

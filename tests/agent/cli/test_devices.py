@@ -68,7 +68,10 @@ def test_a_scanner_is_recorded_only_when_that_is_meant_and_never_printed(tmp_pat
         (["try", "thermometers/gy_mcu", "prot=x"], "Its options are: port, baud"),
         (["try", "thermometers/gy_mcu"], "port is missing and has no default. Its options are: port, baud"),
         (["try", "thermometers/mlx90614", "adress=0x5a"], "adress unknown setting; did you mean address?"),
-        (["try", "thermometers/mlx90614", "address=5000"], "address should be less than or equal to 0x77"),
+        (
+            ["try", "thermometers/mlx90614", "address=5000"],
+            "address should be a whole number, without quotes, at least 0x3 and at most 0x77",
+        ),
         (["try", "thermometers/gy_mcu", "port"], "'port' is not name=value"),
         (["try", "thermometers/gy_mcu", "port=/dev/absent"], "no such port"),
         (["try", "signals/simulated"], "it would open"),

@@ -1,6 +1,7 @@
 """What `--help` shows: every command and action says what it is for, and every example would be understood."""
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -82,3 +83,35 @@ def test_what_was_imported_is_not_looked_through_for_garbage_while_the_agent_run
     enabled, kept = done.stdout.split()[-2:]
     assert enabled == "True"
     assert int(kept) > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("issue --key k --colour blue", "'blue' should be one of green, yellow, red"),
+        ("issue --key k --days soon", "'soon' should be a number, for example 1"),
+        ("issue --key k --seconds inf", "'inf' should be a number, for example 10"),
+        ("verify --direction entrance x", "'entrance' should be one of entry, exit; did you mean entry?"),
+        ("verify --temperature warm x", "'warm' should be one of normal"),
+        ("keys sign f --type list --version 1.5 --key k", "'1.5' should be a whole number, for example 10"),
+        ("keys nwe", "'nwe' should be one of new, "),
+        ("camera look --seconds nan", "'nan' should be a number"),
+        ("devices try entry.gate --seconds 1,5", "'1,5' should be a number, for example 0"),
+        ("temperature entry --for 0", "0 should be from 1 to 999"),
+    ],
+)
+def test_a_word_that_does_not_do_is_told_what_does(words, sentence, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(words.split())
+    assert left.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gb18030", "utf-8"])
+@pytest.mark.parametrize("words", [["show", "--manual"], ["--help"], ["policy", "explain", "--language", "zh"]])
+def test_a_terminal_without_all_letters_ends_no_command(words, encoding):
+    env = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())", *words]
+    done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=60)
+    assert b"Traceback" not in done.stderr, done.stderr
+    assert (done.stdout + done.stderr).decode(encoding).strip()

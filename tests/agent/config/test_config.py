@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -15,6 +16,7 @@ from agent import config
 from agent.config import manual
 from agent.config.effective import effective
 from agent.config.toml_lines import lines_of
+from drivers import registry
 
 ROOT = Path(__file__).parents[3]
 SMALLEST = """\
@@ -83,12 +85,67 @@ def test_a_missing_setting_of_a_driver_is_named() -> None:
 def test_settings_that_contradict_each_other_are_one_sentence() -> None:
     ((line, text),) = faults(SMALLEST + "[screening]\ncold_c = 40.0\n")
     assert line == 14
-    assert text == "screening: presence_c ≤ cold_c < elevated_c < hot_c must hold"
+    assert text.startswith("screening: presence_c ≤ cold_c < elevated_c < hot_c must hold (here presence_c = ")
+    assert "cold_c = 40.0 °C" in text
 
 
 def test_a_pulse_longer_than_the_gate_allows_is_a_fault() -> None:
     text = SMALLEST.replace('direction = "entry"', 'direction = "entry"\npulse_s = 12')
-    assert faults(text) == [(5, "lanes.entry.pulse_s: is longer than the gate's longest_s, 10.0 s")]
+    assert faults(text) == [(5, "lanes.entry.pulse_s: 12.0 s is longer than the gate's longest_s, 10.0 s")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("[checkpoint]\nrepeat_s = -1", ["greater than 0", "in seconds", "not -1", "for example repeat_s = 5.0"]),
+        ("[mqtt]\nport = 70000", ["whole number", "at least 1 and at most 65535", "not 70000", "port = 1883"]),
+        ("[mqtt]\nack_s = 3000", ["at least 1 and at most 300, in seconds", "3000 ms are 3 s"]),
+        ("[outbox]\ncommit_ms = 50", ["at least 0 and at most 20, in milliseconds", "not 50", "commit_ms = 2.0"]),
+        ("[screening]\nelevated_c = 98.6", ["elevated_c = 98.6 °C; 98.6 °F are 37.0 °C"]),
+        ("[screening]\nelevated_c = 35,6", ["35,6 is no number: write it with a point, 35.6"]),
+        ("[screening]\nelevated_c = '35,6'", ['not "35,6"', "in °C", "for example elevated_c = 35.6"]),
+        ("[screening]\nelevated_c = inf", ["should be a number", "in °C", "not inf"]),
+        ("[codes]\nlists = 'status.gpl'", ["a list of texts, in [ ]", 'for example lists = ["status.gpl"]']),
+        ("[mqtt]\nprotocol = '4'", ["should be 'auto', '5' or '3.1.1'", 'not "4"', 'protocol = "auto"']),
+        ("[mqtt]\ntls = 'yes'", ["true or false, without quotes", 'not "yes"', "tls = false"]),
+        ("[lanes.my lane]", ["[lanes.my lane] is no section", "letters A to Z and a to z", "[lanes.main-entry]"]),
+        ("[lanes.入口]", ["[lanes.入口] is no section", "letters A to Z and a to z"]),
+        (
+            "[lanes.'my lane']\ndirection = 'exit'",
+            ["'my lane' is no name of a lane", "letters A to Z", "[lanes.main-entry]"],
+        ),
+        ("[run]\nlog = '高'", ["debug, info, warning or error", 'not "高"', 'log = "info"']),
+    ],
+)
+def test_a_sentence_has_range_unit_value_and_example(setting: str, words: list[str]) -> None:
+    text = "\n".join(what for _, what in faults(f"{SMALLEST}{setting}\n"))
+    assert all(word in text for word in words), text
+
+
+def test_a_secret_of_the_wrong_kind_is_not_shown() -> None:
+    ((_, text),) = faults(SMALLEST + '[mqtt]\nusername = "k1"\npassword = 40961\n')
+    assert text == 'mqtt.password: should be text in quotes: "like this"'
+
+
+CLASSES = [*config.SECTIONS.values(), config.LaneOptions] + [
+    registry.options_class(kind, driver)
+    for kind in sorted(set(config.PARTS.values()))
+    for driver in registry.names(kind)
+]
+SETTINGS = [(cls, entry.name) for cls in CLASSES for entry in dataclasses.fields(cls)]
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"), SETTINGS, ids=[f"{cls.__module__}.{cls.__qualname__}.{name}" for cls, name in SETTINGS]
+)
+def test_no_setting_takes_infinity_and_each_says_what_it_takes(cls: type, name: str) -> None:
+    for value in (math.inf, -math.inf, math.nan, [math.inf], {"x": 1}):
+        reader = config._Reader({}, Path("-"))
+        assert reader.options((), cls, {name: value}) is None
+        told = [fault.what for fault in reader.faults if fault.path.split(".")[0] == name]
+        assert told
+        assert all(each.startswith("should be ") and "Input" not in each for each in told), told
+        assert not any("of another kind" in each for each in told), told
 
 
 def test_no_lane_is_a_fault() -> None:
@@ -105,7 +162,7 @@ def test_broken_toml_names_the_line() -> None:
 def test_a_name_that_would_break_a_topic_is_refused(name: str) -> None:
     ((line, text),) = faults(SMALLEST.replace('"k1"', f'"{name}"'))
     assert line == 2
-    assert text.startswith("kiosk.id: should be letters, digits, `.`")
+    assert text.startswith("kiosk.id: should be letters A to Z and a to z, digits, `.`")
 
 
 def test_a_setting_unlike_all_others_is_told_which_there_are() -> None:
@@ -114,7 +171,9 @@ def test_a_setting_unlike_all_others_is_told_which_there_are() -> None:
 
 
 def test_an_unknown_level_of_the_log_is_told_the_known_ones() -> None:
-    assert faults(SMALLEST + '[run]\nlog = "loud"\n')[0][1] == "run.log: should be debug, info, warning or error"
+    assert faults(SMALLEST + '[run]\nlog = "loud"\n')[0][1] == (
+        'run.log: should be debug, info, warning or error, not "loud" (for example log = "info")'
+    )
 
 
 def test_relative_paths_start_from_the_file() -> None:

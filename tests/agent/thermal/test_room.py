@@ -74,7 +74,7 @@ def test_a_wrong_driver_is_a_fault_with_its_line() -> None:
     [
         ("certain_c = 35.0", "elevated_c ≤ certain_c ≤ hot_c must hold"),
         ("forget_s = 60.0", "forget_s must be longer than rest_s"),
-        ("crowd_people = 5", "greater than or equal to 20"),
+        ("crowd_people = 5", "at least 20, not 5"),
         ('estimate = "mean"', "'median' or 'peak'"),
     ],
 )
