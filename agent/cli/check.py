@@ -14,6 +14,7 @@ import dataclasses
 import io
 import os
 import pwd
+import re
 import sys
 import time
 from pathlib import Path
@@ -116,12 +117,33 @@ def _remarks(device: Device) -> Iterator[str]:
         yield "is not real: what it takes part in is marked as simulated"
     for entry in dataclasses.fields(device.options):
         node = getattr(device.options, entry.name)
-        if not isinstance(node, str) or not node.startswith("/dev/"):
+        if not _is_path(entry.name, node):
             continue
-        if not Path(node).exists():
+        if not str(node).startswith("/dev/"):
+            if what := _unreadable(Path(node)):
+                yield f"cannot be used now: {entry.name}: {what}"
+        elif not Path(node).exists():
             yield f"is not there now: {node} (is it plugged in? `gatepost devices` lists what is)"
         elif not os.access(node, os.R_OK | os.W_OK, effective_ids=True):
             yield f"is closed to the user {access.user()}: {node} ({_let_in(Path(node))})"
+
+
+def _is_path(name: str, value: object) -> bool:
+    """Whether a device's setting names a node, a file or a folder."""
+    if isinstance(value, Path):
+        return True
+    if not isinstance(value, str) or not value:
+        return False
+    return value.startswith("/") or (name == "device" and re.match(r"\w+:", value) is None)
+
+
+def _unreadable(path: Path) -> str:
+    """Why what a stand-in plays, a folder of pictures, a video or a recording, cannot be; empty when it can."""
+    if not path.is_dir():
+        return access.unreadable(path)
+    if not os.access(path, os.R_OK | os.X_OK, effective_ids=True):
+        return f"the user {access.user()} may not look into {path}"
+    return "" if any(path.iterdir()) else f"{path} is an empty folder"
 
 
 def _let_in(node: Path) -> str:

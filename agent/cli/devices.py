@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import os
 import statistics
 import sys
 import time
@@ -89,6 +90,13 @@ def _off(file: Path) -> int:
     outputs.switch_off(gone)  # may well be unplugged
     if status:
         _say_if_held(file)
+    if result := os.environ.get("SERVICE_RESULT"):  # systemd had us run: whoever reads the end of the log asks why
+        exit_status = os.environ.get("EXIT_STATUS", "unknown")
+        print(
+            f"The agent had ended ({result}, exit status {exit_status}), so its outputs were"
+            " switched off. Why it ended stands above: sudo gatepost check; journalctl -u gatepost -n 50",
+            file=sys.stderr,
+        )
     return 1 if checked is None else status
 
 

@@ -7,6 +7,7 @@ calibration are not looked at here: to prove them takes the rooms that use them 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from agent import access, vault
 from agent.codes.bundle import BadBundle
 from agent.codes.lists import BadList
 from agent.mqtt import tls, tls_files
+from drivers.contract import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +56,7 @@ def remarks(config: Config, now: Now) -> Iterator[str]:
     if mqtt.port == (_PLAIN_PORT if mqtt.tls else _TLS_PORT):
         usual = "in the clear" if mqtt.tls else "with TLS"
         yield f"mqtt.port: {mqtt.port} is usual {usual}, but tls = {str(mqtt.tls).lower()}"
+    yield from _login_remarks(config)
     if mqtt.tls and (ends_soon := tls.warning(tls.days_left(tls.ends(mqtt), now))):
         yield f"mqtt: {ends_soon}"
     if folder.is_dir() and (free_mb := _free_mb(folder)) < config.outbox.limit_mb:
@@ -73,6 +76,21 @@ def remarks(config: Config, now: Now) -> Iterator[str]:
                 )
 
 
+def _login_remarks(config: Config) -> Iterator[str]:
+    """With whose name we log in, and who else could."""
+    mqtt = config.mqtt
+    own = f"{config.kiosk.site}/{config.kiosk.id}"
+    if mqtt.username and mqtt.username != own:
+        yield (
+            f'mqtt.username: "{mqtt.username}" is not this kiosk, "{own}": a broker with the access list of'
+            " docs/events.md lets it write the topics of its user name only"
+        )
+    for name, path in _secret(config):
+        if path.exists() and path.stat().st_mode & stat.S_IROTH:
+            mode = f"{stat.S_IMODE(path.stat().st_mode):o}"
+            yield f"{name}: others may read {path} (mode {mode}), which holds a secret: sudo chmod o= {path}"
+
+
 def _read(config: Config) -> Iterator[tuple[Setting, Path]]:
     """What is only read, and brought by people."""
     for option in ("ca_file", "cert_file", "key_file"):
@@ -83,6 +101,20 @@ def _read(config: Config) -> Iterator[tuple[Setting, Path]]:
         yield ("policy", "table"), config.file.parent / config.policy.table
     if config.screening.calibration is not None:
         yield ("screening", "calibration"), config.screening.calibration
+
+
+def _secret(config: Config) -> Iterator[tuple[str, Path]]:
+    """What nobody else may read: keys, and the configuration when a password stands in it."""
+    mqtt = config.mqtt
+    for option in ("key_file", "pair_file"):
+        if mqtt.tls and (path := getattr(mqtt, option)) is not None:
+            yield f"mqtt.{option}", path
+    if mqtt.password:
+        yield "mqtt.password", config.file
+    for lane, each in config.lanes.items():
+        address = str(getattr(each.scanner.options, "device", ""))
+        if without_secrets(address) != address:
+            yield f"lanes.{lane}.scanner.device", config.file
 
 
 def _written(config: Config) -> Iterator[tuple[Setting, Path]]:

@@ -152,6 +152,9 @@ def test_a_loop_that_does_not_turn_is_stuck_and_a_device_that_is_gone_is_not(con
     assert "WATCHDOG=1" not in told
     assert "WATCHDOG=trigger" in told
     assert any(line.startswith("STATUS=stuck; loop: no progress for more than 8 s") for line in told)
+    assert not any("defect" in line for line in told), "it hangs, and has none"
+    (loop,) = (part for part in app._pulse._vitals.parts() if part.name == "loop")
+    assert (loop.up, loop.why) == (True, "")
     for feed in app._feeds:
         feed.ask_stop()
     for feed in app._feeds:

@@ -195,6 +195,60 @@ def test_a_device_that_is_not_there_is_told_and_is_no_fault(kiosk, check):
     assert "! entry.thermometer is not there now: /dev/i2c-99" in out
 
 
+CAMERA = 'scanner = {{ driver = "camera", device = "{}" }}'
+REPLAYED = 'scanner = {{ driver = "replayed", file = "{}" }}'
+LINE = 'scanner = { driver = "line", port = "nothing-here" }'
+
+
+@pytest.mark.parametrize(
+    ("scanner", "name", "words"),
+    [
+        (CAMERA, "pictures", "entry.scanner cannot be used now: device: {} is not there"),
+        (CAMERA, "queue.avi", "entry.scanner cannot be used now: device: {} is not there"),
+        (CAMERA, "empty", "entry.scanner cannot be used now: device: {} is an empty folder"),
+        (REPLAYED, "day.jsonl", "entry.scanner cannot be used now: file: {} is not there"),
+    ],
+)
+def test_a_folder_video_or_recording_that_is_not_there_is_told(kiosk, check, scanner, name, words):
+    (kiosk.parent / "empty").mkdir()
+    place = kiosk.parent / name
+    kiosk.write_text(kiosk.read_text().replace(LINE, scanner.format(place)))
+    status, out, _ = check(kiosk)
+    assert status == 0
+    assert words.format(place) in out
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.7/video", "rtsp://a:b@10.0.0.7/x", "csi:0"])
+def test_a_camera_that_is_no_file_is_not_looked_for_as_one(kiosk, check, address):
+    kiosk.write_text(kiosk.read_text().replace(LINE, CAMERA.format(address)))
+    kiosk.chmod(0o644)
+    out = check(kiosk)[1]
+    assert "entry.scanner cannot be used" not in out
+    assert (f"lanes.entry.scanner.device: others may read {kiosk}" in out) == ("@" in address)
+
+
+def test_a_user_name_of_another_kiosk_is_told(kiosk, check):
+    text = kiosk.read_text()
+    for name, is_told in (("site/k1", False), ("site/k2", True), ("kiosk", True)):
+        kiosk.write_text(text.replace("[mqtt]\n", f'[mqtt]\nusername = "{name}"\n'))
+        status, out, _ = check(kiosk)
+        assert status == 0
+        assert (f'! mqtt.username: "{name}" is not this kiosk, "site/k1"' in out) == is_told, out
+
+
+def test_a_secret_that_others_may_read_is_told(kiosk, check):
+    key = kiosk.parent / "own.key"
+    kiosk.write_text(kiosk.read_text().replace("[mqtt]\n", '[mqtt]\nusername = "site/k1"\npassword = "x"\n'))
+    for file, setting in ((key, "mqtt.key_file"), (kiosk, "mqtt.password")):
+        file.chmod(0o644)
+        assert (
+            f"! {setting}: others may read {file} (mode 644), which holds a secret: sudo chmod o= {file}"
+            in (check(kiosk)[1])
+        )
+        file.chmod(0o640)
+        assert f"{setting}: others" not in check(kiosk)[1]
+
+
 @needs_root
 def test_root_looks_with_the_rights_of_another(kiosk, open_tmp_path, capsys):
     folder = open_tmp_path

@@ -69,9 +69,8 @@ def say(capsys):
 def test_check_of_a_right_file(config, say):
     status, out, err = say("check", "-c", config())
     assert (status, err) == (0, "")
-    assert (
-        "right. Kiosk k1 at library\n  entry (entry): scanner line, thermometer mlx90614, gate simulated\n" in out
-    )
+    assert "right. Kiosk k1 at library\n" in out
+    assert "\n  entry (entry): scanner line, thermometer mlx90614, gate simulated\n" in out
     assert "! entry.gate is not real" in out
 
 
@@ -207,6 +206,33 @@ def test_status_when_nothing_runs(config, say):
     status, out, err = say("status", "-c", file)
     assert (status, out) == (3, "")
     assert err.startswith(f"not running: no {file.parent}/run/status.json")
+
+
+@pytest.mark.parametrize(
+    ("unit", "advice"),
+    [
+        ("LoadState=not-found\nActiveState=inactive", "No service is installed here: gatepost run --config"),
+        ("LoadState=loaded\nActiveState=inactive\nSubState=dead", "Start it with: sudo systemctl start gatepost"),
+        (
+            "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=78",
+            "was started and failed (exit-code, exit status 78). Why: sudo gatepost check; journalctl",
+        ),
+        (
+            "LoadState=loaded\nActiveState=activating\nSubState=auto-restart\nResult=signal\nExecMainStatus=9",
+            "was started and failed (signal, exit status 9)",
+        ),
+        ("LoadState=loaded\nActiveState=activating\nSubState=start", "The service is starting"),
+    ],
+)
+def test_status_advises_no_start_of_what_fails_to_start(config, say, tmp_path, monkeypatch, unit, advice):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ncat <<'END'\n{unit}\nEND\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    status, _, err = say("status", "-c", config())
+    assert status == 3
+    assert advice in err
+    assert ("systemctl start" in err) == ("SubState=dead" in unit)
 
 
 @pytest.fixture

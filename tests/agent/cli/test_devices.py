@@ -215,6 +215,15 @@ def test_off_drops_what_a_killed_agent_left_on(board, capsys):
     assert board.is_on(6), "what is not the kiosk's is left alone"
 
 
+def test_off_after_a_failure_says_last_where_the_reason_stands(board, capsys, monkeypatch):
+    monkeypatch.setenv("SERVICE_RESULT", "exit-code")
+    monkeypatch.setenv("EXIT_STATUS", "78")
+    assert devices("off", *board.config) == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "The agent had ended (exit-code, exit status 78)" in last
+    assert "Why it ended stands above: sudo gatepost check; journalctl -u gatepost -n 50" in last
+
+
 def test_off_knows_the_last_good_configuration_when_the_file_is_spoilt_or_another(board, tmp_path, capsys):
     file = tmp_path / "agent.toml"
     text = file.read_text()
