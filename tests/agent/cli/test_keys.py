@@ -214,7 +214,6 @@ def test_a_root_that_nobody_could_sign_is_not_made(
         (["issuers.toml", "--type", "keys", "--name", "x"], "leave out --name x"),
         (["issuers.toml", "--type", "keys", "--version", "0"], "--version 0: 1 or more"),
         (["issuers.toml", "--type", "keys", "--days", "0"], "--days 0: more than 0"),
-        (["issuers.toml", "--type", "keys", "--days", "nan"], "--days nan"),
         (["issuers.toml", "--type", "keys", "--warn-hours", "80"], "for example 24 and 72"),
         (["issuers.toml", "--type", "keys", "--fleet", ""], "--fleet"),
         (["bad.toml", "--type", "keys"], "keys file"),
@@ -247,8 +246,6 @@ def test_what_no_kiosk_would_take_is_not_signed(
         ["--issued", "2199-01-31T08:00Z"],
         ["--days", "0"],
         ["--days", "-1"],
-        ["--days", "inf"],
-        ["--days", "nan"],
         ["--seconds", "0"],
     ],
 )
@@ -323,3 +320,12 @@ def test_a_name_that_makes_no_table_leaves_no_key_behind(here: Path, capsys: pyt
     (here / "issuers.toml").write_text("[[key]]\nissuer = 7\n")
     said(capsys, "keys", "new", "demo", status=1)
     assert [file.name for file in here.iterdir()] == ["issuers.toml"]
+
+
+@pytest.mark.parametrize("days", ["inf", "nan"])
+def test_a_number_of_days_is_finite(here: Path, capsys: pytest.CaptureFixture[str], days: str) -> None:
+    said(capsys, "keys", "new", "demo")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["issue", "--key", "demo.key", "--subject", "a", "--days", days])
+    assert ended.value.code == 2
+    assert f"--days: '{days}' should be a number, for example" in capsys.readouterr().err
