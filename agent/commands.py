@@ -88,6 +88,8 @@ class Commands:
             raise CannotDo("not_in_use", outcome=ReplyOutcome.REFUSED)
         if self._rulebook.fault or self._rulebook.lacks(taken.type, taken.name):
             raise CannotDo("does_not_fit")
+        if self._rulebook.awaits(taken.type, taken.name):
+            raise CannotDo("base_awaited")
         return {"in_use": True}
 
     def _ask(self, lane: str, wish: Wish) -> Done:

@@ -153,6 +153,11 @@ class Rulebook(threading.Thread):
         wanted = named if kind == "list" else {"keys from the centre"}
         return any(age.name in wanted and age.issued_utc == -math.inf for age in self.ages)
 
+    def awaits(self, kind: str, name: str) -> bool:
+        """Whether what the centre has sent of this list waits for its base, and the one before is in force."""
+        marks = (each.awaited for each in self._trust.lists)
+        return kind == "list" and any(mark is not None and mark.name == name for mark in marks)
+
     def scrub(self, count: int = SCRUB_BUCKETS) -> None:
         """Compare the next `count` buckets of each list with what was proved when it was opened. A list that has
         changed counts as missing at once, and the next `refresh` reads it anew.
@@ -223,6 +228,7 @@ class Rulebook(threading.Thread):
         for name in self._judged.lists:
             yield self._root / name
             yield self._root / f"{name}.delta"
+            yield vault.next_path(self._root / name)
         if self._judged.bundles:
             folder = self._root / self._judged.bundles
             yield from folder.glob("*.bundle")

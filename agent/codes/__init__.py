@@ -24,7 +24,7 @@ from agent.codes import (
 from agent.codes.freshness import RepeatOptions, Repeats
 from agent.codes.refusal import Refused
 from agent.codes.trust import BadTrust, Trust
-from agent.model import CodeStatus, Now, Staleness, Verdict
+from agent.model import CodeStatus, Colour, Now, Staleness, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -110,20 +110,58 @@ def _against_lists(verdict: Verdict, trust: Trust, now: Now) -> Verdict:
     if staleness is not Staleness.FRESH:
         verdict = replace(verdict, staleness=staleness)
     status = known.status.get(verdict.issuer)
-    if status is not None and (verdict.issued_utc is None or status.head.issued_utc >= verdict.issued_utc):
-        colour = lists.COLOURS.get(_find(status, verdict.subject) or 0)
-        if colour is not None:
-            decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
-            verdict = replace(verdict, colour=colour, status=decided, reason="")
+    if status is not None:
+        verdict = _of_status_list(verdict, status)
     if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
         return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
-    if any(_find(each, verdict.subject) for each in known.watched if verdict.subject):
+    if verdict.subject and _is_on(known.watched, (verdict.subject,)):
         verdict = replace(verdict, watched=True)
     return verdict
 
 
-def _is_on(revoked: Sequence[lists.CodeList], keys: Iterable[bytes]) -> bool:
-    return any(_find(each, key) for each in revoked for key in keys)
+def _of_status_list(verdict: Verdict, status: lists.CodeList) -> Verdict:
+    """By the list in force; or by the newer one that is awaited, where that is known and stricter."""
+    found = _of_status(verdict, status.head.issued_utc, _find(status, verdict.subject))
+    awaited = status.awaited
+    if awaited is None or verdict.subject not in awaited.changes:
+        return found
+    newer = _of_status(verdict, awaited.issued_utc, awaited.changes[verdict.subject])
+    return _stricter(found, newer)
+
+
+def _of_status(verdict: Verdict, listed_utc: float, value: int | None) -> Verdict:
+    """What a list of that time makes of a code by its value there; a code that was issued later knows better."""
+    colour = lists.COLOURS.get(value or 0)
+    if colour is None or (verdict.issued_utc is not None and listed_utc < verdict.issued_utc):
+        return verdict
+    decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
+    return replace(verdict, colour=colour, status=decided, reason="")
+
+
+def _stricter(one: Verdict, other: Verdict) -> Verdict:
+    """Of two verdicts on one code: red, then what is not valid, then yellow. What a certificate is worth beside a
+    colour only the policy knows: staff look at it.
+    """
+    for each in (one, other):
+        if each.colour is Colour.RED:
+            return each
+    for each in (one, other):
+        if each.status is not CodeStatus.VALID:
+            return each
+    if one.colour is None or other.colour is None:
+        is_same = one.colour is other.colour
+        return one if is_same else replace(one, status=CodeStatus.UNDECIDED, reason="a newer list says otherwise")
+    return max(one, other, key=lambda each: lists.VALUES[each.colour or Colour.RED])
+
+
+def _is_on(found: Sequence[lists.CodeList], keys: Iterable[bytes]) -> bool:
+    """Whether one of them is on a list, or on the newer one that is awaited."""
+    keys = tuple(keys)
+    return any(
+        _find(each, key) or (each.awaited is not None and each.awaited.changes.get(key, lists.GONE) != lists.GONE)
+        for each in found
+        for key in keys
+    )
 
 
 def _find(each: lists.CodeList, key: bytes) -> int | None:

@@ -30,6 +30,8 @@ class Age:
     """Older than this: a notice."""
     refer_s: float
     """Older than this: staff, whatever the codes say."""
+    awaited: str = ""
+    """What newer one is awaited, in words: staff are told, and this one counts until it is too old."""
 
     def staleness(self, now: Now) -> Staleness:
         """By the oldest that it can be: an unsure clock makes it old, never young. What is dated ahead would never
@@ -38,7 +40,7 @@ class Age:
         age_s = now.hi_utc - self.issued_utc
         if age_s > self.refer_s or age_s < -MAX_AHEAD_S:
             return Staleness.REFER
-        return Staleness.WARN if age_s > self.warn_s else Staleness.FRESH
+        return Staleness.WARN if age_s > self.warn_s or self.awaited else Staleness.FRESH
 
     def age_s(self, now: Now) -> float | None:
         """How old it is at most; None when nobody can tell."""
@@ -54,6 +56,8 @@ class Age:
         what = "missing, or of unknown age" if age_s is None else f"{age_s / _HOUR_S:.0f} hours old"
         if age_s is not None and age_s < 0:
             what = "dated ahead of this gate's clock"
+        if self.awaited:
+            what = f"{what}, {self.awaited}"
         follows = "people are admitted with a notice" if staleness is Staleness.WARN else "everybody goes to staff"
         return f"{what}: {follows} until a newer one comes"
 

@@ -200,11 +200,27 @@ _PAIR = struct.Struct("<II")
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """A newer state of a list that cannot be in force yet: its base is not there."""
+
+    name: str
+    """Of the bundle that tells of it."""
+    version: int
+    """The bundle's."""
+    issued_utc: float
+    base: Head
+    changes: Mapping[bytes, int] = field(repr=False)
+    """What holds of these keys in the newer state, whatever its base says. What is stricter counts at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class CodeList:
     """A base with the changes since on top of it. Immutable: an update makes another one."""
 
     base: ListFile
     delta: ListFile | None = None
+    awaited: Awaited | None = None
+    """`find` knows nothing of it."""
 
     @property
     def head(self) -> Head:
@@ -239,8 +255,11 @@ class CodeList:
     @property
     def age(self) -> Age:
         """How old it may become."""
-        head = self.head
-        return Age(f"{head.kind} list of {head.issuer}", head.issued_utc, head.warn_s, head.refer_s)
+        head, awaited, words = self.head, self.awaited, ""
+        if awaited is not None:
+            base = f"its base of {awaited.base.count} keys (sha256 {awaited.base.sha256[:16]}…) is not here yet"
+            words = f"version {head.version} is in force, {awaited.version} is awaited: {base}"
+        return Age(f"{head.kind} list of {head.issuer}", head.issued_utc, head.warn_s, head.refer_s, words)
 
 
 @dataclass(frozen=True, slots=True)

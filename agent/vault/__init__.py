@@ -17,7 +17,16 @@ from agent.packaged import packaged, packaged_text
 from agent.vault.accepted import AcceptedVersions, BadRecord
 from agent.vault.bundles import BundleStore, list_content, list_word, word_content
 from agent.vault.memory import state_folder
-from agent.vault.shelves import change_list, open_list, prove_base, prove_list, set_changes, write_list
+from agent.vault.shelves import (
+    change_list,
+    next_path,
+    open_list,
+    prove_base,
+    prove_list,
+    put_next_base,
+    set_changes,
+    write_list,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +38,7 @@ __all__ = [
     "load_privacy",
     "load_table",
     "load_trust",
+    "next_path",
     "open_list",
     "profiles",
     "set_changes",
@@ -52,10 +62,9 @@ def load_trust(
     opened, ages = [], list(trust.ages)
     for name in options.lists:
         try:
-            sent = None
-            if options.bundles:
-                sent = BundleStore(root / options.bundles).current("list", Path(name).stem)
-            found = _list(root / name, sent)
+            store = BundleStore(root / options.bundles) if options.bundles else None
+            sent = store.current("list", Path(name).stem) if store is not None else None
+            found = prove_list(root / name) if store is None or sent is None else _sent(root / name, sent, store)
             if sent is None and record is not None:
                 _demand_not_older(name, found, record)
             opened.append(found)
@@ -111,12 +120,34 @@ def _keys_file(path: Path) -> codes.Trust:
         raise BadTrust(f"keys file {path}: not UTF-8 text") from None
 
 
-def _list(path: Path, sent: Bundle | None) -> lists.CodeList:
-    """A list, as it lies there, or as the centre has sent word of it: then exactly the base and the changes that it
-    has signed. Every byte is proved. Raises BadList, BadBundle.
+def _sent(path: Path, sent: Bundle, store: BundleStore) -> lists.CodeList:
+    """A list as the centre has sent word of it. Until the base of that is here, the list that it takes the place
+    of, within its own age: as it was signed, and marked with what is awaited. Raises BadList, OSError.
     """
-    if sent is None:
-        return prove_list(path)
+    word, previous = list_word(sent.content), store.previous_list(sent.name)
+    try:
+        put_next_base(path, word.base)
+    except OSError as error:
+        log.warning("%s cannot be put in force: %s", next_path(path), error.strerror)
+    try:
+        found = _signed(path, sent)
+    except lists.BadList:
+        if previous is None:
+            raise
+        before = _signed(path, previous)
+        if (word.base.kind, word.base.issuer) != (before.base.head.kind, before.base.head.issuer):
+            raise
+        awaited = lists.Awaited(sent.name, sent.version, sent.issued_utc, word.base, word.changes)
+        return replace(before, awaited=awaited)
+    try:
+        store.forget_previous_list(sent.name)
+    except OSError as error:
+        log.warning("the bundle before list %s cannot be removed: %s", sent.name, error.strerror)
+    return found
+
+
+def _signed(path: Path, sent: Bundle) -> lists.CodeList:
+    """Exactly the base and the changes that a bundle names. Every byte is proved. Raises BadList, OSError."""
     word = list_word(sent.content)
     base = prove_base(path)
     if word.base != base.head:

@@ -4,6 +4,7 @@
 |---|---|
 | root.bundle | the root in force; the first one is put there when the kiosk is installed |
 | keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
+| list-NAME.previous | the last one whose base was here, until the base of a newer one is |
 
 Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than that,
 is a fault and never the same as one that was never sent.
@@ -115,9 +116,40 @@ class BundleStore:
         else:
             taken = bundle.accept(data, root, self._measure(kind, name, root), now, kind=kind, name=name)
             examine(taken)
+        if kind == "list":
+            self._keep_previous(taken)
         replace_file(self._path(kind, name), (data,))
         self._remember(taken)
         return taken
+
+    def previous_list(self, name: str) -> Bundle | None:
+        """The bundle of a list that was in force before one of another base was taken; None unless it is the very
+        one that was kept, signed as the root asks now. Raises OSError.
+        """
+        try:
+            found = bundle.kept(self._previous(name).read_bytes(), self.root(), kind="list", name=name)
+            remembered = self._accepted.get(self._previous(name).name)
+        except (FileNotFoundError, BadBundle, BadRecord):
+            return None
+        return found if remembered is not None and remembered.get("digest") == found.digest else None
+
+    def forget_previous_list(self, name: str) -> None:
+        """The newest bundle's base is here: the one before never counts again. Raises OSError."""
+        if self._previous(name).exists():
+            self._accepted.put(self._previous(name).name, {})
+            self._previous(name).unlink(missing_ok=True)
+
+    def _keep_previous(self, taken: Bundle) -> None:
+        """Before a list's bundle of another base takes the place of the last one. Raises OSError."""
+        last = self._last("list", taken.name)
+        if last is None or list_word(last.content).base == list_word(taken.content).base:
+            return
+        if self.previous_list(taken.name) is None:  # else the base of `last` has never been here
+            replace_file(self._previous(taken.name), (self._path("list", taken.name).read_bytes(),))
+            self._accepted.put(self._previous(taken.name).name, {"version": last.version, "digest": last.digest})
+
+    def _previous(self, name: str) -> Path:
+        return self._path("list", name).with_suffix(".previous")
 
     def remember_all(self) -> None:
         """Remember the bundles in force of which nothing is remembered: they came before that was kept. Raises

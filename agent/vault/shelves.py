@@ -25,6 +25,23 @@ def prove_list(path: Path) -> lists.CodeList:
     return _with_changes(path, prove_base(path))
 
 
+def put_next_base(path: Path, head: lists.Head) -> None:
+    """Put `path`.next in the base's place, if it is whole and has this very head. Raises OSError."""
+    beside = next_path(path)
+    try:
+        if _open_file(beside).head != head:
+            return
+        prove_base(beside)
+    except lists.BadList:
+        return  # none, or not whole yet
+    beside.replace(path)
+
+
+def next_path(path: Path) -> Path:
+    """Where a base may lie before the centre has spoken of it, while the one before is still in force."""
+    return path.with_name(path.name + ".next")
+
+
 def prove_base(path: Path) -> lists.ListFile:
     """The base alone, read whole when its file is another one than before. Raises BadList."""
     try:
