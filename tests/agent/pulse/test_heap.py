@@ -64,4 +64,4 @@ subprocess.run([sys.executable, "-c", {!r}], check=True)
 def test_large_pictures_stay_out_of_the_heap(script, grows):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=clean)
-    assert (int(done.stdout) >= LARGE) == grows
+    assert (int(done.stdout) > LARGE // 2) == grows  # what was free at the end of the heap is used first
