@@ -8,42 +8,44 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__, codes, desk, log, mqtt, policy, signals, systemd, vault
-from agent.checkpoint import Checkpoint, Rules
-from agent.clock import Clock, Keeper, boot_id
-from agent.commands import Commands
-from agent.config.startup import Began
-from agent.desk import Desk
-from agent.feeds import GateFeed, SourceFeed
-from agent.feeds.signal_feed import Feed, SignalFeed
+from agent import __version__, credentials, indicators, log, mqtt, policy
+from agent.checkpoint import Checkpoint, DecisionRules
+from agent.control import BundleReceiver, CommandOutput, CommandReceiver, local_socket
+from agent.control.commands import Commands
+from agent.control.local_socket import LocalSocket
+from agent.devices import GateWorker, SensorWorker
+from agent.devices.indicator_worker import IndicatorWorker, Worker
+from agent.events import Encoder, Topics
+from agent.events.state import Counts, DeviceState, State
+from agent.indicators import Light
 from agent.loop import Loop
-from agent.messages import Encoder, Topics
-from agent.messages.state import Counts, DeviceState, State
-from agent.model import AgentChange, Direction, Part, Way
-from agent.orders import Deliveries, Done, Orders
+from agent.model import AgentEvent, Direction, LaneSpec, Role
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
-from agent.privacy import Withholding
-from agent.pulse import Pulse
-from agent.pulse.metrics import Metrics
-from agent.pulse.probation import Probation
-from agent.pulse.vitals import Vitals
-from agent.rulebook import Rulebook
-from agent.signals import Light
-from agent.thermal import BadCalibration
-from agent.thermal_files import CrowdKeeper, load_crowds, load_sites
-from agent.vault.starts import Starts
+from agent.platform import systemd
+from agent.platform.clock import Clock, ClockSaver, boot_id
+from agent.privacy import Redaction
+from agent.ruleset import Ruleset
+from agent.ruleset import load as vault
+from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
+from agent.screening import BadCalibration
+from agent.state.crash_loop import StartHistory
+from agent.supervisor import HealthMonitor
+from agent.supervisor.metrics import Metrics
+from agent.supervisor.report import HealthReport
+from agent.supervisor.rollout import ConfigRollout
+from agent.supervisor.startup import Startup
 from drivers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from agent.codes.bundle import Bundle
-    from agent.config import Config, Fault, Lane
-    from agent.config.boards import Device
+    from agent.config import Config, ConfigError, LaneConfig
+    from agent.config.outputs import Device
+    from agent.credentials.bundle import Bundle
     from agent.health import Health
-    from agent.signals import Cue
+    from agent.indicators import Cue
     from drivers.contract import Sink
 
 journal = logging.getLogger(__name__)
@@ -54,7 +56,7 @@ _DRAIN_S = 5.0
 _JOIN_S = 1.0
 
 
-def faults_beyond_syntax(config: Config) -> list[Fault]:
+def faults_beyond_syntax(config: Config) -> list[ConfigError]:
     """What a configuration names but does not fit: keys, policy table, calibration, who signs receipts."""
     proofs: dict[tuple[str, str], Callable[[], object]] = {
         ("codes", "keys"): lambda: vault.load_trust(config.codes, _folder(config)),
@@ -66,7 +68,7 @@ def faults_beyond_syntax(config: Config) -> list[Fault]:
     for path, load in proofs.items():
         try:
             load()
-        except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
+        except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
             faults.append(config.fault(path, str(error)))
     return faults
 
@@ -74,16 +76,16 @@ def faults_beyond_syntax(config: Config) -> list[Fault]:
 class App:
     """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
 
-    def __init__(self, config: Config, began: Began | None = None) -> None:
+    def __init__(self, config: Config, began: Startup | None = None) -> None:
         """Build everything; nothing is opened yet. Raises BadTrust, BadTable, BadCalibration, but in safe mode."""
-        self._began = began = began or Began(config)
+        self._began = began = began or Startup(config)
         # first: what is wrong with these must be said before anything is held
         careful = bool(began.safe)
-        self._rulebook = Rulebook(
+        self._rulebook = Ruleset(
             config.codes, config.policy, _folder(config), config.screening.calibration, careful=careful
         )
         self._clock = Clock(config.clock)
-        self._floor = Keeper(self._clock)
+        self._floor = ClockSaver(self._clock)
         self._stopping = threading.Event()
         topics = Topics(config.kiosk.site, config.kiosk.id)
         retention = Retention(lambda now: self._rulebook.privacy_rules(now).retention_s, self._clock.now, boot_id())
@@ -93,21 +95,21 @@ class App:
             config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch, self._clock.now
         )
         checkpoint = _checkpoint(config, self._rulebook)
-        self._crowds = CrowdKeeper(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
+        self._crowds = BaselineSaver(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
         self._gates: dict[str, Callable[[], None]] = {}
         self._shows: dict[str, Callable[[Cue], None]] = {}
         self._loop = self._looping(config, checkpoint, topics)
-        inbox, socket = self._loop.inbox.put, config.run.directory / desk.NAME
-        self._desk = Desk(socket, config.lanes, inbox, self._loop.ask, config.screening.second_u_c)
+        inbox, socket = self._loop.inbox.put, config.run.directory / local_socket.NAME
+        self._desk = LocalSocket(socket, config.lanes, inbox, self._loop.request, config.screening.second_u_c)
         self._feeds = [feed for name, lane in config.lanes.items() for feed in self._devices(name, lane)]
-        self._do: dict[str, Callable[[Mapping[str, str]], Done]] = {}
+        self._do: dict[str, Callable[[Mapping[str, str]], CommandOutput]] = {}
         self._then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {}
         self._orders = self._ordered(config, topics)
-        self._vitals = Vitals(
+        self._vitals = HealthReport(
             config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook,
             self._orders, began, self._bundles.root_fault, lambda: checkpoint.screens.faults,
         )  # fmt: skip
-        self._pulse = Pulse(self._vitals, config.run.directory, self.restart)
+        self._pulse = HealthMonitor(self._vitals, config.run.directory, self.restart)
         self._commands = self._commanded(config)
         self._beside = list(self._watchers(config, began))
         self.status = 0
@@ -117,9 +119,9 @@ class App:
         """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
         self._outbox.open()
         self._link.start()
-        self._loop.note(AgentChange("started", __version__, config=self._began.version))
+        self._loop.record(AgentEvent("started", __version__, config_version=self._began.version))
         if self._began.safe:
-            self._loop.note(AgentChange("safe_mode", __version__, why=self._began.safe))
+            self._loop.record(AgentEvent("safe_mode", __version__, detail=self._began.safe))
         for feed in self._feeds:
             feed.start()
         self._pulse.start()
@@ -133,7 +135,7 @@ class App:
         systemd.notify("READY=1")
         try:
             while not self._stopping.is_set():
-                self._loop.turn()
+                self._loop.step()
         finally:
             self._shut_down()
 
@@ -161,12 +163,12 @@ class App:
         self._desk.stop()
         self._orders.stop(_JOIN_S)
         for feed in self._feeds:
-            feed.ask_stop()
+            feed.request_stop()
         deadline_s = time.monotonic() + _JOIN_S
         for feed in self._feeds:
             feed.join(max(0.0, deadline_s - time.monotonic()))
         self._loop.finish()
-        self._loop.note(AgentChange("stopped", __version__))
+        self._loop.record(AgentEvent("stopped", __version__))
         self._floor.stop()
         self._crowds.stop()
         self._rulebook.stop()
@@ -192,12 +194,12 @@ class App:
         )
 
     def _hear(self, topic: str, payload: bytes) -> None:
-        self._orders.hear(topic, payload)
+        self._orders.on_message(topic, payload)
 
-    def _watchers(self, config: Config, began: Began) -> Iterator[Probation | Metrics]:
+    def _watchers(self, config: Config, began: Startup) -> Iterator[ConfigRollout | Metrics]:
         """The threads that there may be beside."""
         if began.memory is not None:
-            yield Probation(began, began.memory, self._loop, self._health, faults_beyond_syntax, self.restart)
+            yield ConfigRollout(began, began.memory, self._loop, self._health, faults_beyond_syntax, self.restart)
         if config.health.metrics_file is not None:
             yield Metrics(config.health.metrics_file, self._vitals, self._health)
 
@@ -209,7 +211,7 @@ class App:
         memory = self._began.memory
         if memory is None or not memory.starts.safe:
             return False
-        memory.count(Starts.recovered)  # the watch over the configuration sees it, and starts the agent anew
+        memory.count(StartHistory.recovered)  # the watch over the configuration sees it, and starts the agent anew
         return True
 
     def _looping(self, config: Config, checkpoint: Checkpoint, topics: Topics) -> Loop:
@@ -219,34 +221,34 @@ class App:
             open_gate=self._gates,
             show=self._shows,
             keep=self._outbox.put,
-            tell=log.tell,
-            withhold=Withholding(topics.source, self._rulebook.privacy_rules),
+            tell=log.log_event,
+            withhold=Redaction(topics.source, self._rulebook.privacy_rules),
             now=self._clock.now,
-            edition=self._rulebook.edition,
+            edition=self._rulebook.generation,
             boot_id=boot_id(),
             trial=config.kiosk.trial,
         )
 
-    def _devices(self, name: str, lane: Lane) -> Iterator[Feed]:
+    def _devices(self, name: str, lane: LaneConfig) -> Iterator[Worker]:
         """The feeds of a lane, its gate and its lamp among what the loop may order."""
         gate = self._gate(name, lane)
         self._gates[name] = gate.open_gate
-        yield self._source(name, Part.SCANNER, lane.scanner)
+        yield self._source(name, Role.SCANNER, lane.scanner)
         yield gate
-        yield self._source(name, Part.THERMOMETER, lane.thermometer)
-        for part, device in ((Part.ROOM, lane.room), (Part.RANGE, lane.range)):
+        yield self._source(name, Role.THERMOMETER, lane.thermometer)
+        for part, device in ((Role.ROOM, lane.room), (Role.RANGE, lane.range)):
             if device is not None:
                 yield self._source(name, part, device)
         told = self._signals(name, lane)
         self._shows[name] = _all_of([feed.show for feed in told])
         yield from told
 
-    def _ordered(self, config: Config, topics: Topics) -> Orders:
+    def _ordered(self, config: Config, topics: Topics) -> CommandReceiver:
         """What hears the centre; how a command is done, and what follows a bundle of a type, is learnt later."""
         store = self._bundles if config.codes.bundles else None
-        deliveries = Deliveries(store, self._then, self._clock.now)
-        tell, recall = self._loop.inbox.put, self._link.recall
-        return Orders(config.orders, topics, store, self._do, deliveries, tell, self._clock.now, recall)
+        deliveries = BundleReceiver(store, self._then, self._clock.now)
+        tell, recall = self._loop.inbox.put, self._link.refetch_retained
+        return CommandReceiver(config.orders, topics, store, self._do, deliveries, tell, self._clock.now, recall)
 
     def _commanded(self, config: Config) -> Commands:
         """How orders are done, and what follows a bundle: by parts that know of the orders already."""
@@ -256,49 +258,49 @@ class App:
             self._outbox,
             self._rulebook,
             self._link,
-            ask=self._loop.ask,
+            ask=self._loop.request,
             report=self._pulse.report,
             restart=self.restart,
             now=self._clock.now,
             recover=self._recover,
         )
         self._do.update(commands.table)
-        self._then.update(dict.fromkeys(("root", "keys", "policy", "list", "privacy"), commands.judge_by))
+        self._then.update(dict.fromkeys(("root", "keys", "policy", "list", "privacy"), commands.apply_bundle))
         self._then["config"] = lambda _: {"in_use": False, "on_trial": self._began.memory is not None}
         return commands
 
-    def _source(self, lane: str, part: Part, device: Device) -> SourceFeed:
-        return SourceFeed(lane, part, device.driver, _maker(device), self._desk.put)
+    def _source(self, lane: str, part: Role, device: Device) -> SensorWorker:
+        return SensorWorker(lane, part, device.driver, _maker(device), self._desk.put)
 
-    def _gate(self, lane: str, options: Lane) -> GateFeed:
+    def _gate(self, lane: str, options: LaneConfig) -> GateWorker:
         device = options.gate
-        return GateFeed(
-            lane, Part.GATE, device.driver, _maker(device), self._loop.inbox.put, pulse_s=options.pulse_s
+        return GateWorker(
+            lane, Role.GATE, device.driver, _maker(device), self._loop.inbox.put, pulse_s=options.pulse_s
         )
 
-    def _signals(self, name: str, lane: Lane) -> list[SignalFeed]:
+    def _signals(self, name: str, lane: LaneConfig) -> list[IndicatorWorker]:
         """What tells people: the lamp and the buzzer, where there are."""
-        parts: list[tuple[Part, str, dict[str, Callable[[], Sink]], signals.Panel]] = []
+        parts: list[tuple[Role, str, dict[str, Callable[[], Sink]], indicators.Panel]] = []
         if (lamp := lane.lamp) is not None:
             lights = {light: _maker(output) for light, output in lamp.lights.items()}
             in_service = lane.direction is Direction.EXIT or not self._began.safe
-            panel = signals.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
-            parts.append((Part.LAMP, lamp.driver, lights, panel))
+            panel = indicators.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
+            parts.append((Role.LAMP, lamp.driver, lights, panel))
         if (buzzer := lane.buzzer) is not None:
-            parts.append((Part.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, signals.BuzzerPanel()))
+            parts.append((Role.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, indicators.BuzzerPanel()))
         put = self._loop.inbox.put
-        return [SignalFeed(name, part, driver, makes, put, panel) for part, driver, makes, panel in parts]
+        return [IndicatorWorker(name, part, driver, makes, put, panel) for part, driver, makes, panel in parts]
 
     def _vouch(self, receipt: bytes) -> dict[str, Any]:
         """What the centre has signed of a receipt. Raises BadBundle, or OSError when there is no root."""
-        return self._bundles.word(receipt, "receipt", self._clock.now())
+        return self._bundles.verify_statement(receipt, "receipt", self._clock.now())
 
     def _state(self) -> State:
         """What the retained state says."""
         feeds = [feed.status() for feed in self._feeds]
         outbox = self._outbox.status()
         devices = tuple(
-            DeviceState(feed.lane, feed.part, feed.driver, feed.up, feed.why, feed.simulated) for feed in feeds
+            DeviceState(feed.lane, feed.role, feed.driver, feed.up, feed.error, feed.simulated) for feed in feeds
         )
         return State(
             version=__version__,
@@ -312,22 +314,22 @@ class App:
         )
 
 
-def _checkpoint(config: Config, rulebook: Rulebook) -> Checkpoint:
+def _checkpoint(config: Config, rulebook: Ruleset) -> Checkpoint:
     return Checkpoint(
         {name: _way(lane) for name, lane in config.lanes.items()},
         rules(config, rulebook),
         config.checkpoint,
-        load_crowds(config.screening.crowd_file, config.screening),
+        load_baselines(config.screening.crowd_file, config.screening),
     )
 
 
-def rules(config: Config, rulebook: Rulebook) -> Rules:
+def rules(config: Config, rulebook: Ruleset) -> DecisionRules:
     """The checkpoint's judgements as this configuration wants them."""
-    return Rules(rulebook.check, rulebook.decide, config.screening, rulebook.thermometer)
+    return DecisionRules(rulebook.check, rulebook.decide, config.screening, rulebook.thermometer)
 
 
-def _way(lane: Lane) -> Way:
-    return Way(lane.direction, lane.traveller, ranged=lane.range is not None)
+def _way(lane: LaneConfig) -> LaneSpec:
+    return LaneSpec(lane.direction, lane.traveller, ranged=lane.range is not None)
 
 
 def _table(config: Config) -> policy.Table:
@@ -341,9 +343,9 @@ def _know_who_confirms(config: Config) -> None:
     try:
         roles = _bundles(config).root().roles
     except (ValueError, OSError) as error:
-        raise codes.BadTrust(f"receipts need a root in the folder codes.bundles: {error}") from None
+        raise credentials.BadTrustStore(f"receipts need a root in the folder codes.bundles: {error}") from None
     if "receipt" not in roles:
-        raise codes.BadTrust("the root names nobody with the role `receipt`")
+        raise credentials.BadTrustStore("the root names nobody with the role `receipt`")
 
 
 def _bundles(config: Config) -> vault.BundleStore:

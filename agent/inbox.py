@@ -20,10 +20,10 @@ import time
 from collections import deque
 from typing import TypeAlias
 
-from agent.model import AgentChange, Observation, Part, Reply
+from agent.model import AgentEvent, CommandResult, Observation, Role
 from drivers.contract import Departure, Distance, Reading, Sighting
 
-Message: TypeAlias = Observation | Reply | AgentChange
+Message: TypeAlias = Observation | CommandResult | AgentEvent
 
 MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""
@@ -124,14 +124,14 @@ class Inbox:
 
 
 def _source(message: Message) -> tuple[str, str]:
-    return (message.lane, message.part) if isinstance(message, Observation) else ("", type(message).__name__)
+    return (message.lane, message.role) if isinstance(message, Observation) else ("", type(message).__name__)
 
 
 def _is_seen(message: Message) -> bool:
     """Whether a sensor of the kiosk saw it; staff who type what they measured wait for an answer."""
     return (
         isinstance(message, Observation)
-        and message.part is not Part.SECOND
+        and message.role is not Role.CLINICAL
         and isinstance(message.item, Sighting | Reading | Distance | Departure)
     )
 

@@ -11,7 +11,7 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from agent.model import AgentChange, DeviceChange, Loss, Outcome, Passage, Reply, ReplyOutcome
+from agent.model import AgentEvent, CommandResult, CommandStatus, DeviceChange, Loss, Outcome, Passage
 from drivers.contract import plain, printable, without_secrets
 
 if TYPE_CHECKING:
@@ -22,51 +22,51 @@ log = logging.getLogger("gatepost")
 _MOST_RECENT, _LONGEST_LINE = 100, 300
 _MARKS = {
     Outcome.ADMIT: ("✓", "32"),
-    Outcome.NOTICE: ("✓!", "36"),
+    Outcome.ADMIT_WITH_NOTICE: ("✓!", "36"),
     Outcome.REFER: ("?", "33"),
     Outcome.REFUSE: ("✗", "31"),
 }
 """Shape and ANSI colour; the word always stands beside them."""
 
 
-def tell(event: Event) -> None:
+def log_event(event: Event) -> None:
     """Log one event at INFO; a device that went down, an order that was not done and the like: WARNING."""
     match event.body:
         case DeviceChange(up=False):
             level = logging.WARNING
-        case AgentChange(what="config_refused" | "config_rolled_back" | "safe_mode"):
+        case AgentEvent(type="config_refused" | "config_rolled_back" | "safe_mode"):
             level = logging.WARNING
-        case Reply(outcome=outcome) if outcome is not ReplyOutcome.DONE:
+        case CommandResult(status=outcome) if outcome is not CommandStatus.SUCCEEDED:
             level = logging.WARNING
         case _:
             level = logging.INFO
-    log.log(level, sentence(event), extra={"facts": facts(event)})
+    log.log(level, format_event(event), extra={"facts": event_fields(event)})
 
 
-def sentence(event: Event) -> str:
+def format_event(event: Event) -> str:
     """The event in words, one line."""
     match event.body:
         case Passage() as passage:
             outcome = passage.decision.outcome.upper()
             return f"{passage.lane}: {outcome} – {_why(passage)}{_simulated(passage.simulated)}"
         case DeviceChange() as change:
-            state = "up" if change.up else f"DOWN: {change.why}"
-            return f"{change.lane}: {change.part} {change.driver} {state}{_simulated(change.simulated)}"
-        case AgentChange() as change:
-            word = "knows the time" if change.what == "anchor" else change.what
-            config = f" {change.config}" if change.config else ""
-            why = f": {change.why}" if change.why else ""
+            state = "up" if change.up else f"DOWN: {change.error}"
+            return f"{change.lane}: {change.role} {change.driver} {state}{_simulated(change.simulated)}"
+        case AgentEvent() as change:
+            word = "knows the time" if change.type == "anchor" else change.type
+            config = f" {change.config_version}" if change.config_version else ""
+            why = f": {change.detail}" if change.detail else ""
             return f"agent {change.version} {word}{config}{why}{_simulated(change.simulated)}"
-        case Reply() as reply:
-            what = f"order {reply.command}" if reply.order else f"bundle {_bundle(reply)}"
+        case CommandResult() as reply:
+            what = f"order {reply.command}" if reply.command_id else f"bundle {_bundle(reply)}"
             why = f": {reply.reason}" if reply.reason else ""
-            again = " (said again)" if reply.again else ""
-            return f"{what}: {reply.outcome}{why}{again}{_simulated(reply.simulated)}"
+            again = " (said again)" if reply.duplicate else ""
+            return f"{what}: {reply.status}{why}{again}{_simulated(reply.simulated)}"
         case Loss() as loss:
             return f"{loss.count} events lost: {loss.reason}"
 
 
-def facts(event: Event) -> dict[str, Any]:
+def event_fields(event: Event) -> dict[str, Any]:
     """The event as flat fields for the journal."""
     match event.body:
         case Passage() as passage:
@@ -75,8 +75,8 @@ def facts(event: Event) -> dict[str, Any]:
                 "lane": passage.lane,
                 "direction": passage.direction,
                 "outcome": passage.decision.outcome,
-                "opened": passage.opened,
-                **(_details(passage) if passage.withheld is None else {}),
+                "opened": passage.gate_opened,
+                **(_details(passage) if passage.redacted is None else {}),
                 "took_ms": round(1000 * (passage.decided_s - passage.began_s)),
                 "simulated": passage.simulated,
             }
@@ -84,15 +84,15 @@ def facts(event: Event) -> dict[str, Any]:
             return {
                 "event": "device",
                 "lane": change.lane,
-                "part": change.part,
+                "part": change.role,
                 "driver": change.driver,
                 "up": change.up,
                 "simulated": change.simulated,
             }
-        case AgentChange() as change:
-            return {"event": "agent", "what": change.what, "version": change.version}
-        case Reply() as reply:
-            return {"event": "reply", "command": reply.command, "outcome": reply.outcome, "reason": reply.reason}
+        case AgentEvent() as change:
+            return {"event": "agent", "what": change.type, "version": change.version}
+        case CommandResult() as reply:
+            return {"event": "reply", "command": reply.command, "outcome": reply.status, "reason": reply.reason}
         case Loss() as loss:
             return {"event": "loss", "count": loss.count, "why": loss.reason}
 
@@ -106,31 +106,31 @@ def _details(passage: Passage) -> dict[str, Any]:
         "colour": None if code is None else code.colour,
         "screening": temperature.outcome,
         "surface_c": temperature.surface_c,
-        "u_c": temperature.u_c,
-        "limit_c": temperature.limit_c,
-        "scale": temperature.scale,
+        "u_c": temperature.uncertainty_c,
+        "limit_c": temperature.threshold_c,
+        "scale": temperature.basis,
     }
 
 
-def set_up(level: str) -> None:
+def configure(level: str) -> None:
     """Send the agent's log to standard error: sentences to a terminal, JSON lines to anything else."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Sentences() if sys.stderr.isatty() else _Json())
     logging.basicConfig(level=level.upper(), handlers=[handler, _RECENT], force=True)
 
 
-def catch_all() -> None:
+def install_excepthooks() -> None:
     """Tell also of what nobody caught, in a thread or anywhere, as the log does: Python's own words could hold a
     piece of a code.
     """
-    sys.excepthook = lambda _kind, error, _trace: _tell_of("the agent", error)
-    sys.unraisablehook = lambda fallen: _tell_of("letting go of something", fallen.exc_value)
-    threading.excepthook = lambda fallen: _tell_of(
+    sys.excepthook = lambda _kind, error, _trace: _format_exception("the agent", error)
+    sys.unraisablehook = lambda fallen: _format_exception("letting go of something", fallen.exc_value)
+    threading.excepthook = lambda fallen: _format_exception(
         f"the thread {getattr(fallen.thread, 'name', '')}", fallen.exc_value
     )
 
 
-def _tell_of(where: str, error: BaseException | None) -> None:
+def _format_exception(where: str, error: BaseException | None) -> None:
     if error is not None and not isinstance(error, SystemExit):
         log.critical("a defect, in %s", where, exc_info=error)
 
@@ -194,13 +194,13 @@ def _trace(error: BaseException | None) -> str:
     return f"{before}\n{frames}{type(error).__name__}{words}".lstrip("\n")
 
 
-def _bundle(reply: Reply) -> str:
+def _bundle(reply: CommandResult) -> str:
     told = reply.result or {}
     return " ".join(str(told[key]) for key in ("type", "name", "version") if told.get(key))
 
 
 def _why(passage: Passage) -> str:
-    if passage.withheld is not None:
+    if passage.redacted is not None:
         return "details withheld"
     code = passage.verdict
     what = "no code" if code is None else f"{code.colour or ''} code {code.status}".strip()
@@ -212,7 +212,7 @@ def _temperature(passage: Passage) -> str:
     celsius = temperature.estimate_c if temperature.surface_c is None else temperature.surface_c
     if celsius is None:
         return str(temperature.outcome)
-    return f"{celsius:.1f} ± {temperature.u_c:.1f} °C {temperature.outcome}"
+    return f"{celsius:.1f} ± {temperature.uncertainty_c:.1f} °C {temperature.outcome}"
 
 
 def _simulated(simulated: bool) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from agent.withheld import Withheld
+from agent.withheld import Redacted
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 
@@ -22,10 +22,10 @@ class Direction(StrEnum):
     EXIT = "exit"
 
 
-class Traveller(StrEnum):
+class LaneType(StrEnum):
     """Who uses the lane."""
 
-    PERSON = "person"
+    PEDESTRIAN = "person"
     VEHICLE = "vehicle"
 
 
@@ -47,11 +47,11 @@ class ClockState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class TimeBounds:
     """The true time lies in [lo_utc, hi_utc]; `hi_utc` is infinite when only a floor is known."""
 
-    lo_utc: float
-    hi_utc: float
+    earliest_utc: float
+    latest_utc: float
     state: ClockState
 
 
@@ -76,12 +76,12 @@ class CodeStatus(StrEnum):
     """Of a known issuer, but nothing at this gate says whether it is good: an opaque code on no list."""
 
 
-class Staleness(StrEnum):
+class ListAge(StrEnum):
     """Age of the lists and keys that a verdict rests on, against what their issuer allows."""
 
     FRESH = "fresh"
-    WARN = "warn"
-    REFER = "refer"
+    STALE = "warn"
+    EXPIRED = "refer"
 
 
 SAME_SWAB_S = 3600.0
@@ -131,7 +131,7 @@ class Verdict:
     """Other keys under which a list of revoked codes may have this one."""
     watched: bool = False
     """The holder is on a watch list."""
-    staleness: Staleness = Staleness.FRESH
+    list_age: ListAge = ListAge.FRESH
 
 
 class Screening(StrEnum):
@@ -152,22 +152,22 @@ class Temperature:
 
     outcome: Screening
     surface_c: float | None = None
-    u_c: float | None = None
+    uncertainty_c: float | None = None
     """Expanded uncertainty (k = 2) of what was compared with the limit."""
     samples: int = 0
-    limit_c: float | None = None
-    scale: str = "skin"
+    threshold_c: float | None = None
+    basis: str = "skin"
     """What was compared with the limit. `calibrated`: the estimate after the site's calibration; `crowd`: the skin,
     with a limit that follows the people who passed before; `skin`: the skin, with the fixed limit."""
     estimate_c: float | None = None
     """On the scale of the calibration's reference; None without a calibration."""
     ambient_c: float | None = None
     """The room, from a sensor of its own."""
-    why: str = ""
+    reason: str = ""
     """Reason code of an outcome that is not plain."""
     attempt: int = 1
     """Which reading of this person it is."""
-    then: str = ""
+    next_step: str = ""
     """What the retest protocol asks for now: `second_reading`, `rest`, `second_instrument`."""
 
 
@@ -175,7 +175,7 @@ class Outcome(StrEnum):
     """What happens to the person. Only ADMIT and NOTICE open an entry gate."""
 
     ADMIT = "admit"
-    NOTICE = "admit_notice"
+    ADMIT_WITH_NOTICE = "admit_notice"
     REFER = "refer"
     REFUSE = "refuse"
 
@@ -188,11 +188,11 @@ class Decision:
     reasons: tuple[str, ...]
     rule: str = ""
     """Name of the policy row that decided."""
-    measures: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     """What staff or the passer-by should do, in codes that are explained as the reasons are."""
 
 
-class Part(StrEnum):
+class Role(StrEnum):
     """What a device is to its lane. `range`: how far somebody stands; `second`: staff's own thermometer."""
 
     SCANNER = "scanner"
@@ -203,15 +203,15 @@ class Part(StrEnum):
     RANGE = "range"
     LAMP = "lamp"
     BUZZER = "buzzer"
-    SECOND = "second"
+    CLINICAL = "second"
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class LaneSpec:
     """What is laid down of a lane."""
 
     direction: Direction
-    traveller: Traveller = Traveller.PERSON
+    lane_type: LaneType = LaneType.PEDESTRIAN
     ranged: bool = False
     """It has a range sensor: a reading counts only while somebody stands at the mark."""
 
@@ -231,10 +231,10 @@ class DeviceDown:
 
     at_s: float
     driver: str
-    why: str
+    error: str
 
 
-class Wish(StrEnum):
+class LaneCommand(StrEnum):
     """What the centre may ask of a lane."""
 
     OPEN = "open"
@@ -244,11 +244,11 @@ class Wish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wished:
+class LaneCommandRequest:
     """The centre asks something of a lane; an Answer follows."""
 
     at_s: float
-    wish: Wish
+    command: LaneCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,9 @@ class WhoWaits:
     at_s: float
 
 
-Item: TypeAlias = Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown | Wished | Recorded | WhoWaits
+Item: TypeAlias = (
+    Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown | LaneCommandRequest | Recorded | WhoWaits
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +281,7 @@ class Observation:
     """One line of the day's list: what was seen, where."""
 
     lane: str
-    part: Part
+    role: Role
     item: Item
 
 
@@ -293,15 +295,15 @@ class Passage:
     """None: no code was shown."""
     temperature: Temperature
     decision: Decision
-    opened: bool
+    gate_opened: bool
     """Whether the gate was told to open."""
     began_s: float
     decided_s: float
     simulated: bool
     """True if any device that took part is simulated."""
-    shown: tuple[bytes, ...] = field(default=(), repr=False)
+    payloads: tuple[bytes, ...] = field(default=(), repr=False)
     """The codes as they were read, from the checkpoint to `agent.privacy` and no further."""
-    withheld: Withheld | None = None
+    redacted: Redacted | None = None
     """Set: verdict, temperature and reasons are not here."""
 
 
@@ -311,7 +313,7 @@ class EventKind(StrEnum):
     PASSAGE = "passage"
     DEVICE = "device"
     AGENT = "agent"
-    REPLY = "reply"
+    COMMAND_RESULT = "reply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,34 +321,34 @@ class DeviceChange:
     """A device came or went."""
 
     lane: str
-    part: Part
+    role: Role
     driver: str
     up: bool
-    why: str = ""
+    error: str = ""
     simulated: bool = False
 
 
-AgentWord: TypeAlias = Literal[
+AgentEventType: TypeAlias = Literal[
     "started", "stopped", "anchor", "config_applied", "config_refused", "config_rolled_back", "safe_mode"
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class AgentChange:
+class AgentEvent:
     """The agent started or stopped, learned what time it is, or what it runs on has changed."""
 
-    what: AgentWord
+    type: AgentEventType
     """`anchor`: the event's clock dates all events of this boot."""
     version: str
     simulated: bool = False
     """True if any configured device is simulated."""
-    config: int = 0
+    config_version: int = 0
     """Version of the configuration from the centre that this is about; 0 for none."""
-    why: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LaneCommandResult:
     """What became of a wish."""
 
     reason: str = ""
@@ -354,11 +356,11 @@ class Answer:
     simulated: bool = False
 
 
-class ReplyOutcome(StrEnum):
+class CommandStatus(StrEnum):
     """What became of what the centre sent."""
 
-    DONE = "done"
-    REFUSED = "refused"
+    SUCCEEDED = "done"
+    REJECTED = "refused"
     """Nothing was done, on purpose."""
     FAILED = "failed"
     """It was tried, and could not be done."""
@@ -367,19 +369,19 @@ class ReplyOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandResult:
     """The answer to an order or to a bundle."""
 
     command: str
     """The order's, or `bundle`."""
-    outcome: ReplyOutcome
+    status: CommandStatus
     reason: str = ""
     """Why it was not done, in one of the words of docs/orders.md."""
-    order: str = ""
+    command_id: str = ""
     """The order's id; empty for a bundle."""
     result: Mapping[str, object] | None = None
     """What the command gives back, as JSON has it."""
-    again: bool = False
+    duplicate: bool = False
     """The same order came again: nothing was done, and this was said before."""
     simulated: bool = False
 
@@ -405,10 +407,10 @@ class Event:
     """What is kept and sent. Id and sequence are given by the outbox."""
 
     kind: EventKind
-    body: Passage | DeviceChange | AgentChange | Reply | Loss
+    body: Passage | DeviceChange | AgentEvent | CommandResult | Loss
     at_s: float
     """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
-    now: Now
+    now: TimeBounds
     boot_id: str = field(default="")
 
 
@@ -422,14 +424,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChainPosition:
     """Where an event stands in its kiosk's chain."""
 
     epoch: str
     """Names one life of the store: random, new whenever a store is created."""
     sequence: int
     """1, 2, 3 … within the epoch, without a gap, never used twice."""
-    previous: str
+    previous_sha256: str
     """SHA-256 (hex) of the payload before; 64 zeros for the first."""
 
 

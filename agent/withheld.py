@@ -18,7 +18,7 @@ class Sealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class Redacted:
     """Code status, colour, temperature and reasons were taken off a passage."""
 
     format: str | None

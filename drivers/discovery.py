@@ -249,8 +249,8 @@ CHIPS: dict[str, Callable[[i2c.Bus, bool], Iterator[tuple[int, str]]]] = {
     "thermometers/mlx90640": _mlx90640,
     "ranging/vl53l0x": _vl53l0x,
     "ranging/vl53l1x": _vl53l1x,
-    "signals/mcp23017": _mcp23017,
-    "signals/pcf8574": _pcf8574,
+    "outputs/mcp23017": _mcp23017,
+    "outputs/pcf8574": _pcf8574,
 }
 """How each chip is recognised: bus, and whether asking is allowed → addresses and what answers there."""
 

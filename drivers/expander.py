@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drivers.contract import BadReply
-from drivers.pulsed_output import PulsedOutput
+from drivers.relay_board import PulsedOutput
 
 if TYPE_CHECKING:
     from drivers.wire.i2c import Bus

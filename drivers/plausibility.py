@@ -14,7 +14,7 @@ FROZEN_S = 60.0
 a hung converter or a module that repeats its last frame, and would screen everyone as the last person."""
 
 
-class Pulse(Generic[T]):
+class FreezeDetector(Generic[T]):
     """Tells a living source from one that repeats itself."""
 
     def __init__(self, frozen_s: float) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from types import ModuleType
 
-KINDS = ("scanners", "thermometers", "ranging", "signals")
+KINDS = ("scanners", "thermometers", "ranging", "outputs")
 
 
 def names(kind: str) -> list[str]:

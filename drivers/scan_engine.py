@@ -92,7 +92,7 @@ class TriggerOptions(LineOptions):
     """Seconds that the engine looks after one order; it is then ordered again."""
 
 
-class Lines:
+class LineSplitter:
     """Bytes → codes. Pure: the caller says when a pause has passed."""
 
     def __init__(self, terminator: str, longest: int) -> None:
@@ -142,7 +142,7 @@ class Lines:
         return min(found, default=None)
 
 
-class Sieve:
+class ResponseFilter:
     """Takes answers out of a stream. Pure."""
 
     def __init__(self, leads: bytes, answer: Answer | None) -> None:
@@ -196,8 +196,8 @@ class ScanEngine:
     def __init__(self, options: LineOptions, wire: Line | None = None, *, longest: int = LONGEST_CODE) -> None:
         """`longest`: bytes that a code may have."""
         self._line = wire or Uart(options.port, options.baud, simulated=options.simulated)
-        self._lines = Lines(options.terminator, longest)
-        self._sieve = Sieve(*self._not_text(options))
+        self._lines = LineSplitter(options.terminator, longest)
+        self._sieve = ResponseFilter(*self._not_text(options))
         self._idle_gap_s = options.idle_gap_s
         self._longest = longest
         self._rearm_s = options.rearm_s if isinstance(options, TriggerOptions) else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from drivers.contract import BadReply, Reading
-from drivers.plausibility import Pulse
+from drivers.plausibility import FreezeDetector
 
 if TYPE_CHECKING:
     from drivers.wire.stream import FrameStream
@@ -33,7 +33,7 @@ class SerialThermometer:
         self._stream = stream
         self._u_c = u_c
         self._bounds_c = bounds_c
-        self._pulse: Pulse[Measured] = Pulse(frozen_s)
+        self._pulse: FreezeDetector[Measured] = FreezeDetector(frozen_s)
         self._faulty_since_s: float | None = None
 
     @property

@@ -22,7 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.cli.demo import broker
-from agent.messages import Encoder, Topics
+from agent.events import Encoder, Topics
 from agent.model import (
     ClockState,
     CodeStatus,
@@ -31,11 +31,11 @@ from agent.model import (
     Direction,
     Event,
     EventKind,
-    Now,
     Outcome,
     Passage,
     Screening,
     Temperature,
+    TimeBounds,
     Verdict,
 )
 from agent.outbox import Options, Outbox
@@ -44,8 +44,8 @@ hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
 DEADLINE_S = 20.0
-WAITING = ("agent/cli", "agent/feeds", "agent/mqtt", "agent/orders", "agent/outbox", "agent/test_app.py",
-           "agent/test_desk.py", "agent/test_range.py", "drivers", "system")  # fmt: skip
+WAITING = ("agent/cli", "agent/devices", "agent/mqtt", "agent/control", "agent/outbox", "agent/test_app.py",
+           "agent/test_range.py", "drivers", "system")  # fmt: skip
 """Where tests start processes, open sockets or wait for threads; all others are `quick`: see `make check`."""
 
 
@@ -243,7 +243,7 @@ def passage_event(number: int = 0, *, outcome: Outcome = Outcome.ADMIT) -> Event
     passage = Passage(
         "in", Direction.ENTRY, verdict, temperature, decision, True, 100.0, 100.0 + number / 1000, True
     )
-    now = Now(1_792_000_000.0, 1_792_000_000.2, ClockState.SYNCED)
+    now = TimeBounds(1_792_000_000.0, 1_792_000_000.2, ClockState.SYNCED)
     return Event(EventKind.PASSAGE, passage, 100.0 + number / 1000, now, "7d3c" * 8)
 
 

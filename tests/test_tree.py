@@ -31,25 +31,21 @@ TOP = {
 AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
-    {"commands", "pulse"},
-    {"config", "loop"},
-    {"rulebook"},
-    {"desk", "feeds", "inbox", "mqtt", "orders", "screen"},
-    {"checkpoint"},
-    {"thermal_files"},
-    {"vault"},
-    {"privacy"},
-    {"codes", "thermal", "policy", "venue", "messages", "log", "signals"},
-    {"outbox"},
-    {"clock"},
+    {"supervisor"},
+    {"config"},
+    {"control"},
+    {"loop", "ruleset"},
+    {"checkpoint", "mqtt"},
+    {"analysis", "credentials", "devices", "outbox", "privacy", "state"},
+    {"crypto", "events", "inbox", "indicators", "log", "platform", "policy", "screening"},
     {"model"},
-    {"access", "health", "packaged", "systemd", "withheld"},
+    {"health", "withheld"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
-    {"simulators", "scanners", "thermometers", "ranging", "signals"},
-    {"expander", "paced_chip", "recording", "scan_engine", "serial_thermometer"},
-    {"pulsed_output"},
+    {"simulators", "scanners", "thermometers", "ranging", "outputs"},
+    {"expander", "polled_i2c", "recording", "scan_engine", "serial_thermometer"},
+    {"relay_board"},
     {"wire"},
     {"vision"},
     {"plausibility"},
@@ -58,32 +54,34 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
 PURE = {
-    "checkpoint", "codes", "config/overlay.py", "health", "messages", "model.py", "outbox/receipt.py", "policy",
-    "privacy", "signals.py", "thermal", "venue", "withheld.py",
+    "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",
+    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening",
+    "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
 }  # fmt: skip
 IMPURE = {
-    "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
-    "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
+    "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",
+    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening",
+    "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes"}
 
 # Where a third-party library is met. annotated_types says what an option may be: every room uses it.
 EVERYWHERE = {"annotated_types", "numpy"}
 MET_IN = {
-    "cbor2": {"agent/codes/cbor.py"},
-    "cryptography": {"agent/mqtt/pairs.py", "agent/codes/signing.py", "agent/privacy/hpke.py"},
+    "cbor2": {"agent/crypto/cbor.py"},
+    "cryptography": {"agent/mqtt/client_certificate.py", "agent/crypto/signing.py", "agent/privacy/hpke.py"},
     "cv2": {"drivers/vision/neural_reader.py", "drivers/vision/opencv.py", "drivers/wire/v4l2.py"},
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},
-    "paho": {"agent/mqtt/wire.py"},
-    "pydantic": {"agent/config/__init__.py", "agent/messages/schemas.py"},
+    "paho": {"agent/mqtt/client.py"},
+    "pydantic": {"agent/config/__init__.py", "agent/events/schemas.py"},
     "picamera2": {"drivers/wire/picamera.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
     "rich": {"agent/cli/demo/view.py"},
     "segno": {"agent/cli/issue.py", "drivers/simulators/qr.py"},  # neither may import the other
     "serial": {"drivers/wire/uart.py"},
     "smbus2": {"drivers/wire/i2c.py"},
-    "typing_extensions": {"agent/messages/contract.py", "agent/messages/schemas.py"},
+    "typing_extensions": {"agent/events/contract.py", "agent/events/schemas.py"},
     "zxingcpp": {"drivers/vision/zxing.py"},
 }
 

@@ -30,41 +30,42 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
-from agent import signals, thermal
-from agent.checkpoint.case import Case, Opening, Settled, Trying
-from agent.checkpoint.lanes import MOST_WAITING, Closed, Lane, Pending, Showing
-from agent.codes import RepeatOptions, Repeats, several
+from agent import indicators
+from agent import screening as thermal
+from agent.checkpoint.case import DecisionInput, OpenGate, RemeasureResult, Trying
+from agent.checkpoint.lanes import MOST_WAITING, LaneState, PendingPassage, RecentDecision, ShowCue
+from agent.credentials import AntiPassback, PassbackOptions, combine
+from agent.indicators import Cue
 from agent.model import (
-    Answer,
     CodeStatus,
     Decision,
     DeviceChange,
     DeviceDown,
     DeviceUp,
     Direction,
+    LaneCommand,
+    LaneCommandRequest,
+    LaneCommandResult,
     Outcome,
-    Part,
     Passage,
     Recorded,
+    Role,
     Screening,
     Temperature,
     WhoWaits,
-    Wish,
-    Wished,
 )
-from agent.signals import Cue
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from agent.checkpoint.case import Result
-    from agent.model import Now, Observation, Verdict, Way
+    from agent.checkpoint.case import Effect
+    from agent.model import LaneSpec, Observation, TimeBounds, Verdict
 
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
-_MEASURING = (Part.THERMOMETER, Part.RANGE)
+_MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
 
@@ -88,14 +89,14 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class DecisionRules:
     """The judgements the checkpoint asks for; each a pure function."""
 
-    check: Callable[[Sequence[bytes], Now], Verdict]
+    check: Callable[[Sequence[bytes], TimeBounds], Verdict]
     """All codes that one person has shown → what they say."""
-    decide: Callable[[Case], Decision]
+    decide: Callable[[DecisionInput], Decision]
     screening: thermal.Options
-    site: Callable[[str], thermal.Site] = lambda _: thermal.Site()
+    site: Callable[[str], thermal.ThermometerSite] = lambda _: thermal.ThermometerSite()
     """Lane → what is known of its thermometer now."""
 
 
@@ -104,59 +105,61 @@ class Checkpoint:
 
     def __init__(
         self,
-        lanes: Mapping[str, Way],
-        rules: Rules,
+        lanes: Mapping[str, LaneSpec],
+        rules: DecisionRules,
         options: Options,
-        crowds: Mapping[str, thermal.Crowd] | None = None,
+        crowds: Mapping[str, thermal.Baseline] | None = None,
     ) -> None:
         """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's."""
         ranged = {name for name, way in lanes.items() if way.ranged}
-        self.screens = thermal.Screens(rules.screening, rules.site, crowds, ranged)
+        self.screens = thermal.LaneScreening(rules.screening, rules.site, crowds, ranged)
         self._rules = rules
         self._options = options
         self._number = 0
         """Given last to somebody who waits for staff's own thermometer."""
-        self._repeats = Repeats(RepeatOptions(window_s=options.reuse_s))
+        self._repeats = AntiPassback(PassbackOptions(window_s=options.reuse_s))
         self._lanes = {
-            name: Lane(way, down={Part.SCANNER, Part.THERMOMETER, Part.GATE, *([Part.RANGE] if way.ranged else [])})
+            name: LaneState(
+                way, down={Role.SCANNER, Role.THERMOMETER, Role.GATE, *([Role.RANGE] if way.ranged else [])}
+            )
             for name, way in lanes.items()
         }
 
-    def see(self, seen: Observation, now: Now) -> list[Result]:
+    def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
         lane, item = self._lanes[seen.lane], seen.item
-        results: Iterable[Result] = ()
+        results: Iterable[Effect] = ()
         match item:
             case Sighting():
-                results = self._sighting(seen.lane, lane, item, now)
-            case Reading() if seen.part is Part.ROOM:
+                results = self._on_sighting(seen.lane, lane, item, now)
+            case Reading() if seen.role is Role.ROOM:
                 self.screens.room(seen.lane, item)
-            case Reading() | Recorded() | WhoWaits() if seen.part is Part.SECOND:
+            case Reading() | Recorded() | WhoWaits() if seen.role is Role.CLINICAL:
                 results = self._by_staff(seen.lane, lane, item, now)
             case Reading():
-                results = self._reading(seen.lane, lane, item, now)
+                results = self._on_reading(seen.lane, lane, item, now)
             case Distance():
                 self.screens.distance(seen.lane, item)
-            case Departure() if lane.closed is not None and lane.closed.opened:
-                lane.closed.seen_s = item.at_s
+            case Departure() if lane.recent_decision is not None and lane.recent_decision.opened:
+                lane.recent_decision.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
-                results = self._device(seen.lane, lane, seen.part, item)
-            case Wished():
-                results = self._wished(seen.lane, lane, item)
-        return [*results, *lane.news(seen.lane)]
+                results = self._on_device(seen.lane, lane, seen.role, item)
+            case LaneCommandRequest():
+                results = self._on_lane_command(seen.lane, lane, item)
+        return [*results, *lane.cue_change(seen.lane)]
 
-    def tick(self, at_s: float) -> list[Result]:
+    def tick(self, at_s: float) -> list[Effect]:
         """Time has passed: people leave, deadlines pass, codes are forgotten."""
-        results: list[Result] = []
-        self._repeats.forget(at_s)
-        self.screens.forget(at_s)
+        results: list[Effect] = []
+        self._repeats.expire(at_s)
+        self.screens.expire(at_s)
         for name, lane in self._lanes.items():
             results += self._leave(name, lane, at_s)
-            lane.forget(at_s, self._rules.screening.second_wait_s)
+            lane.expire(at_s, self._rules.screening.second_wait_s)
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
-            results += lane.news(name)
+            results += lane.cue_change(name)
         return results
 
     def wait_s(self, at_s: float) -> float:
@@ -171,27 +174,27 @@ class Checkpoint:
                     due_s = min(due_s, lane.marked_s + self._options.leave_s)
         return max(0.0, due_s - at_s)
 
-    def judge_anew(self) -> list[Result]:
+    def reevaluate(self) -> list[Effect]:
         """There are other rules: what do the codes say now whose holders still wait for a decision?"""
         for pending in (lane.pending for lane in self._lanes.values()):
             if pending is not None and pending.shown:
                 pending.verdict = self._rules.check(tuple(pending.shown.values()), pending.now)
         return []
 
-    def forget(self, seen: Observation | None) -> list[Result]:
+    def reset(self, seen: Observation | None) -> list[Effect]:
         """Begin anew with everybody: nothing that a defect has half judged may count. But nobody is locked in."""
         for lane in self._lanes.values():
-            lane.pending, lane.present_since_s, lane.spent = None, None, False
+            lane.pending, lane.present_since_s, lane.presence_used = None, None, False
             lane.samples.clear()
         if seen is None or not isinstance(seen.item, Sighting):
             return []
         at = self._lanes.get(seen.lane)
-        is_exit = at is not None and at.way.direction is Direction.EXIT
+        is_exit = at is not None and at.spec.direction is Direction.EXIT
         return _let_out(seen.lane, at, seen.item.at_s) if at is not None and is_exit else []
 
     # -- what comes in
 
-    def _sighting(self, name: str, lane: Lane, item: Sighting, now: Now) -> Iterable[Result]:
+    def _on_sighting(self, name: str, lane: LaneState, item: Sighting, now: TimeBounds) -> Iterable[Effect]:
         verdict = self._rules.check((item.payload,), now)
         who = verdict.code or hashlib.blake2b(item.payload, digest_size=16).digest()
         if self._is_repeat(lane, who, verdict.subject, item.at_s):
@@ -202,13 +205,13 @@ class Checkpoint:
         if pending is not None and pending.verdict is not None and len(shown) == 1:
             yield from self._supersede(name, lane, item.at_s)
             pending = None
-        if lane.spent:
+        if lane.presence_used:
             lane.samples.clear()
         keys = {who, verdict.subject, together.code, together.subject} - {b""}
         if pending is not None:
             keys |= pending.keys
-        again = self._repeats.is_repeat(lane.way.direction, keys, item.at_s)
-        lane.pending = Pending(
+        again = self._repeats.is_repeat(lane.spec.direction, keys, item.at_s)
+        lane.pending = PendingPassage(
             began_s=item.at_s if pending is None else pending.began_s,
             deadline_s=item.at_s + self._options.temperature_wait_s,
             now=now,
@@ -222,10 +225,10 @@ class Checkpoint:
             at_mark=lane.present_since_s is not None and item.at_s - lane.marked_s < self._options.leave_s,
         )
         yield from self._let_out(name, lane, item.at_s)
-        yield from self._settle(name, lane, item.at_s)
+        yield from self._decide_if_final(name, lane, item.at_s)
 
     def _together(
-        self, lane: Lane, shown: dict[bytes, bytes], verdict: Verdict, now: Now
+        self, lane: LaneState, shown: dict[bytes, bytes], verdict: Verdict, now: TimeBounds
     ) -> tuple[dict[bytes, bytes], Verdict]:
         """The codes to judge as one person's, with their common verdict: this one, and those before if they fit."""
         before = {} if lane.pending is None else lane.pending.shown
@@ -234,7 +237,7 @@ class Checkpoint:
         together = self._rules.check((*before.values(), *shown.values()), now)
         return ({**before, **shown}, together) if together.status in _ADDING else (shown, verdict)
 
-    def _reading(self, name: str, lane: Lane, item: Reading, now: Now) -> Iterable[Result]:
+    def _on_reading(self, name: str, lane: LaneState, item: Reading, now: TimeBounds) -> Iterable[Effect]:
         yield from self._leave(name, lane, item.at_s)
         self.screens.reading(name, item)
         if item.surface_c < self._rules.screening.presence_c:
@@ -249,69 +252,77 @@ class Checkpoint:
             lane.samples.popleft()
         if lane.present_since_s is None:
             lane.present_since_s = item.at_s
-            lane.spent = lane.spent and item.at_s - lane.decided_s < self._options.code_wait_s
-            if lane.pending is None and not lane.spent:
-                lane.pending = Pending(item.at_s, item.at_s + self._options.code_wait_s, now)
+            lane.presence_used = lane.presence_used and item.at_s - lane.decided_s < self._options.code_wait_s
+            if lane.pending is None and not lane.presence_used:
+                lane.pending = PendingPassage(item.at_s, item.at_s + self._options.code_wait_s, now)
         if lane.pending is not None and lane.pending.verdict is not None:
             lane.pending.met = True
             lane.pending.at_mark |= lane.marked_s == item.at_s
-            yield from self._settle(name, lane, item.at_s)
+            yield from self._decide_if_final(name, lane, item.at_s)
 
-    def _device(self, name: str, lane: Lane, part: Part, item: DeviceUp | DeviceDown) -> Iterable[Result]:
+    def _on_device(self, name: str, lane: LaneState, part: Role, item: DeviceUp | DeviceDown) -> Iterable[Effect]:
         if isinstance(item, DeviceUp):
             lane.down.discard(part)
             (lane.simulated_parts.add if item.simulated else lane.simulated_parts.discard)(part)
             yield DeviceChange(name, part, item.driver, up=True, simulated=item.simulated)
-            if part is Part.GATE and lane.may_leave_now(item.at_s):
-                yield Opening(name)
-                yield Showing(name, Cue.ADMIT)
+            if part is Role.GATE and lane.may_leave_now(item.at_s):
+                yield OpenGate(name)
+                yield ShowCue(name, Cue.ADMIT)
             return
         lane.down.add(part)
         lane.lost(part, item.at_s)
-        yield DeviceChange(name, part, item.driver, up=False, why=item.why, simulated=part in lane.simulated_parts)
+        yield DeviceChange(
+            name, part, item.driver, up=False, error=item.error, simulated=part in lane.simulated_parts
+        )
         if part in _MEASURING:
             lane.samples.clear()
             if lane.pending is not None and lane.pending.verdict is not None:
                 yield from self._close(name, lane, thermal.fault(part), item.at_s)
 
-    def _wished(self, name: str, lane: Lane, item: Wished) -> Iterable[Result]:
+    def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
         """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
         simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_wait_s
-        if item.wish is Wish.OPEN and Part.GATE in lane.down:
-            yield Answer("gate_down", simulated)
-        elif item.wish is Wish.OPEN:
-            yield Opening(name)
-            yield Showing(name, Cue.ADMIT)
-            yield Answer(simulated=simulated)
-        elif (holder := lane.begin_anew(item.at_s, deadline_s, self._rules.screening.second_wait_s)) is not None:
-            self.screens.begin_anew(holder)
-            yield Showing(name, Cue.AGAIN)
-            yield Answer(simulated=simulated)
+        if item.command is LaneCommand.OPEN and Role.GATE in lane.down:
+            yield LaneCommandResult("gate_down", simulated)
+        elif item.command is LaneCommand.OPEN:
+            yield OpenGate(name)
+            yield ShowCue(name, Cue.ADMIT)
+            yield LaneCommandResult(simulated=simulated)
+        elif (
+            holder := lane.restart_measurement(item.at_s, deadline_s, self._rules.screening.second_wait_s)
+        ) is not None:
+            self.screens.restart(holder)
+            yield ShowCue(name, Cue.RETRY)
+            yield LaneCommandResult(simulated=simulated)
         else:
-            yield Answer("nobody_there", simulated)
+            yield LaneCommandResult("nobody_there", simulated)
 
-    def _by_staff(self, name: str, lane: Lane, item: Reading | Recorded | WhoWaits, now: Now) -> Iterable[Result]:
-        lane.forget(item.at_s, self._rules.screening.second_wait_s)
+    def _by_staff(
+        self, name: str, lane: LaneState, item: Reading | Recorded | WhoWaits, now: TimeBounds
+    ) -> Iterable[Effect]:
+        lane.expire(item.at_s, self._rules.screening.second_wait_s)
         match item:
             case WhoWaits():
-                return [Settled(name, waiting=lane.who_waits(item.at_s))]
+                return [RemeasureResult(name, waiting=lane.who_waits(item.at_s))]
             case Recorded(reading, number):
-                return self._second(name, lane, reading, now, number)
-        return self._second(name, lane, item, now)
+                return self._on_clinical_reading(name, lane, reading, now, number)
+        return self._on_clinical_reading(name, lane, item, now)
 
-    def _second(self, name: str, lane: Lane, item: Reading, now: Now, number: int = 0) -> Iterable[Result]:
+    def _on_clinical_reading(
+        self, name: str, lane: LaneState, item: Reading, now: TimeBounds, number: int = 0
+    ) -> Iterable[Effect]:
         """Staff has measured somebody who waits here: decide anew, with all else as it was shown."""
         waiting = lane.named(number) if number else lane.last
         before = None if waiting is None else waiting.pending
         told = lane.who_waits(item.at_s)
         if lane.pending is not None and lane.pending.verdict is not None:
-            yield Settled(name, reason="somebody_else", waiting=told)
+            yield RemeasureResult(name, reason="somebody_else", waiting=told)
         elif before is None:
-            yield Settled(name, reason="no_such_number" if number else "nobody_waits", waiting=told)
+            yield RemeasureResult(name, reason="no_such_number" if number else "nobody_waits", waiting=told)
         elif not number and len(lane.waiting) > 1:
-            yield Settled(name, reason="several_wait", waiting=told)
+            yield RemeasureResult(name, reason="several_wait", waiting=told)
         elif not thermal.is_of_a_body(item.surface_c):
-            yield Settled(name, reason="implausible")
+            yield RemeasureResult(name, reason="implausible")
         else:
             verdict = self._rules.check(tuple(before.shown.values()), now) if before.shown else None
             lane.pending = replace(
@@ -322,94 +333,94 @@ class Checkpoint:
                 simulated=before.simulated or item.simulated,
                 attempt=before.attempt + 1,
             )
-            temperature = thermal.by_second_instrument(item, self._rules.screening, lane.pending.attempt)
+            temperature = thermal.from_clinical(item, self._rules.screening, lane.pending.attempt)
             for result in self._close(name, lane, temperature, item.at_s):
                 yield result
                 if isinstance(result, Passage):
-                    yield Settled(name, result)
+                    yield RemeasureResult(name, result)
 
     # -- what follows
 
-    def _settle(self, name: str, lane: Lane, at_s: float) -> Iterable[Result]:
+    def _decide_if_final(self, name: str, lane: LaneState, at_s: float) -> Iterable[Effect]:
         """Decide now if nothing that may still come can make a difference."""
         temperature = self._temperature(name, lane, at_s)
-        if self._is_settled(lane, temperature, at_s):
+        if self._is_final(lane, temperature, at_s):
             yield from self._close(name, lane, temperature, at_s)
 
-    def _is_settled(self, lane: Lane, temperature: Temperature, at_s: float) -> bool:
+    def _is_final(self, lane: LaneState, temperature: Temperature, at_s: float) -> bool:
         """Neither a better temperature nor a further code could change the outcome."""
         pending = _pending(lane)
         if (verdict := pending.verdict) is None or verdict.status is CodeStatus.INCOMPLETE:
             return False
-        better = several.at_best(verdict, pending.now) if lane.way.direction is Direction.ENTRY else verdict
-        if temperature.then or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
-            best = self._judge(lane, better, temperature, at_s)
-            return _opens(self._judge(lane, verdict, temperature, at_s)) or not _opens(best)
+        better = combine.at_best(verdict, pending.now) if lane.spec.direction is Direction.ENTRY else verdict
+        if temperature.next_step or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
+            best = self._decide(lane, better, temperature, at_s)
+            return _opens(self._decide(lane, verdict, temperature, at_s)) or not _opens(best)
         judged = {
-            self._judge(lane, either, Temperature(outcome), at_s)
+            self._decide(lane, either, Temperature(outcome), at_s)
             for either in (verdict, better)
             for outcome in Screening
         }
         return len(judged) == 1
 
-    def _temperature(self, name: str, lane: Lane, at_s: float) -> Temperature:
+    def _temperature(self, name: str, lane: LaneState, at_s: float) -> Temperature:
         for part in _MEASURING:
             if part in lane.down:
                 return thermal.fault(part)
         return self.screens.screen(name, lane.samples, _pending(lane).holder, at_s, _pending(lane).now)
 
-    def _judge(self, lane: Lane, verdict: Verdict | None, temperature: Temperature, at_s: float) -> Decision:
+    def _decide(self, lane: LaneState, verdict: Verdict | None, temperature: Temperature, at_s: float) -> Decision:
         """By the rules, and by what no rule can change: the holder may have been let in elsewhere meanwhile, and a
         gate that is down opens for nobody.
         """
         pending = _pending(lane)
-        works = Part.SCANNER not in lane.down
-        again = pending.again or self._repeats.is_repeat(lane.way.direction, pending.keys, at_s)
-        decision = self._rules.decide(Case(lane.way, verdict, temperature, works, again, pending.now))
-        if lane.way.direction is Direction.ENTRY and Part.GATE in lane.down and _opens(decision):
-            return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", measures=("staff_check",))
+        works = Role.SCANNER not in lane.down
+        again = pending.again or self._repeats.is_repeat(lane.spec.direction, pending.keys, at_s)
+        decision = self._rules.decide(DecisionInput(lane.spec, verdict, temperature, works, again, pending.now))
+        if lane.spec.direction is Direction.ENTRY and Role.GATE in lane.down and _opens(decision):
+            return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
         return decision
 
-    def _close(self, name: str, lane: Lane, temperature: Temperature, at_s: float) -> list[Result]:
-        decision = self._judge(lane, _pending(lane).verdict, temperature, at_s)
+    def _close(self, name: str, lane: LaneState, temperature: Temperature, at_s: float) -> list[Effect]:
+        decision = self._decide(lane, _pending(lane).verdict, temperature, at_s)
         return self._finish(name, lane, temperature, decision, at_s)
 
-    def _supersede(self, name: str, lane: Lane, at_s: float) -> list[Result]:
+    def _supersede(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
         """Another code came first: whose temperature this is cannot be known any more."""
         temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples))
         decision = Decision(Outcome.REFER, ("another_code",), rule="another-code")
         return self._finish(name, lane, temperature, decision, at_s)
 
-    def _abandon(self, name: str, lane: Lane, at_s: float) -> list[Result]:
+    def _abandon(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
         """The body that came with the code has left: no other body is measured for it. Its code may be shown again
         at once.
         """
-        temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples), why="has_left")
-        decision = self._judge(lane, _pending(lane).verdict, temperature, at_s)
-        if lane.way.direction is Direction.ENTRY and decision.outcome is not Outcome.REFUSE:
-            decision = Decision(Outcome.REFER, ("has_left",), rule="has-left", measures=("retest",))
+        temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples), reason="has_left")
+        decision = self._decide(lane, _pending(lane).verdict, temperature, at_s)
+        if lane.spec.direction is Direction.ENTRY and decision.outcome is not Outcome.REFUSE:
+            decision = Decision(Outcome.REFER, ("has_left",), rule="has-left", actions=("retest",))
         return self._finish(name, lane, temperature, decision, at_s, hold_s=0.0)
 
-    def _let_out(self, name: str, lane: Lane, at_s: float) -> Iterable[Result]:
+    def _let_out(self, name: str, lane: LaneState, at_s: float) -> Iterable[Effect]:
         """Whoever has shown a code at an exit goes, once."""
         pending = _pending(lane)
-        if lane.way.direction is not Direction.EXIT or pending.opened:
+        if lane.spec.direction is not Direction.EXIT or pending.opened:
             return
-        pending.opened = Part.GATE not in lane.down
+        pending.opened = Role.GATE not in lane.down
         yield from _let_out(name, lane, at_s)
 
     def _finish(
         self,
         name: str,
-        lane: Lane,
+        lane: LaneState,
         temperature: Temperature,
         decision: Decision,
         at_s: float,
         hold_s: float | None = None,
-    ) -> list[Result]:
+    ) -> list[Effect]:
         pending = _pending(lane)
-        is_exit = lane.way.direction is Direction.EXIT
-        opened = pending.opened or (Part.GATE not in lane.down if is_exit else _opens(decision))
+        is_exit = lane.spec.direction is Direction.EXIT
+        opened = pending.opened or (Role.GATE not in lane.down if is_exit else _opens(decision))
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         valid = pending.verdict is not None and pending.verdict.status is CodeStatus.VALID
         self.screens.passed(
@@ -436,46 +447,46 @@ class Checkpoint:
             if hold_s is None:
                 hold_s = self._options.repeat_s if opened else self._options.again_s
             codes = frozenset(pending.shown) | (pending.keys if opened and not is_exit else frozenset())
-            lane.closed = Closed(codes, opened, hold_s, at_s)
+            lane.recent_decision = RecentDecision(codes, opened, hold_s, at_s)
         if opened and pending.verdict is not None:
-            self._repeats.admitted(lane.way.direction, pending.keys | {pending.verdict.code}, at_s)
+            self._repeats.admitted(lane.spec.direction, pending.keys | {pending.verdict.code}, at_s)
         passage = Passage(
             lane=name,
-            direction=lane.way.direction,
+            direction=lane.spec.direction,
             verdict=pending.verdict,
             temperature=temperature,
             decision=decision,
-            opened=opened,
+            gate_opened=opened,
             began_s=pending.began_s,
             decided_s=at_s,
             simulated=simulated,
-            shown=tuple(pending.shown.values()),
+            payloads=tuple(pending.shown.values()),
         )
         if pending.opened:
             return [passage]
         if is_exit:
             return [*_let_out(name, lane, at_s), passage]
-        told = Showing(name, signals.answer(decision, temperature))
-        return [Opening(name), told, passage] if opened else [told, passage]
+        told = ShowCue(name, indicators.cue_for(decision, temperature))
+        return [OpenGate(name), told, passage] if opened else [told, passage]
 
-    def _is_repeat(self, lane: Lane, who: bytes, holder: bytes, at_s: float) -> bool:
+    def _is_repeat(self, lane: LaneState, who: bytes, holder: bytes, at_s: float) -> bool:
         """The code that is being decided, or was just decided; or another of a holder who was just let in, as a
         code on a telephone renews itself. Seeing it again keeps it known.
         """
         if lane.pending is not None and who in lane.pending.shown:
             lane.asks_again(at_s)
             return True
-        closed = lane.closed
+        closed = lane.recent_decision
         if closed is None or closed.codes.isdisjoint({who, holder}) or closed.is_over(at_s):
             return False
-        if lane.way.direction is Direction.EXIT and not closed.opened and Part.GATE not in lane.down:
+        if lane.spec.direction is Direction.EXIT and not closed.opened and Role.GATE not in lane.down:
             return False  # he was not let out: there is nothing to repeat
         if closed.opened:
             closed.seen_s = at_s
         lane.asks_again(at_s)
         return True
 
-    def _leave(self, name: str, lane: Lane, at_s: float) -> list[Result]:
+    def _leave(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
         """Forget a presence that has ended; somebody who only walked by leaves no event. Who was there with a code
         that waits for a temperature has had his passage.
         """
@@ -484,11 +495,11 @@ class Checkpoint:
         gone = at_s - lane.warm_s >= self._options.leave_s
         stepped_off = lane.may_step_off and at_s - lane.marked_s >= self._options.leave_s
         pending = lane.pending
-        results: list[Result] = []
+        results: list[Effect] = []
         if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:
             results = self._abandon(name, lane, at_s)
         if gone:
-            lane.present_since_s, lane.spent = None, False
+            lane.present_since_s, lane.presence_used = None, False
             lane.samples.clear()
             if lane.leaving is not None and lane.leaving.met:
                 lane.leaving = None
@@ -497,15 +508,15 @@ class Checkpoint:
         return results
 
 
-def _let_out(name: str, lane: Lane, at_s: float) -> list[Result]:
+def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
     """Green is told only when the gate is not known to be down; the order goes out in any case."""
     lane.asks_to_leave(at_s)
-    if Part.GATE in lane.down:
-        return [Trying(name), Showing(name, Cue.FAULT)]
-    return [Opening(name), Showing(name, Cue.ADMIT)]
+    if Role.GATE in lane.down:
+        return [Trying(name), ShowCue(name, Cue.FAULT)]
+    return [OpenGate(name), ShowCue(name, Cue.ADMIT)]
 
 
-def _pending(lane: Lane) -> Pending:
+def _pending(lane: LaneState) -> PendingPassage:
     """The passage that is being decided; only called while there is one."""
     if lane.pending is None:
         raise AssertionError("no passage is pending")
@@ -513,4 +524,4 @@ def _pending(lane: Lane) -> Pending:
 
 
 def _opens(decision: Decision) -> bool:
-    return decision.outcome in (Outcome.ADMIT, Outcome.NOTICE)
+    return decision.outcome in (Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from agent.checkpoint.lanes import Showing, Waits
-from agent.model import Answer, DeviceChange, Passage
+from agent.checkpoint.lanes import ShowCue, Waits
+from agent.model import DeviceChange, LaneCommandResult, Passage
 
 if TYPE_CHECKING:
-    from agent.model import Now, Temperature, Verdict, Way
+    from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DecisionInput:
     """What a decision is about."""
 
-    way: Way
+    lane: LaneSpec
     verdict: Verdict | None
     """None: no code was shown."""
     temperature: Temperature
     scanner_works: bool
     shown_again: bool
     """The holder was let in by this kiosk a moment ago."""
-    now: Now
+    now: TimeBounds
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpenGate:
     """The gate of this lane is to open now."""
 
     lane: str
@@ -41,7 +41,7 @@ class Trying:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class RemeasureResult:
     """What became of a reading of staff's own thermometer."""
 
     lane: str
@@ -53,4 +53,4 @@ class Settled:
     """Who waits on this lane, the latest first: told when it was refused, or asked for."""
 
 
-Result: TypeAlias = Opening | Trying | Showing | Passage | DeviceChange | Answer | Settled
+Effect: TypeAlias = OpenGate | Trying | ShowCue | Passage | DeviceChange | LaneCommandResult | RemeasureResult

@@ -7,15 +7,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent.model import CodeStatus, Direction, Part
-from agent.signals import Cue
+from agent.indicators import Cue
+from agent.model import CodeStatus, Direction, Role
 
 if TYPE_CHECKING:
-    from agent.model import Now, Screening, Temperature, Verdict, Way
+    from agent.model import LaneSpec, Screening, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
 
 
-_NEEDED = {Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE}
+_NEEDED = {Role.SCANNER, Role.THERMOMETER, Role.RANGE, Role.GATE}
 """While one of these is down the lane is out of service, at least in part."""
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for whoever wanted to leave within this; later he shows the code again."""
@@ -26,7 +26,7 @@ MOST_WAITING = 999
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class ShowCue:
     """What the lamp and the buzzer of this lane are to say."""
 
     lane: str
@@ -34,12 +34,12 @@ class Showing:
 
 
 @dataclass(slots=True)
-class Pending:
+class PendingPassage:
     """A passage that waits for its decision."""
 
     began_s: float
     deadline_s: float
-    now: Now
+    now: TimeBounds
     """The wall clock when it began: code and policy are judged at one time."""
     verdict: Verdict | None = None
     shown: dict[bytes, bytes] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Pending:
 
 
 @dataclass(slots=True)
-class Closed:
+class RecentDecision:
     """Who was decided last."""
 
     codes: frozenset[bytes]
@@ -103,7 +103,7 @@ class Waiting:
 
     number: int
     """What staff calls this person; the same as long as he waits."""
-    pending: Pending
+    pending: PendingPassage
     since_s: float
     temperature: Temperature
 
@@ -121,22 +121,22 @@ class Waits:
 
 
 @dataclass(slots=True)
-class Lane:
+class LaneState:
     """One lane."""
 
-    way: Way
-    down: set[Part] = field(default_factory=set)
-    simulated_parts: set[Part] = field(default_factory=set)
+    spec: LaneSpec
+    down: set[Role] = field(default_factory=set)
+    simulated_parts: set[Role] = field(default_factory=set)
     samples: deque[Reading] = field(default_factory=deque)
     present_since_s: float | None = None
     warm_s: float = -math.inf
     marked_s: float = -math.inf
     """Last reading of somebody who stood where he can be measured."""
-    spent: bool = False
+    presence_used: bool = False
     """The presence, or the one about to begin, belongs to a decision already taken."""
     decided_s: float = -math.inf
-    pending: Pending | None = None
-    closed: Closed | None = None
+    pending: PendingPassage | None = None
+    recent_decision: RecentDecision | None = None
     leaving: Leaving | None = None
     waiting: list[Waiting] = field(default_factory=list)
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
@@ -145,46 +145,50 @@ class Lane:
     cue: Cue | None = None
     """The step that was told last."""
 
-    def news(self, name: str) -> list[Showing]:
+    def cue_change(self, name: str) -> list[ShowCue]:
         """What the lane asks for now, if that is something else than when this was called last."""
         before, self.cue = self.cue, self._step()
-        return [] if self.cue is before else [Showing(name, self.cue)]
+        return [] if self.cue is before else [ShowCue(name, self.cue)]
 
     def _step(self) -> Cue:
         pending = self.pending
-        if pending is None or pending.verdict is None or self.way.direction is Direction.EXIT:
+        if pending is None or pending.verdict is None or self.spec.direction is Direction.EXIT:
             return Cue.FAULT if self.down & _NEEDED else Cue.READY
         if pending.verdict.status is CodeStatus.INCOMPLETE:
-            return Cue.AGAIN
+            return Cue.RETRY
         return Cue.MEASURE if self.present_since_s is None else Cue.WAIT
 
     def asks_to_leave(self, at_s: float) -> None:
         """Somebody at this exit is let out, or waits for the gate to come back."""
-        met = self.present_since_s is not None and Part.THERMOMETER not in self.down
-        self.leaving = Leaving(at_s, None if Part.GATE in self.down else at_s, met=met)
+        met = self.present_since_s is not None and Role.THERMOMETER not in self.down
+        self.leaving = Leaving(at_s, None if Role.GATE in self.down else at_s, met=met)
 
     def asks_again(self, at_s: float) -> None:
         """The code that was decided last is still shown."""
         if self.leaving is not None:
             self.leaving.asked_s = at_s
-        elif self.way.direction is Direction.EXIT and self.closed is not None and not self.closed.opened:
+        elif (
+            self.spec.direction is Direction.EXIT
+            and self.recent_decision is not None
+            and not self.recent_decision.opened
+        ):
             self.asks_to_leave(at_s)
 
-    def lost(self, part: Part, at_s: float) -> None:
+    def lost(self, part: Role, at_s: float) -> None:
         """A device went down: an opening that was ordered a moment ago may not have been done, and without a
         thermometer nobody is seen to leave.
         """
         leaving = self.leaving
         if leaving is None:
             return
-        if part is Part.THERMOMETER:
+        if part is Role.THERMOMETER:
             leaving.met = False
-        if part is Part.GATE and leaving.ordered_s is not None and at_s - leaving.ordered_s <= _ORDER_S:
+        if part is Role.GATE and leaving.ordered_s is not None and at_s - leaving.ordered_s <= _ORDER_S:
             leaving.ordered_s = None
             if self.pending is not None:
                 self.pending.opened = False
-            if self.closed is not None:
-                self.closed.opened = False
+            if self.recent_decision is not None:
+                self.recent_decision.opened = False
 
     def may_leave_now(self, at_s: float) -> bool:
         """The gate is back: whether somebody still waits for it to open. If so, he is let out."""
@@ -194,20 +198,20 @@ class Lane:
         leaving.ordered_s = at_s
         if self.pending is not None and self.pending.shown:
             self.pending.opened = True
-        if self.closed is not None:
-            self.closed.opened = True
-            self.closed.seen_s = at_s
+        if self.recent_decision is not None:
+            self.recent_decision.opened = True
+            self.recent_decision.seen_s = at_s
         return True
 
-    def forget(self, at_s: float, second_wait_s: float) -> None:
+    def expire(self, at_s: float, second_wait_s: float) -> None:
         """Let go of the codes of those who have left."""
-        if self.closed is not None and self.closed.is_over(at_s):
-            self.closed.codes = frozenset()
+        if self.recent_decision is not None and self.recent_decision.is_over(at_s):
+            self.recent_decision.codes = frozenset()
         self.waiting = [each for each in self.waiting if at_s - each.since_s <= second_wait_s]
 
-    def decide(self, pending: Pending, at_s: float, temperature: Temperature, number: int) -> None:
+    def decide(self, pending: PendingPassage, at_s: float, temperature: Temperature, number: int) -> None:
         """The passage is over; `number`: under which staff may measure anew, 0 if there is no need."""
-        self.pending, self.spent, self.decided_s = None, True, at_s
+        self.pending, self.presence_used, self.decided_s = None, True, at_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number != number]
         if number:
@@ -218,7 +222,7 @@ class Lane:
     @property
     def may_step_off(self) -> bool:
         """Whether somebody with a code has stood at the mark of a range sensor: he can step off it."""
-        return self.way.ranged and self.pending is not None and self.pending.at_mark
+        return self.spec.ranged and self.pending is not None and self.pending.at_mark
 
     @property
     def last(self) -> Waiting | None:
@@ -244,21 +248,21 @@ class Lane:
             for each in reversed(self.waiting)
         )
 
-    def begin_anew(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
+    def restart_measurement(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
         """Let whoever waits here, or was not let in a moment ago, be measured again: the holder whose readings no
         longer count, empty for one who is not known; None when there was nobody.
 
         A passage that is being decided stays one: it gets a new deadline.
         """
         waits = self.pending is not None
-        turned_away = self.closed is not None and not self.closed.opened
+        turned_away = self.recent_decision is not None and not self.recent_decision.opened
         if not (waits or (turned_away and at_s - self.decided_s <= moment_s)):
             return None
         alone = self.last if len(self.waiting) == 1 else None  # else nobody knows who of them stands there
         doubtful = None if alone is None else alone.pending
         whose = self.pending if self.pending is not None and self.pending.shown else doubtful
         self.samples.clear()
-        self.closed, self.spent = None, False
+        self.recent_decision, self.presence_used = None, False
         if self.pending is not None:
             self.pending.deadline_s = max(self.pending.deadline_s, deadline_s)
         return b"" if whose is None else whose.holder

@@ -13,9 +13,10 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
-from agent import __version__, access
+from agent import __version__
 from agent.cli import terminal
 from agent.cli.help import Parser
+from agent.platform import access
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,13 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import access, thermal_files
+from agent.analysis import evaluation
 from agent.cli import configuration
 from agent.cli.instrument import Instrument, Lost, Unsteady
-from agent.cli.running import Refused
-from agent.thermal import BadCalibration, Site, trial
-from agent.thermal.calibration import MOST_DRIFT_C, MOST_ZERO_C, Check, Zero
-from agent.vault.durable import open_to_append
+from agent.cli.running import RequestRefused
+from agent.platform import access
+from agent.platform.files import open_to_append
+from agent.ruleset import calibration_files
+from agent.screening import BadCalibration, ThermometerSite
+from agent.screening.calibration import MOST_DRIFT_C, MOST_ZERO_C, ReferenceCheck, Zero
 
 if TYPE_CHECKING:
     import argparse
@@ -39,8 +41,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     people = actions.add_parser("people", help="the calibrated scale, from people")
     people.add_argument("--csv", type=Path, help="people already measured (columns as for `screening`)")
-    people.add_argument("--specificity", type=float, default=trial.SPECIFICITY, help="(default: %(default)s)")
-    people.add_argument("--fever", type=float, default=trial.FEVER_C, help="fever by the reference, °C (38.0)")
+    people.add_argument("--specificity", type=float, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
+    people.add_argument("--fever", type=float, default=evaluation.FEVER_C, help="fever by the reference, °C (38.0)")
     zero = actions.add_parser("zero", help="set the zero against a black body")
     check = actions.add_parser("check", help="the daily look at the black body")
     for action in (zero, check):
@@ -63,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
         return 1
     file = args.file or config.screening.calibration or args.config.parent / DEFAULT_FILE
     try:
-        sites = thermal_files.load_sites(file) if file.exists() else {}
-        site = sites.get(args.lane, Site())
+        sites = calibration_files.load_sites(file) if file.exists() else {}
+        site = sites.get(args.lane, ThermometerSite())
         site = {"people": _people, "zero": _zero, "check": _check}[args.action](args, config, site, file)
-        thermal_files.save_sites(file, {**sites, args.lane: site})
-    except (BadCalibration, trial.BadTrial, Unsteady, Lost, Refused) as error:
+        calibration_files.save_sites(file, {**sites, args.lane: site})
+    except (BadCalibration, evaluation.BadStudy, Unsteady, Lost, RequestRefused) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(access.why(error), file=sys.stderr)
@@ -78,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-def _zero(args: argparse.Namespace, config: Config, site: Site, _file: Path) -> Site:
+def _zero(args: argparse.Namespace, config: Config, site: ThermometerSite, _file: Path) -> ThermometerSite:
     """The offset that brings the thermometer to the reference; the check begins anew."""
     surface_c = _of_black_body(args, config)
     offset_c = round(args.reference_c - surface_c, 2)
@@ -89,14 +91,14 @@ def _zero(args: argparse.Namespace, config: Config, site: Site, _file: Path) -> 
     return replace(
         site,
         zero=Zero(offset_c, now_utc, args.reference, args.operator),
-        check=Check(0.0, now_utc, args.reference, args.operator),
+        check=ReferenceCheck(0.0, now_utc, args.reference, args.operator),
     )
 
 
-def _check(args: argparse.Namespace, config: Config, site: Site, _file: Path) -> Site:
+def _check(args: argparse.Namespace, config: Config, site: ThermometerSite, _file: Path) -> ThermometerSite:
     """How far off the thermometer is today, its zero counted in."""
     surface_c = _of_black_body(args, config) + site.offset_c
-    check = Check(round(surface_c - args.reference_c, 2), time.time(), args.reference, args.operator)
+    check = ReferenceCheck(round(surface_c - args.reference_c, 2), time.time(), args.reference, args.operator)
     print(f"{args.lane}: {surface_c:.2f} °C, reference {args.reference_c:.2f} °C: off by {check.error_c:+.2f} °C")
     if check.drifted:
         print(
@@ -112,14 +114,14 @@ def _of_black_body(args: argparse.Namespace, config: Config) -> float:
         return thermometer.surface_c(presence_c=-50.0)
 
 
-def _people(args: argparse.Namespace, config: Config, site: Site, file: Path) -> Site:
+def _people(args: argparse.Namespace, config: Config, site: ThermometerSite, file: Path) -> ThermometerSite:
     """The calibrated scale."""
     if args.csv is not None:
         with args.csv.open(encoding="utf-8-sig", newline="") as lines:
-            people = [person for person in trial.parse(lines) if person.lane == args.lane]
+            people = [person for person in evaluation.parse(lines) if person.lane == args.lane]
     else:
         people = _measured(args, config, site, file.with_suffix(".people.csv"))
-    model = trial.fit(
+    model = evaluation.fit(
         people,
         fever_c=args.fever,
         specificity=args.specificity,
@@ -133,12 +135,16 @@ def _people(args: argparse.Namespace, config: Config, site: Site, file: Path) ->
     return replace(site, model=model)
 
 
-def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) -> list[trial.Person]:
+def _measured(
+    args: argparse.Namespace, config: Config, site: ThermometerSite, keep: Path
+) -> list[evaluation.MeasuredPerson]:
     """People, one by one; each is kept in a CSV file at once, and those of earlier sessions count too."""
     with open_to_append(keep) as lines:
         if lines.tell() == 0:
-            lines.write(",".join(trial.COLUMNS) + "\n")
-    print(f"At least {trial.LEAST_PEOPLE} people, at all the room temperatures of a day; all are kept in {keep}.")
+            lines.write(",".join(evaluation.COLUMNS) + "\n")
+    print(
+        f"At least {evaluation.LEAST_PEOPLE} people, at all the room temperatures of a day; all are kept in {keep}."
+    )
     with _instrument(args.lane, config) as thermometer:
         while _answer("Next person before the thermometer, Enter (q: enough): ") != "q":
             try:
@@ -155,7 +161,7 @@ def _measured(args: argparse.Namespace, config: Config, site: Site, keep: Path) 
                 csv.writer(lines).writerow(person)
     with open_to_append(keep) as lines:
         lines.seek(0)
-        return [person for person in trial.parse(lines) if person.lane == args.lane]
+        return [person for person in evaluation.parse(lines) if person.lane == args.lane]
 
 
 def _instrument(lane: str, config: Config) -> Instrument:
@@ -172,7 +178,7 @@ def _number(question: str) -> float:
     while True:
         answer = _answer(question).replace(",", ".")
         if answer == "q":
-            raise trial.BadTrial("stopped before this person was complete; those before are kept")
+            raise evaluation.BadStudy("stopped before this person was complete; those before are kept")
         try:
             return float(answer)
         except ValueError:

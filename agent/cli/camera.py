@@ -26,7 +26,7 @@ from drivers.scanners import camera
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from drivers.vision.aim import Aim
+    from drivers.vision.framing_advice import Aim
     from drivers.vision.opencv import Picture
     from drivers.wire.frames import Frame, Lens
 
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _look(args: argparse.Namespace) -> int:
-    from drivers.vision import aim  # noqa: PLC0415 - OpenCV is for who looks
+    from drivers.vision import framing_advice  # noqa: PLC0415 - OpenCV is for who looks
 
     options = _options(args)
     if options is None:
@@ -108,9 +108,9 @@ def _look(args: argparse.Namespace) -> int:
             print(f"{frame.name or lens.name}: a broken picture, passed over (another cable, fourcc or size?)")
             broken += 1
             continue
-        judged = aim.judged(picture)
+        judged = framing_advice.judged(picture)
         seen, read = seen + 1, read + bool(judged.rung)
-        advice = aim.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
+        advice = framing_advice.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
         drawn = _drawn(frame, judged, args)
         if drawn and is_terminal and lens.live:
             terminal.draw(_HOME + _CLEAR)
@@ -177,9 +177,9 @@ def _frames(lens: Lens, seconds: float) -> Iterator[Frame]:
 
 def _drawn(frame: Frame, judged: Aim, args: argparse.Namespace) -> str:
     """The picture as the terminal takes it; empty when it is not wanted or goes to a file."""
-    from drivers.vision import glance, opencv  # noqa: PLC0415 - OpenCV is for who looks
+    from drivers.vision import opencv, terminal_preview  # noqa: PLC0415 - OpenCV is for who looks
 
-    marked = glance.marked(frame.gray(), judged.corners)
+    marked = terminal_preview.marked(frame.gray(), judged.corners)
     if args.png is not None:
         args.png.write_bytes(opencv.to_png(marked))
     way = args.picture
@@ -188,8 +188,8 @@ def _drawn(frame: Frame, judged: Aim, args: argparse.Namespace) -> str:
     if way == "none":
         return ""
     if way == "blocks":
-        return glance.half_blocks(glance.fitted(marked, *_BLOCKS))
-    return getattr(glance, way)(glance.fitted(marked, *_PIXELS))  # type: ignore[no-any-return] # sixel or kitty, both give text
+        return terminal_preview.half_blocks(terminal_preview.fitted(marked, *_BLOCKS))
+    return getattr(terminal_preview, way)(terminal_preview.fitted(marked, *_PIXELS))  # type: ignore[no-any-return] # sixel or kitty, both give text
 
 
 def _terminal() -> str:

@@ -20,16 +20,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import access, app
+from agent import app
 from agent.cli import configuration
 from agent.config import PARTS, files
-from agent.model import ClockState, Now
+from agent.model import ClockState, TimeBounds
+from agent.platform import access
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from agent.config.boards import Device
+    from agent.config.outputs import Device
 
 _STAND_INS = ("simulated", "replayed")
 
@@ -59,7 +60,7 @@ def _check(file: Path) -> int:
     if config is None:
         return 1
     utc_s = time.time()
-    now = Now(utc_s, utc_s, ClockState.SYNCED)
+    now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
     faults = sorted([*app.faults_beyond_syntax(config), *files.faults(config, now)])
     for fault in faults:
         print(fault, file=sys.stderr)

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from agent import access, config
+from agent import config
+from agent.platform import access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sized
@@ -31,10 +32,10 @@ def add_argument(parser: argparse.ArgumentParser, *, again: bool = False) -> Non
 
 def read(file: Path) -> config.Config | None:
     """The checked configuration; None after all its faults were printed to standard error."""
-    return tried(config.load, file)
+    return load_or_print_errors(config.load, file)
 
 
-def tried(begin: Callable[[Path], T], file: Path) -> T | None:
+def load_or_print_errors(begin: Callable[[Path], T], file: Path) -> T | None:
     """What `begin` makes of a configuration; None after all its faults were printed to standard error."""
     try:
         return begin(file)

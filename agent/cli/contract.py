@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.messages import schemas
+from agent.events import schemas
 
 if TYPE_CHECKING:
     import argparse

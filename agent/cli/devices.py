@@ -20,11 +20,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from agent import access, config
+from agent import config
 from agent.cli import configuration, outputs, running
-from agent.cli.running import Lent, NotRunning, Refused
-from agent.config import startup
-from agent.config.boards import Device, Lamp
+from agent.cli.running import NotRunning, RequestRefused, StreamedDevices
+from agent.config.outputs import Device, Lamp
+from agent.platform import access
+from agent.supervisor import startup
 from drivers import discovery, recording, registry
 from drivers.contract import Distance, DriverError, Reading, Sighting, Source
 
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     device = _device(args)
     if device is None:
         return 1
-    if device.kind == "signals":
+    if device.kind == "outputs":
         return _show(args, device)
     return _watch(args, device, args.seconds, None) if args.action == "try" else _record(args, device)
 
@@ -82,7 +83,7 @@ def _off(file: Path) -> int:
     """All that the configuration names, and what the last good one does: the agent may have been killed with that,
     and the file been changed or spoilt since.
     """
-    checked, last = configuration.read(file), startup.proven(file)
+    checked, last = configuration.read(file), startup.last_known_good(file)
     now = {} if checked is None else _outputs(checked)
     before = {} if last is None else _outputs(last)
     status = outputs.switch_off(now)
@@ -205,7 +206,7 @@ def _outputs(checked: config.Config) -> dict[str, Device]:
         device = _part(checked, name)
         if isinstance(device, Lamp):
             found |= {f"{name}.{light}": each for light, each in device.lights.items()}
-        elif device.kind == "signals":
+        elif device.kind == "outputs":
             found[name] = device
     return found
 
@@ -235,10 +236,10 @@ def _values(cls: type, words: list[str]) -> dict[str, Any]:
 def _source(args: argparse.Namespace, device: Device) -> Source:
     """The device's driver; or the device as the running agent lends it. Raises Refused."""
     lane, _, part = args.device.rpartition(".")
-    checked = configuration.read(args.config) if part in Lent.PARTS else None
+    checked = configuration.read(args.config) if part in StreamedDevices.PARTS else None
     if checked is not None:
         with contextlib.suppress(NotRunning):
-            lent = Lent(checked.run.directory, lane, part)
+            lent = StreamedDevices(checked.run.directory, lane, part)
             print(f"The running agent lends it; {lane} sends people to staff until this ends.")
             return lent
     driver: Source = registry.load(device.kind, device.driver).Driver(device.options)
@@ -249,7 +250,7 @@ def _watch(args: argparse.Namespace, device: Device, seconds: float, recorder: r
     """Show what comes, until the time is up, Ctrl-C, or the device fails."""
     try:
         driver = _source(args, device)
-    except Refused as refused:
+    except RequestRefused as refused:
         print(refused, file=sys.stderr)
         return 1
     quality = _Quality()
@@ -266,7 +267,7 @@ def _watch(args: argparse.Namespace, device: Device, seconds: float, recorder: r
             print(quality.sentence(item), flush=True)
     except KeyboardInterrupt:
         print()
-    except (DriverError, Refused) as trouble:
+    except (DriverError, RequestRefused) as trouble:
         print(trouble, file=sys.stderr)
         _say_if_held(args.config)
         return 1

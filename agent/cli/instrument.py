@@ -11,11 +11,11 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from agent.cli.running import Borrowed, NotRunning
-from agent.feeds import SourceFeed
-from agent.model import DeviceDown, Part
-from agent.thermal import Screens
-from agent.thermal.look import look
+from agent.cli.running import NotRunning, SensorStream
+from agent.devices import SensorWorker
+from agent.model import DeviceDown, Role
+from agent.screening import LaneScreening
+from agent.screening.window import estimate
 from drivers import registry
 from drivers.contract import Distance, Reading
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from agent.config import Lane
-    from agent.config.boards import Device
+    from agent.config import LaneConfig
+    from agent.config.outputs import Device
     from agent.model import Observation
-    from agent.thermal import Options
+    from agent.screening import Options
 
 _READ_S = 0.25
 _LIMIT_S = 30.0
@@ -47,15 +47,15 @@ class Lost(Exception):
 class Instrument:
     """A context manager. Raises Refused when the running agent does not lend its devices."""
 
-    def __init__(self, name: str, lane: Lane, options: Options, directory: Path) -> None:
+    def __init__(self, name: str, lane: LaneConfig, options: Options, directory: Path) -> None:
         """`directory`: where a running agent has its desk."""
         self._name, self._lane, self._options, self._directory = name, lane, options, directory
-        self._screens = Screens(options, ranged=() if lane.range is None else (name,))
+        self._screens = LaneScreening(options, ranged=() if lane.range is None else (name,))
 
     def __enter__(self) -> Self:
-        self._sensors: Borrowed | _Opened
+        self._sensors: SensorStream | _Opened
         try:
-            self._sensors = Borrowed(self._directory, self._name)
+            self._sensors = SensorStream(self._directory, self._name)
         except NotRunning:
             self._sensors = _Opened(self._name, self._lane)
         return self
@@ -72,7 +72,7 @@ class Instrument:
         filled = self._lane.range is None
         while time.monotonic() < begun_s + limit_s:
             seen = self._next()
-            if seen is None or seen.part is not Part.THERMOMETER:
+            if seen is None or seen.role is not Role.THERMOMETER:
                 continue
             item = seen.item
             if not isinstance(item, Reading) or item.at_s < begun_s:
@@ -82,7 +82,7 @@ class Instrument:
                 samples.clear()
                 continue
             samples.append(item)
-            looked = look(samples, self._options)
+            looked = estimate(samples, self._options)
             if len(samples) == samples.maxlen and looked.steady and looked.surface_c is not None:
                 return looked.surface_c
         mark = f"{self._options.near_mm:.0f} to {self._options.far_mm:.0f} mm"
@@ -104,10 +104,10 @@ class Instrument:
         seen = self._sensors.read(_READ_S)
         match seen and seen.item:
             case DeviceDown() as down if seen is not None and seen.lane == self._name:
-                raise Lost(f"{self._name}/{seen.part}: {down.why}")
+                raise Lost(f"{self._name}/{seen.role}: {down.error}")
             case Distance() as distance:
                 self._screens.distance(self._name, distance)
-            case Reading() as reading if seen is not None and seen.part is Part.ROOM:
+            case Reading() as reading if seen is not None and seen.role is Role.ROOM:
                 self._screens.room(seen.lane, reading)
         return seen
 
@@ -115,11 +115,11 @@ class Instrument:
 class _Opened:
     """The lane's sensors, opened by this program, each in a thread of its own as in the agent."""
 
-    def __init__(self, name: str, lane: Lane) -> None:
+    def __init__(self, name: str, lane: LaneConfig) -> None:
         self._said: queue.SimpleQueue[Observation] = queue.SimpleQueue()
-        devices = {Part.THERMOMETER: lane.thermometer, Part.ROOM: lane.room, Part.RANGE: lane.range}
+        devices = {Role.THERMOMETER: lane.thermometer, Role.ROOM: lane.room, Role.RANGE: lane.range}
         self._feeds = [
-            SourceFeed(name, part, device.driver, partial(_driver, device), self._said.put)
+            SensorWorker(name, part, device.driver, partial(_driver, device), self._said.put)
             for part, device in devices.items()
             if device is not None
         ]
@@ -130,7 +130,7 @@ class _Opened:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for feed in self._feeds:
-            feed.ask_stop()
+            feed.request_stop()
         for feed in self._feeds:
             feed.join(_JOIN_S)
 

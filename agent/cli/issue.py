@@ -13,7 +13,8 @@ from pathlib import Path
 
 import segno
 
-from agent.codes import gatepost, place, signing
+from agent.credentials import gatepost, venue_code
+from agent.crypto import signing
 from agent.model import Colour, LabResult
 
 _DAY_S = 86400
@@ -77,7 +78,7 @@ def picture(text: str) -> segno.QRCode:
 
 def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
     if args.place:
-        return place.issue(key, args.issuer or args.key.stem, args.place, int(time.time()))
+        return venue_code.issue(key, args.issuer or args.key.stem, args.place, int(time.time()))
     if not args.subject:
         raise ValueError("say whose code it is (--subject), or of which place (--place)")
     return gatepost.issue(key, _claims(args))

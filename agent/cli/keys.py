@@ -17,13 +17,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import codes, vault
-from agent.codes import bundle, jwks, signing, strict_json
-from agent.codes.refusal import Malformed
-from agent.codes.trust import FORMATS, TrustedKey, certified, parse_keys
-from agent.model import ClockState, Now
-from agent.vault.bundles import examine
-from agent.vault.durable import replace_file
+from agent import credentials
+from agent.credentials import bundle, jwks
+from agent.credentials.trust import FORMATS, TrustedKey, certified, parse_keys
+from agent.crypto import signing, strict_json
+from agent.crypto.refusal import Malformed
+from agent.model import ClockState, TimeBounds
+from agent.platform.files import replace_file
+from agent.ruleset import load
+from agent.ruleset.bundle_store import examine
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _MOST_DAYS = 36_500
 TRUST_FILE = Path("issuers.toml")
-_ROLES = ", ".join((*bundle.TYPES, *bundle.WORDS))
+_ROLES = ", ".join((*bundle.TYPES, *bundle.STATEMENT_TYPES))
 _ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys new --centre`"
 
 
@@ -122,7 +124,7 @@ def _new(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    for keys in vault.load_trust(codes.Options(str(args.keys))).keys.values():
+    for keys in load.load_trust(credentials.Options(str(args.keys))).keys.values():
         for key in keys:
             print(f"{key.kid.hex()}  {key.issuer}  {key.public.name}  {' '.join(sorted(key.formats))}")
     return 0
@@ -206,7 +208,7 @@ def _sign(args: argparse.Namespace) -> int:
     }
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
     signed_by_all = bundle.sign(signed, keys)
-    claimed = bundle.claims_to_be(signed_by_all)  # what no gate could read or would take is not handed out
+    claimed = bundle.unverified_header(signed_by_all)  # what no gate could read or would take is not handed out
     if args.type == "root":
         bundle.demand_root(signed_by_all)
     else:
@@ -240,9 +242,9 @@ def _demand_sense(args: argparse.Namespace) -> None:
 def _content(args: argparse.Namespace) -> object:
     """What is to be signed of a file, by its type."""
     if args.type == "list":
-        return vault.list_content(vault.open_list(args.file))
+        return load.list_content(load.open_list(args.file))
     if args.type == "policy":
-        return vault.whole_table(args.file)
+        return load.whole_table(args.file)
     data = args.file.read_bytes()
     return strict_json.decode_object(data) if args.type == "root" else data.decode()
 
@@ -253,7 +255,7 @@ def _root(args: argparse.Namespace) -> int:
     roles: dict[str, object] = {}
     for said in args.roles:
         match = re.fullmatch(r"(\w+)=(?:(\d+):)?(.+)", said)
-        if not match or match[1] not in {*bundle.TYPES, *bundle.WORDS} or match[1] in roles:
+        if not match or match[1] not in {*bundle.TYPES, *bundle.STATEMENT_TYPES} or match[1] in roles:
             raise ValueError(f"{said}: should be ROLE=[N:]FILE,…, each role once; roles: {_ROLES}")
         public = [_public_file(Path(file)) for file in match[3].split(",")]
         different, threshold = len({key.kid for key in public}), int(match[2] or 1)
@@ -279,14 +281,14 @@ def _public_file(file: Path) -> signing.PublicKey:
 
 
 def _install(args: argparse.Namespace) -> int:
-    root = vault.BundleStore(args.bundles).install(args.file.read_bytes())
+    root = load.BundleStore(args.bundles).install(args.file.read_bytes())
     print(f"{args.bundles}: root version {root.bundle.version} of fleet {root.bundle.fleet}")
     return 0
 
 
 def _take(args: argparse.Namespace) -> int:
     utc = time.time()
-    taken = vault.BundleStore(args.bundles).take(args.file.read_bytes(), Now(utc, utc, ClockState.SYNCED))
+    taken = load.BundleStore(args.bundles).accept(args.file.read_bytes(), TimeBounds(utc, utc, ClockState.SYNCED))
     print(f"{args.bundles}: {taken.age.name} version {taken.version}")
     return 0
 

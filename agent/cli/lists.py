@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import vault
-from agent.codes import digest, list_text, lists
+from agent.credentials import list_text, lists
+from agent.crypto import digest
+from agent.ruleset import load
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     began_s = time.monotonic()
-    head = lists.Head(
+    head = lists.ListHeader(
         args.kind, args.issuer, args.version, time.time(), args.warn_hours * _HOUR_S, args.refer_hours * _HOUR_S
     )
     _demand_progress(args)
@@ -81,7 +82,7 @@ def _build(args: argparse.Namespace) -> int:
 def _demand_progress(args: argparse.Namespace) -> None:
     """Never back: kiosks would not take it, or would take it for the newer. Raises ValueError."""
     try:
-        before = vault.open_list(args.output).head
+        before = load.open_list(args.output).head
     except lists.BadList:
         return  # none yet, or one that is to be replaced because it is broken
     if (before.kind, before.issuer) != (args.kind, args.issuer):
@@ -93,15 +94,15 @@ def _demand_progress(args: argparse.Namespace) -> None:
         )
 
 
-def _build_from_keys(args: argparse.Namespace, head: lists.Head) -> tuple[int, int]:
+def _build_from_keys(args: argparse.Namespace, head: lists.ListHeader) -> tuple[int, int]:
     """How many keys the list has, and how many were given."""
     if args.of != "key" or args.delta:
         raise ValueError(f"{args.input}: a .bin file holds 16-byte keys of a whole list: without --of and --delta")
     keys = Path(args.input).read_bytes()
-    return vault.write_list(args.output, head, keys).count, len(keys) // digest.SIZE
+    return load.write_list(args.output, head, keys).count, len(keys) // digest.SIZE
 
 
-def _build_from_text(args: argparse.Namespace, head: lists.Head) -> tuple[int, int]:
+def _build_from_text(args: argparse.Namespace, head: lists.ListHeader) -> tuple[int, int]:
     """How many keys the list has, and how many were given."""
     keys, values = bytearray(), bytearray()
     for key, value in _entries(args):
@@ -109,9 +110,9 @@ def _build_from_text(args: argparse.Namespace, head: lists.Head) -> tuple[int, i
         values.append(value)
     if args.delta:
         changes = {bytes(keys[at * digest.SIZE :][: digest.SIZE]): value for at, value in enumerate(values)}
-        return vault.change_list(args.output, head, changes).head.count, len(values)
+        return load.change_list(args.output, head, changes).head.count, len(values)
     colours = bytes(values) if args.kind == "status" else None
-    return vault.write_list(args.output, head, bytes(keys), colours).count, len(values)
+    return load.write_list(args.output, head, bytes(keys), colours).count, len(values)
 
 
 def _entries(args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
@@ -133,7 +134,7 @@ def _read(lines: Iterable[str], args: argparse.Namespace) -> Iterator[tuple[byte
 
 
 def _check(args: argparse.Namespace) -> int:
-    found = vault.open_list(args.file)
+    found = load.open_list(args.file)
     parts = [found.base] if found.delta is None else [found.base, found.delta]
     for part in parts:
         head = part.head
@@ -148,7 +149,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _query(args: argparse.Namespace) -> int:
-    found = vault.open_list(args.file)
+    found = load.open_list(args.file)
     value = found.find(list_text.key_of(args.of, found.head.issuer, args.what))
     if value is None:
         print("not on the list")

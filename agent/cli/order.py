@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from agent.codes import bundle, signing
-from agent.orders.judging import COMMANDS, LONGEST_LIFE_S
+from agent.control.verification import COMMANDS, LONGEST_LIFE_S
+from agent.credentials import bundle
+from agent.crypto import signing
 
 if TYPE_CHECKING:
     import argparse

@@ -7,16 +7,16 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from agent.config.boards import Lamp
-from agent.feeds.signal_feed import obey
-from agent.signals import COLUMN, LABELS, PATTERNS, BuzzerPanel, Cue, LampPanel, Light, Panel, Player
+from agent.config.outputs import Lamp
+from agent.devices.indicator_worker import obey
+from agent.indicators import COLUMN, LABELS, PATTERNS, BuzzerPanel, Cue, CuePlayer, LampPanel, Light, Panel
 from drivers import registry
 from drivers.contract import DriverError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.config.boards import Device
+    from agent.config.outputs import Device
     from drivers.contract import Sink
 
 _LIGHT_S, _CUE_S, _PAUSE_S = 1.0, 4.0, 0.3
@@ -76,13 +76,13 @@ def _show_lights(sinks: Mapping[str, Sink], end_s: float) -> None:
 
 
 def _show_cues(cues: list[Cue], sinks: Mapping[str, Sink], panel: Panel, end_s: float) -> None:
-    player = Player(panel)
+    player = CuePlayer(panel)
     for cue in cues:
         at_s = time.monotonic()
         until_s = min(at_s + _CUE_S, end_s)
         if at_s < until_s:
             print(f"{cue}: {' '.join(LABELS[cue])}", flush=True)
-            panel.tell(cue, at_s)
+            panel.show(cue, at_s)
         while (at_s := time.monotonic()) < until_s:
-            obey(player.orders(at_s), sinks)
+            obey(player.commands(at_s), sinks)
             time.sleep(max(0.0, min(player.due_s, until_s) - time.monotonic()))

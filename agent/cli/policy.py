@@ -9,10 +9,11 @@ import argparse
 import sys
 import time
 
-from agent import policy, vault
+from agent import policy
 from agent.policy import explain
 from agent.policy.facts import COMBINATIONS, DIMENSIONS
 from agent.policy.table import facts_from
+from agent.ruleset import load
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,7 +41,7 @@ def _check(args: argparse.Namespace) -> int:
     for name in args.table:
         began_s = time.perf_counter()
         try:
-            table = vault.load_table(policy.Options(name))
+            table = load.load_table(policy.Options(name))
         except policy.BadTable as error:
             faults += 1
             print(f"{error.name}: refused", file=sys.stderr)
@@ -49,22 +50,22 @@ def _check(args: argparse.Namespace) -> int:
             continue
         took_ms = (time.perf_counter() - began_s) * 1000
         print(
-            f"{table.name} version {table.version}: proved. {len(table.rows)} rows, {len(table.cases)} cases and "
+            f"{table.name} version {table.version}: proved. {len(table.rows)} rows, {len(table.tests)} cases and "
             f"{len(table.invariants)} invariants hold for all {COMBINATIONS:,} combinations ({took_ms:.0f} ms)"
         )
     return 1 if faults else 0
 
 
 def _list(_args: argparse.Namespace) -> int:
-    for path in vault.profiles():
-        table = vault.load_table(policy.Options(path.stem))
+    for path in load.profiles():
+        table = load.load_table(policy.Options(path.stem))
         print(f"{path.stem:<14}{table.title.get('en', '')}  {table.title.get('zh', '')}")
     return 0
 
 
 def _explain(args: argparse.Namespace) -> int:
     try:
-        table = vault.load_table(policy.Options(args.table))
+        table = load.load_table(policy.Options(args.table))
     except policy.BadTable as error:
         print(error, file=sys.stderr)
         return 1

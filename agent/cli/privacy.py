@@ -107,7 +107,7 @@ def _opened(event: dict[str, Any], keys: Sequence[hpke.PrivateKey]) -> dict[str,
     for key in keys:
         try:
             return privacy.opened(event, key)
-        except hpke.NotOpened:
+        except hpke.UnsealError:
             continue
     return None
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.cli import configuration
-from agent.vault.memory import Memory
-from agent.vault.starts import Starts
+from agent.state.crash_loop import StartHistory
+from agent.state.state_files import StateFiles
 
 if TYPE_CHECKING:
     import argparse
@@ -23,8 +23,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(args: argparse.Namespace) -> int:
     """0 in any case: also when there was nothing to leave."""
-    memory = Memory(args.config)
+    memory = StateFiles(args.config)
     was = memory.starts.safe
-    memory.count(Starts.recovered)
+    memory.count(StartHistory.recovered)
     print(f"was in safe mode: {was}\nThe agent starts anew." if was else "not in safe mode")
     return 0

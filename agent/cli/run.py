@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from agent import app, codes, log, policy
+from agent import app, credentials, log, policy
 from agent.cli import configuration
-from agent.config import startup
-from agent.pulse import heap
-from agent.thermal import BadCalibration
-from agent.vault.starts import Starts
+from agent.platform import malloc
+from agent.screening import BadCalibration
+from agent.state.crash_loop import StartHistory
+from agent.supervisor import startup
 
 if TYPE_CHECKING:
     import argparse
@@ -29,22 +29,22 @@ def run(args: argparse.Namespace) -> int:
     """0 after a clean stop; 75 when the agent asks to be started anew (`app.RESTART`); 78 (EX_CONFIG, which systemd
     does not retry) for a wrong configuration.
     """
-    log.set_up("info")
-    heap.set_up()
-    began = configuration.tried(startup.begin, args.config)
+    log.configure("info")
+    malloc.set_up()
+    began = configuration.load_or_print_errors(startup.begin, args.config)
     agent = None
     while began is not None and agent is None:
-        log.set_up(began.config.run.log)
+        log.configure(began.config.run.log)
         try:
             agent = app.App(began.config, began)
-        except (codes.BadTrust, policy.BadTable, BadCalibration) as error:
+        except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
             print(f"{error}. `gatepost check` finds every fault.", file=sys.stderr)
-            began = startup.otherwise(began, str(error))
+            began = startup.fallback(began, str(error))
     if began is None or agent is None:
         return 78
     agent.obey_signals()
-    log.catch_all()
+    log.install_excepthooks()
     agent.run()
     if began.memory is not None:
-        began.memory.count(Starts.ended)
+        began.memory.count(StartHistory.ended)
     return agent.status

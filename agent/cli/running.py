@@ -7,7 +7,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-from agent import desk
+from agent.control import local_socket
 from agent.model import DeviceDown, DeviceUp
 from drivers.contract import DeviceGone, Distance, Reading
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from agent.model import Observation
     from drivers.contract import Item
 
-_WAIT_S = desk.WAIT_S + 2.0
+_WAIT_S = local_socket.WAIT_S + 2.0
 
 
 class NotRunning(Exception):
     """No agent runs here."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The agent will not; `str()` is a sentence with the remedy."""
 
 
@@ -49,7 +49,7 @@ REFUSED = {
 
 def is_running(directory: Path) -> bool:
     """Whether an agent runs here, and we may ask it."""
-    with contextlib.suppress(NotRunning, Refused):
+    with contextlib.suppress(NotRunning, RequestRefused):
         _connected(directory, {}).close()
         return True
     return False
@@ -75,7 +75,7 @@ def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> 
         return _answer(asked.makefile("rb").readline())
 
 
-class Borrowed:
+class SensorStream:
     """A lane's sensors, lent by the running agent. A context manager. Raises NotRunning or Refused."""
 
     def __init__(self, directory: Path, lane: str) -> None:
@@ -99,15 +99,15 @@ class Borrowed:
             except TimeoutError:
                 return None
             if not got:
-                raise Refused("the agent has stopped meanwhile")
+                raise RequestRefused("the agent has stopped meanwhile")
             self._unread += got
         line, _, self._unread = self._unread.partition(b"\n")
         if b'"refused"' in line:
             _answer(line)
-        return desk.read(line)
+        return local_socket.read(line)
 
 
-class Lent:
+class StreamedDevices:
     """One of a lane's sensors, lent by the running agent, as its driver would be. Raises NotRunning or Refused."""
 
     PARTS = ("thermometer", "room", "range")
@@ -115,7 +115,7 @@ class Lent:
     def __init__(self, directory: Path, lane: str, part: str) -> None:
         self.simulated = False
         self._place = (lane, part)
-        self._borrowed = Borrowed(directory, lane)
+        self._borrowed = SensorStream(directory, lane)
 
     def open(self) -> None:
         """It is open already."""
@@ -123,14 +123,14 @@ class Lent:
     def read(self, limit_s: float) -> Item | None:
         """What the sensor says; None when nothing comes within `limit_s`. Raises DeviceGone when it is down."""
         seen = self._borrowed.read(limit_s)
-        if seen is None or (seen.lane, seen.part) != self._place:
+        if seen is None or (seen.lane, seen.role) != self._place:
             return None
         match seen.item:
             case Reading() | Distance() as item:
                 return item
             case DeviceUp(simulated=simulated):
                 self.simulated = simulated
-            case DeviceDown(why=why):
+            case DeviceDown(error=why):
                 raise DeviceGone("/".join(self._place), why)
         return None
 
@@ -140,7 +140,7 @@ class Lent:
 
 
 def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:
-    path = directory / desk.NAME
+    path = directory / local_socket.NAME
     asked = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         asked.connect(str(path))
@@ -152,7 +152,7 @@ def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:
         with contextlib.suppress(OSError):
             asked.close()
         remedy = "use sudo, or sudo -u gatepost"
-        raise Refused(f"{path}: {error.strerror} ({remedy})") from None
+        raise RequestRefused(f"{path}: {error.strerror} ({remedy})") from None
     return asked
 
 
@@ -160,7 +160,7 @@ def _answer(line: bytes) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:
-        raise Refused(REFUSED["no_answer"]) from None
+        raise RequestRefused(REFUSED["no_answer"]) from None
     if why := answer.get("refused"):
-        raise Refused(REFUSED.get(why, str(why)))
+        raise RequestRefused(REFUSED.get(why, str(why)))
     return answer

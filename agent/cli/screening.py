@@ -17,15 +17,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import access, thermal_files
+from agent.analysis import evaluation
 from agent.cli.screening_plot import strips, svg
-from agent.thermal import BadCalibration, Options, Site, trial
+from agent.platform import access
+from agent.ruleset import calibration_files
+from agent.screening import BadCalibration, Options, ThermometerSite
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from agent.thermal.calibration import Model
+    from agent.screening.calibration import Model
 
 _PREVALENCES = (0.002, 0.01, 0.05)
 
@@ -35,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("screening", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     fit = actions.add_parser("fit", help="choose a limit for a specificity, and try it on the other half")
-    fit.add_argument("--specificity", type=_share, default=trial.SPECIFICITY, help="(default: %(default)s)")
+    fit.add_argument("--specificity", type=_share, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
     fit.add_argument("--calibration", type=Path, help="calibration file to write the result into")
     fit.add_argument("--reference", default="reference thermometer", help="the instrument, for the file")
     evaluate = actions.add_parser("evaluate", help="try the limits of the crowd, of the skin, of a calibration")
@@ -44,7 +46,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     for action in (fit, evaluate):
         action.add_argument("file", type=Path, help="CSV of people")
         action.add_argument("--site", help="only this site of the face")
-        action.add_argument("--fever", type=float, default=trial.FEVER_C, help="fever by the reference, °C (38.0)")
+        action.add_argument(
+            "--fever", type=float, default=evaluation.FEVER_C, help="fever by the reference, °C (38.0)"
+        )
         action.add_argument("--svg", type=Path, help="write the plot into this file as well")
 
 
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         chosen = _people(args.file, args.site)
         told = _fit(chosen, args) if args.action == "fit" else _evaluate(chosen, args)
         print("\n".join(told))
-    except trial.BadTrial as error:
+    except evaluation.BadStudy as error:
         print(f"{args.file}: {error}", file=sys.stderr)
     except BadCalibration as error:
         print(error, file=sys.stderr)
@@ -67,11 +71,11 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-def _people(file: Path, site: str | None) -> list[trial.Person]:
+def _people(file: Path, site: str | None) -> list[evaluation.MeasuredPerson]:
     with file.open(encoding="utf-8-sig", newline="") as lines:
-        people = [person for person in trial.parse(lines) if site in (None, person.site)]
+        people = [person for person in evaluation.parse(lines) if site in (None, person.site)]
     if not people:
-        raise trial.BadTrial("no people" if site is None else f"no people with site {site}")
+        raise evaluation.BadStudy("no people" if site is None else f"no people with site {site}")
     return people
 
 
@@ -80,19 +84,19 @@ class _Tried:
     """One rule, tried."""
 
     name: str
-    people: Sequence[trial.Person]
+    people: Sequence[evaluation.MeasuredPerson]
     flags: Sequence[bool]
 
 
-def _fit(people: Sequence[trial.Person], args: argparse.Namespace) -> Iterator[str]:
+def _fit(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namespace) -> Iterator[str]:
     """One model per lane and site, each tried on the half it was not chosen on."""
     yield from _heading(people, args)
     groups = list(_groups(people))
     if (args.calibration or args.svg) and len(groups) > len({lane for (lane, _), _ in groups}):
-        raise trial.BadTrial("a lane was measured at several sites of the face: say which with --site")
+        raise evaluation.BadStudy("a lane was measured at several sites of the face: say which with --site")
     models = {}
     for (lane, site), group in groups:
-        models[lane] = model = trial.fit(
+        models[lane] = model = evaluation.fit(
             group,
             fever_c=args.fever,
             specificity=args.specificity,
@@ -102,44 +106,48 @@ def _fit(people: Sequence[trial.Person], args: argparse.Namespace) -> Iterator[s
         yield f"\n{' · '.join(part for part in (lane, site) if part) or 'all'}: {len(group)} people"
         yield from _told(group, model, args)
     if args.calibration is not None:
-        sites = thermal_files.load_sites(args.calibration) if args.calibration.exists() else {}
-        sites.update({lane: replace(sites.get(lane, Site()), model=model) for lane, model in models.items()})
-        thermal_files.save_sites(args.calibration, sites)
+        sites = calibration_files.load_sites(args.calibration) if args.calibration.exists() else {}
+        sites.update(
+            {lane: replace(sites.get(lane, ThermometerSite()), model=model) for lane, model in models.items()}
+        )
+        calibration_files.save_sites(args.calibration, sites)
         yield f"\n{args.calibration}: written; name it as `calibration` in [screening]"
 
 
-def _told(group: Sequence[trial.Person], model: Model, args: argparse.Namespace) -> Iterator[str]:
+def _told(group: Sequence[evaluation.MeasuredPerson], model: Model, args: argparse.Namespace) -> Iterator[str]:
     """The model, and how its limit fares."""
     limit_c = model.limit_c or 0.0
-    low_c, high_c = trial.bootstrap(group, lambda drawn: _limit_c(drawn, model, args))
+    low_c, high_c = evaluation.bootstrap(group, lambda drawn: _limit_c(drawn, model, args))
     yield f"  estimate = {model.a:.2f} + {model.b:.3f} · skin {model.c:+.3f} · (room - 23)"
     rooms = f"{model.ambient_from_c} to {model.ambient_to_c} °C"
     yield f"  within ± {2 * model.residual_sd_c:.1f} °C (k = 2); valid in rooms of {rooms}"
     yield f"  limit on that scale {limit_c:.2f} °C ({low_c:.2f} … {high_c:.2f}),"
     yield f"  chosen so that {args.specificity:.0%} of those without fever pass"
-    if sum(person.reference_c >= args.fever for person in group) < trial.LEAST_FEVERS:
+    if sum(person.reference_c >= args.fever for person in group) < evaluation.LEAST_FEVERS:
         yield "  too few fevers to say how many it finds"
         return
-    scores = trial.cross_validated(group, fever_c=args.fever, specificity=args.specificity)
-    sensitivity, specificity = trial.mean(scores)
-    yield f"  chosen on one half, tried on the other ({trial.SPLITS} random splits):"
+    scores = evaluation.cross_validated(group, fever_c=args.fever, specificity=args.specificity)
+    sensitivity, specificity = evaluation.mean(scores)
+    yield f"  chosen on one half, tried on the other ({evaluation.SPLITS} random splits):"
     yield f"    finds {sensitivity:.0%} of the fevers, passes {specificity:.1%} of the others"
     yield "  all people, tried on themselves (flattering):"
-    yield from _figures(_Tried("", group, trial.flags_of_model(group, model, limit_c)), args.fever)
-    yield from _plot(group, trial.estimates(group, model), limit_c, args)
+    yield from _figures(_Tried("", group, evaluation.flags_of_model(group, model, limit_c)), args.fever)
+    yield from _plot(group, evaluation.estimates(group, model), limit_c, args)
 
 
-def _limit_c(people: Sequence[trial.Person], model: Model, args: argparse.Namespace) -> float:
+def _limit_c(people: Sequence[evaluation.MeasuredPerson], model: Model, args: argparse.Namespace) -> float:
     """The limit that these people would have given."""
-    return trial.limit_on(people, trial.estimates(people, model), fever_c=args.fever, specificity=args.specificity)
+    return evaluation.limit_on(
+        people, evaluation.estimates(people, model), fever_c=args.fever, specificity=args.specificity
+    )
 
 
-def _evaluate(people: Sequence[trial.Person], args: argparse.Namespace) -> Iterator[str]:
+def _evaluate(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namespace) -> Iterator[str]:
     options = Options()
     limit_c = options.elevated_c if args.limit is None else args.limit
     yield from _heading(people, args)
     tried = [_Tried(f"fixed limit on the skin, {limit_c:.1f} °C", people, [p.surface_c >= limit_c for p in people])]
-    flags = trial.flags_of_crowd(people, options)
+    flags = evaluation.flags_of_crowd(people, options)
     judged = [(person, flag) for person, flag in zip(people, flags, strict=True) if flag is not None]
     unjudged = len(people) - len(judged)
     if judged:
@@ -154,21 +162,21 @@ def _evaluate(people: Sequence[trial.Person], args: argparse.Namespace) -> Itera
     yield from _plot(people, [person.surface_c for person in people], limit_c, args)
 
 
-def _calibrated(people: Sequence[trial.Person], file: Path, options: Options) -> _Tried:
+def _calibrated(people: Sequence[evaluation.MeasuredPerson], file: Path, options: Options) -> _Tried:
     """The file's model of each lane; lanes without one, and rooms outside its window, are left out."""
-    sites = thermal_files.load_sites(file)
+    sites = calibration_files.load_sites(file)
     judged, flags = [], []
     for person in people:
-        model = sites.get(person.lane, Site()).model
+        model = sites.get(person.lane, ThermometerSite()).model
         if model is None or (person.ambient_c is not None and not model.covers(person.ambient_c)):
             continue
         limit_c = options.limit_c if model.limit_c is None else model.limit_c
         judged.append(person)
-        flags += trial.flags_of_model([person], model, limit_c)
+        flags += evaluation.flags_of_model([person], model, limit_c)
     return _Tried(f"calibration {file} ({len(people) - len(judged)} people outside it)", judged, flags)
 
 
-def _heading(people: Sequence[trial.Person], args: argparse.Namespace) -> Iterator[str]:
+def _heading(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namespace) -> Iterator[str]:
     fevers = sum(person.reference_c >= args.fever for person in people)
     yield f"{args.file}: {len(people)} people, {fevers} with {args.fever:.1f} °C or more by the reference."
     yield "Screening is not a diagnosis: each figure is followed by its 95 % confidence interval."
@@ -176,9 +184,9 @@ def _heading(people: Sequence[trial.Person], args: argparse.Namespace) -> Iterat
 
 def _figures(tried: _Tried, fever_c: float) -> Iterator[str]:
     """What was found and missed, in words."""
-    score = trial.count(tried.people, tried.flags, fever_c)
+    score = evaluation.count(tried.people, tried.flags, fever_c)
     fevers, others = score.found + score.missed, score.passed + score.false_alarms
-    found, passed = trial.wilson(score.found, fevers), trial.wilson(score.passed, others)
+    found, passed = evaluation.wilson(score.found, fevers), evaluation.wilson(score.passed, others)
     if fevers:
         share = f"{score.sensitivity:.0%} ({found[0]:.0%} … {found[1]:.0%})"
         yield f"    found {score.found} of {fevers} fevers: {share}"
@@ -194,7 +202,7 @@ def _figures(tried: _Tried, fever_c: float) -> Iterator[str]:
 
 
 def _plot(
-    people: Sequence[trial.Person], values: Sequence[float], limit_c: float, args: argparse.Namespace
+    people: Sequence[evaluation.MeasuredPerson], values: Sequence[float], limit_c: float, args: argparse.Namespace
 ) -> Iterator[str]:
     """On the terminal, and into a file if one is named."""
     sick = [value for person, value in zip(people, values, strict=True) if person.reference_c >= args.fever]
@@ -206,7 +214,9 @@ def _plot(
         yield f"\n{args.svg}: plot"
 
 
-def _groups(people: Sequence[trial.Person]) -> Iterator[tuple[tuple[str, str], list[trial.Person]]]:
+def _groups(
+    people: Sequence[evaluation.MeasuredPerson],
+) -> Iterator[tuple[tuple[str, str], list[evaluation.MeasuredPerson]]]:
     for place in sorted({(person.lane, person.site) for person in people}):
         yield place, [person for person in people if (person.lane, person.site) == place]
 

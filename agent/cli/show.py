@@ -10,14 +10,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration
-from agent.config import manual, startup
+from agent.config import manual
 from agent.config.effective import effective
+from agent.supervisor import startup
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
-    from agent.config import Place
+    from agent.config import SourceLine
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.manual:
         print(manual.manual(), end="")
         return 0
-    config = configuration.tried(startup.shown, args.config)
+    config = configuration.load_or_print_errors(startup.effective_config, args.config)
     if config is None:
         return 1
     tree = effective(config)
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _toml(path: tuple[str, ...], table: dict[str, Any], said: Mapping[tuple[str, ...], Place]) -> Iterator[str]:
+def _toml(
+    path: tuple[str, ...], table: dict[str, Any], said: Mapping[tuple[str, ...], SourceLine]
+) -> Iterator[str]:
     """TOML again: scalars first, each with who says it if it is no default; then the sections below."""
     scalars = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if path and scalars:

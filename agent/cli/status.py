@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration
-from agent.pulse import read_report
+from agent.supervisor import read_report
 
 if TYPE_CHECKING:
     import argparse

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3
-    except running.Refused as error:
+    except running.RequestRefused as error:
         print(error, file=sys.stderr)
         return 1
     said = [reasons.sentence(code, args.language) for code in (*decided["reasons"], *decided["measures"])]

@@ -18,12 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from agent import access, codes, policy, vault
+from agent import credentials, policy
 from agent.cli import configuration
-from agent.codes import batch
-from agent.codes.trust import Trust
-from agent.model import ClockState, CodeStatus, Direction, Now, Screening, Staleness, Verdict
+from agent.credentials import batch
+from agent.credentials.trust import TrustStore
+from agent.model import ClockState, CodeStatus, Direction, ListAge, Screening, TimeBounds, Verdict
+from agent.platform import access
 from agent.policy import explain
+from agent.ruleset import load
 from drivers import vision
 from drivers.vision import opencv
 
@@ -49,10 +51,10 @@ _MAX_INPUT_BYTES = 32 << 20
 class _Gate:
     """The gate that would have decided."""
 
-    trust: Trust
+    trust: TrustStore
     table: policy.Table
-    site: policy.Site
-    now: Now
+    site: policy.SiteFacts
+    now: TimeBounds
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,7 +79,12 @@ def run(args: argparse.Namespace) -> int:
         if args.batch is not None:
             return _batch(args.batch, gate.trust)
         return _codes(args, gate)
-    except (codes.BadTrust, policy.BadTable, opencv.UnreadablePicture, argparse.ArgumentTypeError) as error:
+    except (
+        credentials.BadTrustStore,
+        policy.BadTable,
+        opencv.UnreadablePicture,
+        argparse.ArgumentTypeError,
+    ) as error:
         print(error, file=sys.stderr)
     except OSError as error:
         if error.filename is None:
@@ -96,7 +103,7 @@ def _codes(args: argparse.Namespace, gate: _Gate) -> int:
             print(f"{source}: no code found in this picture", file=sys.stderr)
             every = False
             continue
-        verdict = codes.check_all(payloads, gate.trust, gate.now)
+        verdict = credentials.check_all(payloads, gate.trust, gate.now)
         facts = policy.facts_of(
             Direction(args.direction), verdict, Screening(args.temperature), gate.now, site=gate.site
         )
@@ -106,7 +113,7 @@ def _codes(args: argparse.Namespace, gate: _Gate) -> int:
     return 0 if every else 1
 
 
-def _batch(name: str, trust: Trust) -> int:
+def _batch(name: str, trust: TrustStore) -> int:
     if name == "-":
         _answer(sys.stdin.buffer, trust)
     else:
@@ -115,10 +122,10 @@ def _batch(name: str, trust: Trust) -> int:
     return 0
 
 
-def _answer(lines: BinaryIO, trust: Trust) -> None:
+def _answer(lines: BinaryIO, trust: TrustStore) -> None:
     for line in iter(lambda: lines.readline(batch.MAX_LINE_BYTES), b""):
         if line.strip():
-            print(json.dumps(batch.judge(line, trust, time.time())), flush=True)
+            print(json.dumps(batch.verify_line(line, trust, time.time())), flush=True)
 
 
 def _gate(args: argparse.Namespace) -> _Gate:
@@ -127,7 +134,7 @@ def _gate(args: argparse.Namespace) -> _Gate:
     options = config.policy if config is not None else policy.Options()
     root = args.config.parent if config is not None else None
     bundles = config.codes.bundles if config is not None else ""
-    table = vault.load_table(policy.Options(args.table)) if args.table else vault.load_table(options, root, bundles)
+    table = load.load_table(policy.Options(args.table)) if args.table else load.load_table(options, root, bundles)
     return _Gate(
         _trust(args, config.codes if config is not None else None, root),
         table,
@@ -136,19 +143,19 @@ def _gate(args: argparse.Namespace) -> _Gate:
     )
 
 
-def _trust(args: argparse.Namespace, configured: codes.Options | None, root: Path | None) -> Trust:
+def _trust(args: argparse.Namespace, configured: credentials.Options | None, root: Path | None) -> TrustStore:
     lists = tuple(str(file.resolve()) for file in args.lists)
     if args.keys is None and configured is not None:
-        return vault.load_trust(replace(configured, lists=configured.lists + lists), root)
+        return load.load_trust(replace(configured, lists=configured.lists + lists), root)
     keys = args.keys or Path("issuers.toml")
     if args.keys is None and not keys.exists() and not lists:
-        return Trust()
-    return vault.load_trust(codes.Options(str(keys), lists))
+        return TrustStore()
+    return load.load_trust(credentials.Options(str(keys), lists))
 
 
-def _now(at: float | None) -> Now:
+def _now(at: float | None) -> TimeBounds:
     utc = time.time() if at is None else at
-    return Now(utc, utc, ClockState.SYNCED)
+    return TimeBounds(utc, utc, ClockState.SYNCED)
 
 
 def _moment(text: str) -> float:
@@ -241,10 +248,10 @@ def _as_json(verdict: Verdict, found: explain.Explanation) -> dict[str, object]:
             {"kind": test.kind, "taken": _iso(test.taken_utc), "positive": test.positive} for test in verdict.tests
         ],
         "watched": verdict.watched,
-        "staleness": verdict.staleness,
+        "staleness": verdict.list_age,
         "outcome": decision.outcome,
         "reasons": decision.reasons,
-        "measures": decision.measures,
+        "measures": decision.actions,
         "rule": decision.rule,
         "table": found.table,
     }
@@ -267,12 +274,12 @@ def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, 
     for test in verdict.tests:
         yield "Test", f"{test.kind} {_iso(test.taken_utc)} {'positive' if test.positive else 'negative'}"
     yield "Verdict", verdict.status.value.replace("_", " ") + (f": {verdict.reason}" if verdict.reason else "")
-    if verdict.staleness is not Staleness.FRESH:
-        yield "Lists", "not up to date" if verdict.staleness is Staleness.WARN else "too old to rely on, or missing"
+    if verdict.list_age is not ListAge.FRESH:
+        yield "Lists", "not up to date" if verdict.list_age is ListAge.STALE else "too old to rely on, or missing"
     if verdict.watched:
         yield "Watch list", "the holder is on it"
     yield "This gate", f"{explain.outcome_in_words(decision.outcome)} (row “{decision.rule}” of {found.table})"
-    for code in (*decision.reasons, *decision.measures):
+    for code in (*decision.reasons, *decision.actions):
         yield "", f"{policy.sentence(code)} {policy.sentence(code, 'zh')}"
     yield "", ""
 

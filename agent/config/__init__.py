@@ -21,23 +21,25 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from agent import checkpoint, clock, codes, health, mqtt, orders, outbox, policy, thermal
-from agent.config import boards, overlay, wording
-from agent.config.boards import Device, Lamp
-from agent.config.overlay import Above
+from agent import checkpoint, control, credentials, health, mqtt, outbox, policy
+from agent import screening as thermal
+from agent.config import errors, outputs, overlay
+from agent.config.outputs import Device, Lamp
+from agent.config.overlay import Overlay
 from agent.config.toml_lines import lines_of
-from agent.model import Direction, Traveller
-from agent.signals import HOLD_S
+from agent.indicators import HOLD_S
+from agent.model import Direction, LaneType
+from agent.platform import clock
 from drivers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Name = Annotated[str, StringConstraints(pattern=wording.NAME)]
+Name = Annotated[str, StringConstraints(pattern=errors.NAME)]
 
 
 @dataclass(frozen=True, slots=True)
-class Kiosk:
+class KioskOptions:
     """Who this kiosk is; both names are part of every topic."""
 
     id: Name
@@ -49,17 +51,17 @@ class Kiosk:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RuntimeOptions:
     """Where the agent tells how it is, and what it logs."""
 
     directory: Path = Path("/run/gatepost")
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
-    log: Annotated[str, StringConstraints(pattern=wording.LEVEL)] = "info"
+    log: Annotated[str, StringConstraints(pattern=errors.LEVEL)] = "info"
     """Least level that is logged: debug, info, warning or error."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class LaneConfig:
     """One way through: a scanner, a thermometer, a gate; where there are, sensors of room and distance."""
 
     direction: Direction
@@ -74,7 +76,7 @@ class Lane:
     lamp: Lamp | None = None
     buzzer: Device | None = None
     answer_s: float = 5.0
-    traveller: Traveller = Traveller.PERSON
+    traveller: LaneType = LaneType.PEDESTRIAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class LaneOptions:
     """How long the gate is released for one person, seconds. A lamp's green lasts as long."""
     answer_s: Annotated[float, Gt(0), Le(30)] = 5.0
     """How long a lamp shows any other answer, seconds."""
-    traveller: Traveller = Traveller.PERSON
+    traveller: LaneType = LaneType.PEDESTRIAN
     """`person` or `vehicle`: who uses the lane, for the policy."""
 
 
@@ -95,29 +97,29 @@ class LaneOptions:
 class Config:
     """The whole configuration, checked."""
 
-    kiosk: Kiosk
-    run: Run = field(default_factory=Run)
+    kiosk: KioskOptions
+    run: RuntimeOptions = field(default_factory=RuntimeOptions)
     clock: clock.Options = field(default_factory=clock.Options)
     screening: thermal.Options = field(default_factory=thermal.Options)
     checkpoint: checkpoint.Options = field(default_factory=checkpoint.Options)
-    codes: codes.Options = field(default_factory=codes.Options)
+    codes: credentials.Options = field(default_factory=credentials.Options)
     policy: policy.Options = field(default_factory=policy.Options)
     outbox: outbox.Options = field(default_factory=outbox.Options)
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
     health: health.Options = field(default_factory=health.Options)
-    orders: orders.Options = field(default_factory=orders.Options)
-    lanes: dict[str, Lane] = field(default_factory=dict)
+    orders: control.Options = field(default_factory=control.Options)
+    lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
     """Where it was read; relative paths in it start from its folder."""
-    said: Mapping[tuple[str, ...], Place] = field(default_factory=dict, compare=False, repr=False)
+    said: Mapping[tuple[str, ...], SourceLine] = field(default_factory=dict, compare=False, repr=False)
     """Each setting that is no default → who says it."""
 
-    def fault(self, path: tuple[str, ...], what: str) -> Fault:
+    def fault(self, path: tuple[str, ...], what: str) -> ConfigError:
         """That something is wrong with a setting; a default stands on no line, so the first is named."""
-        return Fault(self.said.get(path) or Place(str(self.file), 1), ".".join(path), what)
+        return ConfigError(self.said.get(path) or SourceLine(str(self.file), 1), ".".join(path), what)
 
 
-class Place(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of a text."""
 
     text: str
@@ -129,26 +131,26 @@ class Place(NamedTuple):
 
 
 SECTIONS: dict[str, type] = {
-    "kiosk": Kiosk,
-    "run": Run,
+    "kiosk": KioskOptions,
+    "run": RuntimeOptions,
     "clock": clock.Options,
     "screening": thermal.Options,
     "checkpoint": checkpoint.Options,
-    "codes": codes.Options,
+    "codes": credentials.Options,
     "policy": policy.Options,
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
     "health": health.Options,
-    "orders": orders.Options,
+    "orders": control.Options,
 }
 PARTS = {
     "scanner": "scanners",
     "thermometer": "thermometers",
-    "gate": "signals",
+    "gate": "outputs",
     "room": "thermometers",
     "range": "ranging",
-    "lamp": "signals",
-    "buzzer": "signals",
+    "lamp": "outputs",
+    "buzzer": "outputs",
 }
 OPTIONAL_PARTS = {"room", "range", "lamp", "buzzer"}
 
@@ -156,26 +158,26 @@ OPTIONAL_PARTS = {"room", "range", "lamp", "buzzer"}
 class BadConfig(Exception):
     """All that is wrong with a configuration; `str()` is one line per fault."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[ConfigError]) -> None:
         """`faults`: at least one."""
         super().__init__("\n".join(map(str, faults)))
         self.faults = faults
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class ConfigError:
     """One thing that is wrong."""
 
-    place: Place
+    place: SourceLine
     path: str
-    what: str
+    text: str
 
     def __str__(self) -> str:
         """For a person: file, line, setting, sentence."""
-        return f"{self.place}: {self.path}: {self.what}" if self.path else f"{self.place}: {self.what}"
+        return f"{self.place}: {self.path}: {self.text}" if self.path else f"{self.place}: {self.text}"
 
 
-def load(file: Path, above: Above | None = None) -> Config:
+def load(file: Path, above: Overlay | None = None) -> Config:
     """Read and check a configuration file. Raises BadConfig with every fault, or OSError."""
     return parse(read(file), file, above)
 
@@ -185,12 +187,12 @@ def read(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="surrogateescape")
 
 
-def parse(text: str, file: Path, above: Above | None = None) -> Config:
+def parse(text: str, file: Path, above: Overlay | None = None) -> Config:
     """Check a configuration's text, with the centre's laid over it; `file` gives relative paths their folder.
     Raises BadConfig.
     """
     tree, places = _toml(text, str(file))
-    reader = _Reader(places, file)
+    reader = _ConfigReader(places, file)
     if above is not None:
         over, over_places = _toml(above.text, above.name)
         places.update(over_places)
@@ -203,34 +205,34 @@ def parse(text: str, file: Path, above: Above | None = None) -> Config:
     return dataclasses.replace(config, said={path: reader.place(path) for path in overlay.leaves(tree)})
 
 
-def _toml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], Place]]:
+def _toml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], SourceLine]]:
     """The tree, and where each key stands. Raises BadConfig."""
     text = text.removeprefix("\ufeff")  # what Windows' editors begin a file with
     if strange := re.search("[\ud800-\udfff]", text):
         line = 1 + text[: strange.start()].count("\n")
-        raise BadConfig([Fault(Place(name, line), "", "is not UTF-8 text: save the file as UTF-8")])
+        raise BadConfig([ConfigError(SourceLine(name, line), "", "is not UTF-8 text: save the file as UTF-8")])
     try:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        line, what = wording.syntax(str(error), text)
-        raise BadConfig([Fault(Place(name, line), "", what)]) from None
-    return tree, {path: Place(name, line) for path, line in lines_of(text).items()}
+        line, what = errors.syntax(str(error), text)
+        raise BadConfig([ConfigError(SourceLine(name, line), "", what)]) from None
+    return tree, {path: SourceLine(name, line) for path, line in lines_of(text).items()}
 
 
 def device(kind: str, driver: str, values: dict[str, Any]) -> Device:
     """A device that no file configures. Raises ValueError with a sentence, KeyError for an unknown driver."""
-    reader = _Reader({}, Path("-"))
+    reader = _ConfigReader({}, Path("-"))
     options = reader.options((), registry.options_class(kind, driver), values)
     if reader.faults:
-        raise ValueError("; ".join(" ".join(filter(None, (fault.path, fault.what))) for fault in reader.faults))
+        raise ValueError("; ".join(" ".join(filter(None, (fault.path, fault.text))) for fault in reader.faults))
     return Device(kind, driver, options)
 
 
-class _Reader:
+class _ConfigReader:
     """Walks the tree once and collects faults."""
 
-    def __init__(self, places: Mapping[tuple[str, ...], Place], file: Path) -> None:
-        self.faults: list[Fault] = []
+    def __init__(self, places: Mapping[tuple[str, ...], SourceLine], file: Path) -> None:
+        self.faults: list[ConfigError] = []
         self._places = places
         self._file, self._folder = str(file), file.parent
 
@@ -242,16 +244,16 @@ class _Reader:
             self.fault(("lanes",), "a kiosk needs at least one lane, for example [lanes.entry]")
         built = {name: self._lane(name, self._table(("lanes", name), lane)) for name, lane in lanes.items()}
         self._share({name: lane for name, lane in built.items() if lane is not None})
-        return Config(**sections, lanes=typing.cast("dict[str, Lane]", built), file=file)
+        return Config(**sections, lanes=typing.cast("dict[str, LaneConfig]", built), file=file)
 
     def _section(self, name: str, cls: type, table: object) -> Any:
         return self.options((name,), cls, self._table((name,), table))
 
-    def _lane(self, name: str, table: dict[str, Any]) -> Lane | None:
+    def _lane(self, name: str, table: dict[str, Any]) -> LaneConfig | None:
         path = ("lanes", name)
-        if not re.fullmatch(wording.NAME, name):
+        if not re.fullmatch(errors.NAME, name):
             self.fault(
-                path, f"{name!r} is no name of a lane: it has {wording.NAME_FORM}, for example [lanes.main-entry]"
+                path, f"{name!r} is no name of a lane: it has {errors.NAME_FORM}, for example [lanes.main-entry]"
             )
         own = {key: value for key, value in table.items() if key not in PARTS}
         options = self.options(path, LaneOptions, own, also=PARTS)
@@ -265,9 +267,9 @@ class _Reader:
                 self.fault((*path, "pulse_s"), f"{pulse_s} s is longer than the {part}'s longest_s, {longest_s} s")
             elif least_s > longest_s:
                 self.fault((*path, part, "longest_s"), f"should be at least {least_s} s, not {longest_s} s")
-        return Lane(**typing.cast("Any", {**_fields(options), **devices}))
+        return LaneConfig(**typing.cast("Any", {**_fields(options), **devices}))
 
-    def _share(self, lanes: Mapping[str, Lane]) -> None:
+    def _share(self, lanes: Mapping[str, LaneConfig]) -> None:
         """Parts on one board or port must get along."""
         parts: dict[tuple[str, ...], Device] = {
             ("lanes", name, part): device
@@ -275,7 +277,7 @@ class _Reader:
             for part in PARTS
             if (device := getattr(lane, part)) is not None
         }
-        for path, what in boards.faults(parts):
+        for path, what in outputs.faults(parts):
             self.fault(path, what)
 
     def _device(self, path: tuple[str, ...], kind: str, lane: dict[str, Any]) -> Device | None:
@@ -293,7 +295,7 @@ class _Reader:
             return None
         own = {key: value for key, value in table.items() if key != "driver"}
         cls = registry.options_class(kind, driver)
-        made, cls = (Lamp, boards.lamp_class(cls)) if part == "lamp" else (Device, cls)
+        made, cls = (Lamp, outputs.lamp_class(cls)) if part == "lamp" else (Device, cls)
         options = self.options(path, cls, own, also=("driver",))
         return None if options is None else made(kind, driver, options)
 
@@ -307,13 +309,13 @@ class _Reader:
         known = {key: value for key, value in table.items() if key in fields}
         endless = [name for name, setting in known.items() if _has_endless(setting)]
         for name in endless:
-            self.fault((*path, name), wording.should_be(cls, name, known.pop(name)))
+            self.fault((*path, name), errors.should_be(cls, name, known.pop(name)))
         try:
             value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
                 if detail["loc"][:1] not in {(name,) for name in endless}:  # told already
-                    what = wording.sentence(typing.cast("Any", detail), cls, known)
+                    what = errors.sentence(typing.cast("Any", detail), cls, known)
                     self.fault((*path, *map(str, detail["loc"])), what)
             return None
         return self._from_folder(value) if len(self.faults) == before else None
@@ -336,13 +338,13 @@ class _Reader:
 
     def fault(self, path: tuple[str, ...], what: str) -> None:
         """Note a fault at its place."""
-        self.faults.append(Fault(self.place(path), ".".join(path), what))
+        self.faults.append(ConfigError(self.place(path), ".".join(path), what))
 
-    def place(self, path: tuple[str, ...]) -> Place:
+    def place(self, path: tuple[str, ...]) -> SourceLine:
         """The line of `path`, or of the nearest thing above it that stands in the file; else the first line."""
         while path and path not in self._places:
             path = path[:-1]
-        return self._places.get(path) or Place(self._file, 1)
+        return self._places.get(path) or SourceLine(self._file, 1)
 
 
 def _fields(options: Any) -> dict[str, Any]:

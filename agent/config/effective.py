@@ -13,8 +13,8 @@ from drivers.contract import MASK, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.config import Config, Lane
-    from agent.config.boards import Device
+    from agent.config import Config, LaneConfig
+    from agent.config.outputs import Device
 
 SECRET = "secret"  # noqa: S105 - the mark, not a secret
 
@@ -26,7 +26,7 @@ def effective(config: Config) -> dict[str, Any]:
     return plain
 
 
-def _lane_plain(lane: Lane) -> Iterator[tuple[str, Any]]:
+def _lane_plain(lane: LaneConfig) -> Iterator[tuple[str, Any]]:
     for entry in dataclasses.fields(LaneOptions):
         yield entry.name, _scalar(getattr(lane, entry.name))
     for part in PARTS:

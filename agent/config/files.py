@@ -11,17 +11,18 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import access, vault
-from agent.codes.bundle import BadBundle
-from agent.codes.lists import BadList
+from agent.credentials.bundle import BadBundle
+from agent.credentials.lists import BadList
 from agent.mqtt import tls, tls_files
+from agent.platform import access
+from agent.ruleset import load
 from drivers.contract import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.config import Config, Fault
-    from agent.model import Now
+    from agent.config import Config, ConfigError
+    from agent.model import TimeBounds
 
     Setting = tuple[str, str]
 
@@ -34,9 +35,9 @@ _TLS_PORT, _PLAIN_PORT = 8883, 1883
 _MB = 1e6
 
 
-def faults(config: Config, now: Now) -> Iterator[Fault]:
+def faults(config: Config, now: TimeBounds) -> Iterator[ConfigError]:
     """What the agent could not do its work with."""
-    for option, what in tls_files.faults(config.mqtt, now.lo_utc):
+    for option, what in tls_files.faults(config.mqtt, now.earliest_utc):
         yield config.fault(("mqtt", option), what)
     for setting, path in _read(config):
         if _is_service(config) and _is_in(path, _UNSEEN):
@@ -50,7 +51,7 @@ def faults(config: Config, now: Now) -> Iterator[Fault]:
         yield from (config.fault(("codes", "bundles"), what) for what in _bundles(config, now))
 
 
-def remarks(config: Config, now: Now) -> Iterator[str]:
+def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
     """What works, and may be meant otherwise or will not work for long."""
     mqtt, folder = config.mqtt, config.outbox.path.parent
     if mqtt.port == (_PLAIN_PORT if mqtt.tls else _TLS_PORT):
@@ -151,16 +152,16 @@ def _lists(config: Config) -> Iterator[str]:
         what = access.unreadable(path)
         if not what:
             try:
-                vault.open_list(path)
+                load.open_list(path)
             except (BadList, OSError) as error:
                 what = str(error)
         if what:
             yield f"{what}: until it is whole everybody at an entry goes to staff (gatepost lists check)"
 
 
-def _bundles(config: Config, now: Now) -> Iterator[str]:
+def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:
     folder = config.file.parent / config.codes.bundles
-    store = vault.BundleStore(folder)
+    store = load.BundleStore(folder)
     try:
         store.root()
     except FileNotFoundError:

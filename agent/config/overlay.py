@@ -37,7 +37,7 @@ _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Above:
+class Overlay:
     """A configuration from the centre."""
 
     version: int

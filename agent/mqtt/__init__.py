@@ -16,24 +16,24 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from agent.messages.state import State
-from agent.model import ClockState, Mark, Now
+from agent.events.state import State
+from agent.model import ClockState, Mark, TimeBounds
 from agent.mqtt import failures, tls
+from agent.mqtt.client import LinkLost, Unsupported
+from agent.mqtt.client_certificate import BadClientCertificate, ClientCertificates
 from agent.mqtt.options import Options
-from agent.mqtt.pairs import BadPair, Pairs
-from agent.mqtt.patience import Backoff, Overdue, Refusals
-from agent.mqtt.session import GOODBYE_S, Duty, Session
+from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEvents
+from agent.mqtt.session import GOODBYE_S, Session, SessionContext
 from agent.mqtt.version import Version
-from agent.mqtt.wire import LinkLost, Unsupported
 from agent.outbox import receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.messages import Topics
+    from agent.events import Topics
     from agent.outbox import Outbox
 
-__all__ = ["BadPair", "Link", "Options", "Pairs", "Status"]
+__all__ = ["BadClientCertificate", "ClientCertificates", "Link", "LinkStatus", "Options"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ STILL_ALIVE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class LinkStatus:
     """A moment of the link."""
 
     connected: bool = False
@@ -72,8 +72,8 @@ def _nobody_vouches(_payload: bytes) -> Mapping[str, Any]:
     raise ValueError("there is no root that says who may sign it")
 
 
-def _by_the_system() -> Now:
-    return Now(time(), time(), ClockState.SYNCED)
+def _by_the_system() -> TimeBounds:
+    return TimeBounds(time(), time(), ClockState.SYNCED)
 
 
 class Link:
@@ -87,7 +87,7 @@ class Link:
         state: Callable[[], State],
         hear: Callable[[str, bytes], None] = lambda _topic, _payload: None,
         vouch: Callable[[bytes], Mapping[str, Any]] = _nobody_vouches,
-        now: Callable[[], Now] = _by_the_system,
+        now: Callable[[], TimeBounds] = _by_the_system,
     ) -> None:
         """`state` is asked from the link's thread, about twice a second.
 
@@ -111,25 +111,27 @@ class Link:
         """The version in which the broker greeted us last."""
         self._next_try_s: float | None = None
         self._fault = "not connected yet"
-        self.pairs = Pairs(options, topics.kiosk) if options.tls else None
+        self.pairs = ClientCertificates(options, topics.kiosk) if options.tls else None
         """Our key and certificate; None without TLS."""
         if self.pairs is not None:
-            self._duty.greeted = self.pairs.greeted
+            self._duty.connected = self.pairs.connected
         outbox.shelf.listen(self.wake)
         if options.delivery == "receipt":
             outbox.shelf.expect_receipts()
 
-    def _new_duty(self, options: Options, topics: Topics, outbox: Outbox, now: Callable[[], Now]) -> Duty:
+    def _new_duty(
+        self, options: Options, topics: Topics, outbox: Outbox, now: Callable[[], TimeBounds]
+    ) -> SessionContext:
         """What every session needs."""
-        return Duty(
+        return SessionContext(
             options=options,
             topics=topics,
             shelf=outbox.shelf,
-            refusals=Refusals(),
-            overdue=Overdue(options.receipt_s) if options.delivery == "receipt" else None,
+            refusals=RejectedEvents(),
+            overdue=AcknowledgementWatch(options.receipt_s) if options.delivery == "receipt" else None,
             state=self._tell,
             now=now,
-            hear=self._heard,
+            on_message=self._heard,
             is_drained=outbox.is_sent,
             mark=outbox.mark,
             compare=outbox.compare,
@@ -149,7 +151,7 @@ class Link:
         if self._thread.is_alive():
             self._thread.join(drain_s + GOODBYE_S + 0.5)
 
-    def status(self) -> Status:
+    def status(self) -> LinkStatus:
         """How it is now."""
         session = self._session
         connected = session is not None and session.greeted
@@ -160,7 +162,7 @@ class Link:
             tls.warning(left),
         )
         next_try_s = self._next_try_s
-        return Status(
+        return LinkStatus(
             connected=connected,
             protocol=("5" if self._version.is_five else "3.1.1") if connected else self._spoken,
             listening=session is not None and session.listening,
@@ -182,7 +184,7 @@ class Link:
             return (
                 "the time is not known, nor whether the broker's certificate has ended: events wait (clock, NTP?)"
             )
-        return self._duty.deaf or self._unconfirmed()
+        return self._duty.subscribe_error or self._unconfirmed()
 
     def _unconfirmed(self) -> str:
         """That the centre does not confirm, or not what we have made. That receipts are refused is no fault as long
@@ -204,7 +206,7 @@ class Link:
             self._answers.refuse("it is too long")
             return
         try:
-            said = receipt.read(self._vouch(payload), self._topics.source)
+            said = receipt.parse(self._vouch(payload), self._topics.source)
             if not self._duty.is_compared:
                 self._duty.compare(Mark(said.epoch, max((part.last for part in said.ranges), default=0)))
             self._answers.put(said)
@@ -216,9 +218,9 @@ class Link:
         with suppress(OSError):  # full: it will wake anyway; closed: it is over
             self._wake_out.send(b"\0")
 
-    def recall(self) -> None:
+    def refetch_retained(self) -> None:
         """Have the broker send the retained bundles again, now or when it is back. Any thread."""
-        self._duty.recall = True
+        self._duty.refetch_retained = True
 
     def renew(self) -> None:
         """Connect anew, with the certificate that there is by now. Any thread."""
@@ -234,7 +236,7 @@ class Link:
             return State(version="", faults=("the state of the kiosk cannot be told: see the log",))
 
     def _run(self) -> None:
-        backoff = Backoff(self._options.retry_max_s)
+        backoff = ReconnectBackoff(self._options.retry_max_s)
         while not self._stopping.is_set():
             on_purpose, worked = self._connect()
             self._wait(backoff.wait_s(on_purpose=on_purpose, worked=worked))
@@ -249,7 +251,7 @@ class Link:
         session, unsupported, on_purpose = None, False, False
         try:
             if self.pairs is not None:
-                self._duty.options = self.pairs.dress()
+                self._duty.options = self.pairs.with_certificate()
                 self._duty.ends_utc = {**self._duty.ends_utc, **tls.ends(self._duty.options)}
             self._duty.dated = self._duty.dated or tls.is_settled(self._duty.now())
             version = self._version
@@ -261,7 +263,7 @@ class Link:
         except (OSError, ValueError) as error:
             failure = failures.no_connection(error, self._options)
             if session is None:
-                failure = failures.no_context(error, self._duty.options, self._duty.now().lo_utc)
+                failure = failures.no_context(error, self._duty.options, self._duty.now().earliest_utc)
             self._say(failure)
             self._duty.dated = not tls.may_go_undated(self._options, error, self._duty.now())
         except Exception:
@@ -269,9 +271,9 @@ class Link:
             self._say("unexpected error: see the log")
         finally:
             self._session = None
-            self._duty.shelf.rewind()
+            self._duty.shelf.requeue()
             if self.pairs is not None and (session is None or (session.reached and not session.greeted)):
-                self.pairs.turned_away()
+                self.pairs.rejected()
             if session is not None:
                 if session.greeted:
                     self._spoken = "5" if self._version.is_five else "3.1.1"

@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.messages import Topics
-from agent.messages.state import State, offline_payload, read_mark, state_payload
+from agent.events import Topics
+from agent.events.state import State, offline_payload, read_mark, state_payload
 from agent.model import Mark
 from agent.mqtt import failures
+from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Will
 from agent.mqtt.terms import Request, Terms
 from agent.mqtt.tls import demand_not_ended, end_of, is_settled
-from agent.mqtt.wire import Client, HungUp, Limits, LinkLost, Retained, Will
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
-    from agent.model import Now, Record
+    from agent.model import Record, TimeBounds
     from agent.mqtt.options import Options
-    from agent.mqtt.patience import Overdue, Refusals
-    from agent.outbox.shelf import Shelf
+    from agent.mqtt.retry import AcknowledgementWatch, RejectedEvents
+    from agent.outbox.send_queue import SendQueue
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +39,18 @@ LISTEN_AGAIN_S = 60.0
 
 
 @dataclass(slots=True)
-class Duty:
+class SessionContext:
     """What sessions work for, one after the other; the link owns it."""
 
     options: Options
     topics: Topics
-    shelf: Shelf
-    refusals: Refusals
-    overdue: Overdue | None
+    shelf: SendQueue
+    refusals: RejectedEvents
+    overdue: AcknowledgementWatch | None
     """None: an event is delivered when the broker has it."""
     state: Callable[[], State]
-    now: Callable[[], Now]
-    hear: Callable[[str, bytes], None]
+    now: Callable[[], TimeBounds]
+    on_message: Callable[[str, bytes], None]
     """Takes topic and payload of what the centre says; never blocks."""
     is_drained: Callable[[], bool]
     """Whether nothing waits to be delivered."""
@@ -60,11 +60,11 @@ class Duty:
     """Deliver what waits until then, and end; None while nobody asked to."""
     connections: int = 0
     moved_s: float = 0.0
-    greeted: Callable[[], None] = lambda: None
+    connected: Callable[[], None] = lambda: None
     """Called when the broker accepts us."""
     renew: bool = False
     """Set to end the connection and begin another, with what there is to show by then."""
-    recall: bool = True
+    refetch_retained: bool = True
     """Set to have the retained bundles sent again, as they are at the start."""
     dated: bool = True
     """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
@@ -80,14 +80,14 @@ class Duty:
     """
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
-    deaf: str = ""
+    subscribe_error: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
 
 class Session:
     """One connection, from dialling to its end."""
 
-    def __init__(self, duty: Duty, *, v5: bool, only_probes: bool = False) -> None:
+    def __init__(self, duty: SessionContext, *, v5: bool, only_probes: bool = False) -> None:
         """`only_probes`: end once the broker has greeted us."""
         self._duty = duty
         self._terms = duty.terms
@@ -140,7 +140,7 @@ class Session:
 
     # -- what the broker says: called from `take_in` on this same thread --------------------------------
 
-    def on_greeting(self, limits: Limits) -> None:
+    def on_connected(self, limits: Limits) -> None:
         """It accepts us."""
         now_s = monotonic()
         self._limits = limits
@@ -153,9 +153,9 @@ class Session:
             self._terms.refuse(Request.QOS, "", now_s)
         elif self._terms.asks(Request.QOS, now_s):
             self._terms.grant(Request.QOS)
-        self._duty.greeted()
+        self._duty.connected()
 
-    def on_answer(self, mid: int, refusal: str) -> None:
+    def on_acknowledgement(self, mid: int, refusal: str) -> None:
         """It acknowledged a message, or would not have it."""
         if mid not in self._flight:
             return
@@ -169,10 +169,10 @@ class Session:
             if len(self._acked) * 2 >= self._limit and not self._leaving:
                 self._settle()  # the next are on the way while the rest is read: the broker has no pause
                 self._fill(monotonic())
-                self._client.put_out()
+                self._client.flush()
             return
         self._refusals.note(record, refusal, monotonic())
-        self._shelf.set_aside(record)
+        self._shelf.park(record)
 
     def _state_answered(self, refusal: str) -> None:
         if refusal:
@@ -192,18 +192,18 @@ class Session:
             f"{topic} ({why})" for topic, why in zip(self._asked, refusals, strict=False) if why and topic != own
         ]
         deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
-        if deaf != self._duty.deaf:
+        if deaf != self._duty.subscribe_error:
             log.warning("mqtt: %s", deaf or "the broker lets us hear everything again")
-        self._duty.deaf = deaf
+        self._duty.subscribe_error = deaf
 
-    def on_heard(self, topic: str, payload: bytes, *, retained: bool) -> None:
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """The centre says something. A defect in hearing it must not cost the link, again and again."""
         if topic == self._duty.topics.state:
             if retained and not self._duty.is_compared and (mark := read_mark(payload)) is not None:
                 self._duty.compare(mark)
             return
         try:
-            self._duty.hear(topic, payload)
+            self._duty.on_message(topic, payload)
         except Exception:
             log.exception("mqtt: a message of %d bytes on %s was not taken", len(payload), topic)
 
@@ -222,7 +222,7 @@ class Session:
             self._duty.connections += 1
             log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
             self._listen(monotonic())
-            self._client.put_out()  # else it would be written after the first wait
+            self._client.flush()  # else it would be written after the first wait
             if self._duty.overdue is not None:
                 self._duty.overdue.reconnected(monotonic())
             self._deliver()
@@ -230,10 +230,10 @@ class Session:
             self._blame(getattr(lost, "code", 0), str(lost))
             raise
         finally:
-            self._duty.recall = self._duty.recall or self._recalls
-            self._shelf.sent(self._acked)
+            self._duty.refetch_retained = self._duty.refetch_retained or self._recalls
+            self._shelf.acked(self._acked)
             self._refusals.connection_ended(unanswered=self._unanswered_event())
-            self._client.hang_up()
+            self._client.close()
 
     def _demand_more_than_a_probe(self) -> None:
         if self._only_probes:
@@ -262,12 +262,12 @@ class Session:
             if record is not None:
                 self._refusals.ended_at(record, now_s)
                 if self._refusals.is_parked(record, now_s):
-                    self._shelf.set_aside(record)
+                    self._shelf.park(record)
 
     def _wanted(self) -> list[tuple[str, Retained]]:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
-        bundles = Retained.ALWAYS if self._duty.recall else Retained.IF_NEW
+        bundles = Retained.ALWAYS if self._duty.refetch_retained else Retained.IF_NEW
         wanted = [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
         if not (self._duty.is_compared or self._terms.suspects(Request.LISTEN)):
             wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
@@ -279,13 +279,17 @@ class Session:
             return
         self._subscribes = True
         self._asked = [topic for topic, _ in self._wanted()]
-        wanted, self._recalls, self._duty.recall = self._wanted(), self._duty.recall or self._recalls, False
+        wanted, self._recalls, self._duty.refetch_retained = (
+            self._wanted(),
+            self._duty.refetch_retained or self._recalls,
+            False,
+        )
         self._client.listen(wanted, own=self._duty.topics.state)
 
     def _await_greeting(self) -> None:
         try:
             self._greet()
-        except (HungUp, OSError) as error:
+        except (ConnectionClosed, OSError) as error:
             if self.greeted:
                 raise
             self.hung_up = True
@@ -296,7 +300,7 @@ class Session:
         until_s = monotonic() + self._options.connect_s
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
-        self._client.put_out()
+        self._client.flush()
         while not self.greeted:
             left_s = until_s - monotonic()
             if left_s <= 0 or self._duty.stop_at_s is not None:
@@ -327,19 +331,19 @@ class Session:
                 return
             if not self._leaving:
                 self._fill(now_s)
-            self._client.put_out()
+            self._client.flush()
             if writing != self._client.holds_output():
                 writing = not writing
                 poll.modify(self._client.fileno(), select.POLLIN | (select.POLLOUT if writing else 0))
 
     def _read(self) -> None:
-        self._client.take_in()
+        self._client.read()
         self._settle()
 
     def _settle(self) -> None:
         """What was acknowledged leaves the outbox."""
         if self._acked:
-            self._shelf.sent(self._acked)
+            self._shelf.acked(self._acked)
             self._refusals.accepted(self._acked)
             self._acked = []
 
@@ -361,7 +365,7 @@ class Session:
         if overdue is not None:
             room = overdue.pace.room(room, self._shelf.delivered, now_s)
         passed_over = 0
-        while room > 0 and passed_over < MOST_PASSED_OVER and (taken := self._shelf.take(room)):
+        while room > 0 and passed_over < MOST_PASSED_OVER and (taken := self._shelf.claim_batch(room)):
             sent = sum(self._send(record, now_s) for record in taken)
             room, passed_over = room - sent, passed_over + len(taken) - sent
             if overdue is not None:
@@ -382,7 +386,7 @@ class Session:
         if topic is None:
             topic = self._event_topics[record.kind] = self._duty.topics.event(record.kind)
         if self._refusals.is_parked(record, now_s) or self._is_too_long(record, topic, now_s):
-            self._shelf.set_aside(record)
+            self._shelf.park(record)
             return False
         self._flight[self._client.send_event(topic, record.payload)] = (record, now_s)
         return True
@@ -426,7 +430,9 @@ class Session:
         self._look()
         if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
             self._shelf.reload()
-        if self._duty.recall or (self._duty.deaf and now_s - self._listened_s >= LISTEN_AGAIN_S):
+        if self._duty.refetch_retained or (
+            self._duty.subscribe_error and now_s - self._listened_s >= LISTEN_AGAIN_S
+        ):
             self._listen(now_s)
 
     def _look(self) -> None:
@@ -442,7 +448,7 @@ class Session:
         if self._duty.renew:
             self._duty.renew = False
             self._client.disconnect()
-            self._client.put_out()
+            self._client.flush()
             return True
         if self._duty.stop_at_s is None:
             return False
@@ -453,6 +459,6 @@ class Session:
             self._publish_state(offline, now_s)
         elif self._leaving and not self._flight:
             self._client.disconnect()
-            self._client.put_out()
+            self._client.flush()
             return True
         return now_s >= self._duty.stop_at_s + (GOODBYE_S if self._leaving else 0)

@@ -13,8 +13,8 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from agent.codes import signing
-from agent.model import ClockState, Now
+from agent.crypto import signing
+from agent.model import ClockState, TimeBounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,21 +47,21 @@ def context(options: Options, *, dated: bool) -> ssl.SSLContext:
     return made
 
 
-def is_settled(now: Now) -> bool:
+def is_settled(now: TimeBounds) -> bool:
     """Whether the time is known, not just a floor."""
     return now.state in (ClockState.SYNCED, ClockState.HOLDOVER)
 
 
-def may_go_undated(options: Options, error: Exception, now: Now) -> bool:
+def may_go_undated(options: Options, error: Exception, now: TimeBounds) -> bool:
     """Whether, after this error, the dates of certificates may be left unchecked until the time is known."""
     only_dates = isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in DATES
     return only_dates and not is_settled(now) and bool(options.ca_file) and not options.password
 
 
-def demand_not_ended(certificate: bytes, now: Now) -> None:
+def demand_not_ended(certificate: bytes, now: TimeBounds) -> None:
     """Whatever the wall clock says, what ended before the floor has ended. Raises ValueError."""
     _, end_utc = signing.certificate_period(certificate)
-    if end_utc < now.lo_utc:
+    if end_utc < now.earliest_utc:
         raise ValueError("its certificate has ended, that much is certain")
 
 
@@ -80,9 +80,9 @@ def end_of(certificate: bytes) -> float:
     return signing.certificate_period(certificate)[1]
 
 
-def days_left(ends_utc: Mapping[str, float], now: Now) -> dict[str, int]:
+def days_left(ends_utc: Mapping[str, float], now: TimeBounds) -> dict[str, int]:
     """Whole days that each certificate has left: with a mere floor, at most so many."""
-    latest_utc = now.hi_utc if is_settled(now) else now.lo_utc
+    latest_utc = now.latest_utc if is_settled(now) else now.earliest_utc
     return {what: int((end_utc - latest_utc) // _DAY_S) for what, end_utc in ends_utc.items()}
 
 

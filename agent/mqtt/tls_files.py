@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from agent import access
 from agent.mqtt import tls
-from agent.mqtt.pairs import Pairs
+from agent.mqtt.client_certificate import ClientCertificates
+from agent.platform import access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def faults(options: Options, utc_s: float) -> Iterator[tuple[str, str]]:
     if options.ca_file:
         yield from (("ca_file", what) for what in _authority(options.ca_file, utc_s))
     try:
-        shown = Pairs(options, "").dress()
+        shown = ClientCertificates(options, "").with_certificate()
     except OSError as error:
         yield "pair_file", access.why(error, options.pair_file)
         return

@@ -22,21 +22,21 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.health.tally import Tally
-from agent.model import Event, EventKind, Loss, Mark, Place, Record
-from agent.outbox.answers import Answers
-from agent.outbox.confirmed import Confirmed
+from agent.model import ChainPosition, Event, EventKind, Loss, Mark, Record
+from agent.outbox.acknowledgements import Acknowledgements
+from agent.outbox.compression import CorruptRecord
 from agent.outbox.disk_errors import is_full, may_be_there, sentence
 from agent.outbox.options import Options
-from agent.outbox.packing import Spoilt
-from agent.outbox.shelf import MEMORY_ONLY, Shelf
-from agent.outbox.store import LIFE, Store, finish_rescue, is_damage, ranges, renew, rescue
-from agent.outbox.waiting import Status
+from agent.outbox.receipts import ReceiptQueue
+from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
+from agent.outbox.status import OutboxStatus
+from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ranges, renew, salvage
+from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Options", "Outbox", "Status"]
+__all__ = ["Options", "Outbox", "OutboxStatus"]
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Outbox:
     def __init__(
         self,
         options: Options,
-        encode: Callable[[Event, Place], Record],
+        encode: Callable[[Event, ChainPosition], Record],
         too_old: Callable[[Store], list[int]] = lambda _: [],
     ) -> None:
         """`too_old`: keys of records that may wait no longer."""
@@ -72,13 +72,13 @@ class Outbox:
         self._path = Path(options.path)
         self._encode = encode
         self._inbox: SimpleQueue[Event | None] = SimpleQueue()
-        self.shelf = Shelf(wake_writer=lambda: self._inbox.put(None))
-        self.answers = Answers(wake_writer=lambda: self._inbox.put(None))
-        self.took = Tally()  # each commit
+        self.shelf = SendQueue(wake_writer=lambda: self._inbox.put(None))
+        self.answers = ReceiptQueue(wake_writer=lambda: self._inbox.put(None))
+        self.took = Histogram()  # each commit
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
         self._store: Store | None = None
-        self._confirmed = Confirmed(self.shelf, self.answers)
+        self._confirmed = Acknowledgements(self.shelf, self.answers)
         self._batch: list[Event] = []
         self._tried: list[Record] = []
         self._owed: list[Loss] = []
@@ -88,7 +88,7 @@ class Outbox:
         self._failures = 0
         self._retry_at_s = 0.0
         self._unsure_until_s = self._written_s = 0.0
-        self._memory_place = Place(secrets.token_hex(4), 0, FIRST)
+        self._memory_place = ChainPosition(secrets.token_hex(4), 0, FIRST)
         self._epoch = ""
         self._last = 0
         self._found = Mark("", 0)
@@ -119,11 +119,11 @@ class Outbox:
                     self._dropped += 1
         self._inbox.put(event)
 
-    def status(self) -> Status:
+    def status(self) -> OutboxStatus:
         """How it is now."""
         store = self._store
         unsettled = self._decided - self._dropped - self._settled
-        return Status(
+        return OutboxStatus(
             epoch=self._epoch,
             decided=self._decided,
             stored=self._stored,
@@ -179,7 +179,7 @@ class Outbox:
             self._alive()
             try:
                 self._turn()
-            except (sqlite3.Error, OSError, Spoilt) as error:
+            except (sqlite3.Error, OSError, CorruptRecord) as error:
                 self._failed(error)
             except Exception as error:  # a defect must not end the thread that keeps events, nor hold them up
                 log.exception("outbox: unexpected error; going on")
@@ -202,17 +202,17 @@ class Outbox:
         """Open if need be; gather, commit, make room, lay out."""
         self._gather()
         if self._failures:
-            self._confirmed.hear(None, self._memory_place)
+            self._confirmed.on_receipt(None, self._memory_place)
             self._send_from_memory()
             if monotonic() < self._retry_at_s:
                 return
         store = self._begin_anew_if_gone_back(self._store or self._open())
-        self._confirmed.hear(store, self._memory_place)
+        self._confirmed.on_receipt(store, self._memory_place)
         self._commit(store)
         self._make_room(store)
         wanted, beyond = self.shelf.room()
         if wanted:
-            self.shelf.lay(store.after(beyond, wanted), wanted, self._confirmed)
+            self.shelf.fill(store.after(beyond, wanted), wanted, self._confirmed)
         if self._failures:
             log.warning("outbox: the disk takes events again")
             self._failures, self._fault = 0, ""
@@ -239,23 +239,23 @@ class Outbox:
 
     def _open(self) -> Store:
         """Open the file; one that is damaged is put aside, and what it still holds is saved into a new one."""
-        finish_rescue(self._path)
+        finish_salvage(self._path)
         try:
             store = None if self._damaged else Store(self._path, self.took)
-        except (sqlite3.DatabaseError, Spoilt) as error:
+        except (sqlite3.DatabaseError, CorruptRecord) as error:
             if not is_damage(error):
                 raise
             store = None
         if store is None:
-            store = self._rescue()
+            store = self._salvage()
         elif self._epoch and (store.epoch != self._epoch or store.last < self._last):
             store.close()  # somebody took the file away, or put another or an older one in its place
-            store = self._rescue()
+            store = self._salvage()
         if self._tried and (store.last, store.last_hash) == (self._tried[-1].key, _hash(self._tried[-1])):
             self._commit_done(store, self._tried)  # the commit that failed had reached the disk after all
         self._tried = []
         self._store = store
-        self._confirmed.tell(store)
+        self._confirmed.on_acknowledged(store)
         if store.epoch != self._found.epoch:
             self._found = Mark(store.epoch, store.last)
         self._last = store.last
@@ -279,7 +279,7 @@ class Outbox:
         self._confirmed.clear()
         self._tried = []
         self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
-        self._confirmed.tell(store)
+        self._confirmed.on_acknowledged(store)
         self._owed.append(Loss("restored", 0, last + 1, seen.last, old))
         log.error(
             "outbox: the store had come to event %d of epoch %s and is back at %d (a card put back from an image?):"
@@ -287,11 +287,11 @@ class Outbox:
         )  # fmt: skip
         return store
 
-    def _rescue(self) -> Store:
+    def _salvage(self) -> Store:
         """Save what can be read into a new store; what is missing is owed as a loss."""
         done = self.shelf.done()
-        found = rescue(self._path, self.shelf.contents(), done, self._alive)
-        self.shelf.clear(gone=done, lowered=LIFE)
+        found = salvage(self._path, self.shelf.contents(), done, self._alive)
+        self.shelf.clear(gone=done, lowered=EPOCH_SPAN)
         self._confirmed.clear()
         self._damaged = False
         log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
@@ -306,7 +306,7 @@ class Outbox:
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
         some = len(done) + self._confirmed.count >= ACKS_TO_RIDE or (idle and not self._batch)
         some = some or self._failures > 0  # the commit that failed may have deleted them: they would count twice
-        place = Place(store.epoch, store.last, store.last_hash or FIRST)
+        place = ChainPosition(store.epoch, store.last, store.last_hash or FIRST)
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
         chosen = self._confirmed.next() if some else []
         riding = done if some else frozenset()
@@ -328,7 +328,7 @@ class Outbox:
         self._written_s = monotonic()
         self.shelf.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying
-        self._settle()
+        self._complete_batch()
 
     def _make_room(self, store: Store) -> None:
         """Drop what may wait no longer; while over the limit, the least important, oldest first."""
@@ -352,7 +352,7 @@ class Outbox:
             return False
         store.write([], ranges(sorted(gone)))
         self.shelf.drop(gone)
-        self._confirmed.tell(store)
+        self._confirmed.on_acknowledged(store)
         self._lost += len(gone)
         own = [key for key in gone if key > 0]
         self._owed.append(Loss(reason, len(gone), min(own, default=0), max(own, default=0), store.epoch))
@@ -362,13 +362,17 @@ class Outbox:
     def _send_from_memory(self) -> None:
         """The disk fails but the link is up and idle: let it have events that no disk has."""
         unsure = self._tried and monotonic() < self._unsure_until_s
-        if unsure or self._failures < TRIES_BEFORE_MEMORY or not self.shelf.hungry(self._options.memory_events):
+        if (
+            unsure
+            or self._failures < TRIES_BEFORE_MEMORY
+            or not self.shelf.wants_records(self._options.memory_events)
+        ):
             return
         records = self._encoded(self._memory_place, BATCH)
         if records:
-            self._memory_place = Place(self._memory_place.epoch, records[-1].key, _hash(records[-1]))
-            self.shelf.lay_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
-            self._settle()
+            self._memory_place = ChainPosition(self._memory_place.epoch, records[-1].key, _hash(records[-1]))
+            self.shelf.fill_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
+            self._complete_batch()
 
     # -- small parts ------------------------------------------------------------------------------------
 
@@ -376,7 +380,7 @@ class Outbox:
         many_may_go = self._confirmed.count >= ACKS_TO_RIDE
         return bool(self._batch or many_may_go or (self._owed and self._latest is not None))
 
-    def _encoded(self, place: Place, limit: int) -> list[Record]:
+    def _encoded(self, place: ChainPosition, limit: int) -> list[Record]:
         """Up to `limit` events as records in a chain from `place` on, after the losses that are owed.
 
         A loss borrows the clock of the latest event. An event that cannot be encoded becomes a loss.
@@ -395,23 +399,23 @@ class Outbox:
                 record = self._encode(event, place)
             except Exception:  # a defect in one event must not hold up all others
                 log.exception("outbox: an event of kind %s cannot be encoded", event.kind)
-                self._spoilt(event)
+                self._corrupt(event)
                 batch = [other for other in batch if other is not event]
                 place = replace(place, sequence=place.sequence - 1)
                 continue
             records.append(record)
-            place = replace(place, previous=_hash(record))
+            place = replace(place, previous_sha256=_hash(record))
         self._trying = len(batch)
         return records
 
-    def _spoilt(self, event: Event) -> None:
+    def _corrupt(self, event: Event) -> None:
         if not isinstance(event.body, Loss):
             self._batch = [other for other in self._batch if other is not event]
             self._settled += 1
             self._lost += 1
             self._owed.append(Loss("unencodable", 1))
 
-    def _settle(self) -> None:
+    def _complete_batch(self) -> None:
         """What was encoded last, events and losses told with them, is no longer the writer's worry."""
         self._settled += self._trying
         del self._batch[: self._trying]

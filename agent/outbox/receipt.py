@@ -28,7 +28,7 @@ _HEAD = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmed:
+class ConfirmedRange:
     """A range of sequences that the centre wants no more."""
 
     first: int
@@ -42,14 +42,14 @@ class Receipt:
     """What the centre says to have of one epoch of this kiosk."""
 
     epoch: str
-    ranges: tuple[Confirmed, ...]
+    ranges: tuple[ConfirmedRange, ...]
 
 
 class BadReceipt(ValueError):
     """A receipt that changes nothing; `str()` is what is wrong with it."""
 
 
-def read(members: Mapping[str, Any], own_source: str) -> Receipt:
+def parse(members: Mapping[str, Any], own_source: str) -> Receipt:
     """The receipt that these signed members are. Raises BadReceipt."""
     match members:
         case {"source": str(source), "epoch": str(epoch), "through": int(through), "head": str(head)}:
@@ -64,10 +64,10 @@ def read(members: Mapping[str, Any], own_source: str) -> Receipt:
     return Receipt(epoch, (*ranges, *map(_range, also)))
 
 
-def _range(part: object) -> Confirmed:
+def _range(part: object) -> ConfirmedRange:
     match part:
         case {"first": int(first), "last": int(last), "head": str(head)} if (
             1 <= first <= last < MAX_SEQUENCE and _HEAD.fullmatch(head)
         ):
-            return Confirmed(first, last, head)
+            return ConfirmedRange(first, last, head)
     raise BadReceipt("a range is not one of sequences with the hash of its last")

@@ -11,12 +11,12 @@ import math
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.clock import boottime_s
+from agent.platform.clock import boottime_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.model import Now, Record
+    from agent.model import Record, TimeBounds
     from agent.outbox.store import Store
 
 LOOK_EVERY_S = 600.0
@@ -38,8 +38,8 @@ class Retention:
 
     def __init__(
         self,
-        limit_s: Callable[[Now], float],
-        now: Callable[[], Now],
+        limit_s: Callable[[TimeBounds], float],
+        now: Callable[[], TimeBounds],
         boot_id: str,
         since_boot_s: Callable[[], float] = boottime_s,
     ) -> None:
@@ -89,4 +89,4 @@ class Retention:
             return _Age(here_s - since_s, here_s - since_s)
         now = self._now()
         booted_s = here_s if own and self._boot_id else 0.0  # it happened before this boot
-        return _Age(max(booted_s, now.lo_utc - ends_utc), now.hi_utc - lo)
+        return _Age(max(booted_s, now.earliest_utc - ends_utc), now.latest_utc - lo)

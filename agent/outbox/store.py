@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from agent.health.tally import Tally
 from agent.model import Record
-from agent.outbox.packing import Spoilt, pack, unpack
+from agent.outbox.compression import CorruptRecord, compress, decompress
+from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ LOG_PAGES = 2000
 """Pages in the log before they are copied to the table; what was delivered meanwhile is never copied."""
 UNMEASURED = 32
 """Records come and gone before the room they take is looked up again."""
-LIFE = 1 << 40
+EPOCH_SPAN = 1 << 40
 """More records than any file will see."""
 COPY_BATCH = 500
 
@@ -57,7 +57,7 @@ DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLIT
 
 
 @dataclass(frozen=True, slots=True)
-class Salvage:
+class RecoveredStore:
     """What came of a damaged file."""
 
     epoch: str
@@ -73,10 +73,10 @@ class Salvage:
 class Store:
     """The open file. Every method raises sqlite3.Error (or OSError for the directory) when the disk will not."""
 
-    def __init__(self, path: Path, took: Tally | None = None) -> None:
+    def __init__(self, path: Path, took: Histogram | None = None) -> None:
         """`took`: what to count the time of each commit into."""
         self._path = path
-        self._took = took or Tally()
+        self._took = took or Histogram()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
         try:
@@ -113,14 +113,14 @@ class Store:
         self.last, self.last_hash, self._marked = 0, "", False
         newest = self._db.execute("SELECT key, packed, done FROM record WHERE key > 0 ORDER BY key DESC LIMIT 1")
         for key, packed, done in newest:
-            self.last, self.last_hash, self._marked = key, _hash(unpack(packed)), bool(done)
+            self.last, self.last_hash, self._marked = key, _hash(decompress(packed)), bool(done)
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
     def write(self, records: Sequence[Record], done: Iterable[tuple[int, int]] = ()) -> None:
         """Add `records`, let go of the ranges of keys `done`: one commit, on the card when this returns."""
-        rows = [(record.key, record.kind, record.rank, pack(record.payload)) for record in records]
+        rows = [(record.key, record.kind, record.rank, compress(record.payload)) for record in records]
         newest = records[-1].key if records and records[-1].key > 0 else self.last
         marks, gone = self._marked and newest == self.last, 0
         began_s = monotonic()
@@ -157,7 +157,7 @@ class Store:
             "SELECT key, kind, rank, packed FROM record WHERE key > ? AND NOT done ORDER BY key LIMIT ?",
             (key, limit),
         )
-        return [Record(key, kind, rank, unpack(packed)) for key, kind, rank, packed in rows]
+        return [Record(key, kind, rank, decompress(packed)) for key, kind, rank, packed in rows]
 
     def least_worth(self, limit: int, acked_to: int) -> list[int]:
         """Keys of up to `limit` records: the oldest up to `acked_to`, then the lowest ranks beyond."""
@@ -175,8 +175,8 @@ class Store:
         """SHA-256 (hex) of the payload of a record; empty when neither it is here nor the next, which names it."""
         rows = dict(self._db.execute("SELECT key, packed FROM record WHERE key IN (?, ?)", (key, key + 1)))
         if key in rows:
-            return _hash(unpack(rows[key]))
-        return str(json.loads(unpack(rows[key + 1]))["previous"]) if rows else ""
+            return _hash(decompress(rows[key]))
+        return str(json.loads(decompress(rows[key + 1]))["previous"]) if rows else ""
 
     def count_of(self, low: int, high: int) -> int:
         """How many records from `low` to `high` are not done."""
@@ -197,11 +197,11 @@ class Store:
         bases: dict[str, int] = {}
         key = self.first_after(-(1 << 62))
         while key is not None and key < 0:
-            base = key // LIFE * LIFE
+            base = key // EPOCH_SPAN * EPOCH_SPAN
             (packed,) = self._db.execute("SELECT packed FROM record WHERE key = ?", (key,)).fetchone()
             with suppress(ValueError, KeyError, TypeError):
-                bases[json.loads(unpack(packed))["epoch"]] = base
-            key = self.first_after(base + LIFE)
+                bases[json.loads(decompress(packed))["epoch"]] = base
+            key = self.first_after(base + EPOCH_SPAN)
         return bases
 
     def shrink(self) -> None:
@@ -255,7 +255,7 @@ def is_damage(error: Exception) -> bool:
     Our statements do not change: if SQLite knows a table or column no more, its name was spoilt. That a text is
     none Python says itself, without a code.
     """
-    if isinstance(error, Spoilt):
+    if isinstance(error, CorruptRecord):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
@@ -272,9 +272,9 @@ def ranges(keys: Sequence[int]) -> Iterator[tuple[int, int]]:
             start = index
 
 
-def rescue(
+def salvage(
     path: Path, spare: Iterable[Record], done: Container[int], alive: Callable[[], None] = lambda: None
-) -> Salvage:
+) -> RecoveredStore:
     """Put a new store in the place of a damaged one, with all records that can still be read.
 
     The new file is complete before it takes the place, so a cut at any point loses nothing. Records keep their
@@ -297,7 +297,7 @@ def rescue(
     own = [key for key in seen if key > 0]
     first, last = (min(own), max(own)) if own else (0, 0)
     missing = sum(key not in seen and key not in done for key in range(first, last)) if own else 0
-    return Salvage(epoch, saved, first, last, missing)
+    return RecoveredStore(epoch, saved, first, last, missing)
 
 
 def renew(path: Path, old: Store, done: Container[int], alive: Callable[[], None] = lambda: None) -> None:
@@ -333,7 +333,7 @@ def _moved(record: Record, epoch: str, sequence: int, previous: str) -> Record:
     return replace(record, key=sequence, payload=payload)
 
 
-def finish_rescue(path: Path) -> None:
+def finish_salvage(path: Path) -> None:
     """If a cut came while a new store was put in place, complete that; before opening. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
     if fresh.exists():
@@ -360,7 +360,7 @@ def _copy(records: Iterable[Record], store: Store, done: Container[int], alive: 
     batch: list[Record] = []
     for record in records:
         if record.key not in done:
-            batch.append(replace(record, key=record.key - LIFE))
+            batch.append(replace(record, key=record.key - EPOCH_SPAN))
         if len(batch) == COPY_BATCH:
             store.write(batch)
             alive()
@@ -413,8 +413,8 @@ def _whole(key: Any, kind: Any, rank: Any, packed: Any) -> Record | None:
     """A row from a damaged file, if it can be a record at all."""
     if not (isinstance(key, int) and isinstance(kind, str) and isinstance(rank, int) and isinstance(packed, bytes)):
         return None
-    with suppress(Spoilt):
-        return Record(key, kind, rank, unpack(packed))
+    with suppress(CorruptRecord):
+        return Record(key, kind, rank, decompress(packed))
     return None
 
 

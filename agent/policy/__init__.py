@@ -1,6 +1,6 @@
 """What may pass, as data: facts of one passage in, Decision with reasons out. Pure.
 
-Usage: `decide(table, facts_of(direction, verdict, screening, now, site=…))`, with a table from `agent.vault`.
+Usage: `decide(table, facts_of(direction, verdict, screening, now, site=…))`, with a table from `agent.ruleset.load`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Gt
 
 from agent.model import Decision, Outcome
-from agent.policy.facts import Facts, Seen, Site, Venue, Zone, facts_of
+from agent.policy.facts import Facts, Passback, SiteFacts, Venue, Zone, facts_of
 from agent.policy.reasons import sentence
 from agent.policy.table import BadTable, Table, decide, read
 
@@ -20,8 +20,8 @@ __all__ = [
     "BadTable",
     "Facts",
     "Options",
-    "Seen",
-    "Site",
+    "Passback",
+    "SiteFacts",
     "Table",
     "Venue",
     "Zone",
@@ -57,12 +57,12 @@ class Options:
 def left_to_staff(decision: Decision) -> Decision:
     """What safe mode makes of a decision about somebody who comes in: nobody is let in, nobody sent away."""
     grounds = decision.reasons if decision.outcome in (Outcome.REFER, Outcome.REFUSE) else ()
-    return Decision(Outcome.REFER, ("safe_mode", *grounds), rule="safe-mode", measures=("staff_check",))
+    return Decision(Outcome.REFER, ("safe_mode", *grounds), rule="safe-mode", actions=("staff_check",))
 
 
-def site_of(options: Options) -> Site:
+def site_of(options: Options) -> SiteFacts:
     """What is the same for every passage."""
-    return Site(Zone(options.zone), Venue(options.venue), options.series_tests, options.series_days)
+    return SiteFacts(Zone(options.zone), Venue(options.venue), options.series_tests, options.series_days)
 
 
 def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = None) -> Table:

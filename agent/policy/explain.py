@@ -77,7 +77,7 @@ def in_words(explanation: Explanation, language: str = "en") -> list[str]:
     lines = [
         words["decided"].format(row=decision.rule, table=explanation.table, outcome=outcomes[decision.outcome])
     ]
-    lines += [sentence(code, language) for code in (*decision.reasons, *decision.measures)]
+    lines += [sentence(code, language) for code in (*decision.reasons, *decision.actions)]
     conditions = ", ".join(f"{name} {words['or'].join(sorted(values))}" for name, values in when.items())
     lines.append(words["because"].format(conditions=conditions) if when else words["always"])
     lines += [

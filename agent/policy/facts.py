@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from agent.model import SAME_SWAB_S, CodeStatus, Direction, Screening, Traveller
+from agent.model import SAME_SWAB_S, CodeStatus, Direction, LaneType, Screening
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.model import LabResult, Now, Verdict
+    from agent.model import LabResult, TimeBounds, Verdict
 
 _HOUR_S = 3600.0
 _DAY_S = 86400.0
@@ -35,19 +35,19 @@ class Zone(StrEnum):
 class Venue(StrEnum):
     """Kind of place."""
 
-    COMMUNITY = "community"
+    RESIDENTIAL = "community"
     OFFICE = "office"
-    PROJECT_SITE = "project_site"
-    BUSINESS = "business"
+    CONSTRUCTION_SITE = "project_site"
+    RETAIL = "business"
     PUBLIC_PLACE = "public_place"
-    ENTRY_POINT = "entry_point"
+    PORT_OF_ENTRY = "entry_point"
     TRANSPORT = "transport"
     MEDICAL = "medical"
     SCHOOL = "school"
     CARE_HOME = "care_home"
 
 
-class Code(StrEnum):
+class CodeFact(StrEnum):
     """What the code gave: a colour if it is valid, a certificate if it is valid and has no colour, else why not."""
 
     GREEN = "green"
@@ -68,7 +68,7 @@ class Code(StrEnum):
     SCANNER_FAULT = "scanner_fault"
 
 
-class Kind(StrEnum):
+class CredentialKind(StrEnum):
     """What sort of code it is."""
 
     HEALTH = "health"
@@ -78,7 +78,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Test(StrEnum):
+class TestFact(StrEnum):
     """The best that the tests in the code say; `positive` if the newest is."""
 
     __test__ = False
@@ -96,7 +96,7 @@ class Series(StrEnum):
     """Whether the required number of tests within the required days is there."""
 
     MET = "met"
-    SHORT = "short"
+    INSUFFICIENT = "short"
 
 
 class Watch(StrEnum):
@@ -106,51 +106,51 @@ class Watch(StrEnum):
     HIT = "hit"
 
 
-class Lists(StrEnum):
+class ListAgeFact(StrEnum):
     """Age of the lists and keys that the verdict rests on."""
 
     FRESH = "fresh"
-    WARN = "warn"
-    REFER = "refer"
+    STALE = "warn"
+    EXPIRED = "refer"
 
 
-class Seen(StrEnum):
+class Passback(StrEnum):
     """Whether this code was shown on this lane a moment ago."""
 
-    FIRST = "first"
-    AGAIN = "again"
+    NONE = "first"
+    RECENT = "again"
 
 
 class Facts(NamedTuple):
     """All that a policy row may ask for."""
 
     direction: Direction
-    code: Code
+    code: CodeFact
     temperature: Screening
     zone: Zone = Zone.LOW
     venue: Venue = Venue.PUBLIC_PLACE
-    kind: Kind = Kind.HEALTH
-    test: Test = Test.NONE
+    kind: CredentialKind = CredentialKind.HEALTH
+    test: TestFact = TestFact.NONE
     series: Series = Series.MET
     watch: Watch = Watch.CLEAR
-    lists: Lists = Lists.FRESH
-    seen: Seen = Seen.FIRST
-    traveller: Traveller = Traveller.PERSON
+    lists: ListAgeFact = ListAgeFact.FRESH
+    seen: Passback = Passback.NONE
+    traveller: LaneType = LaneType.PEDESTRIAN
 
 
 DIMENSIONS: dict[str, type[StrEnum]] = {
     "direction": Direction,
-    "code": Code,
+    "code": CodeFact,
     "temperature": Screening,
     "zone": Zone,
     "venue": Venue,
-    "kind": Kind,
-    "test": Test,
+    "kind": CredentialKind,
+    "test": TestFact,
     "series": Series,
     "watch": Watch,
-    "lists": Lists,
-    "seen": Seen,
-    "traveller": Traveller,
+    "lists": ListAgeFact,
+    "seen": Passback,
+    "traveller": LaneType,
 }
 
 
@@ -159,7 +159,7 @@ COMBINATIONS = math.prod(len(values) for values in DIMENSIONS.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SiteFacts:
     """What is the same for every passage at this kiosk."""
 
     zone: Zone = Zone.LOW
@@ -168,75 +168,75 @@ class Site:
     series_days: Annotated[float, Ge(0)] = 3.0
 
 
-def code_fact(verdict: Verdict | None) -> Code:
+def code_fact(verdict: Verdict | None) -> CodeFact:
     """The code's fact; `none` when none was shown."""
     if verdict is None:
-        return Code.NONE
+        return CodeFact.NONE
     if verdict.status is CodeStatus.VALID:
-        return Code(verdict.colour.value) if verdict.colour is not None else Code.CERTIFICATE
-    return Code(verdict.status.value)
+        return CodeFact(verdict.colour.value) if verdict.colour is not None else CodeFact.CERTIFICATE
+    return CodeFact(verdict.status.value)
 
 
 def facts_of(
     direction: Direction,
     verdict: Verdict | None,
     screening: Screening,
-    now: Now,
+    now: TimeBounds,
     *,
-    site: Site,
+    site: SiteFacts,
     scanner_works: bool = True,
-    seen: Seen = Seen.FIRST,
-    traveller: Traveller = Traveller.PERSON,
+    seen: Passback = Passback.NONE,
+    traveller: LaneType = LaneType.PEDESTRIAN,
 ) -> Facts:
     """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh. A negative test
     that is dated ahead is none; a positive one counts whatever its date.
     """
     code = code_fact(verdict)
-    if code is Code.NONE and not scanner_works:
-        code = Code.SCANNER_FAULT
+    if code is CodeFact.NONE and not scanner_works:
+        code = CodeFact.SCANNER_FAULT
     shown = () if verdict is None else verdict.tests
-    tests = [test for test in shown if test.positive or test.taken_utc <= now.hi_utc]
+    tests = [test for test in shown if test.positive or test.taken_utc <= now.latest_utc]
     return Facts(
         direction,
         code,
         screening,
         site.zone,
         site.venue,
-        Kind.HEALTH if verdict is None else Kind(verdict.kind),
+        CredentialKind.HEALTH if verdict is None else CredentialKind(verdict.kind),
         best_test(tests, now),
         _series(tests, now, site),
         Watch.HIT if verdict is not None and verdict.watched else Watch.CLEAR,
-        Lists.FRESH if verdict is None else Lists(verdict.staleness.value),
+        ListAgeFact.FRESH if verdict is None else ListAgeFact(verdict.list_age.value),
         seen,
         traveller,
     )
 
 
-def best_test(tests: Iterable[LabResult], now: Now) -> Test:
+def best_test(tests: Iterable[LabResult], now: TimeBounds) -> TestFact:
     """The best that the tests say, by age; `positive` unless a negative one was taken after the last positive one
     for certain.
     """
     found = tuple(tests)
     if not found:
-        return Test.NONE
+        return TestFact.NONE
     negative = sorted((test for test in found if not test.positive), key=lambda test: test.taken_utc)
     newest_utc = negative[-1].taken_utc if negative else -math.inf
     if any(test.latest >= newest_utc for test in found if test.positive):
-        return Test.POSITIVE
-    ages = {test.kind: (now.hi_utc - test.taken_utc) / _HOUR_S for test in negative}
-    for limit_h, fact in ((24, Test.PCR_24H), (48, Test.PCR_48H), (72, Test.PCR_72H)):
+        return TestFact.POSITIVE
+    ages = {test.kind: (now.latest_utc - test.taken_utc) / _HOUR_S for test in negative}
+    for limit_h, fact in ((24, TestFact.PCR_24H), (48, TestFact.PCR_48H), (72, TestFact.PCR_72H)):
         if ages.get("pcr", limit_h + 1) <= limit_h:
             return fact
-    return Test.ANTIGEN_24H if ages.get("antigen", 25) <= 24 else Test.OLDER  # noqa: PLR2004 - hours, as the name
+    return TestFact.ANTIGEN_24H if ages.get("antigen", 25) <= 24 else TestFact.OLDER  # noqa: PLR2004 - hours, as the name
 
 
-def _series(tests: Iterable[LabResult], now: Now, site: Site) -> Series:
+def _series(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts) -> Series:
     """Negative results within the last `series_days`, of different swabs: as many as were taken an hour or more
     apart for certain. Two codes may tell of one swab, one to the second and one to the day.
     """
-    since = now.hi_utc - site.series_days * _DAY_S
+    since = now.latest_utc - site.series_days * _DAY_S
     counted, after_utc = 0, -math.inf
     for test in sorted((test for test in tests if not test.positive), key=lambda test: test.latest):
         if test.taken_utc >= max(since, after_utc):
             counted, after_utc = counted + 1, test.latest + SAME_SWAB_S
-    return Series.MET if counted >= site.series_tests else Series.SHORT
+    return Series.MET if counted >= site.series_tests else Series.INSUFFICIENT

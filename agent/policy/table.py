@@ -52,7 +52,7 @@ class Invariant:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class TableTest:
     """A situation and what must come of it, written beside the rows."""
 
     name: str
@@ -70,14 +70,14 @@ class Table:
     """By language: `en`, `zh`."""
     rows: tuple[Row, ...]
     invariants: tuple[Invariant, ...]
-    cases: tuple[Case, ...]
+    tests: tuple[TableTest, ...]
     situations: int
     """How many situations the rows tell apart: the proof went through each."""
     masks: tuple[Mapping[str, int], ...] = field(repr=False)
     """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
 
 
-_OPENING = frozenset({Outcome.ADMIT, Outcome.NOTICE})
+_OPENING = frozenset({Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE})
 _UNPROVED = frozenset(DIMENSIONS["code"]) - {"green", "yellow", "certificate"}
 _UNMEASURED = frozenset(DIMENSIONS["temperature"]) - {"normal"}
 
@@ -112,7 +112,7 @@ def row_of(table: Table, facts: Facts) -> Row:
 
 def read(document: Mapping[str, Any], name: str = "") -> Table:
     """Prove a table that was read from TOML. Raises BadTable with every fault."""
-    reader = _Reader(document)
+    reader = _TableReader(document)
     head = reader.head()
     rows, invariants, cases = reader.rows(), reader.invariants(), reader.cases()
     if reader.problems:
@@ -123,7 +123,7 @@ def read(document: Mapping[str, Any], name: str = "") -> Table:
         title=head["title"],
         rows=rows,
         invariants=ALWAYS + invariants,
-        cases=cases,
+        tests=cases,
         situations=0,
         masks=tuple(_masks(rows)),
     )
@@ -206,7 +206,7 @@ def _words(example: tuple[str, ...]) -> str:
     return ", ".join(f"{name} {value}" for name, value in zip(DIMENSIONS, example, strict=True))
 
 
-class _Reader:
+class _TableReader:
     """Reads a document and collects every fault instead of stopping at the first."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -257,7 +257,7 @@ class _Reader:
             invariants.append(Invariant(str(entry.get("name", where)), self._when(entry, where), forbidden))
         return tuple(invariants)
 
-    def cases(self) -> tuple[Case, ...]:
+    def cases(self) -> tuple[TableTest, ...]:
         cases = []
         for where, entry in self._entries("case"):
             self._expect(entry, {"name", "facts", "outcome"}, where)
@@ -270,7 +270,7 @@ class _Reader:
             if missing:
                 self.problems.append(f"{where}: facts needs {', '.join(sorted(missing))}")
                 continue
-            cases.append(Case(str(entry.get("name", where)), facts_from(when), outcome))
+            cases.append(TableTest(str(entry.get("name", where)), facts_from(when), outcome))
         return tuple(cases)
 
     def _entries(self, key: str) -> list[tuple[str, dict[str, Any]]]:

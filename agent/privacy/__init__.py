@@ -3,17 +3,17 @@
 `rules` says what the centre has signed, `withholding` takes it off the events, `hpke` seals it to the centre.
 """
 
-from agent.privacy.rules import CLOSED, DEFAULT, BadPrivacy, InForce, Mode, Rules, parse
-from agent.privacy.withholding import Withholding, anonymous, opened, without_details
+from agent.privacy.redaction import Redaction, anonymous, opened, without_details
+from agent.privacy.rules import CLOSED, DEFAULT, BadPrivacy, Mode, PrivacyInForce, PrivacyRules, parse
 
 __all__ = [
     "CLOSED",
     "DEFAULT",
     "BadPrivacy",
-    "InForce",
     "Mode",
-    "Rules",
-    "Withholding",
+    "PrivacyInForce",
+    "PrivacyRules",
+    "Redaction",
     "anonymous",
     "opened",
     "parse",

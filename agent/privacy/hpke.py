@@ -20,7 +20,7 @@ _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 PrivateKey = X25519PrivateKey
 
 
-class NotOpened(ValueError):
+class UnsealError(ValueError):
     """Another key, another header, or changed on the way."""
 
 
@@ -35,7 +35,7 @@ def unseal(sealed: Sealed, private: PrivateKey, info: bytes) -> bytes:
     try:
         return _SUITE.decrypt(sealed.enc + sealed.ct, private, info)
     except (InvalidTag, ValueError):
-        raise NotOpened("another key, another event, or changed on the way") from None
+        raise UnsealError("another key, another event, or changed on the way") from None
 
 
 def new_private_key() -> PrivateKey:

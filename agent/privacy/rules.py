@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from agent.privacy import hpke
 
 if TYPE_CHECKING:
-    from agent.model import Now
+    from agent.model import TimeBounds
 
 _HOUR_S = 3600.0
 _LONGEST_HOURS = 31 * 24
@@ -50,7 +50,7 @@ class BadPrivacy(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SealingKey:
     """A public key of the centre."""
 
     kid: str
@@ -60,52 +60,52 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PrivacyRules:
     """What a privacy bundle says."""
 
     mode: Mode = Mode.VERIFY_ONLY
     details: bool = True
     """Whether events tell code status, colour, temperature and reasons where nobody is identified."""
-    keys: tuple[Key, ...] = ()
+    keys: tuple[SealingKey, ...] = ()
     retention_s: float = 14 * 24 * _HOUR_S
 
-    def key_at(self, now: Now) -> Key | None:
+    def key_at(self, now: TimeBounds) -> SealingKey | None:
         """The key to seal to, by the earliest that it may be; of several the one that began last."""
-        valid = [key for key in self.keys if key.from_utc <= now.lo_utc <= key.until_utc]
+        valid = [key for key in self.keys if key.from_utc <= now.earliest_utc <= key.until_utc]
         return max(valid, key=lambda key: key.from_utc, default=None)
 
 
-DEFAULT = Rules()
+DEFAULT = PrivacyRules()
 """Without any bundle."""
-CLOSED = Rules(details=False)
+CLOSED = PrivacyRules(details=False)
 """In place of a bundle that does not hold: no more open than anything it could have said."""
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class PrivacyInForce:
     """The rules that were found, and how long they hold."""
 
-    rules: Rules = DEFAULT
+    rules: PrivacyRules = DEFAULT
     expires_utc: float = math.inf
     fault: str = ""
     """Why they are not what the centre has sent."""
 
-    def at(self, now: Now) -> Rules:
+    def at(self, now: TimeBounds) -> PrivacyRules:
         """The rules of this moment."""
-        return CLOSED if self.fault or self.expires_utc < now.lo_utc else self.rules
+        return CLOSED if self.fault or self.expires_utc < now.earliest_utc else self.rules
 
-    def fault_at(self, now: Now) -> str:
+    def fault_at(self, now: TimeBounds) -> str:
         """What is wrong and what follows, as a sentence; `` when all is well."""
         if self.fault:
             return f"{self.fault}: nothing personal is kept until a good bundle comes"
-        if self.expires_utc < now.lo_utc:
+        if self.expires_utc < now.earliest_utc:
             return "the bundle has expired: nothing personal is kept until a newer one comes"
         if self.rules.mode is Mode.TRACE and self.rules.key_at(now) is None:
             return "none of the centre's keys is valid now: nothing is sealed, and nothing personal kept"
         return ""
 
 
-def parse(text: object) -> Rules:
+def parse(text: object) -> PrivacyRules:
     """The rules in a bundle's content. Raises BadPrivacy."""
     try:
         content = tomllib.loads(text) if isinstance(text, str) else {}
@@ -117,7 +117,7 @@ def parse(text: object) -> Rules:
         case {"mode": str(mode), "details": bool(details), "retention_hours": int(hours), "key": list(tables)} if (
             mode in (*Mode,) and 1 <= hours <= _LONGEST_HOURS and not isinstance(hours, bool)
         ):
-            rules = Rules(Mode(mode), details, tuple(_key(table) for table in tables), hours * _HOUR_S)
+            rules = PrivacyRules(Mode(mode), details, tuple(_key(table) for table in tables), hours * _HOUR_S)
         case _:
             raise BadPrivacy(
                 f"needs mode (verify-only or trace); may have details (true or false), retention_hours (1 to "
@@ -130,7 +130,7 @@ def parse(text: object) -> Rules:
     return rules
 
 
-def _key(table: Any) -> Key:
+def _key(table: Any) -> SealingKey:
     match table:
         case {
             "kid": str(kid),
@@ -145,5 +145,5 @@ def _key(table: Any) -> Key:
                 hpke.seal(b"", raw, b"")  # what cannot be sealed to is found out now
             except (binascii.Error, ValueError):
                 raise BadPrivacy(f"key {kid}: public is not base64 of an X25519 key") from None
-            return Key(kid, raw, begins.timestamp(), ends.timestamp())
+            return SealingKey(kid, raw, begins.timestamp(), ends.timestamp())
     raise BadPrivacy("a [[key]] needs kid, public, from and until (times with a zone, from before until), no more")

@@ -22,7 +22,7 @@ from typing import Annotated
 from annotated_types import Ge, Le
 
 from drivers.contract import BadReply, Distance, Proof
-from drivers.paced_chip import PacedChip
+from drivers.polled_i2c import PolledI2cDriver
 from drivers.wire.i2c import Bus, I2cBus
 
 BUS, PROOF = "I²C", Proof.SIMULATOR
@@ -52,7 +52,7 @@ class Options:
     """Mark all distances as simulated. A node that is no real bus is always marked."""
 
 
-class Driver(PacedChip[Distance]):
+class Driver(PolledI2cDriver[Distance]):
     """One distance per measurement."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

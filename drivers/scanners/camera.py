@@ -25,17 +25,17 @@ from urllib.parse import urlsplit
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
-from drivers.vision import order
+from drivers.vision import steps_order
 from drivers.wire import address
-from drivers.wire.apart import Apart
+from drivers.wire.isolated import Apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from drivers.contract import Departure, Sighting
-    from drivers.vision.eye import Eye
     from drivers.vision.neural import Neural
     from drivers.vision.opencv import Picture
+    from drivers.vision.watcher import Eye
     from drivers.wire.frames import Frame, Grabber, Lens
 
 BUS, PROOF = "USB, IP, CSI", Proof.KERNEL
@@ -81,7 +81,7 @@ class Options:
     """A frame older than this when its turn comes is dropped, seconds."""
     budget_ms: Annotated[float, Ge(0)] = 12.0
     """CPU time for hard reading steps on one frame, milliseconds."""
-    steps: tuple[str, ...] = order.ALL
+    steps: tuple[str, ...] = steps_order.ALL
     """Reading steps in the order they are taken; what is left out is never taken. `half` and `full` are taken on
     every frame in which something moved, the others within `budget_ms`."""
     neural: str = ""
@@ -100,7 +100,7 @@ class Options:
     def __post_init__(self) -> None:
         if len(self.fourcc) != 4:  # noqa: PLR2004 - the four of fourcc
             raise ValueError("fourcc has four letters, as MJPG")
-        order.check(self.steps)
+        steps_order.check(self.steps)
         if is_address(self.device):
             address.check(self.device)
         if self.region is not None:
@@ -193,9 +193,9 @@ class Driver:
             self._apart.open()
             return
         try:
-            from drivers.vision.eye import Eye  # noqa: PLC0415 - OpenCV is for the thread that needs it
-            from drivers.vision.ladder import Ladder  # noqa: PLC0415 - the same
             from drivers.vision.neural import Neural  # noqa: PLC0415 - the same
+            from drivers.vision.pipeline import Ladder  # noqa: PLC0415 - the same
+            from drivers.vision.watcher import Eye  # noqa: PLC0415 - OpenCV is for the thread that needs it
             from drivers.wire.frames import Grabber  # noqa: PLC0415 - the same
         except ImportError as error:
             raise BadOptions(self._options.device, str(error), "install the decoder libraries") from error

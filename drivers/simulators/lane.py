@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from drivers.simulators.i2c_adapter import Adapter
 
-PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "signals", "range": "ranging"}
+PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "outputs", "range": "ranging"}
 """What a device is to its lane → the kind of its driver."""
 LIGHTS = ("red", "amber", "green")
 _GREEN, _SOUND = 4, 5

@@ -25,8 +25,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadReply, Proof, Reading
-from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S, radiometric_c
+from drivers.polled_i2c import PolledI2cDriver
 from drivers.wire.i2c import Bus, I2cBus
 
 BUS, PROOF = "SMBus", Proof.KERNEL
@@ -101,7 +101,7 @@ def uncertainty_c(variant: str, object_c: float, die_c: float) -> float:
     return 1.0
 
 
-class Driver(PacedChip[Reading]):
+class Driver(PolledI2cDriver[Reading]):
     """One reading per settling time."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

@@ -26,8 +26,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 
 from drivers.contract import BadOptions, BadReply, Proof, Reading
-from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
+from drivers.polled_i2c import PolledI2cDriver
 from drivers.wire.i2c import Bus, I2cBus
 
 BUS, PROOF = "I²C", Proof.DOCUMENT
@@ -167,7 +167,7 @@ def _ambient(raw: Raw, calibration: Calibration) -> float:
     return raw.an / 12 / reference * 2**19
 
 
-class Driver(PacedChip[Reading]):
+class Driver(PolledI2cDriver[Reading]):
     """One reading per fresh measurement."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

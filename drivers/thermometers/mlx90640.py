@@ -26,8 +26,8 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadReply, Proof, Reading
-from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S, ZERO_K
+from drivers.polled_i2c import PolledI2cDriver
 from drivers.wire.i2c import Bus, I2cBus
 
 BUS, PROOF = "I²C", Proof.DOCUMENT
@@ -200,7 +200,7 @@ def warmest_neighbours(picture: Numbers) -> Numbers:
     return warmest
 
 
-class Driver(PacedChip[Reading]):
+class Driver(PolledI2cDriver[Reading]):
     """The hot spot, once for each subpage."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

@@ -24,8 +24,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from drivers.contract import BadReply, Proof, Reading
-from drivers.paced_chip import PacedChip
 from drivers.plausibility import FROZEN_S
+from drivers.polled_i2c import PolledI2cDriver
 from drivers.wire.i2c import Bus, I2cBus, crc8
 
 BUS, PROOF = "I²C", Proof.COMPUTED
@@ -61,7 +61,7 @@ def temperatures_c(frame: bytes, scale_c: float = 0.1) -> tuple[float, list[floa
     return own / 10, [round(pixel * scale_c, 6) for pixel in pixels]
 
 
-class Driver(PacedChip[Reading]):
+class Driver(PolledI2cDriver[Reading]):
     """The warmest pixel, once per frame."""
 
     def __init__(self, options: Options, wire: Bus | None = None) -> None:

@@ -47,9 +47,9 @@ def others(gray: Picture) -> list[str]:
 
 def _codes(gray: Picture, budget_s: float, without: str = "") -> list[Code]:
     # the libraries are for those who look at pictures
-    from drivers.vision.ladder import Ladder  # noqa: PLC0415
-    from drivers.vision.order import ALL  # noqa: PLC0415
+    from drivers.vision.pipeline import Ladder  # noqa: PLC0415
     from drivers.vision.steps import bounded  # noqa: PLC0415
+    from drivers.vision.steps_order import ALL  # noqa: PLC0415
 
     ladder = Ladder(budget_s, [name for name in ALL if name != without])
     return ladder.read(bounded(gray))

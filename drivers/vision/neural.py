@@ -23,8 +23,8 @@ import numpy as np
 
 from drivers.vision import neural_reader
 from drivers.vision.code import Code
-from drivers.vision.order import NEURAL
 from drivers.vision.steps import SMALLEST_PX, scaled
+from drivers.vision.steps_order import NEURAL
 
 if TYPE_CHECKING:
     from drivers.vision.opencv import Picture

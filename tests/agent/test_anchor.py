@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import BUILT_UTC, Clock, Options, Sources, Word
-from agent.messages import FIRST, Encoder, Topics
-from agent.model import AgentChange, ClockState, Event, EventKind, Place
+from agent.events import FIRST, Encoder, Topics
+from agent.model import AgentEvent, ChainPosition, ClockState, Event, EventKind
+from agent.platform.clock import BUILT_UTC, Clock, KernelTime, Options, Sources
 
 EVENTS_MD = Path(__file__).parents[2] / "docs" / "events.md"
 encode = Encoder(Topics("library", "gate-3"))
@@ -49,13 +49,13 @@ class Board:
         return Sources(
             wall_utc=lambda: self.true_utc + self.wrong_s,
             boottime_s=lambda: self.here_s,
-            word=lambda: Word(self.error_s),
+            word=lambda: KernelTime(self.error_s),
             boot_id=lambda: "one",
         )
 
     def event(self, what, clock, boot_id="one"):
-        happened = Event(EventKind.AGENT, AgentChange(what, "1"), self.here_s, clock.now(), boot_id)
-        return json.loads(encode(happened, Place("9f86d081", 1, FIRST)).payload)
+        happened = Event(EventKind.AGENT, AgentEvent(what, "1"), self.here_s, clock.now(), boot_id)
+        return json.loads(encode(happened, ChainPosition("9f86d081", 1, FIRST)).payload)
 
 
 @given(

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from agent import codes
+from agent import credentials
 from agent.app import App, faults_beyond_syntax
 from agent.config import parse
-from agent.model import DeviceUp, Observation, Part
-from agent.outbox.packing import unpack
+from agent.model import DeviceUp, Observation, Role
+from agent.outbox.compression import decompress
 from drivers.contract import Reading, Sighting
 
 LIMIT_S = 30.0
@@ -60,7 +60,7 @@ class Running:
             assert time.monotonic() < end_s
             time.sleep(0.01)
 
-    def see(self, *items, lane="entry", part=Part.SCANNER):
+    def see(self, *items, lane="entry", part=Role.SCANNER):
         for item in items:
             self.app._loop.inbox.put(Observation(lane, part, item))
 
@@ -76,7 +76,7 @@ class Running:
             rows = [row for table in tables for row in file.execute(f"select * from {table}")]  # noqa: S608 - our own names
         file.close()
         cells = [cell for row in rows for cell in row if isinstance(cell, bytes)]
-        events = [json.loads(unpack(cell)) for cell in cells]
+        events = [json.loads(decompress(cell)) for cell in cells]
         return sorted(events, key=lambda event: event["sequence"])
 
 
@@ -89,8 +89,8 @@ def running(config, tmp_path):
 
 def test_all_of_a_life_is_on_disk_when_it_ends(running):
     running.see(DeviceUp(time.monotonic(), "fake"))
-    running.see(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
-    running.see(*(Reading(34.4, time.monotonic() + n * 0.05, 0.5) for n in range(8)), part=Part.THERMOMETER)
+    running.see(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
+    running.see(*(Reading(34.4, time.monotonic() + n * 0.05, 0.5) for n in range(8)), part=Role.THERMOMETER)
     running.see(Sighting(b"https://example.org/", time.monotonic()))
     running.wait(lambda: running.app._loop.decided == 1)
     running.stop()
@@ -107,7 +107,7 @@ def test_all_of_a_life_is_on_disk_when_it_ends(running):
 
 def test_an_exit_opens_its_own_gate(running):
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
-    gates = {feed.status().lane: feed for feed in running.app._feeds if feed.status().part is Part.GATE}
+    gates = {feed.status().lane: feed for feed in running.app._feeds if feed.status().part is Role.GATE}
     running.wait(lambda: gates["exit"].status().items >= 1)  # twice if it was not up yet
     assert gates["entry"].status().items == 0
 
@@ -138,25 +138,25 @@ def test_a_loop_that_does_not_turn_is_stuck_and_a_device_that_is_gone_is_not(con
     app._outbox.open()
     app._link.start()
     told = []
-    monkeypatch.setattr("agent.pulse.systemd.notify", lambda *lines: told.extend(lines))
+    monkeypatch.setattr("agent.supervisor.systemd.notify", lambda *lines: told.extend(lines))
     for feed in app._feeds:
         feed.start()
     app._loop.wake()
-    app._loop.turn()
-    app._pulse.beat()
+    app._loop.step()
+    app._pulse.check()
     assert "WATCHDOG=1" in told, "devices that are not there do not stop the watchdog"
     assert any(line.startswith("STATUS=degraded; ") for line in told)
     told.clear()
-    app._loop.turned_s -= 9
-    app._pulse.beat()
+    app._loop.last_step_s -= 9
+    app._pulse.check()
     assert "WATCHDOG=1" not in told
     assert "WATCHDOG=trigger" in told
     assert any(line.startswith("STATUS=stuck; loop: no progress for more than 8 s") for line in told)
     assert not any("defect" in line for line in told), "it hangs, and has none"
     (loop,) = (part for part in app._pulse._vitals.parts() if part.name == "loop")
-    assert (loop.up, loop.why) == (True, "")
+    assert (loop.up, loop.error) == (True, "")
     for feed in app._feeds:
-        feed.ask_stop()
+        feed.request_stop()
     for feed in app._feeds:
         feed.join(LIMIT_S)
     app._link.stop()
@@ -168,8 +168,8 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
     app = App(config())
     app._link.start()
     told = []
-    monkeypatch.setattr("agent.pulse.systemd.notify", lambda *lines: told.extend(lines))
-    app._pulse.beat()
+    monkeypatch.setattr("agent.supervisor.systemd.notify", lambda *lines: told.extend(lines))
+    app._pulse.check()
     report = json.loads((tmp_path / "run" / "status.json").read_text())
     assert report["problems"]
     assert "clock" in {part["name"] for part in report["parts"]}
@@ -190,7 +190,7 @@ def test_what_a_configuration_names_is_looked_at(config):
 
 
 def test_an_app_that_cannot_be_built_says_why(config):
-    with pytest.raises(codes.BadTrust, match=r"nowhere\.toml"):
+    with pytest.raises(credentials.BadTrustStore, match=r"nowhere\.toml"):
         App(config(config.text.replace('"issuers.toml"', '"nowhere.toml"')))
 
 

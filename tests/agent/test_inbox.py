@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from agent import inbox as inbox_module
 from agent.inbox import CODE_SHARE_S, LAPSE_S, MOST, Inbox
-from agent.model import AgentChange, DeviceDown, DeviceUp, Observation, Part, Reply, ReplyOutcome, Wish, Wished
+from agent.model import (
+    AgentEvent,
+    CommandResult,
+    CommandStatus,
+    DeviceDown,
+    DeviceUp,
+    LaneCommand,
+    LaneCommandRequest,
+    Observation,
+    Role,
+)
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 
@@ -32,11 +42,11 @@ def hand(monkeypatch):
 
 
 def code(number, lane="entry"):
-    return Observation(lane, Part.SCANNER, Sighting(b"%d" % number, 0.0))
+    return Observation(lane, Role.SCANNER, Sighting(b"%d" % number, 0.0))
 
 
 def reading(number, lane="entry"):
-    return Observation(lane, Part.THERMOMETER, Reading(float(number), 0.0, 0.1))
+    return Observation(lane, Role.THERMOMETER, Reading(float(number), 0.0, 0.1))
 
 
 def drain(inbox):
@@ -66,10 +76,15 @@ def test_a_flood_is_bounded_and_the_newest_stay():
 
 
 @pytest.mark.parametrize(
-    "flood", [code, reading, lambda n: Observation("entry", Part.RANGE, Distance(1.0 * n, 0.0))]
+    "flood", [code, reading, lambda n: Observation("entry", Role.RANGE, Distance(1.0 * n, 0.0))]
 )
 @pytest.mark.parametrize(
-    "other", [code(0, "exit"), reading(0, "exit"), Observation("exit", Part.GATE, Wished(0.0, Wish.OPEN))]
+    "other",
+    [
+        code(0, "exit"),
+        reading(0, "exit"),
+        Observation("exit", Role.GATE, LaneCommandRequest(0.0, LaneCommand.OPEN)),
+    ],
 )
 def test_another_lane_is_not_behind_a_flood(hand, flood, other):
     inbox = Inbox()
@@ -91,12 +106,12 @@ def test_another_lane_is_not_behind_a_flood(hand, flood, other):
 def test_what_was_seen_lapses_and_what_is_so_stays(hand):
     inbox = Inbox()
     stays = [
-        Observation("entry", Part.SCANNER, DeviceUp(0.0, "line")),
-        Observation("entry", Part.SCANNER, Departure(0.0)),
-        Observation("entry", Part.SECOND, Reading(36.8, 0.0, 0.2)),
-        Observation("entry", Part.GATE, Wished(0.0, Wish.OPEN)),
-        Reply("open", ReplyOutcome.DONE),
-        AgentChange("anchor", "1"),
+        Observation("entry", Role.SCANNER, DeviceUp(0.0, "line")),
+        Observation("entry", Role.SCANNER, Departure(0.0)),
+        Observation("entry", Role.CLINICAL, Reading(36.8, 0.0, 0.2)),
+        Observation("entry", Role.GATE, LaneCommandRequest(0.0, LaneCommand.OPEN)),
+        CommandResult("open", CommandStatus.SUCCEEDED),
+        AgentEvent("anchor", "1"),
     ]
     for message in (code(1), reading(1), *stays):
         inbox.put(message)
@@ -109,7 +124,7 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
 
 def test_a_flood_pushes_out_no_fault_of_its_device():
     inbox = Inbox()
-    inbox.put(Observation("entry", Part.SCANNER, DeviceDown(0.0, "line", "gone")))
+    inbox.put(Observation("entry", Role.SCANNER, DeviceDown(0.0, "line", "gone")))
     for number in range(10 * MOST):
         inbox.put(code(number))
     first, *rest = drain(inbox)
@@ -137,7 +152,7 @@ def test_nothing_is_doubled_or_put_out_of_its_source_s_order(story):
         got += [message for _ in range(takes // 4) if (message := inbox.take(0.0)) is not None]
     got += drain(inbox)
     for lane in ("entry", "exit"):
-        for part in (Part.SCANNER, Part.THERMOMETER):
+        for part in (Role.SCANNER, Role.THERMOMETER):
             own = [each for each in got if (each.lane, each.part) == (lane, part)]
             assert own == [each for each in put if each in own]
     assert len(got) + inbox.dropped == len(put)

@@ -12,28 +12,28 @@ import pytest
 
 from agent import log
 from agent.model import (
-    AgentChange,
+    AgentEvent,
     ClockState,
     CodeStatus,
     Colour,
+    CommandResult,
+    CommandStatus,
     Decision,
     DeviceChange,
     Direction,
     Event,
     EventKind,
     Loss,
-    Now,
     Outcome,
-    Part,
     Passage,
-    Reply,
-    ReplyOutcome,
+    Role,
     Screening,
     Temperature,
+    TimeBounds,
     Verdict,
 )
 
-NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
 SUBJECT = b"canary-subject--"
 
 
@@ -54,7 +54,7 @@ def passage(outcome=Outcome.ADMIT, *, verdict=True, surface_c=34.44, simulated=F
     screening = Screening.INDETERMINATE if surface_c is None else Screening.NORMAL
     temperature = Temperature(screening, surface_c, None if surface_c is None else 0.51, samples=7)
     decision = Decision(outcome, ("code_green", "temperature_normal"), "green")
-    opened = outcome in (Outcome.ADMIT, Outcome.NOTICE)
+    opened = outcome in (Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE)
     return Passage(
         "entry", Direction.ENTRY, code if verdict else None, temperature, decision, opened, 1.0, 1.5, simulated
     )
@@ -67,23 +67,31 @@ SENTENCES = [
         "entry: REFER – no code, indeterminate – code_green, temperature_normal [simulated]",
     ),
     (
-        DeviceChange("entry", Part.SCANNER, "camera", up=True, simulated=True),
+        DeviceChange("entry", Role.SCANNER, "camera", up=True, simulated=True),
         "entry: scanner camera up [simulated]",
     ),
     (
-        DeviceChange("entry", Part.GATE, "serial_relay", up=False, why="gone (plug it in)"),
+        DeviceChange("entry", Role.GATE, "serial_relay", up=False, error="gone (plug it in)"),
         "entry: gate serial_relay DOWN: gone (plug it in)",
     ),
-    (AgentChange("started", "1.2"), "agent 1.2 started"),
+    (AgentEvent("started", "1.2"), "agent 1.2 started"),
     (Loss("full", 3), "3 events lost: full"),
-    (Reply("open", ReplyOutcome.DONE, order="7", simulated=True), "order open: done [simulated]"),
-    (Reply("open", ReplyOutcome.REFUSED, "expired", "7", again=True), "order open: refused: expired (said again)"),
     (
-        Reply("bundle", ReplyOutcome.DONE, result={"type": "list", "name": "status", "version": 4}),
+        CommandResult("open", CommandStatus.SUCCEEDED, command_id="7", simulated=True),
+        "order open: done [simulated]",
+    ),
+    (
+        CommandResult("open", CommandStatus.REJECTED, "expired", "7", duplicate=True),
+        "order open: refused: expired (said again)",
+    ),
+    (
+        CommandResult("bundle", CommandStatus.SUCCEEDED, result={"type": "list", "name": "status", "version": 4}),
         "bundle list status 4: done",
     ),
     (
-        replace(passage(), temperature=Temperature(Screening.NORMAL, estimate_c=36.8, u_c=0.2, samples=1)),
+        replace(
+            passage(), temperature=Temperature(Screening.NORMAL, estimate_c=36.8, uncertainty_c=0.2, samples=1)
+        ),
         "entry: ADMIT – green code valid, 36.8 ± 0.2 °C normal – code_green, temperature_normal",
     ),
 ]
@@ -91,15 +99,15 @@ SENTENCES = [
 
 @pytest.mark.parametrize(("body", "sentence"), SENTENCES)
 def test_sentences(body, sentence):
-    assert log.sentence(event(body)) == sentence
+    assert log.format_event(event(body)) == sentence
 
 
 @pytest.mark.parametrize("body", [body for body, _ in SENTENCES])
 def test_facts_are_json_and_name_nobody(body):
-    said = json.dumps(log.facts(event(body))) + log.sentence(event(body))
+    said = json.dumps(log.event_fields(event(body))) + log.format_event(event(body))
     assert "canary" not in said
     assert SUBJECT.hex() not in said
-    assert log.facts(event(body))["event"] in ("passage", "device", "agent", "loss", "reply")
+    assert log.event_fields(event(body))["event"] in ("passage", "device", "agent", "loss", "reply")
 
 
 @pytest.mark.parametrize(
@@ -109,13 +117,13 @@ def test_facts_are_json_and_name_nobody(body):
         (SENTENCES[2][0], "INFO"),
         (SENTENCES[3][0], "WARNING"),
         (SENTENCES[4][0], "INFO"),
-        (Reply("open", ReplyOutcome.DONE, order="7"), "INFO"),
-        (Reply("open", ReplyOutcome.FAILED, "gate_down", "7"), "WARNING"),
+        (CommandResult("open", CommandStatus.SUCCEEDED, command_id="7"), "INFO"),
+        (CommandResult("open", CommandStatus.FAILED, "gate_down", "7"), "WARNING"),
     ],
 )
 def test_what_goes_wrong_is_a_warning(caplog, body, level):
     with caplog.at_level(logging.DEBUG):
-        log.tell(event(body))
+        log.log_event(event(body))
     assert [record.levelname for record in caplog.records] == [level]
 
 

@@ -6,40 +6,40 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from agent import thermal
-from agent.checkpoint import Checkpoint, Options, Rules
-from agent.checkpoint.case import Settled
-from agent.clock import boottime_s
+from agent import screening
+from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.case import RemeasureResult
+from agent.indicators import Cue
 from agent.loop import Loop
 from agent.model import (
-    AgentChange,
-    Answer,
+    AgentEvent,
     ClockState,
     CodeStatus,
     Colour,
+    CommandResult,
+    CommandStatus,
     Decision,
     DeviceChange,
     DeviceUp,
     Direction,
     EventKind,
-    Now,
+    LaneCommand,
+    LaneCommandRequest,
+    LaneCommandResult,
+    LaneSpec,
     Observation,
     Outcome,
-    Part,
     Passage,
-    Reply,
-    ReplyOutcome,
+    Role,
     Screening,
+    TimeBounds,
     Verdict,
-    Way,
-    Wish,
-    Wished,
 )
-from agent.signals import Cue
-from agent.withheld import Withheld
+from agent.platform.clock import boottime_s
+from agent.withheld import Redacted
 from drivers.contract import Reading, Sighting
 
-NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
 
 
 def check(payloads, now):
@@ -62,8 +62,8 @@ class Bench:
         self.now = NOW
         self.loop = Loop(
             Checkpoint(
-                {"entry": Way(Direction.ENTRY)},
-                Rules(check, decide, thermal.Options()),
+                {"entry": LaneSpec(Direction.ENTRY)},
+                DecisionRules(check, decide, screening.Options()),
                 Options(temperature_wait_s=wait_s),
             ),
             open_gate={"entry": lambda: self.done.append(("gate", None))},
@@ -79,15 +79,15 @@ class Bench:
     def ask(self, item, part):
         """What the loop says to it, with the turns that this takes."""
         with ThreadPoolExecutor(1) as pool:
-            answer = pool.submit(self.loop.ask, Observation("entry", part, item), 10.0)
+            answer = pool.submit(self.loop.request, Observation("entry", part, item), 10.0)
             while not answer.done():
-                self.loop.turn(limit_s=0.01)
+                self.loop.step(limit_s=0.01)
             return answer.result()
 
-    def turn(self, *items, part=Part.SCANNER):
+    def turn(self, *items, part=Role.SCANNER):
         for item in items:
             self.loop.inbox.put(Observation("entry", part, item))
-            self.loop.turn()
+            self.loop.step()
 
     def events(self, kind):
         return [event for what, event in self.done if what == "keep" and event.kind is kind]
@@ -97,8 +97,8 @@ class Bench:
 def bench():
     made = Bench()
     made.turn(DeviceUp(time.monotonic(), "fake"))
-    made.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
-    made.turn(DeviceUp(time.monotonic(), "fake"), part=Part.GATE)
+    made.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
+    made.turn(DeviceUp(time.monotonic(), "fake"), part=Role.GATE)
     made.done.clear()
     return made
 
@@ -106,7 +106,7 @@ def bench():
 def admit(bench):
     bench.turn(Sighting(b"anna", time.monotonic()))
     begin_s = time.monotonic()
-    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
+    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Role.THERMOMETER)
 
 
 def test_an_admission_opens_the_gate_before_it_is_kept_and_is_kept_before_it_is_told(bench):
@@ -134,21 +134,21 @@ def test_a_deadline_passes_without_anything_new_to_see(bench):
 
 def test_devices_and_the_agent_are_events_too(bench):
     bench.turn(DeviceUp(1.0, "camera", simulated=True))
-    bench.loop.note(AgentChange("started", "1"))
+    bench.loop.note(AgentEvent("started", "1"))
     (device,), (agent,) = bench.events(EventKind.DEVICE), bench.events(EventKind.AGENT)
-    assert device.body == DeviceChange("entry", Part.SCANNER, "camera", up=True, simulated=True)
-    assert agent.body == AgentChange("started", "1")
+    assert device.body == DeviceChange("entry", Role.SCANNER, "camera", up=True, simulated=True)
+    assert agent.body == AgentEvent("started", "1")
     assert bench.loop.decided == 0
 
 
 def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     bench.turn(Sighting(b"anna", time.monotonic()))
-    bench.loop.inbox.put(Observation("nowhere", Part.SCANNER, Sighting(b"bert", time.monotonic())))
+    bench.loop.inbox.put(Observation("nowhere", Role.SCANNER, Sighting(b"bert", time.monotonic())))
     bench.loop.turn()
-    assert bench.loop.defects == 1
+    assert bench.loop.internal_errors == 1
     assert (Cue.REFER, 0) in bench.shown
     begin_s = time.monotonic()
-    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
+    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Role.THERMOMETER)
     assert not bench.done
     assert "a defect" in caplog.text
 
@@ -160,9 +160,9 @@ def test_a_defect_locks_nobody_in():
         raise ZeroDivisionError
 
     opened = []
-    lanes = {"entry": Way(Direction.ENTRY), "exit": Way(Direction.EXIT)}
+    lanes = {"entry": LaneSpec(Direction.ENTRY), "exit": LaneSpec(Direction.EXIT)}
     loop = Loop(
-        Checkpoint(lanes, Rules(defect, decide, thermal.Options()), Options()),
+        Checkpoint(lanes, DecisionRules(defect, decide, screening.Options()), Options()),
         open_gate={lane: lambda lane=lane: opened.append(lane) for lane in lanes},
         show=dict.fromkeys(lanes, print),
         keep=print,
@@ -170,39 +170,43 @@ def test_a_defect_locks_nobody_in():
         now=lambda: NOW,
     )
     for lane in lanes:
-        loop.inbox.put(Observation(lane, Part.SCANNER, Sighting(b"anna", time.monotonic())))
-        loop.turn()
+        loop.inbox.put(Observation(lane, Role.SCANNER, Sighting(b"anna", time.monotonic())))
+        loop.step()
     assert opened == ["exit"]
-    assert loop.defects == 2
+    assert loop.internal_errors == 2
 
 
 def test_a_reading_of_staff_s_that_comes_late_decides_nothing(bench):
     """Staff was told that nobody answers: the gate must not open for it later."""
     reading = Reading(36.6, time.monotonic() - 2, 0.2)
-    assert bench.ask(reading, Part.SECOND) == Settled("entry", reason="lapsed")
+    assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="lapsed")
 
 
 def test_a_wish_opens_the_gate_and_is_answered(bench):
-    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.GATE)
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.GATE)
     bench.done.clear()
-    assert bench.ask(Wished(time.monotonic(), Wish.OPEN), Part.GATE) == Answer()
+    assert bench.ask(LaneCommandRequest(time.monotonic(), LaneCommand.OPEN), Role.GATE) == LaneCommandResult()
     assert bench.done == [("gate", None)]
 
 
 def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
     """The gate that is down is the first one's; who asks next is told of his own."""
     with pytest.raises(TimeoutError):
-        bench.loop.ask(Observation("entry", Part.GATE, Wished(time.monotonic(), Wish.OPEN)), 0.01)
+        bench.loop.ask(
+            Observation("entry", Role.GATE, LaneCommandRequest(time.monotonic(), LaneCommand.OPEN)), 0.01
+        )
     reading = Reading(36.6, time.monotonic(), 0.2)
-    assert bench.ask(reading, Part.SECOND) == Settled("entry", reason="nobody_waits")
-    assert bench.ask(Wished(time.monotonic(), Wish.RETEST), Part.THERMOMETER) == Answer("nobody_there")
+    assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="nobody_waits")
+    assert bench.ask(
+        LaneCommandRequest(time.monotonic(), LaneCommand.RETEST), Role.THERMOMETER
+    ) == LaneCommandResult("nobody_there")
 
 
 def test_a_reply_becomes_an_event(bench):
-    reply = Reply("open", ReplyOutcome.DONE, order="7")
+    reply = CommandResult("open", CommandStatus.SUCCEEDED, command_id="7")
     bench.loop.inbox.put(reply)
     bench.loop.turn()
-    (event,) = bench.events(EventKind.REPLY)
+    (event,) = bench.events(EventKind.COMMAND_RESULT)
     assert event.body == reply
     assert [what for what, _ in bench.done] == ["keep", "tell"]
 
@@ -210,8 +214,8 @@ def test_a_reply_becomes_an_event(bench):
 def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
     bench = Bench()
     for state in ("floor", "synced", "synced", "holdover", "synced", "suspect", "synced"):
-        bench.now = Now(NOW.lo_utc, NOW.hi_utc, ClockState(state))
-        bench.loop.turn(limit_s=0)
+        bench.now = TimeBounds(NOW.earliest_utc, NOW.latest_utc, ClockState(state))
+        bench.loop.step(limit_s=0)
     events = bench.events(EventKind.AGENT)
     assert [event.body.what for event in events] == ["anchor", "anchor"]
     assert all(event.now.state is ClockState.SYNCED for event in events)
@@ -223,11 +227,11 @@ def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
 
     bench = Bench(withhold=broken)
     bench.turn(DeviceUp(time.monotonic(), "fake"))
-    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
     admit(bench)
     (event,) = bench.events(EventKind.PASSAGE)
-    assert (event.body.shown, event.body.verdict, event.body.withheld) == ((), None, Withheld("test"))
-    assert bench.loop.defects > 0
+    assert (event.body.shown, event.body.verdict, event.body.withheld) == ((), None, Redacted("test"))
+    assert bench.loop.internal_errors > 0
     assert "anna" not in repr(event) + caplog.text
     assert "a defect in withholding (ValueError)" in caplog.text
 
@@ -252,13 +256,13 @@ def test_other_rules_judge_also_those_who_wait_already():
         return decide(case) if case.verdict.colour is Colour.GREEN else Decision(Outcome.REFUSE, ("code_red",))
 
     bench = Bench(wait_s=600.0, edition=lambda: trust["now"])
-    bench.loop._checkpoint._rules = Rules(says, by_colour, thermal.Options())
+    bench.loop._checkpoint._rules = DecisionRules(says, by_colour, screening.Options())
     bench.turn(DeviceUp(time.monotonic(), "fake"))
-    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
     bench.turn(Sighting(b"anna", time.monotonic()))
     trust["now"] = object()
     begin_s = time.monotonic()
-    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Part.THERMOMETER)
+    bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Role.THERMOMETER)
     (passage,) = bench.events(EventKind.PASSAGE)
     assert passage.body.decision.outcome is Outcome.REFUSE
     assert ("gate", None) not in bench.done
@@ -267,8 +271,8 @@ def test_other_rules_judge_also_those_who_wait_already():
 def test_a_trial_marks_everything():
     bench = Bench(trial=True)
     bench.turn(DeviceUp(time.monotonic(), "fake"))
-    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Part.THERMOMETER)
-    bench.loop.note(AgentChange("started", "1"))
+    bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
+    bench.loop.record(AgentEvent("started", "1"))
     admit(bench)
     events = [event for what, event in bench.done if what == "keep"]
     assert len(events) == 5  # the clock's own among them
@@ -286,7 +290,7 @@ def test_wake_ends_a_turn_from_another_thread(bench):
 
 
 def test_a_turn_is_noted_when_it_begins(bench):
-    before_s = bench.loop.turned_s
+    before_s = bench.loop.last_step_s
     bench.loop.wake()
     bench.loop.turn()
-    assert before_s < bench.loop.turned_s <= time.monotonic()
+    assert before_s < bench.loop.last_step_s <= time.monotonic()

@@ -10,10 +10,11 @@ import pytest
 
 from agent import cli
 from agent.app import App
-from agent.codes import gatepost, signing
 from agent.config import BadConfig, parse
 from agent.config.effective import effective
-from agent.model import Part
+from agent.credentials import gatepost
+from agent.crypto import signing
+from agent.model import Role
 from drivers.simulators.pty import Port
 from drivers.simulators.rangers import TfLuna
 from drivers.simulators.scan_engines import LineScanner
@@ -89,7 +90,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
     key = signing.private_key((tmp_path / "x.key").read_bytes())
     world, engine = World(noise_c=0.03), LineScanner()
     app = App(parse(config_of(tmp_path), tmp_path / "agent.toml"))
-    feeds = {feed.status().part: feed for feed in app._feeds}
+    feeds = {feed.status().role: feed for feed in app._feeds}
     thread = threading.Thread(target=app.run)
 
     def pass_by(holder: str, distance_mm: float) -> int:
@@ -105,7 +106,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
         world.leave()
         gone_s = time.monotonic() + 1.0
         wait(lambda: time.monotonic() > gone_s)
-        return feeds[Part.GATE].status().items
+        return feeds[Role.GATE].status().items
 
     with (
         Port(tmp_path / "scanner", engine) as scanner,
@@ -118,7 +119,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
             assert pass_by("far", 400.0) == 0
             assert pass_by("near", 50.0) == 1
             ranger.unplug()
-            wait(lambda: not feeds[Part.RANGE].status().up)
+            wait(lambda: not feeds[Role.RANGE].status().up)
             assert pass_by("blind", 50.0) == 1
             wait(lambda: any(problem.startswith("entry range: ") for problem in app._pulse.health.problems))
         finally:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from rig import GREEN, Kiosk, Lane, kiosk_with, quantile
 from rows import Row
 
-from agent import codes
-from agent.model import ClockState, CodeStatus, Now
-from drivers.vision.eye import Eye
-from drivers.vision.ladder import Ladder
+from agent import credentials
+from agent.model import ClockState, CodeStatus, TimeBounds
 from drivers.vision.opencv import from_bytes
+from drivers.vision.pipeline import Ladder
+from drivers.vision.watcher import Eye
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -137,9 +137,9 @@ def _parts(kiosk: Kiosk, lane: Lane) -> Iterator[Row]:
     ladder = Ladder(0.012)
     yield Row("of it, read the code", _timed(lambda turn: ladder.read(pictures[turn % len(pictures)])))
     yield Row("look at a frame in which nothing moved", _timed(_still(pictures)))
-    trust, now = kiosk.trust(), Now(time.time(), time.time(), ClockState.SYNCED)
-    assert codes.check(code, trust, now).status is CodeStatus.VALID
-    yield Row("of it, check the signature and the claims", _timed(lambda _: codes.check(code, trust, now)))
+    trust, now = kiosk.trust(), TimeBounds(time.time(), time.time(), ClockState.SYNCED)
+    assert credentials.check(code, trust, now).status is CodeStatus.VALID
+    yield Row("of it, check the signature and the claims", _timed(lambda _: credentials.check(code, trust, now)))
 
 
 def _still(pictures: list[Picture]) -> Callable[[int], object]:

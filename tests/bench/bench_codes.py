@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from rows import ROOT, Row, peers
 
-from agent import codes, policy, vault
-from agent.codes import base45, batch, lists, signing
-from agent.codes.trust import Trust, TrustedKey, short_hash, trust_of
-from agent.model import ClockState, Direction, Now, Screening
-from agent.policy.facts import DIMENSIONS, Code, Facts
+from agent import credentials, policy
+from agent.credentials import batch, lists
+from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
+from agent.crypto import base45, signing
+from agent.model import ClockState, Direction, Screening, TimeBounds
+from agent.policy.facts import DIMENSIONS, CodeFact, Facts
+from agent.ruleset import load
 from drivers import vision
 from drivers.vision import opencv
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DATA = ROOT.parent / "shared" / "data" / "codes"
-NOW = Now(1_620_000_000.0, 1_620_000_000.0, ClockState.SYNCED)
+NOW = TimeBounds(1_620_000_000.0, 1_620_000_000.0, ClockState.SYNCED)
 KEYS = int(os.environ.get("GATEPOST_BENCH_KEYS", "10_000_000"))
 CHANGES = 10_000
 
@@ -54,7 +56,9 @@ def _vectors() -> Iterator[Row]:
     dcc = [({"text": case["text"], "certificates": [case["cert"]]}, case["accept"]) for case in cases]
     shc = [(_text(case["data"]) | {"jwks": keys}, case["accept"]) for case in cards]
     for name, lines in (("DCC", dcc), ("SHC", shc)):
-        answers = [(batch.judge(json.dumps(line).encode(), Trust())["accept"], truth) for line, truth in lines]
+        answers = [
+            (batch.verify_line(json.dumps(line).encode(), TrustStore())["accept"], truth) for line, truth in lines
+        ]
         right = sum(answer is truth for answer, truth in answers)
         false = sum(answer is True and not truth for answer, truth in answers)
         yield Row(
@@ -73,10 +77,10 @@ def _one_check() -> Iterator[Row]:
     cases = json.loads((DATA / "dcc.json").read_text())
     case = next(case for case in cases if case["accept"] and case["alg"] == -7 and 530 < len(case["text"]) < 560)
     der = b64decode(case["cert"])
-    trust = trust_of([TrustedKey("s", short_hash(der), frozenset({"dcc"}), signing.certificate_key(der))])
+    trust = parse_trust_store([TrustedKey("s", short_hash(der), frozenset({"dcc"}), signing.certificate_key(der))])
     payload = case["text"].encode()
     what = f"one DCC check, ES256, {len(payload)} characters"
-    before = _best_us(lambda: codes.check(payload, trust, NOW))
+    before = _best_us(lambda: credentials.check(payload, trust, NOW))
     python = peers("cwt==3.3.0", "base45==0.4.4", name="peers-codes")
     if python is None:
         yield Row(what, f"{before:.0f} µs", "peers cannot be installed here")
@@ -86,7 +90,7 @@ def _one_check() -> Iterator[Row]:
         [python, script, DATA / "dcc.json", case["id"]], capture_output=True, text=True, check=True
     )
     peer = json.loads(done.stdout)
-    here = min(before, _best_us(lambda: codes.check(payload, trust, NOW)))
+    here = min(before, _best_us(lambda: credentials.check(payload, trust, NOW)))
     yield Row(
         what, f"{here:.0f} µs", f"composed {peer['composed_us']:.0f} µs", "≤ composed", here <= peer["composed_us"]
     )
@@ -100,7 +104,7 @@ def _pictures() -> Row:
     parsed = 0
     for picture in pictures:
         texts = vision.read(opencv.from_bytes(picture.read_bytes()))
-        verdicts = [codes.check(text.encode(), Trust(), NOW) for text in texts]
+        verdicts = [credentials.check(text.encode(), TrustStore(), NOW) for text in texts]
         parsed += any(verdict.format == "dcc" and verdict.status == "unknown_issuer" for verdict in verdicts)
     return Row(
         "DCC photographs decoded and parsed", f"{parsed} of {len(pictures)}", bar="all", met=parsed == len(pictures)
@@ -125,9 +129,9 @@ def _hostile() -> Iterator[Row]:
     }
     worst_ms, worst_kb = 0.0, 0.0
     for scan in scans.values():
-        worst_ms = max(worst_ms, _best_us(lambda scan=scan: codes.check(scan, Trust(), NOW), 5) / 1000)
+        worst_ms = max(worst_ms, _best_us(lambda scan=scan: credentials.check(scan, TrustStore(), NOW), 5) / 1000)
         tracemalloc.start()
-        codes.check(scan, Trust(), NOW)
+        credentials.check(scan, TrustStore(), NOW)
         worst_kb = max(worst_kb, tracemalloc.get_traced_memory()[1] / 1024)
         tracemalloc.stop()
     yield Row(f"hostile scan, worst of {len(scans)}: time", f"{worst_ms:.1f} ms", bar="≤ 10 ms", met=worst_ms <= 10)
@@ -135,10 +139,10 @@ def _hostile() -> Iterator[Row]:
 
 
 def _policy() -> Iterator[Row]:
-    table = vault.load_table(policy.Options("office"))
+    table = load.load_table(policy.Options("office"))
     source = random.Random(3)
     many = [Facts(*(source.choice(list(values)) for values in DIMENSIONS.values())) for _ in range(1000)]
-    many.append(Facts(Direction.ENTRY, Code.GREEN, Screening.NORMAL))
+    many.append(Facts(Direction.ENTRY, CodeFact.GREEN, Screening.NORMAL))
     rows = [(_closure(row.when), row.decision) for row in table.rows]
 
     def by_closures(facts: Facts) -> object:
@@ -154,7 +158,7 @@ def _policy() -> Iterator[Row]:
         "≤ 3 µs",
         here <= 3,
     )
-    proof_ms = _best_us(lambda: vault.load_table(policy.Options("office")), 3) / 1000
+    proof_ms = _best_us(lambda: load.load_table(policy.Options("office")), 3) / 1000
     combinations = 1
     for values in DIMENSIONS.values():
         combinations *= len(values)
@@ -171,9 +175,9 @@ def _lists() -> Iterator[Row]:
         path = Path(folder) / "revoked.gpl"
         keys = os.urandom(16 * KEYS)
         some = [keys[at : at + 16] for at in range(0, 16 * KEYS, 16 * max(1, KEYS // 20_000))]
-        head = lists.Head("revoked", "x", 1, 0, 1, 2)
+        head = lists.ListHeader("revoked", "x", 1, 0, 1, 2)
         began_s = time.perf_counter()
-        vault.write_list(path, head, keys)
+        load.write_list(path, head, keys)
         yield Row(
             f"{KEYS:,} keys: build", f"{time.perf_counter() - began_s:.0f} s, {path.stat().st_size / 1e6:.0f} MB"
         )
@@ -185,8 +189,8 @@ def _lists() -> Iterator[Row]:
 
 def _lookups(path: Path, some: list[bytes], database: sqlite3.Connection) -> Iterator[Row]:
     before = _anonymous_kb()
-    open_ms = _best_us(lambda: vault.open_list(path), 5) / 1000
-    found = vault.open_list(path)
+    open_ms = _best_us(lambda: load.open_list(path), 5) / 1000
+    found = load.open_list(path)
     assert all(found.find(key) == 1 for key in some)
     here = _median_us(found.find, some)
     query = database.execute
@@ -206,7 +210,7 @@ def _delta(path: Path, some: list[bytes], database: sqlite3.Connection) -> Itera
     old = list(itertools.islice(some, CHANGES))
     new = [os.urandom(16) for _ in range(CHANGES)]
     changes = dict.fromkeys(old, lists.GONE) | dict.fromkeys(new, 1)
-    reader, slowest = vault.open_list(path), [0.0]
+    reader, slowest = load.open_list(path), [0.0]
     stop = threading.Event()
 
     def read() -> None:
@@ -219,7 +223,7 @@ def _delta(path: Path, some: list[bytes], database: sqlite3.Connection) -> Itera
     thread = threading.Thread(target=read)
     thread.start()
     began_s = time.perf_counter()
-    changed = vault.change_list(path, lists.Head("revoked", "x", 2, 0, 1, 2), changes)
+    changed = load.change_list(path, lists.ListHeader("revoked", "x", 2, 0, 1, 2), changes)
     here = time.perf_counter() - began_s
     stop.set()
     thread.join()

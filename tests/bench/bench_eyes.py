@@ -21,9 +21,9 @@ from rows import Row
 
 from drivers.contract import Sighting
 from drivers.simulators import qr, scenes
-from drivers.vision.eye import Eye
-from drivers.vision.ladder import Ladder
 from drivers.vision.opencv import cv2
+from drivers.vision.pipeline import Ladder
+from drivers.vision.watcher import Eye
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

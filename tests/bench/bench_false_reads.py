@@ -15,8 +15,8 @@ import numpy as np
 from rows import Row
 
 from drivers.simulators import qr
-from drivers.vision import beyond, soft, symbol
-from drivers.vision.evidence import Evidence
+from drivers.vision import hunt, soft, symbol
+from drivers.vision.hunt.accumulator import Evidence
 from drivers.vision.opencv import cv2
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def offered(draw: Callable[[np.random.Generator], tuple[Picture, set[bytes]]], p
     try:
         for seed in range(pictures):
             picture, true = draw(np.random.default_rng(seed))
-            false += sum(code is not None and code.payload not in true for code in beyond.hunt(picture, Evidence()))
+            false += sum(code is not None and code.payload not in true for code in hunt.hunt(picture, Evidence()))
     finally:
         soft.decoded = real
     return trials, false

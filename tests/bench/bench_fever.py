@@ -24,7 +24,8 @@ from statistics import median
 
 from rows import ROOT, Row
 
-from agent.thermal import Options, limit, trial
+from agent.analysis import evaluation, threshold
+from agent.screening import Options
 
 DATA = Path(os.environ.get("GATEPOST_FEVER_DATA", ROOT.parent / "shared" / "data" / "fever"))
 SITES = {"forehead centre": ("T_FHCC", 35.6), "inner canthi": ("canthiMax", 36.3), "face max": ("T_Max", 36.6)}
@@ -45,11 +46,11 @@ OTHER_SEEDS = range(1000, 1300)
 SKIN_PER_ROOM = {"forehead centre": 0.2, "inner canthi": 0.1, "face max": 0.06}
 """How the skin really follows the room in these people, for the part of the drift that is the room's."""
 
-Halves = tuple[list[trial.Person], list[trial.Person]]
-Rule = Callable[[list[trial.Person], list[trial.Person]], list[bool]]
+Halves = tuple[list[evaluation.MeasuredPerson], list[evaluation.MeasuredPerson]]
+Rule = Callable[[list[evaluation.MeasuredPerson], list[evaluation.MeasuredPerson]], list[bool]]
 
 
-def people_of(file: Path, column: str) -> list[trial.Person]:
+def people_of(file: Path, column: str) -> list[evaluation.MeasuredPerson]:
     """In the order of the file, one every 20 seconds: the study took 18 months, a gate takes a morning."""
     with file.open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.reader(lines))
@@ -61,7 +62,9 @@ def people_of(file: Path, column: str) -> list[trial.Person]:
         skins = [skin_c for skin_c in frames if skin_c is not None]
         room_c, oral_c = number_in(cells["T_atm"]), number_in(cells["aveOralM"])
         if skins and room_c is not None and oral_c is not None:
-            people.append(trial.Person(number * EVERY_S, file.stem, column, median(skins), room_c, oral_c))
+            people.append(
+                evaluation.MeasuredPerson(number * EVERY_S, file.stem, column, median(skins), room_c, oral_c)
+            )
     return people
 
 
@@ -74,7 +77,9 @@ def number_in(cell: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def queue(people: Sequence[trial.Person], kind: str, slope: float, *, room: bool = True) -> list[trial.Person]:
+def queue(
+    people: Sequence[evaluation.MeasuredPerson], kind: str, slope: float, *, room: bool = True
+) -> list[evaluation.MeasuredPerson]:
     """These people one behind the other, while everything drifts."""
     moved = []
     for place, person in enumerate(people):
@@ -93,17 +98,21 @@ def queue(people: Sequence[trial.Person], kind: str, slope: float, *, room: bool
     return moved
 
 
-def fixed(chosen_on: list[trial.Person], tried_on: list[trial.Person]) -> list[bool]:
+def fixed(chosen_on: list[evaluation.MeasuredPerson], tried_on: list[evaluation.MeasuredPerson]) -> list[bool]:
     """The peer: a limit on the skin, chosen before the drift."""
-    limit_c = limit.counted([p.surface_c for p in chosen_on if p.reference_c < trial.FEVER_C], trial.SPECIFICITY)
+    limit_c = threshold.empirical(
+        [p.surface_c for p in chosen_on if p.reference_c < evaluation.FEVER_C], evaluation.SPECIFICITY
+    )
     return [person.surface_c >= limit_c for person in tried_on]
 
 
-def running_median(chosen_on: list[trial.Person], tried_on: list[trial.Person]) -> list[bool]:
+def running_median(
+    chosen_on: list[evaluation.MeasuredPerson], tried_on: list[evaluation.MeasuredPerson]
+) -> list[bool]:
     """The peer: the median of the last 60 people and a margin chosen before the drift."""
     skins = [person.surface_c for person in chosen_on]
-    well = [p.surface_c - median(skins) for p in chosen_on if p.reference_c < trial.FEVER_C]
-    margin_c = limit.counted(well, trial.SPECIFICITY)
+    well = [p.surface_c - median(skins) for p in chosen_on if p.reference_c < evaluation.FEVER_C]
+    margin_c = threshold.empirical(well, evaluation.SPECIFICITY)
     flags = []
     for person in tried_on:
         flags.append(person.surface_c >= median(skins[-60:]) + margin_c)
@@ -111,14 +120,16 @@ def running_median(chosen_on: list[trial.Person], tried_on: list[trial.Person]) 
     return flags
 
 
-def crowd(before: list[trial.Person], tried_on: list[trial.Person], options: Options) -> list[bool | None]:
+def crowd(
+    before: list[evaluation.MeasuredPerson], tried_on: list[evaluation.MeasuredPerson], options: Options
+) -> list[bool | None]:
     """The agent's own: nothing chosen, the limit follows the people."""
-    return trial.flags_of_crowd([*before, *tried_on], options)[len(before) :]
+    return evaluation.flags_of_crowd([*before, *tried_on], options)[len(before) :]
 
 
-def score(tried_on: list[trial.Person], flags: Sequence[bool | None]) -> trial.Score:
+def score(tried_on: list[evaluation.MeasuredPerson], flags: Sequence[bool | None]) -> evaluation.Score:
     judged = [(person, flag) for person, flag in zip(tried_on, flags, strict=True) if flag is not None]
-    return trial.count([person for person, _ in judged], [flag for _, flag in judged])
+    return evaluation.count([person for person, _ in judged], [flag for _, flag in judged])
 
 
 def run() -> Iterator[Row]:
@@ -134,20 +145,22 @@ def _site(site: str, files: Sequence[Path]) -> Iterator[Row]:
     column, skin_limit_c = SITES[site]
     options = Options(elevated_c=skin_limit_c)
     groups = [people_of(file, column) for file in files]
-    known, others = (calibrated(groups, seeds) for seeds in (range(trial.SPLITS), OTHER_SEEDS))
+    known, others = (calibrated(groups, seeds) for seeds in (range(evaluation.SPLITS), OTHER_SEEDS))
     for splits, figures in (("", known), (f", {len(OTHER_SEEDS)} other splits", others)):
-        met = round(figures[0], 2) >= BARS[site] and round(figures[1], 2) >= trial.SPECIFICITY
+        met = round(figures[0], 2) >= BARS[site] and round(figures[1], 2) >= evaluation.SPECIFICITY
         bar = f"≥ {BARS[site]:.2f} at ≥ .95"
         yield Row(f"{site}, calibrated{splits}", _told(figures), f"{BARS[site]:.2f} at .95", bar, met)
-    splits = [trial.halves(people, seed) for people in groups for seed in range(trial.SPLITS)]
+    splits = [evaluation.halves(people, seed) for people in groups for seed in range(evaluation.SPLITS)]
     for kind, start, room in CASES:
         yield _case(site, kind, start, room, splits, options, known)
 
 
-def calibrated(groups: Sequence[list[trial.Person]], seeds: range) -> tuple[float, float]:
+def calibrated(groups: Sequence[list[evaluation.MeasuredPerson]], seeds: range) -> tuple[float, float]:
     """Mean sensitivity and specificity of models and limits from one half of each group on its other half."""
-    rule = {"fever_c": trial.FEVER_C, "specificity": trial.SPECIFICITY}
-    return trial.mean([found for people in groups for found in trial.cross_validated(people, seeds=seeds, **rule)])
+    rule = {"fever_c": evaluation.FEVER_C, "specificity": evaluation.SPECIFICITY}
+    return evaluation.mean(
+        [found for people in groups for found in evaluation.cross_validated(people, seeds=seeds, **rule)]
+    )
 
 
 def _case(
@@ -165,8 +178,8 @@ def _case(
         before = [replace(p, ambient_c=p.ambient_c if room else None) for p in chosen_on]
         found.append(score(line, crowd(before if start == "warm" else [], line, options)))
         peers.append((count_of(fixed, chosen_on, line), count_of(running_median, chosen_on, line)))
-    here = trial.mean(found)
-    fixed_peer, median_peer = (trial.mean(scores) for scores in zip(*peers, strict=True))
+    here = evaluation.mean(found)
+    fixed_peer, median_peer = (evaluation.mean(scores) for scores in zip(*peers, strict=True))
     has_bar = start == "warm" and kind != "none"
     return Row(
         f"{site}, drift {kind}, crowd {start}, room {'known' if room else 'unknown'}",
@@ -177,8 +190,10 @@ def _case(
     )
 
 
-def count_of(rule: Rule, chosen_on: list[trial.Person], line: list[trial.Person]) -> trial.Score:
-    return trial.count(line, rule(chosen_on, line))
+def count_of(
+    rule: Rule, chosen_on: list[evaluation.MeasuredPerson], line: list[evaluation.MeasuredPerson]
+) -> evaluation.Score:
+    return evaluation.count(line, rule(chosen_on, line))
 
 
 def _told(figures: tuple[float, float]) -> str:

@@ -23,8 +23,8 @@ from receipt_load import until
 from rows import Row
 
 from agent import mqtt
-from agent.messages import Encoder
-from agent.messages.state import State
+from agent.events import Encoder
+from agent.events.state import State
 from agent.outbox import Options, Outbox
 
 if TYPE_CHECKING:

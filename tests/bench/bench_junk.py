@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rows import Row
 
 from drivers.ranging import tf_luna
-from drivers.scan_engine import Lines, Sieve
+from drivers.scan_engine import LineSplitter, ResponseFilter
 from drivers.scanners import gm65, grow_ssi, newland
 from drivers.simulators.rangers import TfLuna
 from drivers.simulators.scan_engines import Gm65, GrowSsi, Newland
@@ -66,8 +66,8 @@ def run() -> Iterator[Row]:
         ("grow_ssi", grow_ssi, GrowSsi, b"\x04\x05"),
         ("newland", newland, Newland, b"\x02"),
     ):
-        yield _codes(name, Sieve(leads, module.answer), engine().acknowledgement())
-    yield _codes("line", Sieve(b"", None), b"CODE\r\n")
+        yield _codes(name, ResponseFilter(leads, module.answer), engine().acknowledgement())
+    yield _codes("line", ResponseFilter(b"", None), b"CODE\r\n")
 
 
 def _frames(name: str, step: Callable, true: bytes, is_right: Callable[[bytes], bool]) -> Row:
@@ -92,8 +92,8 @@ def _frames(name: str, step: Callable, true: bytes, is_right: Callable[[bytes], 
     return _row(name, failures, wrong, seen, time.perf_counter() - begun_s)
 
 
-def _codes(name: str, sieve: Sieve, true: bytes) -> Row:
-    lines, longest = Lines("auto", 4296), 0
+def _codes(name: str, sieve: ResponseFilter, true: bytes) -> Row:
+    lines, longest = LineSplitter("auto", 4296), 0
     begun_s, failures, seen = time.perf_counter(), 0, 0
     for piece in _junk(true):
         try:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from rows import Row
 
-from agent import messages, thermal
-from agent.checkpoint import Case, Checkpoint, Options, Rules
+from agent import events, screening
+from agent.checkpoint import Checkpoint, DecisionInput, DecisionRules, Options
+from agent.events import Encoder, Topics
 from agent.loop import Loop
-from agent.messages import Encoder, Topics
 from agent.model import (
+    ChainPosition,
     ClockState,
     CodeStatus,
     Colour,
@@ -23,21 +24,20 @@ from agent.model import (
     Direction,
     Event,
     EventKind,
-    Now,
+    LaneSpec,
     Observation,
     Outcome,
-    Part,
     Passage,
-    Place,
+    Role,
     Screening,
     Temperature,
+    TimeBounds,
     Verdict,
-    Way,
 )
-from agent.outbox.packing import pack
-from agent.privacy import DEFAULT, Mode, Withholding, hpke
-from agent.privacy import Rules as Privacy
-from agent.privacy.rules import Key
+from agent.outbox.compression import compress
+from agent.privacy import DEFAULT, Mode, Redaction, hpke
+from agent.privacy import PrivacyRules as Privacy
+from agent.privacy.rules import SealingKey
 from drivers.contract import Reading, Sighting
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 ROUNDS = 2000
 PASSAGES = 300
 TOPICS = Topics("library", "gate-3")
-NOW = Now(1_800_000_000.0, 1_800_000_000.1, ClockState.SYNCED)
-KEY = Key("week", hpke.public_bytes(hpke.new_private_key()), 0.0, 4e9)
+NOW = TimeBounds(1_800_000_000.0, 1_800_000_000.1, ClockState.SYNCED)
+KEY = SealingKey("week", hpke.public_bytes(hpke.new_private_key()), 0.0, 4e9)
 RULES = {"verify-only": DEFAULT, "trace": Privacy(Mode.TRACE, keys=(KEY,))}
 CODE = b"GP1:" + bytes(65 + n % 26 for n in range(230))
 PASSAGE = Passage(
@@ -56,11 +56,11 @@ PASSAGE = Passage(
     verdict=Verdict(CodeStatus.VALID, "gatepost", b"s" * 16, "city-health", Colour.GREEN),
     temperature=Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3),
     decision=Decision(Outcome.ADMIT, ("code_green", "temperature_normal"), "green and normal"),
-    opened=True,
+    gate_opened=True,
     began_s=1.0,
     decided_s=1.8,
     simulated=False,
-    shown=(CODE,),
+    payloads=(CODE,),
 )
 EVENT = Event(EventKind.PASSAGE, PASSAGE, 100.0, NOW, "7d3c" * 8)
 
@@ -98,21 +98,21 @@ def run() -> Iterator[Row]:
     )
 
 
-def _withholding(mode: str) -> Withholding:
-    return Withholding(TOPICS.source, lambda _: RULES[mode])
+def _withholding(mode: str) -> Redaction:
+    return Redaction(TOPICS.source, lambda _: RULES[mode])
 
 
 def _sealed() -> hpke.Sealed:
     body = _withholding("trace")(EVENT).body
     assert isinstance(body, Passage)
-    assert body.withheld is not None
-    assert body.withheld.sealed is not None
-    return body.withheld.sealed
+    assert body.redacted is not None
+    assert body.redacted.sealed is not None
+    return body.redacted.sealed
 
 
 def _bytes(mode: str) -> tuple[int, int]:
-    payload = Encoder(TOPICS)(_withholding(mode)(EVENT), Place("9f86d081", 1, messages.FIRST)).payload
-    return len(payload), len(pack(payload))
+    payload = Encoder(TOPICS)(_withholding(mode)(EVENT), ChainPosition("9f86d081", 1, events.FIRST)).payload
+    return len(payload), len(compress(payload))
 
 
 def _microseconds(work: Callable[[], object]) -> list[float]:
@@ -133,8 +133,8 @@ def _gate_us(mode: str) -> list[float]:
     told: list[float] = []
     loop = Loop(
         Checkpoint(
-            {"in": Way(Direction.ENTRY)},
-            Rules(lambda codes, _: _verdict(codes), _decide, thermal.Options()),
+            {"in": LaneSpec(Direction.ENTRY)},
+            DecisionRules(lambda codes, _: _verdict(codes), _decide, screening.Options()),
             Options(reuse_s=0),
         ),
         open_gate={"in": lambda: told.append(time.perf_counter())},
@@ -145,18 +145,18 @@ def _gate_us(mode: str) -> list[float]:
         withhold=_withholding(mode),
     )
     waits = []
-    for part in (Part.SCANNER, Part.THERMOMETER, Part.GATE):
+    for part in (Role.SCANNER, Role.THERMOMETER, Role.GATE):
         loop.inbox.put(Observation("in", part, DeviceUp(0.0, "bench")))
-        loop.turn()
+        loop.step()
     for number in range(PASSAGES):
         at_s = 100.0 * number + time.monotonic()
-        loop.inbox.put(Observation("in", Part.SCANNER, Sighting(CODE + str(number).encode(), at_s)))
-        loop.turn()
+        loop.inbox.put(Observation("in", Role.SCANNER, Sighting(CODE + str(number).encode(), at_s)))
+        loop.step()
         done = len(told)
         for sample in range(20):
             begin = time.perf_counter()
-            loop.inbox.put(Observation("in", Part.THERMOMETER, Reading(34.4, at_s + sample * 0.02, 0.5)))
-            loop.turn()
+            loop.inbox.put(Observation("in", Role.THERMOMETER, Reading(34.4, at_s + sample * 0.02, 0.5)))
+            loop.step()
             if len(told) > done:
                 waits.append((told[-1] - begin) * 1e6)
                 break
@@ -168,6 +168,6 @@ def _verdict(codes: Sequence[bytes]) -> Verdict:
     return Verdict(CodeStatus.VALID, "gatepost", subject=codes[0][-16:], colour=Colour.GREEN, code=codes[0][-16:])
 
 
-def _decide(case: Case) -> Decision:
+def _decide(case: DecisionInput) -> Decision:
     good = case.temperature.outcome is Screening.NORMAL
     return Decision(Outcome.ADMIT if good else Outcome.REFER, ("code_green",))

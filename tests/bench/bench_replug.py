@@ -37,7 +37,7 @@ PAUSE_S = 0.1
 BUSES = {
     "serial": ("thermometers", "gy_mcu"),
     "I²C": ("thermometers", "mlx90614"),
-    "serial gate": ("signals", "serial_relay"),
+    "serial gate": ("outputs", "serial_relay"),
 }
 
 

@@ -22,7 +22,7 @@ from rows import Row
 
 from drivers import vision
 from drivers.simulators import qr
-from drivers.vision import order, steps
+from drivers.vision import steps, steps_order
 from drivers.vision.opencv import cv2, from_bytes
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def halves() -> Iterator[Row]:
     parts = [[entry for name, entry in table.items() if half_of(name) == half] for half in (0, 1)]
     for half, part in enumerate(parts):
         fitted = fit(parts[1 - half])
-        shipped = [name for name in order.ALL if name in steps.STEPS]
+        shipped = [name for name in steps_order.ALL if name in steps.STEPS]
         here, peer = (100 * replayed(part, names) for names in (fitted, shipped))
         yield Row(
             f"photographs, half {half} ({len(part)}), read within 30 ms, order fitted on the other half",

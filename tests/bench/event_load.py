@@ -25,9 +25,10 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from agent import mqtt
-from agent.messages import FIRST, Encoder, Topics
-from agent.messages.state import State
+from agent.events import FIRST, Encoder, Topics
+from agent.events.state import State
 from agent.model import (
+    ChainPosition,
     ClockState,
     CodeStatus,
     Colour,
@@ -35,12 +36,11 @@ from agent.model import (
     Direction,
     Event,
     EventKind,
-    Now,
     Outcome,
     Passage,
-    Place,
     Screening,
     Temperature,
+    TimeBounds,
     Verdict,
 )
 from agent.outbox import Options, Outbox
@@ -54,7 +54,9 @@ def passage(number: int) -> Event:
     temperature = Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3)
     decision = Decision(Outcome.ADMIT, ("code_green", "temperature_normal"), "green and normal")
     body = Passage("in", Direction.ENTRY, verdict, temperature, decision, True, 0.0, number / 1000, True)
-    return Event(EventKind.PASSAGE, body, number / 1000, Now(1.7e9, 1.7e9 + 0.1, ClockState.SYNCED), "7d3c" * 8)
+    return Event(
+        EventKind.PASSAGE, body, number / 1000, TimeBounds(1.7e9, 1.7e9 + 0.1, ClockState.SYNCED), "7d3c" * 8
+    )
 
 
 def opened(file: str) -> Outbox:
@@ -136,7 +138,7 @@ def paho_steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
         mark_s = time.thread_time()
         event = passage(each)
         making_s += time.thread_time() - mark_s
-        payload = encode(event, Place("0" * 8, each + 1, FIRST)).payload
+        payload = encode(event, ChainPosition("0" * 8, each + 1, FIRST)).payload
         db.execute("INSERT INTO event (payload) VALUES (?)", (payload,))
         db.commit()
         client.publish(topic, payload, qos=1).wait_for_publish(5)
@@ -154,8 +156,8 @@ def card(file: str, number: int, burst: int) -> dict[str, float]:
         for each in range(first, first + burst):
             outbox.put(passage(each))
         outbox.flush(60)
-        while taken := outbox.shelf.take(WINDOW):
-            outbox.shelf.sent(taken)
+        while taken := outbox.shelf.claim_batch(WINDOW):
+            outbox.shelf.acked(taken)
     outbox.close()
     return {}
 
@@ -166,7 +168,9 @@ def paho_fill(file: str, number: int) -> dict[str, float]:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute("CREATE TABLE event (seq INTEGER PRIMARY KEY, payload BLOB)")
-        payloads = ((encode(passage(each), Place("0" * 8, each + 1, FIRST)).payload,) for each in range(number))
+        payloads = (
+            (encode(passage(each), ChainPosition("0" * 8, each + 1, FIRST)).payload,) for each in range(number)
+        )
         db.executemany("INSERT INTO event (payload) VALUES (?)", payloads)
     return {}
 

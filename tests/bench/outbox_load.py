@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from agent.messages import Encoder, Topics
-from agent.model import AgentChange, ClockState, Event, EventKind, Now
+from agent.events import Encoder, Topics
+from agent.model import AgentEvent, ClockState, Event, EventKind, TimeBounds
 from agent.outbox import Options, Outbox, store
 
 OPTIONS = Options(path=str(Path(os.environ["DIR"]) / "outbox.db"), commit_ms=2.0)
@@ -30,8 +30,8 @@ def opened() -> Outbox:
 
 
 def event(number: int) -> Event:
-    body = AgentChange("started", f"{number} " + "x" * 400)
-    return Event(EventKind.AGENT, body, 0.0, Now(0.0, 1.0, ClockState.SYNCED))
+    body = AgentEvent("started", f"{number} " + "x" * 400)
+    return Event(EventKind.AGENT, body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED))
 
 
 def number_of(payload: bytes) -> int:
@@ -51,11 +51,11 @@ def write() -> None:
             sys.exit("the outbox does not keep what it is given")
         number = burst.stop
         print("".join(f"ack {each}\n" for each in burst if each % 2), end="", flush=True)
-        taken = outbox.shelf.take(20)
-        outbox.shelf.sent(record for record in taken if number_of(record.payload) % 2 == 0)
+        taken = outbox.shelf.claim_batch(20)
+        outbox.shelf.acked(record for record in taken if number_of(record.payload) % 2 == 0)
         for record in taken:
             if number_of(record.payload) % 2:
-                outbox.shelf.set_aside(record)
+                outbox.shelf.park(record)
 
 
 def check() -> None:
@@ -67,7 +67,7 @@ def check() -> None:
     found: list[bytes] = []
     end_s = time.monotonic() + 30
     while len(found) < outbox.status().waiting and time.monotonic() < end_s:
-        found += [record.payload for record in outbox.shelf.take(500)]
+        found += [record.payload for record in outbox.shelf.claim_batch(500)]
     outbox.close()
     hashes = {int(json.loads(payload)["sequence"]): sha256(payload).hexdigest() for payload in found}
     for payload in found:

@@ -22,19 +22,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from agent import mqtt
-from agent.codes import bundle, signing
-from agent.messages import Encoder, Topics
-from agent.messages.state import State
-from agent.model import AgentChange, ClockState, Event, EventKind, Now, Place, Record
+from agent.credentials import bundle
+from agent.crypto import signing
+from agent.events import Encoder, Topics
+from agent.events.state import State
+from agent.model import AgentEvent, ChainPosition, ClockState, Event, EventKind, Record, TimeBounds
 from agent.outbox import Options, Outbox
-from agent.vault import BundleStore
+from agent.ruleset.load import BundleStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 TOPICS = Topics("bench", "kiosk")
-NOW = Now(1_790_000_000.0, 1_790_000_001.0, ClockState.SYNCED)
+NOW = TimeBounds(1_790_000_000.0, 1_790_000_001.0, ClockState.SYNCED)
 DEFAULTS = (
     "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\nuser root\n"
 )
@@ -80,7 +81,7 @@ class Delivery:
             TOPICS,
             self.outbox,
             lambda: State("bench"),
-            vouch=lambda data: store.word(data, "receipt", NOW),
+            vouch=lambda data: store.verify_statement(data, "receipt", NOW),
         )
         self.start_broker()
         self.start_centre()
@@ -93,7 +94,7 @@ class Delivery:
         self.stop_centre()
         self.kill_broker()
 
-    def _encoded(self, event: Event, place: Place) -> Record:
+    def _encoded(self, event: Event, place: ChainPosition) -> Record:
         record = self._encode(event, place)
         self.head = sha256(record.payload).hexdigest()
         return record
@@ -130,7 +131,7 @@ class Delivery:
             "keys": {key.public.kid.hex(): b64encode(key.public.spki).decode()},
             "roles": {"root": role, "receipt": role},
         }
-        utc = int(NOW.lo_utc)
+        utc = int(NOW.earliest_utc)
         head = {"type": "root", "name": "", "fleet": "bench", "version": 1, "issued": utc, "expires": utc + 10**6}
         return bundle.sign({**head, "warn_s": 10**6, "refer_s": 10**6, "content": content}, [key])
 
@@ -180,7 +181,7 @@ class Delivery:
     def decide(self, count: int) -> None:
         """So many events more."""
         for number in range(self.put, self.put + count):
-            body = AgentChange("started", f"{number}")
+            body = AgentEvent("started", f"{number}")
             self.outbox.put(Event(EventKind.AGENT, body, 0.0, NOW))
         self.put += count
 

@@ -18,13 +18,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import codes, vault
+from agent import credentials
 from agent.cli import keys
-from agent.codes import gatepost, signing
+from agent.credentials import gatepost
+from agent.crypto import signing
 from agent.model import Colour
-from agent.pulse import read_report
-from agent.vault.memory import Memory
-from agent.vault.starts import Starts
+from agent.ruleset import load
+from agent.state.crash_loop import StartHistory
+from agent.state.state_files import StateFiles
+from agent.supervisor import read_report
 from drivers.simulators.camera import CameraSimulator
 from drivers.simulators.pty import Port
 from drivers.simulators.relays import LcusRelay
@@ -304,11 +306,11 @@ class Kiosk:
             process.wait(20)
             self._listener.join(20)
             if number == signal.SIGKILL:  # not held against it: the fifth in a row would start in safe mode
-                Memory(self._folder / "agent.toml").count(Starts.ended)
+                StateFiles(self._folder / "agent.toml").count(StartHistory.ended)
 
-    def trust(self) -> codes.Trust:
+    def trust(self) -> credentials.TrustStore:
         """What the agent believes."""
-        return vault.load_trust(codes.Options(keys="issuers.toml"), self._folder)
+        return load.load_trust(credentials.Options(keys="issuers.toml"), self._folder)
 
     def code(self, colour: Colour = Colour.GREEN) -> bytes:
         """A fresh code of somebody else's."""

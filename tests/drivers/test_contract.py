@@ -17,15 +17,15 @@ from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.stand_ins import MAKERS, stand_in
 
 ALL = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
-SOURCES = [each for each in MAKERS if each[0] != "signals"]
-SINKS = [each for each in MAKERS if each[0] == "signals"]
+SOURCES = [each for each in MAKERS if each[0] != "outputs"]
+SINKS = [each for each in MAKERS if each[0] == "outputs"]
 ELSEWHERE = {
     ("scanners", "camera"): "pictures, not a wire of bytes: tests/drivers/scanners/test_camera.py",
     ("ranging", "replayed"): "a file: tests/drivers/test_recording.py",
     ("scanners", "replayed"): "a file: tests/drivers/test_recording.py",
     ("thermometers", "replayed"): "a file: tests/drivers/test_recording.py",
-    ("signals", "gpio"): "a kernel line: tests/drivers/signals/test_gpio.py",
-    ("signals", "simulated"): "no wire at all: tests/drivers/signals/test_simulated.py",
+    ("outputs", "gpio"): "a kernel line: tests/drivers/outputs/test_gpio.py",
+    ("outputs", "simulated"): "no wire at all: tests/drivers/outputs/test_simulated.py",
 }
 UNCHECKED = tuple(
     f"drivers.{name}"
@@ -122,7 +122,7 @@ def is_true(item):
 def test_says_where_its_facts_come_from_and_how_it_is_wired(kind, name):
     text = registry.load(kind, name).__doc__
     for word in ("Source", "Wiring", "Quirks"):
-        assert word in text or (kind, name) == ("signals", "simulated"), word
+        assert word in text or (kind, name) == ("outputs", "simulated"), word
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)

@@ -32,8 +32,8 @@ CHIPS = {
     "thermometers/mlx90640": Mlx90640,
     "ranging/vl53l0x": Vl53l0x,
     "ranging/vl53l1x": Vl53l1x,
-    "signals/mcp23017": lambda _: Mcp23017(),
-    "signals/pcf8574": lambda _: Pcf8574(),
+    "outputs/mcp23017": lambda _: Mcp23017(),
+    "outputs/pcf8574": lambda _: Pcf8574(),
 }
 
 
@@ -83,7 +83,7 @@ def test_several_chips_on_a_bus(world, tmp_path):
         mounted({NODE: str(tmp_path / "i2c")}),
     ):
         drivers = {found.driver for found in discovery.i2c_bus(NODE)}
-    assert drivers == {"thermometers/mlx90614", "ranging/vl53l1x", "signals/pcf8574"}
+    assert drivers == {"thermometers/mlx90614", "ranging/vl53l1x", "outputs/pcf8574"}
 
 
 def test_nothing_is_written_where_relays_may_hang(world, tmp_path):

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from agent.signals import FAST, LABELS, PATTERNS, SLOW, STEADY, TWICE, WINKING
+from agent.indicators import FAST, LABELS, PATTERNS, SLOW, STEADY, TWICE, WINKING
 from drivers import registry
 from drivers.contract import Proof
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs" / "devices.md").read_text()
-SECTIONS = {"thermometers": "Thermometers", "scanners": "Scanners", "ranging": "Ranging", "signals": "Gates"}
+SECTIONS = {"thermometers": "Thermometers", "scanners": "Scanners", "ranging": "Ranging", "outputs": "Gates"}
 MODULES = {(kind, name): registry.load(kind, name) for kind in registry.KINDS for name in registry.names(kind)}
 PUBLISHED = (ROOT / "tests" / "drivers" / "test_vectors.py").read_text()
 """The golden vectors, each with the driver that is held against it."""
 ELSEWHERE = {
     "mlx90640": "thermometers/test_mlx90640.py",
     "modbus_ir": "thermometers/test_modbus_ir.py",
-    "modbus_relay": "signals/test_modbus_relay.py",
-    "serial_relay": "signals/test_serial_relay.py",
+    "modbus_relay": "outputs/test_modbus_relay.py",
+    "serial_relay": "outputs/test_serial_relay.py",
 }
 """Whose published frames are in their own tests."""
 

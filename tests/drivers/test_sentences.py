@@ -150,7 +150,7 @@ def test_another_chip_at_the_address(complaints):
     def spoil(stand):
         stand.plugged.chips = (Stranger(stand.device.addresses),)
 
-    told(complaints([each for each in I2C if each[0] != "signals"], spoil), BadReply)
+    told(complaints([each for each in I2C if each[0] != "outputs"], spoil), BadReply)
 
 
 def test_another_device_on_the_port(complaints):

@@ -14,8 +14,9 @@ from base64 import b64encode
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.codes import bundle, signing
-from agent.model import ClockState, Now
+from agent.credentials import bundle
+from agent.crypto import signing
+from agent.model import ClockState, TimeBounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,15 +183,15 @@ _KEYS = {name: signing.new_private_key() for name in NAMES}
 
 def play(history: History, now_s: int) -> Iterator[Verdict]:
     """What becomes of each state here. The first refusal ends a state, as it ends an update."""
-    now = Now(now_s, now_s + 1.0, ClockState.SYNCED)
+    now = TimeBounds(now_s, now_s + 1.0, ClockState.SYNCED)
     root = bundle.first_root(_root(history.first, now_s))
-    last: bundle.Accepted | None = None
+    last: bundle.VersionFloor | None = None
     for state in history.states:
         try:
             for each in state.roots:
                 root = bundle.next_root(root, _root(each, now_s))
             data = _policy(state.policy, now_s)
-            last = bundle.accepted(bundle.accept(data, root, last, now, kind="policy", name="venue"))
+            last = bundle.version_floor(bundle.accept(data, root, last, now, kind="policy", name="venue"))
         except bundle.BadBundle:
             yield False, root.bundle.version
         else:

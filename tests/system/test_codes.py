@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from agent import vault
 from agent.cli.keys import key_table
-from agent.codes import gatepost, lists, signing
+from agent.credentials import gatepost, lists
+from agent.crypto import signing
 from agent.model import Colour, LabResult
+from agent.ruleset import load
 
 DAY_S = 86_400
 ISSUER = "city"
@@ -26,7 +27,7 @@ def code(subject, *, tested_hours_ago=None, life_s=DAY_S):
 
 
 def listed(kind, *subjects, age_s=60, colour=3):
-    head = lists.Head(kind, ISSUER, 1, time.time() - age_s, warn_s=DAY_S, refer_s=3 * DAY_S)
+    head = lists.ListHeader(kind, ISSUER, 1, time.time() - age_s, warn_s=DAY_S, refer_s=3 * DAY_S)
     keys = b"".join(gatepost.subject_key(ISSUER, subject) for subject in subjects)
     return head, keys, bytes([colour] * len(subjects)) if kind == "status" else None
 
@@ -42,8 +43,8 @@ def office(build):
         }
     )
     (site.folder / "issuers.toml").write_text(key_table(ISSUER, KEY.public))
-    vault.write_list(site.folder / "status.gpl", *listed("status", "turned-red"))
-    vault.write_list(site.folder / "watched.gpl", *listed("watched", "looked-for"))
+    load.write_list(site.folder / "status.gpl", *listed("status", "turned-red"))
+    load.write_list(site.folder / "watched.gpl", *listed("watched", "looked-for"))
     site.kiosk.start()
     return site
 
@@ -105,6 +106,6 @@ def test_a_status_that_changes_binds_at_once(office, wait_until):
     assert office.pass_by("entry", code("changing", tested_hours_ago=5))["outcome"] == "admit"
     before = read_anew(office)
     head, keys, values = listed("status", "turned-red", "changing")
-    vault.write_list(office.folder / "status.gpl", replace(head, version=2, issued_utc=time.time()), keys, values)
+    load.write_list(office.folder / "status.gpl", replace(head, version=2, issued_utc=time.time()), keys, values)
     wait_until(lambda: read_anew(office) > before, "the new list is in force")
     assert office.pass_by("entry", code("changing", tested_hours_ago=4))["outcome"] == "refuse"

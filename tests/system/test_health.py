@@ -12,7 +12,8 @@ from base64 import b64encode
 import pytest
 
 from agent.cli.demo.kiosk import has_devices
-from agent.codes import bundle, signing
+from agent.credentials import bundle
+from agent.crypto import signing
 
 MANY = 5
 AGAIN = 75

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import vault
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.kiosk import has_devices
-from agent.codes import bundle, gatepost, signing
-from agent.model import ClockState, Now
+from agent.credentials import bundle, gatepost
+from agent.crypto import signing
+from agent.model import ClockState, TimeBounds
 from agent.privacy import hpke, opened
+from agent.ruleset import load
 
 UNIT = Path(__file__).parents[2] / "systemd" / "gatepost.service"
 WORDS = (b"CANARY", b"canary-bird")
@@ -40,12 +41,12 @@ class Centre:
         kid, now = self._signer.public.kid.hex(), time.time()
         role = {"threshold": 1, "kids": [kid]}
         keys = {kid: b64encode(self._signer.public.spki).decode()}
-        store = vault.BundleStore(folder)
+        store = load.BundleStore(folder)
         store.install(self._signed("root", {"keys": keys, "roles": {"root": role, "privacy": role}}))
         public = b64encode(hpke.public_bytes(self.private)).decode()
         valid = "from = 2020-01-01T00:00:00Z\nuntil = 2100-01-01T00:00:00Z\n"
         text = f'mode = "trace"\n[[key]]\nkid = "test"\npublic = "{public}"\n{valid}'
-        store.take(self._signed("privacy", text), Now(now, now, ClockState.SYNCED))
+        store.accept(self._signed("privacy", text), TimeBounds(now, now, ClockState.SYNCED))
 
     def _signed(self, kind, content):
         now = int(time.time())

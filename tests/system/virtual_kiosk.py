@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from agent.codes import bundle, signing
+from agent.credentials import bundle
+from agent.crypto import signing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

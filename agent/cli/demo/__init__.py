@@ -18,14 +18,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import access
 from agent.app import RESTART
 from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
 from agent.cli.demo.stage import Stage
 from agent.cli.demo.view import View, view_for
-from agent.packaged import packaged
+from agent.platform import access
+from agent.platform.packaged import packaged
 
 if TYPE_CHECKING:
     import argparse

@@ -6,9 +6,10 @@ import time
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from agent import vault
 from agent.cli.order import members_of
-from agent.codes import bundle, gatepost, lists, signing
+from agent.credentials import bundle, gatepost, lists
+from agent.crypto import signing
+from agent.ruleset import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +38,13 @@ class Authority:
         role = {"threshold": 1, "kids": [public.kid.hex()]}
         content = {
             "keys": {public.kid.hex(): b64encode(public.spki).decode()},
-            "roles": dict.fromkeys((*bundle.TYPES, *bundle.WORDS), role),
+            "roles": dict.fromkeys((*bundle.TYPES, *bundle.STATEMENT_TYPES), role),
         }
         return self.bundle("root", content, version=1)
 
     def install(self, folder: Path) -> None:
         """Put the first root into a kiosk's folder of bundles."""
-        vault.BundleStore(folder).install(self.root())
+        load.BundleStore(folder).install(self.root())
 
     def bundle(self, kind: str, content: object, name: str = "", version: int = 0) -> bytes:
         """A bundle of today; its version is one more than the one before, unless it is given."""
@@ -64,14 +65,14 @@ class Authority:
 
     def empty_list(self, file: Path, issuer: str) -> None:
         """A status list of nobody, as the base that changes are signed on."""
-        head = lists.Head("status", issuer, 1, time.time(), warn_s=_DAY_S, refer_s=3 * _DAY_S)
-        vault.write_list(file, head, b"", b"")
+        head = lists.ListHeader("status", issuer, 1, time.time(), warn_s=_DAY_S, refer_s=3 * _DAY_S)
+        load.write_list(file, head, b"", b"")
 
     def colours(self, file: Path, issuer: str, holders: Mapping[str, Colour]) -> bytes:
         """A bundle that gives these holders of Gatepost codes other colours than their codes say."""
-        base = vault.open_list(file).base.head
+        base = load.open_list(file).base.head
         changes = {gatepost.subject_key(issuer, holder): lists.VALUES[colour] for holder, colour in holders.items()}
-        return self.bundle("list", vault.word_content(base, changes), file.stem)
+        return self.bundle("list", load.word_content(base, changes), file.stem)
 
     def order(self, to: str, command: str, **arguments: str) -> bytes:
         """A fresh order."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from agent.cli import keys
-from agent.codes import base45, gatepost, signing
+from agent.credentials import gatepost
+from agent.crypto import base45, signing
 from agent.model import Colour
 
 KINDS = ("green", "yellow", "red", "expired", "forged", "other", "none")

@@ -15,9 +15,9 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from agent.cli.demo import child
-from agent.pulse import read_report
-from agent.vault.memory import Memory
-from agent.vault.starts import Starts
+from agent.state.crash_loop import StartHistory
+from agent.state.state_files import StateFiles
+from agent.supervisor import read_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -154,7 +154,7 @@ class Kiosk:
             raise TimeoutError(f"the agent did not end within {_STOP_S:.0f} s") from None
         self._listener.join(_STOP_S)
         if with_signal == signal.SIGKILL:
-            Memory(self.config).count(Starts.ended)
+            StateFiles(self.config).count(StartHistory.ended)
         return status
 
     def close(self) -> None:

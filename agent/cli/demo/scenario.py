@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.cli.demo.issuer import KINDS
-from agent.model import Colour, Direction, Outcome, Part
+from agent.model import Colour, Direction, Outcome, Role
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ class Trouble:
                 pass
             case ["unplug", lane, part]:
                 Direction(lane)
-                Part(part)
+                Role(part)
             case _:
                 raise ValueError(f"trouble {self.what!r}: say 'stop broker' or 'unplug LANE PART'")
 

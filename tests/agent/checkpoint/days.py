@@ -22,20 +22,31 @@ if __name__ == "__main__":
 
 from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, Bench, decide
 
-from agent.checkpoint import Rules
-from agent.checkpoint.case import Opening
-from agent.model import Decision, DeviceDown, DeviceUp, Direction, Outcome, Part, Passage, Staleness, Verdict, Wish
+from agent.checkpoint import DecisionRules
+from agent.checkpoint.case import OpenGate
+from agent.model import (
+    Decision,
+    DeviceDown,
+    DeviceUp,
+    Direction,
+    LaneCommand,
+    ListAge,
+    Outcome,
+    Passage,
+    Role,
+    Verdict,
+)
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from agent.checkpoint.case import Case
-    from agent.model import Now
+    from agent.checkpoint.case import DecisionInput
+    from agent.model import TimeBounds
 
 EXITS = ("out", "out marked")
 LANES = (*ENTRIES, *EXITS)
-FLAPPING = (Part.SCANNER, Part.THERMOMETER, Part.GATE, Part.RANGE)
+FLAPPING = (Role.SCANNER, Role.THERMOMETER, Role.GATE, Role.RANGE)
 TICK_S = 0.1
 LEAVES_TICKS = 10
 """After somebody who was not decided yet, nobody stands there for at least so long: less cannot be known."""
@@ -74,14 +85,14 @@ class Day:
         self.bench = Bench()
         self.stale = self.dice.random() < 0.1
         rules = self.bench.checkpoint._rules
-        self.bench.checkpoint._rules = Rules(self._check, _decide, rules.screening, rules.site)
+        self.bench.checkpoint._rules = DecisionRules(self._check, _decide, rules.screening, rules.site)
         self.wrong: list[str] = []
         self.counts: Counter[str] = Counter()
         self.outside = [self._person(number) for number in range(self.dice.randint(4, 9))]
         """Who still wants to come in, or was turned away and is at no lane now."""
         self.inside = [self._person(number) for number in range(20, 20 + self.dice.randint(1, 3))]
         self.body: dict[str, Person | None] = dict.fromkeys(LANES)
-        self.down: dict[tuple[str, Part], float] = {}
+        self.down: dict[tuple[str, Role], float] = {}
         """Lane and part → until when."""
         self.flapped_s: dict[str, float] = dict.fromkeys(LANES, 0.0)
         self.judged: dict[tuple[str, str], tuple[int, float]] = {}
@@ -97,11 +108,11 @@ class Day:
         test = self.dice.choice(["", "none", "test"]) if needs_test else self.dice.choice(["", "", "", "none"])
         return Person(word, f"{'tess' if needs_test else 'p'}{number}", self.dice.random() < 0.3, test)
 
-    def _check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
+    def _check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
         none = any(each.startswith(b"none:") for each in payloads)
         verdict = self.bench.check([each.replace(b"none:", b"test:") for each in payloads], now)
         verdict = replace(verdict, tests=()) if none else verdict
-        return replace(verdict, staleness=Staleness.REFER) if self.stale else verdict
+        return replace(verdict, staleness=ListAge.EXPIRED) if self.stale else verdict
 
     def run(self) -> None:
         traffic = {lane: self._traffic(lane) for lane in LANES}
@@ -128,53 +139,53 @@ class Day:
                 self.bench.put(lane, part, DeviceUp(at_s, "fake"))
         if dice.random() < 0.02:
             lane, part = dice.choice(LANES), dice.choice(FLAPPING)
-            if (lane, part) not in self.down and (part is not Part.RANGE or "marked" in lane):
+            if (lane, part) not in self.down and (part is not Role.RANGE or "marked" in lane):
                 self.down[lane, part] = at_s + dice.choice([0.1, 0.5, 1.0, 3.0, 10.0])
                 self.bench.put(lane, part, DeviceDown(at_s, "fake", "gone"))
         self._judge()
         if dice.random() < 0.001:
             self.stale = not self.stale
-            self.bench.checkpoint.judge_anew()
+            self.bench.checkpoint.reevaluate()
         if dice.random() < 0.005:
-            self.bench.ask(Wish.RETEST, dice.choice(ENTRIES))
+            self.bench.ask(LaneCommand.RETEST, dice.choice(ENTRIES))
         self._judge()
         if dice.random() < 0.02:
             self._staff(dice.choice(ENTRIES))
 
     def _measure(self, lane: str) -> None:
         body, at_s = self.body[lane], self.bench.at_s
-        if "marked" in lane and (lane, Part.RANGE) not in self.down:
-            self.bench.put(lane, Part.RANGE, Distance(AT_MARK_MM if body else None, at_s))
-        if (lane, Part.THERMOMETER) not in self.down:
+        if "marked" in lane and (lane, Role.RANGE) not in self.down:
+            self.bench.put(lane, Role.RANGE, Distance(AT_MARK_MM if body else None, at_s))
+        if (lane, Role.THERMOMETER) not in self.down:
             surface_c = body.surface_c if body else ROOM_C
-            self.bench.put(lane, Part.THERMOMETER, Reading(surface_c + self.dice.gauss(0, 0.02), at_s, 0.4))
+            self.bench.put(lane, Role.THERMOMETER, Reading(surface_c + self.dice.gauss(0, 0.02), at_s, 0.4))
         self._judge()
 
     def _judge(self) -> None:
         """Hold what was decided and opened since the last look against the truth."""
         results, self.told = self.bench.results[self.told :], len(self.bench.results)
-        orders = Counter(each.lane for each in results if isinstance(each, Opening))
+        orders = Counter(each.lane for each in results if isinstance(each, OpenGate))
         self.opened += orders
         for passage in [each for each in results if isinstance(each, Passage)]:
             if passage.direction is Direction.ENTRY:
                 self._entry(passage)
-                orders[passage.lane] -= passage.opened
+                orders[passage.lane] -= passage.gate_opened
         for lane in ENTRIES:
             if orders[lane]:
                 self.wrong.append(f"{orders[lane]} openings without a passage at {lane}")
 
     def _entry(self, passage: Passage) -> None:
         lane = passage.lane
-        names = {code.decode().partition(":")[2] for code in passage.shown}
-        if not passage.opened:
+        names = {code.decode().partition(":")[2] for code in passage.payloads}
+        if not passage.gate_opened:
             if len(names) == 1 and (waits := self.bench.waiting(lane)):
                 self.told = len(self.bench.results)
                 self.judged[lane, names.pop()] = (waits[0].number, self.bench.at_s)
             return
         body = self.measured_by_staff or self.body[lane]
-        down = {part for (at, part) in self.down if at == lane} - {Part.SCANNER}
+        down = {part for (at, part) in self.down if at == lane} - {Role.SCANNER}
         if self.measured_by_staff:
-            down &= {Part.GATE}
+            down &= {Role.GATE}
         if body is None or names != {body.name} or not body.healthy or self.stale or down:
             self.wrong.append(f"{names} opened for {body} at {lane}, down: {down}, stale: {self.stale}")
         if names & self.let_in:
@@ -195,7 +206,7 @@ class Day:
         self._judge()
         self.measured_by_staff = None
         self.counts["readings"] += 1
-        self.counts["readings that opened"] += settled.passage is not None and settled.passage.opened
+        self.counts["readings that opened"] += settled.passage is not None and settled.passage.gate_opened
         self.counts["readings refused"] += settled.passage is None
 
     def _traffic(self, lane: str) -> Iterator[Person | None]:
@@ -213,7 +224,7 @@ class Day:
                 (self.inside if person.name in self.let_in else self.outside).append(person)
 
     def _show(self, code: bytes, lane: str) -> bool:
-        if (lane, Part.SCANNER) in self.down:
+        if (lane, Role.SCANNER) in self.down:
             return False
         self.bench.show(code, lane)
         self._judge()
@@ -263,7 +274,7 @@ class Day:
             yield from self._stand(person, dice.randint(1, 40))
         else:
             yield from self._stand(None, dice.randint(1, 5))  # past the thermometer, before the gate
-        while (lane, Part.GATE) in self.down:
+        while (lane, Role.GATE) in self.down:
             yield person
         yield person
         if shown:
@@ -273,8 +284,8 @@ class Day:
         yield from self._stand(None, LEAVES_TICKS)
 
 
-def _decide(case: Case) -> Decision:
-    if case.verdict is not None and case.verdict.staleness is Staleness.REFER:
+def _decide(case: DecisionInput) -> Decision:
+    if case.verdict is not None and case.verdict.list_age is ListAge.EXPIRED:
         return Decision(Outcome.REFER, ("lists_too_old",))
     return decide(case)
 

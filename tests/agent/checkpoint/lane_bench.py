@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent import thermal
-from agent.checkpoint import Checkpoint, Options, Rules
-from agent.checkpoint.case import Case, Opening, Result, Settled
+from agent import screening
+from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.case import DecisionInput, Effect, OpenGate, RemeasureResult
 from agent.checkpoint.lanes import Waits
 from agent.model import (
-    Answer,
     ClockState,
     CodeStatus,
     Colour,
@@ -19,29 +18,30 @@ from agent.model import (
     Direction,
     Item,
     LabResult,
-    Now,
+    LaneCommand,
+    LaneCommandRequest,
+    LaneCommandResult,
+    LaneSpec,
     Observation,
     Outcome,
-    Part,
     Passage,
     Recorded,
+    Role,
     Screening,
+    TimeBounds,
     Verdict,
-    Way,
     WhoWaits,
-    Wish,
-    Wished,
 )
 from drivers.contract import Distance, Reading, Sighting
 
-NOW = Now(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
 
 
 LANES = {
-    "in": Way(Direction.ENTRY),
-    "marked": Way(Direction.ENTRY, ranged=True),
-    "out": Way(Direction.EXIT),
-    "out marked": Way(Direction.EXIT, ranged=True),
+    "in": LaneSpec(Direction.ENTRY),
+    "marked": LaneSpec(Direction.ENTRY, ranged=True),
+    "out": LaneSpec(Direction.EXIT),
+    "out marked": LaneSpec(Direction.EXIT, ranged=True),
 }
 
 
@@ -54,7 +54,7 @@ AT_MARK_MM, TOO_FAR_MM, TOO_NEAR_MM = 60.0, 400.0, 10.0
 NORMAL_C, FEVER_C, COLD_C, ROOM_C = 34.4, 36.8, 31.0, 22.0
 
 
-def check(payloads: Sequence[bytes], now: Now) -> Verdict:  # noqa: PLR0911 - a table in words
+def check(payloads: Sequence[bytes], now: TimeBounds) -> Verdict:  # noqa: PLR0911 - a table in words
     """Codes of this test: `green:anna`, `red:bert`, `expired:carl`, `test:anna`, `half1:anna` and `half2:anna`; all
     else is not recognised.
     """
@@ -73,7 +73,7 @@ def check(payloads: Sequence[bytes], now: Now) -> Verdict:  # noqa: PLR0911 - a 
         return Verdict(CodeStatus.INCOMPLETE, "test", subject=subject)
     if word == b"test":
         return Verdict(
-            CodeStatus.VALID, "test", subject=subject, kind="test", tests=(LabResult("pcr", NOW.lo_utc),)
+            CodeStatus.VALID, "test", subject=subject, kind="test", tests=(LabResult("pcr", NOW.earliest_utc),)
         )
     if word in (b"green", b"red", b"yellow"):
         return Verdict(CodeStatus.VALID, "test", subject=subject, code=subject, colour=Colour(word.decode()))
@@ -82,7 +82,7 @@ def check(payloads: Sequence[bytes], now: Now) -> Verdict:  # noqa: PLR0911 - a 
     return Verdict(CodeStatus.UNRECOGNISED, "")
 
 
-def decide(case: Case) -> Decision:
+def decide(case: DecisionInput) -> Decision:
     """A policy in a few lines; `green:tess` needs a test."""
     verdict = case.verdict
     if verdict is None:
@@ -101,26 +101,33 @@ def decide(case: Case) -> Decision:
 class Bench:
     """A checkpoint with a clock moved by hand."""
 
-    def __init__(self, options: Options | None = None, sites: dict[str, thermal.Site] | None = None) -> None:
+    def __init__(
+        self, options: Options | None = None, sites: dict[str, screening.ThermometerSite] | None = None
+    ) -> None:
         self.at_s = 100.0
         self.options = options or Options()
         self.expired: set[bytes] = set()
         """Codes that have expired in the meantime."""
-        rules = Rules(self.check, decide, thermal.Options(), lambda lane: (sites or {}).get(lane, thermal.Site()))
+        rules = DecisionRules(
+            self.check,
+            decide,
+            screening.Options(),
+            lambda lane: (sites or {}).get(lane, screening.ThermometerSite()),
+        )
         self.checkpoint = Checkpoint(LANES, rules, self.options)
-        self.results: list[Result] = []
+        self.results: list[Effect] = []
         self.distances_mm: dict[str, float | None] = {}
         """What the range sensor of a lane says before each reading; silent for a lane that is not here."""
         for lane in LANES:
-            for part in Part:
+            for part in Role:
                 self.put(lane, part, DeviceUp(self.at_s, "fake"))
         self.results.clear()
 
-    def check(self, payloads: Sequence[bytes], now: Now) -> Verdict:
+    def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
         verdict = check(payloads, now)
         return replace(verdict, status=CodeStatus.EXPIRED) if self.expired & set(payloads) else verdict
 
-    def second(self, celsius: float, lane: str = "in", number: int = 0) -> Settled:
+    def second(self, celsius: float, lane: str = "in", number: int = 0) -> RemeasureResult:
         """Staff's own thermometer says so of whoever was decided last, or waits under this number."""
         reading = Reading(celsius, self.at_s, 0.2)
         return self._told(lane, Recorded(reading, number) if number else reading)
@@ -129,23 +136,23 @@ class Bench:
         """Who waits for staff's own thermometer."""
         return self._told(lane, WhoWaits(self.at_s)).waiting
 
-    def _told(self, lane: str, item: Item) -> Settled:
+    def _told(self, lane: str, item: Item) -> RemeasureResult:
         before = len(self.results)
-        self.put(lane, Part.SECOND, item)
-        (settled,) = [result for result in self.results[before:] if isinstance(result, Settled)]
+        self.put(lane, Role.CLINICAL, item)
+        (settled,) = [result for result in self.results[before:] if isinstance(result, RemeasureResult)]
         return settled
 
-    def put(self, lane: str, part: Part, item: Item) -> None:
-        self.results += self.checkpoint.see(Observation(lane, part, item), NOW)
+    def put(self, lane: str, part: Role, item: Item) -> None:
+        self.results += self.checkpoint.handle(Observation(lane, part, item), NOW)
 
     def show(self, code: bytes, lane: str = "in") -> None:
-        self.put(lane, Part.SCANNER, Sighting(code, self.at_s))
+        self.put(lane, Role.SCANNER, Sighting(code, self.at_s))
 
     def measure(self, surface_c: float, lane: str = "in", count: int = 1, simulated: bool = False) -> None:
         for _ in range(count):
             if lane in self.distances_mm:
-                self.put(lane, Part.RANGE, Distance(self.distances_mm[lane], self.at_s))
-            self.put(lane, Part.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
+                self.put(lane, Role.RANGE, Distance(self.distances_mm[lane], self.at_s))
+            self.put(lane, Role.THERMOMETER, Reading(surface_c, self.at_s, 0.4, simulated=simulated))
             self.wait(0.1)
 
     def wait(self, seconds: float) -> None:
@@ -162,13 +169,13 @@ class Bench:
 
     @property
     def openings(self) -> list[str]:
-        return [result.lane for result in self.results if isinstance(result, Opening)]
+        return [result.lane for result in self.results if isinstance(result, OpenGate)]
 
-    def ask(self, wish: Wish, lane: str = "in") -> Answer:
+    def ask(self, wish: LaneCommand, lane: str = "in") -> LaneCommandResult:
         """What the checkpoint answers to a wish of the centre."""
         before = len(self.results)
-        self.put(lane, Part.GATE, Wished(self.at_s, wish))
-        (answer,) = [result for result in self.results[before:] if isinstance(result, Answer)]
+        self.put(lane, Role.GATE, LaneCommandRequest(self.at_s, wish))
+        (answer,) = [result for result in self.results[before:] if isinstance(result, LaneCommandResult)]
         return answer
 
     def only(self) -> Passage:

@@ -21,21 +21,21 @@ from lane_bench import (
     Bench,
 )
 
-from agent import thermal
-from agent.checkpoint.case import Opening
-from agent.checkpoint.lanes import Showing
+from agent import screening
+from agent.checkpoint.case import OpenGate
+from agent.checkpoint.lanes import ShowCue
+from agent.indicators import GREEN_CUES, Cue
 from agent.model import (
     CodeStatus,
     Colour,
     DeviceDown,
     DeviceUp,
+    LaneCommand,
     Outcome,
-    Part,
     Passage,
+    Role,
     Screening,
-    Wish,
 )
-from agent.signals import GREEN_CUES, Cue
 from drivers.contract import Departure
 
 
@@ -77,8 +77,8 @@ class Attack(RuleBasedStateMachine):
     def say_no_distance(self, lane: str) -> None:
         self.bench.distances_mm.pop(lane, None)
 
-    @rule(lane=lanes, part=st.sampled_from(sorted(Part)), up=st.booleans())
-    def device(self, lane: str, part: Part, up: bool) -> None:
+    @rule(lane=lanes, part=st.sampled_from(sorted(Role)), up=st.booleans())
+    def device(self, lane: str, part: Role, up: bool) -> None:
         at_s = self.bench.at_s
         self.bench.put(lane, part, DeviceUp(at_s, "fake") if up else DeviceDown(at_s, "fake", "unplugged"))
 
@@ -88,14 +88,14 @@ class Attack(RuleBasedStateMachine):
 
     @rule(lane=lanes)
     def leave(self, lane: str) -> None:
-        self.bench.put(lane, Part.SCANNER, Departure(self.bench.at_s))
+        self.bench.put(lane, Role.SCANNER, Departure(self.bench.at_s))
 
-    @rule(lane=lanes, wish=st.sampled_from(Wish))
-    def ask(self, lane: str, wish: Wish) -> None:
+    @rule(lane=lanes, wish=st.sampled_from(LaneCommand))
+    def ask(self, lane: str, wish: LaneCommand) -> None:
         before = len(self.bench.openings)
         answer = self.bench.ask(wish, lane)
         opened = self.bench.openings[before:]
-        assert opened == ([lane] if wish is Wish.OPEN and not answer.reason else [])
+        assert opened == ([lane] if wish is LaneCommand.OPEN and not answer.reason else [])
         self.ordered += opened
 
     @rule(lane=lanes, celsius=st.sampled_from([36.6, 38.5, 12.0]))
@@ -107,7 +107,7 @@ class Attack(RuleBasedStateMachine):
         for passage in made:
             assert passage.lane == lane
             assert passage.temperature.attempt > 1
-            assert not (passage.opened and celsius == 38.5)
+            assert not (passage.gate_opened and celsius == 38.5)
             self.recorded.append(passage)
 
     @invariant()
@@ -119,11 +119,11 @@ class Attack(RuleBasedStateMachine):
                 assert passage.verdict.colour is Colour.GREEN
                 assert passage.temperature.outcome is Screening.NORMAL
                 by_staff = passage in self.recorded
-                assert by_staff or passage.temperature.samples >= thermal.Options().samples
+                assert by_staff or passage.temperature.samples >= screening.Options().samples
 
     @invariant()
     def nobody_is_admitted_who_was_not_measured_at_the_mark(self) -> None:
-        options = thermal.Options()
+        options = screening.Options()
         for passage in self.bench.passages:
             if passage in self.recorded:
                 continue
@@ -138,19 +138,19 @@ class Attack(RuleBasedStateMachine):
             passages = [p for p in self.bench.passages if p.lane == lane]
             admitted = [p for p in passages if p.decision.outcome is Outcome.ADMIT]
             assert self.bench.openings.count(lane) - self.ordered.count(lane) == len(admitted)
-            assert all(p.opened == (p in admitted) for p in passages)
+            assert all(p.gate_opened == (p in admitted) for p in passages)
 
     @invariant()
     def green_is_told_exactly_when_a_gate_opens(self) -> None:
         for result, following in pairwise([*self.bench.results, None]):
-            if isinstance(result, Opening):
-                assert following in [Showing(result.lane, cue) for cue in GREEN_CUES]
-        greens = [r for r in self.bench.results if isinstance(r, Showing) and r.cue in GREEN_CUES]
+            if isinstance(result, OpenGate):
+                assert following in [ShowCue(result.lane, cue) for cue in GREEN_CUES]
+        greens = [r for r in self.bench.results if isinstance(r, ShowCue) and r.cue in GREEN_CUES]
         assert len(greens) == len(self.bench.openings)
 
     @invariant()
     def everybody_at_an_entry_is_told_what_was_decided(self) -> None:
-        told = [(r.lane, r.cue) for r in self.bench.results if isinstance(r, Showing)]
+        told = [(r.lane, r.cue) for r in self.bench.results if isinstance(r, ShowCue)]
         for lane in ENTRIES:
             outcomes = [p.decision.outcome for p in self.bench.passages if p.lane == lane]
             for outcome in (Outcome.ADMIT, Outcome.REFUSE):

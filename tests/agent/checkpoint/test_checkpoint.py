@@ -19,20 +19,20 @@ from lane_bench import (
     decide,
 )
 
-from agent import thermal
-from agent.checkpoint import Checkpoint, Options, Rules
-from agent.checkpoint.case import Opening
-from agent.checkpoint.lanes import Showing
+from agent import screening
+from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.case import OpenGate
+from agent.checkpoint.lanes import ShowCue
+from agent.indicators import Cue
 from agent.model import (
     DeviceDown,
     DeviceUp,
     Observation,
     Outcome,
-    Part,
     Passage,
+    Role,
     Screening,
 )
-from agent.signals import Cue
 from drivers.contract import Departure, Sighting
 
 
@@ -41,8 +41,8 @@ def test_code_then_temperature_admits(bench: Bench) -> None:
     assert not bench.passages
     bench.measure(NORMAL_C, count=5)
     assert bench.only().decision.outcome is Outcome.ADMIT
-    told = [type(result) for result in bench.results if result != Showing("in", Cue.WAIT)]
-    assert told == [Showing, Opening, Showing, Passage, Showing], (
+    told = [type(result) for result in bench.results if result != ShowCue("in", Cue.WAIT)]
+    assert told == [ShowCue, OpenGate, ShowCue, Passage, ShowCue], (
         "gate and lamp hear of it before the event is made"
     )
     assert bench.only().temperature.surface_c == NORMAL_C
@@ -122,7 +122,7 @@ def test_a_code_held_long_in_view_counts_from_when_it_went(bench: Bench) -> None
     bench.measure(NORMAL_C, count=6)
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=150)
-    bench.put("in", Part.SCANNER, Departure(bench.at_s))
+    bench.put("in", Role.SCANNER, Departure(bench.at_s))
     bench.wait(1.0)
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=10)
@@ -214,7 +214,7 @@ def test_the_person_refused_at_once_is_not_reported_again_for_standing_there(ben
 
 
 def test_thermometer_down_goes_to_staff_at_once(bench: Bench) -> None:
-    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna")
     assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
     assert not bench.openings
@@ -223,27 +223,27 @@ def test_thermometer_down_goes_to_staff_at_once(bench: Bench) -> None:
 def test_thermometer_lost_while_waiting_goes_to_staff(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=3)
-    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
     assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
 
 
 def test_samples_from_before_a_fault_do_not_count(bench: Bench) -> None:
     bench.measure(NORMAL_C, count=6)
-    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
-    bench.put("in", Part.THERMOMETER, DeviceUp(bench.at_s, "fake"))
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.THERMOMETER, DeviceUp(bench.at_s, "fake"))
     bench.show(b"green:anna")
     assert not bench.passages
 
 
 def test_scanner_down_is_said(bench: Bench) -> None:
-    bench.put("in", Part.SCANNER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.SCANNER, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.measure(NORMAL_C, count=120)
     assert bench.only().decision.reasons == ("scanner_fault",)
 
 
 def test_before_any_device_has_spoken_nobody_is_admitted() -> None:
-    checkpoint = Checkpoint(LANES, Rules(check, decide, thermal.Options()), Options())
-    results = checkpoint.see(Observation("in", Part.SCANNER, Sighting(b"green:anna", 1.0)), NOW)
+    checkpoint = Checkpoint(LANES, DecisionRules(check, decide, screening.Options()), Options())
+    results = checkpoint.handle(Observation("in", Role.SCANNER, Sighting(b"green:anna", 1.0)), NOW)
     assert [r.decision.reasons for r in results if isinstance(r, Passage)] == [("device_fault",)]
 
 
@@ -254,7 +254,7 @@ def test_an_exit_opens_at_once_whatever_the_code_and_once_only(bench: Bench, cod
     bench.measure(FEVER_C, lane="out", count=10)
     bench.wait(30)
     assert bench.openings == ["out"]
-    assert bench.only().opened
+    assert bench.only().gate_opened
 
 
 def test_an_exit_opens_for_somebody_without_a_code(bench: Bench) -> None:
@@ -273,7 +273,7 @@ def test_simulated_parts_mark_the_passage(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5, simulated=True)
     assert bench.only().simulated
-    bench.put("in", Part.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
+    bench.put("in", Role.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
     bench.show(b"red:bert")
     assert bench.passages[1].simulated
 
@@ -287,11 +287,11 @@ def test_whoever_has_left_is_forgotten(bench: Bench, code: bytes, surface_c: flo
         bench.measure(surface_c, lane, count=20)
     checkpoint, screens = bench.checkpoint, bench.checkpoint.screens
     parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes)
-    assert any(isinstance(result, Passage) and result.shown == (code,) for result in bench.results)
+    assert any(isinstance(result, Passage) and result.payloads == (code,) for result in bench.results)
     bench.results.clear()
     remembered = pickle.dumps(parts)
     assert b"anna" in remembered or hashlib.blake2b(code, digest_size=16).digest() in remembered
-    bench.at_s += thermal.Options().forget_s + 1
+    bench.at_s += screening.Options().forget_s + 1
     checkpoint.tick(bench.at_s)
     parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes)
     remembered = pickle.dumps(parts)
@@ -301,13 +301,13 @@ def test_whoever_has_left_is_forgotten(bench: Bench, code: bytes, surface_c: flo
 
 def test_a_colour_that_changes_while_its_holder_is_measured_decides() -> None:
     colours = {"now": b"green:anna"}
-    rules = Rules(lambda _codes, now: check((colours["now"],), now), decide, thermal.Options())
+    rules = DecisionRules(lambda _codes, now: check((colours["now"],), now), decide, screening.Options())
     bench = Bench()
     bench.checkpoint._rules = rules
     bench.show(b"anna's")
     bench.measure(NORMAL_C, count=2)
     colours["now"] = b"red:anna"
-    bench.results += bench.checkpoint.judge_anew()
+    bench.results += bench.checkpoint.reevaluate()
     bench.measure(NORMAL_C, count=5)
     assert bench.only().decision.reasons == ("red",)
     assert not bench.openings

@@ -9,27 +9,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench
 
-from agent.checkpoint.case import Opening
-from agent.checkpoint.lanes import Showing
-from agent.model import DeviceDown, DeviceUp, Part
-from agent.signals import Cue
+from agent.checkpoint.case import OpenGate
+from agent.checkpoint.lanes import ShowCue
+from agent.indicators import Cue
+from agent.model import DeviceDown, DeviceUp, Role
 
 EXITS = ["out", "out marked"]
-PARTS = [Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE]
+PARTS = [Role.SCANNER, Role.THERMOMETER, Role.RANGE, Role.GATE]
 SETS = [frozenset(each) for count in range(len(PARTS) + 1) for each in combinations(PARTS, count)]
 
 
-def down(bench: Bench, part: Part, lane: str) -> None:
+def down(bench: Bench, part: Role, lane: str) -> None:
     bench.put(lane, part, DeviceDown(bench.at_s, "fake", "unplugged"))
 
 
-def up(bench: Bench, part: Part, lane: str) -> None:
+def up(bench: Bench, part: Role, lane: str) -> None:
     bench.put(lane, part, DeviceUp(bench.at_s, "fake"))
 
 
-def stand(bench: Bench, lane: str, missing: frozenset[Part] | set[Part], seconds: float) -> None:
+def stand(bench: Bench, lane: str, missing: frozenset[Role] | set[Role], seconds: float) -> None:
     """Somebody stands at the exit; a thermometer that is down says nothing."""
-    if Part.THERMOMETER in missing:
+    if Role.THERMOMETER in missing:
         bench.wait(seconds)
     else:
         bench.measure(NORMAL_C, lane, count=round(seconds / 0.1))
@@ -37,7 +37,7 @@ def stand(bench: Bench, lane: str, missing: frozenset[Part] | set[Part], seconds
 
 @pytest.mark.parametrize("missing", SETS, ids=lambda each: "+".join(sorted(each)) or "none")
 @pytest.mark.parametrize("before", [True, False], ids=["down before", "down after"])
-def test_a_code_opens_once_whatever_is_down(missing: frozenset[Part], before: bool) -> None:
+def test_a_code_opens_once_whatever_is_down(missing: frozenset[Role], before: bool) -> None:
     """Also a scanner that has told a code just before it went."""
     codes = [b"green:anna", b"red:bert", b"half1:carl", b"https://example.org/"]
     for lane, code, stays_s in product(EXITS, codes, [0.0, 0.5, 2.0, 8.0, 30.0]):
@@ -49,13 +49,13 @@ def test_a_code_opens_once_whatever_is_down(missing: frozenset[Part], before: bo
         for part in () if before else missing:
             down(bench, part, lane)
         stand(bench, lane, missing, stays_s)
-        shut_out = before and Part.GATE in missing
+        shut_out = before and Role.GATE in missing
         assert bench.openings == ([] if shut_out else [lane])
         for part in missing:
             up(bench, part, lane)
-        lost = not before and Part.GATE in missing
+        lost = not before and Role.GATE in missing
         assert bench.openings == [lane] * (2 if lost else 1), "what was ordered just before may not have been done"
-        assert Showing(lane, Cue.ADMIT) in bench.results
+        assert ShowCue(lane, Cue.ADMIT) in bench.results
 
 
 @given(
@@ -75,7 +75,7 @@ def test_whoever_stands_there_gets_out_once_the_gate_is_back(lane: str, steps: l
     """
     bench = Bench()
     bench.distances_mm["out marked"] = AT_MARK_MM
-    missing: set[Part] = set()
+    missing: set[Role] = set()
     owed, before_eve = False, 0
     opened_s = shown_s = -100.0
     for kind, value in [*steps, ("show", b"green:eve"), *(("up", part) for part in PARTS)]:
@@ -94,7 +94,7 @@ def test_whoever_stands_there_gets_out_once_the_gate_is_back(lane: str, steps: l
             owed, shown_s = True, bench.at_s
         if len(bench.openings) > known:
             owed, opened_s = False, bench.at_s
-        if Part.GATE not in missing:
+        if Role.GATE not in missing:
             recently = shown_s - opened_s < bench.options.temperature_wait_s + bench.options.repeat_s
             assert not owed or recently, "he has shown a code, and the gate is there"
     assert len(bench.openings) > before_eve, "eve has shown her code only now"
@@ -103,67 +103,67 @@ def test_whoever_stands_there_gets_out_once_the_gate_is_back(lane: str, steps: l
 @pytest.mark.parametrize("thermometer", [True, False])
 def test_whoever_shows_no_code_waits_for_the_gate_too(thermometer: bool) -> None:
     bench = Bench()
-    down(bench, Part.GATE, "out")
+    down(bench, Role.GATE, "out")
     bench.measure(FEVER_C, "out", count=round((bench.options.code_wait_s + 0.2) / 0.1))
     if not thermometer:
-        down(bench, Part.THERMOMETER, "out")
+        down(bench, Role.THERMOMETER, "out")
         bench.wait(5.0)
-    up(bench, Part.GATE, "out")
+    up(bench, Role.GATE, "out")
     assert bench.openings == ["out"]
 
 
 def test_a_gate_that_fails_at_the_order_opens_when_it_is_back(bench: Bench) -> None:
     bench.show(b"green:anna", "out")
     bench.wait(0.5)
-    down(bench, Part.GATE, "out")
+    down(bench, Role.GATE, "out")
     bench.measure(NORMAL_C, "out", count=6)
-    assert not bench.only().opened
-    up(bench, Part.GATE, "out")
+    assert not bench.only().gate_opened
+    up(bench, Role.GATE, "out")
     assert bench.openings == ["out", "out"]
 
 
 def test_a_gate_that_fails_long_after_it_has_opened_does_not_open_again(bench: Bench) -> None:
     bench.show(b"green:anna", "out")
     bench.measure(NORMAL_C, "out", count=40)
-    down(bench, Part.GATE, "out")
-    up(bench, Part.GATE, "out")
+    down(bench, Role.GATE, "out")
+    up(bench, Role.GATE, "out")
     assert bench.openings == ["out"]
 
 
 def test_a_gate_does_not_open_for_somebody_who_was_seen_to_leave(bench: Bench) -> None:
-    down(bench, Part.GATE, "out")
+    down(bench, Role.GATE, "out")
     bench.show(b"green:anna", "out")
     bench.measure(NORMAL_C, "out", count=6)
     bench.measure(ROOM_C, "out", count=12)
-    up(bench, Part.GATE, "out")
+    up(bench, Role.GATE, "out")
     assert not bench.openings
     bench.show(b"green:anna", "out")
     assert bench.openings == ["out"], "and at once for the same code"
 
 
 def test_nor_for_somebody_of_a_minute_ago_whom_nobody_sees(bench: Bench) -> None:
-    down(bench, Part.THERMOMETER, "out")
-    down(bench, Part.GATE, "out")
+    down(bench, Role.THERMOMETER, "out")
+    down(bench, Role.GATE, "out")
     bench.show(b"green:anna", "out")
     bench.wait(61.0)
-    up(bench, Part.GATE, "out")
+    up(bench, Role.GATE, "out")
     assert not bench.openings
 
 
 def test_a_code_that_was_not_let_out_is_no_repeat_once_the_gate_is_there(bench: Bench) -> None:
-    down(bench, Part.GATE, "out")
+    down(bench, Role.GATE, "out")
     bench.show(b"green:anna", "out")
     bench.measure(NORMAL_C, "out", count=6)
     bench.measure(ROOM_C, "out", count=9)
     bench.show(b"green:anna", "out")
     bench.wait(0.1)
-    up(bench, Part.GATE, "out")
-    assert Opening("out") in bench.results, "shown again while the gate was down"
+    up(bench, Role.GATE, "out")
+    assert OpenGate("out") in bench.results, "shown again while the gate was down"
 
 
 def test_at_an_entry_nobody_is_let_in_by_a_gate_that_comes_back(bench: Bench) -> None:
-    down(bench, Part.GATE, "in")
+    down(bench, Role.GATE, "in")
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=6)
-    up(bench, Part.GATE, "in")
+    up(bench, Role.GATE, "in")
     assert not bench.openings

@@ -14,12 +14,12 @@ from lane_bench import (
     Bench,
 )
 
-from agent import thermal
+from agent import screening
 from agent.model import (
     DeviceChange,
     DeviceDown,
     Outcome,
-    Part,
+    Role,
     Screening,
 )
 from drivers.contract import Distance, Reading
@@ -27,14 +27,14 @@ from drivers.contract import Distance, Reading
 
 def test_screening_keeps_its_limits_in_order() -> None:
     with pytest.raises(ValueError, match="must hold"):
-        replace(thermal.Options(), cold_c=40.0)
+        replace(screening.Options(), cold_c=40.0)
 
 
 ROOM_SENSOR_C = 21.5
 
 
 def test_the_room_is_no_person_and_stands_in_the_event(bench: Bench) -> None:
-    bench.put("in", Part.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
+    bench.put("in", Role.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
     assert not bench.results
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
@@ -42,22 +42,22 @@ def test_the_room_is_no_person_and_stands_in_the_event(bench: Bench) -> None:
 
 
 def test_a_room_sensor_serves_the_lanes_that_have_none(bench: Bench) -> None:
-    bench.put("out", Part.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
+    bench.put("out", Role.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.only().temperature.ambient_c == ROOM_SENSOR_C
 
 
 def test_an_old_room_temperature_is_none(bench: Bench) -> None:
-    bench.put("in", Part.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
-    bench.wait(thermal.Options().room_age_s + 1)
+    bench.put("in", Role.ROOM, Reading(ROOM_SENSOR_C, bench.at_s, 0.5))
+    bench.wait(screening.Options().room_age_s + 1)
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.only().temperature.ambient_c is None
 
 
 def test_a_room_sensor_that_goes_is_told_and_stops_nobody(bench: Bench) -> None:
-    bench.put("in", Part.ROOM, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.ROOM, DeviceDown(bench.at_s, "fake", "unplugged"))
     assert [r.up for r in bench.results if isinstance(r, DeviceChange)] == [False]
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
@@ -69,7 +69,7 @@ def test_the_crowd_of_a_lane_becomes_its_reference(bench: Bench) -> None:
         bench.show(b"green:%d" % number)
         bench.measure(34.0 + 0.1 * (number % 8), count=5)
         bench.wait(bench.options.repeat_s)
-    scales = [passage.temperature.scale for passage in bench.passages]
+    scales = [passage.temperature.basis for passage in bench.passages]
     assert scales == ["skin"] * 30 + ["crowd"] * 10
     assert bench.checkpoint.screens.crowds["in"].people == 40
     assert "out" not in bench.checkpoint.screens.crowds
@@ -84,8 +84,8 @@ def test_an_alarm_is_read_again_and_both_readings_are_events(bench: Bench) -> No
         bench.measure(surface_c, count=5)
         bench.wait(bench.options.leave_s + bench.options.again_s)
     first, second = (passage.temperature for passage in bench.passages)
-    assert (first.outcome, first.attempt, first.then) == (Screening.ELEVATED, 1, "second_reading")
-    assert (second.outcome, second.attempt, second.why) == (Screening.NORMAL, 2, "mean_of_two")
+    assert (first.outcome, first.attempt, first.next_step) == (Screening.ELEVATED, 1, "second_reading")
+    assert (second.outcome, second.attempt, second.reason) == (Screening.NORMAL, 2, "mean_of_two")
 
 
 def test_after_a_rest_that_was_too_short_nobody_is_admitted(bench: Bench) -> None:
@@ -93,19 +93,19 @@ def test_after_a_rest_that_was_too_short_nobody_is_admitted(bench: Bench) -> Non
         bench.show(b"green:anna")
         bench.measure(surface_c, count=5)
         bench.wait(10.0)
-    assert [passage.temperature.then for passage in bench.passages] == ["second_reading", "rest", "rest"]
-    assert bench.passages[2].temperature.why == "rest_not_over"
+    assert [passage.temperature.next_step for passage in bench.passages] == ["second_reading", "rest", "rest"]
+    assert bench.passages[2].temperature.reason == "rest_not_over"
     assert not bench.openings
 
 
 def test_a_drifted_thermometer_is_a_fault_on_its_lane_only() -> None:
-    site = thermal.Site(check=thermal.Check(0.4, 0.0, "black body", "Li Wei"))
+    site = screening.ThermometerSite(check=screening.ReferenceCheck(0.4, 0.0, "black body", "Li Wei"))
     bench = Bench(sites={"in": site})
     for lane in LANES:
         bench.show(b"green:anna", lane)
         bench.measure(NORMAL_C, lane, count=5)
     outcomes = {passage.lane: passage.temperature for passage in bench.passages}
-    assert (outcomes["in"].outcome, outcomes["in"].why) == (Screening.DEVICE_FAULT, "drift")
+    assert (outcomes["in"].outcome, outcomes["in"].reason) == (Screening.DEVICE_FAULT, "drift")
     assert outcomes["out"].outcome is Screening.NORMAL
 
 
@@ -118,16 +118,16 @@ def test_with_a_range_sensor_only_somebody_at_the_mark_is_measured(bench: Bench,
     if distance_mm == AT_MARK_MM:
         assert passage.decision.outcome is Outcome.ADMIT
     else:
-        assert (passage.temperature.outcome, passage.temperature.why) == (Screening.INDETERMINATE, "not_at_mark")
+        assert (passage.temperature.outcome, passage.temperature.reason) == (Screening.INDETERMINATE, "not_at_mark")
         assert passage.decision.outcome is Outcome.REFER
 
 
 def test_a_distance_that_is_old_counts_no_more(bench: Bench) -> None:
-    bench.put("marked", Part.RANGE, Distance(AT_MARK_MM, bench.at_s))
-    bench.wait(thermal.Options().range_age_s + 0.1)
+    bench.put("marked", Role.RANGE, Distance(AT_MARK_MM, bench.at_s))
+    bench.wait(screening.Options().range_age_s + 0.1)
     bench.show(b"green:anna", "marked")
     bench.measure(NORMAL_C, "marked", count=70)
-    assert bench.only().temperature.why == "not_at_mark"
+    assert bench.only().temperature.reason == "not_at_mark"
 
 
 def test_readings_from_before_the_mark_was_left_do_not_stay(bench: Bench) -> None:
@@ -145,10 +145,10 @@ def test_readings_from_before_the_mark_was_left_do_not_stay(bench: Bench) -> Non
 def test_while_the_range_sensor_is_down_staff_decides_at_once(bench: Bench) -> None:
     bench.distances_mm["marked"] = AT_MARK_MM
     bench.measure(NORMAL_C, "marked", count=8)
-    bench.put("marked", Part.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("marked", Role.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna", "marked")
     passage = bench.only()
-    assert (passage.temperature.outcome, passage.temperature.why) == (Screening.DEVICE_FAULT, "range_down")
+    assert (passage.temperature.outcome, passage.temperature.reason) == (Screening.DEVICE_FAULT, "range_down")
     assert not bench.openings
 
 
@@ -156,12 +156,12 @@ def test_a_range_sensor_lost_while_waiting_sends_to_staff(bench: Bench) -> None:
     bench.distances_mm["marked"] = AT_MARK_MM
     bench.show(b"green:anna", "marked")
     bench.measure(NORMAL_C, "marked", count=3)
-    bench.put("marked", Part.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
-    assert bench.only().temperature.why == "range_down"
+    bench.put("marked", Role.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert bench.only().temperature.reason == "range_down"
 
 
 def test_a_lost_range_sensor_holds_nobody_in(bench: Bench) -> None:
-    bench.put("out marked", Part.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("out marked", Role.RANGE, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna", "out marked")
     bench.wait(30)
     bench.measure(NORMAL_C, "out marked", count=120)
@@ -170,4 +170,4 @@ def test_a_lost_range_sensor_holds_nobody_in(bench: Bench) -> None:
 
 def test_screening_keeps_the_mark_between_its_ends() -> None:
     with pytest.raises(ValueError, match="near_mm"):
-        replace(thermal.Options(), near_mm=200.0)
+        replace(screening.Options(), near_mm=200.0)

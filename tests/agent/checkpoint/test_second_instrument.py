@@ -17,7 +17,7 @@ from lane_bench import (
 from agent.model import (
     DeviceDown,
     Outcome,
-    Part,
+    Role,
     Screening,
 )
 
@@ -31,8 +31,8 @@ def test_staffs_own_thermometer_decides_anew(bench: Bench) -> None:
     assert anew.decision.outcome is Outcome.ADMIT
     assert bench.openings == ["in"]
     told = anew.temperature
-    assert (told.outcome, told.estimate_c, told.limit_c) == (Screening.NORMAL, 36.8, 37.3)
-    assert (told.scale, told.why, told.attempt) == ("second_instrument", "second_instrument_decides", 2)
+    assert (told.outcome, told.estimate_c, told.threshold_c) == (Screening.NORMAL, 36.8, 37.3)
+    assert (told.basis, told.reason, told.attempt) == ("second_instrument", "second_instrument_decides", 2)
     assert bench.second(36.8).reason == "nobody_waits", "who was let in is decided"
 
 
@@ -58,7 +58,7 @@ def test_the_code_is_checked_anew(bench: Bench) -> None:
     bench.expired.add(b"green:anna")
     passage = bench.second(36.5).passage
     assert passage is not None
-    assert not passage.opened
+    assert not passage.gate_opened
 
 
 @pytest.mark.parametrize(("celsius", "reason"), [(12.0, "implausible"), (98.6, "implausible")])
@@ -96,15 +96,15 @@ def test_of_two_who_wait_only_the_one_who_is_named_is_recorded(bench: Bench) -> 
     assert bench.second(36.7, number=99).reason == "no_such_number"
     passage = bench.second(36.7, number=bob.number).passage
     assert passage is not None
-    assert passage.opened
-    assert passage.shown == (b"green:bob",)
+    assert passage.gate_opened
+    assert passage.payloads == (b"green:bob",)
     assert [each.number for each in bench.waiting()] == [anna.number]
 
 
 def test_the_second_reading_that_the_gate_asked_for_names_nobody_to_staff(bench: Bench) -> None:
     raised(bench, b"green:bob")
     raised(bench, b"green:anna")
-    assert bench.passages[-1].temperature.then == "second_reading"
+    assert bench.passages[-1].temperature.next_step == "second_reading"
     bench.wait(bench.options.again_s)
     raised(bench, b"green:anna")
     assert bench.second(36.7).reason == "several_wait", "it may be of Bob, who waits since before"
@@ -148,7 +148,7 @@ def test_a_record_is_only_about_who_was_decided_last_and_cannot_be_another(
         bench.wait(12.0)
         last = code if bench.passages[decided:] else last
         for passage in bench.passages[decided:]:
-            if passage.opened:
+            if passage.gate_opened:
                 away = [(who, at_s) for who, at_s in away if who != last]
             else:
                 away.append((last, passage.decided_s))
@@ -157,10 +157,10 @@ def test_a_record_is_only_about_who_was_decided_last_and_cannot_be_another(
         passage_by_staff = bench.second(celsius).passage
         if passage_by_staff is None:
             continue
-        assert b"".join(passage_by_staff.shown) == last
+        assert b"".join(passage_by_staff.payloads) == last
         late = [(who, at_s) for who, at_s in away if at_s >= bench.at_s - 600.0]
         assert {who for who, _ in late} == {last}
-        if passage_by_staff.opened:
+        if passage_by_staff.gate_opened:
             away = [(who, at_s) for who, at_s in away if who != last]
         else:
             away.append((last, bench.at_s))
@@ -182,9 +182,9 @@ def test_who_has_waited_too_long_waits_no_more(bench: Bench) -> None:
 
 
 def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:
-    bench.put("in", Part.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.THERMOMETER, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna")
     assert bench.only().temperature.outcome is Screening.DEVICE_FAULT
     passage = bench.second(36.6).passage
     assert passage is not None
-    assert passage.opened
+    assert passage.gate_opened

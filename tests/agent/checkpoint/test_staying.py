@@ -7,10 +7,10 @@ import random
 import pytest
 from lane_bench import AT_MARK_MM, NORMAL_C, ROOM_C, Bench, raised
 
-from agent import thermal
+from agent import screening
 from agent.model import Outcome, Screening
 
-STAY_S = thermal.Options().stay_s
+STAY_S = screening.Options().stay_s
 PAD_C = 34.5
 
 
@@ -33,7 +33,7 @@ def test_a_warm_pad_lets_nobody_in_behind_the_first(bench: Bench, spread_c: floa
         bench.show(b"green:%d" % number)
         pad(bench, 20.0, spread_c=spread_c, dice=dice)
     assert len(bench.openings) <= 1
-    assert (bench.passages[-1].temperature.outcome, bench.passages[-1].temperature.why) == (
+    assert (bench.passages[-1].temperature.outcome, bench.passages[-1].temperature.reason) == (
         Screening.DEVICE_FAULT,
         "warm_object",
     )
@@ -69,7 +69,7 @@ def test_an_object_before_the_range_sensor_alone_blocks_the_lane(bench: Bench) -
         bench.measure(ROOM_C, "marked", count=10)
     bench.show(b"green:anna", "marked")
     bench.measure(NORMAL_C, "marked", count=6)
-    assert bench.passages[-1].temperature.why == "mark_blocked"
+    assert bench.passages[-1].temperature.reason == "mark_blocked"
     assert "before the range sensor" in told(bench, "marked")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from lane_bench import FEVER_C, NOW, ROOM_C, Bench
 
-from agent import thermal
+from agent import screening
 from agent.model import Outcome, Screening
-from agent.thermal import Crowd
+from agent.screening import Baseline
 
-OPTIONS = thermal.Options()
+OPTIONS = screening.Options()
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def visit(bench: Bench, code: bytes, surface_c: float) -> None:
     bench.wait(bench.options.repeat_s)
 
 
-def crowd_of(bench: Bench) -> Crowd:
+def crowd_of(bench: Bench) -> Baseline:
     return bench.checkpoint.screens.crowds["in"]
 
 
@@ -78,13 +78,13 @@ def test_a_fever_with_a_valid_code_does_not_move_what_is_usual(known: Bench) -> 
 
 
 def test_a_kept_crowd_of_long_ago_is_not_compared_with() -> None:
-    crowd = Crowd()
+    crowd = Baseline()
     for _ in range(60):
-        crowd = crowd.after(34.4, None, NOW.lo_utc - thermal.crowd.STALE_S - 100, OPTIONS)
+        crowd = crowd.after(34.4, None, NOW.earliest_utc - screening.crowd.STALE_S - 100, OPTIONS)
     bench = Bench()
     bench.checkpoint.screens.crowds["in"] = crowd
     visit(bench, b"green:anna", 34.4)
-    assert bench.only().temperature.scale == "skin"
+    assert bench.only().temperature.basis == "skin"
 
 
 def test_that_few_holders_pass_again_and_again_is_told(bench: Bench) -> None:

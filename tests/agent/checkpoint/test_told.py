@@ -9,18 +9,18 @@ from lane_bench import (
     Bench,
 )
 
-from agent.checkpoint.lanes import Showing
+from agent.checkpoint.lanes import ShowCue
+from agent.indicators import Cue
 from agent.model import (
     DeviceDown,
     DeviceUp,
-    Part,
-    Wish,
+    LaneCommand,
+    Role,
 )
-from agent.signals import Cue
 
 
 def told(bench: Bench, lane: str = "in") -> list[Cue]:
-    return [result.cue for result in bench.results if isinstance(result, Showing) and result.lane == lane]
+    return [result.cue for result in bench.results if isinstance(result, ShowCue) and result.lane == lane]
 
 
 def test_each_step_of_a_person_is_told_at_once(bench: Bench) -> None:
@@ -47,9 +47,9 @@ def test_who_was_measured_before_is_answered_without_another_step(bench: Bench) 
 
 def test_a_code_in_parts_is_asked_for_the_rest(bench: Bench) -> None:
     bench.show(b"half1:anna")
-    assert told(bench) == [Cue.AGAIN]
+    assert told(bench) == [Cue.RETRY]
     bench.show(b"half2:anna")
-    assert told(bench) == [Cue.AGAIN, Cue.MEASURE]
+    assert told(bench) == [Cue.RETRY, Cue.MEASURE]
 
 
 def test_an_exit_is_green_at_the_code_and_never_red(bench: Bench) -> None:
@@ -61,24 +61,24 @@ def test_an_exit_is_green_at_the_code_and_never_red(bench: Bench) -> None:
 def test_a_second_reading_is_asked_for(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(FEVER_C, count=5)
-    assert bench.only().temperature.then == "second_reading"
-    assert Cue.AGAIN in told(bench)
+    assert bench.only().temperature.next_step == "second_reading"
+    assert Cue.RETRY in told(bench)
 
 
 def test_measured_afresh_at_the_centre_s_wish_the_person_hears_of_it(bench: Bench) -> None:
     bench.show(b"green:anna")
-    bench.ask(Wish.RETEST)
-    assert told(bench)[-2:] == [Cue.MEASURE, Cue.AGAIN]
+    bench.ask(LaneCommand.RETEST)
+    assert told(bench)[-2:] == [Cue.MEASURE, Cue.RETRY]
 
 
-@pytest.mark.parametrize("part", [Part.SCANNER, Part.THERMOMETER, Part.RANGE, Part.GATE])
-def test_a_lane_that_lacks_a_part_is_out_of_service_until_it_is_back(bench: Bench, part: Part) -> None:
+@pytest.mark.parametrize("part", [Role.SCANNER, Role.THERMOMETER, Role.RANGE, Role.GATE])
+def test_a_lane_that_lacks_a_part_is_out_of_service_until_it_is_back(bench: Bench, part: Role) -> None:
     bench.put("marked", part, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.put("marked", part, DeviceUp(bench.at_s, "fake"))
     assert told(bench, "marked") == [Cue.FAULT, Cue.READY]
 
 
-@pytest.mark.parametrize("part", [Part.LAMP, Part.BUZZER, Part.ROOM])
-def test_other_parts_may_be_missing(bench: Bench, part: Part) -> None:
+@pytest.mark.parametrize("part", [Role.LAMP, Role.BUZZER, Role.ROOM])
+def test_other_parts_may_be_missing(bench: Bench, part: Role) -> None:
     bench.put("in", part, DeviceDown(bench.at_s, "fake", "unplugged"))
     assert told(bench) == []

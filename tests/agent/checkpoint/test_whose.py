@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
 
-from agent.checkpoint.case import Opening, Trying
-from agent.checkpoint.lanes import Showing
-from agent.model import DeviceDown, DeviceUp, Outcome, Part
-from agent.signals import GREEN_CUES, Cue
+from agent.checkpoint.case import OpenGate, Trying
+from agent.checkpoint.lanes import ShowCue
+from agent.indicators import GREEN_CUES, Cue
+from agent.model import DeviceDown, DeviceUp, Outcome, Role
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])
@@ -23,7 +23,7 @@ def test_whoever_steps_up_after_the_holder_has_left_is_not_let_in_on_his_code(
     bench.measure(NORMAL_C, count=10)
     assert not bench.openings
     assert bench.passages[0].decision.reasons == ("has_left",)
-    assert Showing("in", Cue.AGAIN) in bench.results
+    assert ShowCue("in", Cue.RETRY) in bench.results
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.openings == ["in"], "the holder shows the code again, at once"
@@ -94,39 +94,39 @@ def test_who_came_in_may_go_out(bench: Bench) -> None:
 
 
 def test_at_an_entry_whose_gate_is_down_staff_is_asked_at_once(bench: Bench) -> None:
-    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=6)
-    assert (bench.only().decision.reasons, bench.only().opened) == (("gate_fault",), False)
+    assert (bench.only().decision.reasons, bench.only().gate_opened) == (("gate_fault",), False)
     assert not bench.openings
-    assert not [r for r in bench.results if isinstance(r, Showing) and r.cue in GREEN_CUES]
+    assert not [r for r in bench.results if isinstance(r, ShowCue) and r.cue in GREEN_CUES]
 
 
 def test_a_gate_that_goes_down_while_its_person_is_measured_opens_nothing(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=3)
-    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("in", Role.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.measure(NORMAL_C, count=6)
     assert bench.only().decision.reasons == ("gate_fault",)
 
 
 @pytest.mark.parametrize("code", [b"green:anna", None])
 def test_an_exit_whose_gate_is_down_is_ordered_to_open_and_tells_no_green(bench: Bench, code: bytes | None) -> None:
-    bench.put("out", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("out", Role.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
     if code:
         bench.show(code, "out")
     bench.measure(NORMAL_C, "out", count=120)
     assert Trying("out") in bench.results
-    assert not bench.only().opened
+    assert not bench.only().gate_opened
     assert not bench.openings
-    assert not [r for r in bench.results if isinstance(r, Showing) and r.cue in GREEN_CUES]
+    assert not [r for r in bench.results if isinstance(r, ShowCue) and r.cue in GREEN_CUES]
 
 
 def test_an_exit_opens_as_soon_as_its_gate_is_back(bench: Bench) -> None:
-    bench.put("out", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    bench.put("out", Role.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
     bench.show(b"green:anna", "out")
     bench.wait(1.0)
-    bench.put("out", Part.GATE, DeviceUp(bench.at_s, "fake"))
-    assert Opening("out") in bench.results
+    bench.put("out", Role.GATE, DeviceUp(bench.at_s, "fake"))
+    assert OpenGate("out") in bench.results
     bench.measure(NORMAL_C, "out", count=6)
-    assert bench.only().opened
+    assert bench.only().gate_opened

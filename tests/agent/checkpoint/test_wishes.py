@@ -15,50 +15,50 @@ from lane_bench import (
     raised,
 )
 
-from agent import thermal
-from agent.checkpoint import Checkpoint, Options, Rules
-from agent.checkpoint.lanes import Showing
+from agent import screening
+from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.lanes import ShowCue
+from agent.indicators import Cue
 from agent.model import (
-    Answer,
     DeviceDown,
     DeviceUp,
+    LaneCommand,
+    LaneCommandRequest,
+    LaneCommandResult,
     Observation,
     Outcome,
-    Part,
-    Wish,
-    Wished,
+    Role,
 )
-from agent.signals import Cue
 
 
 @pytest.mark.parametrize("lane", ["in", "out"])
 def test_the_centre_opens_a_gate_once(bench: Bench, lane: str) -> None:
-    assert bench.ask(Wish.OPEN, lane) == Answer()
+    assert bench.ask(LaneCommand.OPEN, lane) == LaneCommandResult()
     assert bench.openings == [lane]
     assert not bench.passages
 
 
 def test_an_opening_by_order_decides_nothing_about_who_stands_there(bench: Bench) -> None:
     bench.show(b"green:anna")
-    bench.ask(Wish.OPEN)
+    bench.ask(LaneCommand.OPEN)
     bench.measure(FEVER_C, count=5)
     assert bench.openings == ["in"]
     assert bench.only().decision.reasons == ("elevated",)
-    assert not bench.only().opened
+    assert not bench.only().gate_opened
 
 
 def test_a_gate_that_is_down_cannot_be_opened(bench: Bench) -> None:
-    bench.put("in", Part.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
-    assert bench.ask(Wish.OPEN) == Answer("gate_down")
+    bench.put("in", Role.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
+    assert bench.ask(LaneCommand.OPEN) == LaneCommandResult("gate_down")
     assert not bench.openings
-    bench.put("in", Part.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
-    assert bench.ask(Wish.OPEN) == Answer(simulated=True)
+    bench.put("in", Role.GATE, DeviceUp(bench.at_s, "fake", simulated=True))
+    assert bench.ask(LaneCommand.OPEN) == LaneCommandResult(simulated=True)
 
 
 def test_a_gate_that_has_not_come_up_yet_cannot_be_opened() -> None:
-    checkpoint = Checkpoint(LANES, Rules(check, decide, thermal.Options()), Options())
-    asked = Observation("in", Part.GATE, Wished(1.0, Wish.OPEN))
-    assert checkpoint.see(asked, NOW) == [Answer("gate_down"), Showing("in", Cue.FAULT)]
+    checkpoint = Checkpoint(LANES, DecisionRules(check, decide, screening.Options()), Options())
+    asked = Observation("in", Role.GATE, LaneCommandRequest(1.0, LaneCommand.OPEN))
+    assert checkpoint.handle(asked, NOW) == [LaneCommandResult("gate_down"), ShowCue("in", Cue.FAULT)]
 
 
 def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> None:
@@ -66,8 +66,8 @@ def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> N
         bench.show(b"green:anna")
         bench.measure(FEVER_C, count=5)
         bench.wait(bench.options.again_s)
-    assert bench.passages[-1].temperature.then == "rest"
-    assert bench.ask(Wish.RETEST) == Answer()
+    assert bench.passages[-1].temperature.next_step == "rest"
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.passages[-1].temperature.attempt == 1
@@ -79,7 +79,7 @@ def test_measured_afresh_the_same_code_counts_at_once(bench: Bench) -> None:
     bench.measure(FEVER_C, count=5)
     bench.show(b"green:anna")
     assert len(bench.passages) == 1
-    bench.ask(Wish.RETEST)
+    bench.ask(LaneCommand.RETEST)
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.openings == ["in"]
@@ -89,17 +89,19 @@ def test_who_is_being_measured_gets_new_time_and_one_decision(bench: Bench) -> N
     bench.show(b"green:anna")
     bench.measure(FEVER_C, count=2)
     bench.measure(COLD_C, count=50)
-    assert bench.ask(Wish.RETEST) == Answer()
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
     bench.measure(COLD_C, count=20)
     bench.measure(NORMAL_C, count=25)
     assert bench.only().decision.outcome is Outcome.ADMIT
 
 
 def test_nobody_to_measure_afresh(bench: Bench) -> None:
-    assert bench.ask(Wish.RETEST) == Answer("nobody_there")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("nobody_there")
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
-    assert bench.ask(Wish.RETEST) == Answer("nobody_there"), "who was let in is not measured again"
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("nobody_there"), (
+        "who was let in is not measured again"
+    )
     bench.show(b"green:anna")
     assert len(bench.passages) == 1
 
@@ -107,7 +109,7 @@ def test_nobody_to_measure_afresh(bench: Bench) -> None:
 def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
     raised(bench)
     bench.show(b"green:bert")
-    assert bench.ask(Wish.RETEST) == Answer()
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
     bench.measure(NORMAL_C, count=5)
     bench.wait(bench.options.repeat_s)
     bench.show(b"green:anna")
@@ -118,4 +120,4 @@ def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
 def test_nobody_is_there_after_a_while(bench: Bench) -> None:
     raised(bench)
     bench.wait(601.0)
-    assert bench.ask(Wish.RETEST) == Answer("nobody_there")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("nobody_there")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import cli, config, thermal_files
+from agent import cli, config
+from agent.analysis import evaluation
 from agent.cli.instrument import Instrument, Unsteady
-from agent.thermal import Check, Options, Site, trial
+from agent.ruleset import calibration_files
+from agent.screening import Options, ReferenceCheck, ThermometerSite
 from drivers.simulators.pty import Port
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
@@ -72,8 +74,8 @@ class Bench:
         return self.calibrate(action, "--reference-c", str(reference_c), "--operator", "Li Wei")
 
     @property
-    def site(self) -> Site:
-        return thermal_files.load_sites(self.folder / "site.toml")["entry"]
+    def site(self) -> ThermometerSite:
+        return calibration_files.load_sites(self.folder / "site.toml")["entry"]
 
     def configure(self, room: str = "") -> None:
         (self.folder / "agent.toml").write_text(CONFIG.format(folder=self.folder, room=room))
@@ -113,18 +115,18 @@ def test_a_thermometer_that_is_far_off_goes_to_service(bench: Bench, capsys: pyt
 
 
 def test_other_lanes_stay_as_they_are(bench: Bench) -> None:
-    other = Site(check=Check(0.1, 5.0, "black body 8", "Anna"))
-    thermal_files.save_sites(bench.folder / "site.toml", {"exit": other})
+    other = ThermometerSite(check=ReferenceCheck(0.1, 5.0, "black body 8", "Anna"))
+    calibration_files.save_sites(bench.folder / "site.toml", {"exit": other})
     assert bench.black_body("check", 37.0) == 0
-    assert thermal_files.load_sites(bench.folder / "site.toml")["exit"] == other
+    assert calibration_files.load_sites(bench.folder / "site.toml")["exit"] == other
 
 
 def test_people_are_measured_one_by_one_and_kept(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    earlier = [34.0 + 0.05 * number for number in range(trial.LEAST_PEOPLE)]
+    earlier = [34.0 + 0.05 * number for number in range(evaluation.LEAST_PEOPLE)]
     rows = [f"{n},entry,,{skin_c:.2f},22.5,{36.4 + 0.7 * (skin_c - 34):.2f}" for n, skin_c in enumerate(earlier)]
-    (bench.folder / "site.people.csv").write_text("\n".join((",".join(trial.COLUMNS), *rows, "")))
+    (bench.folder / "site.people.csv").write_text("\n".join((",".join(evaluation.COLUMNS), *rows, "")))
     people = [34.2, 34.8]
     answers = iter(
         [word for skin_c in people for word in ("", "22,5", "warm", f"{36.4 + 0.7 * (skin_c - 34):.2f}")]
@@ -158,7 +160,7 @@ def test_the_room_comes_from_its_sensor(bench: Bench, monkeypatch: pytest.Monkey
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     with Port(bench.folder / "room", GyMcu90615(World(ambient_c=21.0, noise_c=0.02))):
         assert bench.calibrate("people") == 1, "one person is too few, but is kept"
-    (kept,) = trial.parse((bench.folder / "site.people.csv").read_text().splitlines())
+    (kept,) = evaluation.parse((bench.folder / "site.people.csv").read_text().splitlines())
     assert kept.ambient_c == pytest.approx(21.0, abs=0.1)
     assert kept.reference_c == 36.8
 
@@ -184,7 +186,7 @@ def test_stopping_half_way_keeps_those_before(
 def test_people_from_a_file(bench: Bench) -> None:
     file = bench.folder / "people.csv"
     rows = [f"{n},entry,canthi,{34 + 0.02 * n:.2f},23.0,{36.4 + 0.014 * n:.2f}" for n in range(60)]
-    file.write_text("\n".join((",".join(trial.COLUMNS), *rows, "0,other,canthi,20,23,42")))
+    file.write_text("\n".join((",".join(evaluation.COLUMNS), *rows, "0,other,canthi,20,23,42")))
     assert bench.calibrate("people", "--csv", str(file)) == 0
     assert bench.site.model is not None
     assert bench.site.model.people == 60
@@ -209,7 +211,7 @@ def test_wrong_lane_and_wrong_files(bench: Bench, capsys: pytest.CaptureFixture[
     assert "none.csv is not there" in capsys.readouterr().err
 
 
-def held(bench: Bench, lane: config.Lane) -> Instrument:
+def held(bench: Bench, lane: config.LaneConfig) -> Instrument:
     return Instrument("entry", lane, Options(), bench.folder)
 
 

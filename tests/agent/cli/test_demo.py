@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from agent import app
-from agent.checkpoint.case import Case
+from agent.checkpoint.case import DecisionInput
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.record import Recap, Record, Row
 from agent.cli.demo.view import Page
 from agent.config import parse
-from agent.model import ClockState, Direction, Now, Screening, Temperature, Way
-from agent.packaged import packaged
-from agent.rulebook import Rulebook
+from agent.model import ClockState, Direction, LaneSpec, Screening, Temperature, TimeBounds
+from agent.platform.packaged import packaged
+from agent.ruleset import Ruleset
 
 LIMIT_S = 60.0
 WORDS = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main())", "demo"]
@@ -425,8 +425,8 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
     issuer = Issuer()
     (tmp_path / "issuers.toml").write_text(issuer.key_table)
     config = parse(CONFIG, tmp_path / "agent.toml")
-    rules = app.rules(config, Rulebook(config.codes, config.policy, tmp_path))
-    now = Now(time.time() - 1, time.time() + 1, ClockState.SYNCED)
+    rules = app.rules(config, Ruleset(config.codes, config.policy, tmp_path))
+    now = TimeBounds(time.time() - 1, time.time() + 1, ClockState.SYNCED)
     script = scenario.read(packaged("demo.toml"))
     for person in script.people:
         if any(word.says == f"turn {person.who} red" and word.at < person.at for word in script.words):
@@ -440,8 +440,8 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
             else Screening.ELEVATED if person.skin_c >= skin.elevated_c
             else Screening.NORMAL
         )  # fmt: skip
-        case = Case(
-            Way(Direction(person.lane)), rules.check((code,), now) if code else None, Temperature(outcome),
+        case = DecisionInput(
+            LaneSpec(Direction(person.lane)), rules.check((code,), now) if code else None, Temperature(outcome),
             scanner_works=True, shown_again=False, now=now,
         )  # fmt: skip
         assert rules.decide(case).outcome == person.expect, person.who

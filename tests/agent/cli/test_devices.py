@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from agent.cli import main, outputs
-from agent.signals import Cue
-from agent.vault.memory import Memory
+from agent.indicators import Cue
+from agent.state.state_files import StateFiles
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.i2c_thermometers import Mlx90614
@@ -74,7 +74,7 @@ def test_a_scanner_is_recorded_only_when_that_is_meant_and_never_printed(tmp_pat
         ),
         (["try", "thermometers/gy_mcu", "port"], "'port' is not name=value"),
         (["try", "thermometers/gy_mcu", "port=/dev/absent"], "no such port"),
-        (["try", "signals/simulated"], "it would open"),
+        (["try", "outputs/simulated"], "it would open"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_remedy(words, sentence, capsys):
@@ -227,7 +227,7 @@ def test_off_after_a_failure_says_last_where_the_reason_stands(board, capsys, mo
 def test_off_knows_the_last_good_configuration_when_the_file_is_spoilt_or_another(board, tmp_path, capsys):
     file = tmp_path / "agent.toml"
     text = file.read_text()
-    Memory(file).settle(lambda settings: settings.proved(text, None))
+    StateFiles(file).settle(lambda settings: settings.proved(text, None))
     file.write_text("[lanes")
     board.switch(1, on=True)
     assert devices("off", *board.config) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent import cli
-from agent.codes import lists
+from agent.credentials import lists
 
 HEAD = {
     "kind": "revoked",

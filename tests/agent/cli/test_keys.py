@@ -15,11 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from agent import cli, codes, policy, vault
-from agent.codes import bundle
-from agent.codes.trust import parse_keys
-from agent.model import ClockState, Now
-from agent.packaged import packaged
+from agent import cli, credentials, policy
+from agent.credentials import bundle
+from agent.credentials.trust import parse_keys
+from agent.model import ClockState, TimeBounds
+from agent.platform.packaged import packaged
+from agent.ruleset import load
 from drivers import vision
 from drivers.vision import opencv
 
@@ -148,7 +149,7 @@ def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) 
         said(capsys, "keys", "sign", "root.json", "--type", "root", *both, "--key", "root2.key").encode()
     )
     signed = said(capsys, "keys", "sign", "issuers.toml", "--type", "keys", *both).encode()
-    now = Now(time.time(), time.time(), ClockState.SYNCED)
+    now = TimeBounds(time.time(), time.time(), ClockState.SYNCED)
     taken = bundle.accept(signed, root, None, now, kind="keys")
     assert len(parse_keys(taken.content, "bundle").keys) == 1
 
@@ -182,7 +183,7 @@ def test_a_profile_is_signed_whole_so_that_a_gate_takes_it(here: Path, capsys: p
     (here / "office.bundle").write_text(said(capsys, *sign, *office, "--version", "1"))
     said(capsys, "keys", "install", "root.bundle", "--bundles", "bundles")
     said(capsys, "keys", "take", "office.bundle", "--bundles", "bundles")
-    assert vault.load_table(policy.Options("office"), here, "bundles").rows
+    assert load.load_table(policy.Options("office"), here, "bundles").rows
     said(capsys, *sign, *office, "--version", "-1", status=1)
 
 
@@ -282,7 +283,9 @@ def test_every_certificate_of_a_file_is_pinned_with_its_limits(
     answer = said(capsys, "keys", "add", "all.pem", "--formats", "dcc")
     assert "3 keys added" in answer
     assert "for test" in answer
-    keys = [key for several in vault.load_trust(codes.Options("issuers.toml")).keys.values() for key in several]
+    keys = [
+        key for several in load.load_trust(credentials.Options("issuers.toml")).keys.values() for key in several
+    ]
     limits = {key.issuer: key.limits for key in keys}
     assert limits["one"].kinds == {"test"}
     assert limits["two"].expires_utc < time.time() < limits["three"].expires_utc

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from agent.cli import main
-from agent.codes import base64url, signing
+from agent.crypto import base64url, signing
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli, vault
+from agent import cli
+from agent.ruleset import load
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -16,7 +17,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 def test_every_profile_is_listed_and_proved(capsys: pytest.CaptureFixture[str]) -> None:
-    names = [path.stem for path in vault.profiles()]
+    names = [path.stem for path in load.profiles()]
     status, out, _ = run(capsys, "check", *names)
     assert (status, out.count("proved")) == (0, len(names))
     listed = run(capsys, "list")[1]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from agent import cli
-from agent.messages import FIRST, Encoder, Topics
-from agent.model import Place
-from agent.privacy import Withholding, parse
+from agent.events import FIRST, Encoder, Topics
+from agent.model import ChainPosition
+from agent.privacy import Redaction, parse
 
 TOPICS = Topics("library", "gate-3")
 
@@ -25,8 +25,8 @@ def key(tmp_path, monkeypatch, capsys):
 def sealed(key, event, codes=(b"GP1:ANNA",)):
     rules = parse(f'mode = "trace"\n{key}'.replace(key.split("from = ")[1].split("\n")[0], "2026-01-01T00:00:00Z"))
     event = replace(event, body=replace(event.body, shown=codes))
-    withheld = Withholding(TOPICS.source, lambda _: rules)(event)
-    return Encoder(TOPICS)(withheld, Place("9f86d081", 1, FIRST)).payload.decode()
+    withheld = Redaction(TOPICS.source, lambda _: rules)(event)
+    return Encoder(TOPICS)(withheld, ChainPosition("9f86d081", 1, FIRST)).payload.decode()
 
 
 def test_a_private_key_is_nobody_elses(tmp_path, key):
@@ -56,7 +56,7 @@ def test_a_text_is_checked(tmp_path, key, capsys):
 
 
 def test_events_are_opened(tmp_path, key, passage_event, capsys):
-    plain = Encoder(TOPICS)(passage_event(1), Place("9f86d081", 2, FIRST)).payload.decode()
+    plain = Encoder(TOPICS)(passage_event(1), ChainPosition("9f86d081", 2, FIRST)).payload.decode()
     lines = [sealed(key, passage_event(0)), "not an event", plain, "a/topic " + sealed(key, passage_event(2))]
     (tmp_path / "events").write_text("\n".join(lines))
     assert cli.main(["privacy", "open", "events", "--key", "week-47.pem"]) == 0

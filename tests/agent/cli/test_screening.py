@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli, thermal_files
-from agent.thermal import Options, trial
+from agent import cli
+from agent.analysis import evaluation
+from agent.ruleset import calibration_files
+from agent.screening import Options
 
 FEVER_DATA = Path(__file__).parents[4] / "shared" / "data" / "fever" / "FLIR_group1.csv"
 
@@ -22,7 +24,7 @@ def people(tmp_path: Path) -> Path:
     file = tmp_path / "people.csv"
     with file.open("w", newline="") as lines:
         table = csv.writer(lines)
-        table.writerow(trial.COLUMNS)
+        table.writerow(evaluation.COLUMNS)
         for number in range(400):
             body_c = 38.8 if number % 10 == 0 else 36.8
             skin_c = 34.4 + 0.7 * (body_c - 36.8) + chance.gauss(0, 0.3)
@@ -45,7 +47,7 @@ def test_fit_writes_a_calibration_that_the_agent_reads(people: Path, tmp_path: P
     file = tmp_path / "site.toml"
     for _ in range(2):
         assert cli.main(["screening", "fit", str(people), "--calibration", str(file), "--reference", "oral 7"]) == 0
-    site = thermal_files.load_sites(file)["entry"]
+    site = calibration_files.load_sites(file)["entry"]
     assert site.model is not None
     assert site.model.reference == "oral 7"
     assert site.model.people == 400
@@ -86,8 +88,8 @@ def test_a_small_file_is_told_so(people: Path, tmp_path: Path, capsys: pytest.Ca
     ("text", "says"),
     [
         ("a,b\n1,2\n", "line 1: no column time"),
-        (",".join(trial.COLUMNS) + "\n", "no people"),
-        (",".join(trial.COLUMNS) + "\n0,entry,x,warm,23,37\n", "line 2"),
+        (",".join(evaluation.COLUMNS) + "\n", "no people"),
+        (",".join(evaluation.COLUMNS) + "\n0,entry,x,warm,23,37\n", "line 2"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(
@@ -127,14 +129,16 @@ def test_on_real_people_the_crowd_finds_most_fevers_at_few_false_alarms() -> Non
         rows = list(csv.reader(lines))
     tables = [dict(zip(rows[2], row, strict=False)) for row in rows[3:]]
     found = [
-        trial.Person(20.0 * n, "entry", "canthi", float(t["canthiMax1"]), float(t["T_atm"]), float(t["aveOralM"]))
+        evaluation.MeasuredPerson(
+            20.0 * n, "entry", "canthi", float(t["canthiMax1"]), float(t["T_atm"]), float(t["aveOralM"])
+        )
         for n, t in enumerate(tables)
         if t["canthiMax1"] and t["canthiMax1"] != "nan"
     ]
     assert len(found) > 500
     options = Options(elevated_c=36.3)
-    flags = trial.flags_of_crowd(found, options)
+    flags = evaluation.flags_of_crowd(found, options)
     judged = [(person, flag) for person, flag in zip(found, flags, strict=True) if flag is not None]
-    score = trial.count([person for person, _ in judged], [flag for _, flag in judged])
+    score = evaluation.count([person for person, _ in judged], [flag for _, flag in judged])
     assert score.sensitivity > 0.9
     assert score.specificity > 0.9

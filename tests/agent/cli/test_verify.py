@@ -13,7 +13,8 @@ import segno
 
 from agent import cli
 from agent.cli import verify
-from agent.codes import gatepost, signing
+from agent.credentials import gatepost
+from agent.crypto import signing
 from drivers.simulators import qr
 from drivers.vision import opencv
 

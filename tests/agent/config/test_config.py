@@ -40,7 +40,7 @@ FILE = Path("/etc/gatepost/agent.toml")
 def faults(text: str) -> list[tuple[int, str]]:
     with pytest.raises(config.BadConfig) as caught:
         config.parse(text, FILE)
-    return [(fault.place.line, f"{fault.path}: {fault.what}") for fault in caught.value.faults]
+    return [(fault.place.line, f"{fault.path}: {fault.text}") for fault in caught.value.faults]
 
 
 def test_the_smallest_configuration_is_all_defaults() -> None:
@@ -140,9 +140,9 @@ SETTINGS = [(cls, entry.name) for cls in CLASSES for entry in dataclasses.fields
 )
 def test_no_setting_takes_infinity_and_each_says_what_it_takes(cls: type, name: str) -> None:
     for value in (math.inf, -math.inf, math.nan, [math.inf], {"x": 1}):
-        reader = config._Reader({}, Path("-"))
+        reader = config._ConfigReader({}, Path("-"))
         assert reader.options((), cls, {name: value}) is None
-        told = [fault.what for fault in reader.faults if fault.path.split(".")[0] == name]
+        told = [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
         assert told
         assert all(each.startswith("should be ") and "Input" not in each for each in told), told
         assert not any("of another kind" in each for each in told), told
@@ -224,7 +224,7 @@ def test_every_default_in_the_manual_is_the_default() -> None:
     assert effective(plain) == effective(full)
 
 
-@pytest.mark.parametrize("kind", ["scanners", "thermometers", "signals", "ranging"])
+@pytest.mark.parametrize("kind", ["scanners", "thermometers", "outputs", "ranging"])
 def test_every_driver_in_the_manual_can_be_copied(kind: str) -> None:
     rest = manual.manual().partition("# ----- All other drivers")[2]
     found = []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent import config
 from agent.config import overlay
-from agent.config.overlay import Above
+from agent.config.overlay import Overlay
 
 OWN = """\
 [kiosk]
@@ -58,12 +58,12 @@ def test_what_lies_above_wins_and_all_else_stays(own: dict[str, Any], over: dict
 
 def faults(text: str) -> list[str]:
     with pytest.raises(config.BadConfig) as caught:
-        config.parse(OWN, FILE, Above(5, text))
+        config.parse(OWN, FILE, Overlay(5, text))
     return list(map(str, caught.value.faults))
 
 
 def test_key_by_key() -> None:
-    found = config.parse(OWN, FILE, Above(5, "[screening]\nwindow_s = 3.0\n[lanes.entry]\npulse_s = 2.0\n"))
+    found = config.parse(OWN, FILE, Overlay(5, "[screening]\nwindow_s = 3.0\n[lanes.entry]\npulse_s = 2.0\n"))
     own = config.parse(OWN, FILE)
     assert found.screening.window_s == 3.0
     assert found.screening.limit_c == own.screening.limit_c
@@ -114,12 +114,12 @@ def test_text_that_is_no_toml() -> None:
 @pytest.mark.parametrize("own", ["lanes = 3\n", "[screening]\nlimit_c = 'x'\n", "screening = 3\n"])
 def test_a_wrong_file_below_is_told_as_well(own: str) -> None:
     with pytest.raises(config.BadConfig) as caught:
-        config.parse(own, FILE, Above(5, "[lanes.entry]\npulse_s = 2.0\n"))
+        config.parse(own, FILE, Overlay(5, "[lanes.entry]\npulse_s = 2.0\n"))
     assert str(FILE) in str(caught.value)
 
 
 def test_who_said_what() -> None:
-    said = config.parse(OWN, FILE, Above(5, "[screening]\nlimit_c = 37.0\n")).said
+    said = config.parse(OWN, FILE, Overlay(5, "[screening]\nlimit_c = 37.0\n")).said
     assert str(said["screening", "limit_c"]) == "centre's configuration 5:2"
     assert str(said["kiosk", "id"]) == f"{FILE}:2"
     assert str(said["lanes", "entry", "gate", "port"]) == f"{FILE}:9"

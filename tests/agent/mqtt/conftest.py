@@ -4,8 +4,8 @@ import pytest
 from scripted_broker import ScriptedBroker
 
 from agent import mqtt
-from agent.messages import Topics
-from agent.messages.state import State
+from agent.events import Topics
+from agent.events.state import State
 
 TOPICS = Topics("library", "gate-3")
 FAULTLESS = State(version="1")

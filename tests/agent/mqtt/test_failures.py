@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from agent import mqtt
-from agent.messages import Topics
-from agent.messages.state import State
+from agent.events import Topics
+from agent.events.state import State
 
 RAW = re.compile(r"_ssl\.c|Errno|[A-Z]{3,}_[A-Z]")
 """Of OpenSSL and the kernel, for nobody's eyes."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent import mqtt
-from agent.messages import Topics
-from agent.messages.state import State
+from agent.events import Topics
+from agent.events.state import State
 
 BENCH = Path(__file__).parents[2] / "bench"
 TOPICS = Topics("library", "gate-3")

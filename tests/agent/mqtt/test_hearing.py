@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.messages import Topics
+from agent.events import Topics
 
 TOPICS = Topics("library", "gate-3")
 

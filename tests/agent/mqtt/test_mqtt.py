@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from agent import mqtt
-from agent.messages import Topics
-from agent.messages.state import DeviceState, State
-from agent.model import Part
-from agent.mqtt import patience, wire
+from agent.events import Topics
+from agent.events.state import DeviceState, State
+from agent.model import Role
+from agent.mqtt import client, retry
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,7 +51,7 @@ def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, p
     now = [FAULTLESS]
     link = make_link(broker.port, state=lambda: now[0])
     subscriber.wait_until(lambda: subscriber.states() == ["online"])
-    now[0] = State("1", devices=(DeviceState("in", Part.GATE, "serial_relay", up=False, why="gone"),))
+    now[0] = State("1", devices=(DeviceState("in", Role.GATE, "serial_relay", up=False, why="gone"),))
     subscriber.wait_until(lambda: len(subscriber.states()) == 2)
     assert subscriber.messages[-1].json["devices"][0]["why"] == "gone"
     late = broker.subscriber(topics="gatepost/+/+/+/state")
@@ -97,8 +97,8 @@ def test_the_last_will_tells_of_a_killed_agent(broker, tmp_path):
             (
                 "import sys, time\n"
                 "from agent import mqtt\n"
-                "from agent.messages import Encoder, Topics\n"
-                "from agent.messages.state import State\n"
+                "from agent.events import Encoder, Topics\n"
+                "from agent.events.state import State\n"
                 "from agent.outbox import Options, Outbox\n"
                 "topics = Topics('library', 'gate-3')\n"
                 "outbox = Outbox(Options(path=sys.argv[2]), Encoder(topics))\n"
@@ -120,8 +120,8 @@ def test_the_last_will_tells_of_a_killed_agent(broker, tmp_path):
 def test_what_the_broker_refuses_is_kept_until_it_accepts(
     make_broker, make_link, passage_event, monkeypatch, wait_for
 ):
-    monkeypatch.setattr(patience, "PAUSES_S", (0.05,))
-    monkeypatch.setattr(patience, "AGAIN_S", 0.5)
+    monkeypatch.setattr(retry, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(retry, "AGAIN_S", 0.5)
     broker = make_broker()
     acl = broker.folder / "acl"
     acl.write_text("topic read gatepost/#\ntopic write gatepost/v1/library/gate-3/state\n")
@@ -187,7 +187,7 @@ def test_what_a_connection_held_is_let_go_of_with_it(make_broker, make_link, wai
             broker.stop()
         wait_for(lambda: not link.status().fault.startswith("not connected yet") and not link.status().connected)
         link.stop(5.0)
-        assert not [each for each in gc.get_objects() if isinstance(each, wire.Client)]
+        assert not [each for each in gc.get_objects() if isinstance(each, client.Client)]
     finally:
         gc.enable()
 

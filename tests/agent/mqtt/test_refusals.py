@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from agent.mqtt import patience, terms
+from agent.mqtt import retry, terms
 
 
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch):
-    monkeypatch.setattr(patience, "PAUSES_S", (0.05,))
-    monkeypatch.setattr(patience, "AGAIN_S", 0.2)
-    monkeypatch.setattr(patience, "WORKED_MOST_S", 0.1)
+    monkeypatch.setattr(retry, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(retry, "AGAIN_S", 0.2)
+    monkeypatch.setattr(retry, "WORKED_MOST_S", 0.1)
 
 
 def big(number, passage_event):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agent.mqtt import patience, session
+from agent.mqtt import retry, session
 
 
 @pytest.mark.parametrize(("receive_maximum", "window", "expected"), [(3, 20, 3), (0, 7, 7), (65535, 20, 20)])
@@ -55,8 +55,8 @@ def test_a_hang_up_in_the_middle_sends_again_what_was_on_the_way(scripted, make_
 def test_an_acknowledgement_that_says_no_deletes_nothing(
     scripted, make_link, passage_event, reason, monkeypatch, wait_for
 ):
-    monkeypatch.setattr(patience, "PAUSES_S", (0.05,))
-    monkeypatch.setattr(patience, "AGAIN_S", 0.5)
+    monkeypatch.setattr(retry, "PAUSES_S", (0.05,))
+    monkeypatch.setattr(retry, "AGAIN_S", 0.5)
     broker = scripted(reason=reason)
     link = make_link(broker.port)
     for number in range(30):

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import mqtt
-from agent.messages import Topics
-from agent.messages.state import State
-from agent.model import ClockState, Now
+from agent.events import Topics
+from agent.events.state import State
+from agent.model import ClockState, TimeBounds
 from agent.mqtt import tls
 
 TOPICS = Topics("library", "gate-3")
@@ -70,7 +70,7 @@ DAY_S = 86_400.0
 
 def floor(days):
     """Nothing is known but that the true time is after `days` from now."""
-    return Now(time.time() + days * DAY_S, math.inf, ClockState.FLOOR)
+    return TimeBounds(time.time() + days * DAY_S, math.inf, ClockState.FLOOR)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_with_a_floor_for_a_clock_the_link_listens_and_events_wait_for_the_time(
     assert "events wait" in link.status().fault
     assert link.outbox.flush(5)
     now_utc = time.time()
-    moments[0] = Now(now_utc, now_utc + 1, ClockState.SYNCED)  # now the dates count, and they are wrong
+    moments[0] = TimeBounds(now_utc, now_utc + 1, ClockState.SYNCED)  # now the dates count, and they are wrong
     why = "it is not yet valid" if dates is AHEAD else "it has expired"
     wait_for(lambda: why in link.status().fault)
     assert not link.status().connected
@@ -134,7 +134,7 @@ def test_once_the_time_is_known_all_is_checked_on_a_new_connection(
     wait_for(lambda: link.status().connected)
     link._duty.dated = False
     link.outbox.put(passage_event(1))
-    moments[0] = Now(time.time(), time.time() + 1, ClockState.SYNCED)
+    moments[0] = TimeBounds(time.time(), time.time() + 1, ClockState.SYNCED)
     wait_for(lambda: link.outbox.status().delivered == 1)
     assert link._duty.dated
     assert link.status().connections >= 2
@@ -181,7 +181,7 @@ def test_another_authority_is_refused_with_or_without_a_clock(tls_broker, pair, 
 )
 def test_certificates_that_end_soon_are_said(tls_broker, make_timed_link, wait_for, own_days, broker_days, why):
     broker, how = tls_broker("localhost", own_days=own_days, days=broker_days)
-    link = make_timed_link(broker, lambda: Now(time.time(), time.time(), ClockState.SYNCED), **how)
+    link = make_timed_link(broker, lambda: TimeBounds(time.time(), time.time(), ClockState.SYNCED), **how)
     wait_for(lambda: link.status().connected and len(link.status().certificates) == 3)
     assert link.status().fault == why
     assert min(link.status().certificates.values()) == int(min(own_days, broker_days, 299))
@@ -191,9 +191,9 @@ def test_certificates_that_end_soon_are_said(tls_broker, make_timed_link, wait_f
 def test_days_left_are_never_overstated(days, width_days, known):
     lo_utc = 1.8e9
     now = (
-        Now(lo_utc, lo_utc + width_days * DAY_S, ClockState.SYNCED)
+        TimeBounds(lo_utc, lo_utc + width_days * DAY_S, ClockState.SYNCED)
         if known
-        else Now(lo_utc, math.inf, ClockState.FLOOR)
+        else TimeBounds(lo_utc, math.inf, ClockState.FLOOR)
     )
     (left,) = tls.days_left({"x": lo_utc + days * DAY_S}, now).values()
     assert left <= days - (width_days if known else 0) + 1e-6

@@ -93,7 +93,7 @@ def test_memory_is_bounded_and_what_is_dropped_is_counted(
 
 PATIENT = """
 import json, sys, time
-from agent.messages import Encoder, Topics
+from agent.events import Encoder, Topics
 from agent.outbox import Options, Outbox
 sys.path.insert(0, sys.argv[2])
 from conftest import passage_event
@@ -147,7 +147,7 @@ sys.path[:0] = [str(root), str(root / "faults")]
 from conftest import passage_event
 from faults import Shim
 from agent import outbox as module
-from agent.messages import Encoder, Topics
+from agent.events import Encoder, Topics
 module.RETRY_S, module.IDLE_S = (0.05, 0.05, 0.1), 0.3
 chance, shim = random.Random(int(sys.argv[3])), Shim.inside()
 outbox = module.Outbox(module.Options(path=sys.argv[1], commit_ms=0.0), Encoder(Topics("a", "b")))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from records import is_chain, losses, numbers, take_all
 
-from agent.messages import FIRST, Encoder, Topics
+from agent.events import FIRST, Encoder, Topics
 from agent.model import EventKind, Outcome
 from agent.outbox import Options, Outbox
 
@@ -51,7 +51,7 @@ def test_what_was_not_acknowledged_comes_again_with_the_same_bytes(make_outbox, 
         first.put(passage_event(number))
     taken = take_all(first, wait_for, 10, acknowledge=False)
     first.shelf.sent([taken[0], taken[4]])
-    first.shelf.rewind()
+    first.shelf.requeue()
     again = take_all(first, wait_for, 8, acknowledge=False)
     assert numbers(again) == [1, 2, 3, 5, 6, 7, 8, 9]
     first.close()
@@ -64,11 +64,11 @@ def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, w
     for number in range(4):
         outbox.put(passage_event(number))
     taken = take_all(outbox, wait_for, 4, acknowledge=False)
-    outbox.shelf.set_aside(taken[1])
+    outbox.shelf.park(taken[1])
     outbox.shelf.sent([taken[0]])
-    outbox.shelf.rewind()
+    outbox.shelf.requeue()
     assert numbers(take_all(outbox, wait_for, 2, acknowledge=False)) == [2, 3]
-    outbox.shelf.rewind()
+    outbox.shelf.requeue()
     outbox.shelf.reload()
     assert numbers(take_all(outbox, wait_for, 3)) == [1, 2, 3]
 
@@ -83,7 +83,7 @@ def test_an_alarm_overtakes_a_backlog_once(make_outbox, passage_event, wait_for)
         outbox.put(passage_event(number, outcome=Outcome.REFUSE))
     assert outbox.flush(20)
     assert numbers(outbox.shelf.take(3))[:2] == [3000, 3001]
-    outbox.shelf.rewind()  # the connection went before any was acknowledged
+    outbox.shelf.requeue()  # the connection went before any was acknowledged
     rest = take_all(outbox, wait_for, 3002)
     assert sorted(numbers(rest)) == list(range(3002)), "each once"
     routine = [number for number in numbers(rest) if number < 3000]
@@ -133,7 +133,7 @@ def test_an_event_that_cannot_be_encoded_is_a_loss_and_holds_up_nobody(tmp_path,
 
 CHILD = """
 import json, sys
-from agent.messages import Encoder, Topics
+from agent.events import Encoder, Topics
 from agent.outbox import Options, Outbox
 sys.path.insert(0, sys.argv[3])
 from conftest import passage_event

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from agent.messages.contract import ReceiptJson
+from agent.events.contract import ReceiptJson
 from agent.outbox import receipt
-from agent.outbox.receipt import BadReceipt, Confirmed, Receipt
+from agent.outbox.receipt import BadReceipt, ConfirmedRange, Receipt
 
 DOCS = Path(__file__).parents[3] / "docs" / "events.md"
 SOURCE = "/gatepost/v1/library/gate-3"
@@ -28,19 +28,21 @@ RIGHT = {
 
 
 def test_what_it_says():
-    taken = receipt.read(RIGHT, SOURCE)
-    assert taken == Receipt("9f86d081", (Confirmed(1, 123, HEAD), Confirmed(130, 141, OTHER)))
+    taken = receipt.parse(RIGHT, SOURCE)
+    assert taken == Receipt("9f86d081", (ConfirmedRange(1, 123, HEAD), ConfirmedRange(130, 141, OTHER)))
     TypeAdapter(ReceiptJson).validate_python(RIGHT)
 
 
 def test_nothing_yet_but_a_range():
-    assert receipt.read({**RIGHT, "through": 0, "head": "0" * 64}, SOURCE).ranges == (Confirmed(130, 141, OTHER),)
+    assert receipt.parse({**RIGHT, "through": 0, "head": "0" * 64}, SOURCE).ranges == (
+        ConfirmedRange(130, 141, OTHER),
+    )
 
 
 def test_the_documented_one_is_one():
     found, *_ = re.findall(r'\{"source".*?\]\}', DOCS.read_text(), re.DOTALL)
     members = json.loads(re.sub(r"[0-9a-f]{4}…[0-9a-f]{4}", HEAD, found))
-    assert receipt.read(members, SOURCE).ranges[0].last == 123
+    assert receipt.parse(members, SOURCE).ranges[0].last == 123
     TypeAdapter(ReceiptJson).validate_python(members)
 
 
@@ -64,7 +66,7 @@ def test_the_documented_one_is_one():
 )
 def test_what_is_wrong_is_refused(wrong):
     with pytest.raises(BadReceipt):
-        receipt.read({**RIGHT, **wrong}, SOURCE)
+        receipt.parse({**RIGHT, **wrong}, SOURCE)
 
 
 ANYTHING = st.recursive(
@@ -77,7 +79,7 @@ ANYTHING = st.recursive(
 @given(st.dictionaries(st.sampled_from(list(RIGHT)), ANYTHING))
 def test_anything_else_is_refused_and_nothing_else_is_raised(members):
     try:
-        taken = receipt.read({**RIGHT, **members}, SOURCE)
+        taken = receipt.parse({**RIGHT, **members}, SOURCE)
     except BadReceipt:
         return
     assert all(1 <= part.first <= part.last and len(part.head) == 64 for part in taken.ranges)

@@ -165,7 +165,7 @@ def test_what_is_acknowledged_while_the_file_is_saved_is_delivered_once(
     for number in range(10):
         outbox.put(passage_event(number))
     taken = take_all(outbox, wait_for, 10, acknowledge=False)
-    rescue = outbox_module.rescue
+    rescue = outbox_module.salvage
 
     def slow(*args):
         found = rescue(*args)

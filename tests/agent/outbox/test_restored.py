@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import pytest
 
-from agent.messages import Topics
-from agent.messages.state import State, offline_payload, read_mark, state_payload
+from agent.events import Topics
+from agent.events.state import State, offline_payload, read_mark, state_payload
 from agent.model import Mark
 
 

@@ -10,27 +10,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.messages import Encoder, Topics
-from agent.model import ClockState, Now, Place, Record
+from agent.events import Encoder, Topics
+from agent.model import ChainPosition, ClockState, Record, TimeBounds
 from agent.outbox import Options, Outbox, retention
 from agent.outbox.retention import Retention
 from agent.outbox.store import Store
-from agent.withheld import Sealed, Withheld
+from agent.withheld import Redacted, Sealed
 
 DAY_S = 86_400.0
 LIMIT_S = 14 * DAY_S
 T0 = 1_800_000_000.0
 BOOT = "7d3c" * 8
-SEALED = Withheld("gatepost", Sealed("week", b"e" * 32, b"c" * 272))
+SEALED = Redacted("gatepost", Sealed("week", b"e" * 32, b"c" * 272))
 encode = Encoder(Topics("library", "gate-3"))
 
 
 def exact(utc):
-    return Now(utc, utc + 0.1, ClockState.SYNCED)
+    return TimeBounds(utc, utc + 0.1, ClockState.SYNCED)
 
 
 def floor(utc):
-    return Now(utc, math.inf, ClockState.FLOOR)
+    return TimeBounds(utc, math.inf, ClockState.FLOOR)
 
 
 class Kiosk:
@@ -47,7 +47,7 @@ class Kiosk:
         body = replace(event.body, withheld=SEALED if sealed else None)
         event = replace(event, body=body, now=now, boot_id=boot_id, at_s=at_s)
         key = self.store.last + 1
-        self.store.write([encode(event, Place(self.store.epoch, key, "0" * 64))], [])
+        self.store.write([encode(event, ChainPosition(self.store.epoch, key, "0" * 64))], [])
         return key
 
     def too_old(self):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import cli, vault
-from agent.codes.trust import parse_keys
+from agent import cli
+from agent.credentials.trust import parse_keys
 from agent.policy.facts import DIMENSIONS
 from agent.policy.reasons import SENTENCES
+from agent.ruleset import load
 
 DOCS = Path(__file__).parents[3] / "docs"
 POLICY, CODES = ((DOCS / name).read_text(encoding="utf-8") for name in ("policy.md", "codes.md"))
@@ -29,7 +30,7 @@ def test_every_reason_with_its_sentences() -> None:
 
 
 def test_every_profile_is_named() -> None:
-    assert all(path.stem in POLICY for path in vault.profiles())
+    assert all(path.stem in POLICY for path in load.profiles())
 
 
 def test_the_examples_of_tables_are_toml() -> None:

@@ -8,19 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import policy, vault
+from agent import policy
 from agent.model import Direction, Screening
 from agent.policy.explain import explain, in_words
-from agent.policy.facts import DIMENSIONS, Code, Facts, Zone
+from agent.policy.facts import DIMENSIONS, CodeFact, Facts, Zone
 from agent.policy.reasons import LANGUAGES, SENTENCES, sentence
+from agent.ruleset import load
 
-TABLE = vault.load_table(policy.Options("office"))
+TABLE = load.load_table(policy.Options("office"))
 FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.values()))
 HAN = re.compile("[一-鿿]")
 
 
 def test_the_row_and_its_neighbours() -> None:
-    facts = Facts(Direction.ENTRY, Code.GREEN, Screening.NORMAL, zone=Zone.HIGH)
+    facts = Facts(Direction.ENTRY, CodeFact.GREEN, Screening.NORMAL, zone=Zone.HIGH)
     found = explain(TABLE, facts)
     assert found.row.name == "high risk: no test"
     changes = {(change.fact, value): change.outcome for change in found.changes for value in change.values}
@@ -43,20 +44,20 @@ def test_every_change_that_is_told_is_one(facts: Facts) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_both_languages(language: str) -> None:
-    lines = in_words(explain(TABLE, Facts(Direction.ENTRY, Code.RED, Screening.NORMAL)), language)
+    lines = in_words(explain(TABLE, Facts(Direction.ENTRY, CodeFact.RED, Screening.NORMAL)), language)
     assert all(lines)
     assert bool(HAN.search("".join(lines))) is (language == "zh")
 
 
 def test_an_outcome_that_nothing_changes() -> None:
-    lines = in_words(explain(TABLE, Facts(Direction.EXIT, Code.GREEN, Screening.NORMAL)))
+    lines = in_words(explain(TABLE, Facts(Direction.EXIT, CodeFact.GREEN, Screening.NORMAL)))
     assert lines
 
 
 def test_every_code_of_every_profile_has_its_sentences() -> None:
-    for path in vault.profiles():
-        for row in vault.load_table(policy.Options(path.stem)).rows:
-            assert set(row.decision.reasons + row.decision.measures) <= set(SENTENCES)
+    for path in load.profiles():
+        for row in load.load_table(policy.Options(path.stem)).rows:
+            assert set(row.decision.reasons + row.decision.actions) <= set(SENTENCES)
 
 
 def test_sentences_are_sentences() -> None:

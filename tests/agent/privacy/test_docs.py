@@ -6,10 +6,10 @@ from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
 
-from agent.messages import FIRST, Encoder, Topics
-from agent.model import Place
-from agent.privacy import Mode, Rules, Withholding, hpke
-from agent.privacy.rules import Key
+from agent.events import FIRST, Encoder, Topics
+from agent.model import ChainPosition
+from agent.privacy import Mode, PrivacyRules, Redaction, hpke
+from agent.privacy.rules import SealingKey
 
 TEXT = (Path(__file__).parents[3] / "docs" / "privacy.md").read_text()
 TOPICS = Topics("图书馆", "gate-3")
@@ -20,11 +20,11 @@ def test_the_centre_s_program_opens_an_event(passage_event):
     names = {}
     exec(program, names)  # noqa: S102 - our own document
     private = hpke.new_private_key()
-    rules = Rules(Mode.TRACE, keys=(Key("w47", hpke.public_bytes(private), 0.0, 4e9),))
+    rules = PrivacyRules(Mode.TRACE, keys=(SealingKey("w47", hpke.public_bytes(private), 0.0, 4e9),))
     event = passage_event(812)
     event = replace(event, body=replace(event.body, lane="入口", shown=(b"GP1:ANNA",)))
-    sealed = Withholding(TOPICS.source, lambda _: rules)(event)
-    message = json.loads(Encoder(TOPICS)(sealed, Place("9f86d081", 1, FIRST)).payload)
+    sealed = Redaction(TOPICS.source, lambda _: rules)(event)
+    message = json.loads(Encoder(TOPICS)(sealed, ChainPosition("9f86d081", 1, FIRST)).payload)
     found = names["open_sealed"](message, hpke.to_pem(private))
     assert [b64decode(code) for code in found["codes"]] == [b"GP1:ANNA"]
     assert found["code"]["colour"] == "green"

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.model import ClockState, Now
-from agent.privacy import CLOSED, DEFAULT, BadPrivacy, InForce, Mode, Rules, hpke, parse
+from agent.model import ClockState, TimeBounds
+from agent.privacy import CLOSED, DEFAULT, BadPrivacy, Mode, PrivacyInForce, PrivacyRules, hpke, parse
 
 PUBLIC = hpke.public_bytes(hpke.new_private_key())
 T0 = 1_795_000_000.0
 
 
 def now(utc):
-    return Now(utc, utc + 1, ClockState.SYNCED)
+    return TimeBounds(utc, utc + 1, ClockState.SYNCED)
 
 
 def key(kid="a", public=PUBLIC, begins="2026-11-16T00:00:00Z", ends="2026-11-23T00:00:00+08:00"):
@@ -31,7 +31,7 @@ def test_a_whole_bundle():
 
 
 def test_the_shortest_bundle_is_the_default():
-    assert parse('mode = "verify-only"') == DEFAULT == Rules()
+    assert parse('mode = "verify-only"') == DEFAULT == PrivacyRules()
 
 
 @pytest.mark.parametrize(
@@ -85,25 +85,25 @@ def test_the_key_of_a_moment_is_the_latest_that_has_begun():
 
 
 def test_an_unknown_clock_seals_by_the_earliest_that_it_may_be():
-    rules = Rules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys)
+    rules = PrivacyRules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys)
     begin = rules.keys[0].from_utc
-    assert rules.key_at(Now(begin + 5, float("inf"), ClockState.FLOOR)) == rules.keys[0]
-    assert rules.key_at(Now(begin - 5, float("inf"), ClockState.FLOOR)) is None
+    assert rules.key_at(TimeBounds(begin + 5, float("inf"), ClockState.FLOOR)) == rules.keys[0]
+    assert rules.key_at(TimeBounds(begin - 5, float("inf"), ClockState.FLOOR)) is None
 
 
 def test_rules_that_have_expired_or_cannot_be_read_close():
-    sent = Rules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys)
+    sent = PrivacyRules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys)
     begin = sent.keys[0].from_utc
-    force = InForce(sent, begin + 100)
+    force = PrivacyInForce(sent, begin + 100)
     assert (force.at(now(begin)), force.fault_at(now(begin))) == (sent, "")
     assert force.at(now(begin + 101)) is CLOSED
     assert "expired" in force.fault_at(now(begin + 101))
-    assert InForce(fault="is damaged").at(now(T0)) is CLOSED
-    assert InForce(fault="is damaged").fault_at(now(T0)).startswith("is damaged: nothing personal is kept")
+    assert PrivacyInForce(fault="is damaged").at(now(T0)) is CLOSED
+    assert PrivacyInForce(fault="is damaged").fault_at(now(T0)).startswith("is damaged: nothing personal is kept")
     assert not CLOSED.details
     assert CLOSED.mode is Mode.VERIFY_ONLY
 
 
 def test_trace_without_a_valid_key_is_said():
-    force = InForce(Rules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys))
+    force = PrivacyInForce(PrivacyRules(Mode.TRACE, keys=parse('mode = "trace"\n' + key()).keys))
     assert "nothing is sealed" in force.fault_at(now(T0 + 1e9))

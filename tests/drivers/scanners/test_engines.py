@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.scan_engine import Sieve
+from drivers.scan_engine import ResponseFilter
 from drivers.scanners import gm65, grow_ssi, honeywell, newland
 from drivers.simulators import scan_engines
 from drivers.simulators.pty import Port
@@ -69,7 +69,7 @@ def test_answers_vanish_from_text_however_it_is_split(data, name):
     words = data.draw(st.lists(st.text("AZ09:/+", min_size=1).map(str.encode), min_size=1, max_size=5))
     stream = ack.join(words) + ack
     piece = data.draw(st.integers(1, len(stream)))
-    sieve = Sieve(leads, module.answer)
+    sieve = ResponseFilter(leads, module.answer)
     text = b"".join(sieve.feed(stream[i : i + piece]) for i in range(0, len(stream), piece))
     assert text + sieve.pause() == b"".join(words)
 
@@ -77,7 +77,7 @@ def test_answers_vanish_from_text_however_it_is_split(data, name):
 @given(st.lists(st.binary(max_size=40), max_size=10), st.sampled_from(sorted(ENGINES)))
 def test_a_sieve_neither_invents_nor_doubles_bytes(pieces, name):
     module, _, leads = ENGINES[name]
-    sieve = Sieve(leads, module.answer)
+    sieve = ResponseFilter(leads, module.answer)
     text = b"".join(sieve.feed(piece) for piece in pieces) + sieve.pause()
     whole = b"".join(pieces)
     assert len(text) <= len(whole)
@@ -134,7 +134,7 @@ class Waiter:
 def test_two_orders_that_arrive_together_are_both_answered(name):
     module, make, leads = ENGINES[name]
     answered = make(by_order=True).hear(module.START * 2)
-    assert Sieve(leads, module.answer).feed(answered) == b""
+    assert ResponseFilter(leads, module.answer).feed(answered) == b""
     assert answered == make(by_order=True).hear(module.START) * 2
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import BadReply
-from drivers.scan_engine import Lines, bare
+from drivers.scan_engine import LineSplitter, bare
 from drivers.scanners.line import Driver, Options
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
@@ -17,13 +17,13 @@ ENDS = {"auto": b"\r\n", "cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "tab": b"\t"
 @given(codes, st.sampled_from(sorted(ENDS)), st.integers(1, 40))
 def test_every_code_comes_out_however_it_is_split(sent, terminator, piece):
     data = b"".join(code + ENDS[terminator] for code in sent)
-    lines = Lines(terminator, 100)
+    lines = LineSplitter(terminator, 100)
     assert [code for i in range(0, len(data), piece) for code in lines.feed(data[i : i + piece])] == sent
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20), st.sampled_from(["none", *sorted(ENDS)]))
 def test_junk_gives_no_code_longer_than_allowed(pieces, terminator):
-    lines = Lines(terminator, 64)
+    lines = LineSplitter(terminator, 64)
     for piece in pieces:
         try:
             assert all(0 < len(code) <= 64 for code in lines.feed(piece))

@@ -18,13 +18,13 @@ GATEPOST = Path(sys.executable).with_name("gatepost")
 ROOT = Path(__file__).parents[3]
 SMBUS_ONLY_WITH_PEC = STUB | 0x8
 CHIPS = [each for each in MAKERS if "bus" in {option.name for option in fields(registry.options_class(*each))}]
-MEASURING = [each for each in CHIPS if each[0] != "signals"]
-SWITCHING = [name for kind, name in CHIPS if kind == "signals"]
+MEASURING = [each for each in CHIPS if each[0] != "outputs"]
+SWITCHING = [name for kind, name in CHIPS if kind == "outputs"]
 
 PULSE = """
 import sys, time
 from drivers import registry
-module = registry.load("signals", sys.argv[1])
+module = registry.load("outputs", sys.argv[1])
 gate = module.Driver(module.Options(bus=sys.argv[2]))
 gate.open()
 gate.pulse(0.05)
@@ -84,7 +84,7 @@ def test_every_chip_is_read_through_the_kernels_calls(plugged, kind, name):
 
 @pytest.mark.parametrize("name", SWITCHING)
 def test_an_expander_is_switched_through_the_kernels_calls(plugged, name):
-    stand = plugged("signals", name)
+    stand = plugged("outputs", name)
     with stand.plugged:
         said = on_the_bus(stand, sys.executable, "-c", PULSE, name, stand.options["bus"])
     assert said.stdout == "simulated\n", said.stderr

@@ -12,9 +12,9 @@ import pytest
 from drivers.contract import Departure, Sighting
 from drivers.simulators import qr
 from drivers.vision import neural as room
-from drivers.vision.eye import Eye
-from drivers.vision.ladder import Ladder
 from drivers.vision.neural import Neural
+from drivers.vision.pipeline import Ladder
+from drivers.vision.watcher import Eye
 
 PYTHON = os.environ.get("GATEPOST_NEURAL", "")
 needs_reader = pytest.mark.skipif(not Path(PYTHON).is_file(), reason="GATEPOST_NEURAL names no Python that has it")

@@ -5,10 +5,10 @@ import pytest
 
 from drivers.contract import Sighting
 from drivers.simulators import qr
-from drivers.vision import aim, decoders, sheet
-from drivers.vision.eye import Eye
-from drivers.vision.ladder import Ladder
+from drivers.vision import decoders, framing_advice, sheet
 from drivers.vision.opencv import cv2
+from drivers.vision.pipeline import Ladder
+from drivers.vision.watcher import Eye
 
 WALL, WHITE = 120, 235
 
@@ -90,5 +90,5 @@ def test_what_is_far_apart_is_not_one_sheet(far):
 
 
 def test_whoever_aims_the_camera_is_told_of_two_phones_but_not_of_one_sheet():
-    assert not aim.judged(one_sheet()).rivals
-    assert aim.judged(two_phones()).rivals == 1
+    assert not framing_advice.judged(one_sheet()).rivals
+    assert framing_advice.judged(two_phones()).rivals == 1

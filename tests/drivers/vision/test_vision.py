@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from drivers import vision
 from drivers.simulators import qr
-from drivers.vision import decoders, opencv, order, steps
+from drivers.vision import decoders, opencv, steps, steps_order
 from drivers.vision.code import Code
-from drivers.vision.ladder import Ladder
+from drivers.vision.pipeline import Ladder
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "qr"
 needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs are not on this machine")
@@ -110,9 +110,9 @@ def test_hard_steps_go_on_where_the_last_picture_left_off():
 
 
 def test_every_step_that_can_be_named_is_there_and_documented():
-    assert set(order.ALL) == {*steps.STEPS, order.HUNT, order.NEURAL}
+    assert set(steps_order.ALL) == {*steps.STEPS, steps_order.HUNT, steps_order.NEURAL}
     manual = (Path(__file__).resolve().parents[3] / "docs" / "camera.md").read_text(encoding="utf-8")
-    assert [name for name in order.ALL if f"| `{name}` |" not in manual] == []
+    assert [name for name in steps_order.ALL if f"| `{name}` |" not in manual] == []
 
 
 def test_only_the_steps_of_the_order_are_taken_and_in_that_order():

@@ -86,7 +86,7 @@ def test_a_camera_that_may_send_anything_has_a_process_of_its_own(device):
 def test_a_process_that_grows_is_ended(simulator, monkeypatch):
     driver = Driver(Options(simulator.url))
     driver.open()
-    monkeypatch.setattr("drivers.wire.apart.MOST_MB", 1)
+    monkeypatch.setattr("drivers.wire.isolated.MOST_MB", 1)
     with pytest.raises(DeviceGone, match="more than 1 MB of memory"):
         read_on(driver.read)
     assert driver._apart.pid is None

@@ -1,0 +1,146 @@
+"""Bundles that the centre pushes: proved, kept, put in force at once, and answered for.
+
+They are retained by the broker, so the same ones come with each connection: what is in force already is passed over
+in silence, and what is refused is said once. What anybody may have made is said only when all is quiet again, and
+seldom: a root that comes with it may cure it, and a flood must not fill the outbox.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from hashlib import sha256
+from typing import TYPE_CHECKING, TypeVar
+
+from agent.control.results import CommandFailed
+from agent.control.verification import CommandReason, Unauthenticated
+from agent.credentials import bundle
+from agent.credentials.bundle import BadBundle, Bundle, Rejection
+from agent.model import CommandResult, CommandStatus
+from agent.ruleset.bundle_store import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from agent.model import TimeBounds
+    from agent.ruleset.load import BundleStore
+
+    Then = Callable[[Bundle], Mapping[str, object]]
+
+log = logging.getLogger(__name__)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_SAID = 256
+MOST_DOUBTFUL = 16
+_OWN_MISTAKES = (
+    Rejection.ROLLBACK,
+    Rejection.VERSION_CONFLICT,
+    Rejection.VERSION_JUMP,
+    Rejection.EXPIRED,
+    Rejection.ISSUED_IN_FUTURE,
+    Rejection.BAD_CONTENT,
+)
+"""Found after the signatures held. (A root is measured before its signatures.)"""
+_EARLY = (Rejection.TOO_FEW_SIGNATURES, Rejection.ROOT_EXPIRED, Rejection.VERSION_JUMP)
+"""What a newer root may cure."""
+
+
+class BundleReceiver:
+    """Owned by one thread."""
+
+    def __init__(self, store: BundleStore | None, then: Mapping[str, Then], now: Callable[[], TimeBounds]) -> None:
+        """`store`: None when this kiosk keeps no bundles. `then`: type → puts in force what was taken, gives back
+        what else there is to say of it, raises CannotDo.
+        """
+        self._store, self._then, self._now = store, then, now
+        self._said: OrderedDict[bytes, None] = OrderedDict()
+        """SHA-256 of what was refused, and told."""
+        self._signed: OrderedDict[bytes, CommandResult] = OrderedDict()
+        """What is to be said of bundles that somebody has signed who may, but not enough of them; by SHA-256."""
+        self._unsigned: OrderedDict[bytes, CommandResult] = OrderedDict()
+        """The same of those that nobody has signed who may."""
+        self._is_early = False
+
+    def receive(self, data: bytes) -> CommandResult | None:
+        """Take a bundle; what is to be said of it at once. Raises Junk."""
+        told: dict[str, object] = {}
+        try:
+            claimed = bundle.unverified_header(data)
+            name = claimed.name if NAME.fullmatch(claimed.name) else ""  # what a stranger writes, we do not repeat
+            told = {"type": claimed.type, "name": name, "version": claimed.version}
+            if self._store is None or self._store.is_in_force(claimed):
+                return None
+            taken = self._store.accept(data, self._now())
+        except FileNotFoundError:
+            self._doubt(data, "no_root", told)
+            raise Unauthenticated("no_root") from None
+        except BadBundle as error:
+            return self._refused(data, error, told)
+        except OSError as error:
+            log.warning("orders: a bundle cannot be kept: %s", error.strerror)
+            return CommandResult("bundle", CommandStatus.FAILED, CommandReason.NOT_PERSISTED, result=told)
+        return self._put_in_force(taken, told)
+
+    def is_cured(self, reply: CommandResult) -> bool:
+        """Whether this reply tells of a root that may cure what was refused before: all is to come again."""
+        is_root = (
+            reply.status is CommandStatus.SUCCEEDED and reply.result is not None and reply.result["type"] == "root"
+        )
+        if is_cured := is_root and self._is_early:
+            self._is_early = False
+            self._signed.clear()
+            self._unsigned.clear()
+        return is_cured
+
+    def doubts(self, may_say: Callable[[bool], bool]) -> Iterator[CommandResult]:
+        """What is still to be said of the refused, once all is quiet. `may_say`: of one that is signed, or not."""
+        for doubtful in (self._signed, self._unsigned):
+            for digest, reply in doubtful.items():
+                if may_say(doubtful is self._signed):
+                    _keep(self._said, digest, None, MOST_SAID)
+                    yield reply
+            doubtful.clear()
+
+    def _put_in_force(self, taken: Bundle, told: Mapping[str, object]) -> CommandResult:
+        try:
+            return CommandResult(
+                "bundle", CommandStatus.SUCCEEDED, result={**told, **self._then[taken.type](taken)}
+            )
+        except CommandFailed as error:
+            return CommandResult("bundle", error.outcome, error.reason, result=told)
+        except Exception:  # whatever it is, the centre must hear that it is not in force
+            log.exception("orders: a defect in putting a bundle in force")
+            return CommandResult("bundle", CommandStatus.FAILED, CommandReason.INTERNAL_ERROR, result=told)
+
+    def _refused(self, data: bytes, error: BadBundle, told: Mapping[str, object]) -> CommandResult | None:
+        """The centre's own mistakes are said at once, each once. Raises Junk for what anybody may have made."""
+        fault, is_root = error.fault, told.get("type") == "root"
+        if is_root and fault is Rejection.ROLLBACK:
+            return None  # an older root of the chain, retained for those who still need it
+        self._is_early = self._is_early or fault in _EARLY
+        if is_root or fault not in _OWN_MISTAKES:
+            self._doubt(data, fault, told, signed=error.signed)
+            raise Unauthenticated(fault)
+        digest = sha256(data).digest()
+        known = digest in self._said
+        _keep(self._said, digest, None, MOST_SAID)
+        return None if known else CommandResult("bundle", CommandStatus.REJECTED, fault, result=told)
+
+    def _doubt(self, data: bytes, fault: str, told: Mapping[str, object], *, signed: bool = False) -> None:
+        """Remember to speak of it: of which one, its hash says, whatever it claims to be."""
+        digest = sha256(data)
+        if digest.digest() not in self._said:
+            reply = CommandResult(
+                "bundle", CommandStatus.REJECTED, fault, result={**told, "sha256": digest.hexdigest()}
+            )
+            _keep(self._signed if signed else self._unsigned, digest.digest(), reply, MOST_DOUBTFUL)
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
+    """Put it last; the first go when there are too many."""
+    kept[key] = value
+    kept.move_to_end(key)
+    while len(kept) > most:
+        kept.popitem(last=False)

@@ -1,0 +1,103 @@
+"""What was heard and not yet looked at: bounded, whatever a broker sends, and yet no bundle is lost for good.
+
+Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do orders that
+name a key which may sign them and those that do not (the first are taken first: whoever sends the others costs
+nobody a place), and the same order waits once. A bundle for which there is no room is *missed*: the broker has it
+retained, and it is to be asked for all of them again. Then what was
+looked at since the first was missed is passed over, so that each time others find room, until all were looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from hashlib import sha256
+
+from agent.control.verification import MAX_BYTES
+
+MOST_ORDERS, MOST_BUNDLES = 64, 256
+MOST_BUNDLE_BYTES = 4 << 20
+MOST_LOOKED_AT = 4096
+
+
+class Inbox:
+    """Any thread may put; one takes."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._orders: tuple[dict[bytes, None], dict[bytes, None]] = {}, {}
+        """In order of coming: those that name a signer, and those that do not."""
+        self._bundles: deque[bytes] = deque()
+        self._bundle_bytes = 0
+        self._looked_at: OrderedDict[bytes, None] = OrderedDict()
+        """SHA-256 of bundles."""
+        self._order_is_next = True
+        self._missed = False
+
+    def put(self, payload: bytes, *, is_order: bool, names_signer: bool = True) -> bool:
+        """Whether there is room for it, or need. Never waits for whoever takes. `names_signer`: of an order, that
+        it names a key that may sign it; whether it is signed by it is found out later.
+        """
+        with self._changed:
+            if is_order:
+                orders = self._orders[not names_signer]
+                if len(payload) > MAX_BYTES or (len(orders) >= MOST_ORDERS and payload not in orders):
+                    return False
+                orders[payload] = None
+            elif self._looked_at and sha256(payload).digest() in self._looked_at:
+                return True
+            elif len(self._bundles) >= MOST_BUNDLES or self._bundle_bytes + len(payload) > MOST_BUNDLE_BYTES:
+                self._missed = True
+                return False
+            else:
+                self._bundles.append(payload)
+                self._bundle_bytes += len(payload)
+            self._changed.notify()
+        return True
+
+    def next_message(self, within_s: float) -> tuple[bool, bytes] | None:
+        """The next one, and whether it is for orders; None when nothing came, or `wake` was called."""
+        with self._changed:
+            if self.is_empty():
+                self._changed.wait(within_s)
+            orders = self._orders[0] or self._orders[1]
+            if orders and (self._order_is_next or not self._bundles):
+                self._order_is_next = False
+                payload = next(iter(orders))
+                del orders[payload]
+                return True, payload
+            self._order_is_next = True
+            if not self._bundles:
+                return None
+            payload = self._bundles.popleft()
+            self._bundle_bytes -= len(payload)
+            self._looked_at[sha256(payload).digest()] = None
+            if len(self._looked_at) > MOST_LOOKED_AT:
+                self._looked_at.popitem(last=False)
+            return False, payload
+
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (any(self._orders) or self._bundles)
+
+    def request_refetch(self) -> bool:
+        """Whether to ask for all bundles now, as some were missed and there is room; it is taken for done. When
+        none is missed any more, what was looked at is forgotten: the centre may mean to send it again.
+        """
+        with self._changed:
+            if not self._missed:
+                self._looked_at.clear()
+            is_time = self._missed and self.is_empty()
+            self._missed = self._missed and not is_time
+            return is_time
+
+    def resume(self) -> None:
+        """Something has changed: what was refused may be taken now."""
+        with self._changed:
+            self._looked_at.clear()
+            self._missed = True
+
+    def wake(self) -> None:
+        """Have `take` return."""
+        with self._changed:
+            self._changed.notify_all()

@@ -1,0 +1,131 @@
+"""Which orders were taken, on disk before they are carried out: so that none is done twice, whatever happens.
+
+One file, replaced whole: orders are rare. What is forgotten raises a limit below which no order counts any more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from agent.control.verification import AHEAD_S, CommandReason, ProcessedCommand, ReplayGuard
+from agent.model import CommandResult, CommandStatus
+from agent.platform.files import replace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.control.verification import Command
+    from agent.model import TimeBounds
+
+log = logging.getLogger(__name__)
+
+MOST = 256
+MOST_RESULT = 2048
+"""Bytes of a result that are kept; a longer one is said once."""
+
+
+class CommandJournal:
+    """The orders of late. Owned by one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is read with `load`; its folder is made when it is written."""
+        self._path = path
+        self._seen: dict[str, ProcessedCommand] = {}
+        self._expired_utc = 0.0
+        self._issued_utc = 0.0
+
+    def load(self) -> None:
+        """Read the file. One that cannot be read has lost its orders: then all that were issued until now are."""
+        try:
+            kept = _Kept(**json.loads(self._path.read_bytes()))
+            self._expired_utc, self._issued_utc = float(kept.expired), float(kept.issued)
+            if not (math.isfinite(self._expired_utc) and self._issued_utc >= 0):
+                raise ValueError("limits that cannot be")  # noqa: TRY301 - one way for all that is wrong with it
+            self._seen = {id_: _known(id_, entry) for id_, entry in kept.orders.items()}
+        except FileNotFoundError:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a card has made of it
+            log.warning(
+                "orders: %s cannot be read (%s): older orders are refused", self._path, type(error).__name__
+            )
+            self._seen, self._expired_utc, self._issued_utc = {}, 0.0, math.inf
+
+    def replay_guard(self, now: TimeBounds) -> ReplayGuard:
+        """What is remembered."""
+        if math.isinf(self._issued_utc) and math.isfinite(now.latest_utc):
+            self._issued_utc = now.latest_utc + AHEAD_S
+        return ReplayGuard(self._seen, self._expired_utc, self._issued_utc)
+
+    def interrupted(self) -> list[CommandResult]:
+        """Close the orders that were begun and never answered; what is to be said of them."""
+        replies = [
+            CommandResult(known.command, CommandStatus.UNKNOWN, CommandReason.INTERRUPTED, id_)
+            for id_, known in self._seen.items()
+            if known.reply is None
+        ]
+        for reply in replies:
+            self._answer(reply)
+        return replies
+
+    def begin(self, order: Command, now: TimeBounds) -> None:
+        """Remember `order`, durably. Raises OSError; it is remembered in memory all the same."""
+        self._forget(now)
+        self._seen[order.id] = ProcessedCommand(order.command, order.digest, order.expires_utc)
+        self._save()
+
+    def end(self, reply: CommandResult) -> None:
+        """Remember what was answered. Raises OSError, as `begin`."""
+        self._answer(reply)
+        self._save()
+
+    def _answer(self, reply: CommandResult) -> None:
+        if reply.result is not None and len(json.dumps(reply.result)) > MOST_RESULT:
+            reply = replace(reply, result=None)
+        self._seen[reply.command_id] = replace(self._seen[reply.command_id], reply=reply)
+
+    def _forget(self, now: TimeBounds) -> None:
+        """Let go of what has expired for certain, and of what expires first when there are too many."""
+        by_end = sorted(self._seen, key=lambda id_: self._seen[id_].expires_utc)
+        for place, id_ in enumerate(by_end):
+            expires_utc = self._seen[id_].expires_utc
+            if expires_utc >= now.earliest_utc and len(by_end) - place < MOST:
+                return
+            self._expired_utc = max(self._expired_utc, expires_utc)
+            del self._seen[id_]
+
+    def _save(self) -> None:
+        kept = {
+            "expired": self._expired_utc,
+            "issued": self._issued_utc,
+            "orders": {id_: _entry(known) for id_, known in self._seen.items()},
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self._path, (json.dumps(kept).encode(),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The file's members."""
+
+    expired: float
+    issued: float
+    orders: dict[str, Any]
+
+
+def _entry(known: ProcessedCommand) -> dict[str, Any]:
+    reply = known.reply
+    said = None if reply is None else [reply.status, reply.reason, reply.result, reply.simulated]
+    return {"command": known.command, "digest": known.digest, "expires": known.expires_utc, "said": said}
+
+
+def _known(id_: str, entry: dict[str, Any]) -> ProcessedCommand:
+    known = ProcessedCommand(str(entry["command"]), str(entry["digest"]), float(entry["expires"]))
+    if entry["said"] is None:
+        return known
+    outcome, reason, result, simulated = entry["said"]
+    reply = CommandResult(known.command, CommandStatus(outcome), reason, id_, result, simulated=simulated)
+    return replace(known, reply=reply)

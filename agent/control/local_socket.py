@@ -1,0 +1,266 @@
+"""What guard and technician ask of the running agent, over a socket of this machine.
+
+One request a connection, in one line of JSON; root and the agent's user may connect. A thermometer that
+is lent out is down for its lane: people go to staff until it is given back, or whoever borrowed it has gone.
+
+    {"do": "temperature", "lane": "entry", "celsius": 36.8}
+                                                        → {"decision": "admit", "reasons": [...], "measures": [],
+                                                           "opened": true}, or {"refused": "nobody_waits"}
+    {"do": "temperature", "lane": "entry", "celsius": 36.8, "number": 7}
+                                                        → the same, about the person who waits under this number
+    {"do": "waiting", "lane": "entry"}                  → {"waiting": [{"number": 7, "ago_s": 12.0, "outcome":
+                                                           "elevated", "with_code": true}]}, the latest first
+    {"do": "borrow", "lane": "entry"}                   → what its sensors say, a line each, until hung up
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import queue
+import select
+import socket
+import threading
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from agent import screening
+from agent.checkpoint.case import RemeasureResult
+from agent.model import DeviceDown, DeviceUp, Observation, Recorded, Role, WhoWaits
+from drivers.contract import Distance, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from agent.model import LaneCommandResult
+
+log = logging.getLogger(__name__)
+
+NAME = "desk.sock"
+MODE = 0o600
+"""What is asked here can open a gate: for root and the agent's own user, not for whoever may read its counters."""
+MOST_BYTES = 1000
+MAX_CLIENTS = 8
+WAIT_S = 5.0
+"""For a request, and for its answer."""
+MOST_UNREAD = 1000
+STREAMING = "lent out for a calibration: people go to staff"
+_TURN_S = 0.5
+_LEAVE_S = 2 * _TURN_S
+"""A guest who has not gone by then is left standing."""
+_SHOWN = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
+_KINDS = {kind.__name__: kind for kind in (Reading, Distance, DeviceUp, DeviceDown)}
+
+_Unread: TypeAlias = "queue.Queue[Observation]"
+
+
+class LocalSocket:
+    """Between the devices and the loop: `put` may be called from any thread, and never blocks."""
+
+    def __init__(
+        self,
+        path: Path,
+        lanes: Collection[str],
+        put: Callable[[Observation], None],
+        ask: Callable[[Observation, float], LaneCommandResult | RemeasureResult],
+        second_u_c: float,
+    ) -> None:
+        """`path`: of the socket; `put`: into the loop's inbox; `ask`: what the loop says to a recorded
+        temperature, or TimeoutError; `second_u_c`: of staff's own thermometer.
+        """
+        self._path, self._lanes, self._put, self._ask = path, frozenset(lanes), put, ask
+        self._second_u_c = second_u_c
+        self._lock = threading.Lock()
+        self._states: dict[tuple[str, Role], Observation] = {}
+        """Whether each sensor is up, as it said last."""
+        self._loans: dict[str, _Unread] = {}
+        self._guests = threading.Semaphore(MAX_CLIENTS)
+        self._stopping = threading.Event()
+        self._server: socket.socket | None = None
+
+    # -- between the devices and the loop
+
+    def put(self, seen: Observation) -> None:
+        """Hand on what a device says, and show it to whoever has borrowed the lane's thermometer."""
+        with self._lock:
+            if isinstance(seen.item, DeviceUp | DeviceDown):
+                self._states[seen.lane, seen.role] = seen
+            for lane, unread in self._loans.items():
+                if seen.role in _SHOWN and (seen.lane == lane or seen.role is Role.ROOM):
+                    with contextlib.suppress(queue.Full):
+                        unread.put_nowait(seen)
+            lent = seen.role is Role.THERMOMETER and seen.lane in self._loans
+            if not lent or isinstance(seen.item, DeviceDown):
+                self._put(seen)
+
+    # -- life
+
+    def start(self) -> None:
+        """Open the desk. Without it the agent works on: that it cannot be had is only said."""
+        server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.unlink(missing_ok=True)
+            server.bind(str(self._path))
+            self._path.chmod(MODE)
+            server.listen()
+        except OSError as error:
+            server.close()
+            log.warning("nothing can be asked of this agent: %s: %s", self._path, error.strerror or error)
+            return
+        self._server = server
+        self._host = threading.Thread(target=self._accept, args=(server,), name="desk", daemon=True)
+        self._host.start()
+
+    def stop(self) -> None:
+        """Close the desk, and see the guests off: they say their last word before the loop does. May be called
+        although it was never opened.
+        """
+        self._stopping.set()
+        server, self._server = self._server, None
+        if server is None:
+            return
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        self._path.unlink(missing_ok=True)
+        until_s = time.monotonic() + _LEAVE_S
+        self._host.join(_LEAVE_S)
+        for _ in range(MAX_CLIENTS):
+            self._guests.acquire(timeout=max(0.0, until_s - time.monotonic()))
+
+    def _accept(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while not self._stopping.is_set():
+                guest, _ = server.accept()
+                if self._guests.acquire(blocking=False):
+                    threading.Thread(target=self._serve, args=(guest,), name="desk guest", daemon=True).start()
+                else:
+                    guest.close()
+
+    def _serve(self, guest: socket.socket) -> None:
+        try:
+            with guest, contextlib.suppress(OSError):  # the guest has gone: nobody to tell
+                guest.settimeout(WAIT_S)
+                match _request(guest):
+                    case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
+                        _say(guest, {"refused": "no_such_lane"})
+                    case {
+                        "do": "temperature",
+                        "lane": lane,
+                        "celsius": float() | int() as celsius,
+                        "number": int() as number,
+                    } if number > 0:
+                        _say(guest, self._record(lane, celsius, number))
+                    case {"do": "temperature", "number": _}:
+                        _say(guest, {"refused": "no_such_number"})
+                    case {"do": "temperature", "lane": lane, "celsius": float() | int() as celsius}:
+                        _say(guest, self._record(lane, celsius))
+                    case {"do": "waiting", "lane": lane}:
+                        _say(guest, self._waiting(lane))
+                    case {"do": "borrow", "lane": lane}:
+                        self._lend(guest, lane)
+        finally:
+            self._guests.release()
+
+    # -- what can be asked
+
+    def _waiting(self, lane: str) -> dict[str, Any]:
+        """Whom staff may measure."""
+        try:
+            told = self._ask(Observation(lane, Role.CLINICAL, WhoWaits(time.monotonic())), WAIT_S)
+        except TimeoutError:
+            return {"refused": "no_answer"}
+        return {"waiting": [asdict(each) for each in told.waiting] if isinstance(told, RemeasureResult) else []}
+
+    def _record(self, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
+        """Staff's own thermometer; `number`: of whom, 0 for whoever was decided last."""
+        if not screening.is_of_a_body(celsius):
+            return {"refused": "implausible"}
+        reading = Reading(celsius, time.monotonic(), self._second_u_c)
+        measured = Observation(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
+        try:
+            settled = self._ask(measured, WAIT_S)
+        except TimeoutError:
+            return {"refused": "no_answer"}
+        if not isinstance(settled, RemeasureResult) or settled.passage is None:
+            return {"refused": settled.reason}
+        decision = settled.passage.decision
+        return {
+            "decision": decision.outcome,
+            "reasons": decision.reasons,
+            "measures": decision.actions,
+            "opened": settled.passage.gate_opened,
+        }
+
+    def _lend(self, guest: socket.socket, lane: str) -> None:
+        """Show the lane's sensors to the guest, and the checkpoint no thermometer, until the guest has gone."""
+        unread: _Unread = queue.Queue(MOST_UNREAD)
+        with self._lock:
+            if lane in self._loans:
+                _say(guest, {"refused": "lent_already"})
+                return
+            for place, state in self._states.items():
+                if place in {(lane, part) for part in _SHOWN}:
+                    unread.put_nowait(state)
+            self._loans[lane] = unread
+            self._tell(lane, lent=True)
+        log.info("the thermometer of %s is lent out", lane)
+        try:
+            while not self._stopping.is_set() and not _has_gone(guest):
+                with contextlib.suppress(queue.Empty):
+                    seen = unread.get(timeout=_TURN_S)
+                    if _takes_more(guest):  # else its operator is being asked: what is old then is of no use
+                        _say(guest, _plain(seen))
+        finally:
+            with self._lock:
+                del self._loans[lane]
+                self._tell(lane, lent=False)
+            log.info("the thermometer of %s is back", lane)
+
+    def _tell(self, lane: str, *, lent: bool) -> None:
+        """The loop hears that a working thermometer is away, or back."""
+        state = self._states.get((lane, Role.THERMOMETER))
+        if state is None or not isinstance(state.item, DeviceUp):
+            return
+        up, now_s = state.item, time.monotonic()
+        item = DeviceDown(now_s, up.driver, STREAMING) if lent else DeviceUp(now_s, up.driver, up.simulated)
+        self._put(Observation(lane, Role.THERMOMETER, item))
+
+
+def read(line: bytes) -> Observation:
+    """What a sensor said, from a line of a loan. Raises ValueError."""
+    try:
+        told = json.loads(line)
+        return Observation(told["lane"], Role(told["part"]), _KINDS[told["kind"]](**told["item"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a line of a loan: {error}") from None
+
+
+def _plain(seen: Observation) -> dict[str, Any]:
+    item: Any = seen.item
+    return {"lane": seen.lane, "part": seen.role, "kind": type(item).__name__, "item": asdict(item)}
+
+
+def _say(guest: socket.socket, words: dict[str, Any]) -> None:
+    guest.sendall(json.dumps(words).encode() + b"\n")
+
+
+def _request(guest: socket.socket) -> Any:
+    """What is asked; None when it is no request."""
+    with guest.makefile("rb") as lines, contextlib.suppress(ValueError):
+        return json.loads(lines.readline(MOST_BYTES))
+
+
+def _takes_more(guest: socket.socket) -> bool:
+    _, ready, _ = select.select([], [guest], [], 0)
+    return bool(ready)
+
+
+def _has_gone(guest: socket.socket) -> bool:
+    """A guest that has asked has no more to say: anything to be read is its end."""
+    ready, _, _ = select.select([guest], [], [], 0)
+    return bool(ready)

@@ -1,0 +1,161 @@
+"""Bytes from a scanner in, a Verdict out. Pure: no clock, no network; time and trust are arguments.
+
+`check` judges one code, `check_all` several of one person. Trust comes from `agent.ruleset.load`.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from agent.credentials import combine, dcc, gatepost, health_card, lists, nzcp, opaque, shc, vds_nc, venue_code
+from agent.credentials.freshness import AntiPassback, PassbackOptions
+from agent.credentials.trust import BadTrustStore, TrustStore
+from agent.crypto.refusal import CheckFailed
+from agent.model import CodeStatus, Colour, ListAge, TimeBounds, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["AntiPassback", "BadTrustStore", "Options", "PassbackOptions", "TrustStore", "check", "check_all"]
+
+MAX_PAYLOAD_BYTES = 1 << 14
+"""The largest QR code holds 4,296 characters, a card file somewhat more; a scan engine can send megabytes."""
+
+
+class CodeFormat(Protocol):
+    """What each format file of this room offers."""
+
+    FORMAT: str
+
+    def recognises(self, payload: bytes) -> bool:
+        """Whether this file is the one to check the payload."""
+
+    def check(self, payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
+        """Verdict on a payload that is recognised. Raises Refused."""
+
+
+_FORMATS: tuple[CodeFormat, ...] = (gatepost, dcc, shc, nzcp, vds_nc, health_card, venue_code)
+_STALENESS = tuple(ListAge)
+_JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Whose codes this kiosk believes."""
+
+    keys: str = "issuers.toml"
+    """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""
+    lists: tuple[str, ...] = ()
+    """Files of revoked, status and watch lists (made by `gatepost lists build`); while one is missing, everybody at
+    an entry goes to staff. Lists that the centre changes: in /var/lib/gatepost/lists."""
+    bundles: str = ""
+    """Folder of what the centre has sent, with the root that was installed there (`gatepost keys install`); best
+    /var/lib/gatepost/bundles. Empty: there is no centre."""
+
+
+def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
+    """What the bytes say and whether to believe it. Never raises, whatever they are."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        return Verdict(CodeStatus.UNRECOGNISED, "", reason="longer than any code")
+    try:
+        verdict = _read(payload, trust, now)
+        if verdict.status not in _JUDGED:
+            return verdict
+        checked = _against_lists(verdict, trust, now)
+        is_damaged = any(each.is_damaged for each in trust.lists)  # as if missing: what it says is not known
+        return replace(checked, list_age=ListAge.EXPIRED) if is_damaged else checked
+    except Exception:  # noqa: BLE001 - a fault of ours must send one person to staff, not stop the gate
+        return Verdict(CodeStatus.MALFORMED, "", reason="this gate failed to read it")
+
+
+def check_all(payloads: Sequence[bytes], trust: TrustStore, now: TimeBounds) -> Verdict:
+    """As `check`, for all codes that one person has shown, in any order. Never raises."""
+    if not 0 < len(payloads) <= combine.MOST:
+        return Verdict(CodeStatus.UNRECOGNISED, "", reason="no code, or too many")
+    try:
+        return combine.check_all(payloads, functools.partial(check, trust=trust, now=now))
+    except CheckFailed as no:
+        return Verdict(no.status, shc.FORMAT, reason=no.reason)
+
+
+def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
+    """The verdict of the format whose code it is, lists apart."""
+    for code in _FORMATS:
+        if code.recognises(payload):
+            try:
+                return code.check(payload, trust, now)
+            except CheckFailed as no:
+                return Verdict(no.status, code.FORMAT, issuer=no.issuer, reason=no.reason)
+    verdict = opaque.check(payload, trust)
+    return verdict or Verdict(CodeStatus.UNRECOGNISED, "", reason="no format that this gate knows")
+
+
+def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verdict:
+    """What the lists know beyond the code: colour, revocation, watch, and how old they are themselves."""
+    known = trust.lists
+    staleness = max((age.staleness(now) for age in trust.ages), key=_STALENESS.index, default=ListAge.FRESH)
+    if staleness is not ListAge.FRESH:
+        verdict = replace(verdict, list_age=staleness)
+    status = known.status.get(verdict.issuer)
+    if status is not None:
+        verdict = _of_status_list(verdict, status)
+    if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
+        return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
+    if verdict.subject and _is_on(known.watched, (verdict.subject,)):
+        verdict = replace(verdict, watched=True)
+    return verdict
+
+
+def _of_status_list(verdict: Verdict, status: lists.CodeList) -> Verdict:
+    """By the list in force; or by the newer one that is awaited, where that is known and stricter."""
+    found = _of_status(verdict, status.head.issued_utc, _find(status, verdict.subject))
+    awaited = status.awaited
+    if awaited is None or verdict.subject not in awaited.changes:
+        return found
+    newer = _of_status(verdict, awaited.issued_utc, awaited.changes[verdict.subject])
+    return _stricter(found, newer)
+
+
+def _of_status(verdict: Verdict, listed_utc: float, value: int | None) -> Verdict:
+    """What a list of that time makes of a code by its value there; a code that was issued later knows better."""
+    colour = lists.COLOURS.get(value or 0)
+    if colour is None or (verdict.issued_utc is not None and listed_utc < verdict.issued_utc):
+        return verdict
+    decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
+    return replace(verdict, colour=colour, status=decided, reason="")
+
+
+def _stricter(one: Verdict, other: Verdict) -> Verdict:
+    """Of two verdicts on one code: red, then what is not valid, then yellow. What a certificate is worth beside a
+    colour only the policy knows: staff look at it.
+    """
+    for each in (one, other):
+        if each.colour is Colour.RED:
+            return each
+    for each in (one, other):
+        if each.status is not CodeStatus.VALID:
+            return each
+    if one.colour is None or other.colour is None:
+        is_same = one.colour is other.colour
+        return one if is_same else replace(one, status=CodeStatus.UNDECIDED, reason="a newer list says otherwise")
+    return max(one, other, key=lambda each: lists.VALUES[each.colour or Colour.RED])
+
+
+def _is_on(found: Sequence[lists.CodeList], keys: Iterable[bytes]) -> bool:
+    """Whether one of them is on a list, or on the newer one that is awaited."""
+    keys = tuple(keys)
+    return any(
+        _find(each, key) or (each.awaited is not None and each.awaited.changes.get(key, lists.GONE) != lists.GONE)
+        for each in found
+        for key in keys
+    )
+
+
+def _find(each: lists.CodeList, key: bytes) -> int | None:
+    """What one list says of a key; of a damaged list, which is marked as such, nothing: the others still count."""
+    try:
+        return each.find(key)
+    except lists.DamagedList:
+        return None

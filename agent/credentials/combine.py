@@ -1,0 +1,102 @@
+"""Several codes of one person in one passage: a health code and a test result, a card in parts. Pure.
+
+The whole set is judged anew whenever one is added, whatever came first: the order of showing must not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.credentials import shc
+from agent.crypto.refusal import CheckFailed
+from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, ListAge, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from agent.model import TimeBounds
+
+MOST = 32
+"""More codes than this are no longer one person's."""
+
+_SERIES = 16
+"""As many tests as the longest code carries: no place asks for more."""
+
+_ORDER = (
+    # the first of these that any code has is what the whole set has
+    CodeStatus.BAD_SIGNATURE,
+    CodeStatus.REVOKED,
+    CodeStatus.MALFORMED,
+    CodeStatus.UNKNOWN_ISSUER,
+    CodeStatus.EXPIRED,
+    CodeStatus.NOT_YET_VALID,
+    CodeStatus.TIME_UNKNOWN,
+    CodeStatus.UNRECOGNISED,
+    CodeStatus.INCOMPLETE,
+    CodeStatus.UNDECIDED,
+    CodeStatus.VALID,
+)
+_KINDS = ("health", "vaccination", "recovery", "test", "other")
+_COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
+_STALENESS = tuple(ListAge)
+
+
+def drop_incomplete(payloads: Iterable[bytes]) -> list[bytes]:
+    """The payloads: repeats taken out, files of health cards opened, parts of a card put together.
+
+    Raises Refused for more than `MOST`, for parts that do not belong together, or of which some are missing.
+    """
+    distinct = list(dict.fromkeys(card for payload in payloads for card in shc.cards(payload)))
+    if len(distinct) > MOST:
+        raise CheckFailed(CodeStatus.UNRECOGNISED, "more codes than one person has")
+    parts = [payload for payload in distinct if payload.startswith(shc.PREFIX) and shc.part(payload)[1] > 1]
+    if not parts:
+        return distinct
+    return [payload for payload in distinct if payload not in parts] + [shc.join(parts)]
+
+
+def combine(verdicts: Sequence[Verdict]) -> Verdict:
+    """One verdict for all: the worst status, the health code's colour, everybody's tests.
+
+    Holders are compared only between codes of one format: each format names them in its own way, and no gate can
+    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED;
+    a code that names nobody is its own holder.
+    """
+    first = min(verdicts, key=_rank)
+    worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))
+    colours = [verdict.colour for verdict in verdicts if verdict.colour is not None]
+    together = replace(
+        first,
+        status=worst.status,
+        reason=worst.reason,
+        colour=max(colours, key=_COLOURS.index) if colours else None,
+        tests=tuple(test for verdict in verdicts for test in verdict.tests),
+        watched=any(verdict.watched for verdict in verdicts),
+        list_age=max((verdict.list_age for verdict in verdicts), key=_STALENESS.index),
+    )
+    holders = {(verdict.format, verdict.subject or verdict.code) for verdict in verdicts}
+    if len(holders) == len({verdict.format for verdict in verdicts}):
+        return together
+    return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())
+
+
+def _rank(verdict: Verdict) -> tuple[bool, int, int]:
+    """Lowest for the code that names the set: one with a colour, then the worst, then the one that tells most."""
+    return verdict.colour is None, _ORDER.index(verdict.status), _KINDS.index(verdict.kind)
+
+
+def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> Verdict:
+    """The set judged: `check` is the check of one. Raises Refused only through `whole`."""
+    return combine([check(payload) for payload in drop_incomplete(payloads)])
+
+
+def at_best(verdict: Verdict, now: TimeBounds) -> Verdict:
+    """What the verdict would be if the person also showed the best test results there can be, or, after a test
+    result, the best health code.
+    """
+    if verdict.status is not CodeStatus.VALID:
+        return verdict
+    fresh = (LabResult("pcr", now.earliest_utc - count * SAME_SWAB_S) for count in range(_SERIES))
+    better = replace(verdict, tests=(*verdict.tests, *fresh))
+    return replace(better, kind="health", colour=Colour.GREEN) if verdict.kind == "test" else better

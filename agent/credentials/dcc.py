@@ -1,0 +1,185 @@
+"""EU Digital COVID Certificate: `HC1:`, base45, zlib, COSE_Sign1, CWT with the health claim -260.
+
+Source: eHealth Network, "Electronic Health Certificates", hcert_spec 1.0.5, sections 2 to 4; "Value Sets" for the
+codes of tests. Signatures: ES256 or PS256; ES256 is taken with any curve, as some states sign. A certificate has no
+colour: what it is worth is for the policy (`certificate`, and its kind).
+
+| claim | label | meaning |
+|---|---|---|
+| iss | 1 | country of the issuer |
+| exp | 4 | end of technical validity |
+| iat | 6 | time of issue; the specification gives it no part in validity, and some states date it ahead |
+| hcert | -260 | {1: {nam, dob, ver, and one of v, t, r: a list with one entry}} |
+
+An entry is what its group says only if it is known to be: of COVID-19 (`tg`), a vaccination with all doses of its
+series (`dn` of `sd`), a recovery between its days (`df` to `du`), a test of a known kind (`tt`) that found nothing
+(`tr`). Otherwise it is `other`, and a negative test is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.credentials import cose, cwt, lab, validity
+from agent.credentials.lab import Finding
+from agent.credentials.wallclock import earliest_end, latest_start, moment
+from agent.crypto import base45, digest
+from agent.crypto.inflate import inflate
+from agent.crypto.refusal import CheckFailed, Malformed
+from agent.model import LabResult, TimeBounds, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.credentials.trust import TrustStore
+
+FORMAT = "dcc"
+PREFIX = b"HC1:"
+HCERT, V1 = -260, 1
+
+_KINDS = {"v": "vaccination", "t": "test", "r": "recovery"}
+_COUNTRY = re.compile(r"[A-Z]{2,3}")
+_UCI_PREFIX = "URN:UVCI:"
+_UCI = re.compile(r"(?=.*[0-9])[A-Z0-9]+(?:[/:#][A-Z0-9]*)*")
+_COVID = "840539006"
+_TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
+_FINDINGS = {"260415000": Finding.NEGATIVE, "260373001": Finding.POSITIVE}
+
+
+class _Health(NamedTuple):
+    """What the health claim says, as far as a gate needs it."""
+
+    kind: str = "other"
+    """What it is worth; `other` for what is not known to be worth more."""
+    subject: bytes = b""
+    groups: tuple[str, ...] = ()
+    """What it says it is, worth it or not: what its signer must be allowed to sign."""
+    ucis: tuple[str, ...] = ()
+    """Identifiers of all its entries."""
+    tests: tuple[LabResult, ...] = ()
+
+
+def recognises(payload: bytes) -> bool:
+    """Whether this file is the one to check it."""
+    return payload.startswith(PREFIX)
+
+
+def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
+    """Verdict on a code that `recognises`. Raises Refused."""
+    message = cose.parse(inflate(base45.decode(payload[len(PREFIX) :])))
+    claims = cwt.claims_of(message.payload)
+    try:
+        key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
+    except CheckFailed as no:
+        country = claims.get(cwt.ISS)
+        if isinstance(country, str) and _COUNTRY.fullmatch(country):
+            raise CheckFailed(
+                no.status, f"{no.reason}; it says that it is from {country}", issuer=no.issuer
+            ) from None
+        raise
+    expires = cwt.time(claims, cwt.EXP)
+    health = _health(claims.get(HCERT), now)
+    key.limits.require(*health.groups, issuer=key.issuer)
+    code, *aliases = _keys(health.ucis) or (digest.of_code(FORMAT, message.payload),)
+    return Verdict(
+        status=validity.check_validity(now, issued=None, starts=None, expires=expires, signer=key.limits),
+        reason=key.limits.reason(now),
+        format=FORMAT,
+        subject=health.subject,
+        issuer=key.issuer,
+        issued_utc=cwt.time(claims, cwt.IAT),
+        expires_utc=expires,
+        tests=health.tests,
+        kind=health.kind,
+        code=code,
+        aliases=tuple(aliases),
+    )
+
+
+def code_key(uci: str) -> bytes:
+    """Key of a certificate by its identifier, in capitals and with its optional prefix: the form of hash that the
+    EU's revocation lists call `UCI`.
+    """
+    return _hash(_canonical(uci))
+
+
+def is_uci(text: str) -> bool:
+    """Whether a certificate's identifier can be written so."""
+    return _UCI.fullmatch(text.strip().upper()) is not None
+
+
+def _keys(ucis: Iterable[str]) -> list[bytes]:
+    """Keys of a certificate by all its identifiers, and by their hashes as they are written: so the EU's own lists
+    have them. Nearly always one.
+    """
+    keys = []
+    for uci in ucis:
+        canonical = _canonical(uci)
+        keys.append(_hash(canonical))
+        if uci != canonical:
+            keys.append(_hash(uci))
+    return keys
+
+
+def _canonical(uci: str) -> str:
+    capitals = uci.strip().upper()
+    return capitals if capitals.startswith(_UCI_PREFIX) else _UCI_PREFIX + capitals
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogatepass")).digest()[: digest.SIZE]
+
+
+def _health(claim: object, now: TimeBounds) -> _Health:
+    if not isinstance(claim, Mapping) or not isinstance(certificate := claim.get(V1), Mapping):
+        raise Malformed("no health claim")
+    kind, groups, ucis, tests = "other", [], [], []
+    for group, name in _KINDS.items():
+        entries = certificate.get(group)
+        if not entries or not isinstance(entries, list | tuple):
+            continue
+        groups.append(name)
+        kind = name
+        for entry in entries:
+            if not isinstance(entry, Mapping):
+                raise Malformed("an entry that is not a map")
+            uci = entry.get("ci")
+            if isinstance(uci, str) and uci:
+                ucis.append(uci)
+            if not _is_worth(group, entry, now):
+                kind = "other"
+            if group == "t" and (test := _test(entry)) is not None:
+                tests.append(test)
+    if len(groups) > 1:
+        kind = "other"
+    return _Health(kind, _subject(certificate), tuple(groups), tuple(ucis), tuple(tests))
+
+
+def _is_worth(group: str, entry: Mapping[Any, Any], now: TimeBounds) -> bool:
+    """Whether the entry is known to be a vaccination, a test or a recovery. What a test found, `tests` says."""
+    if entry.get("tg") != _COVID:
+        return False
+    if group == "v":
+        dose, doses = entry.get("dn"), entry.get("sd")
+        return type(dose) is int and type(doses) is int and dose >= doses > 0
+    if group == "r":
+        first, last = latest_start(entry.get("df")), earliest_end(entry.get("du"))
+        return first is not None and last is not None and first <= now.earliest_utc and now.latest_utc < last
+    return True
+
+
+def _subject(certificate: Mapping[Any, Any]) -> bytes:
+    """Transliterated names and date of birth: what is the same in all certificates of one person; `` without."""
+    name = certificate.get("nam")
+    names = name if isinstance(name, Mapping) else {}
+    if not (names.get("fnt") or names.get("gnt")):
+        return b""
+    return digest.of_subject(str(names.get("fnt")), str(names.get("gnt")), str(certificate.get("dob")))
+
+
+def _test(entry: Mapping[Any, Any]) -> LabResult | None:
+    kind = _TESTS.get(str(entry.get("tt")), "") if entry.get("tg") == _COVID else ""
+    return lab.result(kind, moment(entry.get("sc")), _FINDINGS.get(str(entry.get("tr")), Finding.UNKNOWN))

@@ -1,0 +1,109 @@
+"""How old something is, and whether a code was here a moment ago. Pure: now is an argument."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt
+
+from agent.model import ListAge, TimeBounds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST_REMEMBERED = 10_000
+_HOUR_S = 3600.0
+MAX_AHEAD_S = 86_400.0
+"""How far ahead of this gate's clock something may be dated: two clocks differ, and zones are mistaken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """When a list or a set of keys was issued, and how old it may become."""
+
+    name: str
+    issued_utc: float
+    warn_age_s: float
+    """Older than this: a notice."""
+    max_age_s: float
+    """Older than this: staff, whatever the codes say."""
+    awaited: str = ""
+    """What newer one is awaited, in words: staff are told, and this one counts until it is too old."""
+
+    def staleness(self, now: TimeBounds) -> ListAge:
+        """By the oldest that it can be: an unsure clock makes it old, never young. What is dated ahead would never
+        grow old: it is no better.
+        """
+        age_s = now.latest_utc - self.issued_utc
+        if age_s > self.max_age_s or age_s < -MAX_AHEAD_S:
+            return ListAge.EXPIRED
+        return ListAge.STALE if age_s > self.warn_age_s or self.awaited else ListAge.FRESH
+
+    def age_s(self, now: TimeBounds) -> float | None:
+        """How old it is at most; None when nobody can tell."""
+        age_s = now.latest_utc - self.issued_utc
+        return age_s if math.isfinite(age_s) else None
+
+    def fault(self, now: TimeBounds) -> str:
+        """What is wrong with its age and what follows, as a sentence; `` while it is fresh."""
+        staleness = self.staleness(now)
+        if staleness is ListAge.FRESH:
+            return ""
+        age_s = self.age_s(now)
+        what = "missing, or of unknown age" if age_s is None else f"{age_s / _HOUR_S:.0f} hours old"
+        if age_s is not None and age_s < 0:
+            what = "dated ahead of this gate's clock"
+        if self.awaited:
+            what = f"{what}, {self.awaited}"
+        follows = "people are admitted with a notice" if staleness is ListAge.STALE else "everybody goes to staff"
+        return f"{what}: {follows} until a newer one comes"
+
+
+def missing(name: str) -> Age:
+    """Age of something that should be there and is not: too old at any time."""
+    return Age(name, float("-inf"), 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PassbackOptions:
+    """When the same code is one too many."""
+
+    window_s: Annotated[float, Ge(0)] = 600.0
+    """Whoever was let in is a repeat for so long; 0: never."""
+    most: Annotated[int, Gt(0)] = _MOST_REMEMBERED
+    """How many keys are remembered at most; the oldest are forgotten first."""
+
+
+class AntiPassback:
+    """Who was let in lately, by all lanes of a kiosk. In memory only, by 16 bytes for a holder or a code.
+
+    `way` keeps those apart who came in and who went out: the two say nothing of each other.
+    """
+
+    def __init__(self, options: PassbackOptions) -> None:
+        self._options = options
+        self._seen: OrderedDict[tuple[str, bytes], float] = OrderedDict()
+
+    def is_repeat(self, way: str, keys: Iterable[bytes], at_s: float) -> bool:
+        """Whether one of these let somebody through this way within the window before `at_s` (monotonic)."""
+        times = (self._seen.get((way, key)) for key in keys)
+        return any(seen_s is not None and at_s - seen_s < self._options.window_s for seen_s in times)
+
+    def admitted(self, way: str, keys: Iterable[bytes], at_s: float) -> None:
+        """Remember that these have let somebody through; an empty key stands for nobody."""
+        if self._options.window_s == 0:
+            return
+        for key in filter(None, keys):
+            self._seen[way, key] = at_s
+            self._seen.move_to_end((way, key))
+        while len(self._seen) > self._options.most:
+            self._seen.popitem(last=False)
+        self.expire(at_s)
+
+    def expire(self, at_s: float) -> None:
+        """Let go of those whose window is over."""
+        while self._seen and at_s - next(iter(self._seen.values())) >= self._options.window_s:
+            self._seen.popitem(last=False)

@@ -1,0 +1,122 @@
+"""Lines of text that a list is built from: `KEY [COLOUR]`, or the same as CSV. Pure.
+
+What a format says is equal becomes one key: hexadecimal digits and certificate identifiers in any case, identifiers
+with and without `URN:UVCI:`, a card's digits with and without what follows them. A byte order mark, quotes around a
+column and `,` `;` or a tab between columns are understood; what is not understood is refused with its line, for a
+key of nobody would do nothing, in silence.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from typing import TYPE_CHECKING
+
+from agent.credentials import dcc, gatepost, health_card, lists
+from agent.crypto import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+COLOURS = {colour.value: number for colour, number in lists.VALUES.items()}
+_GONE = "gone"
+_LISTED = 1
+_HEX_KEY = re.compile(r"[0-9A-Fa-f]{32}")
+_CARD = re.compile(r"([0-9A-Fa-f]{64})(?::1|:0:[0-9A-Fa-f]{32})?")
+_HEADINGS = frozenset(
+    ("key", "keys", "id", "ids", "uci", "uvci", "ci", "hash", "subject", "subjects", "holder", "code", "codes")
+) | {"card", "certificate", "pseudonym", "colour", "color", "status", "state", "value"}
+
+
+def _key(_issuer: str, text: str) -> bytes:
+    if not _HEX_KEY.fullmatch(text):
+        raise ValueError("a key is 32 hexadecimal digits")
+    return bytes.fromhex(text)
+
+
+def _subject(issuer: str, text: str) -> bytes:
+    return gatepost.subject_key(issuer, text)
+
+
+def _opaque(issuer: str, text: str) -> bytes:
+    if "://" in text or " " in text:
+        raise ValueError("an opaque code's id is what the pattern names `id` in its address, not the address")
+    return digest.of_subject(issuer, text)
+
+
+def _health_card(_issuer: str, text: str) -> bytes:
+    match = _CARD.fullmatch(text)
+    if match is None:
+        raise ValueError("a health card is 64 hexadecimal digits")
+    return health_card.subject_key(match.group(1))
+
+
+def _uci(_issuer: str, text: str) -> bytes:
+    if not dcc.is_uci(text):
+        raise ValueError(
+            "a certificate's identifier is letters, digits and / : #, for example URN:UVCI:01:NL:187/37"
+        )
+    return dcc.code_key(text)
+
+
+KEY_OF: dict[str, Callable[[str, str], bytes]] = {
+    "key": _key,
+    "subject": _subject,
+    "opaque": _opaque,
+    "health-card": _health_card,
+    "uci": _uci,
+}
+"""What a line may hold → (issuer, text) to the 16 bytes that lists hold. Each raises ValueError with one phrase."""
+
+
+def key_of(of: str, issuer: str, text: str) -> bytes:
+    """The key that a word stands for. Raises ValueError with one phrase; the word is not in it."""
+    word = text.strip().lstrip("\ufeff")
+    if not word or not word.isprintable() or '"' in word:
+        raise ValueError("a key is printed characters, without quotes in it")
+    return KEY_OF[of](issuer, word)
+
+
+def entries(lines: Iterable[str], *, of: str, kind: str, issuer: str, changes: bool) -> Iterator[tuple[bytes, int]]:
+    """Key and value of each line; empty lines and those that begin with # are none. `changes`: `gone` takes a key
+    off. Raises ValueError that says which line is wrong and why, not what it holds.
+    """
+    first = True
+    for number, line in enumerate(lines, 1):
+        try:
+            fields = _fields(line)
+            if not fields or fields[0].startswith("#"):
+                continue
+            if first and all(field.casefold() in _HEADINGS for field in fields):
+                raise ValueError("a heading: take the line off")  # noqa: TRY301 - all of a line's faults get its number
+            first = False
+            yield key_of(of, issuer, fields[0]), _value(fields[1:], kind, changes=changes)
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"line {number}: {error}") from None
+
+
+def _fields(line: str) -> list[str]:
+    """The columns of a line."""
+    text = line.strip().lstrip("\ufeff")
+    delimiter = next((each for each in "\t;," if each in text), None)
+    if delimiter is None and '"' not in text:
+        return text.split()
+    (columns,) = csv.reader([text], delimiter=delimiter or " ", skipinitialspace=True, strict=True)
+    columns = [column.strip() for column in columns]
+    while len(columns) > 1 and not columns[-1]:
+        columns.pop()
+    return columns
+
+
+def _value(rest: list[str], kind: str, *, changes: bool) -> int:
+    """What the column after the key says. Raises ValueError."""
+    known = (COLOURS if kind == "status" else {}) | ({_GONE: lists.GONE} if changes else {})
+    if len(rest) > 1:
+        raise ValueError("more columns than a key and a colour; a key with a comma or a space in it needs quotes")
+    if not rest and kind != "status":
+        return _LISTED
+    value = known.get(rest[0].casefold()) if rest else None
+    if value is None:
+        what = ", ".join(known)
+        raise ValueError(f"after the key: {what}" if known else f"a {kind} list has no column after the key")
+    return value

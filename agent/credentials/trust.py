@@ -1,0 +1,249 @@
+r"""Whom this gate believes: pinned keys, each bound to an issuer and to the formats it may sign.
+
+A keys file is TOML, one table per key:
+
+    [[key]]
+    issuer = "demo-health"          # for Gatepost codes the `iss` claim, for SHC the issuer's URL, else a name
+    formats = ["gatepost"]          # what the key may sign; gatepost alone when it is not said
+    public = "MCowBQYDK2VwAyEA…"    # base64 of the DER SubjectPublicKeyInfo, or …
+    certificate = "MIIC…"           # … base64 of a DER certificate: its key, with its validity and key usage
+    kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
+
+Revoked health cards are told by the key that signed them, in the words of the issuer's own list (`rid`, or
+`rid.seconds` for cards issued before then):
+
+    [[revoked]]
+    kid = "334b…"                   # hex, as in [[key]]
+    rids = ["vwAjHdarZuc.1687450765"]
+
+An issuer of opaque codes has one table too, and a status list of the same issuer beside it:
+
+    [[opaque]]
+    issuer = "suishenma"
+    pattern = 'https://s\.sh\.gov\.cn/(?P<id>[0-9A-Za-z]{8,64})'
+
+Who may *add* such keys from the centre is another matter: see `bundle`.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+import tomllib
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agent.credentials.lists import CodeLists
+from agent.crypto import signing
+from agent.crypto.limits import NONE, Limits
+from agent.crypto.refusal import CheckFailed
+from agent.model import CodeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agent.credentials.freshness import Age
+
+_T = TypeVar("_T")
+
+FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc")
+
+
+class BadTrustStore(ValueError):
+    """A keys file that cannot be used; `str()` says which key and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueIssuer:
+    """An issuer whose codes say nothing by themselves: a pattern finds the id, a status list knows its colour."""
+
+    issuer: str
+    pattern: re.Pattern[str]
+    """Matches the whole code; its group `id` is what the status list is keyed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """One pinned key."""
+
+    issuer: str
+    kid: bytes
+    formats: frozenset[str]
+    public: signing.PublicKey
+    limits: Limits = NONE
+    """What its certificate allows; a key that was pinned without one has no limits."""
+    certificate: bytes = field(default=b"", repr=False)
+    """DER, where it was pinned with one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """The keys, by key id. Immutable: a new one takes the place of the old."""
+
+    keys: Mapping[bytes, tuple[TrustedKey, ...]] = field(default_factory=dict)
+    """Several issuers may share an id by accident."""
+    revoked: Mapping[tuple[bytes, str], float] = field(default_factory=dict)
+    """SHC's own revocation: (key id, revocation id) → cards issued before that time; infinite for all."""
+
+    opaque: tuple[OpaqueIssuer, ...] = ()
+    lists: CodeLists = field(default_factory=CodeLists)
+    ages: tuple[Age, ...] = ()
+    """How old the lists and keys are, and how old they may become."""
+
+    def revoked_before(self, kid: bytes, rid: str) -> float:
+        """Cards with this revocation id are revoked if they were issued before this; POSIX seconds."""
+        return self.revoked.get((kid, rid), 0.0)
+
+    def signer(self, code_format: str, kid: bytes, signature: bytes, signed: bytes, algorithm: int) -> TrustedKey:
+        """The key whose signature this is. Raises Refused when there is none."""
+        issuer = None
+        for key in self.keys.get(kid, ()):
+            if code_format in key.formats:
+                if key.public.verify(signature, signed, algorithm):
+                    return key
+                issuer = key.issuer
+        if issuer is None:
+            raise CheckFailed(
+                CodeStatus.UNKNOWN_ISSUER, f"its key {kid[:16].hex() or '(unnamed)'} is not pinned here"
+            )
+        raise CheckFailed(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=issuer)
+
+
+def parse_trust_store(keys: Iterable[TrustedKey]) -> TrustStore:
+    """Trust in exactly these keys."""
+    return TrustStore(_by_kid(keys))
+
+
+def _by_kid(keys: Iterable[TrustedKey]) -> dict[bytes, tuple[TrustedKey, ...]]:
+    by_kid: dict[bytes, tuple[TrustedKey, ...]] = {}
+    for key in keys:
+        by_kid[key.kid] = (*by_kid.get(key.kid, ()), key)
+    return by_kid
+
+
+def parse_keys(text: str, name: str) -> TrustStore:
+    """Trust in the keys of a TOML text. Raises BadTrust."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadTrustStore(f"keys file {name}: not TOML: {error}") from None
+    keys = _each(document.pop("key", []), _key, f"keys file {name}: key")
+    opaque = _each(document.pop("opaque", []), _opaque, f"keys file {name}: opaque")
+    revoked = _each(document.pop("revoked", []), _revoked, f"keys file {name}: revoked")
+    if document:
+        raise BadTrustStore(f"keys file {name}: only [[key]], [[revoked]] and [[opaque]] tables are expected")
+    return TrustStore(
+        _by_kid(keys), {pair: limit for each in revoked for pair, limit in each.items()}, tuple(opaque)
+    )
+
+
+def _each(entries: object, read: Callable[[Mapping[str, Any]], _T], where: str) -> list[_T]:
+    """All entries, read. Raises BadTrust that says which one is wrong."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadTrustStore(f"{where}: a list of tables is expected")
+    found = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            found.append(read(entry))
+        except ValueError as error:
+            raise BadTrustStore(f"{where} {number}: {error}") from None
+    return found
+
+
+def _revoked(entry: Mapping[str, Any]) -> dict[tuple[bytes, str], float]:
+    """One [[revoked]] table. Raises ValueError with one phrase."""
+    rids = entry.get("rids")
+    if set(entry) != {"kid", "rids"} or not isinstance(rids, list) or not all(isinstance(rid, str) for rid in rids):
+        raise ValueError("kid and a list of rids are needed, and nothing else")
+    return revocations([_hex(entry["kid"])], rids)
+
+
+def revocations(kids: Iterable[bytes], rids: Iterable[str]) -> dict[tuple[bytes, str], float]:
+    """`rid` revokes for good, `rid.seconds` the cards that were issued before then; for these keys."""
+    limits = {}
+    for text in rids:
+        rid, _, seconds = text.partition(".")
+        limits[rid] = float(seconds) if seconds.isdecimal() and seconds.isascii() else math.inf
+    return {(kid, rid): limit for kid in kids for rid, limit in limits.items()}
+
+
+def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
+    """One [[opaque]] table. Raises ValueError with one phrase."""
+    issuer, pattern = entry.get("issuer"), entry.get("pattern")
+    if set(entry) != {"issuer", "pattern"} or not isinstance(issuer, str) or not isinstance(pattern, str):
+        raise ValueError("issuer and pattern are needed, and nothing else")
+    try:
+        compiled = re.compile(pattern, re.ASCII)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"pattern: {error}") from None
+    if "id" not in compiled.groupindex:
+        raise ValueError("the pattern needs a group (?P<id>…)")
+    return OpaqueIssuer(issuer, compiled)
+
+
+def _key(entry: Mapping[str, Any]) -> TrustedKey:
+    """One [[key]] table. Raises ValueError with one phrase."""
+    unknown = set(entry) - {"issuer", "formats", "public", "certificate", "kid"}
+    if unknown:
+        raise ValueError(f"unknown setting {min(unknown)!r}")
+    issuer, formats = entry.get("issuer"), entry.get("formats", ["gatepost"])
+    if not isinstance(issuer, str) or not issuer or not issuer.isprintable():
+        raise ValueError("issuer is missing, or not a name in print")
+    issuer = issuer_name(issuer)
+    if not isinstance(formats, list) or not formats or not all(each in FORMATS for each in formats):
+        raise ValueError(f"formats must be some of {', '.join(FORMATS)}")
+    if ("public" in entry) == ("certificate" in entry):
+        raise ValueError("give either public or certificate")
+    der = _base64(entry.get("public", entry.get("certificate")))
+    kid = _hex(entry["kid"]) if "kid" in entry else b""
+    if "certificate" in entry:
+        return certified(der, formats, issuer=issuer, kid=kid)
+    return TrustedKey(issuer, kid or short_hash(der), frozenset(formats), signing.public_key(der))
+
+
+def certified(der: bytes, formats: Iterable[str] = FORMATS, *, issuer: str = "", kid: bytes = b"") -> TrustedKey:
+    """The key of a certificate, within what the certificate allows; named by it unless `issuer` is given. Raises
+    BadKey.
+    """
+    return TrustedKey(
+        issuer or signing.certificate_name(der),
+        kid or short_hash(der),
+        frozenset(formats),
+        signing.certificate_key(der),
+        signing.certificate_limits(der),
+        der,
+    )
+
+
+def issuer_name(text: str) -> str:
+    """The name of an issuer as its codes have it: an https address without the slash at its end, and without the
+    path at which its key set lies.
+    """
+    name = text.strip()
+    if name.lower().startswith("https://"):
+        host, slash, path = name[8:].partition("/")
+        name = f"https://{host.lower()}{slash}{path}".removesuffix("/.well-known/jwks.json").rstrip("/")
+    return name
+
+
+def short_hash(der: bytes) -> bytes:
+    """Key id of a key or certificate: as DCC has it, the first 8 bytes of SHA-256."""
+    return sha256(der).digest()[:8]
+
+
+def _base64(text: object) -> bytes:
+    try:
+        return b64decode(text if isinstance(text, str) else "!", validate=True)
+    except binascii.Error:
+        raise ValueError("public and certificate are base64 text") from None
+
+
+def _hex(text: object) -> bytes:
+    try:
+        return bytes.fromhex(text if isinstance(text, str) else "!")
+    except ValueError:
+        raise ValueError("kid is hexadecimal text") from None

@@ -1,0 +1,366 @@
+"""One thread per device: open, use, and on a fault say so, back off and open again.
+
+A source's thread reads and puts observations into the inbox; a gate's thread takes orders. Python cannot end a
+thread that hangs inside a driver: such a thread is given up, nothing that it may still say counts, and a fresh one
+closes its device and opens it anew. After `MOST_LOST` threads the device is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF
+from agent.model import DeviceDown, DeviceUp, Observation
+from agent.platform.rate import Rate
+from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.model import Item, Role
+    from drivers.contract import Sink, Source
+
+log = logging.getLogger(__name__)
+
+READ_LIMIT_S = 0.25
+USE_LIMIT_S = 5.0
+"""A driver's call on an open device ends within half a second; so much longer means that it hangs."""
+OPEN_LIMIT_S = 15.0
+"""Opening may take long: a camera's is the slowest."""
+MAX_ABANDONED = 3
+"""Threads of a device that may hang at a time: each keeps its memory, and what three did not cure, no more will."""
+CODES_AT_ONCE, CODES_PER_S = 200, 100.0
+"""More than people show and scan engines read: a camera that sees four codes in each of 25 pictures a second."""
+READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
+"""The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
+_LATE_ORDER_S = 1.0
+_WAKE = float("-inf")
+"""An order that is none: the thread shall look up."""
+CHECK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStatus:
+    """One device, for health."""
+
+    lane: str
+    role: Role
+    driver: str
+    up: bool
+    error: str
+    items: int
+    """Items read, or orders carried out, since start."""
+    faults: int
+    """Times the device went down since start."""
+    silent_s: float
+    """Since the thread last came round."""
+    limit_s: float
+    """Silence beyond this means that it hangs."""
+    down_s: float | None
+    """Since it is down; None when it is up."""
+    restarts: int = 0
+    """Threads that were given up since start."""
+    abandoned: int = 0
+    """Of those, how many hang still."""
+    simulated: bool = False
+
+
+class _Device(Protocol):
+    @property
+    def simulated(self) -> bool: ...
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+
+
+D = TypeVar("D", bound=_Device)
+
+
+class WorkerThread(threading.Thread):
+    """One thread of a feed, until it is told to end or is given up."""
+
+    def __init__(self, name: str, live: Callable[[WorkerThread], None], after: WorkerThread | None = None) -> None:
+        super().__init__(name=name, daemon=True)  # a driver stuck in the kernel must not hold the exit
+        self.after = after
+        """The one that was given up for this."""
+        self.device: _Device | None = None
+        self.ending = False
+        self.again = False
+        """Asked to open the device anew."""
+        self.moved_s = time.monotonic()
+        self.limit_s = OPEN_LIMIT_S
+        self._live = live
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        """Until told to end."""
+        self._live(self)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to go on using the open device."""
+        return not (self.ending or self.again)
+
+    def heartbeat(self, limit_s: float = USE_LIMIT_S) -> None:
+        """It lives; the next such word comes within `limit_s`."""
+        self.limit_s, self.moved_s = limit_s, time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """A pause, ended early by `wake`."""
+        self.heartbeat(seconds + OPEN_LIMIT_S)
+        self._wake.wait(seconds)
+        self._wake.clear()
+        self.heartbeat(OPEN_LIMIT_S)
+
+    def wake(self) -> None:
+        """End the pause. Any thread."""
+        self._wake.set()
+
+    def close_quietly(self) -> None:
+        """Close the device, whatever its driver thinks of it."""
+        device, self.device = self.device, None
+        try:
+            if device is not None:
+                device.close()
+        except Exception:  # the contract says never; a thread must not end by it
+            log.exception("driver failed to close", extra={"device": self.name})
+
+
+class DeviceWorker(Generic[D]):
+    """The life of one device; subclasses say what using it means."""
+
+    def __init__(
+        self, lane: str, part: Role, driver: str, make: Callable[[], D], put: Callable[[Observation], None]
+    ) -> None:
+        """`make` builds the driver; it runs in the thread, so that slow imports delay nobody else."""
+        self.name = f"{lane}/{part}"
+        self._lane, self._part, self._driver, self._make, self._put = lane, part, driver, make, put
+        self._life = WorkerThread(self.name, self._run)
+        self._lost: list[WorkerThread] = []
+        self._lock = threading.Lock()
+        """Between a life that speaks and whoever gives it up."""
+        self._up = False
+        self._why = "not opened yet"
+        self._since_s = time.monotonic()
+        """When it went up or down."""
+        self._is_simulated = False
+        self._items = self._faults = self._restarts = 0
+        self._restart_steps, self._look_steps = FAULT_BACKOFF, ABSENT_BACKOFF
+        self._pause_s = 0.0
+
+    def start(self) -> None:
+        """Begin; the device is opened in the thread."""
+        self._life.start()
+
+    def status(self) -> DeviceStatus:
+        """A snapshot; from any thread."""
+        now_s, life, up = time.monotonic(), self._life, self._up
+        return DeviceStatus(
+            self._lane,
+            self._part,
+            self._driver,
+            up=up,
+            error=self._why,
+            items=self._items,
+            faults=self._faults,
+            silent_s=now_s - life.moved_s,
+            limit_s=life.limit_s,
+            down_s=None if up else now_s - self._since_s,
+            restarts=self._restarts,
+            abandoned=sum(lost.is_alive() for lost in self._lost),
+            simulated=up and self._is_simulated,
+        )
+
+    def request_stop(self) -> None:
+        """Tell the thread to end; `join` waits for it."""
+        self._life.ending = True
+        self._life.wake()
+
+    def join(self, limit_s: float) -> None:
+        """Wait for the thread, but not for one that was given up."""
+        if self._life.ident is not None:
+            self._life.join(limit_s)
+
+    def is_alive(self) -> bool:
+        """Whether the thread is there."""
+        return self._life.is_alive()
+
+    def reopen(self) -> None:
+        """Close the device and open it anew, now, also out of a pause. From any thread; returns at once."""
+        self._life.again = True
+        self._life.wake()
+
+    def replace_if_hung(self, paused_s: float = 0.0) -> None:
+        """Give up a thread that hangs, and start a fresh one in its place. Called by health, once a second.
+
+        `paused_s`: for so long the whole machine stood still, which says nothing of this thread.
+        """
+        life = self._life
+        with self._lock:
+            ended = not life.is_alive()
+            silent_s = time.monotonic() - life.moved_s - paused_s
+            if life.ending or not (ended or silent_s > life.limit_s):
+                return
+            self._lost = [lost for lost in self._lost if lost.is_alive()]
+            if len(self._lost) >= MAX_ABANDONED:
+                self._say_down(f"{self._driver}: hangs, fresh starts do not help (unplug it, plug it in again)")
+                life.again = True  # should its call ever end
+                return
+            what = "its thread ended" if ended else f"hangs for {silent_s:.0f} s"
+            self._mark_down(f"{self._driver}: {what}; it is started anew", is_gone=False)
+            self._restarts += 1
+            self._lost.append(life)
+            life.ending = True
+            self._life = WorkerThread(self.name, self._run, after=life)
+            self._life.start()
+        log.error("a driver hangs: a fresh thread takes over", extra={"device": self.name})
+
+    def _run(self, life: WorkerThread) -> None:
+        """Open and use the device until told to stop; every fault leads back to opening."""
+        if life.after is not None:
+            # closing may wake the old thread; it may also wait for it, so nobody waits for the closing
+            threading.Thread(target=life.after.close_quietly, name=f"close {self.name}", daemon=True).start()
+            life.after = None
+            life.wait(self._pause_s)
+        while not life.ending:
+            life.heartbeat(OPEN_LIMIT_S)
+            life.again = False
+            try:
+                life.device = device = self._make()
+                device.open()
+                self._mark_up(life, simulated=device.simulated)  # where a driver's bug is caught
+                self._use(life, device)
+            except DriverError as error:
+                self._fault(life, str(error), is_gone=isinstance(error, DeviceGone))
+            except Exception as error:  # a driver's bug must not take the other lanes with it
+                log.exception("driver failed", extra={"device": self.name})
+                why = f"{self._driver}: driver failed ({type(error).__name__}); see the log"
+                self._fault(life, why, is_gone=False)
+            finally:
+                life.close_quietly()
+            if life.goes_on:
+                life.wait(self._pause_s)
+
+    def _use(self, life: WorkerThread, device: D) -> None:
+        raise NotImplementedError
+
+    def _fault(self, life: WorkerThread, why: str, *, is_gone: bool) -> None:
+        with self._lock:
+            if life is self._life:
+                self._mark_down(why, is_gone=is_gone)
+
+    def _observe(self, life: WorkerThread, item: Item) -> None:
+        with self._lock:
+            if life is self._life:  # what a thread says that was given up is late, perhaps by minutes
+                self._items += 1
+                self._emit(item)
+
+    def _mark_up(self, life: WorkerThread, *, simulated: bool) -> None:
+        with self._lock:
+            if life is self._life:
+                self._is_simulated = simulated
+                self._up, self._why, self._since_s = True, "", time.monotonic()
+                self._emit(DeviceUp(self._since_s, self._driver, simulated))
+
+    # -- with the lock held
+
+    def _mark_down(self, why: str, *, is_gone: bool) -> None:
+        """Down: say so, and lay down how long to pause."""
+        worked_s = time.monotonic() - self._since_s if self._up else 0.0
+        if is_gone:
+            self._look_steps = steps = self._look_steps.failed(worked_s)
+        else:
+            self._restart_steps = steps = self._restart_steps.failed(worked_s)
+        self._pause_s = steps.pause_s(random.random())  # noqa: S311 - spreads restarts, guards nothing
+        self._say_down(why)
+
+    def _say_down(self, why: str) -> None:
+        if self._up or why != self._why:
+            now_s = time.monotonic()
+            if self._up:
+                self._faults += 1
+                self._since_s = now_s
+            self._up, self._why = False, why
+            self._emit(DeviceDown(now_s, self._driver, why))
+
+    def _emit(self, item: Item) -> None:
+        self._put(Observation(self._lane, self._part, item))
+
+
+class SensorWorker(DeviceWorker["Source"]):
+    """Reads a scanner, a thermometer or a ranger."""
+
+    def _use(self, life: WorkerThread, device: Source) -> None:
+        began_s = time.monotonic()
+        codes, others = Rate(CODES_AT_ONCE, CODES_PER_S, began_s), Rate(READINGS_AT_ONCE, READINGS_PER_S, began_s)
+        while life.goes_on:
+            item = device.read(READ_LIMIT_S)
+            life.heartbeat()
+            if item is None:
+                continue
+            rate = codes if isinstance(item, Sighting) else others
+            if not rate.allows(life.moved_s):
+                what = "codes" if rate is codes else "readings"
+                raise BadReply(
+                    self._driver,
+                    f"floods: more than {rate.burst} {what}, and then more than {rate.per_s:.0f} a second",
+                    "is its cable crossed with another's, its trigger stuck, or somebody else on its line?",
+                )
+            self._observe(life, item)
+
+
+class GateWorker(DeviceWorker["Sink"]):
+    """Drives a gate: takes orders, and looks after the device while there are none."""
+
+    def __init__(
+        self,
+        lane: str,
+        part: Role,
+        driver: str,
+        make: Callable[[], Sink],
+        put: Callable[[Observation], None],
+        pulse_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`pulse_s`: how long the gate stays released; `clock`: dates orders, seconds."""
+        super().__init__(lane, part, driver, make, put)
+        self._pulse_s = pulse_s
+        self._clock = clock
+        self._orders: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def open_gate(self) -> None:
+        """Order one opening; returns at once. An order that cannot be carried out within a second lapses:
+        a gate must not open for somebody who has gone.
+        """
+        self._orders.put(self._clock())
+
+    def ask_stop(self) -> None:
+        """Tell the thread to end, also out of its wait for orders."""
+        super().request_stop()
+        self._orders.put(_WAKE)
+
+    def reopen(self) -> None:
+        """Close and open anew, also out of its wait for orders."""
+        super().reopen()
+        self._orders.put(_WAKE)
+
+    def _use(self, life: WorkerThread, device: Sink) -> None:
+        while life.goes_on:
+            life.heartbeat()
+            try:
+                ordered_s = self._orders.get(timeout=CHECK_EVERY_S)
+            except queue.Empty:
+                device.check()
+                continue
+            if ordered_s == _WAKE:
+                continue
+            if self._clock() - ordered_s > _LATE_ORDER_S:
+                log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
+                continue
+            device.pulse(self._pulse_s)
+            self._items += 1

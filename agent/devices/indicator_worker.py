@@ -1,0 +1,110 @@
+"""The thread of a lamp or a buzzer: plays cues on its outputs, and looks after the device meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, TypeAlias
+
+from agent.devices import CHECK_EVERY_S, DeviceWorker, GateWorker, SensorWorker, WorkerThread
+from agent.indicators import CuePlayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from agent.indicators import Cue, Light, Panel
+    from agent.model import Observation, Role
+    from drivers.contract import Sink
+
+
+class _Outputs:
+    """The outputs of one signal, as one device."""
+
+    def __init__(self, sinks: Mapping[str, Sink]) -> None:
+        self.sinks = sinks
+
+    @property
+    def simulated(self) -> bool:
+        return any(sink.simulated for sink in self.sinks.values())
+
+    def open(self) -> None:
+        for sink in self.sinks.values():
+            sink.open()
+
+    def check(self) -> None:
+        for sink in self.sinks.values():
+            sink.check()
+
+    def close(self) -> None:
+        for sink in self.sinks.values():
+            sink.close()
+
+
+class IndicatorWorker(DeviceWorker[_Outputs]):
+    """Plays a lane's cues on a lamp or a buzzer.
+
+    Every flash is a pulse that the driver, or the board, ends: a thread that stops leaves no light on.
+    """
+
+    def __init__(
+        self,
+        lane: str,
+        part: Role,
+        driver: str,
+        makes: Mapping[str, Callable[[], Sink]],
+        put: Callable[[Observation], None],
+        panel: Panel,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`panel`: of this feed alone; `clock`: what it plays by, seconds."""
+        super().__init__(lane, part, driver, lambda: _Outputs({of: make() for of, make in makes.items()}), put)
+        self._panel = panel
+        self._clock = clock
+        self._told = threading.Condition()
+
+    def show(self, cue: Cue) -> None:
+        """Show it from now on; returns at once."""
+        with self._told:
+            self._panel.show(cue, self._clock())
+            self._told.notify_all()
+
+    def ask_stop(self) -> None:
+        """Tell the thread to end, also out of its wait for the next flash."""
+        super().request_stop()
+        with self._told:
+            self._told.notify_all()
+
+    def reopen(self) -> None:
+        """Close and open anew, also out of its wait for the next flash."""
+        super().reopen()
+        with self._told:
+            self._told.notify_all()
+
+    def _use(self, life: WorkerThread, device: _Outputs) -> None:
+        player, check_s = CuePlayer(self._panel), 0.0
+        while life.goes_on:
+            life.heartbeat()
+            at_s = self._clock()
+            self._items += obey(player.commands(at_s), device.sinks)
+            if (at_s := self._clock()) >= check_s:
+                device.check()
+                check_s = at_s + CHECK_EVERY_S
+            with self._told:
+                at_s = self._clock()
+                if not player.is_due(at_s) and life.goes_on:
+                    self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
+
+
+def obey(orders: Iterable[tuple[Light, float]], sinks: Mapping[str, Sink]) -> int:
+    """Carry a player's orders out; how many flashes there were. Raises DriverError."""
+    count = 0
+    for light, seconds in orders:
+        if seconds:
+            sinks[light].pulse(seconds)
+            count += 1
+        else:
+            sinks[light].off()
+    return count
+
+
+Worker: TypeAlias = SensorWorker | GateWorker | IndicatorWorker

@@ -1,0 +1,332 @@
+"""What the centre is told: events and state as topics and JSON, and the schemas of both.
+
+An event is a CloudEvents 1.0 event in structured JSON. Its `id` is `<kiosk>:<epoch>:<sequence>`, so a subscriber
+can drop repeats, put them in order and see gaps; `previous` is the SHA-256 of the payload before it, so it can
+see changes. Nothing here names a person: no code text, no subject of a code.
+
+`contract.py` holds the shapes as types; the schemas that `docs/` publishes are generated from them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, assert_never
+
+from agent.events.contract import VERSION
+from agent.model import (
+    AgentEvent,
+    ChainPosition,
+    ClockState,
+    CodeStatus,
+    CommandResult,
+    DeviceChange,
+    Event,
+    Loss,
+    Outcome,
+    Passage,
+    Record,
+    Screening,
+    Temperature,
+    TimeBounds,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from agent.events.contract import (
+        AgentJson,
+        ClockJson,
+        CodeJson,
+        DataJson,
+        HealthJson,
+        PassageJson,
+        ReplyJson,
+        SealedJson,
+        TemperatureJson,
+    )
+    from agent.withheld import Sealed
+
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+FIRST = "0" * 64
+"""`previous` of the first event of an epoch."""
+LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Where a kiosk speaks. Both names become one level of a topic and part of every id."""
+
+    site: str
+    kiosk: str
+
+    def __post_init__(self) -> None:
+        """Refuse names that would change the shape of a topic or an id."""
+        for what, name in (("site", self.site), ("kiosk", self.kiosk)):
+            if not name or len(name) > LONGEST_NAME or not name.isprintable() or set(name) & set("/+#:$ "):
+                raise ValueError(
+                    f"{what} {name!r} must be 1 to {LONGEST_NAME} printable characters, none of / + # : $ or space"
+                )
+
+    @property
+    def root(self) -> str:
+        """What all topics of this kiosk begin with."""
+        return f"gatepost/v{VERSION}/{self.site}/{self.kiosk}"
+
+    @property
+    def source(self) -> str:
+        """What all events of this kiosk name as their source."""
+        return f"/{self.root}"
+
+    @property
+    def state(self) -> str:
+        """The retained state and the last will."""
+        return f"{self.root}/state"
+
+    def event(self, kind: str) -> str:
+        """Events of one kind, QoS 1, not retained."""
+        return f"{self.root}/event/{kind}"
+
+    @property
+    def order(self) -> str:
+        """What the centre tells this kiosk to do."""
+        return f"{self.root}/order"
+
+    @property
+    def receipt(self) -> str:
+        """What the centre confirms to have."""
+        return f"{self.root}/receipt"
+
+    @property
+    def bundles(self) -> tuple[str, str]:
+        """Filters for signed bundles, retained by the centre: for this kiosk, and for all. No name has a `$`."""
+        return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class Encoder:
+    """Event and place → record."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._kiosk = topics.kiosk
+        self._source = topics.source
+
+    def __call__(self, event: Event, place: ChainPosition) -> Record:
+        """The record of `event` at `place`. Raises ValueError for a number that JSON cannot carry."""
+        kind = event.kind.value
+        envelope: dict[str, Any] = {
+            "specversion": "1.0",
+            "id": f"{self._kiosk}:{place.epoch}:{place.sequence}",
+            "source": self._source,
+            "type": f"gatepost.{kind}.v{VERSION}",
+            "dataschema": f"urn:gatepost:{kind}:v{VERSION}",
+            "epoch": place.epoch,
+            "sequence": f"{place.sequence:012d}",
+            "previous": place.previous_sha256,
+        }
+        if (time := _time(event.now)) is not None:
+            envelope["time"] = time
+        envelope["data"] = data(event)
+        return Record(place.sequence, kind, _rank(event), _to_json(envelope).encode())
+
+
+def _time(now: TimeBounds) -> str | None:
+    """The middle of the interval, to the millisecond; None when the clock is not to be trusted."""
+    if now.state not in (ClockState.SYNCED, ClockState.HOLDOVER) or not math.isfinite(now.latest_utc):
+        return None
+    middle = datetime.fromtimestamp((now.earliest_utc + now.latest_utc) / 2, UTC)
+    return middle.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _clock(event: Event) -> ClockJson:
+    now = event.now
+    return {
+        "state": now.state,
+        "lo": round(now.earliest_utc, 3),
+        "hi": round(now.latest_utc, 3) if math.isfinite(now.latest_utc) else None,
+        "monotonic_ms": round(event.at_s * 1000),
+        "boot_id": event.boot_id,
+    }
+
+
+def data(event: Event) -> DataJson:
+    """The kind's own part of an event."""
+    match event.body:
+        case Passage() as passage:
+            return _passage(passage, _clock(event))
+        case DeviceChange() as change:
+            return {
+                "lane": change.lane,
+                "part": change.role,
+                "driver": change.driver,
+                "up": change.up,
+                "why": change.error,
+                "simulated": change.simulated,
+                "clock": _clock(event),
+            }
+        case AgentEvent() as change:
+            return _change(change, _clock(event))
+        case CommandResult() as reply:
+            return _reply(reply, _clock(event))
+        case Loss() as loss:
+            return _loss(loss, _clock(event))
+        case other:
+            assert_never(other)
+
+
+def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
+    said = health(passage)
+    message: PassageJson = {
+        "lane": passage.lane,
+        "direction": passage.direction,
+        "decision": passage.decision.outcome,
+        "reasons": said["reasons"],
+        "rule": said["rule"],
+        "opened": passage.gate_opened,
+        "code": said["code"],
+        "temperature": said["temperature"],
+        "took_ms": round((passage.decided_s - passage.began_s) * 1000),
+        "simulated": passage.simulated,
+        "clock": clock,
+    }
+    if passage.redacted is not None:
+        message["sealed"] = _sealed(passage.redacted.sealed)
+    return message
+
+
+def health(passage: Passage) -> HealthJson:
+    """What a passage says of somebody's health, or the form that says that it is withheld."""
+    temperature = _temperature(passage.temperature)
+    code = None if passage.verdict is None else _code(passage.verdict)
+    if passage.redacted is not None:
+        temperature["outcome"] = "withheld"
+        if passage.redacted.format is not None:
+            code = {"format": passage.redacted.format, "status": "withheld", "issuer": None, "colour": None}
+    return {
+        "reasons": list(passage.decision.reasons),
+        "rule": passage.decision.rule,
+        "code": code,
+        "temperature": temperature,
+    }
+
+
+def _sealed(sealed: Sealed | None) -> SealedJson | None:
+    if sealed is None:
+        return None
+    return {
+        "kid": sealed.kid,
+        "suite": "hpke-x25519-hkdf_sha256-chacha20_poly1305",
+        "enc": b64encode(sealed.enc).decode(),
+        "ct": b64encode(sealed.ct).decode(),
+    }
+
+
+SIGNED = frozenset(
+    (
+        CodeStatus.VALID,
+        CodeStatus.EXPIRED,
+        CodeStatus.NOT_YET_VALID,
+        CodeStatus.TIME_UNKNOWN,
+        CodeStatus.REVOKED,
+    )
+)
+"""Only now is what a code says its issuer's word; before, it is a stranger's text and stays here."""
+
+
+def _code(verdict: Verdict) -> CodeJson:
+    signed = verdict.status in SIGNED
+    return {
+        "format": verdict.format,
+        "status": verdict.status,
+        "issuer": verdict.issuer if signed else None,
+        "colour": verdict.colour if signed and verdict.colour is not None else None,
+    }
+
+
+def _temperature(temperature: Temperature) -> TemperatureJson:
+    return {
+        "outcome": temperature.outcome,
+        "surface_c": _thousandths(temperature.surface_c),
+        "estimate_c": _thousandths(temperature.estimate_c),
+        "u_c": _thousandths(temperature.uncertainty_c),
+        "limit_c": _thousandths(temperature.threshold_c),
+        "scale": temperature.basis,
+        "ambient_c": _thousandths(temperature.ambient_c),
+        "samples": temperature.samples,
+        "why": temperature.reason,
+        "attempt": temperature.attempt,
+        "then": temperature.next_step,
+    }
+
+
+def _thousandths(celsius: float | None) -> float | None:
+    return None if celsius is None else round(celsius, 3)
+
+
+def _reply(reply: CommandResult, clock: ClockJson) -> ReplyJson:
+    return {
+        "order": reply.command_id or None,
+        "command": reply.command,
+        "outcome": reply.status,
+        "reason": reply.reason,
+        "result": None if reply.result is None else dict(reply.result),
+        "again": reply.duplicate,
+        "simulated": reply.simulated,
+        "clock": clock,
+    }
+
+
+def _change(change: AgentEvent, clock: ClockJson) -> AgentJson:
+    said: AgentJson = {
+        "what": change.type,
+        "version": change.version,
+        "simulated": change.simulated,
+        "clock": clock,
+    }
+    if change.config_version:
+        said["config"] = change.config_version
+    if change.detail:
+        said["why"] = change.detail
+    return said
+
+
+def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
+    reason: Literal["full", "memory", "damaged", "unencodable", "retention", "restored"]
+    match loss.reason:
+        case "full" | "memory" | "damaged" | "retention" | "restored" as reason:
+            pass
+        case _:
+            reason = "unencodable"
+    return {
+        "what": "loss",
+        "version": "",
+        "loss": {
+            "reason": reason,
+            "count": loss.count,
+            "epoch": loss.epoch or None,
+            "first": loss.first or None,
+            "last": loss.last or None,
+        },
+        "simulated": False,
+        "clock": clock,
+    }
+
+
+def _rank(event: Event) -> int:
+    """Worth when there is no room: 0 devices and the agent, 1 passages and what was said of bundles, 2 what must be
+    found again or is waited for (alarms, answers to orders), 3 losses.
+    """
+    match event.body:
+        case Passage() as passage:
+            alarm = passage.decision.outcome is Outcome.REFUSE or passage.temperature.outcome is Screening.ELEVATED
+            return 2 if alarm else 1
+        case CommandResult() as reply:
+            return 2 if reply.command_id else 1
+        case Loss():
+            return 3
+        case _:
+            return 0

@@ -1,0 +1,214 @@
+"""JSON Schemas and the AsyncAPI 3 document, generated from the contract's types."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from pydantic import TypeAdapter
+from typing_extensions import is_typeddict
+
+from agent.events import CONTENT_TYPE, contract
+from agent.events.contract import (
+    VERSION,
+    AgentEvent,
+    BundleJson,
+    ContentJson,
+    DeviceEvent,
+    OrderJson,
+    PassageEvent,
+    ReceiptJson,
+    ReplyEvent,
+    SignedJson,
+    StateJson,
+)
+from agent.model import EventKind
+
+EVENTS: dict[EventKind, type[PassageEvent | DeviceEvent | AgentEvent | ReplyEvent]] = {
+    EventKind.PASSAGE: PassageEvent,
+    EventKind.DEVICE: DeviceEvent,
+    EventKind.AGENT: AgentEvent,
+    EventKind.COMMAND_RESULT: ReplyEvent,
+}
+
+
+def event_schema(kind: EventKind) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of one kind of event, envelope and data."""
+    schema = _schema(EVENTS[kind], f"urn:gatepost:{kind}:v{VERSION}")
+    schema["properties"]["type"]["const"] = f"gatepost.{kind}.v{VERSION}"
+    schema["properties"]["dataschema"]["const"] = schema["$id"]
+    schema["properties"]["id"]["pattern"] = "^[^:]+:[0-9a-f]{8}:[1-9][0-9]*$"
+    schema["properties"]["sequence"]["pattern"] = "^[0-9]{12,}$"
+    schema["properties"]["previous"]["pattern"] = "^[0-9a-f]{64}$"
+    return schema
+
+
+def state_schema() -> dict[str, Any]:
+    """JSON Schema of the retained state."""
+    return _schema(StateJson, f"urn:gatepost:state:v{VERSION}")
+
+
+def order_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as an order; what does not fit is taken for a stranger's."""
+    schema = _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
+    schema["additionalProperties"] = False
+    for name in ("id", "command"):
+        schema["properties"][name]["pattern"] = "^[A-Za-z0-9._:-]{1,64}$"
+    return schema
+
+
+def receipt_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as a receipt."""
+    return _schema(ReceiptJson, f"urn:gatepost:receipt:v{VERSION}")
+
+
+def bundle_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as a bundle."""
+    return _schema(BundleJson, f"urn:gatepost:bundle:v{VERSION}")
+
+
+def signed_schema() -> dict[str, Any]:
+    """JSON Schema of the envelope that orders and bundles come in."""
+    return _schema(SignedJson, f"urn:gatepost:signed:v{VERSION}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    """One address, and what goes over it."""
+
+    address: str
+    """After the version."""
+    schema: dict[str, Any]
+    action: Literal["send", "receive"] = "send"
+    retained: bool = False
+    content_type: str = "application/json"
+    description: str = ""
+
+
+_SIGNED = "Signatures are over `gatepost-{}-1`, a zero byte and the bytes of `signed`; what these are: {}"
+
+
+def _channels() -> dict[str, _Channel]:
+    """All of them, by name."""
+    kiosk = "{site}/{kiosk}"
+    events = {
+        str(kind): _Channel(f"{kiosk}/event/{kind}", event_schema(kind), content_type=CONTENT_TYPE)
+        for kind in EventKind
+    }
+    signed = signed_schema()
+    bundle = _SIGNED.format("bundle", "bundle.v1.json")
+    return {
+        **events,
+        "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
+        "order": _Channel(
+            f"{kiosk}/order", signed, "receive", description=_SIGNED.format("order", "order.v1.json")
+        ),
+        "receipt": _Channel(
+            f"{kiosk}/receipt",
+            signed,
+            "receive",
+            retained=True,
+            description=_SIGNED.format("receipt", "receipt.v1.json"),
+        ),
+        "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True, description=bundle),
+        "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True, description=bundle),
+    }
+
+
+_PARAMETERS = {
+    "site": {"description": "where the kiosk stands"},
+    "kiosk": {"description": "its name, unique within the site; `<site>/<kiosk>` is its user at the broker"},
+    "type": {
+        "description": "`keys`, `policy/office`, `list/status` …: one topic for each that is to be retained; "
+        "what counts is what the bundle says of itself"
+    },
+}
+
+
+def asyncapi(version: str) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document: what the agent (of `version`) sends and receives where."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    schemas: dict[str, Any] = {}
+    for name, channel in _channels().items():
+        channels[name] = {
+            "address": f"gatepost/v{VERSION}/{channel.address}",
+            "parameters": {key: what for key, what in _PARAMETERS.items() if f"{{{key}}}" in channel.address},
+            "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        }
+        operations[f"{channel.action}_{name}"] = {
+            "action": channel.action,
+            "channel": {"$ref": f"#/channels/{name}"},
+            "bindings": {"mqtt": {"qos": 1, "retain": channel.retained, "bindingVersion": "0.2.0"}},
+        }
+        messages[name] = {
+            "contentType": channel.content_type,
+            "payload": _hoisted(channel.schema, schemas),
+            **({"description": channel.description} if channel.description else {}),
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Gatepost: what a kiosk tells the centre, and what it hears from there",
+            "version": version,
+            "description": "Events come at least once and in order; `id` tells repeats. See events.md, orders.md.",
+        },
+        "defaultContentType": CONTENT_TYPE,
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": schemas},
+    }
+
+
+def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """A reference to this schema, which goes into `schemas` with what it names.
+
+    In an AsyncAPI document every reference counts from its top, and `$id` would move that: its parsers find nothing
+    below a schema's own `$defs`.
+    """
+    text = json.dumps(schema).replace('"#/$defs/', '"#/components/schemas/')
+    moved = json.loads(text)
+    name = moved["title"]
+    schemas.update(moved.pop("$defs", {}))
+    schemas[name] = {key: value for key, value in moved.items() if key not in ("$schema", "$id")}
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def documents(version: str) -> dict[str, str]:
+    """File name → text of all that `docs/contract/` holds."""
+    files: dict[str, Any] = {f"{kind}.v{VERSION}.json": event_schema(kind) for kind in EventKind}
+    files[f"state.v{VERSION}.json"] = state_schema()
+    files[f"order.v{VERSION}.json"] = order_schema()
+    files[f"receipt.v{VERSION}.json"] = receipt_schema()
+    files[f"bundle.v{VERSION}.json"] = bundle_schema()
+    files[f"signed.v{VERSION}.json"] = signed_schema()
+    files[f"sealed.v{VERSION}.json"] = _schema(ContentJson, f"urn:gatepost:sealed:v{VERSION}")
+    files["asyncapi.json"] = asyncapi(version)
+    return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
+
+
+def _schema(shape: Any, identity: str) -> dict[str, Any]:
+    """Pydantic's schema of a TypedDict, with the texts that stand beside its fields."""
+    schema = TypeAdapter(shape).json_schema(mode="serialization")
+    _describe(schema, shape)
+    for name, part in schema.get("$defs", {}).items():
+        described = getattr(contract, name, None)
+        if is_typeddict(described):
+            _describe(part, described)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity, **schema}
+
+
+def _describe(schema: dict[str, Any], shape: Any) -> None:
+    for field, hint in get_type_hints(shape, include_extras=True).items():
+        texts = [text for text in _metadata(hint) if isinstance(text, str)]
+        if texts:
+            schema["properties"][field]["description"] = texts[0]
+
+
+def _metadata(hint: Any) -> list[Any]:
+    """What Annotated carries, also under NotRequired."""
+    if hasattr(hint, "__metadata__"):
+        return list(hint.__metadata__)
+    return [text for inner in get_args(hint) for text in getattr(inner, "__metadata__", ())]

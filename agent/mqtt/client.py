@@ -1,0 +1,355 @@
+"""What speaks MQTT on a socket: paho, bent to our use. The only place that knows paho.
+
+One thread does everything with paho's outer-loop calls (`loop_read`, `loop_write`, `loop_misc`), and a connection
+has a fresh client each: paho never reconnects by itself and queues nothing, and an exception in a callback ends
+only that connection.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from agent.events import CONTENT_TYPE
+from agent.mqtt.failures import unwanted
+from agent.mqtt.tls import context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from agent.mqtt.options import Options
+
+UNSUPPORTED_VERSION = 0x84
+NO_LIMIT = 65_535
+READ_AHEAD = 4096
+WRITE_AT_ONCE = 65_536
+DISCONNECT = 0xE0
+"""First byte of the packet after which paho closes the socket."""
+SESSION_S = 3600
+"""How long a broker keeps what it has for us while we are away: an order survives a link that flaps."""
+LARGEST = 2 << 20
+"""Bytes of a packet that we take: a bundle has up to a megabyte."""
+AT_A_TIME = 20
+"""Messages that a broker may have on the way to us unacknowledged."""
+
+
+class LinkLost(Exception):
+    """The connection is over; `str()` says why."""
+
+    def __init__(self, why: str, *, on_purpose: bool = False, code: int = 0) -> None:
+        super().__init__(why)
+        self.on_purpose = on_purpose
+        """The broker turned us away: asking again soon will not help."""
+        self.code = code
+        """The broker's reason code; 0 when it gave none."""
+
+
+class Unsupported(LinkLost):
+    """The broker does not know this version of MQTT."""
+
+
+class ConnectionClosed(LinkLost):
+    """The connection was closed without a word, or with an alert of TLS: OpenSSL's name of it is `reason`."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("the broker closed the connection, or the network did")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the broker takes, by its greeting (MQTT 5, section 3.2.2.3)."""
+
+    receive_maximum: int = NO_LIMIT
+    """Unacknowledged messages at a time."""
+    packet_bytes: int = 0
+    """The longest packet; 0: any."""
+    retains: bool = True
+    """It keeps retained messages."""
+    acknowledges: bool = True
+    """It takes messages with QoS 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker is to say of us when the connection breaks."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+    qos: int = 1
+
+
+class Listener(Protocol):
+    """Who is told what the broker says; on the thread that reads. May raise LinkLost."""
+
+    def on_connected(self, limits: Limits) -> None:
+        """It accepts us."""
+
+    def on_acknowledgement(self, mid: int, refusal: str) -> None:
+        """It acknowledged message `mid`; `refusal` is not empty when it would not have it."""
+
+    def on_subscribed(self, refusals: Sequence[str]) -> None:
+        """What it says to each topic of a subscription: `` or why not."""
+
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """A message for us; `retained`: it was there before we subscribed. It is acknowledged when this returns."""
+
+
+class Retained(IntEnum):
+    """When a subscription brings what is retained under it (MQTT 5, section 3.8.3.1)."""
+
+    ALWAYS = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+    IF_NEW = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+    NEVER = SubscribeOptions.RETAIN_DO_NOT_SEND
+
+
+class Client(paho.Client):
+    """One connection. It makes fewer system calls: paho reads a packet in three pieces and writes each by itself.
+
+    The two methods overridden for that are paho's own; should they go one day, all still works, with more calls.
+    """
+
+    def __init__(
+        self, options: Options, name: str, will: Will | None, ear: Listener, *, v5: bool, dated: bool = True
+    ) -> None:
+        """`name`: client id where the options have none; `dated`: check the dates of certificates."""
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id=options.client_id or name,
+            protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            clean_session=None if v5 else True,
+        )
+        self._options, self._ear, self._v5 = options, ear, v5
+        self._read_ahead = b""
+        self._to_write = bytearray()
+        self._socket: paho.SocketLike | None = None
+        self._event_properties = _PackedOnce(CONTENT_TYPE, _expiry_s(options)) if v5 else None
+        self._state_properties = _PackedOnce("application/json") if v5 else None
+        self.connect_timeout = options.connect_s
+        self.max_inflight_messages_set(0)
+        if options.username:
+            self.username_pw_set(options.username, options.password or None)
+        if options.tls:
+            self.tls_set_context(context(options, dated=dated))
+        if will is not None:
+            self.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
+        self.on_connect = self._greeted
+        self.on_publish = self._answered
+        self.on_subscribe = self._subscribed
+        self.on_message = self._heard
+        self.on_disconnect = self._ended
+        self.on_socket_open = _tune
+        self.on_socket_register_write = lambda *_: None  # keeps paho from writing each packet by itself
+
+    def dial(self) -> None:
+        """Connect the socket and send the greeting. Raises OSError, ValueError or LinkLost."""
+        options = self._options
+        if self._v5:
+            self.connect(
+                options.host, options.port, options.keepalive_s, clean_start=False, properties=_connect_properties()
+            )
+        else:
+            self.connect(options.host, options.port, options.keepalive_s)
+        self._socket = self.socket()
+        if self._socket is None:
+            raise LinkLost("the connection was closed at once")
+
+    def certificate(self) -> bytes:
+        """The broker's, DER, after `dial`; empty without TLS."""
+        return (isinstance(self._socket, ssl.SSLSocket) and self._socket.getpeercert(binary_form=True)) or b""
+
+    def fileno(self) -> int:
+        """The socket's, after `dial`; also when paho has let go of it."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the socket, whatever it says: this client is thrown away.
+
+        Its callbacks are its own methods and the session's, circles that Python looks for now and then only. Until
+        then a context of TLS would live on, half a megabyte that Python does not see.
+        """
+        with suppress(Exception):
+            if self._socket is not None:
+                self._socket.close()
+        self.on_connect = self.on_publish = self.on_subscribe = self.on_message = self.on_disconnect = None
+        del self._ear
+
+    def listen(self, topics: Iterable[tuple[str, Retained]], own: str = "") -> None:
+        """Subscribe at QoS 1; what we publish ourselves never comes back, but under the topic `own`. 3.1.1 always
+        brings what is retained.
+        """
+        if self._v5:
+            wanted = [
+                (topic, SubscribeOptions(1, noLocal=topic != own, retainHandling=when)) for topic, when in topics
+            ]
+            error, _ = self.subscribe(wanted)
+        else:
+            error, _ = self.subscribe([(topic, 1) for topic, _ in topics])
+        _check(error)
+
+    def send_event(self, topic: str, payload: bytes) -> int:
+        """Hand over an event; it is written with the next `put_out`. Its id."""
+        info = self.publish(topic, payload, qos=1, properties=self._event_properties)
+        _check(info.rc)
+        return info.mid
+
+    def send_state(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> int:
+        """The same with a state. With QoS 0 nobody answers."""
+        info = self.publish(topic, payload, qos=qos, retain=retain, properties=self._state_properties)
+        _check(info.rc)
+        return info.mid
+
+    def event_bytes(self, topic: str, payload: bytes) -> int:
+        """Length of an event's packet: header, topic, id, properties, payload (MQTT 5, section 3.3)."""
+        properties = 0 if self._event_properties is None else self._event_properties.size
+        rest = 2 + len(topic.encode()) + 2 + properties + len(payload)
+        return 1 + (1 if rest < 1 << 7 else 2 if rest < 1 << 14 else 3 if rest < 1 << 21 else 4) + rest
+
+    def read(self) -> None:
+        """Read what there is. Raises LinkLost."""
+        while True:
+            _check(self.loop_read())
+            if self._in_messages:  # paho keeps those until they are released
+                raise LinkLost("the broker sends with QoS 2, for which nobody has asked")
+            if not (self._read_ahead or getattr(self._socket, "pending", int)()):
+                return  # TLS may have decrypted more than was read
+
+    def flush(self) -> None:
+        """Write what waits, as much as the socket takes. Raises LinkLost, OSError."""
+        if self.want_write():
+            _check(self.loop_write())
+        self._flush()
+
+    def holds_output(self) -> bool:
+        """Whether bytes wait to be written."""
+        return bool(self._to_write) or self.want_write()
+
+    def tick(self) -> None:
+        """Keep alive, and find out that nobody answers. Raises LinkLost."""
+        if self.loop_misc():
+            raise LinkLost("the broker is silent: the connection is given up")
+
+    # -- paho's callbacks, and two methods of its own ---------------------------------------------------
+
+    def _greeted(
+        self, _c: paho.Client, _u: object, _f: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            why = unwanted(str(reason), self._options)
+            if reason.value == UNSUPPORTED_VERSION:
+                raise Unsupported(why)
+            raise LinkLost(why, on_purpose=True, code=reason.value)
+        limits = Limits(
+            getattr(props, "ReceiveMaximum", NO_LIMIT),
+            getattr(props, "MaximumPacketSize", 0),
+            bool(getattr(props, "RetainAvailable", 1)),
+            bool(getattr(props, "MaximumQoS", 1)),
+        )
+        self._ear.on_connected(limits)
+
+    def _answered(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: Properties) -> None:
+        self._ear.on_acknowledgement(mid, str(reason) if reason.is_failure else "")
+
+    def _subscribed(
+        self, _c: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        self._ear.on_subscribed([str(reason) if reason.is_failure else "" for reason in reasons])
+
+    def _heard(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
+        self._ear.on_message(message.topic, bytes(message.payload), retained=message.retain)
+
+    def _ended(
+        self, _c: paho.Client, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: Properties | None
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            raise LinkLost(f"the broker ended the connection: {reason}", on_purpose=True, code=reason.value)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if bufsize > LARGEST:  # what is left of a packet: paho would take up to 256 MB
+            raise LinkLost(f"the broker sends a packet of more than {LARGEST} bytes")
+        if not self._read_ahead:
+            try:
+                self._read_ahead = super()._sock_recv(max(bufsize, READ_AHEAD))
+            except ssl.SSLError as error:  # paho would make it a connection lost, whatever it is
+                raise ConnectionClosed(error.reason or "") from None
+        piece, self._read_ahead = self._read_ahead[:bufsize], self._read_ahead[bufsize:]
+        return piece
+
+    def _sock_send(self, buf: bytes | bytearray) -> int:
+        self._to_write += buf
+        if buf[0] == DISCONNECT or len(self._to_write) >= WRITE_AT_ONCE:
+            self._flush()
+        return len(buf)
+
+    def _flush(self) -> None:
+        while self._to_write:
+            try:
+                written = super()._sock_send(self._to_write)
+            except BlockingIOError:
+                return
+            except OSError:
+                with suppress(OSError):
+                    self._sock_recv(1)  # why it hung up: an alert of TLS may wait there
+                raise
+            del self._to_write[:written]
+
+
+class _PackedOnce(Properties):
+    """Properties of a publish, packed once for all: paho packs them for each."""
+
+    def __init__(self, content_type: str, expiry_s: float = 0.0) -> None:
+        super().__init__(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho has no types here
+        self.ContentType = content_type
+        if expiry_s:
+            self.MessageExpiryInterval = max(1, round(expiry_s))
+        packed: bytes = super().pack()  # type: ignore[no-untyped-call]  # same
+        self.__dict__["pack"] = lambda: packed  # its own setter takes nothing but properties
+        self.__dict__["size"] = len(packed)
+
+    size: int
+    """Bytes, their length included."""
+
+
+def _expiry_s(options: Options) -> float:
+    """How long a broker keeps an event; 0 for ever. Only what is still on our disk may expire."""
+    return options.expiry_h * 3600 if options.delivery == "receipt" else 0.0
+
+
+def _connect_properties() -> Properties:
+    """What we ask of the broker: keep our session for a while, and send no more than we can take."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
+    properties.SessionExpiryInterval = SESSION_S
+    properties.MaximumPacketSize = LARGEST
+    properties.ReceiveMaximum = AT_A_TIME
+    return properties
+
+
+def _tune(_c: paho.Client, _u: object, wire: paho.SocketLike) -> None:
+    """Send small packets at once: an acknowledgement is worth more than a full segment."""
+    if isinstance(wire, socket.socket):
+        wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _check(code: int) -> None:
+    """Why a connection ended, in words. Raises LinkLost unless all is well."""
+    match code:
+        case paho.MQTT_ERR_SUCCESS:
+            return
+        case paho.MQTT_ERR_CONN_LOST:
+            raise ConnectionClosed
+        case _:
+            raise LinkLost(f"the connection failed: {paho.error_string(MQTTErrorCode(code))}")

@@ -1,0 +1,26 @@
+"""What the outbox tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """A moment of the outbox. Counts are since the start, `waiting` is all there is."""
+
+    epoch: str = ""
+    decided: int = 0
+    """Events put."""
+    stored: int = 0
+    """Of those, safe on disk."""
+    delivered: int = 0
+    """Records that the broker has acknowledged, or with receipts the centre confirmed; earlier runs' included."""
+    lost: int = 0
+    waiting: int = 0
+    """Not yet delivered, in memory or on disk."""
+    bytes_held: int = 0
+    fault: str = ""
+    """One sentence when the disk fails; empty when it does not."""
+    moved_s: float = 0.0
+    """When the writer last showed that it lives, on the monotonic clock."""

@@ -1,0 +1,250 @@
+"""What the checkpoint judges by: keys, lists, policy table, calibration, and new ones as soon as they are there.
+
+Whoever brings a list, a bundle, a table or a calibration replaces a file; within a second it is read, proved and
+put in force between two judgements. What does not hold changes nothing: the old one stays, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import credentials, policy, privacy
+from agent.credentials.freshness import missing
+from agent.model import CodeStatus, Direction, Verdict
+from agent.platform.packaged import packaged
+from agent.ruleset import load
+from agent.ruleset.calibration_files import load_sites
+from agent.screening import BadCalibration, ThermometerSite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agent.checkpoint.case import DecisionInput
+    from agent.credentials.freshness import Age
+    from agent.model import Decision, TimeBounds
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+SCRUB_BUCKETS = 1024
+"""A second: ten million keys once in nine minutes."""
+
+
+class Ruleset(threading.Thread):
+    """The rules in force. `check` and `decide` may be called from any thread, and are never blocked by a reload."""
+
+    def __init__(
+        self,
+        judged: credentials.Options,
+        decided: policy.Options,
+        root: Path,
+        calibration: Path | None = None,
+        *,
+        careful: bool = False,
+    ) -> None:
+        """Load everything; paths are relative to `root`. Raises BadTrust, BadTable or BadCalibration.
+
+        `careful` is safe mode: everybody at an entry is left to staff, what cannot be read or judged is done
+        without, and nothing new is put in force.
+        """
+        super().__init__(name="rulebook", daemon=True)
+        self._judged, self._decided, self._root, self._calibration = judged, decided, root, calibration
+        self._site = policy.site_of(decided)
+        self._seen = self._fingerprint()
+        self._careful = careful
+        self._scrubbed: dict[int, int] = {}
+        """Where the scrub of each list file in force goes on."""
+        self._stopping = threading.Event()
+        self._refreshing = threading.Lock()
+        self.fault = ""
+        """What was refused since, and that the old one stays; `` when all is as it should be."""
+        self._record = load.AcceptedVersions(load.state_folder(root) / "lists.accepted")
+        try:
+            self._trust = load.load_trust(judged, root, self._record)
+            self._table = load.load_table(decided, root, judged.bundles)
+            self._thermometers = load_sites(calibration)
+        except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
+            if not careful:
+                raise
+            self._trust, self._table, self.fault = (
+                credentials.TrustStore(),
+                load.load_table(policy.Options()),
+                str(error),
+            )
+            self._thermometers = {}
+        self._privacy = load.load_privacy(judged, root)
+        self._remember_accepted()
+
+    def generation(self) -> object:
+        """Another object whenever other keys or lists are in force."""
+        return self._trust
+
+    @property
+    def ages(self) -> Sequence[Age]:
+        """Of the lists and keys in force; a list that was found damaged counts as missing."""
+        trust = self._trust
+        damaged = {each.age.name for each in trust.lists if each.is_damaged}
+        return [missing(age.name) if age.name in damaged else age for age in trust.ages]
+
+    def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
+        """What all codes say that one person has shown."""
+        try:
+            return credentials.check_all(payloads, self._trust, now)
+        except Exception:
+            if not self._careful:
+                raise
+            log.exception("a defect in checking a code: it counts as unrecognised")
+            return Verdict(CodeStatus.UNRECOGNISED, "")
+
+    def decide(self, case: DecisionInput) -> Decision:
+        """What is to happen."""
+        facts = policy.facts_of(
+            case.lane.direction,
+            case.verdict,
+            case.temperature.outcome,
+            case.now,
+            site=self._site,
+            scanner_works=case.scanner_works,
+            seen=policy.Passback.RECENT if case.shown_again else policy.Passback.NONE,
+            traveller=case.lane.lane_type,
+        )
+        decision = policy.decide(self._table, facts)
+        is_left = self._careful and case.lane.direction is Direction.ENTRY
+        return policy.left_to_staff(decision) if is_left else decision
+
+    def thermometer(self, lane: str) -> ThermometerSite:
+        """What is known of a lane's thermometer: its calibration, its zero, its last check."""
+        return self._thermometers.get(lane, ThermometerSite())
+
+    def privacy_rules(self, now: TimeBounds) -> privacy.PrivacyRules:
+        """What may be kept of a person."""
+        return self._privacy.at(now)
+
+    def privacy_fault(self, now: TimeBounds) -> str:
+        """Why less is kept than the centre has asked for; `` when that is as it should be."""
+        return self._privacy.fault_at(now)
+
+    def run(self) -> None:
+        """Look for new files until `stop`."""
+        if self._judged.bundles and self._judged.lists:
+            credentials.lists.get_ready()
+        while not self._stopping.wait(LOOK_EVERY_S):
+            self.refresh()
+            self.scrub()
+
+    def stop(self) -> None:
+        """End the thread; may be called although it was never started."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(LOOK_EVERY_S)
+
+    def uses(self, kind: str, name: str) -> bool:
+        """Whether a bundle of this kind and name can change what this kiosk judges by."""
+        match kind:
+            case "list":
+                return any(Path(file).stem == name for file in self._judged.lists)
+            case "policy":
+                return name == self._decided.table
+            case _:
+                return kind in {"root", "keys", "privacy"}
+
+    def lacks(self, kind: str, name: str) -> bool:
+        """Whether this list, or the centre's keys, should be in force and are not: what lies there does not fit."""
+        named = {f"list {file}" for file in self._judged.lists if Path(file).stem == name}
+        wanted = named if kind == "list" else {"keys from the centre"}
+        return any(age.name in wanted and age.issued_utc == -math.inf for age in self.ages)
+
+    def awaits(self, kind: str, name: str) -> bool:
+        """Whether what the centre has sent of this list waits for its base, and the one before is in force."""
+        marks = (each.awaited for each in self._trust.lists)
+        return kind == "list" and any(mark is not None and mark.name == name for mark in marks)
+
+    def scrub(self, count: int = SCRUB_BUCKETS) -> None:
+        """Compare the next `count` buckets of each list with what was proved when it was opened. A list that has
+        changed counts as missing at once, and the next `refresh` reads it anew.
+        """
+        places = {}
+        for each in self._trust.lists:
+            for file in each.files:
+                try:
+                    places[id(file)] = file.scrub(self._scrubbed.get(id(file), 0), count)
+                except credentials.lists.DamagedList as error:
+                    log.warning("%s: %s", each.age.name, error)
+        self._scrubbed = places
+
+    def refresh(self) -> bool:
+        """Put in force what is new on disk; whether there was anything new. Any thread."""
+        with self._refreshing:
+            return self._refresh()
+
+    def _refresh(self) -> bool:
+        found = self._fingerprint()
+        damaged = any(each.is_damaged for each in self._trust.lists)
+        if self._careful or (found == self._seen and not damaged):
+            return False
+        self._seen = found
+        faults = []
+        try:
+            self._trust = load.load_trust(self._judged, self._root, self._record)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
+            faults.append(f"new keys are refused, the old ones stay: {_in_words(error)}")
+        try:
+            self._table = load.load_table(self._decided, self._root, self._judged.bundles)
+        except Exception as error:  # noqa: BLE001 - the same
+            faults.append(f"the new table is refused, the old one stays: {_in_words(error)}")
+        try:
+            self._thermometers = load_sites(self._calibration)
+        except Exception as error:  # noqa: BLE001 - the same
+            faults.append(f"the new calibration is refused, the old one stays: {_in_words(error)}")
+        self._privacy = load.load_privacy(self._judged, self._root)
+        self.fault = "; ".join(faults)
+        if faults:
+            log.warning("rules read anew: %s", self.fault)
+        else:
+            log.info("rules read anew")
+        return True
+
+    def _remember_accepted(self) -> None:
+        """Bundles that came before their versions were remembered count from now on as accepted."""
+        if not self._judged.bundles:
+            return
+        try:
+            load.BundleStore(self._root / self._judged.bundles).remember_all()
+        except OSError as error:
+            log.warning("what was accepted cannot be remembered: %s", error.strerror)
+
+    def _fingerprint(self) -> dict[Path, tuple[int, int, int]]:
+        """Which files there are, and which versions of them."""
+        marks = {}
+        for path in self._files():
+            try:
+                stat = path.stat()
+            except OSError:
+                continue
+            marks[path] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return marks
+
+    def _files(self) -> Iterator[Path]:
+        yield self._root / self._judged.keys
+        for name in self._judged.lists:
+            yield self._root / name
+            yield self._root / f"{name}.delta"
+            yield load.next_path(self._root / name)
+        if self._judged.bundles:
+            folder = self._root / self._judged.bundles
+            yield from folder.glob("*.bundle")
+            yield folder.with_name(folder.name + ".accepted")
+        if self._calibration is not None:
+            yield self._calibration
+        table = self._decided.table
+        yield self._root / table if table.endswith(".toml") else packaged(f"policy/{table}.toml")
+
+
+def _in_words(error: Exception) -> str:
+    """The sentence of our own errors; of any other only what it is: its text could hold anything."""
+    expected = isinstance(error, credentials.BadTrustStore | policy.BadTable | BadCalibration)
+    return str(error) if expected else f"a defect of the agent ({type(error).__name__})"

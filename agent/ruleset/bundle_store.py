@@ -1,0 +1,287 @@
+"""Bundles from the centre, on disk: what was taken last is kept, and is what the next one is measured by.
+
+| file | content |
+|---|---|
+| root.bundle | the root in force; the first one is put there when the kiosk is installed |
+| keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
+| list-NAME.previous | the last one whose base was here, until the base of a newer one is |
+
+Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than that,
+is a fault and never the same as one that was never sent.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent import policy, privacy
+from agent.credentials import bundle, lists
+from agent.credentials.bundle import BadBundle, Bundle, Rejection, Root
+from agent.credentials.trust import parse_keys
+from agent.crypto import digest
+from agent.platform.files import replace_file
+from agent.ruleset.accepted import AcceptedVersions, BadRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from agent.model import TimeBounds
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_ENTRY = digest.SIZE + 1
+_DAY_S = 86_400.0
+_WARN_S = 14 * _DAY_S
+"""A root that ends sooner is spoken of; made without further words it lives for thirty days."""
+
+
+class BundleStore:
+    """One folder of bundles."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._accepted = AcceptedVersions(folder.with_name(folder.name + ".accepted"))
+        self._root: tuple[tuple[int, int], Root] | None = None
+
+    def install(self, root: bytes) -> Root:
+        """Put the first root there. Raises BadBundle, or FileExistsError when there is one already."""
+        path = self._path("root", "")
+        if path.exists():
+            raise FileExistsError(0, "there is a root already", str(path))
+        found = bundle.first_root(root)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        replace_file(path, (root,))
+        self._accepted.change_all(
+            {"root": 0}
+        )  # another chain of roots may count from one; what is missing stays told
+        return found
+
+    def root(self) -> Root:
+        """The root in force. Raises OSError when none was installed, BadBundle when it is damaged."""
+        path = self._path("root", "")
+        stat = path.stat()
+        seen = (stat.st_mtime_ns, stat.st_ino)
+        if self._root is None or self._root[0] != seen:
+            self._root = seen, bundle.first_root(path.read_bytes())
+        return self._root[1]
+
+    def root_fault(self, now: TimeBounds) -> str:
+        """That the root ends soon or has ended, in words; empty while all is well, and without a root."""
+        try:
+            left_s = self.root().bundle.expires_utc - now.earliest_utc
+        except FileNotFoundError:
+            return ""
+        except (BadBundle, OSError) as error:
+            return f"{error} (nothing from the centre is taken; install the root anew)"
+        if left_s < 0:
+            return "has expired: nothing more from the centre is taken (send the next root)"
+        return f"expires in {left_s / _DAY_S:.0f} days (send the next root)" if left_s < _WARN_S else ""
+
+    def verify_statement(self, data: bytes, role: str, now: TimeBounds) -> dict[str, Any]:
+        """What enough keys of `role` have signed. Raises BadBundle, or OSError when there is no root."""
+        return bundle.verify_statement(data, self.root(), role, now)
+
+    def current(self, kind: str, name: str = "") -> Bundle | None:
+        """What is in force of a kind and name, None for nothing. Raises OSError, or BadBundle if it does not hold.
+
+        It may have expired: what was right stays in force, and its age tells.
+        """
+        path, remembered = self._path(kind, name), self._remembered(kind, name)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            if remembered is None:
+                return None
+            raise BadBundle(Rejection.MISSING, f"{path.name} was accepted before and is not there") from None
+        root = self.root()
+        found = bundle.verify_stored(data, root, kind=kind, name=name)
+        if remembered is not None:
+            if root.bundle.version < remembered.root:
+                raise BadBundle(Rejection.ROLLBACK, "the root is older than the one it was accepted under")
+            if root.bundle.version == remembered.root:
+                bundle.demand_not_older(found, remembered.last)
+        return found
+
+    def accept(self, data: bytes, now: TimeBounds) -> Bundle:
+        """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
+        claimed = bundle.unverified_header(data)
+        kind, name = claimed.type, claimed.name
+        if name and not NAME.fullmatch(name):
+            raise BadBundle(Rejection.WRONG_NAME, "names are of small letters, digits, - and _")
+        root = self.root()
+        if kind == "root":
+            taken = bundle.next_root(root, data).bundle
+        else:
+            taken = bundle.accept(data, root, self._measure(kind, name, root), now, kind=kind, name=name)
+            examine(taken)
+        if kind == "list":
+            self._keep_previous(taken)
+        replace_file(self._path(kind, name), (data,))
+        self._remember(taken)
+        return taken
+
+    def previous_list(self, name: str) -> Bundle | None:
+        """The bundle of a list that was in force before one of another base was taken; None unless it is the very
+        one that was kept, signed as the root asks now. Raises OSError.
+        """
+        try:
+            found = bundle.verify_stored(self._previous(name).read_bytes(), self.root(), kind="list", name=name)
+            remembered = self._accepted.get(self._previous(name).name)
+        except (FileNotFoundError, BadBundle, BadRecord):
+            return None
+        return found if remembered is not None and remembered.get("digest") == found.digest else None
+
+    def forget_previous_list(self, name: str) -> None:
+        """The newest bundle's base is here: the one before never counts again. Raises OSError."""
+        if self._previous(name).exists():
+            self._accepted.put(self._previous(name).name, {})
+            self._previous(name).unlink(missing_ok=True)
+
+    def _keep_previous(self, taken: Bundle) -> None:
+        """Before a list's bundle of another base takes the place of the last one. Raises OSError."""
+        last = self._last("list", taken.name)
+        if last is None or list_word(last.content).base == list_word(taken.content).base:
+            return
+        if self.previous_list(taken.name) is None:  # else the base of `last` has never been here
+            replace_file(self._previous(taken.name), (self._path("list", taken.name).read_bytes(),))
+            self._accepted.put(self._previous(taken.name).name, {"version": last.version, "digest": last.digest})
+
+    def _previous(self, name: str) -> Path:
+        return self._path("list", name).with_suffix(".previous")
+
+    def remember_all(self) -> None:
+        """Remember the bundles in force of which nothing is remembered: they came before that was kept. Raises
+        OSError.
+        """
+        try:
+            for path in sorted(self._folder.glob("*.bundle")):
+                kind, _, name = path.stem.partition("-")
+                if kind in bundle.TYPES[1:] and self._accepted.get(path.stem) is None:
+                    found = self.current(kind, name)
+                    if found is not None:
+                        self._remember(found)
+        except (BadBundle, BadRecord):
+            pass  # whoever reads it is told
+
+    def _remember(self, taken: Bundle) -> None:
+        root = self.root().bundle.version
+        self._accepted.put(_key(taken.type, taken.name), {**asdict(bundle.version_floor(taken)), "root": root})
+
+    def _remembered(self, kind: str, name: str) -> _Remembered | None:
+        """What was accepted last. Raises BadBundle when that cannot be read, OSError."""
+        try:
+            match self._accepted.get(_key(kind, name)):
+                case None:
+                    return None
+                case {
+                    "version": int(version),
+                    "digest": str(sha),
+                    "issued_utc": int(at) | float(at),
+                    "root": int(root),
+                }:
+                    return _Remembered(bundle.VersionFloor(version, sha, at), root)
+        except BadRecord as error:
+            raise BadBundle(Rejection.MISSING, str(error)) from None
+        raise BadBundle(Rejection.MISSING, "what was accepted last cannot be read")
+
+    def _measure(self, kind: str, name: str, root: Root) -> bundle.VersionFloor | None:
+        """What a new bundle must not be older than: what lies here, or what is remembered under this very root."""
+        try:
+            remembered = self._remembered(kind, name)
+        except BadBundle:
+            remembered = None
+        if remembered is not None and remembered.root == root.bundle.version:
+            return remembered.last
+        last = self._last(kind, name)
+        return bundle.version_floor(last) if last is not None else None
+
+    def is_in_force(self, claimed: Bundle) -> bool:
+        """Whether this very bundle was taken last of its kind and name. Raises OSError, BadBundle for the root."""
+        last = self.root().bundle if claimed.type == "root" else self._last(claimed.type, claimed.name)
+        return last is not None and last.digest == claimed.digest
+
+    def _last(self, kind: str, name: str) -> Bundle | None:
+        """What the next one is measured by. What the root does not stand by any more counts for nothing: a stolen
+        key cannot have used up the versions for ever (TUF: recovery from fast-forward attacks).
+        """
+        try:
+            return self.current(kind, name)
+        except BadBundle:
+            return None
+
+    def _path(self, kind: str, name: str) -> Path:
+        return self._folder / (f"{kind}-{name}.bundle" if name else f"{kind}.bundle")
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What was accepted last, and under which version of the root."""
+
+    last: bundle.VersionFloor
+    root: int
+
+
+def _key(kind: str, name: str) -> str:
+    return f"{kind}-{name}" if name else kind
+
+
+@dataclass(frozen=True, slots=True)
+class ListContent:
+    """What a list bundle says: which base it means, and all changes since."""
+
+    base: lists.ListHeader
+    """Its hash covers the whole base, so the base itself may come by any way."""
+    changes: dict[bytes, int]
+
+
+def list_word(content: object) -> ListContent:
+    """From `{"base": head, "changes": base64 of 17 bytes each, a key and its value}`. Raises ValueError."""
+    match content:
+        case {"base": dict(base), "changes": str(text), **rest} if not rest:
+            data = b64decode(text, validate=True)
+            if len(data) % _ENTRY == 0:
+                ends = range(digest.SIZE, len(data), _ENTRY)
+                try:
+                    return ListContent(
+                        lists.ListHeader(**base), {data[at - digest.SIZE : at]: data[at] for at in ends}
+                    )
+                except TypeError:
+                    pass
+    raise ValueError("not the head of a base and its changes")
+
+
+def list_content(found: lists.CodeList) -> dict[str, object]:
+    """What the centre signs of a list: its base's head, and all changes on top of it."""
+    return word_content(found.base.head, lists.entries(found.delta) if found.delta is not None else {})
+
+
+def word_content(base: lists.ListHeader, changes: Mapping[bytes, int]) -> dict[str, object]:
+    """What the centre signs of a list: its base's head, and all changes (key → value) on top of it."""
+    text = b64encode(b"".join(key + bytes((value,)) for key, value in changes.items())).decode()
+    return {"base": asdict(base), "changes": text}
+
+
+def examine(taken: Bundle) -> None:
+    """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle."""
+    try:
+        _EXAMINED[taken.type](taken)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadBundle(Rejection.BAD_CONTENT, str(error)) from None
+
+
+def _text(taken: Bundle) -> None:
+    if not isinstance(taken.content, str):
+        raise TypeError("its content is no text")
+
+
+_EXAMINED: Mapping[str, Callable[[Bundle], object]] = {
+    "keys": lambda taken: parse_keys(taken.content, "bundle"),
+    "policy": lambda taken: policy.parse_table(taken.content, taken.name),
+    "list": lambda taken: list_word(taken.content),
+    "privacy": lambda taken: privacy.parse(taken.content),
+    "config": _text,
+}
+"""Type → what its content must stand before it is taken."""

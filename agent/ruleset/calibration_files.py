@@ -1,0 +1,103 @@
+"""What the kiosk keeps on disk of its thermometers: the site's calibration, and the crowd of each lane.
+
+What they mean is said in `thermal`, which does no input or output.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from agent.platform import access
+from agent.platform.files import replace_file
+from agent.screening import baseline, calibration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from agent.screening import Baseline, Options, ThermometerSite
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+
+
+def load_sites(path: Path | None) -> dict[str, ThermometerSite]:
+    """Lane → calibration; none when no file is configured. Raises BadCalibration."""
+    if path is None:
+        return {}
+    try:
+        return calibration.parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise calibration.BadCalibration(f"{access.why(error, path)}; `gatepost calibrate` makes it") from None
+    except UnicodeDecodeError:
+        raise calibration.BadCalibration(f"{path}: not UTF-8 text") from None
+
+
+def save_sites(path: Path, sites: Mapping[str, ThermometerSite]) -> None:
+    """Replace the file whole. Raises OSError."""
+    _replace(path, calibration.to_text(sites))
+
+
+def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
+    """Lane → crowd as it was kept. What cannot be read, or cannot have been learnt under these options, begins
+    anew: nothing is lost but some patience.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        crowds = {lane: baseline.from_plain(table) for lane, table in plain.items()}
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # noqa: BLE001 - whatever a card has made of it
+        log.warning("the crowd's file is not used: %s", error)
+        return {}
+    believed = {lane: one for lane, one in crowds.items() if one.is_plausible(options)}
+    for lane in crowds.keys() - believed.keys():
+        told = "the crowd's file is not used for lane %s: its limit is not within %.1f to %.1f °C"
+        log.warning(told, lane, options.floor_c, options.ceiling_c)
+    return believed
+
+
+class BaselineSaver(threading.Thread):
+    """Writes the crowds down at most once a minute, and at the end; a power cut costs a minute's people."""
+
+    def __init__(self, path: Path, crowds: Callable[[], Mapping[str, Baseline]]) -> None:
+        """`crowds` gives what is to be kept, from this thread."""
+        super().__init__(name="crowd", daemon=True)
+        self._path = path
+        self._crowds = crowds
+        self._kept: dict[str, Baseline] = dict(crowds())
+        self._fault = ""
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping.wait(EVERY_S):
+            self.keep()
+
+    def stop(self) -> None:
+        """End the thread and keep what there is."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(1.0)
+        self.keep()
+
+    def keep(self) -> None:
+        """Write if anything changed; that it cannot be done is said once."""
+        crowds = dict(self._crowds())
+        if crowds == self._kept:
+            return
+        try:
+            _replace(self._path, json.dumps({lane: baseline.to_plain(one) for lane, one in crowds.items()}))
+            self._kept, self._fault = crowds, ""
+        except OSError as error:
+            if str(error) != self._fault:
+                self._fault = str(error)
+                log.warning("the crowd cannot be kept: %s", error)
+
+
+def _replace(path: Path, text: str) -> None:
+    replace_file(path, (text.encode(),))

@@ -1,0 +1,240 @@
+"""What the kiosk keeps on disk to judge by: issuer keys, lists, policy tables. Reads and replaces them.
+
+What the bytes mean is said in `codes` and `policy`, which do no input or output.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from agent import credentials, policy, privacy
+from agent.credentials import freshness, lists
+from agent.credentials.bundle import BadBundle, Bundle
+from agent.credentials.trust import BadTrustStore, parse_keys
+from agent.platform import access
+from agent.platform.packaged import packaged, packaged_text
+from agent.ruleset.accepted import AcceptedVersions, BadRecord
+from agent.ruleset.bundle_store import BundleStore, list_content, list_word, word_content
+from agent.ruleset.list_files import (
+    change_list,
+    next_path,
+    open_list,
+    prove_base,
+    prove_list,
+    put_next_base,
+    set_changes,
+    write_list,
+)
+from agent.state.state_files import state_folder
+
+log = logging.getLogger(__name__)
+
+__all__ = [
+    "AcceptedVersions",
+    "BundleStore",
+    "change_list",
+    "list_content",
+    "load_privacy",
+    "load_table",
+    "load_trust",
+    "next_path",
+    "open_list",
+    "profiles",
+    "set_changes",
+    "state_folder",
+    "whole_table",
+    "word_content",
+    "write_list",
+]
+
+
+def load_trust(
+    options: credentials.Options, root: Path | None = None, record: AcceptedVersions | None = None
+) -> credentials.TrustStore:
+    """Trust as the options say, paths relative to `root`. Raises BadTrust with one sentence.
+
+    A list that is missing or damaged does not keep the kiosk from starting: it counts as too old at any time.
+    `record`: what was in force of the lists that come as files; what is older, or another list, counts as missing.
+    """
+    root = root or Path()
+    trust = _keys(options, root)
+    opened, ages = [], list(trust.ages)
+    for name in options.lists:
+        try:
+            store = BundleStore(root / options.bundles) if options.bundles else None
+            sent = store.current("list", Path(name).stem) if store is not None else None
+            found = prove_list(root / name) if store is None or sent is None else _sent(root / name, sent, store)
+            if sent is None and record is not None:
+                _demand_not_older(name, found, record)
+            opened.append(found)
+            ages.append(found.age)
+        except (lists.BadList, BadBundle, BadRecord, OSError) as error:
+            log.warning("list %s is not used: %s", name, error)
+            ages.append(freshness.missing(f"list {name}"))
+    return replace(trust, lists=lists.gather(opened), ages=tuple(ages))
+
+
+def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions) -> None:
+    """A list must be the one that it was, of the same version or a later one. Raises BadList, BadRecord."""
+    head, before = found.head, record.get(name)
+    if before is not None:
+        if (before["kind"], before["issuer"]) != (head.kind, head.issuer):
+            what = f"a {head.kind} list of {head.issuer} in place of a {before['kind']} list of {before['issuer']}"
+            raise lists.BadList(f"is {what}")
+        if isinstance(before["version"], int) and head.version < before["version"]:
+            raise lists.BadList(
+                f"is version {head.version}, and {before['version']} was in force: changes are lost"
+            )
+    try:
+        record.put(name, {"kind": head.kind, "issuer": head.issuer, "version": head.version})
+    except OSError as error:
+        log.warning("the version of list %s cannot be remembered: %s", name, error.strerror)
+
+
+def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
+    """The centre's keys where it has sent any, else the configured file's.
+
+    A bundle that is there and does not hold makes everything too old: it must not let older keys back in silently.
+    """
+    trust = _keys_file(root / options.keys)
+    if not options.bundles:
+        return trust
+    try:
+        sent = BundleStore(root / options.bundles).current("keys")
+        if sent is not None:
+            return replace(parse_keys(sent.content, "from the centre"), ages=(sent.age,))
+    except (BadBundle, BadTrustStore, OSError):
+        return replace(trust, ages=(freshness.missing("keys from the centre"),))
+    return trust
+
+
+def _keys_file(path: Path) -> credentials.TrustStore:
+    try:
+        return parse_keys(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise BadTrustStore(
+            f"keys file {path}: is not there (`gatepost keys new` or `keys add` makes one)"
+        ) from None
+    except OSError as error:
+        raise BadTrustStore(access.why(error, path)) from None
+    except UnicodeDecodeError:
+        raise BadTrustStore(f"keys file {path}: not UTF-8 text") from None
+
+
+def _sent(path: Path, sent: Bundle, store: BundleStore) -> lists.CodeList:
+    """A list as the centre has sent word of it. Until the base of that is here, the list that it takes the place
+    of, within its own age: as it was signed, and marked with what is awaited. Raises BadList, OSError.
+    """
+    word, previous = list_word(sent.content), store.previous_list(sent.name)
+    try:
+        put_next_base(path, word.base)
+    except OSError as error:
+        log.warning("%s cannot be put in force: %s", next_path(path), error.strerror)
+    try:
+        found = _signed(path, sent)
+    except lists.BadList:
+        if previous is None:
+            raise
+        before = _signed(path, previous)
+        if (word.base.kind, word.base.issuer) != (before.base.head.kind, before.base.head.issuer):
+            raise
+        awaited = lists.Awaited(sent.name, sent.version, sent.issued_utc, word.base, word.changes)
+        return replace(before, awaited=awaited)
+    try:
+        store.forget_previous_list(sent.name)
+    except OSError as error:
+        log.warning("the bundle before list %s cannot be removed: %s", sent.name, error.strerror)
+    return found
+
+
+def _signed(path: Path, sent: Bundle) -> lists.CodeList:
+    """Exactly the base and the changes that a bundle names. Every byte is proved. Raises BadList, OSError."""
+    word = list_word(sent.content)
+    base = prove_base(path)
+    if word.base != base.head:
+        raise lists.BadList(f"list {path}: not the base that the centre has signed")
+    head = replace(
+        base.head,
+        version=max(sent.version, base.head.version + 1),  # changes are always newer than their base
+        issued_utc=sent.issued_utc,
+        warn_s=sent.age.warn_age_s,
+        refer_s=sent.age.max_age_s,
+    )
+    try:
+        opened = prove_list(path)
+    except lists.BadList:  # the changes: they are made anew from what was signed
+        opened = lists.CodeList(base)
+    if not opened.has_changes(head, word.changes):
+        set_changes(path, head, word.changes)
+        opened = prove_list(path)
+    if not opened.has_changes(head, word.changes):
+        raise lists.BadList(f"list {path}: its changes are not those that the centre has signed")
+    return opened
+
+
+def load_table(options: policy.Options, root: Path | None = None, bundles: str = "") -> policy.Table:
+    """The table that the options name, proved; paths are relative to `root`. Raises BadTable.
+
+    One of that name that the centre has sent (in the folder `bundles`) comes before the agent's own.
+    """
+    if bundles:
+        try:
+            sent = BundleStore((root or Path()) / bundles).current("policy", options.table)
+            if sent is not None:
+                return policy.parse_table(sent.content, options.table)
+        except (BadBundle, OSError) as error:
+            raise policy.BadTable(options.table, [f"sent by the centre, but {error}"]) from None
+    is_path = options.table.endswith(".toml")
+    path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
+    return policy.parse_table(_table_text(path), str(path), _beginning)
+
+
+def load_privacy(options: credentials.Options, root: Path | None = None) -> privacy.PrivacyInForce:
+    """What the centre has sent about personal data; never raises. What does not hold closes rather than opens."""
+    if not options.bundles:
+        return privacy.PrivacyInForce()
+    try:
+        sent = BundleStore((root or Path()) / options.bundles).current("privacy")
+        return (
+            privacy.PrivacyInForce()
+            if sent is None
+            else privacy.PrivacyInForce(privacy.parse(sent.content), sent.expires_utc)
+        )
+    except (BadBundle, privacy.BadPrivacy, OSError) as error:
+        return privacy.PrivacyInForce(privacy.CLOSED, fault=str(error))
+
+
+def whole_table(path: Path) -> str:
+    """Text of a table with the rows that it begins with written out: as the centre sends it. Raises BadTable."""
+    text = _table_text(path)
+    begins = policy.begins_with(text, str(path))
+    if begins:
+        head, mark, rest = text.partition("\n[[")
+        head = "\n".join(line for line in head.split("\n") if line.split("=")[0].strip() != "first")
+        text = f"{head}\n{_beginning(begins)}{mark}{rest}"
+    policy.parse_table(text, str(path))
+    return text
+
+
+def profiles() -> list[Path]:
+    """The tables that come with the agent."""
+    return sorted(path for path in packaged("policy").glob("*.toml") if not path.name.startswith("_"))
+
+
+def _beginning(name: str) -> str:
+    """Text of the rows that a table begins with, when it says `first = NAME`."""
+    return _table_text(packaged(f"policy/_{Path(name).name}.toml"))
+
+
+def _table_text(path: Path) -> str:
+    try:
+        is_ours = path.is_relative_to(packaged(""))
+        return packaged_text(path) if is_ours else path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise policy.BadTable(str(path), ["is not there; `gatepost policy list` names what is"]) from None
+    except OSError as error:
+        raise policy.BadTable(str(path), [access.why(error, path)]) from None
+    except UnicodeDecodeError:
+        raise policy.BadTable(str(path), ["not UTF-8 text"]) from None

@@ -1,0 +1,34 @@
+"""Readings of one person → a temperature with its uncertainty, and a screening outcome. Pure.
+
+Nothing is converted into a "body temperature" without a site calibration: the skin is compared on the skin scale,
+with the crowd that passed before or with a fixed limit, and the event says which.
+
+`look` samples → one temperature · `screening` its outcome · `calibration` the site's file · `crowd` what is usual
+here, now · `retest` second reading, rest, second instrument · `lanes` the state that the checkpoint holds ·
+`trial` what a cut would have found and missed.
+"""
+
+from agent.model import Temperature
+from agent.screening.baseline import Baseline
+from agent.screening.calibration import BadCalibration, Model, ReferenceCheck, ThermometerSite, Zero
+from agent.screening.lane import LaneScreening
+from agent.screening.options import Estimate, Options
+from agent.screening.outcome import ScreeningContext, fault, from_clinical, is_of_a_body, screen
+
+__all__ = [
+    "BadCalibration",
+    "Baseline",
+    "Estimate",
+    "LaneScreening",
+    "Model",
+    "Options",
+    "ReferenceCheck",
+    "ScreeningContext",
+    "Temperature",
+    "ThermometerSite",
+    "Zero",
+    "fault",
+    "from_clinical",
+    "is_of_a_body",
+    "screen",
+]

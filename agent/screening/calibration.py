@@ -1,0 +1,191 @@
+"""What is known of one lane's thermometer: its scale against a reference, its zero, its last check. Pure.
+
+The file is TOML, one section a lane, written by `gatepost calibrate`; a new one is in force within a second:
+
+    [lanes.entry.model]     # estimate = a + b * surface + c * (ambient - 23), fitted to people
+    [lanes.entry.zero]      # added to every surface before anything else, from a black body
+    [lanes.entry.check]     # what the last look at a reference gave
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AMBIENT_C = 23.0
+"""Room temperature at which the estimate is a + b · surface."""
+MOST_ZERO_C = 0.5
+"""A thermometer that is further off is broken or dirty: it is not talked right, it goes to service."""
+MOST_DRIFT_C = 0.3
+"""From here on the thermometer is not used until it is zeroed anew (screening thermographs: IEC 80601-2-59)."""
+
+_T = TypeVar("_T")
+
+
+class BadCalibration(Exception):
+    """A calibration that cannot be used; `str()` says what and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The calibrated scale: estimate of the reference temperature from the skin and the room."""
+
+    a: float
+    b: float
+    c: float
+    people: int
+    """On how many it rests."""
+    residual_sd_c: float
+    """Standard deviation of reference minus estimate."""
+    ambient_from_c: float
+    """Outside this window of room temperatures nothing is known."""
+    ambient_to_c: float
+    reference: str
+    """The instrument it was held against."""
+    date: str
+    limit_c: float | None = None
+    """Limit that goes with this scale; None: the configured one."""
+
+    def covers(self, ambient_c: float) -> bool:
+        """Whether people were measured at such room temperatures."""
+        return self.ambient_from_c <= ambient_c <= self.ambient_to_c
+
+    def estimate_c(self, surface_c: float, ambient_c: float) -> float:
+        """On the reference's scale."""
+        return self.a + self.b * surface_c + self.c * (ambient_c - AMBIENT_C)
+
+    def u_c(self, surface_u_c: float) -> float:
+        """Expanded uncertainty (k = 2) of an estimate."""
+        return math.hypot(self.b * surface_u_c, 2 * self.residual_sd_c)
+
+
+@dataclass(frozen=True, slots=True)
+class Zero:
+    """What is added to every surface temperature."""
+
+    offset_c: float
+    at_utc: float
+    reference: str
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCheck:
+    """The thermometer against a reference: how far off it was, after its zero."""
+
+    error_c: float
+    at_utc: float
+    reference: str
+    operator: str
+
+    @property
+    def drifted(self) -> bool:
+        """Too far off to be used."""
+        return abs(self.error_c) > MOST_DRIFT_C
+
+
+@dataclass(frozen=True, slots=True)
+class ThermometerSite:
+    """All that is known of one lane's thermometer. Of a new one, nothing."""
+
+    model: Model | None = None
+    zero: Zero | None = None
+    check: ReferenceCheck | None = None
+
+    @property
+    def offset_c(self) -> float:
+        """What is added to every surface temperature."""
+        return self.zero.offset_c if self.zero else 0.0
+
+    def why_unusable(self, check_hours: float, now_hi_utc: float) -> str:
+        """Reason code if the thermometer must not be used, else ``; `now_hi_utc`: the latest that it may be."""
+        if self.check is not None and self.check.drifted:
+            return "drift"
+        if check_hours and (self.check is None or now_hi_utc - self.check.at_utc > check_hours * 3600):
+            return "check_overdue"
+        return ""
+
+
+def parse(text: str, name: str) -> dict[str, ThermometerSite]:
+    """Lane → what is known. Raises BadCalibration, one sentence that begins with `name`."""
+    try:
+        lanes = tomllib.loads(text).get("lanes", {})
+        return {lane: _site(table, f"lanes.{lane}") for lane, table in lanes.items()}
+    except (tomllib.TOMLDecodeError, AttributeError) as error:
+        raise BadCalibration(f"{name}: is not a calibration file: {error}") from None
+    except BadCalibration as error:
+        raise BadCalibration(f"{name}: {error}") from None
+
+
+def to_text(sites: Mapping[str, ThermometerSite]) -> str:
+    """The file."""
+    lines = [
+        "# Made by `gatepost calibrate`; in force within a second. Temperatures in °C, times in POSIX seconds."
+    ]
+    for lane, site in sorted(sites.items()):
+        for part in ("model", "zero", "check"):
+            value = getattr(site, part)
+            if value is not None:
+                lines += ["", f"[lanes.{_toml(lane)}.{part}]"]
+                lines += [f"{key} = {_toml(entry)}" for key, entry in asdict(value).items() if entry is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: str | float) -> str:
+    """JSON's strings are TOML's, but for DEL, which TOML wants escaped."""
+    return (
+        json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F") if isinstance(value, str) else repr(value)
+    )
+
+
+def _site(table: Any, path: str) -> ThermometerSite:
+    if not isinstance(table, dict) or table.keys() - {"model", "zero", "check"}:
+        raise BadCalibration(f"{path}: a lane has the sections model, zero and check")
+    return ThermometerSite(
+        model=_read(Model, table.get("model"), f"{path}.model"),
+        zero=_read(Zero, table.get("zero"), f"{path}.zero"),
+        check=_read(ReferenceCheck, table.get("check"), f"{path}.check"),
+    )
+
+
+def _read(cls: type[_T], table: Any, path: str) -> _T | None:
+    """One section; every field there, of its type, and finite."""
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise BadCalibration(f"{path}: is a section")
+    hints = get_type_hints(cls)
+    names = {entry.name for entry in fields(cls)}  # type: ignore[arg-type] # a dataclass by the callers' choice
+    if wrong := table.keys() - names:
+        raise BadCalibration(f"{path}: unknown setting {min(wrong)}")
+    values: dict[str, Any] = {}
+    for name in sorted(names):
+        value = table.get(name)
+        if value is None and hints[name] == float | None:
+            continue
+        kinds = (str,) if hints[name] is str else (int,) if hints[name] is int else (int, float)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise BadCalibration(f"{path}.{name}: {'is missing' if value is None else 'is of the wrong type'}")
+        if not isinstance(value, str) and not math.isfinite(value):
+            raise BadCalibration(f"{path}.{name}: is no number")
+        values[name] = value
+    return _plausible(cls(**values), path)
+
+
+def _plausible(value: _T, path: str) -> _T:
+    """A hand that slipped must not turn fevers into normals."""
+    match value:
+        case Model() as model if not (0 < model.b <= 2 and abs(model.c) <= 1 and model.residual_sd_c > 0):  # noqa: PLR2004
+            raise BadCalibration(f"{path}: cannot be: b is in 0 … 2, c in -1 … 1, residual_sd_c above 0")
+        case Model() as model if model.ambient_from_c >= model.ambient_to_c:
+            raise BadCalibration(f"{path}: ambient_from_c must lie below ambient_to_c")
+        case Zero() as zero if abs(zero.offset_c) > MOST_ZERO_C:
+            raise BadCalibration(f"{path}: an offset beyond {MOST_ZERO_C} °C is a fault of the thermometer")
+        case _:
+            return value

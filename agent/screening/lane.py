@@ -1,0 +1,236 @@
+"""What the checkpoint asks of screening: the state of all lanes' thermometers. Pure; time is an argument."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agent.model import Screening, Temperature
+from agent.screening.baseline import Baseline
+from agent.screening.calibration import ThermometerSite
+from agent.screening.outcome import ScreeningContext, screen
+from agent.screening.retest import Retests
+from agent.screening.stay import Stay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from agent.model import TimeBounds
+    from agent.screening.options import Options
+    from drivers.contract import Distance, Reading
+
+
+MOST_LEARNT = 50_000
+"""Holders that are remembered so that nobody is learnt from twice; with more, nobody new is learnt from."""
+_AT_ONCE = 16
+"""So many holders are forgotten at one tick: no tick takes long."""
+LEAST_LOOKS, LEAST_SHARE = 100, 0.1
+"""Of so many looks this share must be of holders who are new to the crowd; else it is told."""
+MOST_STRANGERS = 80
+"""Of the last `LEAST_LOOKS` so many without a valid code are told."""
+_REMEDY = {
+    "warm_object": "something warm stays before the thermometer: take it away; if it is the background (sun, a"
+    " lamp), shade it or set screening.presence_c above it",
+    "mark_blocked": "something stays before the range sensor: take it away, or set screening.far_mm nearer than it",
+}
+
+
+@dataclass(slots=True)
+class _Looks:
+    """Of whom the looks of one window of `crowd_again_s` were."""
+
+    since_s: float
+    count: int = 0
+    new: int = 0
+    strangers: deque[bool] = field(default_factory=lambda: deque(maxlen=LEAST_LOOKS))
+    """Of the last ones, whether they showed no valid code."""
+
+
+class LaneScreening:
+    """Rooms, crowds and retests. `crowds` may be read from any thread: each is replaced, never changed."""
+
+    def __init__(
+        self,
+        options: Options,
+        site: Callable[[str], ThermometerSite] = lambda _: ThermometerSite(),
+        crowds: Mapping[str, Baseline] | None = None,
+        ranged: Collection[str] = (),
+    ) -> None:
+        """`site`: lane → calibration now; `crowds`: lane → what was kept of it; `ranged`: lanes with a ranger."""
+        self.crowds: dict[str, Baseline] = dict(crowds or {})
+        self._options = options
+        self._site = site
+        self._rooms: dict[str, Reading] = {}
+        self._ranged = frozenset(ranged)
+        self._distances: dict[str, Distance] = {}
+        self._retests = Retests(options)
+        self._stays: dict[str, Stay] = {}
+        self._learnt: dict[int, float] = {}
+        """Hash of lane and holder → when the lane's crowd has learnt from that holder; the oldest first."""
+        self._looks: dict[str, _Looks] = {}
+        self._pushed: dict[str, tuple[str, ...]] = {}
+        self.faults: dict[str, tuple[str, ...]] = {}
+        """Lane → what is wrong there, one sentence each. May be read from any thread: replaced, never changed."""
+
+    def room(self, lane: str, reading: Reading) -> None:
+        """A room sensor has spoken. It serves its lane, and every lane that has none of its own."""
+        self._rooms[lane] = reading
+
+    def distance(self, lane: str, distance: Distance) -> None:
+        """The lane's range sensor has spoken."""
+        self._distances[lane] = distance
+        self._stay(lane).distance(distance.at_s, at_mark=self.is_filled(lane, distance.at_s))
+
+    def reading(self, lane: str, reading: Reading) -> None:
+        """The lane's thermometer has spoken, of whatever is before it."""
+        stay = self._stay(lane)
+        was = stay.blocked
+        stay.reading(reading.surface_c, reading.at_s, self._options)
+        stay.blocked = stay.why_blocked(reading.at_s, self._options)
+        if stay.blocked != was:
+            self._tell(lane)
+
+    def is_filled(self, lane: str, at_s: float) -> bool:
+        """Whether somebody stands at the mark: only there is the thermometer's spot full of skin. Taken for granted
+        where there is no range sensor.
+        """
+        if lane not in self._ranged:
+            return True
+        last = self._distances.get(lane)
+        if last is None or last.distance_mm is None or abs(at_s - last.at_s) > self._options.range_age_s:
+            return False
+        return self._options.near_mm <= last.distance_mm <= self._options.far_mm
+
+    def screen(
+        self, lane: str, readings: Sequence[Reading], holder: bytes, at_s: float, now: TimeBounds
+    ) -> Temperature:
+        """The temperature of the person whose look this is; `holder`: 16 bytes, or empty when no code was shown."""
+        around = ScreeningContext(
+            site=self._site(lane),
+            ambient_c=self.ambient_c(lane, at_s),
+            crowd=self._crowd(lane, now),
+            now_hi_utc=now.latest_utc,
+        )
+        stay = self._stay(lane)
+        own = [each for each in readings if each.at_s >= stay.fresh_s]
+        temperature = screen(own, self._options, around)
+        if (why := stay.why_blocked(at_s, self._options)) and temperature.outcome is not Screening.DEVICE_FAULT:
+            return Temperature(Screening.DEVICE_FAULT, samples=temperature.samples, reason=why)
+        if holder and stay.is_of_another(holder) and temperature.outcome is not Screening.DEVICE_FAULT:
+            return Temperature(Screening.INDETERMINATE, samples=temperature.samples, reason="not_new")
+        if temperature.reason == "too_few_samples" and not self.is_filled(lane, at_s):
+            temperature = replace(temperature, reason="not_at_mark")
+        return self._retests.next_step(holder, temperature, at_s) if holder else temperature
+
+    def passed(
+        self,
+        lane: str,
+        temperature: Temperature,
+        holder: bytes,
+        at_s: float,
+        now: TimeBounds,
+        *,
+        simulated: bool,
+        proven: bytes = b"",
+        admitted: bool = False,
+    ) -> None:
+        """The person was decided: the holder has an attempt, and the crowd may have one more.
+
+        `proven`: the holder, when a valid code names one; `admitted`: the decision was to let that person in.
+        """
+        if holder:
+            self._retests.record(holder, temperature, at_s)
+        surface_c, outcome = temperature.surface_c, temperature.outcome
+        if (proven or (holder and surface_c is not None)) and temperature.basis != "second_instrument":
+            self._stay(lane).decided(proven or holder, at_s)
+        steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
+        if surface_c is None or not steady or temperature.attempt > 1:
+            return
+        looks = self._looks_of(lane, at_s)
+        looks.count += 1
+        looks.strangers.append(not proven)
+        crowd = self._crowd(lane, now)
+        limit_c = crowd.limit_in_force_c(self._options, temperature.ambient_c)
+        teaches = (
+            admitted if outcome is Screening.NORMAL else outcome is Screening.INDETERMINATE or surface_c >= limit_c
+        )
+        if proven and teaches and self._is_new(lane, proven, at_s):
+            looks.new += 1
+            crowd = crowd.after(
+                surface_c, temperature.ambient_c, now.earliest_utc, self._options, simulated=simulated
+            )
+            if crowd.people:
+                self.crowds[lane] = crowd
+        self._tell(lane, now.earliest_utc)
+
+    def restart(self, holder: bytes) -> None:
+        """This holder is measured as for the first time."""
+        self._retests.restart(holder)
+
+    def expire(self, at_s: float) -> None:
+        """Time has passed: let go of what is known of holders that no longer counts."""
+        self._retests.expire(at_s)
+        for key, learnt_s in list(self._learnt.items())[:_AT_ONCE]:
+            if at_s - learnt_s < self._options.crowd_again_s:
+                break
+            del self._learnt[key]
+
+    def ambient_c(self, lane: str, at_s: float) -> float | None:
+        """The room's temperature if it is known lately, from this lane's sensor before others'."""
+        own = self._rooms.get(lane)
+        known = [own] if own is not None else list(self._rooms.values())
+        fresh = [reading for reading in known if at_s - reading.at_s <= self._options.room_age_s]
+        return max(fresh, key=lambda reading: reading.at_s).surface_c if fresh else None
+
+    def _is_new(self, lane: str, holder: bytes, at_s: float) -> bool:
+        """Whether this lane's crowd has not learnt from this holder of late; from now on it has."""
+        key = hash((lane, holder))
+        learnt_s = self._learnt.get(key, -math.inf)
+        if at_s - learnt_s < self._options.crowd_again_s or len(self._learnt) >= MOST_LEARNT:
+            return False
+        self._learnt.pop(key, None)
+        self._learnt[key] = at_s
+        return True
+
+    def _crowd(self, lane: str, now: TimeBounds) -> Baseline:
+        crowd = self.crowds.get(lane, Baseline())
+        return crowd if crowd.is_current(now.earliest_utc, now.latest_utc) else Baseline()
+
+    def _looks_of(self, lane: str, at_s: float) -> _Looks:
+        looks = self._looks.get(lane)
+        if looks is None or at_s - looks.since_s >= self._options.crowd_again_s:
+            looks = self._looks[lane] = _Looks(at_s)
+        return looks
+
+    def _stay(self, lane: str) -> Stay:
+        if lane not in self._stays:
+            self._stays[lane] = Stay(ranged=lane in self._ranged)
+        return self._stays[lane]
+
+    def _tell(self, lane: str, now_utc: float | None = None) -> None:
+        """What is wrong on this lane now."""
+        if now_utc is not None:
+            self._pushed[lane] = tuple(self._of_the_crowd(lane, now_utc))
+        blocked = _REMEDY.get(self._stay(lane).blocked)
+        told = (*([blocked] if blocked else []), *self._pushed.get(lane, ()))
+        self.faults = {**self.faults, lane: told}
+
+    def _of_the_crowd(self, lane: str, now_utc: float) -> Iterator[str]:
+        if not self._options.crowd or self._site(lane).model is not None:
+            return
+        yield from self.crowds.get(lane, Baseline()).faults(self._options, now_utc)
+        looks = self._looks.get(lane)
+        if looks is None or looks.count < LEAST_LOOKS:
+            return
+        if looks.new < LEAST_SHARE * looks.count:
+            yield (
+                f"of {looks.count} people measured lately only {looks.new} had a valid code of a holder not seen"
+                " before: the limit learns from few; see who stands before the thermometer again and again"
+            )
+        if (strangers := sum(looks.strangers)) >= MOST_STRANGERS:
+            yield (
+                f"of the last {LEAST_LOOKS} people measured {strangers} showed no valid code: they do not move the"
+                " limit; see who stands before the thermometer again and again"
+            )

@@ -1,0 +1,109 @@
+"""Elevated once is not a fever: second reading, rest, second instrument. Pure; time is an argument.
+
+Each attempt is an event of its own, and none is changed afterwards. A holder is known by 16 bytes in memory only.
+
+| attempt | is | afterwards |
+|---|---|---|
+| 1 | the reading | elevated: `second_reading`, at once |
+| 2 | the mean of both readings, each against its own limit | elevated: `rest` |
+| 3, before the rest is over | no better than RETEST | `rest` |
+| 3, after it | the reading alone | elevated: `second_instrument` |
+| 4 and more | no better than RETEST: a person decides, with another instrument | `second_instrument` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from agent.model import Screening, Temperature
+
+if TYPE_CHECKING:
+    from agent.screening.options import Options
+
+MOST_HOLDERS = 1000
+_AGAIN, _RESTED, _INSTRUMENT = 2, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Episode:
+    """What one holder's readings gave so far: elevated so many times."""
+
+    elevated: int
+    excess_c: float
+    """Last reading above its limit by so much."""
+    at_s: float
+
+
+class Retests:
+    """The holders whose last reading was elevated. Owned by one thread."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._episodes: dict[bytes, _Episode] = {}
+
+    def next_step(self, holder: bytes, temperature: Temperature, at_s: float) -> Temperature:
+        """`temperature` in the light of the holder's earlier ones; changes nothing here."""
+        episode = self._current(holder, at_s)
+        if temperature.outcome not in (Screening.NORMAL, Screening.ELEVATED):
+            return temperature
+        attempt = 1 if episode is None else episode.elevated + 1
+        outcome: Screening = temperature.outcome
+        why = ""
+        if episode is not None and attempt == _AGAIN:
+            both = episode.excess_c + _excess_c(temperature) >= 0
+            outcome, why = (Screening.ELEVATED if both else Screening.NORMAL), "mean_of_two"
+        elif episode is not None and outcome is Screening.NORMAL:
+            if attempt == _RESTED and at_s - episode.at_s < self._options.rest_s:
+                outcome, why = Screening.RETEST, "rest_not_over"
+            elif attempt >= _INSTRUMENT:
+                outcome, why = Screening.RETEST, "second_instrument_decides"
+        return replace(
+            temperature, outcome=outcome, reason=why, attempt=attempt, next_step=_then(outcome, attempt, why)
+        )
+
+    def record(self, holder: bytes, temperature: Temperature, at_s: float) -> None:
+        """The attempt is over and has become an event with this temperature."""
+        if temperature.outcome is Screening.NORMAL:
+            self._episodes.pop(holder, None)
+        if temperature.outcome is not Screening.ELEVATED:
+            return
+        early = self._is_early(holder, at_s)
+        elevated = temperature.attempt - 1 if early else temperature.attempt
+        self._episodes.pop(holder, None)
+        self._episodes[holder] = _Episode(elevated, _excess_c(temperature), at_s)
+        if len(self._episodes) > MOST_HOLDERS:
+            del self._episodes[next(iter(self._episodes))]
+
+    def restart(self, holder: bytes) -> None:
+        """Forget the readings of this holder."""
+        self._episodes.pop(holder, None)
+
+    def expire(self, at_s: float) -> None:
+        """Let go of the holders whose last reading was too long ago to count."""
+        for holder in list(self._episodes):  # the one that was settled first comes first
+            if self._current(holder, at_s) is not None:
+                break
+            del self._episodes[holder]
+
+    def _current(self, holder: bytes, at_s: float) -> _Episode | None:
+        episode = self._episodes.get(holder)
+        return episode if episode is not None and at_s - episode.at_s <= self._options.forget_s else None
+
+    def _is_early(self, holder: bytes, at_s: float) -> bool:
+        """Elevated again before the rest was over: that was no third reading, and the rest begins anew."""
+        episode = self._current(holder, at_s)
+        return episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.rest_s
+
+
+def _then(outcome: Screening, attempt: int, why: str) -> str:
+    if outcome is Screening.NORMAL:
+        return ""
+    if why == "rest_not_over":
+        return "rest"
+    return {1: "second_reading", _AGAIN: "rest"}.get(attempt, "second_instrument")
+
+
+def _excess_c(temperature: Temperature) -> float:
+    value = temperature.surface_c if temperature.estimate_c is None else temperature.estimate_c
+    return (value or 0.0) - (temperature.threshold_c or 0.0)

@@ -1,0 +1,94 @@
+"""Whether somebody new stands before a thermometer, or something warm stays there. Pure; time is an argument.
+
+A body that leaves shows it: the spot gets cool, or jumps by a degree within a moment; with a range sensor, nobody
+is at the mark. Until then the readings are of the body before, and count for no other holder. What shows none of it
+for `stay_s` is taken for a thing: a pad, a lamp, a wall in the sun, an object at the mark.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.screening.options import Options
+
+GAP_S = 0.8
+"""Without a word of the sensor for so long, what it sees now is something else."""
+JUMP_C, JUMP_S = 1.0, 2.0
+"""A change by so much within this is another body, or one that moves: a thing warms and cools more slowly."""
+
+
+@dataclass(slots=True)
+class Unbroken:
+    """Since when a sensor has seen one and the same."""
+
+    since_s: float = -math.inf
+    """When it was last seen to change: what it saw before is of somebody else."""
+    last_s: float = -math.inf
+    present: bool = False
+
+    def see(self, at_s: float, *, present: bool, changed: bool = False) -> bool:
+        """What the sensor says; whether that breaks what was before."""
+        broken = not present or not self.present or changed or at_s - self.last_s >= GAP_S
+        if broken:
+            self.since_s = at_s
+        self.present, self.last_s = present, at_s
+        return broken
+
+    def lasts_s(self, at_s: float) -> float:
+        """For so long somebody or something has been there; 0 when it is not."""
+        return self.last_s - self.since_s if self.present and at_s - self.last_s < GAP_S else 0.0
+
+
+@dataclass(slots=True)
+class Stay:
+    """What one lane's thermometer, and its range sensor, have seen since they last saw nobody."""
+
+    ranged: bool = False
+    warm: Unbroken = field(default_factory=Unbroken)
+    mark: Unbroken = field(default_factory=Unbroken)
+    holder: bytes = b""
+    """Who was decided with what stands there now; empty: nobody."""
+    fresh_s: float = -math.inf
+    """What was read before is of that holder's body."""
+    blocked: str = ""
+    """Why the lane was last seen to be blocked."""
+    _recent: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def reading(self, surface_c: float, at_s: float, options: Options) -> None:
+        """The thermometer has spoken."""
+        while self._recent and at_s - self._recent[0][0] > JUMP_S:
+            self._recent.popleft()
+        changed = any(abs(surface_c - before_c) >= JUMP_C for _, before_c in self._recent)
+        if self.warm.see(at_s, present=surface_c >= options.presence_c, changed=changed):
+            self._recent.clear()
+            if not self.ranged:
+                self._left(at_s)
+        self._recent.append((at_s, surface_c))
+
+    def distance(self, at_s: float, *, at_mark: bool) -> None:
+        """The range sensor has spoken."""
+        if self.mark.see(at_s, present=at_mark):
+            self._left(at_s)
+
+    def decided(self, holder: bytes, at_s: float) -> None:
+        """A passage is over; whoever stands there now was measured for it."""
+        if max(self.warm.lasts_s(at_s), self.mark.lasts_s(at_s) if self.ranged else 0.0) > 0:
+            self.holder = holder
+
+    def _left(self, at_s: float) -> None:
+        if self.holder:
+            self.holder, self.fresh_s = b"", at_s
+
+    def is_of_another(self, holder: bytes) -> bool:
+        """Whether what stands there was measured for another holder."""
+        return bool(self.holder) and holder != self.holder
+
+    def why_blocked(self, at_s: float, options: Options) -> str:
+        """Reason code; empty when the lane can measure."""
+        if self.warm.lasts_s(at_s) >= options.stay_s:
+            return "warm_object"
+        return "mark_blocked" if self.ranged and self.mark.lasts_s(at_s) >= options.stay_s else ""

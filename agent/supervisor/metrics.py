@@ -1,0 +1,231 @@
+"""The running agent in numbers, as Prometheus' node exporter collects them from a file. Nothing names a person.
+
+Source: Prometheus text exposition format 0.0.4; node exporter's textfile collector (reads `*.prom`, wants each file
+replaced in one step).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import resource
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from agent import __version__
+from agent.health import Condition
+from agent.model import ClockState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from agent.health import Health
+    from agent.platform.histogram import Histogram
+    from agent.supervisor.report import HealthReport
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 15.0
+STOP_S = 1.0
+_MODE = 0o644
+"""The collector is another user."""
+_SELF = Path("/proc/self")
+_PAGE_BYTES = resource.getpagesize()
+
+Labels = tuple[tuple[str, str], ...]
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric with all its samples."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    samples: tuple[tuple[str, Labels, float], ...]
+    """Suffix of the name, labels, value."""
+
+
+class Metrics(threading.Thread):
+    """Writes the file again and again; a thread of its own, for the disk may be slow and health must not wait."""
+
+    def __init__(self, file: Path, vitals: HealthReport, health: Callable[[], Health]) -> None:
+        super().__init__(name="metrics", daemon=True)
+        self._file, self._vitals, self._health = file, vitals, health
+        self._started_s = time.monotonic()
+        self._fault = ""
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping.is_set():
+            try:
+                self.write()
+                self._fault = ""
+            except OSError as error:
+                if str(error) != self._fault:
+                    self._fault = str(error)
+                    log.warning("metrics cannot be written: %s", error)
+            self._stopping.wait(EVERY_S)
+
+    def stop(self) -> None:
+        """End the thread and take the file away: what does not run has no numbers. Also without `start`."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(STOP_S)
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
+
+    def write(self) -> None:
+        """Replace the file in one step; it need not survive a power cut. Raises OSError."""
+        found = families(self._vitals, self._health(), time.monotonic() - self._started_s)
+        beside = self._file.with_name(f"{self._file.name}.new")
+        beside.write_text("".join(map(text, found)), encoding="utf-8")
+        beside.chmod(_MODE)
+        beside.replace(self._file)
+
+
+def text(family: Family) -> str:
+    """A family as the format has it."""
+    lines = [f"# HELP {family.name} {_escaped(family.meaning, quote=False)}", f"# TYPE {family.name} {family.kind}"]
+    for suffix, labels, value in family.samples:
+        inner = ",".join(f'{name}="{_escaped(said)}"' for name, said in labels)
+        lines.append(f"{family.name}{suffix}{f'{{{inner}}}' if inner else ''} {_number(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def families(vitals: HealthReport, health: Health, up_s: float) -> Iterator[Family]:
+    """Everything there is to count."""
+    kiosk = {"kiosk": vitals.kiosk.id, "site": vitals.kiosk.site, "version": __version__}
+    yield _one("gatepost_info", "gauge", "Which kiosk, which release; always 1.", 1, kiosk)
+    yield _one("gatepost_up_seconds", "gauge", "Since the agent started.", up_s)
+    yield _of("gatepost_condition", "The condition: 1 for the one that holds.", health.condition, Condition)
+    yield _one("gatepost_safe_mode", "gauge", "1: everybody at an entry is left to staff.", bool(vitals.began.safe))
+    yield _one("gatepost_config_version", "gauge", "Of the centre's configuration; 0: none.", vitals.began.version)
+    yield _of("gatepost_clock_state", "What the kiosk knows of the time.", vitals.clock.now().state, ClockState)
+    yield from _events(vitals)
+    yield _orders(vitals)
+    yield from _devices(vitals)
+    yield from _lists(vitals)
+    yield from _process()
+
+
+def _events(vitals: HealthReport) -> Iterator[Family]:
+    outbox, link, loop = vitals.outbox.status(), vitals.link.status(), vitals.loop
+    for name in ("decided", "stored", "delivered", "lost"):
+        yield _one(
+            f"gatepost_events_{name}_total", "counter", f"Events {name} since the start.", getattr(outbox, name)
+        )
+    yield _one("gatepost_events_waiting", "gauge", "Events not acknowledged yet.", outbox.waiting)
+    yield _one("gatepost_outbox_bytes", "gauge", "Room that waiting events take.", outbox.bytes_held)
+    yield _one("gatepost_outbox_ok", "gauge", "1: the disk takes events.", not outbox.fault)
+    yield _one("gatepost_link_connected", "gauge", "1: connected with the broker.", link.connected)
+    yield _one("gatepost_link_connections_total", "counter", "Connections since the start.", link.connections)
+    yield _one("gatepost_link_refused_total", "counter", "Events the broker would not have.", link.refused)
+    yield _one(
+        "gatepost_link_receipts_refused_total", "counter", "Receipts not taken; strangers may send some.",
+        link.refused_receipts,
+    )  # fmt: skip
+    yield _one("gatepost_defects_total", "counter", "Defects in judging that were caught.", loop.internal_errors)
+    yield Family(
+        "gatepost_passages_total",
+        "counter",
+        "People decided upon, by lane and decision.",
+        tuple(
+            ("", (("lane", lane), ("decision", decision)), count)
+            for (lane, decision), count in sorted(loop.passages.copy().items())
+        ),
+    )
+    yield _histogram("gatepost_decision_seconds", "From the last thing seen to the decision.", loop.decision_times)
+    yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", vitals.outbox.took)
+
+
+def _orders(vitals: HealthReport) -> Family:
+    """What the centre said, and what strangers did."""
+    status = vitals.orders.status()
+    ends = {
+        "done": status.succeeded,
+        "not_done": status.rejected,
+        "junk": status.unauthenticated,
+        "dropped": status.dropped,
+    }
+    samples = tuple(("", (("end", end),), float(count)) for end, count in ends.items())
+    return Family("gatepost_orders_total", "counter", "Orders and bundles, by what became of them.", samples)
+
+
+def _devices(vitals: HealthReport) -> Iterator[Family]:
+    found = [
+        ({"lane": one.lane, "part": str(one.role), "driver": one.driver}, one)
+        for one in (feed.status() for feed in vitals.feeds)
+    ]
+    columns: tuple[tuple[str, Kind, str, str], ...] = (
+        ("up", "gauge", "up", "1: the device works."),
+        ("items_total", "counter", "items", "Items read, or orders carried out."),
+        ("faults_total", "counter", "faults", "Times it went down."),
+        ("restarts_total", "counter", "restarts", "Times it hung and was started anew."),
+        ("lost_threads", "gauge", "lost", "Threads that hang in its driver."),
+    )
+    for name, kind, field, meaning in columns:
+        samples = tuple(("", tuple(labels.items()), float(getattr(one, field))) for labels, one in found)
+        yield Family(f"gatepost_device_{name}", kind, meaning, samples)
+
+
+def _lists(vitals: HealthReport) -> Iterator[Family]:
+    now = vitals.clock.now()
+    ages = [((("list", age.name),), age.age_s(now), age.fault(now)) for age in vitals.rulebook.ages]
+    aged = tuple(("", labels, age_s) for labels, age_s, _ in ages if age_s is not None)
+    yield Family("gatepost_list_age_seconds", "gauge", "Age of a list, or of the centre's keys.", aged)
+    fresh = tuple(("", labels, float(not fault)) for labels, _, fault in ages)
+    yield Family("gatepost_list_ok", "gauge", "1: it is there and not too old.", fresh)
+
+
+def _process() -> Iterator[Family]:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = used.ru_utime + used.ru_stime
+    yield _one("gatepost_process_cpu_seconds_total", "counter", "CPU time of the agent.", seconds)
+    yield _one("gatepost_process_resident_bytes", "gauge", "Memory of the agent.", _resident_bytes())
+    yield _one("gatepost_process_threads", "gauge", "Threads of the agent.", threading.active_count())
+    yield _one("gatepost_process_open_files", "gauge", "Open files of the agent.", _open_files())
+
+
+def _open_files() -> int:
+    return sum(1 for _ in _SELF.joinpath("fd").iterdir())
+
+
+def _resident_bytes() -> int:
+    return int(_SELF.joinpath("statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def _one(name: str, kind: Kind, meaning: str, value: float, labels: Mapping[str, str] | None = None) -> Family:
+    return Family(name, kind, meaning, (("", tuple((labels or {}).items()), float(value)),))
+
+
+def _of(name: str, meaning: str, holds: str, words: Iterable[str]) -> Family:
+    """One sample a word, 1 for the one that holds."""
+    label = name.rpartition("_")[2]
+    return Family(
+        name, "gauge", meaning, tuple(("", ((label, str(word)),), float(word == holds)) for word in words)
+    )
+
+
+def _histogram(name: str, meaning: str, tally: Histogram) -> Family:
+    classes = list(tally.up_to())
+    buckets = tuple(("_bucket", (("le", _number(bound)),), float(count)) for bound, count in classes)
+    total = classes[-1][1]
+    return Family(name, "histogram", meaning, (*buckets, ("_sum", (), tally.sum_s), ("_count", (), float(total))))
+
+
+def _number(value: float) -> str:
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(int(value)) if value == int(value) else repr(value)
+
+
+def _escaped(said: str, *, quote: bool = True) -> str:
+    plain = said.replace("\\", "\\\\").replace("\n", "\\n")
+    return plain.replace('"', '\\"') if quote else plain

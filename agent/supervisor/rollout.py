@@ -1,0 +1,174 @@
+"""Watches over what the agent runs on: a configuration that comes is tried, judged, kept or taken back; what has
+run well for long is remembered; and an agent that stumbles again and again is made careful.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent import __version__, config
+from agent.config import BadConfig
+from agent.config.overlay import Overlay
+from agent.model import AgentEvent
+from agent.ruleset.load import BundleStore
+from agent.state.crash_loop import StartHistory
+from agent.state.rollout_state import RemoteConfig, RolloutState, trial_result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.config import Config, ConfigError
+    from agent.credentials.bundle import Bundle
+    from agent.health import Health
+    from agent.loop import Loop
+    from agent.state.state_files import StateFiles
+    from agent.supervisor.startup import Startup
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+DEFECTS = 10
+"""Defects in judging that are too many to go on as if nothing were."""
+SAFE_FOR_S = 3600.0
+"""After a good hour in safe mode the agent tries to work as usual: whatever made it fall may have passed."""
+
+
+class ConfigRollout(threading.Thread):
+    """One thread; steps are taken by `look`, once a second."""
+
+    def __init__(
+        self,
+        began: Startup,
+        memory: StateFiles,
+        loop: Loop,
+        health: Callable[[], Health],
+        faults_of: Callable[[Config], list[ConfigError]],
+        restart: Callable[[str], None],
+    ) -> None:
+        """`faults_of`: what a configuration names but does not fit; `restart`: start the agent anew because of …"""
+        super().__init__(name="probation", daemon=True)
+        self._began, self._memory, self._loop, self._health = began, memory, loop, health
+        self._faults_of, self._restart = faults_of, restart
+        self._latched = bool(memory.starts.safe)
+        self._started_s = time.monotonic()
+        self._well_since_s: float | None = None
+        self._told = memory.settings.tell if began.safe else None
+        self._seen: tuple[int, int, int] | None = None
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self.look()
+            except Exception:  # whatever is wrong with a bundle or a file, this thread must go on
+                log.exception("a defect in watching over the configuration")
+
+    def stop(self) -> None:
+        """End the thread; may be called although it was never started."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(LOOK_EVERY_S)
+
+    def look(self) -> None:
+        """One look at everything."""
+        up_s = time.monotonic() - self._started_s
+        self._tell()
+        if self._began.safe:
+            self._leave(up_s)
+        elif self._loop.internal_errors >= DEFECTS:
+            self._memory.count(lambda starts: starts.enter_safe_mode(f"{DEFECTS} defects in judging"))
+            self._restart("too many defects: in safe mode from now on")
+        elif self._began.on_trial:
+            self._judge(up_s)
+        else:
+            self._prove(up_s)
+            self._stage()
+
+    def _tell(self) -> None:
+        """What the centre is to be told: put, and forgotten a look later, when it is on disk."""
+        tell = self._memory.settings.tell
+        if tell is None:
+            return
+        if tell == self._told:
+            self._memory.settle(lambda settings: replace(settings, tell=None))
+        else:
+            self._told = tell
+            self._loop.inbox.put(AgentEvent(tell.word, __version__, config_version=tell.version, detail=tell.why))
+
+    def _leave(self, up_s: float) -> None:
+        """Out of safe mode: somebody has said so, or it has gone well for long."""
+        if not self._latched:
+            return  # a file with faults is the reason: whoever mends it starts the agent anew
+        if up_s >= SAFE_FOR_S:
+            self._memory.count(StartHistory.recovered)
+        if not self._memory.is_careful():
+            self._memory.count(StartHistory.recovered)
+            self._restart("back from safe mode")
+
+    def _judge(self, up_s: float) -> None:
+        """The trial of what is in force."""
+        trial, options = self._memory.settings.trial, self._began.config.health
+        if trial is None:
+            return
+        worse = self._health().bad - trial.bad_before
+        now_s = time.monotonic()
+        self._well_since_s = None if worse else self._well_since_s or now_s
+        well_s = 0.0 if self._well_since_s is None else now_s - self._well_since_s
+        passed = trial_result(up_s, well_s, options.trial_s, options.settled_s)
+        if passed:
+            self._memory.settle(RolloutState.passed)
+            self._began = replace(self._began, on_trial=False)
+        elif passed is False:
+            why = f"with it these did not get well within {options.trial_s:.0f} s: {', '.join(sorted(worse))}"
+            self._memory.settle(lambda settings: settings.taken_back(__version__, why))
+            self._restart(f"the centre's configuration {trial.pushed.version} is taken back: {why}")
+
+    def _prove(self, up_s: float) -> None:
+        """It has run for long: from now on it is what to go back to."""
+        if up_s >= self._began.config.health.proven_s:
+            self._memory.settle(lambda settings: settings.proved(self._began.own, self._began.pushed))
+
+    def _stage(self) -> None:
+        """Put what the centre has sent on trial, if it holds."""
+        bundle = self._new_bundle()
+        if bundle is None or self._memory.settings.knows(bundle.digest, __version__):
+            return
+        pushed = RemoteConfig(bundle.version, bundle.digest, bundle.content)
+        why = self._wrong_with(pushed)
+        if why:
+            log.warning("the centre's configuration %d is refused: %s", pushed.version, why)
+            self._memory.settle(lambda settings: settings.refuse(pushed, __version__, why))
+            return
+        bad = self._health().bad
+        self._memory.settle(lambda settings: settings.staged(pushed, bad))
+        self._restart(f"the centre's configuration {pushed.version} is put on trial")
+
+    def _new_bundle(self) -> Bundle | None:
+        """What the centre sent last, when its file is another than at the last look."""
+        options = self._began.config.codes
+        if not options.bundles:
+            return None
+        folder: Path = self._began.config.file.parent / options.bundles
+        try:
+            stat = (folder / "config.bundle").stat()
+        except OSError:
+            return None
+        mark = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if mark == self._seen:
+            return None
+        self._seen = mark
+        return BundleStore(folder).current("config")
+
+    def _wrong_with(self, pushed: RemoteConfig) -> str:
+        """Everything, in one text as `gatepost check` has it; empty when it holds."""
+        try:
+            whole = config.parse(self._began.own, self._began.config.file, Overlay(pushed.version, pushed.text))
+        except BadConfig as error:
+            return str(error)
+        return "\n".join(map(str, self._faults_of(whole)))

@@ -1,0 +1,207 @@
+"""A scanner in a process of its own: what hangs or crashes there, in the kernel or in a decoder, stops only there.
+
+    agent                              child (python -m drivers.wire.isolated)
+      options, pickled, by stdin   →   builds the driver, opens it
+      read: waits on a pipe        ←   _OPEN, then items, and None at least every quarter second;
+                                       _LOGGED whenever something is, to be said in the agent's log
+      a pipe silent for 3 s: killed; 30 s if the child computes meanwhile: it is slow, and hangs nowhere
+
+Frames never cross the pipe, only what was seen in them. `time.monotonic()` is the same clock in both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drivers import registry
+from drivers.contract import DeviceGone, DriverError
+
+if TYPE_CHECKING:
+    from drivers.contract import Departure, Sighting
+
+log = logging.getLogger(__name__)
+
+OPEN_LIMIT_S = 12.0
+SILENT_S = 3.0
+SLOW = 0.1
+"""How much silence counts while the child has the processor, or waits for it."""
+MOST_MB = 600
+"""Memory of the child beyond which it is ended: one with a camera takes some 150 MB, and what it reads comes from a
+far end that may send anything.
+"""
+_WEIGH_EVERY_S = 1.0
+_BEAT_S = 0.25
+_END_LIMIT_S = 0.5
+_OPEN, _FAILED, _LOGGED = "open", "failed", "logged"
+
+
+class Apart:
+    """The near end: a scanner whose driver runs in a child."""
+
+    def __init__(self, device: str, kind: str, name: str, options: Any) -> None:
+        """`device`: what to call it in errors; `kind`, `name`, `options`: the driver, as the registry knows it."""
+        self._device = device
+        self._order = (kind, name, options)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection[Any, Any] | None = None
+        self._silent_s = self._spent_s = self._weighed_s = 0.0
+        self.simulated = False
+
+    @property
+    def pid(self) -> int | None:
+        """The child's, while there is one."""
+        return self._child.pid if self._child else None
+
+    def open(self) -> None:
+        """Start the child and wait until its driver is open. Raises what the driver raised."""
+        self.close()
+        near, far = os.pipe()
+        paths = [str(Path(registry.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        command = [sys.executable, "-m", "drivers.wire.isolated", str(far)]
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
+        os.close(far)
+        self._pipe = Connection(near, writable=False)
+        self._silent_s = 0.0
+        self._hand_over()
+        end_s = time.monotonic() + OPEN_LIMIT_S
+        while time.monotonic() < end_s:
+            said = self._hear(_BEAT_S)
+            if isinstance(said, tuple) and said[0] == _OPEN:
+                self.simulated = said[1]
+                return
+        self._kill()
+        raise DeviceGone(self._device, "does not answer while being opened", "unplug it and plug it in again")
+
+    def read(self, limit_s: float) -> Sighting | Departure | None:
+        """The next item from the child."""
+        said: Sighting | Departure | None = self._hear(limit_s)
+        if self._silent_s > SILENT_S:
+            self._kill()
+            raise DeviceGone(self._device, "hangs", "it is opened again; if that does not help, unplug it")
+        self._weigh(time.monotonic())
+        return said
+
+    def close(self) -> None:
+        """End the child, by force if need be; one that is stuck in the kernel is left to it."""
+        self._kill()
+
+    def _hand_over(self) -> None:
+        child = self._child
+        if child is not None and child.stdin is not None:
+            with contextlib.suppress(OSError):  # it ended already: the pipe tells
+                child.stdin.write(pickle.dumps((*self._order, log.getEffectiveLevel())))
+                child.stdin.close()
+
+    def _hear(self, limit_s: float) -> Any:
+        pipe = self._pipe
+        if pipe is None:
+            raise DeviceGone(self._device, "is closed")
+        try:
+            if not pipe.poll(limit_s):
+                # not by the clock: after a pause of the whole machine nobody hangs
+                self._silent_s += limit_s * SLOW if self._computes() else limit_s
+                return None
+            said = pipe.recv()
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self._kill()
+            raise DeviceGone(self._device, "its process ended", "see the log") from error
+        self._silent_s = 0.0
+        if isinstance(said, tuple) and said[0] == _LOGGED:
+            _, name, level, message = said
+            logging.getLogger(name).log(level, "%s", message)
+            return None
+        if isinstance(said, tuple) and said[0] == _FAILED:
+            self._kill()
+            _, error_type, device, fact, remedy = said
+            raise error_type(device, fact, remedy)
+        return said
+
+    def _weigh(self, now_s: float) -> None:
+        """Raises DeviceGone once the child has taken too much memory."""
+        if now_s - self._weighed_s < _WEIGH_EVERY_S:
+            return
+        self._weighed_s = now_s
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, ValueError, IndexError):  # it has ended: the pipe tells
+            return
+        if pages * os.sysconf("SC_PAGE_SIZE") > MOST_MB * 1_000_000:
+            self._kill()
+            fact = f"its process has taken more than {MOST_MB} MB of memory"
+            raise DeviceGone(self._device, fact, "a smaller picture; or is it no camera?")
+
+    def _computes(self) -> bool:
+        """Whether the child has had the processor since this was asked last, or waits for it now."""
+        try:
+            facts = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it has ended: the pipe tells
+            return False
+        before, self._spent_s = self._spent_s, (int(facts[11]) + int(facts[12])) / os.sysconf("SC_CLK_TCK")
+        return facts[0] == "R" or self._spent_s > before
+
+    def _kill(self) -> None:
+        child, self._child = self._child, None
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+        if child is not None:
+            child.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_END_LIMIT_S)
+
+
+class _Sayer(logging.Handler):
+    """The pipe to the agent: what any thread logs goes there between the items."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        super().__init__()
+        self._pipe = pipe
+        self._whole = threading.RLock()
+
+    def send(self, what: object) -> None:
+        """Raises OSError when the agent is gone."""
+        with self._whole:
+            self._pipe.send(what)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send a record as it would be said here; tracebacks stay with it."""
+        with contextlib.suppress(OSError):
+            self.send((_LOGGED, record.name, record.levelno, self.format(record)))
+
+
+def main() -> None:
+    """The far end: run the driver that stdin names until the pipe breaks."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # the agent ends it, by closing the pipe
+    pipe: Connection[Any, Any] = Connection(int(sys.argv[1]), readable=False)
+    kind, name, options, level = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    say = _Sayer(pipe)
+    logging.root.addHandler(say)
+    logging.root.setLevel(level)
+    with contextlib.suppress(OSError):
+        try:
+            driver = registry.load(kind, name).Driver(options)
+            driver.open()
+            say.send((_OPEN, driver.simulated))
+            while True:
+                say.send(driver.read(_BEAT_S))
+        except DriverError as error:
+            say.send((_FAILED, type(error), error.device, error.fact, error.remedy))
+    os._exit(0)  # a thread that hangs in the camera's driver must not hold the end
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Pushed bundles: taken once, said once, tried again when their root has come."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+
+from agent.control import BundleReceiver, CommandFailed
+from agent.control.verification import Unauthenticated
+from agent.credentials.bundle import Rejection
+from agent.model import CommandResult, CommandStatus
+
+TABLE = "words"
+
+
+@pytest.fixture
+def put_in_force():
+    """What was put in force, in order."""
+    return []
+
+
+@pytest.fixture
+def deliveries(store, now, put_in_force):
+    def then(taken):
+        put_in_force.append((taken.type, taken.version))
+        return {"in_use": True}
+
+    return BundleReceiver(store, dict.fromkeys(("root", "keys"), then), now)
+
+
+def told(deliveries, data) -> list[CommandResult]:
+    """What is said at once."""
+    reply = deliveries.take(data)
+    return [] if reply is None else [reply]
+
+
+def test_a_bundle_is_put_in_force_and_answered_once(deliveries, centre, put_in_force):
+    data = centre.bundle("keys", "# keys", version=3)
+    (reply,) = told(deliveries, data)
+    assert reply == CommandResult(
+        "bundle", CommandStatus.SUCCEEDED, result={"type": "keys", "name": "", "version": 3, "in_use": True}
+    )
+    assert told(deliveries, data) == []
+    assert put_in_force == [("keys", 3)]
+
+
+def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, centre):
+    data = centre.bundle("keys", "# keys")
+    told(deliveries, data)
+    assert told(BundleReceiver(store, {}, now), data) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [
+        ({"version": 4}, Rejection.ROLLBACK),
+        ({"content": "# other"}, Rejection.VERSION_CONFLICT),
+        ({"version": 1 << 40}, Rejection.VERSION_JUMP),
+        ({"version": 6, "expires": 1_800_000_000 - 5}, Rejection.EXPIRED),
+        ({"version": 6, "content": 7}, Rejection.BAD_CONTENT),
+    ],
+    ids=str,
+)
+def test_the_centres_mistakes_are_said_once(deliveries, centre, put_in_force, how, fault):
+    told(deliveries, centre.bundle("keys", "# keys", version=5))
+    data = centre.bundle("keys", **{"content": "# keys", "version": 5} | how)
+    (reply,) = told(deliveries, data)
+    assert (reply.status, reply.reason) == (CommandStatus.REJECTED, fault)
+    assert told(deliveries, data) == []
+    assert put_in_force == [("keys", 5)]
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [
+        ({"signers": ()}, Rejection.TOO_FEW_SIGNATURES),
+        ({"signers": ("thief",)}, Rejection.TOO_FEW_SIGNATURES),
+        ({"signers": ("root", "a", "b")}, Rejection.TOO_FEW_SIGNATURES),
+        ({"fleet": "another"}, Rejection.WRONG_FLEET),
+        ({"name": "../x"}, Rejection.WRONG_NAME),
+        ({"version": 0}, Rejection.MALFORMED),
+    ],
+    ids=str,
+)
+def test_strangers_bundles_get_no_answer(deliveries, centre, put_in_force, how, fault):
+    with pytest.raises(Unauthenticated) as caught:
+        told(deliveries, centre.bundle("keys", "# keys", **how))
+    assert caught.value.fault == fault
+    assert not put_in_force
+
+
+def test_an_order_is_no_bundle(deliveries, centre):
+    with pytest.raises(Unauthenticated):
+        told(deliveries, centre.order())
+
+
+def doubts(deliveries, **may) -> list[tuple[str, object]]:
+    """What is said once it is quiet: why, and of what."""
+    return [(reply.reason, reply.result) for reply in deliveries.doubts(lambda signed: may.get("signed", signed))]
+
+
+def test_what_is_signed_by_too_few_is_said_when_it_is_quiet_and_once(deliveries, centre):
+    data = centre.bundle("list", {}, 7, name="status", signers=("data",))
+    root = centre.root(2, list=centre.role(2, "data", "a"))
+    assert told(deliveries, root)[0].status is CommandStatus.SUCCEEDED
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            told(deliveries, data)
+    named = {"type": "list", "name": "status", "version": 7, "sha256": sha256(data).hexdigest()}
+    assert doubts(deliveries) == [("too_few_signatures", named)]
+    with pytest.raises(Unauthenticated):
+        told(deliveries, data)
+    assert doubts(deliveries) == []
+
+
+def test_what_nobody_has_signed_who_may_is_said_as_far_as_that_is_allowed(deliveries, centre):
+    for number in range(100):
+        with pytest.raises(Unauthenticated):
+            told(deliveries, centre.bundle("keys", f"# {number}", signers=("thief",)))
+    for data in (b"junk", centre.bundle("keys", "# keys", name="two\nlines")):
+        with pytest.raises(Unauthenticated):
+            told(deliveries, data)
+    assert doubts(deliveries) == []
+    for data in (b"junk", centre.bundle("keys", "# keys", name="two\nlines")):
+        with pytest.raises(Unauthenticated):
+            told(deliveries, data)
+    (malformed, digest), (named, result) = doubts(deliveries, signed=True)
+    assert (malformed, digest) == ("malformed", {"sha256": sha256(b"junk").hexdigest()})
+    assert (named, result["name"]) == ("wrong_name", ""), "what a stranger writes is not repeated"
+
+
+def test_a_root_cures_what_came_before_it(deliveries, centre, put_in_force):
+    early = centre.bundle("keys", "# keys", signers=("a",))
+    second = centre.root(2, keys=centre.role(1, "a"))
+    third = centre.root(3, keys=centre.role(1, "a"))
+    for data in (early, third):
+        with pytest.raises(Unauthenticated):
+            told(deliveries, data)
+    (reply,) = told(deliveries, second)
+    assert deliveries.is_cured(reply), "all is to come again"
+    assert doubts(deliveries, signed=True) == [], "of which nothing has to be said now"
+    (reply,) = told(deliveries, third)
+    assert not deliveries.is_cured(reply), "nothing was refused since"
+    told(deliveries, early)
+    assert put_in_force == [("root", 2), ("root", 3), ("keys", 1)]
+    assert told(deliveries, second) == [], "an older root of the chain stays retained"
+
+
+def test_a_stolen_key_has_not_used_up_the_versions(deliveries, centre, put_in_force):
+    told(deliveries, centre.bundle("keys", "# theirs", version=90_000))
+    told(deliveries, centre.root(2, keys=centre.role(1, "a")))
+    (reply,) = told(deliveries, centre.bundle("keys", "# ours", version=2, signers=("a",)))
+    assert reply.status is CommandStatus.SUCCEEDED
+    assert put_in_force[-1] == ("keys", 2)
+
+
+def test_what_does_not_fit_is_said(store, now, centre):
+    def then(taken):
+        if taken.version == 1:
+            raise CommandFailed("does_not_fit")
+        raise ZeroDivisionError
+
+    deliveries = BundleReceiver(store, {"keys": then}, now)
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "does_not_fit")
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=2))
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "defect")
+
+
+def test_a_disk_that_fails_is_said(deliveries, store, centre, tmp_path):
+    (tmp_path / "bundles" / "keys.bundle.new").mkdir()
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "cannot_remember")
+
+
+def test_a_kiosk_without_a_root_hears_nobody(now, centre):
+    assert told(BundleReceiver(None, {}, now), centre.bundle("keys", "# keys")) == []

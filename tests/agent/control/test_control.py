@@ -1,0 +1,313 @@
+"""The thread that hears the centre: at most once, an answer to all that is signed, and none to a flood."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from dataclasses import asdict
+
+import pytest
+
+from agent import control as orders_module
+from agent.control import STRANGERS_BURST, BundleReceiver, CommandFailed, CommandOutput, CommandReceiver, Options
+from agent.control.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES, Inbox
+from agent.control.verification import MAX_BYTES
+from agent.credentials.lists import ListHeader
+from agent.model import CommandResult, CommandStatus
+
+
+class Bench:
+    """Orders with commands that only count."""
+
+    def __init__(self, tmp_path, here, store, now) -> None:
+        self.topic, self.bundle_topic = here.order, f"{here.root}/bundle/keys"
+        self.done: list[str] = []
+        self.replies: queue.SimpleQueue[CommandResult] = queue.SimpleQueue()
+        self.now = now
+        self.store = store
+        self.options = Options(memory_file=tmp_path / "orders.json")
+        self.here = here
+        self.orders = self.begin()
+
+    def begin(self) -> CommandReceiver:
+        """One life of the agent."""
+        table = {
+            "open": self._open,
+            "diagnose": lambda _: CommandOutput({"report": "x" * 5000}),
+            "retest": self._cannot,
+            "restart": self._defect,
+        }
+        deliveries = BundleReceiver(self.store, {"keys": lambda _: {}}, self.now)
+        self.orders = CommandReceiver(
+            self.options, self.here, self.store, table, deliveries, self.replies.put, self.now
+        )
+        self.orders.start()
+        return self.orders
+
+    def _open(self, arguments) -> CommandOutput:
+        self.done.append(arguments["lane"])
+        return CommandOutput({"lane": arguments["lane"]}, simulated=True, then=lambda: self.done.append("then"))
+
+    def _cannot(self, arguments) -> CommandOutput:
+        raise CommandFailed("nobody_there")
+
+    def _defect(self, arguments) -> CommandOutput:
+        raise ZeroDivisionError
+
+    def reply(self) -> CommandResult:
+        return self.replies.get(timeout=20)
+
+    def order(self, data) -> CommandResult:
+        self.orders.on_message(self.topic, data)
+        while (reply := self.reply()).command == "bundle":
+            continue
+        return reply
+
+
+@pytest.fixture
+def bench(tmp_path, here, store, now):
+    made = Bench(tmp_path, here, store, now)
+    yield made
+    made.orders.stop(5)
+
+
+def test_an_order_is_done_and_answered(bench, centre, wait_for):
+    reply = bench.order(centre.order())
+    assert reply == CommandResult(
+        "open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"}, simulated=True
+    )
+    wait_for(lambda: bench.done == ["in", "then"])
+
+
+def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, centre):
+    data = centre.order()
+    first = bench.order(data)
+    assert bench.order(data).again
+    bench.orders.stop(5)
+    bench.begin()
+    again = bench.order(data)
+    assert (again.again, again.result, again.outcome) == (True, first.result, first.outcome)
+    assert bench.done.count("in") == 1
+
+
+def test_what_was_interrupted_is_said_by_itself(bench, centre):
+    bench.order(centre.order())
+    bench.orders.stop(5)
+    memory = bench.options.memory_file
+    memory.write_text(memory.read_text().replace('["done", "", {"lane": "in"}, true]', "null"))
+    bench.begin()
+    reply = bench.reply()
+    assert (reply.outcome, reply.reason, reply.order) == (CommandStatus.UNKNOWN, "interrupted", "order-1")
+
+
+@pytest.mark.parametrize(("command", "reason"), [("retest", "nobody_there"), ("restart", "defect")])
+def test_what_cannot_be_done_is_said(bench, centre, command, reason):
+    arguments = {"lane": "in"}
+    reply = bench.order(centre.order(command=command, arguments=arguments))
+    assert (reply.outcome, reply.reason) == (CommandStatus.FAILED, reason)
+
+
+def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, centre):
+    bench.options.memory_file.with_name("orders.json.new").mkdir()
+    assert bench.order(centre.order()).reason == "cannot_remember"
+    assert bench.done == []
+    assert bench.order(centre.order(id="2", command="diagnose", arguments={})).outcome is CommandStatus.SUCCEEDED
+
+
+class Retained:
+    """A broker that has bundles retained, and sends them all in one burst when it is asked."""
+
+    def __init__(self, bench, bundles) -> None:
+        self.bench, self.bundles, self.asked = bench, bundles, 0
+
+    def recall(self) -> None:
+        self.asked += 1
+        self.send()
+
+    def send(self) -> None:
+        for data in self.bundles:
+            self.bench.orders.hear(self.bench.bundle_topic, data)
+
+
+@pytest.fixture
+def burst(bench, monkeypatch):
+    """`burst(bundles)`: a kiosk that starts with so many retained; it has taken none of them yet."""
+    monkeypatch.setattr(orders_module, "RECALL_SOON_S", 0.05)
+
+    def make(bundles) -> Retained:
+        bench.orders.stop(5)
+        broker = Retained(bench, bundles)
+        follow = dict.fromkeys(("root", "keys", "list"), lambda _: {})
+        deliveries = BundleReceiver(bench.store, follow, bench.now)
+        bench.orders = CommandReceiver(
+            bench.options, bench.here, bench.store, {}, deliveries, bench.replies.put, bench.now, broker.recall
+        )
+        broker.send()
+        bench.orders.start()
+        return broker
+
+    return make
+
+
+def list_bundles(centre, count, **how) -> list[bytes]:
+    content = {"base": asdict(ListHeader("status", "demo", 1, 1_790_000_000, 1, 2)), "changes": ""}
+    return [centre.bundle("list", content, name=f"l{each}", **how) for each in range(count)]
+
+
+@pytest.mark.parametrize("junk", [0, 100])
+def test_more_retained_bundles_than_there_is_room_for_are_all_taken(bench, burst, centre, wait_for, junk):
+    """Strangers' among them, which come first each time."""
+    bundles = [b"junk %d" % each for each in range(junk)] + list_bundles(centre, 3 * MOST_BUNDLES // 2)
+    broker = burst(bundles)
+    wait_for(lambda: bench.orders.status().done == len(bundles) - junk, 60)
+    assert broker.asked <= 3
+
+
+def test_large_bundles_wait_at_the_broker_not_in_memory(bench, burst, centre, wait_for):
+    large = [centre.bundle("keys", "#" * 700_000 + str(version), version) for version in range(1, 12)]
+    burst(large)
+    assert bench.orders._inbox._bundle_bytes <= MOST_BUNDLE_BYTES
+    wait_for(lambda: bench.store.current("keys") and bench.store.current("keys").version == 11, 60)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_for, backwards):
+    roots = [centre.root(version, list=centre.role(1, "a")) for version in (2, 3, 4)]
+    bundles = [*roots, *list_bundles(centre, 40, signers=("a",))]
+    burst(bundles[::-1] if backwards else bundles)
+    wait_for(lambda: bench.orders.status().done == len(bundles), 60)
+    outcomes = {bench.reply().outcome for _ in bundles}
+    assert outcomes == {CommandStatus.SUCCEEDED}, "what was cured was not refused before"
+
+
+def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
+    data = centre.bundle("keys", "# keys", 4, signers=("thief",))
+    bench.orders.hear(bench.bundle_topic, data)
+    reply = bench.reply()
+    assert (reply.outcome, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
+    assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
+
+
+def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre, wait_for):
+    for number in range(2000):
+        bench.orders.hear(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
+    wait_for(bench.orders._inbox.is_empty, 60)
+    wait_for(lambda: not bench.orders._deliveries._unsigned)
+    assert 0 < bench.replies.qsize() <= STRANGERS_BURST
+
+
+def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
+    for number in range(1000):
+        bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
+    assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED
+    assert bench.orders.status().dropped > 0
+
+
+def test_a_bundle_is_taken(bench, centre):
+    bench.orders.hear(bench.bundle_topic, centre.bundle("keys", "# keys"))
+    assert bench.reply().outcome is CommandStatus.SUCCEEDED
+
+
+def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
+    caplog.set_level(logging.WARNING)
+    for number in range(30):
+        bench.orders.hear(bench.topic, b"junk %d" % number)
+        bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
+    bench.orders.hear(bench.topic, centre.order(signers=("a",)))
+    wait_for(lambda: bench.orders.status().junk == 61)
+    assert len(caplog.records) == 1
+    assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
+
+
+def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
+    """Two thousand strangers' messages before each, all at once: there is no time to look at them."""
+    wait_for(lambda: bench.orders._signers != (b"",))
+    orders = [centre.order(id=f"order-{number}") for number in range(40)]
+    for order in orders:
+        for number in range(2000):
+            bench.orders.hear(bench.topic, b"junk %d" % number)
+        bench.orders.hear(bench.topic, order)
+    wait_for(lambda: bench.done.count("in") == 40)
+
+
+def test_no_order_is_lost_among_forged_ones_that_name_the_right_keys(bench, centre, wait_for):
+    """As many as are looked at in the meantime: thirty before each, two hundred at most in all that wait."""
+    forged = [_forged(centre, number) for number in range(1200)]
+    for number in range(40):
+        for _ in range(30):
+            bench.orders.hear(bench.topic, forged.pop())
+        bench.orders.hear(bench.topic, centre.order(id=f"order-{number}"))
+        wait_for(lambda at=number: bench.done.count("in") == at + 1)
+    assert bench.orders.status().junk == 1200
+
+
+def _forged(centre, number):
+    """Signed by a stranger, with the ids of the keys that may."""
+    data = centre.order(id=f"forged-{number}", signers=("thief", "data"))
+    for stranger, known in (("thief", "a"), ("data", "b")):
+        data = data.replace(
+            centre.keys[stranger].public.kid.hex().encode(), centre.keys[known].public.kid.hex().encode()
+        )
+    return data
+
+
+def test_the_same_order_waits_once():
+    inbox = Inbox()
+    assert all(inbox.put(b"replayed", is_order=True) for _ in range(1000))
+    assert inbox.put(b"another", is_order=True)
+    assert [inbox.next_message(0)[1] for _ in range(2)] == [b"replayed", b"another"]
+    assert inbox.is_empty()
+
+
+def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
+    for number in range(5000):
+        bench.orders.hear(bench.topic, b"x" * 20_000 + b"%d" % number)
+    bench.orders.hear(bench.topic, b"x" * (MAX_BYTES + 1))
+    status = bench.orders.status()
+    assert status.dropped > 4000
+    wait_for(lambda: bench.orders.status().junk + bench.orders.status().dropped == 5001)
+    assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED
+
+
+def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
+    data = centre.order()
+    bench.order(data)
+    for number in range(60):
+        bench.orders.hear(bench.topic, data)
+        wait_for(lambda at=number: bench.orders.status().junk + bench.replies.qsize() > at)
+    assert bench.replies.qsize() <= 25
+    assert bench.done.count("in") == 1
+
+
+def test_old_bundles_make_no_storm_of_replies(bench, centre, wait_for):
+    """Whoever has kept what the centre once signed can send it again and again; replies go before passages."""
+    old = [centre.bundle("list", {}, version, name="status") for version in range(1, 100)]
+    for number, data in enumerate(old):
+        bench.orders.hear(bench.bundle_topic, data)
+        wait_for(lambda at=number: bench.orders.status().junk + bench.replies.qsize() > at)
+    assert bench.replies.qsize() <= 25
+
+
+def test_an_order_lapses_while_a_slow_disk_remembers_it(bench, centre, monkeypatch):
+    begin = bench.orders._memory.begin
+
+    def slow(order, now):
+        begin(order, now)
+        bench.now.pass_by(100)
+
+    monkeypatch.setattr(bench.orders._memory, "begin", slow)
+    assert bench.order(centre.order()).reason == "expired"
+    assert bench.done == []
+
+
+def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, centre, wait_for):
+    bench = Bench(tmp_path, here, None, now)
+    bench.orders.on_message(bench.topic, centre.order())
+    wait_for(lambda: bench.orders.status().unauthenticated == 1)
+    bench.orders.stop(5)
+    assert bench.done == []
+
+
+def test_commands_that_there_are_not(tmp_path):
+    with pytest.raises(ValueError, match="dance"):
+        Options(obey=("open", "dance"))

@@ -1,0 +1,78 @@
+"""What docs/orders.md says is so."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+from pydantic import TypeAdapter
+
+from agent.control import bundles
+from agent.control.verification import _ID, COMMANDS, MAX_BYTES, Command, CommandReason, ReplayGuard, verify_command
+from agent.credentials import bundle, lists
+from agent.crypto import base64url
+from agent.events import schemas
+from agent.events.contract import BundleJson, ListJson, OrderJson, ReplyEvent, RootJson
+from agent.ruleset.bundle_store import word_content
+
+TEXT = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return [part.partition("```")[0] for part in TEXT.split(f"```{language}\n")[1:]]
+
+
+def test_the_examples_fit_the_contract():
+    order, reply = (json.loads(block) for block in blocks("json"))
+    TypeAdapter(OrderJson).validate_python(order)
+    TypeAdapter(ReplyEvent).validate_python(reply)
+    assert reply["data"]["order"] == order["id"]
+
+
+def test_the_schema_says_what_is_taken_for_a_strangers():
+    schema = schemas.order_schema()
+    assert schema["additionalProperties"] is False
+    assert {schema["properties"][name]["pattern"] for name in ("id", "command")} == {f"^{_ID.pattern}$"}
+
+
+def test_the_schema_of_bundles_says_what_is_signed_here(centre):
+    head = lists.ListHeader("status", "city", 3, 1.7e9, 3600.0, 7200.0, sha256="0" * 64)
+    contents = {
+        "root": (json.loads(signed_bytes(centre.root()))["content"], RootJson),
+        "list": (word_content(head, {bytes(16): 3}), ListJson),
+        "policy": ("text of a table", str),
+    }
+    for kind, (content, shape) in contents.items():
+        signed = json.loads(signed_bytes(centre.bundle(kind, content)))
+        assert TypeAdapter(BundleJson).validate_python(signed, strict=True) == signed  # others would be left out
+        assert TypeAdapter(shape).validate_python(content, strict=True) == content
+    assert get_args(get_type_hints(BundleJson)["type"]) == bundle.TYPES
+
+
+def signed_bytes(envelope: bytes) -> bytes:
+    return base64url.decode(json.loads(envelope)["signed"].encode())
+
+
+def test_every_command_and_reason_is_explained():
+    rows = re.findall(r"^\|.*", TEXT, re.MULTILINE)
+    told = set(re.findall(r"`([a-z_]+)`", "\n".join(rows)))
+    assert set(COMMANDS) <= told
+    assert {str(reason) for reason in CommandReason} <= told
+    assert all(f"`{fault}`" in TEXT for fault in bundles._OWN_MISTAKES)
+    assert f"{MAX_BYTES // 1024} kB" in TEXT
+
+
+def test_an_order_made_by_the_python_of_the_document_counts(centre, here, now):
+    (code,) = blocks("python")
+    made: dict = {}
+    exec(code, made)  # noqa: S102 - the document's own
+    root = bundle.first_root(centre.root())
+    pems = [centre.keys[name].pem() for name in ("a", "c")]
+    now.lo_utc, now.hi_utc = made["time"].time(), made["time"].time() + 1
+    data = made["order"]("city", "library/gate-3", "open", pems, lane="in")
+    root = replace(root, bundle=replace(root.bundle, expires_utc=math.inf))
+    assert isinstance(verify_command(data, root, here, ReplayGuard(), tuple(COMMANDS), now()), Command)

@@ -1,0 +1,193 @@
+"""None is done twice: over restarts, torn files, floods of orders and a clock that comes late."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from agent.control.journal import MOST, CommandJournal
+from agent.control.verification import AHEAD_S, COMMANDS, Command, CommandReason, _why_not
+from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
+
+UTC = 1_800_000_000.0
+
+
+def order(number: int = 1, issued: float = UTC, life_s: float = 60.0) -> Command:
+    return Command(f"order-{number}", "open", {"lane": "in"}, issued, issued + life_s, f"{number:064x}")
+
+
+def at(utc: float) -> TimeBounds:
+    return TimeBounds(utc, utc + 1, ClockState.SYNCED)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "orders.json"
+
+
+def loaded(path) -> CommandJournal:
+    memory = CommandJournal(path)
+    memory.load()
+    return memory
+
+
+def test_what_was_begun_is_known_after_a_restart_and_said_to_be_unknown(path):
+    loaded(path).begin(order(), at(UTC))
+    memory = loaded(path)
+    assert memory.interrupted() == [
+        CommandResult("open", CommandStatus.UNKNOWN, CommandReason.INTERRUPTED, "order-1")
+    ]
+    assert memory.interrupted() == []
+    assert memory.replay_guard(at(UTC)).seen["order-1"].reply is not None
+
+
+def test_what_was_answered_is_answered_the_same_after_a_restart(path):
+    reply = CommandResult(
+        "open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"}, simulated=True
+    )
+    memory = loaded(path)
+    memory.begin(order(), at(UTC))
+    memory.end(reply)
+    again = loaded(path)
+    assert again.interrupted() == []
+    assert again.replay_guard(at(UTC)).seen["order-1"].reply == reply
+
+
+def test_a_long_result_is_not_kept(path):
+    memory = loaded(path)
+    memory.begin(order(), at(UTC))
+    memory.end(CommandResult("open", CommandStatus.SUCCEEDED, command_id="order-1", result={"log": "x" * 5000}))
+    assert loaded(path).replay_guard(at(UTC)).seen["order-1"].reply.result is None
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"[" * 100_000,
+        b'{"expired": 1' + b"0" * 400 + b', "issued": 0, "orders": {}}',
+        b'{"expired": NaN, "issued": 0, "orders": {}}',
+        b'{"expired": Infinity, "issued": 0, "orders": {}}',
+        b'{"expired": 0, "issued": NaN, "orders": {}}',
+    ],
+)
+def test_numbers_that_cannot_be_are_a_lost_memory(path, junk):
+    path.parent.mkdir()
+    path.write_bytes(junk)
+    past = loaded(path).replay_guard(at(UTC))
+    assert (past.seen, past.expired_utc, past.issued_utc) == ({}, 0.0, UTC + 1 + AHEAD_S)
+
+
+def test_what_has_expired_is_forgotten_and_never_new_again(path):
+    memory = loaded(path)
+    memory.begin(order(1), at(UTC))
+    memory.begin(order(2, UTC + 100), at(UTC + 100))
+    past = loaded(path).replay_guard(at(UTC))
+    assert set(past.seen) == {"order-2"}
+    assert past.expired_utc == order(1).expires_utc
+
+
+def test_too_many_push_out_those_that_expire_first(path):
+    memory = loaded(path)
+    for number in range(MOST + 10):
+        memory.begin(order(number, UTC, 60.0 + number), at(UTC))
+    past = memory.replay_guard(at(UTC))
+    assert len(past.seen) == MOST
+    assert past.expired_utc == UTC + 69.0
+    assert path.stat().st_size < 200_000
+
+
+LIMITS = b'{"expired": 1, "issued": 2, "orders": '
+TORN = b'{"1": {"command": "open", "digest": "0", "expires": 1, "said": ["x"]}}}'
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\0" * 4096, b'{"expired": 1}', LIMITS + b"[]}", LIMITS + TORN]
+)
+def test_a_damaged_memory_forgets_no_order_that_was_issued_before(path, content):
+    path.parent.mkdir()
+    path.write_bytes(content)
+    memory = loaded(path)
+    unsure = TimeBounds(UTC, math.inf, ClockState.FLOOR)
+    assert memory.replay_guard(unsure).issued_utc == math.inf
+    assert memory.replay_guard(at(UTC)).issued_utc == UTC + 1 + AHEAD_S
+    memory.begin(order(1, UTC + 100), at(UTC + 100))
+    assert loaded(path).replay_guard(at(UTC + 200)).issued_utc == UTC + 1 + AHEAD_S
+
+
+def test_a_disk_that_fails_is_told_and_the_order_is_known_all_the_same(tmp_path):
+    (tmp_path / "state").write_text("in the way")
+    memory = CommandJournal(tmp_path / "state" / "orders.json")
+    memory.load()
+    assert memory.replay_guard(at(UTC)).issued_utc > UTC, "whether there was a file cannot be told"
+    with pytest.raises(OSError, match="exists"):
+        memory.begin(order(), at(UTC))
+    assert "order-1" in memory.replay_guard(at(UTC)).seen
+
+
+class Kiosk(RuleBasedStateMachine):
+    """Orders are sent and replayed; the agent dies before or after it acts; the clock jumps. None is done twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.path = Path(self.folder.name) / "orders.json"
+        self.memory = loaded(self.path)
+        self.utc = self.latest = UTC
+        self.sent: list[Command] = []
+        self.done: Counter[str] = Counter()
+
+    @rule(life_s=st.sampled_from([1.0, 60.0, 86_400.0]), early_s=st.sampled_from([0.0, 30.0, 5000.0]))
+    def send(self, life_s: float, early_s: float) -> None:
+        self.sent.append(order(len(self.sent), self.utc - early_s, life_s))
+        self.hear(len(self.sent) - 1, dies=None)
+
+    @rule(number=st.integers(0, 50), dies=st.sampled_from([None, "before", "after"]))
+    def hear(self, number: int, dies: str | None) -> None:
+        if number >= len(self.sent):
+            return
+        heard, now = self.sent[number], at(self.utc)
+        past = self.memory.replay_guard(now)
+        if heard.id in past.seen or _why_not(heard, "a/b", past, tuple(COMMANDS), now) is not None:
+            return
+        self.memory.begin(heard, now)
+        if dies != "before":
+            self.done[heard.id] += 1
+        if dies is None:
+            self.memory.end(CommandResult("open", CommandStatus.SUCCEEDED, command_id=heard.id))
+        else:
+            self.restart()
+
+    @rule()
+    def restart(self) -> None:
+        self.memory = loaded(self.path)
+        self.memory.interrupted()
+
+    @rule(damage=st.sampled_from([b"", b"{", b"\0" * 100]))
+    def spoil(self, damage: bytes) -> None:
+        self.utc = max(self.utc, self.latest)  # a wrong clock on top of it is one fault too many
+        self.path.write_bytes(damage)
+        self.restart()
+        self.memory.replay_guard(at(self.utc))
+
+    @rule(seconds=st.sampled_from([0.5, 30.0, 4000.0, -10.0, -4000.0]))
+    def jump(self, seconds: float) -> None:
+        self.utc += seconds
+        self.latest = max(self.utc, self.latest)
+
+    @invariant()
+    def none_twice(self) -> None:
+        assert all(times == 1 for times in self.done.values())
+
+    def teardown(self) -> None:
+        self.folder.cleanup()
+
+
+TestKiosk = Kiosk.TestCase
+TestKiosk.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

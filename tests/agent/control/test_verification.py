@@ -1,0 +1,240 @@
+"""Which orders count: the attacks one by one, then anything at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from base64 import urlsafe_b64encode
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.control.verification import (
+    COMMANDS,
+    LONGEST_LIFE_S,
+    MAX_BYTES,
+    Command,
+    CommandReason,
+    ProcessedCommand,
+    ReplayGuard,
+    Unauthenticated,
+    verify_command,
+)
+from agent.credentials import bundle
+from agent.credentials.bundle import Rejection
+from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
+
+UTC = 1_800_000_000
+NOW = TimeBounds(UTC, UTC + 1, ClockState.SYNCED)
+NEVER = ReplayGuard()
+
+
+@pytest.fixture
+def ask(centre, here):
+    root = bundle.first_root(centre.root())
+
+    def asked(data, past=NEVER, now=NOW, obeyed=tuple(COMMANDS)):
+        return verify_command(data, root, here, past, obeyed, now)
+
+    return asked
+
+
+def test_an_order_that_counts(ask, centre):
+    judged = ask(centre.order())
+    assert isinstance(judged, Command)
+    assert (judged.id, judged.command, judged.arguments) == ("order-1", "open", {"lane": "in"})
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [
+        ({"signers": ()}, Rejection.TOO_FEW_SIGNATURES),
+        ({"signers": ("a",)}, Rejection.TOO_FEW_SIGNATURES),
+        ({"signers": ("a", "a")}, Rejection.TOO_FEW_SIGNATURES),
+        ({"signers": ("a", "thief")}, Rejection.TOO_FEW_SIGNATURES),
+        ({"signers": ("root", "data")}, Rejection.TOO_FEW_SIGNATURES),
+        ({"role": "bundle"}, Rejection.TOO_FEW_SIGNATURES),
+        ({"role": "receipt"}, Rejection.TOO_FEW_SIGNATURES),
+        ({"to": "library/gate-4"}, "not_for_us"),
+        ({"to": "school/gate-3"}, "not_for_us"),
+        ({"to": "school/*"}, "not_for_us"),
+        ({"to": "*/gate-3"}, "not_for_us"),
+        ({"to": "*"}, "not_for_us"),
+        ({"to": ""}, "not_for_us"),
+        ({"fleet": "another city"}, Rejection.WRONG_FLEET),
+        ({"id": ""}, Rejection.MALFORMED),
+        ({"id": "x" * 65}, Rejection.MALFORMED),
+        ({"id": "../x\n"}, Rejection.MALFORMED),
+        ({"id": 7}, Rejection.MALFORMED),
+        ({"command": ["open"]}, Rejection.MALFORMED),
+        ({"command": "rm -rf"}, Rejection.MALFORMED),
+        ({"issued": "now"}, Rejection.MALFORMED),
+        ({"expires": 1e300}, Rejection.MALFORMED),
+        ({"expires": None}, Rejection.MALFORMED),
+        ({"arguments": []}, Rejection.MALFORMED),
+        ({"arguments": {"lane": 7}}, Rejection.MALFORMED),
+        ({"arguments": {"lane": {"$ne": ""}}}, Rejection.MALFORMED),
+        ({"only_if": "raining"}, Rejection.MALFORMED),
+        ({"arguments": {"lane": "x" * MAX_BYTES}}, Rejection.TOO_LARGE),
+    ],
+    ids=str,
+)
+def test_a_strangers_order_gets_no_answer(ask, centre, how, fault):
+    with pytest.raises(Unauthenticated) as caught:
+        ask(centre.order(**how))
+    assert caught.value.fault == fault
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"expires": UTC - 1, "issued": UTC - 60}, CommandReason.EXPIRED),
+        ({"expires": UTC, "issued": UTC - 60}, CommandReason.TIME_UNKNOWN),
+        ({"issued": UTC + 62}, CommandReason.LIFETIME_TOO_LONG),
+        ({"issued": UTC + 62, "expires": UTC + 90}, CommandReason.ISSUED_IN_FUTURE),
+        ({"issued": UTC - 5, "expires": UTC - 5 + LONGEST_LIFE_S + 1}, CommandReason.LIFETIME_TOO_LONG),
+        ({"issued": UTC + 60, "expires": UTC + 60}, CommandReason.LIFETIME_TOO_LONG),
+        ({"expires": 1 << 80}, CommandReason.LIFETIME_TOO_LONG),
+        ({"command": "dance"}, CommandReason.UNKNOWN_COMMAND),
+        ({"arguments": {}}, CommandReason.BAD_ARGUMENTS),
+        ({"arguments": {"lane": "in", "speed": "high"}}, CommandReason.BAD_ARGUMENTS),
+        ({"command": "flush"}, CommandReason.BAD_ARGUMENTS),
+        ({"to": "library/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
+        ({"to": "*/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
+        ({"to": "*/*", "command": "restart", "arguments": {}}, CommandReason.BROADCAST_NOT_ALLOWED),
+    ],
+    ids=str,
+)
+def test_what_the_centre_got_wrong_is_said(ask, centre, changes, reason):
+    told = ask(centre.order(**changes))
+    assert isinstance(told, CommandResult)
+    assert (told.status, told.reason, told.command_id) == (CommandStatus.REJECTED, reason, "order-1")
+
+
+def test_harmless_commands_may_go_to_many(ask, centre):
+    for command in ("diagnose", "reload", "flush"):
+        for to in ("library/gate-3", "library/*", "*/*"):
+            assert isinstance(ask(centre.order(command=command, arguments={}, to=to)), Command)
+
+
+def test_a_kiosk_obeys_what_its_configuration_names(ask, centre):
+    told = ask(centre.order(), obeyed=("diagnose",))
+    assert isinstance(told, CommandResult)
+    assert told.reason is CommandReason.COMMAND_DISABLED
+
+
+@pytest.mark.parametrize("hi_utc", [UTC + 61.0, math.inf])
+def test_an_order_that_may_have_expired_is_not_carried_out(ask, centre, hi_utc):
+    told = ask(centre.order(), now=TimeBounds(UTC, hi_utc, ClockState.FLOOR))
+    assert isinstance(told, CommandResult)
+    assert told.reason is CommandReason.TIME_UNKNOWN
+
+
+def test_the_same_order_again_gets_the_same_answer(ask, centre):
+    data = centre.order()
+    judged = ask(data)
+    said = CommandResult("open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"})
+    past = ReplayGuard({"order-1": ProcessedCommand("open", judged.digest, judged.expires_utc, said)})
+    assert ask(data, past) == replace(said, again=True)
+    resigned = centre.order(signers=("b", "c"))
+    assert ask(resigned, past) == replace(said, again=True), "other signatures make no other order"
+
+
+def test_another_order_with_an_id_that_was_used(ask, centre):
+    judged = ask(centre.order())
+    past = ReplayGuard(
+        {
+            "order-1": ProcessedCommand(
+                "open", judged.digest, judged.expires_utc, CommandResult("open", CommandStatus.SUCCEEDED)
+            )
+        }
+    )
+    told = ask(centre.order(arguments={"lane": "out"}), past)
+    assert isinstance(told, CommandResult)
+    assert told.reason is CommandReason.DUPLICATE_ID
+
+
+@pytest.mark.parametrize(
+    "past", [ReplayGuard(expired_utc=UTC + 60), ReplayGuard(issued_utc=UTC - 5), ReplayGuard(issued_utc=math.inf)]
+)
+def test_what_may_be_forgotten_is_not_done(ask, centre, past):
+    told = ask(centre.order(), past)
+    assert isinstance(told, CommandResult)
+    assert told.reason is CommandReason.REPLAY_UNKNOWN
+
+
+def base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def enveloped(content: bytes) -> bytes:
+    return json.dumps({"signed": base64url(content), "signatures": []}).encode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 30_000,
+        b'{"signed":' * 3000,
+        b'{"signed": "e30", "signed": "e30", "signatures": []}',
+        b'{"signed": NaN, "signatures": []}',
+        b'{"signed": "e30", "signatures": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        enveloped(b"[" * 20_000),
+        enveloped(b'{"id": ' + b"9" * 5000 + b"}"),
+        json.dumps({"signed": "e30", "signatures": [{"kid": "00", "sig": "AA"}] * 33}).encode(),
+        b"x" * (MAX_BYTES + 1),
+    ],
+    ids=range(13),
+)
+def test_junk(ask, data):
+    with pytest.raises(Unauthenticated):
+        ask(data)
+
+
+def test_deep_or_doubled_members_under_a_good_signature(ask, centre):
+    """Also those who may sign cannot make it stumble."""
+    keys = [centre.keys["a"], centre.keys["b"]]
+    for content in (b"[" * 10_000, b'{"id": "1", "id": "2"}', b"[]", b'"x"', b"7", b""):
+        signatures = [
+            {"kid": key.public.kid.hex(), "sig": base64url(key.sign(b"gatepost-order-1\0" + content))}
+            for key in keys
+        ]
+        text = base64url(content)
+        with pytest.raises(Unauthenticated) as caught:
+            ask(json.dumps({"signed": text, "signatures": signatures}).encode())
+        assert caught.value.fault == Rejection.MALFORMED
+
+
+MEMBERS = ("id", "fleet", "to", "issued", "expires", "command", "arguments", "more")
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=300) | json_values.map(lambda value: json.dumps(value).encode()))
+def test_anything_at_all_is_junk(ask, data):
+    with pytest.raises(Unauthenticated):
+        ask(data)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=3))
+def test_anything_signed_is_an_order_a_refusal_or_junk(ask, centre, changes):
+    try:
+        judged = ask(centre.order(**changes))
+    except Unauthenticated:
+        return
+    if isinstance(judged, Command):
+        assert judged.expires_utc >= NOW.latest_utc
+        assert judged.command in COMMANDS
+    else:
+        assert judged.outcome is CommandStatus.REJECTED

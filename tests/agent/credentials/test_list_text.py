@@ -1,0 +1,36 @@
+"""Whatever text a list is built from: keys that codes are found by, or a refusal with the line."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.credentials import dcc, list_text
+
+
+@given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from(list(list_text.KEY_OF)), st.booleans())
+def test_any_text_is_keys_or_a_refusal(lines: list[str], of: str, changes: bool) -> None:
+    for kind in ("revoked", "status", "watched"):
+        try:
+            found = list(list_text.entries(lines, of=of, kind=kind, issuer="x", changes=changes))
+        except ValueError as error:
+            assert re.match(r"line [1-4]: ", str(error))  # noqa: PT017 - either is right
+        else:
+            assert all(len(key) == 16 and 0 <= value <= 3 for key, value in found)
+
+
+@given(st.from_regex(r"[0-9]{2}:[A-Z]{2}:[A-Z0-9]{1,12}(#[A-Z0-9])?", fullmatch=True), st.booleans(), st.booleans())
+def test_an_identifier_in_any_spelling_is_one_key(uci: str, prefix: bool, small: bool) -> None:
+    written = ("URN:UVCI:" if prefix else "") + uci
+    written = written.lower() if small else written
+    assert dcc.is_uci(written)
+    assert list_text.key_of("uci", "x", f" {written} ") == dcc.code_key(f"urn:uvci:{uci}")
+
+
+@pytest.mark.parametrize("word", ["", " ", '"', "a\u202eb"])
+def test_what_is_no_word(word: str) -> None:
+    with pytest.raises(ValueError, match="printed characters"):
+        list_text.key_of("subject", "x", word)

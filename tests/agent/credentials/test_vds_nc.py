@@ -1,0 +1,234 @@
+"""ICAO seals: the technical report's Utopia, chains of our own, and certificates as Japan makes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import credentials
+from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
+from agent.crypto import signing, strict_json
+from agent.crypto.der import signed_part
+from agent.model import ClockState, CodeStatus, LabResult, TimeBounds, Verdict
+
+UTOPIA: dict[str, Any] = {
+    "data": {
+        "hdr": {"t": "icao.test", "v": 1, "is": "UTO"},
+        "msg": {
+            "utci": "U01932",
+            "pid": {"n": "Cook Gerald", "dob": "1990-01-29", "dt": "P", "dn": "E1234567P"},
+            "sp": {
+                "spn": "General Hospital",
+                "ctr": "AUS",
+                "cd": {"p": "+00068765432", "e": "genhosp@mail.com", "a": "12 Utopia Street"},
+            },
+            "dat": {"sc": "2020-12-12T12:00:00+08:00", "ri": "2021-02-11T14:00:00+08:00"},
+            "tr": {"tc": "molecular(PCR)", "r": "negative", "m": "nasopharyngeal"},
+            "opt": "ID12345",
+        },
+    },
+    "sig": {
+        "alg": "ES256",
+        "sigvl": "fBPLQN-sHGVf3PMLAyRcX-h3Xtb8iZhIsml0enpKBYVjAFINWfMEtX01AZnM6tKpXakL-41cDpJ0geg7rHe5AA==",
+        "cer": "MIIBYDCCAQYCEQCAG8uscdLb0ppaneNN5sB7MAoGCCqGSM49BAMCMDIxIzAhBgNVBAMMGk5hdGlvbmFsIENTQ0Egb2YgRnJpZX"
+        "NsYW5kMQswCQYDVQQGEwJGUjAeFw0yMTA0MjcyMDQ3MDVaFw0yNjAzMTIyMDQ3MDVaMDYxJzAlBgNVBAMMHkRTQyBudW1iZXIgd29ya2VyIG9mIE"
+        "ZyaWVzbGFuZDELMAkGA1UEBhMCRlIwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARkJeqyO85dyR-UrQ5Ey8EdgLyf9NtsCrwORAj6T68_elL"
+        "19aoISQDbzaNYJjdD77XdHtd-nFGTQVpB88wPTwgbMAoGCCqGSM49BAMCA0gAMEUCIQDvDacGFQO3tuATpoqf40CBv09nfglL3wh5wBwA1uA7"
+        "lAIgZ4sOK2iaaTsFNqENAF7zi-d862ePRQ9Lwymr7XfwVm0=",
+    },
+}
+IN_TIME = TimeBounds(1_640_000_000, 1_640_000_001, ClockState.SYNCED)
+
+
+def pinned(der: bytes) -> TrustStore:
+    return parse_trust_store(
+        [TrustedKey("UTO", short_hash(der), frozenset({"vds-nc"}), signing.certificate_key(der))]
+    )
+
+
+def seal(document: Any) -> bytes:
+    return json.dumps(document).encode()
+
+
+@pytest.fixture
+def utopia() -> TrustStore:
+    return pinned(urlsafe_b64decode(UTOPIA["sig"]["cer"]))
+
+
+def test_the_sample_is_valid(utopia: TrustStore) -> None:
+    verdict = credentials.check(seal(UTOPIA), utopia, IN_TIME)
+    assert (verdict.status, verdict.kind, verdict.issuer) == (CodeStatus.VALID, "test", "UTO")
+    assert verdict.tests == (LabResult("pcr", 1_607_745_600.0),)
+
+
+def test_the_form_as_a_list(utopia: TrustStore) -> None:
+    assert credentials.check(seal([UTOPIA]), utopia, IN_TIME).status is CodeStatus.VALID
+    altered = UTOPIA | {"data": UTOPIA["data"] | {"msg": {"dat": {}}}}
+    assert credentials.check(seal([UTOPIA, altered]), utopia, IN_TIME).status is CodeStatus.BAD_SIGNATURE
+    assert credentials.check(b'[ ] "hdr"', utopia, IN_TIME).status is CodeStatus.MALFORMED
+
+
+def test_an_altered_name(utopia: TrustStore) -> None:
+    text = seal(UTOPIA).replace(b"Cook", b"Kook")
+    assert credentials.check(text, utopia, IN_TIME).status is CodeStatus.BAD_SIGNATURE
+
+
+def test_a_certificate_that_nobody_pinned() -> None:
+    assert credentials.check(seal(UTOPIA), TrustStore(), IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
+
+
+def test_outside_the_certificates_time(utopia: TrustStore) -> None:
+    late = TimeBounds(1_900_000_000, 1_900_000_000, ClockState.SYNCED)
+    assert credentials.check(seal(UTOPIA), utopia, late).status is CodeStatus.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"data": UTOPIA["data"]},
+        UTOPIA | {"data": {"hdr": {"t": "icao.test", "v": 2, "is": "UTO"}, "msg": {}}},
+        UTOPIA | {"data": {"hdr": {"t": "icao.other", "v": 1, "is": "UTO"}, "msg": {}}},
+        UTOPIA | {"sig": UTOPIA["sig"] | {"alg": "none"}},
+        UTOPIA | {"sig": UTOPIA["sig"] | {"sigvl": "!"}},
+        UTOPIA | {"sig": UTOPIA["sig"] | {"cer": "AAAA"}},
+    ],
+    ids=range(7),
+)
+def test_broken(utopia: TrustStore, document: Any) -> None:
+    verdict = credentials.check(seal(document), utopia, IN_TIME)
+    assert verdict.status is not CodeStatus.VALID
+
+
+def certificate(subject: str, public: Any, authority: Any, algorithm: Any = None) -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)])
+    start = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
+    builder = x509.CertificateBuilder(name, name, public, 1, start, start + dt.timedelta(days=1000))
+    return builder.sign(authority, algorithm or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def signed(signer: ec.EllipticCurvePrivateKey, leaf: bytes, data: Any = UTOPIA["data"]) -> Any:
+    """Utopia's data, or other, under a signer of our own."""
+    r, s = decode_dss_signature(signer.sign(strict_json.canonical(data), ec.ECDSA(hashes.SHA256())))
+    signature = {
+        "alg": "ES256",
+        "cer": urlsafe_b64encode(leaf).decode(),
+        "sigvl": urlsafe_b64encode(r.to_bytes(32) + s.to_bytes(32)).decode(),
+    }
+    return {"data": data, "sig": signature}
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_signed_by_a_pinned_authority(kind: str) -> None:
+    authority: Any = (
+        ec.generate_private_key(ec.SECP384R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
+    )
+    signer = ec.generate_private_key(ec.SECP256R1())
+    document = signed(signer, certificate("signer", signer.public_key(), authority))
+    trusted = pinned(certificate("authority", authority.public_key(), authority))
+    assert credentials.check(seal(document), trusted, IN_TIME).status is CodeStatus.VALID
+    stranger = ec.generate_private_key(ec.SECP384R1())
+    other = pinned(certificate("authority", stranger.public_key(), stranger))
+    assert credentials.check(seal(document), other, IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
+
+
+def test_a_certificate_that_only_shares_the_pinned_id() -> None:
+    """The id is eight bytes of a hash, and the certificate comes from the code: one that fits must not do."""
+    der = urlsafe_b64decode(UTOPIA["sig"]["cer"])
+    other = signing.new_private_key().public
+    trusted = parse_trust_store([TrustedKey("UTO", short_hash(der), frozenset({"vds-nc"}), other)])
+    assert credentials.check(seal(UTOPIA), trusted, IN_TIME).status is CodeStatus.UNKNOWN_ISSUER
+
+
+def with_null(leaf: bytes, authority: ec.EllipticCurvePrivateKey) -> bytes:
+    """The certificate with a NULL after its algorithm, in both places, signed anew."""
+    name = bytes.fromhex("06082a8648ce3d040302")
+    content = signed_part(leaf)[4:].replace(b"\x30\x0a" + name, b"\x30\x0c" + name + b"\5\0", 1)
+    content = sequence(content)
+    signature = b"\0" + authority.sign(content, ec.ECDSA(hashes.SHA256()))
+    bits = b"\x03" + bytes((len(signature),)) + signature
+    return sequence(content + b"\x30\x0c" + name + b"\5\0" + bits)
+
+
+def sequence(content: bytes) -> bytes:
+    assert len(content) > 255, "lengths of two bytes, as real certificates have"
+    return b"\x30\x82" + len(content).to_bytes(2) + content
+
+
+def test_a_certificate_with_a_null_after_its_algorithm() -> None:
+    authority, signer = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    plain = certificate("the signer of a state " * 2, signer.public_key(), authority)
+    leaf = with_null(plain, authority)
+    with pytest.raises(ValueError):
+        x509.load_der_x509_certificate(leaf)
+    seen = seal(signed(signer, leaf))
+    above = pinned(certificate("authority", authority.public_key(), authority))
+    for trusted in (above, pinned(leaf)):
+        assert credentials.check(seen, trusted, IN_TIME).status is CodeStatus.VALID
+    altered = leaf.replace(b"of a state", b"of a stale")
+    for trusted in (above, pinned(leaf)):
+        verdict = credentials.check(seal(signed(signer, altered)), trusted, IN_TIME)
+        assert verdict.status is CodeStatus.UNKNOWN_ISSUER
+
+
+@given(st.binary(max_size=40))
+def test_junk_is_no_certificate(junk: bytes) -> None:
+    for der in (junk, b"\x30\x82" + junk, b"\x30" + bytes((len(junk),)) + junk):
+        with pytest.raises(signing.BadKey):
+            signing.certificate_key(der)
+
+
+def read(kind: str, **message: object) -> Verdict:
+    """What is read of a seal with this content, under a signer of our own."""
+    signer = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate("signer", signer.public_key(), signer)
+    data = {"hdr": {"t": kind, "v": 1, "is": "UTO"}, "msg": UTOPIA["data"]["msg"] | message}
+    return credentials.check(seal(signed(signer, leaf, data)), pinned(leaf), IN_TIME)
+
+
+@pytest.mark.parametrize("method", ["antibody", "serology", "influenza(PCR)", "HIV", "", " ", "LP6464-4"])
+def test_a_test_of_no_known_kind_is_none_unless_it_is_positive(method: str) -> None:
+    assert read("icao.test", tr={"tc": method, "r": "negative"}).tests == ()
+    assert [test.positive for test in read("icao.test", tr={"tc": method, "r": "positive"}).tests] == [True]
+
+
+@pytest.mark.parametrize("found", ["positive", "Abnormal", "detected", "阳性", "inconclusive", ""])
+def test_what_is_not_negative_is_positive(found: str) -> None:
+    assert [test.positive for test in read("icao.test", tr={"tc": "antigen", "r": found}).tests] == [True]
+
+
+@pytest.mark.parametrize("found", ["negative", "Negative", "normal", "not detected"])
+def test_negative_results(found: str) -> None:
+    (test,) = read("icao.test", tr={"tc": "antigen", "r": found}).tests
+    assert (test.kind, test.positive) == ("antigen", False)
+
+
+def test_a_time_without_a_zone_is_as_old_as_it_can_be() -> None:
+    (test,) = read("icao.test", dat={"sc": "2021-12-12T12:00:00"}).tests
+    assert test.taken_utc == dt.datetime(2021, 12, 11, 22, tzinfo=dt.UTC).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("events", "kind"),
+    [
+        ([{"des": "XM68M6", "dis": "RA01.0"}], "vaccination"),
+        ([{"des": "XM68M6"}], "vaccination"),
+        ([{"des": "XM8857", "dis": "1D47"}], "other"),
+        ([{"des": "XM68M6", "dis": "RA01"}, {"des": "XM8857", "dis": "1D47"}], "other"),
+        ([{"des": "XM0N24"}], "other"),
+        ([], "other"),
+        ("XM68M6", "other"),
+    ],
+)
+def test_a_vaccination_is_one_against_covid(events: object, kind: str) -> None:
+    assert read("icao.vacc", ve=events).kind == kind

@@ -1,0 +1,158 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.model import Record
+from agent.mqtt import retry
+from agent.mqtt.retry import RejectedEvents
+from agent.outbox.send_queue import SendQueue
+
+
+def records(count):
+    return [Record(key, "passage", 1, b"") for key in range(1, count + 1)]
+
+
+def shelf_with(disk):
+    shelf = SendQueue(lambda: None)
+    shelf.committed(disk, (), len(disk))
+    lay(shelf, disk)
+    return shelf
+
+
+def lay(shelf, disk):
+    wanted, beyond = shelf.room()
+    shelf.fill([record for record in disk if record.key > beyond], wanted)
+
+
+def refuse(shelf, refusals, now_s):
+    taken = shelf.take(1000)
+    for record in taken:
+        refusals.note(record, "Not authorized", now_s)
+        shelf.park(record)
+    return taken
+
+
+def ask(shelf, refusals, now_s):
+    """A tick of the link."""
+    again = refusals.try_again(now_s, none_left=shelf.is_empty(refused=True))
+    if again:
+        shelf.reload()
+    return again
+
+
+def test_a_refused_event_that_had_to_go_is_refused_no_more():
+    disk, refusals, now_s = records(3), RejectedEvents(), 0.0
+    shelf = shelf_with(disk)
+    assert len(refuse(shelf, refusals, now_s)) == 3
+    for _ in range(3):
+        now_s += 100.0
+        assert ask(shelf, refusals, now_s), "the broker is asked again as long as there is one"
+        lay(shelf, disk)
+        assert len(refuse(shelf, refusals, now_s)) == 3
+        assert "refuses events" in refusals.fault
+    shelf.drop([1, 2, 3])
+    assert ask(shelf, refusals, now_s + 100) is False
+    assert refusals.fault == ""
+    refusals.note(disk[0], "Not authorized", now_s + 200)
+    assert refusals.fault, "and it begins anew"
+
+
+def test_however_many_are_refused_no_more_than_some_are_counted(monkeypatch):
+    monkeypatch.setattr(retry, "MOST_COUNTED", 5)
+    disk, refusals = records(20), RejectedEvents()
+    shelf = shelf_with(disk)
+    refuse(shelf, refusals, 0.0)
+    assert len(refusals._times) == 5
+    assert ask(shelf, refusals, 100.0)
+    lay(shelf, disk)
+    taken = shelf.claim_batch(1000)
+    assert len(taken) == 20
+    shelf.acked(taken[:10])
+    refusals.accepted(taken[:10])
+    for record in taken[10:]:
+        refusals.note(record, "Not authorized", 100.0)
+        shelf.park(record)
+    assert refusals.fault, "those that are not counted are refused, too"
+    assert ask(shelf, refusals, 200.0)
+    lay(shelf, disk[10:])
+    taken = shelf.claim_batch(1000)
+    assert len(taken) == 10
+    shelf.acked(taken)
+    refusals.accepted(taken)
+    assert ask(shelf, refusals, 300.0) is False
+    assert refusals.fault == ""
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+def test_waits_are_short_at_first_and_bounded_always(story):
+    backoff = retry.ReconnectBackoff(300.0)
+    tries = 0
+    for on_purpose, worked in story:
+        wait_s = backoff.wait_s(on_purpose=on_purpose, worked=worked)
+        tries = 0 if worked else tries + 1
+        if on_purpose and not worked:
+            tries = max(tries, retry.REFUSED_TRIES)
+        assert 0.05 <= wait_s <= 300.0
+        assert not worked or wait_s <= retry.WORKED_MOST_S
+        assert wait_s <= 1.0 or worked or tries > retry.QUICK_TRIES
+
+
+@pytest.mark.parametrize("on_purpose", [False, True])
+def test_a_link_that_works_and_drops_again_and_again_is_taken_up_soon(on_purpose):
+    """However short it holds; and after it came back from a long absence, too."""
+    backoff = retry.ReconnectBackoff(300.0)
+    for _ in range(50):
+        backoff.wait_s(on_purpose=False, worked=False)
+    waits_s = [backoff.wait_s(on_purpose=on_purpose, worked=True) for _ in range(1000)]
+    assert waits_s[0] <= 1.0
+    assert max(waits_s) <= 5.0
+    assert sum(waits_s) / len(waits_s) < 3.0
+
+
+def test_an_event_at_which_connections_end_is_parked_and_tried_ever_more_seldom():
+    (record, other), refusals, now_s = records(2), RejectedEvents(), 0.0
+    for _ in range(retry.ENDS_TO_PARK):
+        assert not refusals.is_parked(record, now_s)
+        refusals.ended_at(record, now_s)
+    assert refusals.is_parked(record, now_s)
+    assert not refusals.is_parked(other, now_s)
+    assert "the connection ends each time" in refusals.fault
+    refusals.accepted([other])
+    assert refusals.fault, "one is kept still"
+    waits_s = []
+    for _ in range(10):
+        begun_s = now_s
+        while refusals.is_parked(record, now_s):
+            now_s += 1.0
+        waits_s.append(now_s - begun_s)
+        refusals.ended_at(record, now_s)
+    assert waits_s[:3] == [60.0, 120.0, 240.0]
+    assert max(waits_s) == retry.PARKED_MOST_S
+    assert refusals.try_again(now_s + 100, none_left=True) is False
+    assert not refusals.fault
+
+
+def test_two_hundred_kiosks_whose_broker_was_away_do_not_come_back_as_one():
+    fleet = [retry.ReconnectBackoff(300.0) for _ in range(200)]
+    for _ in range(25):
+        waits_s = [backoff.wait_s(on_purpose=False, worked=False) for backoff in fleet]
+    busiest = max(sum(begin <= wait_s < begin + 10 for wait_s in waits_s) for begin in range(0, 300, 10))
+    assert busiest <= 25, "evenly over five minutes it would be 7 in ten seconds"
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1500)), max_size=60))
+def test_never_far_ahead_of_a_centre_that_answers_and_never_held_up_by_one_that_does_not(story):
+    pace, now_s, confirmed, sent, answered_s = retry.RedeliveryPacing(), 0.0, 0, 0, 0.0
+    pace.connected(0.0)
+    for pause_s, more in story:
+        now_s += pause_s
+        if pace.room(20, confirmed, now_s) > 0:
+            pace.sent(20)
+            sent += 20
+        if now_s - answered_s <= retry.ANSWERS_S:
+            assert pace._ahead <= retry.AHEAD + 20
+        else:
+            assert pace.room(20, confirmed, now_s) == 20
+        if more and sent > confirmed:
+            confirmed, answered_s = min(sent, confirmed + more), now_s
+            pace.room(20, confirmed, now_s)

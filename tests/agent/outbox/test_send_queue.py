@@ -1,0 +1,144 @@
+"""The shelf between a writer and a link that come in at any moment, one step of either at a time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from agent.model import Record
+from agent.outbox import send_queue as shelf_module
+from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
+
+
+class Handing(RuleBasedStateMachine):
+    """What is on disk goes to the link once, unless the connection breaks or the broker refuses it."""
+
+    def __init__(self):
+        super().__init__()
+        self.shelf = SendQueue(lambda: None)
+        self.disk, self.made, self.in_memory = {}, 0, 0
+        """Key → whether it is urgent."""
+        self.flight, self.acknowledged = [], set()
+
+    def record(self, key):
+        """A new object each time, as the disk gives them."""
+        return Record(key, "passage", 2 if self.disk.get(key) else 0, b"%d" % key)
+
+    @rule(count=st.integers(1, 8), urgent=st.booleans())
+    def commit(self, count, urgent):
+        gone = self.shelf.done()
+        for key in gone:
+            del self.disk[key]
+        new = range(self.made + 1, self.made + count + 1)
+        self.made += count
+        self.disk.update(dict.fromkeys(new, urgent))
+        self.shelf.committed([self.record(key) for key in new], gone, len(self.disk))
+
+    @rule(count=st.integers(1, 3))
+    def leave_from_memory(self, count):
+        first = MEMORY_ONLY + self.in_memory
+        self.in_memory += count
+        self.shelf.fill_from_memory([self.record(first + each) for each in range(count)])
+
+    @rule(between=st.lists(st.sampled_from(["take", "acknowledge", "lose_connection", "reload"]), max_size=2))
+    def lay(self, between=()):
+        """The writer reads, and lays out what it has read: the link may do something `between`."""
+        wanted, beyond = self.shelf.room()
+        keys = [key for key in sorted(self.disk) if key > beyond][:wanted]
+        records = [self.record(key) for key in keys]
+        for name in between:
+            getattr(self, name)(6)
+        if wanted:
+            self.shelf.fill(records, wanted)
+
+    @rule(count=st.integers(1, 12))
+    def take(self, count):
+        taken = self.shelf.claim_batch(count)
+        keys = {record.key for record in taken}
+        assert len(keys) == len(taken)
+        assert not keys & {record.key for record in self.flight}, "twice on its way"
+        assert not keys & self.acknowledged, "again, though it was delivered"
+        self.flight += taken
+
+    @rule(count=st.integers(1, 12))
+    def acknowledge(self, count):
+        chosen, self.flight = self.flight[:count], self.flight[count:]
+        self.shelf.acked(chosen)
+        self.acknowledged |= {record.key for record in chosen}
+
+    @precondition(lambda self: self.flight)
+    @rule()
+    def refuse(self):
+        self.shelf.park(self.flight.pop(0))
+
+    @rule()
+    def lose_connection(self, _=0):
+        self.shelf.requeue()
+        self.flight = []
+
+    @rule()
+    def reload(self, _=0):
+        self.shelf.reload()
+
+    @invariant()
+    def each_counts_once(self):
+        assert self.shelf.delivered == len(self.acknowledged)
+        assert self.shelf.waiting() == self.made + self.in_memory - len(self.acknowledged)
+
+    def teardown(self):
+        self.lose_connection()
+        self.reload()
+        for _ in range(self.made + self.in_memory + 2):
+            self.fill()
+            self.take(12)
+            self.acknowledge(12)
+        memory = range(MEMORY_ONLY, MEMORY_ONLY + self.in_memory)
+        assert self.acknowledged == {*range(1, self.made + 1), *memory}, "each in the end"
+        assert self.shelf.is_empty()
+        self.each_counts_once()
+
+
+def test_each_is_handed_over_once_whatever_comes_between(monkeypatch):
+    monkeypatch.setattr(shelf_module, "ROOM", 8)
+    run_state_machine_as_test(
+        Handing,
+        settings=settings(
+            max_examples=300, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+def test_a_connection_that_breaks_while_all_is_laid_out_again_counts_nothing_twice():
+    shelf = SendQueue(lambda: None)
+    disk = [Record(key, "passage", 0, b"") for key in (1, 2, 3)]
+    shelf.committed(disk, (), 3)
+    shelf.fill(disk, *shelf.room()[:1])
+    shelf.claim_batch(3)
+    shelf.reload()
+    shelf.requeue()
+    wanted, _ = shelf.room()
+    shelf.fill([Record(key, "passage", 0, b"") for key in (1, 2, 3)], wanted)
+    taken = shelf.claim_batch(10)
+    assert [record.key for record in taken] == [1, 2, 3]
+    shelf.acked(taken)
+    assert shelf.delivered == 3
+
+
+@pytest.mark.parametrize("how", ["confirmed", "dropped"])
+def test_a_refused_event_that_is_gone_does_not_hide_what_the_centre_does_not_confirm(how):
+    shelf = SendQueue(lambda: None)
+    shelf.expect_receipts()
+    disk = [Record(key, "passage", 0, b"") for key in range(1, 6)]
+    shelf.committed(disk, (), 5)
+    shelf.fill(disk, *shelf.room()[:1])
+    first, *others = shelf.claim_batch(5)
+    shelf.park(first)
+    if how == "confirmed":
+        shelf.confirmed(1, 1, 1)
+    else:
+        shelf.drop([1])
+    shelf.set_oldest(2)
+    shelf.acked(others)
+    assert shelf.overdue() == 2

@@ -1,0 +1,67 @@
+"""Files that root writes into a folder of the service: readable to it under any umask, and never through a link."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.platform.files import open_to_append, replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+SERVICE = 65_534
+
+
+@pytest.fixture(params=[0o022, 0o027, 0o077])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@needs_root
+@pytest.mark.usefixtures("umask")
+def test_the_service_may_read_what_root_writes(tmp_path: Path) -> None:
+    os.chown(tmp_path, 0, SERVICE)  # as /etc/gatepost
+    replace_file(tmp_path / "calibration.toml", (b"x",))
+    open_to_append(tmp_path / "people.csv").close()
+    replace_file(tmp_path / "secret", (b"x",), 0o600)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes["calibration.toml"] & 0o440 == modes["people.csv"] & 0o440 == 0o440
+    assert modes["secret"] == 0o600
+    assert {path.stat().st_gid for path in tmp_path.iterdir()} == {SERVICE}
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("precious")
+    for name in ("site.toml", "site.toml.new"):
+        (tmp_path / name).symlink_to(other)
+    replace_file(tmp_path / "site.toml", (b"fresh",))
+    assert other.read_text() == "precious"
+    assert not (tmp_path / "site.toml").is_symlink()
+    assert (tmp_path / "site.toml").read_text() == "fresh"
+
+
+def test_nothing_is_appended_through_a_link_or_to_a_second_name(tmp_path: Path) -> None:
+    other, link, name = (tmp_path / each for each in ("other", "link.csv", "name.csv"))
+    other.write_text("precious")
+    link.symlink_to(other)
+    name.hardlink_to(other)
+    for file in (link, name):
+        with pytest.raises(OSError, match=r".csv"):
+            open_to_append(file)
+    assert other.read_text() == "precious"
+
+
+def test_appending_goes_on_where_it_was(tmp_path: Path) -> None:
+    for line in ("a\n", "b\n"):
+        with open_to_append(tmp_path / "people.csv") as lines:
+            lines.write(line)
+    assert (tmp_path / "people.csv").read_text() == "a\nb\n"

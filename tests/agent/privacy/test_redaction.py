@@ -1,0 +1,230 @@
+"""What is left of a passage in each mode, and that only the centre can open the rest."""
+
+import json
+from base64 import b64decode
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from agent import events
+from agent.events import Encoder, Topics, contract, schemas
+from agent.model import (
+    AgentEvent,
+    ChainPosition,
+    ClockState,
+    CodeStatus,
+    Colour,
+    Decision,
+    Direction,
+    Event,
+    EventKind,
+    Outcome,
+    Passage,
+    Screening,
+    Temperature,
+    TimeBounds,
+    Verdict,
+)
+from agent.privacy import CLOSED, DEFAULT, Mode, PrivacyRules, Redaction, anonymous, hpke, opened
+from agent.privacy.redaction import MOST_BYTES, SMALLEST_BYTES
+from agent.privacy.rules import SealingKey
+
+TOPICS = Topics("library", "gate-3")
+PRIVATE = hpke.new_private_key()
+KEY = SealingKey("week-47", hpke.public_bytes(PRIVATE), 0.0, 4e9)
+TRACE = PrivacyRules(Mode.TRACE, keys=(KEY,))
+PLACE = ChainPosition("9f86d081", 123, events.FIRST)
+NOW = TimeBounds(1_792_000_000.0, 1_792_000_000.2, ClockState.SYNCED)
+UNKNOWN = Passage(
+    lane="in",
+    direction=Direction.ENTRY,
+    verdict=Verdict(CodeStatus.UNRECOGNISED, ""),
+    temperature=Temperature(Screening.NORMAL, 35.8, 0.5, 8, 37.3),
+    decision=Decision(Outcome.REFER, ("code_unrecognised",)),
+    gate_opened=False,
+    began_s=1.0,
+    decided_s=2.0,
+    simulated=False,
+)
+HEALTH = {"code_red", "red rule", "fever", "elevated", "38.451", "second_reading", "mean_of_two", "revoked"}
+
+
+@pytest.fixture
+def event(passage_event):
+    """Somebody red with a fever, second reading; the code names him."""
+    made = passage_event(812, outcome=Outcome.REFER)
+    verdict = Verdict(
+        *(CodeStatus.REVOKED, "gatepost", b"SUBJECT-CANARY--", "city-health", Colour.RED),
+        code=b"CODE-CANARY-----",
+        reason="CANARY",
+    )
+    temperature = Temperature(
+        *(Screening.ELEVATED, 38.451, 0.5, 8, 37.3),
+        ambient_c=21.5,
+        reason="mean_of_two",
+        attempt=2,
+        next_step="second_reading",
+    )
+    decision = Decision(Outcome.REFER, ("code_red", "fever"), "red rule", ("call",))
+    body = replace(made.body, verdict=verdict, temperature=temperature, decision=decision)
+    return replace(made, body=replace(body, shown=(b"GP1:CANARY", b"\xff\x00junk")))
+
+
+def sent(event, rules):
+    withheld = Redaction(TOPICS.source, lambda _: rules)(event)
+    payload = Encoder(TOPICS)(withheld, PLACE).payload
+    TypeAdapter(schemas.EVENTS[event.kind]).validate_json(payload)
+    return withheld, json.loads(payload)
+
+
+def test_verify_only_tells_what_nobody_can_be_named_by(event):
+    withheld, message = sent(event, DEFAULT)
+    assert message["data"]["code"] == {
+        "format": "gatepost",
+        "status": "revoked",
+        "issuer": "city-health",
+        "colour": "red",
+    }
+    assert message["data"]["temperature"]["surface_c"] == 38.451
+    assert "sealed" not in message["data"]
+    assert "CANARY" not in repr(withheld) + json.dumps(message)
+    assert withheld.body.payloads == ()
+
+
+@pytest.mark.parametrize(
+    "rules", [CLOSED, TRACE, PrivacyRules(Mode.TRACE)], ids=["closed", "trace", "trace, no key"]
+)
+def test_withheld_is_withheld_from_everything_that_goes_on(event, rules):
+    withheld, message = sent(event, rules)
+    data = message["data"]
+    everything = repr(withheld) + json.dumps({**message, "data": {**data, "sealed": None}})
+    assert not [word for word in HEALTH | {"CANARY", "issuer': 'city"} if word in everything]
+    assert data["code"] == {"format": "gatepost", "status": "withheld", "issuer": None, "colour": None}
+    assert data["temperature"] == {
+        "outcome": "withheld",
+        "surface_c": None,
+        "estimate_c": None,
+        "u_c": None,
+        "limit_c": 37.3,
+        "scale": "skin",
+        "ambient_c": 21.5,
+        "samples": 8,
+        "why": "",
+        "attempt": 1,
+        "then": "",
+    }
+    assert (data["reasons"], data["rule"]) == ([], "")
+    assert (data["decision"], data["took_ms"], data["lane"]) == ("refer", 812, "in")
+    assert (data["sealed"] is None) == (rules is not TRACE)
+
+
+def test_no_code_is_told_from_a_withheld_one(event):
+    none = replace(event, body=replace(event.body, verdict=None, shown=()))
+    _, message = sent(none, TRACE)
+    assert message["data"]["code"] is None
+    assert opened(message, PRIVATE)["data"]["codes"] == []
+
+
+def test_the_centre_opens_all_that_was_withheld(event):
+    _, message = sent(event, TRACE)
+    data = opened(message, PRIVATE)["data"]
+    assert [b64decode(code) for code in data.pop("codes")] == [b"GP1:CANARY", b"\xff\x00junk"]
+    assert data.pop("left_out") == 0
+    del data["sealed"]
+    assert data == json.loads(json.dumps(events.data(event)))
+
+
+def test_nobody_else_does(event):
+    _, message = sent(event, TRACE)
+    with pytest.raises(hpke.UnsealError):
+        opened(message, hpke.new_private_key())
+
+
+def test_an_event_with_nothing_sealed_says_so(event):
+    with pytest.raises(hpke.UnsealError, match="nothing is sealed"):
+        opened(sent(event, DEFAULT)[1], PRIVATE)
+    with pytest.raises(hpke.UnsealError, match="nothing is sealed"):
+        opened(sent(event, CLOSED)[1], PRIVATE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lane": "out"},
+        {"direction": "exit"},
+        {"decision": "admit"},
+        {"opened": False},
+        {"took_ms": 813},
+        {"simulated": False},
+        {"code": None},
+        {"code": {"format": "dcc"}},
+        {"clock": {"boot_id": "7d3c" * 8, "monotonic_ms": 1}},
+        {"clock": {"boot_id": "", "monotonic_ms": 100812}},
+    ],
+    ids=str,
+)
+def test_a_sealed_part_is_bound_to_its_own_event(event, change):
+    _, message = sent(event, TRACE)
+    with pytest.raises(hpke.UnsealError):
+        opened({**message, "data": {**message["data"], **change}}, PRIVATE)
+
+
+def test_a_sealed_part_is_bound_to_its_kiosk_and_key(event):
+    _, message = sent(event, TRACE)
+    with pytest.raises(hpke.UnsealError):
+        opened({**message, "source": "/gatepost/v1/library/gate-4"}, PRIVATE)
+    message["data"]["sealed"]["kid"] = "week-48"
+    with pytest.raises(hpke.UnsealError):
+        opened(message, PRIVATE)
+
+
+sizes = st.one_of(st.integers(0, 300), st.integers(0, 3 * MOST_BYTES // 2))
+long_codes = st.builds(lambda seed, size: (seed * (1 + size // len(seed)))[:size], st.binary(min_size=1), sizes)
+
+
+@given(st.lists(long_codes, max_size=4))
+@settings(deadline=None)
+def test_any_codes_are_sealed_within_bounds_and_padded(codes):
+    event = Event(EventKind.PASSAGE, replace(UNKNOWN, shown=tuple(codes)), 100.0, NOW, "7d3c" * 8)
+    withheld = Redaction(TOPICS.source, lambda _: TRACE)(event)
+    sealed = withheld.body.redacted.sealed
+    padded = len(sealed.ct) - 16
+    assert padded >= SMALLEST_BYTES
+    assert padded & (padded - 1) == 0
+    assert len(sealed.enc) + len(sealed.ct) - padded == hpke.OVERHEAD_BYTES <= 64
+    _, message = sent(event, TRACE)
+    data = opened(message, PRIVATE)["data"]
+    kept = [b64decode(code) for code in data["codes"]]
+    assert len(kept) + data["left_out"] == len(codes)
+    assert sum(map(len, kept)) <= MOST_BYTES
+    rest = iter(codes)
+    assert all(code in rest for code in kept)  # in their order
+    content = {key: data[key] for key in ("codes", "left_out", "reasons", "rule", "code", "temperature")}
+    TypeAdapter(contract.ContentJson).validate_python(content)
+
+
+def test_equal_passages_do_not_look_alike(event):
+    first, second = (sent(event, TRACE)[1]["data"]["sealed"] for _ in range(2))
+    assert first["enc"] != second["enc"]
+    assert first["ct"] != second["ct"]
+
+
+def test_other_events_are_left_as_they_are(event):
+    agent = replace(event, kind=EventKind.AGENT, body=AgentEvent("started", "1"))
+    assert sent(agent, TRACE)[0] is agent
+
+
+def test_the_mode_of_the_moment_counts(event):
+    rules = [DEFAULT, TRACE, CLOSED]
+    withholding = Redaction(TOPICS.source, lambda _: rules.pop(0))
+    found = [withholding(event).body.redacted for _ in range(3)]
+    assert found[0] is None
+    assert found[1].sealed.kid == "week-47"
+    assert found[2].sealed is None
+
+
+def test_what_is_taken_off_by_hand_is_taken_off_twice_as_well(event):
+    assert anonymous(anonymous(event)) == anonymous(event)

@@ -1,0 +1,235 @@
+"""New lists and tables come into force while the gate works; what does not hold changes nothing."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from agent import credentials, policy, privacy
+from agent.checkpoint.case import DecisionInput
+from agent.credentials import bundle, gatepost, lists
+from agent.crypto import signing
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Colour,
+    Direction,
+    LaneSpec,
+    LaneType,
+    Outcome,
+    Screening,
+    Temperature,
+    TimeBounds,
+)
+from agent.platform.packaged import packaged
+from agent.privacy import hpke
+from agent.ruleset import Ruleset, load
+from agent.ruleset.calibration_files import save_sites
+from agent.screening import ReferenceCheck, ThermometerSite
+
+UTC = 1_700_000_000
+NOW = TimeBounds(UTC, UTC + 1, ClockState.SYNCED)
+KEY = signing.new_private_key()
+JUDGED = credentials.Options(lists=("status.gpl",))
+DECIDED = policy.Options("table.toml")
+
+
+def keys_file() -> str:
+    return f'[[key]]\nissuer = "demo"\npublic = "{b64encode(KEY.public.spki).decode()}"\n'
+
+
+def code() -> bytes:
+    claims = gatepost.claims("demo", "anna", Colour.GREEN, issued_utc=UTC - 100, expires_utc=UTC + 100)
+    return gatepost.issue(KEY, claims).encode()
+
+
+def put_list(root: Path, version: int, entries: dict[bytes, int]) -> None:
+    head = lists.ListHeader("status", "demo", version, UTC - 10, 1000, 2000)
+    load.write_list(root / "status.gpl", head, b"".join(entries), bytes(entries.values()))
+
+
+@pytest.fixture
+def rulebook(tmp_path: Path) -> Ruleset:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    (tmp_path / "table.toml").write_text(packaged("policy/default.toml").read_text())
+    put_list(tmp_path, 1, {})
+    return Ruleset(JUDGED, DECIDED, tmp_path)
+
+
+def test_nothing_new_is_not_read(rulebook: Ruleset) -> None:
+    assert not rulebook.refresh()
+
+
+def test_a_new_list_binds(tmp_path: Path, rulebook: Ruleset) -> None:
+    assert rulebook.check([code()], NOW).colour is Colour.GREEN
+    put_list(tmp_path, 2, {gatepost.subject_key("demo", "anna"): 3})
+    assert rulebook.refresh()
+    assert rulebook.check([code()], NOW).colour is Colour.RED
+    assert not rulebook.fault
+
+
+def test_changes_beside_it_bind(tmp_path: Path, rulebook: Ruleset) -> None:
+    head = lists.ListHeader("status", "demo", 2, UTC - 10, 1000, 2000)
+    load.change_list(tmp_path / "status.gpl", head, {gatepost.subject_key("demo", "anna"): 3})
+    assert rulebook.refresh()
+    assert rulebook.check([code()], NOW).colour is Colour.RED
+
+
+def test_wrong_keys_are_refused_and_the_old_ones_stay(tmp_path: Path, rulebook: Ruleset) -> None:
+    (tmp_path / "issuers.toml").write_text("not TOML")
+    assert rulebook.refresh()
+    assert "the old ones stay" in rulebook.fault
+    assert rulebook.check([code()], NOW).status is CodeStatus.VALID
+    (tmp_path / "issuers.toml").write_text(keys_file() + "\n")
+    assert rulebook.refresh()
+    assert not rulebook.fault
+
+
+def test_a_wrong_table_is_refused_and_the_old_one_stays(tmp_path: Path, rulebook: Ruleset) -> None:
+    table = tmp_path / "table.toml"
+    good = table.read_text()
+    table.write_text(good.replace('name = "green"\n', 'name = "green"\nwhen = { code = "red" }\n'))
+    assert rulebook.refresh()
+    assert "the old one stays" in rulebook.fault
+    table.write_text(good + "\n# better\n")
+    assert rulebook.refresh()
+    assert not rulebook.fault
+
+
+def test_a_list_that_went_away_is_told(tmp_path: Path, rulebook: Ruleset) -> None:
+    (tmp_path / "status.gpl").unlink()
+    assert rulebook.refresh()
+    assert [bool(age.fault(NOW)) for age in rulebook.ages] == [True]
+
+
+def test_a_new_check_of_a_thermometer_binds_and_a_wrong_file_does_not(tmp_path: Path) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    file = tmp_path / "calibration.toml"
+    save_sites(file, {"entry": ThermometerSite(check=ReferenceCheck(0.1, UTC, "black body", "Li Wei"))})
+    rulebook = Ruleset(credentials.Options(), policy.Options(), tmp_path, file)
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
+    assert rulebook.thermometer("exit") == ThermometerSite()
+    save_sites(file, {"entry": ThermometerSite(check=ReferenceCheck(0.4, UTC, "black body", "Li Wei"))})
+    assert rulebook.refresh()
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == "drift"
+    file.write_text("lanes = 5")
+    assert rulebook.refresh()
+    assert "the old one stays" in rulebook.fault
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == "drift"
+    save_sites(file, {"entry": ThermometerSite(check=ReferenceCheck(0.0, UTC, "black body", "Li Wei"))})
+    assert rulebook.refresh()
+    assert not rulebook.fault
+    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
+
+
+def test_its_thread_ends(rulebook: Ruleset) -> None:
+    rulebook.start()
+    rulebook.stop()
+    assert not rulebook.is_alive()
+    rulebook.stop()
+
+
+def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    put_list(tmp_path, 1, {})
+    rulebook = Ruleset(JUDGED, policy.Options("school", venue=policy.Venue.SCHOOL), tmp_path)
+    decided = {
+        traveller: rulebook.decide(
+            DecisionInput(
+                LaneSpec(Direction.ENTRY, traveller),
+                rulebook.check([code()], NOW),
+                Temperature(Screening.NORMAL),
+                scanner_works=True,
+                shown_again=False,
+                now=NOW,
+            )
+        )
+        for traveller in LaneType
+    }
+    assert decided[LaneType.PEDESTRIAN].outcome is Outcome.ADMIT
+    assert decided[LaneType.VEHICLE] != decided[LaneType.PEDESTRIAN]
+
+
+@pytest.mark.parametrize("name", ["issuers.toml", "table.toml"])
+def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, rulebook: Ruleset, name: str) -> None:
+    (tmp_path / name).write_text("a = " + "[" * 5000)
+    assert rulebook.refresh()
+    assert "stay" in rulebook.fault
+    assert rulebook.check((code(),), NOW).status is CodeStatus.VALID
+
+
+# -- what the centre says of personal data
+
+
+SEALING = hpke.new_private_key()
+TRACE = f"""mode = "trace"
+[[key]]
+kid = "week"
+public = "{b64encode(hpke.public_bytes(SEALING)).decode()}"
+from = 2023-11-01T00:00:00Z
+until = 2023-12-01T00:00:00Z
+"""
+
+
+def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> None:
+    """The centre's word on personal data takes the place of the last one."""
+    store = load.BundleStore(root / "bundles")
+    if not (root / "bundles").exists():
+        kid = KEY.public.kid.hex()
+        role = {"threshold": 1, "kids": [kid]}
+        roles = {"root": role, "privacy": role}
+        content_of_root = {"keys": {kid: b64encode(KEY.public.spki).decode()}, "roles": roles}
+        store.install(signed("root", 1, content_of_root, UTC + 10_000))
+    store.accept(signed("privacy", version, content, expires), NOW)
+
+
+def signed(kind: str, version: int, content: object, expires: int) -> bytes:
+    members = {"type": kind, "name": "", "fleet": "city", "version": version, "issued": UTC - 10}
+    members |= {"expires": expires, "warn_s": 100, "refer_s": 200, "content": content}
+    return bundle.sign(members, [KEY])
+
+
+@pytest.fixture
+def told(tmp_path: Path, rulebook: Ruleset) -> Ruleset:
+    """A rulebook with a folder for what the centre sends."""
+    assert rulebook.privacy_rules(NOW) == privacy.DEFAULT
+    say(tmp_path, 1, 'mode = "verify-only"')
+    return Ruleset(credentials.Options(lists=("status.gpl",), bundles="bundles"), DECIDED, tmp_path)
+
+
+def test_a_change_of_mode_is_in_force_at_once(tmp_path: Path, told: Ruleset) -> None:
+    assert told.privacy_rules(NOW).mode is privacy.Mode.VERIFY_ONLY
+    say(tmp_path, 2, TRACE)
+    assert told.refresh()
+    assert told.privacy_rules(NOW).mode is privacy.Mode.TRACE
+    assert told.privacy_rules(NOW).key_at(NOW) is not None
+    say(tmp_path, 3, 'mode = "verify-only"')
+    told.refresh()
+    assert told.privacy_rules(NOW).mode is privacy.Mode.VERIFY_ONLY
+    assert not told.privacy_fault(NOW)
+
+
+def test_an_expired_word_keeps_nothing(tmp_path: Path, told: Ruleset) -> None:
+    say(tmp_path, 2, TRACE, expires=UTC + 50)
+    told.refresh()
+    later = TimeBounds(UTC + 60, UTC + 61, ClockState.SYNCED)
+    assert told.privacy_rules(NOW).mode is privacy.Mode.TRACE
+    assert told.privacy_rules(later) == privacy.CLOSED
+    assert "expired" in told.privacy_fault(later)
+
+
+def test_a_damaged_word_keeps_nothing(tmp_path: Path, told: Ruleset) -> None:
+    say(tmp_path, 2, TRACE)
+    file = tmp_path / "bundles" / "privacy.bundle"
+    file.write_bytes(file.read_bytes()[:-40])
+    told.refresh()
+    assert told.privacy_rules(NOW) == privacy.CLOSED
+    assert "nothing personal is kept" in told.privacy_fault(NOW)
+
+
+def test_a_word_that_cannot_be_used_is_not_taken(tmp_path: Path, told: Ruleset) -> None:
+    with pytest.raises(bundle.BadBundle, match="mode trace needs a key"):
+        say(tmp_path, 2, 'mode = "trace"')
+    assert not told.refresh()

@@ -1,0 +1,75 @@
+"""Screening: what is measured is said with its uncertainty; what is not, is never normal."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.model import Screening
+from agent.screening import Options, fault, screen
+from drivers.contract import Reading
+
+OPTIONS = Options()
+
+
+def look(*surfaces_c: float, u_c: float = 0.4) -> list[Reading]:
+    return [Reading(surface_c, 0.1 * i, u_c) for i, surface_c in enumerate(surfaces_c)]
+
+
+@pytest.mark.parametrize(
+    ("surface_c", "outcome"),
+    [
+        (31.0, Screening.INDETERMINATE),
+        (32.99, Screening.INDETERMINATE),
+        (33.0, Screening.NORMAL),
+        (34.4, Screening.NORMAL),
+        (35.59, Screening.NORMAL),
+        (35.6, Screening.ELEVATED),
+        (39.0, Screening.ELEVATED),
+        (43.1, Screening.INDETERMINATE),
+        (382.0, Screening.INDETERMINATE),
+    ],
+)
+def test_the_limits(surface_c: float, outcome: Screening) -> None:
+    found = screen(look(*[surface_c] * 5), OPTIONS)
+    assert found.outcome is outcome
+    assert found.surface_c == surface_c
+    assert found.uncertainty_c == 0.4
+
+
+def test_one_bad_sample_does_not_decide() -> None:
+    assert screen(look(34.4, 34.5, 39.9, 34.4, 34.5, 34.4), OPTIONS).outcome is Screening.NORMAL
+
+
+def test_scattered_samples_ask_for_another_look() -> None:
+    assert screen(look(34.0, 35.4, 34.2, 35.5, 34.1, 35.3), OPTIONS).outcome is Screening.RETEST
+
+
+def test_a_rising_surface_asks_for_another_look() -> None:
+    assert screen(look(34.0, 34.1, 34.2, 34.3, 34.4, 34.5), OPTIONS).outcome is Screening.RETEST
+
+
+def test_a_fault_has_no_number() -> None:
+    assert fault().outcome is Screening.DEVICE_FAULT
+    assert fault().surface_c is None
+
+
+@given(st.lists(st.floats(-70, 382), max_size=40))
+def test_normal_is_only_ever_said_of_enough_warm_flat_samples(surfaces_c: list[float]) -> None:
+    found = screen(look(*surfaces_c), OPTIONS)
+    assert found.samples == len(surfaces_c)
+    if found.outcome in (Screening.NORMAL, Screening.ELEVATED):
+        assert len(surfaces_c) >= OPTIONS.samples
+        assert OPTIONS.cold_c - 0.01 <= median(surfaces_c) <= OPTIONS.hot_c + 0.01
+        assert found.uncertainty_c is not None
+        assert found.uncertainty_c >= 0.4
+
+
+@given(st.lists(st.floats(30, 42), min_size=5, max_size=30))
+def test_the_temperature_lies_among_the_samples(surfaces_c: list[float]) -> None:
+    found = screen(look(*surfaces_c), OPTIONS)
+    assert found.surface_c is not None
+    assert min(surfaces_c) - 0.01 <= found.surface_c <= max(surfaces_c) + 0.01

@@ -1,0 +1,83 @@
+"""The watch over what the agent runs on, step by step; the whole of it is tried in tests/system/test_health.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.app import RESTART, App
+from agent.state.crash_loop import StartHistory
+from agent.state.state_files import StateFiles
+from agent.supervisor import rollout
+from agent.supervisor.rollout import ConfigRollout
+from agent.supervisor.startup import begin
+
+
+@pytest.fixture
+def start(kiosk_file: Path) -> Iterator[Callable[[], tuple[App, ConfigRollout]]]:
+    """An app that is not run, and the one who watches over it."""
+    made = []
+
+    def build() -> tuple[App, ConfigRollout]:
+        began = begin(kiosk_file)
+        app = App(began.config, began)
+        app._link.start()
+        made.append(app)
+        (watch,) = [thread for thread in app._beside if isinstance(thread, ConfigRollout)]
+        return app, watch
+
+    yield build
+    for app in made:
+        app._link.stop(0.0)
+
+
+Start = Callable[[], tuple[App, ConfigRollout]]
+
+
+def test_nothing_to_do(start: Start) -> None:
+    app, watch = start()
+    watch.look()
+    assert app.status == 0
+
+
+def test_too_many_defects(start: Start, kiosk_file: Path) -> None:
+    app, watch = start()
+    app._loop.internal_errors = rollout.DEFECTS - 1
+    watch.look()
+    assert app.status == 0
+    app._loop.internal_errors += 1
+    watch.look()
+    assert app.status == RESTART
+    assert "10 defects in judging" in StateFiles(kiosk_file).starts.safe
+    assert start()[0]._state().safe
+
+
+def test_a_good_hour_in_safe_mode(start: Start, kiosk_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    StateFiles(kiosk_file).count(lambda starts: starts.enter_safe_mode("a test"))
+    app, watch = start()
+    watch.look()
+    assert app.status == 0
+    monkeypatch.setattr(rollout, "SAFE_FOR_S", 0.0)
+    watch.look()
+    assert app.status == RESTART
+    assert not StateFiles(kiosk_file).starts.safe
+
+
+def test_somebody_recovers_it(start: Start, kiosk_file: Path) -> None:
+    StateFiles(kiosk_file).count(lambda starts: starts.enter_safe_mode("a test"))
+    app, watch = start()
+    StateFiles(kiosk_file).count(StartHistory.recovered)
+    watch.look()
+    assert app.status == RESTART
+
+
+def test_the_centre_recovers_it(start: Start, kiosk_file: Path) -> None:
+    StateFiles(kiosk_file).count(lambda starts: starts.enter_safe_mode("a test"))
+    app, watch = start()
+    assert app._commands.table["recover"]({}).result == {"was_safe": True}
+    assert app.status == 0, "the reply goes first"
+    watch.look()
+    assert app.status == RESTART
+    assert start()[0]._commands.table["recover"]({}).result == {"was_safe": False}

@@ -1,0 +1,71 @@
+"""Down and known to be down is one thing, silent is another, and only vital parts are worth a restart of all."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.health import Component, Condition, assess
+
+parts = st.builds(
+    Component,
+    name=st.sampled_from(["loop", "outbox", "entry scanner"]),
+    up=st.booleans(),
+    silent_s=st.floats(0, 100),
+    limit_s=st.floats(0.1, 50),
+    why=st.just("gone (plug it in)"),
+    vital=st.booleans(),
+)
+GONE = "gone (plug it in)"
+
+
+def part(name="entry scanner", *, up=True, silent_s=0.0, vital=False):
+    return Component(name, up, silent_s, 5.0, "" if up else GONE, vital)
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "condition", "summary"),
+    [
+        ([], Condition.OK, "ok"),
+        ([part()], Condition.OK, "ok"),
+        ([part(silent_s=5.0)], Condition.OK, "ok"),
+        ([part(up=False)], Condition.DEGRADED, "degraded; entry scanner: gone (plug it in)"),
+        (
+            [part("mqtt", silent_s=7.4)],
+            Condition.DEGRADED,
+            "degraded; mqtt: no progress for more than 5 s (systemctl restart gatepost)",
+        ),
+        (
+            [part(up=False, silent_s=7.4)],
+            Condition.DEGRADED,
+            "degraded; entry scanner: no progress for more than 5 s (gone (plug it in))",
+        ),
+        (
+            [part("x", up=False), part("loop", silent_s=6, vital=True)],
+            Condition.STUCK,
+            "stuck; loop: no progress for more than 5 s (the watchdog starts the agent anew); x: gone (plug it in)",
+        ),
+    ],
+)
+def test_cases(looked_at, condition, summary):
+    health = assess(looked_at)
+    assert health.condition is condition
+    assert health.summary == summary
+
+
+@given(st.lists(parts))
+def test_the_watchdog_bites_exactly_when_a_vital_part_is_silent(looked_at):
+    health = assess(looked_at)
+    silent = [each for each in looked_at if each.silent_s > each.limit_s]
+    bad = [each for each in looked_at if each in silent or not each.up]
+    assert (health.condition is Condition.STUCK) == any(each.vital for each in silent)
+    assert (health.condition is Condition.OK) == (not bad)
+    assert len(health.problems) == len(bad), "one sentence for each part that is not well"
+    assert health.bad == {each.name for each in bad}
+    assert all("no progress" in problem for problem in health.problems[: len(silent)]), "the gravest first"
+
+
+@given(st.lists(parts), st.floats(0, 1000))
+def test_it_says_the_same_while_nothing_changes(looked_at, later_s):
+    """Each difference is sent over MQTT: seconds that run must not be in it."""
+    later = [Component(p.name, p.up, p.silent_s + later_s * p.hangs, p.limit_s, p.why, p.vital) for p in looked_at]
+    assert assess(later) == assess(looked_at)

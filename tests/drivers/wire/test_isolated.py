@@ -1,0 +1,89 @@
+"""A scanner in a process of its own: the same answers, and what hangs or dies there is replaced."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from drivers.contract import Departure, DeviceGone
+from drivers.scanners.camera import Driver, Options
+
+
+@pytest.fixture
+def apart(simulator):
+    driver = Driver(Options(simulator.url, away_s=0.3, own_process="yes"))
+    driver.open()
+    yield driver
+    driver.close()
+
+
+def test_a_camera_in_a_process_of_its_own_tells_the_same(simulator, apart, items_of):
+    assert apart.simulated
+    simulator.world.show(b"GP1:\x00\xff")
+    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"GP1:\x00\xff"]
+    simulator.world.hide()
+    assert [type(item) for item in items_of(apart, 5, enough=1)] == [Departure]
+    simulator.unplug()
+    with pytest.raises(DeviceGone, match="stream"):
+        items_of(apart, 5)
+
+
+@pytest.mark.parametrize(("blow", "says"), [(signal.SIGSTOP, "hangs"), (signal.SIGKILL, "process ended")])
+def test_a_process_that_hangs_or_dies_is_noticed_and_replaced(simulator, apart, blow, says, items_of):
+    first = apart._apart.pid
+    os.kill(first, blow)
+    began_s = time.monotonic()
+    with pytest.raises(DeviceGone, match=says):
+        items_of(apart, 8)
+    assert time.monotonic() - began_s < 4
+    assert not Path(f"/proc/{first}").exists()
+
+    apart.open()
+    simulator.world.show(b"again")
+    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"again"]
+
+
+def test_a_pause_of_the_whole_machine_is_no_hanging_camera(simulator, apart, items_of, monkeypatch):
+    os.kill(apart._apart.pid, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr("drivers.wire.isolated.SILENT_S", 0.3)
+        time.sleep(0.4)  # nobody reads in the meantime, as if all had been paused
+        assert apart.read(0.05) is None
+    os.kill(apart._apart.pid, signal.SIGCONT)
+    simulator.world.show(b"after the pause")
+    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"after the pause"]
+
+
+def test_a_process_that_is_slow_hangs_only_after_long(simulator, apart, items_of):
+    """One that computes all the while stands in for a child that a busy machine lets come to nothing."""
+    silent = apart._apart._child
+    os.kill(silent.pid, signal.SIGSTOP)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        apart._apart._child = busy
+        assert items_of(apart, 4) == []
+        os.kill(busy.pid, signal.SIGSTOP)
+        with pytest.raises(DeviceGone, match="hangs"):
+            items_of(apart, 8)
+    silent.kill()
+    silent.wait()
+
+
+def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
+    with pytest.raises(DeviceGone, match="is not there"):
+        Driver(Options("/dev/v4l/by-id/none", own_process="yes")).open()
+
+
+def test_what_a_process_of_its_own_logs_is_said_in_the_agents_log(simulator, caplog):
+    driver = Driver(Options(simulator.url, own_process="yes", neural="/nowhere/python", steps=("half", "neural")))
+    driver.open()
+    end_s = time.monotonic() + 8
+    while not caplog.records and time.monotonic() < end_s:
+        driver.read(0.1)
+    driver.close()
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("drivers.vision.neural", "WARNING")
+    assert record.getMessage().startswith("/nowhere/python: no neural reader there")
