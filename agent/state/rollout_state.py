@@ -123,7 +123,7 @@ def trial_result(elapsed_s: float, well_s: float, trial_s: float, settled_s: flo
 
 def from_plain(plain: Any) -> RolloutState:
     """From JSON. Raises ValueError, KeyError or TypeError."""
-    trial, refused, proven, tell = (plain[name] for name in ("trial", "refused", "proven", "tell"))
+    trial, refused, proven, tell = (plain[name] for name in ("trial", "refused", "last_known_good", "tell"))
     return RolloutState(
         plain["good"] and _pushed(plain["good"]),
         trial and Trial(_pushed(trial["pushed"]), frozenset(trial["bad_before"]), int(trial["tries"])),

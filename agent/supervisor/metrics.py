@@ -168,7 +168,7 @@ def _devices(vitals: HealthReport) -> Iterator[Family]:
         ("items_total", "counter", "items", "Items read, or orders carried out."),
         ("faults_total", "counter", "faults", "Times it went down."),
         ("restarts_total", "counter", "restarts", "Times it hung and was started anew."),
-        ("lost_threads", "gauge", "lost", "Threads that hang in its driver."),
+        ("lost_threads", "gauge", "abandoned", "Threads that hang in its driver."),
     )
     for name, kind, field, meaning in columns:
         samples = tuple(("", tuple(labels.items()), float(getattr(one, field))) for labels, one in found)

@@ -107,7 +107,7 @@ def test_all_of_a_life_is_on_disk_when_it_ends(running):
 
 def test_an_exit_opens_its_own_gate(running):
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
-    gates = {feed.status().lane: feed for feed in running.app._feeds if feed.status().part is Role.GATE}
+    gates = {feed.status().lane: feed for feed in running.app._feeds if feed.status().role is Role.GATE}
     running.wait(lambda: gates["exit"].status().items >= 1)  # twice if it was not up yet
     assert gates["entry"].status().items == 0
 

@@ -12,7 +12,7 @@ parts = st.builds(
     up=st.booleans(),
     silent_s=st.floats(0, 100),
     limit_s=st.floats(0.1, 50),
-    why=st.just("gone (plug it in)"),
+    error=st.just("gone (plug it in)"),
     vital=st.booleans(),
 )
 GONE = "gone (plug it in)"
@@ -67,5 +67,7 @@ def test_the_watchdog_bites_exactly_when_a_vital_part_is_silent(looked_at):
 @given(st.lists(parts), st.floats(0, 1000))
 def test_it_says_the_same_while_nothing_changes(looked_at, later_s):
     """Each difference is sent over MQTT: seconds that run must not be in it."""
-    later = [Component(p.name, p.up, p.silent_s + later_s * p.hangs, p.limit_s, p.why, p.vital) for p in looked_at]
+    later = [
+        Component(p.name, p.up, p.silent_s + later_s * p.hangs, p.limit_s, p.error, p.vital) for p in looked_at
+    ]
     assert assess(later) == assess(looked_at)

@@ -153,6 +153,6 @@ def test_nothing_is_doubled_or_put_out_of_its_source_s_order(story):
     got += drain(inbox)
     for lane in ("entry", "exit"):
         for part in (Role.SCANNER, Role.THERMOMETER):
-            own = [each for each in got if (each.lane, each.part) == (lane, part)]
+            own = [each for each in got if (each.lane, each.role) == (lane, part)]
             assert own == [each for each in put if each in own]
     assert len(got) + inbox.dropped == len(put)

@@ -130,7 +130,7 @@ def test_what_goes_wrong_is_a_warning(caplog, body, level):
 SCRIPT = """
 import logging, sys
 from agent import log
-log.set_up(sys.argv[1])
+log.configure(sys.argv[1])
 logging.getLogger("x").info("said %s", "\\x1b[31mred\\nnext")
 logging.getLogger("x").debug("detail")
 try:
@@ -155,7 +155,7 @@ def test_a_pipe_gets_one_json_object_a_line():
 NAMED = """
 import logging, sys
 from agent import log
-log.set_up("info")
+log.configure("info")
 try:
     try:
         int("anna")
@@ -221,8 +221,8 @@ def test_a_terminal_gets_sentences_without_anybody_elses_escapes():
 PROGRAM = """
 import sys, threading
 from agent import log
-log.set_up("info")
-log.catch_all()
+log.configure("info")
+log.install_excepthooks()
 def fall():
     raise ValueError("canary of a code")
 thread = threading.Thread(target=fall, name="a thread")

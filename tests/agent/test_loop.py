@@ -126,7 +126,7 @@ def test_a_deadline_passes_without_anything_new_to_see(bench):
     assert not bench.done
     end_s = time.monotonic() + 20
     while not bench.done and time.monotonic() < end_s:
-        bench.loop.turn(limit_s=10)  # the checkpoint's own deadline ends the waiting
+        bench.loop.step(limit_s=10)  # the checkpoint's own deadline ends the waiting
     (event,) = bench.events(EventKind.PASSAGE)
     assert event.body.decision.outcome is Outcome.REFER
     assert ("gate", None) not in bench.done
@@ -134,7 +134,7 @@ def test_a_deadline_passes_without_anything_new_to_see(bench):
 
 def test_devices_and_the_agent_are_events_too(bench):
     bench.turn(DeviceUp(1.0, "camera", simulated=True))
-    bench.loop.note(AgentEvent("started", "1"))
+    bench.loop.record(AgentEvent("started", "1"))
     (device,), (agent,) = bench.events(EventKind.DEVICE), bench.events(EventKind.AGENT)
     assert device.body == DeviceChange("entry", Role.SCANNER, "camera", up=True, simulated=True)
     assert agent.body == AgentEvent("started", "1")
@@ -144,7 +144,7 @@ def test_devices_and_the_agent_are_events_too(bench):
 def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     bench.turn(Sighting(b"anna", time.monotonic()))
     bench.loop.inbox.put(Observation("nowhere", Role.SCANNER, Sighting(b"bert", time.monotonic())))
-    bench.loop.turn()
+    bench.loop.step()
     assert bench.loop.internal_errors == 1
     assert (Cue.REFER, 0) in bench.shown
     begin_s = time.monotonic()
@@ -192,7 +192,7 @@ def test_a_wish_opens_the_gate_and_is_answered(bench):
 def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
     """The gate that is down is the first one's; who asks next is told of his own."""
     with pytest.raises(TimeoutError):
-        bench.loop.ask(
+        bench.loop.request(
             Observation("entry", Role.GATE, LaneCommandRequest(time.monotonic(), LaneCommand.OPEN)), 0.01
         )
     reading = Reading(36.6, time.monotonic(), 0.2)
@@ -205,7 +205,7 @@ def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
 def test_a_reply_becomes_an_event(bench):
     reply = CommandResult("open", CommandStatus.SUCCEEDED, command_id="7")
     bench.loop.inbox.put(reply)
-    bench.loop.turn()
+    bench.loop.step()
     (event,) = bench.events(EventKind.COMMAND_RESULT)
     assert event.body == reply
     assert [what for what, _ in bench.done] == ["keep", "tell"]
@@ -217,7 +217,7 @@ def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
         bench.now = TimeBounds(NOW.earliest_utc, NOW.latest_utc, ClockState(state))
         bench.loop.step(limit_s=0)
     events = bench.events(EventKind.AGENT)
-    assert [event.body.what for event in events] == ["anchor", "anchor"]
+    assert [event.body.type for event in events] == ["anchor", "anchor"]
     assert all(event.now.state is ClockState.SYNCED for event in events)
 
 
@@ -230,7 +230,7 @@ def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
     admit(bench)
     (event,) = bench.events(EventKind.PASSAGE)
-    assert (event.body.shown, event.body.verdict, event.body.withheld) == ((), None, Redacted("test"))
+    assert (event.body.payloads, event.body.verdict, event.body.redacted) == ((), None, Redacted("test"))
     assert bench.loop.internal_errors > 0
     assert "anna" not in repr(event) + caplog.text
     assert "a defect in withholding (ValueError)" in caplog.text
@@ -240,7 +240,7 @@ def test_nobody_is_named_in_what_is_kept_and_told(bench):
     admit(bench)
     (event,) = bench.events(EventKind.PASSAGE)
     assert "anna" not in repr(event)
-    assert event.body.shown == ()
+    assert event.body.payloads == ()
 
 
 def test_other_rules_judge_also_those_who_wait_already():
@@ -281,7 +281,7 @@ def test_a_trial_marks_everything():
 
 def test_wake_ends_a_turn_from_another_thread(bench):
     turned = threading.Event()
-    thread = threading.Thread(target=lambda: (bench.loop.turn(limit_s=600), turned.set()), daemon=True)
+    thread = threading.Thread(target=lambda: (bench.loop.step(limit_s=600), turned.set()), daemon=True)
     thread.start()
     bench.loop.wake()
     assert turned.wait(20)
@@ -292,5 +292,5 @@ def test_wake_ends_a_turn_from_another_thread(bench):
 def test_a_turn_is_noted_when_it_begins(bench):
     before_s = bench.loop.last_step_s
     bench.loop.wake()
-    bench.loop.turn()
+    bench.loop.step()
     assert before_s < bench.loop.last_step_s <= time.monotonic()

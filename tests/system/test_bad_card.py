@@ -47,7 +47,7 @@ class BadCard:
         assert outbox["lost"] == 0
         told = [line for line in list(self.site.lines) if "event" in line]
         assert len(self.site.centre.events) == len(told), "each came, under one id"
-        self.site.centre.next_step(memory=True)
+        self.site.centre.judge(memory=True)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_sync_that_failed_is_not_believed(bad, spoil):
     bad.site.kiosk.wait(is_online)
     bad.site.all_delivered()
     assert len(bad.site.centre.events) >= told + 1
-    bad.site.centre.next_step()
+    bad.site.centre.judge()
 
 
 def test_a_card_that_hangs_holds_up_nobody(bad):

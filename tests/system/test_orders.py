@@ -280,4 +280,4 @@ def test_the_agent_ends_as_ordered_and_says_so_first(way, wait_until):
     assert site.kiosk.status == 75
     site.kiosk.start(is_online)
     site.all_delivered()
-    site.centre.next_step()
+    site.centre.judge()

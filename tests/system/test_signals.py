@@ -130,4 +130,4 @@ def test_an_agent_that_stops_leaves_everything_dark(ready, wait_until):
         wait_until(lambda lane=lane: lane.shown() == DARK, "dark")
     ready.kiosk.start()
     ready.all_delivered()
-    ready.centre.next_step()
+    ready.centre.judge()

@@ -312,7 +312,7 @@ def test_a_long_day(build):
         site.all_delivered()
     print(f"{day.people} people, {day.decided} decided; {len(site.centre.events)} events arrived")
 
-    site.centre.next_step(memory=True)
+    site.centre.judge(memory=True)
     passages = site.centre.passages
     twice = Counter(map(recognised_event, passages)) - Counter(map(recognised, lines_of(site.lines)))
     print(f"{twice.total()} passages arrived under two ids")  # a sync that fails for over half a minute may do that

@@ -138,7 +138,7 @@ def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, w
     site.all_delivered()
     assert site.kiosk.stop() == 0
     wait_until(lambda: site.centre.events[-1]["data"].get("what") == "stopped", "the last word")
-    site.centre.next_step()
+    site.centre.judge()
     logged, delivered = logged_lives(site.lines), delivered_lives(site.centre.events)
     assert len(logged) == len(delivered) == 5, f"seed {seed}"
     for life, (lines, events) in enumerate(zip(logged, delivered, strict=True)):
@@ -167,7 +167,7 @@ def test_broker_restart_under_traffic(site, traffic, wait_until):
             site.broker.start()
             site.kiosk.wait(is_online)
     outbox = site.all_delivered()["outbox"]
-    site.centre.next_step()
+    site.centre.judge()
     check_nothing_lost(site.lines, site.centre.events, killed=False)
     assert outbox["decided"] == outbox["stored"] == outbox["delivered"] == len(site.centre.events)
     assert outbox["lost"] == 0
@@ -180,7 +180,7 @@ def test_sigterm_drains(site, traffic, wait_until):
         assert site.kiosk.stop(signal.SIGTERM) == 0
     wait_until(lambda: site.centre.state.get("state") == "offline", "the retained state says offline")
     wait_until(lambda: site.centre.events[-1]["data"].get("what") == "stopped", "the last word")
-    site.centre.next_step()
+    site.centre.judge()
     check_nothing_lost(site.lines, site.centre.events, killed=False)
     assert not (site.folder / "run" / "status.json").exists()
     for lane in site.kiosk.lanes.values():

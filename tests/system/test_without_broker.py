@@ -26,7 +26,7 @@ def test_broker_down_at_the_start(site, wait_until):
     site.kiosk.wait(is_online)
     site.all_delivered()
     report = site.kiosk.wait(lambda report: report["condition"] == "ok")
-    site.centre.next_step()
+    site.centre.judge()
     assert len(site.centre.events) == report["outbox"]["decided"]
     assert [p["decision"] for p in site.centre.passages] == ["admit", "refer", "refuse", "admit"]
 
@@ -43,7 +43,7 @@ def test_broker_never_there(site, wait_until):
     site.kiosk.start()
     site.all_delivered()
     wait_until(lambda: len(site.centre.events) > decided, "the first life's events, and more")
-    site.centre.next_step()
+    site.centre.judge()
     words = [event["data"].get("what") for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
     words = [word for word in words if word != "anchor"]
     assert words == ["started", "stopped", "started"]

@@ -112,7 +112,7 @@ class Day:
         none = any(each.startswith(b"none:") for each in payloads)
         verdict = self.bench.check([each.replace(b"none:", b"test:") for each in payloads], now)
         verdict = replace(verdict, tests=()) if none else verdict
-        return replace(verdict, staleness=ListAge.EXPIRED) if self.stale else verdict
+        return replace(verdict, list_age=ListAge.EXPIRED) if self.stale else verdict
 
     def run(self) -> None:
         traffic = {lane: self._traffic(lane) for lane in LANES}

@@ -80,7 +80,7 @@ def test_a_fever_with_a_valid_code_does_not_move_what_is_usual(known: Bench) -> 
 def test_a_kept_crowd_of_long_ago_is_not_compared_with() -> None:
     crowd = Baseline()
     for _ in range(60):
-        crowd = crowd.after(34.4, None, NOW.earliest_utc - screening.crowd.STALE_S - 100, OPTIONS)
+        crowd = crowd.after(34.4, None, NOW.earliest_utc - screening.baseline.STALE_S - 100, OPTIONS)
     bench = Bench()
     bench.checkpoint.screens.crowds["in"] = crowd
     visit(bench, b"green:anna", 34.4)

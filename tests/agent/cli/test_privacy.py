@@ -24,7 +24,7 @@ def key(tmp_path, monkeypatch, capsys):
 
 def sealed(key, event, codes=(b"GP1:ANNA",)):
     rules = parse(f'mode = "trace"\n{key}'.replace(key.split("from = ")[1].split("\n")[0], "2026-01-01T00:00:00Z"))
-    event = replace(event, body=replace(event.body, shown=codes))
+    event = replace(event, body=replace(event.body, payloads=codes))
     withheld = Redaction(TOPICS.source, lambda _: rules)(event)
     return Encoder(TOPICS)(withheld, ChainPosition("9f86d081", 1, FIRST)).payload.decode()
 

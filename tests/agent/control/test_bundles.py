@@ -31,7 +31,7 @@ def deliveries(store, now, put_in_force):
 
 def told(deliveries, data) -> list[CommandResult]:
     """What is said at once."""
-    reply = deliveries.take(data)
+    reply = deliveries.receive(data)
     return [] if reply is None else [reply]
 
 

@@ -126,7 +126,7 @@ class Retained:
 
     def send(self) -> None:
         for data in self.bundles:
-            self.bench.orders.hear(self.bench.bundle_topic, data)
+            self.bench.orders.on_message(self.bench.bundle_topic, data)
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_more_retained_bundles_than_there_is_room_for_are_all_taken(bench, burst
     """Strangers' among them, which come first each time."""
     bundles = [b"junk %d" % each for each in range(junk)] + list_bundles(centre, 3 * MOST_BUNDLES // 2)
     broker = burst(bundles)
-    wait_for(lambda: bench.orders.status().done == len(bundles) - junk, 60)
+    wait_for(lambda: bench.orders.status().succeeded == len(bundles) - junk, 60)
     assert broker.asked <= 3
 
 
@@ -175,14 +175,14 @@ def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_f
     roots = [centre.root(version, list=centre.role(1, "a")) for version in (2, 3, 4)]
     bundles = [*roots, *list_bundles(centre, 40, signers=("a",))]
     burst(bundles[::-1] if backwards else bundles)
-    wait_for(lambda: bench.orders.status().done == len(bundles), 60)
+    wait_for(lambda: bench.orders.status().succeeded == len(bundles), 60)
     outcomes = {bench.reply().outcome for _ in bundles}
     assert outcomes == {CommandStatus.SUCCEEDED}, "what was cured was not refused before"
 
 
 def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
     data = centre.bundle("keys", "# keys", 4, signers=("thief",))
-    bench.orders.hear(bench.bundle_topic, data)
+    bench.orders.on_message(bench.bundle_topic, data)
     reply = bench.reply()
     assert (reply.outcome, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
     assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
@@ -190,7 +190,7 @@ def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
 
 def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre, wait_for):
     for number in range(2000):
-        bench.orders.hear(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
+        bench.orders.on_message(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
     wait_for(bench.orders._inbox.is_empty, 60)
     wait_for(lambda: not bench.orders._deliveries._unsigned)
     assert 0 < bench.replies.qsize() <= STRANGERS_BURST
@@ -198,23 +198,23 @@ def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre
 
 def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
     for number in range(1000):
-        bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
+        bench.orders.on_message(bench.bundle_topic, b"junk %d" % number)
     assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED
     assert bench.orders.status().dropped > 0
 
 
 def test_a_bundle_is_taken(bench, centre):
-    bench.orders.hear(bench.bundle_topic, centre.bundle("keys", "# keys"))
+    bench.orders.on_message(bench.bundle_topic, centre.bundle("keys", "# keys"))
     assert bench.reply().outcome is CommandStatus.SUCCEEDED
 
 
 def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
     caplog.set_level(logging.WARNING)
     for number in range(30):
-        bench.orders.hear(bench.topic, b"junk %d" % number)
-        bench.orders.hear(bench.bundle_topic, b"junk %d" % number)
-    bench.orders.hear(bench.topic, centre.order(signers=("a",)))
-    wait_for(lambda: bench.orders.status().junk == 61)
+        bench.orders.on_message(bench.topic, b"junk %d" % number)
+        bench.orders.on_message(bench.bundle_topic, b"junk %d" % number)
+    bench.orders.on_message(bench.topic, centre.order(signers=("a",)))
+    wait_for(lambda: bench.orders.status().unauthenticated == 61)
     assert len(caplog.records) == 1
     assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
 
@@ -225,8 +225,8 @@ def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
     orders = [centre.order(id=f"order-{number}") for number in range(40)]
     for order in orders:
         for number in range(2000):
-            bench.orders.hear(bench.topic, b"junk %d" % number)
-        bench.orders.hear(bench.topic, order)
+            bench.orders.on_message(bench.topic, b"junk %d" % number)
+        bench.orders.on_message(bench.topic, order)
     wait_for(lambda: bench.done.count("in") == 40)
 
 
@@ -235,10 +235,10 @@ def test_no_order_is_lost_among_forged_ones_that_name_the_right_keys(bench, cent
     forged = [_forged(centre, number) for number in range(1200)]
     for number in range(40):
         for _ in range(30):
-            bench.orders.hear(bench.topic, forged.pop())
-        bench.orders.hear(bench.topic, centre.order(id=f"order-{number}"))
+            bench.orders.on_message(bench.topic, forged.pop())
+        bench.orders.on_message(bench.topic, centre.order(id=f"order-{number}"))
         wait_for(lambda at=number: bench.done.count("in") == at + 1)
-    assert bench.orders.status().junk == 1200
+    assert bench.orders.status().unauthenticated == 1200
 
 
 def _forged(centre, number):
@@ -261,11 +261,11 @@ def test_the_same_order_waits_once():
 
 def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
     for number in range(5000):
-        bench.orders.hear(bench.topic, b"x" * 20_000 + b"%d" % number)
-    bench.orders.hear(bench.topic, b"x" * (MAX_BYTES + 1))
+        bench.orders.on_message(bench.topic, b"x" * 20_000 + b"%d" % number)
+    bench.orders.on_message(bench.topic, b"x" * (MAX_BYTES + 1))
     status = bench.orders.status()
     assert status.dropped > 4000
-    wait_for(lambda: bench.orders.status().junk + bench.orders.status().dropped == 5001)
+    wait_for(lambda: bench.orders.status().unauthenticated + bench.orders.status().dropped == 5001)
     assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED
 
 
@@ -273,8 +273,8 @@ def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
     data = centre.order()
     bench.order(data)
     for number in range(60):
-        bench.orders.hear(bench.topic, data)
-        wait_for(lambda at=number: bench.orders.status().junk + bench.replies.qsize() > at)
+        bench.orders.on_message(bench.topic, data)
+        wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
     assert bench.done.count("in") == 1
 
@@ -283,8 +283,8 @@ def test_old_bundles_make_no_storm_of_replies(bench, centre, wait_for):
     """Whoever has kept what the centre once signed can send it again and again; replies go before passages."""
     old = [centre.bundle("list", {}, version, name="status") for version in range(1, 100)]
     for number, data in enumerate(old):
-        bench.orders.hear(bench.bundle_topic, data)
-        wait_for(lambda at=number: bench.orders.status().junk + bench.replies.qsize() > at)
+        bench.orders.on_message(bench.bundle_topic, data)
+        wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
 
 

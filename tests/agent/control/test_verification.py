@@ -137,9 +137,9 @@ def test_the_same_order_again_gets_the_same_answer(ask, centre):
     judged = ask(data)
     said = CommandResult("open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"})
     past = ReplayGuard({"order-1": ProcessedCommand("open", judged.digest, judged.expires_utc, said)})
-    assert ask(data, past) == replace(said, again=True)
+    assert ask(data, past) == replace(said, duplicate=True)
     resigned = centre.order(signers=("b", "c"))
-    assert ask(resigned, past) == replace(said, again=True), "other signatures make no other order"
+    assert ask(resigned, past) == replace(said, duplicate=True), "other signatures make no other order"
 
 
 def test_another_order_with_an_id_that_was_used(ask, centre):
@@ -237,4 +237,4 @@ def test_anything_signed_is_an_order_a_refusal_or_junk(ask, centre, changes):
         assert judged.expires_utc >= NOW.latest_utc
         assert judged.command in COMMANDS
     else:
-        assert judged.outcome is CommandStatus.REJECTED
+        assert judged.status is CommandStatus.REJECTED

@@ -36,7 +36,7 @@ VERDICTS = st.builds(
     kind=st.sampled_from(["health", "vaccination", "recovery", "test", "other"]),
     colour=st.none() | st.sampled_from(Colour),
     watched=st.booleans(),
-    staleness=st.sampled_from(ListAge),
+    list_age=st.sampled_from(ListAge),
 )
 
 
@@ -109,7 +109,7 @@ def test_however_many_tests_a_place_asks_for_another_code_may_bring_them() -> No
     best = at_best(green(), NOW)
     site = policy.SiteFacts(series_tests=5, series_days=1)
     facts = policy.facts_of(LaneSpec(Direction.ENTRY), best, Screening.NORMAL, NOW, site=site)
-    assert (facts.series, facts.test) == (policy.facts.Series.MET, policy.facts.Test.PCR_24H)
+    assert (facts.series, facts.test) == (policy.facts.Series.MET, policy.facts.TestFact.PCR_24H)
 
 
 def test_two_codes_that_name_nobody_are_not_one_persons() -> None:

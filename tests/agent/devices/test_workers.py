@@ -253,7 +253,7 @@ def freed() -> Iterator[threading.Event]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits and pauses that a test can wait for."""
     monkeypatch.setattr(feeds, "USE_LIMIT_S", 0.05)
-    monkeypatch.setattr(feeds, "RESTARTS", Backoff((0.01,), healthy_s=600.0))
+    monkeypatch.setattr(feeds, "FAULT_BACKOFF", Backoff((0.01,), healthy_s=600.0))
     monkeypatch.setattr(feeds, "OPEN_LIMIT_S", 0.1)
 
 
@@ -356,7 +356,7 @@ def test_a_device_can_be_opened_anew_on_demand(inbox: queue.Queue[Observation], 
 def test_a_demand_ends_a_pause(
     inbox: queue.Queue[Observation], start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "RESTARTS", Backoff((1000.0,), healthy_s=600.0))
+    monkeypatch.setattr(feeds, "FAULT_BACKOFF", Backoff((1000.0,), healthy_s=600.0))
     scripts = iter([Script(BadReply("ttyUSB0", "talks nonsense")), Script()])
     feed = SensorWorker("in", Role.SCANNER, "script", lambda: next(scripts), inbox.put)
     start(feed)

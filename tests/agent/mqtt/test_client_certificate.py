@@ -103,7 +103,7 @@ def test_a_certificate_is_asked_for_tried_and_kept(pairs, options, authority):
     assert shown.cert_file.name == "link.pem.trial"
     ssl.create_default_context().load_cert_chain(shown.cert_file)
     assert stat.S_IMODE(pairs._trial.stat().st_mode) == 0o600
-    pairs.greeted()
+    pairs.connected()
     assert pairs.greeted_new
     assert files(pairs) == {"link.pem"}
     assert ClientCertificates(options, "gate-3").with_certificate().cert_file.name == "link.pem", (
@@ -116,7 +116,7 @@ def test_a_pair_that_the_card_has_spoilt_is_not_shown(pairs, options, authority,
     """Where key and certificate fit no more, the configured pair still reaches the broker."""
     pairs.install(authority.answer(pairs.request()), now())
     pairs.with_certificate()
-    pairs.greeted()
+    pairs.connected()
     content = bytearray(pairs._file.read_bytes())
     at = int(len(content) * share)
     content[at] = ord("B" if content[at] == ord("A") else "A")
@@ -129,7 +129,7 @@ def test_a_pair_that_the_broker_refuses_is_given_up(pairs, options, authority):
     for _ in range(3):
         assert not pairs.decided.is_set()
         pairs.with_certificate()
-        pairs.turned_away()
+        pairs.rejected()
     assert pairs.decided.is_set()
     assert not pairs.greeted_new
     assert pairs.with_certificate() == options
@@ -139,7 +139,7 @@ def test_a_pair_that_the_broker_refuses_is_given_up(pairs, options, authority):
 def test_a_configured_pair_that_was_issued_later_goes_first(pairs, options, authority, tmp_path):
     pairs.install(authority.answer(pairs.request(), days=(-3, 30)), now())
     pairs.with_certificate()
-    pairs.greeted()
+    pairs.connected()
     assert pairs.with_certificate() != options
     authority.pair(tmp_path, "gate-3", days=(-1, 30))
     assert pairs.with_certificate() == options

@@ -59,7 +59,7 @@ def test_retained_bundles_come_again_when_they_are_asked_for(broker, make_link, 
     heard = []
     link = make_link(broker.port, hear=lambda _, payload: heard.append(payload))
     wait_for(lambda: heard == [b"keys"])
-    link.recall()
+    link.refetch_retained()
     wait_for(lambda: heard == [b"keys"] * 2)
 
 

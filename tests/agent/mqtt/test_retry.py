@@ -25,7 +25,7 @@ def lay(shelf, disk):
 
 
 def refuse(shelf, refusals, now_s):
-    taken = shelf.take(1000)
+    taken = shelf.claim_batch(1000)
     for record in taken:
         refusals.note(record, "Not authorized", now_s)
         shelf.park(record)

@@ -155,7 +155,7 @@ def test_a_floor_does_not_excuse_what_is_wrong_otherwise(
     broker, how = tls_broker(name, **dates)
     link = make_timed_link(broker, lambda: floor(floor_days), **how, **more)
     connections = []
-    link._duty.greeted = lambda: connections.append(1)
+    link._duty.connected = lambda: connections.append(1)
     wait_for(lambda: why in link.status().fault)
     wait_for(lambda: broker.log.count("New connection") >= 4)
     assert not connections

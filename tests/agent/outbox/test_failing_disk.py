@@ -158,7 +158,7 @@ def link():
     while not over:
         records = outbox.shelf.take(40)
         heard.extend(records)
-        outbox.shelf.sent(records)
+        outbox.shelf.acked(records)
         time.sleep(0.002)
 
 thread = threading.Thread(target=link)

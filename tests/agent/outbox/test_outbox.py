@@ -50,7 +50,7 @@ def test_what_was_not_acknowledged_comes_again_with_the_same_bytes(make_outbox, 
     for number in range(10):
         first.put(passage_event(number))
     taken = take_all(first, wait_for, 10, acknowledge=False)
-    first.shelf.sent([taken[0], taken[4]])
+    first.shelf.acked([taken[0], taken[4]])
     first.shelf.requeue()
     again = take_all(first, wait_for, 8, acknowledge=False)
     assert numbers(again) == [1, 2, 3, 5, 6, 7, 8, 9]
@@ -65,7 +65,7 @@ def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, w
         outbox.put(passage_event(number))
     taken = take_all(outbox, wait_for, 4, acknowledge=False)
     outbox.shelf.park(taken[1])
-    outbox.shelf.sent([taken[0]])
+    outbox.shelf.acked([taken[0]])
     outbox.shelf.requeue()
     assert numbers(take_all(outbox, wait_for, 2, acknowledge=False)) == [2, 3]
     outbox.shelf.requeue()
@@ -82,7 +82,7 @@ def test_an_alarm_overtakes_a_backlog_once(make_outbox, passage_event, wait_for)
     for number in (3000, 3001):
         outbox.put(passage_event(number, outcome=Outcome.REFUSE))
     assert outbox.flush(20)
-    assert numbers(outbox.shelf.take(3))[:2] == [3000, 3001]
+    assert numbers(outbox.shelf.claim_batch(3))[:2] == [3000, 3001]
     outbox.shelf.requeue()  # the connection went before any was acknowledged
     rest = take_all(outbox, wait_for, 3002)
     assert sorted(numbers(rest)) == list(range(3002)), "each once"
@@ -145,9 +145,9 @@ while True:
         outbox.put(passage_event(number))
         number += 1
     assert outbox.flush(30)
-    taken = outbox.shelf.take(9)
+    taken = outbox.shelf.claim_batch(9)
     print(number, *(json.loads(record.payload)["data"]["took_ms"] for record in taken), flush=True)
-    outbox.shelf.sent(taken)
+    outbox.shelf.acked(taken)
 """
 
 

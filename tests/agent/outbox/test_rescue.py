@@ -169,10 +169,10 @@ def test_what_is_acknowledged_while_the_file_is_saved_is_delivered_once(
 
     def slow(*args):
         found = rescue(*args)
-        outbox.shelf.sent(taken[:4])
+        outbox.shelf.acked(taken[:4])
         return found
 
-    monkeypatch.setattr(outbox_module, "rescue", slow)
+    monkeypatch.setattr(outbox_module, "salvage", slow)
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     break_once(monkeypatch, reached=False, error=sqlite3.DatabaseError("database disk image is malformed"))
     outbox.put(passage_event(10))

@@ -44,7 +44,7 @@ class Kiosk:
 
     def keep(self, now, *, sealed=True, boot_id="before", at_s=5.0):
         event = self._make_event()
-        body = replace(event.body, withheld=SEALED if sealed else None)
+        body = replace(event.body, redacted=SEALED if sealed else None)
         event = replace(event, body=body, now=now, boot_id=boot_id, at_s=at_s)
         key = self.store.last + 1
         self.store.write([encode(event, ChainPosition(self.store.epoch, key, "0" * 64))], [])
@@ -142,7 +142,7 @@ def test_the_outbox_drops_them_and_says_so(tmp_path, passage_event, wait_for):
     times = (T0 - 20 * DAY_S, T0 - 15 * DAY_S, T0 - DAY_S)
     for number, utc in enumerate(times):
         event = passage_event(number)
-        body = replace(event.body, withheld=SEALED)
+        body = replace(event.body, redacted=SEALED)
         outbox.put(replace(event, body=body, now=exact(utc), boot_id="before"))
     outbox.open()
     wait_for(lambda: outbox.status().lost == 2 and outbox.status().waiting == 2)

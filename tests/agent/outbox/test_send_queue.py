@@ -91,7 +91,7 @@ class Handing(RuleBasedStateMachine):
         self.lose_connection()
         self.reload()
         for _ in range(self.made + self.in_memory + 2):
-            self.fill()
+            self.lay()
             self.take(12)
             self.acknowledge(12)
         memory = range(MEMORY_ONLY, MEMORY_ONLY + self.in_memory)

@@ -28,14 +28,14 @@ def test_a_synchronised_clock_is_an_interval_around_the_wall(file):
 def test_without_synchronisation_there_is_a_floor_and_no_ceiling(kernel, make):
     kernel.error_s = None
     now = make().now()
-    assert (now.lo_utc, now.hi_utc, now.state) == (BUILT_UTC, math.inf, ClockState.FLOOR)
+    assert (now.earliest_utc, now.latest_utc, now.state) == (BUILT_UTC, math.inf, ClockState.FLOOR)
 
 
 def test_the_floor_rises_with_the_time_since_boot(kernel, make):
     kernel.error_s = None
     asked = make()
     kernel.here_s += 50
-    assert BUILT_UTC + 49.99 < asked.now().lo_utc < BUILT_UTC + 50, "but for what a crystal may be off"
+    assert BUILT_UTC + 49.99 < asked.now().earliest_utc < BUILT_UTC + 50, "but for what a crystal may be off"
 
 
 def test_the_floor_outlives_a_power_cut_once_it_is_proved(kernel, make):
@@ -43,7 +43,7 @@ def test_the_floor_outlives_a_power_cut_once_it_is_proved(kernel, make):
     asked.now()
     kernel.pass_by(asked, 1800)
     kernel.error_s = None
-    assert make().now().lo_utc == pytest.approx(BUILT_UTC, abs=4000), "half an hour proves nothing"
+    assert make().now().earliest_utc == pytest.approx(BUILT_UTC, abs=4000), "half an hour proves nothing"
     kernel.error_s = 0.01
     asked = make()
     asked.now()
@@ -52,7 +52,7 @@ def test_the_floor_outlives_a_power_cut_once_it_is_proved(kernel, make):
     kernel.error_s = None
     again = make().now()
     assert again.state is ClockState.FLOOR
-    assert again.lo_utc == pytest.approx(synced.lo_utc, abs=1.0)
+    assert again.earliest_utc == pytest.approx(synced.earliest_utc, abs=1.0)
 
 
 def test_an_hour_without_another_answer_proves_nothing(kernel, make):
@@ -65,7 +65,7 @@ def test_an_hour_without_another_answer_proves_nothing(kernel, make):
         assert asked.now().state is ClockState.SYNCED
     asked.save()
     kernel.error_s = None
-    assert make().now().lo_utc == pytest.approx(BUILT_UTC, abs=10_000)
+    assert make().now().earliest_utc == pytest.approx(BUILT_UTC, abs=10_000)
 
 
 def test_a_lost_synchronisation_is_held_over_and_widens(kernel, make):
@@ -75,8 +75,10 @@ def test_a_lost_synchronisation_is_held_over_and_widens(kernel, make):
     kernel.here_s += 1000
     held = asked.now()
     assert held.state is ClockState.HOLDOVER
-    assert held.lo_utc < synced.lo_utc + 1000 < synced.hi_utc + 1000 < held.hi_utc
-    assert held.hi_utc - held.lo_utc == pytest.approx(synced.hi_utc - synced.lo_utc + 0.2, abs=0.001)
+    assert held.earliest_utc < synced.earliest_utc + 1000 < synced.latest_utc + 1000 < held.latest_utc
+    assert held.latest_utc - held.earliest_utc == pytest.approx(
+        synced.latest_utc - synced.earliest_utc + 0.2, abs=0.001
+    )
 
 
 def test_a_synchronised_clock_before_the_floor_is_suspect(make, file):
@@ -85,8 +87,8 @@ def test_a_synchronised_clock_before_the_floor_is_suspect(make, file):
     tomorrow = time.time() + 86400
     os.utime(file, (tomorrow, tomorrow))
     now = make().now()
-    assert (now.state, now.hi_utc) == (ClockState.SUSPECT, math.inf)
-    assert now.lo_utc == pytest.approx(tomorrow, abs=1.0)
+    assert (now.state, now.latest_utc) == (ClockState.SUSPECT, math.inf)
+    assert now.earliest_utc == pytest.approx(tomorrow, abs=1.0)
 
 
 def test_the_kernel_is_asked_once_a_second(kernel, make):
@@ -103,7 +105,7 @@ def test_a_trusted_system_clock_needs_no_kernel(kernel, make):
     kernel.error_s = None
     now = make(trust=TimeSource.SYSTEM, error_s=3.0).now()
     assert now.state is ClockState.SYNCED
-    assert now.hi_utc - now.lo_utc == pytest.approx(6.0)
+    assert now.latest_utc - now.earliest_utc == pytest.approx(6.0)
 
 
 def test_a_card_that_cannot_be_written_harms_nothing(kernel, tmp_path):
@@ -175,7 +177,7 @@ def test_what_timesyncd_said_before_somebody_set_the_clock_does_not_count(kernel
     for _ in range(2):  # nor when the agent is started anew
         held = asked.now()
         assert held.state is not ClockState.SYNCED
-        assert held.lo_utc <= true.lo_utc + 0.5
+        assert held.earliest_utc <= true.earliest_utc + 0.5
         asked = make()
     asked.now()
     kernel.here_s += 10
@@ -257,7 +259,7 @@ def test_a_file_of_an_older_release_is_a_floor_too(kernel, make, file):
     file.parent.mkdir()
     file.touch()
     os.utime(file, (BUILT_UTC + 5000, BUILT_UTC + 5000))
-    assert make().now().lo_utc == pytest.approx(BUILT_UTC + 5000)
+    assert make().now().earliest_utc == pytest.approx(BUILT_UTC + 5000)
 
 
 def test_a_thread_of_its_own_keeps_it_and_has_the_last_word(kernel, file, wait_for):
@@ -269,5 +271,5 @@ def test_a_thread_of_its_own_keeps_it_and_has_the_last_word(kernel, file, wait_f
     wait_for(file.exists)
     last = kernel.pass_by(asked, 4000)
     keeper.stop()
-    assert file.stat().st_mtime == pytest.approx(last.lo_utc, abs=0.001)
+    assert file.stat().st_mtime == pytest.approx(last.earliest_utc, abs=0.001)
     ClockSaver(asked).stop()

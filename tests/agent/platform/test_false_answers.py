@@ -21,8 +21,8 @@ def test_a_false_answer_to_a_clock_that_was_right_is_nobody_s_time(kernel, make,
     kernel.booted_utc += by_s
     kernel.here_s += 2
     doubtful = asked.now()
-    assert (doubtful.state, doubtful.hi_utc) == (ClockState.SUSPECT, math.inf)
-    assert doubtful.lo_utc <= before.lo_utc + 10, "nothing is called expired for it"
+    assert (doubtful.state, doubtful.latest_utc) == (ClockState.SUSPECT, math.inf)
+    assert doubtful.earliest_utc <= before.earliest_utc + 10, "nothing is called expired for it"
     kernel.here_s += 1800
     assert asked.now().state is ClockState.SUSPECT
     kernel.booted_utc -= by_s
@@ -30,7 +30,7 @@ def test_a_false_answer_to_a_clock_that_was_right_is_nobody_s_time(kernel, make,
     true_utc = kernel.booted_utc + kernel.here_s
     after = asked.now()
     assert after.state is ClockState.SYNCED, "it is back on its course"
-    assert after.lo_utc <= true_utc <= after.hi_utc
+    assert after.earliest_utc <= true_utc <= after.latest_utc
     asked.save()
     assert make().now().state is ClockState.SYNCED
 
@@ -48,7 +48,7 @@ def test_a_false_answer_that_came_first_is_forgotten_after_an_hour_or_by_a_resta
     assert kernel.pass_by(asked, 3000).state is ClockState.SUSPECT
     healed = kernel.pass_by(asked, 1300)
     assert healed.state is ClockState.SYNCED
-    assert healed.lo_utc <= kernel.booted_utc + kernel.here_s <= healed.hi_utc
+    assert healed.earliest_utc <= kernel.booted_utc + kernel.here_s <= healed.latest_utc
 
 
 def test_answers_that_contradict_each_other_prove_nothing(kernel, make):

@@ -17,7 +17,7 @@ PIECE, PIECES = 2000, 40_000
 LARGE = 4 << 20
 AFTER_A_LARGER_ONE = f"""
 import ctypes
-from agent.supervisor import heap
+from agent.platform import malloc
 {{}}
 library = ctypes.CDLL(None)
 library.malloc.restype = library.sbrk.restype = ctypes.c_void_p
@@ -46,8 +46,8 @@ def test_holes_are_given_back():
 
 IN_A_PROCESS_STARTED_FROM_THERE = """
 import subprocess, sys
-from agent.supervisor import heap
-heap.set_up()
+from agent.platform import malloc
+malloc.set_up()
 subprocess.run([sys.executable, "-c", {!r}], check=True)
 """
 
@@ -57,7 +57,7 @@ subprocess.run([sys.executable, "-c", {!r}], check=True)
     ("script", "grows"),
     [
         (AFTER_A_LARGER_ONE.format(""), True),
-        (AFTER_A_LARGER_ONE.format("heap.set_up()"), False),
+        (AFTER_A_LARGER_ONE.format("malloc.set_up()"), False),
         (IN_A_PROCESS_STARTED_FROM_THERE.format(AFTER_A_LARGER_ONE.format("")), False),
     ],
 )

@@ -22,7 +22,7 @@ def test_the_centre_s_program_opens_an_event(passage_event):
     private = hpke.new_private_key()
     rules = PrivacyRules(Mode.TRACE, keys=(SealingKey("w47", hpke.public_bytes(private), 0.0, 4e9),))
     event = passage_event(812)
-    event = replace(event, body=replace(event.body, lane="入口", shown=(b"GP1:ANNA",)))
+    event = replace(event, body=replace(event.body, lane="入口", payloads=(b"GP1:ANNA",)))
     sealed = Redaction(TOPICS.source, lambda _: rules)(event)
     message = json.loads(Encoder(TOPICS)(sealed, ChainPosition("9f86d081", 1, FIRST)).payload)
     found = names["open_sealed"](message, hpke.to_pem(private))

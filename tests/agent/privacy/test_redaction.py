@@ -70,7 +70,7 @@ def event(passage_event):
     )
     decision = Decision(Outcome.REFER, ("code_red", "fever"), "red rule", ("call",))
     body = replace(made.body, verdict=verdict, temperature=temperature, decision=decision)
-    return replace(made, body=replace(body, shown=(b"GP1:CANARY", b"\xff\x00junk")))
+    return replace(made, body=replace(body, payloads=(b"GP1:CANARY", b"\xff\x00junk")))
 
 
 def sent(event, rules):
@@ -122,7 +122,7 @@ def test_withheld_is_withheld_from_everything_that_goes_on(event, rules):
 
 
 def test_no_code_is_told_from_a_withheld_one(event):
-    none = replace(event, body=replace(event.body, verdict=None, shown=()))
+    none = replace(event, body=replace(event.body, verdict=None, payloads=()))
     _, message = sent(none, TRACE)
     assert message["data"]["code"] is None
     assert opened(message, PRIVATE)["data"]["codes"] == []
@@ -188,7 +188,7 @@ long_codes = st.builds(lambda seed, size: (seed * (1 + size // len(seed)))[:size
 @given(st.lists(long_codes, max_size=4))
 @settings(deadline=None)
 def test_any_codes_are_sealed_within_bounds_and_padded(codes):
-    event = Event(EventKind.PASSAGE, replace(UNKNOWN, shown=tuple(codes)), 100.0, NOW, "7d3c" * 8)
+    event = Event(EventKind.PASSAGE, replace(UNKNOWN, payloads=tuple(codes)), 100.0, NOW, "7d3c" * 8)
     withheld = Redaction(TOPICS.source, lambda _: TRACE)(event)
     sealed = withheld.body.redacted.sealed
     padded = len(sealed.ct) - 16

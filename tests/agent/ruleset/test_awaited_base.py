@@ -104,13 +104,13 @@ def test_the_old_list_stays_in_force_until_the_new_base_is_here(tmp_path: Path) 
     assert (verdict.status, verdict.list_age) == (CodeStatus.VALID, ListAge.STALE)
     assert kiosk.check("ben").status is CodeStatus.REVOKED, "by the changes that the older bundle told of"
     with pytest.raises(CommandFailed) as caught:
-        kiosk.next_step(2)
+        kiosk.judge(2)
     assert (caught.value.outcome, caught.value.reason) == (CommandStatus.FAILED, "base_awaited")
     kiosk.new.replace(kiosk.path)
     verdict = kiosk.check()
     assert (verdict.status, verdict.list_age) == (CodeStatus.VALID, ListAge.FRESH)
     assert kiosk.check("ben").status is CodeStatus.VALID, "the new base says so"
-    assert kiosk.next_step(2) == {"in_use": True}
+    assert kiosk.judge(2) == {"in_use": True}
 
 
 def test_its_state_says_which_version_is_in_force_and_which_is_awaited(tmp_path: Path) -> None:

@@ -163,11 +163,11 @@ def test_the_crowd_is_asked_only_when_it_is_known() -> None:
     for number in range(40):
         crowd = crowd.after(34.0 + 0.1 * (number % 8), 23.0, crowd.seen_utc + 20, Options())
         scales.append(screen(look(35.5), Options(), ScreeningContext(crowd=crowd, ambient_c=23.0)))
-    assert [found.scale for found in scales] == ["skin"] * 29 + ["crowd"] * 11
+    assert [found.basis for found in scales] == ["skin"] * 29 + ["crowd"] * 11
     assert scales[0].outcome is Screening.NORMAL
     assert scales[-1].outcome is Screening.ELEVATED
-    assert scales[-1].u_c is not None
-    assert scales[-1].u_c > 0.3
+    assert scales[-1].uncertainty_c is not None
+    assert scales[-1].uncertainty_c > 0.3
     off = screen(look(35.5), Options(crowd=False), ScreeningContext(crowd=crowd, ambient_c=23.0))
     assert off.basis == "skin"
 

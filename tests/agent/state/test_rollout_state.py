@@ -120,7 +120,9 @@ def test_a_trial_ends_whatever_happens(elapsed_s: float, well_s: float, trial_s:
         assert elapsed_s >= trial_s
 
 
-@pytest.mark.parametrize("plain", [[], {}, None, {"good": 7, "trial": 0, "refused": 0, "proven": 0, "tell": 0}])
+@pytest.mark.parametrize(
+    "plain", [[], {}, None, {"good": 7, "trial": 0, "refused": 0, "last_known_good": 0, "tell": 0}]
+)
 def test_what_is_not_ours_is_told(plain: object) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         from_plain(plain)

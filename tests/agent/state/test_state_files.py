@@ -35,7 +35,7 @@ def test_only_the_agent_may_read_it(file: Path) -> None:
 
 def settings(**members: bytes) -> bytes:
     """The file of settings with these members."""
-    names = ("good", "trial", "refused", "proven", "tell")
+    names = ("good", "trial", "refused", "last_known_good", "tell")
     return b"{" + b", ".join(b'"%s": %s' % (name.encode(), members.get(name, b"null")) for name in names) + b"}"
 
 
@@ -49,7 +49,7 @@ JUNK = [
     b"[" * 100_000,
     b'{"boot": "b", "safe": "", "at_s": [1' + b"0" * 400 + b"]}",
     settings(good=b'{"version": 1, "digest": "d", "text": 5}'),
-    settings(proven=b'{"own": "", "pushed": "x"}'),
+    settings(last_known_good=b'{"own": "", "pushed": "x"}'),
     settings(tell=b'{"word": 5, "version": 1, "why": ""}'),
     settings(trial=b'{"pushed": {"version": 1, "digest": "d", "text": ""}, "bad_before": [], "tries": 1e999}'),
 ]
