@@ -279,9 +279,9 @@ class CommandReceiver:
 
     def _answer(self, reply: CommandResult) -> None:
         if reply.status is CommandStatus.SUCCEEDED:
-            self._count(done=1)
+            self._count(succeeded=1)
         else:
-            self._count(not_done=1)
+            self._count(rejected=1)
         self._tell(reply)
 
     def _count(self, **more: int) -> None:
@@ -297,7 +297,7 @@ class CommandReceiver:
 
     def _junk(self, fault: str) -> None:
         """Count it, and say so now and then."""
-        self._count(junk=1)
+        self._count(unauthenticated=1)
         now_s = monotonic()
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s

@@ -1,6 +1,6 @@
 """What may pass, as data: facts of one passage in, Decision with reasons out. Pure.
 
-Usage: `decide(table, facts_of(direction, verdict, screening, now, site=…))`, with a table from `agent.ruleset.load`.
+Usage: `decide(table, facts_of(direction, verdict, screening, now, site=…))`, table from `agent.ruleset.load`.
 """
 
 from __future__ import annotations

@@ -82,11 +82,11 @@ def test_an_order_is_done_and_answered(bench, centre, wait_for):
 def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, centre):
     data = centre.order()
     first = bench.order(data)
-    assert bench.order(data).again
+    assert bench.order(data).duplicate
     bench.orders.stop(5)
     bench.begin()
     again = bench.order(data)
-    assert (again.again, again.result, again.outcome) == (True, first.result, first.outcome)
+    assert (again.duplicate, again.result, again.status) == (True, first.result, first.status)
     assert bench.done.count("in") == 1
 
 
@@ -97,21 +97,21 @@ def test_what_was_interrupted_is_said_by_itself(bench, centre):
     memory.write_text(memory.read_text().replace('["done", "", {"lane": "in"}, true]', "null"))
     bench.begin()
     reply = bench.reply()
-    assert (reply.outcome, reply.reason, reply.order) == (CommandStatus.UNKNOWN, "interrupted", "order-1")
+    assert (reply.status, reply.reason, reply.command_id) == (CommandStatus.UNKNOWN, "interrupted", "order-1")
 
 
 @pytest.mark.parametrize(("command", "reason"), [("retest", "nobody_there"), ("restart", "defect")])
 def test_what_cannot_be_done_is_said(bench, centre, command, reason):
     arguments = {"lane": "in"}
     reply = bench.order(centre.order(command=command, arguments=arguments))
-    assert (reply.outcome, reply.reason) == (CommandStatus.FAILED, reason)
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, reason)
 
 
 def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, centre):
     bench.options.memory_file.with_name("orders.json.new").mkdir()
     assert bench.order(centre.order()).reason == "cannot_remember"
     assert bench.done == []
-    assert bench.order(centre.order(id="2", command="diagnose", arguments={})).outcome is CommandStatus.SUCCEEDED
+    assert bench.order(centre.order(id="2", command="diagnose", arguments={})).status is CommandStatus.SUCCEEDED
 
 
 class Retained:
@@ -176,7 +176,7 @@ def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_f
     bundles = [*roots, *list_bundles(centre, 40, signers=("a",))]
     burst(bundles[::-1] if backwards else bundles)
     wait_for(lambda: bench.orders.status().succeeded == len(bundles), 60)
-    outcomes = {bench.reply().outcome for _ in bundles}
+    outcomes = {bench.reply().status for _ in bundles}
     assert outcomes == {CommandStatus.SUCCEEDED}, "what was cured was not refused before"
 
 
@@ -184,7 +184,7 @@ def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
     data = centre.bundle("keys", "# keys", 4, signers=("thief",))
     bench.orders.on_message(bench.bundle_topic, data)
     reply = bench.reply()
-    assert (reply.outcome, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
+    assert (reply.status, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
     assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
 
 
@@ -199,13 +199,13 @@ def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre
 def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
     for number in range(1000):
         bench.orders.on_message(bench.bundle_topic, b"junk %d" % number)
-    assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED
+    assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED
     assert bench.orders.status().dropped > 0
 
 
 def test_a_bundle_is_taken(bench, centre):
     bench.orders.on_message(bench.bundle_topic, centre.bundle("keys", "# keys"))
-    assert bench.reply().outcome is CommandStatus.SUCCEEDED
+    assert bench.reply().status is CommandStatus.SUCCEEDED
 
 
 def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
@@ -216,7 +216,7 @@ def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, cap
     bench.orders.on_message(bench.topic, centre.order(signers=("a",)))
     wait_for(lambda: bench.orders.status().unauthenticated == 61)
     assert len(caplog.records) == 1
-    assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
+    assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
 
 
 def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
@@ -266,7 +266,7 @@ def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wai
     status = bench.orders.status()
     assert status.dropped > 4000
     wait_for(lambda: bench.orders.status().unauthenticated + bench.orders.status().dropped == 5001)
-    assert bench.order(centre.order()).outcome is CommandStatus.SUCCEEDED
+    assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED
 
 
 def test_replays_make_no_storm_of_replies(bench, centre, wait_for):

@@ -221,7 +221,7 @@ def test_an_older_copy_in_the_place_of_the_file_gives_no_sequence_twice(
     break_once(monkeypatch, reached=False, error=failed_sync())
     outbox.put(passage_event(6))
     after = []
-    wait_for(lambda: after.extend(outbox.shelf.take(50)) or 6 in numbers(after))
+    wait_for(lambda: after.extend(outbox.shelf.claim_batch(50)) or 6 in numbers(after))
     contents = {}
     for record in before + after:
         name = json.loads(record.payload)["id"]
