@@ -103,7 +103,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         "rules": "in force",
     }
     shown = {kept["name"] for kept in report["lists"]}
-    shown |= {"safe mode", *(f"{device['lane']} {device['part']}" for device in report["devices"])}
+    shown |= {"safe mode", *(f"{device['lane']} {device['role']}" for device in report["devices"])}
     for part in report["parts"]:
         if part["name"] in told or (not part["up"] and part["name"] not in shown):
             yield _part(part, told.get(part["name"], ""))
@@ -125,25 +125,25 @@ def _refused(link: dict[str, Any]) -> str:
 def _device(device: dict[str, Any]) -> str:
     """One device: what it did, or since when it is down and why; how often it fell and hung."""
     simulated = " simulated" if device["simulated"] else ""
-    counts = [f"{_counted(device['items'], 'item')}{simulated}"] if device["up"] else [device["why"]]
+    counts = [f"{_counted(device['items'], 'item')}{simulated}"] if device["up"] else [device["error"]]
     if device["down_s"] is not None:
         counts.append(f"down for {_span(device['down_s'])}")
     counts += [_counted(device[f"{name}s"], name) for name in ("fault", "restart") if device[f"{name}s"]]
-    if device["lost"]:
-        counts.append(f"hanging: {_counted(device['lost'], 'thread')}")
+    if device["abandoned"]:
+        counts.append(f"hanging: {_counted(device['abandoned'], 'thread')}")
     mark = "✓" if device["up"] else "✗"
-    return f"  {mark} {device['lane']:<8} {device['part']:<12} {device['driver']:<14} {', '.join(counts)}"
+    return f"  {mark} {device['lane']:<8} {device['role']:<12} {device['driver']:<14} {', '.join(counts)}"
 
 
 def _part(part: dict[str, Any], told: str) -> str:
     """One part of the agent itself: what it did; what is wrong, and the remedy."""
     hangs = part["silent_s"] > part["limit_s"]
     fault = (
-        f"hangs for {_span(part['silent_s'])} {part['why']}".rstrip()
+        f"hangs for {_span(part['silent_s'])} {part['error']}".rstrip()
         if hangs
         else ""
         if part["up"]
-        else part["why"]
+        else part["error"]
     )
     words = ": ".join(filter(None, (told, fault)))
     return f"  {'✗' if fault or not part['up'] else '✓'} {part['name']:<8} {words}"

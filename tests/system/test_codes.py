@@ -70,7 +70,7 @@ def test_what_the_centre_is_told(office, subject, tested_hours_ago, decision, re
 
 def scanned(report):
     """How many items the scanner of the entry has brought."""
-    (items,) = [d["items"] for d in report["devices"] if (d["lane"], d["part"]) == ("entry", "scanner")]
+    (items,) = [d["items"] for d in report["devices"] if (d["lane"], d["role"]) == ("entry", "scanner")]
     return items
 
 

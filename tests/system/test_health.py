@@ -60,7 +60,7 @@ def ends_to_begin_anew(site, wait_until):
 def proven(site, wait_until):
     """Run until the configuration counts as good."""
     site.kiosk.start()
-    wait_until(lambda: remembered(site).get("proven"), "a last good configuration")
+    wait_until(lambda: remembered(site).get("last_known_good"), "a last good configuration")
     site.kiosk.stop()
 
 
@@ -108,7 +108,7 @@ class StuckBus:
 
 def thermometer(site):
     devices = site.kiosk.report()["devices"]
-    return next(each for each in devices if (each["lane"], each["part"]) == ("entry", "thermometer"))
+    return next(each for each in devices if (each["lane"], each["role"]) == ("entry", "thermometer"))
 
 
 def test_a_driver_that_hangs_is_replaced(site, wait_until):
@@ -117,12 +117,12 @@ def test_a_driver_that_hangs_is_replaced(site, wait_until):
     wait_until(lambda: thermometer(site)["restarts"] == 1, "health sees that it hangs")
     found_s = time.monotonic() - began_s
     assert site.pass_by("exit")["outcome"] == "admit", "the other lane goes on"
-    assert thermometer(site)["lost"] == 1
+    assert thermometer(site)["abandoned"] == 1
     freed_s = time.monotonic()
     bus.let_go()
     wait_until(lambda: thermometer(site)["up"], "a fresh thread has opened it anew")
     print(f"hanging thermometer: given up after {found_s:.1f} s; works {time.monotonic() - freed_s:.1f} s later")
-    wait_until(lambda: thermometer(site)["lost"] == 0, "the old thread ends when its call ends")
+    wait_until(lambda: thermometer(site)["abandoned"] == 0, "the old thread ends when its call ends")
     assert site.pass_by("entry")["outcome"] == "admit"
     assert any("hangs" in device["why"] for device in site.centre.devices), "the centre was told"
 

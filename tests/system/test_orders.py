@@ -187,7 +187,7 @@ def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
     told = way.order("diagnose")
     report = told["result"]["report"]
     assert report["version"]
-    assert {device["part"] for device in report["devices"]} >= {"scanner", "thermometer", "gate"}
+    assert {device["role"] for device in report["devices"]} >= {"scanner", "thermometer", "gate"}
     assert report["outbox"]["decided"] >= 1
     assert told["result"]["log"]
     text = json.dumps(told)
@@ -215,8 +215,10 @@ def test_the_python_of_the_document_gets_its_answer(way, wait_until):
     made: dict = {}
     exec(text.partition("```python\n")[2].partition("```")[0], made)  # noqa: S102 - the document's own
     order = made["order"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
+    known = len(way.replies())
     told = made["ask"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, order)
     assert (told["outcome"], told["result"]) == ("done", {"lane": "exit"})
+    wait_until(lambda: len(way.replies()) > known, "the answer at the central server as well")
 
 
 def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until):

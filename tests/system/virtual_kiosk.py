@@ -110,7 +110,7 @@ class Trial:
 
     def device_is_up(self, lane: str, part: str) -> bool:
         devices = self.report().get("devices", [])
-        return any(found["up"] for found in devices if (found["lane"], found["part"]) == (lane, part))
+        return any(found["up"] for found in devices if (found["lane"], found["role"]) == (lane, part))
 
     def main_pid(self) -> int:
         return int(self.sh("systemctl show -p MainPID --value gatepost"))
@@ -261,7 +261,7 @@ def drives(trial: Trial) -> None:
     live = "/sys/kernel/config/gpio-sim/kiosk/live"
     found = gate_levels(trial, "gao")
     trial.check("opens by GPIO and shuts by itself", found == ("admit", PULSE), found)
-    gate = next(d for d in trial.report()["devices"] if (d["lane"], d["part"]) == ("entry", "gate"))
+    gate = next(d for d in trial.report()["devices"] if (d["lane"], d["role"]) == ("entry", "gate"))
     trial.check("says that the chip is simulated, whatever its label", gate["simulated"], gate)
     trial.sh(f"echo 0 > {live}")
     trial.check("chip gone: says so", trial.until(lambda: not trial.device_is_up("entry", "gate")))

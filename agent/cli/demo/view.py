@@ -238,7 +238,7 @@ class Page:
                     lines.append("\n")
                 mark, style = ("✓", "green") if device["up"] else ("✗", "bold red")
                 lines.append(f"{mark} ", style)
-                lines.append(device["part"])
+                lines.append(device["role"])
                 lines.append(f" {device['driver']}" if roomy else "", "dim")
                 lines.append("" if device["up"] else " DOWN", "bold red")
                 lines.append("   " if roomy else " ")

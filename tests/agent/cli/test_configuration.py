@@ -290,7 +290,7 @@ def test_status_of_a_running_agent_says_what_is_wrong_and_what_to_do(agent, say)
 
 def part(name, why="", *, up=False, silent_s=0.0, limit_s=1.0, vital=False):
     """Of the report of an agent."""
-    return {"name": name, "up": up, "silent_s": silent_s, "limit_s": limit_s, "why": why, "vital": vital}
+    return {"name": name, "up": up, "silent_s": silent_s, "limit_s": limit_s, "error": why, "vital": vital}
 
 
 HANGING = {
@@ -317,14 +317,14 @@ HANGING = {
     "devices": [
         {
             "lane": "entry",
-            "part": "scanner",
+            "role": "scanner",
             "driver": "line",
             "up": False,
-            "why": "gone (plug it in)",
+            "error": "gone (plug it in)",
             "items": 5,
             "faults": 2,
             "restarts": 1,
-            "lost": 1,
+            "abandoned": 1,
             "down_s": 61.0,
             "simulated": False,
         }

@@ -232,7 +232,7 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
         }  # fmt: skip
         record.rows.append(Row(float(at), "a visitor", facts, outcome, f"demo-1:65683367:{at}" if at < 37 else ""))
     devices = [
-        {"lane": lane, "part": part, "driver": "mlx90614", "up": part != "thermometer"}
+        {"lane": lane, "role": part, "driver": "mlx90614", "up": part != "thermometer"}
         for lane in ("entry", "exit")
         for part in ("scanner", "gate", "thermometer", "range", "lamp", "buzzer")
     ]
