@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -13,13 +14,14 @@ from agent.checkpoint import Checkpoint, DecisionRules
 from agent.control import BundleReceiver, CommandOutput, CommandReceiver, local_socket
 from agent.control.commands import Commands
 from agent.control.local_socket import LocalSocket
+from agent.credentials.bundle import BadBundle
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker, Worker
 from agent.events import Encoder, Topics
 from agent.events.state import Counts, DeviceState, State
 from agent.indicators import Light
 from agent.loop import Loop
-from agent.model import AgentEvent, Direction, LaneSpec, Role
+from agent.model import AgentEvent, Direction, InForce, LaneSpec, Role
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import systemd
@@ -107,7 +109,7 @@ class App:
         self._orders = self._ordered(config, topics)
         self._vitals = HealthReport(
             config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook,
-            self._orders, began, self._bundles.root_fault, lambda: checkpoint.screens.faults,
+            self._orders, began, self._bundles.root_findings, lambda: checkpoint.screens.findings,
         )  # fmt: skip
         self._pulse = HealthMonitor(self._vitals, config.run.directory, self.restart)
         self._commands = self._commanded(config)
@@ -303,15 +305,24 @@ class App:
             DeviceState(feed.lane, feed.role, feed.driver, feed.up, feed.error, feed.simulated) for feed in feeds
         )
         return State(
-            version=__version__,
+            software_version=__version__,
             simulated=any(feed.simulated for feed in feeds),
             devices=devices,
-            faults=self._pulse.health.problems,
-            clock=self._clock.now().state,
+            problems=self._pulse.health.problems,
+            clock_state=self._clock.now().state,
             counts=Counts(outbox.decided, outbox.stored, outbox.delivered, outbox.lost, outbox.waiting),
             safe=bool(self._began.safe),
-            config=self._began.version,
+            config_version=self._began.version,
+            in_force=tuple(self._in_force()),
         )
+
+    def _in_force(self) -> Iterator[InForce]:
+        """The version in force of everything that the central server may send."""
+        with contextlib.suppress(OSError, BadBundle):  # no root, or one that the problems tell of
+            yield InForce("root", version=self._bundles.root().bundle.version)
+        yield from self._rulebook.in_force()
+        version = self._began.version
+        yield InForce("config", version=version, source="bundle" if version else "file")
 
 
 def _checkpoint(config: Config, rulebook: Ruleset) -> Checkpoint:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from agent.problems import Finding, Problem, ProblemCode, in_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -44,15 +46,24 @@ class Component:
     """One part of the agent at this moment."""
 
     name: str
-    up: bool
     silent_s: float
     """Since it last showed progress."""
     limit_s: float
     """Silence beyond this means that it hangs."""
-    error: str = ""
-    """When not up: what is wrong and what to do."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with it and what to do; none: it is up."""
     vital: bool = False
     """Without it nobody is judged or nothing is kept: when it hangs the whole agent must be started anew."""
+
+    @property
+    def up(self) -> bool:
+        """Nothing is wrong with it."""
+        return not self.findings
+
+    @property
+    def error(self) -> str:
+        """All findings in words."""
+        return in_words(self.findings)
 
     @property
     def hangs(self) -> bool:
@@ -65,15 +76,15 @@ class Health:
     """The answer. It says the same as long as nothing changes: no seconds that run."""
 
     condition: Condition
-    problems: tuple[str, ...] = field(default=())
-    """One sentence each, the gravest first."""
+    problems: tuple[Problem, ...] = field(default=())
+    """The gravest first."""
     bad: frozenset[str] = frozenset()
     """Names of the parts that are not well."""
 
     @property
     def summary(self) -> str:
         """One line for systemd and the terminal."""
-        return "; ".join((str(self.condition), *self.problems))
+        return "; ".join((str(self.condition), *map(str, self.problems)))
 
 
 def assess(parts: Iterable[Component]) -> Health:
@@ -83,10 +94,14 @@ def assess(parts: Iterable[Component]) -> Health:
     down = [part for part in parts if not part.up and not part.hangs]
     stuck = any(part.vital for part in hanging)
     condition = Condition.STUCK if stuck else Condition.DEGRADED if hanging or down else Condition.OK
-    problems = (*map(_hangs, hanging), *(f"{part.name}: {part.error}" for part in down))
+    problems = (
+        *map(_hangs, hanging),
+        *(Problem(finding.code, part.name, finding.text) for part in down for finding in part.findings),
+    )
     return Health(condition, problems, frozenset(part.name for part in (*hanging, *down)))
 
 
-def _hangs(part: Component) -> str:
+def _hangs(part: Component) -> Problem:
     remedy = part.error or ("the watchdog starts the agent anew" if part.vital else "systemctl restart gatepost")
-    return f"{part.name}: no progress for more than {part.limit_s:.0f} s ({remedy})"
+    code = ProblemCode.AGENT_STUCK if part.vital else ProblemCode.PART_HANGS
+    return Problem(code, part.name, f"no progress for more than {part.limit_s:.0f} s ({remedy})")

@@ -38,7 +38,7 @@ class Cue(StrEnum):
     RETRY = "again"
     """Once more: a second reading, or the other part of the code."""
     ADMIT = "admit"
-    ADMIT_WITH_NOTICE = "admit_notice"
+    ADMIT_WITH_NOTICE = "admit_with_notice"
     REFER = "refer"
     REFUSE = "refuse"
     """The last four are the words of `Outcome`."""

@@ -34,7 +34,7 @@ def log_event(event: Event) -> None:
     match event.body:
         case DeviceChange(up=False):
             level = logging.WARNING
-        case AgentEvent(type="config_refused" | "config_rolled_back" | "safe_mode"):
+        case AgentEvent(type="config_rejected" | "config_rolled_back" | "safe_mode"):
             level = logging.WARNING
         case CommandResult(status=outcome) if outcome is not CommandStatus.SUCCEEDED:
             level = logging.WARNING
@@ -53,12 +53,12 @@ def format_event(event: Event) -> str:
             state = "up" if change.up else f"DOWN: {change.error}"
             return f"{change.lane}: {change.role} {change.driver} {state}{_simulated(change.simulated)}"
         case AgentEvent() as change:
-            word = "knows the time" if change.type == "anchor" else change.type
+            word = "knows the time" if change.type == "clock_synchronised" else change.type
             config = f" {change.config_version}" if change.config_version else ""
             why = f": {change.detail}" if change.detail else ""
             return f"agent {change.version} {word}{config}{why}{_simulated(change.simulated)}"
         case CommandResult() as reply:
-            what = f"order {reply.command}" if reply.command_id else f"bundle {_bundle(reply)}"
+            what = f"command {reply.command}" if reply.command_id else f"bundle {_bundle(reply)}"
             why = f": {reply.reason}" if reply.reason else ""
             again = " (said again)" if reply.duplicate else ""
             return f"{what}: {reply.status}{why}{again}{_simulated(reply.simulated)}"
@@ -74,27 +74,32 @@ def event_fields(event: Event) -> dict[str, Any]:
                 "event": "passage",
                 "lane": passage.lane,
                 "direction": passage.direction,
-                "outcome": passage.decision.outcome,
-                "opened": passage.gate_opened,
+                "decision": passage.decision.outcome,
+                "gate_opened": passage.gate_opened,
                 **(_details(passage) if passage.redacted is None else {}),
-                "took_ms": round(1000 * (passage.decided_s - passage.began_s)),
+                "duration_ms": round(1000 * (passage.decided_s - passage.began_s)),
                 "simulated": passage.simulated,
             }
         case DeviceChange() as change:
             return {
                 "event": "device",
                 "lane": change.lane,
-                "part": change.role,
+                "role": change.role,
                 "driver": change.driver,
                 "up": change.up,
                 "simulated": change.simulated,
             }
         case AgentEvent() as change:
-            return {"event": "agent", "what": change.type, "version": change.version}
+            return {"event": "agent", "type": change.type, "version": change.version}
         case CommandResult() as reply:
-            return {"event": "reply", "command": reply.command, "outcome": reply.status, "reason": reply.reason}
+            return {
+                "event": "command_result",
+                "command": reply.command,
+                "status": reply.status,
+                "reason": reply.reason,
+            }
         case Loss() as loss:
-            return {"event": "loss", "count": loss.count, "why": loss.reason}
+            return {"event": "loss", "count": loss.count, "reason": loss.reason}
 
 
 def _details(passage: Passage) -> dict[str, Any]:
@@ -102,13 +107,13 @@ def _details(passage: Passage) -> dict[str, Any]:
     return {
         "reasons": passage.decision.reasons,
         "rule": passage.decision.rule,
-        "code": None if code is None else code.status,
+        "credential": None if code is None else code.status,
         "colour": None if code is None else code.colour,
         "screening": temperature.outcome,
         "surface_c": temperature.surface_c,
-        "u_c": temperature.uncertainty_c,
-        "limit_c": temperature.threshold_c,
-        "scale": temperature.basis,
+        "uncertainty_c": temperature.uncertainty_c,
+        "threshold_c": temperature.threshold_c,
+        "basis": temperature.basis,
     }
 
 
@@ -175,8 +180,8 @@ class _Sentences(logging.Formatter):
     """Time, mark and sentence."""
 
     def format(self, record: logging.LogRecord) -> str:
-        outcome: Any = getattr(record, "facts", {}).get("outcome")
-        mark, colour = _MARKS.get(outcome, ("!" if record.levelno >= logging.WARNING else "·", "0"))
+        decision: Any = getattr(record, "facts", {}).get("decision")
+        mark, colour = _MARKS.get(decision, ("!" if record.levelno >= logging.WARNING else "·", "0"))
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{at} \x1b[{colour}m{mark:<2}\x1b[0m {plain(record.getMessage())}"
         return f"{line}\n{_trace(record.exc_info[1])}" if record.exc_info else line

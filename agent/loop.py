@@ -34,6 +34,7 @@ from agent.model import (
 )
 from agent.platform.clock import boottime_s
 from agent.platform.histogram import Histogram
+from agent.reasons import CommandReason, LocalRefusal
 from drivers.contract import Reading
 
 if TYPE_CHECKING:
@@ -117,11 +118,11 @@ class Loop:
             case CommandResult():
                 self._store(EventKind.COMMAND_RESULT, seen, now)
             case Observation(item=LaneCommandRequest(at_s=asked_s)) if time.monotonic() - asked_s > LAPSE_S:
-                self._resolve(seen, LaneCommandResult("lapsed"))
+                self._resolve(seen, LaneCommandResult(CommandReason.TIMED_OUT))
             case Observation(role=Role.CLINICAL, item=Reading() | Recorded() as item) if (
                 time.monotonic() - item.at_s > LAPSE_S
             ):
-                self._resolve(seen, RemeasureResult(seen.lane, reason="lapsed"))
+                self._resolve(seen, RemeasureResult(seen.lane, reason=LocalRefusal.TIMED_OUT))
             case AgentEvent():
                 self.record(seen)
             case Observation():
@@ -176,7 +177,7 @@ class Loop:
             self._anchored = False
         elif state is ClockState.SYNCED and not self._anchored:
             self._anchored = True
-            self.record(AgentEvent("anchor", __version__))
+            self.record(AgentEvent("clock_synchronised", __version__))
 
     def _resolve(self, question: Observation | None, answer: LaneCommandResult | RemeasureResult) -> None:
         if (asker := self._pending_requests.get(id(question))) is not None:

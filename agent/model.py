@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from agent.reasons import CommandReason, Rejection
 from agent.withheld import Redacted
 from drivers.contract import Departure, Distance, Reading, Sighting
 
@@ -146,6 +147,12 @@ class Screening(StrEnum):
     DEVICE_FAULT = "device_fault"
 
 
+Basis: TypeAlias = Literal["calibrated", "population", "fixed", "clinical"]
+"""What was compared with the threshold."""
+NextStep: TypeAlias = Literal["", "second_reading", "rest", "clinical_reading"]
+"""What the retest protocol asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Temperature:
     """A screened temperature, as measured, with its uncertainty."""
@@ -156,9 +163,10 @@ class Temperature:
     """Expanded uncertainty (k = 2) of what was compared with the limit."""
     samples: int = 0
     threshold_c: float | None = None
-    basis: str = "skin"
-    """What was compared with the limit. `calibrated`: the estimate after the site's calibration; `crowd`: the skin,
-    with a limit that follows the people who passed before; `skin`: the skin, with the fixed limit."""
+    basis: Basis = "fixed"
+    """What was compared with the threshold. `calibrated`: the estimate after the site's calibration; `population`:
+    the skin, with a threshold that follows the people who passed before; `fixed`: the skin, with the fixed one;
+    `clinical`: a reading of staff's own thermometer."""
     estimate_c: float | None = None
     """On the scale of the calibration's reference; None without a calibration."""
     ambient_c: float | None = None
@@ -167,15 +175,15 @@ class Temperature:
     """Reason code of an outcome that is not plain."""
     attempt: int = 1
     """Which reading of this person it is."""
-    next_step: str = ""
-    """What the retest protocol asks for now: `second_reading`, `rest`, `second_instrument`."""
+    next_step: NextStep = ""
+    """What the retest protocol asks for now: `second_reading`, `rest`, `clinical_reading`."""
 
 
 class Outcome(StrEnum):
     """What happens to the person. Only ADMIT and NOTICE open an entry gate."""
 
     ADMIT = "admit"
-    ADMIT_WITH_NOTICE = "admit_notice"
+    ADMIT_WITH_NOTICE = "admit_with_notice"
     REFER = "refer"
     REFUSE = "refuse"
 
@@ -193,7 +201,7 @@ class Decision:
 
 
 class Role(StrEnum):
-    """What a device is to its lane. `range`: how far somebody stands; `second`: staff's own thermometer."""
+    """What a device is to its lane. `range`: how far somebody stands; `clinical`: staff's own thermometer."""
 
     SCANNER = "scanner"
     THERMOMETER = "thermometer"
@@ -203,7 +211,7 @@ class Role(StrEnum):
     RANGE = "range"
     LAMP = "lamp"
     BUZZER = "buzzer"
-    CLINICAL = "second"
+    CLINICAL = "clinical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +243,7 @@ class DeviceDown:
 
 
 class LaneCommand(StrEnum):
-    """What the centre may ask of a lane."""
+    """Lane commands that the central server may send."""
 
     OPEN = "open"
     """Release the gate once."""
@@ -245,7 +253,7 @@ class LaneCommand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneCommandRequest:
-    """The centre asks something of a lane; an Answer follows."""
+    """The central server asks something of a lane; a LaneCommandResult follows."""
 
     at_s: float
     command: LaneCommand
@@ -313,7 +321,7 @@ class EventKind(StrEnum):
     PASSAGE = "passage"
     DEVICE = "device"
     AGENT = "agent"
-    COMMAND_RESULT = "reply"
+    COMMAND_RESULT = "command_result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +337,13 @@ class DeviceChange:
 
 
 AgentEventType: TypeAlias = Literal[
-    "started", "stopped", "anchor", "config_applied", "config_refused", "config_rolled_back", "safe_mode"
+    "started",
+    "stopped",
+    "clock_synchronised",
+    "config_applied",
+    "config_rejected",
+    "config_rolled_back",
+    "safe_mode",
 ]
 
 
@@ -338,7 +352,7 @@ class AgentEvent:
     """The agent started or stopped, learned what time it is, or what it runs on has changed."""
 
     type: AgentEventType
-    """`anchor`: the event's clock dates all events of this boot."""
+    """`clock_synchronised`: the event's clock dates all events of this boot."""
     version: str
     simulated: bool = False
     """True if any configured device is simulated."""
@@ -349,18 +363,18 @@ class AgentEvent:
 
 @dataclass(frozen=True, slots=True)
 class LaneCommandResult:
-    """What became of a wish."""
+    """What became of a lane command."""
 
-    reason: str = ""
+    reason: CommandReason | Literal[""] = ""
     """Why not; empty when it was done."""
     simulated: bool = False
 
 
 class CommandStatus(StrEnum):
-    """What became of what the centre sent."""
+    """What became of what the central server sent."""
 
-    SUCCEEDED = "done"
-    REJECTED = "refused"
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
     """Nothing was done, on purpose."""
     FAILED = "failed"
     """It was tried, and could not be done."""
@@ -370,30 +384,35 @@ class CommandStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The answer to an order or to a bundle."""
+    """The answer to a command or to a bundle."""
 
     command: str
-    """The order's, or `bundle`."""
+    """Its name, or `bundle`."""
     status: CommandStatus
-    reason: str = ""
-    """Why it was not done, in one of the words of docs/orders.md."""
+    reason: CommandReason | Rejection | Literal[""] = ""
+    """Why it was not done; empty when it was."""
     command_id: str = ""
-    """The order's id; empty for a bundle."""
+    """`id` of the command; empty for a bundle."""
     result: Mapping[str, object] | None = None
     """What the command gives back, as JSON has it."""
     duplicate: bool = False
-    """The same order came again: nothing was done, and this was said before."""
+    """The same command came again: nothing was done, and this was said before."""
     simulated: bool = False
+
+
+LossReason: TypeAlias = Literal[
+    "storage_full", "memory_full", "storage_corrupt", "storage_restored", "retention_expired", "unencodable"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Events that the outbox had to give up; a record of it takes their place."""
 
-    reason: str
-    """`full`: no room on disk; `memory`: no room in memory while the disk failed; `damaged`: the file was;
-    `retention`: sealed parts waited longer than they may be kept; `unencodable`: a defect of the agent;
-    `restored`: the file is an older copy of itself, what it had since is there no more."""
+    reason: LossReason
+    """`storage_full`: no room on disk; `memory_full`: no room in memory while the disk failed; `storage_corrupt`:
+    the file was damaged; `retention_expired`: sealed parts waited longer than they may be kept; `unencodable`: an
+    internal error of the agent; `storage_restored`: the file is an older copy of itself."""
     count: int
     first: int = 0
     """Lowest sequence lost; 0 when none had been given yet."""
@@ -412,6 +431,19 @@ class Event:
     """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
     now: TimeBounds
     boot_id: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The version in force of one thing that the central server may send."""
+
+    type: Literal["root", "keys", "policy", "list", "privacy", "config"]
+    name: str = ""
+    """Of the list or the table; empty for the other types."""
+    version: int = 0
+    """Of the bundle; of what is not from a bundle its own, 0 when it has none."""
+    source: Literal["bundle", "file", "built_in"] = "bundle"
+    """From the central server, from a file of this kiosk, or part of the agent."""
 
 
 @dataclass(frozen=True, slots=True)

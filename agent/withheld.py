@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Sealed:
     """What only the centre can open: HPKE (RFC 9180), base mode."""
 
-    kid: str
+    keyid: str
     """Names the centre's key."""
     enc: bytes
     """32 bytes, the encapsulated key."""

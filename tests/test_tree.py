@@ -40,6 +40,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"crypto", "events", "inbox", "indicators", "log", "platform", "policy", "screening"},
     {"model"},
     {"health", "withheld"},
+    {"problems", "reasons"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -55,12 +56,14 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 
 PURE = {
     "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",
-    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening",
+    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy",
+    "problems.py", "reasons.py", "screening",
     "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
 }  # fmt: skip
 IMPURE = {
     "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",
-    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening",
+    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy",
+    "problems.py", "reasons.py", "screening",
     "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes"}

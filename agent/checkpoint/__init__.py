@@ -54,6 +54,7 @@ from agent.model import (
     Temperature,
     WhoWaits,
 )
+from agent.reasons import CommandReason, LocalRefusal
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ class Checkpoint:
         """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
         simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_wait_s
         if item.command is LaneCommand.OPEN and Role.GATE in lane.down:
-            yield LaneCommandResult("gate_down", simulated)
+            yield LaneCommandResult(CommandReason.GATE_DOWN, simulated)
         elif item.command is LaneCommand.OPEN:
             yield OpenGate(name)
             yield ShowCue(name, Cue.ADMIT)
@@ -295,7 +296,7 @@ class Checkpoint:
             yield ShowCue(name, Cue.RETRY)
             yield LaneCommandResult(simulated=simulated)
         else:
-            yield LaneCommandResult("nobody_there", simulated)
+            yield LaneCommandResult(CommandReason.NO_PERSON, simulated)
 
     def _by_staff(
         self, name: str, lane: LaneState, item: Reading | Recorded | WhoWaits, now: TimeBounds
@@ -316,13 +317,15 @@ class Checkpoint:
         before = None if waiting is None else waiting.pending
         told = lane.who_waits(item.at_s)
         if lane.pending is not None and lane.pending.verdict is not None:
-            yield RemeasureResult(name, reason="somebody_else", waiting=told)
+            yield RemeasureResult(name, reason=LocalRefusal.LANE_BUSY, waiting=told)
         elif before is None:
-            yield RemeasureResult(name, reason="no_such_number" if number else "nobody_waits", waiting=told)
+            yield RemeasureResult(
+                name, reason=LocalRefusal.NO_SUCH_NUMBER if number else LocalRefusal.NO_CANDIDATE, waiting=told
+            )
         elif not number and len(lane.waiting) > 1:
-            yield RemeasureResult(name, reason="several_wait", waiting=told)
+            yield RemeasureResult(name, reason=LocalRefusal.AMBIGUOUS_PERSON, waiting=told)
         elif not thermal.is_of_a_body(item.surface_c):
-            yield RemeasureResult(name, reason="implausible")
+            yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)
         else:
             verdict = self._rules.check(tuple(before.shown.values()), now) if before.shown else None
             lane.pending = replace(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agent.checkpoint.lanes import ShowCue, Waits
 from agent.model import DeviceChange, LaneCommandResult, Passage
 
 if TYPE_CHECKING:
     from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
+    from agent.reasons import LocalRefusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class RemeasureResult:
     lane: str
     passage: Passage | None = None
     """None: it decided nothing."""
-    reason: str = ""
-    """Why not: `somebody_else`, `nobody_waits`, `several_wait`, `no_such_number`, `implausible`, `lapsed`."""
+    reason: LocalRefusal | Literal[""] = ""
+    """Why not."""
     waiting: tuple[Waits, ...] = ()
     """Who waits on this lane, the latest first: told when it was refused, or asked for."""
 

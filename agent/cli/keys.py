@@ -200,10 +200,10 @@ def _sign(args: argparse.Namespace) -> int:
         "name": args.name,
         "fleet": args.fleet,
         "version": args.version,
-        "issued": now,
-        "expires": now + int(args.days * _DAY_S),
-        "warn_s": int(args.warn_hours * _HOUR_S),
-        "refer_s": int(args.refer_hours * _HOUR_S),
+        "issued_at": now,
+        "expires_at": now + int(args.days * _DAY_S),
+        "warn_age_s": int(args.warn_hours * _HOUR_S),
+        "max_age_s": int(args.refer_hours * _HOUR_S),
         "content": _content(args),
     }
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
@@ -265,7 +265,7 @@ def _root(args: argparse.Namespace) -> int:
                 f"1 to {different} are possible, for example {match[1]}={different}:{match[3]}"
             )
         keys |= {key.kid.hex(): b64encode(key.spki).decode() for key in public}
-        roles[match[1]] = {"threshold": threshold, "kids": sorted({key.kid.hex() for key in public})}
+        roles[match[1]] = {"threshold": threshold, "keyids": sorted({key.kid.hex() for key in public})}
     if "root" not in roles:
         raise ValueError("who may sign the next root? Say root=N:FILE,…")
     print(json.dumps({"keys": keys, "roles": roles}, indent=2))

@@ -138,7 +138,7 @@ def _check(args: argparse.Namespace) -> int:
     parts = [found.base] if found.delta is None else [found.base, found.delta]
     for part in parts:
         head = part.head
-        issued = datetime.fromtimestamp(head.issued_utc, UTC)
+        issued = datetime.fromtimestamp(head.issued_at, UTC)
         sound = "sound" if part.is_sound() else "DAMAGED: ask for it anew"
         what = "base" if part is found.base else "changes"
         print(

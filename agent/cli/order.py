@@ -1,6 +1,6 @@
 """`gatepost order`: make an order for one kiosk, or a harmless one for many, and sign it; for the centre.
 
-It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/order -s` sends what it reads. See docs/orders.md.
+It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/command -s` sends what it reads. See docs/orders.md.
 
     gatepost order open lane=entry --to library/gate-3 --fleet city --key o.key
 """
@@ -45,40 +45,40 @@ def run(args: argparse.Namespace) -> int:
         arguments = _arguments(args.arguments)
         keys = [signing.private_key(file.read_bytes()) for file in args.key]
         members = members_of(
-            args.order, arguments, to=args.to, fleet=args.fleet, life_s=args.seconds, order_id=args.id
+            args.order, arguments, target=args.to, fleet=args.fleet, life_s=args.seconds, command_id=args.id
         )
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    print(bundle.sign(members, keys, "order").decode())
+    print(bundle.sign(members, keys, "command").decode())
     return 0
 
 
 def members_of(
-    command: str, arguments: Mapping[str, str], *, to: str, fleet: str, life_s: int = 60, order_id: str = ""
+    command: str, arguments: Mapping[str, str], *, target: str, fleet: str, life_s: int = 60, command_id: str = ""
 ) -> dict[str, object]:
-    """What is signed as an order, valid from now for `life_s`. Raises ValueError for what no kiosk would do."""
+    """What is signed as a command, valid from now for `life_s`. Raises ValueError for what no kiosk would do."""
     known = COMMANDS[command]
     if not known.needs <= arguments.keys() <= known.needs | known.may:
         asked = ", ".join((*sorted(known.needs), *(f"[{name}]" for name in sorted(known.may)))) or "no argument"
         raise ValueError(f"{command} takes {asked}")
-    if not _TO.fullmatch(to):
-        raise ValueError(f"--to {to!r}: SITE/KIOSK, for example library/gate-3; many: SITE/* or */*")
-    if to.endswith("/*") and not known.harmless:
+    if not _TO.fullmatch(target):
+        raise ValueError(f"--to {target!r}: SITE/KIOSK, for example library/gate-3; many: SITE/* or */*")
+    if target.endswith("/*") and not known.harmless:
         raise ValueError(f"{command} is for one kiosk at a time")
     if not fleet.strip():
         raise ValueError("--fleet: the name of the fleet, as in the root, for example city")
-    if order_id and not _ID.fullmatch(order_id):
-        raise ValueError(f"--id {order_id!r}: 1 to 64 letters, digits and ._:-, for example 2026-01-31-7")
+    if command_id and not _ID.fullmatch(command_id):
+        raise ValueError(f"--id {command_id!r}: 1 to 64 letters, digits and ._:-, for example 2026-01-31-7")
     if not 0 < life_s <= LONGEST_LIFE_S:
-        raise ValueError(f"an order lives for up to {LONGEST_LIFE_S} seconds")
+        raise ValueError(f"a command lives for up to {LONGEST_LIFE_S} seconds")
     now = int(time.time())
     return {
-        "id": order_id or uuid4().hex,
+        "id": command_id or uuid4().hex,
         "fleet": fleet,
-        "to": to,
-        "issued": now,
-        "expires": now + life_s,
+        "target": target,
+        "issued_at": now,
+        "expires_at": now + life_s,
         "command": command,
         "arguments": dict(arguments),
     }

@@ -29,10 +29,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `privacy`."""
     parser = subparsers.add_parser("privacy", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    new = actions.add_parser("new", help="make a key pair: KID.pem stays with the centre; prints the [[key]] table")
-    new.add_argument("kid", help="name of the key, for example 2026-w47")
+    new = actions.add_parser(
+        "new", help="make a key pair: KEYID.pem stays with the central server; prints the [[key]] table"
+    )
+    new.add_argument("keyid", help="name of the key, for example 2026-w47")
     new.add_argument("--days", type=float, default=9.0, help="valid from today's beginning, UTC (default: 9)")
-    new.add_argument("--private", type=Path, help="file of the private key (default: KID.pem)")
+    new.add_argument("--private", type=Path, help="file of the private key (default: KEYID.pem)")
     check = actions.add_parser("check", help="is this text of a privacy bundle right, and what does it say")
     check.add_argument("file", type=Path)
     opening = actions.add_parser("open", help="events in, a line each; those with a sealed part out, opened")
@@ -54,13 +56,16 @@ def _new(args: argparse.Namespace) -> int:
     private = hpke.new_private_key()
     public = b64encode(hpke.public_bytes(private)).decode()
     ends = (_moment(begin_utc), _moment(begin_utc + args.days * _DAY_S))
-    table = f'[[key]]\nkid = {json.dumps(args.kid)}\npublic = "{public}"\nfrom = {ends[0]}\nuntil = {ends[1]}\n'
+    table = f'[[key]]\nkeyid = {json.dumps(args.keyid)}\npublic = "{public}"\nfrom = {ends[0]}\nuntil = {ends[1]}\n'
     privacy.parse(f'mode = "trace"\n{table}')  # what no kiosk would take is not handed out
-    file: Path = args.private or Path(f"{args.kid}.pem")
+    file: Path = args.private or Path(f"{args.keyid}.pem")
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(hpke.to_pem(private))
     print(table, end="")
-    print(f"{file}: the private key. It stays with the centre; who loses it can open nothing.", file=sys.stderr)
+    print(
+        f"{file}: the private key. It stays with the central server; who loses it can open nothing.",
+        file=sys.stderr,
+    )
     return 0
 
 
@@ -69,7 +74,7 @@ def _check(args: argparse.Namespace) -> int:
     details = "" if rules.details and rules.mode is privacy.Mode.VERIFY_ONLY else ", details withheld"
     print(f"mode {rules.mode}{details}, retention {rules.retention_s / 3600:.0f} hours")
     for key in rules.keys:
-        print(f"key {key.kid}: {_moment(key.from_utc)} to {_moment(key.until_utc)}")
+        print(f"key {key.keyid}: {_moment(key.from_utc)} to {_moment(key.until_utc)}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.control import local_socket
 from agent.model import DeviceDown, DeviceUp
+from agent.reasons import LocalRefusal
 from drivers.contract import DeviceGone, Distance, Reading
 
 if TYPE_CHECKING:
@@ -31,19 +32,20 @@ class RequestRefused(Exception):
 
 
 REFUSED = {
-    "no_such_lane": "the running agent has no such lane; restart it after a change of its configuration",
-    "nobody_waits": "nobody waits for this: the last one here was let in, or was decided"
+    LocalRefusal.NO_SUCH_LANE: "the running agent has no such lane; restart it after a change of its configuration",
+    LocalRefusal.NO_CANDIDATE: "nobody waits for this: the last one here was let in, or was decided"
     " too long ago. Have the code shown again, then measure",
-    "several_wait": "several people wait: say whom you have measured with --for NUMBER; `gatepost temperature LANE`"
-    " lists them, the latest first. Have the code of that person shown again to see which it is",
-    "no_such_number": "nobody waits under that number on this lane (1 to 999): `gatepost temperature LANE` lists"
-    " who does",
-    "somebody_else": "somebody else is being decided on this lane: wait until that is done, then have the code of"
-    " whom you have measured shown again",
-    "implausible": "that is no temperature of a body in °C (34 to 43): read it again",
-    "lent_already": "another calibration of this lane is under way",
-    "lapsed": "the agent could not turn to it in time: say it again",
-    "no_answer": "the agent does not answer: gatepost status",
+    LocalRefusal.AMBIGUOUS_PERSON: "several people wait: say whom you have measured with --for NUMBER;"
+    " `gatepost temperature LANE` lists them, the latest first. Have the code of that person shown again to see"
+    " which it is",
+    LocalRefusal.NO_SUCH_NUMBER: "nobody waits under that number on this lane (1 to 999):"
+    " `gatepost temperature LANE` lists who does",
+    LocalRefusal.LANE_BUSY: "somebody else is being decided on this lane: wait until that is done,"
+    " then have the code of whom you have measured shown again",
+    LocalRefusal.OUT_OF_RANGE: "that is no temperature of a body in °C (34 to 43): read it again",
+    LocalRefusal.BUSY: "another calibration of this lane is under way",
+    LocalRefusal.TIMED_OUT: "the agent could not turn to it in time: say it again",
+    LocalRefusal.TIMEOUT: "the agent does not answer: gatepost status",
 }
 
 
@@ -160,7 +162,7 @@ def _answer(line: bytes) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:
-        raise RequestRefused(REFUSED["no_answer"]) from None
+        raise RequestRefused(REFUSED[LocalRefusal.TIMEOUT]) from None
     if why := answer.get("refused"):
         raise RequestRefused(REFUSED.get(why, str(why)))
     return answer

@@ -89,8 +89,8 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
     if report["safe"]:
         yield f"  ! SAFE MODE, everybody at an entry goes to staff: {report['safe']}"
-    if report["config"]:
-        yield f"  · centre's configuration {report['config']}{' on trial' * report['on_trial']}"
+    if report["config_version"]:
+        yield f"  · centre's configuration {report['config_version']}{' on trial' * report['on_trial']}"
     yield from (_device(device) for device in report["devices"])
     for kept in report["lists"]:
         age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
@@ -100,6 +100,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         "loop": f"{_counted(report['decided'], 'passage')} decided",
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
         "mqtt": ", ".join(filter(None, (_linked(link), _refused(link)))),
+        "orders": _commands(report["orders"]),
         "rules": "in force",
     }
     shown = {kept["name"] for kept in report["lists"]}
@@ -120,6 +121,14 @@ def _refused(link: dict[str, Any]) -> str:
     """Receipts that were not taken: no fault as long as others are, but whoever writes the centre asks why."""
     count, why = link.get("refused_receipts", 0), link.get("refusal")
     return f"{count} receipts refused{f' ({why})' if why else ''}" if count else ""
+
+
+def _commands(counts: dict[str, Any]) -> str:
+    """What came from the central server; why the latest message that was not answered was not."""
+    told = f"{_counted(counts['succeeded'], 'command')} and bundles succeeded, {counts['rejected']} not"
+    if counts["unauthenticated"]:
+        told += f", {counts['unauthenticated']} not answered ({counts['refusal']})"
+    return told
 
 
 def _device(device: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """`gatepost temperature LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
 
 Their code is checked anew and all is decided with this temperature: the gate opens, or the decision stands. Either
-is an event, with the scale `second_instrument`. When several wait, say whom you have measured; without a
+is an event, with the basis `clinical`. When several wait, say whom you have measured; without a
 temperature it lists who waits, the latest first. For root or the user gatepost, while the agent runs.
 
     sudo -u gatepost gatepost temperature entry 36.8
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 1
     said = [reasons.sentence(code, args.language) for code in (*decided["reasons"], *decided["measures"])]
-    gate = "the gate opens" if decided["opened"] else "the gate stays shut"
+    gate = "the gate opens" if decided["gate_opened"] else "the gate stays shut"
     print(f"{args.lane}: {args.celsius:.1f} °C: {decided['decision']}, {gate}. {' '.join(said)}")
     return 0
 

@@ -15,6 +15,7 @@ from agent.credentials.bundle import BadBundle
 from agent.credentials.lists import BadList
 from agent.mqtt import tls, tls_files
 from agent.platform import access
+from agent.problems import in_words
 from agent.ruleset import load
 from drivers.contract import without_secrets
 
@@ -58,7 +59,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
         usual = "in the clear" if mqtt.tls else "with TLS"
         yield f"mqtt.port: {mqtt.port} is usual {usual}, but tls = {str(mqtt.tls).lower()}"
     yield from _login_remarks(config)
-    if mqtt.tls and (ends_soon := tls.warning(tls.days_left(tls.ends(mqtt), now))):
+    if mqtt.tls and (ends_soon := in_words(tls.findings(tls.days_left(tls.ends(mqtt), now)))):
         yield f"mqtt: {ends_soon}"
     if folder.is_dir() and (free_mb := _free_mb(folder)) < config.outbox.limit_mb:
         limit_mb = config.outbox.limit_mb
@@ -171,7 +172,7 @@ def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:
     except BadBundle as error:
         yield f"the root in {folder}: {error} (install it anew: gatepost keys install)"
     else:
-        if what := store.root_fault(now):
+        if what := in_words(store.root_findings(now)):
             yield f"the root in {folder} {what}"
 
 

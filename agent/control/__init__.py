@@ -23,7 +23,7 @@ from agent.control.results import CommandFailed, CommandOutput
 from agent.control.verification import (
     COMMANDS,
     Command,
-    CommandReason,
+    Ignored,
     Unauthenticated,
     check_validity,
     verify_command,
@@ -32,6 +32,7 @@ from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.model import CommandResult, CommandStatus
 from agent.platform.rate_limit import TokenBucket
+from agent.reasons import CommandReason, Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +74,7 @@ class Options:
     """What the centre may order, and where its orders are remembered."""
 
     obey: tuple[str, ...] = tuple(COMMANDS)
-    """Commands that this kiosk carries out; they must be signed by keys of role `order` in the installed root."""
+    """Commands that this kiosk carries out; they must be signed by keys of role `command` in the installed root."""
     memory_file: Path = Path("/var/lib/gatepost/orders.json")
     """The orders of late, so that none is done twice, also after a power cut."""
 
@@ -96,6 +97,8 @@ class CommandStats:
     """Not signed as it must be, or not for this kiosk: counted, not answered."""
     dropped: int = 0
     """Not even looked at: too long, or too many at once."""
+    refusal: str = ""
+    """Why the latest message that was not answered was not."""
     silent_s: float = 0.0
     """Since the thread last came round."""
 
@@ -137,7 +140,7 @@ class CommandReceiver:
 
     def on_message(self, topic: str, payload: bytes) -> None:
         """Take a message from the link. Never blocks, never raises."""
-        is_order = topic == self._here.order
+        is_order = topic == self._here.command
         names_signer = is_order and any(signer in payload for signer in self._signers)
         if not self._inbox.put(payload, is_order=is_order, names_signer=names_signer):
             self._count(dropped=1)
@@ -175,8 +178,8 @@ class CommandReceiver:
 
     def _know_signers(self) -> None:
         with suppress(Unauthenticated):
-            role = self._root().roles.get("order")
-            self._signers = () if role is None else tuple(kid.encode() for kid in sorted(role.kids))
+            role = self._root().roles.get("command")
+            self._signers = () if role is None else tuple(kid.encode() for kid in sorted(role.keyids))
 
     def _look_after_missed(self) -> None:
         """Ask for what was missed, once there is room: it is still retained, and nobody would send it again. When
@@ -205,7 +208,7 @@ class CommandReceiver:
             self._rest(is_order=is_order)
         except Exception:  # a defect must not end the thread that hears the centre
             log.exception("orders: a defect; going on")
-            self._junk(CommandReason.INTERNAL_ERROR)
+            self._junk(Ignored.INTERNAL_ERROR)
             self._rest(is_order=is_order)
 
     def _bundle(self, payload: bytes) -> None:
@@ -249,11 +252,11 @@ class CommandReceiver:
     def _root(self) -> bundle.Root:
         """The root in force. Raises Junk: without one everybody is a stranger."""
         if self._store is None:
-            raise Unauthenticated("no_root")
+            raise Unauthenticated(Ignored.NO_ROOT)
         try:
             return self._store.root()
         except OSError:
-            raise Unauthenticated("no_root") from None
+            raise Unauthenticated(Ignored.NO_ROOT) from None
         except BadBundle as error:
             raise Unauthenticated(error.fault) from None
 
@@ -293,11 +296,13 @@ class CommandReceiver:
     def _spend(self) -> None:
         """Raises Junk when too much was said of late that cost the asker nothing."""
         if not self._answers.spend():
-            raise Unauthenticated("too_many")
+            raise Unauthenticated(Ignored.RATE_LIMITED)
 
-    def _junk(self, fault: str) -> None:
+    def _junk(self, fault: Rejection | Ignored) -> None:
         """Count it, and say so now and then."""
         self._count(unauthenticated=1)
+        with self._lock:
+            self._status = replace(self._status, refusal=str(fault))
         now_s = monotonic()
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s

@@ -13,10 +13,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from agent.control.results import CommandFailed
-from agent.control.verification import CommandReason, Unauthenticated
+from agent.control.verification import Ignored, Unauthenticated
 from agent.credentials import bundle
-from agent.credentials.bundle import BadBundle, Bundle, Rejection
+from agent.credentials.bundle import BadBundle, Bundle
 from agent.model import CommandResult, CommandStatus
+from agent.reasons import CommandReason, Rejection
 from agent.ruleset.bundle_store import NAME
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ V = TypeVar("V")
 
 MOST_SAID = 256
 MOST_DOUBTFUL = 16
-_OWN_MISTAKES = (
+_SIGNER_ERRORS = (
     Rejection.ROLLBACK,
     Rejection.VERSION_CONFLICT,
     Rejection.VERSION_JUMP,
@@ -74,8 +75,8 @@ class BundleReceiver:
                 return None
             taken = self._store.accept(data, self._now())
         except FileNotFoundError:
-            self._doubt(data, "no_root", told)
-            raise Unauthenticated("no_root") from None
+            self._doubt(data, Rejection.NO_ROOT, told)
+            raise Unauthenticated(Ignored.NO_ROOT) from None
         except BadBundle as error:
             return self._refused(data, error, told)
         except OSError as error:
@@ -120,7 +121,7 @@ class BundleReceiver:
         if is_root and fault is Rejection.ROLLBACK:
             return None  # an older root of the chain, retained for those who still need it
         self._is_early = self._is_early or fault in _EARLY
-        if is_root or fault not in _OWN_MISTAKES:
+        if is_root or fault not in _SIGNER_ERRORS:
             self._doubt(data, fault, told, signed=error.signed)
             raise Unauthenticated(fault)
         digest = sha256(data).digest()
@@ -128,7 +129,7 @@ class BundleReceiver:
         _keep(self._said, digest, None, MOST_SAID)
         return None if known else CommandResult("bundle", CommandStatus.REJECTED, fault, result=told)
 
-    def _doubt(self, data: bytes, fault: str, told: Mapping[str, object], *, signed: bool = False) -> None:
+    def _doubt(self, data: bytes, fault: Rejection, told: Mapping[str, object], *, signed: bool = False) -> None:
         """Remember to speak of it: of which one, its hash says, whatever it claims to be."""
         digest = sha256(data)
         if digest.digest() not in self._said:

@@ -12,9 +12,10 @@ import time
 from typing import TYPE_CHECKING
 
 from agent import log
-from agent.control import CommandFailed, CommandOutput, CommandReason
+from agent.control import CommandFailed, CommandOutput
 from agent.model import CommandStatus, LaneCommand, LaneCommandRequest, LaneCommandResult, Observation, Role
 from agent.mqtt import BadClientCertificate
+from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -85,11 +86,11 @@ class Commands:
         """
         self._rulebook.refresh()
         if not self._rulebook.uses(taken.type, taken.name):
-            raise CommandFailed("not_in_use", outcome=CommandStatus.REJECTED)
+            raise CommandFailed(CommandReason.NOT_IN_USE, outcome=CommandStatus.REJECTED)
         if self._rulebook.fault or self._rulebook.lacks(taken.type, taken.name):
-            raise CommandFailed("does_not_fit")
+            raise CommandFailed(CommandReason.INCOMPATIBLE)
         if self._rulebook.awaits(taken.type, taken.name):
-            raise CommandFailed("base_awaited")
+            raise CommandFailed(CommandReason.BASE_AWAITED)
         return {"in_use": True}
 
     def _ask(self, lane: str, wish: LaneCommand) -> CommandOutput:
@@ -100,16 +101,18 @@ class Commands:
                 Observation(lane, _ABOUT[wish], LaneCommandRequest(time.monotonic(), wish)), ANSWER_S
             )
         except TimeoutError:
-            raise CommandFailed("no_answer", outcome=CommandStatus.UNKNOWN) from None
+            raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN) from None
         simulated = isinstance(answer, LaneCommandResult) and answer.simulated
-        if answer.reason:
+        if isinstance(answer, LaneCommandResult) and answer.reason:
             raise CommandFailed(answer.reason, simulated=simulated)
         return CommandOutput({"lane": lane}, simulated=simulated)
 
     def _restart(self, arguments: Arguments) -> CommandOutput:
         if not arguments:
-            return CommandOutput({"restarts": "agent"}, then=lambda: self._restart_agent("ordered by the centre"))
-        lane, part = arguments.get("lane", ""), arguments.get("part")
+            return CommandOutput(
+                {"restarts": "agent"}, then=lambda: self._restart_agent("commanded by the central server")
+            )
+        lane, part = arguments.get("lane", ""), arguments.get("role")
         parts = (part,) if part is not None else tuple(Role)
         found = [feed for feed in self._feeds if feed.name in {f"{lane}/{part}" for part in parts}]
         if not found:
@@ -122,22 +125,22 @@ class Commands:
         """A request for a certificate; or the certificate, which is tried before it is kept."""
         pairs = self._link.pairs
         if pairs is None:
-            raise CommandFailed("no_certificate")
+            raise CommandFailed(CommandReason.NO_CERTIFICATE)
         try:
             if "certificate" not in arguments:
                 return CommandOutput({"request": pairs.request()})
             not_after = pairs.install(arguments["certificate"], self._now())
         except BadClientCertificate as error:
             journal.warning("a new certificate is not taken: %s", error)
-            raise CommandFailed("wrong_certificate", outcome=CommandStatus.REJECTED) from None
+            raise CommandFailed(CommandReason.INVALID_CERTIFICATE, outcome=CommandStatus.REJECTED) from None
         except OSError as error:
             journal.warning("a new key or certificate cannot be kept: %s", error.strerror)
-            raise CommandFailed("disk_fails") from None
+            raise CommandFailed(CommandReason.STORAGE_ERROR) from None
         self._link.renew()
         if not pairs.decided.wait(TRIAL_S):
-            raise CommandFailed("no_answer", outcome=CommandStatus.UNKNOWN)
+            raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN)
         if not pairs.greeted_new:
-            raise CommandFailed("broker_refuses")
+            raise CommandFailed(CommandReason.BROKER_REJECTED)
         return CommandOutput({"not_after": not_after})
 
     def _diagnose(self) -> CommandOutput:
@@ -151,10 +154,10 @@ class Commands:
     def _reload(self) -> CommandOutput:
         changed = self._rulebook.refresh()
         if self._rulebook.fault:
-            raise CommandFailed("does_not_fit")
+            raise CommandFailed(CommandReason.INCOMPATIBLE)
         return CommandOutput({"changed": changed})
 
     def _flush(self) -> CommandOutput:
         if not self._outbox.flush(FLUSH_S):
-            raise CommandFailed("disk_fails")
+            raise CommandFailed(CommandReason.STORAGE_ERROR)
         return CommandOutput({"waiting": self._outbox.status().waiting})

@@ -11,9 +11,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.control.verification import AHEAD_S, CommandReason, ProcessedCommand, ReplayGuard
+from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
 from agent.platform.files import replace_file
+from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,5 +128,7 @@ def _known(id_: str, entry: dict[str, Any]) -> ProcessedCommand:
     if entry["said"] is None:
         return known
     outcome, reason, result, simulated = entry["said"]
-    reply = CommandResult(known.command, CommandStatus(outcome), reason, id_, result, simulated=simulated)
+    reply = CommandResult(
+        known.command, CommandStatus(outcome), reason and CommandReason(reason), id_, result, simulated=simulated
+    )
     return replace(known, reply=reply)

@@ -5,7 +5,7 @@ is lent out is down for its lane: people go to staff until it is given back, or 
 
     {"do": "temperature", "lane": "entry", "celsius": 36.8}
                                                         → {"decision": "admit", "reasons": [...], "measures": [],
-                                                           "opened": true}, or {"refused": "nobody_waits"}
+                                                           "gate_opened": true}, or {"refused": "no_candidate"}
     {"do": "temperature", "lane": "entry", "celsius": 36.8, "number": 7}
                                                         → the same, about the person who waits under this number
     {"do": "waiting", "lane": "entry"}                  → {"waiting": [{"number": 7, "ago_s": 12.0, "outcome":
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from agent import screening
 from agent.checkpoint.case import RemeasureResult
 from agent.model import DeviceDown, DeviceUp, Observation, Recorded, Role, WhoWaits
+from agent.reasons import LocalRefusal
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class LocalSocket:
                 guest.settimeout(WAIT_S)
                 match _request(guest):
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
-                        _say(guest, {"refused": "no_such_lane"})
+                        _say(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
                     case {
                         "do": "temperature",
                         "lane": lane,
@@ -156,7 +157,7 @@ class LocalSocket:
                     } if number > 0:
                         _say(guest, self._record(lane, celsius, number))
                     case {"do": "temperature", "number": _}:
-                        _say(guest, {"refused": "no_such_number"})
+                        _say(guest, {"refused": LocalRefusal.NO_SUCH_NUMBER})
                     case {"do": "temperature", "lane": lane, "celsius": float() | int() as celsius}:
                         _say(guest, self._record(lane, celsius))
                     case {"do": "waiting", "lane": lane}:
@@ -173,19 +174,19 @@ class LocalSocket:
         try:
             told = self._ask(Observation(lane, Role.CLINICAL, WhoWaits(time.monotonic())), WAIT_S)
         except TimeoutError:
-            return {"refused": "no_answer"}
+            return {"refused": LocalRefusal.TIMEOUT}
         return {"waiting": [asdict(each) for each in told.waiting] if isinstance(told, RemeasureResult) else []}
 
     def _record(self, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
         """Staff's own thermometer; `number`: of whom, 0 for whoever was decided last."""
         if not screening.is_of_a_body(celsius):
-            return {"refused": "implausible"}
+            return {"refused": LocalRefusal.OUT_OF_RANGE}
         reading = Reading(celsius, time.monotonic(), self._second_u_c)
         measured = Observation(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
         try:
             settled = self._ask(measured, WAIT_S)
         except TimeoutError:
-            return {"refused": "no_answer"}
+            return {"refused": LocalRefusal.TIMEOUT}
         if not isinstance(settled, RemeasureResult) or settled.passage is None:
             return {"refused": settled.reason}
         decision = settled.passage.decision
@@ -193,7 +194,7 @@ class LocalSocket:
             "decision": decision.outcome,
             "reasons": decision.reasons,
             "measures": decision.actions,
-            "opened": settled.passage.gate_opened,
+            "gate_opened": settled.passage.gate_opened,
         }
 
     def _lend(self, guest: socket.socket, lane: str) -> None:
@@ -201,7 +202,7 @@ class LocalSocket:
         unread: _Unread = queue.Queue(MOST_UNREAD)
         with self._lock:
             if lane in self._loans:
-                _say(guest, {"refused": "lent_already"})
+                _say(guest, {"refused": LocalRefusal.BUSY})
                 return
             for place, state in self._states.items():
                 if place in {(lane, part) for part in _SHOWN}:
@@ -235,14 +236,14 @@ def read(line: bytes) -> Observation:
     """What a sensor said, from a line of a loan. Raises ValueError."""
     try:
         told = json.loads(line)
-        return Observation(told["lane"], Role(told["part"]), _KINDS[told["kind"]](**told["item"]))
+        return Observation(told["lane"], Role(told["role"]), _KINDS[told["kind"]](**told["item"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a line of a loan: {error}") from None
 
 
 def _plain(seen: Observation) -> dict[str, Any]:
     item: Any = seen.item
-    return {"lane": seen.lane, "part": seen.role, "kind": type(item).__name__, "item": asdict(item)}
+    return {"lane": seen.lane, "role": seen.role, "kind": type(item).__name__, "item": asdict(item)}
 
 
 def _say(guest: socket.socket, words: dict[str, Any]) -> None:

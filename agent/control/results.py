@@ -10,6 +10,8 @@ from agent.model import CommandStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from agent.reasons import CommandReason
+
 
 @dataclass(frozen=True, slots=True)
 class CommandOutput:
@@ -25,8 +27,7 @@ class CommandFailed(Exception):
     """A command, or a bundle, was understood and could not be put into effect."""
 
     def __init__(
-        self, reason: str, *, outcome: CommandStatus = CommandStatus.FAILED, simulated: bool = False
+        self, reason: CommandReason, *, outcome: CommandStatus = CommandStatus.FAILED, simulated: bool = False
     ) -> None:
-        """`reason`: one of the words of docs/orders.md."""
         super().__init__(reason)
         self.reason, self.outcome, self.simulated = reason, outcome, simulated

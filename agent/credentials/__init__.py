@@ -110,7 +110,7 @@ def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verd
 
 def _of_status_list(verdict: Verdict, status: lists.CodeList) -> Verdict:
     """By the list in force; or by the newer one that is awaited, where that is known and stricter."""
-    found = _of_status(verdict, status.head.issued_utc, _find(status, verdict.subject))
+    found = _of_status(verdict, status.head.issued_at, _find(status, verdict.subject))
     awaited = status.awaited
     if awaited is None or verdict.subject not in awaited.changes:
         return found

@@ -1,38 +1,36 @@
-"""Signed bundles: how keys, policy tables and lists come from the centre. The rules of The Update Framework. Pure.
+"""Signed bundles: how keys, policy tables and lists come from the central server, by TUF's rules. Pure.
 
 Source: TUF specification 1.0.33, section 5 (client workflow), reduced to what a gate needs: the root names the
 roles, each other bundle is one role's word on one thing.
 
-An envelope is JSON: `{"signed": base64url, "signatures": [{"kid": hex, "sig": base64url}]}`. The signature is over
-`gatepost-bundle-1`, a zero byte and the signed bytes as they are, so nothing has to be put into canonical form.
-Orders and receipts lie in envelopes too, each with a context of its own (`gatepost-order-1`): what was signed as
-one thing is never taken for another.
+A bundle is the payload of a DSSE envelope (`agent.crypto.dsse`) of type `PAYLOAD_TYPES["bundle"]`. Commands and
+receipts lie in envelopes too, each of a type of its own: what was signed as one thing is never taken for another.
 
-| member of `signed` | meaning |
+| member of the payload | meaning |
 |---|---|
 | type | `root`, `keys`, `policy`, `list`, `privacy` or `config`: the role that must sign it |
 | name | which one of its type: a table, a list; `` for root and keys |
 | fleet | the gates it is for |
 | version | rises by one for a root, by up to `MAX_LEAP` for others |
-| issued, expires | POSIX seconds |
-| warn_s, refer_s | how old it may become before staff are told, and before they are asked |
-| content | root: `{keys: {kid: base64 DER}, roles: {type: {threshold, kids}}}`; list: head and changes; else text |
+| issued_at, expires_at | POSIX seconds |
+| warn_age_s, max_age_s | how old it may become before staff are told, and before they are asked |
+| content | root: `{keys: {keyid: base64 DER}, roles: {type: {threshold, keyids}}}`; list: see docs; else text |
 """
 
 from __future__ import annotations
 
 import binascii
 import json
-from base64 import b64decode, urlsafe_b64encode
+from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials.freshness import MAX_AHEAD_S, Age
-from agent.crypto import base64url, signing, strict_json
+from agent.crypto import dsse, signing, strict_json
 from agent.crypto.refusal import Malformed
+from agent.reasons import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,34 +38,15 @@ if TYPE_CHECKING:
     from agent.model import TimeBounds
 
 TYPES = ("root", "keys", "policy", "list", "privacy", "config")
-STATEMENT_TYPES = ("order", "receipt")
+STATEMENT_TYPES = ("command", "receipt")
 """What is said once and not kept: roles of a root whose envelopes are no bundles."""
+PAYLOAD_TYPES = {name: f"application/vnd.gatepost.{name}.v1+json" for name in ("bundle", *STATEMENT_TYPES)}
+"""What is signed → the `payloadType` of its envelope."""
 MAX_BYTES = 1 << 20
-MAX_SIGNATURES = 32
 MAX_LEAP = 100_000
 """A stolen key must not be able to use up all version numbers at once."""
 _MAX_VERSION = 1 << 53
 _EDDSA_OR_SM2 = {"Ed25519": signing.EDDSA, "SM2": signing.SM2}
-
-
-class Rejection(StrEnum):
-    """Why a bundle is refused."""
-
-    TOO_LARGE = "too_large"
-    MALFORMED = "malformed"
-    WRONG_TYPE = "wrong_type"
-    WRONG_NAME = "wrong_name"
-    WRONG_FLEET = "wrong_fleet"
-    TOO_FEW_SIGNATURES = "too_few_signatures"
-    ROLLBACK = "rollback"
-    VERSION_CONFLICT = "two_of_one_version"
-    VERSION_JUMP = "leap"
-    EXPIRED = "expired"
-    ISSUED_IN_FUTURE = "from_the_future"
-    ROOT_EXPIRED = "root_expired"
-    BAD_CONTENT = "bad_content"
-    MISSING = "missing"
-    """Accepted before, and not there any more."""
 
 
 class BadBundle(ValueError):
@@ -85,7 +64,7 @@ class RootRole:
     """Who may sign one type, and how many of them must."""
 
     threshold: int
-    kids: frozenset[str]
+    keyids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +102,11 @@ class VersionFloor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Envelope:
-    """A parsed envelope; nothing is proved yet."""
+class _SignedBundle:
+    """A parsed bundle and its signatures; nothing is proved yet."""
 
     bundle: Bundle
-    seal: _SignedBytes
-
-
-@dataclass(frozen=True, slots=True)
-class _SignedBytes:
-    """What was signed, by whom; nothing is proved yet."""
-
-    signed: bytes
-    signatures: Sequence[tuple[str, bytes]] = field(repr=False)
+    seal: dsse.Envelope
 
 
 def first_root(data: bytes) -> Root:
@@ -198,15 +169,15 @@ def verify_stored(data: bytes, root: Root, *, kind: str, name: str = "") -> Bund
 
 
 def verify_statement(data: bytes, root: Root, role: str, now: TimeBounds) -> dict[str, Any]:
-    """The members of an `order` or a `receipt` that enough keys of that role have signed. Raises BadBundle.
+    """The members of a `command` or a `receipt` that enough keys of that role have signed. Raises BadBundle.
 
     Nothing but the signatures is proved: whom it is for, and until when, is its own matter.
     """
     _demand_root_in_time(root, now)
-    seal = _read(data)
+    seal = _read(data, role)
     _demand_signatures(seal, root, role)
     try:
-        return strict_json.decode_object(seal.signed)
+        return strict_json.decode_object(seal.payload)
     except Malformed as error:
         raise BadBundle(Rejection.MALFORMED, error.reason) from None
 
@@ -227,41 +198,33 @@ def version_floor(bundle: Bundle) -> VersionFloor:
 
 
 def sign(signed: Mapping[str, object], keys: Sequence[signing.PrivateKey], role: str = "bundle") -> bytes:
-    """An envelope with one signature of each key; for the centre. `role`: one of WORDS for what is no bundle."""
+    """An envelope with one signature of each key; for the central server. `role`: one of STATEMENT_TYPES for
+    what is no bundle.
+    """
     content = json.dumps(signed, ensure_ascii=False, separators=(",", ":")).encode()
-    message = _context(role) + content
-    signatures = [{"kid": key.public.kid.hex(), "sig": _base64url(key.sign(message))} for key in keys]
-    return json.dumps({"signed": _base64url(content), "signatures": signatures}).encode()
+    return dsse.sign(PAYLOAD_TYPES[role], content, keys)
 
 
-def _context(role: str) -> bytes:
-    """What is signed before the content, so that a signature counts for one use only."""
-    return f"gatepost-{role if role in STATEMENT_TYPES else 'bundle'}-1\0".encode()
-
-
-def _open(data: bytes) -> _Envelope:
+def _open(data: bytes) -> _SignedBundle:
     """Parse an envelope and the bundle in it. Raises BadBundle."""
-    seal = _read(data)
+    seal = _read(data, "bundle")
     try:
-        return _Envelope(_bundle(seal.signed), seal)
+        return _SignedBundle(_bundle(seal.payload), seal)
     except (Malformed, KeyError, TypeError, ValueError):
         raise BadBundle(Rejection.MALFORMED, "its members are not those of a bundle") from None
 
 
-def _read(data: bytes) -> _SignedBytes:
-    """Parse an envelope; what is in it stays as it is. Raises BadBundle."""
+def _read(data: bytes, what: str) -> dsse.Envelope:
+    """Parse an envelope of this type; what is in it stays as it is. Raises BadBundle."""
     if len(data) > MAX_BYTES:
         raise BadBundle(Rejection.TOO_LARGE, f"it is longer than {MAX_BYTES} bytes")
     try:
-        match strict_json.decode(data):
-            case {"signed": str(signed), "signatures": list(entries)} if len(entries) <= MAX_SIGNATURES:
-                signatures = [
-                    (str(entry["kid"]), base64url.decode(str(entry["sig"]).encode())) for entry in entries
-                ]
-                return _SignedBytes(base64url.decode(signed.encode()), signatures)
-    except (Malformed, KeyError, TypeError, ValueError):
-        pass
-    raise BadBundle(Rejection.MALFORMED, "it is not an envelope of this kind")
+        envelope = dsse.parse(data)
+    except Malformed as error:
+        raise BadBundle(Rejection.INVALID_ENVELOPE, error.reason) from None
+    if envelope.payload_type != PAYLOAD_TYPES[what]:
+        raise BadBundle(Rejection.WRONG_PAYLOAD_TYPE, f"its payloadType is not {PAYLOAD_TYPES[what]}")
+    return envelope
 
 
 def _bundle(content: bytes) -> Bundle:
@@ -272,18 +235,18 @@ def _bundle(content: bytes) -> Bundle:
             "name": str(name),
             "fleet": str(fleet),
             "version": int(version),
-            "issued": int(issued),
-            "expires": int(expires),
-            "warn_s": int(warn_s),
-            "refer_s": int(refer_s),
+            "issued_at": int(issued),
+            "expires_at": int(expires),
+            "warn_age_s": int(warn_age_s),
+            "max_age_s": int(max_age_s),
             "content": body,
         } if kind in TYPES and 1 <= version < _MAX_VERSION and 0 <= issued < expires < _MAX_VERSION:
-            age = Age(f"{kind} {name}".strip(), issued, warn_s, refer_s)
+            age = Age(f"{kind} {name}".strip(), issued, warn_age_s, max_age_s)
             return Bundle(kind, name, fleet, version, issued, expires, age, body, sha256(content).hexdigest())
     raise ValueError("not the members of a bundle")
 
 
-def _root(envelope: _Envelope) -> Root:
+def _root(envelope: _SignedBundle) -> Root:
     """The roles that a root bundle lays down. Raises BadBundle."""
     bundle = envelope.bundle
     if bundle.type != "root":
@@ -291,7 +254,7 @@ def _root(envelope: _Envelope) -> Root:
     try:
         keys = {kid: signing.public_key(b64decode(der)) for kid, der in bundle.content["keys"].items()}
         roles = {
-            kind: RootRole(role["threshold"], frozenset(role["kids"]))
+            kind: RootRole(role["threshold"], frozenset(role["keyids"]))
             for kind, role in bundle.content["roles"].items()
         }
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error):
@@ -301,7 +264,7 @@ def _root(envelope: _Envelope) -> Root:
             Rejection.MALFORMED, "a key that is not what its id says, or of a kind that does not sign here"
         )
     for role in roles.values():
-        if type(role.threshold) is not int or not 1 <= role.threshold <= len(role.kids & keys.keys()):
+        if type(role.threshold) is not int or not 1 <= role.threshold <= len(role.keyids & keys.keys()):
             raise BadBundle(Rejection.MALFORMED, "a role whose threshold its keys cannot reach")
     if "root" not in roles or not set(roles) <= {*TYPES, *STATEMENT_TYPES}:
         raise BadBundle(Rejection.MALFORMED, "it must name the root's own role, and only roles that there are")
@@ -313,14 +276,14 @@ def _demand_root_in_time(root: Root, now: TimeBounds) -> None:
         raise BadBundle(Rejection.ROOT_EXPIRED, "the root has expired: bring a newer one first")
 
 
-def _demand_signatures(seal: _SignedBytes, root: Root, role: str) -> None:
+def _demand_signatures(seal: dsse.Envelope, root: Root, role: str) -> None:
     """Enough different keys of the role must have signed. Raises BadBundle."""
-    asked = root.roles.get(role, RootRole(MAX_SIGNATURES + 1, frozenset()))
-    message = _context(role) + seal.signed
+    asked = root.roles.get(role, RootRole(dsse.MAX_SIGNATURES + 1, frozenset()))
+    message = seal.message
     holding = {
         kid
         for kid, signature in seal.signatures
-        if kid in asked.kids
+        if kid in asked.keyids
         and kid in root.keys
         and root.keys[kid].verify(signature, message, _EDDSA_OR_SM2[root.keys[kid].name])
     }
@@ -346,7 +309,3 @@ def _demand_progress(bundle: Bundle, last: VersionFloor) -> None:
         )
     if bundle.version > last.version + MAX_LEAP:
         raise BadBundle(Rejection.VERSION_JUMP, f"version {bundle.version} is too far ahead of {last.version}")
-
-
-def _base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()

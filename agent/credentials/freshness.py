@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt
 
 from agent.model import ListAge, TimeBounds
+from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +61,13 @@ class Age:
             what = f"{what}, {self.awaited}"
         follows = "people are admitted with a notice" if staleness is ListAge.STALE else "everybody goes to staff"
         return f"{what}: {follows} until a newer one comes"
+
+    def findings(self, now: TimeBounds) -> tuple[Finding, ...]:
+        """The same for health."""
+        code = ProblemCode.LIST_STALE if self.staleness(now) is ListAge.STALE else ProblemCode.LIST_EXPIRED
+        if self.age_s(now) is None:
+            code = ProblemCode.LIST_MISSING
+        return found(code, self.fault(now))
 
 
 def missing(name: str) -> Age:

@@ -60,10 +60,10 @@ class ListHeader:
     issuer: str
     """Whose codes it speaks of; of a status list also the name under which codes find it."""
     version: int
-    issued_utc: float
-    warn_s: float
+    issued_at: float
+    warn_age_s: float
     """Older than this: a notice. POSIX seconds."""
-    refer_s: float
+    max_age_s: float
     """Older than this: staff, whatever the codes say."""
     count: int = 0
     bits: int = _MIN_BITS
@@ -74,7 +74,7 @@ class ListHeader:
     def __post_init__(self) -> None:
         """Raises BadList: a head may come from anywhere, and a time that is no number would never be old."""
         texts, counts = (self.kind, self.issuer, self.sha256), (self.version, self.count, self.bits)
-        times = (self.issued_utc, self.warn_s, self.refer_s)
+        times = (self.issued_at, self.warn_age_s, self.max_age_s)
         if not (
             all(isinstance(text, str) for text in texts)
             and self.kind in KINDS
@@ -259,7 +259,7 @@ class CodeList:
         if awaited is not None:
             base = f"its base of {awaited.base.count} keys (sha256 {awaited.base.sha256[:16]}…) is not here yet"
             words = f"version {head.version} is in force, {awaited.version} is awaited: {base}"
-        return Age(f"{head.kind} list of {head.issuer}", head.issued_utc, head.warn_s, head.refer_s, words)
+        return Age(f"{head.kind} list of {head.issuer}", head.issued_at, head.warn_age_s, head.max_age_s, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from agent.credentials.lists import CodeLists
 from agent.crypto import signing
 from agent.crypto.limits import NONE, Limits
 from agent.crypto.refusal import CheckFailed
-from agent.model import CodeStatus
+from agent.model import CodeStatus, InForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -93,6 +93,8 @@ class TrustStore:
     lists: CodeLists = field(default_factory=CodeLists)
     ages: tuple[Age, ...] = ()
     """How old the lists and keys are, and how old they may become."""
+    in_force: tuple[InForce, ...] = ()
+    """Versions of the keys and of each list."""
 
     def revoked_before(self, kid: bytes, rid: str) -> float:
         """Cards with this revocation id are revoked if they were issued before this; POSIX seconds."""

@@ -1,8 +1,8 @@
-"""What the centre is told: events and state as topics and JSON, and the schemas of both.
+"""What the central server is told: events and state as topics and JSON, and the schemas of both.
 
 An event is a CloudEvents 1.0 event in structured JSON. Its `id` is `<kiosk>:<epoch>:<sequence>`, so a subscriber
-can drop repeats, put them in order and see gaps; `previous` is the SHA-256 of the payload before it, so it can
-see changes. Nothing here names a person: no code text, no subject of a code.
+can drop repeats, put them in order and see gaps; `previoussha256` is that of the payload before it, so it can see
+changes. Nothing here names a person: no code text, no subject of a code.
 
 `contract.py` holds the shapes as types; the schemas that `docs/` publishes are generated from them.
 """
@@ -14,7 +14,7 @@ import math
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from agent.events.contract import VERSION
 from agent.model import (
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from agent.events.contract import (
         AgentJson,
         ClockJson,
-        CodeJson,
+        CommandResultJson,
+        CredentialJson,
         DataJson,
         HealthJson,
         PassageJson,
-        ReplyJson,
         SealedJson,
         TemperatureJson,
     )
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 FIRST = "0" * 64
-"""`previous` of the first event of an epoch."""
+"""`previoussha256` of the first event of an epoch."""
 LONGEST_NAME = 64
 
 
@@ -90,18 +90,18 @@ class Topics:
         return f"{self.root}/event/{kind}"
 
     @property
-    def order(self) -> str:
-        """What the centre tells this kiosk to do."""
-        return f"{self.root}/order"
+    def command(self) -> str:
+        """What the central server tells this kiosk to do."""
+        return f"{self.root}/command"
 
     @property
     def receipt(self) -> str:
-        """What the centre confirms to have."""
+        """What the central server confirms to have."""
         return f"{self.root}/receipt"
 
     @property
     def bundles(self) -> tuple[str, str]:
-        """Filters for signed bundles, retained by the centre: for this kiosk, and for all. No name has a `$`."""
+        """Filters for signed bundles, retained by the central server: for this kiosk, for all. No name has `$`."""
         return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"
 
 
@@ -126,7 +126,7 @@ class Encoder:
             "dataschema": f"urn:gatepost:{kind}:v{VERSION}",
             "epoch": place.epoch,
             "sequence": f"{place.sequence:012d}",
-            "previous": place.previous_sha256,
+            "previoussha256": place.previous_sha256,
         }
         if (time := _time(event.now)) is not None:
             envelope["time"] = time
@@ -146,9 +146,9 @@ def _clock(event: Event) -> ClockJson:
     now = event.now
     return {
         "state": now.state,
-        "lo": round(now.earliest_utc, 3),
-        "hi": round(now.latest_utc, 3) if math.isfinite(now.latest_utc) else None,
-        "monotonic_ms": round(event.at_s * 1000),
+        "earliest": round(now.earliest_utc, 3),
+        "latest": round(now.latest_utc, 3) if math.isfinite(now.latest_utc) else None,
+        "boottime_ms": round(event.at_s * 1000),
         "boot_id": event.boot_id,
     }
 
@@ -161,17 +161,17 @@ def data(event: Event) -> DataJson:
         case DeviceChange() as change:
             return {
                 "lane": change.lane,
-                "part": change.role,
+                "role": change.role,
                 "driver": change.driver,
                 "up": change.up,
-                "why": change.error,
+                "error": change.error,
                 "simulated": change.simulated,
                 "clock": _clock(event),
             }
         case AgentEvent() as change:
             return _change(change, _clock(event))
         case CommandResult() as reply:
-            return _reply(reply, _clock(event))
+            return _command_result(reply, _clock(event))
         case Loss() as loss:
             return _loss(loss, _clock(event))
         case other:
@@ -186,10 +186,10 @@ def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
         "decision": passage.decision.outcome,
         "reasons": said["reasons"],
         "rule": said["rule"],
-        "opened": passage.gate_opened,
-        "code": said["code"],
+        "gate_opened": passage.gate_opened,
+        "credential": said["credential"],
         "temperature": said["temperature"],
-        "took_ms": round((passage.decided_s - passage.began_s) * 1000),
+        "duration_ms": round((passage.decided_s - passage.began_s) * 1000),
         "simulated": passage.simulated,
         "clock": clock,
     }
@@ -201,15 +201,15 @@ def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
 def health(passage: Passage) -> HealthJson:
     """What a passage says of somebody's health, or the form that says that it is withheld."""
     temperature = _temperature(passage.temperature)
-    code = None if passage.verdict is None else _code(passage.verdict)
+    credential = None if passage.verdict is None else _credential(passage.verdict)
     if passage.redacted is not None:
         temperature["outcome"] = "withheld"
         if passage.redacted.format is not None:
-            code = {"format": passage.redacted.format, "status": "withheld", "issuer": None, "colour": None}
+            credential = {"format": passage.redacted.format, "status": "withheld", "issuer": None, "colour": None}
     return {
         "reasons": list(passage.decision.reasons),
         "rule": passage.decision.rule,
-        "code": code,
+        "credential": credential,
         "temperature": temperature,
     }
 
@@ -218,7 +218,7 @@ def _sealed(sealed: Sealed | None) -> SealedJson | None:
     if sealed is None:
         return None
     return {
-        "kid": sealed.kid,
+        "keyid": sealed.keyid,
         "suite": "hpke-x25519-hkdf_sha256-chacha20_poly1305",
         "enc": b64encode(sealed.enc).decode(),
         "ct": b64encode(sealed.ct).decode(),
@@ -237,7 +237,7 @@ SIGNED = frozenset(
 """Only now is what a code says its issuer's word; before, it is a stranger's text and stays here."""
 
 
-def _code(verdict: Verdict) -> CodeJson:
+def _credential(verdict: Verdict) -> CredentialJson:
     signed = verdict.status in SIGNED
     return {
         "format": verdict.format,
@@ -252,14 +252,14 @@ def _temperature(temperature: Temperature) -> TemperatureJson:
         "outcome": temperature.outcome,
         "surface_c": _thousandths(temperature.surface_c),
         "estimate_c": _thousandths(temperature.estimate_c),
-        "u_c": _thousandths(temperature.uncertainty_c),
-        "limit_c": _thousandths(temperature.threshold_c),
-        "scale": temperature.basis,
+        "uncertainty_c": _thousandths(temperature.uncertainty_c),
+        "threshold_c": _thousandths(temperature.threshold_c),
+        "basis": temperature.basis,
         "ambient_c": _thousandths(temperature.ambient_c),
         "samples": temperature.samples,
-        "why": temperature.reason,
+        "reason": temperature.reason,
         "attempt": temperature.attempt,
-        "then": temperature.next_step,
+        "next_step": temperature.next_step,
     }
 
 
@@ -267,14 +267,14 @@ def _thousandths(celsius: float | None) -> float | None:
     return None if celsius is None else round(celsius, 3)
 
 
-def _reply(reply: CommandResult, clock: ClockJson) -> ReplyJson:
+def _command_result(reply: CommandResult, clock: ClockJson) -> CommandResultJson:
     return {
-        "order": reply.command_id or None,
+        "command_id": reply.command_id or None,
         "command": reply.command,
-        "outcome": reply.status,
+        "status": reply.status,
         "reason": reply.reason,
         "result": None if reply.result is None else dict(reply.result),
-        "again": reply.duplicate,
+        "duplicate": reply.duplicate,
         "simulated": reply.simulated,
         "clock": clock,
     }
@@ -282,30 +282,24 @@ def _reply(reply: CommandResult, clock: ClockJson) -> ReplyJson:
 
 def _change(change: AgentEvent, clock: ClockJson) -> AgentJson:
     said: AgentJson = {
-        "what": change.type,
-        "version": change.version,
+        "type": change.type,
+        "software_version": change.version,
         "simulated": change.simulated,
         "clock": clock,
     }
     if change.config_version:
-        said["config"] = change.config_version
+        said["config_version"] = change.config_version
     if change.detail:
-        said["why"] = change.detail
+        said["detail"] = change.detail
     return said
 
 
 def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
-    reason: Literal["full", "memory", "damaged", "unencodable", "retention", "restored"]
-    match loss.reason:
-        case "full" | "memory" | "damaged" | "retention" | "restored" as reason:
-            pass
-        case _:
-            reason = "unencodable"
     return {
-        "what": "loss",
-        "version": "",
+        "type": "loss",
+        "software_version": "",
         "loss": {
-            "reason": reason,
+            "reason": loss.reason,
             "count": loss.count,
             "epoch": loss.epoch or None,
             "first": loss.first or None,
@@ -318,7 +312,7 @@ def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
 
 def _rank(event: Event) -> int:
     """Worth when there is no room: 0 devices and the agent, 1 passages and what was said of bundles, 2 what must be
-    found again or is waited for (alarms, answers to orders), 3 losses.
+    found again or is waited for (alarms, results of commands), 3 losses.
     """
     match event.body:
         case Passage() as passage:

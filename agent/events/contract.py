@@ -1,4 +1,4 @@
-"""The contract with the centre, as types: what the schemas in `docs/` are generated from.
+"""The contract with the central server, as types: what the schemas in `docs/` are generated from.
 
 Within a version, fields may be added and lists of words may grow; nothing is taken away or changes its meaning.
 """
@@ -12,15 +12,20 @@ from typing_extensions import TypedDict  # pydantic cannot read Python 3.11's ow
 
 from agent.model import (
     AgentEventType,
+    Basis,
     ClockState,
     CodeStatus,
     Colour,
     CommandStatus,
     Direction,
+    LossReason,
+    NextStep,
     Outcome,
     Role,
     Screening,
 )
+from agent.problems import ProblemCode, Severity
+from agent.reasons import CommandReason, Rejection
 
 VERSION = 1
 
@@ -30,23 +35,30 @@ class ClockJson(TypedDict):
 
     state: Annotated[
         ClockState,
-        "`synced` and `holdover`: the true time lies between `lo` and `hi`; "
-        "`floor` and `suspect`: it is not before `lo`",
+        "`synced` and `holdover`: the true time lies between `earliest` and `latest`; "
+        "`floor` and `suspect`: it is not before `earliest`",
     ]
-    lo: Annotated[float, "POSIX seconds, UTC"]
-    hi: Annotated[float | None, "POSIX seconds, UTC; null when there is no upper bound"]
-    monotonic_ms: Annotated[int, "milliseconds on the clock of this boot, which never jumps"]
-    boot_id: Annotated[str, "names the boot: `monotonic_ms` compares only within it"]
+    earliest: Annotated[float, "POSIX seconds, UTC"]
+    latest: Annotated[float | None, "POSIX seconds, UTC; null when there is no upper bound"]
+    boottime_ms: Annotated[int, "milliseconds since this boot, sleep included (CLOCK_BOOTTIME); never jumps"]
+    boot_id: Annotated[str, "names the boot: `boottime_ms` compares only within it"]
 
 
 Withheld: TypeAlias = Literal["withheld"]
 """Stands where health data was taken off the event: see `sealed`."""
 
 
+PayloadType: TypeAlias = Literal[
+    "application/vnd.gatepost.bundle.v1+json",
+    "application/vnd.gatepost.command.v1+json",
+    "application/vnd.gatepost.receipt.v1+json",
+]
+"""Of a DSSE envelope."""
+
 Suite: TypeAlias = Literal["hpke-x25519-hkdf_sha256-chacha20_poly1305"]
 
 
-class CodeJson(TypedDict):
+class CredentialJson(TypedDict):
     """The code that was shown, without anything that names its holder."""
 
     format: Annotated[str, "`gatepost`, or the name of another format; empty when not recognised"]
@@ -61,24 +73,25 @@ class TemperatureJson(TypedDict):
     outcome: Screening | Withheld
     surface_c: Annotated[float | None, "the skin, as measured, degrees Celsius"]
     estimate_c: Annotated[float | None, "on the scale of the site's calibration; null without one"]
-    u_c: Annotated[float | None, "expanded uncertainty (k = 2) of what was compared, degrees Celsius"]
-    limit_c: Annotated[float | None, "the limit it was compared with, on `scale`"]
-    scale: Annotated[
-        str,
-        "what was compared: `calibrated`: the estimate; `crowd`: the skin, with a limit that follows the people "
-        "who passed before; `skin`: the skin, with the fixed limit; `second_instrument`: staff's own thermometer",
+    uncertainty_c: Annotated[float | None, "expanded uncertainty (k = 2) of what was compared, degrees Celsius"]
+    threshold_c: Annotated[float | None, "what it was compared with, on `basis`"]
+    basis: Annotated[
+        Basis,
+        "what was compared: `calibrated`: the estimate; `population`: the skin, with a threshold that follows "
+        "the people who passed before; `fixed`: the skin, with the fixed threshold; `clinical`: staff's own "
+        "thermometer",
     ]
     ambient_c: Annotated[float | None, "the room, from a sensor of its own"]
     samples: Annotated[int, Ge(0)]
-    why: Annotated[str, "reason code of an outcome that is not plain; else empty"]
+    reason: Annotated[str, "reason code of an outcome that is not plain; else empty"]
     attempt: Annotated[int, Ge(1), "which reading of this person it is; each is an event of its own"]
-    then: Annotated[str, "the retest protocol's next step: `second_reading`, `rest`, `second_instrument`; or empty"]
+    next_step: Annotated[NextStep, "of the retest protocol; empty when there is none"]
 
 
 class SealedJson(TypedDict):
-    """Who it was and the health data taken off the event; only the centre's private key opens it."""
+    """Who it was and the health data taken off the event; only the central server's private key opens it."""
 
-    kid: Annotated[str, "names the centre's key"]
+    keyid: Annotated[str, "names the central server's key"]
     suite: Annotated[Suite, "RFC 9180, base mode; `info` is the clear header, see privacy.md"]
     enc: Annotated[str, "base64 of the encapsulated key"]
     ct: Annotated[str, "base64 of the sealed content, padded, and its tag"]
@@ -89,15 +102,15 @@ class HealthJson(TypedDict):
 
     reasons: Annotated[list[str], "reason codes, the weightiest first"]
     rule: Annotated[str, "the row of the policy that decided"]
-    code: Annotated[CodeJson | None, "null when none was shown"]
+    credential: Annotated[CredentialJson | None, "null when none was shown"]
     temperature: TemperatureJson
 
 
 class ContentJson(HealthJson):
     """What is sealed: the codes as they were read, and what was withheld from the event."""
 
-    codes: Annotated[list[str], "base64 of the bytes of each code, in the order of showing"]
-    left_out: Annotated[int, Ge(0), "codes that were too long to keep"]
+    payloads: Annotated[list[str], "base64 of the bytes of each code, in the order of showing"]
+    payloads_omitted: Annotated[int, Ge(0), "codes that were too long to keep"]
 
 
 class PassageJson(TypedDict):
@@ -108,15 +121,15 @@ class PassageJson(TypedDict):
     decision: Annotated[Outcome, "`refer`: a person of the staff decides"]
     reasons: Annotated[list[str], "reason codes, the weightiest first"]
     rule: Annotated[str, "the row of the policy that decided"]
-    opened: Annotated[bool, "whether the gate was told to open"]
-    code: Annotated[CodeJson | None, "null when none was shown"]
+    gate_opened: Annotated[bool, "whether the gate was told to open"]
+    credential: Annotated[CredentialJson | None, "null when none was shown"]
     temperature: TemperatureJson
-    took_ms: Annotated[int, "from the first sign of the person to the decision"]
+    duration_ms: Annotated[int, "milliseconds from the first sign of the person to the decision"]
     simulated: Annotated[bool, "true if any device that took part is simulated"]
     sealed: NotRequired[
         Annotated[
             SealedJson | None,
-            "there only when code, temperature and reasons are withheld; null: they were not kept at all",
+            "there only when credential, temperature and reasons are withheld; null: they were not kept at all",
         ]
     ]
     clock: ClockJson
@@ -126,10 +139,10 @@ class DeviceJson(TypedDict):
     """A device came or went."""
 
     lane: str
-    part: Role
+    role: Role
     driver: str
     up: bool
-    why: Annotated[str, "what is wrong and the remedy; empty when up"]
+    error: Annotated[str, "what is wrong and the remedy, one sentence; empty when up"]
     simulated: bool
     clock: ClockJson
 
@@ -137,7 +150,7 @@ class DeviceJson(TypedDict):
 class LossJson(TypedDict):
     """Events that this kiosk decided on but had to give up."""
 
-    reason: Literal["full", "memory", "damaged", "unencodable", "retention", "restored"]
+    reason: LossReason
     count: Annotated[int, Ge(0)]
     epoch: Annotated[str | None, "of the range; null when no sequence had been given"]
     first: int | None
@@ -147,29 +160,32 @@ class LossJson(TypedDict):
 class AgentJson(TypedDict):
     """The agent started or stopped, learned the time, what it runs on has changed, or events were lost."""
 
-    what: Annotated[
+    type: Annotated[
         Literal[AgentEventType, "loss"],
-        "`anchor`: the clock has become known: with this event's `clock` all events of its boot can be dated; "
-        "`config_…`: the centre's configuration `config` passed its trial, did not hold, or was taken back; "
+        "`clock_synchronised`: the clock has become known: with this event's `clock` all events of its boot "
+        "can be dated; `config_…`: the central server's configuration `config_version` passed its trial, did not "
+        "hold, or was taken back; "
         "`safe_mode`: everybody at an entry is left to staff until the kiosk is told to recover; more may be added",
     ]
-    version: Annotated[str, "of the agent; empty for a loss"]
-    config: NotRequired[Annotated[int, Ge(1), "version of the configuration bundle"]]
-    why: NotRequired[Annotated[str, "one sentence with the remedy"]]
+    software_version: Annotated[str, "of the agent; empty for a loss"]
+    config_version: NotRequired[Annotated[int, Ge(1), "version of the configuration bundle"]]
+    detail: NotRequired[Annotated[str, "one sentence with the remedy"]]
     loss: NotRequired[LossJson]
     simulated: bool
     clock: ClockJson
 
 
-class ReplyJson(TypedDict):
-    """What became of an order or a bundle. See orders.md."""
+class CommandResultJson(TypedDict):
+    """What became of a command or a bundle. See orders.md."""
 
-    order: Annotated[str | None, "the order's id; null for a bundle"]
-    command: Annotated[str, "the order's, or `bundle`"]
-    outcome: Annotated[CommandStatus, "`unknown`: stopped in the midst of it, it may have been done"]
-    reason: Annotated[str, "why it was not done; empty when it was"]
+    command_id: Annotated[str | None, "`id` of the command; null for a bundle"]
+    command: Annotated[str, "its name, or `bundle`"]
+    status: Annotated[CommandStatus, "`unknown`: stopped in the midst of it, it may have been done"]
+    reason: Annotated[
+        CommandReason | Rejection | Literal[""], "why it was not done, see orders.md; empty when it was"
+    ]
     result: Annotated[dict[str, Any] | None, "what the command gives back; for a bundle its type, name and version"]
-    again: Annotated[bool, "the same order came again: nothing was done, and this was said before"]
+    duplicate: Annotated[bool, "the same command came again: nothing was done, and this was said before"]
     simulated: bool
     clock: ClockJson
 
@@ -185,7 +201,7 @@ class EnvelopeJson(TypedDict):
     time: NotRequired[Annotated[str, "RFC 3339, UTC; only when the clock was known: see `data.clock`"]]
     epoch: Annotated[str, "names one life of the kiosk's store"]
     sequence: Annotated[str, "12 digits, 1 and up within the epoch, without a gap; a gap is a loss"]
-    previous: Annotated[
+    previoussha256: Annotated[
         str, Len(64, 64), "SHA-256 of the payload with the sequence before, in hex; zeros for the first"
     ]
 
@@ -208,21 +224,46 @@ class AgentEvent(EnvelopeJson):
     data: AgentJson
 
 
-class ReplyEvent(EnvelopeJson):
-    """Topic `…/event/reply`."""
+class CommandResultEvent(EnvelopeJson):
+    """Topic `…/event/command_result`."""
 
-    data: ReplyJson
+    data: CommandResultJson
 
 
 class DeviceStateJson(TypedDict):
     """How one device is now."""
 
     lane: str
-    part: Role
+    role: Role
     driver: str
     up: bool
-    why: str
+    error: str
     simulated: bool
+
+
+class InForceJson(TypedDict):
+    """The version in force of one thing that the central server may send."""
+
+    type: Literal["root", "keys", "policy", "list", "privacy", "config"]
+    name: Annotated[str, "of the list or the table; empty for the other types"]
+    version: Annotated[int, Ge(0), "of the bundle; of what is not from a bundle its own, 0 when it has none"]
+    source: Annotated[
+        Literal["bundle", "file", "built_in"],
+        "`bundle`: from the central server; `file`: a file of this kiosk; `built_in`: part of the agent",
+    ]
+
+
+class ProblemJson(TypedDict):
+    """Something that is wrong with the kiosk now. See the table of codes in events.md."""
+
+    code: Annotated[ProblemCode, "for machines: keeps its meaning; more may be added"]
+    part: Annotated[str, "what it is about: `mqtt`, `in scanner`, `list status`"]
+    severity: Annotated[
+        Severity,
+        "`critical`: nobody is admitted without staff, or the agent does not work; `error`: something does not "
+        "work; `warning`: everything works, but will not for ever. It follows from the code",
+    ]
+    text: Annotated[str, "for people: one sentence with what to do; may be worded otherwise in any release"]
 
 
 class CountsJson(TypedDict):
@@ -248,73 +289,80 @@ class StateJson(TypedDict):
     type: Literal["gatepost.state.v1"]
     kiosk: str
     state: Literal["online", "offline"]
-    version: str
+    software_version: str
     simulated: NotRequired[bool]
     devices: NotRequired[list[DeviceStateJson]]
-    faults: NotRequired[Annotated[list[str], "one sentence each; empty when all is well"]]
+    problems: NotRequired[Annotated[list[ProblemJson], "the gravest first; empty when all is well"]]
     counts: NotRequired[CountsJson]
-    clock: NotRequired[ClockState]
+    clock_state: NotRequired[ClockState]
     mode: NotRequired[Annotated[Literal["normal", "safe"], "`safe`: everybody at an entry is left to staff"]]
     store: NotRequired[StoreJson]
-    config: NotRequired[Annotated[int, Ge(0), "version of the configuration bundle in force; 0 for none"]]
+    config_version: NotRequired[Annotated[int, Ge(0), "version of the configuration bundle in force; 0 for none"]]
+    in_force: NotRequired[
+        Annotated[
+            list[InForceJson],
+            "one of each type and name; no `root` when none is installed, no `list` that is missing",
+        ]
+    ]
 
 
 class SignatureJson(TypedDict):
     """One key's signature."""
 
-    kid: Annotated[str, "the key's id, hexadecimal, as the root names it"]
-    sig: Annotated[str, "base64url without padding, over the context, a zero byte and the signed bytes"]
+    keyid: Annotated[str, "of the key, hexadecimal, as the root names it"]
+    sig: Annotated[str, "base64 of the signature over `DSSEv1 <length> <payloadType> <length> <payload>`"]
 
 
-class SignedJson(TypedDict):
-    """What the centre sends: signed bytes, and signatures on them and on the context, which says what they are."""
+class DsseJson(TypedDict):
+    """What the central server sends: a DSSE envelope (Dead Simple Signing Envelope 1.0.2)."""
 
-    signed: Annotated[str, "base64url without padding, of JSON: an order, a receipt or a bundle"]
+    payloadType: Annotated[PayloadType, "what the payload is; the signatures cover it"]
+    payload: Annotated[str, "base64 of JSON: a command, a receipt or a bundle"]
     signatures: Annotated[list[SignatureJson], Len(0, 32)]
 
 
-class OrderJson(TypedDict):
-    """What is signed as an order, context `gatepost-order-1`."""
+class CommandJson(TypedDict):
+    """What is signed as a command."""
 
-    id: Annotated[str, Len(1, 64), "the centre's; the same id again is answered again, and done once"]
+    id: Annotated[str, Len(1, 64), "the central server's own; the same id again is answered again, and done once"]
     fleet: Annotated[str, "as in the root"]
-    to: Annotated[str, "`<site>/<kiosk>`; for commands that are harmless also `<site>/*` and `*/*`"]
-    issued: Annotated[int, "POSIX seconds"]
-    expires: Annotated[int, "POSIX seconds; at most a day after `issued`"]
+    target: Annotated[str, "`<site>/<kiosk>`; for commands that are harmless also `<site>/*` and `*/*`"]
+    issued_at: Annotated[int, "POSIX seconds"]
+    expires_at: Annotated[int, "POSIX seconds; at most a day after `issued_at`"]
     command: Annotated[str, "see orders.md"]
     arguments: Annotated[dict[str, str], "of the command"]
 
 
 class RangeJson(TypedDict):
-    """Events that the centre has, beyond a gap."""
+    """Events that the central server has, beyond a gap."""
 
     first: Annotated[int, Ge(1)]
     last: Annotated[int, Ge(1)]
-    head: Annotated[str, "SHA-256 of the payload of `last`, hexadecimal"]
+    sha256: Annotated[str, "of the payload of `last`, hexadecimal"]
 
 
 class ReceiptJson(TypedDict):
-    """What is signed as a receipt, context `gatepost-receipt-1`: it lets events go that wait for it."""
+    """What is signed as a receipt: it lets events go that wait for it."""
 
     source: Annotated[str, "the kiosk's, as in its events"]
     epoch: Annotated[str, "as in its events"]
-    through: Annotated[int, Ge(0), "no event up to this sequence is wanted any more; 0 for none"]
-    head: Annotated[str, "SHA-256 of the payload of `through` as it came, hexadecimal; 64 zeros for none"]
-    also: NotRequired[Annotated[list[RangeJson], Len(0, 256), "what is there beyond a gap"]]
+    up_to: Annotated[int, Ge(0), "no event up to this sequence is wanted any more; 0 for none"]
+    sha256: Annotated[str, "of the payload of `up_to` as it came, hexadecimal; 64 zeros for none"]
+    ranges: NotRequired[Annotated[list[RangeJson], Len(0, 256), "what is there beyond a gap"]]
 
 
 class RoleJson(TypedDict):
     """Who may sign one type, and how many of them must."""
 
     threshold: Annotated[int, Ge(1)]
-    kids: Annotated[list[str], "ids among the root's keys"]
+    keyids: Annotated[list[str], "ids among the root's keys"]
 
 
 class RootJson(TypedDict):
     """Content of a bundle of type `root`."""
 
     keys: Annotated[dict[str, str], "id → base64 of the key, DER SubjectPublicKeyInfo (Ed25519, SM2)"]
-    roles: Annotated[dict[str, RoleJson], "of `root` and of each type; `order` and `receipt` too"]
+    roles: Annotated[dict[str, RoleJson], "of `root` and of each type; `command` and `receipt` too"]
 
 
 class ListHeadJson(TypedDict):
@@ -323,9 +371,9 @@ class ListHeadJson(TypedDict):
     kind: Literal["revoked", "status", "watched"]
     issuer: Annotated[str, "whose codes it speaks of"]
     version: int
-    issued_utc: float
-    warn_s: float
-    refer_s: float
+    issued_at: float
+    warn_age_s: float
+    max_age_s: float
     count: int
     bits: int
     values: bool
@@ -340,17 +388,17 @@ class ListJson(TypedDict):
 
 
 class BundleJson(TypedDict):
-    """What is signed as a bundle, context `gatepost-bundle-1`; other members are passed over."""
+    """What is signed as a bundle; other members are passed over."""
 
     type: Literal["root", "keys", "policy", "list", "privacy", "config"]
     name: Annotated[str, "of the table or the list; empty for the other types"]
     fleet: Annotated[str, "as in the root"]
     version: Annotated[int, Ge(1), "a root's follows that of the one before; others rise by up to 100,000"]
-    issued: Annotated[int, Ge(0), "POSIX seconds"]
-    expires: Annotated[int, "POSIX seconds; not taken after"]
-    warn_s: Annotated[int, "so old, staff are told"]
-    refer_s: Annotated[int, "so old, nobody is admitted by it"]
+    issued_at: Annotated[int, Ge(0), "POSIX seconds"]
+    expires_at: Annotated[int, "POSIX seconds; not taken after"]
+    warn_age_s: Annotated[int, "so old, staff are told"]
+    max_age_s: Annotated[int, "so old, nobody is admitted by it"]
     content: Annotated[RootJson | ListJson | str, "by the type; keys, policy, privacy and config: the TOML"]
 
 
-DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | ReplyJson
+DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | CommandResultJson

@@ -14,22 +14,22 @@ from agent.events.contract import (
     VERSION,
     AgentEvent,
     BundleJson,
+    CommandJson,
+    CommandResultEvent,
     ContentJson,
     DeviceEvent,
-    OrderJson,
+    DsseJson,
     PassageEvent,
     ReceiptJson,
-    ReplyEvent,
-    SignedJson,
     StateJson,
 )
 from agent.model import EventKind
 
-EVENTS: dict[EventKind, type[PassageEvent | DeviceEvent | AgentEvent | ReplyEvent]] = {
+EVENTS: dict[EventKind, type[PassageEvent | DeviceEvent | AgentEvent | CommandResultEvent]] = {
     EventKind.PASSAGE: PassageEvent,
     EventKind.DEVICE: DeviceEvent,
     EventKind.AGENT: AgentEvent,
-    EventKind.COMMAND_RESULT: ReplyEvent,
+    EventKind.COMMAND_RESULT: CommandResultEvent,
 }
 
 
@@ -40,7 +40,7 @@ def event_schema(kind: EventKind) -> dict[str, Any]:
     schema["properties"]["dataschema"]["const"] = schema["$id"]
     schema["properties"]["id"]["pattern"] = "^[^:]+:[0-9a-f]{8}:[1-9][0-9]*$"
     schema["properties"]["sequence"]["pattern"] = "^[0-9]{12,}$"
-    schema["properties"]["previous"]["pattern"] = "^[0-9a-f]{64}$"
+    schema["properties"]["previoussha256"]["pattern"] = "^[0-9a-f]{64}$"
     return schema
 
 
@@ -49,9 +49,9 @@ def state_schema() -> dict[str, Any]:
     return _schema(StateJson, f"urn:gatepost:state:v{VERSION}")
 
 
-def order_schema() -> dict[str, Any]:
-    """JSON Schema of what is signed as an order; what does not fit is taken for a stranger's."""
-    schema = _schema(OrderJson, f"urn:gatepost:order:v{VERSION}")
+def command_schema() -> dict[str, Any]:
+    """JSON Schema of what is signed as a command; what does not fit is taken for a stranger's."""
+    schema = _schema(CommandJson, f"urn:gatepost:command:v{VERSION}")
     schema["additionalProperties"] = False
     for name in ("id", "command"):
         schema["properties"][name]["pattern"] = "^[A-Za-z0-9._:-]{1,64}$"
@@ -68,9 +68,9 @@ def bundle_schema() -> dict[str, Any]:
     return _schema(BundleJson, f"urn:gatepost:bundle:v{VERSION}")
 
 
-def signed_schema() -> dict[str, Any]:
-    """JSON Schema of the envelope that orders and bundles come in."""
-    return _schema(SignedJson, f"urn:gatepost:signed:v{VERSION}")
+def dsse_schema() -> dict[str, Any]:
+    """JSON Schema of the envelope that commands, receipts and bundles come in."""
+    return _schema(DsseJson, f"urn:gatepost:dsse:v{VERSION}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class _Channel:
     description: str = ""
 
 
-_SIGNED = "Signatures are over `gatepost-{}-1`, a zero byte and the bytes of `signed`; what these are: {}"
+_SIGNED = "A DSSE envelope; its `payloadType` is `application/vnd.gatepost.{0}.v1+json`, its payload: {0}.v1.json"
 
 
 def _channels() -> dict[str, _Channel]:
@@ -96,20 +96,18 @@ def _channels() -> dict[str, _Channel]:
         str(kind): _Channel(f"{kiosk}/event/{kind}", event_schema(kind), content_type=CONTENT_TYPE)
         for kind in EventKind
     }
-    signed = signed_schema()
-    bundle = _SIGNED.format("bundle", "bundle.v1.json")
+    signed = dsse_schema()
+    bundle = _SIGNED.format("bundle")
     return {
         **events,
         "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
-        "order": _Channel(
-            f"{kiosk}/order", signed, "receive", description=_SIGNED.format("order", "order.v1.json")
-        ),
+        "command": _Channel(f"{kiosk}/command", signed, "receive", description=_SIGNED.format("command")),
         "receipt": _Channel(
             f"{kiosk}/receipt",
             signed,
             "receive",
             retained=True,
-            description=_SIGNED.format("receipt", "receipt.v1.json"),
+            description=_SIGNED.format("receipt"),
         ),
         "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True, description=bundle),
         "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True, description=bundle),
@@ -151,7 +149,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Gatepost: what a kiosk tells the centre, and what it hears from there",
+            "title": "Gatepost: what a kiosk tells the central server, and what it hears from there",
             "version": version,
             "description": "Events come at least once and in order; `id` tells repeats. See events.md, orders.md.",
         },
@@ -180,10 +178,10 @@ def documents(version: str) -> dict[str, str]:
     """File name → text of all that `docs/contract/` holds."""
     files: dict[str, Any] = {f"{kind}.v{VERSION}.json": event_schema(kind) for kind in EventKind}
     files[f"state.v{VERSION}.json"] = state_schema()
-    files[f"order.v{VERSION}.json"] = order_schema()
+    files[f"command.v{VERSION}.json"] = command_schema()
     files[f"receipt.v{VERSION}.json"] = receipt_schema()
     files[f"bundle.v{VERSION}.json"] = bundle_schema()
-    files[f"signed.v{VERSION}.json"] = signed_schema()
+    files[f"dsse.v{VERSION}.json"] = dsse_schema()
     files[f"sealed.v{VERSION}.json"] = _schema(ContentJson, f"urn:gatepost:sealed:v{VERSION}")
     files["asyncapi.json"] = asyncapi(version)
     return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}

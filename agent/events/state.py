@@ -1,4 +1,4 @@
-"""How the kiosk is, as its retained state tells the centre."""
+"""How the kiosk is, as its retained state tells the central server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from agent.model import Mark
 if TYPE_CHECKING:
     from agent.events import Topics
     from agent.events.contract import StateJson
-    from agent.model import ClockState, Role
+    from agent.model import ClockState, InForce, Role
+    from agent.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class DeviceState:
     """See DeviceStateJson."""
 
     lane: str
-    part: Role
+    role: Role
     driver: str
     up: bool
-    why: str = ""
+    error: str = ""
     simulated: bool = False
 
 
@@ -41,14 +42,15 @@ class DeviceState:
 class State:
     """How the kiosk is, for its retained state."""
 
-    version: str
+    software_version: str
     simulated: bool = False
     devices: tuple[DeviceState, ...] = ()
-    faults: tuple[str, ...] = ()
-    clock: ClockState | None = None
+    problems: tuple[Problem, ...] = ()
+    clock_state: ClockState | None = None
     counts: Counts = field(default=Counts())
     safe: bool = False
-    config: int = 0
+    config_version: int = 0
+    in_force: tuple[InForce, ...] = ()
 
     def differs(self, other: State | None) -> bool:
         """Whether it is worth telling at once: more than the counts has changed."""
@@ -64,20 +66,23 @@ def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> byt
         "type": "gatepost.state.v1",
         "kiosk": topics.kiosk,
         "state": "online",
-        "version": state.version,
+        "software_version": state.software_version,
         "simulated": state.simulated,
         "devices": [
             {
                 "lane": device.lane,
-                "part": device.part,
+                "role": device.role,
                 "driver": device.driver,
                 "up": device.up,
-                "why": device.why,
+                "error": device.error,
                 "simulated": device.simulated,
             }
             for device in state.devices
         ],
-        "faults": list(state.faults),
+        "problems": [
+            {"code": each.code, "part": each.part, "severity": each.severity, "text": each.text}
+            for each in state.problems
+        ],
         "counts": {
             "decided": state.counts.decided,
             "stored": state.counts.stored,
@@ -87,9 +92,13 @@ def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> byt
         },
     }
     message["mode"] = "safe" if state.safe else "normal"
-    message["config"] = state.config
-    if state.clock is not None:
-        message["clock"] = state.clock
+    message["config_version"] = state.config_version
+    message["in_force"] = [
+        {"type": each.type, "name": each.name, "version": each.version, "source": each.source}
+        for each in state.in_force
+    ]
+    if state.clock_state is not None:
+        message["clock_state"] = state.clock_state
     _add(message, mark)
     return _to_json(message).encode()
 
@@ -100,7 +109,7 @@ def offline_payload(topics: Topics, version: str, mark: Mark | None = None) -> b
         "type": "gatepost.state.v1",
         "kiosk": topics.kiosk,
         "state": "offline",
-        "version": version,
+        "software_version": version,
     }
     _add(message, mark)
     return _to_json(message).encode()

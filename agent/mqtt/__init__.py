@@ -26,6 +26,7 @@ from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEve
 from agent.mqtt.session import GOODBYE_S, Session, SessionContext
 from agent.mqtt.version import Version
 from agent.outbox import receipt
+from agent.problems import Finding, Problem, ProblemCode, found, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,12 +61,17 @@ class LinkStatus:
     """Why, of one of them; empty since one was taken."""
     certificates: Mapping[str, int] = field(default_factory=dict)
     """Days that each has left; while the clock has a floor only, at most."""
-    fault: str = ""
-    """Why, when the link is down or the broker refuses; empty when all is well."""
+    findings: tuple[Finding, ...] = ()
+    """Why, when the link is down or the broker refuses."""
     next_try_s: float | None = None
     """Seconds until it is tried again; None while connected or trying."""
     moved_s: float = 0.0
     """When the link's thread last showed that it lives, on the monotonic clock."""
+
+    @property
+    def fault(self) -> str:
+        """All findings in words; empty when all is well."""
+        return in_words(self.findings)
 
 
 def _nobody_vouches(_payload: bytes) -> Mapping[str, Any]:
@@ -156,10 +162,11 @@ class Link:
         session = self._session
         connected = session is not None and session.greeted
         left = tls.days_left(self._duty.ends_utc, self._duty.now())
-        faults = (
-            self._duty.refusals.fault or (self._unheard() if connected else self._fault),
-            self._duty.terms.fault if connected else "",
-            tls.warning(left),
+        findings = (
+            *found(ProblemCode.EVENTS_REJECTED, self._duty.refusals.fault),
+            *(self._unheard() if connected else found(ProblemCode.BROKER_NOT_CONNECTED, self._fault)),
+            *found(ProblemCode.BROKER_TERMS, self._duty.terms.fault if connected else ""),
+            *tls.findings(left),
         )
         next_try_s = self._next_try_s
         return LinkStatus(
@@ -172,30 +179,32 @@ class Link:
             refused_receipts=self._answers.refused,
             refusal=self._answers.refusal,
             certificates=left,
-            fault="; ".join(each for each in faults if each),
+            findings=findings,
             next_try_s=None if connected or next_try_s is None else round(max(0.0, next_try_s - monotonic()), 1),
             moved_s=self._duty.moved_s,
         )
 
-    def _unheard(self) -> str:
+    def _unheard(self) -> tuple[Finding, ...]:
         """What is wrong with what we hear, though connected."""
-        overdue = self._duty.overdue
-        if overdue is None and not self._duty.dated:
-            return (
-                "the time is not known, nor whether the broker's certificate has ended: events wait (clock, NTP?)"
+        if self._duty.overdue is None and not self._duty.dated:
+            return found(
+                ProblemCode.BROKER_CERTIFICATE_UNDATED,
+                "the time is not known, nor whether the broker's certificate has ended: events wait (clock, NTP?)",
             )
-        return self._duty.subscribe_error or self._unconfirmed()
+        return (*found(ProblemCode.SUBSCRIPTION_DENIED, self._duty.subscribe_error), *self._unconfirmed())
 
-    def _unconfirmed(self) -> str:
-        """That the centre does not confirm, or not what we have made. That receipts are refused is no fault as long
-        as others are taken: a stranger can send those.
+    def _unconfirmed(self) -> tuple[Finding, ...]:
+        """That the central server does not confirm, or not what we have made. That receipts are refused is no fault
+        as long as others are taken: a stranger can send those.
         """
         overdue, answers = self._duty.overdue, self._answers
         if answers.complaint:
-            return f"a receipt of the centre does not fit: {answers.complaint}"
-        if overdue is None or not overdue.fault or not answers.refusal:
-            return "" if overdue is None else overdue.fault
-        return f"{overdue.fault}; receipts come and are refused: {answers.refusal}"
+            text = f"a receipt of the central server does not fit: {answers.complaint}"
+            return found(ProblemCode.RECEIPT_MISMATCH, text)
+        late = "" if overdue is None else overdue.fault
+        if late and answers.refusal:
+            late = f"{late}; receipts come and are refused: {answers.refusal}"
+        return found(ProblemCode.RECEIPTS_OVERDUE, late)
 
     def _heard(self, topic: str, payload: bytes) -> None:
         """The centre says something: a receipt is for the outbox, all else for the agent."""
@@ -233,7 +242,8 @@ class Link:
             return self._state()
         except Exception:
             log.exception("mqtt: the state cannot be told")
-            return State(version="", faults=("the state of the kiosk cannot be told: see the log",))
+            text = "the state of the kiosk cannot be told: see the log"
+            return State(software_version="", problems=(Problem(ProblemCode.INTERNAL_ERROR, "mqtt", text),))
 
     def _run(self) -> None:
         backoff = ReconnectBackoff(self._options.retry_max_s)

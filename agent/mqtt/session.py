@@ -126,7 +126,7 @@ class Session:
         topics = duty.topics
         will, now_s = None, monotonic()
         if self._terms.asks(Request.WILL, now_s):
-            offline = offline_payload(topics, duty.state().version, duty.mark())
+            offline = offline_payload(topics, duty.state().software_version, duty.mark())
             retain, qos = self._terms.asks(Request.RETAIN, now_s), int(self._terms.asks(Request.QOS, now_s))
             will = Will(topics.state, offline, retain, qos)
         self._with_will = will is not None
@@ -268,7 +268,7 @@ class Session:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
         bundles = Retained.ALWAYS if self._duty.refetch_retained else Retained.IF_NEW
-        wanted = [(topics.order, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
+        wanted = [(topics.command, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
         if not (self._duty.is_compared or self._terms.suspects(Request.LISTEN)):
             wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
         return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
@@ -455,7 +455,7 @@ class Session:
         if not self._leaving and not self._flight and self._duty.is_drained():
             self._leaving = True
             topics = self._duty.topics
-            offline = offline_payload(topics, self._duty.state().version, self._duty.mark())
+            offline = offline_payload(topics, self._duty.state().software_version, self._duty.mark())
             self._publish_state(offline, now_s)
         elif self._leaving and not self._flight:
             self._client.disconnect()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from agent.crypto import signing
 from agent.model import ClockState, TimeBounds
+from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,16 +87,19 @@ def days_left(ends_utc: Mapping[str, float], now: TimeBounds) -> dict[str, int]:
     return {what: int((end_utc - latest_utc) // _DAY_S) for what, end_utc in ends_utc.items()}
 
 
-def warning(left: Mapping[str, int]) -> str:
-    """A sentence on the certificate that ends first, from 30 days before; empty while all is well."""
+def findings(left: Mapping[str, int]) -> tuple[Finding, ...]:
+    """On the certificate that ends first, from 30 days before."""
     if not left:
-        return ""
+        return ()
     what, days = min(left.items(), key=lambda each: each[1])
     if days < 0:
-        return f"{what} has ended: renew it, this kiosk is cut off or soon will be"
+        text = f"{what} has ended: renew it, this kiosk is cut off or soon will be"
+        return (Finding(ProblemCode.CERTIFICATE_EXPIRED, text),)
     if days <= URGENT_DAYS:
-        return f"{what} ends in {days} days: renew it NOW, or this kiosk is cut off"
-    return f"{what} ends in {days} days: renew it" if days <= WARN_DAYS else ""
+        text = f"{what} ends in {days} days: renew it NOW, or this kiosk is cut off"
+    else:
+        text = f"{what} ends in {days} days: renew it" if days <= WARN_DAYS else ""
+    return found(ProblemCode.CERTIFICATE_EXPIRING, text)
 
 
 def periods(text: str) -> list[tuple[float, float]]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from agent.model import ChainPosition, Event, EventKind, Loss, Mark, Record
 from agent.outbox.acknowledgements import Acknowledgements
 from agent.outbox.compression import CorruptRecord
-from agent.outbox.disk_errors import is_full, may_be_there, sentence
+from agent.outbox.disk_errors import finding, is_full, may_be_there
 from agent.outbox.options import Options
 from agent.outbox.receipts import ReceiptQueue
 from agent.outbox.send_queue import MEMORY_ONLY, SendQueue
@@ -35,6 +35,9 @@ from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+
+    from agent.model import LossReason
+    from agent.problems import Finding
 
 __all__ = ["Options", "Outbox", "OutboxStatus"]
 
@@ -101,7 +104,7 @@ class Outbox:
         self._decided = 0
         self._dropped = self._dropped_told = 0
         self._settled = self._stored = self._lost = 0
-        self._fault = ""
+        self._fault: Finding | None = None
         self._moved_s = monotonic()
 
     # -- for the rest of the agent ----------------------------------------------------------------------
@@ -131,7 +134,7 @@ class Outbox:
             lost=self._lost + self._dropped,
             waiting=unsettled + self.shelf.waiting(),
             bytes_held=0 if store is None else store.bytes,
-            fault=self._fault,
+            findings=() if self._fault is None else (self._fault,),
             moved_s=self._moved_s,
         )
 
@@ -215,7 +218,7 @@ class Outbox:
             self.shelf.fill(store.after(beyond, wanted), wanted, self._confirmed)
         if self._failures:
             log.warning("outbox: the disk takes events again")
-            self._failures, self._fault = 0, ""
+            self._failures, self._fault = 0, None
 
     def _gather(self) -> None:
         """Wait for an event, then a little for others; at most a second, so that `moved_s` moves."""
@@ -280,7 +283,7 @@ class Outbox:
         self._tried = []
         self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
         self._confirmed.on_acknowledged(store)
-        self._owed.append(Loss("restored", 0, last + 1, seen.last, old))
+        self._owed.append(Loss("storage_restored", 0, last + 1, seen.last, old))
         log.error(
             "outbox: the store had come to event %d of epoch %s and is back at %d (a card put back from an image?):"
             " epoch %s begins, %d events that wait move into it", seen.last, old, last, store.epoch, store.count,
@@ -296,7 +299,7 @@ class Outbox:
         self._damaged = False
         log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
         self._lost += found.missing
-        self._owed.append(Loss("damaged", found.missing, found.first, found.last, found.epoch))
+        self._owed.append(Loss("storage_corrupt", found.missing, found.first, found.last, found.epoch))
         return Store(self._path, self.took)
 
     def _commit(self, store: Store) -> None:
@@ -332,7 +335,7 @@ class Outbox:
 
     def _make_room(self, store: Store) -> None:
         """Drop what may wait no longer; while over the limit, the least important, oldest first."""
-        self._drop(store, self._too_old(store), "retention")
+        self._drop(store, self._too_old(store), "retention_expired")
         while store.bytes > self._options.limit_mb * 1e6 and store.count:
             self._alive()
             if chosen := self._confirmed.next():
@@ -341,10 +344,10 @@ class Outbox:
                 continue
             flying = len(self.shelf.on_the_way() | self.shelf.done())
             least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + flying, self.shelf.acked_to)
-            if not self._drop(store, least, "full"):
+            if not self._drop(store, least, "storage_full"):
                 return
 
-    def _drop(self, store: Store, keys: list[int], reason: str) -> bool:
+    def _drop(self, store: Store, keys: list[int], reason: LossReason) -> bool:
         """Let go of those that are not on their way, and owe a loss for them; whether there were any."""
         flying = self.shelf.on_the_way() | self.shelf.done()
         gone = [key for key in keys if key not in flying]
@@ -425,7 +428,7 @@ class Outbox:
     def _notice_drops(self) -> None:
         dropped = self._dropped
         if dropped > self._dropped_told:
-            self._owed.append(Loss("memory", dropped - self._dropped_told))
+            self._owed.append(Loss("memory_full", dropped - self._dropped_told))
             self._dropped_told = dropped
 
     def _failed(self, error: Exception) -> None:
@@ -438,9 +441,9 @@ class Outbox:
             self._store = None
         self._retry_at_s = monotonic() + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
         self._failures += 1
-        fault = sentence(error, self._path)
+        fault = finding(error, self._path)
         if fault != self._fault:
-            log.error("outbox: %s", fault)
+            log.error("outbox: %s", fault.text)
         self._fault = fault
 
 

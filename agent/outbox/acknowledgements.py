@@ -148,7 +148,7 @@ def _keys(
             made = last - base
             raise Wrong(f"it confirms event {part.last}, we have only made {made}: did the card lose some?")
         here = hash_at(key)
-        if here and here != part.head:
+        if here and here != part.sha256:
             raise Wrong(f"it has another hash of event {part.last} than we: the centre has another chain")
         proved = proved or bool(here)
     return [(base + part.first, base + part.last) for part in receipt.ranges] if proved else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
+from agent.problems import Finding, ProblemCode
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,14 +22,18 @@ def may_be_there(error: sqlite3.Error) -> bool:
     return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
 
 
-def sentence(error: Exception, path: Path) -> str:
+def finding(error: Exception, path: Path) -> Finding:
     """What is wrong with the disk, and what to do."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_FULL:
-            return f"disk full: events wait in memory (free some space where {path} is)"
+            text = f"disk full: events wait in memory (free some space where {path} is)"
+            return Finding(ProblemCode.STORAGE_FULL, text)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
-            return f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
+            text = f"cannot write {path}: events wait in memory (is the card read-only, the directory ours?)"
+            return Finding(ProblemCode.STORAGE_NOT_WRITABLE, text)
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return f"{path} is held by another process: events wait in memory (is a second agent running?)"
+            text = f"{path} is held by another process: events wait in memory (is a second agent running?)"
+            return Finding(ProblemCode.STORAGE_LOCKED, text)
         case _:
-            return f"{path}: {error}: events wait in memory (the card may be failing)"
+            text = f"{path}: {error}: events wait in memory (the card may be failing)"
+            return Finding(ProblemCode.STORAGE_ERROR, text)

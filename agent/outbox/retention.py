@@ -80,8 +80,9 @@ class Retention:
         """By its clock; nothing is known of one whose clock is not as we write them."""
         try:
             clock = json.loads(record.payload)["data"]["clock"]
-            own, since_s, lo, hi = clock["boot_id"], clock["monotonic_ms"] / 1000, float(clock["lo"]), clock["hi"]
-            ends_utc = math.inf if hi is None else float(hi)
+            own, since_s = clock["boot_id"], clock["boottime_ms"] / 1000
+            earliest, latest = float(clock["earliest"]), clock["latest"]
+            ends_utc = math.inf if latest is None else float(latest)
         except (ValueError, KeyError, TypeError):
             return _Age(0.0, math.inf)
         here_s = self._since_boot_s()
@@ -89,4 +90,4 @@ class Retention:
             return _Age(here_s - since_s, here_s - since_s)
         now = self._now()
         booted_s = here_s if own and self._boot_id else 0.0  # it happened before this boot
-        return _Age(max(booted_s, now.earliest_utc - ends_utc), now.latest_utc - lo)
+        return _Age(max(booted_s, now.earliest_utc - ends_utc), now.latest_utc - earliest)

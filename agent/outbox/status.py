@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.problems import in_words
+
+if TYPE_CHECKING:
+    from agent.problems import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,12 @@ class OutboxStatus:
     waiting: int = 0
     """Not yet delivered, in memory or on disk."""
     bytes_held: int = 0
-    fault: str = ""
-    """One sentence when the disk fails; empty when it does not."""
+    findings: tuple[Finding, ...] = ()
+    """When the disk fails: how, and what to do."""
     moved_s: float = 0.0
     """When the writer last showed that it lives, on the monotonic clock."""
+
+    @property
+    def fault(self) -> str:
+        """One sentence when the disk fails; empty when it does not."""
+        return in_words(self.findings)

@@ -176,7 +176,7 @@ class Store:
         rows = dict(self._db.execute("SELECT key, packed FROM record WHERE key IN (?, ?)", (key, key + 1)))
         if key in rows:
             return _hash(decompress(rows[key]))
-        return str(json.loads(decompress(rows[key + 1]))["previous"]) if rows else ""
+        return str(json.loads(decompress(rows[key + 1]))["previoussha256"]) if rows else ""
 
     def count_of(self, low: int, high: int) -> int:
         """How many records from `low` to `high` are not done."""
@@ -328,7 +328,7 @@ def _moved(record: Record, epoch: str, sequence: int, previous: str) -> Record:
     """The same event at another place."""
     envelope = json.loads(record.payload)
     envelope["id"] = f"{envelope['id'].split(':', 1)[0]}:{epoch}:{sequence}"
-    envelope |= {"epoch": epoch, "sequence": f"{sequence:012d}", "previous": previous}
+    envelope |= {"epoch": epoch, "sequence": f"{sequence:012d}", "previoussha256": previous}
     payload = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     return replace(record, key=sequence, payload=payload)
 

@@ -28,6 +28,7 @@ from uuid import UUID
 from annotated_types import Ge
 
 from agent.model import ClockState, TimeBounds
+from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,25 +211,28 @@ class Clock:
                 break
         return (before_s + here_s) / 2, wall_utc
 
-    def fault(self) -> str:
-        """Why codes that end go to staff, and what to do; empty while the time is known, and while a kiosk that was
+    def findings(self) -> tuple[Finding, ...]:
+        """Why codes that end go to staff, and what to do; none while the time is known, and while a kiosk that was
         just switched on may still learn it.
         """
         state = self.now().state
         if state is ClockState.SUSPECT and self._is_too_early:
-            return (
+            return found(
+                ProblemCode.CLOCK_SUSPECT,
                 "the wall clock says less than was certain before: codes that end go to staff (timedatectl; is it"
                 " right, then a wrong time was believed: systemctl stop gatepost,"
-                f" rm {self._options.floor_file}, systemctl start gatepost)"
+                f" rm {self._options.floor_file}, systemctl start gatepost)",
             )
         if state is ClockState.SUSPECT:
-            return (
+            return found(
+                ProblemCode.CLOCK_SUSPECT,
                 "its source contradicts itself: codes that end go to staff until it has agreed with itself for an"
-                " hour (timedatectl; is it right: systemctl restart gatepost)"
+                " hour (timedatectl; is it right: systemctl restart gatepost)",
             )
         if state is ClockState.FLOOR and self._floor[1] >= _LEARNT_S:
-            return "the time is not known: codes that end go to staff (network, NTP? see timedatectl)"
-        return ""
+            text = "the time is not known: codes that end go to staff (network, NTP? see timedatectl)"
+            return found(ProblemCode.CLOCK_UNKNOWN, text)
+        return ()
 
     def keep(self) -> None:
         """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""

@@ -31,8 +31,13 @@ _WORDS = {
     },
 }
 _OUTCOMES = {
-    "en": {"admit": "admit", "admit_notice": "admit with a notice", "refer": "refer to staff", "refuse": "refuse"},
-    "zh": {"admit": "放行", "admit_notice": "放行并提示", "refer": "转人工核验", "refuse": "不予放行"},
+    "en": {
+        "admit": "admit",
+        "admit_with_notice": "admit with a notice",
+        "refer": "refer to staff",
+        "refuse": "refuse",
+    },
+    "zh": {"admit": "放行", "admit_with_notice": "放行并提示", "refer": "转人工核验", "refuse": "不予放行"},
 }
 
 

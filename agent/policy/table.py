@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.model import Decision, Outcome
+from agent.model import Decision, InForce, Outcome
 from agent.policy.facts import DIMENSIONS, Facts
 from agent.policy.reasons import SENTENCES
 
@@ -75,6 +75,8 @@ class Table:
     """How many situations the rows tell apart: the proof went through each."""
     masks: tuple[Mapping[str, int], ...] = field(repr=False)
     """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
+    in_force: InForce | None = None
+    """Where it is from, and which version."""
 
 
 _OPENING = frozenset({Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE})

@@ -43,9 +43,9 @@ class Redaction:
         withheld = without_details(event)
         if key is None or not isinstance(event.body, Passage):
             return withheld
-        bound = header(self._source, key.kid, events.data(withheld))
+        bound = header(self._source, key.keyid, events.data(withheld))
         enc, ct = hpke.seal(_padded(_content(event.body)), key.public, bound)
-        return without_details(event, Sealed(key.kid, enc, ct))
+        return without_details(event, Sealed(key.keyid, enc, ct))
 
 
 def anonymous(event: Event) -> Event:
@@ -84,25 +84,25 @@ def without_details(event: Event, sealed: Sealed | None = None) -> Event:
     )
 
 
-def header(source: str, kid: str, data: Mapping[str, Any]) -> bytes:
+def header(source: str, keyid: str, data: Mapping[str, Any]) -> bytes:
     """The clear members that a sealed part is bound to, as `info` of HPKE: a JSON array without spaces."""
-    clock, code = data["clock"], data["code"]
+    clock, credential = data["clock"], data["credential"]
     members = [
-        *(_BOUND_AS, source, kid, clock["boot_id"], clock["monotonic_ms"]),
-        *(data["lane"], data["direction"], data["decision"], data["opened"]),
-        *(None if code is None else code["format"], data["took_ms"], data["simulated"]),
+        *(_BOUND_AS, source, keyid, clock["boot_id"], clock["boottime_ms"]),
+        *(data["lane"], data["direction"], data["decision"], data["gate_opened"]),
+        *(None if credential is None else credential["format"], data["duration_ms"], data["simulated"]),
     ]
     return _to_json(members)
 
 
 def opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, Any]:
-    """The event as it would be without withholding, and `codes` in its data; for the centre. Raises NotOpened."""
+    """The event as it would be without withholding, and `payloads` in its data. Raises UnsealError."""
     data = message["data"]
     part = data.get("sealed")
     if part is None:
         raise hpke.UnsealError("nothing is sealed in it")
-    sealed = Sealed(part["kid"], b64decode(part["enc"]), b64decode(part["ct"]))
-    content = json.loads(hpke.unseal(sealed, private, header(message["source"], sealed.kid, data)))
+    sealed = Sealed(part["keyid"], b64decode(part["enc"]), b64decode(part["ct"]))
+    content = json.loads(hpke.unseal(sealed, private, header(message["source"], sealed.keyid, data)))
     return {**message, "data": {**data, **content}}
 
 
@@ -113,7 +113,7 @@ def _content(passage: Passage) -> bytes:
             room -= len(code)
             kept.append(b64encode(code).decode())
     said = events.health(passage)
-    return _to_json({"codes": kept, "left_out": len(passage.payloads) - len(kept), **said})
+    return _to_json({"payloads": kept, "payloads_omitted": len(passage.payloads) - len(kept), **said})
 
 
 def _padded(content: bytes) -> bytes:

@@ -6,7 +6,7 @@ A `privacy` bundle's content is TOML:
     details = true                       # verify-only: events tell code status and temperature (of nobody named)
     retention_hours = 336                # sealed parts that wait longer for the centre are dropped
     [[key]]
-    kid = "week-47"
+    keyid = "week-47"
     public = "base64 of 32 bytes"        # X25519
     from = 2026-11-16T00:00:00Z
     until = 2026-11-25T00:00:00Z
@@ -24,16 +24,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from agent.model import InForce
 from agent.privacy import hpke
+from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from agent.model import TimeBounds
 
 _HOUR_S = 3600.0
 _LONGEST_HOURS = 31 * 24
-_KID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_KEYID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _FIELDS = {"mode", "details", "retention_hours", "key"}
-_KEY_FIELDS = {"kid", "public", "from", "until"}
+_KEY_FIELDS = {"keyid", "public", "from", "until"}
 
 
 class Mode(StrEnum):
@@ -53,7 +55,7 @@ class BadPrivacy(ValueError):
 class SealingKey:
     """A public key of the centre."""
 
-    kid: str
+    keyid: str
     public: bytes
     from_utc: float
     until_utc: float
@@ -81,6 +83,9 @@ CLOSED = PrivacyRules(details=False)
 """In place of a bundle that does not hold: no more open than anything it could have said."""
 
 
+_BUILT_IN = InForce("privacy", source="built_in")
+
+
 @dataclass(frozen=True, slots=True)
 class PrivacyInForce:
     """The rules that were found, and how long they hold."""
@@ -88,21 +93,25 @@ class PrivacyInForce:
     rules: PrivacyRules = DEFAULT
     expires_utc: float = math.inf
     fault: str = ""
-    """Why they are not what the centre has sent."""
+    """Why they are not what the central server has sent."""
+    in_force: InForce = _BUILT_IN
 
     def at(self, now: TimeBounds) -> PrivacyRules:
         """The rules of this moment."""
         return CLOSED if self.fault or self.expires_utc < now.earliest_utc else self.rules
 
-    def fault_at(self, now: TimeBounds) -> str:
-        """What is wrong and what follows, as a sentence; `` when all is well."""
+    def findings(self, now: TimeBounds) -> tuple[Finding, ...]:
+        """What is wrong and what follows."""
         if self.fault:
-            return f"{self.fault}: nothing personal is kept until a good bundle comes"
+            text = f"{self.fault}: nothing personal is kept until a good bundle comes"
+            return found(ProblemCode.PRIVACY_NOT_IN_FORCE, text)
         if self.expires_utc < now.earliest_utc:
-            return "the bundle has expired: nothing personal is kept until a newer one comes"
+            text = "the bundle has expired: nothing personal is kept until a newer one comes"
+            return found(ProblemCode.PRIVACY_NOT_IN_FORCE, text)
         if self.rules.mode is Mode.TRACE and self.rules.key_at(now) is None:
-            return "none of the centre's keys is valid now: nothing is sealed, and nothing personal kept"
-        return ""
+            text = "none of the central server's keys is valid now: nothing is sealed, and nothing personal kept"
+            return found(ProblemCode.SEALING_KEY_MISSING, text)
+        return ()
 
 
 def parse(text: object) -> PrivacyRules:
@@ -123,8 +132,8 @@ def parse(text: object) -> PrivacyRules:
                 f"needs mode (verify-only or trace); may have details (true or false), retention_hours (1 to "
                 f"{_LONGEST_HOURS}) and [[key]] tables"
             )
-    if len({key.kid for key in rules.keys}) < len(rules.keys):
-        raise BadPrivacy("two keys of one kid")
+    if len({key.keyid for key in rules.keys}) < len(rules.keys):
+        raise BadPrivacy("two keys of one keyid")
     if rules.mode is Mode.TRACE and not rules.keys:
         raise BadPrivacy("mode trace needs a key of the centre")
     return rules
@@ -133,17 +142,23 @@ def parse(text: object) -> PrivacyRules:
 def _key(table: Any) -> SealingKey:
     match table:
         case {
-            "kid": str(kid),
+            "keyid": str(keyid),
             "public": str(public),
             "from": datetime() as begins,
             "until": datetime() as ends,
         } if (
-            table.keys() == _KEY_FIELDS and _KID.fullmatch(kid) and begins.tzinfo and ends.tzinfo and begins < ends
+            table.keys() == _KEY_FIELDS
+            and _KEYID.fullmatch(keyid)
+            and begins.tzinfo
+            and ends.tzinfo
+            and begins < ends
         ):
             try:
                 raw = b64decode(public, validate=True)
                 hpke.seal(b"", raw, b"")  # what cannot be sealed to is found out now
             except (binascii.Error, ValueError):
-                raise BadPrivacy(f"key {kid}: public is not base64 of an X25519 key") from None
-            return SealingKey(kid, raw, begins.timestamp(), ends.timestamp())
-    raise BadPrivacy("a [[key]] needs kid, public, from and until (times with a zone, from before until), no more")
+                raise BadPrivacy(f"key {keyid}: public is not base64 of an X25519 key") from None
+            return SealingKey(keyid, raw, begins.timestamp(), ends.timestamp())
+    raise BadPrivacy(
+        "a [[key]] needs keyid, public, from and until (times with a zone, from before until), no more"
+    )

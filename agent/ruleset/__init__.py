@@ -16,6 +16,7 @@ from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing
 from agent.model import CodeStatus, Direction, Verdict
 from agent.platform.packaged import packaged
+from agent.problems import Finding, ProblemCode, found, in_words
 from agent.ruleset import load
 from agent.ruleset.calibration_files import load_sites
 from agent.screening import BadCalibration, ThermometerSite
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
     from agent.checkpoint.case import DecisionInput
     from agent.credentials.freshness import Age
-    from agent.model import Decision, TimeBounds
+    from agent.model import Decision, InForce, TimeBounds
 
 log = logging.getLogger(__name__)
 
+_CODES = {
+    credentials.BadTrustStore: ProblemCode.KEYS_REJECTED,
+    policy.BadTable: ProblemCode.POLICY_REJECTED,
+    BadCalibration: ProblemCode.CALIBRATION_REJECTED,
+}
 LOOK_EVERY_S = 1.0
 SCRUB_BUCKETS = 1024
 """A second: ten million keys once in nine minutes."""
@@ -60,8 +66,8 @@ class Ruleset(threading.Thread):
         """Where the scrub of each list file in force goes on."""
         self._stopping = threading.Event()
         self._refreshing = threading.Lock()
-        self.fault = ""
-        """What was refused since, and that the old one stays; `` when all is as it should be."""
+        self.findings: tuple[Finding, ...] = ()
+        """What was refused since, and that the old one stays."""
         self._record = load.AcceptedVersions(load.state_folder(root) / "lists.accepted")
         try:
             self._trust = load.load_trust(judged, root, self._record)
@@ -70,11 +76,8 @@ class Ruleset(threading.Thread):
         except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
             if not careful:
                 raise
-            self._trust, self._table, self.fault = (
-                credentials.TrustStore(),
-                load.load_table(policy.Options()),
-                str(error),
-            )
+            self._trust, self._table = credentials.TrustStore(), load.load_table(policy.Options())
+            self.findings = found(_CODES[type(error)], str(error))
             self._thermometers = {}
         self._privacy = load.load_privacy(judged, root)
         self._remember_accepted()
@@ -124,9 +127,19 @@ class Ruleset(threading.Thread):
         """What may be kept of a person."""
         return self._privacy.at(now)
 
-    def privacy_fault(self, now: TimeBounds) -> str:
-        """Why less is kept than the centre has asked for; `` when that is as it should be."""
-        return self._privacy.fault_at(now)
+    def in_force(self) -> tuple[InForce, ...]:
+        """Versions of the keys, each list, the table and the privacy rules."""
+        table = self._table.in_force
+        return (*self._trust.in_force, *(() if table is None else (table,)), self._privacy.in_force)
+
+    @property
+    def fault(self) -> str:
+        """All findings in words; empty when all is as it should be."""
+        return in_words(self.findings)
+
+    def privacy_findings(self, now: TimeBounds) -> tuple[Finding, ...]:
+        """Why less is kept than the central server has asked for."""
+        return self._privacy.findings(now)
 
     def run(self) -> None:
         """Look for new files until `stop`."""
@@ -187,21 +200,24 @@ class Ruleset(threading.Thread):
         if self._careful or (found == self._seen and not damaged):
             return False
         self._seen = found
-        faults = []
+        faults: list[Finding] = []
         try:
             self._trust = load.load_trust(self._judged, self._root, self._record)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
-            faults.append(f"new keys are refused, the old ones stay: {_in_words(error)}")
+            text = f"new keys are refused, the old ones stay: {_in_words(error)}"
+            faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
         try:
             self._table = load.load_table(self._decided, self._root, self._judged.bundles)
         except Exception as error:  # noqa: BLE001 - the same
-            faults.append(f"the new table is refused, the old one stays: {_in_words(error)}")
+            text = f"the new table is refused, the old one stays: {_in_words(error)}"
+            faults.append(Finding(ProblemCode.POLICY_REJECTED, text))
         try:
             self._thermometers = load_sites(self._calibration)
         except Exception as error:  # noqa: BLE001 - the same
-            faults.append(f"the new calibration is refused, the old one stays: {_in_words(error)}")
+            text = f"the new calibration is refused, the old one stays: {_in_words(error)}"
+            faults.append(Finding(ProblemCode.CALIBRATION_REJECTED, text))
         self._privacy = load.load_privacy(self._judged, self._root)
-        self.fault = "; ".join(faults)
+        self.findings = tuple(faults)
         if faults:
             log.warning("rules read anew: %s", self.fault)
         else:

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from agent import policy, privacy
 from agent.credentials import bundle, lists
-from agent.credentials.bundle import BadBundle, Bundle, Rejection, Root
+from agent.credentials.bundle import BadBundle, Bundle, Root
 from agent.credentials.trust import parse_keys
 from agent.crypto import digest
 from agent.platform.files import replace_file
+from agent.problems import Finding, ProblemCode, found
+from agent.reasons import Rejection
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 
 if TYPE_CHECKING:
@@ -68,17 +70,20 @@ class BundleStore:
             self._root = seen, bundle.first_root(path.read_bytes())
         return self._root[1]
 
-    def root_fault(self, now: TimeBounds) -> str:
-        """That the root ends soon or has ended, in words; empty while all is well, and without a root."""
+    def root_findings(self, now: TimeBounds) -> tuple[Finding, ...]:
+        """That the root ends soon or has ended; none while all is well, and without a root."""
         try:
             left_s = self.root().bundle.expires_utc - now.earliest_utc
         except FileNotFoundError:
-            return ""
+            return ()
         except (BadBundle, OSError) as error:
-            return f"{error} (nothing from the centre is taken; install the root anew)"
+            text = f"{error} (nothing from the central server is taken; install the root anew)"
+            return found(ProblemCode.ROOT_INVALID, text)
         if left_s < 0:
-            return "has expired: nothing more from the centre is taken (send the next root)"
-        return f"expires in {left_s / _DAY_S:.0f} days (send the next root)" if left_s < _WARN_S else ""
+            text = "has expired: nothing more from the central server is taken (send the next root)"
+            return found(ProblemCode.ROOT_EXPIRED, text)
+        text = f"expires in {left_s / _DAY_S:.0f} days (send the next root)" if left_s < _WARN_S else ""
+        return found(ProblemCode.ROOT_EXPIRING, text)
 
     def verify_statement(self, data: bytes, role: str, now: TimeBounds) -> dict[str, Any]:
         """What enough keys of `role` have signed. Raises BadBundle, or OSError when there is no root."""

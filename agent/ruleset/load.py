@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from agent import credentials, policy, privacy
 from agent.credentials import freshness, lists
 from agent.credentials.bundle import BadBundle, Bundle
 from agent.credentials.trust import BadTrustStore, parse_keys
+from agent.model import InForce
 from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
@@ -60,7 +62,7 @@ def load_trust(
     """
     root = root or Path()
     trust = _keys(options, root)
-    opened, ages = [], list(trust.ages)
+    opened, ages, in_force = [], list(trust.ages), list(trust.in_force)
     for name in options.lists:
         try:
             store = BundleStore(root / options.bundles) if options.bundles else None
@@ -70,10 +72,18 @@ def load_trust(
                 _demand_not_older(name, found, record)
             opened.append(found)
             ages.append(found.age)
+            in_force.append(_list_in_force(name, found, sent))
         except (lists.BadList, BadBundle, BadRecord, OSError) as error:
             log.warning("list %s is not used: %s", name, error)
             ages.append(freshness.missing(f"list {name}"))
-    return replace(trust, lists=lists.gather(opened), ages=tuple(ages))
+    return replace(trust, lists=lists.gather(opened), ages=tuple(ages), in_force=tuple(in_force))
+
+
+def _list_in_force(name: str, found: lists.CodeList, sent: Bundle | None) -> InForce:
+    """While the base of the newest bundle is awaited, the version of the list before."""
+    if sent is None:
+        return InForce("list", Path(name).stem, found.head.version, "file")
+    return InForce("list", sent.name, sent.version if found.awaited is None else found.head.version)
 
 
 def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions) -> None:
@@ -104,7 +114,8 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
     try:
         sent = BundleStore(root / options.bundles).current("keys")
         if sent is not None:
-            return replace(parse_keys(sent.content, "from the centre"), ages=(sent.age,))
+            trust = parse_keys(sent.content, "from the centre")
+            return replace(trust, ages=(sent.age,), in_force=(InForce("keys", "", sent.version),))
     except (BadBundle, BadTrustStore, OSError):
         return replace(trust, ages=(freshness.missing("keys from the centre"),))
     return trust
@@ -112,7 +123,8 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
 
 def _keys_file(path: Path) -> credentials.TrustStore:
     try:
-        return parse_keys(path.read_text(encoding="utf-8"), str(path))
+        trust = parse_keys(path.read_text(encoding="utf-8"), str(path))
+        return replace(trust, in_force=(InForce("keys", source="file"),))
     except FileNotFoundError:
         raise BadTrustStore(
             f"keys file {path}: is not there (`gatepost keys new` or `keys add` makes one)"
@@ -158,9 +170,9 @@ def _signed(path: Path, sent: Bundle) -> lists.CodeList:
     head = replace(
         base.head,
         version=max(sent.version, base.head.version + 1),  # changes are always newer than their base
-        issued_utc=sent.issued_utc,
-        warn_s=sent.age.warn_age_s,
-        refer_s=sent.age.max_age_s,
+        issued_at=sent.issued_utc,
+        warn_age_s=sent.age.warn_age_s,
+        max_age_s=sent.age.max_age_s,
     )
     try:
         opened = prove_list(path)
@@ -183,12 +195,15 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
         try:
             sent = BundleStore((root or Path()) / bundles).current("policy", options.table)
             if sent is not None:
-                return policy.parse_table(sent.content, options.table)
+                table = policy.parse_table(sent.content, options.table)
+                return replace(table, in_force=InForce("policy", sent.name, sent.version))
         except (BadBundle, OSError) as error:
             raise policy.BadTable(options.table, [f"sent by the centre, but {error}"]) from None
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
-    return policy.parse_table(_table_text(path), str(path), _beginning)
+    table = policy.parse_table(_table_text(path), str(path), _beginning)
+    source: Literal["file", "built_in"] = "file" if is_path else "built_in"
+    return replace(table, in_force=InForce("policy", path.stem, table.version, source))
 
 
 def load_privacy(options: credentials.Options, root: Path | None = None) -> privacy.PrivacyInForce:
@@ -200,7 +215,9 @@ def load_privacy(options: credentials.Options, root: Path | None = None) -> priv
         return (
             privacy.PrivacyInForce()
             if sent is None
-            else privacy.PrivacyInForce(privacy.parse(sent.content), sent.expires_utc)
+            else privacy.PrivacyInForce(
+                privacy.parse(sent.content), sent.expires_utc, in_force=InForce("privacy", "", sent.version)
+            )
         )
     except (BadBundle, privacy.BadPrivacy, OSError) as error:
         return privacy.PrivacyInForce(privacy.CLOSED, fault=str(error))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.model import Screening, Temperature
+from agent.problems import Finding, ProblemCode, found
 from agent.screening.baseline import Baseline
 from agent.screening.calibration import ThermometerSite
 from agent.screening.outcome import ScreeningContext, screen
@@ -71,7 +72,7 @@ class LaneScreening:
         """Hash of lane and holder → when the lane's crowd has learnt from that holder; the oldest first."""
         self._looks: dict[str, _Looks] = {}
         self._pushed: dict[str, tuple[str, ...]] = {}
-        self.faults: dict[str, tuple[str, ...]] = {}
+        self.findings: dict[str, tuple[Finding, ...]] = {}
         """Lane → what is wrong there, one sentence each. May be read from any thread: replaced, never changed."""
 
     def room(self, lane: str, reading: Reading) -> None:
@@ -143,7 +144,7 @@ class LaneScreening:
         if holder:
             self._retests.record(holder, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
-        if (proven or (holder and surface_c is not None)) and temperature.basis != "second_instrument":
+        if (proven or (holder and surface_c is not None)) and temperature.basis != "clinical":
             self._stay(lane).decided(proven or holder, at_s)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
@@ -213,9 +214,9 @@ class LaneScreening:
         """What is wrong on this lane now."""
         if now_utc is not None:
             self._pushed[lane] = tuple(self._of_the_crowd(lane, now_utc))
-        blocked = _REMEDY.get(self._stay(lane).blocked)
-        told = (*([blocked] if blocked else []), *self._pushed.get(lane, ()))
-        self.faults = {**self.faults, lane: told}
+        blocked = found(ProblemCode.SENSOR_BLOCKED, _REMEDY.get(self._stay(lane).blocked, ""))
+        pushed = (Finding(ProblemCode.BASELINE_SUSPECT, text) for text in self._pushed.get(lane, ()))
+        self.findings = {**self.findings, lane: (*blocked, *pushed)}
 
     def _of_the_crowd(self, lane: str, now_utc: float) -> Iterator[str]:
         if not self._options.crowd or self._site(lane).model is not None:

@@ -22,6 +22,7 @@ from agent.screening.window import estimate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agent.model import Basis
     from agent.screening.calibration import Model
     from agent.screening.options import Options
     from agent.screening.window import WindowEstimate
@@ -67,12 +68,12 @@ def is_of_a_body(celsius: float) -> bool:
 
 def from_clinical(reading: Reading, options: Options, attempt: int) -> Temperature:
     """What staff's own thermometer says: it decides alone, on its own scale."""
-    temperature = _against(options.second_limit_c, reading.surface_c, reading.u_c, "second_instrument")
+    temperature = _against(options.second_limit_c, reading.surface_c, reading.u_c, "clinical")
     return replace(
         temperature,
         estimate_c=_rounded(reading.surface_c),
         samples=1,
-        reason="second_instrument_decides",
+        reason="clinical_decides",
         attempt=attempt,
     )
 
@@ -85,10 +86,10 @@ def _judge(seen: WindowEstimate, surface_c: float, options: Options, around: Scr
     elif options.crowd and around.crowd.counts(options.crowd_people, around.ambient_c):
         limit_c = around.crowd.limit_in_force_c(options, around.ambient_c)
         u_c = math.hypot(seen.u_c, around.crowd.u_c(around.ambient_c))
-        temperature = _against(limit_c, surface_c, u_c, "crowd")
+        temperature = _against(limit_c, surface_c, u_c, "population")
     else:
         temperature = _against(
-            around.crowd.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "skin"
+            around.crowd.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "fixed"
         )
     temperature = replace(temperature, surface_c=_rounded(surface_c))
     if not seen.steady:
@@ -124,12 +125,12 @@ def _calibrated(
     return replace(temperature, estimate_c=_rounded(estimate_c))
 
 
-def _against(limit_c: float, value_c: float, u_c: float, scale: str) -> Temperature:
+def _against(limit_c: float, value_c: float, u_c: float, basis: Basis) -> Temperature:
     return Temperature(
         Screening.ELEVATED if value_c >= limit_c else Screening.NORMAL,
         uncertainty_c=_rounded(u_c),
         threshold_c=_rounded(limit_c),
-        basis=scale,
+        basis=basis,
     )
 
 

@@ -7,8 +7,8 @@ Each attempt is an event of its own, and none is changed afterwards. A holder is
 | 1 | the reading | elevated: `second_reading`, at once |
 | 2 | the mean of both readings, each against its own limit | elevated: `rest` |
 | 3, before the rest is over | no better than RETEST | `rest` |
-| 3, after it | the reading alone | elevated: `second_instrument` |
-| 4 and more | no better than RETEST: a person decides, with another instrument | `second_instrument` |
+| 3, after it | the reading alone | elevated: `clinical_reading` |
+| 4 and more | no better than RETEST: a person decides, with another instrument | `clinical_reading` |
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from agent.model import Screening, Temperature
 
 if TYPE_CHECKING:
+    from agent.model import NextStep
     from agent.screening.options import Options
 
 MOST_HOLDERS = 1000
@@ -57,7 +58,7 @@ class Retests:
             if attempt == _RESTED and at_s - episode.at_s < self._options.rest_s:
                 outcome, why = Screening.RETEST, "rest_not_over"
             elif attempt >= _INSTRUMENT:
-                outcome, why = Screening.RETEST, "second_instrument_decides"
+                outcome, why = Screening.RETEST, "clinical_decides"
         return replace(
             temperature, outcome=outcome, reason=why, attempt=attempt, next_step=_then(outcome, attempt, why)
         )
@@ -96,12 +97,13 @@ class Retests:
         return episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.rest_s
 
 
-def _then(outcome: Screening, attempt: int, why: str) -> str:
+def _then(outcome: Screening, attempt: int, why: str) -> NextStep:
     if outcome is Screening.NORMAL:
         return ""
     if why == "rest_not_over":
         return "rest"
-    return {1: "second_reading", _AGAIN: "rest"}.get(attempt, "second_instrument")
+    steps: dict[int, NextStep] = {1: "second_reading", _AGAIN: "rest"}
+    return steps.get(attempt, "clinical_reading")
 
 
 def _excess_c(temperature: Temperature) -> float:

@@ -29,13 +29,13 @@ WHY: dict[str, tuple[str, str]] = {
     ),
     "mean_of_two": ("The mean of both readings counts.", "以两次测温的平均值为准。"),
     "rest_not_over": ("The rest is not over yet.", "休息时间未到。"),
-    "second_instrument_decides": ("A second instrument decides.", "以第二种体温计复测结果为准。"),
+    "clinical_decides": ("A second instrument decides.", "以第二种体温计复测结果为准。"),
 }
 """Code → (English, Chinese)."""
 
 THEN: dict[str, tuple[str, str]] = {
     "second_reading": ("Please be measured a second time.", "请再测一次体温。"),
     "rest": ("Please rest in the cool for ten minutes, then be measured again.", "请到阴凉处休息十分钟后复测。"),
-    "second_instrument": ("Staff will measure with another thermometer.", "请工作人员用其他体温计复测。"),
+    "clinical_reading": ("Staff will measure with another thermometer.", "请工作人员用其他体温计复测。"),
 }
 """Code → (English, Chinese)."""

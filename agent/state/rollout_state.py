@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-NoticeType = Literal["config_applied", "config_refused", "config_rolled_back"]
+NoticeType = Literal["config_applied", "config_rejected", "config_rolled_back"]
 TRIES = 3
 """Starts that a configuration on trial has: a power cut is no reason to take it back, an agent that falls is."""
 
@@ -84,7 +84,9 @@ class RolloutState:
     def refuse(self, pushed: RemoteConfig, release: str, why: str) -> RolloutState:
         """Found wrong before it was used."""
         return replace(
-            self, refused=RejectedConfig(pushed.digest, release), tell=Notice("config_refused", pushed.version, why)
+            self,
+            refused=RejectedConfig(pushed.digest, release),
+            tell=Notice("config_rejected", pushed.version, why),
         )
 
     def tried(self) -> RolloutState:
@@ -143,7 +145,7 @@ def _pushed(plain: Any) -> RemoteConfig:
 def _told(plain: Any) -> Notice:
     match plain:
         case {
-            "word": "config_applied" | "config_refused" | "config_rolled_back" as word,
+            "word": "config_applied" | "config_rejected" | "config_rolled_back" as word,
             "version": int(version),
             "why": str(why),
         }:

@@ -93,7 +93,7 @@ class HealthMonitor(threading.Thread):
             systemd.notify("WATCHDOG=1")
             return
         systemd.notify("WATCHDOG=trigger")  # first: the log may be what everybody waits for
-        log.error("stuck: %s", "; ".join(self.health.problems))
+        log.error("stuck: %s", "; ".join(map(str, self.health.problems)))
 
     def report(self) -> dict[str, Any]:
         """How the kiosk is at this moment. Any thread."""

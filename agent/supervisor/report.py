@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.health import Component, Health
+from agent.problems import ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from agent.devices.indicator_worker import Worker
     from agent.loop import Loop
     from agent.model import TimeBounds
-    from agent.mqtt import Link
-    from agent.outbox import Outbox
+    from agent.mqtt import Link, LinkStatus
+    from agent.outbox import Outbox, OutboxStatus
     from agent.platform.clock import Clock
+    from agent.problems import Finding
     from agent.ruleset import Ruleset
     from agent.supervisor.startup import Startup
 
@@ -49,46 +51,42 @@ class HealthReport:
     rulebook: Ruleset
     orders: CommandReceiver
     began: Startup
-    root_fault: Callable[[TimeBounds], str]
-    """Why nothing more comes from the centre, or soon will not."""
-    screening: Callable[[], Mapping[str, Sequence[str]]]
-    """Lane → why its temperatures are not to be relied on, one sentence each."""
+    root_findings: Callable[[TimeBounds], tuple[Finding, ...]]
+    """Why nothing more comes from the central server, or soon will not."""
+    screening: Callable[[], Mapping[str, tuple[Finding, ...]]]
+    """Lane → why its temperatures are not to be relied on."""
 
     def parts(self, paused_s: float = 0.0) -> list[Component]:
         """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
         now_s, now = time.monotonic() - paused_s, self.clock.now()
         outbox, link, rules = self.outbox.status(), self.link.status(), self.rulebook
-        defect = _DEFECT if self.loop.internal_errors else ""
+        defect = found(ProblemCode.INTERNAL_ERROR, _DEFECT if self.loop.internal_errors else "")
         parts = [
-            Component("loop", not defect, now_s - self.loop.last_step_s, LOOP_LIMIT_S, defect, vital=True),
-            Component("outbox", not outbox.fault, now_s - outbox.moved_s, WRITER_LIMIT_S, outbox.fault, vital=True),
-            Component("mqtt", link.connected and not link.fault, now_s - link.moved_s, LINK_LIMIT_S, link.fault),
-            Component("orders", True, self.orders.status().silent_s - paused_s, ORDERS_LIMIT_S),
-            Component("rules", not rules.fault, 0.0, _ALWAYS_S, rules.fault),
+            Component("loop", now_s - self.loop.last_step_s, LOOP_LIMIT_S, defect, vital=True),
+            Component("outbox", now_s - outbox.moved_s, WRITER_LIMIT_S, outbox.findings, vital=True),
+            Component("mqtt", now_s - link.moved_s, LINK_LIMIT_S, link.findings),
+            Component("orders", self.orders.status().silent_s - paused_s, ORDERS_LIMIT_S),
+            Component("rules", 0.0, _ALWAYS_S, rules.findings),
+            Component("clock", 0.0, _ALWAYS_S, self.clock.findings()),
+            Component("privacy", 0.0, _ALWAYS_S, rules.privacy_findings(now)),
+            Component("root", 0.0, _ALWAYS_S, self.root_findings(now)),
         ]
-        timeless = self.clock.fault()
-        parts.append(Component("clock", not timeless, 0.0, _ALWAYS_S, timeless))
-        personal = rules.privacy_fault(now)
-        parts.append(Component("privacy", not personal, 0.0, _ALWAYS_S, personal))
-        ended = self.root_fault(now)
-        parts.append(Component("root", not ended, 0.0, _ALWAYS_S, ended))
-        parts += [Component(name, not why, 0.0, _ALWAYS_S, why) for name, why in self.reservations().items()]
-        parts += [Component(age.name, not age.fault(now), 0.0, _ALWAYS_S, age.fault(now)) for age in rules.ages]
-        parts += [
-            Component(f"{lane} screening", not told, 0.0, _ALWAYS_S, "; ".join(told))
-            for lane, told in self.screening().items()
-        ]
+        parts += [Component(name, 0.0, _ALWAYS_S, findings) for name, findings in self.reservations().items()]
+        parts += [Component(age.name, 0.0, _ALWAYS_S, age.findings(now)) for age in rules.ages]
+        parts += [Component(f"{lane} screening", 0.0, _ALWAYS_S, told) for lane, told in self.screening().items()]
         for feed in self.feeds:
             one = feed.status()
-            parts.append(
-                Component(f"{one.lane} {one.role}", one.up, one.silent_s - paused_s, one.limit_s, one.error)
-            )
+            down = () if one.up else found(ProblemCode.DEVICE_DOWN, one.error or "not opened yet")
+            parts.append(Component(f"{one.lane} {one.role}", one.silent_s - paused_s, one.limit_s, down))
         return parts
 
-    def reservations(self) -> dict[str, str]:
+    def reservations(self) -> dict[str, tuple[Finding, ...]]:
         """Under which the agent runs at all: what → why, with what to do; empty when all is as it should be."""
-        found = {"safe mode": self.began.safe, "configuration": self.began.fault}
-        return {name: why for name, why in found.items() if why}
+        reasons = {
+            "safe mode": found(ProblemCode.SAFE_MODE, self.began.safe),
+            "configuration": found(ProblemCode.CONFIG_NOT_IN_FORCE, self.began.fault),
+        }
+        return {name: why for name, why in reasons.items() if why}
 
     def report(self, parts: Sequence[Component], health: Health, up_s: float) -> dict[str, Any]:
         """All of it, for status.json."""
@@ -100,18 +98,38 @@ class HealthReport:
             "at_s": time.monotonic(),
             "up_s": round(up_s),
             "condition": health.condition,
-            "problems": health.problems,
-            "parts": [asdict(part) for part in parts],
+            "problems": [
+                {"code": each.code, "part": each.part, "severity": each.severity, "text": each.text}
+                for each in health.problems
+            ],
+            "parts": [
+                {
+                    "name": part.name,
+                    "up": part.up,
+                    "silent_s": part.silent_s,
+                    "limit_s": part.limit_s,
+                    "error": part.error,
+                    "vital": part.vital,
+                }
+                for part in parts
+            ],
             "clock": now.state,
             "safe": self.began.safe,
-            "config": self.began.version,
+            "config_version": self.began.version,
             "on_trial": self.began.still_on_trial,
             "decided": self.loop.decided,
             "lists": [
                 {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.rulebook.ages
             ],
             "devices": [asdict(feed.status()) for feed in self.feeds],
-            "outbox": asdict(self.outbox.status()),
-            "link": asdict(self.link.status()),
+            "outbox": _with_fault(self.outbox.status()),
+            "link": _with_fault(self.link.status()),
             "orders": asdict(self.orders.status()),
         }
+
+
+def _with_fault(status: OutboxStatus | LinkStatus) -> dict[str, Any]:
+    """Its findings in words."""
+    plain = asdict(status)
+    del plain["findings"]
+    return {**plain, "fault": status.fault}

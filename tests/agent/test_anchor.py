@@ -75,26 +75,26 @@ def test_events_before_the_first_sync_are_dated_by_it(tmp_path_factory, crystal,
     assert all("time" not in event for event, _ in events)
     board.wait(2.0)
     board.sync(share * error_s, error_s)
-    anchor, anchored_utc = board.event("anchor", clock), board.true_utc
+    anchor, anchored_utc = board.event("clock_synchronised", clock), board.true_utc
     assert anchor["data"]["clock"]["state"] == ClockState.SYNCED
     board.wait(later)
     events.append((board.event("stopped", clock), board.true_utc))
     for event, true_utc in events:
-        begin, end = dated(event, [board.event("anchor", clock, "other"), anchor])
+        begin, end = dated(event, [board.event("clock_synchronised", clock, "other"), anchor])
         assert begin - 0.002 <= true_utc <= end + 0.002  # events tell milliseconds
         assert abs((begin + end) / 2 - true_utc) <= 1.0 + 1e-4 * abs(true_utc - anchored_utc)
 
 
 def test_without_an_anchor_of_the_boot_nothing_is_claimed():
-    clock = {"state": "floor", "lo": 1.0, "hi": None, "monotonic_ms": 5, "boot_id": "a"}
+    clock = {"state": "floor", "earliest": 1.0, "latest": None, "boottime_ms": 5, "boot_id": "a"}
     event = {"data": {"clock": clock}}
     assert dated(event, []) is None
-    assert dated(event, [{"data": {"clock": clock | {"boot_id": "b", "hi": 2.0}}}]) is None
+    assert dated(event, [{"data": {"clock": clock | {"boot_id": "b", "latest": 2.0}}}]) is None
 
 
 def test_the_narrowest_of_several_counts():
     def at(ms, lo, hi):
-        return {"data": {"clock": {"lo": lo, "hi": hi, "monotonic_ms": ms, "boot_id": "a"}}}
+        return {"data": {"clock": {"earliest": lo, "latest": hi, "boottime_ms": ms, "boot_id": "a"}}}
 
     assert dated(at(1000, 0, None), [at(2000, 101.0, 109.0), at(3000, 103.0, 103.5)]) == (
         103.0 - 2 - 2e-4,

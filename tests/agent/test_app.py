@@ -97,10 +97,10 @@ def test_all_of_a_life_is_on_disk_when_it_ends(running):
     events = running.stored()
     assert [int(event["sequence"]) for event in events] == list(range(1, len(events) + 1))
     assert all(a["epoch"] == b["epoch"] for a, b in pairwise(events))
-    assert events[0]["data"]["what"] == "started"
-    assert events[-1]["data"]["what"] == "stopped", "nothing comes after the last word"
+    assert events[0]["data"]["type"] == "started"
+    assert events[-1]["data"]["type"] == "stopped", "nothing comes after the last word"
     (passage,) = [event["data"] for event in events if event["type"] == "gatepost.passage.v1"]
-    assert (passage["decision"], passage["opened"]) == ("refer", False)
+    assert (passage["decision"], passage["gate_opened"]) == ("refer", False)
     assert not (running.folder / "run" / "status.json").exists()
     assert running.error is None
 
@@ -117,13 +117,13 @@ def test_a_defect_in_judging_does_not_stop_the_gate_and_shows_in_health(running,
     running.see(*(Sighting(b"", time.monotonic()) for _ in range(3)), lane="no such lane")
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
     running.wait(lambda: running.app._loop.decided == 1)
-    running.wait(lambda: any("a defect" in problem for problem in running.app._pulse.health.problems))
+    running.wait(lambda: any("a defect" in problem.text for problem in running.app._pulse.health.problems))
     running.stop()
     assert running.error is None
     assert "a defect in judging" in caplog.text
     events = running.stored()
     assert [event["type"] for event in events].count("gatepost.passage.v1") == 1
-    assert events[-1]["data"]["what"] == "stopped"
+    assert events[-1]["data"]["type"] == "stopped"
 
 
 def test_stop_before_anything_was_seen_is_quick_and_clean(config, tmp_path):
@@ -173,8 +173,9 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
     report = json.loads((tmp_path / "run" / "status.json").read_text())
     assert report["problems"]
     assert "clock" in {part["name"] for part in report["parts"]}
-    assert app._state().faults == tuple(report["problems"])
-    assert f"STATUS={report['condition']}; {'; '.join(report['problems'])}" in told
+    assert [problem.text for problem in app._state().problems] == [told["text"] for told in report["problems"]]
+    lines = [f"{each['part']}: {each['text']}" for each in report["problems"]]
+    assert f"STATUS={report['condition']}; {'; '.join(lines)}" in told
     assert "WATCHDOG=1" in told
     app._shut_down()  # the look has started the devices' threads
 

@@ -7,21 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.health import Component, Condition, assess
+from agent.problems import SEVERITY, Finding, ProblemCode, Severity, found
 
+GONE = found(ProblemCode.DEVICE_DOWN, "gone (plug it in)")
 parts = st.builds(
     Component,
     name=st.sampled_from(["loop", "outbox", "entry scanner"]),
-    up=st.booleans(),
     silent_s=st.floats(0, 100),
     limit_s=st.floats(0.1, 50),
-    error=st.just("gone (plug it in)"),
+    findings=st.sampled_from([(), GONE]),
     vital=st.booleans(),
 )
-GONE = "gone (plug it in)"
 
 
 def part(name="entry scanner", *, up=True, silent_s=0.0, vital=False):
-    return Component(name, up, silent_s, 5.0, "" if up else GONE, vital)
+    return Component(name, silent_s, 5.0, () if up else GONE, vital)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_watchdog_bites_exactly_when_a_vital_part_is_silent(looked_at):
     assert (health.condition is Condition.OK) == (not bad)
     assert len(health.problems) == len(bad), "one sentence for each part that is not well"
     assert health.bad == {each.name for each in bad}
-    assert all("no progress" in problem for problem in health.problems[: len(silent)]), "the gravest first"
+    assert all("no progress" in problem.text for problem in health.problems[: len(silent)]), "the gravest first"
 
 
 @given(st.lists(parts), st.floats(0, 1000))
@@ -71,3 +71,21 @@ def test_it_says_the_same_while_nothing_changes(looked_at, later_s):
     """Each difference is sent over MQTT: seconds that run must not be in it."""
     later = [replace(each, silent_s=each.silent_s + later_s * each.hangs) for each in looked_at]
     assert assess(later) == assess(looked_at)
+
+
+def test_a_problem_names_code_part_and_severity():
+    sealed = Component(
+        "mqtt", 0.0, 5.0, (Finding(ProblemCode.RECEIPTS_OVERDUE, "a"), Finding(ProblemCode.BROKER_TERMS, "b"))
+    )
+    stuck = Component("loop", 9.0, 5.0, vital=True)
+    told = [(each.code, each.part, each.severity) for each in assess([sealed, stuck]).problems]
+    assert told == [
+        ("agent_stuck", "loop", "critical"),
+        ("receipts_overdue", "mqtt", "error"),
+        ("broker_terms", "mqtt", "warning"),
+    ]
+
+
+def test_every_problem_has_a_severity():
+    assert set(SEVERITY) == set(ProblemCode)
+    assert set(SEVERITY.values()) == set(Severity)

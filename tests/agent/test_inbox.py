@@ -111,7 +111,7 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
         Observation("entry", Role.CLINICAL, Reading(36.8, 0.0, 0.2)),
         Observation("entry", Role.GATE, LaneCommandRequest(0.0, LaneCommand.OPEN)),
         CommandResult("open", CommandStatus.SUCCEEDED),
-        AgentEvent("anchor", "1"),
+        AgentEvent("clock_synchronised", "1"),
     ]
     for message in (code(1), reading(1), *stays):
         inbox.put(message)

@@ -75,18 +75,18 @@ SENTENCES = [
         "entry: gate serial_relay DOWN: gone (plug it in)",
     ),
     (AgentEvent("started", "1.2"), "agent 1.2 started"),
-    (Loss("full", 3), "3 events lost: full"),
+    (Loss("storage_full", 3), "3 events lost: storage_full"),
     (
         CommandResult("open", CommandStatus.SUCCEEDED, command_id="7", simulated=True),
-        "order open: done [simulated]",
+        "command open: succeeded [simulated]",
     ),
     (
         CommandResult("open", CommandStatus.REJECTED, "expired", "7", duplicate=True),
-        "order open: refused: expired (said again)",
+        "command open: rejected: expired (said again)",
     ),
     (
         CommandResult("bundle", CommandStatus.SUCCEEDED, result={"type": "list", "name": "status", "version": 4}),
-        "bundle list status 4: done",
+        "bundle list status 4: succeeded",
     ),
     (
         replace(
@@ -107,7 +107,7 @@ def test_facts_are_json_and_name_nobody(body):
     said = json.dumps(log.event_fields(event(body))) + log.format_event(event(body))
     assert "canary" not in said
     assert SUBJECT.hex() not in said
-    assert log.event_fields(event(body))["event"] in ("passage", "device", "agent", "loss", "reply")
+    assert log.event_fields(event(body))["event"] in ("passage", "device", "agent", "loss", "command_result")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ logging.getLogger("x").debug("detail")
 try:
     1 / 0
 except ZeroDivisionError:
-    logging.getLogger("x").exception("failed", extra={"facts": {"event": "passage", "outcome": None}})
+    logging.getLogger("x").exception("failed", extra={"facts": {"event": "passage", "decision": None}})
 """
 
 

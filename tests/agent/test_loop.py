@@ -179,7 +179,7 @@ def test_a_defect_locks_nobody_in():
 def test_a_reading_of_staff_s_that_comes_late_decides_nothing(bench):
     """Staff was told that nobody answers: the gate must not open for it later."""
     reading = Reading(36.6, time.monotonic() - 2, 0.2)
-    assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="lapsed")
+    assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="timed_out")
 
 
 def test_a_wish_opens_the_gate_and_is_answered(bench):
@@ -196,10 +196,10 @@ def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
             Observation("entry", Role.GATE, LaneCommandRequest(time.monotonic(), LaneCommand.OPEN)), 0.01
         )
     reading = Reading(36.6, time.monotonic(), 0.2)
-    assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="nobody_waits")
+    assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="no_candidate")
     assert bench.ask(
         LaneCommandRequest(time.monotonic(), LaneCommand.RETEST), Role.THERMOMETER
-    ) == LaneCommandResult("nobody_there")
+    ) == LaneCommandResult("no_person")
 
 
 def test_a_reply_becomes_an_event(bench):
@@ -217,7 +217,7 @@ def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
         bench.now = TimeBounds(NOW.earliest_utc, NOW.latest_utc, ClockState(state))
         bench.loop.step(limit_s=0)
     events = bench.events(EventKind.AGENT)
-    assert [event.body.type for event in events] == ["anchor", "anchor"]
+    assert [event.body.type for event in events] == ["clock_synchronised", "clock_synchronised"]
     assert all(event.now.state is ClockState.SYNCED for event in events)
 
 

@@ -121,7 +121,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
             ranger.unplug()
             wait(lambda: not feeds[Role.RANGE].status().up)
             assert pass_by("blind", 50.0) == 1
-            wait(lambda: any(problem.startswith("entry range: ") for problem in app._pulse.health.problems))
+            wait(lambda: any(problem.part == "entry range" for problem in app._pulse.health.problems))
         finally:
             app.stop()
             thread.join(LIMIT_S)

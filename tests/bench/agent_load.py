@@ -114,7 +114,7 @@ def check() -> None:
         until(lambda: _take(heard, found) >= outbox["delivered"], LIMIT_S)
     for sequence, payload in found.items():
         before = found.get(sequence - 1)
-        if before is not None and sha256(before).hexdigest() != json.loads(payload)["previous"]:
+        if before is not None and sha256(before).hexdigest() != json.loads(payload)["previoussha256"]:
             sys.exit(f"the chain is broken at {sequence}")
         print("have", sequence)
 

@@ -129,5 +129,5 @@ def _await_all(heard: Heard) -> bool:
     heard_numbers: list[int] = []
     while not heard_numbers or heard_numbers[-1] != last:
         _, _, payload = heard.messages.get(timeout=30)
-        heard_numbers.append(json.loads(payload)["data"]["took_ms"])
+        heard_numbers.append(json.loads(payload)["data"]["duration_ms"])
     return heard_numbers == list(range(BACKLOG))

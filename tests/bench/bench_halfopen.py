@@ -90,7 +90,7 @@ def _peer() -> tuple[float, int, int, int]:
         topic = TOPICS.event("passage")
 
         def put(number: int) -> None:
-            client.publish(topic, json.dumps({"data": {"took_ms": number}}), qos=1)
+            client.publish(topic, json.dumps({"data": {"duration_ms": number}}), qos=1)
 
         found_s, sent = _story(net, put, lambda: not client.is_connected(), flowing=True)
         until(lambda: len(set(heard.numbers())) >= sent, 60)
@@ -137,7 +137,7 @@ class Beside:
 
     def numbers(self) -> list[int]:
         """Of all events that came, in order."""
-        return [json.loads(line)["data"]["took_ms"] for line in list(self._lines)]
+        return [json.loads(line)["data"]["duration_ms"] for line in list(self._lines)]
 
     def stop(self) -> list[int]:
         """The last word."""

@@ -176,13 +176,13 @@ def _reckon(lives: list[Life], arrived: dict[str, set[bytes]]) -> Iterator[Row]:
     yield Row("ids with two contents", str(changed), bar="0", met=not changed)
     broken, before = 0, "0" * 64
     for place, (sequence, payload) in enumerate(events, 1):
-        broken += sequence != place or json.loads(payload)["previous"] != before
+        broken += sequence != place or json.loads(payload)["previoussha256"] != before
         before = sha256(payload).hexdigest()
     yield Row("breaks in sequence and chain", f"{broken} in {len(events)} events", bar="0", met=not broken)
     lost = unlike = kept = 0
     bodies = [json.loads(payload)["data"] for _, payload in events]
     for life in lives:
-        own = [body for body in bodies if life.begun_s <= body["clock"]["monotonic_ms"] / 1000 <= life.ended_s]
+        own = [body for body in bodies if life.begun_s <= body["clock"]["boottime_ms"] / 1000 <= life.ended_s]
         due = max(life.stored, _long_ago(life))
         kept += due
         lost += max(0, due - len(own))
@@ -199,4 +199,4 @@ def _long_ago(life: Life) -> int:
 
 
 def _kind(body: dict[str, Any]) -> str:
-    return "passage" if "decision" in body else "device" if "part" in body else "agent"
+    return "passage" if "decision" in body else "device" if "role" in body else "agent"

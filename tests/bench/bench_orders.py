@@ -93,9 +93,9 @@ def _rows(broker: _Broker, authority: Authority, heard: Heard, lane: Lane, folde
     yield Row(f"the same as a file laid on the kiosk, {DROPS} changes", _ms(dropped), "looked for once a second")
     opened = []
     for _ in range(OPENINGS):
-        order = authority.order(HERE, "open", lane="entry")
+        order = authority.command(HERE, "open", lane="entry")
         begun_s = time.monotonic()
-        broker.say(f"{ROOT}/order", order)
+        broker.say(f"{ROOT}/command", order)
         opened.append(_opened_s(lane, begun_s) - begun_s)
     met = max(opened) < 1.0
     yield Row(f"order → relay told to open, {OPENINGS} orders", _ms(opened), f"bare {_ms(bare)}", "< 1 s", met)
@@ -118,12 +118,12 @@ def _flooded(broker: _Broker, authority: Authority, kiosk: Kiosk, lane: Lane, he
     junk = itertools.cycle([_forged(authority) for _ in range(FORGED)])
     before = broker.said
     begun_s = time.monotonic()
-    with _again_and_again(lambda: broker.say(f"{ROOT}/order", next(junk)), JUNK_EVERY_S):
+    with _again_and_again(lambda: broker.say(f"{ROOT}/command", next(junk)), JUNK_EVERY_S):
         flooded = openings()
         rate = (broker.said - before) / (time.monotonic() - begun_s)
         heard.drain()
         for _ in range(ORDERS):
-            broker.say(f"{ROOT}/order", authority.order(HERE, "flush"))
+            broker.say(f"{ROOT}/command", authority.command(HERE, "flush"))
             time.sleep(ORDER_EVERY_S)
         done = sum(_is_done(topic, payload) for _, topic, payload in heard.drain())
     yield Row(
@@ -134,17 +134,17 @@ def _flooded(broker: _Broker, authority: Authority, kiosk: Kiosk, lane: Lane, he
 
 def _forged(authority: Authority) -> bytes:
     """An order with another signature than its own."""
-    envelope = json.loads(authority.order(HERE, "open", lane="exit"))
+    envelope = json.loads(authority.command(HERE, "open", lane="exit"))
     for entry in envelope["signatures"]:
         entry["sig"] = entry["sig"][1:] + entry["sig"][:1]
     return json.dumps(envelope).encode()
 
 
 def _is_done(topic: str, payload: bytes) -> bool:
-    if not topic.endswith("/event/reply"):
+    if not topic.endswith("/event/command_result"):
         return False
     told = json.loads(payload)["data"]
-    return (told["command"], told["outcome"]) == ("flush", "done")
+    return (told["command"], told["status"]) == ("flush", "succeeded")
 
 
 def _opened_s(lane: Lane, since_s: float) -> float:

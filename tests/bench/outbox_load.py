@@ -73,7 +73,7 @@ def check() -> None:
     for payload in found:
         message = json.loads(payload)
         before = hashes.get(int(message["sequence"]) - 1)
-        if before is not None and before != message["previous"]:
+        if before is not None and before != message["previoussha256"]:
             sys.exit(f"the chain is broken at {message['id']}")
         print("have", number_of(payload))
 

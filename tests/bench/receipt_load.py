@@ -45,7 +45,7 @@ DEFAULTS = (
 def another_event(kiosk: str, epoch: str, sequence: int) -> bytes:
     """What may be said to be the event of this kiosk."""
     source = f"/gatepost/v1/bench/{kiosk}"
-    members = {"source": source, "epoch": epoch, "sequence": f"{sequence:012}", "previous": "0" * 64}
+    members = {"source": source, "epoch": epoch, "sequence": f"{sequence:012}", "previoussha256": "0" * 64}
     return json.dumps(members).encode()
 
 
@@ -116,8 +116,8 @@ class Delivery:
         right = {
             "source": TOPICS.source,
             "epoch": self.outbox.status().epoch,
-            "through": self.put,
-            "head": self.head,
+            "up_to": self.put,
+            "sha256": self.head,
         }
         return bundle.sign({**right, **wrong}, [key or self._key], "receipt")
 
@@ -126,14 +126,21 @@ class Delivery:
         key = self._key = signing.new_private_key()
         self.another_key = signing.new_private_key()
         (self.folder / "receipt.key").write_bytes(key.pem())
-        role = {"threshold": 1, "kids": [key.public.kid.hex()]}
+        role = {"threshold": 1, "keyids": [key.public.kid.hex()]}
         content = {
             "keys": {key.public.kid.hex(): b64encode(key.public.spki).decode()},
             "roles": {"root": role, "receipt": role},
         }
         utc = int(NOW.earliest_utc)
-        head = {"type": "root", "name": "", "fleet": "bench", "version": 1, "issued": utc, "expires": utc + 10**6}
-        return bundle.sign({**head, "warn_s": 10**6, "refer_s": 10**6, "content": content}, [key])
+        head = {
+            "type": "root",
+            "name": "",
+            "fleet": "bench",
+            "version": 1,
+            "issued_at": utc,
+            "expires_at": utc + 10**6,
+        }
+        return bundle.sign({**head, "warn_age_s": 10**6, "max_age_s": 10**6, "content": content}, [key])
 
     def start_broker(self) -> None:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")

@@ -204,7 +204,7 @@ def _root(root: Root, now_s: int) -> bytes:
     content = {
         "keys": keys,
         "roles": {
-            name: {"threshold": role.threshold, "kids": [_kid(key) for key in role.keys]}
+            name: {"threshold": role.threshold, "keyids": [_kid(key) for key in role.keys]}
             for name, role in roles.items()
         },
     }
@@ -222,10 +222,10 @@ def _signed(kind: str, name: str, what: Root | Policy, now_s: int, content: obje
         "name": name,
         "fleet": "city",
         "version": what.version,
-        "issued": min(now_s, expires) - 1,
-        "expires": expires,
-        "warn_s": 0,
-        "refer_s": 0,
+        "issued_at": min(now_s, expires) - 1,
+        "expires_at": expires,
+        "warn_age_s": 0,
+        "max_age_s": 0,
         "content": content,
     }
     by = [_KEYS[signer] for signer in what.by]

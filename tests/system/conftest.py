@@ -127,7 +127,7 @@ class Centre:
                 order[event["epoch"]].append(event)
             contents[event["id"]].add(payload)
             assert topic.rpartition("/")[2] == event["type"].split(".")[1]
-            unmarked = event["type"] in ("gatepost.agent.v1", "gatepost.reply.v1")
+            unmarked = event["type"] in ("gatepost.agent.v1", "gatepost.command_result.v1")
             assert event["data"].get("simulated") or unmarked, event
             assert "loss" not in event["data"], event
         changed = [name for name, payloads in contents.items() if len(payloads) > 1]
@@ -137,7 +137,7 @@ class Centre:
             assert sequences == list(range(1, len(events) + 1)), f"epoch {epoch}: {sequences}"
             before = "0" * 64
             for event in events:
-                assert event["previous"] == before, f"the chain breaks at {event['id']}"
+                assert event["previoussha256"] == before, f"the chain breaks at {event['id']}"
                 (payload,) = contents[event["id"]]
                 before = hashlib.sha256(payload).hexdigest()
         assert memory or len(order) == 1, f"the store was lost: epochs {sorted(order)}"
@@ -216,7 +216,7 @@ class Site:
     def told(self):
         """How many events the agent has told in this life of its."""
         events = [line for line in list(self.lines) if "event" in line]
-        begin = max(at for at, line in enumerate(events) if line.get("what") == "started")
+        begin = max(at for at, line in enumerate(events) if line.get("type") == "started")
         return len(events) - begin
 
     def all_stored(self):

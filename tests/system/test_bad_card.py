@@ -27,16 +27,17 @@ class BadCard:
         """Everyone gets a decision, whatever the card does."""
         for number in range(count):
             passed = self.site.pass_by("exit" if number % 2 else "entry")
-            assert passed["outcome"] == "admit"
+            assert passed["decision"] == "admit"
 
     def said(self, wait_until):
         """The agent's own words on its card: in its report, and in the retained state if there is a link."""
         report = self.site.kiosk.wait(lambda r: r["outbox"]["fault"])
         assert report["condition"] == "degraded"
-        assert any(problem.startswith("outbox: ") for problem in report["problems"])
+        assert any(problem["part"] == "outbox" for problem in report["problems"])
         if self.site.broker.is_up:
             wait_until(
-                lambda: any("outbox" in each for each in self.site.centre.state["faults"]), "a retained fault"
+                lambda: any(each["part"] == "outbox" for each in self.site.centre.state["problems"]),
+                "a retained fault",
             )
         return report["outbox"]["fault"]
 

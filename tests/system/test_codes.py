@@ -27,7 +27,7 @@ def code(subject, *, tested_hours_ago=None, life_s=DAY_S):
 
 
 def listed(kind, *subjects, age_s=60, colour=3):
-    head = lists.ListHeader(kind, ISSUER, 1, time.time() - age_s, warn_s=DAY_S, refer_s=3 * DAY_S)
+    head = lists.ListHeader(kind, ISSUER, 1, time.time() - age_s, warn_age_s=DAY_S, max_age_s=3 * DAY_S)
     keys = b"".join(gatepost.subject_key(ISSUER, subject) for subject in subjects)
     return head, keys, bytes([colour] * len(subjects)) if kind == "status" else None
 
@@ -65,7 +65,7 @@ def test_what_the_centre_is_told(office, subject, tested_hours_ago, decision, re
     office.all_delivered()
     (passage,) = office.centre.passages[before:]
     assert (passage["decision"], passage["reasons"][0]) == (decision, reason)
-    assert passage["opened"] is (decision == "admit")
+    assert passage["gate_opened"] is (decision == "admit")
 
 
 def scanned(report):
@@ -82,7 +82,7 @@ def test_a_second_code_brings_the_test(office, wait_until):
         office.kiosk.lanes["entry"].show(code("two-codes", tested_hours_ago=3))
         wait_until(lambda: len(office.centre.passages) > before, "a decision")
     (passage,) = office.centre.passages[before:]
-    assert (passage["decision"], passage["opened"]) == ("admit", True)
+    assert (passage["decision"], passage["gate_opened"]) == ("admit", True)
 
 
 def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build):
@@ -103,9 +103,9 @@ def read_anew(site):
 
 
 def test_a_status_that_changes_binds_at_once(office, wait_until):
-    assert office.pass_by("entry", code("changing", tested_hours_ago=5))["outcome"] == "admit"
+    assert office.pass_by("entry", code("changing", tested_hours_ago=5))["decision"] == "admit"
     before = read_anew(office)
     head, keys, values = listed("status", "turned-red", "changing")
     load.write_list(office.folder / "status.gpl", replace(head, version=2, issued_utc=time.time()), keys, values)
     wait_until(lambda: read_anew(office) > before, "the new list is in force")
-    assert office.pass_by("entry", code("changing", tested_hours_ago=4))["outcome"] == "refuse"
+    assert office.pass_by("entry", code("changing", tested_hours_ago=4))["decision"] == "refuse"

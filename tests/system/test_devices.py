@@ -8,15 +8,15 @@ PARTS = ("scanner", "thermometer", "gate")
 
 def told(centre, lane, part):
     """The latest that the centre was told of a device, as event."""
-    return next((d for d in reversed(centre.devices) if (d["lane"], d["part"]) == (lane, part)), None)
+    return next((d for d in reversed(centre.devices) if (d["lane"], d["role"]) == (lane, part)), None)
 
 
 def retained(centre, lane, part):
     """The same from the retained state."""
-    return next(d for d in centre.state["devices"] if (d["lane"], d["part"]) == (lane, part))
+    return next(d for d in centre.state["devices"] if (d["lane"], d["role"]) == (lane, part))
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("role", PARTS)
 @pytest.mark.parametrize("lane", LANES)
 def test_unplugged_and_back(running, wait_until, lane, part):
     centre, there = running.centre, running.kiosk.lanes[lane]
@@ -25,20 +25,20 @@ def test_unplugged_and_back(running, wait_until, lane, part):
 
     there.unplug(part)
     wait_until(lambda: not told(centre, lane, part)["up"], "the centre is told that it is gone")
-    assert told(centre, lane, part)["why"], "why, and what to do"
+    assert told(centre, lane, part)["error"], "why, and what to do"
     wait_until(lambda: not retained(centre, lane, part)["up"], "the retained state says so")
-    assert running.pass_by(LANES[lane])["outcome"] == "admit"
+    assert running.pass_by(LANES[lane])["decision"] == "admit"
     if part == "thermometer":
         passage = running.pass_by(lane)
         assert passage["screening"] == "device_fault"
-        assert passage["outcome"] == ("refer" if lane == "entry" else "admit")
+        assert passage["decision"] == ("refer" if lane == "entry" else "admit")
 
     there.plug(part)
     wait_until(lambda: told(centre, lane, part)["up"], "the centre is told that it is back")
     wait_until(lambda: retained(centre, lane, part)["up"], "the retained state says so")
     gate = there.device("gate")
     pulses = len(gate.pulses())
-    assert running.pass_by(lane)["outcome"] == "admit"
+    assert running.pass_by(lane)["decision"] == "admit"
     wait_until(lambda: len(gate.pulses()) > pulses, "the gate opens and shuts")
     report = running.kiosk.report()
     assert report["pid"] == pid
@@ -54,6 +54,6 @@ def test_all_at_once(running, wait_until):
     for lane in running.kiosk.lanes.values():
         lane.plug()
     wait_until(lambda: all(told(centre, *device)["up"] for device in both), "all back")
-    assert running.pass_by("entry")["outcome"] == running.pass_by("exit")["outcome"] == "admit"
+    assert running.pass_by("entry")["decision"] == running.pass_by("exit")["decision"] == "admit"
     running.all_delivered()
     centre.judge()

@@ -72,14 +72,14 @@ def remembered(site):
 def changes(site, word):
     """The agent's own events with this word, in the order of their coming."""
     found = [event["data"] for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
-    return [data for data in found if data["what"] == word]
+    return [data for data in found if data["type"] == word]
 
 
 def everybody_goes_to_staff(site):
     entry, leaving = site.pass_by("entry"), site.pass_by("exit")
-    assert (entry["outcome"], entry["opened"]) == ("refer", False)
+    assert (entry["decision"], entry["gate_opened"]) == ("refer", False)
     assert entry["reasons"][0] == "safe_mode"
-    assert leaving["opened"], "egress opens as ever"
+    assert leaving["gate_opened"], "egress opens as ever"
 
 
 class StuckBus:
@@ -116,15 +116,15 @@ def test_a_driver_that_hangs_is_replaced(site, wait_until):
     bus, began_s = StuckBus(site.kiosk.lanes["entry"], 1), time.monotonic()
     wait_until(lambda: thermometer(site)["restarts"] == 1, "health sees that it hangs")
     found_s = time.monotonic() - began_s
-    assert site.pass_by("exit")["outcome"] == "admit", "the other lane goes on"
+    assert site.pass_by("exit")["decision"] == "admit", "the other lane goes on"
     assert thermometer(site)["abandoned"] == 1
     freed_s = time.monotonic()
     bus.let_go()
     wait_until(lambda: thermometer(site)["up"], "a fresh thread has opened it anew")
     print(f"hanging thermometer: given up after {found_s:.1f} s; works {time.monotonic() - freed_s:.1f} s later")
     wait_until(lambda: thermometer(site)["abandoned"] == 0, "the old thread ends when its call ends")
-    assert site.pass_by("entry")["outcome"] == "admit"
-    assert any("hangs" in device["why"] for device in site.centre.devices), "the centre was told"
+    assert site.pass_by("entry")["decision"] == "admit"
+    assert any("hangs" in device["error"] for device in site.centre.devices), "the centre was told"
 
 
 def test_a_device_that_hangs_for_good_costs_only_itself(site, wait_until):
@@ -135,8 +135,8 @@ def test_a_device_that_hangs_for_good_costs_only_itself(site, wait_until):
     report = site.kiosk.report()
     assert (report["condition"], report["pid"]) == ("degraded", pid)
     entry, leaving = site.pass_by("entry"), site.pass_by("exit")
-    assert (entry["outcome"], entry["screening"]) == ("refer", "device_fault")
-    assert leaving["outcome"] == "admit"
+    assert (entry["decision"], entry["screening"]) == ("refer", "device_fault")
+    assert leaving["decision"] == "admit"
     bus.let_go()
     wait_until(lambda: thermometer(site)["up"], "it works again as soon as the bus does")
 
@@ -153,7 +153,7 @@ def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
     assert report["condition"] == "degraded"
     everybody_goes_to_staff(site)
     wait_until(lambda: site.centre.state.get("mode") == "safe", "the retained state says so")
-    assert any("gatepost recover" in fault for fault in site.centre.state["faults"])
+    assert any("gatepost recover" in each["text"] for each in site.centre.state["problems"])
     assert changes(site, "safe_mode")
     status = gatepost(site, "status")
     assert status.returncode == 1
@@ -166,7 +166,7 @@ def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start()
     assert not site.kiosk.report()["safe"]
-    assert site.pass_by("entry")["outcome"] == "admit"
+    assert site.pass_by("entry")["decision"] == "admit"
 
 
 def test_a_spoilt_configuration_file(site, wait_until):
@@ -205,7 +205,7 @@ class Centre:
         self._key = signing.new_private_key()
         kid = self._key.public.kid.hex()
         keys = {kid: b64encode(self._key.public.spki).decode()}
-        roles = {kind: {"threshold": 1, "kids": [kid]} for kind in ("root", "config")}
+        roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "config")}
         self._write("root", 1, {"keys": keys, "roles": roles})
         assert not self._gatepost("install", "root.bundle").returncode
 
@@ -222,10 +222,10 @@ class Centre:
             "name": "",
             "fleet": "city",
             "version": version,
-            "issued": now,
-            "expires": now + DAY_S,
-            "warn_s": DAY_S,
-            "refer_s": DAY_S,
+            "issued_at": now,
+            "expires_at": now + DAY_S,
+            "warn_age_s": DAY_S,
+            "max_age_s": DAY_S,
             "content": content,
         }
         (self._site.folder / f"{kind}.bundle").write_bytes(bundle.sign(signed, [self._key]))
@@ -241,36 +241,38 @@ class Centre:
 def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
     centre = Centre(site)
     site.kiosk.start()
-    assert site.kiosk.report()["config"] == 0
+    assert site.kiosk.report()["config_version"] == 0
     centre.send(5, "[screening]\nlimit_c = 36.0\n[checkpoint]\nrepeat_s = 1.0\n")
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start()
     report = site.kiosk.report()
-    assert (report["config"], report["on_trial"]) == (5, True)
+    assert (report["config_version"], report["on_trial"]) == (5, True)
     wait_until(lambda: changes(site, "config_applied"), "the centre is told")
-    assert [change["config"] for change in changes(site, "config_applied")] == [5]
+    assert [change["config_version"] for change in changes(site, "config_applied")] == [5]
     wait_until(lambda: not site.kiosk.report()["on_trial"], "and whoever asks on the kiosk")
-    wait_until(lambda: site.centre.state.get("config") == 5, "the retained state says so")
+    wait_until(lambda: site.centre.state.get("config_version") == 5, "the retained state says so")
     shown = gatepost(site, "show").stdout
     assert "repeat_s = 1.0  # centre's configuration 5:4" in shown
     assert f'id = "k1"  # {site.kiosk.config}:2' in shown
     site.kiosk.stop()
     site.kiosk.start()
-    assert site.kiosk.report()["config"] == 5
-    assert changes(site, "started")[-1]["config"] == 5
+    assert site.kiosk.report()["config_version"] == 5
+    assert changes(site, "started")[-1]["config_version"] == 5
 
 
 def test_a_configuration_that_does_not_hold_is_refused_with_its_lines(site, wait_until):
     centre = Centre(site)
     site.kiosk.start()
     centre.send(6, "[screening]\nlimt_c = 36.0\n[mqtt]\nhost = 'elsewhere'\n")
-    wait_until(lambda: changes(site, "config_refused"), "the centre is told")
-    (refused,) = changes(site, "config_refused")
-    assert refused["config"] == 6
-    assert "centre's configuration 6:2: screening.limt_c: unknown setting; did you mean limit_c?" in refused["why"]
-    assert "6:4: mqtt.host: is the kiosk's own" in refused["why"]
+    wait_until(lambda: changes(site, "config_rejected"), "the centre is told")
+    (refused,) = changes(site, "config_rejected")
+    assert refused["config_version"] == 6
+    assert (
+        "centre's configuration 6:2: screening.limt_c: unknown setting; did you mean limit_c?" in refused["detail"]
+    )
+    assert "6:4: mqtt.host: is the kiosk's own" in refused["detail"]
     assert site.kiosk.is_running
-    assert site.pass_by("entry")["outcome"] == "admit"
+    assert site.pass_by("entry")["decision"] == "admit"
 
 
 def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
@@ -283,12 +285,12 @@ def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start()
     report = site.kiosk.report()
-    assert (report["config"], report["on_trial"]) == (0, False)
+    assert (report["config_version"], report["on_trial"]) == (0, False)
     wait_until(lambda: changes(site, "config_rolled_back"), "the centre is told")
     (back,) = changes(site, "config_rolled_back")
-    assert back["config"] == 7
-    assert "mqtt" in back["why"]
-    assert site.pass_by("entry")["outcome"] == "admit"
+    assert back["config_version"] == 7
+    assert "mqtt" in back["detail"]
+    assert site.pass_by("entry")["decision"] == "admit"
 
 
 def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
@@ -301,6 +303,6 @@ def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
         assert site.kiosk.report()["on_trial"]
         falls(site)
     site.kiosk.start()
-    assert site.kiosk.report()["config"] == 0
+    assert site.kiosk.report()["config_version"] == 0
     assert not site.kiosk.report()["safe"]
     wait_until(lambda: changes(site, "config_rolled_back"), "the centre is told")

@@ -40,11 +40,11 @@ class Way:
 
     def order(self, command: str, **arguments: str) -> dict:
         """The reply to a fresh order."""
-        return self.reply_to(self.authority.order(HERE, command, **arguments))
+        return self.reply_to(self.authority.command(HERE, command, **arguments))
 
     def reply_to(self, order: bytes) -> dict:
         known = len(self.replies())
-        self.say(f"{ROOT}/order", order)
+        self.say(f"{ROOT}/command", order)
         return self.reply(known, of_order=True)
 
     def push(self, kind: str, data: bytes) -> dict:
@@ -59,12 +59,12 @@ class Way:
         """
 
         def found() -> list[dict]:
-            return [each for each in self.replies()[after:] if (each["order"] is not None) == of_order]
+            return [each for each in self.replies()[after:] if (each["command_id"] is not None) == of_order]
 
         return self.site.wait_until(found, "a reply")[0]
 
     def replies(self) -> list[dict]:
-        return [event["data"] for event in self.site.centre.events if event["type"] == "gatepost.reply.v1"]
+        return [event["data"] for event in self.site.centre.events if event["type"] == "gatepost.command_result.v1"]
 
     def colours(self, **holders: Colour) -> bytes:
         return self.authority.colours(self.list, self.site.issuer.name, holders)
@@ -107,78 +107,78 @@ def begun(build, wait_until):
 
 def test_a_pushed_colour_decides_the_next_time_the_code_is_shown(way):
     code = way.site.issuer.code("green", "anna")
-    assert way.site.pass_by("entry", code)["outcome"] == "admit"
+    assert way.site.pass_by("entry", code)["decision"] == "admit"
     for colour, outcome in ((Colour.RED, "refuse"), (Colour.GREEN, "admit"), (Colour.RED, "refuse")):
-        assert way.push("list/status", way.colours(anna=colour))["outcome"] == "done"
-        assert way.site.pass_by("entry", code)["outcome"] == outcome
+        assert way.push("list/status", way.colours(anna=colour))["status"] == "succeeded"
+        assert way.site.pass_by("entry", code)["decision"] == outcome
 
 
 def test_a_colour_that_is_pushed_before_the_decision_decides(way, wait_until):
     site = way.site
     seen = len(site.lines)
     site.kiosk.lanes["entry"].show(site.issuer.code("green", "eve"))  # and steps up to the thermometer too late
-    assert way.push("list/status", way.colours(eve=Colour.RED))["outcome"] == "done"
+    assert way.push("list/status", way.colours(eve=Colour.RED))["status"] == "succeeded"
     wait_until(lambda: outcomes(site.lines[seen:]), "a decision at the deadline")
     assert outcomes(site.lines[seen:]) == ["refuse"]
 
 
 def outcomes(lines) -> list[str]:
-    return [line["outcome"] for line in list(lines) if line.get("event") == "passage"]
+    return [line["decision"] for line in list(lines) if line.get("event") == "passage"]
 
 
 def test_the_answer_to_a_bundle_names_it_and_the_same_one_again_gets_none(way):
     data = way.colours(bert=Colour.YELLOW)
     told = way.push("list/status", data)
-    assert (told["command"], told["outcome"], told["order"]) == ("bundle", "done", None)
+    assert (told["command"], told["status"], told["command_id"]) == ("bundle", "succeeded", None)
     assert told["result"]["type"] == "list"
     assert told["result"]["in_use"] is True
     known = len(way.replies())
     way.say(f"{ROOT}/bundle/list/status", data)
     way.say("gatepost/v1/$all/bundle/list/status", data)
-    assert way.order("flush")["outcome"] == "done"
+    assert way.order("flush")["status"] == "succeeded"
     assert len(way.replies()) == known + 1
 
 
 def test_a_bundle_to_all_kiosks(way):
     known = len(way.replies())
     way.say("gatepost/v1/$all/bundle/list/status", way.colours(carl=Colour.RED))
-    assert way.reply(known, of_order=False)["outcome"] == "done"
+    assert way.reply(known, of_order=False)["status"] == "succeeded"
 
 
 def test_an_order_opens_a_gate_once_and_leaves_an_event(way, wait_until):
     gate = way.site.kiosk.lanes["exit"].device("gate")
     wait_until(lambda: not gate.is_on(1), "the gate is shut after the test before")
     before = len(gate.pulses())
-    order = way.authority.order(HERE, "open", lane="exit")
+    order = way.authority.command(HERE, "open", lane="exit")
     told = way.reply_to(order)
-    assert (told["outcome"], told["result"], told["simulated"]) == ("done", {"lane": "exit"}, True)
+    assert (told["status"], told["result"], told["simulated"]) == ("succeeded", {"lane": "exit"}, True)
     wait_until(lambda: len(gate.pulses()) == before + 1, "the gate opens and shuts")
     again = way.reply_to(order)
-    assert (again["again"], again["order"]) == (True, told["order"])
+    assert (again["duplicate"], again["command_id"]) == (True, told["command_id"])
     assert way.order("open", lane="nowhere")["reason"] == "bad_arguments"
     assert len(gate.pulses()) == before + 1
-    assert any("order open: done" in line.get("message", "") for line in way.site.lines)
+    assert any("command open: succeeded" in line.get("message", "") for line in way.site.lines)
 
 
 def test_a_person_is_measured_again(build, wait_until):
     way = begun(build, wait_until)  # where nobody else waits: of several it is not known who is meant
     site = way.site
     code = site.issuer.code("green", "dora")
-    assert site.pass_by("entry", code, skin_c=37.4)["outcome"] == "refer"
-    assert way.order("retest", lane="entry")["outcome"] == "done"
-    assert site.pass_by("entry", code)["outcome"] == "admit"
-    assert way.order("retest", lane="entry")["reason"] == "nobody_there"
+    assert site.pass_by("entry", code, skin_c=37.4)["decision"] == "refer"
+    assert way.order("retest", lane="entry")["status"] == "succeeded"
+    assert site.pass_by("entry", code)["decision"] == "admit"
+    assert way.order("retest", lane="entry")["reason"] == "no_person"
 
 
 def test_a_device_is_closed_and_opened_anew(way, wait_until):
     centre = way.site.centre
     before = len(centre.devices)
-    assert way.order("restart", lane="exit", part="thermometer")["result"] == {"restarts": ["exit/thermometer"]}
+    assert way.order("restart", lane="exit", role="thermometer")["result"] == {"restarts": ["exit/thermometer"]}
     wait_until(
-        lambda: [d for d in way.site.centre.devices[before:] if d["part"] == "thermometer"], "it is up again"
+        lambda: [d for d in way.site.centre.devices[before:] if d["role"] == "thermometer"], "it is up again"
     )
     assert way.site.centre.devices[-1]["up"] is True
-    assert way.order("restart", lane="exit", part="piano")["reason"] == "bad_arguments"
+    assert way.order("restart", lane="exit", role="piano")["reason"] == "bad_arguments"
 
 
 def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
@@ -197,7 +197,7 @@ def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
 
 def test_rules_and_events_at_once(way):
     assert way.order("reload") | {"clock": 0} == way.replies()[-1] | {"clock": 0}
-    assert way.replies()[-1]["outcome"] == "done"
+    assert way.replies()[-1]["status"] == "succeeded"
     assert way.order("flush")["result"]["waiting"] >= 0
 
 
@@ -206,18 +206,18 @@ def test_without_tls_there_is_no_certificate_to_renew(way):
 
 
 def test_an_order_to_the_whole_site(way):
-    order = way.authority.order("test/*", "reload")
-    assert way.reply_to(order)["outcome"] == "done"
+    order = way.authority.command("test/*", "reload")
+    assert way.reply_to(order)["status"] == "succeeded"
 
 
 def test_the_python_of_the_document_gets_its_answer(way, wait_until):
     text = (Path(__file__).parents[2] / "docs" / "orders.md").read_text()
     made: dict = {}
     exec(text.partition("```python\n")[2].partition("```")[0], made)  # noqa: S102 - the document's own
-    order = made["order"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
+    order = made["command"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
     known = len(way.replies())
     told = made["ask"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, order)
-    assert (told["outcome"], told["result"]) == ("done", {"lane": "exit"})
+    assert (told["status"], told["result"]) == ("succeeded", {"lane": "exit"})
     wait_until(lambda: len(way.replies()) > known, "the answer at the central server as well")
 
 
@@ -229,20 +229,21 @@ def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until)
         b"{" * 5000,
         b"\xff" * 30_000,
         b"x" * 900_000,
-        stranger.order(HERE, "open", lane="entry"),
-        way.authority.order("test/k2", "open", lane="entry"),
+        stranger.command(HERE, "open", lane="entry"),
     ]
     began_s = time.monotonic()
     for data in attacks:
-        way.say(f"{ROOT}/order", data)
+        way.say(f"{ROOT}/command", data)
         way.say(f"{ROOT}/bundle/list/status", data)
-    way.say(f"{ROOT}/order", way.authority.bundle("config", "a bundle's signature is none on an order"))
+    way.say(f"{ROOT}/command", way.authority.bundle("config", "a bundle's signature is none on an order"))
     way.say(f"{ROOT}/bundle/root", stranger.root())
-    way.say(f"{ROOT}/order", stranger.order(HERE, "open", lane="entry"), times=3000)
-    assert site.pass_by("exit")["opened"], "whether he was measured in time is not what this is about"
-    way.say(f"{ROOT}/order", way.authority.order(HERE, "flush"))
-    wait_until(lambda: len(way.replies()) > known, "an answer to a true order", BUSY_S)
-    assert [reply["command"] for reply in way.replies()[known:]] == ["flush"]
+    way.say(f"{ROOT}/command", way.authority.command("test/k2", "open", lane="entry"))
+    way.say(f"{ROOT}/command", stranger.command(HERE, "open", lane="entry"), times=3000)
+    assert site.pass_by("exit")["gate_opened"], "whether he was measured in time is not what this is about"
+    way.say(f"{ROOT}/command", way.authority.command(HERE, "flush"))
+    wait_until(lambda: len(way.replies()) > known + 1, "answers to what the central server has signed", BUSY_S)
+    told = [(reply["command"], reply["reason"]) for reply in way.replies()[known:]]
+    assert told == [("open", "wrong_target"), ("flush", "")]
     pulses = site.kiosk.lanes["entry"].device("gate").pulses()
     assert not [at_s for at_s, _ in pulses if at_s > began_s]
 
@@ -252,10 +253,10 @@ def test_an_order_waits_for_a_kiosk_that_was_away_and_an_old_one_lapses(way, wai
     report = site.kiosk.report()
     site.kiosk.stop()
     known = len(way.replies())
-    way.say(f"{ROOT}/order", way.authority.order(HERE, "open", lane="exit"))
+    way.say(f"{ROOT}/command", way.authority.command(HERE, "open", lane="exit"))
     site.kiosk.start(is_online)
     told = way.reply(known, of_order=True)
-    assert told["outcome"] == "done"
+    assert told["status"] == "succeeded"
     assert site.kiosk.report()["pid"] != report["pid"]
 
 
@@ -264,13 +265,13 @@ def test_over_a_restart_nothing_is_done_twice(way, wait_until):
     gate = site.kiosk.lanes["exit"].device("gate")
     wait_until(lambda: not gate.is_on(1), "the gate is shut after the test before")
     before = len(gate.pulses())
-    order = way.authority.order(HERE, "open", lane="exit")
-    assert way.reply_to(order)["outcome"] == "done"
+    order = way.authority.command(HERE, "open", lane="exit")
+    assert way.reply_to(order)["status"] == "succeeded"
     wait_until(lambda: len(gate.pulses()) == before + 1, "the gate opens and shuts")
     site.kiosk.stop(signal.SIGKILL)
     site.kiosk.start(is_online)
     told = way.reply_to(order)
-    assert (told["again"], told["outcome"]) == (True, "done")
+    assert (told["duplicate"], told["status"]) == (True, "succeeded")
     assert len(gate.pulses()) == before + 1
 
 

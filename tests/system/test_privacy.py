@@ -39,19 +39,26 @@ class Centre:
     def ask_to_trace(self, folder):
         """Put the root and the word on personal data where the kiosk looks for them."""
         kid, now = self._signer.public.kid.hex(), time.time()
-        role = {"threshold": 1, "kids": [kid]}
+        role = {"threshold": 1, "keyids": [kid]}
         keys = {kid: b64encode(self._signer.public.spki).decode()}
         store = load.BundleStore(folder)
         store.install(self._signed("root", {"keys": keys, "roles": {"root": role, "privacy": role}}))
         public = b64encode(hpke.public_bytes(self.private)).decode()
         valid = "from = 2020-01-01T00:00:00Z\nuntil = 2100-01-01T00:00:00Z\n"
-        text = f'mode = "trace"\n[[key]]\nkid = "test"\npublic = "{public}"\n{valid}'
+        text = f'mode = "trace"\n[[key]]\nkeyid = "test"\npublic = "{public}"\n{valid}'
         store.accept(self._signed("privacy", text), TimeBounds(now, now, ClockState.SYNCED))
 
     def _signed(self, kind, content):
         now = int(time.time())
-        members = {"type": kind, "name": "", "fleet": "test", "version": 1, "issued": now, "expires": now + 86_400}
-        return bundle.sign(members | {"warn_s": 1, "refer_s": 2, "content": content}, [self._signer])
+        members = {
+            "type": kind,
+            "name": "",
+            "fleet": "test",
+            "version": 1,
+            "issued_at": now,
+            "expires_at": now + 86_400,
+        }
+        return bundle.sign(members | {"warn_age_s": 1, "max_age_s": 2, "content": content}, [self._signer])
 
 
 class Canaries:
@@ -121,10 +128,12 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
     if mode == "verify-only":
         assert not any("sealed" in event["data"] for event in passages)
         return
-    assert not any(event["data"]["code"]["status"] != "withheld" or event["data"]["reasons"] for event in passages)
+    assert not any(
+        event["data"]["credential"]["status"] != "withheld" or event["data"]["reasons"] for event in passages
+    )
     told = [opened(event, centre.private)["data"] for event in passages]
     assert {b64decode(code) for data in told for code in data["codes"]} == set(canaries.codes)
-    assert {data["code"]["status"] for data in told} >= {"valid", "expired", "bad_signature", "unrecognised"}
+    assert {data["credential"]["status"] for data in told} >= {"valid", "expired", "bad_signature", "unrecognised"}
     assert any(data["temperature"]["surface_c"] for data in told)
 
 

@@ -71,23 +71,25 @@ def passages(shown, wait_until):
 
 
 def test_certificates_of_strangers_are_read_and_go_to_staff(shared, passages):
-    seen = [passage for passage in passages if passage["code"]["format"] == "dcc"]
+    seen = [passage for passage in passages if passage["credential"]["format"] == "dcc"]
     assert len(seen) == len(certificates(shared))
     assert Counter((p["decision"], *p["reasons"]) for p in seen) == {("refer", "issuer_unknown"): len(seen)}
-    assert not any(passage["opened"] for passage in seen)
-    assert {passage["code"]["issuer"] for passage in seen} == {None}, "nobody's word counts before it is known"
+    assert not any(passage["gate_opened"] for passage in seen)
+    assert {passage["credential"]["issuer"] for passage in seen} == {None}, (
+        "nobody's word counts before it is known"
+    )
 
 
 def test_photographs_are_read_and_open_nothing(shown, passages):
     _, texts = shown
-    seen = [passage for passage in passages if passage["code"]["status"] == "unrecognised"]
+    seen = [passage for passage in passages if passage["credential"]["status"] == "unrecognised"]
     assert len(texts) * 0.95 <= len(seen) <= len(texts)
     assert Counter((p["decision"], *p["reasons"]) for p in seen) == {("refer", "code_unrecognised"): len(seen)}
 
 
 def test_every_passage_comes_from_a_code(shown, passages):
-    assert {p["code"]["status"] for p in passages} == {"unknown_issuer", "unrecognised", "valid"}
-    assert not any(p["opened"] for p in passages)
+    assert {p["credential"]["status"] for p in passages} == {"unknown_issuer", "unrecognised", "valid"}
+    assert not any(p["gate_opened"] for p in passages)
 
 
 def test_no_text_of_a_photograph_leaves_the_kiosk(shown, passages):
@@ -147,9 +149,9 @@ def test_temperatures_of_real_foreheads(shared, build, wait_until):
         for skin_c, passage in zip(queues[lane], arrived, strict=True):
             measured = passage["temperature"]
             assert abs(measured["surface_c"] - skin_c) <= WIRE_C / 2 + 0.006, (skin_c, measured)
-            assert measured["u_c"] >= 0.5, "what the part's own data sheet says, at least"
+            assert measured["uncertainty_c"] >= 0.5, "what the part's own data sheet says, at least"
             decision = passage["decision"], passage["reasons"][0]
-            assert decision == expected(measured["surface_c"], measured["limit_c"]), (skin_c, passage)
+            assert decision == expected(measured["surface_c"], measured["threshold_c"]), (skin_c, passage)
             outcomes[decision] += 1
     assert outcomes["refer", "fever"] >= 10
     assert outcomes["refer", "temperature_missing"] >= 2

@@ -43,7 +43,7 @@ def test_admitted_is_green_and_one_short_note(ready, wait_until):
     lane = ready.kiosk.lanes["entry"]
     relays = (GATE, RED, GREEN, SOUND)
     before = [count(lane, relay) for relay in relays]
-    assert ready.pass_by("entry")["outcome"] == "admit"
+    assert ready.pass_by("entry")["decision"] == "admit"
     wait_until(lambda: "green" in lane.shown(), "green")
     wait_until(lambda: lane.shown() == READY and not lane.device("gate").is_on(GATE), "ready for the next")
     assert [count(lane, relay) - was for relay, was in zip(relays, before, strict=True)] == [1, 0, 1, 1]
@@ -53,7 +53,7 @@ def test_refused_is_fast_red_and_three_long_notes(ready, wait_until):
     lane = ready.kiosk.lanes["entry"]
     before = {relay: count(lane, relay) for relay in (GATE, GREEN)}
     red, sound = count(lane, RED), count(lane, SOUND)
-    assert ready.pass_by("entry", "red")["outcome"] == "refuse"
+    assert ready.pass_by("entry", "red")["decision"] == "refuse"
     wait_until(lambda: count(lane, SOUND) == sound + 3, "three notes")
     wait_until(lambda: lane.shown() == READY, "ready for the next")
     assert all(length_s > 0.4 for length_s in lengths(lane, SOUND, sound))
@@ -92,14 +92,14 @@ def test_a_board_that_is_pulled_holds_nothing_up(ready, wait_until):
     lane.unplug("gate")
 
     def told(part, *, up):
-        said = [d["up"] for d in centre.devices if (d["lane"], d["part"]) == ("entry", part)]
+        said = [d["up"] for d in centre.devices if (d["lane"], d["role"]) == ("entry", part)]
         return said and said[-1] is up
 
     for part in ("gate", "lamp", "buzzer"):
         wait_until(lambda part=part: told(part, up=False), f"the centre is told of the {part}")
     refused = ready.pass_by("entry")
-    assert (refused["outcome"], refused["reasons"], refused["opened"]) == ("refer", ["gate_fault"], False)
-    assert ready.pass_by("exit")["outcome"] == "admit"
+    assert (refused["decision"], refused["reasons"], refused["gate_opened"]) == ("refer", ["gate_fault"], False)
+    assert ready.pass_by("exit")["decision"] == "admit"
     for relay in range(GATE, SOUND + 1):
         lane.device("gate").switch(relay, on=False)  # a board without power drops its relays
     lane.plug("gate")

@@ -319,8 +319,8 @@ def test_a_long_day(build):
     unheard = Counter(map(recognised, lines_of(told))) - Counter(map(recognised_event, passages))
     assert not unheard, f"decided in the long life and never delivered: {unheard}"
     for passage in passages:
-        if passage["lane"] == "entry" and passage["opened"]:
-            assert (passage["code"]["status"], passage["code"]["colour"]) == ("valid", "green"), passage
+        if passage["lane"] == "entry" and passage["gate_opened"]:
+            assert (passage["credential"]["status"], passage["credential"]["colour"]) == ("valid", "green"), passage
             assert passage["temperature"]["outcome"] == "normal", passage
     per_hour, within = weight.slope(1)
     assert per_hour - within <= SLOPE_MB_PER_H, f"{per_hour:+.2f} ± {within:.2f} MB/h"
@@ -342,9 +342,15 @@ def lines_of(logged):
 
 def recognised(line):
     """What makes a passage recognisable, from the agent's log."""
-    return (line["lane"], line["outcome"], line["opened"], line["surface_c"], line["took_ms"])
+    return (line["lane"], line["decision"], line["gate_opened"], line["surface_c"], line["duration_ms"])
 
 
 def recognised_event(data):
     """The same from an event's data."""
-    return (data["lane"], data["decision"], data["opened"], data["temperature"]["surface_c"], data["took_ms"])
+    return (
+        data["lane"],
+        data["decision"],
+        data["gate_opened"],
+        data["temperature"]["surface_c"],
+        data["duration_ms"],
+    )

@@ -68,16 +68,16 @@ def lives(items, is_start):
 
 
 def logged_lives(lines):
-    return lives(list(lines), lambda line: line.get("event") == "agent" and line["what"] == "started")
+    return lives(list(lines), lambda line: line.get("event") == "agent" and line["type"] == "started")
 
 
 def delivered_lives(events):
-    return lives(events, lambda event: event["data"].get("what") == "started")
+    return lives(events, lambda event: event["data"].get("type") == "started")
 
 
 def told(line):
     """What makes a passage recognisable, from the agent's log."""
-    names = ("lane", "outcome", "reasons", "opened", "surface_c", "took_ms")
+    names = ("lane", "decision", "reasons", "gate_opened", "surface_c", "duration_ms")
     return [line[name] for name in names]
 
 
@@ -85,8 +85,8 @@ def got(event):
     """The same from an event."""
     data = event["data"]
     return [
-        *(data["lane"], data["decision"], data["reasons"], data["opened"]),
-        *(data["temperature"]["surface_c"], data["took_ms"]),
+        *(data["lane"], data["decision"], data["reasons"], data["gate_opened"]),
+        *(data["temperature"]["surface_c"], data["duration_ms"]),
     ]
 
 
@@ -137,7 +137,7 @@ def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, w
         more_lines(site, 20, wait_until)
     site.all_delivered()
     assert site.kiosk.stop() == 0
-    wait_until(lambda: site.centre.events[-1]["data"].get("what") == "stopped", "the last word")
+    wait_until(lambda: site.centre.events[-1]["data"].get("type") == "stopped", "the last word")
     site.centre.judge()
     logged, delivered = logged_lives(site.lines), delivered_lives(site.centre.events)
     assert len(logged) == len(delivered) == 5, f"seed {seed}"
@@ -179,7 +179,7 @@ def test_sigterm_drains(site, traffic, wait_until):
         more_lines(site, 30, wait_until)
         assert site.kiosk.stop(signal.SIGTERM) == 0
     wait_until(lambda: site.centre.state.get("state") == "offline", "the retained state says offline")
-    wait_until(lambda: site.centre.events[-1]["data"].get("what") == "stopped", "the last word")
+    wait_until(lambda: site.centre.events[-1]["data"].get("type") == "stopped", "the last word")
     site.centre.judge()
     check_nothing_lost(site.lines, site.centre.events, killed=False)
     assert not (site.folder / "run" / "status.json").exists()

@@ -4,10 +4,10 @@ from agent.cli.demo.kiosk import has_devices, is_online
 
 
 def some_people(site):
-    assert site.pass_by("entry")["outcome"] == "admit"
+    assert site.pass_by("entry")["decision"] == "admit"
     assert site.pass_by("entry", skin_c=37.0)["reasons"] == ["fever"]
-    assert site.pass_by("entry", code="red")["outcome"] == "refuse"
-    assert site.pass_by("exit")["outcome"] == "admit"
+    assert site.pass_by("entry", code="red")["decision"] == "refuse"
+    assert site.pass_by("exit")["decision"] == "admit"
 
 
 def test_broker_down_at_the_start(site, wait_until):
@@ -44,7 +44,7 @@ def test_broker_never_there(site, wait_until):
     site.all_delivered()
     wait_until(lambda: len(site.centre.events) > decided, "the first life's events, and more")
     site.centre.judge()
-    words = [event["data"].get("what") for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
-    words = [word for word in words if word != "anchor"]
+    words = [event["data"].get("type") for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
+    words = [word for word in words if word != "clock_synchronised"]
     assert words == ["started", "stopped", "started"]
     assert [p["decision"] for p in site.centre.passages] == ["admit", "refer", "refuse", "admit"]

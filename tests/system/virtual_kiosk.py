@@ -240,7 +240,7 @@ def decides(trial: Trial) -> None:
     code = trial.sh(ISSUE.format(colour="green", who="leaving"))
     os.write(trial.kiosk.serial_fd, code.encode() + b"\r\n")
     found = trial.until(
-        lambda: [each["data"] for each in trial.passages("exit")[before:] if each["data"]["code"]], 20
+        lambda: [each["data"] for each in trial.passages("exit")[before:] if each["data"]["credential"]], 20
     )
     trial.check("reads a scan engine on a USB port", found, found)
     trial.check("no code in the log", code[-40:] not in trial.sh("journalctl -u gatepost -o cat"))
@@ -339,7 +339,7 @@ def bring(trial: Trial, key: signing.PrivateKey, kind: str, version: int, conten
     """Give the kiosk a bundle: `by` installing or taking it."""
     now, day_s = int(trial.sh("date +%s")), 86_400
     members = {"type": kind, "name": "", "fleet": "city", "version": version, "content": content}
-    times = {"issued": now, "expires": now + day_s, "warn_s": day_s, "refer_s": day_s}
+    times = {"issued_at": now, "expires_at": now + day_s, "warn_age_s": day_s, "max_age_s": day_s}
     trial.kiosk.push(bundle.sign(members | times, [key]), f"/tmp/{kind}.bundle", 0o644)
     done = trial.sh(f"gatepost keys {by} /tmp/{kind}.bundle --bundles {BUNDLES}; chown -R gatepost: {BUNDLES}")
     print(f"       {done}")
@@ -349,11 +349,11 @@ def is_configured(trial: Trial) -> None:
     """The centre sends a configuration that holds and works, and one with which the link can never come up."""
     key = signing.new_private_key()
     kid = key.public.kid.hex()
-    roles = {kind: {"threshold": 1, "kids": [kid]} for kind in ("root", "config")}
+    roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "config")}
     root = {"keys": {kid: b64encode(key.public.spki).decode()}, "roles": roles}
 
     def told(word: str) -> list[int]:
-        return [event["data"]["config"] for event in trial.heard("agent") if event["data"]["what"] == word]
+        return [event["data"]["config_version"] for event in trial.heard("agent") if event["data"]["type"] == word]
 
     bring(trial, key, "root", 1, root, "install")
     bring(trial, key, "config", 1, "[checkpoint]\nagain_s = 1.5\n", "take")
@@ -364,8 +364,8 @@ def is_configured(trial: Trial) -> None:
     trial.check("one that does not work is taken back", trial.until(lambda: told("config_rolled_back") == [2], 180))
     trial.check(
         "what was good is in force",
-        trial.until(lambda: trial.report().get("config") == 1),
-        trial.report().get("config"),
+        trial.until(lambda: trial.report().get("config_version") == 1),
+        trial.report().get("config_version"),
     )
     trial.until(lambda: all(device["up"] for device in trial.report().get("devices", [{"up": False}])), 60)
     trial.check("admits after that", (found := trial.pass_by("green", SKIN_C, "ines")).startswith("admit,"), found)

@@ -201,7 +201,7 @@ class _Director:
                 self._view.decided(self._record.decided(self._at(), said))
             elif said.get("stopped"):
                 self._now = Counter({name: said[name] for name in _COUNTED})
-            elif said.get("event") in ("device", "reply") or said.get("level") not in ("info", "debug"):
+            elif said.get("event") in ("device", "command_result") or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
         self._look_after_agent()
         self._view.refresh(
@@ -250,7 +250,7 @@ class _Director:
         return self._opened() + self._record.ordered
 
     def _opened(self) -> int:
-        return sum(1 for row in self._record.rows if row.facts["opened"])
+        return sum(1 for row in self._record.rows if row.facts["gate_opened"])
 
     def _counts(self) -> Counter[str]:
         """Events of all agents that have run. One that ends says its last counts in its log."""

@@ -1,4 +1,4 @@
-"""The demonstration's own centre: a root, and bundles and orders that a kiosk under this root obeys."""
+"""The demonstration's own central server: a root, and bundles and commands that a kiosk under this root obeys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Authority:
     def root(self) -> bytes:
         """The first root, for `install`."""
         public = self._key.public
-        role = {"threshold": 1, "kids": [public.kid.hex()]}
+        role = {"threshold": 1, "keyids": [public.kid.hex()]}
         content = {
             "keys": {public.kid.hex(): b64encode(public.spki).decode()},
             "roles": dict.fromkeys((*bundle.TYPES, *bundle.STATEMENT_TYPES), role),
@@ -55,17 +55,17 @@ class Authority:
             "name": name,
             "fleet": self._fleet,
             "version": self._versions,
-            "issued": now,
-            "expires": now + 30 * _DAY_S,
-            "warn_s": _DAY_S,
-            "refer_s": 3 * _DAY_S,
+            "issued_at": now,
+            "expires_at": now + 30 * _DAY_S,
+            "warn_age_s": _DAY_S,
+            "max_age_s": 3 * _DAY_S,
             "content": content,
         }
         return bundle.sign(signed, [self._key])
 
     def empty_list(self, file: Path, issuer: str) -> None:
         """A status list of nobody, as the base that changes are signed on."""
-        head = lists.ListHeader("status", issuer, 1, time.time(), warn_s=_DAY_S, refer_s=3 * _DAY_S)
+        head = lists.ListHeader("status", issuer, 1, time.time(), warn_age_s=_DAY_S, max_age_s=3 * _DAY_S)
         load.write_list(file, head, b"", b"")
 
     def colours(self, file: Path, issuer: str, holders: Mapping[str, Colour]) -> bytes:
@@ -74,6 +74,6 @@ class Authority:
         changes = {gatepost.subject_key(issuer, holder): lists.VALUES[colour] for holder, colour in holders.items()}
         return self.bundle("list", load.word_content(base, changes), file.stem)
 
-    def order(self, to: str, command: str, **arguments: str) -> bytes:
-        """A fresh order."""
-        return bundle.sign(members_of(command, arguments, to=to, fleet=self._fleet), [self._key], "order")
+    def command(self, target: str, command: str, **arguments: str) -> bytes:
+        """A fresh command."""
+        return bundle.sign(members_of(command, arguments, target=target, fleet=self._fleet), [self._key], "command")

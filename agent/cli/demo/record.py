@@ -37,7 +37,7 @@ class Record:
     not_marked: int = 0
     """Events that arrived without the mark of simulation: must stay 0."""
     ordered: int = 0
-    """Openings that the centre ordered and that were done."""
+    """Openings that the central server ordered and that were done."""
     interrupted: int = 0
     """People who stood at a lane while the agent was started anew: what becomes of them cannot be foretold."""
     _came: dict[str, Person] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Record:
         data = event["data"]
         if not data["simulated"]:
             self.not_marked += 1
-        if not known and data.get("command") == "open" and data["outcome"] == "done" and not data["again"]:
+        if not known and data.get("command") == "open" and data["status"] == "succeeded" and not data["duplicate"]:
             self.ordered += 1
         if known or not event["type"].startswith("gatepost.passage"):
             return None
@@ -87,7 +87,7 @@ class Record:
 
     def wrong(self) -> list[Row]:
         """Passages that did not end as the scenario says."""
-        return [row for row in self.rows if row.expect is not None and row.facts["outcome"] != row.expect]
+        return [row for row in self.rows if row.expect is not None and row.facts["decision"] != row.expect]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Recap:
     wrong: int
     opened: int
     ordered: int
-    """Openings by order; the other ones follow from a decision."""
+    """Openings by command; the other ones follow from a decision."""
     pulses: int
     """What the relay boards really did."""
     greens: int
@@ -139,7 +139,7 @@ class Recap:
         return [
             f"{events}   (events; {self.repeats} repeats dropped)",
             f"{people}, not as the scenario expects {self.wrong}",
-            f"gates told to open {self.opened} + {self.ordered} by order, {gates}",
+            f"gates told to open {self.opened} + {self.ordered} by command, {gates}",
             f"events not marked as simulated {self.not_marked}",
             "everything agrees" if self.agrees else "THE COUNTS DO NOT AGREE",
         ]

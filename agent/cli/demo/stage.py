@@ -107,7 +107,7 @@ class Stage:
         order = f"order open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
         return (
             f"mosquitto_sub {host} -t 'gatepost/v1/+/+/event/#' -F '%t %p'",
-            f"{shlex.quote(sys.argv[0])} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/order -s",
+            f"{shlex.quote(sys.argv[0])} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/command -s",
         )
 
     def clear(self) -> None:
@@ -176,9 +176,9 @@ class Stage:
             case ["withhold", _]:
                 self._publish("bundle/privacy", self._authority.bundle("privacy", _WITHHOLD), "-r")
             case ["restart", _]:
-                self._publish("order", self._authority.order("demo/demo-1", "restart"))
+                self._publish("command", self._authority.command("demo/demo-1", "restart"))
             case [_, lane]:
-                self._publish("order", self._authority.order("demo/demo-1", "open", lane=lane))
+                self._publish("command", self._authority.command("demo/demo-1", "open", lane=lane))
 
     def _publish(self, below: str, payload: bytes, *how: str) -> None:
         words = [program("mosquitto_pub"), "-h", "127.0.0.1", "-p", str(self.broker.port), "-q", "1", "-s", *how]

@@ -24,7 +24,7 @@ _AROUND_ROWS = 12
 """Lines of the page that are not passages, and one for the cursor."""
 _STYLES = {
     "admit": ("✓ ADMIT", "bold green"),
-    "admit_notice": ("✓! ADMIT, NOTICE", "bold cyan"),
+    "admit_with_notice": ("✓! ADMIT, NOTICE", "bold cyan"),
     "refer": ("? TO STAFF", "bold yellow"),
     "refuse": ("✗ REFUSE", "bold red"),
 }
@@ -82,14 +82,18 @@ def _measured(row: Row) -> str:
     if facts["surface_c"] is None:
         words = {"indeterminate": "not measured", "device_fault": "device down"}
         return words.get(facts["screening"], "measured by staff")
-    return f"{facts['surface_c']:.1f} ± {facts['u_c']:.1f} °C {facts['screening']}"
+    return f"{facts['surface_c']:.1f} ± {facts['uncertainty_c']:.1f} °C {facts['screening']}"
 
 
 def _code(row: Row) -> str:
     facts = row.facts
     if _is_withheld(row):
         return "withheld"
-    return "none" if facts["code"] is None else f"{facts['colour'] or ''} {facts['code']}".strip().replace("_", " ")
+    return (
+        "none"
+        if facts["credential"] is None
+        else f"{facts['colour'] or ''} {facts['credential']}".strip().replace("_", " ")
+    )
 
 
 def _why(row: Row) -> str:
@@ -138,8 +142,8 @@ class Plain:
 
     def decided(self, row: Row) -> None:
         """The agent decided."""
-        mark, _, word = _STYLES[row.facts["outcome"]][0].partition(" ")
-        opened = ", gate opens" if row.facts["opened"] else ""
+        mark, _, word = _STYLES[row.facts["decision"]][0].partition(" ")
+        opened = ", gate opens" if row.facts["gate_opened"] else ""
         self._say(row.at, mark, f"{row.facts['lane']:<6}{row.who}: {word} – {_measured(row)} – {_why(row)}{opened}")
 
     def arrived(self, at: float, row: Row) -> None:
@@ -263,7 +267,7 @@ class Page:
             "who": lambda row: row.who,
             "code": _code,
             "skin": _measured if width >= _ROOMY else _briefly,
-            "decision": lambda row: Text(*_STYLES[row.facts["outcome"]]),
+            "decision": lambda row: Text(*_STYLES[row.facts["decision"]]),
             "why": lambda row: _why(row).replace("_", " "),
             "at the broker" if width >= _ROOMY else "event": _event,
         }

@@ -96,12 +96,10 @@ def test_who_is_being_measured_gets_new_time_and_one_decision(bench: Bench) -> N
 
 
 def test_nobody_to_measure_afresh(bench: Bench) -> None:
-    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("nobody_there")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("no_person")
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
-    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("nobody_there"), (
-        "who was let in is not measured again"
-    )
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("no_person"), "who was let in is not measured again"
     bench.show(b"green:anna")
     assert len(bench.passages) == 1
 
@@ -120,4 +118,4 @@ def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
 def test_nobody_is_there_after_a_while(bench: Bench) -> None:
     raised(bench)
     bench.wait(601.0)
-    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("nobody_there")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("no_person")

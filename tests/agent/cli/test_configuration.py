@@ -303,7 +303,7 @@ HANGING = {
     "clock": "suspect",
     "decided": 7,
     "safe": "",
-    "config": 3,
+    "config_version": 3,
     "on_trial": True,
     "lists": [],
     "parts": [
@@ -331,6 +331,7 @@ HANGING = {
     ],
     "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
     "link": {"connected": True, "fault": "", "refused_receipts": 2, "refusal": "it is too long"},
+    "orders": {"succeeded": 2, "rejected": 1, "unauthenticated": 3, "dropped": 0, "refusal": "invalid_envelope"},
 }
 
 

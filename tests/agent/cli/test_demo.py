@@ -213,7 +213,7 @@ def test_a_terminal_gets_the_live_view(script):
 SEEN = [
     # outcome, screening, surface_c, code, colour, reasons
     ("admit", "normal", 34.5, "valid", "green", ["code_green", "temperature_normal"]),
-    ("admit_notice", "indeterminate", None, "valid", "red", ["code_red", "egress_free"]),
+    ("admit_with_notice", "indeterminate", None, "valid", "red", ["code_red", "egress_free"]),
     ("refer", "indeterminate", 31.5, "valid", "yellow", ["temperature_missing"]),
     ("refuse", "device_fault", None, "bad_signature", None, ["signature_bad"]),
 ]
@@ -227,8 +227,9 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
     for at in range(40):
         outcome, screening, surface_c, code, colour, reasons = SEEN[at % 4]
         facts = {
-            "lane": "entry", "outcome": outcome, "screening": screening, "surface_c": surface_c, "u_c": 0.5,
-            "code": code, "colour": colour, "reasons": reasons, "opened": outcome == "admit",
+            "lane": "entry", "decision": outcome, "screening": screening, "surface_c": surface_c,
+            "uncertainty_c": 0.5,
+            "credential": code, "colour": colour, "reasons": reasons, "gate_opened": outcome == "admit",
         }  # fmt: skip
         record.rows.append(Row(float(at), "a visitor", facts, outcome, f"demo-1:65683367:{at}" if at < 37 else ""))
     devices = [
@@ -457,7 +458,7 @@ AGREES = Recap(
 def test_a_row_without_details_is_shown(columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(columns))
     record = Record()
-    record.rows.append(Row(1.0, "Anna", {"lane": "entry", "outcome": "admit", "opened": True}, "admit"))
+    record.rows.append(Row(1.0, "Anna", {"lane": "entry", "decision": "admit", "gate_opened": True}, "admit"))
     page = Page(record, 9.0)
     page.start()
     page.refresh(1.0, None, {}, broker_up=True)

@@ -184,7 +184,7 @@ def test_try_sounds_a_buzzer_s_patterns(board, capsys, monkeypatch):
     assert devices("try", "entry.buzzer", *board.config) == 0
     assert {channel for _, channel, _ in board.changes} == {5}
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == [
-        "again", "admit", "admit_notice", "refer", "refuse",
+        "again", "admit", "admit_with_notice", "refer", "refuse",
     ]  # fmt: skip
 
 

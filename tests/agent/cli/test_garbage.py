@@ -17,9 +17,9 @@ HEAD = {
     "kind": "revoked",
     "issuer": "a",
     "version": "x",
-    "issued_utc": 1e300,
-    "warn_s": 0,
-    "refer_s": 0,
+    "issued_at": 1e300,
+    "warn_age_s": 0,
+    "max_age_s": 0,
     "bits": -1,
 }
 BLOCK = (lists.MAGIC + json.dumps(HEAD).encode()).ljust(lists.HEAD_BYTES - 4)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from agent.cli import main
-from agent.crypto import base64url, signing
+from agent.crypto import dsse, signing
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def key(tmp_path):
 
 def made(capsys, *words) -> dict:
     assert main(["order", *map(str, words)]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    return json.loads(base64url.decode(printed["signed"].encode())) | {"signers": len(printed["signatures"])}
+    printed = dsse.parse(capsys.readouterr().out.encode())
+    return json.loads(printed.payload) | {"signers": len(printed.signatures)}
 
 
 def test_an_order(capsys, key):
     order = made(capsys, "open", "lane=in", "--to", "library/gate-3", "--fleet", "city", "--key", key, "--key", key)
-    assert (order["command"], order["arguments"], order["to"]) == ("open", {"lane": "in"}, "library/gate-3")
-    assert order["expires"] - order["issued"] == 60
+    assert (order["command"], order["arguments"], order["target"]) == ("open", {"lane": "in"}, "library/gate-3")
+    assert order["expires_at"] - order["issued_at"] == 60
     assert order["signers"] == 2
     assert order["id"] != made(capsys, "flush", "--to", "*/*", "--fleet", "city", "--key", key)["id"]
 
@@ -36,7 +36,7 @@ def test_an_argument_from_a_file(capsys, key, tmp_path):
     (tmp_path / "new.crt").write_text("PEM\n")
     how = ("--to", "library/gate-3", "--fleet", "city", "--key", key, "--id", "7", "--seconds", "600")
     order = made(capsys, "rotate", f"certificate=@{tmp_path / 'new.crt'}", *how)
-    assert (order["id"], order["arguments"], order["expires"] - order["issued"]) == (
+    assert (order["id"], order["arguments"], order["expires_at"] - order["issued_at"]) == (
         "7",
         {"certificate": "PEM\n"},
         600,
@@ -56,7 +56,7 @@ def test_an_argument_from_a_file(capsys, key, tmp_path):
         (["open", "lane=in", "--id", "a b"], "--id"),
         (["open", "lane"], "NAME=VALUE"),
         (["flush", "lane=in"], "flush takes no argument"),
-        (["restart", "to=where"], r"\[lane\], \[part\]"),
+        (["restart", "to=where"], r"\[lane\], \[role\]"),
         (["restart", "--to", "*/*"], "one kiosk at a time"),
         (["flush", "--seconds", "100000"], "lives for up to"),
     ],

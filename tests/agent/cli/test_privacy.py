@@ -32,12 +32,12 @@ def sealed(key, event, codes=(b"GP1:ANNA",)):
 def test_a_private_key_is_nobody_elses(tmp_path, key):
     assert stat.S_IMODE((tmp_path / "week-47.pem").stat().st_mode) == 0o600
     (made,) = parse('mode = "trace"\n' + key).keys
-    assert made.kid == "week-47"
+    assert made.keyid == "week-47"
     assert made.until_utc - made.from_utc == 20_000 * 86_400
     assert cli.main(["privacy", "new", "week-47"]) == 1, "it is not overwritten"
 
 
-@pytest.mark.parametrize("kid", ["", "a b", "x" * 33])
+@pytest.mark.parametrize("keyid", ["", "a b", "x" * 33])
 def test_a_name_that_no_kiosk_would_take_is_refused(tmp_path, monkeypatch, capsys, kid):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["privacy", "new", kid]) == 1
@@ -61,7 +61,7 @@ def test_events_are_opened(tmp_path, key, passage_event, capsys):
     (tmp_path / "events").write_text("\n".join(lines))
     assert cli.main(["privacy", "open", "events", "--key", "week-47.pem"]) == 0
     found = [json.loads(line)["data"] for line in capsys.readouterr().out.splitlines()]
-    assert [(data["took_ms"], data["codes"], data["code"]["colour"]) for data in found] == [
+    assert [(data["duration_ms"], data["payloads"], data["credential"]["colour"]) for data in found] == [
         (0, ["R1AxOkFOTkE="], "green"),
         (2, ["R1AxOkFOTkE="], "green"),
     ]

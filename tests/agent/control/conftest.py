@@ -25,12 +25,12 @@ class Centre:
         self.version = 1
 
     def role(self, threshold: int, *names: str) -> dict[str, Any]:
-        return {"threshold": threshold, "kids": [self.keys[name].public.kid.hex() for name in names]}
+        return {"threshold": threshold, "keyids": [self.keys[name].public.kid.hex() for name in names]}
 
     def root(self, version: int = 1, **changes: Any) -> bytes:
         roles = {
             "root": self.role(1, "root"),
-            "order": self.role(2, "a", "b", "c"),
+            "command": self.role(2, "a", "b", "c"),
             **dict.fromkeys(("keys", "policy", "list", "privacy", "config"), self.role(1, "data")),
         }
         known = {
@@ -55,10 +55,10 @@ class Centre:
             "name": name,
             "fleet": "city",
             "version": version,
-            "issued": UTC - 10,
-            "expires": UTC + DAY,
-            "warn_s": 1000,
-            "refer_s": 2000,
+            "issued_at": UTC - 10,
+            "expires_at": UTC + DAY,
+            "warn_age_s": 1000,
+            "max_age_s": 2000,
             "content": content,
         }
         return bundle.sign(signed | members, [self.keys[name] for name in signers])
@@ -68,14 +68,14 @@ class Centre:
         return {
             "id": "order-1",
             "fleet": "city",
-            "to": "library/gate-3",
-            "issued": UTC - 5,
-            "expires": UTC + 60,
+            "target": "library/gate-3",
+            "issued_at": UTC - 5,
+            "expires_at": UTC + 60,
             "command": "open",
             "arguments": {"lane": "in"},
         } | changes
 
-    def order(self, signers: tuple[str, ...] = ("a", "b"), role: str = "order", **changes: Any) -> bytes:
+    def order(self, signers: tuple[str, ...] = ("a", "b"), role: str = "command", **changes: Any) -> bytes:
         return bundle.sign(self.members(**changes), [self.keys[name] for name in signers], role)
 
 

@@ -57,7 +57,7 @@ def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, 
         ({"version": 4}, Rejection.ROLLBACK),
         ({"content": "# other"}, Rejection.VERSION_CONFLICT),
         ({"version": 1 << 40}, Rejection.VERSION_JUMP),
-        ({"version": 6, "expires": 1_800_000_000 - 5}, Rejection.EXPIRED),
+        ({"version": 6, "expires_at": 1_800_000_000 - 5}, Rejection.EXPIRED),
         ({"version": 6, "content": 7}, Rejection.BAD_CONTENT),
     ],
     ids=str,
@@ -126,7 +126,7 @@ def test_what_nobody_has_signed_who_may_is_said_as_far_as_that_is_allowed(delive
         with pytest.raises(Unauthenticated):
             told(deliveries, data)
     (malformed, digest), (named, result) = doubts(deliveries, signed=True)
-    assert (malformed, digest) == ("malformed", {"sha256": sha256(b"junk").hexdigest()})
+    assert (malformed, digest) == ("invalid_envelope", {"sha256": sha256(b"junk").hexdigest()})
     assert (named, result["name"]) == ("wrong_name", ""), "what a stranger writes is not repeated"
 
 
@@ -158,20 +158,20 @@ def test_a_stolen_key_has_not_used_up_the_versions(deliveries, centre, put_in_fo
 def test_what_does_not_fit_is_said(store, now, centre):
     def then(taken):
         if taken.version == 1:
-            raise CommandFailed("does_not_fit")
+            raise CommandFailed("incompatible")
         raise ZeroDivisionError
 
     deliveries = BundleReceiver(store, {"keys": then}, now)
     (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
-    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "does_not_fit")
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "incompatible")
     (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=2))
-    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "defect")
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "internal_error")
 
 
 def test_a_disk_that_fails_is_said(deliveries, store, centre, tmp_path):
     (tmp_path / "bundles" / "keys.bundle.new").mkdir()
     (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
-    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "cannot_remember")
+    assert (reply.status, reply.reason) == (CommandStatus.FAILED, "not_persisted")
 
 
 def test_a_kiosk_without_a_root_hears_nobody(now, centre):

@@ -20,7 +20,7 @@ class Bench:
     """Orders with commands that only count."""
 
     def __init__(self, tmp_path, here, store, now) -> None:
-        self.topic, self.bundle_topic = here.order, f"{here.root}/bundle/keys"
+        self.topic, self.bundle_topic = here.command, f"{here.root}/bundle/keys"
         self.done: list[str] = []
         self.replies: queue.SimpleQueue[CommandResult] = queue.SimpleQueue()
         self.now = now
@@ -49,7 +49,7 @@ class Bench:
         return CommandOutput({"lane": arguments["lane"]}, simulated=True, then=lambda: self.done.append("then"))
 
     def _cannot(self, arguments) -> CommandOutput:
-        raise CommandFailed("nobody_there")
+        raise CommandFailed("no_person")
 
     def _defect(self, arguments) -> CommandOutput:
         raise ZeroDivisionError
@@ -94,13 +94,13 @@ def test_what_was_interrupted_is_said_by_itself(bench, centre):
     bench.order(centre.order())
     bench.orders.stop(5)
     memory = bench.options.memory_file
-    memory.write_text(memory.read_text().replace('["done", "", {"lane": "in"}, true]', "null"))
+    memory.write_text(memory.read_text().replace('["succeeded", "", {"lane": "in"}, true]', "null"))
     bench.begin()
     reply = bench.reply()
     assert (reply.status, reply.reason, reply.command_id) == (CommandStatus.UNKNOWN, "interrupted", "order-1")
 
 
-@pytest.mark.parametrize(("command", "reason"), [("retest", "nobody_there"), ("restart", "defect")])
+@pytest.mark.parametrize(("command", "reason"), [("retest", "no_person"), ("restart", "internal_error")])
 def test_what_cannot_be_done_is_said(bench, centre, command, reason):
     arguments = {"lane": "in"}
     reply = bench.order(centre.order(command=command, arguments=arguments))
@@ -109,7 +109,7 @@ def test_what_cannot_be_done_is_said(bench, centre, command, reason):
 
 def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, centre):
     bench.options.memory_file.with_name("orders.json.new").mkdir()
-    assert bench.order(centre.order()).reason == "cannot_remember"
+    assert bench.order(centre.order()).reason == "not_persisted"
     assert bench.done == []
     assert bench.order(centre.order(id="2", command="diagnose", arguments={})).status is CommandStatus.SUCCEEDED
 

@@ -11,12 +11,12 @@ from typing import get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
-from agent.control import bundles
-from agent.control.verification import _ID, COMMANDS, MAX_BYTES, Command, CommandReason, ReplayGuard, verify_command
+from agent.control.verification import _ID, COMMANDS, MAX_BYTES, Command, ReplayGuard, verify_command
 from agent.credentials import bundle, lists
-from agent.crypto import base64url
+from agent.crypto import dsse
 from agent.events import schemas
-from agent.events.contract import BundleJson, ListJson, OrderJson, ReplyEvent, RootJson
+from agent.events.contract import BundleJson, CommandJson, CommandResultEvent, ListJson, RootJson
+from agent.reasons import CommandReason, Rejection
 from agent.ruleset.bundle_store import word_content
 
 TEXT = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
@@ -28,13 +28,13 @@ def blocks(language: str) -> list[str]:
 
 def test_the_examples_fit_the_contract():
     order, reply = (json.loads(block) for block in blocks("json"))
-    TypeAdapter(OrderJson).validate_python(order)
-    TypeAdapter(ReplyEvent).validate_python(reply)
-    assert reply["data"]["order"] == order["id"]
+    TypeAdapter(CommandJson).validate_python(order)
+    TypeAdapter(CommandResultEvent).validate_python(reply)
+    assert reply["data"]["command_id"] == order["id"]
 
 
 def test_the_schema_says_what_is_taken_for_a_strangers():
-    schema = schemas.order_schema()
+    schema = schemas.command_schema()
     assert schema["additionalProperties"] is False
     assert {schema["properties"][name]["pattern"] for name in ("id", "command")} == {f"^{_ID.pattern}$"}
 
@@ -54,7 +54,7 @@ def test_the_schema_of_bundles_says_what_is_signed_here(centre):
 
 
 def signed_bytes(envelope: bytes) -> bytes:
-    return base64url.decode(json.loads(envelope)["signed"].encode())
+    return dsse.parse(envelope).payload
 
 
 def test_every_command_and_reason_is_explained():
@@ -62,7 +62,7 @@ def test_every_command_and_reason_is_explained():
     told = set(re.findall(r"`([a-z_]+)`", "\n".join(rows)))
     assert set(COMMANDS) <= told
     assert {str(reason) for reason in CommandReason} <= told
-    assert all(f"`{fault}`" in TEXT for fault in bundles._OWN_MISTAKES)
+    assert {str(reason) for reason in Rejection} <= told
     assert f"{MAX_BYTES // 1024} kB" in TEXT
 
 
@@ -73,6 +73,6 @@ def test_an_order_made_by_the_python_of_the_document_counts(centre, here, now):
     root = bundle.first_root(centre.root())
     pems = [centre.keys[name].pem() for name in ("a", "c")]
     now.lo_utc, now.hi_utc = made["time"].time(), made["time"].time() + 1
-    data = made["order"]("city", "library/gate-3", "open", pems, lane="in")
+    data = made["command"]("city", "library/gate-3", "open", pems, lane="in")
     root = replace(root, bundle=replace(root.bundle, expires_utc=math.inf))
     assert isinstance(verify_command(data, root, here, ReplayGuard(), tuple(COMMANDS), now()), Command)

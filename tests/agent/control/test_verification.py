@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from base64 import urlsafe_b64encode
 from dataclasses import replace
 
 import pytest
@@ -24,6 +23,7 @@ from agent.control.verification import (
 )
 from agent.credentials import bundle
 from agent.credentials.bundle import Rejection
+from agent.crypto import dsse
 from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
 
 UTC = 1_800_000_000
@@ -55,28 +55,12 @@ def test_an_order_that_counts(ask, centre):
         ({"signers": ("a", "a")}, Rejection.TOO_FEW_SIGNATURES),
         ({"signers": ("a", "thief")}, Rejection.TOO_FEW_SIGNATURES),
         ({"signers": ("root", "data")}, Rejection.TOO_FEW_SIGNATURES),
-        ({"role": "bundle"}, Rejection.TOO_FEW_SIGNATURES),
-        ({"role": "receipt"}, Rejection.TOO_FEW_SIGNATURES),
-        ({"to": "library/gate-4"}, "not_for_us"),
-        ({"to": "school/gate-3"}, "not_for_us"),
-        ({"to": "school/*"}, "not_for_us"),
-        ({"to": "*/gate-3"}, "not_for_us"),
-        ({"to": "*"}, "not_for_us"),
-        ({"to": ""}, "not_for_us"),
-        ({"fleet": "another city"}, Rejection.WRONG_FLEET),
+        ({"role": "bundle"}, Rejection.WRONG_PAYLOAD_TYPE),
+        ({"role": "receipt"}, Rejection.WRONG_PAYLOAD_TYPE),
         ({"id": ""}, Rejection.MALFORMED),
         ({"id": "x" * 65}, Rejection.MALFORMED),
         ({"id": "../x\n"}, Rejection.MALFORMED),
         ({"id": 7}, Rejection.MALFORMED),
-        ({"command": ["open"]}, Rejection.MALFORMED),
-        ({"command": "rm -rf"}, Rejection.MALFORMED),
-        ({"issued": "now"}, Rejection.MALFORMED),
-        ({"expires": 1e300}, Rejection.MALFORMED),
-        ({"expires": None}, Rejection.MALFORMED),
-        ({"arguments": []}, Rejection.MALFORMED),
-        ({"arguments": {"lane": 7}}, Rejection.MALFORMED),
-        ({"arguments": {"lane": {"$ne": ""}}}, Rejection.MALFORMED),
-        ({"only_if": "raining"}, Rejection.MALFORMED),
         ({"arguments": {"lane": "x" * MAX_BYTES}}, Rejection.TOO_LARGE),
     ],
     ids=str,
@@ -88,22 +72,49 @@ def test_a_strangers_order_gets_no_answer(ask, centre, how, fault):
 
 
 @pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"target": "library/gate-4"}, CommandReason.WRONG_TARGET),
+        ({"target": "school/gate-3"}, CommandReason.WRONG_TARGET),
+        ({"target": "school/*"}, CommandReason.WRONG_TARGET),
+        ({"target": "*/gate-3"}, CommandReason.WRONG_TARGET),
+        ({"target": "*"}, CommandReason.WRONG_TARGET),
+        ({"target": ""}, CommandReason.WRONG_TARGET),
+        ({"fleet": "another city"}, CommandReason.WRONG_FLEET),
+        ({"command": ["open"]}, CommandReason.MALFORMED),
+        ({"command": "rm -rf"}, CommandReason.MALFORMED),
+        ({"issued_at": "now"}, CommandReason.MALFORMED),
+        ({"expires_at": 1e300}, CommandReason.MALFORMED),
+        ({"expires_at": None}, CommandReason.MALFORMED),
+        ({"arguments": []}, CommandReason.MALFORMED),
+        ({"arguments": {"lane": 7}}, CommandReason.MALFORMED),
+        ({"arguments": {"lane": {"$ne": ""}}}, CommandReason.MALFORMED),
+        ({"only_if": "raining"}, CommandReason.MALFORMED),
+    ],
+    ids=str,
+)
+def test_who_may_sign_is_told_what_is_wrong(ask, centre, how, reason):
+    told = ask(centre.order(**how))
+    assert (told.status, told.reason, told.command_id) == (CommandStatus.REJECTED, reason, "order-1")
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"expires": UTC - 1, "issued": UTC - 60}, CommandReason.EXPIRED),
-        ({"expires": UTC, "issued": UTC - 60}, CommandReason.TIME_UNKNOWN),
-        ({"issued": UTC + 62}, CommandReason.LIFETIME_TOO_LONG),
-        ({"issued": UTC + 62, "expires": UTC + 90}, CommandReason.ISSUED_IN_FUTURE),
-        ({"issued": UTC - 5, "expires": UTC - 5 + LONGEST_LIFE_S + 1}, CommandReason.LIFETIME_TOO_LONG),
-        ({"issued": UTC + 60, "expires": UTC + 60}, CommandReason.LIFETIME_TOO_LONG),
-        ({"expires": 1 << 80}, CommandReason.LIFETIME_TOO_LONG),
+        ({"expires_at": UTC - 1, "issued_at": UTC - 60}, CommandReason.EXPIRED),
+        ({"expires_at": UTC, "issued_at": UTC - 60}, CommandReason.TIME_UNKNOWN),
+        ({"issued_at": UTC + 62}, CommandReason.LIFETIME_TOO_LONG),
+        ({"issued_at": UTC + 62, "expires_at": UTC + 90}, CommandReason.ISSUED_IN_FUTURE),
+        ({"issued_at": UTC - 5, "expires_at": UTC - 5 + LONGEST_LIFE_S + 1}, CommandReason.LIFETIME_TOO_LONG),
+        ({"issued_at": UTC + 60, "expires_at": UTC + 60}, CommandReason.LIFETIME_TOO_LONG),
+        ({"expires_at": 1 << 80}, CommandReason.LIFETIME_TOO_LONG),
         ({"command": "dance"}, CommandReason.UNKNOWN_COMMAND),
         ({"arguments": {}}, CommandReason.BAD_ARGUMENTS),
         ({"arguments": {"lane": "in", "speed": "high"}}, CommandReason.BAD_ARGUMENTS),
         ({"command": "flush"}, CommandReason.BAD_ARGUMENTS),
-        ({"to": "library/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
-        ({"to": "*/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
-        ({"to": "*/*", "command": "restart", "arguments": {}}, CommandReason.BROADCAST_NOT_ALLOWED),
+        ({"target": "library/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
+        ({"target": "*/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
+        ({"target": "*/*", "command": "restart", "arguments": {}}, CommandReason.BROADCAST_NOT_ALLOWED),
     ],
     ids=str,
 )
@@ -116,7 +127,7 @@ def test_what_the_centre_got_wrong_is_said(ask, centre, changes, reason):
 def test_harmless_commands_may_go_to_many(ask, centre):
     for command in ("diagnose", "reload", "flush"):
         for to in ("library/gate-3", "library/*", "*/*"):
-            assert isinstance(ask(centre.order(command=command, arguments={}, to=to)), Command)
+            assert isinstance(ask(centre.order(command=command, arguments={}, target=to)), Command)
 
 
 def test_a_kiosk_obeys_what_its_configuration_names(ask, centre):
@@ -165,12 +176,11 @@ def test_what_may_be_forgotten_is_not_done(ask, centre, past):
     assert told.reason is CommandReason.REPLAY_UNKNOWN
 
 
-def base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+COMMAND = bundle.PAYLOAD_TYPES["command"]
 
 
 def enveloped(content: bytes) -> bytes:
-    return json.dumps({"signed": base64url(content), "signatures": []}).encode()
+    return dsse.sign(COMMAND, content, [])
 
 
 @pytest.mark.parametrize(
@@ -181,13 +191,15 @@ def enveloped(content: bytes) -> bytes:
         b"null",
         b"\xff\xfe",
         b"[" * 30_000,
-        b'{"signed":' * 3000,
-        b'{"signed": "e30", "signed": "e30", "signatures": []}',
-        b'{"signed": NaN, "signatures": []}',
-        b'{"signed": "e30", "signatures": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        b'{"payload":' * 3000,
+        b'{"payloadType": "t", "payload": "e30=", "payload": "e30=", "signatures": []}',
+        b'{"payloadType": "t", "payload": NaN, "signatures": []}',
+        b'{"payloadType": "t", "payload": "e30=", "signatures": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
         enveloped(b"[" * 20_000),
         enveloped(b'{"id": ' + b"9" * 5000 + b"}"),
-        json.dumps({"signed": "e30", "signatures": [{"kid": "00", "sig": "AA"}] * 33}).encode(),
+        json.dumps(
+            {"payloadType": COMMAND, "payload": "e30=", "signatures": [{"keyid": "0", "sig": "AAAA"}] * 33}
+        ).encode(),
         b"x" * (MAX_BYTES + 1),
     ],
     ids=range(13),
@@ -201,17 +213,12 @@ def test_deep_or_doubled_members_under_a_good_signature(ask, centre):
     """Also those who may sign cannot make it stumble."""
     keys = [centre.keys["a"], centre.keys["b"]]
     for content in (b"[" * 10_000, b'{"id": "1", "id": "2"}', b"[]", b'"x"', b"7", b""):
-        signatures = [
-            {"kid": key.public.kid.hex(), "sig": base64url(key.sign(b"gatepost-order-1\0" + content))}
-            for key in keys
-        ]
-        text = base64url(content)
         with pytest.raises(Unauthenticated) as caught:
-            ask(json.dumps({"signed": text, "signatures": signatures}).encode())
+            ask(dsse.sign(COMMAND, content, keys))
         assert caught.value.fault == Rejection.MALFORMED
 
 
-MEMBERS = ("id", "fleet", "to", "issued", "expires", "command", "arguments", "more")
+MEMBERS = ("id", "fleet", "target", "issued_at", "expires_at", "command", "arguments", "more")
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +27,7 @@ def kid(name: str) -> str:
 
 
 def role(threshold: int, *names: str) -> dict[str, Any]:
-    return {"threshold": threshold, "kids": [kid(name) for name in names]}
+    return {"threshold": threshold, "keyids": [kid(name) for name in names]}
 
 
 def root_content(**changes: Any) -> dict[str, Any]:
@@ -50,10 +50,10 @@ def signed(**changes: Any) -> dict[str, Any]:
         "name": "office",
         "fleet": FLEET,
         "version": 5,
-        "issued": UTC - 10,
-        "expires": UTC + DAY,
-        "warn_s": DAY,
-        "refer_s": 3 * DAY,
+        "issued_at": UTC - 10,
+        "expires_at": UTC + DAY,
+        "warn_age_s": DAY,
+        "max_age_s": 3 * DAY,
         "content": "rows",
     }
     return members | changes
@@ -111,14 +111,14 @@ def test_too_few_keys_of_the_role(signers: tuple[str, ...]) -> None:
 def test_one_key_under_two_names_counts_once() -> None:
     envelope = json.loads(sign(signed(), "pol1"))
     once = envelope["signatures"][0]
-    envelope["signatures"] = [once, once | {"kid": kid("pol2")}, once | {"kid": once["kid"].upper()}]
+    envelope["signatures"] = [once, once | {"keyid": kid("pol2")}, once | {"keyid": once["keyid"].upper()}]
     assert fault_of(lambda: accept(json.dumps(envelope).encode())) is Rejection.TOO_FEW_SIGNATURES
 
 
 def test_altered_content() -> None:
     envelope = json.loads(sign(signed(), "pol1", "pol2"))
-    content = urlsafe_b64decode(envelope["signed"] + "==").replace(b"rows", b"ROWS")
-    envelope["signed"] = urlsafe_b64encode(content).rstrip(b"=").decode()
+    content = b64decode(envelope["payload"]).replace(b"rows", b"ROWS")
+    envelope["payload"] = b64encode(content).decode()
     assert fault_of(lambda: accept(json.dumps(envelope).encode())) is Rejection.TOO_FEW_SIGNATURES
 
 
@@ -127,7 +127,7 @@ def test_signatures_of_another_bundle() -> None:
         json.loads(sign(signed(), "pol1", "pol2")),
         json.loads(sign(signed(version=6), "pol1", "pol2")),
     )
-    assert fault_of(lambda: accept(json.dumps(envelope | {"signed": other["signed"]}).encode())) is (
+    assert fault_of(lambda: accept(json.dumps(envelope | {"payload": other["payload"]}).encode())) is (
         Rejection.TOO_FEW_SIGNATURES
     )
 
@@ -137,7 +137,7 @@ def test_signatures_of_another_bundle() -> None:
     [
         ({"version": 3}, Rejection.ROLLBACK),
         ({"version": 4}, Rejection.VERSION_CONFLICT),
-        ({"version": 6, "issued": UTC - 1000}, Rejection.ROLLBACK),
+        ({"version": 6, "issued_at": UTC - 1000}, Rejection.ROLLBACK),
         ({"version": 5 + bundle.MAX_LEAP}, Rejection.VERSION_JUMP),
         ({"version": (1 << 53) - 1}, Rejection.VERSION_JUMP),
         ({"version": 1 << 60}, Rejection.MALFORMED),
@@ -146,9 +146,9 @@ def test_signatures_of_another_bundle() -> None:
         ({"version": 6.5}, Rejection.MALFORMED),
         ({"fleet": "another city"}, Rejection.WRONG_FLEET),
         ({"name": "school"}, Rejection.WRONG_NAME),
-        ({"expires": UTC - 1}, Rejection.EXPIRED),
-        ({"issued": UTC + 2 * DAY, "expires": UTC + 3 * DAY}, Rejection.ISSUED_IN_FUTURE),
-        ({"expires": UTC - 20}, Rejection.MALFORMED),
+        ({"expires_at": UTC - 1}, Rejection.EXPIRED),
+        ({"issued_at": UTC + 2 * DAY, "expires_at": UTC + 3 * DAY}, Rejection.ISSUED_IN_FUTURE),
+        ({"expires_at": UTC - 20}, Rejection.MALFORMED),
         ({"type": "nonsense"}, Rejection.MALFORMED),
     ],
     ids=str,
@@ -183,16 +183,18 @@ def test_a_member_is_missing() -> None:
         b"\xff",
         b"[" * 100_000,
         b'{"signed":"e30","signatures":[]}',
-        b'{"signed":"e30","signed":"e30","signatures":[]}',
-        b'{"signed":"!","signatures":[]}',
-        b'{"signed":"e30","signatures":[{}]}',
-        b'{"signed":"e30","signatures":' + json.dumps([{"kid": "a", "sig": "a"}] * 1000).encode() + b"}",
-        b'{"signed":"e30","signatures":[{"kid":"a","sig":' + b"9" * 10_000 + b"}]}",
+        b'{"payload":"e30=","payloadType":"t","payload":"e30=","signatures":[]}',
+        b'{"payload":"!","payloadType":"t","signatures":[]}',
+        b'{"payload":"e30=","payloadType":"t","signatures":[{}]}',
+        b'{"payload":"e30=","payloadType":"t","signatures":'
+        + json.dumps([{"keyid": "a", "sig": "aaaa"}] * 1000).encode()
+        + b"}",
+        b'{"payload":"e30=","payloadType":"t","signatures":[{"keyid":"a","sig":' + b"9" * 10_000 + b"}]}",
     ],
     ids=range(11),
 )
 def test_no_envelope(data: bytes) -> None:
-    assert fault_of(lambda: accept(data)) is Rejection.MALFORMED
+    assert fault_of(lambda: accept(data)) is Rejection.INVALID_ENVELOPE
 
 
 def test_endless_data() -> None:
@@ -202,11 +204,13 @@ def test_endless_data() -> None:
 def test_an_unsure_clock_refuses_only_what_is_certainly_expired() -> None:
     floor = TimeBounds(UTC, float("inf"), ClockState.FLOOR)
     assert accept(sign(signed(), "pol1", "pol2"), now=floor).version == 5
-    assert fault_of(lambda: accept(sign(signed(expires=UTC - 1), "pol1", "pol2"), now=floor)) is Rejection.EXPIRED
+    assert (
+        fault_of(lambda: accept(sign(signed(expires_at=UTC - 1), "pol1", "pol2"), now=floor)) is Rejection.EXPIRED
+    )
 
 
 def test_nothing_on_an_expired_root() -> None:
-    old = bundle.first_root(sign(root_members(issued=UTC - 100, expires=UTC - 50), "root1", "root2"))
+    old = bundle.first_root(sign(root_members(issued_at=UTC - 100, expires_at=UTC - 50), "root1", "root2"))
     assert fault_of(lambda: accept(sign(signed(), "pol1", "pol2"), root=old)) is Rejection.ROOT_EXPIRED
 
 
@@ -249,7 +253,7 @@ def test_a_root_of_another_fleet() -> None:
 
 def test_an_expired_root_may_lie_between() -> None:
     second = bundle.next_root(
-        ROOT, sign(root_members(version=2, issued=UTC - 9, expires=UTC - 5), "root1", "root2")
+        ROOT, sign(root_members(version=2, issued_at=UTC - 9, expires_at=UTC - 5), "root1", "root2")
     )
     third = bundle.next_root(second, sign(root_members(version=3), "root1", "root3"))
     assert accept(sign(signed(), "pol1", "pol2"), root=third).version == 5
@@ -273,8 +277,8 @@ def test_a_key_that_left_signs_no_more() -> None:
         root_content(roles={"root": role(0, "root1")}),
         root_content(roles={"root": role(-1, "root1")}),
         root_content(roles={"root": role(3, "root1", "root1", "root1")}),
-        root_content(roles={"root": {"threshold": True, "kids": [kid("root1")]}}),
-        root_content(roles={"root": {"threshold": "1", "kids": [kid("root1")]}}),
+        root_content(roles={"root": {"threshold": True, "keyids": [kid("root1")]}}),
+        root_content(roles={"root": {"threshold": "1", "keyids": [kid("root1")]}}),
         root_content(roles={"root": role(1, "root1"), "nonsense": role(1, "root1")}),
         root_content(roles={"policy": role(1, "pol1")}),
         [],
@@ -295,7 +299,7 @@ def test_the_message_holds_nothing_of_the_bundle() -> None:
 
 WITH_ORDERS = root_content()
 WITH_ORDERS["roles"] = WITH_ORDERS["roles"] | {
-    "order": role(2, "pol1", "pol2"),
+    "command": role(2, "pol1", "pol2"),
     "receipt": role(1, "keys1"),
     "privacy": role(1, "keys1"),
     "config": role(1, "keys1"),
@@ -308,7 +312,7 @@ def say(role_: str, *names: str, members: dict[str, Any] | None = None) -> bytes
 
 
 def test_a_word_is_what_enough_keys_of_its_role_have_signed() -> None:
-    assert bundle.verify_statement(say("order", "pol1", "pol2"), ORDERING, "order", NOW) == {"id": "1"}
+    assert bundle.verify_statement(say("command", "pol1", "pol2"), ORDERING, "command", NOW) == {"id": "1"}
     assert bundle.verify_statement(say("receipt", "keys1"), ORDERING, "receipt", NOW) == {"id": "1"}
 
 
@@ -316,32 +320,35 @@ def test_a_word_is_what_enough_keys_of_its_role_have_signed() -> None:
     "names", [(), ("pol1",), ("pol1", "pol1"), ("pol1", "keys1"), ("root1", "root2"), ("thief",)]
 )
 def test_a_word_of_too_few(names: tuple[str, ...]) -> None:
-    data = say("order", *names)
-    assert fault_of(lambda: bundle.verify_statement(data, ORDERING, "order", NOW)) is Rejection.TOO_FEW_SIGNATURES
+    data = say("command", *names)
+    assert fault_of(lambda: bundle.verify_statement(data, ORDERING, "command", NOW)) is Rejection.TOO_FEW_SIGNATURES
 
 
 @pytest.mark.parametrize("signed_as", ["bundle", "receipt"])
 def test_a_signature_counts_for_one_use_only(signed_as: str) -> None:
     data = say(signed_as, "pol1", "pol2", "keys1")
-    assert fault_of(lambda: bundle.verify_statement(data, ORDERING, "order", NOW)) is Rejection.TOO_FEW_SIGNATURES
+    assert fault_of(lambda: bundle.verify_statement(data, ORDERING, "command", NOW)) is Rejection.WRONG_PAYLOAD_TYPE
+    renamed = json.dumps(json.loads(data) | {"payloadType": bundle.PAYLOAD_TYPES["command"]}).encode()
+    fault = fault_of(lambda: bundle.verify_statement(renamed, ORDERING, "command", NOW))
+    assert fault is Rejection.TOO_FEW_SIGNATURES, "the signatures cover the type"
 
 
 def test_an_order_is_no_bundle() -> None:
-    data = bundle.sign(signed(), [KEYS["pol1"], KEYS["pol2"]], "order")
-    assert fault_of(lambda: accept(data, root=ORDERING)) is Rejection.TOO_FEW_SIGNATURES
-    data = sign(signed(type="order", name=""), "pol1", "pol2")
+    data = bundle.sign(signed(), [KEYS["pol1"], KEYS["pol2"]], "command")
+    assert fault_of(lambda: accept(data, root=ORDERING)) is Rejection.WRONG_PAYLOAD_TYPE
+    data = sign(signed(type="command", name=""), "pol1", "pol2")
     assert fault_of(lambda: bundle.unverified_header(data)) is Rejection.MALFORMED
 
 
 def test_a_root_without_the_role_lets_nobody_order() -> None:
-    data = say("order", "pol1", "pol2", "root1", "root2")
-    assert fault_of(lambda: bundle.verify_statement(data, ROOT, "order", NOW)) is Rejection.TOO_FEW_SIGNATURES
+    data = say("command", "pol1", "pol2", "root1", "root2")
+    assert fault_of(lambda: bundle.verify_statement(data, ROOT, "command", NOW)) is Rejection.TOO_FEW_SIGNATURES
 
 
 def test_nobody_orders_by_an_expired_root() -> None:
     late = TimeBounds(UTC + 2 * DAY, UTC + 2 * DAY, ClockState.SYNCED)
-    data = say("order", "pol1", "pol2")
-    assert fault_of(lambda: bundle.verify_statement(data, ORDERING, "order", late)) is Rejection.ROOT_EXPIRED
+    data = say("command", "pol1", "pol2")
+    assert fault_of(lambda: bundle.verify_statement(data, ORDERING, "command", late)) is Rejection.ROOT_EXPIRED
 
 
 @pytest.mark.parametrize("kind", ["privacy", "config"])

@@ -26,7 +26,7 @@ KEYS = st.binary(min_size=16, max_size=16)
 
 
 def head(kind: str = "status", version: int = 1, issued_utc: float = UTC) -> lists.ListHeader:
-    return lists.ListHeader(kind, "demo", version, issued_utc, warn_s=100, refer_s=1000)
+    return lists.ListHeader(kind, "demo", version, issued_utc, warn_age_s=100, max_age_s=1000)
 
 
 def listed(head: lists.ListHeader, entries: dict[bytes, int]) -> lists.ListFile:
@@ -258,10 +258,10 @@ def test_no_other_form_of_health_card(files: Path, tail: str) -> None:
         {"bits": 60},
         {"bits": "16"},
         {"count": -1},
-        {"warn_s": float("nan")},
-        {"refer_s": float("inf")},
-        {"issued_utc": 1e300},
-        {"issued_utc": None},
+        {"warn_age_s": float("nan")},
+        {"max_age_s": float("inf")},
+        {"issued_at": 1e300},
+        {"issued_at": None},
         {"version": True},
         {"kind": "other"},
         {"values": 1},

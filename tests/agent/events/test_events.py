@@ -43,6 +43,8 @@ from agent.model import (
     TimeBounds,
     Verdict,
 )
+from agent.problems import SEVERITY, Problem, ProblemCode
+from agent.reasons import CommandReason, Rejection
 
 ROOT = Path(__file__).parents[3]
 TOPICS = Topics("library", "gate-3")
@@ -76,13 +78,13 @@ devices = st.builds(DeviceChange, names, st.sampled_from(Role), names, st.boolea
 agents = st.builds(
     AgentEvent, st.sampled_from(get_args(AgentEventType)), names, st.booleans(), st.integers(0, 1 << 53), names
 )
-reasons = st.sampled_from(["full", "memory", "damaged", "unencodable"])
+reasons = st.sampled_from(["storage_full", "memory_full", "storage_corrupt", "unencodable"])
 losses = st.builds(Loss, reasons, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), names)
 replies = st.builds(
     CommandResult,
     names,
     st.sampled_from(CommandStatus),
-    names,
+    st.sampled_from(["", *CommandReason, *Rejection]),
     names,
     st.none() | st.dictionaries(names, names | st.integers() | st.lists(names, max_size=2), max_size=3),
     st.booleans(),
@@ -95,6 +97,7 @@ events = st.one_of(
     st.builds(Event, st.just(EventKind.AGENT), agents | losses, st.floats(0, 1e6), nows, names),
     st.builds(Event, st.just(EventKind.COMMAND_RESULT), replies, st.floats(0, 1e6), nows, names),
 )
+FULL = Problem(ProblemCode.STORAGE_FULL, "outbox", "disk full")
 ADAPTERS = {kind: TypeAdapter(shape) for kind, shape in schemas.EVENTS.items()}
 
 
@@ -129,12 +132,12 @@ def test_nothing_that_names_a_person_leaves(passage):
     assert b"WANG" not in payload
     assert b"SUBJECT" not in payload
     assert b"5355424a454354" not in payload.lower()
-    assert json.loads(payload)["data"]["code"]["colour"] is None
+    assert json.loads(payload)["data"]["credential"]["colour"] is None
 
 
 def test_a_valid_code_tells_its_issuer_and_colour_but_not_its_subject(passage_event):
     payload = Encoder(TOPICS)(passage_event(5), PLACE).payload
-    assert json.loads(payload)["data"]["code"] == {
+    assert json.loads(payload)["data"]["credential"] == {
         "format": "gatepost",
         "status": "valid",
         "issuer": "city-health",
@@ -161,7 +164,7 @@ def test_ranks_put_alarms_before_routine(passage_event):
             Event(EventKind.DEVICE, DeviceChange("in", Role.GATE, "relay", up=False), 0, now),
             passage_event(),
             Event(EventKind.PASSAGE, feverish, 0, now),
-            Event(EventKind.AGENT, Loss("full", 1), 0, now),
+            Event(EventKind.AGENT, Loss("storage_full", 1), 0, now),
             Event(EventKind.COMMAND_RESULT, CommandResult("bundle", CommandStatus.SUCCEEDED), 0, now),
             Event(EventKind.COMMAND_RESULT, CommandResult("open", CommandStatus.SUCCEEDED, command_id="7"), 0, now),
         )
@@ -174,25 +177,25 @@ def test_states_fit_the_contract():
     state = State(
         "1.0",
         simulated=True,
-        devices=(DeviceState("in", Role.GATE, "serial_relay", up=False, why="gone", simulated=True),),
-        faults=("disk full",),
-        clock=ClockState.FLOOR,
+        devices=(DeviceState("in", Role.GATE, "serial_relay", up=False, error="gone", simulated=True),),
+        problems=(FULL,),
+        clock_state=ClockState.FLOOR,
         counts=Counts(5, 4, 3, 1, 1),
         safe=True,
-        config=7,
+        config_version=7,
     )
     adapter.validate_json(online(TOPICS, state))
     told = json.loads(online(TOPICS, state))
-    assert (told["mode"], told["config"]) == ("safe", 7)
+    assert (told["mode"], told["config_version"]) == ("safe", 7)
     adapter.validate_json(offline(TOPICS, "1.0"))
     assert json.loads(offline(TOPICS, "1.0"))["state"] == "offline"
 
 
 def test_only_more_than_the_counts_makes_a_state_worth_telling():
-    state = State("1.0", faults=("disk full",), counts=Counts(waiting=1))
+    state = State("1.0", problems=(FULL,), counts=Counts(waiting=1))
     assert state.differs(None)
     assert not state.differs(replace(state, counts=Counts(waiting=2)))
-    assert state.differs(replace(state, faults=()))
+    assert state.differs(replace(state, problems=()))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a+", "#", "a b", "x" * 65, "a\n", "$SYS", "a:b"])
@@ -229,6 +232,8 @@ def flat(schema):
                 walk(inner, f"{path}.{name}", required=name in choice.get("required", ()))
             if "items" in choice:
                 walk(choice["items"], f"{path}[]", required=True)
+            if isinstance(choice.get("additionalProperties"), dict):
+                walk(choice["additionalProperties"], f"{path}.*", required=False)
             words = choice.get("enum", [choice["const"]] if "const" in choice else [])
             if words:
                 facts.setdefault(f"{path} words", set()).update(map(str, words))
@@ -238,8 +243,12 @@ def flat(schema):
     return {path: sorted(fact) if isinstance(fact, set) else list(fact) for path, fact in facts.items()}
 
 
-def broken_promises(old, new):
-    """What a subscriber written against `old` may trip over in `new`: all but additions."""
+RECEIVED = {"command", "receipt", "bundle", "dsse"}
+"""What the central server sends: there the kiosk promises to go on taking it."""
+
+
+def broken_promises(old, new, *, received=False):
+    """What a program written against `old` may trip over in `new`: all but additions."""
     broken = []
     for path, fact in old.items():
         now = new.get(path)
@@ -247,30 +256,44 @@ def broken_promises(old, new):
             broken.append(f"{path} is gone")
         elif path.endswith(" words"):
             broken += [f"{path}: {word} is gone" for word in fact if word not in now]
+        elif received:
+            broken += [f"{path} is no longer taken as {kind}" for kind in set(fact[0]) - set(now[0])]
+            broken += [f"{path} may no longer be missing"] * (now[1] and not fact[1])
         elif set(now[0]) - set(fact[0]):
             broken.append(f"{path} may now be {now[0]}")
         elif fact[1] and not now[1]:
             broken.append(f"{path} may now be missing")
+    if received:
+        broken += [f"{path} must now be there" for path in new.keys() - old.keys() if new[path][1] is True]
     return broken
 
 
 def contract_now():
-    everything = {f"{kind}": schemas.event_schema(kind) for kind in EventKind} | {"state": schemas.state_schema()}
-    return {name: flat(schema) for name, schema in everything.items()}
+    documents = schemas.documents("1.0")
+    return {
+        name.removesuffix(".v1.json"): flat(json.loads(text))
+        for name, text in documents.items()
+        if name != "asyncapi.json"
+    }
 
 
 def test_version_1_is_not_broken():
     """The frozen copy is what the first release promised; only additions may follow it."""
     frozen, now = json.loads(FROZEN.read_text()), contract_now()
-    assert [broken for name in frozen for broken in broken_promises(frozen[name], now[name])] == []
+    assert set(frozen) == set(now), "every published schema is frozen"
+    assert [
+        f"{name}{broken}"
+        for name in frozen
+        for broken in broken_promises(frozen[name], now[name], received=name in RECEIVED)
+    ] == []
 
 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
         (lambda facts: facts.pop(".data.lane"), "gone"),
-        (lambda facts: facts.update({".data.took_ms": [["string"], True]}), "may now be"),
-        (lambda facts: facts.update({".data.opened": [["boolean"], False]}), "missing"),
+        (lambda facts: facts.update({".data.duration_ms": [["string"], True]}), "may now be"),
+        (lambda facts: facts.update({".data.gate_opened": [["boolean"], False]}), "missing"),
         (lambda facts: facts[".data.decision words"].remove("refer"), "refer is gone"),
     ],
 )
@@ -279,6 +302,25 @@ def test_a_breaking_change_is_found(change, word):
     changed = json.loads(json.dumps(now))
     change(changed)
     (broken,) = broken_promises(now, changed)
+    assert word in broken
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "word"),
+    [
+        ("command", lambda facts: facts.pop(".target"), "gone"),
+        ("command", lambda facts: facts.update({".reason": [["string"], True]}), "must now be there"),
+        ("receipt", lambda facts: facts.update({".ranges": [["array"], True]}), "may no longer be missing"),
+        ("bundle", lambda facts: facts.update({".version": [["string"], True]}), "no longer taken as integer"),
+        ("bundle", lambda facts: facts[".type words"].remove("policy"), "policy is gone"),
+        ("dsse", lambda facts: facts.pop(".signatures[].keyid"), "gone"),
+    ],
+)
+def test_what_the_kiosk_took_it_goes_on_taking(name, change, word):
+    now = contract_now()[name]
+    changed = json.loads(json.dumps(now))
+    change(changed)
+    (broken,) = broken_promises(now, changed, received=True)
     assert word in broken
 
 
@@ -298,7 +340,7 @@ def test_previous_is_the_hash_of_the_payload_before(passage_event):
     encode = Encoder(TOPICS)
     first = encode(passage_event(1), ChainPosition("9f86d081", 1, FIRST))
     second = encode(passage_event(2), ChainPosition("9f86d081", 2, sha256(first.payload).hexdigest()))
-    assert json.loads(second.payload)["previous"] == sha256(first.payload).hexdigest()
+    assert json.loads(second.payload)["previoussha256"] == sha256(first.payload).hexdigest()
 
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere():
@@ -307,7 +349,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere():
     text = json.dumps(document)
     assert '"$id"' not in text, "it would be the base of the references below it"
     found = set(re.findall(r'"\$ref": "#/([^"]+)"', text))
-    assert {f"components/schemas/{name}" for name in ("PassageEvent", "ClockJson", "SignedJson")} <= found
+    assert {f"components/schemas/{name}" for name in ("PassageEvent", "ClockJson", "DsseJson")} <= found
     for path in found:
         reduce(getitem, path.split("/"), document)
 
@@ -315,7 +357,13 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere():
 def test_the_asyncapi_document_says_what_the_schemas_say():
     """What two messages name alike is alike: none has overwritten the other's."""
     shared = schemas.asyncapi("1.2.3")["components"]["schemas"]
-    for schema in (*map(schemas.event_schema, EventKind), schemas.state_schema(), schemas.signed_schema()):
+    for schema in (*map(schemas.event_schema, EventKind), schemas.state_schema(), schemas.dsse_schema()):
         for name, definition in {**schema["$defs"], schema["title"]: schema}.items():
             there = json.loads(json.dumps(shared[name]).replace("#/components/schemas/", "#/$defs/"))
             assert there == {key: definition[key] for key in definition.keys() - {"$defs", "$id", "$schema"}}
+
+
+def test_every_problem_is_explained():
+    """events.md has the code and the severity of each."""
+    text = (ROOT / "docs" / "events.md").read_text()
+    assert all(f"| `{code}` | {SEVERITY[code]} | " in text for code in ProblemCode)

@@ -8,7 +8,7 @@ from agent.events import Topics
 from agent.events.state import State
 
 TOPICS = Topics("library", "gate-3")
-FAULTLESS = State(version="1")
+FAULTLESS = State(software_version="1")
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ class ScriptedBroker:
         return data
 
     def numbers(self):
-        return [json.loads(payload)["data"]["took_ms"] for payload in self.published]
+        return [json.loads(payload)["data"]["duration_ms"] for payload in self.published]
 
     def close(self):
         self._closing.set()

@@ -247,4 +247,4 @@ def test_the_order_asks_and_then_answers_when_the_broker_has_greeted(rotate, aut
 def test_the_order_says_what_is_wrong(rotate, authority):
     with pytest.raises(CommandFailed) as caught:
         rotate(certificate=authority.answer(rotate().result["request"], days=(-60, -1)))
-    assert caught.value.reason == "wrong_certificate"
+    assert caught.value.reason == "invalid_certificate"

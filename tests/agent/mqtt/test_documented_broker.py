@@ -54,12 +54,12 @@ def say(make_broker, tmp_path):
 
 def test_a_kiosk_says_only_its_own(say):
     allowed = [("library/gate-3", f"{OURS}/event/passage"), ("library/gate-3", f"{OURS}/state")]
-    allowed += [("centre", f"{OURS}/{word}") for word in ("order", "receipt", "bundle/list/status")]
+    allowed += [("centre", f"{OURS}/{word}") for word in ("command", "receipt", "bundle/list/status")]
     allowed += [("centre", "gatepost/v1/$all/bundle/privacy")]
-    theirs = [f"{OURS}/order", f"{OURS}/receipt", f"{OURS}/bundle/keys", "gatepost/v1/$all/bundle/keys"]
+    theirs = [f"{OURS}/command", f"{OURS}/receipt", f"{OURS}/bundle/keys", "gatepost/v1/$all/bundle/keys"]
     theirs += [f"{OTHERS}/event/passage", f"{OTHERS}/state", "gatepost/v1/museum/gate-3/event/passage"]
     refused = [("library/gate-3", topic) for topic in theirs]
-    refused += [("centre", f"{OURS}/event/passage"), ("centre", f"{OURS}/state"), ("", f"{OURS}/order")]
+    refused += [("centre", f"{OURS}/event/passage"), ("centre", f"{OURS}/state"), ("", f"{OURS}/command")]
     answers = {each: say("mosquitto_pub", each[0], "-t", each[1], "-m", "x") for each in (*allowed, *refused)}
     assert {each for each, answer in answers.items() if not answer} == set(allowed)
     assert all("Not authorized" in answers[each] or "rotocol error" in answers[each] for each in refused)
@@ -68,12 +68,12 @@ def test_a_kiosk_says_only_its_own(say):
 def test_a_kiosk_hears_only_its_own(say):
     for user, topic in [
         ("library/gate-4", f"{OTHERS}/state"),
-        ("centre", f"{OTHERS}/order"),
-        ("centre", f"{OURS}/order"),
+        ("centre", f"{OTHERS}/command"),
+        ("centre", f"{OURS}/command"),
     ]:
         assert say("mosquitto_pub", user, "-r", "-t", topic, "-m", "x") == ""
     words = ["-t", f"{OTHERS}/#", "-t", f"{OURS}/#", "-C", "1", "-F", "%t"]
-    assert say("mosquitto_sub", "library/gate-3", *words) == f"{OURS}/order\n"
+    assert say("mosquitto_sub", "library/gate-3", *words) == f"{OURS}/command\n"
     assert say("mosquitto_sub", "centre", *words).startswith(OTHERS), "the broker sends them in this order"
 
 
@@ -89,8 +89,8 @@ def test_the_bridge_hands_on_each_way(make_broker):
     hears = site.subscriber()
     hears.wait_until(lambda: set(down) <= {message.topic for message in hears.messages})
     there = centre.subscriber()
-    centre.publish(f"{OURS}/order", b"{}")
-    hears.wait_until(lambda: f"{OURS}/order" in {message.topic for message in hears.messages})
+    centre.publish(f"{OURS}/command", b"{}")
+    hears.wait_until(lambda: f"{OURS}/command" in {message.topic for message in hears.messages})
     for topic in (f"{OURS}/event/passage", f"{OURS}/state"):
         site.publish(topic, b'{"state": ""}', retain=topic.endswith("state"))
         there.wait_until(lambda topic=topic: topic in {message.topic for message in there.messages})

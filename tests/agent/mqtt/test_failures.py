@@ -23,7 +23,7 @@ def told(make_outbox, wait_for, tmp_path):
 
     def ask(**options):
         options = mqtt.Options(**{"host": "localhost", "pair_file": tmp_path / "none.pem", **options})
-        link = mqtt.Link(options, Topics("library", "gate-3"), make_outbox(), lambda: State(version="1"))
+        link = mqtt.Link(options, Topics("library", "gate-3"), make_outbox(), lambda: State(software_version="1"))
         links.append(link)
         link.start()
         wait_for(lambda: not link.status().fault.startswith("not connected yet"))

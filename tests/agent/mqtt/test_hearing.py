@@ -16,7 +16,7 @@ def test_a_defect_in_hearing_does_not_cost_the_link(broker, make_link, passage_e
 
     link = make_link(broker.port, hear=hear)
     wait_for(lambda: link.status().listening)
-    broker.publish(TOPICS.order, b"once")
+    broker.publish(TOPICS.command, b"once")
     wait_for(lambda: heard)
     link.outbox.put(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
@@ -55,7 +55,7 @@ def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
 
 def test_retained_bundles_come_again_when_they_are_asked_for(broker, make_link, wait_for):
     broker.publish(f"{TOPICS.root}/bundle/keys", b"keys", retain=True)
-    broker.publish(TOPICS.order, b"for ever", retain=True)
+    broker.publish(TOPICS.command, b"for ever", retain=True)
     heard = []
     link = make_link(broker.port, hear=lambda _, payload: heard.append(payload))
     wait_for(lambda: heard == [b"keys"])
@@ -72,11 +72,11 @@ def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(
     outbox = make_outbox()
     link = make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
     wait_for(lambda: link.status().listening)
-    broker.publish(TOPICS.order, b"now")
-    wait_for(lambda: heard == [(TOPICS.order, b"now")])
+    broker.publish(TOPICS.command, b"now")
+    wait_for(lambda: heard == [(TOPICS.command, b"now")])
     link.stop(1.0)
-    broker.publish(TOPICS.order, b"while away")
-    broker.publish(TOPICS.order, b"for ever", retain=True)
+    broker.publish(TOPICS.command, b"while away")
+    broker.publish(TOPICS.command, b"for ever", retain=True)
     make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
     wait_for(lambda: len(heard) >= 3)
     assert [payload for _, payload in heard[1:]] == [b"while away", b"for ever"], "as it was sent, not retained"

@@ -22,11 +22,11 @@ ROOT = Path(__file__).parents[3]
 TOPICS = Topics("library", "gate-3")
 
 
-FAULTLESS = State(version="1")
+FAULTLESS = State(software_version="1")
 
 
 def numbers(events):
-    return [event["data"]["took_ms"] for event in events]
+    return [event["data"]["duration_ms"] for event in events]
 
 
 def test_events_arrive_whole_in_order_and_leave_the_outbox(broker, make_link, passage_event, wait_for):
@@ -51,9 +51,9 @@ def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, p
     now = [FAULTLESS]
     link = make_link(broker.port, state=lambda: now[0])
     subscriber.wait_until(lambda: subscriber.states() == ["online"])
-    now[0] = State("1", devices=(DeviceState("in", Role.GATE, "serial_relay", up=False, why="gone"),))
+    now[0] = State("1", devices=(DeviceState("in", Role.GATE, "serial_relay", up=False, error="gone"),))
     subscriber.wait_until(lambda: len(subscriber.states()) == 2)
-    assert subscriber.messages[-1].json["devices"][0]["why"] == "gone"
+    assert subscriber.messages[-1].json["devices"][0]["error"] == "gone"
     late = broker.subscriber(topics="gatepost/+/+/+/state")
     late.wait_until(lambda: len(late.messages) == 1)
     assert late.messages[0].retained
@@ -162,7 +162,7 @@ def test_a_state_that_cannot_be_told_does_not_cost_the_link(broker, make_link, p
     link = make_link(broker.port, state=broken)
     link.outbox.put(passage_event(1))
     subscriber.wait_until(lambda: len(subscriber.events()) == 1)
-    assert "cannot be told" in subscriber.messages[0].json["faults"][0]
+    assert "cannot be told" in subscriber.messages[0].json["problems"][0]["text"]
 
 
 def test_nobody_there_is_said_and_stop_is_quick(make_broker, make_link, wait_for):
@@ -265,5 +265,5 @@ def test_a_card_put_back_from_an_image_gives_no_id_twice(
     for event in told:
         contents.setdefault(event["id"], set()).add(json.dumps(event["data"]))
     assert all(len(each) == 1 for each in contents.values())
-    numbers_told = {event["data"].get("took_ms") for event in told}
+    numbers_told = {event["data"].get("duration_ms") for event in told}
     assert numbers_told >= {*range(10), *range(20, 25)}

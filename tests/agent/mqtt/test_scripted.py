@@ -92,7 +92,7 @@ def test_topics_that_the_broker_does_not_let_us_hear_are_said_and_asked_for_agai
     broker = scripted(suback=(0x87, 1, 1))
     link = make_link(broker.port)
     wait_for(lambda: "hear" in link.status().fault)
-    assert "does not let us hear gatepost/v1/library/gate-3/order (Not authorized)" in link.status().fault
+    assert "does not let us hear gatepost/v1/library/gate-3/command (Not authorized)" in link.status().fault
     link.outbox.put(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
     broker.suback = (1, 1, 1)

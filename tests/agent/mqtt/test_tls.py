@@ -15,9 +15,10 @@ from agent.events import Topics
 from agent.events.state import State
 from agent.model import ClockState, TimeBounds
 from agent.mqtt import tls
+from agent.problems import in_words
 
 TOPICS = Topics("library", "gate-3")
-FAULTLESS = State(version="1")
+FAULTLESS = State(software_version="1")
 
 
 def test_tls_with_certificates_on_both_sides(tls_broker, make_outbox, passage_event, wait_for):
@@ -197,4 +198,4 @@ def test_days_left_are_never_overstated(days, width_days, known):
     )
     (left,) = tls.days_left({"x": lo_utc + days * DAY_S}, now).values()
     assert left <= days - (width_days if known else 0) + 1e-6
-    assert ("has ended" in tls.warning({"x": left})) == (left < 0)
+    assert ("has ended" in in_words(tls.findings({"x": left}))) == (left < 0)

@@ -9,7 +9,7 @@ from hashlib import sha256
 def numbers(records):
     """`took_ms` of passages, which the tests use to tell events apart; losses are left out."""
     bodies = [json.loads(record.payload)["data"] for record in records]
-    return [body["took_ms"] for body in bodies if "took_ms" in body]
+    return [body["duration_ms"] for body in bodies if "duration_ms" in body]
 
 
 def losses(records):
@@ -36,9 +36,9 @@ def is_chain(records):
     """Whether each record names the hash of the one before it, and sequences have no gap."""
     events = [json.loads(record.payload) for record in records]
     pairs = zip(records, events, strict=True)
-    previous, sequence = events[0]["previous"], int(events[0]["sequence"])
+    previous, sequence = events[0]["previoussha256"], int(events[0]["sequence"])
     for record, event in pairs:
-        if event["previous"] != previous or int(event["sequence"]) != sequence:
+        if event["previoussha256"] != previous or int(event["sequence"]) != sequence:
             return False
         previous, sequence = sha256(record.payload).hexdigest(), sequence + 1
     return True

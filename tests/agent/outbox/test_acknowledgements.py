@@ -29,7 +29,7 @@ def make_expecting(make_outbox):
 
 
 def number(record):
-    return json.loads(record.payload)["data"]["took_ms"]
+    return json.loads(record.payload)["data"]["duration_ms"]
 
 
 def head(record):

@@ -87,7 +87,7 @@ def test_memory_is_bounded_and_what_is_dropped_is_counted(
     assert outbox.flush(20)
     records = take_all(outbox, wait_for, 2000 - lost + 1)
     assert numbers(records)[-1] == 1999
-    assert [loss["reason"] for loss in losses(records)] == ["memory"]
+    assert [loss["reason"] for loss in losses(records)] == ["memory_full"]
     assert losses(records)[0]["count"] == lost
 
 
@@ -110,7 +110,7 @@ kept = outbox.flush(60)
 taken = []
 while len(taken) < 100:
     taken += outbox.shelf.claim_batch(100)
-numbers = [json.loads(record.payload)["data"]["took_ms"] for record in taken]
+numbers = [json.loads(record.payload)["data"]["duration_ms"] for record in taken]
 print(json.dumps({"longest_s": longest_s, "kept": kept, "numbers": numbers}))
 """
 
@@ -181,7 +181,7 @@ thread.join()
 ids = {record.payload: json.loads(record.payload) for record in heard}
 waiting = outbox.status().waiting
 outbox.close()
-told = [event["data"]["took_ms"] for event in ids.values() if "took_ms" in event["data"]]
+told = [event["data"]["duration_ms"] for event in ids.values() if "duration_ms" in event["data"]]
 names = len({event["id"] for event in ids.values()})
 print(json.dumps({"kept": kept, "put": put, "told": told, "waiting": waiting, "ids": names}))
 """

@@ -23,7 +23,7 @@ def test_events_come_out_in_order_in_a_chain(make_outbox, passage_event, wait_fo
     records = take_all(outbox, wait_for, 2000)
     assert numbers(records) == list(range(2000))
     assert is_chain(records)
-    assert json.loads(records[0].payload)["previous"] == FIRST
+    assert json.loads(records[0].payload)["previoussha256"] == FIRST
     wait_for(lambda: outbox.status().waiting == 0)
     status = outbox.status()
     assert (status.decided, status.stored, status.delivered, status.lost) == (2000, 2000, 2000, 0)
@@ -106,7 +106,7 @@ def test_full_drops_the_least_important_and_says_so(make_outbox, passage_event, 
     kept = numbers(records)
     assert [number for number in range(0, 1000, 10) if number not in kept] == [], "alarms go last"
     assert sum(loss["count"] for loss in losses(records)) == lost
-    assert {loss["reason"] for loss in losses(records)} == {"full"}
+    assert {loss["reason"] for loss in losses(records)} == {"storage_full"}
     assert len(kept) + lost == 1001
 
 
@@ -146,7 +146,7 @@ while True:
         number += 1
     assert outbox.flush(30)
     taken = outbox.shelf.claim_batch(9)
-    print(number, *(json.loads(record.payload)["data"]["took_ms"] for record in taken), flush=True)
+    print(number, *(json.loads(record.payload)["data"]["duration_ms"] for record in taken), flush=True)
     outbox.shelf.acked(taken)
 """
 

@@ -21,9 +21,9 @@ HEAD, OTHER = "5f" * 32, "08" * 32
 RIGHT = {
     "source": SOURCE,
     "epoch": "9f86d081",
-    "through": 123,
-    "head": HEAD,
-    "also": [{"first": 130, "last": 141, "head": OTHER}],
+    "up_to": 123,
+    "sha256": HEAD,
+    "ranges": [{"first": 130, "last": 141, "sha256": OTHER}],
 }
 
 
@@ -34,7 +34,7 @@ def test_what_it_says():
 
 
 def test_nothing_yet_but_a_range():
-    assert receipt.parse({**RIGHT, "through": 0, "head": "0" * 64}, SOURCE).ranges == (
+    assert receipt.parse({**RIGHT, "up_to": 0, "sha256": "0" * 64}, SOURCE).ranges == (
         ConfirmedRange(130, 141, OTHER),
     )
 
@@ -50,17 +50,17 @@ def test_the_documented_one_is_one():
     "wrong",
     [
         {"source": "/gatepost/v1/library/gate-4"},
-        {"through": -1},
-        {"through": 1 << 41},
-        {"through": "123"},
-        {"head": "5f" * 31},
-        {"head": "5F" * 32},
+        {"up_to": -1},
+        {"up_to": 1 << 41},
+        {"up_to": "123"},
+        {"sha256": "5f" * 31},
+        {"sha256": "5F" * 32},
         {"epoch": 7},
-        {"also": {}},
-        {"also": [{"first": 9, "last": 8, "head": HEAD}]},
-        {"also": [{"first": 0, "last": 8, "head": HEAD}]},
-        {"also": [{"first": 1, "last": 8}]},
-        {"also": [{"first": 1, "last": 8, "head": HEAD}] * 257},
+        {"ranges": {}},
+        {"ranges": [{"first": 9, "last": 8, "sha256": HEAD}]},
+        {"ranges": [{"first": 0, "last": 8, "sha256": HEAD}]},
+        {"ranges": [{"first": 1, "last": 8}]},
+        {"ranges": [{"first": 1, "last": 8, "sha256": HEAD}] * 257},
     ],
     ids=str,
 )
@@ -82,4 +82,4 @@ def test_anything_else_is_refused_and_nothing_else_is_raised(members):
         taken = receipt.parse({**RIGHT, **members}, SOURCE)
     except BadReceipt:
         return
-    assert all(1 <= part.first <= part.last and len(part.head) == 64 for part in taken.ranges)
+    assert all(1 <= part.first <= part.last and len(part.sha256) == 64 for part in taken.ranges)

@@ -42,7 +42,7 @@ def test_a_damaged_file_is_put_aside_and_what_it_held_is_saved(
     assert kept == sorted(kept)
     assert kept[-1] == 1000
     (loss,) = losses(records)
-    assert loss["reason"] == "damaged"
+    assert loss["reason"] == "storage_corrupt"
     assert (tmp_path / "outbox.db.damaged").exists()
     if page > 3:  # one leaf: its rows are gone, all others are saved
         assert len(kept) >= 960

@@ -59,7 +59,7 @@ def test_a_store_that_has_gone_back_begins_a_new_epoch_and_takes_all_along(resto
     wait_for(lambda: outbox.status().epoch != mark.epoch)
     told = envelopes(taken(outbox, wait_for))
     passages = [each for each in told if each["type"] == "gatepost.passage.v1"]
-    assert [each["data"]["took_ms"] for each in passages] == [5, 6, 20, 21, 22]
+    assert [each["data"]["duration_ms"] for each in passages] == [5, 6, 20, 21, 22]
     assert {each["epoch"] for each in told} == {outbox.status().epoch}
     assert [int(each["sequence"]) for each in told] == list(range(1, len(told) + 1))
     assert all(each["id"] == f"gate-3:{each['epoch']}:{int(each['sequence'])}" for each in told)
@@ -79,9 +79,9 @@ def test_the_chain_of_the_new_epoch_holds_and_goes_on_over_a_restart(
     records = taken(again, wait_for)
     heads = ["0" * 64, *(sha256(record.payload).hexdigest() for record in records)]
     told = envelopes(records)
-    assert [each["previous"] for each in told] == heads[:-1]
+    assert [each["previoussha256"] for each in told] == heads[:-1]
     (loss,) = [each["data"]["loss"] for each in told if each["type"] == "gatepost.agent.v1"]
-    assert loss == {"reason": "restored", "count": 0, "first": 8, "last": 17, "epoch": mark.epoch}
+    assert loss == {"reason": "storage_restored", "count": 0, "first": 8, "last": 17, "epoch": mark.epoch}
 
 
 def test_nothing_is_given_out_between_the_word_and_the_new_epoch(restored, wait_for):

@@ -150,9 +150,9 @@ def test_the_outbox_drops_them_and_says_so(tmp_path, passage_event, wait_for):
     store = Store(tmp_path / "outbox.db")
     kept = [json.loads(record.payload)["data"] for record in store.after(0, 10)]
     store.close()
-    assert [data.get("took_ms") for data in kept] == [2, None]
+    assert [data.get("duration_ms") for data in kept] == [2, None]
     assert kept[1]["loss"] == {
-        "reason": "retention",
+        "reason": "retention_expired",
         "count": 2,
         "first": 1,
         "last": 2,
@@ -160,7 +160,9 @@ def test_the_outbox_drops_them_and_says_so(tmp_path, passage_event, wait_for):
     }
 
 
-@pytest.mark.parametrize("clock", [{}, None, [], {"boot_id": "now", "monotonic_ms": "5", "lo": 1, "hi": None}, 7])
+@pytest.mark.parametrize(
+    "clock", [{}, None, [], {"boot_id": "now", "boottime_ms": "5", "earliest": 1, "latest": None}, 7]
+)
 def test_a_record_whose_clock_is_none_of_ours_stops_nobody(kiosk, clock):
     payload = json.dumps({"data": {"clock": clock, "sealed": {}}}, separators=(",", ":")).encode()
     kiosk.store.write([Record(1, "passage", 1, payload)])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent.model import ClockState
 from agent.platform import clock
 from agent.platform.clock import BUILT_UTC, Clock, ClockSaver, KernelTime, Options, Sources, TimeSource
+from agent.problems import in_words
 
 
 def test_a_synchronised_clock_is_an_interval_around_the_wall(file):
@@ -213,16 +214,16 @@ def test_a_clock_that_was_set_while_the_agent_was_away_is_noticed(kernel, make):
 def test_a_kiosk_that_starts_without_a_network_is_not_ill_at_once(kernel, make):
     kernel.here_s, kernel.error_s = 20.0, None
     asked = make()
-    assert asked.fault() == ""
+    assert in_words(asked.findings()) == ""
     kernel.here_s = 310.0
-    assert "the time is not known: codes that end go to staff" in asked.fault()
+    assert "the time is not known: codes that end go to staff" in in_words(asked.findings())
     kernel.error_s = 0.01
     kernel.here_s += 2
-    assert asked.fault() == ""
+    assert in_words(asked.findings()) == ""
     kernel.error_s = None
     for _ in range(5):  # held over: once known, it does not come and go with the network
         kernel.here_s += 80_000
-        assert asked.fault() == ""
+        assert in_words(asked.findings()) == ""
 
 
 def test_doubts_are_said_with_their_remedy(kernel, make, file):
@@ -230,10 +231,10 @@ def test_doubts_are_said_with_their_remedy(kernel, make, file):
     asked.now()
     kernel.booted_utc += 1000
     kernel.here_s += 2
-    assert "systemctl restart gatepost" in asked.fault()
+    assert "systemctl restart gatepost" in in_words(asked.findings())
     kernel.booted_utc = BUILT_UTC - 86_400
     kernel.here_s += 2
-    assert f"rm {file}" in asked.fault()
+    assert f"rm {file}" in in_words(asked.findings())
 
 
 def test_the_floor_is_saved_once_an_hour_and_when_told_whatever_the_state(kernel, make, file):

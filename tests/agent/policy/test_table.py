@@ -163,7 +163,7 @@ def test_a_gap_in_one_of_all_combinations() -> None:
         (with_rows(row("refer"), row("refuse", code="red")), "can never be reached"),
         (with_rows(row("admit", code="red"), row("refer")), "no entry without a valid code"),
         (with_rows(row("admit", code="expired"), row("refer")), "no entry without a valid code"),
-        (with_rows(row("admit_notice", code="time_unknown"), row("refer")), "no entry without a valid code"),
+        (with_rows(row("admit_with_notice", code="time_unknown"), row("refer")), "no entry without a valid code"),
         (with_rows(row("admit", temperature="elevated"), row("refer")), "no entry without a normal temperature"),
         (with_rows(row("admit", temperature="device_fault"), row("refer")), "without a normal temperature"),
         (

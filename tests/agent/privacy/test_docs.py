@@ -26,8 +26,8 @@ def test_the_centre_s_program_opens_an_event(passage_event):
     sealed = Redaction(TOPICS.source, lambda _: rules)(event)
     message = json.loads(Encoder(TOPICS)(sealed, ChainPosition("9f86d081", 1, FIRST)).payload)
     found = names["open_sealed"](message, hpke.to_pem(private))
-    assert [b64decode(code) for code in found["codes"]] == [b"GP1:ANNA"]
-    assert found["code"]["colour"] == "green"
+    assert [b64decode(code) for code in found["payloads"]] == [b"GP1:ANNA"]
+    assert found["credential"]["colour"] == "green"
     assert found["temperature"]["surface_c"] == 35.812
     assert found["reasons"] == ["code_green", "temperature_normal"]
 

@@ -82,7 +82,7 @@ def sent(event, rules):
 
 def test_verify_only_tells_what_nobody_can_be_named_by(event):
     withheld, message = sent(event, DEFAULT)
-    assert message["data"]["code"] == {
+    assert message["data"]["credential"] == {
         "format": "gatepost",
         "status": "revoked",
         "issuer": "city-health",
@@ -102,37 +102,37 @@ def test_withheld_is_withheld_from_everything_that_goes_on(event, rules):
     data = message["data"]
     everything = repr(withheld) + json.dumps({**message, "data": {**data, "sealed": None}})
     assert not [word for word in HEALTH | {"CANARY", "issuer': 'city"} if word in everything]
-    assert data["code"] == {"format": "gatepost", "status": "withheld", "issuer": None, "colour": None}
+    assert data["credential"] == {"format": "gatepost", "status": "withheld", "issuer": None, "colour": None}
     assert data["temperature"] == {
         "outcome": "withheld",
         "surface_c": None,
         "estimate_c": None,
-        "u_c": None,
-        "limit_c": 37.3,
-        "scale": "skin",
+        "uncertainty_c": None,
+        "threshold_c": 37.3,
+        "basis": "fixed",
         "ambient_c": 21.5,
         "samples": 8,
-        "why": "",
+        "reason": "",
         "attempt": 1,
-        "then": "",
+        "next_step": "",
     }
     assert (data["reasons"], data["rule"]) == ([], "")
-    assert (data["decision"], data["took_ms"], data["lane"]) == ("refer", 812, "in")
+    assert (data["decision"], data["duration_ms"], data["lane"]) == ("refer", 812, "in")
     assert (data["sealed"] is None) == (rules is not TRACE)
 
 
 def test_no_code_is_told_from_a_withheld_one(event):
     none = replace(event, body=replace(event.body, verdict=None, payloads=()))
     _, message = sent(none, TRACE)
-    assert message["data"]["code"] is None
-    assert opened(message, PRIVATE)["data"]["codes"] == []
+    assert message["data"]["credential"] is None
+    assert opened(message, PRIVATE)["data"]["payloads"] == []
 
 
 def test_the_centre_opens_all_that_was_withheld(event):
     _, message = sent(event, TRACE)
     data = opened(message, PRIVATE)["data"]
-    assert [b64decode(code) for code in data.pop("codes")] == [b"GP1:CANARY", b"\xff\x00junk"]
-    assert data.pop("left_out") == 0
+    assert [b64decode(code) for code in data.pop("payloads")] == [b"GP1:CANARY", b"\xff\x00junk"]
+    assert data.pop("payloads_omitted") == 0
     del data["sealed"]
     assert data == json.loads(json.dumps(events.data(event)))
 
@@ -156,13 +156,13 @@ def test_an_event_with_nothing_sealed_says_so(event):
         {"lane": "out"},
         {"direction": "exit"},
         {"decision": "admit"},
-        {"opened": False},
-        {"took_ms": 813},
+        {"gate_opened": False},
+        {"duration_ms": 813},
         {"simulated": False},
-        {"code": None},
-        {"code": {"format": "dcc"}},
-        {"clock": {"boot_id": "7d3c" * 8, "monotonic_ms": 1}},
-        {"clock": {"boot_id": "", "monotonic_ms": 100812}},
+        {"credential": None},
+        {"credential": {"format": "dcc"}},
+        {"clock": {"boot_id": "7d3c" * 8, "boottime_ms": 1}},
+        {"clock": {"boot_id": "", "boottime_ms": 100812}},
     ],
     ids=str,
 )
@@ -176,7 +176,7 @@ def test_a_sealed_part_is_bound_to_its_kiosk_and_key(event):
     _, message = sent(event, TRACE)
     with pytest.raises(hpke.UnsealError):
         opened({**message, "source": "/gatepost/v1/library/gate-4"}, PRIVATE)
-    message["data"]["sealed"]["kid"] = "week-48"
+    message["data"]["sealed"]["keyid"] = "week-48"
     with pytest.raises(hpke.UnsealError):
         opened(message, PRIVATE)
 
@@ -197,12 +197,14 @@ def test_any_codes_are_sealed_within_bounds_and_padded(codes):
     assert len(sealed.enc) + len(sealed.ct) - padded == hpke.OVERHEAD_BYTES <= 64
     _, message = sent(event, TRACE)
     data = opened(message, PRIVATE)["data"]
-    kept = [b64decode(code) for code in data["codes"]]
-    assert len(kept) + data["left_out"] == len(codes)
+    kept = [b64decode(code) for code in data["payloads"]]
+    assert len(kept) + data["payloads_omitted"] == len(codes)
     assert sum(map(len, kept)) <= MOST_BYTES
     rest = iter(codes)
     assert all(code in rest for code in kept)  # in their order
-    content = {key: data[key] for key in ("codes", "left_out", "reasons", "rule", "code", "temperature")}
+    content = {
+        key: data[key] for key in ("payloads", "payloads_omitted", "reasons", "rule", "credential", "temperature")
+    }
     TypeAdapter(contract.ContentJson).validate_python(content)
 
 
@@ -222,7 +224,7 @@ def test_the_mode_of_the_moment_counts(event):
     withholding = Redaction(TOPICS.source, lambda _: rules.pop(0))
     found = [withholding(event).body.redacted for _ in range(3)]
     assert found[0] is None
-    assert found[1].sealed.kid == "week-47"
+    assert found[1].sealed.keyid == "week-47"
     assert found[2].sealed is None
 
 

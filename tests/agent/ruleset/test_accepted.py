@@ -17,6 +17,7 @@ from agent.credentials.bundle import BadBundle
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
 from agent.policy.table import BadTable
+from agent.problems import in_words
 from agent.ruleset import load
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 
@@ -44,14 +45,14 @@ reasons = ["code_undecided"]
 
 
 def signed(kind: str, content: Any, version: int, name: str = "") -> bytes:
-    members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued": UTC - 10}
-    members |= {"expires": UTC + 86_400, "warn_s": 1000, "refer_s": 2000, "content": content}
+    members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued_at": UTC - 10}
+    members |= {"expires_at": UTC + 86_400, "warn_age_s": 1000, "max_age_s": 2000, "content": content}
     return bundle.sign(members, [CENTRE])
 
 
 def root(version: int = 1) -> bytes:
     kid = CENTRE.public.kid.hex()
-    role = {"threshold": 1, "kids": [kid]}
+    role = {"threshold": 1, "keyids": [kid]}
     roles = dict.fromkeys(("root", "keys", "policy", "list", "privacy", "config"), role)
     keys = {kid: b64encode(CENTRE.public.spki).decode()}
     return signed("root", {"keys": keys, "roles": roles}, version)
@@ -133,7 +134,7 @@ def test_a_bundle_that_is_not_the_one_accepted_last(
     if kind == "privacy":
         in_force = load.load_privacy(OPTIONS, tmp_path)
         assert in_force.at(NOW) == privacy.CLOSED
-        assert in_force.fault_at(NOW)
+        assert in_words(in_force.findings(NOW))
     if kind == "policy":
         with pytest.raises(BadTable):
             load.load_table(policy.Options("office"), tmp_path, "bundles")

@@ -16,7 +16,7 @@ from agent.control.commands import Commands
 from agent.control.results import CommandFailed
 from agent.credentials import bundle, gatepost, lists
 from agent.credentials.bundle import BadBundle, Rejection
-from agent.crypto import signing
+from agent.crypto import dsse, signing
 from agent.model import ClockState, CodeStatus, Colour, CommandStatus, ListAge, TimeBounds, Verdict
 from agent.ruleset import Ruleset, load
 from agent.ruleset.bundle_store import word_content
@@ -33,15 +33,15 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 
 def signed(kind: str, content: Any, version: int, name: str = "", *, issued: int = UTC - 10) -> bytes:
-    members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued": issued}
-    members |= {"expires": UTC + 86_400, "warn_s": 1000, "refer_s": 2000, "content": content}
+    members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued_at": issued}
+    members |= {"expires_at": UTC + 86_400, "warn_age_s": 1000, "max_age_s": 2000, "content": content}
     return bundle.sign(members, [CENTRE])
 
 
 def root(version: int, lists_key: signing.PrivateKey) -> bytes:
     keys = {each.public.kid.hex(): b64encode(each.public.spki).decode() for each in (CENTRE, OTHER)}
-    roles = {kind: {"threshold": 1, "kids": [CENTRE.public.kid.hex()]} for kind in ("root", "keys")}
-    roles["list"] = {"threshold": 1, "kids": [lists_key.public.kid.hex()]}
+    roles = {kind: {"threshold": 1, "keyids": [CENTRE.public.kid.hex()]} for kind in ("root", "keys")}
+    roles["list"] = {"threshold": 1, "keyids": [lists_key.public.kid.hex()]}
     return signed("root", {"keys": keys, "roles": roles}, version)
 
 
@@ -244,9 +244,9 @@ def test_as_many_changes_fit_in_a_message_as_the_documents_say() -> None:
 
     def message(count: int) -> bytes:
         changes = {number.to_bytes(16): 3 for number in range(count)}
-        members = {"type": "list", "name": "n" * 64, "fleet": "f" * 64, "version": 1 << 52, "issued": UTC}
-        members |= {"expires": UTC + 1, "warn_s": 1, "refer_s": 2, "content": word_content(head, changes)}
-        return bundle.sign(members, [CENTRE] * bundle.MAX_SIGNATURES)
+        members = {"type": "list", "name": "n" * 64, "fleet": "f" * 64, "version": 1 << 52, "issued_at": UTC}
+        members |= {"expires_at": UTC + 1, "warn_age_s": 1, "max_age_s": 2, "content": word_content(head, changes)}
+        return bundle.sign(members, [CENTRE] * dsse.MAX_SIGNATURES)
 
     assert bundle.unverified_header(message(most)).name
     with pytest.raises(BadBundle) as caught:

@@ -16,6 +16,7 @@ from agent.credentials.bundle import BadBundle, Rejection
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
 from agent.policy.table import BadTable
+from agent.problems import in_words
 from agent.ruleset import load
 from agent.ruleset.bundle_store import list_word
 
@@ -24,7 +25,7 @@ DAY = 86_400
 NOW = TimeBounds(UTC, UTC + 1, ClockState.SYNCED)
 CENTRE, ISSUER = signing.new_private_key(), signing.new_private_key()
 KID = CENTRE.public.kid.hex()
-ROLE = {"threshold": 1, "kids": [KID]}
+ROLE = {"threshold": 1, "keyids": [KID]}
 
 
 def keys_file(key: signing.PrivateKey) -> str:
@@ -37,10 +38,10 @@ def made(kind: str, content: Any, version: int = 1, name: str = "", **changes: A
         "name": name,
         "fleet": "city",
         "version": version,
-        "issued": UTC - 10,
-        "expires": UTC + DAY,
-        "warn_s": 1000,
-        "refer_s": 2000,
+        "issued_at": UTC - 10,
+        "expires_at": UTC + DAY,
+        "warn_age_s": 1000,
+        "max_age_s": 2000,
         "content": content,
     }
     return bundle.sign(members | changes, [CENTRE])
@@ -84,12 +85,12 @@ def test_keys_from_the_centre(tmp_path: Path, store: load.BundleStore) -> None:
 )
 def test_the_end_of_the_root_is_said_before(tmp_path: Path, left_s: float, said: str) -> None:
     store = load.BundleStore(tmp_path)
-    assert store.root_fault(NOW) == "", "a kiosk without a centre lacks nothing"
-    store.install(root(expires=int(NOW.earliest_utc + left_s)))
-    assert store.root_fault(NOW).startswith(said)
-    assert bool(store.root_fault(NOW)) is bool(said)
+    assert in_words(store.root_findings(NOW)) == "", "a kiosk without a centre lacks nothing"
+    store.install(root(expires_at=int(NOW.earliest_utc + left_s)))
+    assert in_words(store.root_findings(NOW)).startswith(said)
+    assert bool(in_words(store.root_findings(NOW))) is bool(said)
     (tmp_path / "root.bundle").write_bytes(b"spoilt by a card")
-    assert "install the root anew" in store.root_fault(NOW)
+    assert "install the root anew" in in_words(store.root_findings(NOW))
 
 
 def test_a_refused_bundle_changes_nothing(tmp_path: Path, store: load.BundleStore) -> None:
@@ -100,9 +101,9 @@ def test_a_refused_bundle_changes_nothing(tmp_path: Path, store: load.BundleStor
         Rejection.VERSION_CONFLICT: made("keys", keys_file(CENTRE), version=5),
         Rejection.BAD_CONTENT: made("keys", "not TOML", version=6),
         Rejection.WRONG_FLEET: made("keys", keys_file(CENTRE), version=6, fleet="other"),
-        Rejection.EXPIRED: made("keys", keys_file(CENTRE), version=6, expires=UTC - 1),
+        Rejection.EXPIRED: made("keys", keys_file(CENTRE), version=6, expires_at=UTC - 1),
         Rejection.WRONG_NAME: made("policy", "", name="../../etc/passwd"),
-        Rejection.MALFORMED: b"junk",
+        Rejection.INVALID_ENVELOPE: b"junk",
     }
     for fault, data in refused.items():
         with pytest.raises(BadBundle) as caught:

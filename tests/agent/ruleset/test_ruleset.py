@@ -25,6 +25,7 @@ from agent.model import (
 )
 from agent.platform.packaged import packaged
 from agent.privacy import hpke
+from agent.problems import in_words
 from agent.ruleset import Ruleset, load
 from agent.ruleset.calibration_files import save_sites
 from agent.screening import ReferenceCheck, ThermometerSite
@@ -166,7 +167,7 @@ def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, rulebook: Rule
 SEALING = hpke.new_private_key()
 TRACE = f"""mode = "trace"
 [[key]]
-kid = "week"
+keyid = "week"
 public = "{b64encode(hpke.public_bytes(SEALING)).decode()}"
 from = 2023-11-01T00:00:00Z
 until = 2023-12-01T00:00:00Z
@@ -178,7 +179,7 @@ def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> No
     store = load.BundleStore(root / "bundles")
     if not (root / "bundles").exists():
         kid = KEY.public.kid.hex()
-        role = {"threshold": 1, "kids": [kid]}
+        role = {"threshold": 1, "keyids": [kid]}
         roles = {"root": role, "privacy": role}
         content_of_root = {"keys": {kid: b64encode(KEY.public.spki).decode()}, "roles": roles}
         store.install(signed("root", 1, content_of_root, UTC + 10_000))
@@ -186,8 +187,8 @@ def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> No
 
 
 def signed(kind: str, version: int, content: object, expires: int) -> bytes:
-    members = {"type": kind, "name": "", "fleet": "city", "version": version, "issued": UTC - 10}
-    members |= {"expires": expires, "warn_s": 100, "refer_s": 200, "content": content}
+    members = {"type": kind, "name": "", "fleet": "city", "version": version, "issued_at": UTC - 10}
+    members |= {"expires_at": expires, "warn_age_s": 100, "max_age_s": 200, "content": content}
     return bundle.sign(members, [KEY])
 
 
@@ -208,7 +209,7 @@ def test_a_change_of_mode_is_in_force_at_once(tmp_path: Path, told: Ruleset) -> 
     say(tmp_path, 3, 'mode = "verify-only"')
     told.refresh()
     assert told.privacy_rules(NOW).mode is privacy.Mode.VERIFY_ONLY
-    assert not told.privacy_fault(NOW)
+    assert not in_words(told.privacy_findings(NOW))
 
 
 def test_an_expired_word_keeps_nothing(tmp_path: Path, told: Ruleset) -> None:
@@ -217,7 +218,7 @@ def test_an_expired_word_keeps_nothing(tmp_path: Path, told: Ruleset) -> None:
     later = TimeBounds(UTC + 60, UTC + 61, ClockState.SYNCED)
     assert told.privacy_rules(NOW).mode is privacy.Mode.TRACE
     assert told.privacy_rules(later) == privacy.CLOSED
-    assert "expired" in told.privacy_fault(later)
+    assert "expired" in in_words(told.privacy_findings(later))
 
 
 def test_a_damaged_word_keeps_nothing(tmp_path: Path, told: Ruleset) -> None:
@@ -226,7 +227,7 @@ def test_a_damaged_word_keeps_nothing(tmp_path: Path, told: Ruleset) -> None:
     file.write_bytes(file.read_bytes()[:-40])
     told.refresh()
     assert told.privacy_rules(NOW) == privacy.CLOSED
-    assert "nothing personal is kept" in told.privacy_fault(NOW)
+    assert "nothing personal is kept" in in_words(told.privacy_findings(NOW))
 
 
 def test_a_word_that_cannot_be_used_is_not_taken(tmp_path: Path, told: Ruleset) -> None:

@@ -44,7 +44,7 @@ def test_the_whole_protocol() -> None:
     third = desk.measure(36.0)
     assert (third.outcome, third.attempt, third.next_step) == (Screening.ELEVATED, 3, "second_instrument")
     fourth = desk.measure(34.0)
-    assert (fourth.outcome, fourth.reason) == (Screening.RETEST, "second_instrument_decides")
+    assert (fourth.outcome, fourth.reason) == (Screening.RETEST, "clinical_decides")
 
 
 def test_normal_once_is_normal_and_is_not_remembered() -> None:
