@@ -50,23 +50,34 @@ soak: .venv/.ready ## a long day with every kind of fault; GATEPOST_SOAK_MINUTES
 	@exec $(PY) -m pytest -m soak -s tests/system/test_soak.py $(ARGS)
 
 .PHONY: kiosk
-kiosk: .venv/.ready wheels ## install and torment the service on a virtual kiosk (GATEPOST_KIOSK_IMAGE)
+kiosk: .venv/.ready dist/.venv/.ready ## install and torment the service on a virtual kiosk (GATEPOST_KIOSK_IMAGE)
 	@exec $(PY) tests/system/virtual_kiosk.py $(ARGS)
 
+.PHONY: deb
+deb: dist/.venv/.ready ## dist/deb/amd64 and dist/deb/arm64: the Debian packages, for any machine to install
+	@rm -rf dist/deb
+	exec dist/.venv/bin/python systemd/build_deb.py dist/deb $(ARGS)
+
+.PHONY: deb-test
+deb-test: .venv/.ready ## as root: the packages on empty machines of Debian 12 and 13, booted, and emulated for arm64
+	@exec $(PY) tests/system/packages.py $(ARGS)
+
 .PHONY: install
-install: ## as root: the service onto this machine (DESTDIR, PREFIX); see docs/install.md
-	@PYTHON="$(PYTHON)" exec systemd/service install
+install: dist/.venv/.ready ## as root: build the packages of this machine and install them; see docs/install.md
+	@[ "$$(id -u)" = 0 ] || { echo "This needs root: sudo make install" >&2; exit 1; }
+	architecture=$$(dpkg --print-architecture)
+	rm -rf dist/here
+	dist/.venv/bin/python systemd/build_deb.py dist/here "$$architecture" --fast
+	install() { apt-get -q -y --allow-downgrades "$$@" install ./dist/here/"$$architecture"/*.deb; }
+	install || install --no-install-recommends
 
 .PHONY: rollback
 rollback: ## as root: back to the release before
-	@exec systemd/service rollback
+	@exec gatepost-release back
 
 .PHONY: uninstall
 uninstall: ## as root: the service off this machine; data and configuration stay
-	@exec systemd/service uninstall
-
-.PHONY: wheels
-wheels: dist/wheels/.ready ## dist/wheels: all that `make install` needs on a machine without a network
+	@exec apt-get -q -y remove gatepost 'gatepost-release-*'
 
 .PHONY: lock
 lock: ## the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
@@ -103,10 +114,6 @@ system:
 .venv/.ready: pyproject.toml .venv/.locked | system
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable . && touch $@
 
-dist/wheels/.ready: requirements.lock requirements-build.lock pyproject.toml .venv/.ready $(shell find agent drivers config systemd -type f -not -name '*.pyc')
-	@echo "Collecting dist/wheels"
-	rm -rf dist/wheels
-	for lock in requirements.lock requirements-build.lock; do
-	  $(PIP) download --quiet --require-hashes --only-binary :all: --dest dist/wheels -r $$lock
-	done
-	touch $@
+dist/.venv/.ready:
+	@systemd/packages $(PYTHON) venv
+	$(PYTHON) -m venv dist/.venv && touch $@

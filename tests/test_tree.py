@@ -36,7 +36,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"control"},
     {"loop", "ruleset"},
     {"checkpoint", "mqtt"},
-    {"analysis", "credentials", "devices", "outbox", "privacy", "state"},
+    {"analysis", "credentials", "devices", "outbox", "privacy", "state", "upgrade"},
     {"crypto", "events", "inbox", "indicators", "log", "platform", "policy", "screening"},
     {"model"},
     {"health", "withheld"},

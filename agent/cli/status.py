@@ -67,7 +67,7 @@ def _how_to_start(file: Path) -> str:
         told = ""
     unit = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
     if unit.get("LoadState") != "loaded":
-        return f"No service is installed here: gatepost run --config {file}, or sudo make install"
+        return f"No service is installed here: gatepost run --config {file}, or sudo apt install ./gatepost*.deb"
     if unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart":
         ended = f"{unit.get('Result')}, exit status {unit.get('ExecMainStatus')}"
         return (

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -174,29 +173,24 @@ class Trial:
         return ", ".join((events[0]["data"]["decision"], *events[0]["data"]["reasons"])) if events else "no event"
 
 
-def installs(trial: Trial, source: Path) -> None:
+def installs(trial: Trial, packages: Path) -> None:
     kiosk = trial.kiosk
-    kiosk.push(str(ROOT / "dist" / "wheels"), "/opt/wheels"), kiosk.push(str(source), "/opt/source")
-    install = "cd /opt/source && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels systemd/service"
-    done = kiosk.run(f"{install} install", timeout=400)
+    for name in ("first", "second"):
+        kiosk.push(str(packages / name), f"/opt/{name}")
+    done = kiosk.run("dpkg -i /opt/first/*.deb", timeout=400)
     trial.check("installs without a network", done.rc == 0, done.err[-300:])
-    trial.check("has a command", "gatepost" in trial.sh("gatepost --version"), trial.sh("du -sh /opt/gatepost"))
+    trial.check("has a command", "gatepost" in trial.sh("gatepost --version"), trial.sh("du -sh /usr/lib/gatepost"))
     trial.check("owns its devices", "gpio" in trial.sh("id gatepost"), trial.sh("id gatepost"))
     trial.check("gpio is the group's", trial.until(lambda: "root gpio" in trial.sh("ls -l /dev/gpiochip0")))
-    rights = trial.sh("stat -c '%a %U %G' /etc/gatepost /etc/gatepost/agent.toml /var/lib/gatepost").splitlines()
-    trial.check(
-        "keeps secrets", rights == ["750 root gatepost", "640 root gatepost", "700 gatepost gatepost"], rights
-    )
-    trial.check(
-        "accepts its own configuration", "unknown" not in trial.sh("gatepost check"), trial.sh("gatepost check")
-    )
-    kiosk.run(f"{install} install", timeout=400)
-    releases = trial.sh("ls /opt/gatepost/releases").split()
+    rights = trial.sh("stat -c '%a %U %G' /etc/gatepost /var/lib/gatepost").splitlines()
+    trial.check("keeps secrets", rights == ["750 root gatepost", "700 gatepost gatepost"], rights)
+    first = trial.sh("readlink /usr/lib/gatepost/current")
+    kiosk.run("dpkg -i /opt/second/*.deb", timeout=400)
+    releases = trial.sh("gatepost-release list").splitlines()
     trial.check("a second release stands beside the first", len(releases) == 2, releases)
-    before = trial.sh("readlink /opt/gatepost/current")
-    trial.check(
-        "goes back", trial.sh(f"{install} rollback") and trial.sh("readlink /opt/gatepost/current") != before
-    )
+    trial.check("is in use", trial.sh("readlink /usr/lib/gatepost/current") != first, releases)
+    trial.sh("gatepost-release back")
+    trial.check("goes back", trial.sh("readlink /usr/lib/gatepost/current") == first)
 
 
 def starts(trial: Trial) -> None:
@@ -400,28 +394,25 @@ def ends(trial: Trial) -> None:
     trial.sh("systemctl stop gatepost", 60)
     state = trial.sh("systemctl show -p Result --value gatepost")
     trial.check("stops cleanly", state == "success", f"{state} in {time.monotonic() - began_s:.1f} s")
-    trial.sh("cd /opt/source && systemd/service uninstall")
-    left = trial.sh("ls /opt/gatepost /usr/local/bin/gatepost /etc/systemd/system/gatepost.service 2>/dev/null")
+    trial.sh("dpkg -r gatepost $(dpkg-query -f '${Package} ' -W 'gatepost-release-*')", 120)
+    left = trial.sh(
+        "ls /usr/lib/gatepost/releases /usr/bin/gatepost /usr/lib/systemd/system/gatepost.service 2>/dev/null"
+    )
     trial.check("uninstalls", not left, left)
     kept = trial.sh("ls /etc/gatepost/agent.toml /var/lib/gatepost/outbox.db").splitlines()
     trial.check("configuration and events stay", len(kept) == 2, kept)
 
 
 @contextmanager
-def source_tree() -> Iterator[Path]:
-    """The files as they are now, without what was built here."""
+def packages() -> Iterator[Path]:
+    """The packages of this tree, and of another release that differs in its version."""
     with tempfile.TemporaryDirectory() as folder:
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in listed.stdout.split("\0"):
-            if name and (ROOT / name).is_file():
-                (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, Path(folder) / name)
+        program = [str(ROOT / "dist/.venv/bin/python"), str(ROOT / "systemd/build_deb.py")]
+        for name, version in (("first", "0.0.1"), ("second", "0.0.2")):
+            subprocess.run(
+                [*program, folder, "amd64", "--fast"], check=True, env={**os.environ, "GATEPOST_VERSION": version}
+            )
+            Path(folder, "amd64").rename(Path(folder, name))
         yield Path(folder)
 
 
@@ -437,11 +428,11 @@ def main() -> int:
     console = os.environ.get(
         "GATEPOST_KIOSK_CONSOLE"
     )  # a file that outlives the machine, to look for its last words
-    with source_tree() as source, Kiosk(IMAGE, time_limit=2400, log=console) as kiosk:
+    with packages() as built, Kiosk(IMAGE, time_limit=2400, log=console) as kiosk:
         trial = Trial(kiosk)
         trial.check("boots", trial.sh("systemctl is-system-running") == "running")
         try:
-            installs(trial, source)
+            installs(trial, built)
             for part in (starts, decides, drives, survives, is_careful, is_configured, loses_nothing, ends):
                 part(trial)
         except Exception:

@@ -1,0 +1,314 @@
+"""The Debian packages on empty machines: booted with systemd on amd64, emulated for arm64, without a network.
+
+`make deb-test` runs this, `make test` does not. It needs root, mmdebstrap and systemd-nspawn, for arm64 also
+qemu-user-static with binfmt; where one is absent this says so and ends well. The empty machines are made once by
+mmdebstrap and kept in GATEPOST_ROOTS (default: .cache/roots); everything after that is offline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+ROOT = Path(__file__).parents[2]
+ROOTS = Path(os.environ.get("GATEPOST_ROOTS", ROOT / ".cache" / "roots"))
+SUITES = ("bookworm", "trixie")
+INCLUDED = "python3,libzbar0,systemd,systemd-sysv,udev,dbus,kmod,procps,iproute2,mosquitto,mosquitto-clients"
+"""What stands in for Raspberry Pi OS Lite, and a broker to send to."""
+CONFIG = """
+[kiosk]
+id = "empty-card"
+[codes]
+keys = "issuers.toml"
+[mqtt]
+host = "127.0.0.1"
+port = 1883
+[lanes.entry]
+direction = "entry"
+scanner = { driver = "replayed", file = "codes.jsonl", loop = true }
+thermometer = { driver = "replayed", file = "skin.jsonl", loop = true }
+gate = { driver = "simulated" }
+"""
+APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0"
+
+
+def missing() -> list[str]:
+    """Why nothing of this can be done here."""
+    needs = ("mmdebstrap", "systemd-nspawn", "dpkg-deb", "nsenter")
+    found = [f"{name} is not installed" for name in needs if shutil.which(name) is None]
+    return found if os.geteuid() == 0 else [*found, "this needs root"]
+
+
+def base(suite: str, architecture: str) -> Path:
+    """An empty machine as a tar file, made when it is not there."""
+    kept = ROOTS / f"base-{suite}-{architecture}.tar"
+    if not kept.exists():
+        ROOTS.mkdir(parents=True, exist_ok=True)
+        included = INCLUDED.replace("libzbar0", "libzbar0t64") if suite == "trixie" else INCLUDED
+        part = kept.with_suffix(".part")
+        command = ["mmdebstrap", "--quiet", "--mode=root", "--format=tar", "--variant=minbase"]
+        command += [f"--architectures={architecture}", f"--include={included}", suite, str(part)]
+        subprocess.run(command, check=True)
+        part.rename(kept)
+    return kept
+
+
+class Found:
+    """What holds and what does not, printed as it is found."""
+
+    def __init__(self) -> None:
+        self.began_s = time.monotonic()
+        self.passed = self.failed = 0
+
+    def check(self, claim: str, holds: object, note: object = "") -> None:
+        self.passed, self.failed = self.passed + bool(holds), self.failed + (not holds)
+        spent_s = time.monotonic() - self.began_s
+        print(f"{'pass' if holds else 'FAIL'} {spent_s:6.1f} s  {claim}  {str(note).strip()[-600:]}", flush=True)
+
+
+class Machine:
+    """A booted container: systemd as process 1, a network of its own with nothing in it but loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._container: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+
+    def start(self, limit_s: float = 60) -> None:
+        command = ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--private-network", "-b"]
+        command += ["--capability=all", "-D", str(self.folder)]
+        self._container = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(self._find_leader, limit_s)
+        until(lambda: self.sh("systemctl is-system-running") in {"running", "degraded"}, limit_s)
+
+    def _find_leader(self) -> int:
+        assert self._container is not None
+        pid = self._container.pid
+        with contextlib.suppress(OSError):
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    self._leader = int(child)
+        return self._leader
+
+    def run(self, command: str, limit_s: float = 120) -> subprocess.CompletedProcess[str]:
+        words = ["nsenter", "-t", str(self._leader), "-a", "/bin/sh", "-c", command]
+        return subprocess.run(
+            words, capture_output=True, text=True, timeout=limit_s, check=False, stdin=subprocess.DEVNULL,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+        )  # fmt: skip
+
+    def sh(self, command: str, limit_s: float = 120) -> str:
+        done = self.run(command, limit_s)
+        return (done.stdout + done.stderr).strip()
+
+    def put(self, text: str, place: str, mode: str = "640", group: str = "gatepost") -> None:
+        target = self.folder / place.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        self.sh(f"chgrp {group} {place}; chmod {mode} {place}")
+
+    def cut(self) -> None:
+        """Take the power away: every process at once; what the kernel has not written yet is kept, though."""
+        if self._container is not None:
+            self._container.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._leader, 9)
+            self._container.wait()
+        self._container, self._leader = None, 0
+
+    def report(self) -> dict[str, Any]:
+        text = self.run("cat /run/gatepost/status.json").stdout
+        return json.loads(text) if text.startswith("{") else {}
+
+
+def until(holds: Callable[[], Any], limit_s: float = 60) -> Any:
+    end_s = time.monotonic() + limit_s
+    while not (found := holds()) and time.monotonic() < end_s:
+        time.sleep(0.1)
+    return found
+
+
+@contextlib.contextmanager
+def machine(suite: str, packages: Sequence[Path]) -> Iterator[Machine]:
+    """An empty machine with packages in /debs, booted; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
+        subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "amd64"))], check=True)
+        for package in packages:
+            target = Path(folder) / "debs" / package.parent.name / package.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(package, target)
+        (Path(folder) / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
+        booted = Machine(Path(folder))
+        try:
+            booted.start()
+            yield booted
+        finally:
+            booted.cut()
+
+
+def packages_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.deb"))
+
+
+def version_of(packages: Sequence[Path]) -> str:
+    return next(path.name.split("_")[1] for path in packages if path.name.startswith("gatepost-release_"))
+
+
+def configure(kiosk: Machine) -> None:
+    """A kiosk with simulated devices and a broker beside it."""
+    kiosk.sh("cd /root && gatepost keys new shop --keys /etc/gatepost/issuers.toml; chgrp gatepost /etc/gatepost/*")
+    kiosk.sh("chmod 640 /etc/gatepost/*")
+    code = kiosk.sh("cd /root && gatepost issue --key shop.key --issuer shop --colour green --subject anna")
+    shown = [{"s": 1.0 + n / 10, "payload": code.encode().hex()} for n in range(20)] + [{"s": 3.5, "gone": True}]
+    skin = [{"s": n / 10, "surface_c": 34.5 + n % 7 / 100, "u_c": 0.2} for n in range(60)]
+    for place, kind, driver, items in (
+        ("codes.jsonl", "scanners", "replayed", shown),
+        ("skin.jsonl", "thermometers", "replayed", skin),
+    ):
+        head = {"recording": 1, "kind": kind, "driver": driver}
+        kiosk.put("".join(json.dumps(item) + "\n" for item in (head, *items)), f"/etc/gatepost/{place}")
+    kiosk.put(CONFIG, "/etc/gatepost/agent.toml")
+    kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
+    kiosk.sh("systemctl stop mosquitto; systemd-run -q --unit=broker mosquitto -p 1883")
+    until(lambda: kiosk.run("mosquitto_pub -h 127.0.0.1 -t up -m up").returncode == 0)
+    kiosk.sh(
+        "systemd-run -q --unit=hear sh -c 'exec mosquitto_sub -h 127.0.0.1 -q 1 -v -t gatepost/# >> /root/heard'"
+    )
+
+
+def heard(kiosk: Machine, kind: str) -> list[dict[str, Any]]:
+    lines = kiosk.run("cat /root/heard").stdout.splitlines()
+    return [json.loads(line.partition(" ")[2]) for line in lines if f"/event/{kind} " in line]
+
+
+def installs(found: Found, suite: str, first: Path, second: Path) -> None:
+    """From an empty machine to an event at a broker; another release, back, removed, purged."""
+    one, two = packages_of(first), packages_of(second)
+    with machine(suite, [*one, *two]) as kiosk:
+        began_s = time.monotonic()
+        done = kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+        taken_s = time.monotonic() - began_s
+        found.check(f"{suite}: installs offline", done.returncode == 0, f"{taken_s:.1f} s {done.stderr}")
+        found.check(f"{suite}: asks for a configuration", "install.md" in done.stdout)
+        found.check(f"{suite}: nothing has failed", "0 loaded" in kiosk.sh("systemctl --failed --no-pager"))
+        configure(kiosk)
+        check = kiosk.run("gatepost check")
+        found.check(f"{suite}: check", check.returncode == 0, check.stderr)
+        started_s = time.monotonic()
+        kiosk.sh("systemctl start gatepost")
+        found.check(f"{suite}: the service runs", kiosk.sh("systemctl is-active gatepost") == "active",
+                    kiosk.sh("journalctl -u gatepost -o cat -n 9"))  # fmt: skip
+        passages = until(lambda: heard(kiosk, "passage"), 60)
+        first_s = time.monotonic() - started_s
+        note = f"{first_s:.1f} s after the start, {taken_s + first_s:.1f} s with the installation"
+        found.check(f"{suite}: first passage at the broker", passages and taken_s + first_s < 60, note)
+        exposure = kiosk.sh("systemd-analyze security gatepost --no-pager | tail -1")
+        found.check(f"{suite}: is locked up", float(exposure.split(":")[1].split()[0]) <= 1.5, exposure)
+
+        before = kiosk.sh("sha256sum /etc/gatepost/agent.toml")
+        done = kiosk.run(f"{APT} install /debs/{second.name}/*.deb", 300)
+        found.check(f"{suite}: a second release", done.returncode == 0, done.stderr)
+        found.check(
+            f"{suite}: asks nothing, keeps agent.toml", kiosk.sh("sha256sum /etc/gatepost/agent.toml") == before
+        )
+        found.check(
+            f"{suite}: it runs",
+            until(lambda: kiosk.report().get("version") == version_of(two)),
+            kiosk.sh("gatepost-release list"),
+        )
+        kiosk.sh("gatepost-release back")
+        found.check(f"{suite}: goes back", until(lambda: kiosk.report().get("version") == version_of(one)))
+        done = kiosk.run(f"{APT} purge gatepost-release-{version_of(one)}", 300)
+        found.check(
+            f"{suite}: without the one in use the other runs",
+            until(lambda: kiosk.report().get("version") == version_of(two)),
+            done.stderr,
+        )
+
+        done = kiosk.run(f"{APT} remove gatepost 'gatepost-release-*'", 300)
+        found.check(f"{suite}: remove", done.returncode == 0 and "not empty" not in done.stderr, done.stderr)
+        found.check(f"{suite}: is stopped", kiosk.sh("systemctl is-active gatepost") != "active")
+        done = kiosk.run(f"{APT} purge gatepost 'gatepost-release-*'", 300)
+        left = kiosk.sh(
+            "find / -xdev -name '*gatepost*' -not -path '/proc/*' -not -path '/debs*' -not -path '/var/log/*'"
+            " -not -path '/var/cache/*' -not -path '/etc/gatepost/*' -not -path '/var/lib/gatepost/*'"
+            " -not -path '/var/lib/apt/*' -not -path '/run/*'"
+        ).split()
+        found.check(
+            f"{suite}: purge leaves what is the owner's",
+            sorted(left) == ["/etc/gatepost", "/var/lib/gatepost"],
+            left,
+        )
+        kept = kiosk.sh("ls /etc/gatepost/agent.toml /var/lib/gatepost/outbox.db").splitlines()
+        found.check(f"{suite}: configuration and events are there", len(kept) == 2, kept)
+
+
+def emulated(found: Found, suite: str, first: Path) -> None:
+    """Install and demonstrate under emulation: no systemd, all of the agent."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
+        subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "arm64"))], check=True)
+        for package in packages_of(first):
+            shutil.copy(package, folder)
+        Path(folder, "usr/sbin/policy-rc.d").unlink(missing_ok=True)
+
+        def sh(command: str, limit_s: float = 600) -> subprocess.CompletedProcess[str]:
+            terminals = "mkdir -p /dev/pts /dev/shm; mount -t devpts -o ptmxmode=666 devpts /dev/pts"
+            terminals += "; ln -sf pts/ptmx /dev/ptmx"
+            inside = f"mount -t proc proc /proc; {terminals}; ip link set lo up; {command}"
+            words = ["unshare", "--net", "--mount", "--pid", "--fork", "chroot", folder, "sh", "-c", inside]
+            return subprocess.run(
+                words, capture_output=True, text=True, check=False, timeout=limit_s,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "QEMU_CPU": "cortex-a72"},
+            )  # fmt: skip
+
+        began_s = time.monotonic()
+        done = sh(f"{APT} install /*.deb")
+        found.check(f"{suite} arm64: installs offline", done.returncode == 0,
+                    f"{time.monotonic() - began_s:.1f} s {done.stderr}")  # fmt: skip
+        done = sh("cd /tmp && gatepost demo")
+        last = done.stdout.strip().splitlines()[-1:]
+        found.check(f"{suite} arm64: the demonstration agrees", done.returncode == 0, [*last, done.stderr[-300:]])
+
+
+def main(words: Sequence[str]) -> int:
+    if found := missing():
+        print(f"skipped: {'; '.join(found)}")
+        return 0
+    result = Found()
+    with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
+        built = build(Path(folder), words)
+        for suite in SUITES:
+            installs(result, suite, built["amd64"], built["second"])
+            if "arm64" in built:
+                emulated(result, suite, built["arm64"])
+    print(f"{result.passed} passed, {result.failed} failed")
+    return result.failed > 0
+
+
+def build(out: Path, words: Sequence[str]) -> dict[str, Path]:
+    """The packages of this tree, and a second release that differs in its version."""
+    program = [sys.executable, str(ROOT / "systemd/build_deb.py")]
+    emulates = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists() and "--amd64" not in words
+    wanted = ["amd64", *(["arm64"] if emulates else [])]
+    subprocess.run([*program, str(out), *wanted, "--fast"], check=True)
+    later = {**os.environ, "GATEPOST_VERSION": f"{version_of(packages_of(out / 'amd64'))}.2"}
+    subprocess.run([*program, str(out / "later"), "amd64", "--fast"], check=True, env=later)
+    (out / "later/amd64").rename(out / "second")
+    return {"second": out / "second"} | {name: out / name for name in wanted}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
