@@ -55,9 +55,9 @@ DRIVERS_FLOORS: tuple[set[str], ...] = (
 DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the tools as well
 
 PURE = {
-    "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",
-    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy",
-    "problems.py", "reasons.py", "screening",
+    "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
+    "credentials", "crypto", "events", "health.py", "indicators.py", "model.py", "outbox/receipt.py",
+    "platform/histogram.py", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening",
     "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
 }  # fmt: skip
 IMPURE = {

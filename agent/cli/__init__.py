@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "On the kiosk": {
+        "setup": "a first configuration by a few questions",
         "check": "would the agent work so? every fault, line and remedy",
         "show": "the settings in force; --manual: every setting there is",
         "status": "how the running agent is, and what to do about it",
@@ -48,6 +49,7 @@ GROUPS = {
         "issue": "make a signed code, as text or QR picture",
         "order": "make and sign an order for a kiosk",
         "privacy": "sealing keys; open what kiosks have sealed",
+        "config": "configurations of a fleet from one table",
         "contract": "write the schemas of what is published",
     },
     "To see it work": {

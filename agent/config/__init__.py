@@ -35,6 +35,8 @@ from drivers import registry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_DROP_IN = "\x1edrop-in:"
+"""Begins the line before a drop-in's text. No TOML text can hold it: control characters are not allowed there."""
 Name = Annotated[str, StringConstraints(pattern=errors.NAME)]
 
 
@@ -183,15 +185,29 @@ def load(file: Path, above: Overlay | None = None) -> Config:
 
 
 def read(file: Path) -> str:
-    """Its text; bytes that are no UTF-8 are found by `parse`. Raises OSError."""
-    return file.read_text(encoding="utf-8", errors="surrogateescape")
+    """Its text, then that of its drop-ins, each after a line that names it; bytes that are no UTF-8 are found by
+    `parse`. Raises OSError.
+    """
+    texts = [file.read_text(encoding="utf-8", errors="surrogateescape")]
+    for part in drop_ins(file):
+        texts.append(f"{_DROP_IN}{part.relative_to(file.parent)}")
+        texts.append(part.read_text(encoding="utf-8", errors="surrogateescape"))
+    return "\n".join(texts) if len(texts) > 1 else texts[0]
+
+
+def drop_ins(file: Path) -> list[Path]:
+    """The files of FILE.d that are read after it, in their order: what one says takes the place of what was said
+    before. Relative paths in them start from the folder of `file`. Raises OSError.
+    """
+    folder = file.with_name(f"{file.name}.d")
+    return sorted(folder.glob("*.toml")) if folder.is_dir() else []
 
 
 def parse(text: str, file: Path, above: Overlay | None = None) -> Config:
     """Check a configuration's text, with the centre's laid over it; `file` gives relative paths their folder.
     Raises BadConfig.
     """
-    tree, places = _toml(text, str(file))
+    tree, places = _whole(text, file)
     reader = _ConfigReader(places, file)
     if above is not None:
         over, over_places = _toml(above.text, above.name)
@@ -203,6 +219,26 @@ def parse(text: str, file: Path, above: Overlay | None = None) -> Config:
     if reader.faults:
         raise BadConfig(sorted(reader.faults))
     return dataclasses.replace(config, said={path: reader.place(path) for path in overlay.leaves(tree)})
+
+
+def _whole(text: str, file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], SourceLine]]:
+    """The tree of a file with its drop-ins, as `read` gives them. Raises BadConfig with the faults of all parts."""
+    own, *parts = re.split(rf"\n{_DROP_IN}(.*)\n", text)
+    tree: dict[str, Any] = {}
+    places: dict[tuple[str, ...], SourceLine] = {}
+    faults: list[ConfigError] = []
+    names = [str(file), *(str(file.parent / name) for name in parts[::2])]
+    for name, part in zip(names, [own, *parts[1::2]], strict=True):
+        try:
+            found, found_places = _toml(part, name)
+        except BadConfig as error:
+            faults += error.faults
+            continue
+        tree = overlay.laid_over(tree, found)
+        places.update(found_places)
+    if faults:
+        raise BadConfig(sorted(faults))
+    return tree, places
 
 
 def _toml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], SourceLine]]:
