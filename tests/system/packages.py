@@ -169,9 +169,11 @@ def version_of(packages: Sequence[Path]) -> str:
 
 def configure(kiosk: Machine) -> None:
     """A kiosk with simulated devices and a broker beside it."""
-    kiosk.sh("cd /root && gatepost keys new shop --keys /etc/gatepost/issuers.toml; chgrp gatepost /etc/gatepost/*")
+    kiosk.sh(
+        "cd /var/tmp && gatepost keys new shop --keys /etc/gatepost/issuers.toml; chgrp gatepost /etc/gatepost/*"
+    )
     kiosk.sh("chmod 640 /etc/gatepost/*")
-    code = kiosk.sh("cd /root && gatepost issue --key shop.key --issuer shop --colour green --subject anna")
+    code = kiosk.sh("cd /var/tmp && gatepost issue --key shop.key --issuer shop --colour green --subject anna")
     shown = [{"s": 1.0 + n / 10, "payload": code.encode().hex()} for n in range(20)] + [{"s": 3.5, "gone": True}]
     skin = [{"s": n / 10, "surface_c": 34.5 + n % 7 / 100, "u_c": 0.2} for n in range(60)]
     for place, kind, driver, items in (
@@ -185,12 +187,12 @@ def configure(kiosk: Machine) -> None:
     kiosk.sh("systemctl stop mosquitto; systemd-run -q --unit=broker mosquitto -p 1883")
     until(lambda: kiosk.run("mosquitto_pub -h 127.0.0.1 -t up -m up").returncode == 0)
     kiosk.sh(
-        "systemd-run -q --unit=hear sh -c 'exec mosquitto_sub -h 127.0.0.1 -q 1 -v -t gatepost/# >> /root/heard'"
+        "systemd-run -q --unit=hear sh -c 'exec mosquitto_sub -h 127.0.0.1 -q 1 -v -t gatepost/# >> /var/tmp/heard'"
     )
 
 
 def heard(kiosk: Machine, kind: str) -> list[dict[str, Any]]:
-    lines = kiosk.run("cat /root/heard").stdout.splitlines()
+    lines = kiosk.run("cat /var/tmp/heard").stdout.splitlines()
     return [json.loads(line.partition(" ")[2]) for line in lines if f"/event/{kind} " in line]
 
 
