@@ -6,8 +6,10 @@ wall-clock times are POSIX seconds, UTC (`_utc`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -85,6 +87,58 @@ class ListAge(StrEnum):
     EXPIRED = "refer"
 
 
+class Tristate(StrEnum):
+    """An answer that may be missing. UNKNOWN is never taken for YES."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class CodeProof(StrEnum):
+    """What the content of a code rests on."""
+
+    SIGNED = "signed"
+    """A signature of a pinned issuer."""
+    LISTED = "listed"
+    """An id that an issuer's signed list has."""
+    NONE = "none"
+    """Nothing: anybody can print it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """What a ticket gives a right to. Holds nothing that names a person."""
+
+    places: tuple[str, ...] = ()
+    """Where it counts, in the words of its format (docs/tickets.md), the widest first."""
+    has_all_places: bool = True
+    """False: it may count at other places too, such as stations on the way."""
+    service: str = ""
+    """The one train or flight that it is for, as `ICE 77`; empty: any."""
+    service_day: str = ""
+    """Local date of that service, `YYYY-MM-DD`; empty: any."""
+    starts_utc: float | None = None
+    ends_utc: float | None = None
+    slack_s: float = 0.0
+    """Start and end may lie that much earlier or later: the ticket does not name its time zone."""
+    travel_class: str = ""
+    single_use: bool = False
+    key: bytes = field(default=b"", repr=False)
+    """16 bytes that stand for the ticket, from the signed payload: the list of used tickets is keyed on them."""
+
+    def status(self, now: TimeBounds) -> CodeStatus:
+        """EXPIRED, NOT_YET_VALID, TIME_UNKNOWN or VALID, by its own start and end alone."""
+        starts = -math.inf if self.starts_utc is None else self.starts_utc
+        ends = math.inf if self.ends_utc is None else self.ends_utc
+        if ends + self.slack_s <= now.earliest_utc:
+            return CodeStatus.EXPIRED
+        if starts - self.slack_s > now.latest_utc:
+            return CodeStatus.NOT_YET_VALID
+        is_within = starts + self.slack_s <= now.earliest_utc and now.latest_utc < ends - self.slack_s
+        return CodeStatus.VALID if is_within else CodeStatus.TIME_UNKNOWN
+
+
 SAME_SWAB_S = 3600.0
 """Two results that are dated less far apart may be of one swab: laboratories round, and date the receipt too."""
 
@@ -125,7 +179,7 @@ class Verdict:
     reason: str = ""
     """More about a status other than VALID, for the guard; never code text."""
     kind: str = "health"
-    """`health`, `vaccination`, `recovery`, `test` or `other`."""
+    """`health`, `vaccination`, `recovery`, `test`, `yellow_fever`, `ticket`, `identity` or `other`."""
     code: bytes = b""
     """16 bytes that stand for this very code, taken from the signed payload: for repeats, in memory only."""
     aliases: tuple[bytes, ...] = ()
@@ -133,6 +187,11 @@ class Verdict:
     watched: bool = False
     """The holder is on a watch list."""
     list_age: ListAge = ListAge.FRESH
+    proof: CodeProof = CodeProof.SIGNED
+    entitlement: Entitlement | None = None
+    """Of a ticket."""
+    of_age: Tristate = Tristate.UNKNOWN
+    """Whether the holder has reached the age that the kiosk asks for."""
 
 
 class Screening(StrEnum):
@@ -215,6 +274,28 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledService:
+    """A train, a flight or a performance that leaves or begins at the same time each day."""
+
+    service: str
+    """As `ICE 77`; capitals, spaces and zeros before a number make no difference."""
+    minute: int
+    """Of the local day."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTickets:
+    """What a lane knows of the tickets that count at it."""
+
+    places: frozenset[str] = frozenset()
+    """In the words of the tickets' formats."""
+    services: tuple[ScheduledService, ...] = ()
+    tolerance_s: float = 0.0
+    """How long before and after its time a service is boarded."""
+    time_zone: tzinfo = UTC
+
+
+@dataclass(frozen=True, slots=True)
 class LaneSpec:
     """What is laid down of a lane."""
 
@@ -222,6 +303,7 @@ class LaneSpec:
     lane_type: LaneType = LaneType.PEDESTRIAN
     ranged: bool = False
     """It has a range sensor: a reading counts only while somebody stands at the mark."""
+    tickets: LaneTickets = LaneTickets()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agent.checkpoint.lanes import ShowCue, Waits
-from agent.model import DeviceChange, LaneCommandResult, Passage
+from agent.model import DeviceChange, LaneCommandResult, Passage, Tristate
 
 if TYPE_CHECKING:
     from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
@@ -25,6 +25,8 @@ class DecisionInput:
     shown_again: bool
     """The holder was let in by this kiosk a moment ago."""
     now: TimeBounds
+    used: Tristate = Tristate.UNKNOWN
+    """Whether the ticket has let somebody in already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,20 @@ import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from agent.credentials import combine, dcc, gatepost, health_card, lists, nzcp, opaque, shc, vds_nc, venue_code
+from agent.credentials import (
+    claim169,
+    combine,
+    dcc,
+    gatepost,
+    health_card,
+    lists,
+    nzcp,
+    opaque,
+    pretix,
+    shc,
+    vds_nc,
+    venue_code,
+)
 from agent.credentials.freshness import AntiPassback, PassbackOptions
 from agent.credentials.trust import BadTrustStore, TrustStore
 from agent.crypto.refusal import CheckFailed
@@ -36,7 +49,17 @@ class CodeFormat(Protocol):
         """Verdict on a payload that is recognised. Raises Refused."""
 
 
-_FORMATS: tuple[CodeFormat, ...] = (gatepost, dcc, shc, nzcp, vds_nc, health_card, venue_code)
+_FORMATS: tuple[CodeFormat, ...] = (
+    gatepost,
+    dcc,
+    shc,
+    nzcp,
+    vds_nc,
+    health_card,
+    venue_code,
+    pretix,
+    claim169,
+)
 _STALENESS = tuple(ListAge)
 _JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.credentials import shc
 from agent.crypto.refusal import CheckFailed
-from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, ListAge, Verdict
+from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, ListAge, Tristate, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +37,9 @@ _ORDER = (
     CodeStatus.UNDECIDED,
     CodeStatus.VALID,
 )
-_KINDS = ("health", "vaccination", "recovery", "test", "other")
+_KINDS = ("health", "vaccination", "recovery", "yellow_fever", "ticket", "test", "identity", "other")
+_AGES = (Tristate.NO, Tristate.YES, Tristate.UNKNOWN)
+"""The first of these that any code says counts."""
 _COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
 _STALENESS = tuple(ListAge)
 
@@ -73,6 +75,8 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
         colour=max(colours, key=_COLOURS.index) if colours else None,
         tests=tuple(test for verdict in verdicts for test in verdict.tests),
         watched=any(verdict.watched for verdict in verdicts),
+        entitlement=next((verdict.entitlement for verdict in verdicts if verdict.entitlement is not None), None),
+        of_age=min((verdict.of_age for verdict in verdicts), key=_AGES.index),
         list_age=max((verdict.list_age for verdict in verdicts), key=_STALENESS.index),
     )
     holders = {(verdict.format, verdict.subject or verdict.code) for verdict in verdicts}

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent.credentials import cose, cwt, lab, validity
+from agent.credentials import cose, cwt, lab, validity, who
 from agent.credentials.lab import Finding
 from agent.credentials.wallclock import earliest_end, latest_start, moment
 from agent.crypto import base45, digest
@@ -71,6 +71,9 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """Verdict on a code that `recognises`. Raises Refused."""
     message = cose.parse(inflate(base45.decode(payload[len(PREFIX) :])))
     claims = cwt.claims_of(message.payload)
+    certificate = claims.get(HCERT)
+    if isinstance(certificate, Mapping) and who.is_beyond(certificate):
+        return who.check_message(message, claims, certificate, trust, now)
     try:
         key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
     except CheckFailed as no:

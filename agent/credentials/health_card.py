@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent.crypto import digest
 from agent.crypto.refusal import Malformed
-from agent.model import CodeStatus, TimeBounds, Verdict
+from agent.model import CodeProof, CodeStatus, TimeBounds, Verdict
 
 if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
@@ -44,6 +44,7 @@ def check(payload: bytes, _trust: TrustStore, _now: TimeBounds) -> Verdict:
         subject=subject,
         issuer=ISSUER,
         reason="its issuer's status list does not have it",
+        proof=CodeProof.LISTED,
         code=subject,  # the digits of the dynamic form are proved by nothing, and change with every showing
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.crypto import digest
-from agent.model import CodeStatus, Verdict
+from agent.model import CodeProof, CodeStatus, Verdict
 
 if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
@@ -34,6 +34,7 @@ def check(payload: bytes, trust: TrustStore) -> Verdict | None:
                 subject=subject,
                 issuer=issuer.issuer,
                 reason="its issuer's status list does not have it",
+                proof=CodeProof.LISTED,
                 code=subject,
             )
     return None

@@ -1,4 +1,4 @@
-"""What a decision may depend on: eleven facts, each with a handful of values, so that a table can be proved.
+"""What a decision may depend on: facts, each with a handful of values, so that a table can be proved.
 
 Everything measured is put into a class here (a test is `pcr_48h`, not 31.5 hours old): the table then speaks the
 words of a notice at the door, and all combinations of facts can be checked before the table is used.
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from agent.model import SAME_SWAB_S, CodeStatus, Direction, LaneType, Screening
+from agent.model import SAME_SWAB_S, CodeProof, CodeStatus, Direction, LaneTickets, LaneType, Screening, Tristate
+from agent.policy.tickets import ticket_here, ticket_now, ticket_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +76,9 @@ class CredentialKind(StrEnum):
     VACCINATION = "vaccination"
     RECOVERY = "recovery"
     TEST = "test"
+    YELLOW_FEVER = "yellow_fever"
+    TICKET = "ticket"
+    IDENTITY = "identity"
     OTHER = "other"
 
 
@@ -136,6 +140,12 @@ class Facts(NamedTuple):
     lists: ListAgeFact = ListAgeFact.FRESH
     seen: Passback = Passback.NONE
     traveller: LaneType = LaneType.PEDESTRIAN
+    proof: CodeProof = CodeProof.SIGNED
+    ticket_here: Tristate = Tristate.UNKNOWN
+    ticket_now: Tristate = Tristate.UNKNOWN
+    ticket_service: Tristate = Tristate.UNKNOWN
+    of_age: Tristate = Tristate.UNKNOWN
+    already_used: Tristate = Tristate.UNKNOWN
 
 
 DIMENSIONS: dict[str, type[StrEnum]] = {
@@ -151,7 +161,16 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "lists": ListAgeFact,
     "seen": Passback,
     "traveller": LaneType,
+    "proof": CodeProof,
+    "ticket_here": Tristate,
+    "ticket_now": Tristate,
+    "ticket_service": Tristate,
+    "of_age": Tristate,
+    "already_used": Tristate,
 }
+TICKET_FACTS = frozenset({"proof", "ticket_here", "ticket_now", "ticket_service", "of_age", "already_used"})
+"""Whoever asks for one of these has thought of tickets and identities."""
+TICKET_KINDS = frozenset({CredentialKind.TICKET, CredentialKind.IDENTITY})
 
 
 COMBINATIONS = math.prod(len(values) for values in DIMENSIONS.values())
@@ -187,6 +206,8 @@ def facts_of(
     scanner_works: bool = True,
     seen: Passback = Passback.NONE,
     traveller: LaneType = LaneType.PEDESTRIAN,
+    tickets: LaneTickets = LaneTickets(),  # noqa: B008 - frozen
+    used: Tristate = Tristate.UNKNOWN,
 ) -> Facts:
     """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh. A negative test
     that is dated ahead is none; a positive one counts whatever its date.
@@ -195,6 +216,7 @@ def facts_of(
     if code is CodeFact.NONE and not scanner_works:
         code = CodeFact.SCANNER_FAULT
     shown = () if verdict is None else verdict.tests
+    entitlement = None if verdict is None else verdict.entitlement
     tests = [test for test in shown if test.positive or test.taken_utc <= now.latest_utc]
     return Facts(
         direction,
@@ -209,6 +231,12 @@ def facts_of(
         ListAgeFact.FRESH if verdict is None else ListAgeFact(verdict.list_age.value),
         seen,
         traveller,
+        CodeProof.SIGNED if verdict is None else verdict.proof,
+        ticket_here(entitlement, tickets),
+        ticket_now(entitlement, now),
+        ticket_service(entitlement, tickets, now),
+        Tristate.UNKNOWN if verdict is None else verdict.of_age,
+        used,
     )
 
 

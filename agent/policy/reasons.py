@@ -35,6 +35,23 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Left before the temperature was measured: please show the code again.",
         "测温完成前已离开，请重新出示健康码。",
     ),
+    # tickets
+    "ticket_valid": ("Valid ticket.", "票证有效。"),
+    "no_ticket": ("This is not a ticket.", "这不是票证。"),
+    "ticket_elsewhere": ("This ticket is for another entrance or place.", "该票不适用于此入口或地点。"),
+    "ticket_other_time": ("This ticket is for another time.", "该票不在有效时间内。"),
+    "ticket_other_service": ("This ticket is for another service.", "该票不适用于本班次。"),
+    "ticket_unclear": (
+        "Nothing here says whether this ticket counts here and now.",
+        "本机无法判断该票此时此地是否有效。",
+    ),
+    "ticket_used": ("This ticket has been used already.", "该票已使用过。"),
+    "ticket_use_unknown": (
+        "This gate cannot tell whether another one has let this ticket in.",
+        "本机无法得知该票是否已在其他闸机使用。",
+    ),
+    "ticket_unrecorded": ("The use of this ticket cannot be recorded here.", "本机无法记录该票的使用。"),
+    "under_age": ("Not known to be of age.", "未能确认已成年。"),
     # the temperature
     "fever": ("The temperature is raised.", "体温偏高。"),
     "temperature_retest": ("The temperature was not steady: once more, please.", "测温不稳定，请再测一次。"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Decision, InForce, Outcome
-from agent.policy.facts import DIMENSIONS, Facts
+from agent.policy.facts import DIMENSIONS, TICKET_FACTS, TICKET_KINDS, CodeFact, Facts
 from agent.policy.reasons import SENTENCES
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Table:
     tests: tuple[TableTest, ...]
     situations: int
     """How many situations the rows tell apart: the proof went through each."""
+    takes_tickets: bool
+    """Whether a row asks for a fact about tickets or identities, or for their kind."""
     masks: tuple[Mapping[str, int], ...] = field(repr=False)
     """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
     in_force: InForce | None = None
@@ -99,6 +101,25 @@ ALWAYS = (
 """Hold for every table, whoever signed it."""
 
 
+_NOT = frozenset({"no"})
+TICKETS = (
+    Invariant("no entry with a ticket for elsewhere", _entry(ticket_here=_NOT), _OPENING),
+    Invariant("no entry with a ticket for another time", _entry(ticket_now=_NOT), _OPENING),
+    Invariant("no entry with a ticket for another service", _entry(ticket_service=_NOT), _OPENING),
+    Invariant("no entry with a used ticket", _entry(already_used=frozenset({"yes"})), _OPENING),
+    Invariant("no entry on what nothing proves", _entry(proof=frozenset({"none"})), _OPENING),
+    *(
+        Invariant(
+            f"no silent entry with a ticket whose {fact} is unknown",
+            _entry(kind=frozenset({"ticket"}), **{fact: frozenset({"unknown"})}),
+            frozenset({Outcome.ADMIT}),
+        )
+        for fact in ("ticket_here", "ticket_now", "ticket_service", "already_used")
+    ),
+)
+"""Hold for every table that speaks of tickets; to all others a ticket or an identity is undecided."""
+
+
 def decide(table: Table, facts: Facts) -> Decision:
     """What the first row that matches says."""
     return row_of(table, facts).decision
@@ -106,6 +127,8 @@ def decide(table: Table, facts: Facts) -> Decision:
 
 def row_of(table: Table, facts: Facts) -> Row:
     """The first row that matches; there is one, or the table would not have loaded."""
+    if not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code is CodeFact.CERTIFICATE:
+        facts = facts._replace(code=CodeFact.UNDECIDED)
     mask = -1
     for values, value in zip(table.masks, facts, strict=True):
         mask &= values[value]
@@ -119,14 +142,19 @@ def read(document: Mapping[str, Any], name: str = "") -> Table:
     rows, invariants, cases = reader.rows(), reader.invariants(), reader.cases()
     if reader.problems:
         raise BadTable(head.get("name") or name, reader.problems)
+    takes_tickets = any(
+        not TICKET_FACTS.isdisjoint(row.when) or not TICKET_KINDS.isdisjoint(row.when.get("kind", ()))
+        for row in rows
+    )
     table = Table(
         name=head["name"],
         version=head["version"],
         title=head["title"],
         rows=rows,
-        invariants=ALWAYS + invariants,
+        invariants=ALWAYS + (TICKETS if takes_tickets else ()) + invariants,
         tests=cases,
         situations=0,
+        takes_tickets=takes_tickets,
         masks=tuple(_masks(rows)),
     )
     situations, problems = _prove(table)
@@ -182,9 +210,14 @@ def _situations(rows: tuple[Row, ...], invariants: tuple[Invariant, ...]) -> dic
     """Mask of matching rules → one example of facts; None if there are too many.
 
     A row that asks for nothing further and has none before it will decide, whatever the facts still to come: the
-    rows after it are dropped from the mask, so that such situations do not multiply.
+    rows after it and the invariants that it cannot break are dropped, so that such situations do not multiply.
     """
     all_rows, open_facts = (1 << len(rows)) - 1, set(DIMENSIONS)
+    breakable = {
+        outcome: sum(1 << bit for bit, each in enumerate(invariants, len(rows)) if outcome in each.forbidden)
+        for outcome in Outcome
+    }
+    kept = [1 << bit | breakable[row.decision.outcome] for bit, row in enumerate(rows)]
     situations: dict[int, tuple[str, ...]] = {-1: ()}
     for name, values in zip(DIMENSIONS, _masks((*rows, *invariants)), strict=True):
         open_facts.discard(name)
@@ -196,7 +229,7 @@ def _situations(rows: tuple[Row, ...], invariants: tuple[Invariant, ...]) -> dic
                 matching = mask & narrower
                 first = matching & all_rows & -(matching & all_rows)
                 if first & settled:
-                    matching &= ~all_rows | first
+                    matching &= kept[first.bit_length() - 1]
                 grown.setdefault(matching, (*example, value))
         if len(grown) > MAX_SITUATIONS:
             return None

@@ -114,6 +114,8 @@ class Ruleset(threading.Thread):
             scanner_works=case.scanner_works,
             seen=policy.Passback.RECENT if case.shown_again else policy.Passback.NONE,
             traveller=case.lane.lane_type,
+            tickets=case.lane.tickets,
+            used=case.used,
         )
         decision = policy.decide(self._table, facts)
         is_left = self._careful and case.lane.direction is Direction.ENTRY

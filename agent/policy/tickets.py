@@ -1,0 +1,89 @@
+"""What a ticket is worth at this lane and at this moment: yes, no, or unknown. Pure.
+
+Unknown is what the ticket does not say, the lane was not told, or the clock cannot tell; it is never a yes.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from agent.model import CodeStatus, Tristate
+
+if TYPE_CHECKING:
+    from agent.model import Entitlement, LaneTickets, ScheduledService, TimeBounds
+
+_PARTS = re.compile(r"([A-Z]*)0*(\d*)(.*)", re.DOTALL)
+_MAX_UTC = 1 << 37
+_NOW = {
+    CodeStatus.VALID: Tristate.YES,
+    CodeStatus.EXPIRED: Tristate.NO,
+    CodeStatus.NOT_YET_VALID: Tristate.NO,
+    CodeStatus.TIME_UNKNOWN: Tristate.UNKNOWN,
+}
+
+
+def ticket_here(entitlement: Entitlement | None, lane: LaneTickets) -> Tristate:
+    """Whether it counts at a place of the lane."""
+    if entitlement is None or not lane.places:
+        return Tristate.UNKNOWN
+    if not lane.places.isdisjoint(entitlement.places):
+        return Tristate.YES
+    return Tristate.NO if entitlement.has_all_places else Tristate.UNKNOWN
+
+
+def ticket_now(entitlement: Entitlement | None, now: TimeBounds) -> Tristate:
+    """Whether it has begun and not ended."""
+    return Tristate.UNKNOWN if entitlement is None else _NOW[entitlement.status(now)]
+
+
+def ticket_service(entitlement: Entitlement | None, lane: LaneTickets, now: TimeBounds) -> Tristate:
+    """Whether the service that it is for is boarded here now; a ticket for any service always is."""
+    if entitlement is None:
+        return Tristate.UNKNOWN
+    if not entitlement.service and not entitlement.service_day:
+        return Tristate.YES
+    if not lane.services or now.latest_utc >= _MAX_UTC:
+        return Tristate.UNKNOWN
+    times = [
+        leaves
+        for service in lane.services
+        if is_same_service(service.service, entitlement.service)
+        for leaves in _departures(service, entitlement.service_day, lane, now)
+    ]
+    boarding = [(leaves - lane.tolerance_s, leaves + lane.tolerance_s) for leaves in times]
+    if any(begins <= now.earliest_utc and now.latest_utc <= ends for begins, ends in boarding):
+        return Tristate.YES
+    may_be = any(begins <= now.latest_utc and now.earliest_utc <= ends for begins, ends in boarding)
+    return Tristate.UNKNOWN if may_be else Tristate.NO
+
+
+def is_same_service(one: str, other: str) -> bool:
+    """Whether two names are one service: letters count only where both have them, as in `ICE 0077` and `77`."""
+    if not one or not other:
+        return True
+    (letters, *number), (others, *numbers) = (_parts(name) for name in (one, other))
+    return number == numbers and (letters == others or "" in (letters, others)) and any((*number, letters))
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    match = _PARTS.fullmatch("".join(name.upper().split()))
+    return match.groups() if match is not None else (name,)
+
+
+def _departures(service: ScheduledService, day: str, lane: LaneTickets, now: TimeBounds) -> list[float]:
+    """POSIX seconds of its departures on that day, else on the days around now."""
+    try:
+        days = (
+            [datetime.fromisoformat(day).date()]
+            if day
+            else [
+                (datetime.fromtimestamp(now.earliest_utc, lane.time_zone) + timedelta(days=count)).date()
+                for count in (-1, 0, 1)
+            ]
+        )
+        at = time(service.minute // 60, service.minute % 60)
+        return [datetime.combine(each, at, lane.time_zone).timestamp() for each in days]
+    except (ValueError, OverflowError):
+        return []
