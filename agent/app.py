@@ -7,10 +7,12 @@ import logging
 import signal
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
+from agent.config import lane_tickets
 from agent.control import BundleReceiver, CommandOutput, CommandReceiver, local_socket
 from agent.control.commands import Commands
 from agent.control.local_socket import LocalSocket
@@ -22,6 +24,7 @@ from agent.events.state import Counts, DeviceState, State
 from agent.indicators import Light
 from agent.loop import Loop
 from agent.model import AgentEvent, Direction, InForce, LaneSpec, Role
+from agent.mqtt.peers import PeerLink
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import systemd
@@ -37,6 +40,7 @@ from agent.supervisor.metrics import Metrics
 from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
+from agent.tickets.register import UsedTickets
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from agent.credentials.bundle import Bundle
     from agent.health import Health
     from agent.indicators import Cue
+    from agent.tickets.exchange import Use
     from drivers.contract import Sink
 
 journal = logging.getLogger(__name__)
@@ -96,7 +101,13 @@ class App:
         self._link = mqtt.Link(
             config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch, self._clock.now
         )
-        checkpoint = _checkpoint(config, self._rulebook)
+        self._tickets = _tickets(config, self._report_double)
+        checkpoint = _checkpoint(config, self._rulebook, self._tickets)
+        self._peers = None
+        if self._tickets is not None and self._tickets.has_peers:
+            tickets = self._tickets
+            self._peers = PeerLink(config.mqtt, topics, tickets, lambda: tickets.tick(self._clock.now()))
+            tickets.send = self._peers.send
         self._crowds = BaselineSaver(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
         self._gates: dict[str, Callable[[], None]] = {}
         self._shows: dict[str, Callable[[Cue], None]] = {}
@@ -130,6 +141,10 @@ class App:
         self._crowds.start()
         self._floor.start()
         self._rulebook.start()
+        if self._tickets is not None:
+            self._tickets.report_late()
+        if self._peers is not None:
+            self._peers.start()
         self._orders.start()
         self._desk.start()
         for thread in self._beside:
@@ -174,6 +189,10 @@ class App:
         self._floor.stop()
         self._crowds.stop()
         self._rulebook.stop()
+        if self._peers is not None:
+            self._peers.stop()
+        if self._tickets is not None:
+            self._tickets.close()
         for thread in self._beside:
             thread.stop()
         self._outbox.flush(_DRAIN_S)
@@ -204,6 +223,11 @@ class App:
             yield ConfigRollout(began, began.memory, self._loop, self._health, faults_beyond_syntax, self.restart)
         if config.health.metrics_file is not None:
             yield Metrics(config.health.metrics_file, self._vitals, self._health)
+
+    def _report_double(self, second: Use, first: Use) -> None:
+        """Two kiosks let somebody in on one ticket; any thread."""
+        detail = f"ticket {second.key.hex()[:8]}: {first.kiosk} first, then {second.kiosk}"
+        self._loop.inbox.put(AgentEvent("ticket_used_twice", __version__, detail=detail))
 
     def _health(self) -> Health:
         return self._pulse.health
@@ -325,10 +349,18 @@ class App:
         yield InForce("config", version=version, source="bundle" if version else "file")
 
 
-def _checkpoint(config: Config, rulebook: Ruleset) -> Checkpoint:
+def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets | None:
+    """The used tickets; None where no lane has places for them. Raises OSError, sqlite3.Error."""
+    if not any(lane.places for lane in config.lanes.values()):
+        return None
+    return UsedTickets(config.kiosk.id, config.tickets, report)
+
+
+def _checkpoint(config: Config, rulebook: Ruleset, tickets: UsedTickets | None = None) -> Checkpoint:
+    judgements = rules(config, rulebook)
     return Checkpoint(
         {name: _way(lane) for name, lane in config.lanes.items()},
-        rules(config, rulebook),
+        judgements if tickets is None else replace(judgements, tickets=tickets),
         config.checkpoint,
         load_baselines(config.screening.crowd_file, config.screening),
     )
@@ -340,7 +372,7 @@ def rules(config: Config, rulebook: Ruleset) -> DecisionRules:
 
 
 def _way(lane: LaneConfig) -> LaneSpec:
-    return LaneSpec(lane.direction, lane.traveller, ranged=lane.range is not None)
+    return LaneSpec(lane.direction, lane.traveller, ranged=lane.range is not None, tickets=lane_tickets(lane))
 
 
 def _table(config: Config) -> policy.Table:

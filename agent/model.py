@@ -293,6 +293,8 @@ class LaneTickets:
     tolerance_s: float = 0.0
     """How long before and after its time a service is boarded."""
     time_zone: tzinfo = UTC
+    once: bool = True
+    """A ticket for one entry lets nobody in here after its first use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +428,7 @@ AgentEventType: TypeAlias = Literal[
     "config_rejected",
     "config_rolled_back",
     "safe_mode",
+    "ticket_used_twice",
 ]
 
 
@@ -434,7 +437,8 @@ class AgentEvent:
     """The agent started or stopped, learned what time it is, or what it runs on has changed."""
 
     type: AgentEventType
-    """`clock_synchronised`: the event's clock dates all events of this boot."""
+    """`clock_synchronised`: the event's clock dates all events of this boot; `ticket_used_twice`: kiosks that
+    could not hear each other have both let somebody in on one ticket."""
     version: str
     simulated: bool = False
     """True if any configured device is simulated."""

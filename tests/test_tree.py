@@ -36,7 +36,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"control"},
     {"loop", "ruleset"},
     {"checkpoint", "mqtt"},
-    {"analysis", "credentials", "devices", "outbox", "privacy", "state", "upgrade"},
+    {"analysis", "credentials", "devices", "outbox", "privacy", "state", "tickets", "upgrade"},
     {"crypto", "events", "inbox", "indicators", "log", "platform", "policy", "screening"},
     {"model"},
     {"health", "withheld"},
@@ -58,7 +58,7 @@ PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
     "credentials", "crypto", "events", "health.py", "indicators.py", "model.py", "outbox/receipt.py",
     "platform/histogram.py", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening",
-    "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
+    "state/crash_loop.py", "state/rollout_state.py", "tickets/exchange.py", "withheld.py",
 }  # fmt: skip
 IMPURE = {
     "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",

@@ -25,14 +25,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
 from agent import indicators
 from agent import screening as thermal
-from agent.checkpoint.case import DecisionInput, OpenGate, RemeasureResult, Trying
+from agent.checkpoint.case import DecisionInput, NoRegister, OpenGate, RemeasureResult, TicketRegister, Trying
 from agent.checkpoint.lanes import MOST_WAITING, LaneState, PendingPassage, RecentDecision, ShowCue
 from agent.credentials import AntiPassback, PassbackOptions, combine
 from agent.indicators import Cue
@@ -52,6 +52,7 @@ from agent.model import (
     Role,
     Screening,
     Temperature,
+    Tristate,
     WhoWaits,
 )
 from agent.reasons import CommandReason, LocalRefusal
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from agent.checkpoint.case import Effect
-    from agent.model import LaneSpec, Observation, TimeBounds, Verdict
+    from agent.model import Entitlement, LaneSpec, Observation, TimeBounds, Verdict
 
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
@@ -99,6 +100,8 @@ class DecisionRules:
     screening: thermal.Options
     site: Callable[[str], thermal.ThermometerSite] = lambda _: thermal.ThermometerSite()
     """Lane → what is known of its thermometer now."""
+    tickets: TicketRegister = field(default_factory=NoRegister)
+    """Which tickets were used. Asked last, before a gate opens."""
 
 
 class Checkpoint:
@@ -372,21 +375,44 @@ class Checkpoint:
                 return thermal.fault(part)
         return self.screens.screen(name, lane.samples, _pending(lane).holder, at_s, _pending(lane).now)
 
-    def _decide(self, lane: LaneState, verdict: Verdict | None, temperature: Temperature, at_s: float) -> Decision:
+    def _decide(
+        self,
+        lane: LaneState,
+        verdict: Verdict | None,
+        temperature: Temperature,
+        at_s: float,
+        used: Tristate | None = None,
+    ) -> Decision:
         """By the rules, and by what no rule can change: the holder may have been let in elsewhere meanwhile, and a
         gate that is down opens for nobody.
         """
         pending = _pending(lane)
         works = Role.SCANNER not in lane.down
         again = pending.again or self._repeats.is_repeat(lane.spec.direction, pending.keys, at_s)
-        decision = self._rules.decide(DecisionInput(lane.spec, verdict, temperature, works, again, pending.now))
+        if used is None:
+            ticket = _one_use(lane, verdict)
+            used = Tristate.NO if ticket is None else self._rules.tickets.used(ticket.key)
+        decision = self._rules.decide(
+            DecisionInput(lane.spec, verdict, temperature, works, again, pending.now, used)
+        )
         if lane.spec.direction is Direction.ENTRY and Role.GATE in lane.down and _opens(decision):
             return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
         return decision
 
     def _close(self, name: str, lane: LaneState, temperature: Temperature, at_s: float) -> list[Effect]:
         decision = self._decide(lane, _pending(lane).verdict, temperature, at_s)
+        if (ticket := _one_use(lane, _pending(lane).verdict)) is not None and _opens(decision):
+            decision = self._use(lane, ticket, temperature, at_s)
         return self._finish(name, lane, temperature, decision, at_s)
+
+    def _use(self, lane: LaneState, ticket: Entitlement, temperature: Temperature, at_s: float) -> Decision:
+        """Decide about somebody with a ticket for one entry: it is kept as used before the gate opens."""
+        pending = _pending(lane)
+        used = self._rules.tickets.claim(ticket.key)
+        decision = self._decide(lane, pending.verdict, temperature, at_s, used)
+        if _opens(decision) and not self._rules.tickets.record(ticket.key, ticket.ends_utc, pending.now):
+            return Decision(Outcome.REFER, ("ticket_unrecorded",), rule="not-recorded", actions=("staff_check",))
+        return decision
 
     def _supersede(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
         """Another code came first: whose temperature this is cannot be known any more."""
@@ -524,6 +550,13 @@ def _pending(lane: LaneState) -> PendingPassage:
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
+
+
+def _one_use(lane: LaneState, verdict: Verdict | None) -> Entitlement | None:
+    """The ticket of somebody who comes in, where it counts once."""
+    ticket = None if verdict is None else verdict.entitlement
+    is_entry = lane.spec.direction is Direction.ENTRY and lane.spec.tickets.once
+    return ticket if ticket is not None and ticket.single_use and is_entry else None
 
 
 def _opens(decision: Decision) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from agent.checkpoint.lanes import ShowCue, Waits
 from agent.model import DeviceChange, LaneCommandResult, Passage, Tristate
@@ -27,6 +27,37 @@ class DecisionInput:
     now: TimeBounds
     used: Tristate = Tristate.UNKNOWN
     """Whether the ticket has let somebody in already."""
+
+
+class TicketRegister(Protocol):
+    """What the checkpoint asks about a ticket that lets somebody in once. Keys are 16 bytes."""
+
+    def used(self, key: bytes) -> Tristate:
+        """Whether it has let somebody in. Quick."""
+
+    def claim(self, key: bytes) -> Tristate:
+        """The same, for certain, and nobody else admits on it from now on if the answer is NO. May take a
+        quarter of a second.
+        """
+
+    def record(self, key: bytes, ends_utc: float | None, now: TimeBounds) -> bool:
+        """Somebody is let in: whether that is on the disk now. If not, nobody may be."""
+
+
+class NoRegister:
+    """Where no lane has tickets: nothing is known, nothing can be kept."""
+
+    def used(self, _key: bytes) -> Tristate:
+        """UNKNOWN."""
+        return Tristate.UNKNOWN
+
+    def claim(self, _key: bytes) -> Tristate:
+        """UNKNOWN."""
+        return Tristate.UNKNOWN
+
+    def record(self, _key: bytes, _ends_utc: float | None, _now: TimeBounds) -> bool:
+        """Never."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from agent import checkpoint, control, credentials, health, mqtt, outbox, policy
@@ -28,8 +29,9 @@ from agent.config.outputs import Device, Lamp
 from agent.config.overlay import Overlay
 from agent.config.toml_lines import lines_of
 from agent.indicators import HOLD_S
-from agent.model import Direction, LaneType
+from agent.model import Direction, LaneTickets, LaneType
 from agent.platform import clock
+from agent.tickets import register as tickets
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -79,6 +81,11 @@ class LaneConfig:
     buzzer: Device | None = None
     answer_s: float = 5.0
     traveller: LaneType = LaneType.PEDESTRIAN
+    places: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    tolerance_min: float = 15.0
+    time_zone: str = "UTC"
+    use_once: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,34 @@ class LaneOptions:
     """How long a lamp shows any other answer, seconds."""
     traveller: LaneType = LaneType.PEDESTRIAN
     """`person` or `vehicle`: who uses the lane, for the policy."""
+    places: tuple[str, ...] = ()
+    """Where tickets must count to be for this lane, in their own words (docs/tickets.md): ["concert/12"]. Empty: no
+    ticket is for here."""
+    services: tuple[str, ...] = ()
+    """What leaves or begins here each day, and when: ["ICE 77 18:05", "S 3 18:12"]. For tickets of one train,
+    flight or show only."""
+    tolerance_min: Annotated[float, Ge(0), Le(720)] = 15.0
+    """How long before and after its time a service is boarded, minutes."""
+    time_zone: str = "UTC"
+    """Of the times in `services`: "Europe/Berlin"."""
+    use_once: bool = True
+    """A ticket for one entry lets somebody in here once. Set it to false at inner doors."""
+
+    def __post_init__(self) -> None:
+        """Refuse a service or a time zone that cannot be read."""
+        lane_tickets(self)
+
+
+def lane_tickets(lane: LaneOptions | LaneConfig) -> LaneTickets:
+    """What a lane knows of tickets. Raises ValueError with a sentence."""
+    try:
+        zone = ZoneInfo(lane.time_zone)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(
+            f'time_zone {lane.time_zone!r} is none that this system knows, for example "Europe/Berlin"'
+        ) from None
+    services = tuple(policy.parse_service(text) for text in lane.services)
+    return LaneTickets(frozenset(lane.places), services, lane.tolerance_min * 60, zone, lane.use_once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +145,7 @@ class Config:
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
     health: health.Options = field(default_factory=health.Options)
     orders: control.Options = field(default_factory=control.Options)
+    tickets: tickets.Options = field(default_factory=tickets.Options)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
     """Where it was read; relative paths in it start from its folder."""
@@ -144,6 +180,7 @@ SECTIONS: dict[str, type] = {
     "mqtt": mqtt.Options,
     "health": health.Options,
     "orders": control.Options,
+    "tickets": tickets.Options,
 }
 PARTS = {
     "scanner": "scanners",

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+from annotated_types import Ge, Le
 
 from agent.credentials import (
     claim169,
@@ -76,6 +78,8 @@ class Options:
     bundles: str = ""
     """Folder of what the centre has sent, with the root that was installed there (`gatepost keys install`); best
     /var/lib/gatepost/bundles. Empty: there is no centre."""
+    of_age_years: Annotated[int, Ge(0), Le(150)] = 18
+    """From how many years on the holder of an identity counts as of age."""
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:

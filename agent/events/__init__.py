@@ -100,6 +100,22 @@ class Topics:
         return f"{self.root}/receipt"
 
     @property
+    def used(self) -> str:
+        """What this kiosk tells the others of its site about used tickets."""
+        return f"{self.root}/used"
+
+    @property
+    def all_used(self) -> str:
+        """What all kiosks of the site say about used tickets."""
+        return f"gatepost/v{VERSION}/{self.site}/+/used"
+
+    def sender_of_used(self, topic: str) -> str:
+        """Which kiosk of the site has said something about used tickets; empty for another topic."""
+        head, tail = self.all_used.split("+")
+        name = topic.removeprefix(head).removesuffix(tail)
+        return name if topic == f"{head}{name}{tail}" and "/" not in name else ""
+
+    @property
     def bundles(self) -> tuple[str, str]:
         """Filters for signed bundles, retained by the central server: for this kiosk, for all. No name has `$`."""
         return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"

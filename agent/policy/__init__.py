@@ -15,6 +15,7 @@ from agent.model import Decision, Outcome
 from agent.policy.facts import Facts, Passback, SiteFacts, Venue, Zone, facts_of
 from agent.policy.reasons import sentence
 from agent.policy.table import BadTable, Table, decide, read
+from agent.policy.tickets import parse_service
 
 __all__ = [
     "BadTable",
@@ -29,6 +30,7 @@ __all__ = [
     "decide",
     "facts_of",
     "left_to_staff",
+    "parse_service",
     "parse_table",
     "sentence",
     "site_of",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.policy.facts import DIMENSIONS, Facts
 from agent.policy.reasons import sentence
-from agent.policy.table import Row, Table, row_of
+from agent.policy.table import Row, Table, facts_for, row_of
 
 if TYPE_CHECKING:
     from agent.model import Outcome
@@ -62,13 +62,13 @@ class Explanation:
 
 def explain(table: Table, facts: Facts) -> Explanation:
     """The row that decided, and every single fact that would have changed the outcome."""
-    row = row_of(table, facts)
+    row = row_of(table, facts_for(table, facts))
     changes = []
     for name, values in DIMENSIONS.items():
         others: dict[Outcome, list[str]] = {}
         for value in values:
             other: dict[str, Any] = {name: value}
-            outcome = row_of(table, facts._replace(**other)).decision.outcome
+            outcome = row_of(table, facts_for(table, facts._replace(**other))).decision.outcome
             if outcome is not row.decision.outcome:
                 others.setdefault(outcome, []).append(value)
         changes += [Change(name, tuple(found), outcome) for outcome, found in others.items()]

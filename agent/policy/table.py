@@ -122,13 +122,17 @@ TICKETS = (
 
 def decide(table: Table, facts: Facts) -> Decision:
     """What the first row that matches says."""
-    return row_of(table, facts).decision
+    return row_of(table, facts_for(table, facts)).decision
+
+
+def facts_for(table: Table, facts: Facts) -> Facts:
+    """The facts as this table is asked: one that does not speak of tickets has nothing to say of one."""
+    is_strange = not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code is CodeFact.CERTIFICATE
+    return facts._replace(code=CodeFact.UNDECIDED) if is_strange else facts
 
 
 def row_of(table: Table, facts: Facts) -> Row:
     """The first row that matches; there is one, or the table would not have loaded."""
-    if not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code is CodeFact.CERTIFICATE:
-        facts = facts._replace(code=CodeFact.UNDECIDED)
     mask = -1
     for values, value in zip(table.masks, facts, strict=True):
         mask &= values[value]

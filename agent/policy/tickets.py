@@ -9,12 +9,13 @@ import re
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from agent.model import CodeStatus, Tristate
+from agent.model import CodeStatus, ScheduledService, Tristate
 
 if TYPE_CHECKING:
-    from agent.model import Entitlement, LaneTickets, ScheduledService, TimeBounds
+    from agent.model import Entitlement, LaneTickets, TimeBounds
 
 _PARTS = re.compile(r"([A-Z]*)0*(\d*)(.*)", re.DOTALL)
+_SERVICE = re.compile(r"(\S.{0,39}?) +([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _MAX_UTC = 1 << 37
 _NOW = {
     CodeStatus.VALID: Tristate.YES,
@@ -22,6 +23,14 @@ _NOW = {
     CodeStatus.NOT_YET_VALID: Tristate.NO,
     CodeStatus.TIME_UNKNOWN: Tristate.UNKNOWN,
 }
+
+
+def parse_service(text: str) -> ScheduledService:
+    """A service with its time, as `ICE 77 18:05`. Raises ValueError with a sentence."""
+    match = _SERVICE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f'service {text!r} is a name and a time of day, for example "ICE 77 18:05"')
+    return ScheduledService(match[1], 60 * int(match[2]) + int(match[3]))
 
 
 def ticket_here(entitlement: Entitlement | None, lane: LaneTickets) -> Tristate:

@@ -76,7 +76,13 @@ def load_trust(
         except (lists.BadList, BadBundle, BadRecord, OSError) as error:
             log.warning("list %s is not used: %s", name, error)
             ages.append(freshness.missing(f"list {name}"))
-    return replace(trust, lists=lists.gather(opened), ages=tuple(ages), in_force=tuple(in_force))
+    return replace(
+        trust,
+        lists=lists.gather(opened),
+        ages=tuple(ages),
+        in_force=tuple(in_force),
+        of_age_years=options.of_age_years,
+    )
 
 
 def _list_in_force(name: str, found: lists.CodeList, sent: Bundle | None) -> InForce:

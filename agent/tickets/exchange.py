@@ -1,0 +1,264 @@
+"""One ticket, one entry, at several kiosks: what they say to each other, and what each may conclude. Pure.
+
+A use is one admission on one ticket. Each kiosk numbers its own uses 1, 2, 3 … within a run of the agent (`source`:
+its name and a random epoch) and keeps everybody's, so that a gap is seen and asked for. Messages are JSON objects,
+each published by one kiosk and received by all, the sender too, in one order: that of the broker.
+
+| member | meaning |
+|---|---|
+| have | {source: number}: the last use known of each source; sent every `HAVE_EVERY_S` |
+| claims | keys that the sender is about to admit |
+| uses | [[key, source, number, time, end]]: key in hexadecimal; time of the admission, end of the ticket |
+| after | the number before the first of `uses`: what was between is forgotten by its kiosk |
+| claim | a key: the sender is about to admit it, unless somebody else's claim comes back to it first |
+
+A kiosk admits on a ticket for certain (`NO`: not used) only when its claim has come back to it, no other was before
+it, and all peers have been heard lately and lack nothing of theirs here. Else it cannot know (`UNKNOWN`); what was
+admitted twice is found when the kiosks hear each other again. The earlier use stands, the later one is reported by
+the kiosk that made it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.model import Tristate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+HAVE_EVERY_S = 2.0
+LOST_AFTER_S = 6.0
+"""A peer that was not heard for so long may be admitting without us."""
+CLAIM_S = 10.0
+"""A claim that led to no use is void after this."""
+MOST_USES = 200
+"""In one message."""
+KEY_BYTES = 16
+MOST_SOURCES = 1000
+_MOST_NUMBER = 1 << 40
+_MOST_UTC = float(1 << 40)
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Use:
+    """One admission on one ticket. The order is that of precedence: the earlier one stands."""
+
+    utc: float
+    source: str
+    number: int
+    key: bytes = field(repr=False)
+    ends_utc: float
+    """The key may be forgotten after this."""
+
+    @property
+    def kiosk(self) -> str:
+        """Who admitted."""
+        return kiosk_of(self.source)
+
+
+class UseStore(Protocol):
+    """Where uses are kept; each method is durable when it returns."""
+
+    def add(self, use: Use) -> None:
+        """Keep one; its number is higher than those before of its source."""
+
+    def of(self, key: bytes) -> list[Use]:
+        """All uses of a ticket."""
+
+    def have(self) -> dict[str, int]:
+        """Source → the last number."""
+
+    def since(self, source: str, number: int, most: int) -> list[Use]:
+        """The uses of a source after that number, in order."""
+
+
+class Exchange:
+    """What one kiosk knows. Not thread-safe."""
+
+    def __init__(self, kiosk: str, epoch: str, store: UseStore, peers: Iterable[str] = ()) -> None:
+        """`epoch`: another one at each start; `peers`: the other kiosks that admit on the same tickets."""
+        self.kiosk, self.source, self.store = kiosk, f"{kiosk}/{epoch}", store
+        self.peers = frozenset(peers) - {kiosk}
+        self._heard_s: dict[str, float] = {}
+        """Peer → when it was last found to have nothing that we lack, while connected."""
+        self._connected = False
+        self._claims: dict[bytes, tuple[str, float]] = {}
+        """Key → whose claim came first, and when."""
+        self._own: dict[bytes, float] = {}
+        """Keys that we claim, since when."""
+        self._returned: dict[bytes, bool] = {}
+        """Keys of ours whose claim has come back, and whether we could be certain then: what peers had claimed
+        before comes with the first that we hear of them."""
+
+    # -- the connection
+
+    def connected(self) -> list[Message]:
+        """Messages go out and come in again: what to say first."""
+        self._connected = True
+        self._heard_s.clear()
+        return [self._have()]
+
+    def disconnected(self) -> None:
+        """Nothing goes out or comes in."""
+        self._connected = False
+        self._heard_s.clear()
+
+    def tick(self) -> list[Message]:
+        """What to say every `HAVE_EVERY_S`."""
+        return [self._have()] if self._connected and self.peers else []
+
+    def received(self, sender: str, message: Mapping[str, Any], at_s: float) -> tuple[list[Message], list[Use]]:
+        """Take a message of `sender`, which may be ourselves: what to say to it, and which of our own uses turn out
+        to be second ones. What cannot be read is passed over.
+        """
+        replies: list[Message] = []
+        doubles: list[Use] = []
+        match message:
+            case {"claim": str(text)} if (key := _key(text)) is not None:
+                self._claimed(sender, key, at_s)
+            case {"uses": list(rows), "after": int(after)} if sender != self.kiosk:
+                doubles += self._take([use for use in map(_use, rows[:MOST_USES]) if use is not None], after)
+            case {"have": dict(have)} if sender in self.peers:
+                for key in filter(None, map(_key, message.get("claims", ()))):
+                    self._claimed(sender, key, at_s)
+                replies += self._missing(have)
+                if self._lacks(sender, have):
+                    self._heard_s.pop(sender, None)
+                else:
+                    self._heard_s[sender] = at_s
+        return replies, doubles
+
+    # -- tickets
+
+    def used(self, key: bytes, at_s: float) -> Tristate:
+        """Whether somebody was admitted on this ticket, or is just being."""
+        claim = self._claims.get(key)
+        if self.store.of(key) or (claim is not None and claim[0] != self.kiosk and at_s - claim[1] < CLAIM_S):
+            return Tristate.YES
+        return Tristate.NO if self._is_certain(at_s) else Tristate.UNKNOWN
+
+    def claim(self, key: bytes, at_s: float) -> Message:
+        """What to say before somebody is admitted. `is_returned` tells when it has come back."""
+        self._returned.pop(key, None)
+        self._own[key] = at_s
+        return {"claim": key.hex()}
+
+    def is_returned(self, key: bytes) -> bool:
+        """Whether our claim has come back."""
+        return key in self._returned
+
+    def claimed(self, key: bytes, at_s: float) -> Tristate:
+        """As `used`, after our claim: NO only if it has come back and was the first for certain."""
+        used = self.used(key, at_s)
+        is_first = not self.peers or self._returned.get(key, False)
+        return Tristate.UNKNOWN if used is Tristate.NO and not is_first else used
+
+    def let_go(self, key: bytes) -> None:
+        """The claim led to nothing, or to a use."""
+        self._own.pop(key, None)
+        self._returned.pop(key, None)
+        if self._claims.get(key, ("", 0.0))[0] == self.kiosk:
+            del self._claims[key]
+
+    def use(self, key: bytes, utc: float, ends_utc: float) -> Message:
+        """Somebody is admitted: kept when this returns. What to say of it. Raises what the store raises."""
+        number = self.store.have().get(self.source, 0) + 1
+        use = Use(utc, self.source, number, key, ends_utc)
+        self.store.add(use)
+        self.let_go(key)
+        return {"uses": [_row(use)], "after": number - 1}
+
+    def doubles(self, key: bytes) -> list[Use]:
+        """Our own uses of a ticket that were not the first."""
+        _, *rest = sorted(self.store.of(key))
+        return [use for use in rest if use.kiosk == self.kiosk]
+
+    # -- inside
+
+    def _is_certain(self, at_s: float) -> bool:
+        lately = {peer for peer, heard_s in self._heard_s.items() if at_s - heard_s < LOST_AFTER_S}
+        return not self.peers or (self._connected and self.peers <= lately)
+
+    def _claimed(self, sender: str, key: bytes, at_s: float) -> None:
+        """The first claim stands until it is void."""
+        claim = self._claims.get(key)
+        if claim is None or at_s - claim[1] >= CLAIM_S:
+            self._claims = {each: mark for each, mark in self._claims.items() if at_s - mark[1] < CLAIM_S}
+            self._claims[key] = (sender, at_s)
+        if sender == self.kiosk and key in self._own:
+            self._returned[key] = self._is_certain(at_s)
+
+    def _take(self, uses: Sequence[Use], after: int) -> list[Use]:
+        """Keep uses of another kiosk that follow what we have of it; our own that turn out to be second ones."""
+        have, doubles = self.store.have(), []
+        for use in uses:
+            last = have.get(use.source, 0)
+            is_known = use.source in have or len(have) < MOST_SOURCES
+            if use.kiosk != self.kiosk and use.source == uses[0].source and after <= last < use.number and is_known:
+                self.store.add(use)
+                have[use.source] = after = use.number
+                doubles += self.doubles(use.key)
+        return doubles
+
+    def _have(self) -> Message:
+        """What we know, and what we are about to admit."""
+        return {"have": self.store.have(), "claims": [key.hex() for key in self._own]}
+
+    def _missing(self, have: Mapping[str, Any]) -> list[Message]:
+        """Our own uses, of this run and those before, that a peer lacks."""
+        found: list[Message] = []
+        for source, last in self.store.have().items():
+            known = have.get(source, 0)
+            if kiosk_of(source) == self.kiosk and isinstance(known, int) and known < last:
+                rows = [_row(use) for use in self.store.since(source, known, MOST_USES)]
+                if rows:
+                    found.append({"uses": rows, "after": known})
+        return found
+
+    def _lacks(self, sender: str, have: Mapping[str, Any]) -> bool:
+        """Whether the sender has uses of its own that we do not have."""
+        own = self.store.have()
+        return any(
+            kiosk_of(source) == sender and isinstance(last, int) and last > own.get(source, 0)
+            for source, last in have.items()
+        )
+
+
+def kiosk_of(source: str) -> str:
+    """Name of the kiosk in a source."""
+    return source.rpartition("/")[0]
+
+
+def second_uses(uses: Sequence[Use]) -> list[Use]:
+    """Of the uses of one ticket, all but the first."""
+    return sorted(uses)[1:]
+
+
+def _row(use: Use) -> list[Any]:
+    return [use.key.hex(), use.source, use.number, use.utc, use.ends_utc]
+
+
+def _use(row: object) -> Use | None:
+    match row:
+        case [str(text), str(source), int(number), int() | float() as utc, int() | float() as ends] if (
+            (key := _key(text)) is not None
+            and kiosk_of(source)
+            and type(number) is int
+            and 0 < number < _MOST_NUMBER
+            and 0 <= utc < _MOST_UTC
+            and 0 <= ends < _MOST_UTC
+        ):
+            return Use(float(utc), source, number, key, float(ends))
+    return None
+
+
+def _key(text: object) -> bytes | None:
+    try:
+        key = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        return None
+    return key if len(key) == KEY_BYTES else None

@@ -1,0 +1,196 @@
+"""The used tickets of one kiosk at work: asked by the main loop, fed by the link to its peers. Thread-safe."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.model import Tristate
+from agent.tickets.exchange import HAVE_EVERY_S, Exchange, Use
+from agent.tickets.store import FOREVER_S, SqliteUses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from agent.model import TimeBounds
+
+log = logging.getLogger(__name__)
+
+CLAIM_WAIT_S = 0.25
+"""How long somebody who shows a ticket waits for the other kiosks; a broker on the site answers in milliseconds."""
+MAX_MESSAGE_BYTES = 1 << 16
+_EXPIRE_EVERY_S = 600.0
+_MOST_END = float(1 << 39)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Tickets that let somebody in once, at all kiosks of the site together."""
+
+    used_file: Path = Path("/var/lib/gatepost/used.sqlite")
+    """Where used tickets are kept. It is opened only when a lane has `places`."""
+    kiosks: tuple[str, ...] = ()
+    """Names of the kiosks that admit on the same tickets, this one may be among them; they share what they use over
+    the broker: ["gate-1", "gate-2"]. Empty: there is no other."""
+
+
+class UsedTickets:
+    """The register of one kiosk. Whoever links it to its peers sets `send`, and calls `connected`, `received`."""
+
+    def __init__(
+        self, kiosk: str, options: Options, report: Callable[[Use, Use], None], wait_s: float = CLAIM_WAIT_S
+    ) -> None:
+        """`report`: a second use of ours and the first one, from any thread. Raises OSError, sqlite3.Error."""
+        self._store = SqliteUses(options.used_file)
+        self._exchange = Exchange(kiosk, secrets.token_hex(4), self._store, options.kiosks)
+        self._lock = threading.Lock()
+        self._returned = threading.Condition(self._lock)
+        self._report = report
+        self._wait_s = wait_s
+        self._tick_s = self._expire_s = 0.0
+        self.send: Callable[[bytes], bool] = lambda _: False
+        """Publish a message to all kiosks, this one too; whether it is on its way."""
+        self.fault = ""
+        """Why uses cannot be kept; empty while they can."""
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether there is anybody to talk to."""
+        return bool(self._exchange.peers)
+
+    # -- for the main loop
+
+    def used(self, key: bytes) -> Tristate:
+        """See `checkpoint.case.TicketRegister`."""
+        try:
+            with self._lock:
+                return self._exchange.used(key, time.monotonic())
+        except sqlite3.Error as error:
+            return self._failed(error)
+
+    def claim(self, key: bytes) -> Tristate:
+        """See `checkpoint.case.TicketRegister`."""
+        try:
+            with self._returned:
+                used = self._exchange.used(key, time.monotonic())
+                if used is not Tristate.NO or not self._exchange.peers:
+                    return used
+                if self._say([self._exchange.claim(key, time.monotonic())]):
+                    self._returned.wait_for(lambda: self._exchange.is_returned(key), self._wait_s)
+                used = self._exchange.claimed(key, time.monotonic())
+                if used is Tristate.YES:
+                    self._exchange.let_go(key)
+                return used
+        except sqlite3.Error as error:
+            return self._failed(error)
+
+    def record(self, key: bytes, ends_utc: float | None, now: TimeBounds) -> bool:
+        """See `checkpoint.case.TicketRegister`."""
+        utc = now.earliest_utc
+        ends = min(utc + FOREVER_S if ends_utc is None else ends_utc, _MOST_END)
+        try:
+            with self._lock:
+                self._say([self._exchange.use(key, utc, max(ends, 0.0))])
+                doubles = self._doubles(self._exchange.doubles(key))
+            self.fault = ""
+        except sqlite3.Error as error:
+            self._failed(error)
+            return False
+        self._tell(doubles)
+        return True
+
+    # -- for the link
+
+    def connected(self) -> None:
+        """Messages go out and come in."""
+        with self._lock:
+            self._say(self._exchange.connected())
+
+    def disconnected(self) -> None:
+        """They do not any more."""
+        with self._returned:
+            self._exchange.disconnected()
+            self._returned.notify_all()
+
+    def received(self, sender: str, payload: bytes) -> None:
+        """A message of a kiosk, this one too."""
+        message = _message(payload)
+        if message is None:
+            return
+        try:
+            with self._returned:
+                replies, second = self._exchange.received(sender, message, time.monotonic())
+                doubles = self._doubles(second)
+                self._say(replies)
+                self._returned.notify_all()
+        except sqlite3.Error as error:
+            self._failed(error)
+            return
+        self._tell(doubles)
+
+    def tick(self, now: TimeBounds) -> None:
+        """Call often: says what there is to say, forgets what has ended."""
+        at_s = time.monotonic()
+        try:
+            with self._lock:
+                if at_s - self._tick_s >= HAVE_EVERY_S:
+                    self._tick_s = at_s
+                    self._say(self._exchange.tick())
+                if at_s - self._expire_s >= _EXPIRE_EVERY_S:
+                    self._expire_s = at_s
+                    self._store.expire(now.earliest_utc, self._exchange.source)
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def report_late(self) -> None:
+        """Second uses that a run of the agent before this one had no time to report."""
+        with self._lock:
+            own = [use for use in self._store.unreported() if use.kiosk == self._exchange.kiosk]
+            second = [use for use in own if use in self._exchange.doubles(use.key)]
+            doubles = self._doubles(second)
+        self._tell(doubles)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._store.close()
+
+    # -- inside
+
+    def _say(self, messages: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether all are on their way."""
+        sent = [self.send(json.dumps(message, separators=(",", ":")).encode()) for message in messages]
+        return all(sent)
+
+    def _doubles(self, second: Iterable[Use]) -> list[tuple[Use, Use]]:
+        """Second uses that were not reported yet, each with the first."""
+        return [(use, min(self._store.of(use.key))) for use in second if self._store.reported(use)]
+
+    def _tell(self, doubles: Iterable[tuple[Use, Use]]) -> None:
+        for second, first in doubles:
+            self._report(second, first)
+
+    def _failed(self, error: sqlite3.Error) -> Tristate:
+        """What is not known because the disk fails."""
+        if not self.fault:
+            log.warning("used tickets cannot be kept: %s", error)
+        self.fault = f"used tickets cannot be kept: {error}"
+        return Tristate.UNKNOWN
+
+
+def _message(payload: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        return None
+    try:
+        message = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None

@@ -1,0 +1,90 @@
+"""Uses of tickets on disk: SQLite, each use written through before anybody is let in on it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from agent.tickets.exchange import Use
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOREVER_S = 400 * 86_400.0
+"""A use of a ticket without an end is forgotten after this."""
+_OURS_ALONE = 0o600
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS source(name TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS use(
+    source TEXT, number INTEGER, key BLOB NOT NULL, utc REAL NOT NULL, ends REAL NOT NULL,
+    reported INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(source, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_key ON use(key);
+CREATE INDEX IF NOT EXISTS by_end ON use(ends);
+"""
+_COLUMNS = "utc, source, number, key, ends"
+
+
+class SqliteUses:
+    """See `UseStore`. Any thread, one at a time. Raises sqlite3.Error where the disk fails."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create. Raises OSError, sqlite3.Error."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(_OURS_ALONE)
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL").fetchall()
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        self._have = dict(self._db.execute("SELECT name, last FROM source"))
+
+    def add(self, use: Use) -> None:
+        """Keep a use, on the disk when this returns."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT OR REPLACE INTO source VALUES(?, ?)", (use.source, use.number))
+            self._db.execute(
+                "INSERT INTO use(source, number, key, utc, ends) VALUES(?, ?, ?, ?, ?)",
+                (use.source, use.number, use.key, use.utc, use.ends_utc),
+            )
+        self._have[use.source] = use.number
+
+    def of(self, key: bytes) -> list[Use]:
+        """All uses of a ticket."""
+        return [Use(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM use WHERE key = ?", (key,))]  # noqa: S608
+
+    def have(self) -> dict[str, int]:
+        """Source → the last number."""
+        return dict(self._have)
+
+    def since(self, source: str, number: int, most: int) -> list[Use]:
+        """The uses of a source after that number, in order."""
+        found = self._db.execute(
+            f"SELECT {_COLUMNS} FROM use WHERE source = ? AND number > ? ORDER BY number LIMIT ?",  # noqa: S608
+            (source, number, most),
+        )
+        return [Use(*row) for row in found]
+
+    def unreported(self) -> list[Use]:
+        """Uses of which it was not told yet whether they were second ones."""
+        return [Use(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM use WHERE reported = 0")]  # noqa: S608
+
+    def reported(self, use: Use) -> bool:
+        """Mark a use as told of; whether it was not yet."""
+        changed = self._db.execute(
+            "UPDATE use SET reported = 1 WHERE source = ? AND number = ? AND reported = 0", (use.source, use.number)
+        )
+        return changed.rowcount > 0
+
+    def expire(self, utc: float, current: str) -> None:
+        """Forget the uses of tickets that have ended, and sources that have none left but `current`."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM use WHERE ends < ?", (utc,))
+            self._db.execute(
+                "DELETE FROM source WHERE name != ? AND name NOT IN (SELECT source FROM use)", (current,)
+            )
+        self._have = dict(self._db.execute("SELECT name, last FROM source"))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
