@@ -1,8 +1,8 @@
 """A connection of its own to the broker, over which the kiosks of a site speak with each other.
 
 Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` and hears all of the site, itself too: so it knows in which
-order the broker has had the messages. QoS 1, nothing retained; nothing is kept while the connection is down. Whoever
-listens is told when it is lost, and when it is there again.
+order the broker has had the messages. QoS 1, nothing retained; nothing is kept while the connection is down.
+Whoever listens is told when it is lost, and when it is there again.
 """
 
 from __future__ import annotations
