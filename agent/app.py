@@ -6,36 +6,40 @@ import contextlib
 import logging
 import signal
 import threading
-import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
 from agent.config import lane_tickets
-from agent.control import BundleReceiver, CommandOutput, CommandReceiver, local_socket
+from agent.control import BundleReceiver, CommandReceiver, local_socket
 from agent.control.commands import Commands
+from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
 from agent.credentials.bundle import BadBundle
 from agent.devices import GateWorker, SensorWorker
-from agent.devices.indicator_worker import IndicatorWorker, Worker
+from agent.devices.indicator_worker import IndicatorWorker
+from agent.devices.sensor_tap import SensorTap
+from agent.devices.workers import Workers
 from agent.events import Encoder, Topics
 from agent.events.state import Counts, DeviceState, State
 from agent.indicators import Light
 from agent.loop import Loop
-from agent.model import AgentEvent, Direction, InForce, LaneSpec, Role
+from agent.loop.inbox import Inbox
+from agent.model import AgentEvent, Component, Direction, InForce, LaneSpec, Role
 from agent.mqtt.peers import PeerLink
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
-from agent.platform import systemd
-from agent.platform.clock import Clock, ClockSaver, boot_id
+from agent.platform import malloc, systemd
+from agent.platform.clock import Clock, boot_id
+from agent.platform.periodic import Housekeeping, Job
 from agent.privacy import Redaction
-from agent.ruleset import Ruleset
+from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset import load as vault
 from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
 from agent.screening import BadCalibration
-from agent.state.crash_loop import StartHistory
-from agent.supervisor import HealthMonitor
+from agent.supervisor import HealthMonitor, metrics
+from agent.supervisor.crash_loop import StartHistory
 from agent.supervisor.metrics import Metrics
 from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
@@ -45,13 +49,16 @@ from drivers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from agent.config import Config, ConfigError, LaneConfig
     from agent.config.outputs import Device
     from agent.credentials.bundle import Bundle
-    from agent.health import Health
+    from agent.devices.workers import Worker
     from agent.indicators import Cue
+    from agent.outbox import OutboxStatus
+    from agent.problems import Finding
     from agent.tickets.exchange import Use
     from drivers.contract import Sink
 
@@ -59,8 +66,9 @@ journal = logging.getLogger(__name__)
 
 RESTART = 75
 """Exit status: start me again (EX_TEMPFAIL of sysexits.h)."""
-_DRAIN_S = 5.0
-_JOIN_S = 1.0
+STOP_S = 5.0
+"""Each service gets so long to stop; most need a moment."""
+LOOK_EVERY_S = 1.0
 
 
 def faults_beyond_syntax(config: Config) -> list[ConfigError]:
@@ -80,81 +88,146 @@ def faults_beyond_syntax(config: Config) -> list[ConfigError]:
     return faults
 
 
+class Service(Protocol):
+    """A part of the agent with a life of its own."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    def stop(self, limit_s: float) -> None:
+        """End within `limit_s`; also when it was never started."""
+
+
 class App:
     """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
 
     def __init__(self, config: Config, began: Startup | None = None) -> None:
-        """Build everything; nothing is opened yet. Raises BadTrust, BadTable, BadCalibration, but in safe mode."""
-        self._began = began = began or Startup(config)
+        """Build everything; nothing is opened yet. Raises BadTrustStore, BadTable, BadCalibration; none in safe
+        mode.
+        """
+        began = began or Startup(config)
+        folder = _folder(config)
         # first: what is wrong with these must be said before anything is held
-        careful = bool(began.safe)
-        self._rulebook = Ruleset(
-            config.codes, config.policy, _folder(config), config.screening.calibration, careful=careful
+        self._ruleset = Ruleset(
+            config.codes, config.policy, folder, config.screening.calibration, careful=bool(began.safe)
         )
-        self._clock = Clock(config.clock)
-        self._floor = ClockSaver(self._clock)
+        self._began = began
         self._stopping = threading.Event()
-        topics = Topics(config.kiosk.site, config.kiosk.id)
-        retention = Retention(lambda now: self._rulebook.privacy_rules(now).retention_s, self._clock.now, boot_id())
-        self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
+        self._clock = clock = Clock(config.clock)
         self._bundles = _bundles(config)
-        self._link = mqtt.Link(
-            config.mqtt, topics, self._outbox, self._state, self._hear, self._vouch, self._clock.now
+        topics = Topics(config.kiosk.site, config.kiosk.id)
+        self._health = HealthMonitor(config.run.directory, self.restart)
+        retention = Retention(lambda now: self._ruleset.privacy_rules(now).retention_s, clock.now, boot_id())
+        self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
+
+        # from the devices to the decision, and back to gate, lamp and buzzer
+        inbox = Inbox()
+        tap = SensorTap(inbox.put)
+        lanes = {name: _lane_workers(name, lane, began, tap, inbox) for name, lane in config.lanes.items()}
+        self._workers = Workers(worker for lane in lanes.values() for worker in lane.all())
+        tickets = _tickets(config, lambda second, first: inbox.put(_used_twice(second, first)))
+        checkpoint = _checkpoint(config, self._ruleset, tickets)
+        self._loop = Loop(
+            checkpoint,
+            inbox,
+            open_gate={name: lane.gate.open_gate for name, lane in lanes.items()},
+            show={name: lane.show for name, lane in lanes.items()},
+            store=self._outbox.put,
+            log_event=log.log_event,
+            redact=Redaction(topics.source, self._ruleset.privacy_rules),
+            now=clock.now,
+            ruleset_generation=self._ruleset.generation,
+            boot_id=boot_id(),
+            simulated=config.kiosk.trial,
         )
-        self._tickets = _tickets(config, self._report_double)
-        checkpoint = _checkpoint(config, self._rulebook, self._tickets)
-        self._peers = None
-        if self._tickets is not None and self._tickets.has_peers:
-            tickets = self._tickets
-            self._peers = PeerLink(config.mqtt, topics, tickets, lambda: tickets.tick(self._clock.now()))
-            tickets.send = self._peers.send
-        self._crowds = BaselineSaver(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
-        self._gates: dict[str, Callable[[], None]] = {}
-        self._shows: dict[str, Callable[[Cue], None]] = {}
-        self._loop = self._looping(config, checkpoint, topics)
-        inbox, socket = self._loop.inbox.put, config.run.directory / local_socket.NAME
-        self._desk = LocalSocket(socket, config.lanes, inbox, self._loop.request, config.screening.second_u_c)
-        self._feeds = [feed for name, lane in config.lanes.items() for feed in self._devices(name, lane)]
-        self._do: dict[str, Callable[[Mapping[str, str]], CommandOutput]] = {}
-        self._then: dict[str, Callable[[Bundle], Mapping[str, object]]] = {}
-        self._orders = self._ordered(config, topics)
-        self._vitals = HealthReport(
-            config.kiosk, self._feeds, self._outbox, self._link, self._loop, self._clock, self._rulebook,
-            self._orders, began, self._bundles.root_findings, lambda: checkpoint.screens.findings,
+
+        # from the central server and the technician to what they ask for
+        messages = MessageInbox(topics.command)
+        self._link = mqtt.Link(
+            config.mqtt, topics, self._outbox, self._state, messages, self._verify_receipt, clock.now
+        )
+        self._commands = Commands(
+            config.lanes,
+            self._workers,
+            self._outbox,
+            self._ruleset,
+            self._link,
+            ask=self._loop.request,
+            report=self._health.report,
+            restart=self.restart,
+            now=clock.now,
+            recover=self._recover,
+        )
+        store = self._bundles if config.codes.bundles else None
+        self._receiver = CommandReceiver(
+            config.orders,
+            topics,
+            messages,
+            store,
+            self._commands.table,
+            BundleReceiver(store, self._install_bundle, clock.now),
+            inbox.put,
+            clock.now,
+            self._link.refetch_retained,
+        )
+        self._local_socket = LocalSocket(
+            config.run.directory / local_socket.NAME,
+            config.lanes,
+            tap,
+            self._loop.request,
+            config.screening.second_u_c,
+        )
+
+        # what is looked after
+        self._report = HealthReport(
+            config.kiosk, self._workers, self._outbox, self._link, self._loop, clock, self._ruleset, self._receiver,
+            began,
         )  # fmt: skip
-        self._pulse = HealthMonitor(self._vitals, config.run.directory, self.restart)
-        self._commands = self._commanded(config)
-        self._beside = list(self._watchers(config, began))
+        baselines = BaselineSaver(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
+        self._rollout = (
+            None
+            if began.memory is None
+            else ConfigRollout(
+                began, began.memory, self._loop, lambda: self._health.health, faults_beyond_syntax, self.restart
+            )
+        )
+        self._housekeeping = Housekeeping(self._jobs(config, baselines))
+        self._register(lambda: checkpoint.screens.findings)
+        self._services: tuple[Service, ...] = (
+            self._health,  # the watchdog is fed from before the first to after the last
+            self._outbox,
+            self._link,
+            self._housekeeping,
+            *([] if tickets is None else [_Tickets(config, topics, tickets, clock)]),
+            _Lifetime(self._loop, began),
+            self._workers,
+            self._receiver,
+            self._local_socket,
+        )
         self.status = 0
         """What the process is to end with."""
 
     def run(self) -> None:
-        """Start, turn until told to stop, drain, stop. A defect that ends the loop is raised after the draining."""
-        self._outbox.open()
-        self._link.start()
-        self._loop.record(AgentEvent("started", __version__, config_version=self._began.version))
-        if self._began.safe:
-            self._loop.record(AgentEvent("safe_mode", __version__, detail=self._began.safe))
-        for feed in self._feeds:
-            feed.start()
-        self._pulse.start()
-        self._crowds.start()
-        self._floor.start()
-        self._rulebook.start()
-        if self._tickets is not None:
-            self._tickets.report_late()
-        if self._peers is not None:
-            self._peers.start()
-        self._orders.start()
-        self._desk.start()
-        for thread in self._beside:
-            thread.start()
-        systemd.notify("READY=1")
+        """Start, step until told to stop, stop. An error that ends the loop is raised after the stopping."""
         try:
+            for service in self._services:
+                service.start()
+            systemd.notify("READY=1")
             while not self._stopping.is_set():
                 self._loop.step()
         finally:
             self._shut_down()
+
+    def _shut_down(self) -> None:
+        """Stop every service, the last first: doors, devices, the last event, then what is still to be sent."""
+        systemd.notify("STOPPING=1")
+        self._health.ending()
+        for service in reversed(self._services):
+            try:
+                service.stop(STOP_S)
+            except Exception:  # noqa: BLE001 - whatever one does, the others must stop
+                journal.exception("%s did not stop; the others are stopped", type(service).__name__)
+        _log_totals(self._outbox.status())
 
     def stop(self) -> None:
         """Ask `run` to end; from any thread or signal handler."""
@@ -173,64 +246,32 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
 
-    def _shut_down(self) -> None:
-        """Gates and devices first, then the last word, then what is still to be sent."""
-        systemd.notify("STOPPING=1")
-        self._pulse.ending()
-        self._desk.stop()
-        self._orders.stop(_JOIN_S)
-        for feed in self._feeds:
-            feed.request_stop()
-        deadline_s = time.monotonic() + _JOIN_S
-        for feed in self._feeds:
-            feed.join(max(0.0, deadline_s - time.monotonic()))
-        self._loop.finish()
-        self._loop.record(AgentEvent("stopped", __version__))
-        self._floor.stop()
-        self._crowds.stop()
-        self._rulebook.stop()
-        if self._peers is not None:
-            self._peers.stop()
-        if self._tickets is not None:
-            self._tickets.close()
-        for thread in self._beside:
-            thread.stop()
-        self._outbox.flush(_DRAIN_S)
-        self._link.stop(_DRAIN_S)
-        self._outbox.close(_DRAIN_S)
-        self._pulse.stop()
-        kept = self._outbox.status()
-        journal.info(
-            "stopped: %d events decided, %d delivered, %d waiting",
-            *(kept.decided, kept.delivered, kept.waiting),
-            extra={
-                "facts": {
-                    "stopped": True,
-                    "decided": kept.decided,
-                    "stored": kept.stored,
-                    "delivered": kept.delivered,
-                    "waiting": kept.waiting,
-                }
-            },
-        )
-
-    def _hear(self, topic: str, payload: bytes) -> None:
-        self._orders.on_message(topic, payload)
-
-    def _watchers(self, config: Config, began: Startup) -> Iterator[ConfigRollout | Metrics]:
-        """The threads that there may be beside."""
-        if began.memory is not None:
-            yield ConfigRollout(began, began.memory, self._loop, self._health, faults_beyond_syntax, self.restart)
+    def _jobs(self, config: Config, baselines: BaselineSaver) -> Iterator[Job]:
+        """What is done again and again."""
+        yield Job("rules", LOOK_EVERY_S, self._ruleset.look)
+        yield Job("clock", LOOK_EVERY_S, self._clock.keep, self._clock.save)
+        yield Job("baseline", calibration_files.EVERY_S, baselines.keep, baselines.keep)
+        yield Job("memory", malloc.EVERY_S, malloc.give_back)
+        if self._rollout is not None:
+            yield Job("configuration", LOOK_EVERY_S, self._rollout.look)
         if config.health.metrics_file is not None:
-            yield Metrics(config.health.metrics_file, self._vitals, self._health)
+            written = Metrics(config.health.metrics_file, self._report, lambda: self._health.health)
+            yield Job("metrics", metrics.EVERY_S, written.refresh, written.remove)
 
-    def _report_double(self, second: Use, first: Use) -> None:
-        """Two kiosks let somebody in on one ticket; any thread."""
-        detail = f"ticket {second.key.hex()[:8]}: {first.kiosk} first, then {second.kiosk}"
-        self._loop.inbox.put(AgentEvent("ticket_used_twice", __version__, detail=detail))
-
-    def _health(self) -> Health:
-        return self._pulse.health
+    def _register(self, screening: Callable[[], Mapping[str, tuple[Finding, ...]]]) -> None:
+        """Every part tells the supervisor how it is."""
+        for probe in (self._loop.health, self._outbox.health, self._link.health, self._receiver.health):
+            self._health.register(probe)
+        self._health.register(lambda: self._ruleset.health(self._clock.now()))
+        self._health.register(self._clock.health)
+        self._health.register(lambda: (Component("root", findings=self._bundles.root_findings(self._clock.now())),))
+        self._health.register(self._began.health)
+        self._health.register(
+            lambda: [Component(f"{lane} screening", findings=found) for lane, found in screening().items()]
+        )
+        self._health.register(self._housekeeping.health)
+        self._health.register(self._workers.health, self._workers.replace_hung)
+        self._health.publish(self._report.sections)
 
     def _recover(self) -> bool:
         """Leave safe mode, as the centre orders it; whether there was anything to leave."""
@@ -240,99 +281,28 @@ class App:
         memory.count(StartHistory.recovered)  # the watch over the configuration sees it, and starts the agent anew
         return True
 
-    def _looping(self, config: Config, checkpoint: Checkpoint, topics: Topics) -> Loop:
-        """The loop; the gates and lamps that it orders are filled in as they are built."""
-        return Loop(
-            checkpoint,
-            open_gate=self._gates,
-            show=self._shows,
-            keep=self._outbox.put,
-            tell=log.log_event,
-            withhold=Redaction(topics.source, self._rulebook.privacy_rules),
-            now=self._clock.now,
-            edition=self._rulebook.generation,
-            boot_id=boot_id(),
-            trial=config.kiosk.trial,
-        )
+    def _install_bundle(self, taken: Bundle) -> Mapping[str, object]:
+        """Put a bundle in force; what there is to say of it. Raises CommandFailed."""
+        if taken.type == "config":  # it is tried first
+            return {"in_use": False, "on_trial": self._began.memory is not None}
+        return self._commands.apply_bundle(taken)
 
-    def _devices(self, name: str, lane: LaneConfig) -> Iterator[Worker]:
-        """The feeds of a lane, its gate and its lamp among what the loop may order."""
-        gate = self._gate(name, lane)
-        self._gates[name] = gate.open_gate
-        yield self._source(name, Role.SCANNER, lane.scanner)
-        yield gate
-        yield self._source(name, Role.THERMOMETER, lane.thermometer)
-        for part, device in ((Role.ROOM, lane.room), (Role.RANGE, lane.range)):
-            if device is not None:
-                yield self._source(name, part, device)
-        told = self._signals(name, lane)
-        self._shows[name] = _all_of([feed.show for feed in told])
-        yield from told
-
-    def _ordered(self, config: Config, topics: Topics) -> CommandReceiver:
-        """What hears the centre; how a command is done, and what follows a bundle of a type, is learnt later."""
-        store = self._bundles if config.codes.bundles else None
-        deliveries = BundleReceiver(store, self._then, self._clock.now)
-        tell, recall = self._loop.inbox.put, self._link.refetch_retained
-        return CommandReceiver(config.orders, topics, store, self._do, deliveries, tell, self._clock.now, recall)
-
-    def _commanded(self, config: Config) -> Commands:
-        """How orders are done, and what follows a bundle: by parts that know of the orders already."""
-        commands = Commands(
-            config.lanes,
-            self._feeds,
-            self._outbox,
-            self._rulebook,
-            self._link,
-            ask=self._loop.request,
-            report=self._pulse.report,
-            restart=self.restart,
-            now=self._clock.now,
-            recover=self._recover,
-        )
-        self._do.update(commands.table)
-        self._then.update(dict.fromkeys(("root", "keys", "policy", "list", "privacy"), commands.apply_bundle))
-        self._then["config"] = lambda _: {"in_use": False, "on_trial": self._began.memory is not None}
-        return commands
-
-    def _source(self, lane: str, part: Role, device: Device) -> SensorWorker:
-        return SensorWorker(lane, part, device.driver, _maker(device), self._desk.put)
-
-    def _gate(self, lane: str, options: LaneConfig) -> GateWorker:
-        device = options.gate
-        return GateWorker(
-            lane, Role.GATE, device.driver, _maker(device), self._loop.inbox.put, pulse_s=options.pulse_s
-        )
-
-    def _signals(self, name: str, lane: LaneConfig) -> list[IndicatorWorker]:
-        """What tells people: the lamp and the buzzer, where there are."""
-        parts: list[tuple[Role, str, dict[str, Callable[[], Sink]], indicators.Panel]] = []
-        if (lamp := lane.lamp) is not None:
-            lights = {light: _maker(output) for light, output in lamp.lights.items()}
-            in_service = lane.direction is Direction.EXIT or not self._began.safe
-            panel = indicators.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
-            parts.append((Role.LAMP, lamp.driver, lights, panel))
-        if (buzzer := lane.buzzer) is not None:
-            parts.append((Role.BUZZER, buzzer.driver, {Light.SOUND: _maker(buzzer)}, indicators.BuzzerPanel()))
-        put = self._loop.inbox.put
-        return [IndicatorWorker(name, part, driver, makes, put, panel) for part, driver, makes, panel in parts]
-
-    def _vouch(self, receipt: bytes) -> dict[str, Any]:
+    def _verify_receipt(self, receipt: bytes) -> dict[str, Any]:
         """What the centre has signed of a receipt. Raises BadBundle, or OSError when there is no root."""
         return self._bundles.verify_statement(receipt, "receipt", self._clock.now())
 
     def _state(self) -> State:
         """What the retained state says."""
-        feeds = [feed.status() for feed in self._feeds]
+        found = self._workers.status()
         outbox = self._outbox.status()
         devices = tuple(
-            DeviceState(feed.lane, feed.role, feed.driver, feed.up, feed.error, feed.simulated) for feed in feeds
+            DeviceState(one.lane, one.role, one.driver, one.up, one.error, one.simulated) for one in found
         )
         return State(
             software_version=__version__,
-            simulated=any(feed.simulated for feed in feeds),
+            simulated=any(one.simulated for one in found),
             devices=devices,
-            problems=self._pulse.health.problems,
+            problems=self._health.health.problems,
             clock_state=self._clock.now().state,
             counts=Counts(outbox.decided, outbox.stored, outbox.delivered, outbox.lost, outbox.waiting),
             safe=bool(self._began.safe),
@@ -344,9 +314,117 @@ class App:
         """The version in force of everything that the central server may send."""
         with contextlib.suppress(OSError, BadBundle):  # no root, or one that the problems tell of
             yield InForce("root", version=self._bundles.root().bundle.version)
-        yield from self._rulebook.in_force()
+        yield from self._ruleset.in_force()
         version = self._began.version
         yield InForce("config", version=version, source="bundle" if version else "file")
+
+
+class _Lifetime:
+    """The first and the last event of a life."""
+
+    def __init__(self, loop: Loop, began: Startup) -> None:
+        self._loop = loop
+        self._began = began
+
+    def start(self) -> None:
+        """The agent has started, perhaps in safe mode."""
+        self._loop.record(AgentEvent("started", __version__, config_version=self._began.version))
+        if self._began.safe:
+            self._loop.record(AgentEvent("safe_mode", __version__, detail=self._began.safe))
+
+    def stop(self, _limit_s: float) -> None:
+        """What waits in the inbox, then that the agent has stopped."""
+        self._loop.finish()
+        self._loop.record(AgentEvent("stopped", __version__))
+
+
+class _Tickets:
+    """The used tickets, and the other kiosks of the site that are told of them."""
+
+    def __init__(self, config: Config, topics: Topics, tickets: UsedTickets, clock: Clock) -> None:
+        self._tickets = tickets
+        self._peers: PeerLink | None = None
+        if tickets.has_peers:
+            self._peers = PeerLink(config.mqtt, topics, tickets, lambda: tickets.tick(clock.now()))
+            tickets.send = self._peers.send
+
+    def start(self) -> None:
+        """Report what was found late, and connect with the others."""
+        self._tickets.report_late()
+        if self._peers is not None:
+            self._peers.start()
+
+    def stop(self, _limit_s: float) -> None:
+        """Leave the others, and close the file."""
+        if self._peers is not None:
+            self._peers.stop()
+        self._tickets.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _LaneWorkers:
+    """The device workers of one lane."""
+
+    sensors: Sequence[SensorWorker]
+    gate: GateWorker
+    indicators: Sequence[IndicatorWorker]
+
+    def all(self) -> Iterator[Worker]:
+        """Each of them, the gate after the scanner."""
+        yield self.sensors[0]
+        yield self.gate
+        yield from self.sensors[1:]
+        yield from self.indicators
+
+    def show(self, cue: Cue, after: Future[None] | None) -> None:
+        """Tell people, after an opening of the gate."""
+        for worker in self.indicators:
+            worker.show(cue, after)
+
+
+def _lane_workers(name: str, lane: LaneConfig, began: Startup, tap: SensorTap, inbox: Inbox) -> _LaneWorkers:
+    sensors = {
+        Role.SCANNER: lane.scanner,
+        Role.THERMOMETER: lane.thermometer,
+        Role.ROOM: lane.room,
+        Role.RANGE: lane.range,
+    }
+    return _LaneWorkers(
+        [
+            SensorWorker(name, role, device.driver, _maker(device), tap.put)
+            for role, device in sensors.items()
+            if device is not None
+        ],
+        GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, pulse_s=lane.pulse_s),
+        list(_indicators(name, lane, began, inbox)),
+    )
+
+
+def _indicators(name: str, lane: LaneConfig, began: Startup, inbox: Inbox) -> Iterator[IndicatorWorker]:
+    """What tells people: the lamp and the buzzer, where there are."""
+    if (lamp := lane.lamp) is not None:
+        lights = {light: _maker(output) for light, output in lamp.lights.items()}
+        in_service = lane.direction is Direction.EXIT or not began.safe
+        panel = indicators.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
+        yield IndicatorWorker(name, Role.LAMP, lamp.driver, lights, inbox.put, panel)
+    if (buzzer := lane.buzzer) is not None:
+        sound: dict[str, Callable[[], Sink]] = {Light.SOUND: _maker(buzzer)}
+        yield IndicatorWorker(name, Role.BUZZER, buzzer.driver, sound, inbox.put, indicators.BuzzerPanel())
+
+
+def _log_totals(kept: OutboxStatus) -> None:
+    totals = {name: getattr(kept, name) for name in ("decided", "stored", "delivered", "waiting")}
+    journal.info(
+        "stopped: %d events decided, %d delivered, %d waiting",
+        *(kept.decided, kept.delivered, kept.waiting),
+        extra={"facts": {"stopped": True, **totals}},
+    )
+
+
+def _used_twice(second: Use, first: Use) -> AgentEvent:
+    """Two kiosks let somebody in on one ticket."""
+    detail = f"ticket {second.key.hex()[:8]}: {first.kiosk} first, then {second.kiosk}"
+    return AgentEvent("ticket_used_twice", __version__, detail=detail)
 
 
 def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets | None:
@@ -392,7 +470,7 @@ def _know_who_confirms(config: Config) -> None:
 
 
 def _bundles(config: Config) -> vault.BundleStore:
-    return vault.BundleStore(_folder(config) / (config.codes.bundles or "bundles"))
+    return vault.bundle_store(_folder(config) / (config.codes.bundles or "bundles"))
 
 
 def _folder(config: Config) -> Path:
@@ -402,11 +480,3 @@ def _folder(config: Config) -> Path:
 def _maker(device: Device) -> Callable[[], Any]:
     """Builds the driver; called in the device's own thread, so that slow imports delay nobody else."""
     return lambda: registry.load(device.kind, device.driver).Driver(device.options)
-
-
-def _all_of(shows: Sequence[Callable[[Cue], None]]) -> Callable[[Cue], None]:
-    def show(cue: Cue) -> None:
-        for each in shows:
-            each(cue)
-
-    return show

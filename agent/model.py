@@ -13,8 +13,8 @@ from datetime import UTC, tzinfo
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from agent.reasons import CommandReason, Rejection
-from agent.withheld import Redacted
+from agent.problems import Finding, in_words
+from agent.reasons import CommandReason, LocalRefusal, Rejection
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 
@@ -309,6 +309,22 @@ class LaneSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionInput:
+    """What a decision is about."""
+
+    lane: LaneSpec
+    verdict: Verdict | None
+    """None: no code was shown."""
+    temperature: Temperature
+    scanner_works: bool
+    shown_again: bool
+    """The holder was let in by this kiosk a moment ago."""
+    now: TimeBounds
+    used: Tristate = Tristate.UNKNOWN
+    """Whether the ticket has let somebody in already."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceUp:
     """A device was opened and answers."""
 
@@ -375,6 +391,28 @@ class Observation:
     lane: str
     role: Role
     item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What only the centre can open: HPKE (RFC 9180), base mode."""
+
+    keyid: str
+    """Names the centre's key."""
+    enc: bytes
+    """32 bytes, the encapsulated key."""
+    ct: bytes
+    """The padded content and 16 bytes of tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """Code status, colour, temperature and reasons were taken off a passage."""
+
+    format: str | None
+    """Of the code that was shown; None when none was."""
+    sealed: Sealed | None = None
+    """What was taken off, and the codes; None: it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,6 +483,31 @@ class AgentEvent:
     config_version: int = 0
     """Version of the configuration from the centre that this is about; 0 for none."""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What staff is told of somebody who waits."""
+
+    number: int
+    ago_s: float
+    """Since the last decision."""
+    outcome: Screening
+    """Of the last temperature."""
+    with_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RemeasureResult:
+    """What became of a reading of staff's own thermometer."""
+
+    lane: str
+    passage: Passage | None = None
+    """None: it decided nothing."""
+    reason: LocalRefusal | Literal[""] = ""
+    """Why not."""
+    waiting: tuple[Waits, ...] = ()
+    """Who waits on this lane, the latest first: told when it was refused, or asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,3 +626,33 @@ class Record:
     rank: int
     """Worth when there is no room: 0 is dropped first."""
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of the agent at this moment, for health."""
+
+    name: str
+    silent_s: float = 0.0
+    """Since it last showed progress."""
+    limit_s: float = 1.0
+    """Silence beyond this means that it hangs."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with it and what to do; none: it is up."""
+    vital: bool = False
+    """Without it nobody is judged or nothing is kept: when it hangs the whole agent must be started anew."""
+
+    @property
+    def up(self) -> bool:
+        """Nothing is wrong with it."""
+        return not self.findings
+
+    @property
+    def error(self) -> str:
+        """All findings in words."""
+        return in_words(self.findings)
+
+    @property
+    def hangs(self) -> bool:
+        """Silent beyond its limit."""
+        return self.silent_s > self.limit_s

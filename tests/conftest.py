@@ -262,9 +262,9 @@ def make_outbox(tmp_path) -> Iterator[Callable[..., Outbox]]:
         options.setdefault("path", str(tmp_path / "outbox.db"))
         options.setdefault("commit_ms", 1.0)
         opened.append(Outbox(Options(**options), Encoder(TOPICS)))
-        opened[-1].open()
+        opened[-1].start()
         return opened[-1]
 
     yield make
     for outbox in opened:
-        outbox.close()
+        outbox.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 TOP = {
     ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "agent", "config", "docs", "drivers",
@@ -33,13 +35,11 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"app"},
     {"supervisor"},
     {"config"},
-    {"control"},
-    {"loop", "ruleset"},
-    {"checkpoint", "mqtt"},
-    {"analysis", "credentials", "devices", "outbox", "privacy", "state", "tickets", "upgrade"},
-    {"crypto", "events", "inbox", "indicators", "log", "platform", "policy", "screening"},
+    {"control", "loop"},
+    {"checkpoint", "mqtt", "ruleset"},
+    {"analysis", "credentials", "devices", "outbox", "privacy", "tickets", "upgrade"},
+    {"crypto", "events", "indicators", "log", "platform", "policy", "screening"},
     {"model"},
-    {"health", "withheld"},
     {"problems", "reasons"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
@@ -56,15 +56,13 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 
 PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
-    "credentials", "crypto", "events", "health.py", "indicators.py", "model.py", "outbox/receipt.py",
-    "platform/histogram.py", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening",
-    "state/crash_loop.py", "state/rollout_state.py", "tickets/exchange.py", "withheld.py",
+    "credentials", "crypto", "events", "indicators.py", "model.py", "outbox/receipt.py", "platform/histogram.py",
+    "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening", "supervisor/crash_loop.py",
+    "supervisor/health.py", "supervisor/rollout_state.py", "tickets/exchange.py",
 }  # fmt: skip
 IMPURE = {
-    "analysis", "checkpoint", "config/overlay.py", "credentials", "crypto", "events", "health.py", "indicators.py",
-    "model.py", "outbox/receipt.py", "platform/histogram.py", "platform/rate.py", "policy", "privacy",
-    "problems.py", "reasons.py", "screening",
-    "state/crash_loop.py", "state/rollout_state.py", "withheld.py",
+    "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
+    "socket", "sqlite3", "subprocess", "tempfile", "threading", "time",
 }  # fmt: skip
 IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes"}
 
@@ -311,3 +309,36 @@ def test_locks_hold_hashes_only() -> None:
         assert pinned
         assert all(re.match(r"[\w.-]+==\S+ (; .* )?\\$", line) for line in pinned), lock.name
         assert sum("--hash=sha256:" in line for line in lines) >= len(pinned)
+
+
+def floors_table() -> str:
+    """The table of floors, as the page has it."""
+    rows = ["| floor | rooms of `agent/` (pure ones in italics) |", "|---|---|"]
+    for level, rooms in enumerate(AGENT_FLOORS):
+        names = [f"*{room}*" if {room, f"{room}.py"} & PURE else room for room in sorted(rooms)]
+        rows.append(f"| {len(AGENT_FLOORS) - level} | {', '.join(names)} |")
+    rows += ["", "| floor | rooms of `drivers/` |", "|---|---|"]
+    rows += [
+        f"| {len(DRIVERS_FLOORS) - level} | {', '.join(sorted(rooms))} |"
+        for level, rooms in enumerate(DRIVERS_FLOORS)
+    ]
+    return "\n".join(rows)
+
+
+def test_the_floors_of_the_architecture_page_are_current() -> None:
+    """Mend with: GATEPOST_WRITE_DOCS=1 pytest tests/test_tree.py."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    head, begin, rest = text.partition("<!-- floors: made by tests/test_tree.py -->\n")
+    written, end, tail = rest.partition("<!-- /floors -->")
+    fresh = floors_table() + "\n"
+    if os.environ.get("GATEPOST_WRITE_DOCS"):
+        ARCHITECTURE.write_text(head + begin + fresh + end + tail, encoding="utf-8")
+        return
+    assert written == fresh
+
+
+def test_the_architecture_page_names_files_that_exist() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:agent|drivers|tests|docs|config)/[\w./-]*)`", text))
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]

@@ -32,13 +32,15 @@ from annotated_types import Ge, Gt
 
 from agent import indicators
 from agent import screening as thermal
-from agent.checkpoint.case import DecisionInput, NoRegister, OpenGate, RemeasureResult, TicketRegister, Trying
-from agent.checkpoint.lanes import MOST_WAITING, LaneState, PendingPassage, RecentDecision, ShowCue
+from agent.checkpoint.effects import OpenGate, ShowCue, Trying
+from agent.checkpoint.lanes import MOST_WAITING, LaneState, PendingPassage, RecentDecision
+from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
 from agent.indicators import Cue
 from agent.model import (
     CodeStatus,
     Decision,
+    DecisionInput,
     DeviceChange,
     DeviceDown,
     DeviceUp,
@@ -49,6 +51,7 @@ from agent.model import (
     Outcome,
     Passage,
     Recorded,
+    RemeasureResult,
     Role,
     Screening,
     Temperature,
@@ -61,7 +64,7 @@ from drivers.contract import Departure, Distance, Reading, Sighting
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from agent.checkpoint.case import Effect
+    from agent.checkpoint.effects import Effect
     from agent.model import Entitlement, LaneSpec, Observation, TimeBounds, Verdict
 
 

@@ -7,11 +7,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
-from agent.model import CodeStatus, Direction, Role
+from agent.model import CodeStatus, Direction, Role, Waits
 
 if TYPE_CHECKING:
-    from agent.model import LaneSpec, Screening, Temperature, TimeBounds, Verdict
+    from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
 
 
@@ -23,14 +24,6 @@ _ORDER_S = 3.0
 """A gate that goes down so soon after an order may not have opened."""
 MOST_WAITING = 999
 """People who wait for staff's thermometer are numbered up to this; the number is short enough to be called."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShowCue:
-    """What the lamp and the buzzer of this lane are to say."""
-
-    lane: str
-    cue: Cue
 
 
 @dataclass(slots=True)
@@ -106,18 +99,6 @@ class Waiting:
     pending: PendingPassage
     since_s: float
     temperature: Temperature
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """What staff is told of somebody who waits."""
-
-    number: int
-    ago_s: float
-    """Since the last decision."""
-    outcome: Screening
-    """Of the last temperature."""
-    with_code: bool
 
 
 @dataclass(slots=True)

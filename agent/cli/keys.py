@@ -116,7 +116,7 @@ def _new(args: argparse.Namespace) -> int:
     print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with its owner.")
     if args.centre:
         public = private.with_suffix(".pub")
-        public.write_text(b64encode(key.public.spki).decode() + "\n")
+        replace_file(public, (b64encode(key.public.spki) + b"\n",))
         print(f"{public}: the public key, for `gatepost keys root`.")
         return 0
     print(f"{args.keys}: the public key, for the kiosks.")
@@ -281,14 +281,14 @@ def _public_file(file: Path) -> signing.PublicKey:
 
 
 def _install(args: argparse.Namespace) -> int:
-    root = load.BundleStore(args.bundles).install(args.file.read_bytes())
+    root = load.bundle_store(args.bundles).install(args.file.read_bytes())
     print(f"{args.bundles}: root version {root.bundle.version} of fleet {root.bundle.fleet}")
     return 0
 
 
 def _take(args: argparse.Namespace) -> int:
     utc = time.time()
-    taken = load.BundleStore(args.bundles).accept(args.file.read_bytes(), TimeBounds(utc, utc, ClockState.SYNCED))
+    taken = load.bundle_store(args.bundles).accept(args.file.read_bytes(), TimeBounds(utc, utc, ClockState.SYNCED))
     print(f"{args.bundles}: {taken.age.name} version {taken.version}")
     return 0
 

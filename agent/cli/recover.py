@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.cli import configuration
-from agent.state.crash_loop import StartHistory
-from agent.state.state_files import StateFiles
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.state_files import StateFiles
 
 if TYPE_CHECKING:
     import argparse

@@ -12,8 +12,8 @@ from agent import app, credentials, log, policy
 from agent.cli import configuration
 from agent.platform import malloc
 from agent.screening import BadCalibration
-from agent.state.crash_loop import StartHistory
 from agent.supervisor import startup
+from agent.supervisor.crash_loop import StartHistory
 
 if TYPE_CHECKING:
     import argparse

@@ -32,20 +32,7 @@ from drivers.vision import opencv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FORMATS = {
-    "gatepost": "Gatepost code",
-    "dcc": "EU Digital COVID Certificate",
-    "shc": "SMART Health Card",
-    "nzcp": "New Zealand COVID Pass",
-    "vds-nc": "ICAO health seal (VDS-NC)",
-    "who": "WHO vaccination certificate (ICVP) or health link",
-    "pretix": "pretix ticket",
-    "claim169": "national identity (Claim 169)",
-    "opaque": "issuer's code without content",
-    "health-card": "electronic health card (电子健康卡)",
-    "place": "place code (场所码)",
-    "": "not a code that this kiosk knows",
-}
+_NO_FORMAT = "not a code that this kiosk knows"
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 _MAX_INPUT_BYTES = 32 << 20
 
@@ -267,7 +254,7 @@ def _as_text(verdict: Verdict, found: explain.Explanation) -> str:
 def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, str]]:
     """Title and text of each line: what it is, who signed it, whether it holds, what the kiosk does and why."""
     decision = found.row.decision
-    what = _FORMATS.get(verdict.format, verdict.format)
+    what = credentials.titles().get(verdict.format, verdict.format) or _NO_FORMAT
     yield "Code", what if verdict.kind in {"health", "other"} else f"{what}, {verdict.kind}"
     yield "Issuer", verdict.issuer or "not proved"
     if verdict.colour is not None:

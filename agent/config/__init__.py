@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from annotated_types import Ge, Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from agent import checkpoint, control, credentials, health, mqtt, outbox, policy
+from agent import checkpoint, control, credentials, mqtt, outbox, policy
 from agent import screening as thermal
 from agent.config import errors, outputs, overlay
 from agent.config.outputs import Device, Lamp
@@ -62,6 +62,22 @@ class RuntimeOptions:
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
     log: Annotated[str, StringConstraints(pattern=errors.LEVEL)] = "info"
     """Least level that is logged: debug, info, warning or error."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthOptions:
+    """How the agent keeps itself well, and for whom it counts."""
+
+    proven_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
+    """A configuration that has run for so long is kept as the last good one, seconds."""
+    trial_s: Annotated[float, Gt(0), Le(3600)] = 180.0
+    """So long a configuration from the centre has to get everything to work that worked before; else it is taken
+    back, seconds."""
+    settled_s: Annotated[float, Ge(0), Le(600)] = 30.0
+    """So long everything must have worked for it to pass, seconds."""
+    metrics_file: Path | None = None
+    """Write counters here for Prometheus' node exporter (`*.prom`, in its textfile folder), every 15 s; better in
+    memory (tmpfs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +159,7 @@ class Config:
     policy: policy.Options = field(default_factory=policy.Options)
     outbox: outbox.Options = field(default_factory=outbox.Options)
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
-    health: health.Options = field(default_factory=health.Options)
+    health: HealthOptions = field(default_factory=HealthOptions)
     orders: control.Options = field(default_factory=control.Options)
     tickets: tickets.Options = field(default_factory=tickets.Options)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
@@ -178,7 +194,7 @@ SECTIONS: dict[str, type] = {
     "policy": policy.Options,
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
-    "health": health.Options,
+    "health": HealthOptions,
     "orders": control.Options,
     "tickets": tickets.Options,
 }

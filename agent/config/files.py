@@ -162,7 +162,7 @@ def _lists(config: Config) -> Iterator[str]:
 
 def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:
     folder = config.file.parent / config.codes.bundles
-    store = load.BundleStore(folder)
+    store = load.bundle_store(folder)
     try:
         store.root()
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 """Hears the centre: proves its orders and bundles, has them carried out, and answers.
 
-`hear` only puts into bounded queues (`inbox`). One thread takes from them: an order is judged (`judging`),
+The link puts into bounded queues (`inbox`). One thread takes from them: an order is judged (`judging`),
 remembered on disk (`memory`), carried out, answered; a bundle is proved, kept, put in force, answered
 (`deliveries`). What a stranger may have sent is counted and costs him a rest, so that a flood of it slows nothing
 but itself.
@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.control.bundles import BundleReceiver
-from agent.control.inbox import Inbox
+from agent.control.inbox import MessageInbox
 from agent.control.journal import CommandJournal
 from agent.control.results import CommandFailed, CommandOutput
 from agent.control.verification import (
@@ -30,12 +30,12 @@ from agent.control.verification import (
 )
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
-from agent.model import CommandResult, CommandStatus
+from agent.model import CommandResult, CommandStatus, Component
 from agent.platform.rate_limit import TokenBucket
 from agent.reasons import CommandReason, Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from agent.events import Topics
     from agent.model import TimeBounds
@@ -67,6 +67,8 @@ SAY_EVERY_S = 60.0
 RECALL_EVERY_S, RECALL_SOON_S = 60.0, 1.0
 """How often at most retained bundles are asked for that there was no room for; and while that brings true ones."""
 _TURN_S = 1.0
+HANGS_S = 60.0
+"""A new certificate is tried for half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,13 @@ class CommandStats:
 
 
 class CommandReceiver:
-    """One thread. `hear` may be called from any other."""
+    """One thread: takes what the link has put into the inbox."""
 
     def __init__(
         self,
         options: Options,
         here: Topics,
+        inbox: MessageInbox,
         store: BundleStore | None,
         do: Mapping[str, Callable[[Mapping[str, str]], CommandOutput]],
         deliveries: BundleReceiver,
@@ -117,15 +120,14 @@ class CommandReceiver:
         now: Callable[[], TimeBounds],
         recall: Callable[[], None] = lambda: None,
     ) -> None:
-        """`store`: has the root in force, None on a kiosk without one; `do`: command → how, raises CannotDo;
-        `tell`: puts a reply on its way; `recall`: has the retained bundles come again. Both return at once.
+        """`inbox`: what the link has received; `store`: has the root in force, None on a kiosk without one; `do`:
+        command → how, raises CommandFailed; `tell`: puts a reply on its way; `recall`: has the retained bundles
+        come again. Both return at once.
         """
         self._options, self._here, self._store = options, here, store
         self._do, self._deliveries, self._tell, self._now = do, deliveries, tell, now
-        self._signers: tuple[bytes, ...] = (b"",)
-        """Ids of the keys that may sign orders, as they stand in an envelope; before the root is read, any."""
         self._memory = CommandJournal(options.memory_file)
-        self._inbox = Inbox()
+        self._inbox = inbox
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self._stopping = threading.Event()
@@ -138,27 +140,24 @@ class CommandReceiver:
         self._said_s = -SAY_EVERY_S
         self._recall, self._recall_at_s = recall, 0.0
 
-    def on_message(self, topic: str, payload: bytes) -> None:
-        """Take a message from the link. Never blocks, never raises."""
-        is_order = topic == self._here.command
-        names_signer = is_order and any(signer in payload for signer in self._signers)
-        if not self._inbox.put(payload, is_order=is_order, names_signer=names_signer):
-            self._count(dropped=1)
-
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
     def stop(self, limit_s: float = _TURN_S) -> None:
-        """End the thread; what is being carried out is finished within `limit_s`, or said to be unknown later."""
+        """End the thread; what is being carried out ends within a second, or is unknown later."""
         self._stopping.set()
         self._inbox.wake()
         if self._thread.is_alive():
-            self._thread.join(limit_s)
+            self._thread.join(min(limit_s, _TURN_S))
 
     def status(self) -> CommandStats:
         """How it is now."""
-        return replace(self._status, silent_s=monotonic() - self._moved_s)
+        return replace(self._status, dropped=self._inbox.dropped, silent_s=monotonic() - self._moved_s)
+
+    def health(self) -> Iterable[Component]:
+        """Whether the thread moves."""
+        yield Component("orders", monotonic() - self._moved_s, HANGS_S)
 
     # -- the thread
 
@@ -179,7 +178,7 @@ class CommandReceiver:
     def _know_signers(self) -> None:
         with suppress(Unauthenticated):
             role = self._root().roles.get("command")
-            self._signers = () if role is None else tuple(kid.encode() for kid in sorted(role.keyids))
+            self._inbox.signers = () if role is None else tuple(kid.encode() for kid in sorted(role.keyids))
 
     def _look_after_missed(self) -> None:
         """Ask for what was missed, once there is room: it is still retained, and nobody would send it again. When
@@ -309,7 +308,7 @@ class CommandReceiver:
             status = self._status
             log.warning(
                 "orders: not from the centre, or not for us (%s); %d so far, %d more not looked at",
-                fault, status.unauthenticated, status.dropped,
+                fault, status.unauthenticated, self._inbox.dropped,
             )  # fmt: skip
 
     def _rest(self, *, is_order: bool) -> None:

@@ -51,11 +51,13 @@ _EARLY = (Rejection.TOO_FEW_SIGNATURES, Rejection.ROOT_EXPIRED, Rejection.VERSIO
 class BundleReceiver:
     """Owned by one thread."""
 
-    def __init__(self, store: BundleStore | None, then: Mapping[str, Then], now: Callable[[], TimeBounds]) -> None:
-        """`store`: None when this kiosk keeps no bundles. `then`: type → puts in force what was taken, gives back
-        what else there is to say of it, raises CannotDo.
+    def __init__(self, store: BundleStore | None, install: Then, now: Callable[[], TimeBounds]) -> None:
+        """`store`: None when this kiosk keeps no bundles. `install`: puts in force what was taken, gives back what
+        else there is to say of it, raises CommandFailed.
         """
-        self._store, self._then, self._now = store, then, now
+        self._store = store
+        self._install = install
+        self._now = now
         self._said: OrderedDict[bytes, None] = OrderedDict()
         """SHA-256 of what was refused, and told."""
         self._signed: OrderedDict[bytes, CommandResult] = OrderedDict()
@@ -106,9 +108,7 @@ class BundleReceiver:
 
     def _put_in_force(self, taken: Bundle, told: Mapping[str, object]) -> CommandResult:
         try:
-            return CommandResult(
-                "bundle", CommandStatus.SUCCEEDED, result={**told, **self._then[taken.type](taken)}
-            )
+            return CommandResult("bundle", CommandStatus.SUCCEEDED, result={**told, **self._install(taken)})
         except CommandFailed as error:
             return CommandResult("bundle", error.outcome, error.reason, result=told)
         except Exception:  # whatever it is, the centre must hear that it is not in force

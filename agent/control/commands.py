@@ -18,13 +18,12 @@ from agent.mqtt import BadClientCertificate
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any
 
-    from agent.checkpoint.case import RemeasureResult
     from agent.credentials.bundle import Bundle
-    from agent.devices.indicator_worker import Worker
-    from agent.model import TimeBounds
+    from agent.devices.workers import Workers
+    from agent.model import RemeasureResult, TimeBounds
     from agent.mqtt import Link
     from agent.outbox import Outbox
     from agent.ruleset import Ruleset
@@ -48,7 +47,7 @@ class Commands:
     def __init__(
         self,
         lanes: Collection[str],
-        feeds: Sequence[Worker],
+        workers: Workers,
         outbox: Outbox,
         rulebook: Ruleset,
         link: Link,
@@ -62,7 +61,7 @@ class Commands:
         """`ask`: what the loop says to a wish, or TimeoutError; `report`: how the kiosk is, as JSON has it;
         `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it.
         """
-        self._lanes, self._feeds, self._outbox, self._rulebook = lanes, feeds, outbox, rulebook
+        self._lanes, self._workers, self._outbox, self._rulebook = lanes, workers, outbox, rulebook
         self._ask_loop, self._report, self._restart_agent, self._recover = ask, report, restart, recover
         self._link, self._now = link, now
 
@@ -114,7 +113,7 @@ class Commands:
             )
         lane, part = arguments.get("lane", ""), arguments.get("role")
         parts = (part,) if part is not None else tuple(Role)
-        found = [feed for feed in self._feeds if feed.name in {f"{lane}/{part}" for part in parts}]
+        found = [feed for feed in self._workers if feed.name in {f"{lane}/{part}" for part in parts}]
         if not found:
             raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
         for feed in found:

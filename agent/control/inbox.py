@@ -20,10 +20,16 @@ MOST_BUNDLE_BYTES = 4 << 20
 MOST_LOOKED_AT = 4096
 
 
-class Inbox:
-    """Any thread may put; one takes."""
+class MessageInbox:
+    """The link puts what it receives; the control thread takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, command_topic: str) -> None:
+        """`command_topic`: what comes on it is a command, all else a bundle."""
+        self._command_topic = command_topic
+        self.signers: tuple[bytes, ...] = (b"",)
+        """Ids of the keys that may sign commands, as they stand in an envelope; until they are known, any."""
+        self.dropped = 0
+        """Messages for which there was no room, since the start."""
         self._changed = threading.Condition()
         self._orders: tuple[dict[bytes, None], dict[bytes, None]] = {}, {}
         """In order of coming: those that name a signer, and those that do not."""
@@ -34,7 +40,15 @@ class Inbox:
         self._order_is_next = True
         self._missed = False
 
-    def put(self, payload: bytes, *, is_order: bool, names_signer: bool = True) -> bool:
+    def put(self, topic: str, payload: bytes) -> None:
+        """Take a message from the link. Never blocks, never raises."""
+        is_order = topic == self._command_topic
+        names_signer = is_order and any(signer in payload for signer in self.signers)
+        if not self.offer(payload, is_order=is_order, names_signer=names_signer):
+            with self._changed:
+                self.dropped += 1
+
+    def offer(self, payload: bytes, *, is_order: bool, names_signer: bool = True) -> bool:
         """Whether there is room for it, or need. Never waits for whoever takes. `names_signer`: of an order, that
         it names a key that may sign it; whether it is signed by it is found out later.
         """

@@ -24,11 +24,11 @@ import socket
 import threading
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from agent import screening
-from agent.checkpoint.case import RemeasureResult
-from agent.model import DeviceDown, DeviceUp, Observation, Recorded, Role, WhoWaits
+from agent.devices.sensor_tap import LaneBusy
+from agent.model import DeviceDown, DeviceUp, Observation, Recorded, RemeasureResult, Role, WhoWaits
 from agent.reasons import LocalRefusal
 from drivers.contract import Distance, Reading
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
+    from agent.devices.sensor_tap import Readings, SensorTap
     from agent.model import LaneCommandResult
 
 log = logging.getLogger(__name__)
@@ -47,55 +48,34 @@ MOST_BYTES = 1000
 MAX_CLIENTS = 8
 WAIT_S = 5.0
 """For a request, and for its answer."""
-MOST_UNREAD = 1000
-STREAMING = "lent out for a calibration: people go to staff"
 _TURN_S = 0.5
 _LEAVE_S = 2 * _TURN_S
 """A guest who has not gone by then is left standing."""
-_SHOWN = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
 _KINDS = {kind.__name__: kind for kind in (Reading, Distance, DeviceUp, DeviceDown)}
-
-_Unread: TypeAlias = "queue.Queue[Observation]"
 
 
 class LocalSocket:
-    """Between the devices and the loop: `put` may be called from any thread, and never blocks."""
+    """One thread accepts clients; each client is served by a thread of its own."""
 
     def __init__(
         self,
         path: Path,
         lanes: Collection[str],
-        put: Callable[[Observation], None],
-        ask: Callable[[Observation, float], LaneCommandResult | RemeasureResult],
+        tap: SensorTap,
+        request: Callable[[Observation, float], LaneCommandResult | RemeasureResult],
         second_u_c: float,
     ) -> None:
-        """`path`: of the socket; `put`: into the loop's inbox; `ask`: what the loop says to a recorded
-        temperature, or TimeoutError; `second_u_c`: of staff's own thermometer.
+        """`path`: of the socket; `request`: the loop's answer to a recorded temperature, or TimeoutError;
+        `second_u_c`: of staff's own thermometer.
         """
-        self._path, self._lanes, self._put, self._ask = path, frozenset(lanes), put, ask
+        self._path = path
+        self._lanes = frozenset(lanes)
+        self._tap = tap
+        self._request = request
         self._second_u_c = second_u_c
-        self._lock = threading.Lock()
-        self._states: dict[tuple[str, Role], Observation] = {}
-        """Whether each sensor is up, as it said last."""
-        self._loans: dict[str, _Unread] = {}
         self._guests = threading.Semaphore(MAX_CLIENTS)
         self._stopping = threading.Event()
         self._server: socket.socket | None = None
-
-    # -- between the devices and the loop
-
-    def put(self, seen: Observation) -> None:
-        """Hand on what a device says, and show it to whoever has borrowed the lane's thermometer."""
-        with self._lock:
-            if isinstance(seen.item, DeviceUp | DeviceDown):
-                self._states[seen.lane, seen.role] = seen
-            for lane, unread in self._loans.items():
-                if seen.role in _SHOWN and (seen.lane == lane or seen.role is Role.ROOM):
-                    with contextlib.suppress(queue.Full):
-                        unread.put_nowait(seen)
-            lent = seen.role is Role.THERMOMETER and seen.lane in self._loans
-            if not lent or isinstance(seen.item, DeviceDown):
-                self._put(seen)
 
     # -- life
 
@@ -116,9 +96,9 @@ class LocalSocket:
         self._host = threading.Thread(target=self._accept, args=(server,), name="desk", daemon=True)
         self._host.start()
 
-    def stop(self) -> None:
-        """Close the desk, and see the guests off: they say their last word before the loop does. May be called
-        although it was never opened.
+    def stop(self, limit_s: float = _LEAVE_S) -> None:
+        """Close the socket and wait for its clients: what they did last reaches the loop. May be called although it
+        was never opened.
         """
         self._stopping.set()
         server, self._server = self._server, None
@@ -128,8 +108,9 @@ class LocalSocket:
             server.shutdown(socket.SHUT_RDWR)
         server.close()
         self._path.unlink(missing_ok=True)
-        until_s = time.monotonic() + _LEAVE_S
-        self._host.join(_LEAVE_S)
+        limit_s = min(limit_s, _LEAVE_S)
+        until_s = time.monotonic() + limit_s
+        self._host.join(limit_s)
         for _ in range(MAX_CLIENTS):
             self._guests.acquire(timeout=max(0.0, until_s - time.monotonic()))
 
@@ -172,7 +153,7 @@ class LocalSocket:
     def _waiting(self, lane: str) -> dict[str, Any]:
         """Whom staff may measure."""
         try:
-            told = self._ask(Observation(lane, Role.CLINICAL, WhoWaits(time.monotonic())), WAIT_S)
+            told = self._request(Observation(lane, Role.CLINICAL, WhoWaits(time.monotonic())), WAIT_S)
         except TimeoutError:
             return {"refused": LocalRefusal.TIMEOUT}
         return {"waiting": [asdict(each) for each in told.waiting] if isinstance(told, RemeasureResult) else []}
@@ -184,7 +165,7 @@ class LocalSocket:
         reading = Reading(celsius, time.monotonic(), self._second_u_c)
         measured = Observation(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
         try:
-            settled = self._ask(measured, WAIT_S)
+            settled = self._request(measured, WAIT_S)
         except TimeoutError:
             return {"refused": LocalRefusal.TIMEOUT}
         if not isinstance(settled, RemeasureResult) or settled.passage is None:
@@ -198,38 +179,23 @@ class LocalSocket:
         }
 
     def _lend(self, guest: socket.socket, lane: str) -> None:
-        """Show the lane's sensors to the guest, and the checkpoint no thermometer, until the guest has gone."""
-        unread: _Unread = queue.Queue(MOST_UNREAD)
-        with self._lock:
-            if lane in self._loans:
-                _say(guest, {"refused": LocalRefusal.BUSY})
-                return
-            for place, state in self._states.items():
-                if place in {(lane, part) for part in _SHOWN}:
-                    unread.put_nowait(state)
-            self._loans[lane] = unread
-            self._tell(lane, lent=True)
-        log.info("the thermometer of %s is lent out", lane)
+        """Stream the lane's sensors to the client; until it has gone the checkpoint gets no thermometer."""
         try:
-            while not self._stopping.is_set() and not _has_gone(guest):
-                with contextlib.suppress(queue.Empty):
-                    seen = unread.get(timeout=_TURN_S)
-                    if _takes_more(guest):  # else its operator is being asked: what is old then is of no use
-                        _say(guest, _plain(seen))
-        finally:
-            with self._lock:
-                del self._loans[lane]
-                self._tell(lane, lent=False)
-            log.info("the thermometer of %s is back", lane)
+            with self._tap.divert(lane) as readings:
+                log.info("the thermometer of %s is lent out", lane)
+                try:
+                    self._stream(guest, readings)
+                finally:
+                    log.info("the thermometer of %s is back", lane)
+        except LaneBusy:
+            _say(guest, {"refused": LocalRefusal.BUSY})
 
-    def _tell(self, lane: str, *, lent: bool) -> None:
-        """The loop hears that a working thermometer is away, or back."""
-        state = self._states.get((lane, Role.THERMOMETER))
-        if state is None or not isinstance(state.item, DeviceUp):
-            return
-        up, now_s = state.item, time.monotonic()
-        item = DeviceDown(now_s, up.driver, STREAMING) if lent else DeviceUp(now_s, up.driver, up.simulated)
-        self._put(Observation(lane, Role.THERMOMETER, item))
+    def _stream(self, guest: socket.socket, readings: Readings) -> None:
+        while not self._stopping.is_set() and not _has_gone(guest):
+            with contextlib.suppress(queue.Empty):
+                seen = readings.get(timeout=_TURN_S)
+                if _takes_more(guest):  # else its operator is being asked: what is old then is of no use
+                    _say(guest, _plain(seen))
 
 
 def read(line: bytes) -> Observation:

@@ -1,30 +1,20 @@
 """Bytes from a scanner in, a Verdict out. Pure: no clock, no network; time and trust are arguments.
 
-`check` judges one code, `check_all` several of one person. Trust comes from `agent.ruleset.load`.
+`check` judges one code, `check_all` several of one person. Trust comes from `agent.ruleset.load`. Each file of this
+room that offers what `CodeFormat` names is a format: it is found by itself.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
+import pkgutil
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from annotated_types import Ge, Le
 
-from agent.credentials import (
-    claim169,
-    combine,
-    dcc,
-    gatepost,
-    health_card,
-    lists,
-    nzcp,
-    opaque,
-    pretix,
-    shc,
-    vds_nc,
-    venue_code,
-)
+from agent.credentials import combine, lists, opaque, shc
 from agent.credentials.freshness import AntiPassback, PassbackOptions
 from agent.credentials.trust import BadTrustStore, TrustStore
 from agent.crypto.refusal import CheckFailed
@@ -43,6 +33,8 @@ class CodeFormat(Protocol):
     """What each format file of this room offers."""
 
     FORMAT: str
+    TITLE: str
+    """What people call it."""
 
     def recognises(self, payload: bytes) -> bool:
         """Whether this file is the one to check the payload."""
@@ -51,17 +43,7 @@ class CodeFormat(Protocol):
         """Verdict on a payload that is recognised. Raises Refused."""
 
 
-_FORMATS: tuple[CodeFormat, ...] = (
-    gatepost,
-    dcc,
-    shc,
-    nzcp,
-    vds_nc,
-    health_card,
-    venue_code,
-    pretix,
-    claim169,
-)
+_MEMBERS = ("FORMAT", "TITLE", "recognises", "check")
 _STALENESS = tuple(ListAge)
 _JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
 
@@ -80,6 +62,26 @@ class Options:
     /var/lib/gatepost/bundles. Empty: there is no centre."""
     of_age_years: Annotated[int, Ge(0), Le(150)] = 18
     """From how many years on the holder of an identity counts as of age."""
+
+
+@functools.cache
+def _files() -> tuple[Any, ...]:
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
+
+
+@functools.cache
+def formats() -> tuple[CodeFormat, ...]:
+    """Every format of this room: by the order of their files' names, those without a prefix of their own last
+    (`WITHOUT_PREFIX`).
+    """
+    found = [each for each in _files() if all(hasattr(each, member) for member in _MEMBERS)]
+    return tuple(sorted(found, key=lambda each: getattr(each, "WITHOUT_PREFIX", False)))
+
+
+def titles() -> dict[str, str]:
+    """What people call each format, by its name in a verdict."""
+    return {each.FORMAT: each.TITLE for each in _files() if hasattr(each, "TITLE")}
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
@@ -109,7 +111,7 @@ def check_all(payloads: Sequence[bytes], trust: TrustStore, now: TimeBounds) -> 
 
 def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """The verdict of the format whose code it is, lists apart."""
-    for code in _FORMATS:
+    for code in formats():
         if code.recognises(payload):
             try:
                 return code.check(payload, trust, now)
@@ -186,3 +188,6 @@ def _find(each: lists.CodeList, key: bytes) -> int | None:
         return each.find(key)
     except lists.DamagedList:
         return None
+
+
+formats()  # the first code is not to wait for it

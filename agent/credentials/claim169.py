@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "claim169"
+TITLE = "national identity (Claim 169)"
+WITHOUT_PREFIX = True
 IDENTITY = 169
 _ID, _NAME, _BORN = 1, 4, 8
 _BEGIN = 24

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "dcc"
+TITLE = "EU Digital COVID Certificate"
 PREFIX = b"HC1:"
 HCERT, V1 = -260, 1
 

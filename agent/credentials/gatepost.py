@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "gatepost"
+TITLE = "Gatepost code"
 PREFIX = b"GP1:"
 
 COLOUR, TESTS = -70001, -70002

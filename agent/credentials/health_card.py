@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "health-card"
+TITLE = "electronic health card (电子健康卡)"
 ISSUER = "health-card"
 _BEGIN = re.compile(rb"[0-9A-Fa-f]{64}:")
 _WHOLE = re.compile(rb"([0-9A-Fa-f]{64}):(?:1|0:([0-9A-Fa-f]{32}))")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "nzcp"
+TITLE = "New Zealand COVID Pass"
 PREFIX = b"NZCP:/"
 _VERSION = b"1/"
 _PASS = "PublicCovidPass"  # noqa: S105 - the type of the credential, no secret

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "opaque"
+TITLE = "issuer's code without content"
 MAX_BYTES = 512
 
 

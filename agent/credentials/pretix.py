@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "pretix"
+TITLE = "pretix ticket"
+WITHOUT_PREFIX = True
 _HEAD, _SIGNATURE = 5, 64
 _MOST_PAYLOAD = 512
 _SEED, _ITEM, _VARIATION, _SUBEVENT, _FROM, _UNTIL = range(1, 7)

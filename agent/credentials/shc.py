@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustedKey, TrustStore
 
 FORMAT = "shc"
+TITLE = "SMART Health Card"
 PREFIX = b"shc:/"
 HEALTH_CARD = "https://smarthealth.cards#health-card"
 

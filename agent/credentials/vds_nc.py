@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustedKey, TrustStore
 
 FORMAT = "vds-nc"
+TITLE = "ICAO health seal (VDS-NC)"
 _KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
 _TESTS = {
     "molecular(pcr)": "pcr",

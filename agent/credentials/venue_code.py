@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "place"
+TITLE = "place code (场所码)"
 PREFIX = b"GPP1:"
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
 
 FORMAT = "who"
+TITLE = "WHO vaccination certificate (ICVP) or health link"
 DCC, DVC, DDCC_VACCINATION, DDCC_TEST, LINK = 1, -6, 3, 4, 5
 _KNOWN = (DVC, DDCC_VACCINATION, DDCC_TEST, LINK)
 _YELLOW_FEVER = "1D47"

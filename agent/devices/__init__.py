@@ -12,7 +12,8 @@ import queue
 import random
 import threading
 import time
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF
@@ -40,8 +41,6 @@ CODES_AT_ONCE, CODES_PER_S = 200, 100.0
 READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
 """The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
 _LATE_ORDER_S = 1.0
-_WAKE = float("-inf")
-"""An order that is none: the thread shall look up."""
 CHECK_EVERY_S = 1.0
 
 
@@ -204,8 +203,8 @@ class DeviceWorker(Generic[D]):
         with self._lock:
             ended = not life.is_alive()
             silent_s = time.monotonic() - life.moved_s - paused_s
-            if life.ending or not (ended or silent_s > life.limit_s):
-                return
+            if life.ident is None or life.ending or not (ended or silent_s > life.limit_s):
+                return  # not started yet, told to end, or well
             self._lost = [lost for lost in self._lost if lost.is_alive()]
             if len(self._lost) >= MAX_ABANDONED:
                 self._say_down(f"{self._driver}: hangs, fresh starts do not help (unplug it, plug it in again)")
@@ -314,6 +313,14 @@ class SensorWorker(DeviceWorker["Source"]):
             self._observe(life, item)
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """One order to a gate."""
+
+    ordered_s: float
+    done: Future[None] = field(default_factory=Future)
+
+
 class GateWorker(DeviceWorker["Sink"]):
     """Drives a gate: takes orders, and looks after the device while there are none."""
 
@@ -331,36 +338,43 @@ class GateWorker(DeviceWorker["Sink"]):
         super().__init__(lane, part, driver, make, put)
         self._pulse_s = pulse_s
         self._clock = clock
-        self._orders: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[_Opening | None] = queue.SimpleQueue()
+        """None wakes the thread."""
 
-    def open_gate(self) -> None:
+    def open_gate(self) -> Future[None]:
         """Order one opening; returns at once. An order that cannot be carried out within a second lapses:
-        a gate must not open for somebody who has gone.
+        a gate must not open for somebody who has gone. The future is done when the gate's output was switched, or
+        the order has lapsed or failed.
         """
-        self._orders.put(self._clock())
+        opening = _Opening(self._clock())
+        self._orders.put(opening)
+        return opening.done
 
-    def ask_stop(self) -> None:
+    def request_stop(self) -> None:
         """Tell the thread to end, also out of its wait for orders."""
         super().request_stop()
-        self._orders.put(_WAKE)
+        self._orders.put(None)
 
     def reopen(self) -> None:
         """Close and open anew, also out of its wait for orders."""
         super().reopen()
-        self._orders.put(_WAKE)
+        self._orders.put(None)
 
     def _use(self, life: WorkerThread, device: Sink) -> None:
         while life.goes_on:
             life.heartbeat()
             try:
-                ordered_s = self._orders.get(timeout=CHECK_EVERY_S)
+                opening = self._orders.get(timeout=CHECK_EVERY_S)
             except queue.Empty:
                 device.check()
                 continue
-            if ordered_s == _WAKE:
+            if opening is None:
                 continue
-            if self._clock() - ordered_s > _LATE_ORDER_S:
-                log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
-                continue
-            device.pulse(self._pulse_s)
-            self._items += 1
+            try:
+                if self._clock() - opening.ordered_s > _LATE_ORDER_S:
+                    log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
+                    continue
+                device.pulse(self._pulse_s)
+                self._items += 1
+            finally:
+                opening.done.set_result(None)

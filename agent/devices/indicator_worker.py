@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from concurrent.futures import wait
+from typing import TYPE_CHECKING
 
-from agent.devices import CHECK_EVERY_S, DeviceWorker, GateWorker, SensorWorker, WorkerThread
+from agent.devices import CHECK_EVERY_S, DeviceWorker, WorkerThread
 from agent.indicators import CuePlayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future
 
     from agent.indicators import Cue, Light, Panel
     from agent.model import Observation, Role
     from drivers.contract import Sink
+
+
+GATE_FIRST_S = 0.05
+"""Longer than a relay board takes to answer, shorter than people notice."""
 
 
 class _Outputs:
@@ -61,14 +67,19 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
         self._panel = panel
         self._clock = clock
         self._told = threading.Condition()
+        self._after: Future[None] | None = None
+        """An opening of the gate that goes first."""
 
-    def show(self, cue: Cue) -> None:
-        """Show it from now on; returns at once."""
+    def show(self, cue: Cue, after: Future[None] | None = None) -> None:
+        """Show it from now on; returns at once. `after`: an opening of the gate that goes first, where both are on
+        one wire.
+        """
         with self._told:
             self._panel.show(cue, self._clock())
+            self._after = after
             self._told.notify_all()
 
-    def ask_stop(self) -> None:
+    def request_stop(self) -> None:
         """Tell the thread to end, also out of its wait for the next flash."""
         super().request_stop()
         with self._told:
@@ -84,6 +95,7 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
         player, check_s = CuePlayer(self._panel), 0.0
         while life.goes_on:
             life.heartbeat()
+            self._await_gate()
             at_s = self._clock()
             self._items += obey(player.commands(at_s), device.sinks)
             if (at_s := self._clock()) >= check_s:
@@ -93,6 +105,13 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
                 at_s = self._clock()
                 if not player.is_due(at_s) and life.goes_on:
                     self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
+
+    def _await_gate(self) -> None:
+        """Let the gate's thread speak first, but not for long: it may be down."""
+        with self._told:
+            after, self._after = self._after, None
+        if after is not None:
+            wait((after,), GATE_FIRST_S)
 
 
 def obey(orders: Iterable[tuple[Light, float]], sinks: Mapping[str, Sink]) -> int:
@@ -105,6 +124,3 @@ def obey(orders: Iterable[tuple[Light, float]], sinks: Mapping[str, Sink]) -> in
         else:
             sinks[light].off()
     return count
-
-
-Worker: TypeAlias = SensorWorker | GateWorker | IndicatorWorker

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         SealedJson,
         TemperatureJson,
     )
-    from agent.withheld import Sealed
+    from agent.model import Sealed
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 FIRST = "0" * 64

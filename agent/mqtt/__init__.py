@@ -17,19 +17,19 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from agent.events.state import State
-from agent.model import ClockState, Mark, TimeBounds
+from agent.model import ClockState, Component, TimeBounds
 from agent.mqtt import failures, tls
 from agent.mqtt.client import LinkLost, Unsupported
 from agent.mqtt.client_certificate import BadClientCertificate, ClientCertificates
 from agent.mqtt.options import Options
+from agent.mqtt.receipts import ReceiptVerifier
 from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEvents
-from agent.mqtt.session import GOODBYE_S, Session, SessionContext
+from agent.mqtt.session import GOODBYE_S, Inbox, Session, SessionContext
 from agent.mqtt.version import Version
-from agent.outbox import receipt
 from agent.problems import Finding, Problem, ProblemCode, found, in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.events import Topics
     from agent.outbox import Outbox
@@ -39,6 +39,8 @@ __all__ = ["BadClientCertificate", "ClientCertificates", "Link", "LinkStatus", "
 log = logging.getLogger(__name__)
 
 STILL_ALIVE_S = 2.0
+HANGS_S = 60.0
+"""A connect attempt may hang in name resolution; the link's own limits are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class LinkStatus:
         return in_words(self.findings)
 
 
-def _nobody_vouches(_payload: bytes) -> Mapping[str, Any]:
+def _no_root(_payload: bytes) -> Mapping[str, Any]:
     raise ValueError("there is no root that says who may sign it")
 
 
@@ -91,24 +93,23 @@ class Link:
         topics: Topics,
         outbox: Outbox,
         state: Callable[[], State],
-        hear: Callable[[str, bytes], None] = lambda _topic, _payload: None,
-        vouch: Callable[[bytes], Mapping[str, Any]] = _nobody_vouches,
+        inbox: Inbox | None = None,
+        verify_receipt: Callable[[bytes], Mapping[str, Any]] = _no_root,
         now: Callable[[], TimeBounds] = _by_the_system,
     ) -> None:
         """`state` is asked from the link's thread, about twice a second.
 
-        `hear` gets topic and payload of what the centre says (orders, bundles), on the link's thread; it never
-        blocks. The broker is told that we have it when `hear` returns. `vouch` gives what the centre has signed of
-        a receipt, or raises ValueError or OSError. `now`: by it the dates of certificates are judged.
+        `inbox` gets what the centre sends (orders, bundles), on the link's thread; it never blocks. The broker is
+        told that we have it when `put` returns. None: it is dropped. `verify_receipt` gives what the centre has
+        signed of a receipt, or raises ValueError or OSError. `now`: by it the dates of certificates are judged.
         """
         self._options = options
         self._state = state
-        self._hear, self._vouch = hear, vouch
-        self._topics, self._answers = topics, outbox.answers
+        self._answers = outbox.answers
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._duty = self._new_duty(options, topics, outbox, now)
+        self._duty = self._new_duty(options, topics, outbox, inbox, verify_receipt, now)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
         self._session: Session | None = None
@@ -126,7 +127,13 @@ class Link:
             outbox.shelf.expect_receipts()
 
     def _new_duty(
-        self, options: Options, topics: Topics, outbox: Outbox, now: Callable[[], TimeBounds]
+        self,
+        options: Options,
+        topics: Topics,
+        outbox: Outbox,
+        inbox: Inbox | None,
+        verify_receipt: Callable[[bytes], Mapping[str, Any]],
+        now: Callable[[], TimeBounds],
     ) -> SessionContext:
         """What every session needs."""
         return SessionContext(
@@ -137,7 +144,8 @@ class Link:
             overdue=AcknowledgementWatch(options.receipt_s) if options.delivery == "receipt" else None,
             state=self._tell,
             now=now,
-            on_message=self._heard,
+            inbox=inbox,
+            receipts=ReceiptVerifier(topics.source, outbox.answers, verify_receipt),
             is_drained=outbox.is_sent,
             mark=outbox.mark,
             compare=outbox.compare,
@@ -149,13 +157,13 @@ class Link:
         """Begin connecting; returns at once."""
         self._thread.start()
 
-    def stop(self, drain_s: float = 5.0) -> None:
-        """Deliver what waits within `drain_s` if connected, say goodbye, and end the thread."""
-        self._duty.stop_at_s = monotonic() + drain_s
+    def stop(self, limit_s: float = 5.0) -> None:
+        """Deliver what waits within `limit_s` if connected, say goodbye, and end the thread."""
+        self._duty.stop_at_s = monotonic() + limit_s
         self._stopping.set()
         self.wake()
         if self._thread.is_alive():
-            self._thread.join(drain_s + GOODBYE_S + 0.5)
+            self._thread.join(limit_s + GOODBYE_S + 0.5)
 
     def status(self) -> LinkStatus:
         """How it is now."""
@@ -184,6 +192,11 @@ class Link:
             moved_s=self._duty.moved_s,
         )
 
+    def health(self) -> Iterable[Component]:
+        """Whether the link's thread moves, and what is wrong with the connection."""
+        now = self.status()
+        yield Component("mqtt", monotonic() - now.moved_s, HANGS_S, now.findings)
+
     def _unheard(self) -> tuple[Finding, ...]:
         """What is wrong with what we hear, though connected."""
         if self._duty.overdue is None and not self._duty.dated:
@@ -205,22 +218,6 @@ class Link:
         if late and answers.refusal:
             late = f"{late}; receipts come and are refused: {answers.refusal}"
         return found(ProblemCode.RECEIPTS_OVERDUE, late)
-
-    def _heard(self, topic: str, payload: bytes) -> None:
-        """The centre says something: a receipt is for the outbox, all else for the agent."""
-        if topic != self._topics.receipt:
-            self._hear(topic, payload)
-            return
-        if len(payload) > receipt.MAX_BYTES:
-            self._answers.refuse("it is too long")
-            return
-        try:
-            said = receipt.parse(self._vouch(payload), self._topics.source)
-            if not self._duty.is_compared:
-                self._duty.compare(Mark(said.epoch, max((part.last for part in said.ranges), default=0)))
-            self._answers.put(said)
-        except (ValueError, OSError) as error:
-            self._answers.refuse(str(error))
 
     def wake(self) -> None:
         """There may be something to send. Any thread."""

@@ -13,7 +13,6 @@ broker that will not have it gets the old pair again.
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
 from dataclasses import replace
@@ -26,6 +25,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from agent.platform.files import replace_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +83,7 @@ class ClientCertificates:
         try:
             if greeted:
                 self._trial.replace(self._file)
-                _sync(self._file.parent)
+                sync_folder(self._file.parent)
             else:
                 self._trial.unlink(missing_ok=True)
         except OSError:
@@ -219,19 +220,4 @@ def _pem(key: PrivateKeyTypes) -> bytes:
 def _keep(file: Path, content: bytes) -> None:
     """Write a secret, whole and durably, for our eyes only."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(file)
-    _sync(file.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_file(file, (content,), 0o600)

@@ -9,7 +9,7 @@ import logging
 import select
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agent.events import Topics
 from agent.events.state import State, offline_payload, read_mark, state_payload
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from agent.model import Record, TimeBounds
     from agent.mqtt.options import Options
+    from agent.mqtt.receipts import ReceiptVerifier
     from agent.mqtt.retry import AcknowledgementWatch, RejectedEvents
     from agent.outbox.send_queue import SendQueue
 
@@ -36,6 +37,13 @@ MOST_PASSED_OVER = 512
 """Events that are not to be sent now, looked at in one go."""
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
+
+
+class Inbox(Protocol):
+    """Where what the broker sends goes."""
+
+    def put(self, topic: str, payload: bytes) -> None:
+        """Take a message. Never blocks."""
 
 
 @dataclass(slots=True)
@@ -50,8 +58,9 @@ class SessionContext:
     """None: an event is delivered when the broker has it."""
     state: Callable[[], State]
     now: Callable[[], TimeBounds]
-    on_message: Callable[[str, bytes], None]
-    """Takes topic and payload of what the centre says; never blocks."""
+    inbox: Inbox | None
+    """None: what comes is dropped."""
+    receipts: ReceiptVerifier
     is_drained: Callable[[], bool]
     """Whether nothing waits to be delivered."""
     wake: socket.socket
@@ -196,14 +205,21 @@ class Session:
             log.warning("mqtt: %s", deaf or "the broker lets us hear everything again")
         self._duty.subscribe_error = deaf
 
+    def _compare(self, mark: Mark) -> None:
+        if not self._duty.is_compared:
+            self._duty.compare(mark)
+
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """The centre says something. A defect in hearing it must not cost the link, again and again."""
         if topic == self._duty.topics.state:
-            if retained and not self._duty.is_compared and (mark := read_mark(payload)) is not None:
-                self._duty.compare(mark)
+            if retained and (mark := read_mark(payload)) is not None:
+                self._compare(mark)
             return
         try:
-            self._duty.on_message(topic, payload)
+            if topic == self._duty.topics.receipt:
+                self._duty.receipts.put(payload, self._compare)
+            elif self._duty.inbox is not None:
+                self._duty.inbox.put(topic, payload)
         except Exception:
             log.exception("mqtt: a message of %d bytes on %s was not taken", len(payload), topic)
 

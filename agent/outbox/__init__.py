@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.model import ChainPosition, Event, EventKind, Loss, Mark, Record
+from agent.model import ChainPosition, Component, Event, EventKind, Loss, Mark, Record
 from agent.outbox.acknowledgements import Acknowledgements
 from agent.outbox.compression import CorruptRecord
 from agent.outbox.disk_errors import finding, is_full, may_be_there
@@ -34,7 +34,7 @@ from agent.outbox.store import EPOCH_SPAN, Store, finish_salvage, is_damage, ran
 from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from agent.model import LossReason
     from agent.problems import Finding
@@ -58,6 +58,8 @@ UNSURE_S = 30.0
 """A failed sync leaves open whether the card has the records. For so long they wait until it can be asked; if they
 then leave from memory, and the card turns out to have them, they come twice, under two ids."""
 LEAST_TO_DROP = 100
+HANGS_S = 30.0
+"""A sync of a dying card may take long."""
 
 
 class Outbox:
@@ -109,7 +111,7 @@ class Outbox:
 
     # -- for the rest of the agent ----------------------------------------------------------------------
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Start the writer. Returns at once: a slow or broken disk shows in `status`."""
         self._thread.start()
 
@@ -137,6 +139,11 @@ class Outbox:
             findings=() if self._fault is None else (self._fault,),
             moved_s=self._moved_s,
         )
+
+    def health(self) -> Iterable[Component]:
+        """Whether the writer moves and the disk takes events."""
+        now = self.status()
+        yield Component("outbox", monotonic() - now.moved_s, HANGS_S, now.findings, vital=True)
 
     def mark(self) -> Mark:
         """How far the store has come, to be kept elsewhere."""
@@ -168,12 +175,12 @@ class Outbox:
             self._stop.wait(0.005)
         return True
 
-    def close(self, drain_s: float = 5.0) -> None:
-        """Write what is still in memory, within `drain_s`, and close the file."""
+    def stop(self, limit_s: float = 5.0) -> None:
+        """Write what is still in memory, within `limit_s`, and close the file."""
         self._stop.set()
         self._inbox.put(None)
         if self._thread.is_alive():
-            self._thread.join(drain_s)
+            self._thread.join(limit_s)
 
     # -- the writer's thread ----------------------------------------------------------------------------
 

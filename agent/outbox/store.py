@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.model import Record
 from agent.outbox.compression import CorruptRecord, compress, decompress
+from agent.platform.files import move_file, sync_folder
 from agent.platform.histogram import Histogram
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ def finish_salvage(path: Path) -> None:
         if path.exists():
             _remove(fresh)  # it may be incomplete; the damaged one is still there to be read again
         else:
-            fresh.rename(path)
+            move_file(fresh, path)
 
 
 def _put_in_place(path: Path, fresh: Path) -> None:
@@ -350,9 +351,8 @@ def _put_in_place(path: Path, fresh: Path) -> None:
         source = path.with_name(path.name + suffix)
         if source.exists():
             source.replace(aside.with_name(aside.name + suffix))
-    _sync_directory(path.parent)
-    fresh.rename(path)
-    _sync_directory(path.parent)
+    sync_folder(path.parent)
+    move_file(fresh, path)
 
 
 def _copy(records: Iterable[Record], store: Store, done: Container[int], alive: Callable[[], None]) -> None:
@@ -398,15 +398,6 @@ def _readable(db: sqlite3.Connection, seen: set[int]) -> Iterator[Record]:
 def _remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make renames in `directory` last through a power cut."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _whole(key: Any, kind: Any, rank: Any, packed: Any) -> Record | None:

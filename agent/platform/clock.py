@@ -27,15 +27,16 @@ from uuid import UUID
 
 from annotated_types import Ge
 
-from agent.model import ClockState, TimeBounds
+from agent.model import ClockState, Component, TimeBounds
+from agent.platform.files import replace_file
 from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 BUILT_UTC = 1_790_000_000.0  # 2026-09-21: no release can run before it was made
 _STA_UNSYNC = 0x0040  # linux/timex.h
-_SAVE_EVERY_S, _KEEP_EVERY_S = 3600.0, 1.0
+_SAVE_EVERY_S = 3600.0
 _CRYSTAL = 1e-4  # how far the board's own oscillator may be off: 100 ppm
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIMESYNC = Path("/run/systemd/timesync/synchronized")  # touched at each success: systemd-timesyncd.service(8)
@@ -234,6 +235,10 @@ class Clock:
             return found(ProblemCode.CLOCK_UNKNOWN, text)
         return ()
 
+    def health(self) -> Iterable[Component]:
+        """Whether the time is known."""
+        yield Component("clock", findings=self.findings())
+
     def keep(self) -> None:
         """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""
         if self._floor[1] - self._saved_at_s >= _SAVE_EVERY_S:
@@ -244,12 +249,10 @@ class Clock:
         self._saved_at_s = self._floor[1]
         lo_utc = _risen(self._proved, self._saved_at_s)
         wall = "" if self._last is None else " ".join(map(repr, (*self._last, self._refused_utc)))
-        beside = self._options.floor_file.with_suffix(".new")
+        file = self._options.floor_file
         try:
-            beside.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_text(f"{self._boot_id} {wall}\n", encoding="ascii")
-            os.utime(beside, (lo_utc, lo_utc))
-            beside.replace(self._options.floor_file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, (f"{self._boot_id} {wall}\n".encode("ascii"),), modified_utc=lo_utc)
         except OSError:
             return  # a read-only card: the floor in memory still holds for this boot
 
@@ -340,27 +343,6 @@ class Clock:
         except (OSError, ValueError):
             return None, math.nan
         return ((offset_s, at_s), refused_utc) if boot == self._boot_id else (None, math.nan)
-
-
-class ClockSaver(threading.Thread):
-    """Keeps a clock's floor, in a thread of its own: whoever asks for the time must not wait for a disk."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(name="clock", daemon=True)
-        self._clock = clock
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping.wait(_KEEP_EVERY_S):
-            self._clock.keep()
-
-    def stop(self) -> None:
-        """End the thread, with a last word on disk; may be called although it was never started."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join(_KEEP_EVERY_S)
-            self._clock.save()
 
 
 def _risen(floor: tuple[float, float], here_s: float) -> float:

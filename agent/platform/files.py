@@ -5,16 +5,29 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from typing import TextIO
 
+_ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
 
-def replace_file(path: Path, chunks: Iterable[bytes | memoryview], mode: int = 0o666) -> None:
-    """Write beside, make durable, rename over. Raises OSError; then the old file stays. `mode`, less the umask.
+
+def replace_file(
+    path: Path,
+    chunks: Iterable[bytes | memoryview],
+    mode: int = 0o666,
+    *,
+    durable: bool = True,
+    exact_mode: bool = False,
+    modified_utc: float | None = None,
+) -> None:
+    """Write beside, make durable, rename over. Raises OSError; then the old file stays.
+
+    `mode`: less the umask, unless `exact_mode`. `durable=False`: whole at any time, but it need not survive a power
+    cut. `modified_utc`: its modification time, POSIX seconds; None for now.
 
     What root writes belongs to whoever has the folder, and whatever root's umask is, the group may read it: the
     service must be able to. A link in place of the file is replaced, not followed.
@@ -23,16 +36,41 @@ def replace_file(path: Path, chunks: Iterable[bytes | memoryview], mode: int = 0
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         _hand_over(file.fileno(), path.parent, mode)
+        if exact_mode:
+            os.fchmod(file.fileno(), mode)
         for chunk in chunks:
             file.write(chunk)
         file.flush()
-        os.fsync(file.fileno())
+        if modified_utc is not None:
+            os.utime(file.fileno(), (modified_utc, modified_utc))
+        if durable:
+            os.fsync(file.fileno())
     beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    if durable:
+        sync_folder(path.parent)
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Put a file that is whole in another's place, durably. Raises OSError; then both stay."""
+    with source.open("rb") as file:
+        os.fsync(file.fileno())
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make durable which files are in a folder. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
+
+
+def state_folder(settings: Path) -> Path:
+    """Where the agent whose configuration lies in `settings` keeps what it writes itself."""
+    settings = settings.absolute()
+    return _VAR if settings == _ETC else settings
 
 
 def open_to_append(path: Path, mode: int = 0o640) -> TextIO:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
-from agent.withheld import Sealed
+from agent.model import Sealed
 
 OVERHEAD_BYTES = 48
 """Encapsulated key and tag."""

@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import events
-from agent.model import Decision, Event, Passage, Screening, Temperature
+from agent.model import Decision, Event, Passage, Redacted, Screening, Sealed, Temperature
 from agent.privacy import hpke
 from agent.privacy.rules import Mode, PrivacyRules
-from agent.withheld import Redacted, Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing
-from agent.model import CodeStatus, Direction, Verdict
+from agent.model import CodeStatus, Component, Direction, Verdict
+from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
 from agent.problems import Finding, ProblemCode, found, in_words
 from agent.ruleset import load
@@ -24,9 +25,8 @@ from agent.screening import BadCalibration, ThermometerSite
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from agent.checkpoint.case import DecisionInput
     from agent.credentials.freshness import Age
-    from agent.model import Decision, InForce, TimeBounds
+    from agent.model import Decision, DecisionInput, InForce, TimeBounds
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ SCRUB_BUCKETS = 1024
 """A second: ten million keys once in nine minutes."""
 
 
-class Ruleset(threading.Thread):
+class Ruleset:
     """The rules in force. `check` and `decide` may be called from any thread, and are never blocked by a reload."""
 
     def __init__(
@@ -57,18 +57,17 @@ class Ruleset(threading.Thread):
         `careful` is safe mode: everybody at an entry is left to staff, what cannot be read or judged is done
         without, and nothing new is put in force.
         """
-        super().__init__(name="rulebook", daemon=True)
         self._judged, self._decided, self._root, self._calibration = judged, decided, root, calibration
         self._site = policy.site_of(decided)
         self._seen = self._fingerprint()
         self._careful = careful
         self._scrubbed: dict[int, int] = {}
         """Where the scrub of each list file in force goes on."""
-        self._stopping = threading.Event()
+        self._is_ready = not (judged.bundles and judged.lists)
         self._refreshing = threading.Lock()
         self.findings: tuple[Finding, ...] = ()
         """What was refused since, and that the old one stays."""
-        self._record = load.AcceptedVersions(load.state_folder(root) / "lists.accepted")
+        self._record = load.AcceptedVersions(state_folder(root) / "lists.accepted")
         try:
             self._trust = load.load_trust(judged, root, self._record)
             self._table = load.load_table(decided, root, judged.bundles)
@@ -143,19 +142,20 @@ class Ruleset(threading.Thread):
         """Why less is kept than the central server has asked for."""
         return self._privacy.findings(now)
 
-    def run(self) -> None:
-        """Look for new files until `stop`."""
-        if self._judged.bundles and self._judged.lists:
+    def look(self) -> None:
+        """Put in force what is new on disk, and compare a part of the lists with what was proved: once a second."""
+        if not self._is_ready:
             credentials.lists.get_ready()
-        while not self._stopping.wait(LOOK_EVERY_S):
-            self.refresh()
-            self.scrub()
+            self._is_ready = True
+        self.refresh()
+        self.scrub()
 
-    def stop(self) -> None:
-        """End the thread; may be called although it was never started."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join(LOOK_EVERY_S)
+    def health(self, now: TimeBounds) -> Iterator[Component]:
+        """What is in force, and what is not as it should be."""
+        yield Component("rules", findings=self.findings)
+        yield Component("privacy", findings=self.privacy_findings(now))
+        for age in self.ages:
+            yield Component(age.name, findings=age.findings(now))
 
     def uses(self, kind: str, name: str) -> bool:
         """Whether a bundle of this kind and name can change what this kiosk judges by."""
@@ -231,7 +231,7 @@ class Ruleset(threading.Thread):
         if not self._judged.bundles:
             return
         try:
-            load.BundleStore(self._root / self._judged.bundles).remember_all()
+            load.bundle_store(self._root / self._judged.bundles).remember_all()
         except OSError as error:
             log.warning("what was accepted cannot be remembered: %s", error.strerror)
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
+from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent import policy, privacy
@@ -47,6 +49,10 @@ class BundleStore:
         self._folder = folder
         self._accepted = AcceptedVersions(folder.with_name(folder.name + ".accepted"))
         self._root: tuple[tuple[int, int], Root] | None = None
+        self._verified: dict[tuple[str, str], tuple[bytes, str, Bundle]] = {}
+        """By type and name: SHA-256 of the file, digest of the root it was verified by, the bundle."""
+        self._parsed: dict[tuple[str, str], tuple[str, Any]] = {}
+        """By type and name: digest of the bundle, its content as `PARSERS` gives it."""
 
     def install(self, root: bytes) -> Root:
         """Put the first root there. Raises BadBundle, or FileExistsError when there is one already."""
@@ -102,13 +108,32 @@ class BundleStore:
                 return None
             raise BadBundle(Rejection.MISSING, f"{path.name} was accepted before and is not there") from None
         root = self.root()
-        found = bundle.verify_stored(data, root, kind=kind, name=name)
+        found = self._verify(data, root, kind, name)
         if remembered is not None:
             if root.bundle.version < remembered.root:
                 raise BadBundle(Rejection.ROLLBACK, "the root is older than the one it was accepted under")
             if root.bundle.version == remembered.root:
                 bundle.demand_not_older(found, remembered.last)
         return found
+
+    def content(self, found: Bundle) -> Any:
+        """What a bundle of this folder says, as `PARSERS` gives it: parsed once. Raises ValueError, TypeError or
+        AttributeError when it does not hold.
+        """
+        key = (found.type, found.name)
+        known = self._parsed.get(key)
+        if known is None or known[0] != found.digest:
+            known = self._parsed[key] = found.digest, PARSERS[found.type](found)
+        return known[1]
+
+    def _verify(self, data: bytes, root: Root, kind: str, name: str) -> Bundle:
+        """A bundle that lies here, verified once as long as neither it nor the root changes. Raises BadBundle."""
+        digest = sha256(data).digest()
+        known = self._verified.get((kind, name))
+        if known is None or known[:2] != (digest, root.bundle.digest):
+            found = bundle.verify_stored(data, root, kind=kind, name=name)
+            known = self._verified[kind, name] = digest, root.bundle.digest, found
+        return known[2]
 
     def accept(self, data: bytes, now: TimeBounds) -> Bundle:
         """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
@@ -121,7 +146,7 @@ class BundleStore:
             taken = bundle.next_root(root, data).bundle
         else:
             taken = bundle.accept(data, root, self._measure(kind, name, root), now, kind=kind, name=name)
-            examine(taken)
+            examine(taken, self.content)
         if kind == "list":
             self._keep_previous(taken)
         replace_file(self._path(kind, name), (data,))
@@ -269,24 +294,35 @@ def word_content(base: lists.ListHeader, changes: Mapping[bytes, int]) -> dict[s
     return {"base": asdict(base), "changes": text}
 
 
-def examine(taken: Bundle) -> None:
+def examine(taken: Bundle, parse: Callable[[Bundle], object] | None = None) -> None:
     """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle."""
     try:
-        _EXAMINED[taken.type](taken)
+        (parse or PARSERS[taken.type])(taken)
     except (ValueError, TypeError, AttributeError) as error:
         raise BadBundle(Rejection.BAD_CONTENT, str(error)) from None
 
 
-def _text(taken: Bundle) -> None:
+def _text(taken: Bundle) -> str:
     if not isinstance(taken.content, str):
         raise TypeError("its content is no text")
+    return taken.content
 
 
-_EXAMINED: Mapping[str, Callable[[Bundle], object]] = {
-    "keys": lambda taken: parse_keys(taken.content, "bundle"),
+PARSERS: Mapping[str, Callable[[Bundle], Any]] = {
+    "keys": lambda taken: parse_keys(taken.content, "from the centre"),
     "policy": lambda taken: policy.parse_table(taken.content, taken.name),
     "list": lambda taken: list_word(taken.content),
     "privacy": lambda taken: privacy.parse(taken.content),
     "config": _text,
 }
-"""Type → what its content must stand before it is taken."""
+"""Type → its content, parsed: whatever way a bundle came, what it says is read here and nowhere else."""
+
+
+def bundle_store(folder: Path) -> BundleStore:
+    """The one store of a folder: what it has verified and parsed once it does not verify and parse again."""
+    return _store(folder.absolute())
+
+
+@cache
+def _store(folder: Path) -> BundleStore:
+    return BundleStore(folder)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from typing import TYPE_CHECKING
 
 from agent.platform import access
@@ -61,29 +60,15 @@ def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
     return believed
 
 
-class BaselineSaver(threading.Thread):
+class BaselineSaver:
     """Writes the crowds down at most once a minute, and at the end; a power cut costs a minute's people."""
 
     def __init__(self, path: Path, crowds: Callable[[], Mapping[str, Baseline]]) -> None:
-        """`crowds` gives what is to be kept, from this thread."""
-        super().__init__(name="crowd", daemon=True)
+        """`crowds` gives what is to be kept."""
         self._path = path
         self._crowds = crowds
         self._kept: dict[str, Baseline] = dict(crowds())
         self._fault = ""
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping.wait(EVERY_S):
-            self.keep()
-
-    def stop(self) -> None:
-        """End the thread and keep what there is."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join(1.0)
-        self.keep()
 
     def keep(self) -> None:
         """Write if anything changed; that it cannot be done is said once."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.credentials import lists
 from agent.platform import access
-from agent.platform.files import replace_file
+from agent.platform.files import move_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def put_next_base(path: Path, head: lists.ListHeader) -> None:
         prove_base(beside)
     except lists.BadList:
         return  # none, or not whole yet
-    beside.replace(path)
+    move_file(beside, path)
 
 
 def next_path(path: Path) -> Path:

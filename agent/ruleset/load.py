@@ -18,7 +18,14 @@ from agent.model import InForce
 from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
-from agent.ruleset.bundle_store import BundleStore, list_content, list_word, word_content
+from agent.ruleset.bundle_store import (
+    BundleStore,
+    ListContent,
+    bundle_store,
+    list_content,
+    list_word,
+    word_content,
+)
 from agent.ruleset.list_files import (
     change_list,
     next_path,
@@ -29,13 +36,13 @@ from agent.ruleset.list_files import (
     set_changes,
     write_list,
 )
-from agent.state.state_files import state_folder
 
 log = logging.getLogger(__name__)
 
 __all__ = [
     "AcceptedVersions",
     "BundleStore",
+    "bundle_store",
     "change_list",
     "list_content",
     "load_privacy",
@@ -45,7 +52,6 @@ __all__ = [
     "open_list",
     "profiles",
     "set_changes",
-    "state_folder",
     "whole_table",
     "word_content",
     "write_list",
@@ -65,7 +71,7 @@ def load_trust(
     opened, ages, in_force = [], list(trust.ages), list(trust.in_force)
     for name in options.lists:
         try:
-            store = BundleStore(root / options.bundles) if options.bundles else None
+            store = bundle_store(root / options.bundles) if options.bundles else None
             sent = store.current("list", Path(name).stem) if store is not None else None
             found = prove_list(root / name) if store is None or sent is None else _sent(root / name, sent, store)
             if sent is None and record is not None:
@@ -118,10 +124,11 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
     if not options.bundles:
         return trust
     try:
-        sent = BundleStore(root / options.bundles).current("keys")
+        store = bundle_store(root / options.bundles)
+        sent = store.current("keys")
         if sent is not None:
-            trust = parse_keys(sent.content, "from the centre")
-            return replace(trust, ages=(sent.age,), in_force=(InForce("keys", "", sent.version),))
+            keys: credentials.TrustStore = store.content(sent)
+            return replace(keys, ages=(sent.age,), in_force=(InForce("keys", "", sent.version),))
     except (BadBundle, BadTrustStore, OSError):
         return replace(trust, ages=(freshness.missing("keys from the centre"),))
     return trust
@@ -145,7 +152,8 @@ def _sent(path: Path, sent: Bundle, store: BundleStore) -> lists.CodeList:
     """A list as the centre has sent word of it. Until the base of that is here, the list that it takes the place
     of, within its own age: as it was signed, and marked with what is awaited. Raises BadList, OSError.
     """
-    word, previous = list_word(sent.content), store.previous_list(sent.name)
+    word: ListContent = store.content(sent)
+    previous = store.previous_list(sent.name)
     try:
         put_next_base(path, word.base)
     except OSError as error:
@@ -199,9 +207,10 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
     """
     if bundles:
         try:
-            sent = BundleStore((root or Path()) / bundles).current("policy", options.table)
+            store = bundle_store((root or Path()) / bundles)
+            sent = store.current("policy", options.table)
             if sent is not None:
-                table = policy.parse_table(sent.content, options.table)
+                table: policy.Table = store.content(sent)
                 return replace(table, in_force=InForce("policy", sent.name, sent.version))
         except (BadBundle, OSError) as error:
             raise policy.BadTable(options.table, [f"sent by the centre, but {error}"]) from None
@@ -217,12 +226,13 @@ def load_privacy(options: credentials.Options, root: Path | None = None) -> priv
     if not options.bundles:
         return privacy.PrivacyInForce()
     try:
-        sent = BundleStore((root or Path()) / options.bundles).current("privacy")
+        store = bundle_store((root or Path()) / options.bundles)
+        sent = store.current("privacy")
         return (
             privacy.PrivacyInForce()
             if sent is None
             else privacy.PrivacyInForce(
-                privacy.parse(sent.content), sent.expires_utc, in_force=InForce("privacy", "", sent.version)
+                store.content(sent), sent.expires_utc, in_force=InForce("privacy", "", sent.version)
             )
         )
     except (BadBundle, privacy.BadPrivacy, OSError) as error:

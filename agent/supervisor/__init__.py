@@ -6,41 +6,62 @@ import json
 import logging
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.devices.backoff import restarts_agent
-from agent.health import Component, Condition, Health, assess
-from agent.platform import malloc, systemd
+from agent.platform import systemd
+from agent.platform.files import replace_file
+from agent.supervisor.health import Condition, Health, assess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from agent.supervisor.report import HealthReport
+    from agent.model import Component
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 
 
-class HealthMonitor(threading.Thread):
-    """The health thread. `health` is its latest finding."""
+class HealthMonitor:
+    """The health thread. `health` is its latest finding about the parts that registered."""
 
-    def __init__(self, vitals: HealthReport, directory: Path, restart: Callable[[str], None]) -> None:
-        """`directory`: of status.json; `restart`: start the agent anew, because of …; returns at once."""
-        super().__init__(name="pulse", daemon=True)
+    def __init__(self, directory: Path, restart: Callable[[str], None]) -> None:
+        """`directory`: of status.json; `restart`: start the agent again, because of …; returns at once."""
         self.health = Health(Condition.OK)
-        self._vitals = vitals
         self._file = directory / "status.json"
         self._restart = restart
+        self._probes: list[Callable[[], Iterable[Component]]] = []
+        self._repairs: list[Callable[[float], None]] = []
+        self._sections: list[Callable[[], Mapping[str, Any]]] = []
+        self._thread = threading.Thread(target=self._run, name="health", daemon=True)
         self._stopping = threading.Event()
         self._ending = False
-        self._started_s = self._beat_s = self._tidied_s = time.monotonic()
+        self._started_s = self._beat_s = time.monotonic()
         self._paused_s = 0.0
         self._file_fault = ""
 
-    def run(self) -> None:
-        """Until `stop`."""
+    def register(
+        self, probe: Callable[[], Iterable[Component]], repair: Callable[[float], None] | None = None
+    ) -> None:
+        """Ask `probe` once a second how its part is. `repair` restarts what hangs in it; its argument: for how long
+        the whole machine stood still, seconds.
+        """
+        self._probes.append(probe)
+        if repair is not None:
+            self._repairs.append(repair)
+
+    def publish(self, section: Callable[[], Mapping[str, Any]]) -> None:
+        """Add what `section` gives to status.json."""
+        self._sections.append(section)
+
+    def start(self) -> None:
+        """Begin; before the parts do, so that the watchdog is fed whatever they do."""
+        self._thread.start()
+
+    def _run(self) -> None:
         while not self._stopping.is_set():
             self.check()
             self._stopping.wait(EVERY_S)
@@ -49,26 +70,25 @@ class HealthMonitor(threading.Thread):
         """The agent stops: that parts stand still is meant, and the watchdog is fed whatever they do."""
         self._ending = True
 
-    def stop(self) -> None:
+    def stop(self, limit_s: float = EVERY_S) -> None:
         """End the thread and take the status file away: nobody runs any more."""
         self._stopping.set()
-        if self.is_alive():
-            self.join(EVERY_S)
+        if self._thread.is_alive():
+            self._thread.join(min(limit_s, EVERY_S))
         self._file.unlink(missing_ok=True)
 
     def check(self) -> None:
         """One look."""
         paused_s = self._own_pause()
         if not self._ending:
-            for feed in self._vitals.feeds:
-                feed.replace_if_hung(paused_s)
-        parts = self._vitals.parts(paused_s)
+            for repair in self._repairs:
+                repair(paused_s)
+        parts = self.components(paused_s)
         before, self.health = self.health, assess(parts)
         self._watchdog()
         if self.health != before:
             systemd.notify(f"STATUS={self.health.summary}")
         self._write(parts)
-        self._tidy()
         hopeless = [part.name for part in parts if part.hangs and not part.vital]
         if not self._ending and restarts_agent(hopeless, self._up_s()):
             self._restart(f"nothing else has helped: {', '.join(hopeless)}")
@@ -82,11 +102,6 @@ class HealthMonitor(threading.Thread):
         self._paused_s = max(0.0, late_s, self._paused_s - EVERY_S)
         return self._paused_s
 
-    def _tidy(self) -> None:
-        if self._beat_s - self._tidied_s >= malloc.EVERY_S:
-            self._tidied_s = self._beat_s
-            malloc.give_back()
-
     def _watchdog(self) -> None:
         """Feed it, or have it bite at once: waiting longer would help nobody."""
         if self.health.condition is not Condition.STUCK or self._ending:
@@ -95,23 +110,48 @@ class HealthMonitor(threading.Thread):
         systemd.notify("WATCHDOG=trigger")  # first: the log may be what everybody waits for
         log.error("stuck: %s", "; ".join(map(str, self.health.problems)))
 
+    def components(self, paused_s: float = 0.0) -> list[Component]:
+        """Every part; `paused_s`: for so long the whole machine stood still, which says nothing of its parts."""
+        found = [part for probe in self._probes for part in probe()]
+        return [replace(part, silent_s=part.silent_s - paused_s) for part in found] if paused_s else found
+
     def report(self) -> dict[str, Any]:
         """How the kiosk is at this moment. Any thread."""
-        return self._report(self._vitals.parts())
+        return self._report(self.components())
 
     def _report(self, parts: Sequence[Component]) -> dict[str, Any]:
-        return self._vitals.report(parts, self.health, self._up_s())
+        found: dict[str, Any] = {
+            "at_s": time.monotonic(),
+            "up_s": round(self._up_s()),
+            "condition": self.health.condition,
+            "problems": [
+                {"code": each.code, "part": each.part, "severity": each.severity, "text": each.text}
+                for each in self.health.problems
+            ],
+            "parts": [
+                {
+                    "name": part.name,
+                    "up": part.up,
+                    "silent_s": part.silent_s,
+                    "limit_s": part.limit_s,
+                    "error": part.error,
+                    "vital": part.vital,
+                }
+                for part in parts
+            ],
+        }
+        for section in self._sections:
+            found |= section()
+        return found
 
     def _up_s(self) -> float:
         return time.monotonic() - self._started_s
 
     def _write(self, parts: Sequence[Component]) -> None:
         """Replace the status file; said once if that is not possible."""
-        fresh = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps(self._report(parts)), encoding="utf-8")
-            fresh.replace(self._file)
+            replace_file(self._file, (json.dumps(self._report(parts)).encode(),), durable=False)
             self._file_fault = ""
         except OSError as error:
             if str(error) != self._file_fault:

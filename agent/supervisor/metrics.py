@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent import __version__
-from agent.health import Condition
 from agent.model import ClockState
+from agent.platform.files import replace_file
+from agent.supervisor.health import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from agent.health import Health
     from agent.platform.histogram import Histogram
+    from agent.supervisor.health import Health
     from agent.supervisor.report import HealthReport
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 15.0
-STOP_S = 1.0
 _MODE = 0o644
 """The collector is another user."""
 _SELF = Path("/proc/self")
@@ -51,43 +51,34 @@ class Family:
     """Suffix of the name, labels, value."""
 
 
-class Metrics(threading.Thread):
-    """Writes the file again and again; a thread of its own, for the disk may be slow and health must not wait."""
+class Metrics:
+    """Writes the file; a job of housekeeping, for the disk may be slow and health must not wait."""
 
     def __init__(self, file: Path, vitals: HealthReport, health: Callable[[], Health]) -> None:
-        super().__init__(name="metrics", daemon=True)
         self._file, self._vitals, self._health = file, vitals, health
         self._started_s = time.monotonic()
         self._fault = ""
-        self._stopping = threading.Event()
 
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping.is_set():
-            try:
-                self.write()
-                self._fault = ""
-            except OSError as error:
-                if str(error) != self._fault:
-                    self._fault = str(error)
-                    log.warning("metrics cannot be written: %s", error)
-            self._stopping.wait(EVERY_S)
+    def refresh(self) -> None:
+        """Write; that it cannot be done is logged once."""
+        try:
+            self.write()
+            self._fault = ""
+        except OSError as error:
+            if str(error) != self._fault:
+                self._fault = str(error)
+                log.warning("metrics cannot be written: %s", error)
 
-    def stop(self) -> None:
-        """End the thread and take the file away: what does not run has no numbers. Also without `start`."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join(STOP_S)
+    def remove(self) -> None:
+        """Take the file away: what does not run has no numbers."""
         with suppress(OSError):
             self._file.unlink(missing_ok=True)
 
     def write(self) -> None:
         """Replace the file in one step; it need not survive a power cut. Raises OSError."""
         found = families(self._vitals, self._health(), time.monotonic() - self._started_s)
-        beside = self._file.with_name(f"{self._file.name}.new")
-        beside.write_text("".join(map(text, found)), encoding="utf-8")
-        beside.chmod(_MODE)
-        beside.replace(self._file)
+        page = "".join(map(text, found)).encode()
+        replace_file(self._file, (page,), _MODE, durable=False, exact_mode=True)
 
 
 def text(family: Family) -> str:
@@ -160,8 +151,7 @@ def _orders(vitals: HealthReport) -> Family:
 
 def _devices(vitals: HealthReport) -> Iterator[Family]:
     found = [
-        ({"lane": one.lane, "part": str(one.role), "driver": one.driver}, one)
-        for one in (feed.status() for feed in vitals.feeds)
+        ({"lane": one.lane, "part": str(one.role), "driver": one.driver}, one) for one in vitals.workers.status()
     ]
     columns: tuple[tuple[str, Kind, str, str], ...] = (
         ("up", "gauge", "up", "1: the device works."),

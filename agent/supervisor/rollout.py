@@ -5,7 +5,6 @@ run well for long is remembered; and an agent that stumbles again and again is m
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,9 +13,9 @@ from agent import __version__, config
 from agent.config import BadConfig
 from agent.config.overlay import Overlay
 from agent.model import AgentEvent
-from agent.ruleset.load import BundleStore
-from agent.state.crash_loop import StartHistory
-from agent.state.rollout_state import RemoteConfig, RolloutState, trial_result
+from agent.ruleset.load import bundle_store
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.rollout_state import RemoteConfig, RolloutState, trial_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
 
     from agent.config import Config, ConfigError
     from agent.credentials.bundle import Bundle
-    from agent.health import Health
     from agent.loop import Loop
-    from agent.state.state_files import StateFiles
+    from agent.supervisor.health import Health
     from agent.supervisor.startup import Startup
+    from agent.supervisor.state_files import StateFiles
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,8 @@ SAFE_FOR_S = 3600.0
 """After a good hour in safe mode the agent tries to work as usual: whatever made it fall may have passed."""
 
 
-class ConfigRollout(threading.Thread):
-    """One thread; steps are taken by `look`, once a second."""
+class ConfigRollout:
+    """Steps are taken by `look`, a job of housekeeping, once a second."""
 
     def __init__(
         self,
@@ -51,7 +50,6 @@ class ConfigRollout(threading.Thread):
         restart: Callable[[str], None],
     ) -> None:
         """`faults_of`: what a configuration names but does not fit; `restart`: start the agent anew because of …"""
-        super().__init__(name="probation", daemon=True)
         self._began, self._memory, self._loop, self._health = began, memory, loop, health
         self._faults_of, self._restart = faults_of, restart
         self._latched = bool(memory.starts.safe)
@@ -59,21 +57,6 @@ class ConfigRollout(threading.Thread):
         self._well_since_s: float | None = None
         self._told = memory.settings.tell if began.safe else None
         self._seen: tuple[int, int, int] | None = None
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """Until `stop`."""
-        while not self._stopping.wait(LOOK_EVERY_S):
-            try:
-                self.look()
-            except Exception:  # whatever is wrong with a bundle or a file, this thread must go on
-                log.exception("a defect in watching over the configuration")
-
-    def stop(self) -> None:
-        """End the thread; may be called although it was never started."""
-        self._stopping.set()
-        if self.is_alive():
-            self.join(LOOK_EVERY_S)
 
     def look(self) -> None:
         """One look at everything."""
@@ -163,7 +146,7 @@ class ConfigRollout(threading.Thread):
         if mark == self._seen:
             return None
         self._seen = mark
-        return BundleStore(folder).current("config")
+        return bundle_store(folder).current("config")
 
     def _wrong_with(self, pushed: RemoteConfig) -> str:
         """Everything, in one text as `gatepost check` has it; empty when it holds."""

@@ -12,15 +12,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent import __version__, config
 from agent.config import BadConfig, Config
 from agent.config.overlay import Overlay
+from agent.model import Component
 from agent.platform import access
 from agent.platform.clock import boot_id, boottime_s
-from agent.state.crash_loop import StartHistory
-from agent.state.rollout_state import TRIES, RemoteConfig, RolloutState
-from agent.state.state_files import StateFiles
+from agent.problems import ProblemCode, found
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.rollout_state import TRIES, RemoteConfig, RolloutState
+from agent.supervisor.state_files import StateFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MEND = "mend it, then: systemctl restart gatepost"
 
@@ -47,6 +53,13 @@ class Startup:
     def version(self) -> int:
         """Of the centre's configuration that is in force; 0 for none."""
         return 0 if self.pushed is None else self.pushed.version
+
+    def health(self) -> Iterable[Component]:
+        """Under which reservations the agent runs at all, with what to do; none when all is as it should be."""
+        if self.safe:
+            yield Component("safe mode", findings=found(ProblemCode.SAFE_MODE, self.safe))
+        if self.fault:
+            yield Component("configuration", findings=found(ProblemCode.CONFIG_NOT_IN_FORCE, self.fault))
 
     @property
     def still_on_trial(self) -> bool:

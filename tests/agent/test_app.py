@@ -107,7 +107,7 @@ def test_all_of_a_life_is_on_disk_when_it_ends(running):
 
 def test_an_exit_opens_its_own_gate(running):
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
-    gates = {feed.status().lane: feed for feed in running.app._feeds if feed.status().role is Role.GATE}
+    gates = {feed.status().lane: feed for feed in running.app._workers if feed.status().role is Role.GATE}
     running.wait(lambda: gates["exit"].status().items >= 1)  # twice if it was not up yet
     assert gates["entry"].status().items == 0
 
@@ -117,7 +117,7 @@ def test_a_defect_in_judging_does_not_stop_the_gate_and_shows_in_health(running,
     running.see(*(Sighting(b"", time.monotonic()) for _ in range(3)), lane="no such lane")
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
     running.wait(lambda: running.app._loop.decided == 1)
-    running.wait(lambda: any("a defect" in problem.text for problem in running.app._pulse.health.problems))
+    running.wait(lambda: any("a defect" in problem.text for problem in running.app._health.health.problems))
     running.stop()
     assert running.error is None
     assert "a defect in judging" in caplog.text
@@ -135,33 +135,33 @@ def test_stop_before_anything_was_seen_is_quick_and_clean(config, tmp_path):
 
 def test_a_loop_that_does_not_turn_is_stuck_and_a_device_that_is_gone_is_not(config, monkeypatch):
     app = App(config())
-    app._outbox.open()
+    app._outbox.start()
     app._link.start()
     told = []
     monkeypatch.setattr("agent.supervisor.systemd.notify", lambda *lines: told.extend(lines))
-    for feed in app._feeds:
+    for feed in app._workers:
         feed.start()
     app._loop.wake()
     app._loop.step()
-    app._pulse.check()
+    app._health.check()
     assert "WATCHDOG=1" in told, "devices that are not there do not stop the watchdog"
     assert any(line.startswith("STATUS=degraded; ") for line in told)
     told.clear()
     app._loop.last_step_s -= 9
-    app._pulse.check()
+    app._health.check()
     assert "WATCHDOG=1" not in told
     assert "WATCHDOG=trigger" in told
     assert any(line.startswith("STATUS=stuck; loop: no progress for more than 8 s") for line in told)
     assert not any("defect" in line for line in told), "it hangs, and has none"
-    (loop,) = (part for part in app._pulse._vitals.parts() if part.name == "loop")
+    (loop,) = (part for part in app._health.components() if part.name == "loop")
     assert (loop.up, loop.error) == (True, "")
-    for feed in app._feeds:
+    for feed in app._workers:
         feed.request_stop()
-    for feed in app._feeds:
+    for feed in app._workers:
         feed.join(LIMIT_S)
     app._link.stop()
-    app._outbox.close()
-    app._pulse.stop()
+    app._outbox.stop()
+    app._health.stop()
 
 
 def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
@@ -169,7 +169,7 @@ def test_all_who_ask_get_one_answer(config, tmp_path, monkeypatch):
     app._link.start()
     told = []
     monkeypatch.setattr("agent.supervisor.systemd.notify", lambda *lines: told.extend(lines))
-    app._pulse.check()
+    app._health.check()
     report = json.loads((tmp_path / "run" / "status.json").read_text())
     assert report["problems"]
     assert "clock" in {part["name"] for part in report["parts"]}

@@ -90,7 +90,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
     key = signing.private_key((tmp_path / "x.key").read_bytes())
     world, engine = World(noise_c=0.03), LineScanner()
     app = App(parse(config_of(tmp_path), tmp_path / "agent.toml"))
-    feeds = {feed.status().role: feed for feed in app._feeds}
+    feeds = {feed.status().role: feed for feed in app._workers}
     thread = threading.Thread(target=app.run)
 
     def pass_by(holder: str, distance_mm: float) -> int:
@@ -121,7 +121,7 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
             ranger.unplug()
             wait(lambda: not feeds[Role.RANGE].status().up)
             assert pass_by("blind", 50.0) == 1
-            wait(lambda: any(problem.part == "entry range" for problem in app._pulse.health.problems))
+            wait(lambda: any(problem.part == "entry range" for problem in app._health.health.problems))
         finally:
             app.stop()
             thread.join(LIMIT_S)

@@ -64,7 +64,7 @@ def _ours(*, flowing: bool) -> tuple[float, int, int, int]:
     with tempfile.TemporaryDirectory(prefix="gp-half-") as name, Partition(Path(name)) as net:
         heard = Beside(net)
         outbox = Outbox(Options(path=Path(name) / "outbox.db"), Encoder(TOPICS))
-        outbox.open()
+        outbox.start()
         link = mqtt.Link(mqtt.Options(host=net.host), TOPICS, outbox, lambda: State("bench"))
         link.start()
         until(lambda: link.status().connected, 20)
@@ -74,7 +74,7 @@ def _ours(*, flowing: bool) -> tuple[float, int, int, int]:
         until(lambda: outbox.status().waiting == 0, 60)
         until(lambda: len(heard.numbers()) >= sent, 5)
         link.stop(0.0)
-        outbox.close()
+        outbox.stop()
         numbers = heard.stop()
         return found_s, sent - len(set(numbers)), sent, len(numbers) - len(set(numbers))
 

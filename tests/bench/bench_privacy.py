@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rows import Row
 
 from agent import events, screening
-from agent.checkpoint import Checkpoint, DecisionInput, DecisionRules, Options
+from agent.checkpoint import Checkpoint, DecisionRules, Options
 from agent.events import Encoder, Topics
 from agent.loop import Loop
 from agent.model import (
@@ -20,6 +20,7 @@ from agent.model import (
     CodeStatus,
     Colour,
     Decision,
+    DecisionInput,
     DeviceUp,
     Direction,
     Event,
@@ -138,11 +139,11 @@ def _gate_us(mode: str) -> list[float]:
             Options(reuse_s=0),
         ),
         open_gate={"in": lambda: told.append(time.perf_counter())},
-        show={"in": lambda _: None},
-        keep=lambda _: None,
-        tell=lambda _: None,
+        show={"in": lambda *_: None},
+        store=lambda _: None,
+        log_event=lambda _: None,
         now=lambda: NOW,
-        withhold=_withholding(mode),
+        redact=_withholding(mode),
     )
     waits = []
     for part in (Role.SCANNER, Role.THERMOMETER, Role.GATE):

@@ -61,7 +61,7 @@ def passage(number: int) -> Event:
 
 def opened(file: str) -> Outbox:
     outbox = Outbox(Options(path=file), Encoder(TOPICS))
-    outbox.open()
+    outbox.start()
     while not outbox.status().epoch:
         time.sleep(0.01)
     return outbox
@@ -80,7 +80,7 @@ def fill(file: str, number: int) -> dict[str, float]:
             outbox.flush(60)
     outbox.flush(60)
     used_s = time.process_time() - begun_s
-    outbox.close(60)
+    outbox.stop(60)
     return {"cpu_us": used_s / number * 1e6}
 
 
@@ -93,7 +93,7 @@ def drain(file: str, port: int, number: int) -> dict[str, float]:
         time.sleep(0.02)
     took_s, used_s = time.monotonic() - begun_s, time.process_time() - cpu_s
     link.stop()
-    outbox.close()
+    outbox.stop()
     return {"rate": number / took_s, "cpu_us": used_s / number * 1e6, "mb": memory_mb() - idle_mb}
 
 
@@ -117,7 +117,7 @@ def steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
         time.sleep(0.02)
     used_s, took_s = time.process_time() - begun_s - making_s, time.monotonic() - start_s
     link.stop()
-    outbox.close()
+    outbox.stop()
     return {"cpu_us": (used_s - idle * took_s) / number * 1e6, "all_us": used_s / number * 1e6}
 
 
@@ -158,7 +158,7 @@ def card(file: str, number: int, burst: int) -> dict[str, float]:
         outbox.flush(60)
         while taken := outbox.shelf.claim_batch(WINDOW):
             outbox.shelf.acked(taken)
-    outbox.close()
+    outbox.stop()
     return {}
 
 

@@ -25,7 +25,7 @@ OPTIONS = Options(path=str(Path(os.environ["DIR"]) / "outbox.db"), commit_ms=2.0
 
 def opened() -> Outbox:
     outbox = Outbox(OPTIONS, Encoder(Topics("bench", "kiosk")))
-    outbox.open()
+    outbox.start()
     return outbox
 
 
@@ -68,7 +68,7 @@ def check() -> None:
     end_s = time.monotonic() + 30
     while len(found) < outbox.status().waiting and time.monotonic() < end_s:
         found += [record.payload for record in outbox.shelf.claim_batch(500)]
-    outbox.close()
+    outbox.stop()
     hashes = {int(json.loads(payload)["sequence"]): sha256(payload).hexdigest() for payload in found}
     for payload in found:
         message = json.loads(payload)

@@ -74,14 +74,14 @@ class Delivery:
         """Hash of the newest payload."""
         self._encode = Encoder(TOPICS)
         self.outbox = Outbox(Options(path=self.folder / "outbox.db"), self._encoded)
-        self.outbox.open()
+        self.outbox.start()
         options = mqtt.Options(port=self.port, delivery=self.delivery, **self.more)  # type: ignore[arg-type]  # a word
         self.link = mqtt.Link(
             options,
             TOPICS,
             self.outbox,
             lambda: State("bench"),
-            vouch=lambda data: store.verify_statement(data, "receipt", NOW),
+            verify_receipt=lambda data: store.verify_statement(data, "receipt", NOW),
         )
         self.start_broker()
         self.start_centre()
@@ -90,7 +90,7 @@ class Delivery:
 
     def __exit__(self, *_: object) -> None:
         self.link.stop(0.0)
-        self.outbox.close()
+        self.outbox.stop()
         self.stop_centre()
         self.kill_broker()
 

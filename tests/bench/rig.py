@@ -24,9 +24,9 @@ from agent.credentials import gatepost
 from agent.crypto import signing
 from agent.model import Colour
 from agent.ruleset import load
-from agent.state.crash_loop import StartHistory
-from agent.state.state_files import StateFiles
 from agent.supervisor import read_report
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.state_files import StateFiles
 from drivers.simulators.camera import CameraSimulator
 from drivers.simulators.pty import Port
 from drivers.simulators.relays import LcusRelay

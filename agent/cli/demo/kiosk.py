@@ -15,9 +15,9 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from agent.cli.demo import child
-from agent.state.crash_loop import StartHistory
-from agent.state.state_files import StateFiles
 from agent.supervisor import read_report
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.state_files import StateFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -23,7 +23,7 @@ if __name__ == "__main__":
 from lane_bench import AT_MARK_MM, ENTRIES, FEVER_C, NORMAL_C, ROOM_C, Bench, decide
 
 from agent.checkpoint import DecisionRules
-from agent.checkpoint.case import OpenGate
+from agent.checkpoint.effects import OpenGate
 from agent.model import (
     Decision,
     DeviceDown,
@@ -41,8 +41,7 @@ from drivers.contract import Distance, Reading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from agent.checkpoint.case import DecisionInput
-    from agent.model import TimeBounds
+    from agent.model import DecisionInput, TimeBounds
 
 EXITS = ("out", "out marked")
 LANES = (*ENTRIES, *EXITS)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.case import DecisionInput, Effect, OpenGate, RemeasureResult
-from agent.checkpoint.lanes import Waits
+from agent.checkpoint.effects import Effect, OpenGate
 from agent.model import (
     ClockState,
     CodeStatus,
     Colour,
     Decision,
+    DecisionInput,
     DeviceUp,
     Direction,
     Item,
@@ -26,10 +26,12 @@ from agent.model import (
     Outcome,
     Passage,
     Recorded,
+    RemeasureResult,
     Role,
     Screening,
     TimeBounds,
     Verdict,
+    Waits,
     WhoWaits,
 )
 from drivers.contract import Distance, Reading, Sighting

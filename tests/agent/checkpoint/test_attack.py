@@ -22,8 +22,7 @@ from lane_bench import (
 )
 
 from agent import screening
-from agent.checkpoint.case import OpenGate
-from agent.checkpoint.lanes import ShowCue
+from agent.checkpoint.effects import OpenGate, ShowCue
 from agent.indicators import GREEN_CUES, Cue
 from agent.model import (
     CodeStatus,

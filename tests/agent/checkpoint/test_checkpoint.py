@@ -21,8 +21,7 @@ from lane_bench import (
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.case import OpenGate
-from agent.checkpoint.lanes import ShowCue
+from agent.checkpoint.effects import OpenGate, ShowCue
 from agent.indicators import Cue
 from agent.model import (
     DeviceDown,

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, Bench
 
-from agent.checkpoint.case import OpenGate
-from agent.checkpoint.lanes import ShowCue
+from agent.checkpoint.effects import OpenGate, ShowCue
 from agent.indicators import Cue
 from agent.model import DeviceDown, DeviceUp, Role
 

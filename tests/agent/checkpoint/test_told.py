@@ -9,7 +9,7 @@ from lane_bench import (
     Bench,
 )
 
-from agent.checkpoint.lanes import ShowCue
+from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.model import (
     DeviceDown,

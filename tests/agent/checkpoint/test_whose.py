@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
 
-from agent.checkpoint.case import OpenGate, Trying
-from agent.checkpoint.lanes import ShowCue
+from agent.checkpoint.effects import OpenGate, ShowCue, Trying
 from agent.indicators import GREEN_CUES, Cue
 from agent.model import DeviceDown, DeviceUp, Outcome, Role
 

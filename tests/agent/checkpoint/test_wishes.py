@@ -17,7 +17,7 @@ from lane_bench import (
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.lanes import ShowCue
+from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.model import (
     DeviceDown,

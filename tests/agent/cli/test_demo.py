@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 
 from agent import app
-from agent.checkpoint.case import DecisionInput
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.record import Recap, Record, Row
 from agent.cli.demo.view import Page
 from agent.config import parse
-from agent.model import ClockState, Direction, LaneSpec, Screening, Temperature, TimeBounds
+from agent.model import ClockState, DecisionInput, Direction, LaneSpec, Screening, Temperature, TimeBounds
 from agent.platform.packaged import packaged
 from agent.ruleset import Ruleset
 

@@ -7,7 +7,7 @@ import pytest
 
 from agent.cli import main, outputs
 from agent.indicators import Cue
-from agent.state.state_files import StateFiles
+from agent.supervisor.state_files import StateFiles
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.i2c_thermometers import Mlx90614

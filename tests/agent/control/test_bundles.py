@@ -26,7 +26,7 @@ def deliveries(store, now, put_in_force):
         put_in_force.append((taken.type, taken.version))
         return {"in_use": True}
 
-    return BundleReceiver(store, dict.fromkeys(("root", "keys"), then), now)
+    return BundleReceiver(store, then, now)
 
 
 def told(deliveries, data) -> list[CommandResult]:
@@ -48,7 +48,7 @@ def test_a_bundle_is_put_in_force_and_answered_once(deliveries, centre, put_in_f
 def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, centre):
     data = centre.bundle("keys", "# keys")
     told(deliveries, data)
-    assert told(BundleReceiver(store, {}, now), data) == []
+    assert told(BundleReceiver(store, lambda _: {}, now), data) == []
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_said(store, now, centre):
             raise CommandFailed("incompatible")
         raise ZeroDivisionError
 
-    deliveries = BundleReceiver(store, {"keys": then}, now)
+    deliveries = BundleReceiver(store, then, now)
     (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, "incompatible")
     (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=2))
@@ -175,4 +175,4 @@ def test_a_disk_that_fails_is_said(deliveries, store, centre, tmp_path):
 
 
 def test_a_kiosk_without_a_root_hears_nobody(now, centre):
-    assert told(BundleReceiver(None, {}, now), centre.bundle("keys", "# keys")) == []
+    assert told(BundleReceiver(None, lambda _: {}, now), centre.bundle("keys", "# keys")) == []

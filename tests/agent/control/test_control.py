@@ -10,7 +10,7 @@ import pytest
 
 from agent import control as orders_module
 from agent.control import STRANGERS_BURST, BundleReceiver, CommandFailed, CommandOutput, CommandReceiver, Options
-from agent.control.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES, Inbox
+from agent.control.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES, MessageInbox
 from agent.control.verification import MAX_BYTES
 from agent.credentials.lists import ListHeader
 from agent.model import CommandResult, CommandStatus
@@ -37,9 +37,10 @@ class Bench:
             "retest": self._cannot,
             "restart": self._defect,
         }
-        deliveries = BundleReceiver(self.store, {"keys": lambda _: {}}, self.now)
+        self.messages = MessageInbox(self.topic)
+        deliveries = BundleReceiver(self.store, lambda _: {}, self.now)
         self.orders = CommandReceiver(
-            self.options, self.here, self.store, table, deliveries, self.replies.put, self.now
+            self.options, self.here, self.messages, self.store, table, deliveries, self.replies.put, self.now
         )
         self.orders.start()
         return self.orders
@@ -58,7 +59,7 @@ class Bench:
         return self.replies.get(timeout=20)
 
     def order(self, data) -> CommandResult:
-        self.orders.on_message(self.topic, data)
+        self.messages.put(self.topic, data)
         while (reply := self.reply()).command == "bundle":
             continue
         return reply
@@ -126,7 +127,7 @@ class Retained:
 
     def send(self) -> None:
         for data in self.bundles:
-            self.bench.orders.on_message(self.bench.bundle_topic, data)
+            self.bench.messages.put(self.bench.bundle_topic, data)
 
 
 @pytest.fixture
@@ -137,10 +138,18 @@ def burst(bench, monkeypatch):
     def make(bundles) -> Retained:
         bench.orders.stop(5)
         broker = Retained(bench, bundles)
-        follow = dict.fromkeys(("root", "keys", "list"), lambda _: {})
-        deliveries = BundleReceiver(bench.store, follow, bench.now)
+        bench.messages = MessageInbox(bench.topic)
+        deliveries = BundleReceiver(bench.store, lambda _: {}, bench.now)
         bench.orders = CommandReceiver(
-            bench.options, bench.here, bench.store, {}, deliveries, bench.replies.put, bench.now, broker.recall
+            bench.options,
+            bench.here,
+            bench.messages,
+            bench.store,
+            {},
+            deliveries,
+            bench.replies.put,
+            bench.now,
+            broker.recall,
         )
         broker.send()
         bench.orders.start()
@@ -182,7 +191,7 @@ def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_f
 
 def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
     data = centre.bundle("keys", "# keys", 4, signers=("thief",))
-    bench.orders.on_message(bench.bundle_topic, data)
+    bench.messages.put(bench.bundle_topic, data)
     reply = bench.reply()
     assert (reply.status, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
     assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
@@ -190,7 +199,7 @@ def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
 
 def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre, wait_for):
     for number in range(2000):
-        bench.orders.on_message(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
+        bench.messages.put(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
     wait_for(bench.orders._inbox.is_empty, 60)
     wait_for(lambda: not bench.orders._deliveries._unsigned)
     assert 0 < bench.replies.qsize() <= STRANGERS_BURST
@@ -198,22 +207,22 @@ def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre
 
 def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
     for number in range(1000):
-        bench.orders.on_message(bench.bundle_topic, b"junk %d" % number)
+        bench.messages.put(bench.bundle_topic, b"junk %d" % number)
     assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED
     assert bench.orders.status().dropped > 0
 
 
 def test_a_bundle_is_taken(bench, centre):
-    bench.orders.on_message(bench.bundle_topic, centre.bundle("keys", "# keys"))
+    bench.messages.put(bench.bundle_topic, centre.bundle("keys", "# keys"))
     assert bench.reply().status is CommandStatus.SUCCEEDED
 
 
 def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
     caplog.set_level(logging.WARNING)
     for number in range(30):
-        bench.orders.on_message(bench.topic, b"junk %d" % number)
-        bench.orders.on_message(bench.bundle_topic, b"junk %d" % number)
-    bench.orders.on_message(bench.topic, centre.order(signers=("a",)))
+        bench.messages.put(bench.topic, b"junk %d" % number)
+        bench.messages.put(bench.bundle_topic, b"junk %d" % number)
+    bench.messages.put(bench.topic, centre.order(signers=("a",)))
     wait_for(lambda: bench.orders.status().unauthenticated == 61)
     assert len(caplog.records) == 1
     assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
@@ -221,12 +230,12 @@ def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, cap
 
 def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
     """Two thousand strangers' messages before each, all at once: there is no time to look at them."""
-    wait_for(lambda: bench.orders._signers != (b"",))
+    wait_for(lambda: bench.messages.signers != (b"",))
     orders = [centre.order(id=f"order-{number}") for number in range(40)]
     for order in orders:
         for number in range(2000):
-            bench.orders.on_message(bench.topic, b"junk %d" % number)
-        bench.orders.on_message(bench.topic, order)
+            bench.messages.put(bench.topic, b"junk %d" % number)
+        bench.messages.put(bench.topic, order)
     wait_for(lambda: bench.done.count("in") == 40)
 
 
@@ -235,8 +244,8 @@ def test_no_order_is_lost_among_forged_ones_that_name_the_right_keys(bench, cent
     forged = [_forged(centre, number) for number in range(1200)]
     for number in range(40):
         for _ in range(30):
-            bench.orders.on_message(bench.topic, forged.pop())
-        bench.orders.on_message(bench.topic, centre.order(id=f"order-{number}"))
+            bench.messages.put(bench.topic, forged.pop())
+        bench.messages.put(bench.topic, centre.order(id=f"order-{number}"))
         wait_for(lambda at=number: bench.done.count("in") == at + 1)
     assert bench.orders.status().unauthenticated == 1200
 
@@ -252,17 +261,17 @@ def _forged(centre, number):
 
 
 def test_the_same_order_waits_once():
-    inbox = Inbox()
-    assert all(inbox.put(b"replayed", is_order=True) for _ in range(1000))
-    assert inbox.put(b"another", is_order=True)
+    inbox = MessageInbox("order")
+    assert all(inbox.offer(b"replayed", is_order=True) for _ in range(1000))
+    assert inbox.offer(b"another", is_order=True)
     assert [inbox.next_message(0)[1] for _ in range(2)] == [b"replayed", b"another"]
     assert inbox.is_empty()
 
 
 def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
     for number in range(5000):
-        bench.orders.on_message(bench.topic, b"x" * 20_000 + b"%d" % number)
-    bench.orders.on_message(bench.topic, b"x" * (MAX_BYTES + 1))
+        bench.messages.put(bench.topic, b"x" * 20_000 + b"%d" % number)
+    bench.messages.put(bench.topic, b"x" * (MAX_BYTES + 1))
     status = bench.orders.status()
     assert status.dropped > 4000
     wait_for(lambda: bench.orders.status().unauthenticated + bench.orders.status().dropped == 5001)
@@ -273,7 +282,7 @@ def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
     data = centre.order()
     bench.order(data)
     for number in range(60):
-        bench.orders.on_message(bench.topic, data)
+        bench.messages.put(bench.topic, data)
         wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
     assert bench.done.count("in") == 1
@@ -283,7 +292,7 @@ def test_old_bundles_make_no_storm_of_replies(bench, centre, wait_for):
     """Whoever has kept what the centre once signed can send it again and again; replies go before passages."""
     old = [centre.bundle("list", {}, version, name="status") for version in range(1, 100)]
     for number, data in enumerate(old):
-        bench.orders.on_message(bench.bundle_topic, data)
+        bench.messages.put(bench.bundle_topic, data)
         wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
 
@@ -302,7 +311,7 @@ def test_an_order_lapses_while_a_slow_disk_remembers_it(bench, centre, monkeypat
 
 def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, centre, wait_for):
     bench = Bench(tmp_path, here, None, now)
-    bench.orders.on_message(bench.topic, centre.order())
+    bench.messages.put(bench.topic, centre.order())
     wait_for(lambda: bench.orders.status().unauthenticated == 1)
     bench.orders.stop(5)
     assert bench.done == []

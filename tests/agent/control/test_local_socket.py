@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from agent import cli
 from agent.app import App
-from agent.checkpoint.case import RemeasureResult
 from agent.cli import running
 from agent.config import parse
 from agent.control import local_socket
 from agent.control.local_socket import LocalSocket
 from agent.credentials import gatepost
 from agent.crypto import signing
-from agent.model import DeviceDown, DeviceUp, Observation, Role
+from agent.devices.sensor_tap import SensorTap
+from agent.model import DeviceDown, DeviceUp, Observation, RemeasureResult, Role
 from agent.ruleset import calibration_files
 from drivers.contract import Distance, Reading, Sighting
 from drivers.simulators.pty import Port
@@ -86,7 +86,7 @@ class Kiosk:
         (folder / "agent.toml").write_text(CONFIG.format(folder=folder))
         (folder / "site.toml").write_text("")
         self.app = App(parse((folder / "agent.toml").read_text(), folder / "agent.toml"))
-        self.feeds = {feed.status().role: feed for feed in self.app._feeds}
+        self.feeds = {feed.status().role: feed for feed in self.app._workers}
         self.scanner = Port(folder / "scanner", self.engine)
         self.ports = [self.scanner, Port(folder / "thermometer", GyMcu90615(self.world))]
         self.ports.append(Port(folder / "range", TfLuna(self.world)))
@@ -157,13 +157,13 @@ def test_a_check_while_the_agent_runs_binds_at_once(kiosk: Kiosk, capsys: pytest
     assert "drifted" in capsys.readouterr().out
     kiosk.world.leave()
     assert calibration_files.load_sites(kiosk.folder / "site.toml")["entry"].check is not None
-    wait(lambda: kiosk.app._rulebook.thermometer("entry").why_unusable(0.0, 0.0) == "drift")
+    wait(lambda: kiosk.app._ruleset.thermometer("entry").why_unusable(0.0, 0.0) == "drift")
     kiosk.pass_by("bert", 34.4)
     assert kiosk.opened() == 1, "a thermometer that has drifted lets nobody in"
     kiosk.world.stand(37.3, distance_mm=AT_MARK_MM)
     assert kiosk.black_body("zero", 37.0) == 0
     kiosk.world.leave()
-    wait(lambda: not kiosk.app._rulebook.thermometer("entry").why_unusable(0.0, 0.0))
+    wait(lambda: not kiosk.app._ruleset.thermometer("entry").why_unusable(0.0, 0.0))
     kiosk.pass_by("carl", 34.4)
     wait(lambda: kiosk.opened() == 2)
 
@@ -178,7 +178,7 @@ def test_a_technician_looks_at_a_sensor_of_the_running_agent(
     assert "sends people to staff until this ends" in said
     assert "surface 34." in said
     kiosk.world.leave()
-    wait(lambda: not kiosk.app._desk._loans)
+    wait(lambda: not kiosk.app._local_socket._tap.diverted)
     kiosk.pass_by("anna", 34.4)
     wait(lambda: kiosk.opened() == 1)
 
@@ -196,8 +196,9 @@ class Loop:
     def __init__(self, folder: Path) -> None:
         self.inbox: queue.SimpleQueue[Observation] = queue.SimpleQueue()
         self.folder = folder
+        self.tap = SensorTap(self.inbox.put)
         self.desk = LocalSocket(
-            folder / local_socket.NAME, ["entry", "exit"], self.inbox.put, lambda *_: RemeasureResult("entry"), 0.2
+            folder / local_socket.NAME, ["entry", "exit"], self.tap, lambda *_: RemeasureResult("entry"), 0.2
         )
 
     def items(self) -> list[object]:
@@ -232,7 +233,7 @@ def test_only_the_agents_own_user_may_connect(loop: Loop) -> None:
 
 
 def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) -> None:
-    loop.desk.put(UP)
+    loop.tap.put(UP)
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
         for seen in (
@@ -242,7 +243,7 @@ def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) ->
             Observation("exit", Role.ROOM, Reading(21.0, 2.0, 0.5)),
             WARM,
         ):
-            loop.desk.put(seen)
+            loop.tap.put(seen)
         assert [read(borrowed).role for _ in range(3)] == [Role.RANGE, Role.ROOM, Role.THERMOMETER]
         with (
             running.SensorStream(loop.folder, "entry") as second,
@@ -258,34 +259,34 @@ def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) ->
     wait(lambda: not loop.inbox.empty())
     (back,) = loop.items()
     assert isinstance(back, DeviceUp)
-    loop.desk.put(WARM)
+    loop.tap.put(WARM)
     assert loop.items() == [WARM.item]
 
 
 def test_a_lent_thermometer_that_is_pulled_stays_down_when_it_is_back(loop: Loop) -> None:
-    loop.desk.put(UP)
+    loop.tap.put(UP)
     gone = Observation("entry", Role.THERMOMETER, DeviceDown(3.0, "gy_mcu", "pulled"))
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
-        loop.desk.put(gone)
+        loop.tap.put(gone)
         assert read(borrowed) == gone
-    wait(lambda: not loop.desk._loans)
+    wait(lambda: not loop.tap.diverted)
     assert loop.items()[-1] == gone.item
 
 
 def test_a_guest_that_is_killed_gives_back(loop: Loop) -> None:
-    loop.desk.put(UP)
+    loop.tap.put(UP)
     guest = socket.socket(socket.AF_UNIX)
     guest.connect(str(loop.folder / local_socket.NAME))
     guest.sendall(b'{"do": "borrow", "lane": "entry"}\n')
-    wait(lambda: loop.desk._loans)
+    wait(lambda: loop.tap.diverted)
     guest.close()
-    wait(lambda: not loop.desk._loans)
+    wait(lambda: not loop.tap.diverted)
     assert isinstance(loop.items()[-1], DeviceUp)
 
 
 def test_who_has_borrowed_gives_back_before_the_desk_is_closed(loop: Loop) -> None:
-    loop.desk.put(UP)
+    loop.tap.put(UP)
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
         loop.desk.stop()
@@ -294,21 +295,21 @@ def test_who_has_borrowed_gives_back_before_the_desk_is_closed(loop: Loop) -> No
 
 
 def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is_new(loop: Loop) -> None:
-    loop.desk.put(UP)
+    loop.tap.put(UP)
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
-        unread = loop.desk._loans["entry"]
+        unread = loop.tap._readers["entry"]
         for number in range(20_000):
-            loop.desk.put(Observation("entry", Role.THERMOMETER, Reading(30.0, float(number), 0.5)))
+            loop.tap.put(Observation("entry", Role.THERMOMETER, Reading(30.0, float(number), 0.5)))
             if not number % 500:
                 wait(unread.empty)
         wait(unread.empty)
-        assert loop.desk._loans, "20,000 lines are more than a socket holds"
+        assert loop.tap.diverted, "20,000 lines are more than a socket holds"
         seen = [read(borrowed)]
-        loop.desk.put(WARM)
+        loop.tap.put(WARM)
         while seen[-1] != WARM:
             if (got := borrowed.read(0.2)) is None:
-                loop.desk.put(WARM)
+                loop.tap.put(WARM)
             else:
                 seen.append(got)
 
@@ -346,7 +347,7 @@ def test_a_place_that_takes_no_socket_stops_nothing(tmp_path: Path, caplog: pyte
     deep = tmp_path / ("x" * 120)
     made = Loop(deep)
     made.desk.start()
-    made.desk.put(WARM)
+    made.tap.put(WARM)
     assert made.items() == [WARM.item]
     assert "nothing can be asked of this agent" in caplog.text
     made.desk.stop()

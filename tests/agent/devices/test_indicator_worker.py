@@ -88,7 +88,7 @@ class Board:
 
     def close(self) -> None:
         for feed in self._feeds:
-            feed.ask_stop()
+            feed.request_stop()
         for feed in self._feeds:
             feed.join(LIMIT_S)
             assert not feed.is_alive()
@@ -218,7 +218,7 @@ def test_telling_never_waits_for_a_lamp_that_hangs() -> None:
         feed.show(cue)
     assert time.monotonic() - begun_s < 1.0
     leave.set()
-    feed.ask_stop()
+    feed.request_stop()
     feed.join(LIMIT_S)
     assert not feed.is_alive()
 
@@ -246,7 +246,7 @@ def test_a_light_that_cannot_be_opened_is_a_lamp_that_is_down() -> None:
     down = inbox.get(timeout=LIMIT_S).item
     assert isinstance(down, DeviceDown)
     assert "plug it in" in down.error
-    feed.ask_stop()
+    feed.request_stop()
     feed.join(LIMIT_S)
 
 

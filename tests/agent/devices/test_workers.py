@@ -197,7 +197,7 @@ def test_stopping_a_gate_is_no_lapsed_opening(
     feed = GateWorker("in", Role.GATE, "relay", Relay, inbox.put, 1.0)
     feed.start()
     next_of(inbox, DeviceUp)
-    feed.ask_stop()
+    feed.request_stop()
     feed.join(LIMIT_S)
     assert not feed.is_alive()
     assert not [record for record in caplog.records if record.levelname == "WARNING"]

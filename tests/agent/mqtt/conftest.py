@@ -1,5 +1,7 @@
 """What tests of the link share: links, brokers with TLS, brokers that do as they are told."""
 
+from types import SimpleNamespace
+
 import pytest
 from scripted_broker import ScriptedBroker
 
@@ -38,7 +40,7 @@ def make_link(make_outbox):
     def make(port, outbox=None, state=lambda: FAULTLESS, hear=lambda *_: None, **options):
         options = mqtt.Options(host="127.0.0.1", port=port, **options)
         outbox = outbox or make_outbox()
-        link = mqtt.Link(options, TOPICS, outbox, state, hear)
+        link = mqtt.Link(options, TOPICS, outbox, state, SimpleNamespace(put=hear))
         link.outbox = outbox
         links.append(link)
         link.start()

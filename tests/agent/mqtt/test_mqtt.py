@@ -102,7 +102,7 @@ def test_the_last_will_tells_of_a_killed_agent(broker, tmp_path):
                 "from agent.outbox import Options, Outbox\n"
                 "topics = Topics('library', 'gate-3')\n"
                 "outbox = Outbox(Options(path=sys.argv[2]), Encoder(topics))\n"
-                "outbox.open()\n"
+                "outbox.start()\n"
                 "mqtt.Link(mqtt.Options(port=int(sys.argv[1])), topics, outbox, lambda: State('1')).start()\n"
                 "time.sleep(60)\n"
             ),
@@ -242,7 +242,7 @@ def test_a_card_put_back_from_an_image_gives_no_id_twice(
     for number in range(5):
         outbox.put(passage_event(number))
     wait_for(lambda: outbox.status().stored == 5)
-    outbox.close()
+    outbox.stop()
     shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
     outbox = make_outbox()
     for number in range(5, 10):
@@ -251,7 +251,7 @@ def test_a_card_put_back_from_an_image_gives_no_id_twice(
     link = make_link(broker.port, outbox)
     wait_for(lambda: outbox.status().delivered == 10)
     link.stop()
-    outbox.close()
+    outbox.stop()
     shutil.copy(tmp_path / "image", tmp_path / "outbox.db")
     outbox = make_outbox()
     for number in range(20, 25):

@@ -75,7 +75,7 @@ def test_the_limit_is_kept_to_the_byte(scripted, make_link, passage_event, wait_
     link.outbox.put(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
     link.stop()
-    link.outbox.close()
+    link.outbox.stop()
     broker = scripted(properties=b"\x27" + (measured.longest + more).to_bytes(4, "big"))
     link = make_link(broker.port)
     link.outbox.put(passage_event(1))

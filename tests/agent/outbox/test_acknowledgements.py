@@ -72,7 +72,7 @@ def test_an_acknowledged_event_stays_until_it_is_confirmed(make_expecting, passa
     wait_for(lambda: outbox.status().waiting == 40)
     assert outbox.status().delivered == 60
     assert outbox.shelf.overdue() == records[60].key
-    outbox.close()
+    outbox.stop()
     again = make_expecting()
     assert [number(r) for r in take(again, 40, wait_for)] == list(range(60, 100)), "the same ones, after a restart"
 
@@ -190,7 +190,7 @@ def test_a_backlog_of_confirmed_events_goes_in_small_commits(make_expecting, pas
     outbox.answers.put(receipt_of(records[949]))
     wait_for(lambda: outbox.status().waiting == 50)
     path = Path(outbox._options.path)
-    outbox.close()
+    outbox.stop()
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT COUNT(*), MIN(key) FROM record").fetchone() == (50, 951)
 
@@ -259,18 +259,18 @@ def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
     for each in range(500):
         outbox.put(passage_event(each))
     assert outbox.flush(10)
-    outbox.close()
+    outbox.stop()
     path = Path(outbox._options.path)
     for each in (1000, 1001):  # twice: what was saved is saved again
         data = bytearray(path.read_bytes())
         data[2048 * 12 : 2048 * 13] = bytes(2048)
         path.write_bytes(data)
-        outbox.close()
+        outbox.stop()
         outbox = make_expecting()
         outbox.put(passage_event(each))
         assert outbox.flush(10)
         if each == 1000:
-            outbox.close()
+            outbox.stop()
     count = outbox.status().waiting
     records = take(outbox, count, wait_for)
     outbox.shelf.acked(records)

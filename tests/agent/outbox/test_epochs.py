@@ -36,7 +36,7 @@ class Life(RuleBasedStateMachine):
         self.outbox = Outbox(Options(path=str(self.path), commit_ms=0.0), Encoder(Topics("a", "b")))
         if self.expects_receipts:
             self.outbox.shelf.expect_receipts()
-        self.outbox.open()
+        self.outbox.start()
 
     @rule(count=st.integers(1, 40))
     def decide(self, count):
@@ -47,7 +47,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def restart(self):
-        self.outbox.close()
+        self.outbox.stop()
         self.out = []
         self.start()
 
@@ -98,7 +98,7 @@ class Kept(Life):
                 break
             self.outbox.flush(1)
             self.outbox._stop.wait(0.01)
-        self.outbox.close()
+        self.outbox.stop()
         assert kept == expected
 
 
@@ -209,7 +209,7 @@ class Delivered(Life):
             self.outbox._stop.wait(0.002)
         assert len(self.centre) == self.put
         assert self.outbox.status().waiting == 0
-        self.outbox.close()
+        self.outbox.stop()
 
 
 @pytest.mark.parametrize(("kind", "examples", "steps"), [(Kept, 25, 20), (Delivered, 30, 30)])

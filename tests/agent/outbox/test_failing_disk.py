@@ -50,7 +50,7 @@ def test_full_disk_holds_events_in_memory_and_goes_on_when_there_is_room(
     assert numbers(records) == list(range(2000))
     assert outbox.status().stored == 2000
     wait_for(lambda: outbox.status().fault == "")
-    outbox.close()
+    outbox.stop()
 
 
 def test_no_disk_at_all_sends_from_memory_under_another_epoch(
@@ -98,7 +98,7 @@ from agent.outbox import Options, Outbox
 sys.path.insert(0, sys.argv[2])
 from conftest import passage_event
 outbox = Outbox(Options(path=sys.argv[1], commit_ms=1.0), Encoder(Topics("library", "gate-3")))
-outbox.open()
+outbox.start()
 longest_s = 0.0
 for number in range(100):
     event = passage_event(number)
@@ -151,7 +151,7 @@ from agent.events import Encoder, Topics
 module.RETRY_S, module.IDLE_S = (0.05, 0.05, 0.1), 0.3
 chance, shim = random.Random(int(sys.argv[3])), Shim.inside()
 outbox = module.Outbox(module.Options(path=sys.argv[1], commit_ms=0.0), Encoder(Topics("a", "b")))
-outbox.open()
+outbox.start()
 heard, over = [], False
 
 def link():
@@ -180,7 +180,7 @@ over = True
 thread.join()
 ids = {record.payload: json.loads(record.payload) for record in heard}
 waiting = outbox.status().waiting
-outbox.close()
+outbox.stop()
 told = [event["data"]["duration_ms"] for event in ids.values() if "duration_ms" in event["data"]]
 names = len({event["id"] for event in ids.values()})
 print(json.dumps({"kept": kept, "put": put, "told": told, "waiting": waiting, "ids": names}))

@@ -35,7 +35,7 @@ def test_sequence_and_chain_go_on_after_a_restart_though_all_was_delivered(make_
     for number in range(3):
         first.put(passage_event(number))
     before = take_all(first, wait_for, 3)
-    first.close()
+    first.stop()
     assert first.status().waiting == 0
     second = make_outbox()
     second.put(passage_event(3))
@@ -54,7 +54,7 @@ def test_what_was_not_acknowledged_comes_again_with_the_same_bytes(make_outbox, 
     first.shelf.requeue()
     again = take_all(first, wait_for, 8, acknowledge=False)
     assert numbers(again) == [1, 2, 3, 5, 6, 7, 8, 9]
-    first.close()
+    first.stop()
     second = make_outbox()
     assert take_all(second, wait_for, 8) == again
 
@@ -119,13 +119,13 @@ def test_an_event_that_cannot_be_encoded_is_a_loss_and_holds_up_nobody(tmp_path,
         return encode(event, place)
 
     outbox = Outbox(Options(path=str(tmp_path / "outbox.db")), fragile)
-    outbox.open()
+    outbox.start()
     try:
         for number in range(4):
             outbox.put(passage_event(number))
         records = take_all(outbox, wait_for, 4)
     finally:
-        outbox.close()
+        outbox.stop()
     assert numbers(records) == [0, 2, 3]
     assert losses(records) == [{"reason": "unencodable", "count": 1, "epoch": None, "first": None, "last": None}]
     assert is_chain(records)
@@ -138,7 +138,7 @@ from agent.outbox import Options, Outbox
 sys.path.insert(0, sys.argv[3])
 from conftest import passage_event
 outbox = Outbox(Options(path=sys.argv[1], commit_ms=1.0), Encoder(Topics("library", "gate-3")))
-outbox.open()
+outbox.start()
 number = int(sys.argv[2])
 while True:
     for _ in range(20):

@@ -30,7 +30,7 @@ def test_a_damaged_file_is_put_aside_and_what_it_held_is_saved(
     first = make_outbox()
     for number in range(1000):
         first.put(passage_event(number))
-    first.close()
+    first.stop()
     path = tmp_path / "outbox.db"
     damage(path, page=page)
     second = make_outbox()
@@ -78,7 +78,7 @@ def test_whatever_a_card_has_made_of_the_file_new_events_are_kept(
     for number in range(60):
         first.put(passage_event(number))
     assert first.flush(20)
-    first.close()
+    first.stop()
     file, chance = tmp_path / "outbox.db", random.Random(seed)
     content = bytearray(file.read_bytes())
     begin = chance.randrange(len(content))
@@ -112,7 +112,7 @@ def test_a_bit_that_has_turned_over_in_the_schema_or_a_row_is_damage(
     for number in range(60):
         first.put(passage_event(number))
     assert first.flush(20)
-    first.close()
+    first.stop()
     with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as db:
         db.execute(harm)
     again = make_outbox()
@@ -133,7 +133,7 @@ def test_garbage_instead_of_a_file(tmp_path, make_outbox, passage_event, wait_fo
 def test_a_rescue_cut_short_is_completed(tmp_path, make_outbox, passage_event, wait_for):
     first = make_outbox()
     first.put(passage_event(7))
-    first.close()
+    first.stop()
     (tmp_path / "outbox.db").rename(tmp_path / "outbox.db.new")
     second = make_outbox()
     assert numbers(take_all(second, wait_for, 1)) == [7]
@@ -209,7 +209,7 @@ def test_an_older_copy_in_the_place_of_the_file_gives_no_sequence_twice(
     for number in range(5):
         outbox.put(passage_event(number))
     before = take_all(outbox, wait_for, 5, acknowledge=False)
-    outbox.close()
+    outbox.stop()
     copy = (tmp_path / "outbox.db").read_bytes()
     outbox = make_outbox()
     outbox.put(passage_event(5))

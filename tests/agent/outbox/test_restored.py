@@ -36,14 +36,14 @@ def restored(make_outbox, passage_event, tmp_path, wait_for):
         outbox.put(passage_event(number))
     wait_for(lambda: outbox.status().stored == 7)
     outbox.shelf.acked(outbox.shelf.claim_batch(5))
-    outbox.close()
+    outbox.stop()
     shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
     outbox = make_outbox()
     for number in range(10, 20):
         outbox.put(passage_event(number))
     wait_for(lambda: outbox.status().stored == 10)
     mark = outbox.mark()
-    outbox.close()
+    outbox.stop()
     assert mark.last == 17
     shutil.copy(tmp_path / "image", tmp_path / "outbox.db")
     again = make_outbox()
@@ -74,7 +74,7 @@ def test_the_chain_of_the_new_epoch_holds_and_goes_on_over_a_restart(
     wait_for(lambda: outbox.status().epoch != mark.epoch)
     outbox.put(passage_event(23))
     wait_for(lambda: outbox.status().stored == 4)
-    outbox.close()
+    outbox.stop()
     again = make_outbox()
     records = taken(again, wait_for)
     heads = ["0" * 64, *(sha256(record.payload).hexdigest() for record in records)]
@@ -103,7 +103,7 @@ def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_f
     for number in range(5):
         outbox.put(passage_event(number))
     wait_for(lambda: outbox.status().stored == 5)
-    outbox.close()
+    outbox.stop()
     again = make_outbox()
     wait_for(lambda: again.status().epoch)
     epoch = again.status().epoch
@@ -122,7 +122,7 @@ def test_a_word_that_comes_before_the_file_is_open_counts(make_outbox, passage_e
     outbox.put(passage_event(0))
     wait_for(lambda: outbox.status().stored == 1)
     epoch = outbox.status().epoch
-    outbox.close()
+    outbox.stop()
     again = make_outbox()
     again.compare(Mark(epoch, 9))
     wait_for(lambda: again.status().epoch not in {"", epoch})

@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.events import Encoder, Topics
-from agent.model import ChainPosition, ClockState, Record, TimeBounds
+from agent.model import ChainPosition, ClockState, Record, Redacted, Sealed, TimeBounds
 from agent.outbox import Options, Outbox, retention
 from agent.outbox.retention import Retention
 from agent.outbox.store import Store
-from agent.withheld import Redacted, Sealed
 
 DAY_S = 86_400.0
 LIMIT_S = 14 * DAY_S
@@ -144,9 +143,9 @@ def test_the_outbox_drops_them_and_says_so(tmp_path, passage_event, wait_for):
         event = passage_event(number)
         body = replace(event.body, redacted=SEALED)
         outbox.put(replace(event, body=body, now=exact(utc), boot_id="before"))
-    outbox.open()
+    outbox.start()
     wait_for(lambda: outbox.status().lost == 2 and outbox.status().waiting == 2)
-    outbox.close()
+    outbox.stop()
     store = Store(tmp_path / "outbox.db")
     kept = [json.loads(record.payload)["data"] for record in store.after(0, 10)]
     store.close()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agent.model import ClockState
 from agent.platform import clock
-from agent.platform.clock import BUILT_UTC, Clock, ClockSaver, KernelTime, Options, Sources, TimeSource
+from agent.platform.clock import BUILT_UTC, Clock, KernelTime, Options, Sources, TimeSource
+from agent.platform.periodic import Housekeeping, Job
 from agent.problems import in_words
 
 
@@ -262,9 +263,9 @@ def test_a_file_of_an_older_release_is_a_floor_too(kernel, make, file):
     assert make().now().earliest_utc == pytest.approx(BUILT_UTC + 5000)
 
 
-def test_a_thread_of_its_own_keeps_it_and_has_the_last_word(kernel, file, wait_for):
+def test_housekeeping_keeps_it_and_has_the_last_word(kernel, file, wait_for):
     asked = Clock(Options(floor_file=file), kernel.sources)
-    keeper = ClockSaver(asked)
+    keeper = Housekeeping([Job("clock", 0.01, asked.keep, asked.save)])
     asked.now()
     assert not file.exists(), "asking for the time writes nothing"
     keeper.start()
@@ -272,4 +273,3 @@ def test_a_thread_of_its_own_keeps_it_and_has_the_last_word(kernel, file, wait_f
     last = kernel.pass_by(asked, 4000)
     keeper.stop()
     assert file.stat().st_mtime == pytest.approx(last.earliest_utc, abs=0.001)
-    ClockSaver(asked).stop()

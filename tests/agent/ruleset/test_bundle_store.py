@@ -17,7 +17,7 @@ from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
 from agent.policy.table import BadTable
 from agent.problems import in_words
-from agent.ruleset import load
+from agent.ruleset import bundle_store, load
 from agent.ruleset.bundle_store import list_word
 
 UTC = 1_700_000_000
@@ -257,3 +257,34 @@ def test_only_signed_changes_count_where_the_centre_has_spoken(tmp_path: Path, s
     assert (path.parent / "revoked.gpl.delta").stat().st_mtime_ns == written, "nothing new, nothing written"
     load.change_list(path, replace(head, version=99), {anna: lists.GONE})
     assert credentials.check(code(), load.load_trust(options, tmp_path), NOW).status is CodeStatus.REVOKED
+
+
+def test_what_lies_here_is_verified_and_parsed_once(
+    tmp_path: Path, store: load.BundleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pushed, copied or imported: one road, walked once for each bundle and each root."""
+    counts = {"verified": 0, "parsed": 0}
+    verify, parse = bundle.verify_stored, bundle_store.PARSERS["keys"]
+
+    def counted_verify(*args: Any, **how: Any) -> bundle.Bundle:
+        counts["verified"] += 1
+        return verify(*args, **how)
+
+    def counted_parse(taken: bundle.Bundle) -> object:
+        counts["parsed"] += 1
+        return parse(taken)
+
+    monkeypatch.setattr(bundle, "verify_stored", counted_verify)
+    monkeypatch.setitem(bundle_store.PARSERS, "keys", counted_parse)
+    shared = load.bundle_store(tmp_path / "bundles")
+    shared.accept(made("keys", keys_file(ISSUER)), NOW)
+    assert shared is load.bundle_store(tmp_path / "bundles")
+    before = counts["verified"]
+    for _ in range(3):
+        load.load_trust(OPTIONS, tmp_path)
+    assert counts["verified"] - before <= 1
+    assert counts["parsed"] == 1
+    (tmp_path / "bundles" / "keys.bundle").write_bytes(b"damaged")
+    assert load.load_trust(OPTIONS, tmp_path).ages[-1].staleness(NOW) is ListAge.EXPIRED, (
+        "another file is read again"
+    )

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from agent import credentials, policy, privacy
-from agent.checkpoint.case import DecisionInput
 from agent.credentials import bundle, gatepost, lists
 from agent.crypto import signing
 from agent.model import (
     ClockState,
     CodeStatus,
     Colour,
+    DecisionInput,
     Direction,
     LaneSpec,
     LaneType,
@@ -123,13 +123,6 @@ def test_a_new_check_of_a_thermometer_binds_and_a_wrong_file_does_not(tmp_path: 
     assert rulebook.refresh()
     assert not rulebook.fault
     assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
-
-
-def test_its_thread_ends(rulebook: Ruleset) -> None:
-    rulebook.start()
-    rulebook.stop()
-    assert not rulebook.is_alive()
-    rulebook.stop()
 
 
 def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:

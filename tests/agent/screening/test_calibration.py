@@ -196,8 +196,7 @@ def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path)
     keeper.keep()
     assert not file.exists(), "nothing new, nothing written"
     crowds["entry"] = crowds["entry"].after(34.6, 23.0, 1020.0, Options())
-    keeper.start()
-    keeper.stop()
+    keeper.keep()
     assert calibration_files.load_baselines(file, Options()) == crowds
     assert b"34.6" not in file.read_bytes(), "sums, not people"
     for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000):

@@ -101,7 +101,7 @@ def test_the_running_agent_knows_the_room_and_keeps_the_crowd(
         thread.start()
         try:
             wait_for(
-                lambda: any(f.role is Role.ROOM and f.items > 3 for f in (feed.status() for feed in app._feeds))
+                lambda: any(f.role is Role.ROOM and f.items > 3 for f in (feed.status() for feed in app._workers))
             )
         finally:
             app.stop()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agent.app import App
 from agent.config import parse
-from agent.health import Condition, Health
+from agent.supervisor.health import Condition, Health
 from agent.supervisor.metrics import Family, Metrics, families, text
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -60,7 +60,7 @@ def app(kiosk_file: Path) -> Iterator[App]:
 def test_the_page_of_an_agent(app: App) -> None:
     app._loop.passages["entry", "admit"] += 3
     app._loop.decision_times.add(0.004)
-    page = "".join(map(text, families(app._vitals, Health(Condition.DEGRADED), 12.5)))
+    page = "".join(map(text, families(app._report, Health(Condition.DEGRADED), 12.5)))
     found = read(page)
     assert found["gatepost_up_seconds"] == {"gatepost_up_seconds": 12.5}
     assert found["gatepost_passages_total"] == {'gatepost_passages_total{lane="entry",decision="admit"}': 3}
@@ -91,7 +91,7 @@ def test_whatever_is_said_keeps_the_format(meaning: str, said: str, value: float
 
 def test_the_file_is_whole_at_any_time_and_goes_with_the_agent(app: App, tmp_path: Path) -> None:
     file = tmp_path / "gatepost.prom"
-    metrics = Metrics(file, app._vitals, lambda: Health(Condition.OK))
+    metrics = Metrics(file, app._report, lambda: Health(Condition.OK))
     metrics.write()
     assert stat.S_IMODE(file.stat().st_mode) == 0o644, "the collector is another user"
     done = threading.Event()
@@ -109,17 +109,15 @@ def test_the_file_is_whole_at_any_time_and_goes_with_the_agent(app: App, tmp_pat
     finally:
         done.set()
         writer.join()
-    metrics.stop()
+    metrics.remove()
     assert not file.exists()
 
 
 def test_a_folder_that_is_not_there_is_said_once(
     app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    metrics = Metrics(tmp_path / "none" / "gatepost.prom", app._vitals, lambda: Health(Condition.OK))
-    metrics.start()
-    end_s = time.monotonic() + 10.0
-    while "metrics cannot be written" not in caplog.text:
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
-    metrics.stop()
+    metrics = Metrics(tmp_path / "none" / "gatepost.prom", app._report, lambda: Health(Condition.OK))
+    metrics.refresh()
+    metrics.refresh()
+    assert caplog.text.count("metrics cannot be written") == 1
+    metrics.remove()

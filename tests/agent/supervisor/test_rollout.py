@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent.app import RESTART, App
-from agent.state.crash_loop import StartHistory
-from agent.state.state_files import StateFiles
 from agent.supervisor import rollout
+from agent.supervisor.crash_loop import StartHistory
 from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import begin
+from agent.supervisor.state_files import StateFiles
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def start(kiosk_file: Path) -> Iterator[Callable[[], tuple[App, ConfigRollout]]]
         app = App(began.config, began)
         app._link.start()
         made.append(app)
-        (watch,) = [thread for thread in app._beside if isinstance(thread, ConfigRollout)]
-        return app, watch
+        assert app._rollout is not None
+        return app, app._rollout
 
     yield build
     for app in made:

@@ -9,10 +9,10 @@ import pytest
 
 from agent import __version__
 from agent.config import BadConfig
-from agent.state.crash_loop import StartHistory
-from agent.state.rollout_state import TRIES, RemoteConfig, RolloutState
-from agent.state.state_files import StateFiles
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.rollout_state import TRIES, RemoteConfig, RolloutState
 from agent.supervisor.startup import begin, effective_config, fallback
+from agent.supervisor.state_files import StateFiles
 
 OWN = """\
 [kiosk]

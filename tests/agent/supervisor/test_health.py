@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.health import Component, Condition, assess
+from agent.model import Component
 from agent.problems import SEVERITY, Finding, ProblemCode, Severity, found
+from agent.supervisor.health import Condition, assess
 
 GONE = found(ProblemCode.DEVICE_DOWN, "gone (plug it in)")
 parts = st.builds(

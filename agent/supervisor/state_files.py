@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.platform.files import replace_file
-from agent.state import crash_loop
-from agent.state import rollout_state as settings
-from agent.state.crash_loop import StartHistory
-from agent.state.rollout_state import RolloutState
+from agent.platform.files import replace_file, state_folder
+from agent.supervisor import crash_loop
+from agent.supervisor import rollout_state as settings
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.rollout_state import RolloutState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +22,8 @@ T = TypeVar("T", RolloutState, StartHistory)
 
 log = logging.getLogger(__name__)
 
-_ETC, _VAR = Path("/etc/gatepost"), Path("/var/lib/gatepost")
 _OURS_ALONE = 0o600
 """The last good configuration may hold the broker's password."""
-
-
-def state_folder(settings: Path) -> Path:
-    """Where the agent whose configuration lies in `settings` keeps what it writes itself."""
-    settings = settings.absolute()
-    return _VAR if settings == _ETC else settings
 
 
 class StateFiles:

@@ -8,7 +8,6 @@ import pytest
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.case import RemeasureResult
 from agent.indicators import Cue
 from agent.loop import Loop
 from agent.model import (
@@ -30,13 +29,14 @@ from agent.model import (
     Observation,
     Outcome,
     Passage,
+    Redacted,
+    RemeasureResult,
     Role,
     Screening,
     TimeBounds,
     Verdict,
 )
 from agent.platform.clock import boottime_s
-from agent.withheld import Redacted
 from drivers.contract import Reading, Sighting
 
 NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
@@ -67,12 +67,12 @@ class Bench:
                 Options(temperature_wait_s=wait_s),
             ),
             open_gate={"entry": lambda: self.done.append(("gate", None))},
-            show={"entry": lambda cue: self.shown.append((cue, len(self.done)))},
-            keep=lambda event: self.done.append(("keep", event)),
-            tell=lambda event: self.done.append(("tell", event)),
+            show={"entry": lambda cue, _after: self.shown.append((cue, len(self.done)))},
+            store=lambda event: self.done.append(("keep", event)),
+            log_event=lambda event: self.done.append(("tell", event)),
             now=lambda: self.now,
             boot_id="boot",
-            trial=trial,
+            simulated=trial,
             **parts,
         )
 
@@ -165,8 +165,8 @@ def test_a_defect_locks_nobody_in():
         Checkpoint(lanes, DecisionRules(defect, decide, screening.Options()), Options()),
         open_gate={lane: lambda lane=lane: opened.append(lane) for lane in lanes},
         show=dict.fromkeys(lanes, print),
-        keep=print,
-        tell=print,
+        store=print,
+        log_event=print,
         now=lambda: NOW,
     )
     for lane in lanes:
@@ -225,7 +225,7 @@ def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
     def broken(event):
         raise ValueError("anna")
 
-    bench = Bench(withhold=broken)
+    bench = Bench(redact=broken)
     bench.turn(DeviceUp(time.monotonic(), "fake"))
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
     admit(bench)
@@ -255,7 +255,7 @@ def test_other_rules_judge_also_those_who_wait_already():
     def by_colour(case):
         return decide(case) if case.verdict.colour is Colour.GREEN else Decision(Outcome.REFUSE, ("code_red",))
 
-    bench = Bench(wait_s=600.0, edition=lambda: trust["now"])
+    bench = Bench(wait_s=600.0, ruleset_generation=lambda: trust["now"])
     bench.loop._checkpoint._rules = DecisionRules(says, by_colour, screening.Options())
     bench.turn(DeviceUp(time.monotonic(), "fake"))
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)

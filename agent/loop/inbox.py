@@ -18,12 +18,33 @@ import queue
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from agent.model import AgentEvent, CommandResult, Observation, Role
+from agent.model import (
+    AgentEvent,
+    CommandResult,
+    LaneCommandResult,
+    Observation,
+    RemeasureResult,
+    Role,
+)
 from drivers.contract import Departure, Distance, Reading, Sighting
 
-Message: TypeAlias = Observation | CommandResult | AgentEvent
+Answer: TypeAlias = "Future[LaneCommandResult | RemeasureResult]"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An observation whose sender waits for the loop's answer."""
+
+    observation: Observation
+    answer: Answer = field(default_factory=Future)
+    """Cancelled when its sender waits no longer: then nothing is done."""
+
+
+Message: TypeAlias = Observation | Request | CommandResult | AgentEvent
 
 MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""
@@ -124,6 +145,8 @@ class Inbox:
 
 
 def _source(message: Message) -> tuple[str, str]:
+    if isinstance(message, Request):
+        message = message.observation
     return (message.lane, message.role) if isinstance(message, Observation) else ("", type(message).__name__)
 
 

@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from annotated_types import Ge, Gt, Le
-
-from agent.problems import Finding, Problem, ProblemCode, in_words
+from agent.model import Component
+from agent.problems import Problem, ProblemCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How the agent keeps itself well, and for whom it counts."""
-
-    proven_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
-    """A configuration that has run for so long is kept as the last good one, seconds."""
-    trial_s: Annotated[float, Gt(0), Le(3600)] = 180.0
-    """So long a configuration from the centre has to get everything to work that worked before; else it is taken
-    back, seconds."""
-    settled_s: Annotated[float, Ge(0), Le(600)] = 30.0
-    """So long everything must have worked for it to pass, seconds."""
-    metrics_file: Path | None = None
-    """Write counters here for Prometheus' node exporter (`*.prom`, in its textfile folder), every 15 s; better in
-    memory (tmpfs)."""
 
 
 class Condition(StrEnum):
@@ -39,36 +21,6 @@ class Condition(StrEnum):
     """It works, but something is missing: people may be sent to staff, or events wait."""
     STUCK = "stuck"
     """A vital part does not move: the watchdog bites."""
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One part of the agent at this moment."""
-
-    name: str
-    silent_s: float
-    """Since it last showed progress."""
-    limit_s: float
-    """Silence beyond this means that it hangs."""
-    findings: tuple[Finding, ...] = ()
-    """What is wrong with it and what to do; none: it is up."""
-    vital: bool = False
-    """Without it nobody is judged or nothing is kept: when it hangs the whole agent must be started anew."""
-
-    @property
-    def up(self) -> bool:
-        """Nothing is wrong with it."""
-        return not self.findings
-
-    @property
-    def error(self) -> str:
-        """All findings in words."""
-        return in_words(self.findings)
-
-    @property
-    def hangs(self) -> bool:
-        """Silent beyond its limit."""
-        return self.silent_s > self.limit_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.state.crash_loop import StartHistory
-from agent.state.rollout_state import RemoteConfig, RolloutState
-from agent.state.state_files import StateFiles
+from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.rollout_state import RemoteConfig, RolloutState
+from agent.supervisor.state_files import StateFiles
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import inbox as inbox_module
-from agent.inbox import CODE_SHARE_S, LAPSE_S, MOST, Inbox
+from agent.loop import inbox as inbox_module
+from agent.loop.inbox import CODE_SHARE_S, LAPSE_S, MOST, Inbox
 from agent.model import (
     AgentEvent,
     CommandResult,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.state.crash_loop import MANY, WITHIN_S, StartHistory, from_plain
+from agent.supervisor.crash_loop import MANY, WITHIN_S, StartHistory, from_plain
 
 gaps = st.lists(st.floats(0, 2 * WITHIN_S), min_size=1, max_size=12)
 steps = st.lists(st.tuples(st.sampled_from(["start", "end", "boot"]), st.floats(0, WITHIN_S)), max_size=30)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agent.state.rollout_state import TRIES, RemoteConfig, RolloutState, from_plain, trial_result
+from agent.supervisor.rollout_state import TRIES, RemoteConfig, RolloutState, from_plain, trial_result
 
 RELEASE = "1.0"
 

@@ -1,0 +1,34 @@
+"""What may follow from an observation, in the order in which it is carried out. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from agent.indicators import Cue
+from agent.model import DeviceChange, LaneCommandResult, Passage, RemeasureResult
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCue:
+    """What the lamp and the buzzer of this lane are to say."""
+
+    lane: str
+    cue: Cue
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """The gate of this lane is to open now."""
+
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trying:
+    """The exit's gate is known to be down: it is ordered to open all the same, and nobody is told that it does."""
+
+    lane: str
+
+
+Effect: TypeAlias = OpenGate | Trying | ShowCue | Passage | DeviceChange | LaneCommandResult | RemeasureResult

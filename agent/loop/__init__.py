@@ -1,0 +1,242 @@
+"""The main loop: takes observations from the inbox, asks the checkpoint, carries out its effects in their order.
+
+`step` takes one; a test can call it. Nothing in it waits for a disk, a network or a device.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from agent import __version__, privacy
+from agent.checkpoint.effects import OpenGate, ShowCue, Trying
+from agent.indicators import Cue
+from agent.loop.inbox import LAPSE_S, Answer, Inbox, Request
+from agent.model import (
+    AgentEvent,
+    ClockState,
+    CommandResult,
+    Component,
+    DeviceChange,
+    Event,
+    EventKind,
+    LaneCommandRequest,
+    LaneCommandResult,
+    Observation,
+    Passage,
+    Recorded,
+    RemeasureResult,
+)
+from agent.platform.clock import boottime_s
+from agent.platform.histogram import Histogram
+from agent.problems import ProblemCode, found
+from agent.reasons import CommandReason, LocalRefusal
+from drivers.contract import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from agent.checkpoint import Checkpoint
+    from agent.checkpoint.effects import Effect
+    from agent.model import TimeBounds
+
+log = logging.getLogger(__name__)
+
+IDLE_TURN_S = 0.5
+HANGS_S = 8.0
+"""A step takes half a second at most; a card that stalls may hold up the log for some seconds."""
+_INTERNAL_ERROR = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
+
+
+class Loop:
+    """Owns the checkpoint. One thread calls `step`; any thread may put into the inbox."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        inbox: Inbox | None = None,
+        *,
+        open_gate: Mapping[str, Callable[[], Future[None] | None]],
+        show: Mapping[str, Callable[[Cue, Future[None] | None], None]],
+        store: Callable[[Event], None],
+        log_event: Callable[[Event], None],
+        now: Callable[[], TimeBounds],
+        redact: Callable[[Event], Event] = privacy.anonymous,
+        ruleset_generation: Callable[[], object] = lambda: None,
+        boot_id: str = "",
+        simulated: bool = False,
+    ) -> None:
+        """None of these blocks:
+
+        `open_gate`: lane → order one opening; gives a future that is done once the gate's output was switched.
+        `show`: lane → its lamp and buzzer; they wait a moment for the future of an opening that came before.
+        `store`: to the outbox; `log_event`: to the log.
+        `redact`: an event without what may not be kept of a person.
+        `ruleset_generation`: another object whenever the rules are others.
+        `simulated`: mark every event as simulated.
+        """
+        self.inbox = Inbox() if inbox is None else inbox
+        """What was seen, and what the centre is to be told of its orders and of the agent."""
+        self.last_step_s = time.monotonic()
+        self.decided = 0
+        self.passages: Counter[tuple[str, str]] = Counter()
+        """By lane and decision."""
+        self.decision_times = Histogram()
+        """From the last thing seen to a decision that came of it; those that waited in vain are not among them."""
+        self.internal_errors = 0
+        self._checkpoint = checkpoint
+        self._open_gate = open_gate
+        self._show = show
+        self._to_outbox = store
+        self._log_event = log_event
+        self._now = now
+        self._redact = redact
+        self._ruleset_generation = ruleset_generation
+        self._decided_by = ruleset_generation()
+        self._boot_id = boot_id
+        self._simulated = simulated
+        self._anchored = False
+
+    def request(self, observation: Observation, limit_s: float) -> LaneCommandResult | RemeasureResult:
+        """The answer to a lane command, or to a reading of staff's own thermometer. Any thread but the loop's.
+        Raises TimeoutError: then nothing is done any more.
+        """
+        request = Request(observation)
+        self.inbox.put(request)
+        try:
+            return request.answer.result(limit_s)
+        except TimeoutError:
+            request.answer.cancel()
+            raise TimeoutError("the loop does not answer") from None
+
+    def step(self, limit_s: float = IDLE_TURN_S) -> None:
+        """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
+        self.last_step_s = time.monotonic()
+        seen = self.inbox.take(min(limit_s, self._checkpoint.wait_s(self.last_step_s)))
+        now = self._now()
+        self._anchor(now)
+        self._apply_ruleset(now)
+        match seen:
+            case CommandResult():
+                self._store(EventKind.COMMAND_RESULT, seen, now)
+            case AgentEvent():
+                self.record(seen)
+            case Request():
+                self._answer(seen, now)
+            case Observation():
+                self._handle(seen, now)
+        self._run_checkpoint(partial(self._checkpoint.tick, time.monotonic()), now)
+
+    def _answer(self, request: Request, now: TimeBounds) -> None:
+        """Do what is requested, unless it is too late: whoever it was about may have gone."""
+        if not request.answer.set_running_or_notify_cancel():
+            return
+        seen = request.observation
+        is_late = time.monotonic() - seen.item.at_s > LAPSE_S
+        match seen.item:
+            case LaneCommandRequest() if is_late:
+                request.answer.set_result(LaneCommandResult(CommandReason.TIMED_OUT))
+            case Reading() | Recorded() if is_late:
+                request.answer.set_result(RemeasureResult(seen.lane, reason=LocalRefusal.TIMED_OUT))
+            case _:
+                self._handle(seen, now, request.answer)
+
+    def _handle(self, seen: Observation, now: TimeBounds, answer: Answer | None = None) -> None:
+        decided = self.decided
+        self._run_checkpoint(partial(self._checkpoint.handle, seen, now), now, seen, answer)
+        if self.decided > decided:
+            self.decision_times.add(time.monotonic() - seen.item.at_s)
+
+    def health(self) -> Iterable[Component]:
+        """Whether the loop turns, and whether an internal error was caught."""
+        error = found(ProblemCode.INTERNAL_ERROR, _INTERNAL_ERROR if self.internal_errors else "")
+        yield Component("loop", time.monotonic() - self.last_step_s, HANGS_S, error, vital=True)
+
+    def _apply_ruleset(self, now: TimeBounds) -> None:
+        """Judge by the rules of this moment also those who wait for a decision since before they came."""
+        if (generation := self._ruleset_generation()) is not self._decided_by:
+            self._decided_by = generation
+            self._run_checkpoint(self._checkpoint.reevaluate, now)
+
+    def _run_checkpoint(
+        self,
+        step: Callable[[], list[Effect]],
+        now: TimeBounds,
+        seen: Observation | None = None,
+        answer: Answer | None = None,
+    ) -> None:
+        """Carry out the checkpoint's effects, in their order. An internal error in it must not become a way to stop
+        the gate with a code: nobody is let in, nobody is kept in, whoever stands there is forgotten, and health
+        says so until the agent is restarted.
+        """
+        try:
+            effects = step()
+        except Exception:
+            self.internal_errors += 1
+            log.exception("a defect in judging: nobody was let in")
+            effects = self._checkpoint.reset(seen)
+            for show in self._show.values():
+                show(Cue.REFER, None)
+        opening: dict[str, Future[None] | None] = {}
+        for effect in effects:
+            match effect:
+                case OpenGate(lane) | Trying(lane):
+                    opening[lane] = self._open_gate[lane]()
+                case ShowCue(lane, cue):
+                    self._show[lane](cue, opening.get(lane))
+                case Passage():
+                    self.decided += 1
+                    self.passages[effect.lane, effect.decision.outcome] += 1
+                    self._store(EventKind.PASSAGE, effect, now)
+                case DeviceChange():
+                    self._store(EventKind.DEVICE, effect, now)
+                case LaneCommandResult() | RemeasureResult():
+                    if answer is not None and not answer.done():
+                        answer.set_result(effect)
+
+    def wake(self) -> None:
+        """End the current wait; from any thread or a signal handler."""
+        self.inbox.wake()
+
+    def finish(self) -> None:
+        """After the last step: store the command results that came last, and drop what was seen."""
+        while (item := self.inbox.take(0.0)) is not None:
+            if isinstance(item, CommandResult):
+                self._store(EventKind.COMMAND_RESULT, item, self._now())
+
+    def record(self, change: AgentEvent) -> None:
+        """An event of the agent itself."""
+        self._store(EventKind.AGENT, change, self._now())
+
+    def _anchor(self, now: TimeBounds) -> None:
+        """Once the clock is known, and again after doubts about it: an event that dates all others of this boot."""
+        state = now.state
+        if state is ClockState.SUSPECT:
+            self._anchored = False
+        elif state is ClockState.SYNCED and not self._anchored:
+            self._anchored = True
+            self.record(AgentEvent("clock_synchronised", __version__))
+
+    def _store(
+        self, kind: EventKind, body: Passage | DeviceChange | AgentEvent | CommandResult, now: TimeBounds
+    ) -> None:
+        if self._simulated:
+            body = replace(body, simulated=True)
+        event = self._redacted(Event(kind, body, boottime_s(), now, self._boot_id))
+        self._to_outbox(event)
+        self._log_event(event)
+
+    def _redacted(self, event: Event) -> Event:
+        """What may be kept of an event. If that cannot be told, least of all."""
+        try:
+            return self._redact(event)
+        except Exception as error:  # noqa: BLE001 - what it says could name a person: it is not told
+            self.internal_errors += 1
+            kind = type(error).__name__
+            log.error("a defect in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
+            return privacy.without_details(event)

@@ -1,0 +1,68 @@
+"""Formats are found by themselves: a file in the room is enough, and no two claim the same payload."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import credentials
+from agent.credentials.trust import TrustStore
+from agent.model import ClockState, CodeStatus, TimeBounds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+BEGINNINGS = [
+    b"HC1:",
+    b"GP1:",
+    b"GATEPOST:",
+    b"NZCP:/1/",
+    b"shc:/",
+    b"eyJ",
+    b'{"data":{"hdr":',
+    b"[",
+    b" ",
+    b"PLACE:",
+]
+FORMAT = '''\
+"""A format for this test."""
+from agent.model import CodeStatus, Verdict
+FORMAT, TITLE = "test", "a test"
+def recognises(payload):
+    return payload.startswith(b"TEST-FORMAT:")
+def check(payload, trust, now):
+    return Verdict(CodeStatus.VALID, FORMAT, subject=payload)
+'''
+
+
+def test_every_format_of_the_room_is_found() -> None:
+    found = {each.FORMAT for each in credentials.formats()}
+    assert found >= {"dcc", "gatepost", "health-card", "nzcp", "shc", "vds-nc", "place"}
+    assert len(found) == len(credentials.formats()), "each name once"
+
+
+def test_a_file_in_the_room_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "test_format_of_a_test.py").write_text(FORMAT)
+    monkeypatch.setattr(credentials, "__path__", [*credentials.__path__, str(tmp_path)])
+    credentials._files.cache_clear()
+    credentials.formats.cache_clear()
+    try:
+        verdict = credentials.check(b"TEST-FORMAT:anna", TrustStore(), NOW)
+    finally:
+        credentials._files.cache_clear()
+        credentials.formats.cache_clear()
+        sys.modules.pop("agent.credentials.test_format_of_a_test", None)
+    assert (verdict.status, verdict.format) == (CodeStatus.VALID, "test")
+
+
+@given(st.sampled_from(BEGINNINGS), st.binary(max_size=40))
+def test_no_two_formats_with_a_prefix_recognise_the_same_payload(beginning: bytes, rest: bytes) -> None:
+    prefixed = [each for each in credentials.formats() if not getattr(each, "WITHOUT_PREFIX", False)]
+    assert credentials.formats()[: len(prefixed)] == tuple(prefixed), "the others are asked last"
+    assert sum(each.recognises(beginning + rest) for each in prefixed) <= 1
