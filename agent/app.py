@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
-from agent.config import lane_tickets
+from agent.config import identity, lane_tickets
 from agent.control import BundleReceiver, CommandReceiver, local_socket
 from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
@@ -21,6 +21,7 @@ from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
+from agent.enrolment.renewal import Renewal
 from agent.events import Encoder, Topics
 from agent.events.state import Counts, DeviceState, State
 from agent.indicators import Light
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from agent.credentials.bundle import Bundle
     from agent.devices.workers import Worker
     from agent.indicators import Cue
+    from agent.model import TimeBounds
     from agent.outbox import OutboxStatus
     from agent.problems import Finding
     from agent.tickets.exchange import Use
@@ -199,6 +201,7 @@ class App:
             self._link,
             self._housekeeping,
             *([] if tickets is None else [_Tickets(config, topics, tickets, clock)]),
+            *self._renewal(config, clock.now),
             _Lifetime(self._loop, began),
             self._workers,
             self._receiver,
@@ -206,6 +209,12 @@ class App:
         )
         self.status = 0
         """What the process is to end with."""
+
+    def _renewal(self, config: Config, now: Callable[[], TimeBounds]) -> Iterator[Renewal]:
+        """Of the certificate of a kiosk that was enrolled."""
+        pairs = self._link.pairs
+        if pairs is not None and identity(config.file).exists():
+            yield Renewal(pairs, config.mqtt, now, self._link.renew)
 
     def run(self) -> None:
         """Start, step until told to stop, stop. An error that ends the loop is raised after the stopping."""

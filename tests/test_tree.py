@@ -34,6 +34,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
     {"supervisor"},
+    {"enrolment"},
     {"config"},
     {"control", "loop"},
     {"checkpoint", "mqtt", "ruleset"},
@@ -45,7 +46,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
     {"simulators", "scanners", "thermometers", "ranging", "outputs"},
-    {"card_reader", "expander", "polled_i2c", "recording", "scan_engine", "serial_thermometer"},
+    {"expander", "polled_i2c", "recording", "scan_engine", "serial_thermometer"},
     {"relay_board"},
     {"wire"},
     {"vision"},
@@ -70,7 +71,12 @@ IMPURE_CALLS = {"open", "print", "now", "utcnow", "today", "read_text", "read_by
 EVERYWHERE = {"annotated_types", "numpy"}
 MET_IN = {
     "cbor2": {"agent/crypto/cbor.py"},
-    "cryptography": {"agent/mqtt/client_certificate.py", "agent/crypto/signing.py", "agent/privacy/hpke.py"},
+    "cryptography": {
+        "agent/enrolment/certificates.py",
+        "agent/mqtt/client_certificate.py",
+        "agent/crypto/signing.py",
+        "agent/privacy/hpke.py",
+    },
     "cv2": {"drivers/vision/neural_reader.py", "drivers/vision/opencv.py", "drivers/wire/v4l2.py"},
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},
@@ -79,7 +85,11 @@ MET_IN = {
     "picamera2": {"drivers/wire/picamera.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
     "rich": {"agent/cli/demo/view.py"},
-    "segno": {"agent/cli/issue.py", "drivers/simulators/qr.py"},  # neither may import the other
+    "segno": {
+        "agent/cli/authority.py",
+        "agent/cli/issue.py",
+        "drivers/simulators/qr.py",
+    },  # neither may import the other
     "serial": {"drivers/wire/uart.py"},
     "smbus2": {"drivers/wire/i2c.py"},
     "typing_extensions": {"agent/events/contract.py", "agent/events/schemas.py"},

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "On the kiosk": {
         "setup": "a first configuration by a few questions",
+        "enrol": "make this kiosk a member of a fleet, by an invitation",
         "check": "would the agent work so? every fault, line and remedy",
         "show": "the settings in force; --manual: every setting there is",
         "status": "how the running agent is, and what to do about it",
@@ -49,6 +50,7 @@ GROUPS = {
         "issue": "make a signed code, as text or QR picture",
         "order": "make and sign an order for a kiosk",
         "privacy": "sealing keys; open what kiosks have sealed",
+        "authority": "certificates for kiosks: invite, answer, confirm, revoke",
         "config": "configurations of a fleet from one table",
         "contract": "write the schemas of what is published",
     },

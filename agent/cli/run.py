@@ -5,18 +5,23 @@ gatepost run --config config/agent.toml
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
-from agent import app, credentials, log, policy
-from agent.cli import configuration
+from agent import app, config, credentials, log, policy
+from agent.cli import configuration, invitation_camera
+from agent.enrolment import service
 from agent.platform import malloc
+from agent.platform.files import state_folder
 from agent.screening import BadCalibration
 from agent.supervisor import startup
 from agent.supervisor.crash_loop import StartHistory
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """
     log.configure("info")
     malloc.set_up()
+    if not args.config.exists() and not config.identity(args.config).exists():
+        return _enrol(args.config)
     began = configuration.load_or_print_errors(startup.begin, args.config)
     agent = None
     while began is not None and agent is None:
@@ -48,3 +55,18 @@ def run(args: argparse.Namespace) -> int:
     if began.memory is not None:
         began.memory.count(StartHistory.ended)
     return agent.status
+
+
+def _enrol(file: Path) -> int:
+    """A kiosk that was never configured waits for an invitation, by a file or before a camera; then 75."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    eyes = invitation_camera.Cameras()
+    try:
+        done = service.run(
+            state_folder(file.absolute().parent), stopping.is_set, (service.files, eyes.look), stopping.wait
+        )
+    finally:
+        eyes.close()
+    return app.RESTART if done else 0

@@ -31,14 +31,15 @@ from agent.config.toml_lines import lines_of
 from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
 from agent.platform import clock
+from agent.platform.files import state_folder
 from agent.tickets import register as tickets
 from drivers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DROP_IN = "\x1edrop-in:"
-"""Begins the line before a drop-in's text. No TOML text can hold it: control characters are not allowed there."""
+_BELOW, _DROP_IN = "\x1ebelow:", "\x1edrop-in:"
+"""Begin the line before the text of another file. No TOML text holds them: control characters are not allowed."""
 Name = Annotated[str, StringConstraints(pattern=errors.NAME)]
 
 
@@ -238,14 +239,25 @@ def load(file: Path, above: Overlay | None = None) -> Config:
 
 
 def read(file: Path) -> str:
-    """Its text, then that of its drop-ins, each after a line that names it; bytes that are no UTF-8 are found by
-    `parse`. Raises OSError.
+    """Its text, then what lies below and over it (`identity`, `drop_ins`), each after a line that names it; bytes
+    that are no UTF-8 are found by `parse`. Raises OSError.
     """
-    texts = [file.read_text(encoding="utf-8", errors="surrogateescape")]
+    below = identity(file)
+    if below.exists() and not file.exists():
+        texts = [""]  # what the enrolment brought may be all that there is
+    else:
+        texts = [file.read_text(encoding="utf-8", errors="surrogateescape")]
+    if below.exists():
+        texts += [f"{_BELOW}{below}", below.read_text(encoding="utf-8", errors="surrogateescape")]
     for part in drop_ins(file):
         texts.append(f"{_DROP_IN}{part.relative_to(file.parent)}")
         texts.append(part.read_text(encoding="utf-8", errors="surrogateescape"))
     return "\n".join(texts) if len(texts) > 1 else texts[0]
+
+
+def identity(file: Path) -> Path:
+    """What an enrolment wrote of the kiosk that a configuration file describes; the file goes before it."""
+    return state_folder(file.absolute().parent) / "identity.toml"
 
 
 def drop_ins(file: Path) -> list[Path]:
@@ -276,12 +288,14 @@ def parse(text: str, file: Path, above: Overlay | None = None) -> Config:
 
 def _whole(text: str, file: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], SourceLine]]:
     """The tree of a file with its drop-ins, as `read` gives them. Raises BadConfig with the faults of all parts."""
-    own, *parts = re.split(rf"\n{_DROP_IN}(.*)\n", text)
+    own, *parts = re.split(rf"\n({_BELOW}|{_DROP_IN})(.*)\n", text)
+    layers = [(str(file), own)]
+    for kind, name, part in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+        layers.insert(0 if kind == _BELOW else len(layers), (str(file.parent / name), part))
     tree: dict[str, Any] = {}
     places: dict[tuple[str, ...], SourceLine] = {}
     faults: list[ConfigError] = []
-    names = [str(file), *(str(file.parent / name) for name in parts[::2])]
-    for name, part in zip(names, [own, *parts[1::2]], strict=True):
+    for name, part in layers:
         try:
             found, found_places = _toml(part, name)
         except BadConfig as error:

@@ -68,6 +68,11 @@ class ClientCertificates:
         shown = self._trial if self._shown_on_trial else self._newest()
         return self._options if shown is None else replace(self._options, cert_file=shown, key_file=None)
 
+    def in_use(self) -> Options:
+        """The options with the pair in use, whatever is on trial. Any thread."""
+        shown = self._newest()
+        return self._options if shown is None else replace(self._options, cert_file=shown, key_file=None)
+
     def connected(self) -> None:
         """The broker took what was shown: a pair on trial is kept, in one step. Never raises."""
         if self._shown_on_trial:

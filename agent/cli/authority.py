@@ -1,0 +1,197 @@
+"""`gatepost authority`: certificates for kiosks: invite, answer, confirm, list, revoke.
+
+gatepost authority new --fleet city --root root.bundle --broker broker.example:8883 --broker-cert broker.crt
+gatepost authority invite east-gate/k01 --key enrol.key --png k01.png
+gatepost authority serve --cert authority.crt --cert-key authority.key
+gatepost authority list
+gatepost authority approve K7PX2M east-gate/k02
+gatepost authority revoke east-gate/k01
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import segno
+
+from agent.config.compose import broker
+from agent.crypto import signing
+from agent.enrolment import authority, certificates, exchange_mqtt, invitation
+from agent.enrolment.authority import Authority, AuthorityError, Settings
+from agent.enrolment.certificates import BadCertificate
+from agent.enrolment.exchange_mqtt import ExchangeFailed
+from agent.mqtt import Options
+from agent.platform.files import replace_file
+
+_SECRET = 0o600
+_AGAIN_S = 5.0
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `authority`."""
+    parser = subparsers.add_parser("authority", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("authority"), help="its folder (default: authority)")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="make an authority")
+    new.add_argument("--fleet", required=True, help="as in the root")
+    new.add_argument("--root", type=Path, required=True, help="the root bundle; its role `enrol` signs invitations")
+    new.add_argument("--broker", required=True, help="HOST or HOST:PORT, as kiosks reach it")
+    new.add_argument("--broker-cert", type=Path, help="the broker's certificate, PEM: its key is pinned")
+    new.add_argument("--broker-ca", type=Path, help="PEM of the authority behind it, for kiosks")
+    new.add_argument("--enrol-port", type=int, default=0, help="where the broker takes those without a certificate")
+    new.add_argument("--days", type=int, default=90, help="how long a certificate is valid (default: 90)")
+    new.add_argument("--bundle", type=Path, action="append", default=[], help="a first bundle; may be repeated")
+    new.add_argument("--settings", type=Path, help="folder of `gatepost config render`: first settings")
+    new.add_argument(
+        "--sign-command", nargs=argparse.REMAINDER, default=[], help="another authority's program; last"
+    )
+    invite = actions.add_parser("invite", help="invite a kiosk: a file, a QR picture or the terminal")
+    invite.add_argument("name", help="SITE/KIOSK; SITE/ alone: a person confirms each kiosk and names it")
+    invite.add_argument(
+        "--key", type=Path, action="append", required=True, help="key of role enrol; may be repeated"
+    )
+    invite.add_argument("--days", type=int, default=invitation.MAX_DAYS, help="how long it counts (1 to 7)")
+    invite.add_argument("--png", type=Path, help="write a QR picture")
+    invite.add_argument("--out", type=Path, help="write a file: gatepost.invitation on a boot partition or stick")
+    serve = actions.add_parser("serve", help="answer kiosks over MQTT, until Ctrl-C")
+    serve.add_argument("--ca", type=Path, help="PEM of the authority behind the broker; else the system's")
+    serve.add_argument("--cert", type=Path, help="our certificate for the broker")
+    serve.add_argument("--cert-key", type=Path, help="the key to it")
+    serve.add_argument("--username", default="", help="our name at the broker")
+    serve.add_argument("--password-file", type=Path, help="a file with the password")
+    serve.add_argument("--plain", action="store_true", help="without TLS: for trials")
+    answer = actions.add_parser("answer", help="answer a request that came as a file")
+    answer.add_argument("request", type=Path)
+    answer.add_argument("--out", type=Path, required=True, help="file for the answer")
+    actions.add_parser("list", help="kiosks, invitations, and who waits to be confirmed")
+    approve = actions.add_parser("approve", help="confirm a kiosk that waits, and name it")
+    approve.add_argument("shown", help="the six signs that it shows")
+    approve.add_argument("name", help="SITE/KIOSK")
+    reject = actions.add_parser("reject", help="turn away a kiosk that waits")
+    reject.add_argument("shown", help="the six signs that it shows")
+    revoke = actions.add_parser("revoke", help="take back a kiosk's certificates and invitations")
+    revoke.add_argument("name", help="SITE/KIOSK")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when it is done; 1 with one sentence on standard error."""
+    try:
+        return _ACTIONS[args.action](args)
+    except (AuthorityError, BadCertificate, ExchangeFailed, signing.BadKey, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _new(args: argparse.Namespace) -> int:
+    host, port = broker(args.broker)
+    pins = (invitation.encoded(certificates.pin_of(args.broker_cert.read_bytes())),) if args.broker_cert else ()
+    settings = Settings(
+        args.fleet, host, port, pins, str(args.root.absolute()),
+        str(args.broker_ca.absolute()) if args.broker_ca else "", args.enrol_port, args.days,
+        tuple(args.sign_command), tuple(str(path.absolute()) for path in args.bundle),
+        str(args.settings.absolute()) if args.settings else "",
+    )  # fmt: skip
+    authority.create(args.folder, settings, time.time())
+    made = Authority(args.folder)
+    revoked = made.write_revocations(time.time())
+    print(
+        f"Made {args.folder}. For the broker: cafile {args.folder / 'ca.pem'}, crlfile {revoked}"
+        if revoked
+        else "Made"
+    )
+    return 0
+
+
+def _invite(args: argparse.Namespace) -> int:
+    site, _, kiosk = args.name.partition("/")
+    keys = [signing.private_key(path.read_bytes()) for path in args.key]
+    made, envelope = Authority(args.folder).invite(site, kiosk, args.days, keys, time.time())
+    if args.out:
+        replace_file(args.out, (envelope + b"\n",), _SECRET)
+    if args.png:
+        segno.make(envelope, error="l", boost_error=False).save(str(args.png), scale=8, border=4)
+    if not args.out and not args.png:
+        sys.stdout.write(envelope.decode() + "\n")
+    ends = datetime.fromtimestamp(made.expires_utc, UTC).isoformat(timespec="minutes")
+    print(f"{args.name} may enrol until {ends}, once." if kiosk else f"Kiosks of {site} may ask.", file=sys.stderr)
+    return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    office = Authority(args.folder)
+    password = args.password_file.read_text().strip() if args.password_file else ""
+    options = Options(
+        host=office.settings.host, port=office.settings.port, tls=not args.plain, ca_file=args.ca,
+        cert_file=args.cert, key_file=args.cert_key, username=args.username, password=password,
+    )  # fmt: skip
+
+    def handle(data: bytes) -> tuple[str, bytes] | None:
+        answered = office.handle(data, time.time())
+        if answered is not None:
+            print(f"{certificates.spoken(answered[0])} has asked", flush=True)
+        return answered
+
+    while True:
+        try:
+            exchange_mqtt.serve(options, handle, lambda: False, lambda: print("Listening.", flush=True))
+        except ExchangeFailed as error:
+            print(f"{error}; again in {_AGAIN_S:.0f} s", file=sys.stderr, flush=True)
+            time.sleep(_AGAIN_S)
+
+
+def _answer(args: argparse.Namespace) -> int:
+    answered = Authority(args.folder).handle(args.request.read_bytes(), time.time())
+    if answered is None:
+        raise AuthorityError(f"{args.request} is no request of a kiosk")
+    replace_file(args.out, (answered[1],), _SECRET)
+    print(f"Wrote {args.out} for {certificates.spoken(answered[0])}: gatepost enrol --answer on the kiosk.")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    office, now_utc = Authority(args.folder), time.time()
+    for known in office.kiosks():
+        for each in known.issued.values():
+            days = (each.not_after_utc - now_utc) / 86_400
+            state = "revoked" if each.revoked_utc else f"{days:.0f} days left" if days > 0 else "ended"
+            print(f"kiosk       {known.name}  {state}  serial {each.serial:x}")
+    for plain in office.invitations():
+        state = "revoked" if plain["revoked"] else "used" if plain["used"] else "open"
+        state = "expired" if state == "open" and plain["expires_at"] < now_utc else state
+        print(f"invitation  {plain['site']}/{plain['kiosk']}  {state}")
+    for waiting in office.pending():
+        state = "rejected" if waiting.rejected else waiting.approved or "waits"
+        print(
+            f"asks        {certificates.spoken(waiting.fingerprint)}  {state}  {waiting.serial}  {waiting.release}"
+        )
+    return 0
+
+
+def _approve(args: argparse.Namespace) -> int:
+    Authority(args.folder).approve(args.shown.upper(), args.name)
+    print(f"{args.shown} is {args.name}: it has its certificate when it asks again.")
+    return 0
+
+
+def _reject(args: argparse.Namespace) -> int:
+    Authority(args.folder).approve(args.shown.upper(), "")
+    print(f"{args.shown} is turned away.")
+    return 0
+
+
+def _revoke(args: argparse.Namespace) -> int:
+    count = Authority(args.folder).revoke(args.name, time.time())
+    print(
+        f"{count} certificates of {args.name} are revoked; have the broker read {args.folder / 'revoked.crl'} anew."
+    )
+    return 0
+
+
+_ACTIONS = {
+    "new": _new, "invite": _invite, "serve": _serve, "answer": _answer, "list": _list, "approve": _approve,
+    "reject": _reject, "revoke": _revoke,
+}  # fmt: skip

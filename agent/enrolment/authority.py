@@ -1,0 +1,404 @@
+"""The authority for kiosks: invites, issues, remembers, revokes. Its memory is a folder of small files.
+
+| file | content |
+|---|---|
+| authority.json | fleet, root, broker, days of a certificate; paths start from the folder |
+| ca.pem, ca.key | the authority's certificate and key, where it signs itself |
+| invitations/ID.json | names, token, end, who has used it |
+| kiosks/SITE/KIOSK.json | what was issued to a kiosk |
+| pending/FINGERPRINT.json | who asks without a token, and what a person has said |
+| revoked.crl | for the broker's `crlfile` |
+
+Each file is replaced whole. An invitation is marked as used before the certificate is made, with the key that used
+it: a request that is repeated gets its own certificate again, and no other key gets any.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import subprocess
+from base64 import b64decode
+from binascii import Error as BadBase64
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.credentials import bundle
+from agent.enrolment import certificates, exchange, invitation
+from agent.enrolment.certificates import BadCertificate
+from agent.enrolment.exchange import Answer, Request
+from agent.enrolment.invitation import Invitation
+from agent.platform.files import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.crypto.signing import PrivateKey
+
+_SECRET = 0o600
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_DAY_S = 86_400
+_SIGN_S = 60.0
+MOST_PENDING = 1000
+"""Strangers may ask; they must not fill the disk."""
+
+
+class AuthorityError(Exception):
+    """What was asked of the authority cannot be done; `str()` is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """authority.json."""
+
+    fleet: str
+    host: str
+    port: int
+    pins: tuple[str, ...]
+    """SHA-256 of the broker's public key, base64url."""
+    root: str
+    """Path of the root bundle."""
+    broker_ca: str = ""
+    """Path of the PEM of the authority behind the broker, for kiosks to check it with; empty: the system's."""
+    enrol_port: int = 0
+    """Where the broker takes those without a certificate; 0: `port`."""
+    days: int = 90
+    sign_command: tuple[str, ...] = ()
+    """A program of another authority: request (PEM) by its input, certificate by its output, {name} and {days} in
+    its words. Empty: ca.key signs."""
+    bundles: tuple[str, ...] = ()
+    """Paths of first bundles."""
+    fleet_folder: str = ""
+    """Where `gatepost config render` wrote; empty: kiosks bring their settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One that was issued."""
+
+    serial: int
+    not_after_utc: float
+    pem: str
+    revoked_utc: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kiosk:
+    """What was issued to one name; by the key's fingerprint."""
+
+    site: str
+    kiosk: str
+    issued: dict[str, Certificate] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the certificate says."""
+        return f"{self.site}/{self.kiosk}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Somebody who asks without a token."""
+
+    fingerprint: str
+    csr: str
+    release: str
+    serial: str
+    at_utc: float
+    approved: str = ""
+    """SITE/KIOSK that a person has given him."""
+    rejected: bool = False
+
+
+class Authority:
+    """One folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises AuthorityError when there is no authority in it."""
+        self._folder = folder
+        try:
+            plain = json.loads((folder / "authority.json").read_text())
+            lists = {name: tuple(plain.get(name, ())) for name in ("pins", "sign_command", "bundles")}
+            self.settings = Settings(**{**plain, **lists})
+        except FileNotFoundError:
+            raise AuthorityError(f"there is no authority in {folder}: gatepost authority new makes one") from None
+        except (OSError, ValueError, TypeError) as error:
+            raise AuthorityError(f"{folder / 'authority.json'} cannot be used: {error}") from None
+
+    # -- what people ask for
+
+    def invite(
+        self, site: str, kiosk: str, days: int, keys: list[PrivateKey], now_utc: float
+    ) -> tuple[Invitation, bytes]:
+        """A new invitation and its signed envelope; without a kiosk's name a person is to confirm. Raises
+        AuthorityError, OSError.
+        """
+        if not _NAME.fullmatch(site) or (kiosk and not _NAME.fullmatch(kiosk)):
+            raise AuthorityError(
+                f"{site}/{kiosk} is no name: letters, digits, `.`, `_`, `-`, for example east-gate/k01"
+            )
+        if not 1 <= days <= invitation.MAX_DAYS:
+            raise AuthorityError(f"an invitation is valid for 1 to {invitation.MAX_DAYS} days, not {days}")
+        settings = self.settings
+        made = Invitation(
+            settings.fleet, self._root_hash(), tuple(map(invitation.decoded, settings.pins)), settings.host,
+            settings.enrol_port or settings.port, site, kiosk,
+            secrets.token_bytes(invitation.TOKEN_BYTES) if kiosk else b"", int(now_utc) + days * _DAY_S,
+        )  # fmt: skip
+        envelope = bundle.sign(invitation.members(made), keys, "enrol")
+        if kiosk:
+            self._write(self._invitation(made.id), {**invitation.members(made), "used": "", "revoked": False})
+        return made, envelope
+
+    def approve(self, said: str, name: str) -> Pending:
+        """Give a pending key a name; `said`: the six signs it shows, or its fingerprint. Raises AuthorityError."""
+        site, _, kiosk = name.partition("/")
+        if name and not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
+            raise AuthorityError(f"{name} is no name of a kiosk, for example east-gate/k01")
+        found = [
+            each for each in self.pending() if said in (each.fingerprint, certificates.spoken(each.fingerprint))
+        ]
+        if len(found) != 1:
+            raise AuthorityError(
+                f"{len(found)} kiosks that wait show {said}: gatepost authority list shows who waits"
+            )
+        decided = replace(found[0], approved=name, rejected=not name)
+        self._write(self._pending(decided.fingerprint), asdict(decided))
+        return decided
+
+    def revoke(self, name: str, now_utc: float) -> int:
+        """Take back all of a kiosk's certificates and invitations; how many certificates. Raises AuthorityError,
+        OSError.
+        """
+        site, _, kiosk = name.partition("/")
+        known = self.kiosk(site, kiosk)
+        open_ = [path for path, plain in self._invitations() if (plain["site"], plain["kiosk"]) == (site, kiosk)]
+        if known is None and not open_:
+            raise AuthorityError(f"nothing was issued to {name}, and nobody invited by that name")
+        for path in open_:
+            self._write(path, {**_read(path), "revoked": True})
+        return self._revoke(known, now_utc) if known is not None else 0
+
+    def _revoke(self, known: Kiosk, now_utc: float, but: str = "") -> int:
+        issued = {
+            key: each if each.revoked_utc or key == but else replace(each, revoked_utc=now_utc)
+            for key, each in known.issued.items()
+        }
+        changed = sum(issued[key] != each for key, each in known.issued.items())
+        if changed:
+            self._keep(replace(known, issued=issued))
+            self.write_revocations(now_utc)
+        return changed
+
+    def write_revocations(self, now_utc: float) -> Path | None:
+        """Write revoked.crl anew; None where another authority signs. Raises OSError."""
+        if self.settings.sign_command:
+            return None
+        serials = {
+            each.serial: each.revoked_utc
+            for known in self.kiosks()
+            for each in known.issued.values()
+            if each.revoked_utc
+        }
+        path = self._folder / "revoked.crl"
+        replace_file(path, (certificates.revocations(serials, self._authority(), now_utc).encode(),))
+        return path
+
+    def kiosks(self) -> Iterator[Kiosk]:
+        """All to whom anything was issued, by name."""
+        for path in sorted(self._folder.glob("kiosks/*/*.json")):
+            found = self.kiosk(path.parent.name, path.stem)
+            if found is not None:
+                yield found
+
+    def kiosk(self, site: str, kiosk: str) -> Kiosk | None:
+        """What was issued to a name."""
+        if not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
+            return None
+        try:
+            plain = _read(self._folder / "kiosks" / site / f"{kiosk}.json")
+        except FileNotFoundError:
+            return None
+        issued = {key: Certificate(**each) for key, each in plain["issued"].items()}
+        return Kiosk(plain["site"], plain["kiosk"], issued)
+
+    def pending(self) -> Iterator[Pending]:
+        """Those who ask without a token."""
+        for path in sorted(self._folder.glob("pending/*.json")):
+            yield Pending(**_read(path))
+
+    def invitations(self) -> Iterator[dict[str, Any]]:
+        """All that were made, without their tokens."""
+        for _, plain in self._invitations():
+            yield {key: value for key, value in plain.items() if key != "token"}
+
+    # -- what kiosks ask for
+
+    def handle(self, data: bytes, now_utc: float) -> tuple[str, bytes] | None:
+        """(fingerprint of the key that asks, answer); None for what gets no answer. Raises OSError."""
+        try:
+            asked = exchange.parse_request(data)
+            fingerprint = certificates.fingerprint_of_request(asked.csr)
+        except (exchange.BadExchange, BadCertificate):
+            return None
+        if asked.certificate:
+            return fingerprint, exchange.answer(self._renew(asked, fingerprint, now_utc), data, b"")
+        if asked.id:
+            found, token = self._enrol(asked, fingerprint, now_utc)
+            return fingerprint, exchange.answer(found, data, token)
+        return fingerprint, exchange.answer(self._wait(asked, fingerprint, now_utc), data, b"")
+
+    def _enrol(self, asked: Request, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
+        path = self._invitation(asked.id) if re.fullmatch(r"[0-9a-f]{32}", asked.id) else None
+        try:
+            plain = {} if path is None else _read(path)
+        except FileNotFoundError:
+            plain = {}
+        if path is None or not plain:
+            return Answer("refused", "unknown_invitation"), b""
+        used = plain["used"]
+        found = invitation.parse({key: value for key, value in plain.items() if key not in ("used", "revoked")})
+        if not exchange.holds_token(asked, found.token):
+            return Answer("refused", "bad_proof"), found.token
+        if reason := _why_not(plain, found, fingerprint, self._root_hash(), now_utc):
+            return Answer("refused", reason), found.token
+        if not used:
+            self._write(path, {**plain, "used": fingerprint})
+        return self._issue(asked, fingerprint, found.site, found.kiosk, now_utc), found.token
+
+    def _renew(self, asked: Request, fingerprint: str, now_utc: float) -> Answer:
+        try:
+            present = certificates.about(asked.certificate)
+            site, _, kiosk = present.name.partition("/")
+            known = self.kiosk(site, kiosk)
+            mine = None if known is None else known.issued.get(present.fingerprint)
+            if known is None or mine is None or mine.serial != present.serial:
+                return Answer("refused", "not_ours")
+            if not self.settings.sign_command:
+                certificates.demand_issued_by(asked.certificate, self._authority()[1])
+            message = exchange.renewal_message(asked.csr)
+            certificates.demand_signed(asked.certificate, b64decode(asked.proof), message)
+        except (BadCertificate, BadBase64, ValueError):
+            return Answer("refused", "bad_proof")
+        if mine.revoked_utc:
+            return Answer("refused", "revoked")
+        if present.not_after_utc < now_utc:
+            return Answer("refused", "expired")
+        return self._issue(asked, fingerprint, site, kiosk, now_utc, renewed=True)
+
+    def _wait(self, asked: Request, fingerprint: str, now_utc: float) -> Answer:
+        path = self._pending(fingerprint)
+        try:
+            found = Pending(**_read(path))
+        except FileNotFoundError:
+            if sum(1 for _ in self._folder.glob("pending/*.json")) < MOST_PENDING:
+                waiting = Pending(fingerprint, asked.csr, asked.release, asked.serial, now_utc)
+                self._write(path, asdict(waiting))
+            return Answer("pending")
+        if found.rejected:
+            return Answer("refused", "revoked")
+        if not found.approved:
+            return Answer("pending")
+        site, _, kiosk = found.approved.partition("/")
+        return self._issue(asked, fingerprint, site, kiosk, now_utc)
+
+    def _issue(
+        self, asked: Request, fingerprint: str, site: str, kiosk: str, now_utc: float, *, renewed: bool = False
+    ) -> Answer:
+        """The certificate for this key, made once. A new key for an old name revokes what the name had before."""
+        known = self.kiosk(site, kiosk) or Kiosk(site, kiosk)
+        certificate = known.issued.get(fingerprint)
+        if certificate is not None and certificate.revoked_utc:
+            return Answer("refused", "revoked")
+        if certificate is None:
+            try:
+                pem = self._sign(asked.csr, known.name, now_utc)
+                found = certificates.about(pem)
+            except (BadCertificate, OSError, subprocess.SubprocessError):
+                return Answer("refused", "authority_failed")
+            if found.fingerprint != fingerprint or found.name != known.name:
+                return Answer("refused", "authority_failed")
+            certificate = Certificate(found.serial, found.not_after_utc, pem)
+            self._keep(replace(known, issued={**known.issued, fingerprint: certificate}))
+        if not renewed:
+            self._revoke(self.kiosk(site, kiosk) or known, now_utc, but=fingerprint)
+        return (
+            self._welcome(known, certificate.pem) if not renewed else Answer("issued", certificate=certificate.pem)
+        )
+
+    def _welcome(self, known: Kiosk, pem: str) -> Answer:
+        settings, folder = self.settings, self._folder
+        table = folder / settings.fleet_folder / known.site / known.kiosk / "agent.toml"
+        return Answer(
+            "issued", "", pem, (folder / settings.broker_ca).read_text() if settings.broker_ca else "",
+            (folder / settings.root).read_text(), tuple((folder / path).read_text() for path in settings.bundles),
+            known.site, known.kiosk, settings.host, settings.port,
+            table.read_text() if settings.fleet_folder and table.exists() else "",
+        )  # fmt: skip
+
+    def _sign(self, csr: str, name: str, now_utc: float) -> str:
+        settings = self.settings
+        if not settings.sign_command:
+            return certificates.issue(csr, name, self._authority(), settings.days, now_utc)
+        words = [
+            word.replace("{name}", name).replace("{days}", str(settings.days)) for word in settings.sign_command
+        ]
+        done = subprocess.run(words, input=csr, capture_output=True, text=True, check=True, timeout=_SIGN_S)  # noqa: S603 - the owner's own words; names are of letters and digits
+        return done.stdout
+
+    # -- files
+
+    def _root_hash(self) -> bytes:
+        return sha256((self._folder / self.settings.root).read_bytes()).digest()
+
+    def _authority(self) -> tuple[str, str]:
+        return (self._folder / "ca.key").read_text(), (self._folder / "ca.pem").read_text()
+
+    def _invitations(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in sorted(self._folder.glob("invitations/*.json")):
+            yield path, _read(path)
+
+    def _invitation(self, id_: str) -> Path:
+        return self._folder / "invitations" / f"{id_}.json"
+
+    def _pending(self, fingerprint: str) -> Path:
+        return self._folder / "pending" / f"{fingerprint}.json"
+
+    def _keep(self, known: Kiosk) -> None:
+        self._write(self._folder / "kiosks" / known.site / f"{known.kiosk}.json", asdict(known))
+
+    def _write(self, path: Path, plain: dict[str, Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, (json.dumps(plain, indent=1).encode(),), _SECRET)
+
+
+def create(folder: Path, settings: Settings, now_utc: float) -> None:
+    """Make an authority, with a key of its own unless another signs. Raises AuthorityError when there is one."""
+    if (folder / "authority.json").exists():
+        raise AuthorityError(f"there is an authority in {folder} already")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.sign_command:
+        key, certificate = certificates.new_authority(f"{settings.fleet} kiosks", 3650, now_utc)
+        replace_file(folder / "ca.key", (key.encode(),), _SECRET)
+        replace_file(folder / "ca.pem", (certificate.encode(),))
+    replace_file(folder / "authority.json", (json.dumps(asdict(settings), indent=1).encode(),), _SECRET)
+
+
+def _why_not(plain: dict[str, Any], found: Invitation, fingerprint: str, root: bytes, now_utc: float) -> str:
+    """Why an invitation does not count for this key; empty when it does."""
+    if plain["revoked"]:
+        return "revoked"
+    if plain["used"]:
+        return "" if plain["used"] == fingerprint else "used"
+    if found.expires_utc < now_utc:
+        return "expired"
+    return "" if found.root == root else "root_changed"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(path.read_text())
+    return plain

@@ -1,0 +1,114 @@
+"""A kiosk without an identity: look for an invitation, ask, install; again and again, until it has one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import __version__
+from agent.enrolment import certificates, exchange, exchange_mqtt
+from agent.enrolment.exchange import BadExchange
+from agent.enrolment.exchange_mqtt import ExchangeFailed
+from agent.enrolment.invitation import MAX_BYTES, BadInvitation, Invitation
+from agent.enrolment.kiosk import Enrolment, EnrolmentError
+from agent.mqtt import Options
+from agent.platform import systemd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+log = logging.getLogger(__name__)
+
+PLACES = (
+    "/boot/firmware/gatepost.invitation", "/boot/gatepost.invitation", "/media/*/gatepost.invitation",
+    "/media/*/*/gatepost.invitation", "/mnt/gatepost.invitation", "/etc/gatepost/invitation",
+)  # fmt: skip
+"""Where a file is looked for: the boot partition of an image, a stick, a file brought by SSH."""
+_SOON_S, _LATE_S = 5.0, 300.0
+_SERIALS = ("/sys/firmware/devicetree/base/serial-number", "/etc/machine-id")
+
+
+def files() -> Iterator[bytes]:
+    """Invitations that lie where one is looked for."""
+    for place in PLACES:
+        for path in sorted(Path("/").glob(place.lstrip("/"))):
+            with suppress(OSError), path.open("rb") as opened:
+                yield opened.read(MAX_BYTES + 1)
+
+
+def serial() -> str:
+    """What this machine is called by its maker, or by its system; for whoever confirms."""
+    for place in _SERIALS:
+        with suppress(OSError, UnicodeDecodeError):
+            return Path(place).read_text().strip("\0\n ")[:64]
+    return ""
+
+
+def once(enrolment: Enrolment, invited: Invitation, limit_s: float = exchange_mqtt.ANSWER_S) -> str:
+    """Ask once; empty when the kiosk has its identity, else what to tell people. Raises OSError."""
+    data = enrolment.request(__version__, serial())
+    pins = invited.pins or None
+    try:
+        options = Options(host=invited.host, port=invited.port)
+        found = exchange.parse_answer(
+            exchange_mqtt.ask(options, enrolment.fingerprint, data, pins, limit_s), data, invited.token
+        )
+        if found.status == "issued":
+            enrolment.install(found)
+            return ""
+    except (ExchangeFailed, BadExchange, EnrolmentError, BadInvitation) as error:
+        return str(error)
+    shown = certificates.spoken(enrolment.fingerprint)
+    if found.status == "pending":
+        return f"waits for somebody to confirm {shown}: gatepost authority approve {shown} SITE/KIOSK"
+    return exchange.REASONS.get(found.reason, "the authority refuses")
+
+
+def run(
+    folder: Path,
+    stopping: Callable[[], bool],
+    looks: Iterable[Callable[[], Iterable[bytes]]] = (files,),
+    pause: Callable[[float], object] = time.sleep,
+) -> bool:
+    """Until the kiosk has its identity (True) or is to stop. `looks`: where invitations may be seen."""
+    enrolment = Enrolment(folder)
+    systemd.notify("READY=1", "STATUS=not enrolled yet: waits for an invitation")
+    wait_s, said, due_s = _SOON_S, "", 0.0
+    while not stopping():
+        systemd.notify("WATCHDOG=1")
+        if enrolment.identity.exists():
+            enrolment.finish()
+            return True
+        if _look(enrolment, looks):
+            wait_s, due_s = _SOON_S, 0.0
+        invited = enrolment.invitation()
+        if invited is not None and time.monotonic() >= due_s:
+            told = _try(enrolment, invited)
+            if told and told != said:
+                said = told
+                log.warning("enrolment: %s", told)
+                systemd.notify(f"STATUS=not enrolled yet: {told}")
+            wait_s = min(2 * wait_s, _LATE_S)
+            due_s = time.monotonic() + wait_s
+        pause(1.0)
+    return False
+
+
+def _try(enrolment: Enrolment, invited: Invitation) -> str:
+    try:
+        return once(enrolment, invited, limit_s=4.0)  # the watchdog wants to hear of us
+    except OSError as error:
+        return f"the disk takes nothing: {error.strerror}"
+
+
+def _look(enrolment: Enrolment, looks: Iterable[Callable[[], Iterable[bytes]]]) -> bool:
+    """Whether another invitation than the last one was seen."""
+    before, found = enrolment.invitation(), False
+    for look in looks:
+        for data in look():
+            with suppress(BadInvitation, OSError):
+                found = enrolment.follow(data) != before or found
+    return found

@@ -1,0 +1,371 @@
+"""Enrolment without a network: whoever was invited gets one identity, and nobody else gets any."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest_enrolment import DAY_S, NOW, Office, exchanged, make_root
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import config
+from agent.crypto import signing
+from agent.enrolment import authority, certificates, exchange, invitation
+from agent.enrolment import kiosk as kiosk_module
+from agent.enrolment.authority import Authority, AuthorityError, Settings
+from agent.enrolment.exchange import BadExchange
+from agent.enrolment.invitation import QR_BYTES, BadInvitation
+from agent.enrolment.kiosk import Enrolment, EnrolmentError
+
+
+def test_who_was_invited_becomes_a_member(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    _, envelope = office.invite()
+    kiosk.follow(envelope)
+    found = exchanged(office, kiosk)
+    assert found.status == "issued"
+    kiosk.install(found)
+    tree = tomllib.loads(kiosk.identity.read_text())
+    assert tree["kiosk"] == {"site": "east", "id": "k1"}
+    assert (tree["mqtt"]["host"], tree["mqtt"]["port"]) == ("broker.example", 8883)
+    pair = (tmp_path / "kiosk/link.pem").read_text()
+    assert certificates.about(pair).name == "east/k1"
+    assert "PRIVATE KEY" in pair
+    assert not (tmp_path / "kiosk/enrolment").exists(), "the token and the work are gone"
+    for path in (kiosk.identity, tmp_path / "kiosk/link.pem"):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_an_invitation_fits_a_picture(office: Office) -> None:
+    _, envelope = office.invite("a-site-with-a-name-of-some-length", "kiosk-0123")
+    assert len(envelope) <= QR_BYTES
+
+
+def test_the_first_settings_come_with_it(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    table = tmp_path / "fleet/east/k1/agent.toml"
+    table.parent.mkdir(parents=True)
+    table.write_text(
+        '[kiosk]\nid = "k0"\n[lanes.entry]\ndirection = "entry"\nscanner = {driver = "line", port = "/dev/a"}\n'
+        'thermometer = {driver = "mlx90614"}\ngate = {driver = "simulated"}\n'
+    )
+    plain = json.loads((office.folder / "authority.json").read_text())
+    (office.folder / "authority.json").write_text(json.dumps({**plain, "fleet_folder": str(tmp_path / "fleet")}))
+    office.authority = Authority(office.folder)
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    loaded = config.load(tmp_path / "kiosk/agent.toml")
+    assert (loaded.kiosk.id, loaded.lanes.keys()) == ("k1", {"entry"})
+    (tmp_path / "kiosk/agent.toml").write_text('[mqtt]\nhost = "nearer.example"\n')
+    assert config.load(tmp_path / "kiosk/agent.toml").mqtt.host == "nearer.example", "agent.toml goes before it"
+
+
+def test_the_same_request_gets_the_same_certificate(office: Office, kiosk: Enrolment) -> None:
+    kiosk.follow(office.invite()[1])
+    assert exchanged(office, kiosk).certificate == exchanged(office, kiosk).certificate
+    (known,) = office.authority.kiosks()
+    assert len(known.issued) == 1
+
+
+def test_a_token_serves_one_key(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    _, envelope = office.invite()
+    thief = Enrolment(tmp_path / "thief")
+    for each in (kiosk, thief):
+        each.follow(envelope)
+    assert exchanged(office, kiosk).status == "issued"
+    assert (exchanged(office, thief).status, exchanged(office, thief).reason) == ("refused", "used")
+
+
+def test_a_request_that_was_overheard_is_of_no_use(office: Office, kiosk: Enrolment) -> None:
+    """Replayed, it brings a certificate for a key that the listener does not have."""
+    kiosk.follow(office.invite()[1])
+    request = kiosk.request("", "")
+    kiosk.install(exchanged(office, kiosk))
+    with pytest.raises(BadExchange):
+        exchange.parse_answer(office.answer(request), request, b"0" * 16)
+    (known,) = office.authority.kiosks()
+    assert len(known.issued) == 1
+
+
+def test_another_key_in_an_overheard_request_is_refused(office: Office, kiosk: Enrolment) -> None:
+    kiosk.follow(office.invite()[1])
+    plain = json.loads(kiosk.request("", ""))
+    plain["csr"] = certificates.request_for(certificates.new_key(), "east/k1")
+    answered = json.loads(json.loads(office.answer(json.dumps(plain).encode()))["body"])
+    assert (answered["status"], answered["reason"]) == ("refused", "bad_proof")
+    assert not list(office.authority.kiosks())
+
+
+@pytest.mark.parametrize(
+    ("days_later", "revoked", "reason"), [(8, False, "expired"), (0, True, "revoked"), (8, True, "revoked")]
+)
+def test_an_invitation_that_has_ended(
+    office: Office, kiosk: Enrolment, days_later: int, revoked: bool, reason: str
+) -> None:
+    kiosk.follow(office.invite(days=7)[1])
+    if revoked:
+        office.authority.revoke("east/k1", NOW)
+    found = exchanged(office, kiosk, NOW + days_later * DAY_S)
+    assert (found.status, found.reason) == ("refused", reason)
+    assert not list(office.authority.kiosks())
+
+
+def test_an_invitation_of_another_fleet_is_unknown(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    key = signing.new_private_key()
+    folder = tmp_path / "other"
+    authority.create(
+        folder, Settings("other", "b", 8883, ("A" * 43,), str(make_root(tmp_path, key, fleet="other"))), NOW
+    )
+    kiosk.follow(Authority(folder).invite("east", "k1", 7, [key], NOW)[1])
+    with pytest.raises(BadExchange):
+        exchanged(office, kiosk)
+    assert not list(office.authority.kiosks())
+
+
+def test_a_stranger_cannot_answer(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    """He has his own root and authority, and a broker in the middle; what he lacks is the token."""
+    kiosk.follow(office.invite()[1])
+    request = kiosk.request("", "")
+    invited = kiosk.invitation()
+    assert invited is not None
+    csr = json.loads(request)["csr"]
+    key, ca = certificates.new_authority("stranger", 30, NOW)
+    pem = certificates.issue(csr, "east/k1", (key, ca), 30, NOW)
+    root = make_root(tmp_path, signing.new_private_key(), fleet="strange").read_text()
+    false = exchange.Answer("issued", "", pem, "", root, (), "east", "k1", "evil.example", 8883)
+    for token in (b"", b"guess" * 4):
+        with pytest.raises(BadExchange, match="not from who has invited us"):
+            exchange.parse_answer(exchange.answer(false, request, token), request, invited.token)
+    with pytest.raises(EnrolmentError, match="root is not the one"):
+        kiosk.install(false)
+    assert not kiosk.identity.exists()
+
+
+def test_an_answer_to_another_request_does_not_count(office: Office, kiosk: Enrolment) -> None:
+    kiosk.follow(office.invite()[1])
+    invited = kiosk.invitation()
+    assert invited is not None
+    first = kiosk.request("1", "")
+    answered = office.answer(first)
+    with pytest.raises(BadExchange):
+        exchange.parse_answer(answered, kiosk.request("2", ""), invited.token)
+
+
+def test_an_invitation_by_somebody_who_may_not_invite(office: Office, kiosk: Enrolment) -> None:
+    """The root is right, and its role `enrol` does not know who signed."""
+    stranger = signing.new_private_key()
+    _, envelope = office.authority.invite("east", "k1", 7, [stranger], NOW)
+    kiosk.follow(envelope)
+    with pytest.raises(EnrolmentError, match="does not stand by the invitation"):
+        kiosk.install(exchanged(office, kiosk))
+    assert not kiosk.identity.exists()
+
+
+def test_an_answer_for_another_name_or_key_is_refused(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    kiosk.follow(office.invite("east", "k1")[1])
+    found = exchanged(office, kiosk)
+    other = Enrolment(tmp_path / "other")
+    other.follow(office.invite("east", "k2")[1])
+    with pytest.raises(EnrolmentError, match="another key"):
+        other.install(found)
+    with pytest.raises(EnrolmentError, match="was invited"):
+        kiosk.install(exchange.Answer(**{**vars_of(found), "kiosk": "k9"}))
+
+
+def vars_of(found: exchange.Answer) -> dict[str, object]:
+    return {name: getattr(found, name) for name in exchange.Answer.__dataclass_fields__}
+
+
+def test_without_a_token_a_person_confirms(office: Office, kiosk: Enrolment) -> None:
+    _, envelope = office.invite("east", "")
+    kiosk.follow(envelope)
+    assert exchanged(office, kiosk).status == "pending"
+    shown = certificates.spoken(kiosk.fingerprint)
+    with pytest.raises(AuthorityError, match="0 kiosks that wait show ZZZZZZ"):
+        office.authority.approve("ZZZZZZ", "east/k1")
+    office.authority.approve(shown, "east/k7")
+    kiosk.install(exchanged(office, kiosk))
+    assert tomllib.loads(kiosk.identity.read_text())["kiosk"]["id"] == "k7"
+
+
+def test_who_was_turned_away_gets_nothing(office: Office, kiosk: Enrolment) -> None:
+    kiosk.follow(office.invite("east", "")[1])
+    exchanged(office, kiosk)
+    office.authority.approve(kiosk.fingerprint, "")
+    assert exchanged(office, kiosk).status == "refused"
+
+
+def test_strangers_do_not_fill_the_disk(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority, "MOST_PENDING", 3)
+    for _ in range(6):
+        csr = certificates.request_for(certificates.new_key(), "x")
+        office.answer(exchange.request(csr, b"", ""))
+    assert len(list(office.authority.pending())) == 3
+
+
+def test_a_new_invitation_of_the_same_name_revokes_the_old_certificate(
+    office: Office, kiosk: Enrolment, tmp_path: Path
+) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    successor = Enrolment(tmp_path / "successor")
+    successor.follow(office.invite()[1])
+    successor.install(exchanged(office, successor))
+    (known,) = office.authority.kiosks()
+    assert sorted(bool(each.revoked_utc) for each in known.issued.values()) == [False, True]
+    assert "BEGIN X509 CRL" in (office.folder / "revoked.crl").read_text()
+
+
+def renewed(office: Office, tmp_path: Path, now: float, *, key: str = "") -> exchange.Answer:
+    pair = (tmp_path / "kiosk/link.pem").read_text()
+    csr = certificates.request_for(certificates.new_key(), "anything")
+    signature = certificates.signature(key or pair, exchange.renewal_message(csr))
+    certificate = pair[pair.index("-----BEGIN CERTIFICATE") :]
+    request = exchange.renewal(csr, certificate, signature)
+    return exchange.parse_answer(office.answer(request, now), request, b"")
+
+
+def test_a_member_renews_by_its_present_key(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    found = renewed(office, tmp_path, NOW + 60 * DAY_S)
+    assert found.status == "issued"
+    assert certificates.about(found.certificate).name == "east/k1"
+    assert renewed(office, tmp_path, NOW + 60 * DAY_S, key=certificates.new_key()).reason == "bad_proof"
+    assert renewed(office, tmp_path, NOW + 400 * DAY_S).reason == "expired"
+    office.authority.revoke("east/k1", NOW)
+    assert renewed(office, tmp_path, NOW + 60 * DAY_S).reason == "revoked"
+
+
+class PowerCutError(BaseException):
+    """The machine is off."""
+
+
+@pytest.mark.parametrize("cut_after", range(12))
+def test_a_power_cut_after_any_step_is_repeated(
+    office: Office, kiosk: Enrolment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    """Cut after each file that is written on the kiosk; then everything again, from what lies on its disk."""
+    _, envelope = office.invite()
+    written, real = [], kiosk_module.replace_file
+
+    def cutting(path: Path, *rest: object) -> None:
+        if len(written) == cut_after:
+            raise PowerCutError
+        real(path, *rest)  # type: ignore[arg-type]
+        written.append(path)
+
+    monkeypatch.setattr(kiosk_module, "replace_file", cutting)
+    try:
+        kiosk.follow(envelope)
+        kiosk.install(exchanged(office, kiosk))
+    except PowerCutError:
+        pass
+    monkeypatch.undo()
+    again = Enrolment(tmp_path / "kiosk")
+    if not again.identity.exists():
+        again.follow(envelope)
+        again.install(exchanged(office, again))
+    again.finish()
+    (known,) = office.authority.kiosks()
+    (certificate,) = known.issued.values()
+    assert certificate.pem in (tmp_path / "kiosk/link.pem").read_text()
+    assert not (tmp_path / "kiosk/enrolment").exists()
+
+
+@pytest.mark.parametrize("cut_after", range(4))
+def test_a_power_cut_of_the_authority_is_repeated(
+    office: Office, kiosk: Enrolment, monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    kiosk.follow(office.invite()[1])
+    request, count, real = kiosk.request("", ""), [0], authority.replace_file
+
+    def cutting(*words: object) -> None:
+        if count[0] == cut_after:
+            raise PowerCutError
+        count[0] += 1
+        real(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(authority, "replace_file", cutting)
+    with contextlib.suppress(PowerCutError):
+        office.authority.handle(request, NOW)
+    monkeypatch.undo()
+    kiosk.install(exchanged(office, kiosk))
+    (known,) = office.authority.kiosks()
+    assert len(known.issued) == 1
+
+
+def test_a_spoilt_key_is_made_anew(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.request("", "")
+    (tmp_path / "kiosk/enrolment/key.pem").write_bytes(b"\0" * 300)
+    kiosk.install(exchanged(office, kiosk))
+    assert kiosk.identity.exists()
+
+
+def test_a_kiosk_of_another_fleet_takes_the_new_root(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    shutil.copy(tmp_path / "kiosk/bundles/root.bundle", tmp_path / "before")
+    key = signing.new_private_key()
+    authority.create(
+        tmp_path / "b", Settings("b", "b", 8883, ("A" * 43,), str(make_root(tmp_path, key, fleet="b"))), NOW
+    )
+    other = Office(Authority(tmp_path / "b"), tmp_path / "b", key)
+    kiosk.follow(other.invite("west", "k1")[1])
+    kiosk.install(exchanged(other, kiosk))
+    assert (tmp_path / "kiosk/bundles/root.bundle").read_bytes() != (tmp_path / "before").read_bytes()
+
+
+@given(st.binary(max_size=300))
+def test_junk_is_no_invitation_and_no_request(data: bytes) -> None:
+    with pytest.raises(BadInvitation):
+        invitation.unverified(data)
+    with pytest.raises(BadExchange):
+        exchange.parse_request(data)
+    with pytest.raises(BadExchange):
+        exchange.parse_answer(data, b"", b"")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["csr", "id", "proof", "certificate", "release", "serial"]), st.text(max_size=40)
+    )
+)
+def test_a_request_of_any_words_harms_nothing(plain: dict[str, str]) -> None:
+    try:
+        asked = exchange.parse_request(json.dumps(plain).encode())
+    except BadExchange:
+        return
+    assert not exchange.holds_token(asked, b"t" * 16)
+    with pytest.raises(certificates.BadCertificate):
+        certificates.fingerprint_of_request(asked.csr)
+
+
+def test_another_authority_signs_by_its_program(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    """Any program that reads PKCS #10 and writes a certificate: here openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on this machine")
+    folder = office.folder
+    words = [
+        "openssl",
+        "x509",
+        "-req",
+        "-CA",
+        str(folder / "ca.pem"),
+        "-CAkey",
+        str(folder / "ca.key"),
+        "-days",
+        "{days}",
+        "-set_serial",
+        "7",
+    ]
+    plain = json.loads((folder / "authority.json").read_text())
+    (folder / "authority.json").write_text(json.dumps({**plain, "sign_command": words}))
+    office.authority = Authority(folder)
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    assert certificates.about((tmp_path / "kiosk/link.pem").read_text()).serial == 7

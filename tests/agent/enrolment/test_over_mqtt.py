@@ -1,0 +1,189 @@
+"""Enrolment over a real broker with TLS: the pinned key, the rights of strangers, the whole way by command line."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest_enrolment import Office, make_root
+
+from agent.cli.demo.broker import Broker, MissingProgram
+from agent.crypto import signing
+from agent.enrolment import authority, certificates, exchange_mqtt, invitation, service
+from agent.enrolment.authority import Authority, Settings
+from agent.enrolment.kiosk import Enrolment
+from agent.mqtt import Options
+
+ACL = """\
+user authority
+topic read gatepost/v1/$enrol/+/request
+topic write gatepost/v1/$enrol/+/answer
+pattern write gatepost/v1/$enrol/%c/request
+pattern read gatepost/v1/$enrol/%c/answer
+"""
+GATEPOST = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
+
+
+def server_certificate(folder: Path) -> Path:
+    """A broker's key and certificate, self-signed, long ended: its dates must not matter to a kiosk in 1970."""
+    made = folder / "broker.crt"
+    words = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "1",
+    ]
+    words += ["-subj", "/CN=another.name", "-keyout", str(folder / "broker.key"), "-out", str(made)]
+    subprocess.run(words, check=True, capture_output=True)
+    return made
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not on this machine")
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    certificate = server_certificate(folder)
+    (folder / "acl").write_text(ACL)
+    settings = f"certfile {certificate}\nkeyfile {folder}/broker.key\nacl_file {folder}/acl\nallow_anonymous true\n"
+    try:
+        made = Broker(folder, settings)
+    except MissingProgram as missing:
+        pytest.skip(str(missing))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def served(broker: Broker, tmp_path: Path) -> Iterator[Office]:
+    """An authority that listens at the broker."""
+    key, now = signing.new_private_key(), time.time()
+    pin = invitation.encoded(certificates.pin_of((broker.folder / "broker.crt").read_bytes()))
+    settings = Settings("city", "127.0.0.1", broker.port, (pin,), str(make_root(tmp_path, key)))
+    authority.create(tmp_path / "authority", settings, now)
+    office = Office(Authority(tmp_path / "authority"), tmp_path / "authority", key)
+    stopping, listening = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        options = Options(host="127.0.0.1", port=broker.port, username="authority")
+        tls = exchange_mqtt.pinned([invitation.decoded(pin)])
+        with suppress(exchange_mqtt.ExchangeFailed):  # the broker may be taken away
+            exchange_mqtt.serve(
+                options,
+                lambda data: office.authority.handle(data, time.time()),
+                stopping.is_set,
+                listening.set,
+                tls,
+            )
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    assert listening.wait(20)
+    yield office
+    stopping.set()
+    thread.join(20)
+
+
+def invite(office: Office, kiosk: str = "k1") -> bytes:
+    return office.authority.invite("east", kiosk, 7, [office.key], time.time())[1]
+
+
+def test_a_kiosk_asks_and_is_a_member(served: Office, kiosk: Enrolment) -> None:
+    invited = kiosk.follow(invite(served))
+    assert service.once(kiosk, invited) == ""
+    assert kiosk.identity.exists()
+
+
+def test_a_broker_with_another_key_is_told_nothing(served: Office, kiosk: Enrolment, broker: Broker) -> None:
+    """A man in the middle has a certificate of his own; the request must not reach him."""
+    invited = kiosk.follow(invite(served))
+    server_certificate(broker.folder)
+    broker.stop()
+    broker.start()
+    assert "key is not the one that the invitation names" in service.once(kiosk, invited)
+    assert kiosk.fingerprint not in broker.log
+    assert not kiosk.identity.exists()
+    broker.config = broker.config.replace("certfile", "#certfile").replace("keyfile", "#keyfile")
+    broker.stop()
+    broker.start()
+    assert service.once(kiosk, invited), "nor is one without TLS"
+    assert kiosk.fingerprint not in broker.log
+
+
+def test_nobody_asks_or_answers_in_anothers_place(served: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    invited = kiosk.follow(invite(served))
+    request = kiosk.request("", "")
+    other = "f" * 64
+    options = Options(host=invited.host, port=invited.port)
+    with pytest.raises(exchange_mqtt.ExchangeFailed):
+        exchange_mqtt.ask(options, other, request, invited.pins, limit_s=3)
+    assert service.once(kiosk, invited) == "", "the rightful one is served all the same"
+
+
+def test_the_service_waits_for_an_invitation_and_enrols(
+    served: Office, tmp_path: Path, wait_for: Callable[..., object]
+) -> None:
+    shown: list[bytes] = []
+    ended: list[bool] = []
+    stopping = threading.Event()
+    looks = (lambda: [b"no invitation"], lambda: shown)
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            service.run(tmp_path / "kiosk", stopping.is_set, looks, lambda _: stopping.wait(0.05))
+        )
+    )
+    thread.start()
+    shown.append(invite(served))
+    wait_for(lambda: ended == [True])
+    thread.join()
+    assert (tmp_path / "kiosk/identity.toml").exists()
+
+
+def test_the_service_can_be_stopped(tmp_path: Path) -> None:
+    assert service.run(tmp_path, lambda: True) is False
+
+
+def gatepost(*words: object, code: int = 0) -> str:
+    done = subprocess.run([*GATEPOST, *map(str, words)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
+    """Every step as a person types it."""
+    key = signing.new_private_key()
+    root, folder, config = make_root(tmp_path, key), tmp_path / "authority", tmp_path / "kiosk/agent.toml"
+    (tmp_path / "enrol.key").write_bytes(key.pem())
+    office = ("authority", "--folder", folder)
+    gatepost(*office, "new", "--fleet", "city", "--root", root, "--broker", "broker.example:1883")
+    assert "an authority" in gatepost(*office, "new", "--fleet", "c", "--root", root, "--broker", "b", code=1)
+    stick = tmp_path / "gatepost.invitation"
+    gatepost(
+        *office, "invite", "east/k1", "--key", tmp_path / "enrol.key", "--out", stick, "--png", tmp_path / "k1.png"
+    )
+    assert (tmp_path / "k1.png").stat().st_size > 500
+    gatepost("enrol", "-c", config, stick, "--request", tmp_path / "request.json")
+    gatepost(*office, "answer", tmp_path / "request.json", "--out", tmp_path / "answer.json")
+    assert "Enrolled" in gatepost("enrol", "-c", config, "--answer", tmp_path / "answer.json")
+    assert "is enrolled" in gatepost("enrol", "-c", config)
+    listed = gatepost(*office, "list")
+    assert "kiosk       east/k1  90 days left" in listed
+    assert "invitation  east/k1  used" in listed
+    assert "1 certificates of east/k1 are revoked" in gatepost(*office, "revoke", "east/k1")
+    assert "east/k1  revoked" in gatepost(*office, "list")
+    assert "nothing was issued to east/k9" in gatepost(*office, "revoke", "east/k9", code=1)
