@@ -236,7 +236,7 @@ TOPICS = Topics("library", "gate-3")
 
 
 def passage_event(number: int = 0, *, outcome: Outcome = Outcome.ADMIT) -> Event:
-    """A passage whose `took_ms` is `number`, so that it can be told from others wherever it turns up."""
+    """A passage whose `duration_ms` is `number`, so that it can be told from others wherever it turns up."""
     verdict = Verdict(CodeStatus.VALID, "gatepost", b"nobody's-subject", "city-health", Colour.GREEN)
     temperature = Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3)
     decision = Decision(outcome, ("code_green", "temperature_normal"), "green and normal")
@@ -249,7 +249,7 @@ def passage_event(number: int = 0, *, outcome: Outcome = Outcome.ADMIT) -> Event
 
 @pytest.fixture(name="passage_event")
 def _passage_event() -> Callable[..., Event]:
-    """`passage_event(number, outcome=ADMIT)`: an event whose `took_ms` is `number`."""
+    """`passage_event(number, outcome=ADMIT)`: an event whose `duration_ms` is `number`."""
     return passage_event
 
 

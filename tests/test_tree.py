@@ -46,7 +46,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
     {"simulators", "scanners", "thermometers", "ranging", "outputs"},
-    {"expander", "polled_i2c", "recording", "scan_engine", "serial_thermometer"},
+    {"card_reader", "expander", "polled_i2c", "recording", "scan_engine", "serial_thermometer"},
     {"relay_board"},
     {"wire"},
     {"vision"},

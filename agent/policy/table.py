@@ -77,7 +77,7 @@ class Table:
     """Whether a row asks for a fact about tickets or identities, or for their kind."""
     masks: tuple[Mapping[str, int], ...] = field(repr=False)
     """For each fact, in the order of `Facts`: value → the rows (bits) that it satisfies."""
-    in_force: InForce | None = None
+    in_force: InForce | None = field(default=None, compare=False)
     """Where it is from, and which version."""
 
 

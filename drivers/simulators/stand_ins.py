@@ -8,7 +8,15 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from drivers.simulators import i2c_thermometers, rangers, relays, scan_engines, thermal_array, uart_thermometers
+from drivers.simulators import (
+    cards,
+    i2c_thermometers,
+    rangers,
+    relays,
+    scan_engines,
+    thermal_array,
+    uart_thermometers,
+)
 from drivers.simulators.i2c_adapter import Adapter, Chip
 from drivers.simulators.i2c_host import mounted
 from drivers.simulators.pty import Port, UartDevice
@@ -69,10 +77,13 @@ MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("ranging", "tf_luna"): _on_uart(rangers.TfLuna),
     ("ranging", "vl53l0x"): _on_i2c(rangers.Vl53l0x),
     ("ranging", "vl53l1x"): _on_i2c(rangers.Vl53l1x),
+    ("scanners", "em4100"): _on_uart(lambda _: cards.Em4100Reader(), away_s=0.001),
     ("scanners", "gm65"): _on_uart(lambda _: scan_engines.Gm65(by_order=True), trigger="host", rearm_s=0.1),
     ("scanners", "grow_ssi"): _on_uart(lambda _: scan_engines.GrowSsi(by_order=True), trigger="host", rearm_s=0.1),
     ("scanners", "honeywell"): _on_uart(lambda _: scan_engines.Honeywell(), rearm_s=0.1),
+    ("scanners", "id_card"): _on_uart(lambda _: cards.SdtModule(), period_s=0.02, away_s=0.001),
     ("scanners", "newland"): _on_uart(lambda _: scan_engines.Newland(by_order=True), trigger="host", rearm_s=0.1),
+    ("scanners", "pn532"): _on_uart(lambda _: cards.Pn532(), period_s=0.02, away_s=0.001),
     ("scanners", "line"): _on_uart(lambda _: scan_engines.LineScanner()),
     ("outputs", "mcp23017"): _on_i2c(lambda _: relays.Mcp23017()),
     ("outputs", "modbus_relay"): _on_uart(lambda _: relays.WaveshareRelay()),

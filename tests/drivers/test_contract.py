@@ -21,6 +21,7 @@ SOURCES = [each for each in MAKERS if each[0] != "outputs"]
 SINKS = [each for each in MAKERS if each[0] == "outputs"]
 ELSEWHERE = {
     ("scanners", "camera"): "pictures, not a wire of bytes: tests/drivers/scanners/test_camera.py",
+    ("scanners", "keyboard"): "keys, not a wire of bytes: tests/drivers/scanners/test_keyboard.py",
     ("ranging", "replayed"): "a file: tests/drivers/test_recording.py",
     ("scanners", "replayed"): "a file: tests/drivers/test_recording.py",
     ("thermometers", "replayed"): "a file: tests/drivers/test_recording.py",
@@ -39,6 +40,12 @@ UNCHECKED = tuple(
 )
 """I²C parts that send no checksum: noise in their range looks like a value, as their datasheets say."""
 CODE = b"GATEPOST:contract"
+CARDS = {
+    ("scanners", "em4100"): (bytes.fromhex("0F00C0FFEE"), b"card:em4100:0F00C0FFEE"),
+    ("scanners", "id_card"): (b"11010519491231002X", b"card:prc-id:11010519491231002X"),
+    ("scanners", "pn532"): (bytes.fromhex("04A1B2C3D4E5F6"), b"card:iso14443a:04A1B2C3D4E5F6"),
+}
+"""What lies before a card reader, and what it hands over for it."""
 PATIENCE_S = 6.0
 
 
@@ -75,7 +82,9 @@ def device(request, world, tmp_path):
 
 def stir(device):
     """Make a scanner scan; a thermometer speaks by itself."""
-    if hasattr(device.device, "encode"):
+    if device.kind in CARDS:
+        device.device.lay(CARDS[device.kind][0])
+    elif hasattr(device.device, "encode"):
         device.plugged.send(device.device.encode(CODE))
 
 
@@ -162,7 +171,7 @@ def test_measures_what_is_there(device):
     device.driver.open()
     item = first_item(device)
     if isinstance(item, Sighting):
-        assert item.payload == CODE
+        assert item.payload == CARDS.get(device.kind, (CODE, CODE))[1]
     else:
         assert is_true(item)
 

@@ -26,7 +26,7 @@ WORDS = (b"CANARY", b"canary-bird")
 NAME = "CANARY-Zhang-San-110101199003077578"
 OTHERS = 5
 """People who come after the canaries on each lane, before memory is looked through."""
-BUNDLES = {"codes": {"keys": "issuers.toml", "bundles": "bundles"}}
+BUNDLES = {"payloads": {"keys": "issuers.toml", "bundles": "bundles"}}
 
 
 class Centre:
@@ -132,7 +132,7 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
         event["data"]["credential"]["status"] != "withheld" or event["data"]["reasons"] for event in passages
     )
     told = [opened(event, centre.private)["data"] for event in passages]
-    assert {b64decode(code) for data in told for code in data["codes"]} == set(canaries.codes)
+    assert {b64decode(code) for data in told for code in data["payloads"]} == set(canaries.codes)
     assert {data["credential"]["status"] for data in told} >= {"valid", "expired", "bad_signature", "unrecognised"}
     assert any(data["temperature"]["surface_c"] for data in told)
 

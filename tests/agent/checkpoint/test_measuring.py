@@ -70,7 +70,7 @@ def test_the_crowd_of_a_lane_becomes_its_reference(bench: Bench) -> None:
         bench.measure(34.0 + 0.1 * (number % 8), count=5)
         bench.wait(bench.options.repeat_s)
     scales = [passage.temperature.basis for passage in bench.passages]
-    assert scales == ["skin"] * 30 + ["crowd"] * 10
+    assert scales == ["fixed"] * 30 + ["population"] * 10
     assert bench.checkpoint.screens.crowds["in"].people == 40
     assert "out" not in bench.checkpoint.screens.crowds
     bench.show(b"green:zoe")

@@ -32,7 +32,7 @@ def test_staffs_own_thermometer_decides_anew(bench: Bench) -> None:
     assert bench.openings == ["in"]
     told = anew.temperature
     assert (told.outcome, told.estimate_c, told.threshold_c) == (Screening.NORMAL, 36.8, 37.3)
-    assert (told.basis, told.reason, told.attempt) == ("second_instrument", "clinical_decides", 2)
+    assert (told.basis, told.reason, told.attempt) == ("clinical", "clinical_decides", 2)
     assert bench.second(36.8).reason == "no_candidate", "who was let in is decided"
 
 

@@ -9,13 +9,14 @@ from lane_bench import AT_MARK_MM, NORMAL_C, ROOM_C, Bench, raised
 
 from agent import screening
 from agent.model import Outcome, Screening
+from agent.problems import in_words
 
 STAY_S = screening.Options().stay_s
 PAD_C = 34.5
 
 
 def told(bench: Bench, lane: str = "in") -> str:
-    return "; ".join(bench.checkpoint.screens.faults.get(lane, ()))
+    return in_words(bench.checkpoint.screens.findings.get(lane, ()))
 
 
 def pad(
@@ -59,7 +60,7 @@ def test_a_thing_at_the_mark_is_told_apart_with_a_range_sensor_too(bench: Bench,
         bench.show(b"green:%d" % number, "marked")
         bench.measure(thing_c, "marked", count=60)
     assert len(bench.openings) <= 1
-    assert "marked" in bench.checkpoint.screens.faults
+    assert "marked" in bench.checkpoint.screens.findings
 
 
 def test_an_object_before_the_range_sensor_alone_blocks_the_lane(bench: Bench) -> None:

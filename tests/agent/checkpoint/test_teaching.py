@@ -7,6 +7,7 @@ from lane_bench import FEVER_C, NOW, ROOM_C, Bench
 
 from agent import screening
 from agent.model import Outcome, Screening
+from agent.problems import in_words
 from agent.screening import Baseline
 
 OPTIONS = screening.Options()
@@ -33,7 +34,7 @@ def crowd_of(bench: Bench) -> Baseline:
 
 
 def told(bench: Bench) -> str:
-    return "; ".join(bench.checkpoint.screens.faults.get("in", ()))
+    return in_words(bench.checkpoint.screens.findings.get("in", ()))
 
 
 @pytest.mark.parametrize("surface_c", [35.0, 38.4, 33.1])
@@ -84,7 +85,7 @@ def test_a_kept_crowd_of_long_ago_is_not_compared_with() -> None:
     bench = Bench()
     bench.checkpoint.screens.crowds["in"] = crowd
     visit(bench, b"green:anna", 34.4)
-    assert bench.only().temperature.basis == "skin"
+    assert bench.only().temperature.basis == "fixed"
 
 
 def test_that_few_holders_pass_again_and_again_is_told(bench: Bench) -> None:

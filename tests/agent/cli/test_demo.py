@@ -133,7 +133,7 @@ def test_in_a_pipe_it_ends_by_itself_and_the_counts_agree(script):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "everything agrees"
     assert "people 2, passages 2, not as the scenario expects 0" in done.stdout
-    assert "gates told to open 2 + 0 by order, relay pulses 2" in done.stdout
+    assert "gates told to open 2 + 0 by command, relay pulses 2" in done.stdout
     assert "events not marked as simulated 0" in done.stdout
     assert "stop broker: now" in done.stdout
     assert "\x1b" not in done.stdout, "plain lines in a pipe"
@@ -144,8 +144,8 @@ def test_what_the_centre_says_is_obeyed_and_counted(script):
     done = play(*script(THE_CENTRE))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Anna: REFUSE" in done.stdout
-    assert "order open: done" in done.stdout
-    assert "gates told to open 0 + 1 by order, relay pulses 1, lamps turned green 1" in done.stdout
+    assert "command open: succeeded" in done.stdout
+    assert "gates told to open 0 + 1 by command, relay pulses 1, lamps turned green 1" in done.stdout
 
 
 def test_when_the_centre_withholds_details_it_goes_on(script):
@@ -177,7 +177,7 @@ def test_whoever_watches_may_listen_and_give_an_order(script):
         assert program == "-c", "what it was called by"
         order = f"{shlex.join(WORDS[:-1])} order {words}"
         subprocess.run(["sh", "-c", order], timeout=LIMIT_S, check=True)
-        assert any("order open: done" in line for line in lines)
+        assert any("command open: succeeded" in line for line in lines)
         demo.send_signal(signal.SIGINT)
         assert demo.communicate(timeout=LIMIT_S)[0].splitlines()[-1] == "everything agrees"
     finally:

@@ -37,7 +37,7 @@ def test_a_private_key_is_nobody_elses(tmp_path, key):
     assert cli.main(["privacy", "new", "week-47"]) == 1, "it is not overwritten"
 
 
-@pytest.mark.parametrize("keyid", ["", "a b", "x" * 33])
+@pytest.mark.parametrize("kid", ["", "a b", "x" * 33])
 def test_a_name_that_no_kiosk_would_take_is_refused(tmp_path, monkeypatch, capsys, kid):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["privacy", "new", kid]) == 1

@@ -74,7 +74,7 @@ def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delive
         wait_for(whole.outbox.is_sent)
         wait_for(lambda: whole.link.status().listening)
         whole.say_receipt(whole.receipt(**wrong))
-        wait_for(lambda: "a receipt of the centre does not fit" in whole.link.status().fault)
+        wait_for(lambda: "a receipt of the central server does not fit" in whole.link.status().fault)
         assert whole.outbox.status().waiting == 10
         whole.say_receipt(whole.receipt())
         wait_for(lambda: whole.link.status().fault == "")

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 
 def numbers(records):
-    """`took_ms` of passages, which the tests use to tell events apart; losses are left out."""
+    """`duration_ms` of passages, which the tests use to tell events apart; losses are left out."""
     bodies = [json.loads(record.payload)["data"] for record in records]
     return [body["duration_ms"] for body in bodies if "duration_ms" in body]
 

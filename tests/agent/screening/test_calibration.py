@@ -163,13 +163,13 @@ def test_the_crowd_is_asked_only_when_it_is_known() -> None:
     for number in range(40):
         crowd = crowd.after(34.0 + 0.1 * (number % 8), 23.0, crowd.seen_utc + 20, Options())
         scales.append(screen(look(35.5), Options(), ScreeningContext(crowd=crowd, ambient_c=23.0)))
-    assert [found.basis for found in scales] == ["skin"] * 29 + ["crowd"] * 11
+    assert [found.basis for found in scales] == ["fixed"] * 29 + ["population"] * 11
     assert scales[0].outcome is Screening.NORMAL
     assert scales[-1].outcome is Screening.ELEVATED
     assert scales[-1].uncertainty_c is not None
     assert scales[-1].uncertainty_c > 0.3
     off = screen(look(35.5), Options(crowd=False), ScreeningContext(crowd=crowd, ambient_c=23.0))
-    assert off.basis == "skin"
+    assert off.basis == "fixed"
 
 
 def test_peak_parts_give_the_hot_end_of_a_look() -> None:

@@ -42,7 +42,7 @@ def test_the_whole_protocol() -> None:
     assert (early.outcome, early.reason, early.next_step) == (Screening.RETEST, "rest_not_over", "rest")
     desk.at_s += OPTIONS.rest_s
     third = desk.measure(36.0)
-    assert (third.outcome, third.attempt, third.next_step) == (Screening.ELEVATED, 3, "second_instrument")
+    assert (third.outcome, third.attempt, third.next_step) == (Screening.ELEVATED, 3, "clinical_reading")
     fourth = desk.measure(34.0)
     assert (fourth.outcome, fourth.reason) == (Screening.RETEST, "clinical_decides")
 
