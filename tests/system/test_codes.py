@@ -106,6 +106,6 @@ def test_a_status_that_changes_binds_at_once(office, wait_until):
     assert office.pass_by("entry", code("changing", tested_hours_ago=5))["decision"] == "admit"
     before = read_anew(office)
     head, keys, values = listed("status", "turned-red", "changing")
-    load.write_list(office.folder / "status.gpl", replace(head, version=2, issued_utc=time.time()), keys, values)
+    load.write_list(office.folder / "status.gpl", replace(head, version=2, issued_at=time.time()), keys, values)
     wait_until(lambda: read_anew(office) > before, "the new list is in force")
     assert office.pass_by("entry", code("changing", tested_hours_ago=4))["decision"] == "refuse"

@@ -16,7 +16,7 @@ def retained(centre, lane, part):
     return next(d for d in centre.state["devices"] if (d["lane"], d["role"]) == (lane, part))
 
 
-@pytest.mark.parametrize("role", PARTS)
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("lane", LANES)
 def test_unplugged_and_back(running, wait_until, lane, part):
     centre, there = running.centre, running.kiosk.lanes[lane]

@@ -65,7 +65,7 @@ def test_receipts_of_strangers_are_counted_and_are_no_fault(delivery, wait_for):
         assert (whole.link.status().fault, whole.link.status().refusal) == ("", "")
 
 
-@pytest.mark.parametrize("wrong", [{"head": "ab" * 32}, {"through": 11}], ids=["chain", "count"])
+@pytest.mark.parametrize("wrong", [{"sha256": "ab" * 32}, {"up_to": 11}], ids=["chain", "count"])
 def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delivery, wait_for, wrong):
     with delivery("receipt", receipt_s=600) as whole:
         whole.stop_centre()
