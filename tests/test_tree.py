@@ -35,11 +35,10 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"app"},
     {"supervisor"},
     {"enrolment"},
-    {"config"},
-    {"control", "loop"},
+    {"config", "control", "loop"},
     {"checkpoint", "mqtt", "ruleset"},
     {"analysis", "credentials", "devices", "outbox", "privacy", "tickets", "upgrade"},
-    {"crypto", "events", "indicators", "log", "platform", "policy", "screening"},
+    {"commands", "crypto", "events", "indicators", "log", "platform", "policy", "screening"},
     {"model"},
     {"problems", "reasons"},
 )

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from agent.control.verification import COMMANDS, LONGEST_LIFE_S
+from agent.commands import COMMANDS
+from agent.control.verification import LONGEST_LIFE_S
 from agent.credentials import bundle
 from agent.crypto import signing
 

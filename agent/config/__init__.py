@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from annotated_types import Ge, Gt, Le
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
-from agent import checkpoint, control, credentials, mqtt, outbox, policy
+from agent import checkpoint, commands, credentials, mqtt, outbox, policy
 from agent import screening as thermal
 from agent.config import errors, outputs, overlay
 from agent.config.outputs import Device, Lamp
@@ -161,7 +161,7 @@ class Config:
     outbox: outbox.Options = field(default_factory=outbox.Options)
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
     health: HealthOptions = field(default_factory=HealthOptions)
-    orders: control.Options = field(default_factory=control.Options)
+    orders: commands.Options = field(default_factory=commands.Options)
     tickets: tickets.Options = field(default_factory=tickets.Options)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
@@ -196,7 +196,7 @@ SECTIONS: dict[str, type] = {
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
     "health": HealthOptions,
-    "orders": control.Options,
+    "orders": commands.Options,
     "tickets": tickets.Options,
 }
 PARTS = {

@@ -12,16 +12,14 @@ import logging
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from agent.commands import COMMANDS, CommandFailed, CommandOutput, Options
 from agent.control.bundles import BundleReceiver
 from agent.control.inbox import MessageInbox
 from agent.control.journal import CommandJournal
-from agent.control.results import CommandFailed, CommandOutput
 from agent.control.verification import (
-    COMMANDS,
     Command,
     Ignored,
     Unauthenticated,
@@ -69,23 +67,6 @@ RECALL_EVERY_S, RECALL_SOON_S = 60.0, 1.0
 _TURN_S = 1.0
 HANGS_S = 60.0
 """A new certificate is tried for half a minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the centre may order, and where its orders are remembered."""
-
-    obey: tuple[str, ...] = tuple(COMMANDS)
-    """Commands that this kiosk carries out; they must be signed by keys of role `command` in the installed root."""
-    memory_file: Path = Path("/var/lib/gatepost/orders.json")
-    """The orders of late, so that none is done twice, also after a power cut."""
-
-    def __post_init__(self) -> None:
-        """Refuse commands that there are not."""
-        if unknown := set(self.obey) - COMMANDS.keys():
-            raise ValueError(
-                f"obey: there is no command {', '.join(sorted(unknown))}; there are {', '.join(COMMANDS)}"
-            )
 
 
 @dataclass(frozen=True, slots=True)

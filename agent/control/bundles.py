@@ -12,7 +12,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from agent.control.results import CommandFailed
+from agent.commands import CommandFailed
 from agent.control.verification import Ignored, Unauthenticated
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Bundle

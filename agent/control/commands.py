@@ -1,34 +1,31 @@
-"""How the centre's orders are carried out, and its bundles put in force.
+"""What commands may do with this kiosk (`agent.commands.Kiosk`), and how bundles are put in force.
 
-Each command is a function of its arguments: it gives back Done or raises CannotDo. They run on the thread that
-hears the centre (`agent.control`). What concerns a lane is asked of the loop, which alone owns the checkpoint.
+It runs on the thread of `agent.control`. What concerns a lane is asked of the loop: it alone owns the checkpoint.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
-from agent import log
-from agent.control import CommandFailed, CommandOutput
-from agent.model import CommandStatus, LaneCommand, LaneCommandRequest, LaneCommandResult, Observation, Role
+from agent import commands, log
+from agent.commands import CommandFailed
+from agent.model import CommandStatus, Role
 from agent.mqtt import BadClientCertificate
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from typing import Any
 
+    from agent.commands import Arguments, CommandOutput
     from agent.credentials.bundle import Bundle
     from agent.devices.workers import Workers
-    from agent.model import RemeasureResult, TimeBounds
-    from agent.mqtt import Link
+    from agent.model import LaneCommandResult, Observation, RemeasureResult, TimeBounds
+    from agent.mqtt import ClientCertificates, Link
     from agent.outbox import Outbox
     from agent.ruleset import Ruleset
-
-    Arguments = Mapping[str, str]
 
 journal = logging.getLogger(__name__)
 
@@ -37,12 +34,10 @@ ANSWER_S = 2.0
 FLUSH_S = 5.0
 TRIAL_S = 30.0
 """So long the broker may take to greet us with a new certificate."""
-REPORT_BYTES = 16_384
-_ABOUT = {LaneCommand.OPEN: Role.GATE, LaneCommand.RETEST: Role.THERMOMETER}
 
 
 class Commands:
-    """The commands that need nothing but the agent's parts; `table` names them."""
+    """The kiosk as commands see it; `table` has them all."""
 
     def __init__(
         self,
@@ -68,16 +63,7 @@ class Commands:
     @property
     def table(self) -> dict[str, Callable[[Arguments], CommandOutput]]:
         """Command → how it is done."""
-        return {
-            "open": lambda arguments: self._ask(arguments["lane"], LaneCommand.OPEN),
-            "retest": lambda arguments: self._ask(arguments["lane"], LaneCommand.RETEST),
-            "restart": self._restart,
-            "rotate": self._rotate,
-            "diagnose": lambda _: self._diagnose(),
-            "reload": lambda _: self._reload(),
-            "flush": lambda _: self._flush(),
-            "recover": lambda _: CommandOutput({"was_safe": self._recover()}),
-        }
+        return {name: partial(commands.run, name, self) for name in commands.COMMANDS}
 
     def apply_bundle(self, taken: Bundle) -> dict[str, object]:
         """Put keys, a table or a list in force. Raises CannotDo when what was taken does not fit what
@@ -92,71 +78,87 @@ class Commands:
             raise CommandFailed(CommandReason.BASE_AWAITED)
         return {"in_use": True}
 
-    def _ask(self, lane: str, wish: LaneCommand) -> CommandOutput:
-        if lane not in self._lanes:
-            raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
+    @property
+    def lanes(self) -> Collection[str]:
+        """Names of the lanes."""
+        return self._lanes
+
+    def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult:
+        """The loop's answer."""
         try:
-            answer = self._ask_loop(
-                Observation(lane, _ABOUT[wish], LaneCommandRequest(time.monotonic(), wish)), ANSWER_S
-            )
+            return self._ask_loop(observation, ANSWER_S)
         except TimeoutError:
             raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN) from None
-        simulated = isinstance(answer, LaneCommandResult) and answer.simulated
-        if isinstance(answer, LaneCommandResult) and answer.reason:
-            raise CommandFailed(answer.reason, simulated=simulated)
-        return CommandOutput({"lane": lane}, simulated=simulated)
 
-    def _restart(self, arguments: Arguments) -> CommandOutput:
-        if not arguments:
-            return CommandOutput(
-                {"restarts": "agent"}, then=lambda: self._restart_agent("commanded by the central server")
-            )
-        lane, part = arguments.get("lane", ""), arguments.get("role")
-        parts = (part,) if part is not None else tuple(Role)
-        found = [feed for feed in self._workers if feed.name in {f"{lane}/{part}" for part in parts}]
+    def restart_agent(self, reason: str) -> None:
+        """Restart the agent; returns at once."""
+        self._restart_agent(reason)
+
+    def restart_devices(self, lane: str, role: str | None) -> list[str]:
+        """Open devices of a lane again; which."""
+        roles = (role,) if role is not None else tuple(Role)
+        found = [each for each in self._workers if each.name in {f"{lane}/{one}" for one in roles}]
         if not found:
             raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
-        for feed in found:
-            feed.reopen()
-        return CommandOutput({"restarts": [feed.name for feed in found]})
+        for each in found:
+            each.reopen()
+        return [each.name for each in found]
 
-    def _rotate(self, arguments: Arguments) -> CommandOutput:
-        """A request for a certificate; or the certificate, which is tried before it is kept."""
-        pairs = self._link.pairs
-        if pairs is None:
-            raise CommandFailed(CommandReason.NO_CERTIFICATE)
+    def leave_safe_mode(self) -> bool:
+        """Whether it was in safe mode."""
+        return self._recover()
+
+    def report(self) -> dict[str, Any]:
+        """How the kiosk is, as JSON has it."""
+        return self._report()
+
+    def recent_log(self) -> list[str]:
+        """The latest lines of the log."""
+        return log.recent()
+
+    def reload_rules(self) -> bool:
+        """Whether anything was new."""
+        changed = self._rulebook.refresh()
+        if self._rulebook.fault:
+            raise CommandFailed(CommandReason.INCOMPATIBLE)
+        return changed
+
+    def flush_events(self) -> int:
+        """Write what waits to disk; how many events wait to be delivered."""
+        if not self._outbox.flush(FLUSH_S):
+            raise CommandFailed(CommandReason.STORAGE_ERROR)
+        return self._outbox.status().waiting
+
+    def certificate_request(self) -> str:
+        """A request for a client certificate, PEM."""
         try:
-            if "certificate" not in arguments:
-                return CommandOutput({"request": pairs.request()})
-            not_after = pairs.install(arguments["certificate"], self._now())
+            return self._pairs().request()
+        except OSError as error:
+            raise _not_kept(error) from None
+
+    def install_certificate(self, certificate: str) -> str:
+        """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
+        pairs = self._pairs()
+        try:
+            not_after = pairs.install(certificate, self._now())
         except BadClientCertificate as error:
             journal.warning("a new certificate is not taken: %s", error)
             raise CommandFailed(CommandReason.INVALID_CERTIFICATE, outcome=CommandStatus.REJECTED) from None
         except OSError as error:
-            journal.warning("a new key or certificate cannot be kept: %s", error.strerror)
-            raise CommandFailed(CommandReason.STORAGE_ERROR) from None
+            raise _not_kept(error) from None
         self._link.renew()
         if not pairs.decided.wait(TRIAL_S):
             raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN)
         if not pairs.greeted_new:
             raise CommandFailed(CommandReason.BROKER_REJECTED)
-        return CommandOutput({"not_after": not_after})
+        return not_after
 
-    def _diagnose(self) -> CommandOutput:
-        """The report and the latest lines of the log, as many as fit."""
-        report = self._report()
-        lines = log.recent()
-        while lines and len(json.dumps([report, lines])) > REPORT_BYTES:
-            del lines[: 1 + len(lines) // 8]
-        return CommandOutput({"report": report, "log": lines})
+    def _pairs(self) -> ClientCertificates:
+        if self._link.pairs is None:
+            raise CommandFailed(CommandReason.NO_CERTIFICATE)
+        return self._link.pairs
 
-    def _reload(self) -> CommandOutput:
-        changed = self._rulebook.refresh()
-        if self._rulebook.fault:
-            raise CommandFailed(CommandReason.INCOMPATIBLE)
-        return CommandOutput({"changed": changed})
 
-    def _flush(self) -> CommandOutput:
-        if not self._outbox.flush(FLUSH_S):
-            raise CommandFailed(CommandReason.STORAGE_ERROR)
-        return CommandOutput({"waiting": self._outbox.status().waiting})
+def _not_kept(error: OSError) -> CommandFailed:
+    journal.warning("a new key or certificate cannot be kept: %s", error.strerror)
+    return CommandFailed(CommandReason.STORAGE_ERROR)

@@ -21,6 +21,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from agent.commands import COMMANDS
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.crypto import strict_json
@@ -56,29 +57,6 @@ class Unauthenticated(Exception):
     def __init__(self, fault: Rejection | Ignored) -> None:
         super().__init__(fault)
         self.fault = fault
-
-
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
-    """What may be commanded."""
-
-    needs: frozenset[str] = frozenset()
-    may: frozenset[str] = frozenset()
-    """Arguments that can be left out."""
-    harmless: bool = False
-    """May be addressed to many, and done although it cannot be remembered."""
-
-
-COMMANDS: Mapping[str, CommandSpec] = {
-    "open": CommandSpec(needs=frozenset({"lane"})),
-    "retest": CommandSpec(needs=frozenset({"lane"})),
-    "restart": CommandSpec(may=frozenset({"lane", "role"})),
-    "rotate": CommandSpec(may=frozenset({"certificate"})),
-    "diagnose": CommandSpec(harmless=True),
-    "reload": CommandSpec(harmless=True),
-    "flush": CommandSpec(harmless=True),
-    "recover": CommandSpec(),
-}
 
 
 @dataclass(frozen=True, slots=True)

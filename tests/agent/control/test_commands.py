@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from agent import credentials, policy
+from agent.commands import CommandFailed
 from agent.control.commands import Commands
-from agent.control.results import CommandFailed
 from agent.credentials.bundle import Bundle
 from agent.credentials.freshness import Age
 from agent.model import CommandStatus

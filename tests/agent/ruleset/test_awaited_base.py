@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials, policy
+from agent.commands import CommandFailed
 from agent.control.commands import Commands
-from agent.control.results import CommandFailed
 from agent.credentials import bundle, gatepost, lists
 from agent.credentials.bundle import BadBundle, Rejection
 from agent.crypto import dsse, signing

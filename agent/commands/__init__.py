@@ -1,0 +1,136 @@
+"""The commands that the central server may send: one file each, found by itself.
+
+A file names the arguments that its command takes (`SPEC`), and carries it out (`run`) by what `Kiosk` offers. Its
+name is the command's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.model import CommandStatus, LaneCommand, LaneCommandRequest, LaneCommandResult, Observation, Role
+from agent.reasons import CommandReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from agent.model import RemeasureResult
+
+    Arguments = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """What may be commanded."""
+
+    needs: frozenset[str] = frozenset()
+    may: frozenset[str] = frozenset()
+    """Arguments that can be left out."""
+    harmless: bool = False
+    """May be addressed to many, and done although it cannot be remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutput:
+    """A command was carried out."""
+
+    result: Mapping[str, object] | None = None
+    simulated: bool = False
+    then: Callable[[], None] | None = None
+    """What is to happen after the answer was told: the end of the agent, for example."""
+
+
+class CommandFailed(Exception):
+    """A command, or a bundle, was understood and could not be put into effect."""
+
+    def __init__(
+        self, reason: CommandReason, *, outcome: CommandStatus = CommandStatus.FAILED, simulated: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.outcome, self.simulated = reason, outcome, simulated
+
+
+class Kiosk(Protocol):
+    """What a command may do. Each raises CommandFailed when it cannot be done."""
+
+    @property
+    def lanes(self) -> Collection[str]:
+        """Names of the lanes."""
+
+    def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult:
+        """The loop's answer."""
+
+    def restart_agent(self, reason: str) -> None:
+        """Restart the agent; returns at once."""
+
+    def restart_devices(self, lane: str, role: str | None) -> list[str]:
+        """Open devices of a lane again; which."""
+
+    def leave_safe_mode(self) -> bool:
+        """Whether it was in safe mode."""
+
+    def report(self) -> dict[str, Any]:
+        """How the kiosk is, as JSON has it."""
+
+    def recent_log(self) -> list[str]:
+        """The latest lines of the log."""
+
+    def reload_rules(self) -> bool:
+        """Whether anything was new."""
+
+    def flush_events(self) -> int:
+        """Write what waits to disk; how many events wait to be delivered."""
+
+    def certificate_request(self) -> str:
+        """A request for a client certificate, PEM."""
+
+    def install_certificate(self, certificate: str) -> str:
+        """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
+
+
+def ask_lane(kiosk: Kiosk, lane: str, command: LaneCommand, role: Role) -> CommandOutput:
+    """Have the loop carry out a lane command. Raises CommandFailed."""
+    if lane not in kiosk.lanes:
+        raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
+    answer = kiosk.request(Observation(lane, role, LaneCommandRequest(time.monotonic(), command)))
+    simulated = isinstance(answer, LaneCommandResult) and answer.simulated
+    if isinstance(answer, LaneCommandResult) and answer.reason:
+        raise CommandFailed(answer.reason, simulated=simulated)
+    return CommandOutput({"lane": lane}, simulated=simulated)
+
+
+def _find() -> dict[str, Any]:
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+
+
+_FILES = _find()
+COMMANDS: Mapping[str, CommandSpec] = {name: file.SPEC for name, file in _FILES.items()}
+
+
+def run(command: str, kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+    """Carry a command out. Raises CommandFailed."""
+    done: CommandOutput = _FILES[command].run(kiosk, arguments)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the centre may order, and where its orders are remembered."""
+
+    obey: tuple[str, ...] = tuple(COMMANDS)
+    """Commands that this kiosk carries out; they must be signed by keys of role `command` in the installed root."""
+    memory_file: Path = Path("/var/lib/gatepost/orders.json")
+    """The orders of late, so that none is done twice, also after a power cut."""
+
+    def __post_init__(self) -> None:
+        """Refuse commands that there are not."""
+        if unknown := set(self.obey) - COMMANDS.keys():
+            raise ValueError(
+                f"obey: there is no command {', '.join(sorted(unknown))}; there are {', '.join(COMMANDS)}"
+            )

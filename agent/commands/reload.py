@@ -1,0 +1,17 @@
+"""`reload`: read rules from disk now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.commands import CommandOutput, CommandSpec
+
+if TYPE_CHECKING:
+    from agent.commands import Arguments, Kiosk
+
+SPEC = CommandSpec(harmless=True)
+
+
+def run(kiosk: Kiosk, _arguments: Arguments) -> CommandOutput:
+    """They are read once a second anyway."""
+    return CommandOutput({"changed": kiosk.reload_rules()})

@@ -1,0 +1,18 @@
+"""`retest`: let the person who was measured last be measured again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.commands import CommandOutput, CommandSpec, ask_lane
+from agent.model import LaneCommand, Role
+
+if TYPE_CHECKING:
+    from agent.commands import Arguments, Kiosk
+
+SPEC = CommandSpec(needs=frozenset({"lane"}))
+
+
+def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+    """Ask the lane."""
+    return ask_lane(kiosk, arguments["lane"], LaneCommand.RETEST, Role.THERMOMETER)
