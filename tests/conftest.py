@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -193,12 +194,13 @@ def _log_of_its_own() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_tmp_path(tmp_path: Path) -> Path:
-    """`tmp_path`, which other users may enter too."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_mode & 0o005 != 0o005:
-            folder.chmod(0o755)
-    return tmp_path
+def open_tmp_path() -> Iterator[Path]:
+    """A folder that other users may enter too. It lies beside that of `tmp_path`, which every run of pytest by the
+    same user closes anew.
+    """
+    with TemporaryDirectory(prefix="gatepost-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's 
 
 
 @pytest.fixture
+def tmp_path(open_tmp_path):
+    """Where the configuration lies: some tests look at it as another user."""
+    return open_tmp_path
+
+
+@pytest.fixture
 def kiosk(kiosk_file, pair):
     """The configuration with TLS; its files lie beside it."""
     authority = pair(kiosk_file.parent, "ca")
@@ -250,8 +256,8 @@ def test_a_secret_that_others_may_read_is_told(kiosk, check):
 
 
 @needs_root
-def test_root_looks_with_the_rights_of_another(kiosk, open_tmp_path, capsys):
-    folder = open_tmp_path
+def test_root_looks_with_the_rights_of_another(kiosk, tmp_path, capsys):
+    folder = tmp_path
     folder.chmod(0o777)
     for file in folder.iterdir():
         file.chmod(0o644)
@@ -276,9 +282,9 @@ def test_another_user_is_for_root(kiosk, capsys):
 
 
 @needs_root
-def test_code_in_a_folder_that_the_service_may_not_enter_is_no_fault(kiosk, open_tmp_path):
+def test_code_in_a_folder_that_the_service_may_not_enter_is_no_fault(kiosk, tmp_path):
     """As in root's own home: a copy of the code, which nobody else may enter."""
-    folder = open_tmp_path
+    folder = tmp_path
     for file in folder.iterdir():
         file.chmod(0o644)
     folder.chmod(0o777)
