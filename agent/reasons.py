@@ -41,6 +41,8 @@ class CommandReason(StrEnum):
     GATE_DOWN = "gate_down"
     NO_PERSON = "no_person"
     """Nobody is there to be measured again."""
+    AMBIGUOUS_PERSON = "ambiguous_person"
+    """Several people could be measured again, and none of them shows a code."""
     TIMED_OUT = "timed_out"
     """The agent could not turn to it within a second: nobody may be there any more."""
     INCOMPATIBLE = "incompatible"

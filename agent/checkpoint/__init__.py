@@ -33,7 +33,7 @@ from annotated_types import Ge, Gt
 from agent import indicators
 from agent import screening as thermal
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
-from agent.checkpoint.lanes import MOST_WAITING, LaneState, PendingPassage, RecentDecision
+from agent.checkpoint.lanes import MOST_WAITING, LaneState, NotRestarted, PendingPassage, RecentDecision
 from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
 from agent.indicators import Cue
@@ -288,6 +288,7 @@ class Checkpoint:
 
     def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
         """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
+        lane.expire(item.at_s, self._rules.screening.second_wait_s)
         simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_wait_s
         if item.command is LaneCommand.OPEN and Role.GATE in lane.down:
             yield LaneCommandResult(CommandReason.GATE_DOWN, simulated)
@@ -295,14 +296,15 @@ class Checkpoint:
             yield OpenGate(name)
             yield ShowCue(name, Cue.ADMIT)
             yield LaneCommandResult(simulated=simulated)
-        elif (
-            holder := lane.restart_measurement(item.at_s, deadline_s, self._rules.screening.second_wait_s)
-        ) is not None:
+        else:
+            try:
+                holder = lane.restart_measurement(item.at_s, deadline_s, self._rules.screening.second_wait_s)
+            except NotRestarted as error:
+                yield LaneCommandResult(error.reason, simulated)
+                return
             self.screens.restart(holder)
             yield ShowCue(name, Cue.RETRY)
             yield LaneCommandResult(simulated=simulated)
-        else:
-            yield LaneCommandResult(CommandReason.NO_PERSON, simulated)
 
     def _by_staff(
         self, name: str, lane: LaneState, item: Reading | Recorded | WhoWaits, now: TimeBounds
@@ -333,7 +335,9 @@ class Checkpoint:
         elif not thermal.is_of_a_body(item.surface_c):
             yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)
         else:
-            verdict = self._rules.check(tuple(before.shown.values()), now) if before.shown else None
+            verdict = before.verdict
+            if before.shown and not before.is_stripped:
+                verdict = self._rules.check(tuple(before.shown.values()), now)
             lane.pending = replace(
                 before,
                 began_s=item.at_s,
@@ -402,6 +406,19 @@ class Checkpoint:
             return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
         return decision
 
+    def _may_be_admitted(self, lane: LaneState) -> bool:
+        """Whether staff's own thermometer could still change the outcome: the table does not refuse this person at
+        every temperature. Of anybody else no code is kept.
+        """
+        pending, works = _pending(lane), Role.SCANNER not in lane.down
+        return any(
+            self._rules.decide(
+                DecisionInput(lane.spec, pending.verdict, Temperature(each), works, pending.again, pending.now)
+            ).outcome
+            is not Outcome.REFUSE
+            for each in Screening
+        )
+
     def _close(self, name: str, lane: LaneState, temperature: Temperature, at_s: float) -> list[Effect]:
         decision = self._decide(lane, _pending(lane).verdict, temperature, at_s)
         if (ticket := _one_use(lane, _pending(lane).verdict)) is not None and _opens(decision):
@@ -465,16 +482,17 @@ class Checkpoint:
             proven=pending.verdict.subject if pending.verdict is not None and valid else b"",
             admitted=_opens(decision),
         )
-        doubtful = not is_exit and not opened
         number = 0
-        if doubtful:
+        kept = pending
+        if not is_exit and not opened:
+            kept = pending if self._may_be_admitted(lane) else pending.without_codes()
             number = lane.number_of(pending.holder)
             if not number:
                 number = self._number = self._number % MOST_WAITING + 1
         elif opened and not is_exit:
             for other in self._lanes.values():
                 other.waits_no_more(pending.holder)
-        lane.decide(replace(pending, attempt=temperature.attempt), at_s, temperature, number)
+        lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, number)
         if pending.shown:
             if hold_s is None:
                 hold_s = self._options.repeat_s if opened else self._options.again_s
@@ -492,7 +510,7 @@ class Checkpoint:
             began_s=pending.began_s,
             decided_s=at_s,
             simulated=simulated,
-            payloads=tuple(pending.shown.values()),
+            payloads=tuple(filter(None, pending.shown.values())),
         )
         if pending.opened:
             return [passage]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.model import CodeStatus, Direction, Role, Waits
+from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
     from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
@@ -48,6 +49,15 @@ class PendingPassage:
     """Somebody warm was before the thermometer when a code was shown, or since."""
     at_mark: bool = False
     """Likewise, where he can be measured."""
+
+    def without_codes(self) -> PendingPassage:
+        """What may be remembered of somebody whom nothing can admit any more: the verdict, and no code."""
+        return replace(self, shown=dict.fromkeys(self.shown, b""))
+
+    @property
+    def is_stripped(self) -> bool:
+        """Whether it is `without_codes`."""
+        return not all(self.shown.values())
 
     @property
     def holder(self) -> bytes:
@@ -99,6 +109,14 @@ class Waiting:
     pending: PendingPassage
     since_s: float
     temperature: Temperature
+
+
+class NotRestarted(Exception):
+    """Nobody is measured again."""
+
+    def __init__(self, reason: CommandReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -229,19 +247,20 @@ class LaneState:
             for each in reversed(self.waiting)
         )
 
-    def restart_measurement(self, at_s: float, deadline_s: float, moment_s: float) -> bytes | None:
-        """Let whoever waits here, or was not let in a moment ago, be measured again: the holder whose readings no
-        longer count, empty for one who is not known; None when there was nobody.
+    def restart_measurement(self, at_s: float, deadline_s: float, moment_s: float) -> bytes:
+        """Measure the person at this lane again: who shows a code now, else the only one who was turned away
+        within `moment_s`. Returns the holder whose readings no longer count, empty for one who is not known.
 
-        A passage that is being decided stays one: it gets a new deadline.
+        A passage that is being decided gets a new deadline. Raises NotRestarted, and nothing has changed.
         """
-        waits = self.pending is not None
         turned_away = self.recent_decision is not None and not self.recent_decision.opened
-        if not (waits or (turned_away and at_s - self.decided_s <= moment_s)):
-            return None
-        alone = self.last if len(self.waiting) == 1 else None  # else nobody knows who of them stands there
-        doubtful = None if alone is None else alone.pending
-        whose = self.pending if self.pending is not None and self.pending.shown else doubtful
+        if self.pending is None and not (turned_away and at_s - self.decided_s <= moment_s):
+            raise NotRestarted(CommandReason.NO_PERSON)
+        whose = self.pending if self.pending is not None and self.pending.shown else None
+        if whose is None and self.waiting:
+            if len(self.waiting) > 1 or self.last is None:
+                raise NotRestarted(CommandReason.AMBIGUOUS_PERSON)
+            whose = self.last.pending
         self.samples.clear()
         self.recent_decision, self.presence_used = None, False
         if self.pending is not None:

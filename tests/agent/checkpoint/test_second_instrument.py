@@ -53,6 +53,38 @@ def test_a_normal_temperature_makes_no_other_code_good(bench: Bench) -> None:
     assert not bench.openings
 
 
+def test_the_code_of_whom_no_temperature_admits_is_not_remembered(bench: Bench) -> None:
+    raised(bench, b"red:bert")
+    raised(bench, b"green:anna")
+    codes = [payload for each in bench.checkpoint._lanes["in"].waiting for payload in each.pending.shown.values()]
+    assert codes == [b"", b"green:anna"]
+    anna, bert = bench.waiting()
+    passage = bench.second(36.5, number=bert.number).passage
+    assert passage is not None
+    assert (passage.decision.outcome, passage.payloads) == (Outcome.REFUSE, ())
+    assert passage.verdict is not None
+    passage = bench.second(36.5, number=anna.number).passage
+    assert passage is not None
+    assert passage.gate_opened
+
+
+def test_who_shows_the_code_again_is_on_top_also_when_it_is_refused(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"red:bert")
+    bench.wait(bench.options.again_s)
+    raised(bench, b"red:bert")
+    top, _ = bench.waiting()
+    assert not getattr(bench.second(36.5, number=top.number).passage, "gate_opened", True)
+    assert not bench.openings
+
+
+def test_a_code_that_turns_red_meanwhile_is_no_longer_good(bench: Bench) -> None:
+    raised(bench)
+    bench.expired.add(b"green:anna")
+    assert not getattr(bench.second(36.5).passage, "gate_opened", True)
+    assert not bench.openings
+
+
 def test_the_code_is_checked_anew(bench: Bench) -> None:
     raised(bench)
     bench.expired.add(b"green:anna")
@@ -157,7 +189,7 @@ def test_a_record_is_only_about_who_was_decided_last_and_cannot_be_another(
         passage_by_staff = bench.second(celsius).passage
         if passage_by_staff is None:
             continue
-        assert b"".join(passage_by_staff.payloads) == last
+        assert b"".join(passage_by_staff.payloads) == (b"" if last.startswith(b"red:") else last)
         late = [(who, at_s) for who, at_s in away if at_s >= bench.at_s - 600.0]
         assert {who for who, _ in late} == {last}
         if passage_by_staff.gate_opened:

@@ -9,6 +9,7 @@ from lane_bench import (
     LANES,
     NORMAL_C,
     NOW,
+    ROOM_C,
     Bench,
     check,
     decide,
@@ -113,6 +114,49 @@ def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.passages[-1].temperature.attempt == 2, "anna's first reading still counts"
+
+
+def test_of_several_who_wait_nobody_is_measured_afresh(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bert")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
+    bench.wait(bench.options.again_s)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[-1].temperature.attempt == 2, "bert's first reading still counts"
+
+
+def test_of_several_who_wait_the_one_who_shows_the_code_is_measured_afresh(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bert")
+    bench.show(b"green:anna")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
+    bench.measure(NORMAL_C, count=5)
+    assert bench.passages[-1].temperature.attempt == 1
+
+
+def test_a_body_without_a_code_among_several_is_not_measured_afresh(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    raised(bench, b"green:bert")
+    bench.measure(NORMAL_C, count=1)
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
+
+
+def test_who_was_refused_last_is_not_taken_for_the_one_who_waits(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    bench.show(b"red:bert")
+    bench.measure(NORMAL_C, count=5)
+    bench.measure(ROOM_C, count=10)
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
+
+
+def test_of_several_the_only_one_left_is_measured_afresh(bench: Bench) -> None:
+    raised(bench, b"green:anna")
+    bench.wait(400.0)
+    raised(bench, b"green:bert")
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
+    bench.wait(250.0)
+    assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(), "anna waited for more than ten minutes"
 
 
 def test_nobody_is_there_after_a_while(bench: Bench) -> None:
