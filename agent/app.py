@@ -37,6 +37,7 @@ from agent.platform.periodic import Housekeeping, Job
 from agent.privacy import Redaction
 from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset import load as vault
+from agent.ruleset.base_fetch import BaseFetcher
 from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
 from agent.screening import BadCalibration
 from agent.supervisor import HealthMonitor, metrics
@@ -195,6 +196,14 @@ class App:
         )
         self._housekeeping = Housekeeping(self._jobs(config, baselines))
         self._register(lambda: checkpoint.screens.findings)
+        bases = BaseFetcher(
+            self._ruleset.wanted_bases,
+            self._ruleset.generation,
+            self._link.fetch,
+            is_busy=lambda: checkpoint.is_busy,
+            paths=[folder / name for name in config.codes.lists],
+            ca_file=config.mqtt.ca_file,
+        )
         self._services: tuple[Service, ...] = (
             self._health,  # the watchdog is fed from before the first to after the last
             self._outbox,
@@ -205,6 +214,7 @@ class App:
             _Lifetime(self._loop, began),
             self._workers,
             self._receiver,
+            bases,
             self._local_socket,
         )
         self.status = 0

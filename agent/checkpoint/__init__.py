@@ -132,6 +132,11 @@ class Checkpoint:
             for name, way in lanes.items()
         }
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for a decision. Any thread may ask."""
+        return any(lane.pending is not None for lane in self._lanes.values())
+
     def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
         lane, item = self._lanes[seen.lane], seen.item

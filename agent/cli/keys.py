@@ -76,6 +76,15 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
     sign.add_argument("--days", type=float, default=30.0, help="valid for so many days (default: 30)")
     sign.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
     sign.add_argument("--refer-hours", type=float, default=72.0, help="older than this: staff (default: 72)")
+    sign.add_argument(
+        "--url", default="", help="of a list: where kiosks fetch its base, as https://HOST/status.gpl"
+    )
+    sign.add_argument(
+        "--chunk-kb",
+        type=int,
+        default=256,
+        help="of a list: size of its base's pieces (4 to 1024; default: 256)",
+    )
     sign.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
     root = actions.add_parser("root", help="print the content of a root: whose signatures count for what")
     root.add_argument("roles", nargs="+", metavar="ROLE=[N:]FILE[,FILE…]", help=_ROOT_HELP)
@@ -230,6 +239,8 @@ def _demand_sense(args: argparse.Namespace) -> None:
         raise ValueError("--fleet: the name of the kiosks that it is for, for example city")
     if args.version < 1:
         raise ValueError(f"--version {args.version}: 1 or more, and more than that of the last one")
+    if args.url and args.type != "list":
+        raise ValueError(f"--url {args.url}: only a list has a base to fetch; leave it out")
     if not 0 < args.days <= _MOST_DAYS:
         raise ValueError(f"--days {args.days:g}: more than 0 and up to {_MOST_DAYS}, for example 30")
     if not 0 < args.warn_hours <= args.refer_hours <= _MOST_DAYS * 24:
@@ -242,7 +253,8 @@ def _demand_sense(args: argparse.Namespace) -> None:
 def _content(args: argparse.Namespace) -> object:
     """What is to be signed of a file, by its type."""
     if args.type == "list":
-        return load.list_content(load.open_list(args.file))
+        chunks = load.chunks_of(args.file, args.chunk_kb * 1024, args.url)
+        return load.list_content(load.open_list(args.file), chunks)
     if args.type == "policy":
         return load.whole_table(args.file)
     data = args.file.read_bytes()

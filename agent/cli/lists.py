@@ -45,6 +45,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     check = actions.add_parser("check", help="is every byte as it was built")
     check.add_argument("file", type=Path)
+    chunks = actions.add_parser("chunks", help="cut a base into the messages by which kiosks fetch it over MQTT")
+    chunks.add_argument("file", type=Path)
+    chunks.add_argument("folder", type=Path, help="for one file per message, its path the end of its topic")
+    chunks.add_argument("--chunk-kb", type=int, default=256, help="as in `keys sign` (4 to 1024; default: 256)")
     query = actions.add_parser("query", help="is this on the list")
     query.add_argument("file", type=Path)
     query.add_argument("what", help="a key in hex, or with --of what it is made from")
@@ -54,7 +58,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when done (query: when on the list), 1 when not, with one sentence on standard error for a fault."""
     try:
-        return {"build": _build, "check": _check, "query": _query}[args.action](args)
+        return {"build": _build, "check": _check, "chunks": _chunks, "query": _query}[args.action](args)
     except (lists.BadList, ValueError) as error:
         print(error, file=sys.stderr)
     return 1
@@ -146,6 +150,19 @@ def _check(args: argparse.Namespace) -> int:
             f"{head.count:,} keys: {sound}"
         )
     return 0 if all(part.is_sound() for part in parts) else 1
+
+
+def _chunks(args: argparse.Namespace) -> int:
+    """FOLDER/ID/INDEX: each is to be retained on gatepost/v1/$all/base/ID/INDEX."""
+    load.open_list(args.file)
+    made = load.chunks_of(args.file, args.chunk_kb * 1024)
+    folder = args.folder / made.id
+    folder.mkdir(parents=True, exist_ok=True)
+    with args.file.open("rb") as file:
+        for index in range(len(made)):
+            (folder / str(index)).write_bytes(file.read(made.chunk_bytes))
+    print(f"{folder}: {len(made)} pieces; retain each on gatepost/v1/$all/base/{made.id}/INDEX")
+    return 0
 
 
 def _query(args: argparse.Namespace) -> int:

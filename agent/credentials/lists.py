@@ -347,6 +347,11 @@ def entries(delta: ListFile) -> dict[bytes, int]:
     return found
 
 
+def file_bytes(head: ListHeader) -> int:
+    """How long the file of a list with this head is."""
+    return HEAD_BYTES + 4 * ((1 << head.bits) + 1) + head.count * (_SUFFIX + head.values)
+
+
 def parse(source: Source | bytes) -> ListFile:
     """A list from its bytes, checked where it costs little: head, length, directory's end. Raises BadList."""
     if isinstance(source, bytes):
@@ -365,7 +370,7 @@ def parse(source: Source | bytes) -> ListFile:
     if head.kind == "status" and not head.values:
         raise BadList("a status list without colours")
     size = 4 * ((1 << head.bits) + 1)
-    if len(source) != HEAD_BYTES + size + head.count * (_SUFFIX + head.values):
+    if len(source) != file_bytes(head):
         raise BadList("damaged: its length is wrong")
     directory = source.read(HEAD_BYTES, HEAD_BYTES + size)
     if directory[-4:] != head.count.to_bytes(4, "little"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -119,6 +120,20 @@ class Topics:
     def bundles(self) -> tuple[str, str]:
         """Filters for signed bundles, retained by the central server: for this kiosk, for all. No name has `$`."""
         return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"
+
+
+_CHUNK = re.compile(rf"gatepost/v{VERSION}/\$all/base/([0-9a-f]{{32}})/(0|[1-9][0-9]{{0,8}})")
+
+
+def base_chunk_topic(chunks_id: str, index: int) -> str:
+    """Where a chunk of a list's base is retained: under what it is, so one for all kiosks, and never another."""
+    return f"gatepost/v{VERSION}/$all/base/{chunks_id}/{index}"
+
+
+def base_chunk_of(topic: str) -> tuple[str, int] | None:
+    """Which chunk comes on this topic; None: it is another kind of topic."""
+    found = _CHUNK.fullmatch(topic)
+    return None if found is None else (found[1], int(found[2]))
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
-from annotated_types import Ge, Len
+from annotated_types import Ge, Le, Len
 from typing_extensions import TypedDict  # pydantic cannot read Python 3.11's own
 
 from agent.model import (
@@ -380,11 +380,20 @@ class ListHeadJson(TypedDict):
     sha256: Annotated[str, "of all after the head: the base itself may come by any way"]
 
 
+class ChunksJson(TypedDict):
+    """How the file of a list's base can be fetched: in pieces of `bytes` bytes, the last one shorter."""
+
+    bytes: Annotated[int, Ge(4096), Le(1 << 20)]
+    sha256: Annotated[str, "base64 of the SHA-256 of each piece, one after the other"]
+    url: NotRequired[Annotated[str, "http or https: the whole file, best with byte ranges"]]
+
+
 class ListJson(TypedDict):
     """Content of a bundle of type `list`."""
 
     base: ListHeadJson
     changes: Annotated[str, "base64 of all changes since the base: 16 bytes of key, 1 of value; 0 takes it off"]
+    chunks: NotRequired[ChunksJson]
 
 
 class BundleJson(TypedDict):

@@ -111,12 +111,22 @@ def _channels() -> dict[str, _Channel]:
         ),
         "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True, description=bundle),
         "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True, description=bundle),
+        "base_chunk": _Channel(
+            "$all/base/{chunks}/{index}",
+            {"title": "BaseChunk", "type": "string", "format": "binary"},
+            "receive",
+            content_type="application/octet-stream",
+            retained=True,
+            description="A piece of the file of a list's base, whose digest is signed in the list's bundle.",
+        ),
     }
 
 
 _PARAMETERS = {
     "site": {"description": "where the kiosk stands"},
     "kiosk": {"description": "its name, unique within the site; `<site>/<kiosk>` is its user at the broker"},
+    "chunks": {"description": "the first 32 hexadecimal digits of the SHA-256 of all digests of the pieces"},
+    "index": {"description": "of the piece, from 0"},
     "type": {
         "description": "`keys`, `policy/office`, `list/status` …: one topic for each that is to be retained; "
         "what counts is what the bundle says of itself"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
+from agent.events import base_chunk_topic
 from agent.events.state import State
 from agent.model import ClockState, Component, TimeBounds
 from agent.mqtt import failures, tls
@@ -29,7 +30,7 @@ from agent.mqtt.version import Version
 from agent.problems import Finding, Problem, ProblemCode, found, in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.events import Topics
     from agent.outbox import Outbox
@@ -227,6 +228,13 @@ class Link:
     def refetch_retained(self) -> None:
         """Have the broker send the retained bundles again, now or when it is back. Any thread."""
         self._duty.refetch_retained = True
+
+    def fetch(self, chunks: Sequence[tuple[str, int]], take: Callable[[str, int, bytes], None]) -> None:
+        """From now on these chunks of lists' bases (id, index) are wanted, and no others; called again, they are
+        sent again. `take` gets each on the link's thread and never blocks. Any thread.
+        """
+        self._duty.take_chunk = take
+        self._duty.fetch = [base_chunk_topic(*chunk) for chunk in chunks]
 
     def renew(self) -> None:
         """Connect anew, with the certificate that there is by now. Any thread."""

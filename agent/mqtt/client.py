@@ -25,7 +25,7 @@ from agent.mqtt.failures import unwanted
 from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -135,6 +135,8 @@ class Client(paho.Client):
         )
         self._options, self._ear, self._v5 = options, ear, v5
         self._read_ahead = b""
+        self._fetch_mid: int | None = None
+        self._fetch_answered: Callable[[], None] = lambda: None
         self._to_write = bytearray()
         self._socket: paho.SocketLike | None = None
         self._event_properties = _PackedOnce(CONTENT_TYPE, _expiry_s(options)) if v5 else None
@@ -201,6 +203,18 @@ class Client(paho.Client):
             error, _ = self.subscribe([(topic, 1) for topic, _ in topics])
         _check(error)
 
+    def fetch(self, before: Sequence[str], topics: Sequence[str], answered: Callable[[], None]) -> None:
+        """Have what is retained under exactly these topics sent, and nothing more of those `before`."""
+        self._fetch_answered = answered
+        if before:
+            error, _ = self.unsubscribe(list(before))
+            _check(error)
+        if topics:
+            when = Retained.ALWAYS
+            options = [(topic, SubscribeOptions(1, retainHandling=when)) for topic in topics]
+            error, self._fetch_mid = self.subscribe(options if self._v5 else [(topic, 1) for topic in topics])
+            _check(error)
+
     def send_event(self, topic: str, payload: bytes) -> int:
         """Hand over an event; it is written with the next `put_out`. Its id."""
         info = self.publish(topic, payload, qos=1, properties=self._event_properties)
@@ -265,8 +279,11 @@ class Client(paho.Client):
         self._ear.on_acknowledgement(mid, str(reason) if reason.is_failure else "")
 
     def _subscribed(
-        self, _c: paho.Client, _u: object, _m: int, reasons: list[ReasonCode], _p: Properties | None
+        self, _c: paho.Client, _u: object, mid: int, reasons: list[ReasonCode], _p: Properties | None
     ) -> None:
+        if mid == self._fetch_mid:
+            self._fetch_answered()
+            return
         self._ear.on_subscribed([str(reason) if reason.is_failure else "" for reason in reasons])
 
     def _heard(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:

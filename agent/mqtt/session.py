@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from agent.events import Topics
+from agent.events import Topics, base_chunk_of
 from agent.events.state import State, offline_payload, read_mark, state_payload
 from agent.model import Mark
 from agent.mqtt import failures
@@ -35,6 +35,8 @@ TICK_S = 0.5
 GOODBYE_S = 1.0
 MOST_PASSED_OVER = 512
 """Events that are not to be sent now, looked at in one go."""
+FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
+"""How long no chunks of lists are asked for after a connection ended at that: the first time, and at most."""
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -89,6 +91,14 @@ class SessionContext:
     """
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
+    fetch: Sequence[str] = ()
+    """Topics of chunks that are wanted now; another object: they are to be sent again."""
+    take_chunk: Callable[[str, int, bytes], None] = lambda *_: None
+    """Takes id, index and bytes of a chunk; never blocks."""
+    fetches_ended: int = 0
+    """Connections that ended at that, in turn."""
+    fetch_from_s: float = 0.0
+    """When chunks may be asked for again, after the broker has ended a connection at that."""
     subscribe_error: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
@@ -126,6 +136,8 @@ class Session:
         """The topics of the latest subscription."""
         self._recalls = False
         """The broker was asked for the retained bundles and has not answered yet."""
+        self._fetching: Sequence[str] = ()
+        self._fetch_unanswered = False
         self._leaving = False
         self._subscribes = False
         """The broker was asked to let us listen and has not answered yet."""
@@ -209,6 +221,10 @@ class Session:
         if not self._duty.is_compared:
             self._duty.compare(mark)
 
+    def _on_fetch_answered(self) -> None:
+        """What there is of it comes now."""
+        self._fetch_unanswered, self._duty.fetches_ended = False, 0
+
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """The centre says something. A defect in hearing it must not cost the link, again and again."""
         if topic == self._duty.topics.state:
@@ -216,7 +232,9 @@ class Session:
                 self._compare(mark)
             return
         try:
-            if topic == self._duty.topics.receipt:
+            if (chunk := base_chunk_of(topic)) is not None:
+                self._duty.take_chunk(*chunk, payload)
+            elif topic == self._duty.topics.receipt:
                 self._duty.receipts.put(payload, self._compare)
             elif self._duty.inbox is not None:
                 self._duty.inbox.put(topic, payload)
@@ -263,6 +281,11 @@ class Session:
         up all events.
         """
         now_s = monotonic()
+        if self._fetch_unanswered:
+            self._duty.fetch_from_s = now_s + min(FETCH_AGAIN_S, FETCH_SOON_S * 4.0**self._duty.fetches_ended)
+            self._duty.fetches_ended = min(self._duty.fetches_ended + 1, 9)
+            log.warning("mqtt: the connection ended as we asked for a list's base (permission to read?)")
+            return
         if self._terms.named(code, why, now_s):
             return
         if not self.greeted:
@@ -444,12 +467,24 @@ class Session:
             self._told, self._told_s = state, now_s
             self._due = state_payload(self._duty.topics, state, self._duty.mark())
         self._look()
+        self._fetch(now_s)
         if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
             self._shelf.reload()
         if self._duty.refetch_retained or (
             self._duty.subscribe_error and now_s - self._listened_s >= LISTEN_AGAIN_S
         ):
             self._listen(now_s)
+
+    def _fetch(self, now_s: float) -> None:
+        """Ask for the chunks that are wanted now; never beside anything else whose fault an end of the connection
+        could be.
+        """
+        wanted = self._duty.fetch
+        if wanted is self._fetching or now_s < self._duty.fetch_from_s or not self.listening or self._subscribes:
+            return
+        before, self._fetching = self._fetching, wanted
+        self._fetch_unanswered = bool(wanted)
+        self._client.fetch(before, wanted, self._on_fetch_answered)
 
     def _look(self) -> None:
         """Send again what the centre does not confirm."""

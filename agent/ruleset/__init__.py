@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from agent.credentials.freshness import Age
     from agent.model import Decision, DecisionInput, InForce, TimeBounds
+    from agent.ruleset.base_assembly import WantedBase
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +178,10 @@ class Ruleset:
         """Whether what the centre has sent of this list waits for its base, and the one before is in force."""
         marks = (each.awaited for each in self._trust.lists)
         return kind == "list" and any(mark is not None and mark.name == name for mark in marks)
+
+    def wanted_bases(self) -> Sequence[WantedBase]:
+        """Bases that the centre has signed and says how to fetch, and that are not here."""
+        return () if self._careful else load.wanted_bases(self._judged, self._root)
 
     def scrub(self, count: int = SCRUB_BUCKETS) -> None:
         """Compare the next `count` buckets of each list with what was proved when it was opened. A list that has

@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent import policy, privacy
-from agent.credentials import bundle, lists
+from agent.credentials import base_chunks, bundle, lists
 from agent.credentials.bundle import BadBundle, Bundle, Root
 from agent.credentials.trust import parse_keys
 from agent.crypto import digest
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from agent.credentials.base_chunks import BaseChunks
     from agent.model import TimeBounds
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -265,33 +266,44 @@ class ListContent:
     base: lists.ListHeader
     """Its hash covers the whole base, so the base itself may come by any way."""
     changes: dict[bytes, int]
+    chunks: BaseChunks | None = None
+    """How the base can be fetched; None: it comes as a file."""
 
 
 def list_word(content: object) -> ListContent:
-    """From `{"base": head, "changes": base64 of 17 bytes each, a key and its value}`. Raises ValueError."""
+    """From `{"base": head, "changes": base64 of 17 bytes each, a key and its value}`, and optionally `chunks`: how
+    the base can be fetched. Raises ValueError.
+    """
     match content:
-        case {"base": dict(base), "changes": str(text), **rest} if not rest:
+        case {"base": dict(base), "changes": str(text), **rest} if rest.keys() <= {"chunks"}:
             data = b64decode(text, validate=True)
             if len(data) % _ENTRY == 0:
                 ends = range(digest.SIZE, len(data), _ENTRY)
+                chunks = base_chunks.from_json(rest["chunks"]) if rest else None
                 try:
-                    return ListContent(
-                        lists.ListHeader(**base), {data[at - digest.SIZE : at]: data[at] for at in ends}
-                    )
+                    head = lists.ListHeader(**base)
                 except TypeError:
-                    pass
+                    raise ValueError("not the head of a base") from None
+                if chunks is not None and not chunks.fits(lists.file_bytes(head)):
+                    raise ValueError("its chunks are not those of a base of this length")
+                return ListContent(head, {data[at - digest.SIZE : at]: data[at] for at in ends}, chunks)
     raise ValueError("not the head of a base and its changes")
 
 
-def list_content(found: lists.CodeList) -> dict[str, object]:
+def list_content(found: lists.CodeList, chunks: BaseChunks | None = None) -> dict[str, object]:
     """What the centre signs of a list: its base's head, and all changes on top of it."""
-    return word_content(found.base.head, lists.entries(found.delta) if found.delta is not None else {})
+    return word_content(found.base.head, lists.entries(found.delta) if found.delta is not None else {}, chunks)
 
 
-def word_content(base: lists.ListHeader, changes: Mapping[bytes, int]) -> dict[str, object]:
-    """What the centre signs of a list: its base's head, and all changes (key → value) on top of it."""
+def word_content(
+    base: lists.ListHeader, changes: Mapping[bytes, int], chunks: BaseChunks | None = None
+) -> dict[str, object]:
+    """What the centre signs of a list: its base's head, all changes (key → value) on top of it, and how the base
+    can be fetched.
+    """
     text = b64encode(b"".join(key + bytes((value,)) for key, value in changes.items())).decode()
-    return {"base": asdict(base), "changes": text}
+    members: dict[str, object] = {"base": asdict(base), "changes": text}
+    return members if chunks is None else members | {"chunks": base_chunks.to_json(chunks)}
 
 
 def examine(taken: Bundle, parse: Callable[[Bundle], object] | None = None) -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 from agent import credentials, policy, privacy
-from agent.credentials import freshness, lists
+from agent.credentials import base_chunks, freshness, lists
 from agent.credentials.bundle import BadBundle, Bundle
 from agent.credentials.trust import BadTrustStore, parse_keys
 from agent.model import InForce
 from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
+from agent.ruleset.base_assembly import WantedBase
 from agent.ruleset.bundle_store import (
     BundleStore,
     ListContent,
@@ -44,7 +45,9 @@ __all__ = [
     "BundleStore",
     "bundle_store",
     "change_list",
+    "chunks_of",
     "list_content",
+    "list_word",
     "load_privacy",
     "load_table",
     "load_trust",
@@ -52,6 +55,7 @@ __all__ = [
     "open_list",
     "profiles",
     "set_changes",
+    "wanted_bases",
     "whole_table",
     "word_content",
     "write_list",
@@ -96,6 +100,36 @@ def _list_in_force(name: str, found: lists.CodeList, sent: Bundle | None) -> InF
     if sent is None:
         return InForce("list", Path(name).stem, found.head.version, "file")
     return InForce("list", sent.name, sent.version if found.awaited is None else found.head.version)
+
+
+def chunks_of(path: Path, chunk_bytes: int, url: str = "") -> base_chunks.BaseChunks:
+    """What is signed of a base so that it can be fetched. Raises ValueError, OSError."""
+    with path.open("rb") as file:
+        return base_chunks.cut(iter(lambda: file.read(chunk_bytes), b""), chunk_bytes, url)
+
+
+def wanted_bases(options: credentials.Options, root: Path | None = None) -> list[WantedBase]:
+    """Bases that the centre has signed and says how to fetch, and that are not here, whole. Never raises."""
+    root, found = root or Path(), []
+    for name in options.lists if options.bundles else ():
+        path = root / name
+        try:
+            sent = bundle_store(root / options.bundles).current("list", path.stem)
+            word = list_word(sent.content) if sent is not None else None
+        except (BadBundle, ValueError, OSError):
+            continue
+        if sent is None or word is None or word.chunks is None:
+            continue
+        if not any(_is_base(file, word.base) for file in (path, next_path(path))):
+            found.append(WantedBase(sent.name, path, word.base, word.chunks))
+    return found
+
+
+def _is_base(path: Path, head: lists.ListHeader) -> bool:
+    try:
+        return prove_base(path).head == head
+    except lists.BadList:
+        return False
 
 
 def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions) -> None:

@@ -30,6 +30,7 @@ from agent.model import (
     Outcome,
     Role,
 )
+from agent.reasons import CommandReason
 
 
 @pytest.mark.parametrize("lane", ["in", "out"])

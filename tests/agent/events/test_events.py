@@ -264,7 +264,8 @@ def broken_promises(old, new, *, received=False):
         elif fact[1] and not now[1]:
             broken.append(f"{path} may now be missing")
     if received:
-        broken += [f"{path} must now be there" for path in new.keys() - old.keys() if new[path][1] is True]
+        added = {path for path in new.keys() - old.keys() if new[path][1] is True}
+        broken += [f"{path} must now be there" for path in added if path.rpartition(".")[0] in old]
     return broken
 
 

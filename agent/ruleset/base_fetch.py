@@ -1,0 +1,252 @@
+"""Fetches bases of lists that were signed and are not here: from the signed address, or piece by piece over MQTT.
+
+One thread, slow on purpose: at most `BYTES_PER_S`, and it waits while somebody is being decided. Nothing that is in
+force changes before the base is whole and proved.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import ssl
+import threading
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from agent.ruleset.base_assembly import Assembly, part_path
+from agent.ruleset.base_download import BadDownload, download, opener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from agent.ruleset.base_assembly import WantedBase
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+BYTES_PER_S = 1 << 20
+MOST_BUSY_S = 5.0
+"""A queue of people holds up one chunk no longer than this."""
+FIRST_RETRY_S, LAST_RETRY_S = 5.0, 600.0
+AT_ONCE = 4
+"""Chunks that are asked for over MQTT at one time."""
+ASK_AGAIN_S = 60.0
+"""When none of those has come."""
+MOST_WAITING = 2 * AT_ONCE
+
+
+class BaseFetcher(threading.Thread):
+    """`on_message` may be called from any thread."""
+
+    def __init__(
+        self,
+        wanted: Callable[[], Sequence[WantedBase]],
+        generation: Callable[[], object],
+        ask: Callable[[Sequence[tuple[str, int]], Callable[[str, int, bytes], None]], None],
+        is_busy: Callable[[], bool] = lambda: False,
+        paths: Sequence[Path] = (),
+        ca_file: Path | None = None,
+        bytes_per_s: float = BYTES_PER_S,
+    ) -> None:
+        """`wanted`: reads it from disk; asked anew when `generation` gives another object. `ask`: which chunks
+        (id, index) are wanted over MQTT from now on, and what takes them. `is_busy`: somebody is being decided.
+        `paths`: of all lists in use. `ca_file`: an authority whose servers are trusted beside those of the system.
+        """
+        super().__init__(name="list-bases", daemon=True)
+        self._wanted, self._generation, self._ask, self._is_busy = wanted, generation, ask, is_busy
+        self._ca_file, self._bytes_per_s, self._paths = ca_file, bytes_per_s, paths
+        self._seen: object = None
+        self._assemblies: list[Assembly] = []
+        self._retry: dict[str, tuple[float, float]] = {}
+        """Address → when it is tried again, and how long to wait after that."""
+        self._messages: queue.Queue[tuple[str, int, bytes]] = queue.Queue(MOST_WAITING)
+        self._asked: tuple[tuple[str, int], ...] = ()
+        self._asked_s = 0.0
+        self._stopping = threading.Event()
+        self._said = ""
+        self.fault = ""
+        """Why a base does not come, as a sentence."""
+
+    def on_message(self, chunks_id: str, index: int, data: bytes) -> None:
+        """A chunk has come over MQTT. Never blocks: what finds no room is asked for again."""
+        with suppress(queue.Full):
+            self._messages.put_nowait((chunks_id, index, data))
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping.is_set():
+            try:
+                self.step()
+            except Exception:
+                log.exception("lists: a defect in fetching a base; going on")
+                self._stopping.wait(LAST_RETRY_S)
+
+    def stop(self, limit_s: float = LOOK_EVERY_S) -> None:
+        """End the thread; may be called although it was never started."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(limit_s)
+
+    def step(self, wait_s: float = LOOK_EVERY_S) -> None:
+        """Look once what is wanted, and fetch of it what can be fetched now."""
+        self._look()
+        for assembly in list(self._assemblies):
+            self._from_address(assembly)
+            self._finish(assembly)
+        self._ask_for(self._wanted_over_mqtt())
+        self._take_messages(wait_s)
+
+    # -- what is wanted
+
+    def _look(self) -> None:
+        generation = self._generation()
+        if generation is self._seen:
+            return
+        wanted = self._wanted()
+        before = {assembly.wanted: assembly for assembly in self._assemblies}
+        for assembly in self._assemblies:
+            if assembly.wanted not in wanted:
+                assembly.close()
+        for path in self._paths:
+            if path not in {each.path for each in wanted}:
+                with suppress(OSError):
+                    part_path(path).unlink(missing_ok=True)
+        opened, faults = [], []
+        for each in wanted:
+            try:
+                opened.append(before.get(each) or Assembly(each))
+            except OSError as error:
+                faults.append(f"list {each.name}: its base cannot be taken: {error.strerror}")
+        self._assemblies = opened
+        self._say("; ".join(faults))
+        self._seen = None if faults else generation
+        if faults:
+            self._stopping.wait(FIRST_RETRY_S)
+
+    def _finish(self, assembly: Assembly) -> None:
+        try:
+            if not assembly.finish():
+                return
+        except OSError as error:
+            self._say(f"list {assembly.wanted.name}: its base cannot be kept: {error.strerror}")
+            return
+        log.info("lists: the base of %s is here", assembly.wanted.name)
+        self._say("")
+        assembly.close()
+        self._assemblies.remove(assembly)
+
+    def _say(self, fault: str) -> None:
+        if fault and fault != self._said:
+            log.warning("%s", fault)
+        self._said = self.fault = fault
+
+    # -- from the address
+
+    def _from_address(self, assembly: Assembly) -> None:
+        url = assembly.wanted.chunks.url
+        due_s, wait_s = self._retry.get(url, (0.0, FIRST_RETRY_S))
+        if not url or not assembly.missing or monotonic() < due_s:
+            return
+        try:
+            self._download(assembly)
+        except (BadDownload, ssl.SSLError) as error:
+            self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
+            self._say(f"list {assembly.wanted.name}: {url} {error}; {assembly.progress}")
+        except OSError as error:
+            self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
+            self._say(f"list {assembly.wanted.name}: its base cannot be kept: {error.strerror}")
+        else:
+            self._retry.pop(url, None)
+
+    def _download(self, assembly: Assembly) -> None:
+        """All that is missing, from the first of it on. Raises BadDownload, OSError."""
+        wanted, first = assembly.wanted, assembly.missing[0]
+        chunks = wanted.chunks
+        start, _ = chunks.span(first, wanted.size)
+        with download(opener(self._context()), chunks.url, start) as answer:
+            for index in list(assembly.missing):
+                began_s = monotonic()
+                data = answer.read(*chunks.span(index, wanted.size))
+                if not assembly.put(index, data):
+                    raise BadDownload(f"gives other bytes than were signed, in piece {index} of {len(chunks)}")
+                self._pause(len(data), began_s)
+                if self._stopping.is_set() or self._generation() is not self._seen:
+                    return
+
+    def _context(self) -> ssl.SSLContext:
+        made = ssl.create_default_context()
+        made.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as towards the broker: many authorities of a site are plain
+        if self._ca_file is not None:
+            made.load_verify_locations(self._ca_file)
+        return made
+
+    def _pause(self, size: int, began_s: float) -> None:
+        """Keep to the pace, and out of the way of whoever is at the gate."""
+        self._stopping.wait(max(0.0, size / self._bytes_per_s - (monotonic() - began_s)))
+        until_s = monotonic() + MOST_BUSY_S
+        while self._is_busy() and monotonic() < until_s and not self._stopping.wait(0.1):
+            pass
+
+    # -- over MQTT
+
+    def _wanted_over_mqtt(self) -> tuple[tuple[str, int], ...]:
+        """What has no address, or one that does not work now."""
+        return tuple(
+            (assembly.wanted.chunks.id, index)
+            for assembly in self._assemblies
+            if not assembly.wanted.chunks.url or assembly.wanted.chunks.url in self._retry
+            for index in assembly.missing[:AT_ONCE]
+        )[:AT_ONCE]
+
+    def _ask_for(self, wanted: tuple[tuple[str, int], ...]) -> None:
+        now_s = monotonic()
+        if wanted == self._asked == ():
+            return
+        if wanted and self._still_asked():
+            if now_s - self._asked_s < ASK_AGAIN_S:
+                return
+            names = ", ".join(sorted({each.wanted.name for each in self._assemblies}))
+            self._say(
+                f"list {names}: no piece of its base has come over MQTT for {ASK_AGAIN_S:g} s (is it published, "
+                "and may this kiosk read gatepost/v1/$all/base/#?)"
+            )
+        self._asked, self._asked_s = wanted, now_s
+        self._ask(wanted, self.on_message)
+
+    def _take_messages(self, wait_s: float) -> None:
+        """What comes within `wait_s`, until all that was asked for is here."""
+        until_s = monotonic() + wait_s
+        while not self._stopping.is_set():
+            try:
+                chunks_id, index, data = self._messages.get(timeout=max(0.0, until_s - monotonic()))
+            except queue.Empty:
+                return
+            self._put(chunks_id, index, data)
+            if not self._still_asked():
+                return
+
+    def _still_asked(self) -> list[tuple[str, int]]:
+        """Of what was asked for, what has not come."""
+        return [
+            (assembly.wanted.chunks.id, index)
+            for assembly in self._assemblies
+            for index in assembly.missing
+            if (assembly.wanted.chunks.id, index) in self._asked
+        ]
+
+    def _put(self, chunks_id: str, index: int, data: bytes) -> None:
+        began_s = monotonic()
+        for assembly in self._assemblies:
+            if assembly.wanted.chunks.id != chunks_id or index not in assembly.missing:
+                continue
+            try:
+                if assembly.put(index, data):
+                    self._asked_s = monotonic()
+                    self._say("")
+                    self._pause(len(data), began_s)
+                else:
+                    self._say(f"list {assembly.wanted.name}: piece {index} over MQTT is not what was signed")
+            except OSError as error:
+                self._say(f"list {assembly.wanted.name}: its base cannot be kept: {error.strerror}")
