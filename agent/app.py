@@ -27,6 +27,7 @@ from agent.events.state import Counts, DeviceState, State
 from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
+from agent.loop.ledger import LedgerKeeper
 from agent.model import AgentEvent, Component, Direction, InForce, LaneSpec, Role
 from agent.mqtt.peers import PeerLink
 from agent.outbox import Outbox
@@ -39,6 +40,7 @@ from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset import load as vault
 from agent.ruleset.base_fetch import BaseFetcher
 from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
+from agent.ruleset.venue_files import BadVenueFile, load_venue
 from agent.screening import BadCalibration
 from agent.supervisor import HealthMonitor, metrics
 from agent.supervisor.crash_loop import StartHistory
@@ -47,6 +49,7 @@ from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
 from agent.tickets.register import UsedTickets
+from agent.venue import Venue, VenueInForce
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -80,13 +83,14 @@ def faults_beyond_syntax(config: Config) -> list[ConfigError]:
         ("codes", "keys"): lambda: vault.load_trust(config.codes, _folder(config)),
         ("policy", "table"): lambda: _table(config),
         ("screening", "calibration"): lambda: load_sites(config.screening.calibration),
+        ("venue", "file"): lambda: load_venue(config.venue, _folder(config), config.codes.bundles),
         ("mqtt", "delivery"): lambda: _know_who_confirms(config),
     }
     faults = []
     for path, load in proofs.items():
         try:
             load()
-        except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
+        except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
             faults.append(config.fault(path, str(error)))
     return faults
 
@@ -112,7 +116,12 @@ class App:
         folder = _folder(config)
         # first: what is wrong with these must be said before anything is held
         self._ruleset = Ruleset(
-            config.codes, config.policy, folder, config.screening.calibration, careful=bool(began.safe)
+            config.codes,
+            config.policy,
+            folder,
+            config.screening.calibration,
+            careful=bool(began.safe),
+            venue=config.venue,
         )
         self._began = began
         self._stopping = threading.Event()
@@ -129,11 +138,23 @@ class App:
         lanes = {name: _lane_workers(name, lane, began, tap, inbox) for name, lane in config.lanes.items()}
         self._workers = Workers(worker for lane in lanes.values() for worker in lane.all())
         tickets = _tickets(config, lambda second, first: inbox.put(_used_twice(second, first)))
-        checkpoint = _checkpoint(config, self._ruleset, tickets)
+        venue = _venue(config, self._ruleset, clock.now)
+        ledger = (
+            None
+            if venue is None
+            else LedgerKeeper(
+                venue,
+                lambda entries, replaces: self._outbox.put_entries(entries, replaces=replaces),
+                lambda: self._link.status().connected,
+            )
+        )
+        if ledger is not None:
+            self._outbox.on_ledger = ledger.found
+        checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
             checkpoint,
             inbox,
-            open_gate={name: lane.gate.open_gate for name, lane in lanes.items()},
+            open_gate={name: lane.open_gate for name, lane in lanes.items()},
             show={name: lane.show for name, lane in lanes.items()},
             store=self._outbox.put,
             log_event=log.log_event,
@@ -142,6 +163,7 @@ class App:
             ruleset_generation=self._ruleset.generation,
             boot_id=boot_id(),
             simulated=config.kiosk.trial,
+            ledger=ledger,
         )
 
         # from the central server and the technician to what they ask for
@@ -160,6 +182,7 @@ class App:
             restart=self.restart,
             now=clock.now,
             recover=self._recover,
+            venue_day=lambda: None if ledger is None else (ledger.view or {}).get("report"),
         )
         store = self._bundles if config.codes.bundles else None
         self._receiver = CommandReceiver(
@@ -179,6 +202,7 @@ class App:
             tap,
             self._loop.request,
             config.screening.second_u_c,
+            lambda: None if ledger is None else ledger.view,
         )
 
         # what is looked after
@@ -385,15 +409,20 @@ class _LaneWorkers:
     """The device workers of one lane."""
 
     sensors: Sequence[SensorWorker]
-    gate: GateWorker
+    gate: GateWorker | None
     indicators: Sequence[IndicatorWorker]
 
     def all(self) -> Iterator[Worker]:
         """Each of them, the gate after the scanner."""
-        yield self.sensors[0]
-        yield self.gate
+        yield from self.sensors[:1]
+        if self.gate is not None:
+            yield self.gate
         yield from self.sensors[1:]
         yield from self.indicators
+
+    def open_gate(self) -> Future[None] | None:
+        """Order one opening; where there is no gate, none."""
+        return None if self.gate is None else self.gate.open_gate()
 
     def show(self, cue: Cue, after: Future[None] | None) -> None:
         """Tell people, after an opening of the gate."""
@@ -414,7 +443,9 @@ def _lane_workers(name: str, lane: LaneConfig, began: Startup, tap: SensorTap, i
             for role, device in sensors.items()
             if device is not None
         ],
-        GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, pulse_s=lane.pulse_s),
+        None
+        if lane.gate is None
+        else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, pulse_s=lane.pulse_s),
         list(_indicators(name, lane, began, inbox)),
     )
 
@@ -453,8 +484,28 @@ def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets 
     return UsedTickets(config.kiosk.id, config.tickets, report)
 
 
-def _checkpoint(config: Config, rulebook: Ruleset, tickets: UsedTickets | None = None) -> Checkpoint:
-    judgements = rules(config, rulebook)
+def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> Venue | None:
+    """What is kept between passages; None on a kiosk that serves no venue. One that is sent later counts from the
+    next start on.
+    """
+    if rulebook.venue() is None:
+        return None
+
+    def in_force() -> VenueInForce:
+        kept = rulebook.privacy_rules(at := now())
+        return replace(
+            rulebook.venue() or VenueInForce(), remembers=kept.remembers, can_seal=kept.key_at(at) is not None
+        )
+
+    lanes = {name: _way(lane) for name, lane in config.lanes.items()}
+    parts: dict[tuple[str, str], int] = {(name, role): index for name in lanes for index, role in enumerate(Role)}
+    return Venue(config.kiosk.id, lanes, in_force, parts)
+
+
+def _checkpoint(
+    config: Config, rulebook: Ruleset, tickets: UsedTickets | None = None, venue: Venue | None = None
+) -> Checkpoint:
+    judgements = rules(config, rulebook, venue)
     return Checkpoint(
         {name: _way(lane) for name, lane in config.lanes.items()},
         judgements if tickets is None else replace(judgements, tickets=tickets),
@@ -463,13 +514,22 @@ def _checkpoint(config: Config, rulebook: Ruleset, tickets: UsedTickets | None =
     )
 
 
-def rules(config: Config, rulebook: Ruleset) -> DecisionRules:
+def rules(config: Config, rulebook: Ruleset, venue: Venue | None = None) -> DecisionRules:
     """The checkpoint's judgements as this configuration wants them."""
-    return DecisionRules(rulebook.check, rulebook.decide, config.screening, rulebook.thermometer)
+    made = DecisionRules(rulebook.check, rulebook.decide, config.screening, rulebook.thermometer)
+    return made if venue is None else replace(made, venue=venue.facts_now)
 
 
 def _way(lane: LaneConfig) -> LaneSpec:
-    return LaneSpec(lane.direction, lane.traveller, ranged=lane.range is not None, tickets=lane_tickets(lane))
+    fitted = {Role.SCANNER: lane.scanner, Role.THERMOMETER: lane.thermometer, Role.GATE: lane.gate}
+    return LaneSpec(
+        lane.direction,
+        lane.traveller,
+        ranged=lane.range is not None,
+        tickets=lane_tickets(lane),
+        parts=frozenset(role for role, device in fitted.items() if device is not None),
+        counts=lane.counts,
+    )
 
 
 def _table(config: Config) -> policy.Table:

@@ -115,7 +115,7 @@ _STEPS = (Cue.MEASURE, Cue.WAIT)
 
 def cue_for(decision: Decision, temperature: Temperature) -> Cue:
     """What the person is told. Who is asked for a second reading need not wait for staff."""
-    once_more = temperature.next_step == "second_reading" or "retest" in decision.actions
+    once_more = temperature.next_step == "second_reading" or bool({"retest", "renew_code"} & {*decision.actions})
     if decision.outcome is Outcome.REFER and once_more:
         return Cue.RETRY
     return Cue(decision.outcome)

@@ -11,7 +11,17 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from agent.model import AgentEvent, CommandResult, CommandStatus, DeviceChange, Loss, Outcome, Passage
+from agent.model import (
+    AgentEvent,
+    AttestationRecord,
+    CommandResult,
+    CommandStatus,
+    DeviceChange,
+    Loss,
+    Outcome,
+    Passage,
+    Report,
+)
 from drivers.contract import plain, printable, without_secrets
 
 if TYPE_CHECKING:
@@ -43,12 +53,13 @@ def log_event(event: Event) -> None:
     log.log(level, format_event(event), extra={"facts": event_fields(event)})
 
 
-def format_event(event: Event) -> str:
+def format_event(event: Event) -> str:  # noqa: PLR0911 - one for each kind
     """The event in words, one line."""
     match event.body:
         case Passage() as passage:
             outcome = passage.decision.outcome.upper()
-            return f"{passage.lane}: {outcome} – {_why(passage)}{_simulated(passage.simulated)}"
+            case = f" – case {passage.venue.case}" if passage.venue is not None and passage.venue.case else ""
+            return f"{passage.lane}: {outcome} – {_why(passage)}{case}{_simulated(passage.simulated)}"
         case DeviceChange() as change:
             state = "up" if change.up else f"DOWN: {change.error}"
             return f"{change.lane}: {change.role} {change.driver} {state}{_simulated(change.simulated)}"
@@ -62,11 +73,17 @@ def format_event(event: Event) -> str:
             why = f": {reply.reason}" if reply.reason else ""
             again = " (said again)" if reply.duplicate else ""
             return f"{what}: {reply.status}{why}{again}{_simulated(reply.simulated)}"
+        case AttestationRecord() as stated:
+            about = " ".join(filter(None, (stated.lane, stated.case and f"case {stated.case}", stated.group)))
+            value = stated.value or stated.form
+            return f"{about or 'venue'}: staff state {stated.type} {value}{_simulated(stated.simulated)}"
+        case Report() as report:
+            return f"{_report(report)}{_simulated(report.simulated)}"
         case Loss() as loss:
             return f"{loss.count} events lost: {loss.reason}"
 
 
-def event_fields(event: Event) -> dict[str, Any]:
+def event_fields(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind
     """The event as flat fields for the journal."""
     match event.body:
         case Passage() as passage:
@@ -98,8 +115,25 @@ def event_fields(event: Event) -> dict[str, Any]:
                 "status": reply.status,
                 "reason": reply.reason,
             }
+        case AttestationRecord() as stated:
+            return {"event": "attestation", "type": stated.type, "lane": stated.lane, "case": stated.case}
+        case Report() as report:
+            return {"event": "report", "type": report.type, "name": report.name, "day": report.day}
         case Loss() as loss:
             return {"event": "loss", "count": loss.count, "reason": loss.reason}
+
+
+def _report(report: Report) -> str:
+    day = report.day or "a day without a date"
+    if report.type == "round":
+        expected = "" if report.expected is None else f" of {report.expected}"
+        absent = "" if report.absent is None else f", {report.absent} absent ({report.absent_ill} ill)"
+        return f"report: round {report.name} of {day}: {report.checked}{expected} checked{absent}"
+    unanswered = report.cases.get("unanswered")
+    return (
+        f"report: day {day}: {report.came} came, {report.left} left, {report.inside} inside, "
+        f"{report.cases.get('opened')} cases, {unanswered} unanswered"
+    )
 
 
 def _details(passage: Passage) -> dict[str, Any]:

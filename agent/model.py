@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from agent.problems import Finding, in_words
-from agent.reasons import CommandReason, LocalRefusal, Rejection
+from agent.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 
@@ -23,6 +23,8 @@ class Direction(StrEnum):
 
     ENTRY = "entry"
     EXIT = "exit"
+    CHECK = "check"
+    """A counter, a ward, a dormitory: people are checked where they are, and there is no gate."""
 
 
 class LaneType(StrEnum):
@@ -143,6 +145,142 @@ SAME_SWAB_S = 3600.0
 """Two results that are dated less far apart may be of one swab: laboratories round, and date the receipt too."""
 
 
+class WatchClass(StrEnum):
+    """Which watch list has somebody, the weightiest last."""
+
+    CLEAR = "clear"
+    ASKED = "asked"
+    """The central server asks staff to speak with the holder."""
+    ARRIVAL = "arrival"
+    """Has come from elsewhere and is to be looked after."""
+    CONTACT = "contact"
+    HIT = "hit"
+
+
+class PermitState(StrEnum):
+    """What a permit is worth now."""
+
+    UNASKED = "unasked"
+    VALID = "valid"
+    EARLY = "early"
+    LATE = "late"
+    USED = "used"
+    ELSEWHERE = "elsewhere"
+    MISSING = "missing"
+
+
+class PersonRole(StrEnum):
+    """As what somebody comes to a venue."""
+
+    RESIDENT = "resident"
+    STAFF = "staff"
+    PUPIL = "pupil"
+    VISITOR = "visitor"
+    PATIENT = "patient"
+    ESCORT = "escort"
+    DRIVER = "driver"
+    PASSENGER = "passenger"
+    DELIVERY = "delivery"
+    GUARD = "guard"
+    INSPECTOR = "inspector"
+    UNKNOWN = "unknown"
+    """On no roster, at a venue that has one and wants everybody else recorded."""
+
+
+class RoomState(StrEnum):
+    """Whether there is room."""
+
+    FREE = "free"
+    BUSY = "busy"
+    FULL = "full"
+    UNKNOWN = "unknown"
+
+
+class MaskState(StrEnum):
+    """Whether a mask is worn, as far as anybody asks."""
+
+    UNASKED = "unasked"
+    WORN = "worn"
+    MISSING = "missing"
+
+
+class RecordState(StrEnum):
+    """Whether staff have recorded the person."""
+
+    NONE = "none"
+    DONE = "done"
+    PAPER = "paper"
+    """On paper: there was no way to keep it safely here."""
+
+
+class TravelState(StrEnum):
+    """What a travel record says."""
+
+    UNASKED = "unasked"
+    CLEAR = "clear"
+    RISK = "risk"
+    OLD = "old"
+
+
+@dataclass(frozen=True, slots=True)
+class VenueFacts:
+    """What the venue adds to the facts of a passage; the defaults are those of a kiosk without a venue."""
+
+    role: PersonRole = PersonRole.VISITOR
+    permit: PermitState = PermitState.UNASKED
+    room: RoomState = RoomState.FREE
+    mask: MaskState = MaskState.UNASKED
+    record: RecordState = RecordState.NONE
+    travel: TravelState = TravelState.UNASKED
+    vouched: bool = False
+    """Staff saw a document of somebody without a code, and recorded the person."""
+    zone: str = ""
+    """Level of the region now, by the zones in force; empty: as configured."""
+
+
+NO_VENUE = VenueFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When a permit holds: between two moments, on some weekdays, within some hours of local time."""
+
+    from_utc: float = 0.0
+    until_utc: float = float(1 << 37)
+    from_min: int = 0
+    until_min: int = 1440
+    weekdays: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    """1 is Monday."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermitKind:
+    """What many permits have in common."""
+
+    role: str = "visitor"
+    place: str = ""
+    """Name of the venue, or of one lane, that it is for; empty: any."""
+    windows: tuple[Window, ...] = ()
+    """None: at any time."""
+    uses: int = 0
+    """How often one may come in with it each day; 0: as often as he likes."""
+    party: int = 1
+    """How many may be inside with one such permit at a time, for example two visitors of a resident."""
+    tests: int = 0
+    """How many tests it asks for; 0: as many as the venue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Why somebody may be here (凭证)."""
+
+    key: bytes
+    kind: PermitKind
+    group: str = ""
+    number: int = 0
+    """By which the venue knows its holder: of a roster, a seat; 0: none."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabResult:
     """A result for COVID-19 that a code carries, final and of a known kind if it is negative."""
@@ -186,6 +324,14 @@ class Verdict:
     """Other keys under which a list of revoked codes may have this one."""
     watched: bool = False
     """The holder is on a watch list."""
+    watch: WatchClass = WatchClass.CLEAR
+    """On which, where `watched`."""
+    permit: Permit | None = field(default=None, repr=False)
+    """That was shown with the code, or is the code."""
+    travel: TravelState = TravelState.UNASKED
+    """Of a travel record that was shown beside the code."""
+    drill: bool = False
+    """A code of an exercise: it opens no entry and counts nowhere."""
     list_age: ListAge = ListAge.FRESH
     proof: CodeProof = CodeProof.SIGNED
     entitlement: Entitlement | None = None
@@ -204,6 +350,8 @@ class Screening(StrEnum):
     INDETERMINATE = "indeterminate"
     """No usable measurement: nobody in the spot, skin too cold, too few samples."""
     DEVICE_FAULT = "device_fault"
+    UNASKED = "unasked"
+    """This lane has no thermometer: nobody is measured here."""
 
 
 Basis: TypeAlias = Literal["calibrated", "population", "fixed", "clinical"]
@@ -271,6 +419,8 @@ class Role(StrEnum):
     LAMP = "lamp"
     BUZZER = "buzzer"
     CLINICAL = "clinical"
+    BUTTON = "button"
+    """Whoever presses it at an exit wants to leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +456,16 @@ class LaneSpec:
     ranged: bool = False
     """It has a range sensor: a reading counts only while somebody stands at the mark."""
     tickets: LaneTickets = LaneTickets()
+    parts: frozenset[Role] = frozenset({Role.SCANNER, Role.THERMOMETER, Role.GATE})
+    """Of scanner, thermometer and gate, those that the lane has."""
+    counts: str = ""
+    """How an opening changes the number inside: `in`, `out`, `none`; empty: by the direction."""
+
+    @property
+    def counts_as(self) -> str:
+        """`in`, `out` or `none`."""
+        by_direction = {Direction.ENTRY: "in", Direction.EXIT: "out", Direction.CHECK: "none"}
+        return self.counts or by_direction[self.direction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +482,8 @@ class DecisionInput:
     now: TimeBounds
     used: Tristate = Tristate.UNKNOWN
     """Whether the ticket has let somebody in already."""
+    facts: VenueFacts = NO_VENUE
+    """What the venue adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,8 +541,47 @@ class WhoWaits:
     at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The button at an exit was pressed."""
+
+    at_s: float
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """What staff, a sensor or the vehicle states (登记). It adds a fact or a ledger entry, and decides nothing."""
+
+    at_s: float
+    type: str
+    """Of a person: `mask`, `document`, `record`, `travel`; else `feedback`, `absence`, `duty`, `count`, …"""
+    value: str = ""
+    number: int = 0
+    """Of whoever waits under it; 0: whoever was decided last. For `count`: how many are inside."""
+    case: str = ""
+    group: str = ""
+    form: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Clear choices of a form."""
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Answers that are sealed at once: never written or shown."""
+    by: str = ""
+    """Badge of whoever states it; empty: none."""
+
+
 Item: TypeAlias = (
-    Sighting | Departure | Reading | Distance | DeviceUp | DeviceDown | LaneCommandRequest | Recorded | WhoWaits
+    Sighting
+    | Departure
+    | Reading
+    | Distance
+    | DeviceUp
+    | DeviceDown
+    | LaneCommandRequest
+    | Recorded
+    | WhoWaits
+    | Pressed
+    | Attestation
 )
 
 
@@ -416,6 +617,19 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueMark:
+    """What the venue adds to a passage."""
+
+    case: str = ""
+    """Five letters, where staff must follow it."""
+    role: str = ""
+    permit: str = ""
+    drill: bool = False
+    trip: str = ""
+    seat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """One person at one lane, decided."""
 
@@ -435,6 +649,10 @@ class Passage:
     """The codes as they were read, from the checkpoint to `agent.privacy` and no further."""
     redacted: Redacted | None = None
     """Set: verdict, temperature and reasons are not here."""
+    venue: VenueMark | None = None
+    """None: the kiosk serves no venue."""
+    facts: VenueFacts = NO_VENUE
+    """By which it was decided."""
 
 
 class EventKind(StrEnum):
@@ -444,6 +662,8 @@ class EventKind(StrEnum):
     DEVICE = "device"
     AGENT = "agent"
     COMMAND_RESULT = "command_result"
+    ATTESTATION = "attestation"
+    REPORT = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -555,6 +775,77 @@ LossReason: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class AttestationRecord:
+    """An attestation as it is stored and sent."""
+
+    type: str
+    lane: str = ""
+    case: str = ""
+    value: str = ""
+    group: str = ""
+    form: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    by: str = ""
+    drill: bool = False
+    private: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """From the guard to `agent.privacy` and no further."""
+    sealed: Sealed | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationResult:
+    """What became of an attestation."""
+
+    reason: StatementRefusal | None = None
+    """Why it was not taken; None when it was."""
+    passage: Passage | None = None
+    """The decision taken again with it, if there was somebody to decide about."""
+    text: str = ""
+    """One sentence for whoever stated it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a venue reports of a round or a day that has certainly ended (日报告, 零报告)."""
+
+    type: str
+    """`round` or `day`."""
+    name: str
+    complete: bool
+    """The kiosk had power throughout, and its ledger was kept since before it began."""
+    exact: bool
+    """No entries were lost."""
+    dated: bool
+    day: str = ""
+    """Local day, YYYY-MM-DD; empty when it is not known."""
+    from_utc: float | None = None
+    until_utc: float | None = None
+    came: int = 0
+    left: int = 0
+    most: int | None = None
+    inside: int | None = None
+    drift: int = 0
+    decisions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    expected: int | None = None
+    checked: int | None = None
+    absent: int | None = None
+    absent_ill: int | None = None
+    groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    rounds: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
+    clusters: tuple[Mapping[str, object], ...] = ()
+    cases: Mapping[str, int | None] = field(default_factory=dict)
+    duties: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    powered_s: int = 0
+    online_s: int | None = None
+    up_s: Mapping[str, int] = field(default_factory=dict)
+    absent_numbers: tuple[int, ...] = field(default=(), repr=False)
+    """Roster numbers: sealed where the privacy rules allow it, else dropped."""
+    sealed: Sealed | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """Events that the outbox had to give up; a record of it takes their place."""
 
@@ -575,11 +866,15 @@ class Event:
     """What is kept and sent. Id and sequence are given by the outbox."""
 
     kind: EventKind
-    body: Passage | DeviceChange | AgentEvent | CommandResult | Loss
+    body: Passage | DeviceChange | AgentEvent | CommandResult | AttestationRecord | Report | Loss
     at_s: float
     """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
     now: TimeBounds
     boot_id: str = field(default="")
+    entries: bytes = field(default=b"", repr=False)
+    """Ledger entries that are stored in the same commit."""
+    replaces_entries: bool = False
+    """They take the place of all before: the ledger was compacted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class ProblemCode(StrEnum):
     """New keys or lists cannot be used; the old ones stay in force."""
     POLICY_REJECTED = "policy_rejected"
     CALIBRATION_REJECTED = "calibration_rejected"
+    VENUE_REJECTED = "venue_rejected"
+    """New rules, a roster or zones of the venue cannot be used; the old ones stay in force."""
     LIST_MISSING = "list_missing"
     """A list or the keys are missing, damaged or of unknown age: everybody goes to staff."""
     LIST_EXPIRED = "list_expired"

@@ -38,7 +38,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"config", "control", "loop"},
     {"checkpoint", "mqtt", "ruleset"},
     {"analysis", "credentials", "devices", "outbox", "privacy", "tickets", "upgrade"},
-    {"commands", "crypto", "events", "indicators", "log", "platform", "policy", "screening"},
+    {"commands", "crypto", "events", "indicators", "log", "platform", "policy", "screening", "venue"},
     {"model"},
     {"problems", "reasons"},
 )
@@ -58,7 +58,7 @@ PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
     "credentials", "crypto", "events", "indicators.py", "model.py", "outbox/receipt.py", "platform/histogram.py",
     "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening", "supervisor/crash_loop.py",
-    "supervisor/health.py", "supervisor/rollout_state.py", "tickets/exchange.py",
+    "supervisor/health.py", "supervisor/rollout_state.py", "tickets/exchange.py", "venue",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
@@ -91,7 +91,7 @@ MET_IN = {
     },  # neither may import the other
     "serial": {"drivers/wire/uart.py"},
     "smbus2": {"drivers/wire/i2c.py"},
-    "typing_extensions": {"agent/events/contract.py", "agent/events/schemas.py"},
+    "typing_extensions": {"agent/events/contract.py", "agent/events/schemas.py", "agent/events/venue.py"},
     "zxingcpp": {"drivers/vision/zxing.py"},
 }
 

@@ -38,6 +38,9 @@ from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
 from agent.indicators import Cue
 from agent.model import (
+    NO_VENUE,
+    Attestation,
+    AttestationResult,
     CodeStatus,
     Decision,
     DecisionInput,
@@ -50,15 +53,17 @@ from agent.model import (
     LaneCommandResult,
     Outcome,
     Passage,
+    Pressed,
     Recorded,
     RemeasureResult,
     Role,
     Screening,
     Temperature,
     Tristate,
+    VenueFacts,
     WhoWaits,
 )
-from agent.reasons import CommandReason, LocalRefusal
+from agent.reasons import CommandReason, LocalRefusal, StatementRefusal
 from drivers.contract import Departure, Distance, Reading, Sighting
 
 if TYPE_CHECKING:
@@ -70,6 +75,8 @@ if TYPE_CHECKING:
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
+_UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
+_MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
@@ -105,6 +112,10 @@ class DecisionRules:
     """Lane → what is known of its thermometer now."""
     tickets: TicketRegister = field(default_factory=NoRegister)
     """Which tickets were used. Asked last, before a gate opens."""
+    venue: Callable[[str, Verdict | None, Mapping[str, str], TimeBounds, float], VenueFacts] = (
+        lambda _lane, _verdict, _attested, _now, _at_s: NO_VENUE
+    )
+    """Lane, code, what staff have stated, wall clock, monotonic seconds → what the venue adds to the facts."""
 
 
 class Checkpoint:
@@ -126,9 +137,7 @@ class Checkpoint:
         """Given last to somebody who waits for staff's own thermometer."""
         self._repeats = AntiPassback(PassbackOptions(window_s=options.reuse_s))
         self._lanes = {
-            name: LaneState(
-                way, down={Role.SCANNER, Role.THERMOMETER, Role.GATE, *([Role.RANGE] if way.ranged else [])}
-            )
+            name: LaneState(way, name, down={*way.parts, *([Role.RANGE] if way.ranged else [])})
             for name, way in lanes.items()
         }
 
@@ -137,7 +146,7 @@ class Checkpoint:
         """Whether somebody waits for a decision. Any thread may ask."""
         return any(lane.pending is not None for lane in self._lanes.values())
 
-    def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:
+    def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:  # noqa: C901 - one line for each item
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
         lane, item = self._lanes[seen.lane], seen.item
         results: Iterable[Effect] = ()
@@ -158,6 +167,10 @@ class Checkpoint:
                 results = self._on_device(seen.lane, lane, seen.role, item)
             case LaneCommandRequest():
                 results = self._on_lane_command(seen.lane, lane, item)
+            case Pressed():
+                results = self._on_button(seen.lane, lane, item, now)
+            case Attestation():
+                results = self._on_attestation(seen.lane, lane, item, now)
         return [*results, *lane.cue_change(seen.lane)]
 
     def tick(self, at_s: float) -> list[Effect]:
@@ -231,7 +244,7 @@ class Checkpoint:
             shown=shown,
             again=again or (pending is not None and pending.again),
             simulated=item.simulated or (pending is not None and pending.simulated),
-            opened=pending is not None and pending.opened,
+            opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
             met=lane.present_since_s is not None,
             at_mark=lane.present_since_s is not None and item.at_s - lane.marked_s < self._options.leave_s,
@@ -266,8 +279,10 @@ class Checkpoint:
             lane.present_since_s = item.at_s
             lane.presence_used = lane.presence_used and item.at_s - lane.decided_s < self._options.code_wait_s
             if lane.pending is None and not lane.presence_used:
-                lane.pending = PendingPassage(item.at_s, item.at_s + self._options.code_wait_s, now)
-        if lane.pending is not None and lane.pending.verdict is not None:
+                lane.pending = PendingPassage(item.at_s, item.at_s + self._options.code_wait_s, now, met=True)
+                lane.pending.simulated = item.simulated
+                yield from self._let_out(name, lane, item.at_s)
+        if lane.pending is not None and (lane.pending.verdict is not None or not lane.has_scanner):
             lane.pending.met = True
             lane.pending.at_mark |= lane.marked_s == item.at_s
             yield from self._decide_if_final(name, lane, item.at_s)
@@ -290,6 +305,60 @@ class Checkpoint:
             lane.samples.clear()
             if lane.pending is not None and lane.pending.verdict is not None:
                 yield from self._close(name, lane, thermal.fault(part), item.at_s)
+
+    def _on_button(self, name: str, lane: LaneState, item: Pressed, now: TimeBounds) -> Iterable[Effect]:
+        """Somebody at an exit wants to leave, without a code. At an entry the button is for nobody."""
+        if not lane.is_exit:
+            return
+        if lane.pending is None:
+            lane.pending = PendingPassage(
+                item.at_s, item.at_s, now, simulated=item.simulated, attested={"button": "pressed"}
+            )
+            yield from self._let_out(name, lane, item.at_s)
+            yield from self._close(name, lane, self._temperature(name, lane, item.at_s), item.at_s)
+        elif not lane.pending.opened:
+            yield from self._let_out(name, lane, item.at_s)
+
+    def _on_attestation(self, name: str, lane: LaneState, item: Attestation, now: TimeBounds) -> Iterable[Effect]:
+        """Staff state something of somebody who waits, or is being decided about: one more fact, and the table
+        decides again, with all else as it was shown and measured.
+        """
+        lane.expire(item.at_s, self._rules.screening.second_wait_s)
+        pending = lane.pending
+        if pending is not None and not item.number:
+            pending.attested = {**pending.attested, item.type: item.value}
+            yield from self._decide_if_final(name, lane, item.at_s)
+            yield AttestationResult()
+            return
+        waiting = lane.named(item.number) if item.number else lane.last
+        if pending is not None:
+            yield AttestationResult(
+                StatementRefusal.LANE_BUSY, text="Somebody else is being decided about: wait a moment."
+            )
+        elif waiting is None:
+            yield AttestationResult(
+                StatementRefusal.NO_CANDIDATE, text="Nobody waits here, or not under this number."
+            )
+        elif not item.number and len(lane.waiting) > 1:
+            yield AttestationResult(
+                StatementRefusal.AMBIGUOUS_PERSON, text="Several people wait: say under which number."
+            )
+        else:
+            before = waiting.pending
+            verdict = before.verdict
+            if before.shown and not before.is_stripped:
+                verdict = self._rules.check(tuple(before.shown.values()), now)
+            lane.pending = replace(
+                before,
+                began_s=item.at_s,
+                now=now,
+                verdict=verdict,
+                attested={**before.attested, item.type: item.value},
+            )
+            for result in self._close(name, lane, waiting.temperature, item.at_s):
+                yield result
+                if isinstance(result, Passage):
+                    yield AttestationResult(passage=result)
 
     def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
         """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
@@ -368,20 +437,30 @@ class Checkpoint:
     def _is_final(self, lane: LaneState, temperature: Temperature, at_s: float) -> bool:
         """Neither a better temperature nor a further code could change the outcome."""
         pending = _pending(lane)
-        if (verdict := pending.verdict) is None or verdict.status is CodeStatus.INCOMPLETE:
+        verdict = pending.verdict
+        if verdict is None:
+            return not lane.has_scanner and (temperature.outcome not in _UNSETTLED or bool(temperature.next_step))
+        if verdict.status is CodeStatus.INCOMPLETE:
             return False
-        better = combine.at_best(verdict, pending.now) if lane.spec.direction is Direction.ENTRY else verdict
-        if temperature.next_step or temperature.outcome not in (Screening.RETEST, Screening.INDETERMINATE):
-            best = self._decide(lane, better, temperature, at_s)
-            return _opens(self._decide(lane, verdict, temperature, at_s)) or not _opens(best)
+        facts = pending.facts = self._facts(lane, verdict, at_s)
+        better = verdict if lane.is_exit else combine.at_best(verdict, pending.now)
+        if temperature.next_step or temperature.outcome not in _UNSETTLED:
+            best = self._decide(lane, better, temperature, at_s, facts=facts)
+            return _opens(self._decide(lane, verdict, temperature, at_s, facts=facts)) or not _opens(best)
         judged = {
-            self._decide(lane, either, Temperature(outcome), at_s)
+            self._decide(lane, either, Temperature(outcome), at_s, facts=facts)
             for either in (verdict, better)
-            for outcome in Screening
+            for outcome in _MEASURABLE
         }
         return len(judged) == 1
 
+    def _facts(self, lane: LaneState, verdict: Verdict | None, at_s: float) -> VenueFacts:
+        pending = _pending(lane)
+        return self._rules.venue(lane.name, verdict, pending.attested, pending.now, at_s)
+
     def _temperature(self, name: str, lane: LaneState, at_s: float) -> Temperature:
+        if not lane.has_thermometer:
+            return Temperature(Screening.UNASKED)
         for part in _MEASURING:
             if part in lane.down:
                 return thermal.fault(part)
@@ -394,6 +473,7 @@ class Checkpoint:
         temperature: Temperature,
         at_s: float,
         used: Tristate | None = None,
+        facts: VenueFacts | None = None,
     ) -> Decision:
         """By the rules, and by what no rule can change: the holder may have been let in elsewhere meanwhile, and a
         gate that is down opens for nobody.
@@ -404,10 +484,16 @@ class Checkpoint:
         if used is None:
             ticket = _one_use(lane, verdict)
             used = Tristate.NO if ticket is None else self._rules.tickets.used(ticket.key)
+        if facts is None:
+            facts = pending.facts = self._facts(lane, verdict, at_s)
         decision = self._rules.decide(
-            DecisionInput(lane.spec, verdict, temperature, works, again, pending.now, used)
+            DecisionInput(lane.spec, verdict, temperature, works, again, pending.now, used, facts)
         )
-        if lane.spec.direction is Direction.ENTRY and Role.GATE in lane.down and _opens(decision):
+        if lane.is_exit or not _opens(decision):
+            return decision
+        if verdict is not None and verdict.drill:
+            return Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=("staff_check",))
+        if Role.GATE in lane.down:
             return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
         return decision
 
@@ -418,7 +504,15 @@ class Checkpoint:
         pending, works = _pending(lane), Role.SCANNER not in lane.down
         return any(
             self._rules.decide(
-                DecisionInput(lane.spec, pending.verdict, Temperature(each), works, pending.again, pending.now)
+                DecisionInput(
+                    lane.spec,
+                    pending.verdict,
+                    Temperature(each),
+                    works,
+                    pending.again,
+                    pending.now,
+                    facts=pending.facts,
+                )
             ).outcome
             is not Outcome.REFUSE
             for each in Screening
@@ -451,7 +545,7 @@ class Checkpoint:
         """
         temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples), reason="has_left")
         decision = self._decide(lane, _pending(lane).verdict, temperature, at_s)
-        if lane.spec.direction is Direction.ENTRY and decision.outcome is not Outcome.REFUSE:
+        if not lane.is_exit and decision.outcome is not Outcome.REFUSE:
             decision = Decision(Outcome.REFER, ("has_left",), rule="has-left", actions=("retest",))
         return self._finish(name, lane, temperature, decision, at_s, hold_s=0.0)
 
@@ -474,7 +568,9 @@ class Checkpoint:
     ) -> list[Effect]:
         pending = _pending(lane)
         is_exit = lane.spec.direction is Direction.EXIT
-        opened = pending.opened or (Role.GATE not in lane.down if is_exit else _opens(decision))
+        has_gate = Role.GATE in lane.spec.parts
+        passed = pending.opened or (Role.GATE not in lane.down if is_exit else _opens(decision))
+        opened = passed and has_gate
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         valid = pending.verdict is not None and pending.verdict.status is CodeStatus.VALID
         self.screens.passed(
@@ -489,20 +585,20 @@ class Checkpoint:
         )
         number = 0
         kept = pending
-        if not is_exit and not opened:
+        if not is_exit and not passed:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
             number = lane.number_of(pending.holder)
             if not number:
                 number = self._number = self._number % MOST_WAITING + 1
-        elif opened and not is_exit:
+        elif passed and not is_exit:
             for other in self._lanes.values():
                 other.waits_no_more(pending.holder)
         lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, number)
         if pending.shown:
             if hold_s is None:
-                hold_s = self._options.repeat_s if opened else self._options.again_s
-            codes = frozenset(pending.shown) | (pending.keys if opened and not is_exit else frozenset())
-            lane.recent_decision = RecentDecision(codes, opened, hold_s, at_s)
+                hold_s = self._options.repeat_s if passed else self._options.again_s
+            codes = frozenset(pending.shown) | (pending.keys if passed and not is_exit else frozenset())
+            lane.recent_decision = RecentDecision(codes, passed, hold_s, at_s)
         if opened and pending.verdict is not None:
             self._repeats.admitted(lane.spec.direction, pending.keys | {pending.verdict.code}, at_s)
         passage = Passage(
@@ -516,6 +612,7 @@ class Checkpoint:
             decided_s=at_s,
             simulated=simulated,
             payloads=tuple(filter(None, pending.shown.values())),
+            facts=pending.facts,
         )
         if pending.opened:
             return [passage]
@@ -558,7 +655,9 @@ class Checkpoint:
             lane.samples.clear()
             if lane.leaving is not None and lane.leaving.met:
                 lane.leaving = None
-            if pending is not None and pending.verdict is None:
+            if lane.pending is not None and lane.pending.verdict is None:
+                if lane.pending.opened:  # somebody has gone out, without a code
+                    results += self._abandon(name, lane, at_s)
                 lane.pending = None
         return results
 

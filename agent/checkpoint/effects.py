@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agent.indicators import Cue
-from agent.model import DeviceChange, LaneCommandResult, Passage, RemeasureResult
+from agent.model import AttestationResult, DeviceChange, LaneCommandResult, Passage, RemeasureResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +31,6 @@ class Trying:
     lane: str
 
 
-Effect: TypeAlias = OpenGate | Trying | ShowCue | Passage | DeviceChange | LaneCommandResult | RemeasureResult
+Effect: TypeAlias = (
+    OpenGate | Trying | ShowCue | Passage | DeviceChange | LaneCommandResult | RemeasureResult | AttestationResult
+)

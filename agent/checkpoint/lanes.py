@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
-from agent.model import CodeStatus, Direction, Role, Waits
+from agent.model import NO_VENUE, CodeStatus, Direction, Role, VenueFacts, Waits
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
 
@@ -49,6 +51,10 @@ class PendingPassage:
     """Somebody warm was before the thermometer when a code was shown, or since."""
     at_mark: bool = False
     """Likewise, where he can be measured."""
+    attested: Mapping[str, str] = field(default_factory=dict)
+    """What staff have stated of him: type → value."""
+    facts: VenueFacts = NO_VENUE
+    """What the venue added when he was decided about last."""
 
     def without_codes(self) -> PendingPassage:
         """What may be remembered of somebody whom nothing can admit any more: the verdict, and no code."""
@@ -124,6 +130,7 @@ class LaneState:
     """One lane."""
 
     spec: LaneSpec
+    name: str = ""
     down: set[Role] = field(default_factory=set)
     simulated_parts: set[Role] = field(default_factory=set)
     samples: deque[Reading] = field(default_factory=deque)
@@ -151,15 +158,32 @@ class LaneState:
 
     def _step(self) -> Cue:
         pending = self.pending
+        if pending is not None and pending.verdict is None and not self.has_scanner and not self.is_exit:
+            return Cue.WAIT
         if pending is None or pending.verdict is None or self.spec.direction is Direction.EXIT:
             return Cue.FAULT if self.down & _NEEDED else Cue.READY
         if pending.verdict.status is CodeStatus.INCOMPLETE:
             return Cue.RETRY
         return Cue.MEASURE if self.present_since_s is None else Cue.WAIT
 
+    @property
+    def has_scanner(self) -> bool:
+        """Whether codes can be shown here."""
+        return Role.SCANNER in self.spec.parts
+
+    @property
+    def has_thermometer(self) -> bool:
+        """Whether people are measured here."""
+        return Role.THERMOMETER in self.spec.parts
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether people leave here."""
+        return self.spec.direction is Direction.EXIT
+
     def asks_to_leave(self, at_s: float) -> None:
         """Somebody at this exit is let out, or waits for the gate to come back."""
-        met = self.present_since_s is not None and Role.THERMOMETER not in self.down
+        met = self.present_since_s is not None and self.has_thermometer and Role.THERMOMETER not in self.down
         self.leaving = Leaving(at_s, None if Role.GATE in self.down else at_s, met=met)
 
     def asks_again(self, at_s: float) -> None:

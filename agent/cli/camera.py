@@ -143,7 +143,7 @@ def _options(args: argparse.Namespace) -> camera.Options | None:
     found = {
         f"{name}.scanner": options
         for name, lane in config.lanes.items()
-        if isinstance(options := lane.scanner.options, camera.Options)
+        if isinstance(options := getattr(lane.scanner, "options", None), camera.Options)
     }
     wanted = source or next(iter(found), "at all")
     if wanted not in found:

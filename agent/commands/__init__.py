@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.model import CommandStatus, LaneCommand, LaneCommandRequest, LaneCommandResult, Observation, Role
+from agent.model import (
+    Attestation,
+    AttestationResult,
+    CommandStatus,
+    LaneCommand,
+    LaneCommandRequest,
+    LaneCommandResult,
+    Observation,
+    Role,
+)
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
@@ -62,7 +71,7 @@ class Kiosk(Protocol):
     def lanes(self) -> Collection[str]:
         """Names of the lanes."""
 
-    def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult:
+    def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The loop's answer."""
 
     def restart_agent(self, reason: str) -> None:
@@ -86,6 +95,9 @@ class Kiosk(Protocol):
     def flush_events(self) -> int:
         """Write what waits to disk; how many events wait to be delivered."""
 
+    def venue_day(self) -> dict[str, Any] | None:
+        """What the venue's day is like so far; None: this kiosk serves no venue, or the time is not known."""
+
     def certificate_request(self) -> str:
         """A request for a client certificate, PEM."""
 
@@ -102,6 +114,17 @@ def ask_lane(kiosk: Kiosk, lane: str, command: LaneCommand, role: Role) -> Comma
     if isinstance(answer, LaneCommandResult) and answer.reason:
         raise CommandFailed(answer.reason, simulated=simulated)
     return CommandOutput({"lane": lane}, simulated=simulated)
+
+
+def state_venue(kiosk: Kiosk, what: str, value: str = "", *, number: int = 0, case: str = "") -> CommandOutput:
+    """Have the venue's ledger take a statement of the central server. Raises CommandFailed."""
+    stated = Attestation(time.monotonic(), what, value, number, case, by="central")
+    answer = kiosk.request(Observation("", Role.CLINICAL, stated))
+    if isinstance(answer, AttestationResult) and answer.reason is not None:
+        same = {str(reason): reason for reason in CommandReason}
+        reason = same.get(str(answer.reason), CommandReason.BAD_ARGUMENTS)
+        raise CommandFailed(reason, outcome=CommandStatus.REJECTED)
+    return CommandOutput()
 
 
 def _find() -> dict[str, Any]:

@@ -32,6 +32,7 @@ from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
 from agent.platform import clock
 from agent.platform.files import state_folder
+from agent.ruleset.venue_files import VenueOptions
 from agent.tickets import register as tickets
 from drivers import registry
 
@@ -86,10 +87,10 @@ class LaneConfig:
     """One way through: a scanner, a thermometer, a gate; where there are, sensors of room and distance."""
 
     direction: Direction
-    scanner: Device
-    thermometer: Device
-    gate: Device
     pulse_s: float
+    scanner: Device | None = None
+    thermometer: Device | None = None
+    gate: Device | None = None
     room: Device | None = None
     """A thermometer of the room's air or of a wall; serves all lanes that have none of their own."""
     range: Device | None = None
@@ -103,6 +104,7 @@ class LaneConfig:
     tolerance_min: float = 15.0
     time_zone: str = "UTC"
     use_once: bool = True
+    counts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class LaneOptions:
     """What a lane itself can be told; its devices have sections of their own."""
 
     direction: Direction
-    """`entry` (fails to staff) or `exit` (always opens)."""
+    """`entry` (fails to staff), `exit` (always opens) or `check` (a counter, a ward: there is no gate)."""
     pulse_s: Annotated[float, Gt(0), Le(30)] = 3.0
     """How long the gate is released for one person, seconds. A lamp's green lasts as long."""
     answer_s: Annotated[float, Gt(0), Le(30)] = 5.0
@@ -127,6 +129,8 @@ class LaneOptions:
     """How long before and after its time a service is boarded, minutes."""
     time_zone: str = "UTC"
     """Of the times in `services`: "Europe/Berlin"."""
+    counts: Annotated[str, StringConstraints(pattern="^(in|out|none|)$")] = ""
+    """How an opening changes the number of people inside: in, out or none; empty: as the direction says."""
     use_once: bool = True
     """A ticket for one entry lets somebody in here once. Set it to false at inner doors."""
 
@@ -163,6 +167,7 @@ class Config:
     health: HealthOptions = field(default_factory=HealthOptions)
     orders: commands.Options = field(default_factory=commands.Options)
     tickets: tickets.Options = field(default_factory=tickets.Options)
+    venue: VenueOptions = field(default_factory=VenueOptions)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
     """Where it was read; relative paths in it start from its folder."""
@@ -198,6 +203,7 @@ SECTIONS: dict[str, type] = {
     "health": HealthOptions,
     "orders": commands.Options,
     "tickets": tickets.Options,
+    "venue": VenueOptions,
 }
 PARTS = {
     "scanner": "scanners",
@@ -208,7 +214,8 @@ PARTS = {
     "lamp": "outputs",
     "buzzer": "outputs",
 }
-OPTIONAL_PARTS = {"room", "range", "lamp", "buzzer"}
+NEEDED_PARTS = {"entry": ("gate",), "exit": ("gate",)}
+"""Direction → what a lane cannot do without; an entry or a check also needs a scanner or a thermometer."""
 
 
 class BadConfig(Exception):
@@ -360,9 +367,20 @@ class _ConfigReader:
             )
         own = {key: value for key, value in table.items() if key not in PARTS}
         options = self.options(path, LaneOptions, own, also=PARTS)
-        given = {part: kind for part, kind in PARTS.items() if part in table or part not in OPTIONAL_PARTS}
+        needed = NEEDED_PARTS.get(str(own.get("direction")), ())
+        given = {part: kind for part, kind in PARTS.items() if part in table or part in needed}
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values():
+            return None
+        if options.direction is not Direction.EXIT and not {"scanner", "thermometer"} & {*devices}:
+            self.fault(
+                path, f"has neither scanner nor thermometer: add a section [lanes.{name}.scanner] with a driver"
+            )
+            return None
+        if options.direction is Direction.CHECK and "gate" in devices:
+            self.fault(
+                (*path, "gate"), 'has no place in a lane with direction = "check": leave it out, or say entry'
+            )
             return None
         for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
             longest_s = getattr(getattr(devices.get(part), "options", None), "longest_s", math.inf)

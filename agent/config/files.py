@@ -114,7 +114,7 @@ def _secret(config: Config) -> Iterator[tuple[str, Path]]:
     if mqtt.password:
         yield "mqtt.password", config.file
     for lane, each in config.lanes.items():
-        address = str(getattr(each.scanner.options, "device", ""))
+        address = str(getattr(getattr(each.scanner, "options", None), "device", ""))
         if without_secrets(address) != address:
             yield f"lanes.{lane}.scanner.device", config.file
 

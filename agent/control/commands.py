@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.commands import Arguments, CommandOutput
     from agent.credentials.bundle import Bundle
     from agent.devices.workers import Workers
-    from agent.model import LaneCommandResult, Observation, RemeasureResult, TimeBounds
+    from agent.model import AttestationResult, LaneCommandResult, Observation, RemeasureResult, TimeBounds
     from agent.mqtt import ClientCertificates, Link
     from agent.outbox import Outbox
     from agent.ruleset import Ruleset
@@ -47,11 +47,12 @@ class Commands:
         rulebook: Ruleset,
         link: Link,
         *,
-        ask: Callable[[Observation, float], LaneCommandResult | RemeasureResult],
+        ask: Callable[[Observation, float], LaneCommandResult | RemeasureResult | AttestationResult],
         report: Callable[[], dict[str, Any]],
         restart: Callable[[str], None],
         now: Callable[[], TimeBounds],
         recover: Callable[[], bool] = lambda: False,
+        venue_day: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         """`ask`: what the loop says to a wish, or TimeoutError; `report`: how the kiosk is, as JSON has it;
         `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it.
@@ -59,6 +60,8 @@ class Commands:
         self._lanes, self._workers, self._outbox, self._rulebook = lanes, workers, outbox, rulebook
         self._ask_loop, self._report, self._restart_agent, self._recover = ask, report, restart, recover
         self._link, self._now = link, now
+        self.venue_day = venue_day
+        """What the venue's day is like so far."""
 
     @property
     def table(self) -> dict[str, Callable[[Arguments], CommandOutput]]:
@@ -83,7 +86,7 @@ class Commands:
         """Names of the lanes."""
         return self._lanes
 
-    def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult:
+    def request(self, observation: Observation) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The loop's answer."""
         try:
             return self._ask_loop(observation, ANSWER_S)

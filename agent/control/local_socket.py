@@ -10,6 +10,9 @@ is lent out is down for its lane: people go to staff until it is given back, or 
                                                         → the same, about the person who waits under this number
     {"do": "waiting", "lane": "entry"}                  → {"waiting": [{"number": 7, "ago_s": 12.0, "outcome":
                                                            "elevated", "with_code": true}]}, the latest first
+    {"do": "attest", "type": "mask", "value": "worn", "lane": "entry", "number": 7}
+                                                        → {"text": "…", "decision": "admit", …}, or {"refused": …}
+    {"do": "venue"}                                     → {"occupancy": …, "cases": […], "report": …, …}
     {"do": "borrow", "lane": "entry"}                   → what its sensors say, a line each, until hung up
 """
 
@@ -28,12 +31,24 @@ from typing import TYPE_CHECKING, Any
 
 from agent import screening
 from agent.devices.sensor_tap import LaneBusy
-from agent.model import DeviceDown, DeviceUp, Observation, Recorded, RemeasureResult, Role, WhoWaits
+from agent.model import (
+    Attestation,
+    AttestationResult,
+    DeviceDown,
+    DeviceUp,
+    Observation,
+    Passage,
+    Recorded,
+    RemeasureResult,
+    Role,
+    WhoWaits,
+)
 from agent.reasons import LocalRefusal
+from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from agent.devices.sensor_tap import Readings, SensorTap
@@ -44,7 +59,7 @@ log = logging.getLogger(__name__)
 NAME = "desk.sock"
 MODE = 0o600
 """What is asked here can open a gate: for root and the agent's own user, not for whoever may read its counters."""
-MOST_BYTES = 1000
+MOST_BYTES = 8000
 MAX_CLIENTS = 8
 WAIT_S = 5.0
 """For a request, and for its answer."""
@@ -62,17 +77,19 @@ class LocalSocket:
         path: Path,
         lanes: Collection[str],
         tap: SensorTap,
-        request: Callable[[Observation, float], LaneCommandResult | RemeasureResult],
+        request: Callable[[Observation, float], LaneCommandResult | RemeasureResult | AttestationResult],
         second_u_c: float,
+        venue: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         """`path`: of the socket; `request`: the loop's answer to a recorded temperature, or TimeoutError;
-        `second_u_c`: of staff's own thermometer.
+        `second_u_c`: of staff's own thermometer; `venue`: how the venue is.
         """
         self._path = path
         self._lanes = frozenset(lanes)
         self._tap = tap
         self._request = request
         self._second_u_c = second_u_c
+        self._venue = venue
         self._guests = threading.Semaphore(MAX_CLIENTS)
         self._stopping = threading.Event()
         self._server: socket.socket | None = None
@@ -128,6 +145,10 @@ class LocalSocket:
             with guest, contextlib.suppress(OSError):  # the guest has gone: nobody to tell
                 guest.settimeout(WAIT_S)
                 match _request(guest):
+                    case {"do": "attest", **stated}:
+                        _say(guest, self._attest({str(name): value for name, value in stated.items()}))
+                    case {"do": "venue"}:
+                        _say(guest, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
                         _say(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
                     case {
@@ -158,6 +179,39 @@ class LocalSocket:
             return {"refused": LocalRefusal.TIMEOUT}
         return {"waiting": [asdict(each) for each in told.waiting] if isinstance(told, RemeasureResult) else []}
 
+    def _attest(self, stated: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911 - one for each refusal
+        """What staff state: about somebody who waits on a lane, or about the venue."""
+        match {"lane": "", "value": "", "number": 0, "case": "", "group": "", "form": "", "by": "", **stated}:
+            case {
+                "type": str(what), "lane": str(lane), "value": str(value), "number": int(number), "case": str(case),
+                "group": str(group), "form": str(form), "by": str(by), **rest,
+            } if rest.keys() <= {"answers", "private"} and _are_texts(rest):  # fmt: skip
+                item = Attestation(
+                    time.monotonic(), what, value, number, case, group, form,
+                    rest.get("answers", {}), rest.get("private", {}), by,
+                )  # fmt: skip
+            case _:
+                return {"refused": LocalRefusal.BAD_ARGUMENTS}
+        if what in ABOUT_A_PERSON:
+            if lane not in self._lanes:
+                return {"refused": LocalRefusal.NO_SUCH_LANE}
+            try:
+                check_person(item)
+            except BadAttestation as error:
+                return {"refused": error.reason, "text": str(error)}
+        try:
+            answer = self._request(Observation(lane, Role.CLINICAL, item), WAIT_S)
+        except TimeoutError:
+            return {"refused": LocalRefusal.TIMEOUT}
+        if not isinstance(answer, AttestationResult):
+            return {"refused": LocalRefusal.TIMEOUT}
+        if answer.reason is not None:
+            return {"refused": answer.reason, "text": answer.text}
+        said: dict[str, Any] = {"text": answer.text}
+        if answer.passage is not None:
+            said |= _decision(answer.passage)
+        return said
+
     def _record(self, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
         """Staff's own thermometer; `number`: of whom, 0 for whoever was decided last."""
         if not screening.is_of_a_body(celsius):
@@ -170,13 +224,7 @@ class LocalSocket:
             return {"refused": LocalRefusal.TIMEOUT}
         if not isinstance(settled, RemeasureResult) or settled.passage is None:
             return {"refused": settled.reason}
-        decision = settled.passage.decision
-        return {
-            "decision": decision.outcome,
-            "reasons": decision.reasons,
-            "measures": decision.actions,
-            "gate_opened": settled.passage.gate_opened,
-        }
+        return _decision(settled.passage)
 
     def _lend(self, guest: socket.socket, lane: str) -> None:
         """Stream the lane's sensors to the client; until it has gone the checkpoint gets no thermometer."""
@@ -205,6 +253,23 @@ def read(line: bytes) -> Observation:
         return Observation(told["lane"], Role(told["role"]), _KINDS[told["kind"]](**told["item"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a line of a loan: {error}") from None
+
+
+def _decision(passage: Passage) -> dict[str, Any]:
+    return {
+        "decision": passage.decision.outcome,
+        "reasons": passage.decision.reasons,
+        "measures": passage.decision.actions,
+        "gate_opened": passage.gate_opened,
+    }
+
+
+def _are_texts(members: dict[str, Any]) -> bool:
+    """Whether each of them holds texts by name."""
+    return all(
+        isinstance(each, dict) and all(isinstance(text, str) for pair in each.items() for text in pair)
+        for each in members.values()
+    )
 
 
 def _plain(seen: Observation) -> dict[str, Any]:

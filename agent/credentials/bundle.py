@@ -8,7 +8,7 @@ receipts lie in envelopes too, each of a type of its own: what was signed as one
 
 | member of the payload | meaning |
 |---|---|
-| type | `root`, `keys`, `policy`, `list`, `privacy` or `config`: the role that must sign it |
+| type | one of TYPES, for example `keys`: the role that must sign it |
 | name | which one of its type: a table, a list; `` for root and keys |
 | fleet | the gates it is for |
 | version | rises by one for a root, by up to `MAX_LEAP` for others |
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from agent.model import TimeBounds
 
-TYPES = ("root", "keys", "policy", "list", "privacy", "config")
+TYPES = ("root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones")
 STATEMENT_TYPES = ("command", "receipt", "enrol")
 """What is said once and not kept: roles of a root whose envelopes are no bundles."""
 PAYLOAD_TYPES = {name: f"application/vnd.gatepost.{name}.v1+json" for name in ("bundle", *STATEMENT_TYPES)}

@@ -18,8 +18,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from agent.events.contract import VERSION
+from agent.events.venue import attestation_json, report_json
 from agent.model import (
     AgentEvent,
+    AttestationRecord,
     ChainPosition,
     ClockState,
     CodeStatus,
@@ -30,6 +32,7 @@ from agent.model import (
     Outcome,
     Passage,
     Record,
+    Report,
     Screening,
     Temperature,
     TimeBounds,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
         SealedJson,
         TemperatureJson,
     )
+    from agent.events.venue import AttestationJson, ReportJson
     from agent.model import Sealed
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
@@ -184,7 +188,7 @@ def _clock(event: Event) -> ClockJson:
     }
 
 
-def data(event: Event) -> DataJson:
+def data(event: Event) -> DataJson | AttestationJson | ReportJson:  # noqa: PLR0911 - one for each kind
     """The kind's own part of an event."""
     match event.body:
         case Passage() as passage:
@@ -203,6 +207,10 @@ def data(event: Event) -> DataJson:
             return _change(change, _clock(event))
         case CommandResult() as reply:
             return _command_result(reply, _clock(event))
+        case AttestationRecord() as stated:
+            return attestation_json(stated, _clock(event), _sealed(stated.sealed))
+        case Report() as report:
+            return report_json(report, _clock(event), _sealed(report.sealed))
         case Loss() as loss:
             return _loss(loss, _clock(event))
         case other:
@@ -224,6 +232,14 @@ def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
         "simulated": passage.simulated,
         "clock": clock,
     }
+    if (mark := passage.venue) is not None:
+        message["case"] = mark.case or None
+        message["role"] = mark.role
+        message["permit"] = mark.permit
+        message["drill"] = mark.drill
+        if mark.trip:
+            message["trip"] = mark.trip
+            message["seat"] = mark.seat or None
     if passage.redacted is not None:
         message["sealed"] = _sealed(passage.redacted.sealed)
     return message
@@ -347,8 +363,15 @@ def _rank(event: Event) -> int:
     """
     match event.body:
         case Passage() as passage:
-            alarm = passage.decision.outcome is Outcome.REFUSE or passage.temperature.outcome is Screening.ELEVATED
+            watched = passage.verdict is not None and passage.verdict.watched
+            is_case = passage.venue is not None and bool(passage.venue.case)
+            refused = passage.decision.outcome is Outcome.REFUSE
+            alarm = refused or watched or is_case or passage.temperature.outcome is Screening.ELEVATED
             return 2 if alarm else 1
+        case AttestationRecord() as stated:
+            return 2 if stated.case else 1
+        case Report():
+            return 2
         case CommandResult() as reply:
             return 2 if reply.command_id else 1
         case Loss():

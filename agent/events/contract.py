@@ -126,6 +126,12 @@ class PassageJson(TypedDict):
     temperature: TemperatureJson
     duration_ms: Annotated[int, "milliseconds from the first sign of the person to the decision"]
     simulated: Annotated[bool, "true if any device that took part is simulated"]
+    case: NotRequired[Annotated[str | None, "five letters: staff must follow it; null for none"]]
+    role: NotRequired[Annotated[str, "as what the person came, by roster or permit; empty when leaving"]]
+    permit: NotRequired[Annotated[str, "`unasked`, `valid`, or why not"]]
+    drill: NotRequired[Annotated[bool, "an exercise: it opened no entry and counts nowhere"]]
+    trip: NotRequired[Annotated[str, "of the vehicle"]]
+    seat: NotRequired[int | None]
     sealed: NotRequired[
         Annotated[
             SealedJson | None,
@@ -396,10 +402,20 @@ class ListJson(TypedDict):
     chunks: NotRequired[ChunksJson]
 
 
+class RosterJson(TypedDict, total=False):
+    """Content of a bundle of type `roster`; all three members are needed."""
+
+    kinds: Annotated[Any, "list of objects: role, place, windows, uses, party, tests of the permits of one kind"]
+    groups: Annotated[Any, "list of names"]
+    permits: Annotated[
+        str, "base64 of zlib of 13 bytes each, sorted: key (8), kind (1), group (2, from 1; 0: none), number (2)"
+    ]
+
+
 class BundleJson(TypedDict):
     """What is signed as a bundle; other members are passed over."""
 
-    type: Literal["root", "keys", "policy", "list", "privacy", "config"]
+    type: Literal["root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones"]
     name: Annotated[str, "of the table or the list; empty for the other types"]
     fleet: Annotated[str, "as in the root"]
     version: Annotated[int, Ge(1), "a root's follows that of the one before; others rise by up to 100,000"]
@@ -407,7 +423,10 @@ class BundleJson(TypedDict):
     expires_at: Annotated[int, "POSIX seconds; not taken after"]
     warn_age_s: Annotated[int, "so old, staff are told"]
     max_age_s: Annotated[int, "so old, nobody is admitted by it"]
-    content: Annotated[RootJson | ListJson | str, "by the type; keys, policy, privacy and config: the TOML"]
+    content: Annotated[
+        RootJson | ListJson | RosterJson | str,
+        "by the type; keys, policy, privacy, config, venue and zones: the TOML",
+    ]
 
 
 DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | CommandResultJson

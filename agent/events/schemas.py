@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from typing_extensions import is_typeddict
 
 from agent.events import CONTENT_TYPE, contract
+from agent.events import venue as venue_events
 from agent.events.contract import (
     VERSION,
     AgentEvent,
@@ -19,17 +20,21 @@ from agent.events.contract import (
     ContentJson,
     DeviceEvent,
     DsseJson,
+    EnvelopeJson,
     PassageEvent,
     ReceiptJson,
     StateJson,
 )
+from agent.events.venue import AttestationEvent, ReportEvent
 from agent.model import EventKind
 
-EVENTS: dict[EventKind, type[PassageEvent | DeviceEvent | AgentEvent | CommandResultEvent]] = {
+EVENTS: dict[EventKind, type[EnvelopeJson]] = {
     EventKind.PASSAGE: PassageEvent,
     EventKind.DEVICE: DeviceEvent,
     EventKind.AGENT: AgentEvent,
     EventKind.COMMAND_RESULT: CommandResultEvent,
+    EventKind.ATTESTATION: AttestationEvent,
+    EventKind.REPORT: ReportEvent,
 }
 
 
@@ -202,7 +207,7 @@ def _schema(shape: Any, identity: str) -> dict[str, Any]:
     schema = TypeAdapter(shape).json_schema(mode="serialization")
     _describe(schema, shape)
     for name, part in schema.get("$defs", {}).items():
-        described = getattr(contract, name, None)
+        described = getattr(contract, name, None) or getattr(venue_events, name, None)
         if is_typeddict(described):
             _describe(part, described)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity, **schema}

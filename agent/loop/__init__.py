@@ -11,7 +11,7 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from agent import __version__, privacy
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
@@ -19,6 +19,9 @@ from agent.indicators import Cue
 from agent.loop.inbox import LAPSE_S, Answer, Inbox, Request
 from agent.model import (
     AgentEvent,
+    Attestation,
+    AttestationRecord,
+    AttestationResult,
     ClockState,
     CommandResult,
     Component,
@@ -31,11 +34,13 @@ from agent.model import (
     Passage,
     Recorded,
     RemeasureResult,
+    Report,
 )
 from agent.platform.clock import boottime_s
 from agent.platform.histogram import Histogram
 from agent.problems import ProblemCode, found
-from agent.reasons import CommandReason, LocalRefusal
+from agent.reasons import CommandReason, LocalRefusal, StatementRefusal
+from agent.venue.attestations import ABOUT_A_PERSON
 from drivers.contract import Reading
 
 if TYPE_CHECKING:
@@ -43,9 +48,12 @@ if TYPE_CHECKING:
 
     from agent.checkpoint import Checkpoint
     from agent.checkpoint.effects import Effect
+    from agent.loop.ledger import LedgerKeeper
     from agent.model import TimeBounds
 
 log = logging.getLogger(__name__)
+
+Body: TypeAlias = Passage | DeviceChange | AgentEvent | CommandResult | AttestationRecord | Report
 
 IDLE_TURN_S = 0.5
 HANGS_S = 8.0
@@ -70,6 +78,7 @@ class Loop:
         ruleset_generation: Callable[[], object] = lambda: None,
         boot_id: str = "",
         simulated: bool = False,
+        ledger: LedgerKeeper | None = None,
     ) -> None:
         """None of these blocks:
 
@@ -79,6 +88,7 @@ class Loop:
         `redact`: an event without what may not be kept of a person.
         `ruleset_generation`: another object whenever the rules are others.
         `simulated`: mark every event as simulated.
+        `ledger`: what the venue keeps between passages.
         """
         self.inbox = Inbox() if inbox is None else inbox
         """What was seen, and what the centre is to be told of its orders and of the agent."""
@@ -101,8 +111,13 @@ class Loop:
         self._boot_id = boot_id
         self._simulated = simulated
         self._anchored = False
+        self._ledger = ledger
+        if ledger is not None:
+            ledger.store, ledger.wake = self._store, self.wake
 
-    def request(self, observation: Observation, limit_s: float) -> LaneCommandResult | RemeasureResult:
+    def request(
+        self, observation: Observation, limit_s: float
+    ) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The answer to a lane command, or to a reading of staff's own thermometer. Any thread but the loop's.
         Raises TimeoutError: then nothing is done any more.
         """
@@ -131,6 +146,8 @@ class Loop:
             case Observation():
                 self._handle(seen, now)
         self._run_checkpoint(partial(self._checkpoint.tick, time.monotonic()), now)
+        if self._ledger is not None:
+            self._ledger.turn(now)
 
     def _answer(self, request: Request, now: TimeBounds) -> None:
         """Do what is requested, unless it is too late: whoever it was about may have gone."""
@@ -143,8 +160,20 @@ class Loop:
                 request.answer.set_result(LaneCommandResult(CommandReason.TIMED_OUT))
             case Reading() | Recorded() if is_late:
                 request.answer.set_result(RemeasureResult(seen.lane, reason=LocalRefusal.TIMED_OUT))
+            case Attestation() as stated if stated.type not in ABOUT_A_PERSON:
+                request.answer.set_result(self._attest(seen, stated, now))
+            case Attestation() if is_late:
+                text = "The agent was too busy: state it again."
+                request.answer.set_result(AttestationResult(StatementRefusal.TIMED_OUT, text=text))
             case _:
                 self._handle(seen, now, request.answer)
+
+    def _attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
+        """A statement that concerns the venue; the checkpoint is not asked."""
+        if self._ledger is None:
+            text = "This kiosk serves no venue: there is no venue.toml."
+            return AttestationResult(StatementRefusal.NO_VENUE, text=text)
+        return self._ledger.attest(seen, stated, now)
 
     def _handle(self, seen: Observation, now: TimeBounds, answer: Answer | None = None) -> None:
         decided = self.decided
@@ -154,7 +183,8 @@ class Loop:
 
     def health(self) -> Iterable[Component]:
         """Whether the loop turns, and whether an internal error was caught."""
-        error = found(ProblemCode.INTERNAL_ERROR, _INTERNAL_ERROR if self.internal_errors else "")
+        errors = self.internal_errors + (0 if self._ledger is None else self._ledger.errors)
+        error = found(ProblemCode.INTERNAL_ERROR, _INTERNAL_ERROR if errors else "")
         yield Component("loop", time.monotonic() - self.last_step_s, HANGS_S, error, vital=True)
 
     def _apply_ruleset(self, now: TimeBounds) -> None:
@@ -163,7 +193,7 @@ class Loop:
             self._decided_by = generation
             self._run_checkpoint(self._checkpoint.reevaluate, now)
 
-    def _run_checkpoint(
+    def _run_checkpoint(  # noqa: C901 - one for each effect
         self,
         step: Callable[[], list[Effect]],
         now: TimeBounds,
@@ -192,10 +222,16 @@ class Loop:
                 case Passage():
                     self.decided += 1
                     self.passages[effect.lane, effect.decision.outcome] += 1
-                    self._store(EventKind.PASSAGE, effect, now)
+                    passage, entries = effect, b""
+                    if self._ledger is not None:
+                        passage, entries = self._ledger.passed(effect, seen, now)
+                    self._store(EventKind.PASSAGE, passage, now, entries)
                 case DeviceChange():
-                    self._store(EventKind.DEVICE, effect, now)
-                case LaneCommandResult() | RemeasureResult():
+                    entries = b"" if self._ledger is None else self._ledger.device(effect)
+                    self._store(EventKind.DEVICE, effect, now, entries)
+                case LaneCommandResult() | RemeasureResult() | AttestationResult():
+                    if self._ledger is not None and seen is not None and isinstance(effect, LaneCommandResult):
+                        self._ledger.opened(seen, effect)
                     if answer is not None and not answer.done():
                         answer.set_result(effect)
 
@@ -205,6 +241,8 @@ class Loop:
 
     def finish(self) -> None:
         """After the last step: store the command results that came last, and drop what was seen."""
+        if self._ledger is not None:
+            self._ledger.end()
         while (item := self.inbox.take(0.0)) is not None:
             if isinstance(item, CommandResult):
                 self._store(EventKind.COMMAND_RESULT, item, self._now())
@@ -223,11 +261,13 @@ class Loop:
             self.record(AgentEvent("clock_synchronised", __version__))
 
     def _store(
-        self, kind: EventKind, body: Passage | DeviceChange | AgentEvent | CommandResult, now: TimeBounds
+        self, kind: EventKind, body: Body, now: TimeBounds, entries: bytes = b"", *, replaces: bool = False
     ) -> None:
         if self._simulated:
             body = replace(body, simulated=True)
-        event = self._redacted(Event(kind, body, boottime_s(), now, self._boot_id))
+        if self._ledger is not None:
+            entries = self._ledger.first_entries() + entries
+        event = self._redacted(Event(kind, body, boottime_s(), now, self._boot_id, entries, replaces))
         self._to_outbox(event)
         self._log_event(event)
 

@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from agent.model import (
     AgentEvent,
+    AttestationResult,
     CommandResult,
     LaneCommandResult,
     Observation,
@@ -32,7 +33,7 @@ from agent.model import (
 )
 from drivers.contract import Departure, Distance, Reading, Sighting
 
-Answer: TypeAlias = "Future[LaneCommandResult | RemeasureResult]"
+Answer: TypeAlias = "Future[LaneCommandResult | RemeasureResult | AttestationResult]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import threading
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -62,6 +62,20 @@ HANGS_S = 30.0
 """A sync of a dying card may take long."""
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerEntries:
+    """Entries on their way to the disk."""
+
+    entries: bytes
+    replaces: bool = False
+
+    def then(self, later: LedgerEntries) -> LedgerEntries:
+        """Both, in order."""
+        if later.replaces:
+            return later
+        return LedgerEntries(self.entries + later.entries, self.replaces)
+
+
 class Outbox:
     """One thread puts, the loop's; one link takes from `shelf`, and puts what the centre answers into `answers`."""
 
@@ -70,13 +84,16 @@ class Outbox:
         options: Options,
         encode: Callable[[Event, ChainPosition], Record],
         too_old: Callable[[Store], list[int]] = lambda _: [],
+        on_ledger: Callable[[bytes, bool], None] = lambda _entries, _damaged: None,
     ) -> None:
-        """`too_old`: keys of records that may wait no longer."""
+        """`too_old`: keys of records that may wait no longer. `on_ledger`: called by the writer with the ledger
+        entries that a file holds whenever one is opened or made new, and whether some may be lost.
+        """
         self._options = options
-        self._too_old = too_old
+        self._too_old, self.on_ledger = too_old, on_ledger
         self._path = Path(options.path)
         self._encode = encode
-        self._inbox: SimpleQueue[Event | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Event | LedgerEntries | None] = SimpleQueue()
         self.shelf = SendQueue(wake_writer=lambda: self._inbox.put(None))
         self.answers = ReceiptQueue(wake_writer=lambda: self._inbox.put(None))
         self.took = Histogram()  # each commit
@@ -86,6 +103,10 @@ class Outbox:
         self._confirmed = Acknowledgements(self.shelf, self.answers)
         self._batch: list[Event] = []
         self._tried: list[Record] = []
+        self._loose = LedgerEntries(b"")
+        """Ledger entries that wait for the next commit and belong to no event of the batch."""
+        self._trying_loose = LedgerEntries(b"")
+        self._ledger_told = False
         self._owed: list[Loss] = []
         self._trying = self._telling = 0
         self._damaged = False
@@ -120,9 +141,16 @@ class Outbox:
         self._decided += 1
         if self._inbox.qsize() >= self._options.memory_events:
             with suppress(Empty):  # the writer took them meanwhile: there is room
-                if self._inbox.get_nowait() is not None:
+                gone = self._inbox.get_nowait()
+                if isinstance(gone, LedgerEntries):
+                    self._inbox.put(gone)
+                elif gone is not None:
                     self._dropped += 1
         self._inbox.put(event)
+
+    def put_entries(self, entries: bytes, *, replaces: bool = False) -> None:
+        """Keep ledger entries that belong to no event, after all that was put before. Never blocks or raises."""
+        self._inbox.put(LedgerEntries(entries, replaces))
 
     def status(self) -> OutboxStatus:
         """How it is now."""
@@ -205,7 +233,7 @@ class Outbox:
 
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do before closing, or nothing that can be done."""
-        left = self._batch or self.shelf.done() or self._confirmed.count
+        left = self._batch or self._loose.entries or self.shelf.done() or self._confirmed.count
         return self._failures > 0 or (not left and self._inbox.empty())
 
     def _turn(self) -> None:
@@ -237,7 +265,7 @@ class Outbox:
             except Empty:
                 return
             if first is not None:
-                self._batch.append(first)
+                self._receive(first)
                 self._stop.wait(self._options.commit_ms / 1000)
         while len(self._batch) < BATCH:
             try:
@@ -245,7 +273,22 @@ class Outbox:
             except Empty:
                 break
             if item is not None:
-                self._batch.append(item)
+                self._receive(item)
+
+    def _receive(self, item: Event | LedgerEntries) -> None:
+        """An event waits for the next commit; loose entries ride with the event before them."""
+        if isinstance(item, Event):
+            self._batch.append(item)
+        elif self._batch and not self._tried:
+            last = self._batch[-1]
+            entries = item.entries if item.replaces else last.entries + item.entries
+            self._batch[-1] = replace(
+                last, entries=entries, replaces_entries=item.replaces or last.replaces_entries
+            )
+        else:
+            if item.replaces:  # they hold all that went before
+                self._batch = [replace(event, entries=b"", replaces_entries=False) for event in self._batch]
+            self._loose = self._loose.then(item)
 
     def _open(self) -> Store:
         """Open the file; one that is damaged is put aside, and what it still holds is saved into a new one."""
@@ -265,6 +308,9 @@ class Outbox:
             self._commit_done(store, self._tried)  # the commit that failed had reached the disk after all
         self._tried = []
         self._store = store
+        if not self._ledger_told or store.epoch != self._epoch:
+            self.on_ledger(store.ledger(), self._ledger_told or bool(self._owed))
+            self._ledger_told = True
         self._confirmed.on_acknowledged(store)
         if store.epoch != self._found.epoch:
             self._found = Mark(store.epoch, store.last)
@@ -291,6 +337,7 @@ class Outbox:
         self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
         self._confirmed.on_acknowledged(store)
         self._owed.append(Loss("storage_restored", 0, last + 1, seen.last, old))
+        self.on_ledger(store.ledger(), True)
         log.error(
             "outbox: the store had come to event %d of epoch %s and is back at %d (a card put back from an image?):"
             " epoch %s begins, %d events that wait move into it", seen.last, old, last, store.epoch, store.count,
@@ -320,10 +367,16 @@ class Outbox:
         self._tried = self._encoded(place, CAREFUL_BATCH if self._failures else BATCH)
         chosen = self._confirmed.next() if some else []
         riding = done if some else frozenset()
-        if not (self._tried or riding or chosen):
+        ledger, self._trying_loose = self._ledger_of_batch(), self._loose
+        if not (self._tried or riding or chosen or ledger.entries):
             return
         try:
-            store.write(self._tried, [*ranges(sorted(riding)), *chosen])
+            store.write(
+                self._tried,
+                [*ranges(sorted(riding)), *chosen],
+                ledger.entries,
+                replaces_ledger=ledger.replaces,
+            )
         except sqlite3.Error as error:
             if not may_be_there(error):
                 self._tried = []
@@ -334,11 +387,20 @@ class Outbox:
 
     def _commit_done(self, store: Store, records: list[Record], gone: Collection[int] = ()) -> None:
         self._tried = []
+        if not self._loose.replaces or self._trying_loose.replaces:
+            self._loose = LedgerEntries(self._loose.entries[len(self._trying_loose.entries) :])
         self._last = store.last
         self._written_s = monotonic()
         self.shelf.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying
         self._complete_batch()
+
+    def _ledger_of_batch(self) -> LedgerEntries:
+        """The entries that go with the events that are being tried, after those that were loose."""
+        ledger = self._loose
+        for event in self._batch[: self._trying]:
+            ledger = ledger.then(LedgerEntries(event.entries, event.replaces_entries))
+        return ledger
 
     def _make_room(self, store: Store) -> None:
         """Drop what may wait no longer; while over the limit, the least important, oldest first."""
@@ -382,13 +444,14 @@ class Outbox:
         if records:
             self._memory_place = ChainPosition(self._memory_place.epoch, records[-1].key, _hash(records[-1]))
             self.shelf.fill_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
+            self._loose = self._ledger_of_batch()  # the ledger still wants a disk
             self._complete_batch()
 
     # -- small parts ------------------------------------------------------------------------------------
 
     def _has_work(self) -> bool:
         many_may_go = self._confirmed.count >= ACKS_TO_RIDE
-        return bool(self._batch or many_may_go or (self._owed and self._latest is not None))
+        return bool(self._batch or self._loose.entries or many_may_go or (self._owed and self._latest is not None))
 
     def _encoded(self, place: ChainPosition, limit: int) -> list[Record]:
         """Up to `limit` events as records in a chain from `place` on, after the losses that are owed.

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS record (
     done INTEGER NOT NULL DEFAULT 0,
     packed BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS ledger (id INTEGER PRIMARY KEY, entries BLOB NOT NULL);
 """
 
 DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
@@ -119,14 +120,27 @@ class Store:
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
 
-    def write(self, records: Sequence[Record], done: Iterable[tuple[int, int]] = ()) -> None:
-        """Add `records`, let go of the ranges of keys `done`: one commit, on the card when this returns."""
+    def write(
+        self,
+        records: Sequence[Record],
+        done: Iterable[tuple[int, int]] = (),
+        ledger: bytes = b"",
+        *,
+        replaces_ledger: bool = False,
+    ) -> None:
+        """Add `records` and ledger entries, let go of the ranges of keys `done`: one commit, on the card when this
+        returns. `replaces_ledger`: the entries take the place of all that are there.
+        """
         rows = [(record.key, record.kind, record.rank, compress(record.payload)) for record in records]
         newest = records[-1].key if records and records[-1].key > 0 else self.last
         marks, gone = self._marked and newest == self.last, 0
         began_s = monotonic()
         with self._transaction():
             self._db.executemany("INSERT INTO record (key, kind, rank, packed) VALUES (?, ?, ?, ?)", rows)
+            if replaces_ledger:
+                self._db.execute("DELETE FROM ledger")
+            if ledger:
+                self._db.execute("INSERT INTO ledger (entries) VALUES (?)", (ledger,))
             if self._marked and newest != self.last:
                 self._db.execute("DELETE FROM record WHERE key = ?", (self.last,))
             for low, high in done:
@@ -144,6 +158,10 @@ class Store:
             self._measure()
         if newest != self.last:
             self.last, self.last_hash = newest, _hash(records[-1].payload)
+
+    def ledger(self) -> bytes:
+        """All ledger entries, in order."""
+        return b"".join(entries for (entries,) in self._db.execute("SELECT entries FROM ledger ORDER BY id"))
 
     def _measure(self) -> None:
         """`bytes`: pages of the table in use."""
@@ -291,6 +309,10 @@ def salvage(
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             with suppress(sqlite3.Error):
                 epoch = str(db.execute("SELECT epoch FROM life").fetchone()[0])
+            with suppress(sqlite3.Error, TypeError):
+                store.write(
+                    [], ledger=b"".join(row[0] for row in db.execute("SELECT entries FROM ledger ORDER BY id"))
+                )
             _copy(_readable(db, seen), store, done, alive)
         _copy((record for record in spare if record.key not in seen), store, done, alive)
         saved = store.count
@@ -321,6 +343,7 @@ def renew(path: Path, old: Store, done: Container[int], alive: Callable[[], None
             if moved:
                 store.write(moved)
             alive()
+        store.write([], ledger=old.ledger())
     old.close()
     _put_in_place(path, fresh)
 

@@ -63,8 +63,11 @@ def left_to_staff(decision: Decision) -> Decision:
 
 
 def site_of(options: Options) -> SiteFacts:
-    """What is the same for every passage."""
-    return SiteFacts(Zone(options.zone), Venue(options.venue), options.series_tests, options.series_days)
+    """What is the same for every passage. A table that is called as a kind of place is for it."""
+    venue = Venue(options.venue)
+    if venue is Venue.PUBLIC_PLACE and options.table in set(Venue):
+        venue = Venue(options.table)
+    return SiteFacts(Zone(options.zone), venue, options.series_tests, options.series_days)
 
 
 def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = None) -> Table:

@@ -13,7 +13,25 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from annotated_types import Ge
 
-from agent.model import SAME_SWAB_S, CodeProof, CodeStatus, Direction, LaneTickets, LaneType, Screening, Tristate
+from agent.model import (
+    NO_VENUE,
+    SAME_SWAB_S,
+    CodeProof,
+    CodeStatus,
+    Direction,
+    LaneTickets,
+    LaneType,
+    MaskState,
+    PermitState,
+    PersonRole,
+    RecordState,
+    RoomState,
+    Screening,
+    TravelState,
+    Tristate,
+    VenueFacts,
+    WatchClass,
+)
 from agent.policy.tickets import ticket_here, ticket_now, ticket_service
 
 if TYPE_CHECKING:
@@ -31,6 +49,10 @@ class Zone(StrEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+    CONTROLLED = "controlled"
+    """管控区: who comes in is recorded."""
+    LOCKED = "locked"
+    """封控区: nobody comes in without staff, and who leaves is followed."""
 
 
 class Venue(StrEnum):
@@ -67,6 +89,10 @@ class CodeFact(StrEnum):
     UNDECIDED = "undecided"
     NONE = "none"
     SCANNER_FAULT = "scanner_fault"
+    VOUCHED = "vouched"
+    """None was shown, but staff saw a document and recorded the person."""
+    UNASKED = "unasked"
+    """This lane has no scanner: nobody shows a code here."""
 
 
 class CredentialKind(StrEnum):
@@ -103,13 +129,6 @@ class Series(StrEnum):
     INSUFFICIENT = "short"
 
 
-class Watch(StrEnum):
-    """Whether the holder is on a watch list."""
-
-    CLEAR = "clear"
-    HIT = "hit"
-
-
 class ListAgeFact(StrEnum):
     """Age of the lists and keys that the verdict rests on."""
 
@@ -136,7 +155,7 @@ class Facts(NamedTuple):
     kind: CredentialKind = CredentialKind.HEALTH
     test: TestFact = TestFact.NONE
     series: Series = Series.MET
-    watch: Watch = Watch.CLEAR
+    watch: WatchClass = WatchClass.CLEAR
     lists: ListAgeFact = ListAgeFact.FRESH
     seen: Passback = Passback.NONE
     traveller: LaneType = LaneType.PEDESTRIAN
@@ -146,6 +165,12 @@ class Facts(NamedTuple):
     ticket_service: Tristate = Tristate.UNKNOWN
     of_age: Tristate = Tristate.UNKNOWN
     already_used: Tristate = Tristate.UNKNOWN
+    role: PersonRole = PersonRole.VISITOR
+    permit: PermitState = PermitState.UNASKED
+    room: RoomState = RoomState.FREE
+    mask: MaskState = MaskState.UNASKED
+    record: RecordState = RecordState.NONE
+    travel: TravelState = TravelState.UNASKED
 
 
 DIMENSIONS: dict[str, type[StrEnum]] = {
@@ -157,7 +182,7 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "kind": CredentialKind,
     "test": TestFact,
     "series": Series,
-    "watch": Watch,
+    "watch": WatchClass,
     "lists": ListAgeFact,
     "seen": Passback,
     "traveller": LaneType,
@@ -167,10 +192,26 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "ticket_service": Tristate,
     "of_age": Tristate,
     "already_used": Tristate,
+    "role": PersonRole,
+    "permit": PermitState,
+    "room": RoomState,
+    "mask": MaskState,
+    "record": RecordState,
+    "travel": TravelState,
 }
 TICKET_FACTS = frozenset({"proof", "ticket_here", "ticket_now", "ticket_service", "of_age", "already_used"})
 """Whoever asks for one of these has thought of tickets and identities."""
 TICKET_KINDS = frozenset({CredentialKind.TICKET, CredentialKind.IDENTITY})
+REFINES: dict[str, dict[str, str]] = {
+    "direction": {"check": "entry"},
+    "code": {"vouched": "none", "unasked": "none"},
+    "temperature": {"unasked": "indeterminate"},
+    "zone": {"controlled": "high", "locked": "high"},
+    "watch": {"asked": "hit", "arrival": "hit", "contact": "hit"},
+}
+"""Fact → value → the coarser value for which it stands in a table that does not name it: so tables from before
+there was such a value are whole, and treat it as they always did.
+"""
 
 
 COMBINATIONS = math.prod(len(values) for values in DIMENSIONS.values())
@@ -204,10 +245,12 @@ def facts_of(
     *,
     site: SiteFacts,
     scanner_works: bool = True,
+    has_scanner: bool = True,
     seen: Passback = Passback.NONE,
     traveller: LaneType = LaneType.PEDESTRIAN,
     tickets: LaneTickets = LaneTickets(),  # noqa: B008 - frozen
     used: Tristate = Tristate.UNKNOWN,
+    venue: VenueFacts = NO_VENUE,
 ) -> Facts:
     """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh. A negative test
     that is dated ahead is none; a positive one counts whatever its date.
@@ -215,6 +258,10 @@ def facts_of(
     code = code_fact(verdict)
     if code is CodeFact.NONE and not scanner_works:
         code = CodeFact.SCANNER_FAULT
+    if verdict is None and not has_scanner:
+        code = CodeFact.UNASKED
+    if verdict is None and venue.vouched:
+        code = CodeFact.VOUCHED
     shown = () if verdict is None else verdict.tests
     entitlement = None if verdict is None else verdict.entitlement
     tests = [test for test in shown if test.positive or test.taken_utc <= now.latest_utc]
@@ -222,12 +269,12 @@ def facts_of(
         direction,
         code,
         screening,
-        site.zone,
+        Zone(venue.zone) if venue.zone else site.zone,
         site.venue,
         CredentialKind.HEALTH if verdict is None else CredentialKind(verdict.kind),
         best_test(tests, now),
         _series(tests, now, site),
-        Watch.HIT if verdict is not None and verdict.watched else Watch.CLEAR,
+        watch_fact(verdict),
         ListAgeFact.FRESH if verdict is None else ListAgeFact(verdict.list_age.value),
         seen,
         traveller,
@@ -237,7 +284,20 @@ def facts_of(
         ticket_service(entitlement, tickets, now),
         Tristate.UNKNOWN if verdict is None else verdict.of_age,
         used,
+        venue.role,
+        venue.permit,
+        venue.room,
+        venue.mask,
+        venue.record,
+        venue.travel,
     )
+
+
+def watch_fact(verdict: Verdict | None) -> WatchClass:
+    """On which watch list the holder is; a list without classes means the strictest."""
+    if verdict is None or not verdict.watched:
+        return WatchClass.CLEAR
+    return WatchClass.HIT if verdict.watch is WatchClass.CLEAR else verdict.watch
 
 
 def best_test(tests: Iterable[LabResult], now: TimeBounds) -> TestFact:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Decision, InForce, Outcome
-from agent.policy.facts import DIMENSIONS, TICKET_FACTS, TICKET_KINDS, CodeFact, Facts
+from agent.policy.facts import DIMENSIONS, REFINES, TICKET_FACTS, TICKET_KINDS, CodeFact, Facts
 from agent.policy.reasons import SENTENCES
 
 if TYPE_CHECKING:
@@ -82,12 +82,14 @@ class Table:
 
 
 _OPENING = frozenset({Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE})
-_UNPROVED = frozenset(DIMENSIONS["code"]) - {"green", "yellow", "certificate"}
-_UNMEASURED = frozenset(DIMENSIONS["temperature"]) - {"normal"}
+_UNPROVED = frozenset(DIMENSIONS["code"]) - {"green", "yellow", "certificate", "vouched", "unasked"}
+_UNMEASURED = frozenset(DIMENSIONS["temperature"]) - {"normal", "unasked"}
+_VOUCHED, _UNASKED = frozenset({"vouched"}), frozenset({"unasked"})
+_WATCHED = frozenset(DIMENSIONS["watch"]) - {"clear"}
 
 
 def _entry(**facts: frozenset[str]) -> dict[str, frozenset[str]]:
-    return {"direction": frozenset({"entry"}), **facts}
+    return {"direction": frozenset({"entry", "check"}), **facts}
 
 
 ALWAYS = (
@@ -96,7 +98,14 @@ ALWAYS = (
     Invariant("no entry without a normal temperature", _entry(temperature=_UNMEASURED), _OPENING),
     Invariant("no entry with a positive test", _entry(test=frozenset({"positive"})), _OPENING),
     Invariant("no entry on lists that are too old", _entry(lists=frozenset({"refer"})), _OPENING),
-    Invariant("no silent entry for the watched", _entry(watch=frozenset({"hit"})), frozenset({Outcome.ADMIT})),
+    Invariant("no silent entry for the watched", _entry(watch=_WATCHED), frozenset({Outcome.ADMIT})),
+    Invariant("no entry where neither is asked for", _entry(code=_UNASKED, temperature=_UNASKED), _OPENING),
+    Invariant("no silent entry without a code", _entry(code=_UNASKED), frozenset({Outcome.ADMIT})),
+    Invariant(
+        "no entry for the vouched who are not measured", _entry(code=_VOUCHED, temperature=_UNASKED), _OPENING
+    ),
+    Invariant("no silent entry for the vouched", _entry(code=_VOUCHED), frozenset({Outcome.ADMIT})),
+    Invariant("no entry for the vouched who are watched", _entry(code=_VOUCHED, watch=_WATCHED), _OPENING),
 )
 """Hold for every table, whoever signed it."""
 
@@ -214,31 +223,36 @@ def _situations(rows: tuple[Row, ...], invariants: tuple[Invariant, ...]) -> dic
     """Mask of matching rules → one example of facts; None if there are too many.
 
     A row that asks for nothing further and has none before it will decide, whatever the facts still to come: the
-    rows after it and the invariants that it cannot break are dropped, so that such situations do not multiply.
+    rows after it, and the invariants that its outcome cannot break, are dropped from the mask, so that such
+    situations do not multiply.
     """
     all_rows, open_facts = (1 << len(rows)) - 1, set(DIMENSIONS)
-    breakable = {
-        outcome: sum(1 << bit for bit, each in enumerate(invariants, len(rows)) if outcome in each.forbidden)
-        for outcome in Outcome
+    matters = {
+        1 << bit: 1 << bit
+        | sum(1 << at for at, each in enumerate(invariants, len(rows)) if row.decision.outcome in each.forbidden)
+        for bit, row in enumerate(rows)
     }
-    kept = [1 << bit | breakable[row.decision.outcome] for bit, row in enumerate(rows)]
+    asks = {name: next((at for at, row in enumerate(rows) if name in row.when), len(rows)) for name in DIMENSIONS}
+    order = sorted(DIMENSIONS, key=lambda name: asks[name])  # what the first rows ask for settles most
+    masks = dict(zip(DIMENSIONS, _masks((*rows, *invariants)), strict=True))
     situations: dict[int, tuple[str, ...]] = {-1: ()}
-    for name, values in zip(DIMENSIONS, _masks((*rows, *invariants)), strict=True):
+    for name in order:
         open_facts.discard(name)
         settled = sum(1 << bit for bit, row in enumerate(rows) if not row.when.keys() & open_facts)
-        classes = {mask: value for value, mask in reversed(values.items())}
+        classes = {mask: value for value, mask in reversed(masks[name].items())}
         grown: dict[int, tuple[str, ...]] = {}
         for mask, example in situations.items():
             for narrower, value in classes.items():
                 matching = mask & narrower
                 first = matching & all_rows & -(matching & all_rows)
                 if first & settled:
-                    matching &= kept[first.bit_length() - 1]
+                    matching &= matters[first]
                 grown.setdefault(matching, (*example, value))
         if len(grown) > MAX_SITUATIONS:
             return None
         situations = grown
-    return situations
+    places = [order.index(name) for name in DIMENSIONS]
+    return {mask: tuple(example[place] for place in places) for mask, example in situations.items()}
 
 
 def _words(example: tuple[str, ...]) -> str:
@@ -250,6 +264,7 @@ class _TableReader:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
+        self._named = _named_values(document)
         self.problems: list[str] = []
         self._expect(document, {"table", "row", "never", "case"}, "table file")
 
@@ -332,8 +347,19 @@ class _TableReader:
             unknown = [value for value in values if not isinstance(value, str) or value not in known]
             if unknown or not values:
                 self.problems.append(f"{where}: {name} is one of {', '.join(sorted(known))}")
-            when[name] = frozenset(value for value in values if value not in unknown)
+            when[name] = self._refined(name, {value for value in values if value not in unknown}, key)
         return when
+
+    def _refined(self, name: str, values: set[str], key: str) -> frozenset[str]:
+        """The values, with those that refine one of them and that this table names nowhere."""
+        if key == "facts":  # of a test: one value, as it is
+            return frozenset(values)
+        finer = {
+            value
+            for value, coarser in REFINES.get(name, {}).items()
+            if coarser in values and value not in self._named.get(name, ())
+        }
+        return frozenset(values | finer)
 
     def _codes(self, entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
         codes = entry.get(key, [])
@@ -351,6 +377,19 @@ class _TableReader:
 
     def _expect(self, entry: Mapping[str, Any], known: set[str], where: str) -> None:
         self.problems += [f"{where}: unknown key {key!r}" for key in entry if key not in known]
+
+
+def _named_values(document: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Fact → the values that a table names anywhere in its rows and invariants."""
+    named: dict[str, set[str]] = {}
+    for key in ("row", "never"):
+        entries = document.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            when = entry.get("when") if isinstance(entry, dict) else None
+            for name, values in when.items() if isinstance(when, dict) else ():
+                listed = values if isinstance(values, list) else [values]
+                named.setdefault(name, set()).update(value for value in listed if isinstance(value, str))
+    return named
 
 
 def facts_from(values: Mapping[str, Iterable[str]]) -> Facts:

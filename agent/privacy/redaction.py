@@ -11,7 +11,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import events
-from agent.model import Decision, Event, Passage, Redacted, Screening, Sealed, Temperature
+from agent.model import (
+    AttestationRecord,
+    Decision,
+    Event,
+    Passage,
+    Redacted,
+    Report,
+    Screening,
+    Sealed,
+    Temperature,
+)
 from agent.privacy import hpke
 from agent.privacy.rules import Mode, PrivacyRules
 
@@ -36,6 +46,8 @@ class Redaction:
     def __call__(self, event: Event) -> Event:
         """`event`, with nothing personal that can be read."""
         rules = self._rules(event.now)
+        if isinstance(event.body, AttestationRecord | Report):
+            return self._of_venue(event, rules)
         if rules.mode is Mode.VERIFY_ONLY:
             return anonymous(event) if rules.details else without_details(event)
         key = rules.key_at(event.now)
@@ -46,15 +58,36 @@ class Redaction:
         enc, ct = hpke.seal(_padded(_content(event.body)), key.public, bound)
         return without_details(event, Sealed(key.keyid, enc, ct))
 
+    def _of_venue(self, event: Event, rules: PrivacyRules) -> Event:
+        """Private answers and roster numbers: sealed where there is a key to seal to, else dropped."""
+        bare = without_details(event)
+        key = rules.key_at(event.now) if rules.mode is Mode.TRACE else None
+        content = _private_content(event.body)
+        if key is None or content is None or isinstance(bare.body, Passage):
+            return bare
+        bound = venue_header(self._source, key.keyid, event.kind, events.data(bare))
+        enc, ct = hpke.seal(_padded(content), key.public, bound)
+        body: Any = bare.body
+        return replace(bare, body=replace(body, sealed=Sealed(key.keyid, enc, ct)))
+
+
+def _private_content(body: object) -> bytes | None:
+    match body:
+        case AttestationRecord(private=private) if private:
+            return _to_json({"private": dict(private)})
+        case Report(absent_numbers=numbers) if numbers:
+            return _to_json({"absent_numbers": list(numbers)})
+    return None
+
 
 def anonymous(event: Event) -> Event:
     """`event` without who it was."""
     passage = event.body
     if not isinstance(passage, Passage):
-        return event
+        return _without_private(event)
     verdict = passage.verdict
     if verdict is not None:
-        verdict = replace(verdict, subject=b"", code=b"", reason="")
+        verdict = replace(verdict, subject=b"", code=b"", reason="", aliases=(), permit=None)
     return replace(event, body=replace(passage, payloads=(), verdict=verdict))
 
 
@@ -62,7 +95,7 @@ def without_details(event: Event, sealed: Sealed | None = None) -> Event:
     """`event` without who it was and how ill; that may be `sealed`."""
     passage = event.body
     if not isinstance(passage, Passage):
-        return event
+        return _without_private(event)
     verdict, temperature = passage.verdict, passage.temperature
     return replace(
         event,
@@ -80,6 +113,33 @@ def without_details(event: Event, sealed: Sealed | None = None) -> Event:
             ),
             redacted=Redacted(None if verdict is None else verdict.format, sealed),
         ),
+    )
+
+
+def _without_private(event: Event) -> Event:
+    """Answers that were to be sealed, and roster numbers, taken off."""
+    match event.body:
+        case AttestationRecord() as stated:
+            return replace(event, body=replace(stated, private={}))
+        case Report() as report:
+            return replace(event, body=replace(report, absent_numbers=()))
+    return event
+
+
+def venue_header(source: str, keyid: str, kind: str, data: Mapping[str, Any]) -> bytes:
+    """The same for attestations and reports: what the sealed part is bound to."""
+    clock = data["clock"]
+    names = ("type", "lane", "case", "form", "name", "day")
+    return _to_json(
+        [
+            _BOUND_AS,
+            source,
+            keyid,
+            clock["boot_id"],
+            clock["boottime_ms"],
+            kind,
+            *(data.get(name) for name in names),
+        ]
     )
 
 
@@ -101,7 +161,14 @@ def opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, An
     if part is None:
         raise hpke.UnsealError("nothing is sealed in it")
     sealed = Sealed(part["keyid"], b64decode(part["enc"]), b64decode(part["ct"]))
-    content = json.loads(hpke.unseal(sealed, private, header(message["source"], sealed.keyid, data)))
+    kind = str(message.get("type", "")).removeprefix("gatepost.").partition(".")[0]
+    is_venue = kind in ("attestation", "report")
+    bound = (
+        venue_header(message["source"], sealed.keyid, kind, data)
+        if is_venue
+        else header(message["source"], sealed.keyid, data)
+    )
+    content = json.loads(hpke.unseal(sealed, private, bound))
     return {**message, "data": {**data, **content}}
 
 

@@ -5,6 +5,8 @@ A `privacy` bundle's content is TOML:
     mode = "trace"                       # or "verify-only"
     details = true                       # verify-only: events tell code status and temperature (of nobody named)
     retention_hours = 336                # sealed parts that wait longer for the centre are dropped
+    remember = "day"                     # roster numbers may be on the kiosk until the day's report; else "none"
+    documents = true                     # numbers of identity documents may be read from a card
     [[key]]
     keyid = "week-47"
     public = "base64 of 32 bytes"        # X25519
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 _HOUR_S = 3600.0
 _LONGEST_HOURS = 31 * 24
 _KEYID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-_FIELDS = {"mode", "details", "retention_hours", "key"}
 _KEY_FIELDS = {"keyid", "public", "from", "until"}
+_FIELDS = {"mode", "details", "retention_hours", "remember", "documents", "key"}
 
 
 class Mode(StrEnum):
@@ -70,6 +72,10 @@ class PrivacyRules:
     """Whether events tell code status, colour, temperature and reasons where nobody is identified."""
     keys: tuple[SealingKey, ...] = ()
     retention_s: float = 14 * 24 * _HOUR_S
+    remembers: bool = False
+    """Whether roster numbers may be on the kiosk until the day's report."""
+    documents: bool = False
+    """Whether numbers of identity documents may be read."""
 
     def key_at(self, now: TimeBounds) -> SealingKey | None:
         """The key to seal to, by the earliest that it may be; of several the one that began last."""
@@ -122,15 +128,28 @@ def parse(text: object) -> PrivacyRules:
         raise BadPrivacy(f"not TOML: {error}") from None
     if unknown := sorted(content.keys() - _FIELDS):
         raise BadPrivacy(f"unknown setting {unknown[0]}")
-    match {"details": True, "retention_hours": 336, "key": [], **content}:
-        case {"mode": str(mode), "details": bool(details), "retention_hours": int(hours), "key": list(tables)} if (
-            mode in (*Mode,) and 1 <= hours <= _LONGEST_HOURS and not isinstance(hours, bool)
-        ):
-            rules = PrivacyRules(Mode(mode), details, tuple(_key(table) for table in tables), hours * _HOUR_S)
+    if content.get("remember", "none") not in ("none", "day"):
+        raise BadPrivacy(f"remember is none or day, not {content['remember']!r}")
+    match {"details": True, "retention_hours": 336, "documents": False, "key": [], **content}:
+        case {
+            "mode": str(mode),
+            "details": bool(details),
+            "retention_hours": int(hours),
+            "documents": bool(documents),
+            "key": list(tables),
+        } if mode in (*Mode,) and 1 <= hours <= _LONGEST_HOURS and not isinstance(hours, bool):
+            rules = PrivacyRules(
+                Mode(mode),
+                details,
+                tuple(_key(table) for table in tables),
+                hours * _HOUR_S,
+                remembers=content.get("remember") == "day",
+                documents=documents,
+            )
         case _:
             raise BadPrivacy(
                 f"needs mode (verify-only or trace); may have details (true or false), retention_hours (1 to "
-                f"{_LONGEST_HOURS}) and [[key]] tables"
+                f"{_LONGEST_HOURS}), remember (none or day), documents (true or false) and [[key]] tables"
             )
     if len({key.keyid for key in rules.keys}) < len(rules.keys):
         raise BadPrivacy("two keys of one keyid")

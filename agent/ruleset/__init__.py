@@ -9,17 +9,19 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing
-from agent.model import CodeStatus, Component, Direction, Verdict
+from agent.model import CodeStatus, Component, Direction, Role, Verdict
 from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
 from agent.problems import Finding, ProblemCode, found, in_words
 from agent.ruleset import load
 from agent.ruleset.calibration_files import load_sites
+from agent.ruleset.venue_files import BadVenueFile, FoundVenue, VenueOptions, load_venue
 from agent.screening import BadCalibration, ThermometerSite
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from agent.credentials.freshness import Age
     from agent.model import Decision, DecisionInput, InForce, TimeBounds
     from agent.ruleset.base_assembly import WantedBase
+    from agent.venue import VenueInForce
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ _CODES = {
     credentials.BadTrustStore: ProblemCode.KEYS_REJECTED,
     policy.BadTable: ProblemCode.POLICY_REJECTED,
     BadCalibration: ProblemCode.CALIBRATION_REJECTED,
+    BadVenueFile: ProblemCode.VENUE_REJECTED,
 }
 LOOK_EVERY_S = 1.0
 SCRUB_BUCKETS = 1024
@@ -52,6 +56,7 @@ class Ruleset:
         calibration: Path | None = None,
         *,
         careful: bool = False,
+        venue: VenueOptions | None = None,
     ) -> None:
         """Load everything; paths are relative to `root`. Raises BadTrust, BadTable or BadCalibration.
 
@@ -59,7 +64,7 @@ class Ruleset:
         without, and nothing new is put in force.
         """
         self._judged, self._decided, self._root, self._calibration = judged, decided, root, calibration
-        self._site = policy.site_of(decided)
+        self._site, self._venue_options = policy.site_of(decided), venue or VenueOptions()
         self._seen = self._fingerprint()
         self._careful = careful
         self._scrubbed: dict[int, int] = {}
@@ -70,17 +75,27 @@ class Ruleset:
         """What was refused since, and that the old one stays."""
         self._record = load.AcceptedVersions(state_folder(root) / "lists.accepted")
         try:
-            self._trust = load.load_trust(judged, root, self._record)
+            self._venue = load_venue(self._venue_options, root, judged.bundles)
+            self._trust = self._with_ages(load.load_trust(judged, root, self._record))
             self._table = load.load_table(decided, root, judged.bundles)
             self._thermometers = load_sites(calibration)
-        except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
+        except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
             if not careful:
                 raise
             self._trust, self._table = credentials.TrustStore(), load.load_table(policy.Options())
             self.findings = found(_CODES[type(error)], str(error))
+            self._venue = FoundVenue(None)
             self._thermometers = {}
         self._privacy = load.load_privacy(judged, root)
         self._remember_accepted()
+
+    def _with_ages(self, trust: credentials.TrustStore) -> credentials.TrustStore:
+        """What the central server has sent of the venue ages as its lists do."""
+        return replace(trust, ages=(*trust.ages, *self._venue.ages))
+
+    def venue(self) -> VenueInForce | None:
+        """What the venue is run by; None: this kiosk serves none."""
+        return self._venue.in_force
 
     def generation(self) -> object:
         """Another object whenever other keys or lists are in force."""
@@ -116,9 +131,11 @@ class Ruleset:
             traveller=case.lane.lane_type,
             tickets=case.lane.tickets,
             used=case.used,
+            venue=case.facts,
+            has_scanner=Role.SCANNER in case.lane.parts,
         )
         decision = policy.decide(self._table, facts)
-        is_left = self._careful and case.lane.direction is Direction.ENTRY
+        is_left = self._careful and case.lane.direction is not Direction.EXIT
         return policy.left_to_staff(decision) if is_left else decision
 
     def thermometer(self, lane: str) -> ThermometerSite:
@@ -166,12 +183,13 @@ class Ruleset:
             case "policy":
                 return name == self._decided.table
             case _:
-                return kind in {"root", "keys", "privacy"}
+                return kind in {"root", "keys", "privacy", "venue", "roster", "zones"}
 
     def lacks(self, kind: str, name: str) -> bool:
         """Whether this list, or the centre's keys, should be in force and are not: what lies there does not fit."""
         named = {f"list {file}" for file in self._judged.lists if Path(file).stem == name}
-        wanted = named if kind == "list" else {"keys from the centre"}
+        ours = f"{kind} from the central server" if kind in ("venue", "roster", "zones") else "keys from the centre"
+        wanted = named if kind == "list" else {ours}
         return any(age.name in wanted and age.issued_utc == -math.inf for age in self.ages)
 
     def awaits(self, kind: str, name: str) -> bool:
@@ -209,7 +227,12 @@ class Ruleset:
         self._seen = found
         faults: list[Finding] = []
         try:
-            self._trust = load.load_trust(self._judged, self._root, self._record)
+            self._venue = load_venue(self._venue_options, self._root, self._judged.bundles)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
+            text = f"the new venue is refused, the old one stays: {_in_words(error)}"
+            faults.append(Finding(ProblemCode.VENUE_REJECTED, text))
+        try:
+            self._trust = self._with_ages(load.load_trust(self._judged, self._root, self._record))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, this thread must go on looking
             text = f"new keys are refused, the old ones stay: {_in_words(error)}"
             faults.append(Finding(ProblemCode.KEYS_REJECTED, text))
@@ -261,6 +284,8 @@ class Ruleset:
             folder = self._root / self._judged.bundles
             yield from folder.glob("*.bundle")
             yield folder.with_name(folder.name + ".accepted")
+        for name in filter(None, (self._venue_options.file, self._venue_options.roster)):
+            yield self._root / name
         if self._calibration is not None:
             yield self._calibration
         table = self._decided.table
@@ -269,5 +294,5 @@ class Ruleset:
 
 def _in_words(error: Exception) -> str:
     """The sentence of our own errors; of any other only what it is: its text could hold anything."""
-    expected = isinstance(error, credentials.BadTrustStore | policy.BadTable | BadCalibration)
+    expected = isinstance(error, credentials.BadTrustStore | policy.BadTable | BadCalibration | BadVenueFile)
     return str(error) if expected else f"a defect of the agent ({type(error).__name__})"

@@ -28,6 +28,9 @@ from agent.platform.files import replace_file
 from agent.problems import Finding, ProblemCode, found
 from agent.reasons import Rejection
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
+from agent.venue.permits import parse_roster
+from agent.venue.rules import parse_venue
+from agent.venue.zones import parse_zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -326,6 +329,9 @@ PARSERS: Mapping[str, Callable[[Bundle], Any]] = {
     "list": lambda taken: list_word(taken.content),
     "privacy": lambda taken: privacy.parse(taken.content),
     "config": _text,
+    "venue": lambda taken: parse_venue(taken.content, "bundle"),
+    "roster": lambda taken: parse_roster(taken.content),
+    "zones": lambda taken: parse_zones(taken.content),
 }
 """Type → its content, parsed: whatever way a bundle came, what it says is read here and nowhere else."""
 

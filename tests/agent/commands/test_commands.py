@@ -24,5 +24,7 @@ def test_a_file_is_a_command(name: str) -> None:
 
 
 def test_an_option_names_commands_that_there_are() -> None:
-    with pytest.raises(ValueError, match="there is no command dance; there are diagnose, flush, open"):
+    with pytest.raises(
+        ValueError, match="there is no command dance; there are close, count, diagnose, flush, open"
+    ):
         commands.Options(obey=("open", "dance"))

@@ -57,7 +57,7 @@ def test_all_faults_are_told_at_once_with_their_lines() -> None:
     found = dict(faults(text))
     assert "should be text in quotes" in found[2]
     assert found[3] == "kiosk.sitte: unknown setting; did you mean site?"
-    assert "should be 'entry' or 'exit'" in found[5]
+    assert "should be 'entry', 'exit' or 'check'" in found[5]
     assert found[15] == "mqqt: unknown setting; did you mean mqtt?"
     assert "greater than 0" in found[18]
     assert "should be a number, without quotes" in found[19]

@@ -17,8 +17,9 @@ from agent.model import (
     Screening,
     TimeBounds,
     Verdict,
+    WatchClass,
 )
-from agent.policy.facts import CodeFact, CredentialKind, ListAgeFact, Series, TestFact, Watch, best_test, code_fact
+from agent.policy.facts import CodeFact, CredentialKind, ListAgeFact, Series, TestFact, best_test, code_fact
 
 UTC = 1_700_000_000.0
 HOUR = 3600.0
@@ -97,7 +98,7 @@ def test_all_that_a_verdict_tells() -> None:
     assert (found.kind, found.test, found.watch, found.lists) == (
         CredentialKind.TEST,
         TestFact.PCR_24H,
-        Watch.HIT,
+        WatchClass.HIT,
         ListAgeFact.STALE,
     )
     assert (found.venue, found.zone) == (policy.Venue.SCHOOL, policy.Zone.HIGH)

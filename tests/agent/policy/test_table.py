@@ -15,7 +15,7 @@ from agent import policy
 from agent.model import CodeProof, Direction, Outcome, Screening, Tristate
 from agent.platform.packaged import packaged
 from agent.policy.facts import DIMENSIONS, CodeFact, CredentialKind, Facts, LaneType, Series, TestFact, Zone
-from agent.policy.table import ALWAYS, BadTable, read, row_of
+from agent.policy.table import ALWAYS, BadTable, _TableReader, read, row_of
 from agent.ruleset import load
 
 PROFILES = [path.stem for path in load.profiles()]
@@ -87,7 +87,11 @@ def test_never_a_wrong_green(name: str, facts: Facts) -> None:
     if facts.direction is Direction.EXIT:
         assert opens
     elif opens:
-        assert facts.code in {CodeFact.GREEN, CodeFact.CERTIFICATE}
+        assert facts.code in {CodeFact.GREEN, CodeFact.CERTIFICATE, CodeFact.VOUCHED}
+        assert facts.code is not CodeFact.VOUCHED or decision.outcome is Outcome.ADMIT_WITH_NOTICE
+        assert facts.room not in {"full", "unknown"}
+        assert facts.permit in {"unasked", "valid", "missing"}
+        assert facts.mask != "missing"
         assert facts.temperature is Screening.NORMAL
         assert facts.test != "positive"
         assert facts.lists != "refer"
@@ -161,10 +165,11 @@ CONDITIONS = st.fixed_dictionaries({}, optional={name: some(name) for name in AS
 def test_the_proof_finds_what_trying_everything_finds(rules: list[tuple[dict[str, list[str]], Outcome]]) -> None:
     """Random tables: gaps, dead rows and broken invariants, against every combination of the facts they ask for."""
     rows = [row(outcome, **when) | {"name": f"row {number}"} for number, (when, outcome) in enumerate(rules)]
+    refined = {each.name: each.when.items() for each in _TableReader(document(row=rows)).rows()}
     alive, gap, broken = set(), False, set()
     for values in itertools.product(*EVERY.values()):
         facts = dict(zip(EVERY, values, strict=True))
-        first = next((each for each in rows if all(facts[n] in asked for n, asked in each["when"].items())), None)
+        first = next((each for each in rows if all(facts[n] in asked for n, asked in refined[each["name"]])), None)
         if first is None:
             gap = True
             continue

@@ -1,0 +1,150 @@
+"""The loop's side of the venue's ledger: what is written with which event, and the view that others may read.
+
+A mistake of ours in keeping the ledger is caught here: it must not stop the gates, and no gate opens by it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.model import Attestation, AttestationResult, EventKind, LaneCommand, LaneCommandRequest
+from agent.platform.clock import boottime_s
+from agent.reasons import StatementRefusal
+from agent.venue import Written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agent.model import (
+        AttestationRecord,
+        DeviceChange,
+        LaneCommandResult,
+        Observation,
+        Passage,
+        Report,
+        TimeBounds,
+    )
+    from agent.venue import Venue
+
+log = logging.getLogger(__name__)
+
+VIEW_EVERY_S, VIEW_SOON_S = 5.0, 0.5
+"""How often the view of the venue is made, and how soon after something has changed."""
+
+
+class Store(Protocol):
+    """How the loop stores an event."""
+
+    def __call__(
+        self, kind: EventKind, body: AttestationRecord | Report, now: TimeBounds, entries: bytes, *, replaces: bool
+    ) -> None:
+        """With the ledger entries of its commit; they may take the place of all before."""
+
+
+class LedgerKeeper:
+    """Owned by the loop's thread, but for `found`."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        put_entries: Callable[[bytes, bool], None],
+        online: Callable[[], bool] = lambda: True,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`put_entries`: entries that belong to no event, to the outbox; `online`: whether the broker is there."""
+        self.venue, self._put_entries, self._online, self.wake = venue, put_entries, online, wake
+        self.store: Store | None = None
+        """Set by the loop that owns this."""
+        self.errors = 0
+        self.view: dict[str, Any] | None = None
+        """How the venue is: a new one each time, so that any thread may read it."""
+        self._first = venue.begin(boottime_s())
+        self._was_online = True
+        self._found: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
+        self._view_of, self._viewed_s = -1, -math.inf
+
+    def found(self, entries: bytes, damaged: bool) -> None:
+        """What the disk has of the ledger. Any thread."""
+        self._found.put((entries, damaged))
+        self.wake()
+
+    def first_entries(self) -> bytes:
+        """What goes with the first event of this run."""
+        first, self._first = self._first, b""
+        return first
+
+    def turn(self, now: TimeBounds) -> None:
+        """Time has passed: what is due is written."""
+        with self._guarded():
+            self._turn(now, boottime_s())
+
+    def _turn(self, now: TimeBounds, at_s: float) -> None:
+        venue = self.venue
+        while not self._found.empty():
+            entries, damaged = self._found.get()
+            if venue.is_restored:  # there is a new file, and the ledger in memory is the better one
+                self._put_entries(venue.ledger.entries, True)
+            else:
+                self._write(Written(venue.restore(entries, at_s, damaged=damaged)), now)
+        if (online := self._online()) is not self._was_online:
+            self._was_online = online
+            self._write(Written(venue.link(at_s, online=online)), now)
+        for written in venue.tick(now, at_s):
+            self._write(written, now)
+        age_s = at_s - self._viewed_s
+        if age_s >= VIEW_EVERY_S or (venue.ledger.version != self._view_of and age_s >= VIEW_SOON_S):
+            self._view_of, self._viewed_s = venue.ledger.version, at_s
+            self.view = venue.view(now, at_s)
+
+    def attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
+        """A statement that concerns the venue; the checkpoint is not asked."""
+        answer = AttestationResult(StatementRefusal.TIMED_OUT, text="An internal error: see the agent's log.")
+        with self._guarded():
+            answer, written = self.venue.attest(seen.lane, stated, boottime_s())
+            if written is not None:
+                self._write(written, now)
+        return answer
+
+    def passed(self, passage: Passage, seen: Observation | None, now: TimeBounds) -> tuple[Passage, bytes]:
+        """A passage with what the venue adds, and its entries; a statement that led to it is stored before it."""
+        entries = b""
+        with self._guarded():
+            passage, entries = self.venue.passed(passage, now, boottime_s())
+            if seen is not None and isinstance(seen.item, Attestation):
+                self._write(self.venue.witnessed(passage.lane, seen.item, passage), now)
+        return passage, entries
+
+    def device(self, change: DeviceChange) -> bytes:
+        """Entries of a device that came or went."""
+        entries = [b""]
+        with self._guarded():
+            entries.append(self.venue.device(change.lane, change.role, boottime_s(), up=change.up))
+        return entries[-1]
+
+    def opened(self, seen: Observation, result: LaneCommandResult) -> None:
+        """A gate that was opened on command lets somebody through, too."""
+        item = seen.item
+        if isinstance(item, LaneCommandRequest) and item.command is LaneCommand.OPEN and not result.reason:
+            self._put_entries(self.venue.opened(seen.lane, boottime_s()), False)
+
+    def end(self) -> None:
+        """The agent stops."""
+        self._put_entries(self.venue.end(boottime_s()), False)
+
+    def _write(self, written: Written, now: TimeBounds) -> None:
+        if written.kind is not None and written.body is not None and self.store is not None:
+            self.store(written.kind, written.body, now, written.entries, replaces=written.replaces)
+        elif written.entries:
+            self._put_entries(written.entries, written.replaces)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.errors += 1
+            log.exception("internal error in the ledger of the venue")

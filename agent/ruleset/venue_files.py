@@ -1,0 +1,110 @@
+"""What a venue is run by, on disk: `venue.toml`, roster, zones; files beside the configuration, or bundles."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.credentials.bundle import BadBundle
+from agent.credentials.freshness import missing
+from agent.platform import access
+from agent.ruleset.bundle_store import BundleStore
+from agent.venue import VenueInForce
+from agent.venue.permits import BadRoster, parse_roster
+from agent.venue.rules import BadVenue, parse_venue
+from agent.venue.zones import BadZones, parse_zones
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.credentials.bundle import Bundle
+    from agent.credentials.freshness import Age
+
+KINDS = ("venue", "roster", "zones")
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOptions:
+    """The venue that this kiosk serves."""
+
+    file: str = ""
+    """How the venue is run (venue.toml, see docs/venue.md); relative to the configuration file. Empty: what the
+    central server sends, or no venue at all."""
+    roster: str = ""
+    """Who belongs to the venue: a file that `gatepost roster build` made; empty: what the central server sends."""
+    region: tuple[str, ...] = ()
+    """Codes of the divisions in which the kiosk stands, the largest first, for example ["53", "5323", "532301"]:
+    by them it finds its level among the zones that the central server sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVenue:
+    """What there is."""
+
+    in_force: VenueInForce | None
+    """None: no venue is configured, and none was sent."""
+    ages: tuple[Age, ...] = ()
+    """Of the bundles; what was sent and is gone or damaged is too old at any time."""
+
+
+class BadVenueFile(ValueError):
+    """A file of the venue that cannot be used; `str()` is one sentence."""
+
+
+def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVenue:
+    """The venue's rules, roster and zones. Raises BadVenueFile for a configured file that cannot be used.
+
+    What the central server has sent comes before the files. If that is damaged here, everybody goes to staff, as
+    with lists.
+    """
+    store = BundleStore(root / bundles) if bundles else None
+    found: dict[str, Any] = {}
+    ages: list[Age] = []
+    for kind in KINDS:
+        try:
+            sent = store.current(kind) if store is not None else None
+            if sent is not None:
+                found[kind] = parse_sent(sent)
+                ages.append(sent.age)
+        except (BadBundle, OSError, ValueError):
+            ages.append(missing(f"{kind} from the central server"))
+    if "venue" not in found and options.file:
+        found["venue"] = _file(root / options.file, parse_venue)
+    if "roster" not in found and options.roster:
+        found["roster"] = _file(root / options.roster, lambda text, _: parse_roster(json.loads(text)))
+    if not found and not ages:
+        return FoundVenue(None)
+    in_force = VenueInForce(region=options.region, roster=found.get("roster"))
+    if "venue" in found:
+        in_force = replace(in_force, rules=found["venue"])
+    if "zones" in found:
+        in_force = replace(in_force, zones=found["zones"])
+    return FoundVenue(in_force, tuple(ages))
+
+
+def parse_sent(sent: Bundle) -> object:
+    """The content of a venue's bundle. Raises ValueError with one sentence."""
+    match sent.type:
+        case "venue":
+            return parse_venue(sent.content, "bundle")
+        case "roster":
+            return parse_roster(sent.content, sent.issued_utc)
+        case "zones":
+            return parse_zones(sent.content)
+    raise ValueError(f"{sent.type} is no bundle of a venue")
+
+
+def _file(path: Path, parse: Callable[[str, str], Any]) -> Any:
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise BadVenueFile(f"{path}: is not there") from None
+    except OSError as error:
+        raise BadVenueFile(access.why(error, path)) from None
+    except (BadVenue, BadRoster, BadZones) as error:
+        text = str(error)
+        raise BadVenueFile(text if str(path) in text else f"{path}: {text}") from None
+    except ValueError:
+        raise BadVenueFile(f"{path}: is not what it should be: see docs/venue.md") from None

@@ -1,0 +1,595 @@
+"""What a venue keeps between passages: who may be here, how many are inside, who has not come, what is unanswered.
+
+`Venue` is the third reader of the day's list of observations, beside the checkpoint (a person, seconds) and the
+baseline (a lane, hours). It adds facts for the policy table, and entries for the ledger; it decides nothing. All it
+knows is folded from ledger entries, which `agent.outbox` writes in the commit of the event that they belong to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agent.model import (
+    NO_VENUE,
+    AttestationRecord,
+    AttestationResult,
+    CodeStatus,
+    Direction,
+    EventKind,
+    LaneSpec,
+    MaskState,
+    PermitState,
+    PersonRole,
+    RecordState,
+    RoomState,
+    Screening,
+    TravelState,
+    VenueFacts,
+    VenueMark,
+)
+from agent.venue import attestations, reports, room
+from agent.venue.cases import case_id, case_kind, case_name, parse_case
+from agent.venue.entries import (
+    CASE_KINDS,
+    DECISIONS,
+    DRILL,
+    LAYOUT,
+    NO_LANE,
+    ROLES,
+    SIZE,
+    SYMPTOMS,
+    Entry,
+    What,
+    pack,
+    tag,
+    tag16,
+    tenths,
+    unsigned,
+)
+from agent.venue.ledger import MOST_CASES, UNDATED, Case, Ledger
+from agent.venue.permits import Roster, permit_state
+from agent.venue.rules import VenueRules
+from agent.venue.zones import Zones
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from agent.model import Attestation, Passage, Permit, Report, TimeBounds, Verdict
+    from agent.venue.room import Tally
+
+ALIVE_S = 900.0
+"""So often the ledger notes that there is power."""
+CLOCK_OFF_S = 2.0
+"""The ledger's clock may be off by so much against the agent's."""
+_MOST_MARKS = 100_000
+_STOPPED = 1
+"""Value of the last entry before a clean stop."""
+_DECISION = {"admit": 1, "admit_with_notice": 2, "refer": 3, "refuse": 4}
+_MEASURED = (Screening.NORMAL, Screening.ELEVATED)
+_CLOSED = tag("closing time")
+
+
+@dataclass(frozen=True, slots=True)
+class VenueInForce:
+    """What the venue is run by at present."""
+
+    rules: VenueRules = field(default_factory=VenueRules)
+    roster: Roster | None = None
+    """None: there is none, and everybody is a visitor."""
+    roster_problem: str = ""
+    """Why a roster that there should be is not used: then nobody's permit is known to be good."""
+    zones: Zones = field(default_factory=Zones)
+    region: tuple[str, ...] = ()
+    remembers: bool = False
+    """Whether roster numbers may be written into the ledger until the day's report."""
+    can_seal: bool = False
+    """Whether there is a key of the central server to seal private answers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is to be stored: an event with its entries, or entries alone."""
+
+    entries: bytes
+    kind: EventKind | None = None
+    body: Report | AttestationRecord | None = None
+    replaces: bool = False
+
+
+class Venue:
+    """The ledger of this kiosk and the questions to it. Not thread-safe: the loop owns it."""
+
+    def __init__(
+        self,
+        kiosk: str,
+        lanes: Mapping[str, LaneSpec],
+        in_force: Callable[[], VenueInForce],
+        parts: Mapping[tuple[str, str], int] | None = None,
+    ) -> None:
+        """`in_force`: the rules of this moment; `parts`: (lane, role of a device) → index within its lane."""
+        self.kiosk = kiosk
+        self._lanes = dict(lanes)
+        self._index = {name: index for index, name in enumerate(lanes)}
+        self._in_force = in_force
+        self._parts = dict(parts or {})
+        self.ledger = Ledger(in_force().rules.offset_s, shared=bool(in_force().rules.room.kiosks))
+        self.peers: dict[str, Tally] = {}
+        """What other kiosks of the room have told last."""
+        self._restored = False
+        self._early: list[Entry] = []
+        self._cases_of: dict[bytes, int] = {}
+        """Holder of a code → his open case."""
+        self._used: Counter[bytes] = Counter()
+        """Permit → how often it was used today. In memory only."""
+        self._inside: Counter[bytes] = Counter()
+        """Permit of a party → how many are inside with it. In memory only."""
+        self._checked: dict[int, set[bytes]] = {}
+        """Round → who was measured in it. In memory only."""
+        self._used_on = self._checked_on = -1
+        self._alive_at = 0
+        self._opened_count = 0
+        self._at_s = 0.0
+        """Seconds since boot, as the latest turn has told."""
+        self.badge = ""
+        """Number of whoever has signed on."""
+        self.trip = ""
+
+    # -- life
+
+    def begin(self, at_s: float) -> bytes:
+        """The agent has started; the entries for its first event."""
+        return self._take([Entry(tenths(at_s), NO_LANE, What.BOOT)])
+
+    def restore(self, data: bytes, at_s: float, *, damaged: bool = False) -> bytes:
+        """What the disk has of the ledger; further entries to write."""
+        if self._restored:
+            return b""
+        before = Ledger(self.rules.offset_s, shared=self.ledger.shared).fold_bytes(data)
+        entries = self._early
+        self.ledger, self._early, self._restored = before, [], True
+        was_clean = not len(before) or (Entry(*_last(data)).what == What.ALIVE and _last(data)[4] == _STOPPED)
+        for entry in entries:
+            self.ledger.apply(entry)
+        at = tenths(at_s)
+        more = []
+        if damaged:
+            more.append(Entry(at, NO_LANE, What.DAMAGED))
+        elif not was_clean and self.rules.room.capacity and before.exact:
+            # the last opening of each lane may not have reached the disk: rather one too many than one too few
+            lanes = sum(spec.counts_as == "in" for spec in self._lanes.values())
+            more.append(Entry(at, NO_LANE, What.COUNT, number=unsigned(self.ledger.inside + lanes)))
+        return self._take(more)
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether what the disk has was folded in."""
+        return self._restored
+
+    def end(self, at_s: float) -> bytes:
+        """The agent stops; the last entries."""
+        return self._take([Entry(tenths(at_s), NO_LANE, What.ALIVE, value=_STOPPED)])
+
+    @property
+    def rules(self) -> VenueRules:
+        """How the venue is run."""
+        return self._in_force().rules
+
+    @property
+    def roster(self) -> Roster | None:
+        """Who belongs here."""
+        return self._in_force().roster
+
+    def _take(self, entries: Iterable[Entry]) -> bytes:
+        entries = list(entries)
+        for entry in entries:
+            self.ledger.apply(entry)
+        if not self._restored:
+            self._early += entries
+        return pack(entries)
+
+    # -- facts
+
+    def facts(
+        self, lane: str, verdict: Verdict | None, attested: Mapping[str, str], now: TimeBounds, at_s: float
+    ) -> VenueFacts:
+        """What the venue adds to the facts of somebody on a lane. `attested`: what staff have stated of him."""
+        here = self._in_force()
+        spec = self._lanes[lane]
+        record = RecordState(attested.get("record", RecordState.NONE))
+        facts = replace(
+            NO_VENUE,
+            record=record,
+            vouched=verdict is None and attested.get("document") == "seen" and record is not RecordState.NONE,
+            travel=_travel(verdict, attested),
+            mask=self._mask(here.rules, attested),
+            zone=here.zones.level(here.region, now),
+        )
+        if spec.direction is Direction.EXIT:
+            return facts
+        permit = self._permit(verdict, here)
+        facts = replace(
+            facts, role=self._role(permit, here), permit=self._permit_state(permit, lane, here, now, at_s)
+        )
+        return replace(facts, room=self.room_state(at_s)) if spec.counts_as == "in" else facts
+
+    def facts_now(
+        self, lane: str, verdict: Verdict | None, attested: Mapping[str, str], now: TimeBounds, _at_s: float
+    ) -> VenueFacts:
+        """The same, for the checkpoint, whose clock does not count sleep: the time of the latest turn."""
+        return self.facts(lane, verdict, attested, now, self._at_s)
+
+    @staticmethod
+    def _mask(rules: VenueRules, attested: Mapping[str, str]) -> MaskState:
+        by_rule = MaskState.MISSING if rules.mask == "confirm" else MaskState.UNASKED
+        return MaskState(attested.get("mask", by_rule))
+
+    @staticmethod
+    def _permit(verdict: Verdict | None, here: VenueInForce) -> Permit | None:
+        """That was shown, or stands on the roster; of a code that is not good, none."""
+        if verdict is None or verdict.status is not CodeStatus.VALID:
+            return None
+        if verdict.permit is not None:
+            return verdict.permit
+        return here.roster.find(verdict.subject) if here.roster is not None else None
+
+    @staticmethod
+    def _role(permit: Permit | None, here: VenueInForce) -> PersonRole:
+        if permit is not None:
+            return PersonRole(permit.kind.role)
+        return PersonRole.UNKNOWN if here.rules.register or here.roster_problem else PersonRole.VISITOR
+
+    def _permit_state(
+        self, permit: Permit | None, lane: str, here: VenueInForce, now: TimeBounds, at_s: float
+    ) -> PermitState:
+        if permit is None:
+            asks = here.rules.permits == "required" or here.roster_problem
+            return PermitState.MISSING if asks else PermitState.UNASKED
+        self._forget_marks(at_s)
+        places = (here.rules.name, lane)
+        state = permit_state(permit, now, here.rules.offset_s, places, self._used[permit.key])
+        if state is PermitState.VALID and permit.kind.party > 1 and self._inside[permit.key] >= permit.kind.party:
+            return PermitState.USED
+        return state
+
+    def room_state(self, at_s: float) -> RoomState:
+        """Whether one more may come in."""
+        rules = self.rules.room
+        if not self._restored and (rules.capacity or rules.daily):
+            return RoomState.UNKNOWN
+        came = self.ledger.came_today(tenths(at_s)) if rules.daily else 0
+        return room.room_state(self.ledger, rules, self.kiosk, self.peers, came)
+
+    def _forget_marks(self, at_s: float) -> None:
+        """Uses are counted by the day."""
+        utc = self.ledger.utc_of(tenths(at_s))
+        day = -1 if utc is None else self.ledger.day_of(utc)
+        if day != self._used_on:
+            if self._used_on >= 0:
+                self._used.clear()
+            self._used_on = day
+
+    # -- what happens
+
+    def passed(self, passage: Passage, now: TimeBounds, at_s: float) -> tuple[Passage, bytes]:
+        """The passage with what the venue adds to it, and its ledger entries."""
+        here, at = self._in_force(), tenths(at_s)
+        lane, spec, facts = self._index[passage.lane], self._lanes[passage.lane], passage.facts
+        verdict = passage.verdict
+        drill = verdict is not None and verdict.drill
+        permit = self._permit(verdict, here)
+        role = ROLES.index(facts.role) if spec.direction is not Direction.EXIT else 0
+        entries: list[Entry] = []
+        if not drill:
+            decision = _DECISION[passage.decision.outcome]
+            entries.append(Entry(at, lane, What.DECIDED, role, decision))
+            if passage.gate_opened:
+                entries += self._count(at, lane, spec)
+                self._mark_used(permit, spec, at_s)
+            entries += self._checks(passage, permit, here, now, at, role)
+        case = self._follow(passage, drill, facts, at, entries)
+        mark = VenueMark(
+            case=case_name(case) if case else "",
+            role=facts.role if spec.direction is not Direction.EXIT else "",
+            permit=facts.permit if spec.direction is not Direction.EXIT else "",
+            drill=drill,
+            trip=self.trip,
+            seat=permit.number if permit is not None and self.trip else 0,
+        )
+        return replace(passage, venue=mark), self._take(entries)
+
+    def opened(self, lane: str, at_s: float) -> bytes:
+        """The gate was opened on command, without a passage."""
+        return self._take(self._count(tenths(at_s), self._index[lane], self._lanes[lane]))
+
+    def device(self, lane: str, role: str, at_s: float, *, up: bool) -> bytes:
+        """A device came or went."""
+        part = self._parts.get((lane, role))
+        if part is None or lane not in self._index:
+            return b""
+        return self._take([Entry(tenths(at_s), self._index[lane], What.UP if up else What.DOWN, value=part)])
+
+    def link(self, at_s: float, *, online: bool) -> bytes:
+        """The connection to the broker came or went."""
+        return self._take([Entry(tenths(at_s), NO_LANE, What.ONLINE if online else What.OFFLINE)])
+
+    @staticmethod
+    def _count(at: int, lane: int, spec: LaneSpec) -> list[Entry]:
+        what = {"in": What.IN, "out": What.OUT}.get(spec.counts_as)
+        return [] if what is None else [Entry(at, lane, what)]
+
+    def _mark_used(self, permit: Permit | None, spec: LaneSpec, at_s: float) -> None:
+        if permit is None or len(self._used) + len(self._inside) > _MOST_MARKS:
+            return
+        self._forget_marks(at_s)
+        if spec.counts_as == "in" or spec.direction is Direction.ENTRY:
+            self._used[permit.key] += 1
+            if permit.kind.party > 1:
+                self._inside[permit.key] += 1
+        elif permit.kind.party > 1 and self._inside[permit.key]:
+            self._inside[permit.key] -= 1
+
+    def _checks(
+        self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int
+    ) -> Iterator[Entry]:
+        """A roster member who was measured while a round goes on; a raised temperature counts for clusters."""
+        if permit is None or passage.temperature.outcome not in _MEASURED or not self.ledger.knows_time:
+            return
+        lane, group = self._index[passage.lane], tag16(permit.group)
+        number = permit.number if here.remembers else 0
+        going_on = reports.open_round(self.ledger, here.rules, now)
+        if going_on is None or (going_on.roles and permit.kind.role not in going_on.roles):
+            return
+        day = self.ledger.day_of(now.earliest_utc)
+        if day != self._checked_on:
+            self._checked, self._checked_on = {}, day
+        seen = self._checked.setdefault(going_on.tag, set())
+        if permit.key in seen or self.ledger.reported.get(going_on.tag, -1) >= day:
+            return
+        seen.add(permit.key)
+        yield Entry(at, lane, What.CHECKED, role, 0, group, number, going_on.tag)
+        if passage.temperature.outcome is Screening.ELEVATED:
+            yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
+
+    def _follow(self, passage: Passage, drill: bool, facts: VenueFacts, at: int, entries: list[Entry]) -> int:
+        """The case of a passage: a new one, or that which is open for the same holder. 0: none."""
+        kind = case_kind(passage, zone_locked=facts.zone == "locked")
+        if not kind:
+            return 0
+        verdict = passage.verdict
+        holder = b"" if verdict is None else verdict.subject or verdict.code
+        known = self._cases_of.get(holder, 0) if holder else 0
+        if known in self.ledger.cases:
+            return known
+        if len(self.ledger.cases) >= MOST_CASES:
+            return 0
+        self._opened_count += 1
+        number = case_id(f"{self.kiosk}:{at}:{self._opened_count}:{self.ledger.version}", self.ledger.cases)
+        value = CASE_KINDS.index(kind) | (DRILL if drill else 0)
+        entries.append(Entry(at, self._index[passage.lane], What.CASE, value=value, case=number))
+        self._cases_of = {key: case for key, case in self._cases_of.items() if case in self.ledger.cases}
+        if holder:
+            self._cases_of[holder] = number
+        return number
+
+    # -- what staff state
+
+    def attest(self, lane: str, stated: Attestation, at_s: float) -> tuple[AttestationResult, Written | None]:
+        """A statement that concerns the venue, not a person who waits. What is wrong with it is one sentence."""
+        here = self._in_force()
+        at, by = tenths(at_s), stated.by or self.badge
+        try:
+            made = attestations.read(self, here, stated, at)
+        except attestations.BadAttestation as error:
+            return AttestationResult(error.reason, text=str(error)), None
+        index = self._index.get(lane, NO_LANE)
+        entries = [entry._replace(lane=index) for entry in made.entries]
+        record = AttestationRecord(
+            stated.type,
+            lane,
+            stated.case.upper(),
+            stated.value or (str(stated.number) if stated.type == "count" else ""),
+            stated.group,
+            stated.form,
+            dict(stated.answers),
+            by,
+            made.drill,
+            dict(stated.private),
+        )
+        if made.badge is not None:
+            self.badge = made.badge
+        if made.trip is not None:
+            self.trip = made.trip
+        return AttestationResult(text=made.text), Written(self._take(entries), EventKind.ATTESTATION, record)
+
+    def witnessed(self, lane: str, stated: Attestation, passage: Passage) -> Written:
+        """A statement about somebody who waits, which the checkpoint has taken: to be kept beside the decision."""
+        case = passage.venue.case if passage.venue is not None else ""
+        drill = passage.verdict is not None and passage.verdict.drill
+        record = AttestationRecord(
+            stated.type, lane, case, stated.value, "", stated.form, dict(stated.answers), stated.by or self.badge,
+            drill, dict(stated.private),
+        )  # fmt: skip
+        return Written(b"", EventKind.ATTESTATION, record)
+
+    # -- time passes
+
+    def tick(self, now: TimeBounds, at_s: float) -> Iterator[Written]:
+        """What is due: the clock, signs of life, closing time, reports. Take each before the next is asked for."""
+        self._at_s = at_s
+        if not self._restored:
+            return
+        at, knows = tenths(at_s), reports.knows(now)
+        if knows and self.ledger.clock_error_s(at, now.earliest_utc) > CLOCK_OFF_S:
+            whole = int(now.earliest_utc)
+            part = int((now.earliest_utc - whole) * 10)
+            yield self._alone([Entry(at, NO_LANE, What.CLOCK, value=part, number=whole)])
+            if self.ledger.since_utc is None:
+                yield self._alone([Entry(at, NO_LANE, What.SINCE, number=whole)])
+        if at - self._alive_at >= ALIVE_S * 10:
+            self._alive_at = at
+            yield self._alone([Entry(at, NO_LANE, What.ALIVE)])
+        if knows:
+            yield from self._closing(now, at)
+            yield from self._due(now, at)
+        else:
+            yield from self._without_time(at)
+
+    def _alone(self, entries: list[Entry]) -> Written:
+        return Written(self._take(entries))
+
+    def _closing(self, now: TimeBounds, at: int) -> Iterator[Written]:
+        closes_min = self.rules.room.closes_min
+        if closes_min is None or not self.ledger.knows_time:
+            return
+        day = self.ledger.day_of(now.earliest_utc)
+        closes_utc = self.ledger.day_began_utc(day) + closes_min * 60
+        since = self.ledger.since_utc or 0.0
+        if now.earliest_utc >= closes_utc > since and self.ledger.reported.get(_CLOSED, 0) < day:
+            yield self._alone(
+                [
+                    Entry(at, NO_LANE, What.CLOSED, number=unsigned(self.ledger.inside)),
+                    Entry(at, NO_LANE, What.REPORTED, number=day, case=_CLOSED),
+                ]
+            )
+            self._inside.clear()
+
+    def _due(self, now: TimeBounds, at: int) -> Iterator[Written]:
+        here = self._in_force()
+        for made in reports.due(self.ledger, here.rules, now):
+            report = reports.report_of(self.ledger, made, self._place(here), now.earliest_utc)
+            entries = self._take([Entry(at, NO_LANE, What.REPORTED, number=made.day, case=made.tag)])
+            if made.round is None:
+                entries = self.ledger.compacted(made.day)
+                self.ledger = Ledger(here.rules.offset_s, shared=bool(here.rules.room.kiosks)).fold_bytes(entries)
+            yield Written(entries, EventKind.REPORT, report, replaces=made.round is None)
+
+    def _without_time(self, at: int) -> Iterator[Written]:
+        since = self.ledger.undated_since
+        if since is None or at - since < reports.UNDATED_AFTER_S * 10:
+            return
+        came, left = self.ledger.undated_counts()
+        report = reports.undated_report(self.ledger, self._place(self._in_force()), came, left, (at - since) / 10)
+        entries = self._take([Entry(at, NO_LANE, What.REPORTED, number=UNDATED)])
+        yield Written(entries, EventKind.REPORT, report)
+
+    def _place(self, here: VenueInForce) -> reports.Place:
+        names = {(self._index[lane], part): f"{lane}/{role}" for (lane, role), part in self._parts.items()}
+        return reports.Place(here.rules, here.roster, names)
+
+    def report_now(self, now: TimeBounds) -> Report | None:
+        """What the day is like up to now; None while the time is not known. It is not the day's report."""
+        if not reports.knows(now) or not self.ledger.knows_time:
+            return None
+        day = self.ledger.day_of(now.earliest_utc)
+        made = reports.Due(day, self.ledger.day_began_utc(day), now.earliest_utc)
+        return reports.day_report(self.ledger, made, self._place(self._in_force()), now.earliest_utc)
+
+    # -- questions of the guard's page and of commands
+
+    def open_cases(self, at_s: float) -> list[dict[str, object]]:
+        """Open cases, the oldest first."""
+        limit_s = self.rules.answer_min * 60
+        found: list[dict[str, object]] = []
+        for case in self.ledger.cases.values():
+            age_s = self.age_s(case, at_s)
+            found.append(
+                {
+                    "case": case_name(case.id),
+                    "kind": case.kind,
+                    "lane": next((name for name, index in self._index.items() if index == case.lane), ""),
+                    "age_s": round(age_s) if age_s is not None else None,
+                    "overdue": age_s is None or age_s > limit_s,
+                    "drill": case.drill,
+                }
+            )
+        return found
+
+    def age_s(self, case: Case, at_s: float) -> float | None:
+        """For how long a case has been open."""
+        utc = self.ledger.utc_of(tenths(at_s))
+        if utc is None or case.since_utc is None:
+            return at_s - case.at / 10 if case.since_utc is None and case.at >= 0 else None
+        return max(0.0, utc - case.since_utc)
+
+    def occupancy(self, at_s: float) -> dict[str, object]:
+        """How many are inside, and whether there is room."""
+        rules = self.rules.room
+        own = room.own_tally(self.ledger, rules, self.kiosk)
+        inside = room.inside_of_all(own, self.peers, rules) if rules.kiosks else self.ledger.inside
+        return {
+            "inside": inside,
+            "capacity": rules.capacity or None,
+            "came": self.ledger.came_today(tenths(at_s)),
+            "daily": rules.daily or None,
+            "room": self.room_state(at_s),
+            "exact": self.ledger.exact and self._restored,
+        }
+
+    def attendance(self, now: TimeBounds) -> dict[str, object]:
+        """The round that goes on, by group; empty when there is none."""
+        here = self._in_force()
+        going_on = reports.open_round(self.ledger, here.rules, now)
+        if going_on is None or not self.ledger.knows_time:
+            return {}
+        day = self.ledger.day_of(now.earliest_utc)
+        begins = self.ledger.day_began_utc(day)
+        made = reports.Due(day, begins + going_on.from_min * 60, begins + going_on.until_min * 60, going_on)
+        report = reports.round_report(self.ledger, made, self._place(here), now.earliest_utc)
+        return {
+            "round": going_on.name, "expected": report.expected, "checked": report.checked, "absent": report.absent,
+            "groups": {name: dict(counts) for name, counts in report.groups.items()},
+        }  # fmt: skip
+
+    def view(self, now: TimeBounds, at_s: float) -> dict[str, object]:
+        """All of it at once, as JSON has it; of this moment."""
+        report = self.report_now(now)
+        return {
+            "venue": self.rules.name,
+            "occupancy": self.occupancy(at_s),
+            "cases": self.open_cases(at_s),
+            "attendance": self.attendance(now),
+            "duties": {duty.name: self.duty_age_s(duty.tag, at_s) for duty in self.rules.duties},
+            "badge": self.badge,
+            "report": None if report is None else report_view(report),
+        }
+
+    def duty_age_s(self, mark: int, at_s: float) -> int | None:
+        """Seconds since a duty was done last; None when that is not known."""
+        done, utc = self.ledger.duty_done_utc.get(mark), self.ledger.utc_of(tenths(at_s))
+        return None if done is None or utc is None else round(max(0.0, utc - done))
+
+    def find_case(self, text: str) -> Case | None:
+        """The open case of these letters."""
+        number = parse_case(text)
+        return None if number is None else self.ledger.cases.get(number)
+
+
+def _last(data: bytes) -> tuple[int, ...]:
+    whole = len(data) - len(data) % SIZE
+    return LAYOUT.unpack_from(data, whole - SIZE)
+
+
+def report_view(report: Report) -> dict[str, object]:
+    """A report as the guard's page and commands show it: without roster numbers."""
+    return {
+        "day": report.day, "came": report.came, "left": report.left, "most": report.most, "inside": report.inside,
+        "drift": report.drift, "decisions": {role: dict(counts) for role, counts in report.decisions.items()},
+        "rounds": {name: dict(counts) for name, counts in report.rounds.items()},
+        "clusters": [dict(cluster) for cluster in report.clusters], "cases": dict(report.cases),
+        "duties": {name: dict(counts) for name, counts in report.duties.items()}, "powered_s": report.powered_s,
+        "exact": report.exact,
+    }  # fmt: skip
+
+
+def _travel(verdict: Verdict | None, attested: Mapping[str, str]) -> TravelState:
+    """The worse of what was shown and what staff saw."""
+    shown = verdict.travel if verdict is not None else TravelState.UNASKED
+    stated = TravelState(attested.get("travel", TravelState.UNASKED))
+    if TravelState.RISK in (shown, stated):
+        return TravelState.RISK
+    return stated if stated is not TravelState.UNASKED else shown
+
+
+__all__ = ["DECISIONS", "Venue", "VenueInForce", "Written"]

@@ -1,0 +1,183 @@
+"""What staff state that concerns the venue: feedback, absences, duties, head counts, badges. Pure.
+
+Each statement is checked against the ledger and the rules; what is wrong with it is one sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.reasons import StatementRefusal
+from agent.venue.cases import case_name, parse_case
+from agent.venue.entries import ABSENCES, FEEDBACK, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
+from agent.venue.room import inside_of_all, own_tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.model import Attestation
+    from agent.venue import Venue, VenueInForce
+
+ABOUT_A_PERSON = {
+    "mask": ("worn", "missing"),
+    "document": ("seen",),
+    "record": ("done", "paper"),
+    "travel": ("clear", "risk"),
+}
+"""Type → values: statements about somebody who waits. The checkpoint takes them and decides again."""
+MOST_PEOPLE = 1_000_000
+MOST_NUMBER = 65_535
+
+
+class BadAttestation(ValueError):
+    """A statement that is not taken."""
+
+    def __init__(self, reason: StatementRefusal, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What follows from a statement."""
+
+    entries: tuple[Entry, ...] = ()
+    text: str = ""
+    drill: bool = False
+    badge: str | None = None
+    trip: str | None = None
+
+
+def read(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    """What follows from a statement. Raises BadAttestation."""
+    reader = _READERS.get(stated.type)
+    if reader is None:
+        known = ", ".join(sorted({*_READERS, *ABOUT_A_PERSON}))
+        raise BadAttestation(
+            StatementRefusal.UNKNOWN_TYPE, f"There is no statement {stated.type!r}; there are {known}."
+        )
+    return reader(venue, here, stated, at)
+
+
+def check_person(stated: Attestation) -> None:
+    """Raise BadAttestation unless a statement about a person has one of its values."""
+    values = ABOUT_A_PERSON[stated.type]
+    if stated.value not in values:
+        raise BadAttestation(
+            StatementRefusal.BAD_VALUE,
+            f"{stated.type} is {' or '.join(values)}, not {stated.value!r}; for example {values[0]}.",
+        )
+
+
+def _feedback(venue: Venue, _here: VenueInForce, stated: Attestation, at: int) -> Made:
+    number = parse_case(stated.case)
+    if number is None:
+        raise BadAttestation(
+            StatementRefusal.NO_SUCH_CASE,
+            f"{stated.case!r} is no id of a case: it has five letters, for example KTRWA.",
+        )
+    case = venue.ledger.cases.get(number)
+    if case is None:
+        raise BadAttestation(
+            StatementRefusal.CASE_CLOSED, f"Case {case_name(number)} is not open: it was closed, or never opened."
+        )
+    if stated.value not in FEEDBACK[1:]:
+        raise BadAttestation(
+            StatementRefusal.BAD_VALUE,
+            f"Feedback is one of {', '.join(FEEDBACK[1:])}, not {stated.value!r}; for example isolated.",
+        )
+    entry = Entry(at, case.lane, What.ANSWERED, value=FEEDBACK.index(stated.value), case=number)
+    return Made((entry,), f"Case {case_name(number)} is closed: {stated.value}.", drill=case.drill)
+
+
+def _absence(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    reason = _one_of(ABSENCES[1:], stated, "A reason of absence", "ill")
+    group, number = _who(here, stated)
+    kept = number if here.remembers else 0
+    return Made(
+        (Entry(at, NO_LANE, What.ABSENT, value=reason, group=group, number=kept),),
+        f"Absence noted: {stated.value}.",
+    )
+
+
+def _symptom(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    symptom = _one_of(SYMPTOMS[1:], stated, "A symptom", "cough")
+    group, _ = _who(here, stated)
+    return Made((Entry(at, NO_LANE, What.SYMPTOM, value=symptom, group=group),), f"Symptom noted: {stated.value}.")
+
+
+def _duty(_venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    duty = next((each for each in here.rules.duties if each.name == stated.value), None)
+    if duty is None:
+        known = ", ".join(each.name for each in here.rules.duties) or "none"
+        raise BadAttestation(
+            StatementRefusal.BAD_VALUE, f"There is no duty {stated.value!r} in venue.toml; there are: {known}."
+        )
+    return Made((Entry(at, NO_LANE, What.DUTY, case=duty.tag),), f"Duty noted: {duty.name}.")
+
+
+def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    if not 0 <= stated.number <= MOST_PEOPLE:
+        raise BadAttestation(
+            StatementRefusal.OUT_OF_RANGE,
+            f"A count is 0 to {MOST_PEOPLE} people, not {stated.number}; for example 120.",
+        )
+    own = venue.ledger.inside
+    rules = here.rules.room
+    total = inside_of_all(own_tally(venue.ledger, rules, venue.kiosk), venue.peers, rules) if rules.kiosks else own
+    inside = own + stated.number - total
+    text = f"{stated.number} inside; {stated.number - total:+d} against the count so far."
+    return Made((Entry(at, NO_LANE, What.COUNT, number=unsigned(inside)),), text)
+
+
+def _badge(_venue: Venue, _here: VenueInForce, stated: Attestation, _at: int) -> Made:
+    """Empty: whoever was signed on signs off."""
+    if stated.value and not (stated.value.isascii() and stated.value.isalnum() and len(stated.value) <= 16):  # noqa: PLR2004
+        raise BadAttestation(
+            StatementRefusal.BAD_VALUE,
+            "A badge is shown by its number: 1 to 16 letters and digits, for example G07.",
+        )
+    return Made(text=f"Signed on: {stated.value}." if stated.value else "Signed off.", badge=stated.value)
+
+
+def _one_of(known: tuple[str, ...], stated: Attestation, what: str, example: str) -> int:
+    if stated.value not in known:
+        raise BadAttestation(
+            StatementRefusal.BAD_VALUE,
+            f"{what} is one of {', '.join(known)}, not {stated.value!r}; for example {example}.",
+        )
+    return known.index(stated.value) + 1
+
+
+def _who(here: VenueInForce, stated: Attestation) -> tuple[int, int]:
+    """Group and number of whom it is about."""
+    roster = here.roster
+    if roster is None:
+        raise BadAttestation(
+            StatementRefusal.NO_ROSTER, "There is no roster: absence and symptoms are noted by its groups."
+        )
+    if stated.number:
+        group = roster.group_of(stated.number) if 0 < stated.number <= MOST_NUMBER else None
+        if group is None:
+            raise BadAttestation(
+                StatementRefusal.NO_SUCH_NUMBER, f"Nobody on the roster has the number {stated.number}."
+            )
+        return tag16(group), stated.number
+    if stated.group not in roster.groups:
+        some = ", ".join(roster.groups[:5])
+        raise BadAttestation(
+            StatementRefusal.NO_SUCH_GROUP,
+            f"There is no group {stated.group!r} on the roster; there are {some or 'none'} …",
+        )
+    return tag16(stated.group), 0
+
+
+_READERS: Mapping[str, Callable[[Venue, VenueInForce, Attestation, int], Made]] = {
+    "feedback": _feedback,
+    "absence": _absence,
+    "symptom": _symptom,
+    "duty": _duty,
+    "count": _count,
+    "badge": _badge,
+}

@@ -1,0 +1,489 @@
+"""The ledger (台账): a venue's day, folded from entries. Pure; time is in the entries.
+
+`apply` takes one entry; folding the same entries again gives the same ledger. Counting never waits for the time of
+day: entries of a boot whose clock is not known yet are counted at once, and dated when a CLOCK entry comes. Entries
+are dated by the lower bound of the clock, so that a day never ends early.
+
+`until` is the ledger as it was at the end of a day, `compacted` the entries that are needed after that day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agent.venue.entries import CASE_KINDS, DRILL, LAYOUT, NO_LANE, SIZE, Entry, What, pack, signed, unsigned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+DAY_S = 86_400
+UNDATED = 0xFFFF_FFFF
+"""Number of a day that was reported without a date."""
+MOST_CASES = 256
+_MOST_INTERVALS = 2000
+_CARRIED_EXACT, _CARRIED_INEXACT = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Somebody whom staff must follow until there is feedback."""
+
+    id: int
+    kind: str
+    lane: int
+    since_utc: float | None
+    """None: the clock was not known."""
+    at: int
+    """Tenths of a second since boot; negative: before this boot."""
+    drill: bool = False
+
+
+@dataclass(slots=True)
+class DayTally:
+    """What happened on one day."""
+
+    came: int = 0
+    left: int = 0
+    most: int = 0
+    drift: int = 0
+    """Corrections: by staff's counts and by checking out all at closing."""
+    decided: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """By role and decision."""
+    checked: dict[int, Counter[int]] = field(default_factory=dict)
+    """Tag of a round → group → how many were measured, without those whose number is known."""
+    numbers: dict[int, dict[int, int]] = field(default_factory=dict)
+    """Tag of a round → roster number → group."""
+    absent: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Roster number → group, reason."""
+    absences: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Group, reason → how many without a number."""
+    symptoms: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """Group, symptom → how many."""
+    duties: Counter[int] = field(default_factory=Counter)
+    opened: int = 0
+    answered: int = 0
+    longest_answer_s: float = 0.0
+    answered_of: Counter[int] = field(default_factory=Counter)
+    """Day on which the case was opened → how many were answered on this one."""
+    drills: int = 0
+    drill_answer_s: float | None = None
+    exact: bool = True
+    dated: bool = True
+    restarted: int = 0
+
+
+@dataclass(slots=True)
+class _Interval:
+    """From when to when something was so, POSIX seconds; `until_utc` is None while it is."""
+
+    key: tuple[int, int]
+    from_utc: float
+    until_utc: float | None = None
+
+
+class Ledger:
+    """The state of a venue at one kiosk. Not thread-safe: the loop owns it."""
+
+    def __init__(self, offset_s: int = 0, *, shared: bool = False) -> None:
+        """`offset_s`: local time less UTC. `shared`: people may come in here and leave by another kiosk."""
+        self.offset_s, self.shared = offset_s, shared
+        self.inside = 0
+        self.exact = True
+        """Whether `inside` can be relied on: no entries were lost since it was counted."""
+        self.cases: dict[int, Case] = {}
+        """Open cases, the oldest first."""
+        self.reported: dict[int, int] = {}
+        """Tag of a round (0: the day) → the last day reported."""
+        self.days: dict[int, DayTally] = {}
+        self.gave: dict[int, int] = {}
+        """Tag of a peer → places given to it, in all."""
+        self.total_in = self.total_out = 0
+        """Since the ledger began; they only grow."""
+        self.since_utc: float | None = None
+        self.undated_since: int | None = None
+        """Tenths of a second since boot from which on nothing was dated or reported."""
+        self._answered: dict[int, Case] = {}
+        """Answered, and the answer is not dated yet."""
+        self.duty_done_utc: dict[int, float] = {}
+        self.version = 0
+        """Rises with each entry."""
+        self._raw = bytearray()
+        self._clock: tuple[int, float] | None = None
+        self._boot_at = 0
+        self._booted = False
+        self._latest_utc: float | None = None
+        """Of the newest dated entry."""
+        self._undated: list[Entry] = []
+        self._undatable: list[Entry] = []
+        self._power: list[_Interval] = []
+        self._offline: list[_Interval] = []
+        self._down: list[_Interval] = []
+
+    # -- folding
+
+    def fold(self, entries: Iterable[Entry]) -> Ledger:
+        """Apply all; itself."""
+        for entry in entries:
+            self.apply(entry)
+        return self
+
+    def fold_bytes(self, data: bytes) -> Ledger:
+        """Apply all entries in some bytes; itself."""
+        whole = len(data) - len(data) % SIZE
+        apply, make = self.apply, Entry._make
+        for fields in LAYOUT.iter_unpack(memoryview(data)[:whole]):
+            apply(make(fields))
+        return self
+
+    def apply(self, entry: Entry) -> None:
+        """Take one entry."""
+        self._raw += LAYOUT.pack(*entry)
+        self.version += 1
+        what = entry.what
+        if what == What.IN:
+            self.inside += 1
+            self.total_in += 1
+        elif what == What.OUT:
+            self.inside -= 1
+            self.total_out += 1
+            if self.inside < 0 and not self.shared:
+                self.inside = 0
+        elif what == What.BOOT:
+            self._boot(entry)
+            return
+        elif what == What.CLOCK:
+            self._know_time(entry)
+            return
+        elif what >= What.CASE:
+            self._keep_state(entry)
+        utc = self.utc_of(entry.at)
+        if utc is None:
+            self._undated.append(entry)
+        else:
+            self._date(entry, utc)
+
+    def _keep_state(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - one for each kind of entry
+        """What does not wait for the time of day."""
+        match entry.what:
+            case What.CASE:
+                utc = float(entry.number) if entry.number else self.utc_of(entry.at)
+                kind = CASE_KINDS[entry.value & ~DRILL] if entry.value & ~DRILL < len(CASE_KINDS) else ""
+                self.cases[entry.case] = Case(
+                    entry.case, kind, entry.lane, utc, entry.at, drill=bool(entry.value & DRILL)
+                )
+            case What.ANSWERED:
+                if (case := self.cases.pop(entry.case, None)) is not None:
+                    self._answered[entry.case] = case
+            case What.COUNT | What.CLOSED:
+                self._recount(entry)
+            case What.TOTAL:
+                if entry.value == 1:
+                    self.total_in = entry.number
+                else:
+                    self.total_out = entry.number
+            case What.REPORTED:
+                if entry.number == UNDATED:
+                    self.undated_since = entry.at
+                    self._undated.clear()
+                    self._undatable.clear()
+                else:
+                    self.reported[entry.case] = max(entry.number, self.reported.get(entry.case, 0))
+            case What.DAMAGED:
+                self.exact = False
+            case What.SINCE:
+                self.since_utc = float(entry.number)
+            case What.GAVE:
+                self.gave[entry.case] = entry.number
+
+    def _recount(self, entry: Entry) -> None:
+        before, self.inside = self.inside, 0 if entry.what == What.CLOSED else signed(entry.number)
+        if entry.value in (_CARRIED_EXACT, _CARRIED_INEXACT):
+            self.exact = entry.value == _CARRIED_EXACT
+            return
+        self.total_in += max(0, self.inside - before)
+        self.total_out += max(0, before - self.inside)
+        self.exact = True
+        utc = self.utc_of(entry.at)
+        if utc is not None:
+            tally = self._tally(utc)
+            tally.drift += self.inside - before
+            tally.most = max(tally.most, self.inside)
+
+    def _boot(self, entry: Entry) -> None:
+        if self._latest_utc is not None:
+            for waiting in self._undated:
+                self._date(waiting, self._latest_utc)
+                self._tally(self._latest_utc).dated = False
+            for interval in (*self._power[-1:], *self._offline[-1:], *self._down):
+                if interval.until_utc is None:
+                    interval.until_utc = self._latest_utc
+            if self._booted:
+                self._tally(self._latest_utc).restarted += 1
+        else:
+            self._undatable += self._undated
+        self._undated = []
+        self._booted = True
+        self._clock, self._boot_at = None, entry.at
+        self.undated_since = entry.at
+
+    def _know_time(self, entry: Entry) -> None:
+        is_first = self._clock is None
+        utc = entry.number + entry.value / 10
+        self._clock = entry.at, utc
+        self.undated_since = None
+        if not is_first:
+            self._note(utc)
+            return
+        boot_utc = self.utc_of(self._boot_at) or utc
+        if self._power and self._power[-1].until_utc is not None:
+            boot_utc = max(boot_utc, self._power[-1].until_utc)
+        self._power.append(_Interval((0, 0), min(boot_utc, utc)))
+        for waiting in self._undatable:
+            self._date(waiting, utc)
+            self._tally(utc).dated = False
+        self._undatable = []
+        waiting_for_date, self._undated = self._undated, []
+        for waiting in waiting_for_date:
+            self._date(waiting, self.utc_of(waiting.at) or utc)
+        for case in [case for case in self.cases.values() if case.since_utc is None and case.at >= self._boot_at]:
+            self.cases[case.id] = Case(case.id, case.kind, case.lane, self.utc_of(case.at), case.at, case.drill)
+        self._note(utc)
+
+    def _date(self, entry: Entry, utc: float) -> None:  # noqa: C901, PLR0912 - one for each kind of entry
+        """Count an entry on its day."""
+        self._note(utc)
+        tally = self._tally(utc)
+        match entry.what:
+            case What.DECIDED:
+                tally.decided[entry.role, entry.value] += 1
+            case What.IN:
+                tally.came += 1
+                tally.most = max(tally.most, self.inside)
+            case What.OUT:
+                tally.left += 1
+            case What.CHECKED:
+                if entry.number:
+                    tally.numbers.setdefault(entry.case, {})[entry.number] = entry.group
+                else:
+                    tally.checked.setdefault(entry.case, Counter())[entry.group] += 1
+            case What.CASE if not entry.number:
+                if entry.value & DRILL:
+                    tally.drills += 1
+                else:
+                    tally.opened += 1
+            case What.ANSWERED:
+                self._answer(entry, utc, tally)
+            case What.ABSENT:
+                if entry.number:
+                    tally.absent[entry.number] = entry.group, entry.value
+                else:
+                    tally.absences[entry.group, entry.value] += 1
+            case What.SYMPTOM:
+                tally.symptoms[entry.group, entry.value] += 1
+            case What.DUTY:
+                tally.duties[entry.case] += 1
+                self.duty_done_utc[entry.case] = utc
+            case What.DAMAGED:
+                tally.exact = False
+            case What.DOWN:
+                self._end(self._down, (entry.lane, entry.value), utc)
+                self._down.append(_Interval((entry.lane, entry.value), utc))
+            case What.UP:
+                self._end(self._down, (entry.lane, entry.value), utc)
+            case What.OFFLINE:
+                self._end(self._offline, (0, 0), utc)
+                self._offline.append(_Interval((0, 0), utc))
+            case What.ONLINE:
+                self._end(self._offline, (0, 0), utc)
+
+    def _answer(self, entry: Entry, utc: float, tally: DayTally) -> None:
+        case = self._answered.pop(entry.case, None)
+        if case is None:
+            return
+        took_s = max(0.0, utc - case.since_utc) if case.since_utc is not None else 0.0
+        if case.drill:
+            tally.drill_answer_s = took_s
+            return
+        tally.answered += 1
+        tally.longest_answer_s = max(tally.longest_answer_s, took_s)
+        tally.answered_of[self.day_of(case.since_utc if case.since_utc is not None else utc)] += 1
+
+    @staticmethod
+    def _end(intervals: list[_Interval], key: tuple[int, int], utc: float) -> None:
+        for interval in reversed(intervals):
+            if interval.key == key and interval.until_utc is None:
+                interval.until_utc = max(utc, interval.from_utc)
+        del intervals[:-_MOST_INTERVALS]
+
+    def _note(self, utc: float) -> None:
+        if self._latest_utc is None or utc > self._latest_utc:
+            self._latest_utc = utc
+
+    def _tally(self, utc: float) -> DayTally:
+        """Of the day of a time; of the next one when that day has been reported: a clock was set back."""
+        day = max(self.day_of(utc), self.reported.get(0, -1) + 1)
+        tally = self.days.get(day)
+        if tally is None:
+            tally = self.days[day] = DayTally(most=self.inside)
+        return tally
+
+    # -- time
+
+    def utc_of(self, at: int) -> float | None:
+        """POSIX seconds of a time since boot, as early as it may have been; None while the clock is not known."""
+        if self._clock is None:
+            return None
+        then, utc = self._clock
+        return utc + (at - then) / 10
+
+    def day_of(self, utc: float) -> int:
+        """Local days since 1970-01-01."""
+        return int((utc + self.offset_s) // DAY_S)
+
+    def day_began_utc(self, day: int) -> float:
+        """When a local day begins."""
+        return float(day * DAY_S - self.offset_s)
+
+    @property
+    def knows_time(self) -> bool:
+        """Whether entries are dated now."""
+        return self._clock is not None
+
+    def clock_error_s(self, at: int, utc: float) -> float:
+        """How far the clock of the ledger is from another opinion; infinite when it has none."""
+        mine = self.utc_of(at)
+        return float("inf") if mine is None else abs(utc - mine)
+
+    # -- questions
+
+    def tally(self, day: int) -> DayTally:
+        """What happened on a day; nothing, when nothing did."""
+        return self.days.get(day) or DayTally(most=0)
+
+    def came_today(self, at: int) -> int:
+        """How many came on the day of this moment, or in this boot while the clock is not known."""
+        utc = self.utc_of(at)
+        if utc is None:
+            return sum(entry.what == What.IN for entry in self._undated)
+        return self.tally(max(self.day_of(utc), self.reported.get(0, -1) + 1)).came
+
+    def undated_counts(self) -> tuple[int, int]:
+        """How many came and left in entries that have no date yet."""
+        waiting = (*self._undatable, *self._undated)
+        return sum(entry.what == What.IN for entry in waiting), sum(entry.what == What.OUT for entry in waiting)
+
+    def powered_s(self, from_utc: float, until_utc: float, now_utc: float | None = None) -> float:
+        """For how long the kiosk had power in an interval; `now_utc`: until when the present boot lasts."""
+        latest = now_utc if now_utc is not None else self._latest_utc
+        return _overlap_s(self._power, from_utc, until_utc, latest)
+
+    def offline_s(self, from_utc: float, until_utc: float, now_utc: float | None = None) -> float:
+        """For how long there was power and no connection to the central server."""
+        latest = now_utc if now_utc is not None else self._latest_utc
+        return _overlap_s(self._offline, from_utc, until_utc, latest)
+
+    def down_s(
+        self, from_utc: float, until_utc: float, now_utc: float | None = None
+    ) -> dict[tuple[int, int], float]:
+        """(Lane, part) → for how long it was down."""
+        latest = now_utc if now_utc is not None else self._latest_utc
+        keys = {interval.key for interval in self._down}
+        return {
+            key: _overlap_s([each for each in self._down if each.key == key], from_utc, until_utc, latest)
+            for key in sorted(keys)
+        }
+
+    def unanswered(self, day: int) -> int:
+        """Cases of this day and before that had no feedback when it ended."""
+        still = sum(
+            not case.drill and (case.since_utc is None or self.day_of(case.since_utc) <= day)
+            for case in self.cases.values()
+        )
+        later = sum(
+            count
+            for other, tally in self.days.items()
+            if other > day
+            for opened, count in tally.answered_of.items()
+            if opened <= day
+        )
+        return still + later
+
+    # -- the end of a day
+
+    def until(self, day: int) -> Ledger:
+        """The ledger as it was when a day ended: without the entries of later days."""
+        return Ledger(self.offset_s, shared=self.shared).fold_bytes(bytes(self._raw[: self._cut(day) * SIZE]))
+
+    def compacted(self, day: int) -> bytes:
+        """The entries that are needed once a day was reported: what is carried over, and those of later days."""
+        cut = self._cut(day) * SIZE
+        before = (
+            self
+            if cut == len(self._raw)
+            else Ledger(self.offset_s, shared=self.shared).fold_bytes(bytes(self._raw[:cut]))
+        )
+        return pack(before.carried(day)) + bytes(self._raw[cut:])
+
+    def _cut(self, day: int) -> int:
+        """Index of the first entry that is dated after a day; the number of entries when there is none."""
+        if not self.days or max(self.days) <= day:
+            return len(self._raw) // SIZE
+        walked = Ledger(self.offset_s, shared=self.shared)
+        end_utc = self.day_began_utc(day + 1)
+        for index, fields in enumerate(LAYOUT.iter_unpack(self._raw)):
+            entry = Entry._make(fields)
+            utc = walked.utc_of(entry.at)
+            if utc is not None and utc >= end_utc and entry.what not in (What.BOOT, What.CLOCK):
+                return index
+            if entry.what in (What.BOOT, What.CLOCK):
+                walked.apply(entry)
+        return len(self._raw) // SIZE
+
+    def carried(self, day: int) -> Iterator[Entry]:
+        """What is still true after a day, as entries."""
+        if self.since_utc is not None:
+            yield Entry(self._boot_at, NO_LANE, What.SINCE, number=int(self.since_utc))
+        yield Entry(self._boot_at, NO_LANE, What.BOOT)
+        if self._clock is not None:
+            at, utc = self._clock
+            whole = int(utc)
+            yield Entry(at, NO_LANE, What.CLOCK, number=whole, value=int((utc - whole) * 10))
+        at = self._clock[0] if self._clock is not None else self._boot_at
+        for tag, reported in sorted(self.reported.items()):
+            if tag == 0 or reported >= day - 31:
+                yield Entry(at, NO_LANE, What.REPORTED, number=reported, case=tag)
+        exact = _CARRIED_EXACT if self.exact else _CARRIED_INEXACT
+        yield Entry(at, NO_LANE, What.COUNT, value=exact, number=unsigned(self.inside))
+        yield Entry(at, NO_LANE, What.TOTAL, value=1, number=self.total_in)
+        yield Entry(at, NO_LANE, What.TOTAL, value=2, number=self.total_out)
+        for tag, given in sorted(self.gave.items()):
+            yield Entry(at, NO_LANE, What.GAVE, number=given, case=tag)
+        for case in self.cases.values():
+            value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
+            since = int(case.since_utc) if case.since_utc is not None else 0
+            yield Entry(case.at, case.lane, What.CASE, value=value, number=since, case=case.id)
+        for down in self._down:
+            if down.until_utc is None and self._clock is not None:
+                lane, part = down.key
+                yield Entry(at, lane, What.DOWN, value=part)
+        if self._offline and self._offline[-1].until_utc is None and self._clock is not None:
+            yield Entry(at, NO_LANE, What.OFFLINE)
+
+    @property
+    def entries(self) -> bytes:
+        """All entries since the last compaction."""
+        return bytes(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw) // SIZE
+
+
+def _overlap_s(intervals: list[_Interval], from_utc: float, until_utc: float, latest_utc: float | None) -> float:
+    total = 0.0
+    for interval in intervals:
+        ends = interval.until_utc if interval.until_utc is not None else latest_utc
+        if ends is not None:
+            total += max(0.0, min(ends, until_utc) - max(interval.from_utc, from_utc))
+    return total

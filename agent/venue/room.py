@@ -1,0 +1,135 @@
+"""How many may be inside: a room of one kiosk, and one that several share without a server. Pure.
+
+Each kiosk keeps three kinds of numbers that only grow: how many came in, how many left, how many places it gave to
+each peer. It tells them to its peers. Its rights are
+
+    its share of the places + out - in - all that it gave + all that its peers say they gave to it
+
+It admits while its rights are above zero, so all together never admit more than the places. What it does not hear
+of its peers only makes its rights fewer. A kiosk that is cut off goes on with its own: one out, one in (出一进一).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.model import RoomState
+from agent.venue.entries import tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.venue.ledger import Ledger
+    from agent.venue.rules import RoomRules
+
+_MOST = 1 << 32
+_POORER = 4
+"""A peer with less than a quarter of our rights is given some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a kiosk tells its peers; every number only grows."""
+
+    came: int = 0
+    left: int = 0
+    gave: Mapping[str, int] = field(default_factory=dict)
+    """Peer → places given to it, in all."""
+    capacity: int = 0
+    """By which rules it counts: places are shared only among kiosks of one capacity."""
+
+    def newer(self, other: Tally | None) -> Tally:
+        """Of two tallies of one kiosk, which may come in any order, what is known."""
+        if other is None:
+            return self
+        gave = {peer: max(self.gave.get(peer, 0), other.gave.get(peer, 0)) for peer in {*self.gave, *other.gave}}
+        return Tally(max(self.came, other.came), max(self.left, other.left), gave, self.capacity)
+
+
+def parse_tally(content: object) -> Tally | None:
+    """The tally in a message of a peer; None when it is none."""
+    match content:
+        case {"type": "gatepost.tally.v1", "came": int(came), "left": int(left), "gave": dict(gave),
+              "capacity": int(capacity)} if all(
+            type(count) is int and 0 <= count < _MOST for count in (came, left, capacity, *gave.values())
+        ) and all(isinstance(peer, str) for peer in gave):  # fmt: skip
+            return Tally(came, left, gave, capacity)
+    return None
+
+
+def tally_content(tally: Tally) -> dict[str, Any]:
+    """The message that tells it."""
+    return {
+        "type": "gatepost.tally.v1",
+        "came": tally.came,
+        "left": tally.left,
+        "gave": dict(sorted(tally.gave.items())),
+        "capacity": tally.capacity,
+    }
+
+
+def share_of(rules: RoomRules, kiosk: str) -> int:
+    """The places that a kiosk begins with: its part of what is handed out; 0 for a kiosk that is not named."""
+    if not rules.kiosks:
+        return rules.capacity
+    if kiosk not in rules.kiosks:
+        return 0
+    places, count, index = int(rules.capacity * rules.share), len(rules.kiosks), rules.kiosks.index(kiosk)
+    return places // count + (index < places % count)
+
+
+def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str) -> Tally:
+    """What this kiosk tells."""
+    gave = {peer: ledger.gave[tag(peer)] for peer in rules.kiosks if peer != kiosk and tag(peer) in ledger.gave}
+    return Tally(ledger.total_in, ledger.total_out, gave, rules.capacity)
+
+
+def rights(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> int:
+    """How many may still come in by this kiosk."""
+    given = sum(own.gave.values())
+    received = sum(peer.gave.get(kiosk, 0) for name, peer in peers.items() if name in rules.kiosks)
+    return share_of(rules, kiosk) + own.left - own.came - given + received
+
+
+def to_give(own: Tally, peers: Mapping[str, Tally], rules: RoomRules, kiosk: str) -> tuple[str, int] | None:
+    """A peer that is short of rights, and how many to give to it; None when nobody is."""
+    mine = rights(own, peers, rules, kiosk)
+    poorest: tuple[int, str] | None = None
+    for name, peer in sorted(peers.items()):
+        if name == kiosk or name not in rules.kiosks or peer.capacity != rules.capacity:
+            continue
+        theirs = share_of(rules, name) + peer.left - peer.came - sum(peer.gave.values())
+        theirs += own.gave.get(name, 0)
+        theirs += sum(other.gave.get(name, 0) for third, other in peers.items() if third != name)
+        if theirs * _POORER < mine and (poorest is None or theirs < poorest[0]):
+            poorest = theirs, name
+    return None if poorest is None or mine < 2 else (poorest[1], mine // 2)  # noqa: PLR2004 - half of them
+
+
+def inside_of_all(own: Tally, peers: Mapping[str, Tally], rules: RoomRules) -> int:
+    """How many are inside, as far as is known."""
+    others = [peer for name, peer in peers.items() if name in rules.kiosks]
+    return max(0, own.came - own.left + sum(peer.came - peer.left for peer in others))
+
+
+def room_state(
+    ledger: Ledger, rules: RoomRules, kiosk: str, peers: Mapping[str, Tally], came_today: int
+) -> RoomState:
+    """Whether one more may come in."""
+    if rules.daily and came_today >= rules.daily:
+        return RoomState.FULL
+    if not rules.capacity:
+        return RoomState.FREE
+    if not ledger.exact:
+        return RoomState.UNKNOWN
+    if not rules.kiosks:
+        inside = ledger.inside
+        left = rules.capacity - inside
+    else:
+        own = own_tally(ledger, rules, kiosk)
+        left = rights(own, peers, rules, kiosk)
+        inside = inside_of_all(own, peers, rules)
+    if left <= 0:
+        return RoomState.FULL
+    return RoomState.BUSY if inside >= rules.busy * rules.capacity else RoomState.FREE

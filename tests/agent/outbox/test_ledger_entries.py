@@ -1,0 +1,114 @@
+"""Ledger entries are in the outbox's file: in the commit of their event, or alone; never twice, always in order."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from agent.events import Encoder, Topics
+from agent.model import AgentEvent, ClockState, Event, EventKind, TimeBounds
+from agent.outbox import Options, Outbox
+from agent.outbox.store import Store
+
+NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
+
+
+def event(entries: bytes = b"", *, replaces: bool = False) -> Event:
+    return Event(EventKind.AGENT, AgentEvent("started", "1"), 1.0, NOW, "boot", entries, replaces)
+
+
+class Found:
+    """What the writer tells of the ledger."""
+
+    def __init__(self, path: Path) -> None:
+        self.told: list[tuple[bytes, bool]] = []
+        self.outbox = Outbox(
+            Options(path=path),
+            Encoder(Topics("site", "gate")),
+            on_ledger=lambda data, lost: self.told.append((data, lost)),
+        )
+        self.outbox.start()
+
+    def close(self) -> bytes:
+        """What the file has after a clean end."""
+        self.outbox.flush(10.0)
+        self.outbox.stop(10.0)
+        return saved(self.outbox._path)
+
+
+def saved(path: Path) -> bytes:
+    store = Store(path)
+    try:
+        return store.ledger()
+    finally:
+        store.close()
+
+
+def test_entries_come_back_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    first = Found(path)
+    first.outbox.put(event(b"a"))
+    first.outbox.put_entries(b"b")
+    first.outbox.put(event(b"c"))
+    first.outbox.put_entries(b"d")
+    assert first.close() == b"abcd"
+    again = Found(path)
+    assert again.close() == b"abcd"
+    assert (first.told, again.told) == ([(b"", False)], [(b"abcd", False)])
+
+
+def test_entries_alone_need_no_event(tmp_path: Path) -> None:
+    found = Found(tmp_path / "events.db")
+    found.outbox.put_entries(b"x")
+    assert found.close() == b"x"
+    assert found.outbox.status().decided == 0
+
+
+def test_a_compacted_ledger_takes_the_place_of_all_before(tmp_path: Path) -> None:
+    found = Found(tmp_path / "events.db")
+    found.outbox.put(event(b"abc"))
+    found.outbox.put_entries(b"d")
+    found.outbox.put(event(b"S", replaces=True))
+    found.outbox.put(event(b"e"))
+    assert found.close() == b"Se"
+
+
+def test_loose_entries_that_replace_hold_all_that_went_before(tmp_path: Path) -> None:
+    found = Found(tmp_path / "events.db")
+    found.outbox.put(event(b"abc"))
+    found.outbox.put_entries(b"S", replaces=True)
+    found.outbox.put_entries(b"e")
+    assert found.close() == b"Se"
+
+
+def test_the_event_and_its_entries_are_there_both_or_neither(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    store = Store(path)
+    record = Encoder(Topics("site", "gate"))
+    from agent.model import ChainPosition  # noqa: PLC0415
+
+    made = record(event(), ChainPosition(store.epoch, 1, "0" * 64))
+    store._db.execute("CREATE TRIGGER no BEFORE INSERT ON record BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(sqlite3.Error):
+        store.write([made], ledger=b"a")
+    assert store.ledger() == b""
+    store._db.execute("DROP TRIGGER no")
+    store.write([made], ledger=b"a")
+    store.close()
+    assert saved(path) == b"a"
+
+
+def test_a_damaged_file_keeps_what_can_be_read_and_says_that_some_may_be_lost(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    first = Found(path)
+    first.outbox.put(event(b"abc"))
+    first.close()
+    with path.open("r+b") as file:
+        file.seek(0)
+        file.write(b"\0" * 100)
+    again = Found(path)
+    again.close()
+    ((_, lost),) = again.told
+    assert lost

@@ -1,0 +1,247 @@
+"""Each round and each day is reported exactly once, whatever is cut off; zero is a report, too."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kiosk_bench import DAY_S, HOUR_S, MONDAY_UTC, OFFSET_S, PUPILS, Kiosk, roster_of
+
+from agent.model import Outcome, Report, Screening
+from agent.venue.reports import MOST_MISSED, iso_day
+
+MONDAY = int((MONDAY_UTC + OFFSET_S) // DAY_S)
+
+
+def keys(kiosk: Kiosk) -> Counter[tuple[str, str, str]]:
+    return Counter((report.type, report.name, report.day) for report in kiosk.reports)
+
+
+def of(kiosk: Kiosk, kind: str, name: str = "", day: int = MONDAY) -> Report:
+    (found,) = [
+        report
+        for report in kiosk.reports
+        if report.type == kind and (not name or report.name == name) and report.day == iso_day(day)
+    ]
+    return found
+
+
+def test_a_morning_round_says_who_has_come_and_who_has_not() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(7.5)
+    for name in ("pupil1", "pupil2", "pupil4", "pupil1"):
+        kiosk.pass_by(name)
+    kiosk.pass_by("pupil3", outcome=Outcome.REFER, screening=Screening.ELEVATED, reasons=("fever",))
+    kiosk.pass_by("stranger")
+    kiosk.until(8.4)
+    assert not kiosk.reports, "the round goes on"
+    kiosk.state("absence", "ill", number=5)
+    kiosk.until(9)
+    report = of(kiosk, "round", "morning")
+    assert (report.expected, report.checked, report.absent, report.absent_ill) == (6, 4, 2, 1)
+    assert report.groups["class-1"] == {"expected": 3, "checked": 3, "absent": 0, "absent_ill": 0}
+    assert report.groups["class-2"] == {"expected": 3, "checked": 1, "absent": 2, "absent_ill": 1}
+    assert report.absent_numbers == (5, 6)
+    assert (report.complete, report.exact, report.dated) == (True, True, True)
+
+
+def test_without_the_right_to_remember_numbers_a_round_counts_without_names() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS), remembers=False)
+    kiosk.until(7.5)
+    for name in ("pupil1", "pupil2", "pupil1"):
+        kiosk.pass_by(name)
+    kiosk.state("absence", "ill", number=5)
+    kiosk.until(9)
+    report = of(kiosk, "round", "morning")
+    assert (report.checked, report.absent, report.absent_ill, report.absent_numbers) == (2, 4, 1, ())
+
+
+def test_zero_is_reported_too() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.wait(DAY_S)
+    day = of(kiosk, "day")
+    assert (day.came, day.left, day.cases["opened"], day.complete) == (0, 0, 0, False)
+    assert of(kiosk, "round", "morning").absent == 6
+    kiosk.wait(DAY_S)
+    assert of(kiosk, "day", day=MONDAY + 1).complete
+
+
+def test_days_without_power_are_reported_and_told_from_days_without_people() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.pass_by("pupil1")
+    kiosk.wait(HOUR_S)
+    kiosk.cut(off_s=4 * DAY_S)
+    kiosk.wait(600)
+    days = [report for report in kiosk.reports if report.type == "day"]
+    assert [(report.day, report.came, report.powered_s > 0, report.complete) for report in days] == [
+        (iso_day(MONDAY), 1, True, False),
+        (iso_day(MONDAY + 1), 0, False, False),
+        (iso_day(MONDAY + 2), 0, False, False),
+        (iso_day(MONDAY + 3), 0, False, False),
+    ]
+
+
+def test_of_a_very_long_time_without_power_a_month_is_reported() -> None:
+    kiosk = Kiosk()
+    kiosk.tick()
+    kiosk.cut(off_s=100 * DAY_S)
+    kiosk.wait(600)
+    assert sum(report.type == "day" for report in kiosk.reports) == MOST_MISSED
+
+
+def test_a_round_in_which_the_power_failed_is_reported_at_once_and_as_not_complete() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(7.5)
+    kiosk.pass_by("pupil1")
+    kiosk.cut(off_s=2 * HOUR_S)
+    kiosk.tick()
+    report = of(kiosk, "round", "morning")
+    assert (report.checked, report.complete, report.exact) == (1, False, True)
+
+
+def test_while_the_time_is_not_known_nothing_ends_and_counting_goes_on() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(7)
+    kiosk.cut(off_s=600)
+    kiosk.knows_time = False
+    kiosk.pass_by("stranger")
+    kiosk.wait(5 * HOUR_S)
+    assert not kiosk.reports
+    assert kiosk.venue.ledger.inside == 2, "one who came, and one who may have come as the power failed"
+    kiosk.knows_time = True
+    kiosk.tick()
+    assert of(kiosk, "round", "morning").complete is False
+    kiosk.wait(DAY_S)
+    assert of(kiosk, "day").came == 1
+
+
+def test_after_a_day_without_time_what_there_is_is_reported_without_a_date() -> None:
+    kiosk = Kiosk(knows_time=False)
+    kiosk.pass_by("stranger")
+    kiosk.wait(DAY_S + HOUR_S)
+    (report,) = kiosk.reports
+    assert (report.dated, report.day, report.came, report.complete) == (False, "", 1, False)
+    kiosk.wait(DAY_S)
+    assert [report.came for report in kiosk.reports] == [1, 0]
+
+
+def test_a_clock_that_jumps_over_the_end_of_a_round_reports_it_once() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(8)
+    kiosk.pass_by("pupil1")
+    kiosk.boot_utc += 3 * HOUR_S  # the wall clock is set forward; the time since boot is what it was
+    kiosk.utc += 3 * HOUR_S
+    kiosk.tick()
+    assert of(kiosk, "round", "morning").checked == 1
+    kiosk.boot_utc -= 3 * HOUR_S
+    kiosk.utc -= 3 * HOUR_S
+    kiosk.until(10)
+    assert set(keys(kiosk).values()) == {1}
+    kiosk.wait(2 * DAY_S)
+    assert set(keys(kiosk).values()) == {1}
+
+
+def test_drift_most_and_closing_time() -> None:
+    kiosk = Kiosk()
+    kiosk.until(10)
+    for _ in range(3):
+        kiosk.pass_by("guest")
+    kiosk.pass_by("guest", lane="out")
+    kiosk.state("count", number=4)
+    kiosk.until(20.9)
+    assert kiosk.venue.ledger.inside == 4
+    kiosk.until(21.1)
+    assert kiosk.venue.ledger.inside == 0
+    kiosk.wait(DAY_S)
+    report = of(kiosk, "day")
+    assert (report.came, report.left, report.most, report.inside, report.drift) == (3, 1, 4, 0, 2 - 4)
+
+
+def test_duties_decisions_and_how_long_each_part_worked() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(10)
+    kiosk.state("duty", "disinfect")
+    kiosk.pass_by("pupil1")
+    kiosk.pass_by("stranger", outcome=Outcome.REFER)
+    kiosk.venue.device("in", "scanner", kiosk.at_s, up=False)
+    kiosk.wait(HOUR_S)
+    kiosk.venue.device("in", "scanner", kiosk.at_s, up=True)
+    kiosk.wait(DAY_S)
+    report = of(kiosk, "day")
+    assert report.duties == {"disinfect": {"asked": 6, "done": 1, "missed": 5}}
+    assert report.decisions == {"pupil": {"admit": 1}, "unknown": {"refer": 1}}
+    assert report.up_s["in/gate"] - report.up_s["in/scanner"] == pytest.approx(HOUR_S, abs=1)
+
+
+def test_several_of_one_group_with_one_symptom_are_a_cluster() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    for number in (1, 2):
+        kiosk.state("symptom", "cough", number=number)
+    kiosk.state("symptom", "cough", group="class-2")
+    kiosk.state("symptom", "cough", number=3)
+    kiosk.wait(DAY_S)
+    assert of(kiosk, "day").clusters == ({"group": "class-1", "symptom": "cough", "count": 3},)
+
+
+def random_history(seed: int) -> Kiosk:
+    """Days of people, cuts, clean stops, lost time, days off."""
+    chance = random.Random(seed)
+    kiosk = Kiosk(
+        roster=roster_of(PUPILS), utc=MONDAY_UTC + chance.uniform(0, DAY_S), remembers=chance.random() < 0.5
+    )
+    kiosk.knows_time = True
+    kiosk.tick()
+    kiosk.commit()
+    for _ in range(chance.randint(5, 25)):
+        match chance.randrange(8):
+            case 0 | 1:
+                kiosk.pass_by(chance.choice([*PUPILS, "stranger"]), lane=chance.choice(["in", "out"]))
+            case 2 | 3:
+                kiosk.wait(chance.choice([60, HOUR_S, 7 * HOUR_S, DAY_S]), step_s=HOUR_S)
+            case 4:
+                kiosk.utc += chance.choice([1, HOUR_S, 3 * HOUR_S])
+                kiosk.tick()
+                kiosk.cut(chance.choice([5, HOUR_S, DAY_S, 4 * DAY_S]), lost=chance.randrange(4))
+            case 5:
+                kiosk.stop(chance.choice([5, HOUR_S, 2 * DAY_S]))
+            case 6:
+                kiosk.knows_time = not kiosk.knows_time
+            case 7:
+                kiosk.state("count", number=chance.randrange(9))
+    kiosk.knows_time = True
+    kiosk.tick()
+    kiosk.commit()
+    return kiosk
+
+
+def missing_or_twice(kiosk: Kiosk) -> list[object]:
+    """Rounds and days that have ended since the ledger began, and were not reported once; those of no other."""
+    ledger, found = kiosk.venue.ledger, keys(kiosk)
+    assert ledger.since_utc is not None
+    now = kiosk.now.earliest_utc
+    wrong: list[object] = [key for key, count in found.items() if count > 1 and key[2]]
+    for day in range(ledger.day_of(ledger.since_utc), ledger.day_of(now) + 1):
+        begins = ledger.day_began_utc(day)
+        ends = {("day", "first-school"): begins + DAY_S} | {
+            ("round", each.name): begins + each.until_min * 60 for each in kiosk.force.rules.rounds
+        }
+        for (kind, name), end_utc in ends.items():
+            ended = ledger.since_utc < end_utc <= now
+            if ended is not ((kind, name, iso_day(day)) in found):
+                wrong.append((kind, name, iso_day(day), ended))
+    return wrong
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_every_round_and_day_is_reported_exactly_once_in_any_history(seed: int) -> None:
+    assert not missing_or_twice(random_history(seed))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_the_same_history_gives_the_same_reports(seed: int) -> None:
+    assert random_history(seed).reports == random_history(seed).reports

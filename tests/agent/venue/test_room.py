@@ -1,0 +1,170 @@
+"""Places shared by several kiosks without a server: never over capacity, whatever is cut off, restarted or lost."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.model import RoomState
+from agent.venue.entries import NO_LANE, Entry, What, tag
+from agent.venue.ledger import Ledger
+from agent.venue.room import (
+    Tally,
+    inside_of_all,
+    own_tally,
+    parse_tally,
+    rights,
+    room_state,
+    share_of,
+    tally_content,
+    to_give,
+)
+from agent.venue.rules import RoomRules
+
+
+class Gate:
+    """One kiosk of a room: what is in memory, what is on disk, what it has heard."""
+
+    def __init__(self, name: str, rules: RoomRules) -> None:
+        self.name, self.rules = name, rules
+        self.ledger = Ledger(shared=True)
+        self.ledger.apply(Entry(0, NO_LANE, What.BOOT))
+        self.disk = self.ledger.entries
+        self.peers: dict[str, Tally] = {}
+
+    def apply(self, what: What, number: int = 0, case: int = 0) -> None:
+        self.ledger.apply(Entry(1, 0, what, number=number, case=case))
+
+    @property
+    def state(self) -> RoomState:
+        return room_state(self.ledger, self.rules, self.name, self.peers, 0)
+
+    def commit(self) -> None:
+        self.disk = self.ledger.entries
+
+    def tell(self) -> Tally:
+        """Only what is on disk is told."""
+        self.commit()
+        return own_tally(self.ledger, self.rules, self.name)
+
+    def hear(self, name: str, tally: Tally) -> None:
+        read = parse_tally(tally_content(tally))
+        assert read is not None
+        self.peers[name] = read.newer(self.peers.get(name))
+
+    def cut(self) -> None:
+        """The newest entry may not have reached the disk: one is counted for it, as at the start of the agent."""
+        self.ledger = Ledger(shared=True).fold_bytes(self.disk)
+        self.apply(What.BOOT)
+        self.apply(What.COUNT, self.ledger.inside + 1 & 0xFFFF_FFFF)
+        self.peers = {}
+        self.commit()
+
+    def share(self) -> None:
+        given = to_give(own_tally(self.ledger, self.rules, self.name), self.peers, self.rules, self.name)
+        if given is not None:
+            peer, count = given
+            self.apply(What.GAVE, self.ledger.gave.get(tag(peer), 0) + count, tag(peer))
+
+
+def random_room(seed: int, steps: int = 300) -> tuple[int, int, int]:  # noqa: C901, PLR0912 - a history in steps
+    """Most people who were truly inside, the capacity, how many were turned away while there was room."""
+    chance = random.Random(seed)
+    names = tuple(f"gate-{n}" for n in range(chance.randint(2, 5)))
+    rules = RoomRules(capacity=chance.randint(len(names), 40), kiosks=names, share=chance.choice([1.0, 0.75]))
+    gates = {name: Gate(name, rules) for name in names}
+    cut_off: set[str] = set()
+    retained: dict[str, Tally] = {}
+    inside = most = vain = 0
+    for _ in range(steps):
+        gate = gates[chance.choice(names)]
+        match chance.randrange(12):
+            case 0 | 1 | 2 | 3 | 4:
+                if gate.state in (RoomState.FREE, RoomState.BUSY):
+                    inside += 1
+                    gate.apply(What.IN)
+                elif inside < rules.capacity:
+                    vain += 1
+            case 5 | 6 | 7:
+                if inside:
+                    inside -= 1
+                    gate.apply(What.OUT)
+            case 8:
+                gate.cut()
+            case 9:
+                cut_off ^= {gate.name}
+            case _:
+                gate.share()
+        if chance.random() < 0.9:
+            gate.commit()
+        most = max(most, inside)
+        for other in gates.values():
+            if other.name not in cut_off:
+                if chance.random() < 0.7:
+                    retained[other.name] = other.tell().newer(retained.get(other.name))
+                for name, tally in retained.items():
+                    if name != other.name and chance.random() < 0.8:
+                        other.hear(name, tally)
+    return most, rules.capacity, vain
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_never_over_capacity_in_any_history_of_partitions_and_restarts(seed: int) -> None:
+    most, capacity, _ = random_room(seed)
+    assert most <= capacity
+
+
+@given(st.integers(0, 5000), st.integers(1, 9), st.sampled_from([1.0, 0.75, 0.5]))
+def test_the_shares_are_never_more_than_the_places(capacity: int, count: int, share: float) -> None:
+    names = tuple(f"gate-{n}" for n in range(count))
+    rules = RoomRules(capacity=capacity, share=share, kiosks=names)
+    shares = [share_of(rules, name) for name in names]
+    assert sum(shares) == int(capacity * share)
+    assert max(shares) - min(shares) <= 1
+    assert share_of(rules, "stranger") == 0
+
+
+def test_cut_off_one_comes_in_for_each_who_leaves() -> None:
+    gate = Gate("gate-1", RoomRules(capacity=4, kiosks=("gate-1", "gate-2")))
+    for _ in range(2):
+        assert gate.state is not RoomState.FULL
+        gate.apply(What.IN)
+    assert gate.state is RoomState.FULL
+    gate.apply(What.OUT)
+    assert gate.state is not RoomState.FULL
+
+
+def test_half_of_the_places_are_given_to_a_gate_that_is_short_of_them() -> None:
+    rules = RoomRules(capacity=40, kiosks=("gate-1", "gate-2"))
+    rich, poor = Gate("gate-1", rules), Gate("gate-2", rules)
+    for _ in range(19):
+        poor.apply(What.IN)
+    rich.hear("gate-2", poor.tell())
+    rich.share()
+    poor.hear("gate-1", rich.tell())
+    assert rights(poor.tell(), poor.peers, rules, "gate-2") == 1 + 10
+    assert rights(rich.tell(), rich.peers, rules, "gate-1") == 10
+    assert inside_of_all(rich.tell(), rich.peers, rules) == 19
+
+
+def test_tallies_that_come_late_or_twice_take_nothing_back() -> None:
+    newer = Tally(9, 4, {"b": 3}, 10)
+    assert Tally(5, 6, {"c": 1}, 10).newer(newer) == Tally(9, 6, {"b": 3, "c": 1}, 10)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None, 7, {}, {"type": "gatepost.tally.v1"},
+        {"type": "gatepost.tally.v1", "came": -1, "left": 0, "gave": {}, "capacity": 5},
+        {"type": "gatepost.tally.v1", "came": True, "left": 0, "gave": {}, "capacity": 5},
+        {"type": "gatepost.tally.v1", "came": 1, "left": 0, "gave": {"b": "x"}, "capacity": 5},
+        {"type": "gatepost.tally.v1", "came": 1 << 40, "left": 0, "gave": {}, "capacity": 5},
+    ],
+)  # fmt: skip
+def test_what_is_no_tally_says_nothing(content: object) -> None:
+    assert parse_tally(content) is None
