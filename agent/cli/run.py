@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agent import app, config, credentials, log, policy
 from agent.cli import configuration, invitation_camera
 from agent.enrolment import service
-from agent.platform import malloc
+from agent.platform import malloc, systemd
 from agent.platform.files import state_folder
 from agent.screening import BadCalibration
 from agent.supervisor import startup
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """
     log.configure("info")
     malloc.set_up()
-    if not args.config.exists() and not config.identity(args.config).exists():
+    if systemd.is_service() and not args.config.exists() and not config.identity(args.config).exists():
         return _enrol(args.config)
     began = configuration.load_or_print_errors(startup.begin, args.config)
     agent = None

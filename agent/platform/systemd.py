@@ -10,6 +10,11 @@ import os
 import socket
 
 
+def is_service() -> bool:
+    """Whether systemd has started this program and waits to hear from it."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(*lines: str) -> bool:
     """Send `KEY=value` lines (`READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`); whether systemd got them."""
     address = os.environ.get("NOTIFY_SOCKET", "")
