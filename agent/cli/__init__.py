@@ -35,11 +35,17 @@ GROUPS = {
     },
     "At the gate": {
         "temperature": "staff's own thermometer decides of whoever was measured last",
+        "record": "what staff state of somebody who waits, or of the venue",
+        "case": "open cases; close one by feedback",
+        "count": "how many are inside; set it right",
+        "duty": "a duty was done, for example disinfection",
+        "report": "what the venue's day is like so far",
     },
     "Codes and rules": {
         "verify": "what is this code, who signed it, what would this kiosk do",
         "policy": "prove a table of who may pass, or explain a decision",
         "lists": "revoked, coloured and watched codes: build, check, query",
+        "roster": "who belongs to a venue: pack a table for kiosks",
     },
     "Thermometers": {
         "calibrate": "a thermometer against a reference: people, zero, daily check",

@@ -77,6 +77,13 @@ def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> 
         return _answer(asked.makefile("rb").readline())
 
 
+def ask(directory: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """The agent's answer to a request. Raises NotRunning or RequestRefused."""
+    with _connected(directory, request) as asked:
+        asked.settimeout(_WAIT_S)
+        return _answer(asked.makefile("rb").readline())
+
+
 class SensorStream:
     """A lane's sensors, lent by the running agent. A context manager. Raises NotRunning or Refused."""
 
@@ -164,5 +171,5 @@ def _answer(line: bytes) -> dict[str, Any]:
     except ValueError:
         raise RequestRefused(REFUSED[LocalRefusal.TIMEOUT]) from None
     if why := answer.get("refused"):
-        raise RequestRefused(REFUSED.get(why, str(why)))
+        raise RequestRefused(answer.get("text") or REFUSED.get(why, str(why)))
     return answer

@@ -1,0 +1,96 @@
+"""`gatepost roster build FILE.csv`: pack a roster for kiosks; it names nobody. `roster show`: what is in one.
+
+The table has the columns `issuer` and `subject` (the holder's pseudonym in the issuer's codes) or `card` (hex of a
+card's id), and `role`; it may have `number`, `group`, `place`, `from`, `until`, `weekdays` (12345), `uses`,
+`party`.
+
+    gatepost roster build class.csv --out roster.json
+    gatepost roster show roster.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.crypto import digest
+from agent.model import Permit, PermitKind
+from agent.platform.files import replace_file
+from agent.venue.permits import KEY_BYTES, BadRoster, build_roster, parse_roster, parse_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COLUMNS = {
+    "issuer", "subject", "card", "role", "number", "group", "place", "from", "until", "weekdays", "uses", "party",
+}  # fmt: skip
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `roster`."""
+    parser = subparsers.add_parser("roster", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    build = verbs.add_parser("build", help="pack a table")
+    build.add_argument("table", type=Path, help="CSV, UTF-8")
+    build.add_argument("--out", type=Path, required=True, help="where to write it: roster.json")
+    show = verbs.add_parser("show", help="roles and groups of a packed roster")
+    show.add_argument("roster", type=Path, help="packed by `roster build`: roster.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 done, 1 refused."""
+    try:
+        if args.verb == "build":
+            with args.table.open(encoding="utf-8-sig", newline="") as file:
+                content = build_roster(read_table(csv.DictReader(file)))
+            replace_file(args.out, (json.dumps(content, ensure_ascii=False).encode(),))
+        else:
+            content = json.loads(args.roster.read_text(encoding="utf-8"))
+        roster = parse_roster(content)
+    except (BadRoster, OSError, UnicodeError, ValueError, csv.Error) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for (role, group), count in sorted(roster.counts.items()):
+        print(f"{count:6} {role} {group}".rstrip())
+    print(f"{len(roster):6} in all")
+    return 0
+
+
+def read_table(rows: csv.DictReader[str]) -> list[Permit]:
+    """Permits of a table. Raises BadRoster with the line and its fault."""
+    unknown = {*(rows.fieldnames or ())} - COLUMNS
+    if unknown or "role" not in (rows.fieldnames or ()):
+        raise BadRoster(
+            f"the columns are some of {', '.join(sorted(COLUMNS))}, role among them; not {unknown or '…'}"
+        )
+    permits = []
+    for row in rows:
+        try:
+            permits.append(_permit({name: (value or "").strip() for name, value in row.items() if name}))
+        except (BadRoster, ValueError) as error:
+            raise BadRoster(f"line {rows.line_num}: {error}") from None
+    return permits
+
+
+def _permit(row: Mapping[str, str]) -> Permit:
+    if row.get("card"):
+        key = digest.of_subject("card", row["card"].upper())
+    elif row.get("issuer") and row.get("subject"):
+        key = digest.of_subject(row["issuer"], row["subject"])
+    else:
+        raise BadRoster("it has neither a card nor issuer and subject")
+    window: dict[str, object] = {name: row[name] for name in ("from", "until") if row.get(name)}
+    if row.get("weekdays"):
+        window["weekdays"] = [int(day) for day in row["weekdays"]]
+    kind = PermitKind(
+        row["role"],
+        row.get("place", ""),
+        parse_windows([window]) if window else (),
+        int(row.get("uses") or 0),
+        int(row.get("party") or 1),
+    )
+    return Permit(key[:KEY_BYTES], kind, row.get("group", ""), int(row.get("number") or 0))

@@ -1,0 +1,53 @@
+"""What the commands of a venue share: they ask the running agent, over its local socket."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from agent.cli import configuration, running
+from agent.policy import reasons
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def add_badge(parser: argparse.ArgumentParser) -> None:
+    """`--by`: who states it."""
+    parser.add_argument("--by", default="", metavar="BADGE", help="number of your badge: G07")
+
+
+def show(args: argparse.Namespace, lines: Callable[[dict[str, Any]], list[str]]) -> int:
+    """Print what the venue is like; 0 done, 1 refused, 3 not running."""
+    return _ask(args, {"do": "venue"}, lines)
+
+
+def state(args: argparse.Namespace, what: str, **more: object) -> int:
+    """State something; 0 taken, 1 refused, 3 not running."""
+    language = getattr(args, "language", "en")
+    return _ask(args, {"do": "attest", "type": what, "by": args.by, **more}, lambda said: [_said(said, language)])
+
+
+def _ask(args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dict[str, Any]], list[str]]) -> int:
+    config = configuration.read(args.config)
+    if config is None:
+        return 1
+    try:
+        answer = running.ask(config.run.directory, request)
+    except running.NotRunning as error:
+        print(error, file=sys.stderr)
+        return 3
+    except running.RequestRefused as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(lines(answer)))
+    return 0
+
+
+def _said(answer: dict[str, Any], language: str) -> str:
+    if "decision" not in answer:
+        return answer["text"] or "Noted."
+    told = [reasons.sentence(code, language) for code in (*answer["reasons"], *answer["measures"])]
+    gate = "the gate opens" if answer["gate_opened"] else "the gate stays shut"
+    return f"{answer['decision']}, {gate}. {' '.join(told)}"

@@ -1,0 +1,228 @@
+"""A running agent at the door of a venue: codes only, no thermometer; what staff type follows the day."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent import cli
+from agent.app import App
+from agent.config import parse
+from agent.control import local_socket
+from agent.credentials import gatepost
+from agent.crypto import signing
+from agent.model import Colour, Role
+from drivers.simulators.pty import Port
+from drivers.simulators.scan_engines import LineScanner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+CONFIG = """\
+[kiosk]
+id = "door-1"
+[run]
+directory = "run"
+[clock]
+trust = "system"
+floor_file = "clock"
+[screening]
+crowd_file = "crowd.json"
+[outbox]
+path = "outbox.db"
+[orders]
+memory_file = "orders.json"
+[mqtt]
+host = "127.0.0.1"
+port = 1
+[policy]
+table = "door.toml"
+[venue]
+file = "venue.toml"
+roster = "roster.json"
+[lanes.entry]
+direction = "entry"
+scanner = {{ driver = "line", port = "{folder}/scanner" }}
+gate = {{ driver = "simulated" }}
+"""
+DOOR = """
+[table]
+name = "door"
+version = 1
+first = "guards"
+[[row]]
+name = "codes only"
+when = { code = "green", temperature = ["normal", "unasked"] }
+outcome = "admit"
+reasons = ["code_green"]
+[[row]]
+name = "else"
+outcome = "refer"
+reasons = ["code_undecided"]
+measures = ["staff_check"]
+"""
+VENUE = """
+name = "library"
+utc_offset_min = 480
+register = true
+room = {capacity = 3}
+duty = [{name = "disinfect", every_h = 4}]
+"""
+LIMIT_S = 20.0
+
+
+def wait(condition: Callable[[], object]) -> None:
+    end_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+class Door:
+    """A running agent with one lane: a scanner and a gate."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.engine = folder, LineScanner()
+        trust = ["--private", str(folder / "x.key"), "--keys", str(folder / "issuers.toml")]
+        if not (folder / "x.key").exists():
+            assert cli.main(["keys", "new", "x", *trust]) == 0
+        self.key = signing.private_key((folder / "x.key").read_bytes())
+        for name, text in (
+            ("agent.toml", CONFIG.format(folder=folder)),
+            ("door.toml", DOOR),
+            ("venue.toml", VENUE),
+        ):
+            (folder / name).write_text(text)
+        (folder / "readers.csv").write_text("issuer,subject,role,number,group\nx,anna,visitor,7,readers\n")
+        table = ["roster", "build", str(folder / "readers.csv"), "--out", str(folder / "roster.json")]
+        assert cli.main(table) == 0
+        self.app = App(parse((folder / "agent.toml").read_text(), folder / "agent.toml"))
+        self.scanner = Port(folder / "scanner", self.engine)
+        self._thread = threading.Thread(target=self.app.run)
+
+    def start(self) -> None:
+        self.scanner.plug()
+        self._thread.start()
+        wait(lambda: all(worker.status().up for worker in self.app._workers))
+        wait((self.folder / "run" / local_socket.NAME).exists)
+        wait(lambda: self.view is not None and self.view["occupancy"]["exact"])
+
+    def stop(self) -> None:
+        self.app.stop()
+        self._thread.join(LIMIT_S)
+        self.scanner.close()
+        assert not self._thread.is_alive()
+
+    @property
+    def view(self):
+        return self.app._loop._ledger.view
+
+    def show(self, holder: str, colour: Colour = Colour.GREEN) -> None:
+        now_utc = int(time.time())
+        claims = gatepost.claims("x", holder, colour, issued_utc=now_utc - 60, expires_utc=now_utc + 600)
+        decided = self.app._loop.decided
+        self.scanner.send(self.engine.encode(gatepost.issue(self.key, claims).encode()))
+        wait(lambda: self.app._loop.decided == decided + 1)
+
+    def opened(self) -> int:
+        (gate,) = [worker.status() for worker in self.app._workers if worker.status().role is Role.GATE]
+        return gate.items
+
+    def type(self, *words: str) -> int:
+        return cli.main([words[0], "--config", str(self.folder / "agent.toml"), *words[1:]])
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Door]:
+    made = Door(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_a_day_at_the_door_is_followed_from_the_command_line(
+    door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    door.show("anna")
+    wait(lambda: door.opened() == 1)
+    door.show("stranger")
+    assert door.opened() == 1, "on no roster, and not recorded"
+    capsys.readouterr()
+    assert door.type("record", "mask", "worn", "--lane", "entry") == 0
+    assert "refer" in capsys.readouterr().out, "a mask is not what was missing"
+    assert door.type("record", "record", "done", "--lane", "entry", "--by", "G07") == 0
+    assert "admit, the gate opens" in capsys.readouterr().out
+    wait(lambda: door.opened() == 2)
+    door.show("rita", Colour.RED)
+    assert door.type("record", "record", "done", "--lane", "entry") == 0
+    assert "refuse, the gate stays shut" in capsys.readouterr().out, "no word of staff lifts a red code"
+    wait(lambda: door.view["cases"])
+    case = door.view["cases"][0]["case"]
+    assert door.type("case") == 0
+    assert f"{case}  red  entry" in capsys.readouterr().out
+    assert door.type("case", case.lower(), "isolated") == 0
+    assert door.type("case", case, "cleared") == 1
+    assert "is not open" in capsys.readouterr().err
+    assert door.type("count", "3") == 0
+    assert "3 inside; +1 against the count so far" in capsys.readouterr().out
+    door.show("anna2")
+    assert door.type("record", "record", "done", "--lane", "entry") == 1
+    assert "Several people wait" in capsys.readouterr().err
+    door.type("record", "record", "done", "--lane", "entry", "--for", "3")
+    assert "no room" in capsys.readouterr().out
+    assert door.opened() == 2
+    assert door.type("duty", "disinfect") == 0
+    assert door.type("duty", "dance") == 1
+    assert "there are: disinfect" in capsys.readouterr().err
+    wait(lambda: door.view["report"]["duties"]["disinfect"]["done"])
+    assert door.type("report") == 0
+    said = capsys.readouterr().out
+    assert "people: 2 came, 0 left, 3 inside" in said
+    assert "cases: 1 opened, 1 answered, 0 open" in said
+
+
+def test_the_ledger_is_folded_when_the_agent_starts_again(tmp_path: Path) -> None:
+    door = Door(tmp_path)
+    door.start()
+    door.show("anna")
+    door.show("rita", Colour.RED)
+    wait(lambda: door.view["cases"])
+    case = door.view["cases"][0]["case"]
+    door.stop()
+    again = Door(tmp_path)
+    again.start()
+    wait(lambda: again.view["report"] is not None)
+    assert (again.view["occupancy"]["inside"], again.view["occupancy"]["came"]) == (1, 1)
+    assert [each["case"] for each in again.view["cases"]] == [case]
+    again.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("subject,role\nanna,pupil\n", "line 2: it has neither"),
+        ("issuer,subject,role,number\nx,anna,pupil,7\nx,bert,pupil,7\n", "two people have the number 7"),
+        ("issuer,subject,role\nx,anna,king\n", "resident"),
+        ("issuer,subject,role,from,until\nx,anna,pupil,09:00,08:00\n", "ends before it begins"),
+        ("name,role\nAnna,pupil\n", "the columns are"),
+    ],
+)
+def test_a_roster_that_is_wrong_is_told_by_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, part: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    assert cli.main(["roster", "build", str(tmp_path / "t.csv"), "--out", str(tmp_path / "r.json")]) == 1
+    assert part in capsys.readouterr().err
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_a_packed_roster_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("issuer,subject,role,number,group\nx,Li Wei,pupil,7,class-1\n")
+    assert cli.main(["roster", "build", str(tmp_path / "t.csv"), "--out", str(tmp_path / "r.json")]) == 0
+    assert "1 pupil class-1" in capsys.readouterr().out
+    assert "Li" not in (tmp_path / "r.json").read_text()
+    assert cli.main(["roster", "show", str(tmp_path / "r.json")]) == 0
