@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 GROUPS = {
     "On the kiosk": {
         "setup": "a first configuration by a few questions",
-        "enrol": "make this kiosk a member of a fleet, by an invitation",
+        "enrol": "make this kiosk a member of a fleet",
         "check": "would the agent work so? every fault, line and remedy",
         "show": "the settings in force; --manual: every setting there is",
         "status": "how the running agent is, and what to do about it",
         "recover": "back from safe mode to work",
         "devices": "what is plugged in; try it, keep what it says, switch it off",
         "camera": "aim the camera: what it sees, in the terminal",
+        "support": "one file for whoever helps, without a personal word",
+        "wipe": "the end: make this kiosk forget everything",
+        "selftest": "does this release work? with simulated devices",
         "run": "the agent itself (what the service starts)",
     },
     "At the gate": {

@@ -65,7 +65,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     serve.add_argument("--password-file", type=Path, help="a file with the password")
     serve.add_argument("--plain", action="store_true", help="without TLS: for trials")
     answer = actions.add_parser("answer", help="answer a request that came as a file")
-    answer.add_argument("request", type=Path)
+    answer.add_argument("request", type=Path, help="the file that `gatepost enrol --request` wrote")
     answer.add_argument("--out", type=Path, required=True, help="file for the answer")
     actions.add_parser("list", help="kiosks, invitations, and who waits to be confirmed")
     approve = actions.add_parser("approve", help="confirm a kiosk that waits, and name it")

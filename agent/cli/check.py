@@ -5,6 +5,7 @@ It looks at every file that the configuration names. For one in /etc/gatepost ro
 
     sudo gatepost check
     gatepost check -c draft.toml
+    sudo gatepost check --site           the machine too: clock, card, power, Wi-Fi, watchdog, screen
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from agent import app
 from agent.cli import configuration
 from agent.config import PARTS, files
 from agent.model import ClockState, TimeBounds
-from agent.platform import access
+from agent.platform import access, site
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from agent.config.outputs import Device
 
+_GRADES = {"ok": "✓", "warning": "!", "error": "✗"}
 _STAND_INS = ("simulated", "replayed")
 
 
@@ -39,6 +41,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `check`."""
     parser = subparsers.add_parser("check", description=__doc__)
     configuration.add_argument(parser)
+    parser.add_argument(
+        "--site", action="store_true", help="look at the machine too: clock, card, power, Wi-Fi, watchdog, screen"
+    )
     parser.add_argument("--user", help="look with this user's rights; needs root")
 
 
@@ -49,10 +54,18 @@ def run(args: argparse.Namespace) -> int:
         if user and user != access.user():
             _load_code(args.config)
         with _rights_of(user):
-            return _check(args.config)
+            return max(_check(args.config), _site() if args.site else 0)
     except (KeyError, PermissionError):
         print(f"--user {args.user}: there is no such user, or you are not root", file=sys.stderr)
         return 1
+
+
+def _site() -> int:
+    """What the machine is like; 1 when something of it must be mended first."""
+    found = list(site.checks())
+    for each in found:
+        print(f"  {_GRADES[each.grade]} {each.what}: {each.text}")
+    return 1 if any(each.grade == "error" for each in found) else 0
 
 
 def _check(file: Path) -> int:

@@ -15,6 +15,16 @@ For the packages' own scripts:
     gatepost-release removing VERSION   its package goes: use another
     gatepost-release compile            all of them, for the Python that is here now
 
+For its own service, `gatepost-release.service`:
+
+    gatepost-release boot               before the agent starts: a release on trial that was started too often goes
+    gatepost-release watch              until the release on trial has passed or failed
+
+A release that takes another's place is on trial. It passes when the service has been well for 30 s: it runs, it is
+the release that it should be, it has no problem that the one before had not, and it takes no more memory
+than it may. It fails when it falls three times, ends for good, is not ready after 60 s, or has not been well after
+180 s; then the one before is back, and `list` says why. A power cut changes nothing of that.
+
 | what | where |
 |---|---|
 | a release | `/usr/lib/gatepost/releases/VERSION` |
@@ -29,11 +39,18 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 _CHECK_S = 120.0
+_USAGE = 2
+TRIES = 3
+WELL_S, READY_S, TRIAL_S = 30.0, 60.0, 180.0
+_LOOK_S, _STALE_S = 2.0, 15.0
+_MOST_MEMORY = 0.9
+_MOST_REFUSED = 20
 """A slow card needs half a minute to load a release that was never loaded before."""
 
 
@@ -42,11 +59,79 @@ class UpgradeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A release that has to show that everything works with it."""
+
+    version: str
+    before: str
+    """The one to go back to."""
+    problems: tuple[str, ...] = ()
+    """What was wrong before it came."""
+    boots: int = 0
+    """Starts of the machine so far."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What is remembered from run to run. A file that is lost or damaged is an empty one."""
 
     previous: str = ""
     """The release that was in use before the one that is."""
+    trial: Trial | None = None
+    refused: tuple[tuple[str, str], ...] = ()
+    """Releases that failed, and why."""
+
+    def passed(self) -> State:
+        """The release on trial has shown that it works."""
+        return replace(self, trial=None)
+
+    def failed(self, why: str) -> State:
+        """It has not."""
+        if self.trial is None:
+            return self
+        others = tuple(each for each in self.refused if each[0] != self.trial.version)
+        return replace(self, trial=None, refused=(*others, (self.trial.version, why))[-_MOST_REFUSED:])
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look at the service shows."""
+
+    active: bool = False
+    failed: bool = False
+    """systemd has given it up (a wrong configuration), or it was stopped."""
+    falls: int = 0
+    """Since it was started for the trial."""
+    version: str = ""
+    """That the status report names; empty when there is none, or an old one."""
+    problems: frozenset[str] = frozenset()
+    memory_share: float = 0.0
+    """Of what the service may take."""
+
+
+def is_well(sight: Sight, trial: Trial) -> bool:
+    """Whether everything works that worked before."""
+    new = sight.problems - set(trial.problems)
+    return sight.active and sight.version == trial.version and not new and sight.memory_share < _MOST_MEMORY
+
+
+def verdict(trial: Trial, sight: Sight, elapsed_s: float, well_s: float) -> str | None:
+    """`` when the trial is passed, why when it has failed, None while there is still hope.
+
+    `elapsed_s` since it began, `well_s` since everything has been well (0: it is not).
+    """
+    if sight.falls >= TRIES:
+        return f"it fell {sight.falls} times"
+    if sight.failed:
+        return "the service has ended for good"
+    if well_s >= WELL_S:
+        return ""
+    if sight.version != trial.version and elapsed_s >= READY_S:
+        return f"it was not ready within {READY_S:.0f} s"
+    if elapsed_s < TRIAL_S or (well_s > 0 and elapsed_s < TRIAL_S + WELL_S):
+        return None
+    new = ", ".join(sorted(sight.problems - set(trial.problems)))
+    return f"not well within {TRIAL_S:.0f} s: {new or 'it takes too much memory'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +154,16 @@ class Layout:
     def state(self) -> Path:
         """What is remembered."""
         return self.root / "var/lib/gatepost-release/state.json"
+
+    @property
+    def on_trial(self) -> Path:
+        """There while a release is on trial: what starts the watching service."""
+        return self.root / "var/lib/gatepost-release/trial"
+
+    @property
+    def status(self) -> Path:
+        """What the running agent says of itself."""
+        return self.root / "run/gatepost/status.json"
 
     @property
     def configuration(self) -> Path:
@@ -100,8 +195,12 @@ class Releases:
     def state(self) -> State:
         """What is remembered."""
         try:
-            return State(**json.loads(self.layout.state.read_bytes()))
-        except (OSError, ValueError, TypeError):
+            plain = json.loads(self.layout.state.read_bytes())
+            trial = plain.get("trial")
+            made = Trial(**{**trial, "problems": tuple(trial["problems"])}) if trial else None
+            refused = tuple((str(version), str(why)) for version, why in plain.get("refused", ()))
+            return State(str(plain["previous"]), made, refused)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return State()
 
     def remember(self, state: State) -> None:
@@ -128,18 +227,22 @@ class Releases:
     def why_not(self, version: str) -> str:
         """Why this release should not be used with the configuration that is here; empty when it may."""
         program = self.layout.releases / version / "bin/gatepost"
-        command = [str(program), "--version"]
+        tests = [["--version"], ["selftest"]]
         if self.layout.configuration.exists():
-            command = [str(program), "check", "--config", str(self.layout.configuration)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_CHECK_S, check=False, stdin=subprocess.DEVNULL
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"it cannot be run: {error}"
-        if done.returncode == 0:
-            return ""
-        return done.stderr.strip() or f"`{command[1]}` ended with {done.returncode}"
+            tests.insert(1, ["check", "--config", str(self.layout.configuration)])
+        for words in tests:
+            try:
+                done = subprocess.run(
+                    [str(program), *words], capture_output=True, text=True, timeout=_CHECK_S, check=False,
+                    stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            except (OSError, subprocess.TimeoutExpired) as error:
+                return f"it cannot be run: {error}"
+            if done.returncode == _USAGE and "no command" in done.stderr:
+                continue  # a release from before there was a self-test
+            if done.returncode:
+                return done.stderr.strip() or f"`{words[0]}` ended with {done.returncode}"
+        return ""
 
 
 def order_of(version: str) -> list[tuple[int, int, str]]:
@@ -173,10 +276,52 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
+def systemctl(layout: Layout, *words: str) -> str:
+    """What systemctl prints; nothing where this machine has not been started by systemd."""
+    if layout != Layout() or not Path("/run/systemd/system").is_dir():
+        return ""
+    return subprocess.run(["/usr/bin/systemctl", *words], check=False, capture_output=True, text=True).stdout
+
+
 def restart(layout: Layout) -> None:
-    """Restart the service if it runs."""
-    if layout == Layout() and Path("/run/systemd/system").is_dir():
-        subprocess.run(["/usr/bin/systemctl", "try-restart", "gatepost.service"], check=False)
+    """Restart the service if it runs; waits for nothing."""
+    systemctl(layout, "try-restart", "--no-block", "gatepost.service")
+
+
+def is_running(layout: Layout) -> bool:
+    """Whether the service runs, or tries to."""
+    return systemctl(layout, "is-active", "gatepost.service").strip() in {"active", "activating", "reloading"}
+
+
+def look(layout: Layout) -> Sight:
+    """The service as it is now."""
+    names = "ActiveState,NRestarts,MemoryCurrent,MemoryHigh"
+    lines = systemctl(layout, "show", "gatepost.service", f"--property={names}").splitlines()
+    unit = dict(line.partition("=")[::2] for line in lines)
+    used, most = (
+        int(unit.get(name, "")) if unit.get(name, "").isdecimal() else 0 for name in ("MemoryCurrent", "MemoryHigh")
+    )
+    version, problems = report(layout)
+    return Sight(
+        unit.get("ActiveState") == "active", unit.get("ActiveState") in {"failed", "inactive"},
+        int(unit.get("NRestarts") or 0), version, problems, used / most if most else 0.0,
+    )  # fmt: skip
+
+
+def report(layout: Layout) -> tuple[str, frozenset[str]]:
+    """(version, problems) of the running agent; empty when it does not say, or no longer."""
+    try:
+        if time.time() - layout.status.stat().st_mtime > _STALE_S:
+            return "", frozenset()
+        plain = json.loads(layout.status.read_bytes())
+        found = {
+            f"{each['code']} {each.get('part', '')}".strip()
+            for each in plain.get("problems", ())
+            if each.get("severity") != "warning"
+        }
+        return str(plain["version"]), frozenset(found)
+    except (OSError, ValueError, TypeError, KeyError):
+        return "", frozenset()
 
 
 # ---- what can be asked
@@ -186,20 +331,80 @@ def show(releases: Releases) -> None:
     """Print the releases, the oldest first."""
     for version in releases.installed():
         note = "  in use" if version == releases.current() else ""
-        note = note or ("  the one before" if version == releases.state().previous else "")
-        print(f"{version}{note}")
+        state = releases.state()
+        note += ", on trial" if state.trial is not None and state.trial.version == version else ""
+        note = note or ("  the one before" if version == state.previous else "")
+        failed = dict(state.refused).get(version, "")
+        print(f"{version}{note}{f'  taken back: {failed}' if failed else ''}")
 
 
 def switch(releases: Releases, version: str) -> None:
-    """Use a release and restart the service. Raises UpgradeError when it will not have the configuration."""
+    """Use a release, on trial while the service runs. Raises UpgradeError when it does not accept what is here."""
     if version in releases.installed() and (why := releases.why_not(version)):
         raise UpgradeError(
-            f"release {version} is not used: it does not accept the configuration;"
+            f"release {version} is not used: it does not accept the configuration, or fails its self-test;"
             f" {releases.current()} stays.\n{why}"
         )
+    before, layout = releases.current(), releases.layout
+    problems = tuple(sorted(report(layout)[1]))
+    if before in releases.installed() and before != version and is_running(layout):
+        begin_trial(releases, Trial(version, before, problems))
     releases.use(version)
     print(f"gatepost: release {version} is in use")
-    restart(releases.layout)
+    restart(layout)
+    systemctl(layout, "restart", "--no-block", "gatepost-release.service")
+
+
+def begin_trial(releases: Releases, trial: Trial) -> None:
+    """Remember it before anything changes: whatever happens then, the one before comes back."""
+    refused = tuple(each for each in releases.state().refused if each[0] != trial.version)
+    releases.remember(replace(releases.state(), trial=trial, refused=refused))
+    write_file(releases.layout.on_trial, trial.version.encode())
+
+
+def end_trial(releases: Releases, why: str) -> None:
+    """`why` is empty: it has passed. Else the release before is in use again."""
+    state = releases.state()
+    if state.trial is not None and why:
+        releases.use(state.trial.before)
+        releases.remember(replace(state.failed(why), previous=""))
+        print(f"gatepost: release {state.trial.version} is taken back: {why}", flush=True)
+        restart(releases.layout)
+        systemctl(releases.layout, "start", "--no-block", "gatepost.service")
+    elif state.trial is not None:
+        releases.remember(replace(state.passed(), previous=state.trial.before))
+        print(f"gatepost: release {state.trial.version} works and is kept", flush=True)
+    releases.layout.on_trial.unlink(missing_ok=True)
+
+
+def on_boot(releases: Releases) -> None:
+    """Count the starts of the machine with a release on trial: one that never gets as far as its verdict goes."""
+    trial = releases.state().trial
+    if trial is None:
+        releases.layout.on_trial.unlink(missing_ok=True)
+    elif trial.boots >= TRIES:
+        end_trial(releases, f"the machine was started {trial.boots} times while it was on trial")
+    else:
+        releases.remember(replace(releases.state(), trial=replace(trial, boots=trial.boots + 1)))
+
+
+def watch(releases: Releases) -> None:
+    """Look at the service until the release on trial has passed or failed."""
+    began_s = time.monotonic()
+    well_since_s: float | None = None
+    ended = False
+    while (trial := releases.state().trial) is not None:
+        now_s, sight = time.monotonic(), look(releases.layout)
+        ended, sight = (
+            sight.failed,
+            replace(sight, failed=sight.failed and ended),
+        )  # twice: it may be between two starts
+        well_since_s = (well_since_s or now_s) if is_well(sight, trial) else None
+        why = verdict(trial, sight, now_s - began_s, now_s - well_since_s if well_since_s else 0.0)
+        if why is not None:
+            end_trial(releases, why)
+        else:
+            time.sleep(_LOOK_S)
 
 
 def go_back(releases: Releases) -> None:
@@ -207,6 +412,7 @@ def go_back(releases: Releases) -> None:
     previous = releases.state().previous
     if not previous:
         raise UpgradeError("there is no release before this one")
+    releases.remember(replace(releases.state(), trial=None))
     releases.use(previous)
     print(f"gatepost: release {previous} is in use; the same again goes forward")
     restart(releases.layout)
@@ -261,6 +467,8 @@ _ACTIONS = {
     ("choose", 0): choose,
     ("removing", 1): on_removing,
     ("compile", 0): compile_all,
+    ("boot", 0): on_boot,
+    ("watch", 0): watch,
 }
 
 

@@ -205,12 +205,14 @@ def installs(found: Found, suite: str, first: Path, second: Path) -> None:
         taken_s = time.monotonic() - began_s
         found.check(f"{suite}: installs offline", done.returncode == 0, f"{taken_s:.1f} s {done.stderr}")
         found.check(f"{suite}: asks for a configuration", "install.md" in done.stdout)
+        waits = until(lambda: "invitation" in kiosk.sh("systemctl status gatepost"), 20)
+        found.check(f"{suite}: waits for an invitation", waits, kiosk.sh("systemctl status gatepost | head -8"))
         found.check(f"{suite}: nothing has failed", "0 loaded" in kiosk.sh("systemctl --failed --no-pager"))
         configure(kiosk)
         check = kiosk.run("gatepost check")
         found.check(f"{suite}: check", check.returncode == 0, check.stderr)
         started_s = time.monotonic()
-        kiosk.sh("systemctl start gatepost")
+        kiosk.sh("systemctl restart gatepost")
         found.check(f"{suite}: the service runs", kiosk.sh("systemctl is-active gatepost") == "active",
                     kiosk.sh("journalctl -u gatepost -o cat -n 9"))  # fmt: skip
         passages = until(lambda: heard(kiosk, "passage"), 60)
@@ -258,6 +260,87 @@ def installs(found: Found, suite: str, first: Path, second: Path) -> None:
         found.check(f"{suite}: configuration and events are there", len(kept) == 2, kept)
 
 
+BAD = {
+    "crashes": ("import os, threading; threading.Timer(4, os.abort).start()", "fell 3 times"),
+    "hangs": ("import time; time.sleep(10**6)", "not ready within 60 s"),
+    "ends": ("return 78", "ended for good"),
+    "eats memory": ("globals().update(eaten=[bytes(1 << 20) for _ in range(290)])", "too much memory"),
+}
+"""What is wrong with a release on the kiosk alone, so that its self-test cannot know → why it is taken back."""
+
+
+def _without_a_library(home: Path) -> None:
+    shutil.rmtree(home / "lib/common/paho")
+
+
+def _of_another_processor(home: Path) -> None:
+    for library in home.glob("lib/python3*/site-packages/pydantic_core/*.so"):
+        library.write_bytes(b"\x7fELF of another processor")
+
+
+def _never_opening(home: Path) -> None:
+    driver = home / "lib/common/drivers/outputs/simulated.py"
+    driver.write_text(driver.read_text() + "\n\ndel Driver.pulse\n")
+
+
+def _torn(home: Path) -> None:
+    os.truncate(home / "lib/common/agent/app.py", 100)
+
+
+BROKEN = {
+    "lacks a library": _without_a_library,
+    "is of another processor": _of_another_processor,
+    "never opens": _never_opening,
+    "is torn": _torn,
+}
+"""What is wrong with a release itself: it is never used."""
+
+
+def another_release(kiosk: Machine, version: str, name: str) -> Path:
+    """A release beside the one that is installed, the same but for its name; its folder."""
+    place = f"/usr/lib/gatepost/releases/{name}"
+    kiosk.sh(f"cp -a /usr/lib/gatepost/releases/{version} {place}; find {place} -name __pycache__ | xargs rm -rf")
+    home = kiosk.folder / place.lstrip("/")
+    for file in (home / "bin/gatepost", home / "lib/common/agent/__init__.py"):
+        file.write_text(file.read_text().replace(version, name))
+    return home
+
+
+def upgrades(found: Found, suite: str, first: Path) -> None:
+    """Releases that do not work: none stays in use, and the one before serves people meanwhile."""
+    with machine(suite, packages_of(first)) as kiosk:
+        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+        configure(kiosk)
+        kiosk.sh("systemctl restart gatepost")
+        good = version_of(packages_of(first))
+        until(lambda: kiosk.report().get("version") == good)
+        for name, spoil in BROKEN.items():
+            bad = "9.0+" + name.replace(" ", "")
+            spoil(another_release(kiosk, good, bad))
+            done = kiosk.run(f"gatepost-release use {bad}", 180)
+            found.check(f"{suite}: a release that {name} is not used", done.returncode == 1, done.stderr[-200:])
+            found.check(f"{suite}: the service was not touched", kiosk.report().get("version") == good)
+        for name, (code, why) in BAD.items():
+            bad = "9.1+" + name.replace(" ", "")
+            program = another_release(kiosk, good, bad) / "lib/common/agent/cli/run.py"
+            line = f'    if str(args.config) == "/etc/gatepost/agent.toml":\n        {code}\n'
+            program.write_text(program.read_text().replace("    malloc.set_up()\n", f"{line}    malloc.set_up()\n"))
+            began_s = time.monotonic()
+            kiosk.run(f"gatepost-release use {bad}", 300)
+            taken = f"{bad}  taken back"
+            back = until(lambda taken=taken: taken in kiosk.sh("gatepost-release list"), 300)
+            listed, spent_s = kiosk.sh("gatepost-release list"), time.monotonic() - began_s
+            found.check(
+                f"{suite}: one that {name} is taken back", back and why in listed, f"{spent_s:.0f} s {listed}"
+            )
+            again = until(lambda: kiosk.report().get("version") == good)
+            found.check(f"{suite}: the one before runs", again, kiosk.report().get("version"))
+        another_release(kiosk, good, "9.2")
+        kiosk.run("gatepost-release use 9.2", 300)
+        kept = until(lambda: "9.2  in use" in kiosk.sh("gatepost-release list | grep -v trial"), 120)
+        found.check(f"{suite}: one that works is kept", kept, kiosk.sh("gatepost-release list"))
+
+
 def emulated(found: Found, suite: str, first: Path) -> None:
     """Install and demonstrate under emulation: no systemd, all of the agent."""
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
@@ -293,7 +376,9 @@ def main(words: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
         built = build(Path(folder), words)
         for suite in SUITES:
-            installs(result, suite, built["amd64"], built["second"])
+            if "--upgrades" not in words:
+                installs(result, suite, built["amd64"], built["second"])
+            upgrades(result, suite, built["amd64"])
             if "arm64" in built:
                 emulated(result, suite, built["arm64"])
     print(f"{result.passed} passed, {result.failed} failed")

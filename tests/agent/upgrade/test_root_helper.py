@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.upgrade import root_helper
-from agent.upgrade.root_helper import Layout, Releases, State, UpgradeError, order_of
+from agent.upgrade.root_helper import (
+    Layout,
+    Releases,
+    Sight,
+    State,
+    Trial,
+    UpgradeError,
+    is_well,
+    order_of,
+    verdict,
+)
 
 
 @pytest.fixture
@@ -112,7 +126,7 @@ def test_the_last_one_goes(releases: Releases) -> None:
         root_helper.go_back(releases)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"previous": 1, "x": 2}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"previous": "1", "trial": 3}', b"\xff\xfe"])
 def test_a_damaged_memory_is_an_empty_one(releases: Releases, content: bytes) -> None:
     releases.layout.state.parent.mkdir(parents=True)
     releases.layout.state.write_bytes(content)
@@ -142,3 +156,147 @@ def test_a_commit_after_a_release_is_newer_and_a_candidate_is_older() -> None:
 def test_words_that_mean_nothing(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert root_helper.main(words) == 2
     assert "gatepost-release use VERSION" in capsys.readouterr().err
+
+
+TRIAL = Trial("1.1", "1.0", ("device_down entry.scanner",))
+WELL = Sight(active=True, version="1.1")
+
+
+@pytest.mark.parametrize(
+    ("sight", "elapsed_s", "well_s", "says"),
+    [
+        (WELL, 31, 30, ""),
+        (WELL, 20, 18, None),
+        (Sight(active=True, version="1.1", falls=3), 20, 0, "fell 3 times"),
+        (Sight(failed=True), 5, 0, "ended for good"),
+        (Sight(active=True), 61, 0, "not ready within 60 s"),
+        (Sight(), 59, 0, None),
+        (Sight(active=True, version="1.0"), 181, 0, "not ready"),
+        (
+            Sight(active=True, version="1.1", problems=frozenset({"broker_not_connected"})),
+            181,
+            0,
+            "broker_not_connected",
+        ),
+        (Sight(active=True, version="1.1", memory_share=0.95), 181, 0, "too much memory"),
+        (WELL, 185, 5, None),
+        (WELL, 211, 5, "not well within 180 s"),
+    ],
+)
+def test_a_trial_ends_as_the_service_does(sight: Sight, elapsed_s: float, well_s: float, says: str | None) -> None:
+    found = verdict(TRIAL, sight, elapsed_s, well_s)
+    assert found == says or (says and found and says in found)
+
+
+def test_what_was_wrong_before_is_no_fault_of_the_release() -> None:
+    before = frozenset({"device_down entry.scanner"})
+    assert is_well(Sight(active=True, version="1.1", problems=before), TRIAL)
+    assert not is_well(Sight(active=True, version="1.1", problems=before | {"storage_error"}), TRIAL)
+    assert not is_well(Sight(active=True, version="1.0"), TRIAL)
+    assert not is_well(Sight(version="1.1"), TRIAL)
+
+
+@given(st.booleans(), st.booleans(), st.integers(0, 5), st.sampled_from(["", "1.0", "1.1"]), st.floats(0, 1))
+def test_no_trial_goes_on_for_ever(active: bool, failed: bool, falls: int, version: str, share: float) -> None:
+    sight = Sight(active, failed, falls, version, frozenset(), share)
+    assert verdict(TRIAL, sight, 1000, 0) is not None
+    assert verdict(TRIAL, sight, 1000, 900) is not None
+
+
+def on_trial(releases: Releases) -> None:
+    for version in ("1.0", "1.1"):
+        add(releases, version)
+    releases.use("1.0")
+    root_helper.begin_trial(releases, TRIAL)
+    releases.use("1.1")
+
+
+def test_a_release_that_works_is_kept(releases: Releases) -> None:
+    on_trial(releases)
+    root_helper.end_trial(releases, "")
+    assert (releases.current(), releases.state().trial, releases.state().previous) == ("1.1", None, "1.0")
+    assert not releases.layout.on_trial.exists()
+
+
+def test_one_that_does_not_is_taken_back_and_said(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
+    on_trial(releases)
+    root_helper.end_trial(releases, "it fell 3 times")
+    assert (releases.current(), releases.state().trial) == ("1.0", None)
+    root_helper.show(releases)
+    assert "1.1  taken back: it fell 3 times" in capsys.readouterr().out
+
+
+def test_one_that_never_gets_as_far_as_a_verdict_goes_after_three_boots(releases: Releases) -> None:
+    on_trial(releases)
+    for _ in range(root_helper.TRIES):
+        root_helper.on_boot(releases)
+        assert releases.current() == "1.1"
+    root_helper.on_boot(releases)
+    assert releases.current() == "1.0"
+
+
+class PowerCutError(BaseException):
+    """The machine is off."""
+
+
+def cut_power(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """From that many changes of names on."""
+    count = 0
+
+    def cutting(real: Callable[..., object]) -> Callable[..., object]:
+        def cut(*words: object, **named: object) -> object:
+            nonlocal count
+            if count == after:
+                raise PowerCutError
+            count += 1
+            return real(*words, **named)
+
+        return cut
+
+    for name in ("replace", "unlink", "symlink_to"):
+        monkeypatch.setattr(Path, name, cutting(getattr(Path, name)))
+
+
+@pytest.mark.parametrize("action", ["begin", "keep", "take back"])
+@pytest.mark.parametrize("cut_after", range(8))
+def test_after_a_power_cut_one_whole_release_is_in_use(
+    releases: Releases, monkeypatch: pytest.MonkeyPatch, action: str, cut_after: int
+) -> None:
+    """Cut before any rename or removal; then the machine starts, and each trial comes to its end."""
+    for version in ("1.0", "1.1"):
+        add(releases, version)
+    releases.use("1.0")
+    if action != "begin":
+        root_helper.begin_trial(releases, TRIAL)
+        releases.use("1.1")
+    cut_power(monkeypatch, cut_after)
+    with suppress(PowerCutError):
+        if action == "begin":
+            root_helper.begin_trial(releases, TRIAL)
+            releases.use("1.1")
+        else:
+            root_helper.end_trial(releases, "" if action == "keep" else "it fell 3 times")
+    monkeypatch.undo()
+
+    assert releases.current() in ("1.0", "1.1"), "there is one whole release at any time"
+    for _ in range(5):
+        if releases.layout.on_trial.exists():
+            root_helper.on_boot(releases)
+    if releases.current() == "1.1":
+        assert releases.state().trial is None, "one that was not kept is gone after so many boots"
+    root_helper.choose(releases)
+    assert releases.current() in ("1.0", "1.1")
+
+
+def test_the_report_of_an_agent_that_is_gone_does_not_count(releases: Releases) -> None:
+    status = releases.layout.status
+    assert root_helper.report(releases.layout) == ("", frozenset())
+    status.parent.mkdir(parents=True)
+    problems = [
+        {"code": "device_down", "part": "entry.gate", "severity": "error"},
+        {"code": "x", "severity": "warning"},
+    ]
+    status.write_text(json.dumps({"version": "1.1", "problems": problems}))
+    assert root_helper.report(releases.layout) == ("1.1", frozenset({"device_down entry.gate"}))
+    os.utime(status, (0, 0))
+    assert root_helper.report(releases.layout) == ("", frozenset())
