@@ -31,6 +31,10 @@ test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, 
 check: .venv/.ready ## for every day, within a minute: lint, types, the tree, and the tests without processes or waits
 	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
+.PHONY: browser
+browser: | system ## Chromium and a Chinese font by apt, for the tests of the pages; without them these skip
+	@systemd/packages $(PYTHON) chromium cjk
+
 .PHONY: lint
 lint: .venv/.ready ## ruff and mypy, as the tests run them
 	@$(PY) -m ruff check .

@@ -6,19 +6,23 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
 from agent.config import identity, lane_tickets
-from agent.control import BundleReceiver, CommandReceiver, local_socket
+from agent.control import BundleReceiver, CommandReceiver, local_socket, watch
 from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
+from agent.control.watch import Watch
 from agent.credentials.bundle import BadBundle
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
+from agent.devices.screen_worker import ScreenWorker
 from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
 from agent.enrolment.renewal import Renewal
@@ -50,6 +54,7 @@ from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
 from agent.tickets.register import UsedTickets
 from agent.venue import Venue, VenueInForce
+from agent.web.options import PublicDetail
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -75,6 +80,8 @@ RESTART = 75
 STOP_S = 5.0
 """Each service gets so long to stop; most need a moment."""
 LOOK_EVERY_S = 1.0
+_MOVES_S = 0.8
+"""The loop comes round at least twice a second; one that has not for so long stands still."""
 
 
 def faults_beyond_syntax(config: Config) -> list[ConfigError]:
@@ -135,7 +142,10 @@ class App:
         # from the devices to the decision, and back to gate, lamp and buzzer
         inbox = Inbox()
         tap = SensorTap(inbox.put)
-        lanes = {name: _lane_workers(name, lane, began, tap, inbox) for name, lane in config.lanes.items()}
+        self._watch = _watch(config, began, lambda: time.monotonic() - self._loop.last_step_s < _MOVES_S)
+        lanes = {
+            name: _lane_workers(name, lane, began, tap, inbox, self._watch) for name, lane in config.lanes.items()
+        }
         self._workers = Workers(worker for lane in lanes.values() for worker in lane.all())
         tickets = _tickets(config, lambda second, first: inbox.put(_used_twice(second, first)))
         venue = _venue(config, self._ruleset, clock.now)
@@ -164,6 +174,8 @@ class App:
             boot_id=boot_id(),
             simulated=config.kiosk.trial,
             ledger=ledger,
+            discreet=config.web.public is PublicDetail.DISCREET,
+            observe=self._watch.on_effect,
         )
 
         # from the central server and the technician to what they ask for
@@ -240,6 +252,7 @@ class App:
             self._receiver,
             bases,
             self._local_socket,
+            self._watch,
         )
         self.status = 0
         """What the process is to end with."""
@@ -411,6 +424,7 @@ class _LaneWorkers:
     sensors: Sequence[SensorWorker]
     gate: GateWorker | None
     indicators: Sequence[IndicatorWorker]
+    screens: Sequence[ScreenWorker]
 
     def all(self) -> Iterator[Worker]:
         """Each of them, the gate after the scanner."""
@@ -419,6 +433,7 @@ class _LaneWorkers:
             yield self.gate
         yield from self.sensors[1:]
         yield from self.indicators
+        yield from self.screens
 
     def open_gate(self) -> Future[None] | None:
         """Order one opening; where there is no gate, none."""
@@ -430,7 +445,9 @@ class _LaneWorkers:
             worker.show(cue, after)
 
 
-def _lane_workers(name: str, lane: LaneConfig, began: Startup, tap: SensorTap, inbox: Inbox) -> _LaneWorkers:
+def _lane_workers(
+    name: str, lane: LaneConfig, began: Startup, tap: SensorTap, inbox: Inbox, pictures: Watch
+) -> _LaneWorkers:
     sensors = {
         Role.SCANNER: lane.scanner,
         Role.THERMOMETER: lane.thermometer,
@@ -447,6 +464,7 @@ def _lane_workers(name: str, lane: LaneConfig, began: Startup, tap: SensorTap, i
         if lane.gate is None
         else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, pulse_s=lane.pulse_s),
         list(_indicators(name, lane, began, inbox)),
+        [] if lane.screen is None else [ScreenWorker(name, partial(pictures.trouble, name), inbox.put)],
     )
 
 
@@ -454,12 +472,25 @@ def _indicators(name: str, lane: LaneConfig, began: Startup, inbox: Inbox) -> It
     """What tells people: the lamp and the buzzer, where there are."""
     if (lamp := lane.lamp) is not None:
         lights = {light: _maker(output) for light, output in lamp.lights.items()}
-        in_service = lane.direction is Direction.EXIT or not began.safe
-        panel = indicators.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
-        yield IndicatorWorker(name, Role.LAMP, lamp.driver, lights, inbox.put, panel)
+        yield IndicatorWorker(name, Role.LAMP, lamp.driver, lights, inbox.put, _lamp_panel(lane, began))
     if (buzzer := lane.buzzer) is not None:
         sound: dict[str, Callable[[], Sink]] = {Light.SOUND: _maker(buzzer)}
         yield IndicatorWorker(name, Role.BUZZER, buzzer.driver, sound, inbox.put, indicators.BuzzerPanel())
+
+
+def _lamp_panel(lane: LaneConfig, began: Startup) -> indicators.LampPanel:
+    in_service = lane.direction is Direction.EXIT or not began.safe
+    return indicators.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
+
+
+def _watch(config: Config, began: Startup, moves: Callable[[], bool]) -> Watch:
+    """The socket for screens. Beats stop with the loop, and every screen then sends people to the staff."""
+    return Watch(
+        config.web.directory / watch.NAME,
+        {name: _lamp_panel(lane, began) for name, lane in config.lanes.items()},
+        {name: lane.screen for name, lane in config.lanes.items() if lane.screen is not None},
+        moves,
+    )
 
 
 def _log_totals(kept: OutboxStatus) -> None:
@@ -516,7 +547,13 @@ def _checkpoint(
 
 def rules(config: Config, rulebook: Ruleset, venue: Venue | None = None) -> DecisionRules:
     """The checkpoint's judgements as this configuration wants them."""
-    made = DecisionRules(rulebook.check, rulebook.decide, config.screening, rulebook.thermometer)
+    made = DecisionRules(
+        rulebook.check,
+        rulebook.decide,
+        config.screening,
+        rulebook.thermometer,
+        may_override=rulebook.may_override,
+    )
     return made if venue is None else replace(made, venue=venue.facts_now)
 
 

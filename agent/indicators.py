@@ -17,6 +17,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from agent.model import Outcome
+from agent.texts import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,18 +96,6 @@ PATTERNS = {
     Cue.REFUSE: Pattern((Light.RED,), FAST, (_LONG_S, _GAP_S, _LONG_S, _GAP_S, _LONG_S)),
     Cue.FAULT: Pattern((Light.RED, Light.AMBER), STEADY),
 }
-LABELS = {
-    Cue.READY: ("Please show your code.", "请出示健康码。"),
-    Cue.MEASURE: ("Code read. Please step up to the thermometer.", "已读码，请靠近测温。"),
-    Cue.WAIT: ("Measuring: please stand still.", "正在测温，请站稳。"),
-    Cue.RETRY: ("Once more, please.", "请再来一次。"),
-    Cue.ADMIT: ("Please go through.", "请通行。"),
-    Cue.ADMIT_WITH_NOTICE: ("Please go through; the staff have a word for you.", "请通行，并听工作人员提示。"),
-    Cue.REFER: ("Please wait for the staff.", "请等候工作人员。"),
-    Cue.REFUSE: ("Please do not enter.", "请勿进入。"),
-    Cue.FAULT: ("Out of service: please see the staff.", "设备故障，请找工作人员。"),
-}
-"""Cue → what it means, for the label beside the lamp (English, Chinese)."""
 _STANDING = (Cue.READY, Cue.FAULT)
 """How a lane stands when nobody is being answered."""
 _STEPS = (Cue.MEASURE, Cue.WAIT)
@@ -121,6 +110,29 @@ def cue_for(decision: Decision, temperature: Temperature) -> Cue:
     return Cue(decision.outcome)
 
 
+_UNTOLD = frozenset({
+    "certificate_valid", "code_green", "lane_closed", "leave", "retest", "staff_check", "temperature_normal",
+    "temperature_retest", "ticket_valid",
+})  # fmt: skip
+"""Reasons and actions that tell nothing of a person's health, and have no hint of their own."""
+
+
+def hint_for(decision: Decision, cue: Cue) -> str:
+    """The one public hint beside a cue: what to do, else why. None beside a reason that is not public: whatever
+    stood there would tell that it is not the private one. Once more looks the same for all its causes.
+    """
+    codes = (*decision.actions, *decision.reasons)
+    hints = CATALOGUE["hint"]
+    if cue is Cue.RETRY or not hints.keys() | _UNTOLD >= set(codes):
+        return ""
+    return next((code for code in codes if code in hints), "")
+
+
+def discreet(cue: Cue) -> Cue:
+    """The cue as the queue may see it: who is refused waits for the staff like anybody who is referred."""
+    return Cue.REFER if cue is Cue.REFUSE else cue
+
+
 @dataclass(frozen=True, slots=True)
 class CueChange:
     """A cue in its time, monotonic seconds."""
@@ -128,6 +140,7 @@ class CueChange:
     cue: Cue
     since_s: float
     until_s: float
+    hint: str = ""
 
 
 class Panel(Protocol):
@@ -157,14 +170,14 @@ class LampPanel:
         self._ready = Cue.READY if in_service else Cue.FAULT
         self._standing = self._latest = CueChange(Cue.FAULT, 0.0, math.inf)
 
-    def show(self, cue: Cue, at_s: float) -> None:
+    def show(self, cue: Cue, at_s: float, hint: str = "") -> None:
         """A new cue. How the lane stands does not cut an answer short; anything else does."""
         if cue in _STANDING:
-            self._standing = CueChange(self._ready if cue is Cue.READY else cue, at_s, math.inf)
+            self._standing = CueChange(self._ready if cue is Cue.READY else cue, at_s, math.inf, hint)
             if self._latest.until_s == math.inf:
                 self._latest = self._standing
         else:
-            self._latest = CueChange(cue, at_s, at_s + self._lasts_s(cue))
+            self._latest = CueChange(cue, at_s, at_s + self._lasts_s(cue), hint)
 
     def showing(self, at_s: float) -> CueChange:
         """What is to be seen now."""

@@ -418,6 +418,7 @@ class Role(StrEnum):
     RANGE = "range"
     LAMP = "lamp"
     BUZZER = "buzzer"
+    SCREEN = "screen"
     CLINICAL = "clinical"
     BUTTON = "button"
     """Whoever presses it at an exit wants to leave."""
@@ -535,6 +536,22 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """Staff let in whom the table has referred to them, under the number that the person waits under."""
+
+    at_s: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClosure:
+    """Staff close a lane, or reopen it. An exit stays an exit."""
+
+    at_s: float
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WhoWaits:
     """Staff asks who may be measured with their own thermometer."""
 
@@ -578,7 +595,9 @@ Item: TypeAlias = (
     | DeviceUp
     | DeviceDown
     | LaneCommandRequest
+    | LaneClosure
     | Recorded
+    | Override
     | WhoWaits
     | Pressed
     | Attestation
@@ -715,6 +734,10 @@ class Waits:
     outcome: Screening
     """Of the last temperature."""
     with_code: bool
+    since_s: float
+    """When it was decided."""
+    decision: Decision
+    temperature: Temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -728,6 +751,8 @@ class RemeasureResult:
     """Why not."""
     waiting: tuple[Waits, ...] = ()
     """Who waits on this lane, the latest first: told when it was refused, or asked for."""
+    inputs: tuple[DecisionInput, ...] = ()
+    """What each of them was decided by: to tell what would change it."""
 
 
 @dataclass(frozen=True, slots=True)

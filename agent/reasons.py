@@ -1,6 +1,6 @@
 """Why something that was asked of the agent was not done: one word for each reason. Pure.
 
-Why somebody is referred or refused at a lane says `agent.policy.reasons`.
+Why somebody is referred or refused at a lane says the policy table: `agent.texts`.
 """
 
 from __future__ import annotations
@@ -104,6 +104,11 @@ class LocalRefusal(StrEnum):
     AMBIGUOUS_PERSON = "ambiguous_person"
     """Several people can: say which number."""
     NO_SUCH_NUMBER = "no_such_number"
+    NOT_REFERRED = "not_referred"
+    """The table does not leave this person to staff: it lets in, or refuses."""
+    INVARIANT = "invariant"
+    """What no table and no staff may do: let in without a valid code, with a raised temperature and the like."""
+    GATE_DOWN = "gate_down"
     LANE_BUSY = "lane_busy"
     """Somebody else is being decided on this lane."""
     BUSY = "busy"

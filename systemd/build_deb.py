@@ -186,8 +186,8 @@ def release(root: Path, version: str, files: list[str], wheels: dict[str, list[P
 
 def shared_parts(root: Path, files: list[str]) -> None:
     """Lay out what all releases share below `root`."""
-    copy(ROOT / "systemd/gatepost.service", root / "usr/lib/systemd/system/gatepost.service")
-    copy(ROOT / "systemd/gatepost-release.service", root / "usr/lib/systemd/system/gatepost-release.service")
+    for unit in ("gatepost.service", "gatepost-release.service", "gatepost-screen.service"):
+        copy(ROOT / "systemd" / unit, root / "usr/lib/systemd/system" / unit)
     copy(ROOT / "systemd/70-gatepost.rules", root / "usr/lib/udev/rules.d/70-gatepost.rules")
     copy(ROOT / "systemd/gatepost-tmpfiles.conf", root / "usr/lib/tmpfiles.d/gatepost.conf")
     copy(PARTS / "gatepost.sysusers", root / "usr/lib/sysusers.d/gatepost.conf")

@@ -46,7 +46,7 @@ hypothesis.settings.load_profile("busy machine")
 
 DEADLINE_S = 20.0
 WAITING = ("agent/cli", "agent/devices", "agent/mqtt", "agent/control", "agent/outbox", "agent/test_app.py",
-           "agent/test_range.py", "drivers", "system")  # fmt: skip
+           "agent/test_range.py", "agent/web", "drivers", "system")  # fmt: skip
 """Where tests start processes, open sockets or wait for threads; all others are `quick`: see `make check`."""
 
 

@@ -36,11 +36,11 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"supervisor"},
     {"enrolment"},
     {"config", "control", "loop"},
-    {"checkpoint", "mqtt", "ruleset"},
+    {"checkpoint", "mqtt", "ruleset", "web"},
     {"analysis", "credentials", "devices", "outbox", "privacy", "tickets", "upgrade"},
     {"commands", "crypto", "events", "indicators", "log", "platform", "policy", "screening", "venue"},
     {"model"},
-    {"problems", "reasons"},
+    {"problems", "reasons", "texts"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -58,7 +58,8 @@ PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
     "credentials", "crypto", "events", "indicators.py", "model.py", "outbox/receipt.py", "platform/histogram.py",
     "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening", "supervisor/crash_loop.py",
-    "supervisor/health.py", "supervisor/rollout_state.py", "tickets/exchange.py", "venue",
+    "supervisor/health.py", "supervisor/rollout_state.py", "texts", "tickets/exchange.py", "venue",
+    "web/options.py", "web/pictures.py",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",
@@ -90,8 +91,10 @@ MET_IN = {
         "drivers/simulators/qr.py",
     },  # neither may import the other
     "serial": {"drivers/wire/uart.py"},
+    "starlette": {"agent/web/site.py", "agent/web/server.py"},
     "smbus2": {"drivers/wire/i2c.py"},
     "typing_extensions": {"agent/events/contract.py", "agent/events/schemas.py", "agent/events/venue.py"},
+    "uvicorn": {"agent/web/server.py"},
     "zxingcpp": {"drivers/vision/zxing.py"},
 }
 

@@ -33,7 +33,14 @@ from annotated_types import Ge, Gt
 from agent import indicators
 from agent import screening as thermal
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
-from agent.checkpoint.lanes import MOST_WAITING, LaneState, NotRestarted, PendingPassage, RecentDecision
+from agent.checkpoint.lanes import (
+    MOST_WAITING,
+    LaneState,
+    NotRestarted,
+    PendingPassage,
+    RecentDecision,
+    Waiting,
+)
 from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
 from agent.indicators import Cue
@@ -48,10 +55,12 @@ from agent.model import (
     DeviceDown,
     DeviceUp,
     Direction,
+    LaneClosure,
     LaneCommand,
     LaneCommandRequest,
     LaneCommandResult,
     Outcome,
+    Override,
     Passage,
     Pressed,
     Recorded,
@@ -110,6 +119,8 @@ class DecisionRules:
     screening: thermal.Options
     site: Callable[[str], thermal.ThermometerSite] = lambda _: thermal.ThermometerSite()
     """Lane → what is known of its thermometer now."""
+    may_override: Callable[[DecisionInput], bool] = lambda _: False
+    """Whether no invariant forbids to let this person in."""
     tickets: TicketRegister = field(default_factory=NoRegister)
     """Which tickets were used. Asked last, before a gate opens."""
     venue: Callable[[str, Verdict | None, Mapping[str, str], TimeBounds, float], VenueFacts] = (
@@ -155,7 +166,7 @@ class Checkpoint:
                 results = self._on_sighting(seen.lane, lane, item, now)
             case Reading() if seen.role is Role.ROOM:
                 self.screens.room(seen.lane, item)
-            case Reading() | Recorded() | WhoWaits() if seen.role is Role.CLINICAL:
+            case Reading() | Recorded() | Override() | WhoWaits() if seen.role is Role.CLINICAL:
                 results = self._by_staff(seen.lane, lane, item, now)
             case Reading():
                 results = self._on_reading(seen.lane, lane, item, now)
@@ -165,6 +176,9 @@ class Checkpoint:
                 lane.recent_decision.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
                 results = self._on_device(seen.lane, lane, seen.role, item)
+            case LaneClosure(closed=closed):
+                lane.closed = closed
+                results = [LaneCommandResult(simulated=bool(lane.simulated_parts))]
             case LaneCommandRequest():
                 results = self._on_lane_command(seen.lane, lane, item)
             case Pressed():
@@ -381,12 +395,15 @@ class Checkpoint:
             yield LaneCommandResult(simulated=simulated)
 
     def _by_staff(
-        self, name: str, lane: LaneState, item: Reading | Recorded | WhoWaits, now: TimeBounds
+        self, name: str, lane: LaneState, item: Reading | Recorded | Override | WhoWaits, now: TimeBounds
     ) -> Iterable[Effect]:
         lane.expire(item.at_s, self._rules.screening.second_wait_s)
         match item:
             case WhoWaits():
-                return [RemeasureResult(name, waiting=lane.who_waits(item.at_s))]
+                inputs = tuple(_input_of(lane, each) for each in reversed(lane.waiting))
+                return [RemeasureResult(name, waiting=lane.who_waits(item.at_s), inputs=inputs)]
+            case Override():
+                return self._on_override(name, lane, item, now)
             case Recorded(reading, number):
                 return self._on_clinical_reading(name, lane, reading, now, number)
         return self._on_clinical_reading(name, lane, item, now)
@@ -425,6 +442,30 @@ class Checkpoint:
                 yield result
                 if isinstance(result, Passage):
                     yield RemeasureResult(name, result)
+
+    def _on_override(self, name: str, lane: LaneState, item: Override, now: TimeBounds) -> list[Effect]:
+        """Staff let somebody in whom the table still refers to them, and whom no invariant keeps out."""
+        waiting = lane.named(item.number)
+        if lane.pending is not None and lane.pending.verdict is not None:
+            return [RemeasureResult(name, reason=LocalRefusal.LANE_BUSY)]
+        if waiting is None or lane.is_exit:
+            return [RemeasureResult(name, reason=LocalRefusal.NO_SUCH_NUMBER)]
+        if Role.GATE in lane.down:
+            return [RemeasureResult(name, reason=LocalRefusal.GATE_DOWN)]
+        before, kept = waiting.pending, lane.pending
+        verdict = self._rules.check(tuple(before.shown.values()), now) if before.shown else None
+        lane.pending = replace(before, began_s=item.at_s, now=now, verdict=verdict)
+        decision = self._decide(lane, verdict, waiting.temperature, item.at_s)
+        given = _input_of(lane, replace(waiting, pending=lane.pending))
+        is_referred = decision.outcome is Outcome.REFER
+        is_bound = _one_use(lane, verdict) is not None or (verdict is not None and verdict.drill)
+        if not is_referred or is_bound or not self._rules.may_override(given):
+            lane.pending = kept
+            why = LocalRefusal.INVARIANT if is_referred else LocalRefusal.NOT_REFERRED
+            return [RemeasureResult(name, reason=why)]
+        let_in = Decision(Outcome.ADMIT, ("staff_override", *decision.reasons), rule="staff-override")
+        results = self._finish(name, lane, waiting.temperature, let_in, item.at_s)
+        return [*results, *(RemeasureResult(name, each) for each in results if isinstance(each, Passage))]
 
     # -- what follows
 
@@ -489,7 +530,11 @@ class Checkpoint:
         decision = self._rules.decide(
             DecisionInput(lane.spec, verdict, temperature, works, again, pending.now, used, facts)
         )
-        if lane.is_exit or not _opens(decision):
+        if lane.is_exit or decision.outcome is Outcome.REFUSE:
+            return decision
+        if lane.closed:
+            return Decision(Outcome.REFER, ("lane_closed",), rule="lane-closed", actions=("staff_check",))
+        if not _opens(decision):
             return decision
         if verdict is not None and verdict.drill:
             return Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=("staff_check",))
@@ -593,7 +638,7 @@ class Checkpoint:
         elif passed and not is_exit:
             for other in self._lanes.values():
                 other.waits_no_more(pending.holder)
-        lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, number)
+        lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, decision, number)
         if pending.shown:
             if hold_s is None:
                 hold_s = self._options.repeat_s if passed else self._options.again_s
@@ -618,7 +663,8 @@ class Checkpoint:
             return [passage]
         if is_exit:
             return [*_let_out(name, lane, at_s), passage]
-        told = ShowCue(name, indicators.cue_for(decision, temperature))
+        cue = indicators.cue_for(decision, temperature)
+        told = ShowCue(name, cue, indicators.hint_for(decision, cue))
         return [OpenGate(name), told, passage] if opened else [told, passage]
 
     def _is_repeat(self, lane: LaneState, who: bytes, holder: bytes, at_s: float) -> bool:
@@ -668,6 +714,14 @@ def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
     if Role.GATE in lane.down:
         return [Trying(name), ShowCue(name, Cue.FAULT)]
     return [OpenGate(name), ShowCue(name, Cue.ADMIT)]
+
+
+def _input_of(lane: LaneState, waiting: Waiting) -> DecisionInput:
+    """What somebody who waits was decided by."""
+    pending, works = waiting.pending, Role.SCANNER not in lane.down
+    return DecisionInput(
+        lane.spec, pending.verdict, waiting.temperature, works, pending.again, pending.now, facts=pending.facts
+    )
 
 
 def _pending(lane: LaneState) -> PendingPassage:

@@ -11,10 +11,12 @@ from agent.model import AttestationResult, DeviceChange, LaneCommandResult, Pass
 
 @dataclass(frozen=True, slots=True)
 class ShowCue:
-    """What the lamp and the buzzer of this lane are to say."""
+    """What lamp, buzzer and screen of this lane show and sound."""
 
     lane: str
     cue: Cue
+    hint: str = ""
+    """More for the screen: a code of the texts on `hint` or `picture`, which anybody may read."""
 
 
 @dataclass(frozen=True, slots=True)

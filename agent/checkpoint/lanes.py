@@ -15,7 +15,7 @@ from agent.reasons import CommandReason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agent.model import LaneSpec, Temperature, TimeBounds, Verdict
+    from agent.model import Decision, LaneSpec, Temperature, TimeBounds, Verdict
     from drivers.contract import Reading
 
 
@@ -115,6 +115,7 @@ class Waiting:
     pending: PendingPassage
     since_s: float
     temperature: Temperature
+    decision: Decision
 
 
 class NotRestarted(Exception):
@@ -148,23 +149,27 @@ class LaneState:
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
     """Of whoever was decided last; 0: does not wait."""
-    cue: Cue | None = None
-    """The step that was told last."""
+    closed: bool = False
+    """By staff: nobody comes in here."""
+    step: ShowCue | None = None
+    """What was shown last between two decisions."""
 
     def cue_change(self, name: str) -> list[ShowCue]:
         """What the lane asks for now, if that is something else than when this was called last."""
-        before, self.cue = self.cue, self._step()
-        return [] if self.cue is before else [ShowCue(name, self.cue)]
+        before, self.step = self.step, self._step(name)
+        return [] if self.step == before else [self.step]
 
-    def _step(self) -> Cue:
+    def _step(self, name: str) -> ShowCue:
         pending = self.pending
         if pending is not None and pending.verdict is None and not self.has_scanner and not self.is_exit:
-            return Cue.WAIT
+            return ShowCue(name, Cue.WAIT)
         if pending is None or pending.verdict is None or self.spec.direction is Direction.EXIT:
-            return Cue.FAULT if self.down & _NEEDED else Cue.READY
+            if self.closed and not self.is_exit:
+                return ShowCue(name, Cue.FAULT, "closed")
+            return ShowCue(name, Cue.FAULT if self.down & _NEEDED else Cue.READY)
         if pending.verdict.status is CodeStatus.INCOMPLETE:
-            return Cue.RETRY
-        return Cue.MEASURE if self.present_since_s is None else Cue.WAIT
+            return ShowCue(name, Cue.RETRY, "another_card")
+        return ShowCue(name, Cue.MEASURE if self.present_since_s is None else Cue.WAIT)
 
     @property
     def has_scanner(self) -> bool:
@@ -232,13 +237,15 @@ class LaneState:
             self.recent_decision.codes = frozenset()
         self.waiting = [each for each in self.waiting if at_s - each.since_s <= second_wait_s]
 
-    def decide(self, pending: PendingPassage, at_s: float, temperature: Temperature, number: int) -> None:
+    def decide(
+        self, pending: PendingPassage, at_s: float, temperature: Temperature, decision: Decision, number: int
+    ) -> None:
         """The passage is over; `number`: under which staff may measure anew, 0 if there is no need."""
         self.pending, self.presence_used, self.decided_s = None, True, at_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number != number]
         if number:
-            self.waiting.append(Waiting(number, pending, at_s, temperature))
+            self.waiting.append(Waiting(number, pending, at_s, temperature, decision))
         self.last_number = number
         self.samples.clear()
 
@@ -267,7 +274,15 @@ class LaneState:
     def who_waits(self, at_s: float) -> tuple[Waits, ...]:
         """For staff, the latest first."""
         return tuple(
-            Waits(each.number, round(at_s - each.since_s, 1), each.temperature.outcome, bool(each.pending.shown))
+            Waits(
+                each.number,
+                round(at_s - each.since_s, 1),
+                each.temperature.outcome,
+                bool(each.pending.shown),
+                each.since_s,
+                each.decision,
+                each.temperature,
+            )
             for each in reversed(self.waiting)
         )
 

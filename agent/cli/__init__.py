@@ -34,6 +34,7 @@ GROUPS = {
         "support": "one file for whoever helps, without a personal word",
         "wipe": "the end: make this kiosk forget everything",
         "selftest": "does this release work? with simulated devices",
+        "screen": "the pages of the running agent (a second service)",
         "run": "the agent itself (what the service starts)",
     },
     "At the gate": {
@@ -67,7 +68,7 @@ GROUPS = {
         "demo": "a simulated kiosk and its broker, for a minute",
     },
 }
-DRAWS = {"demo", "run"}
+DRAWS = {"demo", "run", "screen"}
 """They write to the terminal by means of their own: a view, a log."""
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 

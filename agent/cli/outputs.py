@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from agent.config.outputs import Lamp
 from agent.devices.indicator_worker import obey
-from agent.indicators import COLUMN, LABELS, PATTERNS, BuzzerPanel, Cue, CuePlayer, LampPanel, Light, Panel
+from agent.indicators import COLUMN, PATTERNS, BuzzerPanel, Cue, CuePlayer, LampPanel, Light, Panel
+from agent.texts import CATALOGUE
 from drivers import registry
 from drivers.contract import DriverError
 
@@ -81,7 +82,7 @@ def _show_cues(cues: list[Cue], sinks: Mapping[str, Sink], panel: Panel, end_s: 
         at_s = time.monotonic()
         until_s = min(at_s + _CUE_S, end_s)
         if at_s < until_s:
-            print(f"{cue}: {' '.join(LABELS[cue])}", flush=True)
+            print(f"{cue}: {' '.join(CATALOGUE['cue'][cue])}", flush=True)
             panel.show(cue, at_s)
         while (at_s := time.monotonic()) < until_s:
             obey(player.commands(at_s), sinks)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 from agent.cli import configuration, venue
-from agent.policy import reasons
+from agent.texts import LANGUAGES
 from agent.venue.attestations import ABOUT_A_PERSON
 
 
@@ -27,7 +27,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--for", dest="waits", type=int, default=0, metavar="NUMBER", help="of whom, as listed: 7")
     parser.add_argument("--number", type=int, default=0, help="on the roster: 12")
     parser.add_argument("--group", default="", help="of the roster: class-1")
-    parser.add_argument("--language", choices=reasons.LANGUAGES, default="en", help="of the reasons")
+    parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the reasons")
     venue.add_badge(parser)
 
 

@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from agent.cli import configuration, running
-from agent.policy import reasons
+from agent.texts import LANGUAGES, sentence
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--for", dest="number", type=int, choices=range(1, 1000), metavar="NUMBER", help="of whom, as listed: 7"
     )
-    parser.add_argument("--language", choices=reasons.LANGUAGES, default="en", help="of the reasons")
+    parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the reasons")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     except running.RequestRefused as error:
         print(error, file=sys.stderr)
         return 1
-    said = [reasons.sentence(code, args.language) for code in (*decided["reasons"], *decided["measures"])]
+    said = [sentence("reason", code, args.language) for code in (*decided["reasons"], *decided["measures"])]
     gate = "the gate opens" if decided["gate_opened"] else "the gate stays shut"
     print(f"{args.lane}: {args.celsius:.1f} °C: {decided['decision']}, {gate}. {' '.join(said)}")
     return 0

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration, running
-from agent.policy import reasons
+from agent.texts import sentence
 
 if TYPE_CHECKING:
     import argparse
@@ -48,6 +48,6 @@ def _ask(args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dic
 def _said(answer: dict[str, Any], language: str) -> str:
     if "decision" not in answer:
         return answer["text"] or "Noted."
-    told = [reasons.sentence(code, language) for code in (*answer["reasons"], *answer["measures"])]
+    told = [sentence("reason", code, language) for code in (*answer["reasons"], *answer["measures"])]
     gate = "the gate opens" if answer["gate_opened"] else "the gate stays shut"
     return f"{answer['decision']}, {gate}. {' '.join(told)}"

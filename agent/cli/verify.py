@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from agent import credentials, policy
+from agent import credentials, policy, texts
 from agent.cli import configuration
 from agent.credentials import batch
 from agent.credentials.trust import TrustStore
@@ -270,7 +270,7 @@ def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, 
         yield "Watch list", "the holder is on it"
     yield "This gate", f"{explain.outcome_in_words(decision.outcome)} (row “{decision.rule}” of {found.table})"
     for code in (*decision.reasons, *decision.actions):
-        yield "", f"{policy.sentence(code)} {policy.sentence(code, 'zh')}"
+        yield "", " ".join(texts.CATALOGUE["reason"][code])
     yield "", ""
 
 

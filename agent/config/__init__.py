@@ -34,6 +34,7 @@ from agent.platform import clock
 from agent.platform.files import state_folder
 from agent.ruleset.venue_files import VenueOptions
 from agent.tickets import register as tickets
+from agent.web import options as web
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class LaneConfig:
     """Tells how far somebody stands from the thermometer."""
     lamp: Lamp | None = None
     buzzer: Device | None = None
+    screen: web.PanelOptions | None = None
+    """The glass of the person's screen; None: this lane has none."""
     answer_s: float = 5.0
     traveller: LaneType = LaneType.PEDESTRIAN
     places: tuple[str, ...] = ()
@@ -168,6 +171,7 @@ class Config:
     orders: commands.Options = field(default_factory=commands.Options)
     tickets: tickets.Options = field(default_factory=tickets.Options)
     venue: VenueOptions = field(default_factory=VenueOptions)
+    web: web.Options = field(default_factory=web.Options)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
     """Where it was read; relative paths in it start from its folder."""
@@ -204,6 +208,7 @@ SECTIONS: dict[str, type] = {
     "orders": commands.Options,
     "tickets": tickets.Options,
     "venue": VenueOptions,
+    "web": web.Options,
 }
 PARTS = {
     "scanner": "scanners",
@@ -216,6 +221,8 @@ PARTS = {
 }
 NEEDED_PARTS = {"entry": ("gate",), "exit": ("gate",)}
 """Direction → what a lane cannot do without; an entry or a check also needs a scanner or a thermometer."""
+SCREEN = "screen"
+"""The part of a lane that has no driver: another process paints it."""
 
 
 class BadConfig(Exception):
@@ -365,12 +372,16 @@ class _ConfigReader:
             self.fault(
                 path, f"{name!r} is no name of a lane: it has {errors.NAME_FORM}, for example [lanes.main-entry]"
             )
-        own = {key: value for key, value in table.items() if key not in PARTS}
-        options = self.options(path, LaneOptions, own, also=PARTS)
+        own = {key: value for key, value in table.items() if key not in (*PARTS, SCREEN)}
+        options = self.options(path, LaneOptions, own, also=(*PARTS, SCREEN))
+        screen = None
+        if SCREEN in table:
+            place = (*path, SCREEN)
+            screen = self.options(place, web.PanelOptions, self._table(place, table[SCREEN]))
         needed = NEEDED_PARTS.get(str(own.get("direction")), ())
         given = {part: kind for part, kind in PARTS.items() if part in table or part in needed}
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
-        if options is None or None in devices.values():
+        if options is None or None in devices.values() or (SCREEN in table and screen is None):
             return None
         if options.direction is not Direction.EXIT and not {"scanner", "thermometer"} & {*devices}:
             self.fault(
@@ -388,7 +399,7 @@ class _ConfigReader:
                 self.fault((*path, "pulse_s"), f"{pulse_s} s is longer than the {part}'s longest_s, {longest_s} s")
             elif least_s > longest_s:
                 self.fault((*path, part, "longest_s"), f"should be at least {least_s} s, not {longest_s} s")
-        return LaneConfig(**typing.cast("Any", {**_fields(options), **devices}))
+        return LaneConfig(**typing.cast("Any", {**_fields(options), **devices}), screen=screen)
 
     def _share(self, lanes: Mapping[str, LaneConfig]) -> None:
         """Parts on one board or port must get along."""

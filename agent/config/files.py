@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # A configuration in access.SETTINGS is the service's, which lives behind walls (systemd/gatepost.service):
 _UNSEEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - walls, not our files
 """ProtectHome= and PrivateTmp= hide these from the service."""
-_WRITABLE = tuple(map(Path, ("/var/lib/gatepost", "/run/gatepost", "/run/gatepost-metrics")))
+_WRITABLE = tuple(map(Path, ("/var/lib/gatepost", "/run/gatepost", "/run/gatepost-metrics", "/run/gatepost-web")))
 """All else is read-only to it (ProtectSystem=strict)."""
 _TLS_PORT, _PLAIN_PORT = 8883, 1883
 _MB = 1e6
@@ -48,6 +48,9 @@ def faults(config: Config, now: TimeBounds) -> Iterator[ConfigError]:
     for setting, path in _written(config):
         yield from (config.fault(setting, what) for what in _unusable(path))
     yield from (config.fault(("codes", "lists"), what) for what in _lists(config))
+    for name, lane in config.lanes.items():
+        if lane.screen is not None:
+            yield from (config.fault(("lanes", name, "screen"), what) for what in lane.screen.faults())
     if config.codes.bundles:
         yield from (config.fault(("codes", "bundles"), what) for what in _bundles(config, now))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import config
+from agent.web.options import PanelOptions
 from drivers import registry
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ lamp's section says red, amber and green in place of the driver's channel, pin o
   red = 2
   amber = 3
   green = 4
-What they show and sound: docs/devices.md."""
+What they show and sound: docs/devices.md.
+
+A lane may have a screen for the person, in [lanes.NAME.screen]: its glass, and where the gate and
+the thermometer are from there. Another process paints it: docs/screen.md."""
 _EXAMPLE: dict[str, dict[str, str]] = {
     "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},
     "exit": {"scanner": "line", "thermometer": "gy_mcu", "gate": "serial_relay"},
@@ -86,7 +90,9 @@ def manual() -> str:
         for part, driver in devices.items():
             lines += _device(f"lanes.{lane}.{part}", part, driver, brief=driver in shown)
             shown.add(driver)
-    lines += ["", *_comment(_MORE_PARTS), *_sections(_YOURS[1:])]
+    screen = _settings("lanes.entry.screen", PanelOptions)
+    lines += ["", *_comment(_MORE_PARTS), "#   [lanes.entry.screen]", *(f"#   {line}" for line in screen)]
+    lines += _sections(_YOURS[1:])
     lines += ["", *_comment(_REST), *_sections([name for name in config.SECTIONS if name not in _YOURS])]
     lines += ["", *_comment(_DRIVERS)]
     listed: dict[str, str] = {}

@@ -177,7 +177,9 @@ class LocalSocket:
             told = self._request(Observation(lane, Role.CLINICAL, WhoWaits(time.monotonic())), WAIT_S)
         except TimeoutError:
             return {"refused": LocalRefusal.TIMEOUT}
-        return {"waiting": [asdict(each) for each in told.waiting] if isinstance(told, RemeasureResult) else []}
+        waiting = told.waiting if isinstance(told, RemeasureResult) else ()
+        shown = ("number", "ago_s", "outcome", "with_code")
+        return {"waiting": [{name: getattr(each, name) for name in shown} for each in waiting]}
 
     def _attest(self, stated: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911 - one for each refusal
         """What staff state: about somebody who waits on a lane, or about the venue."""

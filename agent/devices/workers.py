@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
+from agent.devices.screen_worker import ScreenWorker
 from agent.model import Component
 from agent.problems import ProblemCode, found
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from agent.devices import DeviceStatus
 
-Worker: TypeAlias = SensorWorker | GateWorker | IndicatorWorker
+Worker: TypeAlias = SensorWorker | GateWorker | IndicatorWorker | ScreenWorker
 
 STOP_S = 1.0
 

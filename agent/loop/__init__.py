@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from agent import __version__, privacy
+from agent import __version__, indicators, privacy
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
 from agent.indicators import Cue
 from agent.loop.inbox import LAPSE_S, Answer, Inbox, Request
@@ -28,9 +28,11 @@ from agent.model import (
     DeviceChange,
     Event,
     EventKind,
+    LaneClosure,
     LaneCommandRequest,
     LaneCommandResult,
     Observation,
+    Override,
     Passage,
     Recorded,
     RemeasureResult,
@@ -79,6 +81,8 @@ class Loop:
         boot_id: str = "",
         simulated: bool = False,
         ledger: LedgerKeeper | None = None,
+        discreet: bool = False,
+        observe: Callable[[Effect], None] = lambda _: None,
     ) -> None:
         """None of these blocks:
 
@@ -89,6 +93,8 @@ class Loop:
         `ruleset_generation`: another object whenever the rules are others.
         `simulated`: mark every event as simulated.
         `ledger`: what the venue keeps between passages.
+        `discreet`: whoever is refused sees the cue of those who wait for the staff.
+        `observe`: every effect as it is carried out, with what may not be kept of a person: for screens.
         """
         self.inbox = Inbox() if inbox is None else inbox
         """What was seen, and what the centre is to be told of its orders and of the agent."""
@@ -110,6 +116,8 @@ class Loop:
         self._decided_by = ruleset_generation()
         self._boot_id = boot_id
         self._simulated = simulated
+        self._discreet = discreet
+        self._observe = observe
         self._anchored = False
         self._ledger = ledger
         if ledger is not None:
@@ -156,9 +164,9 @@ class Loop:
         seen = request.observation
         is_late = time.monotonic() - seen.item.at_s > LAPSE_S
         match seen.item:
-            case LaneCommandRequest() if is_late:
+            case LaneCommandRequest() | LaneClosure() if is_late:
                 request.answer.set_result(LaneCommandResult(CommandReason.TIMED_OUT))
-            case Reading() | Recorded() if is_late:
+            case Reading() | Recorded() | Override() if is_late:
                 request.answer.set_result(RemeasureResult(seen.lane, reason=LocalRefusal.TIMED_OUT))
             case Attestation() as stated if stated.type not in ABOUT_A_PERSON:
                 request.answer.set_result(self._attest(seen, stated, now))
@@ -209,11 +217,12 @@ class Loop:
         except Exception:
             self.internal_errors += 1
             log.exception("a defect in judging: nobody was let in")
-            effects = self._checkpoint.reset(seen)
-            for show in self._show.values():
-                show(Cue.REFER, None)
+            effects = [*(ShowCue(lane, Cue.REFER) for lane in self._show), *self._checkpoint.reset(seen)]
         opening: dict[str, Future[None] | None] = {}
-        for effect in effects:
+        for each in effects:
+            effect = each
+            if isinstance(effect, ShowCue) and self._discreet:
+                effect = replace(effect, cue=indicators.discreet(effect.cue))
             match effect:
                 case OpenGate(lane) | Trying(lane):
                     opening[lane] = self._open_gate[lane]()
@@ -234,6 +243,7 @@ class Loop:
                         self._ledger.opened(seen, effect)
                     if answer is not None and not answer.done():
                         answer.set_result(effect)
+            self._observe(effect)
 
     def wake(self) -> None:
         """End the current wait; from any thread or a signal handler."""

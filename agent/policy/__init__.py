@@ -13,8 +13,7 @@ from annotated_types import Ge, Gt
 
 from agent.model import Decision, Outcome
 from agent.policy.facts import Facts, Passback, SiteFacts, Venue, Zone, facts_of
-from agent.policy.reasons import sentence
-from agent.policy.table import BadTable, Table, decide, read
+from agent.policy.table import BadTable, Table, decide, permits, read
 from agent.policy.tickets import parse_service
 
 __all__ = [
@@ -32,7 +31,7 @@ __all__ = [
     "left_to_staff",
     "parse_service",
     "parse_table",
-    "sentence",
+    "permits",
     "site_of",
 ]
 

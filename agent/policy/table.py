@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.model import Decision, InForce, Outcome
 from agent.policy.facts import DIMENSIONS, REFINES, TICKET_FACTS, TICKET_KINDS, CodeFact, Facts
-from agent.policy.reasons import SENTENCES
+from agent.texts import CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,6 +138,14 @@ def facts_for(table: Table, facts: Facts) -> Facts:
     """The facts as this table is asked: one that does not speak of tickets has nothing to say of one."""
     is_strange = not table.takes_tickets and facts.kind in TICKET_KINDS and facts.code is CodeFact.CERTIFICATE
     return facts._replace(code=CodeFact.UNDECIDED) if is_strange else facts
+
+
+def permits(table: Table, facts: Facts, outcome: Outcome) -> bool:
+    """Whether no invariant forbids this outcome in this situation."""
+    return not any(
+        outcome in each.forbidden and all(getattr(facts, name) in values for name, values in each.when.items())
+        for each in table.invariants
+    )
 
 
 def row_of(table: Table, facts: Facts) -> Row:
@@ -366,7 +374,9 @@ class _TableReader:
         if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
             self.problems.append(f"{where}: {key} is a list of texts")
             return ()
-        self.problems += [f"{where}: {key}: unknown code {code!r}" for code in codes if code not in SENTENCES]
+        self.problems += [
+            f"{where}: {key}: unknown code {code!r}" for code in codes if code not in CATALOGUE["reason"]
+        ]
         return tuple(codes)
 
     def _outcome(self, value: object, where: str) -> Outcome:

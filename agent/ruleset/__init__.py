@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing
-from agent.model import CodeStatus, Component, Direction, Role, Verdict
+from agent.model import CodeStatus, Component, Direction, Outcome, Role, Verdict
 from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
+from agent.policy.explain import explain
 from agent.problems import Finding, ProblemCode, found, in_words
 from agent.ruleset import load
 from agent.ruleset.calibration_files import load_sites
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from agent.credentials.freshness import Age
     from agent.model import Decision, DecisionInput, InForce, TimeBounds
+    from agent.policy.explain import Explanation
     from agent.ruleset.base_assembly import WantedBase
     from agent.venue import VenueInForce
 
@@ -120,7 +122,20 @@ class Ruleset:
 
     def decide(self, case: DecisionInput) -> Decision:
         """What is to happen."""
-        facts = policy.facts_of(
+        decision = policy.decide(self._table, self._facts(case))
+        is_left = self._careful and case.lane.direction is not Direction.EXIT
+        return policy.left_to_staff(decision) if is_left else decision
+
+    def may_override(self, case: DecisionInput) -> bool:
+        """Whether no invariant of the table forbids to let this person in, and the agent trusts itself."""
+        return not self._careful and policy.permits(self._table, self._facts(case), Outcome.ADMIT)
+
+    def explain(self, case: DecisionInput) -> Explanation:
+        """The row that decides, and which other value of one fact would change the outcome. Takes milliseconds."""
+        return explain(self._table, self._facts(case))
+
+    def _facts(self, case: DecisionInput) -> policy.Facts:
+        return policy.facts_of(
             case.lane.direction,
             case.verdict,
             case.temperature.outcome,
@@ -134,9 +149,6 @@ class Ruleset:
             venue=case.facts,
             has_scanner=Role.SCANNER in case.lane.parts,
         )
-        decision = policy.decide(self._table, facts)
-        is_left = self._careful and case.lane.direction is not Direction.EXIT
-        return policy.left_to_staff(decision) if is_left else decision
 
     def thermometer(self, lane: str) -> ThermometerSite:
         """What is known of a lane's thermometer: its calibration, its zero, its last check."""

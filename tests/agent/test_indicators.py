@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent import indicators
 from agent.indicators import GREEN_CUES, PATTERNS, BuzzerPanel, Cue, CuePlayer, LampPanel, Light, Panel
 from agent.model import Decision, Outcome, Screening, Temperature
+from agent.texts import CATALOGUE
 
 ANSWERS = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE, Cue.REFER, Cue.REFUSE, Cue.RETRY)
 GREEN_S, ANSWER_S = 3.0, 5.0
@@ -80,7 +81,7 @@ def test_every_cue_has_a_pattern_and_no_two_look_alike() -> None:
 
 def test_every_cue_has_a_label_in_both_languages() -> None:
     for cue in Cue:
-        english, chinese = indicators.LABELS[cue]
+        english, chinese = CATALOGUE["cue"][cue]
         assert english.isascii()
         assert not chinese.isascii()
 

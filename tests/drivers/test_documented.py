@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.indicators import FAST, LABELS, PATTERNS, SLOW, STEADY, TWICE, WINKING
+from agent.indicators import FAST, PATTERNS, SLOW, STEADY, TWICE, WINKING
+from agent.texts import CATALOGUE
 from drivers import registry
 from drivers.contract import Proof
 
@@ -78,7 +79,7 @@ SOUNDS = {
 
 def test_the_page_tells_what_every_cue_means():
     lines = PAGE.splitlines()
-    for cue, (english, chinese) in LABELS.items():
+    for cue, (english, chinese) in CATALOGUE["cue"].items():
         (line,) = [line for line in lines if line.endswith(f"| {english} | {chinese} |")]
         assert all(PLACES[light] in line for light in PATTERNS[cue].lights)
         assert RHYTHMS[PATTERNS[cue].rhythm] in line

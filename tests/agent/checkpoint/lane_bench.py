@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent import screening
@@ -18,12 +18,14 @@ from agent.model import (
     Direction,
     Item,
     LabResult,
+    LaneClosure,
     LaneCommand,
     LaneCommandRequest,
     LaneCommandResult,
     LaneSpec,
     Observation,
     Outcome,
+    Override,
     Passage,
     Recorded,
     RemeasureResult,
@@ -104,7 +106,10 @@ class Bench:
     """A checkpoint with a clock moved by hand."""
 
     def __init__(
-        self, options: Options | None = None, sites: dict[str, screening.ThermometerSite] | None = None
+        self,
+        options: Options | None = None,
+        sites: dict[str, screening.ThermometerSite] | None = None,
+        may_override: Callable[[DecisionInput], bool] = lambda _: False,
     ) -> None:
         self.at_s = 100.0
         self.options = options or Options()
@@ -115,6 +120,7 @@ class Bench:
             decide,
             screening.Options(),
             lambda lane: (sites or {}).get(lane, screening.ThermometerSite()),
+            may_override=may_override,
         )
         self.checkpoint = Checkpoint(LANES, rules, self.options)
         self.results: list[Effect] = []
@@ -137,6 +143,14 @@ class Bench:
     def waiting(self, lane: str = "in") -> tuple[Waits, ...]:
         """Who waits for staff's own thermometer."""
         return self._told(lane, WhoWaits(self.at_s)).waiting
+
+    def override(self, number: int, lane: str = "in") -> RemeasureResult:
+        """Staff let in who waits under this number."""
+        return self._told(lane, Override(self.at_s, number))
+
+    def close(self, lane: str = "in", *, closed: bool = True) -> None:
+        """Staff close a lane, or reopen it."""
+        self.put(lane, Role.GATE, LaneClosure(self.at_s, closed))
 
     def _told(self, lane: str, item: Item) -> RemeasureResult:
         before = len(self.results)

@@ -8,6 +8,7 @@ import pytest
 
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.loop import Loop
 from agent.model import (
@@ -219,6 +220,15 @@ def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
     events = bench.events(EventKind.AGENT)
     assert [event.body.type for event in events] == ["clock_synchronised", "clock_synchronised"]
     assert all(event.now.state is ClockState.SYNCED for event in events)
+
+
+@pytest.mark.parametrize(("discreet", "cue"), [(True, Cue.REFER), (False, Cue.REFUSE)])
+def test_a_refusal_is_shown_as_one_only_where_it_is_to_be(discreet, cue):
+    observed = []
+    bench = Bench(discreet=discreet, observe=observed.append)
+    bench.loop._run_checkpoint(lambda: [ShowCue("entry", Cue.REFUSE)], NOW)
+    assert [shown for shown, _ in bench.shown] == [cue]
+    assert observed == [ShowCue("entry", cue)]
 
 
 def test_a_defect_in_withholding_keeps_nothing_personal(caplog):

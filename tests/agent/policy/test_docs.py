@@ -11,8 +11,8 @@ import pytest
 from agent import cli
 from agent.credentials.trust import parse_keys
 from agent.policy.facts import DIMENSIONS
-from agent.policy.reasons import SENTENCES
 from agent.ruleset import load
+from agent.texts import CATALOGUE
 
 DOCS = Path(__file__).parents[3] / "docs"
 POLICY, CODES = ((DOCS / name).read_text(encoding="utf-8") for name in ("policy.md", "codes.md"))
@@ -26,7 +26,8 @@ def test_every_fact_with_its_values() -> None:
 
 def test_every_reason_with_its_sentences() -> None:
     told = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", POLICY, re.MULTILINE)
-    assert {code: (english, chinese) for code, english, chinese in told if code in SENTENCES} == SENTENCES
+    reasons = CATALOGUE["reason"]
+    assert {code: (english, chinese) for code, english, chinese in told if code in reasons} == reasons
 
 
 def test_every_profile_is_named() -> None:

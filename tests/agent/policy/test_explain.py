@@ -12,8 +12,8 @@ from agent import policy
 from agent.model import Direction, Screening
 from agent.policy.explain import explain, in_words
 from agent.policy.facts import DIMENSIONS, CodeFact, Facts, Zone
-from agent.policy.reasons import LANGUAGES, SENTENCES, sentence
 from agent.ruleset import load
+from agent.texts import CATALOGUE, LANGUAGES
 
 TABLE = load.load_table(policy.Options("office"))
 FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.values()))
@@ -57,15 +57,4 @@ def test_an_outcome_that_nothing_changes() -> None:
 def test_every_code_of_every_profile_has_its_sentences() -> None:
     for path in load.profiles():
         for row in load.load_table(policy.Options(path.stem)).rows:
-            assert set(row.decision.reasons + row.decision.actions) <= set(SENTENCES)
-
-
-def test_sentences_are_sentences() -> None:
-    for english, chinese in SENTENCES.values():
-        assert re.fullmatch(r"[A-Z][^\n]*[.:]", english)
-        assert re.fullmatch(r"[^\n]*[一-鿿][^\n]*。", chinese)
-
-
-def test_an_unknown_code_stands_for_itself() -> None:
-    assert sentence("not_a_code") == "not_a_code"
-    assert sentence("fever", "fr") == "fever"
+            assert set(row.decision.reasons + row.decision.actions) <= set(CATALOGUE["reason"])

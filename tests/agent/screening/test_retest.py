@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agent.model import Screening, Temperature
 from agent.screening import Options
 from agent.screening.retest import MOST_HOLDERS, Retests
-from agent.screening.sentences import THEN, WHY
+from agent.texts import CATALOGUE
 
 OPTIONS = Options()
 ANNA = b"anna............"
@@ -125,5 +125,5 @@ def test_after_two_alarms_nobody_passes_without_a_rest(steps: list[tuple[float, 
             alarms = 0
         elif told.outcome is Screening.ELEVATED:
             alarms, alarm_s = alarms + 1, desk.at_s
-        assert told.reason in {"", *WHY}
-        assert told.next_step in {"", *THEN}
+        assert told.reason in {"", *CATALOGUE["temperature"]}
+        assert told.next_step in {"", *CATALOGUE["next_step"]}

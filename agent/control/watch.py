@@ -1,0 +1,177 @@
+"""The door for screens: which picture each lane shows, and which of them a screen has painted.
+
+Everything here may be read by anybody who stands in the queue: the picture is a cue, or a code of the texts on
+`picture`, and the hint one of the closed list of public hints. No reason, name or temperature comes this way.
+
+    → {"lanes": {"entry": {…its panel…}}}                                             once, at the beginning
+    → {"lane": "entry", "number": 7, "picture": "refer", "hint": "", "for_ms": 5000}  for_ms 0: until the next one
+    → {"beat": true}                                         four times a second, while the agent's loop moves
+    ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again each second
+
+A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import select
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from agent.checkpoint.effects import ShowCue
+from agent.control.door import Door, line_of, send
+from agent.indicators import Cue, LampPanel
+from agent.texts import CATALOGUE
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from agent.web.options import PanelOptions
+
+NAME = "watch.sock"
+MODE = 0o660
+MAX_CLIENTS = 8
+BEAT_S = 0.25
+STARTING_S = 10.0
+"""So long after its start a lane that is not ready yet is starting, not out of service."""
+LATE_S = 1.0
+"""A picture that is not painted by then, or not said to be again, is not to be relied on."""
+_MOST_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What one lane's screen shows."""
+
+    lane: str
+    number: int
+    picture: str
+    """A cue, or a code of the texts on `picture`."""
+    hint: str
+    for_ms: int
+    """0: until another comes."""
+
+
+class LanePictures:
+    """One lane's pictures in time, numbered. Pure; time is an argument."""
+
+    def __init__(self, lane: str, panel: LampPanel, began_s: float) -> None:
+        """`panel`: of this screen alone; `began_s`: when the agent started."""
+        self._lane, self._panel, self._began_s = lane, panel, began_s
+        self._number, self._shown = 0, ("", "", -math.inf)
+        self._was_ready = False
+        self.changed_s = began_s
+        """When the latest picture came."""
+
+    def show(self, effect: ShowCue, at_s: float) -> None:
+        """A new cue."""
+        self._was_ready |= effect.cue is not Cue.FAULT
+        self._panel.show(effect.cue, at_s, effect.hint)
+
+    def now(self, at_s: float) -> Picture:
+        """The picture of this moment; a new number whenever it is another one."""
+        change = self._panel.showing(at_s)
+        picture, hint = str(change.cue), change.hint
+        if hint in CATALOGUE["picture"]:
+            picture, hint = hint, ""
+        elif change.cue is Cue.RETRY:
+            picture = "once_more"
+        elif change.cue is Cue.FAULT and not self._was_ready and at_s - self._began_s < STARTING_S:
+            picture = "starting"
+        if (shown := (picture, hint, change.since_s)) != self._shown:
+            self._shown, self._number, self.changed_s = shown, self._number + 1, at_s
+        left_s = 0.0 if change.until_s == math.inf else max(0.001, change.until_s - at_s)
+        return Picture(self._lane, self._number, picture, hint, round(1000 * left_s))
+
+
+class Watch:
+    """Serves the pictures of all lanes; `on_effect` is called by the loop and never blocks."""
+
+    def __init__(
+        self,
+        path: Path,
+        panels: Mapping[str, LampPanel],
+        glasses: Mapping[str, PanelOptions],
+        moves: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`panels`: lane → when its cues end; `glasses`: the lanes that have a screen, and its size; `moves`:
+        whether the loop does.
+        """
+        self._clock, self._moves = clock, moves
+        self._lanes = {lane: LanePictures(lane, panel, clock()) for lane, panel in panels.items()}
+        self._hello = {"lanes": {lane: asdict(glasses[lane]) if lane in glasses else {} for lane in panels}}
+        self._changed = threading.Condition()
+        self._painted: dict[str, tuple[int, float]] = {}
+        self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
+
+    def start(self) -> None:
+        """Listen."""
+        self._door.start()
+
+    def stop(self, _limit_s: float = 0.0) -> None:
+        """Hang up."""
+        self._door.stop()
+
+    def on_effect(self, effect: object) -> None:
+        """Show a cue; other effects are nothing to the public."""
+        if isinstance(effect, ShowCue):
+            with self._changed:
+                self._lanes[effect.lane].show(effect, self._clock())
+                self._changed.notify_all()
+
+    def trouble(self, lane: str) -> str:
+        """Why a lane's screen cannot be relied on; `` while it paints."""
+        with self._changed:
+            at_s = self._clock()
+            picture = self._lanes[lane].now(at_s)
+            number, painted_s = self._painted.get(lane, (0, -math.inf))
+            changed_s = self._lanes[lane].changed_s
+        if at_s - painted_s > BEAT_S + 2 * LATE_S:
+            return "shows nothing"
+        if number != picture.number and at_s - changed_s > LATE_S:
+            return f"has not painted the last picture within {LATE_S:.0f} s"
+        return ""
+
+    def _serve(self, client: socket.socket) -> None:
+        send(client, self._hello)
+        told: dict[str, Picture] = {}
+        beat_s, unread = -math.inf, b""
+        while self._door.is_open:
+            with self._changed:
+                at_s = self._clock()
+                pictures = [lane.now(at_s) for lane in self._lanes.values()]
+                news = [picture for picture in pictures if told.get(picture.lane, _NONE).number != picture.number]
+                if not news:
+                    self._changed.wait(min(BEAT_S / 5, max(0.0, beat_s + BEAT_S - at_s)))
+            for picture in news:
+                client.sendall(line_of(asdict(picture)))
+                told[picture.lane] = picture
+            at_s = self._clock()
+            if at_s >= beat_s + BEAT_S and self._moves():
+                beat_s = at_s
+                send(client, {"beat": True})
+            while select.select([client], [], [], 0)[0]:
+                if not (got := client.recv(_MOST_BYTES)) or len(unread) > _MOST_BYTES:
+                    return
+                *lines, unread = (unread + got).split(b"\n")
+                for line in lines:
+                    self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            said: Any = json.loads(line)
+        except ValueError:
+            return
+        match said:
+            case {"lane": str() as lane, "painted": int() as number} if lane in self._lanes:
+                with self._changed:
+                    self._painted[lane] = (number, self._clock())
+
+
+_NONE = Picture("", -1, "", "", 0)

@@ -1,0 +1,115 @@
+"""Settings of the screens, and whether a panel can be read from where people stand. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt, Le
+
+from agent.texts import CATALOGUE, LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LETTER_DEG = 0.7
+"""Least height of a capital H at the stated distance (EN 301 549, 5.1.4)."""
+H_OF_FONT = 0.69
+"""Height of an H, of the font size: Noto Sans has 0.714, of which hinting takes up to a pixel."""
+_WIDTH_OF_FONT = {"en": 0.58, "zh": 1.0}
+"""Mean advance of a letter, of the font size."""
+LINE_HEIGHT = 1.2
+TEXT_SHARE = 0.54
+"""Of the height of a panel that is text; the rest is the sign."""
+_MARGIN = 0.94
+_WITH_HINT = ("admit", "admit_with_notice", "refer", "refuse")
+"""Cues of a decision: a hint may stand below."""
+
+
+class PublicDetail(StrEnum):
+    """What lamp, buzzer and screen tell the queue."""
+
+    DISCREET = "discreet"
+    """Refused looks like referred: please wait for the staff."""
+    OPEN = "open"
+    """Refused is shown as refused."""
+
+
+class Side(StrEnum):
+    """Where something is, seen from before the screen."""
+
+    UP = "up"
+    RIGHT = "right"
+    DOWN = "down"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Screens and pages: what they may show, and whether there is a page for staff on the network."""
+
+    public: PublicDetail = PublicDetail.DISCREET
+    """`discreet`: lamp, buzzer and screen show a refused person what everybody sees who waits for staff; `open`:
+    they show a refusal."""
+    directory: Path = Path("/run/gatepost-web")
+    """Folder of the sockets for the process of the screens; should be in memory (tmpfs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelOptions:
+    """The screen of a lane: its glass, and where things are from there."""
+
+    width_mm: Annotated[float, Gt(0), Le(2000)] = 217.0
+    """Width of the visible glass, mm. The default is a 10.1 inch panel that lies."""
+    height_mm: Annotated[float, Gt(0), Le(2000)] = 136.0
+    """Height of the visible glass, mm."""
+    width_px: Annotated[int, Ge(320), Le(7680)] = 1280
+    """Pixels across."""
+    height_px: Annotated[int, Ge(240), Le(7680)] = 800
+    """Pixels down."""
+    distance_mm: Annotated[float, Gt(0), Le(5000)] = 600.0
+    """From where the person reads it, mm. `gatepost check` computes from it whether the texts are large enough."""
+    gate: Side = Side.UP
+    """Where the gate is, seen from before the screen: up (straight on), right, down or left."""
+    thermometer: Side = Side.UP
+    """Where the thermometer is."""
+
+    @property
+    def font_px(self) -> int:
+        """Least font size: its capital letters have 0.7 degrees at the distance."""
+        letter_mm = 2 * self.distance_mm * math.tan(math.radians(LETTER_DEG / 2))
+        mm_a_px = max(self.width_mm / self.width_px, self.height_mm / self.height_px)
+        return math.ceil(letter_mm / mm_a_px / H_OF_FONT)
+
+    @property
+    def text_px(self) -> tuple[float, float]:
+        """Width and height of the field for text."""
+        width, height = float(self.width_px), self.height_px * TEXT_SHARE
+        return width * _MARGIN, height * _MARGIN
+
+    def faults(self) -> Iterator[str]:
+        """What cannot be read on this panel, one sentence each."""
+        width_px, height_px = self.text_px
+        for subject in ("cue", "picture"):
+            for code in CATALOGUE[subject]:
+                hints = ("", *CATALOGUE["hint"]) if code in _WITH_HINT else ("",)
+                needed_px = max(self._height_px(subject, code, hint, width_px) for hint in hints)
+                if needed_px > height_px:
+                    yield (
+                        f"the text of “{code}” cannot have letters of {LETTER_DEG}° at {self.distance_mm:.0f} mm:"
+                        f" it needs {needed_px:.0f} px of height at a font of {self.font_px} px, and there are"
+                        f" {height_px:.0f} px (a larger panel, or people who stand nearer: smaller distance_mm)"
+                    )
+                    return
+
+    def _height_px(self, subject: str, code: str, hint: str, width_px: float) -> float:
+        spoken = [CATALOGUE[subject][code], *([CATALOGUE["hint"][hint]] if hint else [])]
+        lines = sum(
+            math.ceil(len(getattr(text, language)) * _WIDTH_OF_FONT[language] * self.font_px / width_px)
+            for language in LANGUAGES
+            for text in spoken
+        )
+        return lines * self.font_px * LINE_HEIGHT

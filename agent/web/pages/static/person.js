@@ -1,0 +1,125 @@
+// The person's screen: paints what the agent shows, says so, and is never green for longer than it was told.
+
+const BEAT_MS = 900; // without a beat for so long: nobody is let in
+const AGAIN_MS = 1000; // how often the picture on the glass is acknowledged again
+const OVER_MS = 300; // the next picture is to come this soon after one has ended
+const BIGGEST_OF_HEIGHT = 0.16;
+
+const lane = location.pathname.split("/").pop();
+const body = document.body;
+const symbol = document.querySelector(".symbol use");
+const arrow = document.querySelector(".arrow");
+const field = document.querySelector(".lines");
+const staff = { sign: "fault", tone: "fault", lines: textsOf(), arrow: "", rhythm_ms: [], for_ms: 0, font_px: 0, panel_px: [1, 1] };
+
+let shown = staff;
+let number = 0;
+let beatAt = performance.now();
+let acknowledgedAt = 0;
+let ending = 0;
+let moving = null;
+
+function textsOf() {
+  return Object.fromEntries([...field.children].map((line) => [line.lang, [line.textContent.trim()]]));
+}
+
+function paint(picture) {
+  clearTimeout(ending);
+  shown = picture;
+  body.dataset.tone = picture.tone;
+  symbol.setAttribute("href", `#${picture.sign}`);
+  arrow.toggleAttribute("hidden", picture.arrow === "");
+  arrow.dataset.to = picture.arrow;
+  for (const line of field.children) {
+    line.replaceChildren(...picture.lines[line.lang].map(sentence));
+  }
+  fit();
+  move();
+  if (picture.for_ms > 0) {
+    ending = setTimeout(() => paint(staff), picture.for_ms + OVER_MS);
+  }
+}
+
+function sentence(text) {
+  const span = document.createElement("span");
+  span.textContent = text;
+  return span;
+}
+
+// The largest font that the lines fit in, and never one that cannot be read from where people stand.
+function fit() {
+  const [width, height] = shown.panel_px;
+  const least = Math.floor(shown.font_px * Math.min(innerWidth / width, innerHeight / height));
+  let [low, high] = [Math.max(least, 12), Math.max(least, Math.floor(innerHeight * BIGGEST_OF_HEIGHT))];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    body.style.setProperty("--font", `${middle}px`);
+    const tall = field.lastElementChild.getBoundingClientRect().bottom - field.firstElementChild.getBoundingClientRect().top;
+    const fits = tall <= field.clientHeight * 0.94 && [...field.querySelectorAll("span")].every((span) => span.scrollWidth <= span.clientWidth);
+    [low, high] = fits ? [middle, high] : [low, middle - 1];
+  }
+  body.style.setProperty("--font", `${low}px`);
+}
+
+// The arrow moves in the lamp's rhythm; it stands for those who want no motion.
+function move() {
+  moving?.cancel();
+  moving = null;
+  const [on, off] = shown.rhythm_ms;
+  if (shown.arrow === "" || !on || matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    return;
+  }
+  const turn = { up: 0, right: 90, down: 180, left: 270 }[shown.arrow];
+  const at = (y, opacity, offset) => ({ transform: `rotate(${turn}deg) translateY(${y}%)`, opacity, offset });
+  const part = on / (on + off);
+  const frames = [at(14, 1, 0), at(-14, 1, part * 0.999)];
+  if (off) {
+    frames.push(at(-14, 0, part), at(14, 0, 1));
+  } else {
+    frames[1].offset = 1;
+  }
+  moving = arrow.animate(frames, { duration: on + off, iterations: Infinity });
+}
+
+// Two frames later it is on the glass.
+function acknowledge() {
+  acknowledgedAt = performance.now();
+  const painted = number;
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      fetch(`/lanes/${lane}/painted`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ number: painted }),
+      }).catch(() => {});
+    }),
+  );
+}
+
+function follow() {
+  const source = new EventSource(`/lanes/${lane}/events`);
+  source.addEventListener("picture", (event) => {
+    const picture = JSON.parse(event.data);
+    number = picture.number;
+    beatAt = performance.now();
+    paint(picture);
+    acknowledge();
+  });
+  source.addEventListener("beat", () => {
+    beatAt = performance.now();
+    if (beatAt - acknowledgedAt >= AGAIN_MS) {
+      acknowledge();
+    }
+  });
+  source.addEventListener("error", () => paint(staff));
+}
+
+setInterval(() => {
+  if (shown !== staff && performance.now() - beatAt > BEAT_MS) {
+    paint(staff);
+  }
+}, 100);
+addEventListener("resize", fit);
+document.fonts?.ready.then(fit);
+paint(staff);
+follow();

@@ -1,0 +1,60 @@
+"""What a picture is made of: sign, lines, arrow and rhythm. Pure; for the live page and for baked files."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from agent.indicators import PATTERNS, Cue
+from agent.texts import CATALOGUE
+from agent.web.options import PanelOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LANG_TAGS = {"en": "en", "zh": "zh-Hans"}
+"""Language → its tag on the page: without the script a browser may take Japanese forms of the letters."""
+STAFF = "fault"
+"""The picture of everything that is not known: please see the staff."""
+_STEADY_S = 1.2
+"""One pass of the arrow where the lamp is steady."""
+
+
+def compose(shown: Mapping[str, Any], panel: PanelOptions) -> dict[str, Any]:
+    """The picture as the page draws it. `shown`: a line of the watch door; what it does not know is `STAFF`."""
+    picture, hint = shown.get("picture", STAFF), shown.get("hint", "")
+    subject = next((each for each in ("picture", "cue") if picture in CATALOGUE[each]), "")
+    if not subject:
+        picture, subject, hint = STAFF, "cue", ""
+    cue = _cue(picture)
+    spoken = [CATALOGUE[subject][picture]]
+    if hint in CATALOGUE["hint"]:
+        spoken.append(CATALOGUE["hint"][hint])
+    return {
+        "number": shown.get("number", 0),
+        "sign": picture,
+        "tone": str(cue),
+        "lines": {tag: [getattr(text, language) for text in spoken] for language, tag in LANG_TAGS.items()},
+        "arrow": _arrow(cue, panel),
+        "rhythm_ms": [round(1000 * each) for each in _rhythm(cue)],
+        "for_ms": shown.get("for_ms", 0),
+        "font_px": panel.font_px,
+        "panel_px": [panel.width_px, panel.height_px],
+    }
+
+
+def _cue(picture: str) -> Cue:
+    """The cue whose colours and rhythm the picture has."""
+    others = {"another_card": Cue.RETRY, "once_more": Cue.RETRY, "rest": Cue.REFER, "full": Cue.REFER}
+    return others[picture] if picture in others else Cue(picture) if picture in set(Cue) else Cue.FAULT
+
+
+def _arrow(cue: Cue, panel: PanelOptions) -> str:
+    if cue in (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE):
+        return str(panel.gate)
+    return str(panel.thermometer) if cue is Cue.MEASURE else ""
+
+
+def _rhythm(cue: Cue) -> tuple[float, ...]:
+    rhythm = PATTERNS[cue].rhythm
+    return rhythm if all(map(math.isfinite, rhythm)) else (_STEADY_S, 0.0)

@@ -1,0 +1,100 @@
+"""A real browser before real screens: the watch door in this process, `gatepost screen` in its own."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.checkpoint.effects import ShowCue
+from agent.control.watch import NAME, Watch
+from agent.indicators import Cue, LampPanel
+from agent.web.options import PanelOptions
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+LIMIT_S = 20.0
+GREEN_S, ANSWER_S = 3.0, 5.0
+
+
+class Screens:
+    """The screens of some lanes. `moves` may be set: whether the agent's loop does."""
+
+    def __init__(self, *lanes: str, panel: PanelOptions | None = None) -> None:
+        self.moves = True
+        self.folder = Path(tempfile.mkdtemp(prefix="gp-"))  # a socket's path is short
+        glasses = dict.fromkeys(lanes, panel or PanelOptions())
+        panels = {lane: LampPanel(GREEN_S, ANSWER_S) for lane in lanes}
+        self.watch = Watch(self.folder / NAME, panels, glasses, moves=lambda: self.moves)
+        self.watch.start()
+        for lane in lanes:
+            self.show(lane, Cue.READY)
+        self.process: subprocess.Popen[str]
+        self.url = ""
+        self.serve()
+
+    def serve(self, port: int = 0) -> None:
+        """Start the screen process."""
+        words = [
+            sys.executable,
+            "-c",
+            "import sys; from agent.cli import main; sys.exit(main())",
+            "screen",
+            "--directory",
+            str(self.folder),
+            "--port",
+            str(port),
+        ]
+        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                self.port, self.url = int(found[1]), found[0]
+                return
+        raise AssertionError("gatepost screen ended")
+
+    def show(self, lane: str, cue: Cue, hint: str = "") -> None:
+        self.watch.on_effect(ShowCue(lane, cue, hint))
+
+    def hold(self, lane: str, seconds: float) -> None:
+        """The agent stays with the picture, whatever the screens were told."""
+        panel = self.watch._lanes[lane]._panel
+        panel._latest = replace(panel._latest, until_s=panel._latest.since_s + seconds)
+
+    def end(self) -> None:
+        """End the screen process."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+    def close(self) -> None:
+        self.end()
+        self.watch.stop()
+        shutil.rmtree(self.folder)
+
+
+def wait(condition: Any, within_s: float = LIMIT_S) -> None:
+    end_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end_s, f"not within {within_s} s"
+        time.sleep(0.02)
+
+
+def tone(page: Page) -> str:
+    return page.evaluate("document.body.dataset.tone")
+
+
+def open_lane(page: Page, screens: Screens, lane: str = "entry") -> None:
+    page.goto(f"{screens.url}lanes/{lane}")
+
+
+def lines(page: Page) -> list[str]:
+    return page.locator(".lines p").all_text_contents()

@@ -1,0 +1,271 @@
+"""The person's page in a real browser: what it shows, that it can be read, and that it is never green too long."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from screens_bench import Screens, open_lane, tone, wait
+
+from agent.indicators import Cue
+from agent.texts import CATALOGUE
+from agent.web.options import PanelOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+NEVER_GREEN_AFTER_S = 2.0
+DEFICIENCIES = ("achromatopsia", "deuteranopia", "protanopia", "tritanopia", "blurredVision")
+PICTURES: list[tuple[Cue, str, str]] = [
+    *((cue, "", str(cue)) for cue in Cue if cue is not Cue.RETRY),
+    (Cue.RETRY, "", "once_more"),
+    *((Cue.FAULT, code, code) for code in ("closed", "full")),
+    (Cue.RETRY, "another_card", "another_card"),
+]
+PHONE, TABLET, KIOSK, STANDING = (390, 844), (1024, 600), (1280, 800), (800, 1280)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    made = browser.new_page(viewport={"width": KIOSK[0], "height": KIOSK[1]})
+    said: list[str] = []
+    made.on("console", lambda message: said.append(message.text))
+    made.on("pageerror", lambda error: said.append(str(error)))
+    yield made
+    made.close()
+    assert not [each for each in said if "net::ERR" not in each]
+
+
+def texts(sign: str) -> list[str]:
+    text = (CATALOGUE["picture"] | CATALOGUE["cue"])[sign]
+    return [text.en, text.zh]
+
+
+def show(screens: Screens, page: Page, cue: Cue, hint: str = "") -> None:
+    """Show it, also in place of one that is the same or that would stand after an answer."""
+    pictures = screens.watch._lanes["entry"]
+    pictures._panel._latest = pictures._panel._standing
+    screens.show("entry", cue, hint)
+    sign = hint if hint in CATALOGUE["picture"] else "once_more" if cue is Cue.RETRY else str(cue)
+    wait(lambda: texts(sign)[0] in page.inner_text(".lines p"))
+    wait(lambda: not screens.watch.trouble("entry"))
+
+
+def pixels(page: Page) -> np.ndarray[Any, Any]:
+    return cv2.imdecode(np.frombuffer(page.screenshot(animations="disabled"), np.uint8), cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize(("cue", "hint", "sign"), PICTURES)
+def test_every_picture_says_it_in_both_languages_at_equal_size(
+    screens: Screens, page: Page, cue: Cue, hint: str, sign: str
+) -> None:
+    open_lane(page, screens)
+    show(screens, page, cue, hint)
+    lines = page.locator(".lines p")
+    assert [line.get_attribute("lang") for line in lines.all()] == ["en", "zh-Hans"]
+    assert [line.inner_text() for line in lines.all()] == texts(sign)
+    sizes = {line.evaluate("line => getComputedStyle(line).fontSize") for line in lines.all()}
+    assert len(sizes) == 1
+    assert page.locator(".symbol use").get_attribute("href") == f"#{sign}"
+    assert page.locator(".symbol").evaluate("svg => svg.getBBox().width") > 10
+
+
+def test_an_arrow_points_to_the_gate_and_to_the_thermometer(browser: Browser) -> None:
+    screens = Screens("entry", panel=PanelOptions(gate="right", thermometer="left"))
+    page = browser.new_page()
+    try:
+        open_lane(page, screens)
+        for cue, side in ((Cue.ADMIT, "right"), (Cue.MEASURE, "left"), (Cue.REFER, "")):
+            show(screens, page, cue)
+            assert page.locator(".arrow").get_attribute("data-to") == side
+            assert page.locator(".arrow").is_visible() is bool(side)
+    finally:
+        page.close()
+        screens.close()
+
+
+def test_the_arrow_moves_unless_somebody_wants_no_motion(screens: Screens, page: Page) -> None:
+    open_lane(page, screens)
+    show(screens, page, Cue.ADMIT)
+    assert page.evaluate("document.getAnimations().length") == 1
+    page.emulate_media(reduced_motion="reduce")
+    show(screens, page, Cue.MEASURE)
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_private_and_ordinary_referrals_are_one_picture(screens: Screens, page: Page) -> None:
+    open_lane(page, screens)
+    seen = []
+    for _ in range(3):
+        show(screens, page, Cue.REFER)
+        seen.append(pixels(page))
+        show(screens, page, Cue.WAIT)
+    assert all(np.array_equal(seen[0], each) for each in seen)
+
+
+@pytest.mark.parametrize("size", [PHONE, TABLET, KIOSK, STANDING, (640, 400), (360, 640)])
+def test_no_text_is_cut_off(screens: Screens, page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    open_lane(page, screens)
+    worst = max(CATALOGUE["hint"], key=lambda hint: len(CATALOGUE["hint"][hint].en))
+    for cue, hint in [
+        *((cue, hint) for cue, hint, _ in PICTURES),
+        (Cue.ADMIT_WITH_NOTICE, worst),
+        (Cue.REFER, worst),
+    ]:
+        show(screens, page, cue, hint)
+        out = page.evaluate("""() => {
+            const field = document.querySelector(".lines").getBoundingClientRect();
+            return [...document.querySelectorAll(".lines span")].filter((span) => {
+              const box = span.getBoundingClientRect();
+              return box.top < field.top - 1 || box.bottom > field.bottom + 1 || span.scrollWidth > innerWidth;
+            }).length;
+        }""")
+        assert out == 0, (cue, hint)
+
+
+def test_letters_are_as_high_as_the_standard_asks(screens: Screens, page: Page) -> None:
+    panel = PanelOptions()
+    open_lane(page, screens)
+    worst = max(CATALOGUE["hint"], key=lambda hint: len(CATALOGUE["hint"][hint].en))
+    show(screens, page, Cue.ADMIT_WITH_NOTICE, worst)
+    font_px = float(page.evaluate("parseFloat(getComputedStyle(document.querySelector('.lines')).fontSize)"))
+    letter_px = page.evaluate("""(size) => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        canvas.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+        return canvas.measureText("H").actualBoundingBoxAscent;
+    }""", font_px)  # fmt: skip
+    letter_mm = letter_px * panel.width_mm / panel.width_px
+    assert np.degrees(2 * np.arctan(letter_mm / 2 / panel.distance_mm)) >= 0.7
+
+
+def test_signs_are_told_apart_by_whoever_sees_no_colour(screens: Screens, page: Page) -> None:
+    open_lane(page, screens)
+    chrome = page.context.new_cdp_session(page)
+    for deficiency in DEFICIENCIES:
+        chrome.send("Emulation.setEmulatedVisionDeficiency", {"type": deficiency})
+        seen = {}
+        for cue, hint, sign in PICTURES:
+            show(screens, page, cue, hint)
+            seen[sign] = cv2.resize(pixels(page), (320, 200), interpolation=cv2.INTER_AREA).astype(int)
+        names = list(seen)
+        for at, one in enumerate(names):
+            for other in names[at + 1 :]:
+                share = (np.abs(seen[one] - seen[other]).max(axis=2) > 60).mean()
+                assert share >= 0.05, (deficiency, one, other, share)
+
+
+@pytest.mark.parametrize("colours", ["none", "active"])
+def test_axe_finds_nothing(screens: Screens, page: Page, colours: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page.emulate_media(forced_colors=colours)
+    open_lane(page, screens)
+    for cue, hint, _ in PICTURES:
+        show(screens, page, cue, hint)
+        found = axe.run(page, options=RULES).response["violations"]
+        assert not found, (cue, found)
+
+
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "rules": {"color-contrast-enhanced": {"enabled": True}, "page-has-heading-one": {"enabled": False}},
+}
+"""A heading on the glass would be one more line to read."""
+
+
+def test_axe_would_find_pale_text_and_small_buttons(browser: Browser) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = browser.new_page()
+    page.set_content(
+        '<html lang="en"><title>t</title><main><p style="color:#6b6b6b;background:#fff">pale</p>'
+        '<button style="width:18px;height:18px;padding:0">x</button>'
+        '<button style="width:18px;height:18px;padding:0">y</button>'
+    )
+    found = {each["id"] for each in axe.run(page, options=RULES).response["violations"]}
+    page.close()
+    assert {"color-contrast-enhanced", "target-size"} <= found
+
+
+# -- green ends
+
+
+def until_not_green(page: Page) -> float:
+    began_s = time.monotonic()
+    wait(lambda: not tone(page).startswith("admit"))
+    return time.monotonic() - began_s
+
+
+def green(screens: Screens, page: Page) -> None:
+    """Green for half a minute, as far as the agent is concerned."""
+    pictures = screens.watch._lanes["entry"]
+    pictures._panel._green_s = 30.0
+    open_lane(page, screens)
+    show(screens, page, Cue.ADMIT)
+
+
+def test_green_ends_when_the_agents_loop_stands_still(screens: Screens, page: Page) -> None:
+    green(screens, page)
+    screens.moves = False
+    assert until_not_green(page) <= NEVER_GREEN_AFTER_S
+    assert tone(page) == "fault"
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_green_ends_when_the_screen_process_stands_still_or_dies(
+    screens: Screens, page: Page, number: signal.Signals
+) -> None:
+    green(screens, page)
+    screens.process.send_signal(number)
+    assert until_not_green(page) <= NEVER_GREEN_AFTER_S
+    wait(lambda: screens.watch.trouble("entry"), 3.0)
+    screens.process.send_signal(signal.SIGCONT)
+
+
+def test_green_ends_when_the_agent_ends(screens: Screens, page: Page) -> None:
+    green(screens, page)
+    screens.watch.stop()
+    assert until_not_green(page) <= NEVER_GREEN_AFTER_S
+
+
+def test_the_page_ends_green_by_itself(screens: Screens, page: Page) -> None:
+    """The next picture is lost on the way, the beats go on."""
+    open_lane(page, screens)
+    screens.watch._lanes["entry"]._panel._green_s = 1.0
+    show(screens, page, Cue.ADMIT)
+    screens.hold("entry", 30.0)
+    assert until_not_green(page) <= 1.0 + NEVER_GREEN_AFTER_S
+
+
+def test_a_page_that_hangs_is_a_screen_that_is_down(screens: Screens, page: Page) -> None:
+    green(screens, page)
+    page.evaluate("setTimeout(() => { const end = Date.now() + 4000; while (Date.now() < end); }, 0)")
+    wait(lambda: screens.watch.trouble("entry"), 3.0)
+
+
+def test_it_comes_back_with_the_agent_and_with_the_screen_process(screens: Screens, page: Page) -> None:
+    open_lane(page, screens)
+    show(screens, page, Cue.READY)
+    screens.end()
+    wait(lambda: tone(page) == "fault")
+    screens.serve(screens.port)
+    show(screens, page, Cue.MEASURE)
+
+
+def test_before_the_agent_is_there_it_starts(screens: Screens, page: Page) -> None:
+    screens.watch.stop()
+    screens.end()
+    screens.serve(screens.port)
+    open_lane(page, screens)
+    wait(lambda: page.get_attribute(".symbol use", "href") == "#starting")
+
+
+def test_the_panel_that_is_the_default_can_be_read_and_a_telephones_from_afar_cannot() -> None:
+    assert not list(PanelOptions().faults())
+    (fault,) = PanelOptions(width_mm=65, height_mm=140, width_px=1080, height_px=2340, distance_mm=1500).faults()
+    assert "0.7° at 1500 mm" in fault
