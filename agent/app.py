@@ -160,6 +160,7 @@ class App:
         )
         if ledger is not None:
             self._outbox.on_ledger = ledger.found
+            ledger.is_kept = self._outbox.has_ledger
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
             checkpoint,
@@ -247,6 +248,7 @@ class App:
             self._housekeeping,
             *([] if tickets is None else [_Tickets(config, topics, tickets, clock)]),
             *self._renewal(config, clock.now),
+            *([] if ledger is None or not ledger.venue.rules.room.kiosks else [_Room(config, topics, ledger)]),
             _Lifetime(self._loop, began),
             self._workers,
             self._receiver,
@@ -415,6 +417,22 @@ class _Tickets:
         if self._peers is not None:
             self._peers.stop()
         self._tickets.close()
+
+
+class _Room:
+    """The other kiosks that share the places of this venue."""
+
+    def __init__(self, config: Config, topics: Topics, ledger: LedgerKeeper) -> None:
+        self._link = PeerLink(config.mqtt, topics, ledger, lambda: None, "tally")
+        ledger.send = self._link.send
+
+    def start(self) -> None:
+        """Connect with them."""
+        self._link.start()
+
+    def stop(self, _limit_s: float) -> None:
+        """Leave them."""
+        self._link.stop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,11 +112,23 @@ class Topics:
     @property
     def all_used(self) -> str:
         """What all kiosks of the site say about used tickets."""
-        return f"gatepost/v{VERSION}/{self.site}/+/used"
+        return self.all_of("used")
+
+    def own(self, channel: str) -> str:
+        """What this kiosk tells the others of its site: `used` (tickets), `tally` (shared places)."""
+        return f"{self.root}/{channel}"
+
+    def all_of(self, channel: str) -> str:
+        """What all kiosks of the site say on a channel."""
+        return f"gatepost/v{VERSION}/{self.site}/+/{channel}"
 
     def sender_of_used(self, topic: str) -> str:
         """Which kiosk of the site has said something about used tickets; empty for another topic."""
-        head, tail = self.all_used.split("+")
+        return self.sender_of(topic, "used")
+
+    def sender_of(self, topic: str, channel: str) -> str:
+        """Which kiosk of the site has said something on a channel; empty for another topic."""
+        head, tail = self.all_of(channel).split("+")
         name = topic.removeprefix(head).removesuffix(tail)
         return name if topic == f"{head}{name}{tail}" and "/" not in name else ""
 

@@ -5,9 +5,10 @@ A mistake of ours in keeping the ledger is caught here: it must not stop the gat
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,7 @@ from agent.model import Attestation, AttestationResult, EventKind, LaneCommand, 
 from agent.platform.clock import boottime_s
 from agent.reasons import StatementRefusal
 from agent.venue import Written
+from agent.venue.room import tally_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
         TimeBounds,
     )
     from agent.venue import Venue
+    from agent.venue.room import Tally
 
 log = logging.getLogger(__name__)
 
+TELL_EVERY_S = 2.0
+"""So often the other kiosks of a room are told, whatever has changed."""
 VIEW_EVERY_S, VIEW_SOON_S = 5.0, 0.5
 """How often the view of the venue is made, and how soon after something has changed."""
 
@@ -59,6 +64,13 @@ class LedgerKeeper:
         self.venue, self._put_entries, self._online, self.wake = venue, put_entries, online, wake
         self.store: Store | None = None
         """Set by the loop that owns this."""
+        self.send: Callable[[bytes], bool] | None = None
+        """To the other kiosks of the room; whether there is a connection for it."""
+        self.is_kept: Callable[[], bool] = lambda: True
+        """Whether all entries are on disk: only then others are told."""
+        self._heard: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
+        self._are_peers_there = False
+        self._told: tuple[Tally | None, float] = (None, -math.inf)
         self.errors = 0
         self.view: dict[str, Any] | None = None
         """How the venue is: a new one each time, so that any thread may read it."""
@@ -95,10 +107,43 @@ class LedgerKeeper:
             self._write(Written(venue.link(at_s, online=online)), now)
         for written in venue.tick(now, at_s):
             self._write(written, now)
+        self._share(venue, at_s)
         age_s = at_s - self._viewed_s
         if age_s >= VIEW_EVERY_S or (venue.ledger.version != self._view_of and age_s >= VIEW_SOON_S):
             self._view_of, self._viewed_s = venue.ledger.version, at_s
             self.view = venue.view(now, at_s)
+
+    def _share(self, venue: Venue, at_s: float) -> None:
+        """Hear what the other kiosks of the room tell, give them places, and tell them."""
+        while not self._heard.empty():
+            sender, payload = self._heard.get()
+            with suppress(ValueError, RecursionError):
+                venue.hear(sender, json.loads(payload))
+        if self.send is None or not self._are_peers_there:
+            return
+        if entries := venue.share(at_s):
+            self._put_entries(entries, False)
+        before, told_s = self._told
+        tally = venue.tally
+        is_due = self.is_kept() and (tally != before or at_s - told_s >= TELL_EVERY_S)
+        if is_due and self.send(json.dumps(tally_content(tally)).encode()):
+            self._told = tally, at_s
+
+    # -- the other kiosks of the room; their link's thread
+
+    def connected(self) -> None:
+        """They can be heard."""
+        self._are_peers_there = True
+        self.wake()
+
+    def disconnected(self) -> None:
+        """They cannot: one comes in when one leaves."""
+        self._are_peers_there = False
+
+    def received(self, sender: str, payload: bytes) -> None:
+        """One of them tells its tally."""
+        self._heard.put((sender, payload))
+        self.wake()
 
     def attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
         """A statement that concerns the venue; the checkpoint is not asked."""

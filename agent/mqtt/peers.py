@@ -1,6 +1,7 @@
 """A connection of its own to the broker, over which the kiosks of a site speak with each other.
 
-Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` and hears all of the site, itself too: so it knows in which
+Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` (used tickets) or `…/tally` (shared places) and hears all
+of the site, itself too: so it knows in which
 order the broker has had the messages. QoS 1, nothing retained; nothing is kept while the connection is down.
 Whoever listens is told when it is lost, and when it is there again.
 """
@@ -49,10 +50,13 @@ class Peers(Protocol):
 class PeerLink:
     """Thread that keeps the connection."""
 
-    def __init__(self, options: Options, topics: Topics, peers: Peers, tick: Callable[[], None]) -> None:
-        """`tick` is called about twice a second, connected or not."""
-        name = f"gatepost-{topics.site}-{topics.kiosk}-peers"
-        self._options = replace(options, client_id=f"{options.client_id}-peers" if options.client_id else name)
+    def __init__(
+        self, options: Options, topics: Topics, peers: Peers, tick: Callable[[], None], channel: str = "used"
+    ) -> None:
+        """`tick` is called about twice a second, connected or not; `channel`: the last level of the topic."""
+        name = f"gatepost-{topics.site}-{topics.kiosk}-{channel}"
+        self._options = replace(options, client_id=f"{options.client_id}-{channel}" if options.client_id else name)
+        self._channel, self._all = channel, topics.all_of(channel)
         self._topics, self._peers, self._tick = topics, peers, tick
         self._waiting: deque[bytes] = deque()
         self._listening = False
@@ -94,18 +98,18 @@ class PeerLink:
     def on_acknowledgement(self, _mid: int, refusal: str) -> None:
         """It has a message, or would not have it."""
         if refusal:
-            raise LinkLost(f"the broker refuses what is said of used tickets ({refusal}): its permissions?")
+            raise LinkLost(f"the broker refuses {self._topics.own(self._channel)} ({refusal}): its permissions?")
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""
         if any(refusals):
-            raise LinkLost(f"the broker does not let us hear {self._topics.all_used}: its permissions?")
+            raise LinkLost(f"the broker does not let us hear {self._all}: its permissions?")
         self._listening, self.fault = True, ""
         self._peers.connected()
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """A kiosk says something; what is retained was said long ago."""
-        if not retained and (sender := self._topics.sender_of_used(topic)):
+        if not retained and (sender := self._topics.sender_of(topic, self._channel)):
             self._peers.received(sender, payload)
 
     # -- the thread
@@ -129,7 +133,7 @@ class PeerLink:
             self._is_five = False
         except (LinkLost, OSError, ValueError) as lost:
             if str(lost) != self.fault:
-                log.warning("used tickets are not shared: %s", lost)
+                log.warning("%s: nothing is shared with the other kiosks: %s", self._channel, lost)
             self.fault = str(lost) or "the connection is lost"
         finally:
             worked, self._listening = self._listening, False
@@ -149,12 +153,12 @@ class PeerLink:
             if client.fileno() in readable:
                 client.read()
             if self._greeted and not asked:
-                client.listen([(self._topics.all_used, Retained.NEVER)], own=self._topics.all_used)
+                client.listen([(self._all, Retained.NEVER)], own=self._all)
                 asked = True
             if not self._listening and monotonic() - dialled_s > 2 * self._options.connect_s:
                 raise LinkLost("the broker does not answer")
             while self._listening and self._waiting:
-                client.send_state(self._topics.used, self._waiting.popleft(), retain=False, qos=1)
+                client.send_state(self._topics.own(self._channel), self._waiting.popleft(), retain=False, qos=1)
             if client.holds_output():
                 client.flush()
             if monotonic() - ticked_s >= TICK_S:

@@ -107,6 +107,7 @@ class Outbox:
         """Ledger entries that wait for the next commit and belong to no event of the batch."""
         self._trying_loose = LedgerEntries(b"")
         self._ledger_told = False
+        self._ledger_put = self._ledger_received = self._ledger_kept = 0
         self._owed: list[Loss] = []
         self._trying = self._telling = 0
         self._damaged = False
@@ -139,6 +140,7 @@ class Outbox:
     def put(self, event: Event) -> None:
         """Keep `event`. Never blocks and never raises."""
         self._decided += 1
+        self._ledger_put += bool(event.entries)
         if self._inbox.qsize() >= self._options.memory_events:
             with suppress(Empty):  # the writer took them meanwhile: there is room
                 gone = self._inbox.get_nowait()
@@ -150,7 +152,12 @@ class Outbox:
 
     def put_entries(self, entries: bytes, *, replaces: bool = False) -> None:
         """Keep ledger entries that belong to no event, after all that was put before. Never blocks or raises."""
+        self._ledger_put += 1
         self._inbox.put(LedgerEntries(entries, replaces))
+
+    def has_ledger(self) -> bool:
+        """Whether all ledger entries that were put are on disk. The loop's thread."""
+        return self._ledger_put == self._ledger_kept
 
     def status(self) -> OutboxStatus:
         """How it is now."""
@@ -277,6 +284,7 @@ class Outbox:
 
     def _receive(self, item: Event | LedgerEntries) -> None:
         """An event waits for the next commit; loose entries ride with the event before them."""
+        self._ledger_received += isinstance(item, LedgerEntries) or bool(item.entries)
         if isinstance(item, Event):
             self._batch.append(item)
         elif self._batch and not self._tried:
@@ -394,6 +402,8 @@ class Outbox:
         self.shelf.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying
         self._complete_batch()
+        if not self._batch and not self._loose.entries:
+            self._ledger_kept = self._ledger_received
 
     def _ledger_of_batch(self) -> LedgerEntries:
         """The entries that go with the events that are being tried, after those that were loose."""

@@ -373,6 +373,30 @@ class Venue:
             self._cases_of[holder] = number
         return number
 
+    # -- places shared with other kiosks
+
+    def hear(self, kiosk: str, content: object) -> None:
+        """A peer tells its tally."""
+        told = room.parse_tally(content)
+        if told is not None and kiosk != self.kiosk and kiosk in self.rules.room.kiosks:
+            self.peers[kiosk] = told.newer(self.peers.get(kiosk))
+
+    def share(self, at_s: float) -> bytes:
+        """Give places to a peer that is short of them; the entries, to be on disk before the tally is told."""
+        rules = self.rules.room
+        given = room.to_give(self.tally, self.peers, rules, self.kiosk) if self._restored else None
+        if given is None:
+            return b""
+        peer, count = given
+        mark = tag(peer)
+        number = self.ledger.gave.get(mark, 0) + count
+        return self._take([Entry(tenths(at_s), NO_LANE, What.GAVE, number=number, case=mark)])
+
+    @property
+    def tally(self) -> Tally:
+        """What this kiosk tells its peers."""
+        return room.own_tally(self.ledger, self.rules.room, self.kiosk)
+
     # -- what staff state
 
     def attest(self, lane: str, stated: Attestation, at_s: float) -> tuple[AttestationResult, Written | None]:

@@ -91,7 +91,7 @@ def test_what_was_imported_is_not_looked_through_for_garbage_while_the_agent_run
         ("issue --key k --colour blue", "'blue' should be one of green, yellow, red"),
         ("issue --key k --days soon", "'soon' should be a number, for example 1"),
         ("issue --key k --seconds inf", "'inf' should be a number, for example 10"),
-        ("verify --direction entrance x", "'entrance' should be one of entry, exit; did you mean entry?"),
+        ("verify --direction entrance x", "'entrance' should be one of entry, exit, check; did you mean entry?"),
         ("verify --temperature warm x", "'warm' should be one of normal"),
         ("keys sign f --type list --version 1.5 --key k", "'1.5' should be a whole number, for example 10"),
         ("keys nwe", "'nwe' should be one of new, "),
