@@ -58,9 +58,9 @@ def test_saving_a_large_file_shows_that_the_writer_moves(make_outbox, passage_ev
     wait_for(lambda: outbox.status().stored == 30)
     moved, write = [], Store.write
 
-    def watched(store, *args):
+    def watched(store, *args, **more):
         moved.append(outbox.status().moved_s)
-        write(store, *args)
+        write(store, *args, **more)
 
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     monkeypatch.setattr(Store, "write", watched)
@@ -143,10 +143,10 @@ def break_once(monkeypatch, *, reached: bool, error: Exception):
     """The next write fails so; whether it had `reached` the disk."""
     write = Store.write
 
-    def broken(store, *args):
+    def broken(store, *args, **more):
         monkeypatch.setattr(Store, "write", write)
         if reached:
-            write(store, *args)
+            write(store, *args, **more)
         raise error
 
     monkeypatch.setattr(Store, "write", broken)
