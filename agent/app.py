@@ -38,6 +38,7 @@ from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
 from agent.platform.clock import Clock, boot_id
+from agent.platform.files import state_folder
 from agent.platform.periodic import Housekeeping, Job
 from agent.privacy import Redaction
 from agent.ruleset import Ruleset, calibration_files
@@ -52,6 +53,7 @@ from agent.supervisor.metrics import Metrics
 from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
+from agent.supervisor.upgrade import NOTICE, Upgrades
 from agent.tickets.register import UsedTickets
 from agent.venue import Venue, VenueInForce
 from agent.web.options import PublicDetail
@@ -249,6 +251,7 @@ class App:
             *([] if tickets is None else [_Tickets(config, topics, tickets, clock)]),
             *self._renewal(config, clock.now),
             *([] if ledger is None or not ledger.venue.rules.room.kiosks else [_Room(config, topics, ledger)]),
+            *self._upgrades(config, topics, lambda: checkpoint.is_busy),
             _Lifetime(self._loop, began),
             self._workers,
             self._receiver,
@@ -264,6 +267,12 @@ class App:
         pairs = self._link.pairs
         if pairs is not None and identity(config.file).exists():
             yield Renewal(pairs, config.mqtt, now, self._link.renew)
+
+    def _upgrades(self, config: Config, topics: Topics, is_busy: Callable[[], bool]) -> Iterator[Upgrades]:
+        """Of a kiosk that takes bundles and was installed as packages."""
+        if config.codes.bundles and NOTICE.parent.exists():
+            folder, record = state_folder(_folder(config)), self._loop.inbox.put
+            yield Upgrades(folder, self._bundles, topics.source, record, is_busy, config.mqtt.ca_file)
 
     def run(self) -> None:
         """Start, step until told to stop, stop. An error that ends the loop is raised after the stopping."""
@@ -343,6 +352,8 @@ class App:
         """Put a bundle in force; what there is to say of it. Raises CommandFailed."""
         if taken.type == "config":  # it is tried first
             return {"in_use": False, "on_trial": self._began.memory is not None}
+        if taken.type == "release":  # it is fetched first
+            return {"in_use": False, "on_trial": True}
         return self._commands.apply_bundle(taken)
 
     def _verify_receipt(self, receipt: bytes) -> dict[str, Any]:

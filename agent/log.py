@@ -44,7 +44,9 @@ def log_event(event: Event) -> None:
     match event.body:
         case DeviceChange(up=False):
             level = logging.WARNING
-        case AgentEvent(type="config_rejected" | "config_rolled_back" | "safe_mode"):
+        case AgentEvent(
+            type="config_rejected" | "config_rolled_back" | "release_rejected" | "release_rolled_back" | "safe_mode"
+        ):
             level = logging.WARNING
         case CommandResult(status=outcome) if outcome is not CommandStatus.SUCCEEDED:
             level = logging.WARNING

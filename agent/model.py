@@ -704,6 +704,9 @@ AgentEventType: TypeAlias = Literal[
     "config_applied",
     "config_rejected",
     "config_rolled_back",
+    "release_applied",
+    "release_rejected",
+    "release_rolled_back",
     "safe_mode",
     "ticket_used_twice",
 ]

@@ -61,6 +61,7 @@ GROUPS = {
         "order": "make and sign an order for a kiosk",
         "privacy": "sealing keys; open what kiosks have sealed",
         "authority": "certificates for kiosks: invite, answer, confirm, revoke",
+        "upgrade": "make what a release bundle says",
         "config": "configurations of a fleet from one table",
         "contract": "write the schemas of what is published",
     },

@@ -28,6 +28,7 @@ from agent.platform.files import replace_file
 from agent.problems import Finding, ProblemCode, found
 from agent.reasons import Rejection
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
+from agent.upgrade.release import parse_release
 from agent.venue.permits import parse_roster
 from agent.venue.rules import parse_venue
 from agent.venue.zones import parse_zones
@@ -332,6 +333,7 @@ PARSERS: Mapping[str, Callable[[Bundle], Any]] = {
     "venue": lambda taken: parse_venue(taken.content, "bundle"),
     "roster": lambda taken: parse_roster(taken.content),
     "zones": lambda taken: parse_zones(taken.content),
+    "release": lambda taken: parse_release(taken.content),
 }
 """Type → its content, parsed: whatever way a bundle came, what it says is read here and nowhere else."""
 

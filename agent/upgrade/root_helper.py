@@ -18,6 +18,7 @@ For the packages' own scripts:
 For its own service, `gatepost-release.service`:
 
     gatepost-release boot               before the agent starts: a release on trial that was started too often goes
+    gatepost-release upgrade            what the agent has fetched and asks for: verify, install, use
     gatepost-release watch              until the release on trial has passed or failed
 
 A release that takes another's place is on trial. It passes when the service has been well for 30 s: it runs, it is
@@ -37,11 +38,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 _CHECK_S = 120.0
@@ -50,7 +53,10 @@ TRIES = 3
 WELL_S, READY_S, TRIAL_S = 30.0, 60.0, 180.0
 _LOOK_S, _STALE_S = 2.0, 15.0
 _MOST_MEMORY = 0.9
-_MOST_REFUSED = 20
+_MOST_REFUSED, _MOST_DETAIL = 20, 300
+_INSTALL_S = 900.0
+_UPGRADING = "GATEPOST_UPGRADING"
+"""Set while this program has a release installed: the package's script leaves the choice to it."""
 """A slow card needs half a minute to load a release that was never loaded before."""
 
 
@@ -78,6 +84,12 @@ class State:
     previous: str = ""
     """The release that was in use before the one that is."""
     trial: Trial | None = None
+    bundle: int = 0
+    """Version of the release bundle that was used last: none before it counts."""
+    digest: str = ""
+    """Of the bundle that the release on trial came by; empty for one that somebody installed."""
+    done: tuple[str, ...] = ()
+    """Digests of bundles that are not looked at again."""
     refused: tuple[tuple[str, str], ...] = ()
     """Releases that failed, and why."""
 
@@ -161,6 +173,16 @@ class Layout:
         return self.root / "var/lib/gatepost-release/trial"
 
     @property
+    def notice(self) -> Path:
+        """What came of the last release, for the agent to pass on."""
+        return self.root / "var/lib/gatepost-release/notice.json"
+
+    @property
+    def agent(self) -> Path:
+        """Where the agent keeps what it writes."""
+        return self.root / "var/lib/gatepost"
+
+    @property
     def status(self) -> Path:
         """What the running agent says of itself."""
         return self.root / "run/gatepost/status.json"
@@ -199,7 +221,14 @@ class Releases:
             trial = plain.get("trial")
             made = Trial(**{**trial, "problems": tuple(trial["problems"])}) if trial else None
             refused = tuple((str(version), str(why)) for version, why in plain.get("refused", ()))
-            return State(str(plain["previous"]), made, refused)
+            return State(
+                str(plain["previous"]),
+                made,
+                int(plain["bundle"]),
+                str(plain["digest"]),
+                tuple(plain["done"]),
+                refused,
+            )
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return State()
 
@@ -368,13 +397,122 @@ def end_trial(releases: Releases, why: str) -> None:
     if state.trial is not None and why:
         releases.use(state.trial.before)
         releases.remember(replace(state.failed(why), previous=""))
+        notify(releases, "release_rolled_back", state.trial.version, why)
         print(f"gatepost: release {state.trial.version} is taken back: {why}", flush=True)
         restart(releases.layout)
         systemctl(releases.layout, "start", "--no-block", "gatepost.service")
     elif state.trial is not None:
         releases.remember(replace(state.passed(), previous=state.trial.before))
+        notify(releases, "release_applied", state.trial.version, "")
         print(f"gatepost: release {state.trial.version} works and is kept", flush=True)
     releases.layout.on_trial.unlink(missing_ok=True)
+
+
+def notify(releases: Releases, kind: str, version: str, detail: str) -> None:
+    """Leave a word for the agent, which may read it and no more."""
+    state = releases.state()
+    done = (
+        (*state.done, state.digest)[-_MOST_REFUSED:]
+        if state.digest and state.digest not in state.done
+        else state.done
+    )
+    releases.remember(replace(state, done=done, digest=""))
+    plain = {"type": kind, "version": version, "detail": detail[:_MOST_DETAIL], "done": done}
+    write_file(releases.layout.notice, json.dumps(plain).encode())
+    releases.layout.notice.chmod(0o644)
+    releases.layout.notice.parent.chmod(0o755)
+
+
+def upgrade(releases: Releases) -> None:
+    """Use what the agent has fetched, if it holds. What does not is said, and not looked at again."""
+    layout = releases.layout
+    asked = layout.agent / "upgrade/request.json"
+    if releases.state().trial is not None:
+        asked.unlink(missing_ok=True)
+        return
+    version, digest = "?", ""
+    incoming = layout.state.parent / "incoming"
+    try:
+        plain = json.loads(asked.read_bytes())
+        version, digest, name = (
+            str(plain["version"])[:64],
+            str(plain["digest"])[:64],
+            Path(str(plain["package"])).name,
+        )
+        package = take_over(layout.agent / "upgrade" / name, incoming / "release.deb")
+        store = incoming / "bundles"
+        for each in ("release.bundle", "root.bundle"):
+            take_over(layout.agent / "bundles" / each, store / each)
+        found = verified(releases, package, store)
+        version, digest = found["version"], found["digest"]
+        releases.remember(replace(releases.state(), bundle=found["bundle"], digest=digest))
+        install(releases, package, version)
+        switch(releases, version)
+        if releases.state().trial is None:
+            notify(releases, "release_applied", version, "")
+    except (UpgradeError, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
+        print(f"gatepost: release {version} is not used: {error}", file=sys.stderr)
+        releases.remember(replace(releases.state(), digest=digest))
+        notify(
+            releases,
+            "release_rejected",
+            version,
+            str(error).splitlines()[-1] if str(error) else type(error).__name__,
+        )
+    finally:
+        asked.unlink(missing_ok=True)
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def take_over(source: Path, target: Path) -> Path:
+    """Copy a file of the agent's to where it cannot change it any more; a link is not followed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as opened, target.open("wb") as out:
+        shutil.copyfileobj(opened, out)
+    return target
+
+
+def verified(releases: Releases, package: Path, store: Path) -> dict[str, Any]:
+    """What the release in use, never the new one, finds of it. Raises UpgradeError."""
+    layout, current = releases.layout, releases.current()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, "?")
+    words = [
+        "--trusted",
+        str(layout.state.with_name("root.bundle")),
+        "--store",
+        str(store),
+        "--package",
+        str(package),
+    ]
+    words += ["--architecture", machine, "--floor", str(releases.state().bundle)]
+    done = subprocess.run(
+        [layout.releases / current / "bin/gatepost", "upgrade", "verify", *words],
+        capture_output=True, text=True, timeout=_CHECK_S, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        raise UpgradeError(done.stderr.strip() or "it could not be verified")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def install(releases: Releases, package: Path, version: str) -> None:
+    """Have dpkg install a package, which must be the one of that release and nothing else. Raises UpgradeError."""
+    asked = ["dpkg-deb", "--field", str(package), "Package"]
+    name = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_CHECK_S).stdout.strip()
+    if name != f"gatepost-release-{version}":
+        raise UpgradeError(f"the package is {name or 'none'}, not gatepost-release-{version}")
+    free = shutil.disk_usage(releases.layout.releases)
+    if free.free < 6 * package.stat().st_size:
+        raise UpgradeError(f"the disk has {free.free // 1_000_000} MB free, too little to unpack it")
+    environment = {**os.environ, _UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(
+        ["dpkg", "--force-confold", "-i", str(package)],
+        capture_output=True, text=True, check=False, timeout=_INSTALL_S, env=environment, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        subprocess.run(["dpkg", "--purge", "--force-remove-reinstreq", name], check=False, capture_output=True)
+        raise UpgradeError(f"dpkg could not install it: {done.stderr.strip().splitlines()[-1:]}")
 
 
 def on_boot(releases: Releases) -> None:
@@ -469,6 +607,7 @@ _ACTIONS = {
     ("compile", 0): compile_all,
     ("boot", 0): on_boot,
     ("watch", 0): watch,
+    ("upgrade", 0): upgrade,
 }
 
 

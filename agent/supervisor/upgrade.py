@@ -1,0 +1,220 @@
+"""Brings the release that the central server has signed to this kiosk, and asks root's helper to use it.
+
+The agent has no right to install anything. It fetches the package, checks it, waits until nobody has been at the
+gate for a while, and leaves a request; `gatepost-release upgrade` verifies everything again (systemd/README.md).
+
+| file in the state folder | content |
+|---|---|
+| upgrade/SHA256.deb.part, .deb | the package, while it comes and whole |
+| upgrade/request.json | asks for it |
+| upgrade/told | the helper's notice that was passed on last |
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import ssl
+import threading
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import __version__
+from agent.credentials.bundle import BadBundle
+from agent.model import AgentEvent
+from agent.platform.files import replace_file
+from agent.ruleset.base_download import BadDownload, download, opener
+from agent.upgrade.release import ARCHITECTURES, BadRelease, File, Release, is_in, moment_s, parse_release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.credentials.bundle import Bundle
+    from agent.ruleset.load import BundleStore
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0
+QUIET_S = 60.0
+"""So long nobody must have waited for a decision."""
+RETRY_S = 300.0
+_PIECE = 1 << 18
+NOTICE = Path("/var/lib/gatepost-release/notice.json")
+STICKS = ("/media", "/mnt", "/boot/firmware")
+
+
+class Upgrades:
+    """One thread, which may wait for the network."""
+
+    def __init__(
+        self,
+        folder: Path,
+        store: BundleStore,
+        source: str,
+        record: Callable[[AgentEvent], object],
+        is_busy: Callable[[], bool],
+        ca_file: Path | None = None,
+        notice: Path = NOTICE,
+    ) -> None:
+        """`folder`: where the agent keeps what it writes; `record`: passes an event on."""
+        self._folder, self._store, self._source = folder / "upgrade", store, source
+        self._record, self._is_busy, self._ca_file, self._notice = record, is_busy, ca_file, notice
+        self._since_s: dict[str, float] = {}
+        self._busy_s = self._retry_s = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upgrades", daemon=True)
+        self.fault = ""
+        """Why the signed release is not here, as a sentence."""
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, limit_s: float) -> None:
+        """End; also when it was never started."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(limit_s)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            try:
+                self.step(time.monotonic())
+            except Exception:
+                log.exception("upgrades: an internal error; going on")
+
+    def step(self, now_s: float) -> None:
+        """Look once what is to be done."""
+        self._pass_on()
+        if self._is_busy():
+            self._busy_s = now_s
+        try:
+            bundle = self._store.current("release")
+            release = None if bundle is None else parse_release(bundle.content)
+        except (BadBundle, BadRelease, OSError):
+            return
+        if bundle is None or release is None or not self._is_wanted(bundle, release, now_s):
+            return
+        file = release.files[ARCHITECTURES[platform.machine()]]
+        package = self._folder / f"{file.sha256}.deb"
+        if not package.exists() and now_s >= self._retry_s:
+            self._fetch(release, file, package, now_s)
+        if package.exists() and now_s - self._busy_s >= QUIET_S:
+            self._request(bundle, release, package)
+
+    def _is_wanted(self, bundle: Bundle, release: Release, now_s: float) -> bool:
+        if release.version == __version__ or not is_in(release, self._source) or self._was_refused(bundle.digest):
+            return False
+        if ARCHITECTURES.get(platform.machine()) not in release.files:
+            self._say(f"release {release.version} has no package for {platform.machine()}")
+            return False
+        began_s = self._since_s.setdefault(bundle.digest, now_s)
+        return now_s - began_s >= moment_s(release, self._source) and not self._request_file.exists()
+
+    @property
+    def _request_file(self) -> Path:
+        return self._folder / "request.json"
+
+    def _was_refused(self, digest: str) -> bool:
+        """A release that was refused or taken back is not asked for again."""
+        try:
+            return digest in json.loads(self._notice.read_bytes())["done"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    # -- the package
+
+    def _fetch(self, release: Release, file: File, package: Path, now_s: float) -> None:
+        part = package.with_suffix(".deb.part")
+        try:
+            self._folder.mkdir(exist_ok=True)
+            for other in self._folder.glob("*.deb*"):
+                if other not in (part, package):
+                    other.unlink()
+            self._bring(release, file, part)
+            if not self._stopping.is_set():
+                self._check(file, part)
+                part.replace(package)
+                self._say("")
+        except (BadDownload, OSError, ssl.SSLError) as error:
+            self._retry_s = now_s + RETRY_S
+            self._say(f"release {release.version} does not come: {error}")
+
+    def _bring(self, release: Release, file: File, part: Path) -> None:
+        """From a stick, else from the addresses one after the other, from where it broke off. Raises BadDownload,
+        OSError.
+        """
+        name = f"gatepost-release_{release.version}_{ARCHITECTURES[platform.machine()]}.deb"
+        for place in STICKS:
+            for found in (*Path(place).glob(name), *Path(place).glob(f"*/{name}")):
+                if found.stat().st_size == file.size:
+                    part.write_bytes(found.read_bytes())
+                    return
+        fault = BadDownload("it names no address, and there is no stick with it")
+        for url in file.urls:
+            try:
+                self._download(url, file.size, part)
+            except BadDownload as error:
+                fault = BadDownload(f"{url} {error}")
+            else:
+                return
+        raise fault
+
+    def _download(self, url: str, size: int, part: Path) -> None:
+        context = ssl.create_default_context()
+        if self._ca_file is not None:
+            context.load_verify_locations(self._ca_file)
+        with part.open("ab") as out:
+            at = out.tell()
+            if at >= size:
+                return
+            with download(opener(context), url, at) as answer:
+                while at < size and not self._stopping.is_set():
+                    end = min(size, at + _PIECE)
+                    out.write(answer.read(at, end))
+                    at = end
+
+    def _check(self, file: File, part: Path) -> None:
+        """Raises BadDownload, and takes away what is wrong."""
+        digest = sha256()
+        with part.open("rb") as opened:
+            while piece := opened.read(_PIECE):
+                digest.update(piece)
+        if digest.hexdigest() != file.sha256:
+            part.unlink()
+            raise BadDownload("what came is not what was signed")
+
+    def _request(self, bundle: Bundle, release: Release, package: Path) -> None:
+        """The bundle itself is read by the helper, from where it lies."""
+        asked = {"version": release.version, "package": package.name, "digest": bundle.digest}
+        with suppress(OSError):
+            replace_file(self._request_file, (json.dumps(asked).encode(),))
+            log.info("release %s is here: root's helper is asked to use it", release.version)
+
+    # -- what came of it
+
+    def _pass_on(self) -> None:
+        """Make an event of the helper's last notice, once."""
+        try:
+            text = self._notice.read_bytes()
+            told = self._folder / "told"
+            if told.exists() and told.read_bytes() == text:
+                return
+            plain = json.loads(text)
+            kind, detail = plain["type"], f"{plain['version']}: {plain['detail']}".rstrip(": ")
+            if kind not in ("release_applied", "release_rejected", "release_rolled_back"):
+                return
+            self._folder.mkdir(exist_ok=True)
+            replace_file(told, (text,))
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        self._record(AgentEvent(kind, __version__, detail=detail))
+
+    def _say(self, fault: str) -> None:
+        if fault and fault != self.fault:
+            log.warning("%s", fault)
+        self.fault = fault

@@ -1,0 +1,226 @@
+"""The release that was signed comes to the kiosk: from a mirror that breaks off, checked, at a quiet moment."""
+
+from __future__ import annotations
+
+import json
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from agent import __version__
+from agent.cli import main
+from agent.credentials import bundle
+from agent.crypto import signing
+from agent.model import AgentEvent, ClockState, TimeBounds
+from agent.ruleset.bundle_store import BundleStore
+from agent.supervisor import upgrade
+from agent.supervisor.upgrade import QUIET_S, Upgrades
+
+NOW = 1_800_000_000
+DAY_S = 86_400
+PACKAGE = bytes(range(256)) * 4096
+SOURCE = "/gatepost/v1/east/k1"
+
+
+class Mirror:
+    """Serves one file by ranges, and breaks off after so many bytes."""
+
+    def __init__(self) -> None:
+        mirror = self
+        self.content, self.breaks_after, self.starts = PACKAGE, len(PACKAGE), []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                start = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
+                mirror.starts.append(start)
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {start}-{len(mirror.content) - 1}/{len(mirror.content)}")
+                self.send_header("Content-Length", str(len(mirror.content) - start))
+                self.end_headers()
+                self.wfile.write(mirror.content[start : start + mirror.breaks_after])
+
+            def log_message(self, *_words: object) -> None:
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/x.deb"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    made = Mirror()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+class Kiosk:
+    def __init__(self, folder: Path, mirror: Mirror) -> None:
+        self.folder, self.mirror, self.key = folder, mirror, signing.new_private_key()
+        self.events: list[AgentEvent] = []
+        self.busy, self.version = False, 0
+        self.store = BundleStore(folder / "bundles")
+        kid = self.key.public.kid.hex()
+        roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "release")}
+        self.root = self.signed("root", {"keys": {kid: b64encode(self.key.public.spki).decode()}, "roles": roles})
+        self.store.install(self.root)
+        self.upgrades = Upgrades(
+            folder, self.store, SOURCE, self.events.append, lambda: self.busy, notice=folder / "notice.json"
+        )
+
+    def signed(self, kind: str, content: object) -> bytes:
+        self.version += 1
+        times = {"issued_at": NOW, "expires_at": NOW + 9 * DAY_S, "warn_age_s": DAY_S, "max_age_s": DAY_S}
+        head = {"type": kind, "name": "", "fleet": "city", "version": self.version}
+        return bundle.sign({**head, **times, "content": content}, [self.key])
+
+    def release(self, version: str = "9.9", *, package: bytes = PACKAGE, **more: object) -> None:
+        file = {"sha256": sha256(package).hexdigest(), "size": len(package), "urls": [self.mirror.url]}
+        plain = {"version": version, "files": {"amd64": file, "arm64": file}, **more}
+        self.store.accept(self.signed("release", json.dumps(plain)), TimeBounds(NOW, NOW, ClockState.SYNCED))
+
+    def asked(self) -> dict[str, str] | None:
+        path = self.folder / "upgrade/request.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+@pytest.fixture
+def kiosk(tmp_path: Path, mirror: Mirror) -> Kiosk:
+    return Kiosk(tmp_path, mirror)
+
+
+def test_it_comes_and_is_asked_for_at_a_quiet_moment(kiosk: Kiosk) -> None:
+    kiosk.release()
+    kiosk.busy = True
+    kiosk.upgrades.step(1000.0)
+    kiosk.busy = False
+    kiosk.upgrades.step(1000.0 + QUIET_S - 1)
+    assert kiosk.asked() is None
+    kiosk.upgrades.step(1000.0 + QUIET_S)
+    asked = kiosk.asked()
+    assert asked is not None
+    assert asked["version"] == "9.9"
+    assert (kiosk.folder / "upgrade" / asked["package"]).read_bytes() == PACKAGE
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_was(kiosk: Kiosk, mirror: Mirror) -> None:
+    kiosk.release()
+    mirror.breaks_after = 300_000
+    for turn in range(12):
+        kiosk.upgrades.step(turn * upgrade.RETRY_S)
+    assert kiosk.asked() is not None
+    assert mirror.starts[0] == 0
+    assert mirror.starts == sorted(set(mirror.starts)), "nothing is fetched twice"
+    assert len(mirror.starts) > 2
+
+
+def test_what_is_not_what_was_signed_is_thrown_away(kiosk: Kiosk, mirror: Mirror) -> None:
+    kiosk.release()
+    mirror.content = PACKAGE[:-1] + b"!"
+    kiosk.upgrades.step(0.0)
+    assert "not what was signed" in kiosk.upgrades.fault
+    assert not list((kiosk.folder / "upgrade").glob("*.deb*"))
+    mirror.content = PACKAGE
+    kiosk.upgrades.step(upgrade.RETRY_S)
+    assert kiosk.asked() is not None
+    assert kiosk.upgrades.fault == ""
+
+
+def test_a_stick_goes_before_the_network(kiosk: Kiosk, mirror: Mirror, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(upgrade, "STICKS", (str(tmp_path / "media"),))
+    (tmp_path / "media/stick").mkdir(parents=True)
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"media/stick/gatepost-release_9.9_{architecture}.deb").write_bytes(PACKAGE)
+    kiosk.release()
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.asked() is not None
+    assert mirror.starts == []
+
+
+@pytest.mark.parametrize("wave", [{"salt": "s", "permille": 0}, None])
+def test_who_is_not_in_or_has_it_does_nothing(kiosk: Kiosk, mirror: Mirror, wave: dict[str, object] | None) -> None:
+    if wave:
+        kiosk.release(wave=wave)
+    else:
+        kiosk.release(__version__)
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.asked() is None
+    assert mirror.starts == []
+
+
+def test_it_begins_at_its_own_moment(kiosk: Kiosk, mirror: Mirror) -> None:
+    kiosk.release(spread_s=DAY_S)
+    release = upgrade.parse_release(kiosk.store.current("release").content)  # type: ignore[union-attr]
+    moment_s = upgrade.moment_s(release, SOURCE)
+    kiosk.upgrades.step(0.0)
+    kiosk.upgrades.step(moment_s - 1)
+    assert mirror.starts == []
+    kiosk.upgrades.step(moment_s)
+    assert mirror.starts == [0]
+
+
+def test_what_came_of_it_is_told_once_and_a_bad_one_is_not_asked_for_again(kiosk: Kiosk) -> None:
+    kiosk.release()
+    digest = kiosk.store.current("release").digest  # type: ignore[union-attr]
+    notice = {"type": "release_rolled_back", "version": "9.9", "detail": "it fell 3 times", "done": [digest]}
+    (kiosk.folder / "notice.json").write_text(json.dumps(notice))
+    for turn in range(3):
+        kiosk.upgrades.step(1000.0 + turn)
+    assert [(event.type, event.detail) for event in kiosk.events] == [
+        ("release_rolled_back", "9.9: it fell 3 times")
+    ]
+    assert kiosk.asked() is None
+    kiosk.release("9.10")
+    kiosk.upgrades.step(2000.0)
+    assert kiosk.asked() is not None, "another one is"
+
+
+def verify(kiosk: Kiosk, package: Path, trusted: Path, capsys, *, floor: int = 0, code: int = 0) -> str:
+    words = ["--trusted", trusted, "--store", kiosk.folder / "bundles", "--package", package]
+    assert main(["upgrade", "verify", *map(str, words), "--architecture", "amd64", "--floor", str(floor)]) == code
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
+def test_roots_helper_verifies_again_by_a_root_of_its_own(kiosk: Kiosk, tmp_path: Path, capsys) -> None:
+    kiosk.release()
+    package, trusted = tmp_path / "x.deb", tmp_path / "trusted.bundle"
+    package.write_bytes(PACKAGE)
+    found = json.loads(verify(kiosk, package, trusted, capsys))
+    assert (found["version"], found["bundle"]) == ("9.9", 2)
+    assert trusted.read_bytes() == kiosk.root
+    verify(kiosk, package, trusted, capsys, floor=2)
+    assert "older" in verify(kiosk, package, trusted, capsys, floor=3, code=1)
+    package.write_bytes(PACKAGE + b"!")
+    assert "not the package that was signed" in verify(kiosk, package, trusted, capsys, code=1)
+    package.write_bytes(PACKAGE)
+    stranger = Kiosk(tmp_path / "stranger", kiosk.mirror)
+    stranger.release()
+    assert "0 signatures hold" in verify(stranger, package, trusted, capsys, code=1), (
+        "the agent's root does not count"
+    )
+    assert trusted.read_bytes() == kiosk.root
+
+
+def test_the_content_of_a_bundle_is_made_from_packages(tmp_path: Path, capsys) -> None:
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"gatepost-release_0.2.0_{architecture}.deb").write_bytes(PACKAGE)
+    words = [
+        "upgrade",
+        "content",
+        *map(str, sorted(tmp_path.glob("*.deb"))),
+        "--url",
+        "https://m.example/r/",
+        "--permille",
+        "50",
+    ]
+    assert main(words) == 0
+    found = upgrade.parse_release(capsys.readouterr().out)
+    assert found.files["arm64"].urls == ("https://m.example/r/gatepost-release_0.2.0_arm64.deb",)
+    assert (found.version, found.permille) == ("0.2.0", 50)
