@@ -415,7 +415,7 @@ class RosterJson(TypedDict, total=False):
 class BundleJson(TypedDict):
     """What is signed as a bundle; other members are passed over."""
 
-    type: Literal["root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones"]
+    type: Literal["root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "release"]
     name: Annotated[str, "of the table or the list; empty for the other types"]
     fleet: Annotated[str, "as in the root"]
     version: Annotated[int, Ge(1), "a root's follows that of the one before; others rise by up to 100,000"]
@@ -425,7 +425,7 @@ class BundleJson(TypedDict):
     max_age_s: Annotated[int, "so old, nobody is admitted by it"]
     content: Annotated[
         RootJson | ListJson | RosterJson | str,
-        "by the type; keys, policy, privacy, config, venue and zones: the TOML",
+        "by the type; keys, policy, privacy, config, venue and zones: the TOML; release: JSON text",
     ]
 
 
