@@ -3,7 +3,8 @@
 Ends by itself after about a minute; the exit status says whether decided = stored = delivered = arrived.
 
     gatepost demo
-    gatepost demo --stay      until Ctrl-C
+    gatepost demo --stay          until Ctrl-C
+    gatepost demo --day school    a venue's day in fast motion
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.app import RESTART
+from agent.cli.demo import venue_day
 from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
@@ -49,11 +51,14 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `demo`."""
     parser = subparsers.add_parser("demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="begin again and again, until Ctrl-C")
+    parser.add_argument("--day", choices=venue_day.DAYS, help="a venue's day in fast motion, without devices")
     parser.add_argument("--scenario", type=Path, help="another scenario (default: the packaged config/demo.toml)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything agrees, 1 when it does not, 2 when the demonstration could not be held."""
+    if args.day:
+        return venue_day.show(args.day)
     try:
         scenario = read(args.scenario or packaged("demo.toml"))
     except (OSError, ValueError) as error:

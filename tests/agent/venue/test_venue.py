@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from kiosk_bench import DAY_S, HOUR_S, PUPILS, SCHOOL, Kiosk, roster_of
@@ -31,6 +32,7 @@ from agent.venue.attestations import ABOUT_A_PERSON
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import FEEDBACK
 from agent.venue.ledger import MOST_CASES
+from agent.venue.zones import parse_zones
 
 TABLES = {path.stem: load.load_table(policy.Options(path.stem)) for path in load.profiles()}
 
@@ -301,6 +303,19 @@ def test_no_statement_of_staff_lifts_an_invariant_in_any_combination(name: str) 
                 if vouched or watch is not WatchClass.CLEAR:
                     assert outcome is Outcome.ADMIT_WITH_NOTICE
     assert checked == 6 * 4 * 5 * 3 * len(statements)
+
+
+def test_leaving_a_locked_area_is_free_and_opens_a_case() -> None:
+    kiosk = Kiosk()
+    zones = parse_zones('[[zone]]\nregion = "5323"\nlevel = "locked"\n')
+    kiosk.force = replace(kiosk.force, zones=zones, region=("53", "5323"))
+    facts = kiosk.facts("anna")
+    assert facts.zone == "locked"
+    passage = kiosk.pass_by("anna", lane="out", outcome=Outcome.ADMIT_WITH_NOTICE, reasons=("area_locked",))
+    assert passage.venue.case
+    for direction, outcome in ((Direction.ENTRY, Outcome.REFER), (Direction.EXIT, Outcome.ADMIT_WITH_NOTICE)):
+        situation = policy.Facts(direction, CodeFact.GREEN, Screening.NORMAL, Zone.LOCKED)
+        assert policy.decide(TABLES["default"], situation).outcome is outcome
 
 
 def test_every_feedback_closes_a_case_and_opens_no_gate() -> None:
