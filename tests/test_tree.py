@@ -84,7 +84,7 @@ MET_IN = {
     "pydantic": {"agent/config/__init__.py", "agent/events/schemas.py"},
     "picamera2": {"drivers/wire/picamera.py"},
     "pyzbar": {"drivers/vision/zbar.py"},
-    "rich": {"agent/cli/demo/view.py"},
+    "rich": {"agent/cli/watch.py", "agent/cli/demo/view.py"},
     "segno": {
         "agent/cli/authority.py",
         "agent/cli/issue.py",

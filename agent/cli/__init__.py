@@ -28,6 +28,7 @@ GROUPS = {
         "check": "would the agent work so? every fault, line and remedy",
         "show": "the settings in force; --manual: every setting there is",
         "status": "how the running agent is, and what to do about it",
+        "watch": "the whole kiosk on one screen, as it is",
         "recover": "back from safe mode to work",
         "devices": "what is plugged in; try it, keep what it says, switch it off",
         "camera": "aim the camera: what it sees, in the terminal",
@@ -69,7 +70,7 @@ GROUPS = {
         "demo": "a simulated kiosk and its broker, for a minute",
     },
 }
-DRAWS = {"demo", "run", "screen"}
+DRAWS = {"demo", "run", "screen", "watch"}
 """They write to the terminal by means of their own: a view, a log."""
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 

@@ -5,6 +5,8 @@ Ends by itself after about a minute; the exit status says whether decided = stor
     gatepost demo
     gatepost demo --stay          until Ctrl-C
     gatepost demo --day school    a venue's day in fast motion
+    gatepost demo --stay      until Ctrl-C
+    gatepost demo --screens pictures      only write a picture of each cue
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from agent.cli.demo import venue_day
 from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
+from agent.cli.demo.screens import write_pictures
 from agent.cli.demo.stage import Stage
 from agent.cli.demo.view import View, view_for
 from agent.platform import access
@@ -52,6 +55,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="begin again and again, until Ctrl-C")
     parser.add_argument("--day", choices=venue_day.DAYS, help="a venue's day in fast motion, without devices")
+    parser.add_argument("--screens", type=Path, metavar="FOLDER", help="only write a picture of each cue there")
     parser.add_argument("--scenario", type=Path, help="another scenario (default: the packaged config/demo.toml)")
 
 
@@ -59,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     """0 when everything agrees, 1 when it does not, 2 when the demonstration could not be held."""
     if args.day:
         return venue_day.show(args.day)
+    if args.screens is not None:
+        return _write_pictures(args.screens)
     try:
         scenario = read(args.scenario or packaged("demo.toml"))
     except (OSError, ValueError) as error:
@@ -71,11 +77,25 @@ def run(args: argparse.Namespace) -> int:
             with Stage(Path(folder)) as stage:
                 print("Private broker and simulated devices are ready; starting the agent …", flush=True)
                 print(f"Agent online after {stage.start_agent():.1f} s.", flush=True)
+                if stage.screens_url:
+                    print(f"The lanes' screens, for a browser on this machine: {stage.screens_url}", flush=True)
                 print("From another terminal:", *stage.hints(), sep="\n    ", flush=True)
                 return _Director(stage, scenario).direct(stay=args.stay)
         except (MissingProgram, TimeoutError) as error:
             print(error, file=sys.stderr)
             return 2
+
+
+def _write_pictures(out: Path) -> int:
+    """0 when there is a picture of each cue, else 2."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as sockets:
+        try:
+            for file in write_pictures(out, Path(sockets)):
+                print(file, flush=True)
+        except MissingProgram as error:
+            print(error, file=sys.stderr)
+            return 2
+    return 0
 
 
 def _clear_away_at(numbers: Iterable[signal.Signals]) -> None:

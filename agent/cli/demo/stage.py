@@ -15,6 +15,7 @@ from agent.cli.demo.authority import Authority
 from agent.cli.demo.broker import Broker, program
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.kiosk import Kiosk
+from agent.cli.demo.screens import ScreenProcess
 from agent.model import Colour
 from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
@@ -58,6 +59,7 @@ class Stage:
         self._colours: dict[str, Colour] = {}
         self.round = 0
         """How often the scenario was begun."""
+        self._screens: ScreenProcess | None = None
         self._subscriber: subprocess.Popen[bytes] | None = None
         self._subscribing = [
             *(program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.broker.port), "-V", "5", "-q", "1"),
@@ -81,6 +83,8 @@ class Stage:
         folder = self.kiosk.folder
         self.broker.start()
         self._subscribe()
+        (folder / "web").mkdir()
+        self._screens = ScreenProcess(folder / "web")
         (folder / "issuers.toml").write_text(self._issuer.key_table)
         self._authority.install(folder / "bundles")
         self._key.write_bytes(self._authority.pem())
@@ -98,6 +102,7 @@ class Stage:
                 "outbox": {"path": "outbox.db"},
                 "orders": {"memory_file": "orders.json"},
                 "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
+                "web": {"directory": "web"},
             }
         )
 
@@ -110,9 +115,17 @@ class Stage:
             f"{shlex.quote(sys.argv[0])} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/command -s",
         )
 
+    @property
+    def screens_url(self) -> str:
+        """Where a browser on this machine finds the lanes' screens; empty where they cannot be served."""
+        return "" if self._screens is None else self._screens.url
+
     def clear(self) -> None:
         """Stop every program and device; may be called twice."""
         self.kiosk.close()
+        screens, self._screens = self._screens, None
+        if screens is not None:
+            screens.stop()
         subscriber, self._subscriber = self._subscriber, None
         if subscriber is not None:
             subscriber.terminate()
