@@ -293,6 +293,8 @@ class LabResult:
     """Not known to be negative: a result that cannot be read counts as positive."""
     latest_utc: float | None = None
     """The latest that it can mean, where that differs."""
+    reported_utc: float | None = None
+    """When the result was told, where the code says so: some rules count from then."""
 
     @property
     def latest(self) -> float:

@@ -18,7 +18,7 @@ from agent.credentials import combine, lists, opaque, shc
 from agent.credentials.freshness import AntiPassback, PassbackOptions
 from agent.credentials.trust import BadTrustStore, TrustStore
 from agent.crypto.refusal import CheckFailed
-from agent.model import CodeStatus, Colour, ListAge, TimeBounds, Verdict
+from agent.model import CodeStatus, Colour, LabResult, ListAge, TimeBounds, Verdict, WatchClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +45,8 @@ class CodeFormat(Protocol):
 
 _MEMBERS = ("FORMAT", "TITLE", "recognises", "check")
 _STALENESS = tuple(ListAge)
+_STALE = (CodeStatus.EXPIRED, CodeStatus.NOT_YET_VALID)
+"""Signed, and not valid now: a watch list still knows its holder."""
 _JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
 
 
@@ -90,6 +92,9 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         return Verdict(CodeStatus.UNRECOGNISED, "", reason="longer than any code")
     try:
         verdict = _read(payload, trust, now)
+        if verdict.status in _STALE and verdict.subject and _is_on(trust.lists.watched, (verdict.subject,)):
+            watch = _watch_class(trust.lists.watched, verdict.subject)
+            return replace(verdict, watched=True, watch=watch)
         if verdict.status not in _JUDGED:
             return verdict
         checked = _against_lists(verdict, trust, now)
@@ -133,8 +138,20 @@ def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verd
     if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
         return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
     if verdict.subject and _is_on(known.watched, (verdict.subject,)):
-        verdict = replace(verdict, watched=True)
+        verdict = replace(verdict, watched=True, watch=_watch_class(known.watched, verdict.subject))
+    tested = known.tested.get(verdict.issuer)
+    hours = None if tested is None else _find(tested, verdict.subject)
+    if tested is not None and hours is not None:
+        taken = LabResult("pcr", tested.head.issued_at - hours * 3600.0, reported_utc=tested.head.issued_at)
+        verdict = replace(verdict, tests=(*verdict.tests, taken))
     return verdict
+
+
+def _watch_class(found: Sequence[lists.CodeList], subject: bytes) -> WatchClass:
+    """The weightiest of all lists; a list without values, or with one that is not known, means the weightiest."""
+    values = [_find(each, subject) for each in found]
+    classes = [lists.WATCH_CLASSES.get(value, WatchClass.HIT) for value in values if value is not None]
+    return max(classes, key=tuple(WatchClass).index, default=WatchClass.HIT)
 
 
 def _of_status_list(verdict: Verdict, status: lists.CodeList) -> Verdict:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.credentials import shc
 from agent.crypto.refusal import CheckFailed
-from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, ListAge, Tristate, Verdict
+from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, ListAge, Tristate, Verdict, WatchClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST = 32
 """More codes than this are no longer one person's."""
 
+_DAY_S = 86_400.0
 _SERIES = 16
 """As many tests as the longest code carries: no place asks for more."""
 
@@ -42,6 +43,7 @@ _AGES = (Tristate.NO, Tristate.YES, Tristate.UNKNOWN)
 """The first of these that any code says counts."""
 _COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
 _STALENESS = tuple(ListAge)
+_WATCHES = tuple(WatchClass)
 
 
 def drop_incomplete(payloads: Iterable[bytes]) -> list[bytes]:
@@ -75,6 +77,9 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
         colour=max(colours, key=_COLOURS.index) if colours else None,
         tests=tuple(test for verdict in verdicts for test in verdict.tests),
         watched=any(verdict.watched for verdict in verdicts),
+        watch=max((verdict.watch for verdict in verdicts), key=_WATCHES.index),
+        permit=next((verdict.permit for verdict in verdicts if verdict.permit is not None), None),
+        drill=any(verdict.drill for verdict in verdicts),
         entitlement=next((verdict.entitlement for verdict in verdicts if verdict.entitlement is not None), None),
         of_age=min((verdict.of_age for verdict in verdicts), key=_AGES.index),
         list_age=max((verdict.list_age for verdict in verdicts), key=_STALENESS.index),
@@ -101,6 +106,8 @@ def at_best(verdict: Verdict, now: TimeBounds) -> Verdict:
     """
     if verdict.status is not CodeStatus.VALID:
         return verdict
-    fresh = (LabResult("pcr", now.earliest_utc - count * SAME_SWAB_S) for count in range(_SERIES))
+    ages_s = {count * apart_s for apart_s in (SAME_SWAB_S, _DAY_S) for count in range(_SERIES)}
+    fresh = (LabResult("pcr", now.earliest_utc - age_s) for age_s in sorted(ages_s))
     better = replace(verdict, tests=(*verdict.tests, *fresh))
-    return replace(better, kind="health", colour=Colour.GREEN) if verdict.kind == "test" else better
+    is_alone = verdict.kind == "test" or (verdict.permit is not None and verdict.colour is None)
+    return replace(better, kind="health", colour=Colour.GREEN) if is_alone else better

@@ -30,15 +30,17 @@ from typing import Protocol
 
 from agent.credentials.freshness import Age
 from agent.crypto.digest import SIZE
-from agent.model import Colour
+from agent.model import Colour, WatchClass
 
 MAGIC = b"GPLIST1\n"
 HEAD_BYTES = 512
-KINDS = ("revoked", "status", "watched")
+KINDS = ("revoked", "status", "watched", "tested")
 GONE = 0
 """Value in a delta: the key was taken off the list."""
 VALUES = {Colour.GREEN: 1, Colour.YELLOW: 2, Colour.RED: 3}
 COLOURS = {number: colour for colour, number in VALUES.items()}
+WATCH_CLASSES = {1: WatchClass.HIT, 2: WatchClass.CONTACT, 3: WatchClass.ARRIVAL, 4: WatchClass.ASKED}
+"""Value in a watched list → what it is for; a list without values is of hits."""
 
 _SUFFIX = SIZE - 2
 _MIN_BITS, _MAX_BITS = 16, 22
@@ -270,9 +272,11 @@ class CodeLists:
     watched: tuple[CodeList, ...] = ()
     status: Mapping[str, CodeList] = field(default_factory=dict)
     """By issuer."""
+    tested: Mapping[str, CodeList] = field(default_factory=dict)
+    """By issuer: for codes that carry no tests; a value is the hours from sampling to the list's issue."""
 
     def __iter__(self) -> Iterator[CodeList]:
-        yield from (*self.revoked, *self.watched, *self.status.values())
+        yield from (*self.revoked, *self.watched, *self.status.values(), *self.tested.values())
 
 
 def gather(lists: Iterable[CodeList]) -> CodeLists:
@@ -282,6 +286,7 @@ def gather(lists: Iterable[CodeList]) -> CodeLists:
         revoked=tuple(each for each in lists if each.head.kind == "revoked"),
         watched=tuple(each for each in lists if each.head.kind == "watched"),
         status={each.head.issuer: each for each in lists if each.head.kind == "status"},
+        tested={each.head.issuer: each for each in lists if each.head.kind == "tested"},
     )
 
 
@@ -305,8 +310,8 @@ def build(head: ListHeader, keys: bytes, values: bytes | None = None) -> Built:
     """
     if len(keys) % SIZE or (values is not None and len(values) * SIZE != len(keys)):
         raise BadList(f"keys are {SIZE} bytes each, and a value is one byte for each key")
-    if head.kind == "status" and values is None:
-        raise BadList("a status list needs a colour for each key")
+    if head.kind in ("status", "tested") and values is None:
+        raise BadList("a status list needs a colour for each key, a tested list its hours")
     import numpy as np  # noqa: PLC0415 - a third of the agent's start, and most kiosks only look keys up
 
     records = np.frombuffer(keys, dtype=[("high", ">u8"), ("low", ">u8")])

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169")
+FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169", "permit", "drill")
 MOST_TRIED = 64
 """Keys of one format whose codes name no key: each is tried, at a tenth of a millisecond."""
 

@@ -9,7 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 
 from agent.model import Decision, Outcome
 from agent.policy.facts import Facts, Passback, SiteFacts, Venue, Zone, facts_of
@@ -51,6 +51,8 @@ class Options:
     """Risk of the area: low, medium, high."""
     series_tests: Annotated[int, Ge(0)] = 0
     """How many negative tests this place requires within `series_days`; 0: none."""
+    series_spacing_h: Annotated[float, Ge(1), Le(48)] = 20.0
+    """Least time between two tests of a series, hours: three tests within an hour are one."""
     series_days: Annotated[float, Gt(0)] = 3.0
     """See `series_tests`; days."""
 
@@ -66,7 +68,9 @@ def site_of(options: Options) -> SiteFacts:
     venue = Venue(options.venue)
     if venue is Venue.PUBLIC_PLACE and options.table in set(Venue):
         venue = Venue(options.table)
-    return SiteFacts(Zone(options.zone), venue, options.series_tests, options.series_days)
+    return SiteFacts(
+        Zone(options.zone), venue, options.series_tests, options.series_days, options.series_spacing_h * 3600
+    )
 
 
 def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = None) -> Table:

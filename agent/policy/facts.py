@@ -7,7 +7,7 @@ words of a notice at the door, and all combinations of facts can be checked befo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -226,6 +226,10 @@ class SiteFacts:
     venue: Venue = Venue.PUBLIC_PLACE
     series_tests: Annotated[int, Ge(0)] = 0
     series_days: Annotated[float, Ge(0)] = 3.0
+    series_spacing_s: Annotated[float, Ge(0)] = SAME_SWAB_S
+    """Least time between two tests that both count."""
+    from_report: bool = False
+    """The age of a test is counted from its report, where the code tells it."""
 
 
 def code_fact(verdict: Verdict | None) -> CodeFact:
@@ -272,7 +276,7 @@ def facts_of(
         Zone(venue.zone) if venue.zone else site.zone,
         site.venue,
         CredentialKind.HEALTH if verdict is None else CredentialKind(verdict.kind),
-        best_test(tests, now),
+        best_test(_counted_from(tests, now, site), now),
         _series(tests, now, site),
         watch_fact(verdict),
         ListAgeFact.FRESH if verdict is None else ListAgeFact(verdict.list_age.value),
@@ -298,6 +302,19 @@ def watch_fact(verdict: Verdict | None) -> WatchClass:
     if verdict is None or not verdict.watched:
         return WatchClass.CLEAR
     return WatchClass.HIT if verdict.watch is WatchClass.CLEAR else verdict.watch
+
+
+def _counted_from(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts) -> list[LabResult]:
+    """Negative tests dated by their report, where the site counts so and the code tells it."""
+    return [
+        replace(test, taken_utc=test.reported_utc, latest_utc=None)
+        if site.from_report
+        and not test.positive
+        and test.reported_utc is not None
+        and test.taken_utc <= test.reported_utc <= now.latest_utc
+        else test
+        for test in tests
+    ]
 
 
 def best_test(tests: Iterable[LabResult], now: TimeBounds) -> TestFact:
@@ -326,5 +343,5 @@ def _series(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts) -> Ser
     counted, after_utc = 0, -math.inf
     for test in sorted((test for test in tests if not test.positive), key=lambda test: test.latest):
         if test.taken_utc >= max(since, after_utc):
-            counted, after_utc = counted + 1, test.latest + SAME_SWAB_S
+            counted, after_utc = counted + 1, test.latest + site.series_spacing_s
     return Series.MET if counted >= site.series_tests else Series.INSUFFICIENT

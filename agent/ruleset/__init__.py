@@ -67,6 +67,7 @@ class Ruleset:
         """
         self._judged, self._decided, self._root, self._calibration = judged, decided, root, calibration
         self._site, self._venue_options = policy.site_of(decided), venue or VenueOptions()
+        self._site_from_report = replace(self._site, from_report=True)
         self._seen = self._fingerprint()
         self._careful = careful
         self._scrubbed: dict[int, int] = {}
@@ -140,7 +141,7 @@ class Ruleset:
             case.verdict,
             case.temperature.outcome,
             case.now,
-            site=self._site,
+            site=self._site_now(),
             scanner_works=case.scanner_works,
             seen=policy.Passback.RECENT if case.shown_again else policy.Passback.NONE,
             traveller=case.lane.lane_type,
@@ -149,6 +150,11 @@ class Ruleset:
             venue=case.facts,
             has_scanner=Role.SCANNER in case.lane.parts,
         )
+
+    def _site_now(self) -> policy.SiteFacts:
+        """As configured; from what the age of a test is counted the venue may say."""
+        here = self._venue.in_force
+        return self._site if here is None or here.rules.tests_from == "sampled" else self._site_from_report
 
     def thermometer(self, lane: str) -> ThermometerSite:
         """What is known of a lane's thermometer: its calibration, its zero, its last check."""

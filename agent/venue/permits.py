@@ -204,7 +204,7 @@ def parse_roster(content: object, issued_utc: float = 0.0) -> Roster:
         names = [group for group in groups if tag16(group) in twice]
         raise BadRoster(f"groups {', '.join(names[:4])} cannot be told apart: give one of them another name")
     rows = _unpacked(packed)
-    roster = Roster(rows, tuple(_kind(kind) for kind in kinds), tuple(groups), issued_utc)
+    roster = Roster(rows, tuple(parse_kind(kind) for kind in kinds), tuple(groups), issued_utc)
     counts = _examined(roster)
     return Roster(rows, roster.kinds, roster.groups, issued_utc, counts)
 
@@ -247,8 +247,8 @@ def _examined(roster: Roster) -> dict[tuple[str, str], int]:
     return found
 
 
-def _kind(content: object) -> PermitKind:
-    """Raises BadRoster."""
+def parse_kind(content: object) -> PermitKind:
+    """What many permits have in common, from its content. Raises BadRoster."""
     match content:
         case {"role": str(role), **rest} if role in ROLES[1:]:
             pass
