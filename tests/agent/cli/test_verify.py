@@ -59,7 +59,7 @@ def test_a_picture_that_is_not_there_is_not_taken_for_a_code(capsys: pytest.Capt
         ("2023-11-14T22:13:30Z", [], "admit", "code_green"),
         ("2023-11-14T22:13:30Z", ["--temperature", "elevated"], "refer", "fever"),
         ("2023-11-14T22:13:30Z", ["--table", "care_home"], "refer", "test_missing"),
-        ("2024-11-14T22:13:30Z", [], "refuse", "code_expired"),
+        ("2024-11-14T22:13:30Z", [], "refer", "code_expired"),
         ("2024-11-14T22:13:30Z", ["--direction", "exit"], "admit", "egress_free"),
     ],
 )
