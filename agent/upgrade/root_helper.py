@@ -254,24 +254,35 @@ class Releases:
         sync(self.layout.current.parent)
 
     def why_not(self, version: str) -> str:
-        """Why this release should not be used with the configuration that is here; empty when it may."""
-        program = self.layout.releases / version / "bin/gatepost"
+        """Why this release should not be used here; empty when it may. What the release in use finds wrong with the
+        configuration as well is no fault of the new one.
+        """
         tests = [["--version"], ["selftest"]]
         if self.layout.configuration.exists():
             tests.insert(1, ["check", "--config", str(self.layout.configuration)])
         for words in tests:
-            try:
-                done = subprocess.run(
-                    [str(program), *words], capture_output=True, text=True, timeout=_CHECK_S, check=False,
-                    stdin=subprocess.DEVNULL,
-                )  # fmt: skip
-            except (OSError, subprocess.TimeoutExpired) as error:
-                return f"it cannot be run: {error}"
-            if done.returncode == _USAGE and "no command" in done.stderr:
-                continue  # a release from before there was a self-test
-            if done.returncode:
-                return done.stderr.strip() or f"`{words[0]}` ended with {done.returncode}"
+            faults = self._faults(version, words)
+            if faults and words[0] == "check" and self.current() in self.installed():
+                known = set(self._faults(self.current(), words))
+                faults = [line for line in faults if line not in known]
+            if faults:
+                return "\n".join(faults)
         return ""
+
+    def _faults(self, version: str, words: list[str]) -> list[str]:
+        """What a command of a release says when it does not succeed; nothing when it does."""
+        program = str(self.layout.releases / version / "bin/gatepost")
+        try:
+            done = subprocess.run(
+                [program, *words], capture_output=True, text=True, timeout=_CHECK_S, check=False,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return [f"it cannot be run: {error}"]
+        unknown = done.returncode == _USAGE and "no command" in done.stderr  # from before there was a self-test
+        if done.returncode == 0 or unknown:
+            return []
+        return done.stderr.strip().splitlines() or [f"`{words[0]}` ended with {done.returncode}"]
 
 
 def order_of(version: str) -> list[tuple[int, int, str]]:
@@ -453,12 +464,8 @@ def upgrade(releases: Releases) -> None:
     except (UpgradeError, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:
         print(f"gatepost: release {version} is not used: {error}", file=sys.stderr)
         releases.remember(replace(releases.state(), digest=digest))
-        notify(
-            releases,
-            "release_rejected",
-            version,
-            str(error).splitlines()[-1] if str(error) else type(error).__name__,
-        )
+        lines = str(error).splitlines() or [type(error).__name__]
+        notify(releases, "release_rejected", version, (lines[1:] or lines)[0])
     finally:
         asked.unlink(missing_ok=True)
         shutil.rmtree(incoming, ignore_errors=True)

@@ -10,16 +10,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.credentials import bundle
+from agent.crypto import signing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from agent.crypto.signing import PrivateKey
 
 ROOT = Path(__file__).parents[2]
 ROOTS = Path(os.environ.get("GATEPOST_ROOTS", ROOT / ".cache" / "roots"))
@@ -40,6 +48,7 @@ scanner = { driver = "replayed", file = "codes.jsonl", loop = true }
 thermometer = { driver = "replayed", file = "skin.jsonl", loop = true }
 gate = { driver = "simulated" }
 """
+CUTS = int(os.environ.get("GATEPOST_CUTS", "3"))
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0"
 
 
@@ -167,8 +176,15 @@ def version_of(packages: Sequence[Path]) -> str:
     return next(path.name.split("_")[1] for path in packages if path.name.startswith("gatepost-release_"))
 
 
-def configure(kiosk: Machine) -> None:
-    """A kiosk with simulated devices and a broker beside it."""
+BROKER = "systemctl stop mosquitto; systemd-run -q --unit=broker mosquitto -c /etc/broker.conf"
+SUBSCRIBER = (
+    "systemd-run -q --unit=hear sh -c"
+    " 'exec mosquitto_sub -h 127.0.0.1 -i hear -c -q 1 -v -t gatepost/# >> /var/tmp/heard'"
+)
+
+
+def configure(kiosk: Machine, *, extra: str = '[codes]\nkeys = "issuers.toml"\n', loop: bool = True) -> None:
+    """A kiosk with simulated devices and a broker beside it, which keeps what nobody has fetched yet."""
     kiosk.sh(
         "cd /var/tmp && gatepost keys new shop --keys /etc/gatepost/issuers.toml; chgrp gatepost /etc/gatepost/*"
     )
@@ -182,18 +198,25 @@ def configure(kiosk: Machine) -> None:
     ):
         head = {"recording": 1, "kind": kind, "driver": driver}
         kiosk.put("".join(json.dumps(item) + "\n" for item in (head, *items)), f"/etc/gatepost/{place}")
-    kiosk.put(CONFIG, "/etc/gatepost/agent.toml")
+    config = CONFIG.replace("loop = true", f"loop = {str(loop).lower()}")
+    kiosk.put(config.replace('[codes]\nkeys = "issuers.toml"\n', extra), "/etc/gatepost/agent.toml")
+    broker = "listener 1883 127.0.0.1\nallow_anonymous true\npersistence true\n"
+    broker += "persistence_location /var/lib/mosquitto/\n"
+    kiosk.put(broker + "autosave_on_changes true\nautosave_interval 1\n", "/etc/broker.conf", "644", "root")
     kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
-    kiosk.sh("systemctl stop mosquitto; systemd-run -q --unit=broker mosquitto -p 1883")
+    kiosk.sh(BROKER)
     until(lambda: kiosk.run("mosquitto_pub -h 127.0.0.1 -t up -m up").returncode == 0)
-    kiosk.sh(
-        "systemd-run -q --unit=hear sh -c 'exec mosquitto_sub -h 127.0.0.1 -q 1 -v -t gatepost/# >> /var/tmp/heard'"
-    )
+    kiosk.sh(SUBSCRIBER)
 
 
 def heard(kiosk: Machine, kind: str) -> list[dict[str, Any]]:
     lines = kiosk.run("cat /var/tmp/heard").stdout.splitlines()
     return [json.loads(line.partition(" ")[2]) for line in lines if f"/event/{kind} " in line]
+
+
+def heard_all(kiosk: Machine) -> list[dict[str, Any]]:
+    lines = kiosk.run("cat /var/tmp/heard").stdout.splitlines()
+    return [json.loads(line.partition(" ")[2]) for line in lines if "/event/" in line.partition(" ")[0]]
 
 
 def installs(found: Found, suite: str, first: Path, second: Path) -> None:
@@ -320,7 +343,11 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
             done = kiosk.run(f"gatepost-release use {bad}", 180)
             found.check(f"{suite}: a release that {name} is not used", done.returncode == 1, done.stderr[-200:])
             found.check(f"{suite}: the service was not touched", kiosk.report().get("version") == good)
+        counts = "not set" not in kiosk.sh("systemctl show gatepost -p MemoryCurrent")
         for name, (code, why) in BAD.items():
+            if name == "eats memory" and not counts:
+                print(f"skipped: {suite}: one that {name}: the kernel counts no memory in this container")
+                continue
             bad = "9.1+" + name.replace(" ", "")
             program = another_release(kiosk, good, bad) / "lib/common/agent/cli/run.py"
             line = f'    if str(args.config) == "/etc/gatepost/agent.toml":\n        {code}\n'
@@ -339,6 +366,71 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
         kiosk.run("gatepost-release use 9.2", 300)
         kept = until(lambda: "9.2  in use" in kiosk.sh("gatepost-release list | grep -v trial"), 120)
         found.check(f"{suite}: one that works is kept", kept, kiosk.sh("gatepost-release list"))
+
+
+def signed_release(kiosk: Machine, packages: Path, key: PrivateKey, version: int) -> None:
+    """Put a root, once, and a release bundle into the kiosk's store, as the central server's would come."""
+    now, day_s, kid = int(time.time()), 86_400, key.public.kid.hex()
+    roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "release")}
+    root = {"keys": {kid: b64encode(key.public.spki).decode()}, "roles": roles}
+    (package,) = packages.glob("gatepost-release_*.deb")
+    address = f"http://127.0.0.1:8000/{packages.name}/{package.name}"
+    file = {"sha256": sha256(package.read_bytes()).hexdigest(), "size": package.stat().st_size, "urls": [address]}
+    release = json.dumps({"version": version_of([package]), "files": {"amd64": file}})
+    for kind, number, content, action in (("root", 1, root, "install"), ("release", version, release, "take")):
+        members = {"type": kind, "name": "", "fleet": "city", "version": number, "content": content}
+        times = {"issued_at": now, "expires_at": now + 90 * day_s, "warn_age_s": day_s, "max_age_s": day_s}
+        place = f"/var/tmp/{kind}.bundle"
+        kiosk.put(bundle.sign(members | times, [key]).decode(), place, "644", "root")
+        kiosk.sh(f"gatepost keys {action} {place} --bundles /var/lib/gatepost/bundles")
+    kiosk.sh("chown -R gatepost: /var/lib/gatepost/bundles*")
+
+
+def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) -> None:
+    """A signed release is fetched, verified, used and kept, also with every process killed in between."""
+    key, chance = signing.new_private_key(), random.Random(1)
+    one, two = version_of(packages_of(first)), version_of(packages_of(second))
+    with machine(suite, packages_of(first)) as kiosk:
+        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+        served = kiosk.folder / "srv/mirror" / second.name
+        served.mkdir(parents=True)
+        for package in packages_of(second):
+            shutil.copy(package, served)
+        configure(
+            kiosk, extra='[codes]\nkeys = "issuers.toml"\nbundles = "/var/lib/gatepost/bundles"\n', loop=False
+        )
+        mirror = "systemd-run -q --unit=mirror python3 -m http.server -d /srv/mirror -b 127.0.0.1 8000"
+        kiosk.sh(f"{mirror}; systemctl restart gatepost")
+        until(lambda: kiosk.report().get("version") == one)
+        before = len(heard(kiosk, "agent"))
+        began_s = time.monotonic()
+        signed_release(kiosk, second, key, 2)
+        for number in range(cuts):
+            time.sleep(chance.uniform(1, 60))
+            kiosk.cut()
+            kiosk.start()
+            kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
+            kiosk.sh(f"{BROKER}; {SUBSCRIBER}; {mirror}")
+            runs = until(lambda: kiosk.report().get("version") in (one, two), 90)
+            note = f"{kiosk.report().get('version')} {kiosk.sh('gatepost-release list')}"
+            found.check(f"{suite}: cut {number + 1}: a release that works comes up", runs, note)
+        kept = until(lambda: f"{two}  in use" in kiosk.sh("gatepost-release list | grep -v trial"), 300)
+        spent_s = time.monotonic() - began_s
+        found.check(
+            f"{suite}: a signed release is used and kept",
+            kept,
+            f"{spent_s:.0f} s {kiosk.sh('gatepost-release list')}",
+        )
+        found.check(f"{suite}: it runs", until(lambda: kiosk.report().get("version") == two))
+        told = until(lambda: [e for e in heard(kiosk, "agent") if e["data"]["type"] == "release_applied"], 60)
+        found.check(
+            f"{suite}: the central server is told", len(told) == 1, told or len(heard(kiosk, "agent")) - before
+        )
+        numbers: dict[str, list[int]] = {}
+        for event in heard_all(kiosk):
+            numbers.setdefault(event["epoch"], []).append(event["sequence"])
+        gaps = {epoch: sorted(set(range(1, max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
+        found.check(f"{suite}: no event is missing", not any(gaps.values()), gaps)
 
 
 def emulated(found: Found, suite: str, first: Path) -> None:
@@ -379,6 +471,7 @@ def main(words: Sequence[str]) -> int:
             if "--upgrades" not in words:
                 installs(result, suite, built["amd64"], built["second"])
             upgrades(result, suite, built["amd64"])
+            from_afar(result, suite, built["amd64"], built["second"], CUTS)
             if "arm64" in built:
                 emulated(result, suite, built["arm64"])
     print(f"{result.passed} passed, {result.failed} failed")

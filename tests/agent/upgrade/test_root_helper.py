@@ -300,3 +300,17 @@ def test_the_report_of_an_agent_that_is_gone_does_not_count(releases: Releases) 
     assert root_helper.report(releases.layout) == ("1.1", frozenset({"device_down entry.gate"}))
     os.utime(status, (0, 0))
     assert root_helper.report(releases.layout) == ("", frozenset())
+
+
+def test_what_was_wrong_with_the_configuration_before_does_not_hold_a_release_up(releases: Releases) -> None:
+    releases.layout.configuration.parent.mkdir(parents=True)
+    releases.layout.configuration.touch()
+    add(releases, "1.0", accepts=False)
+    releases.use("1.0")
+    add(releases, "1.1", accepts=False)
+    program = releases.layout.releases / "1.1/bin/gatepost"
+    lines = program.read_text().replace("exit 1", '[ "$1" = check ] && exit 1; exit 0')
+    program.write_text(lines)
+    assert releases.why_not("1.1") == ""
+    program.write_text(lines.replace("echo '", "echo 'something new'; echo '").replace("new';", "new' >&2;"))
+    assert releases.why_not("1.1") == "something new"
