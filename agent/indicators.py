@@ -117,12 +117,18 @@ _UNTOLD = frozenset({
 """Reasons and actions that tell nothing of a person's health, and have no hint of their own."""
 
 
+_FULL = _UNTOLD | {"room_full", "wait_outside"}
+"""What may stand in a decision whose picture is that there is no room."""
+
+
 def hint_for(decision: Decision, cue: Cue) -> str:
     """The one public hint beside a cue: what to do, else why. None beside a reason that is not public: whatever
     stood there would tell that it is not the private one. Once more looks the same for all its causes.
     """
     codes = (*decision.actions, *decision.reasons)
     hints = CATALOGUE["hint"]
+    if "room_full" in codes and {*codes} <= _FULL:
+        return "full"
     if cue is Cue.RETRY or not hints.keys() | _UNTOLD >= set(codes):
         return ""
     return next((code for code in codes if code in hints), "")

@@ -18,7 +18,7 @@ from agent import indicators, policy
 from agent.checkpoint.effects import ShowCue
 from agent.control.watch import BEAT_S, LATE_S, NAME, STARTING_S, LanePictures, Watch
 from agent.indicators import Cue, LampPanel
-from agent.model import Direction, Outcome, Screening, Temperature, WatchClass
+from agent.model import Decision, Direction, Outcome, Screening, Temperature, WatchClass
 from agent.policy.facts import DIMENSIONS, CodeFact, Facts, TestFact
 from agent.ruleset import load
 from agent.texts import CATALOGUE
@@ -71,7 +71,10 @@ FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.valu
 def test_no_hint_stands_beside_a_private_reason(facts: Facts, profile: str) -> None:
     decision = policy.decide(TABLES[profile], facts)
     hint = indicators.hint_for(decision, Cue(decision.outcome))
-    if hint:
+    if hint == "full":
+        assert "room_full" in decision.reasons
+        assert {*decision.reasons, *decision.actions} <= indicators._FULL
+    elif hint:
         public = {*CATALOGUE["hint"], *indicators._UNTOLD}
         assert set(decision.reasons + decision.actions) <= public
         assert hint in decision.reasons + decision.actions
@@ -85,6 +88,16 @@ def test_once_more_has_no_hint(open_outcome: Outcome) -> None:
     )
     assert indicators.hint_for(decision, Cue(open_outcome)) == "safe_mode"
     assert indicators.hint_for(decision, Cue.RETRY) == ""
+
+
+def test_no_room_has_a_picture_of_its_own_and_hides_nothing_private() -> None:
+    full = Decision(Outcome.REFER, ("room_full",), actions=("wait_outside",))
+    assert (
+        json.loads(public_bytes(ShowCue("entry", Cue.REFER, indicators.hint_for(full, Cue.REFER))))["picture"]
+        == "full"
+    )
+    private = Decision(Outcome.REFER, ("room_full", "fever"))
+    assert indicators.hint_for(private, Cue.REFER) == ""
 
 
 class Lane:
