@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import select
 import threading
 import time
@@ -42,6 +43,8 @@ STARTING_S = 10.0
 LATE_S = 1.0
 """A picture that is not painted by then, or not said to be again, is not to be relied on."""
 _MOST_BYTES = 4096
+_LOOK_S = 0.05
+"""How soon a picture that ends by itself is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,9 @@ class Watch:
         self._clock, self._moves = clock, moves
         self._lanes = {lane: LanePictures(lane, panel, clock()) for lane, panel in panels.items()}
         self._hello = {"lanes": {lane: asdict(glasses[lane]) if lane in glasses else {} for lane in panels}}
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._wakers: set[int] = set()
+        """One for each client: it looks up when something was written there."""
         self._painted: dict[str, tuple[int, float]] = {}
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
 
@@ -121,13 +126,14 @@ class Watch:
     def on_effect(self, effect: object) -> None:
         """Show a cue; other effects are nothing to the public."""
         if isinstance(effect, ShowCue):
-            with self._changed:
+            with self._lock:
                 self._lanes[effect.lane].show(effect, self._clock())
-                self._changed.notify_all()
+                for waker in self._wakers:
+                    os.eventfd_write(waker, 1)
 
     def trouble(self, lane: str) -> str:
         """Why a lane's screen cannot be relied on; `` while it paints."""
-        with self._changed:
+        with self._lock:
             at_s = self._clock()
             picture = self._lanes[lane].now(at_s)
             number, painted_s = self._painted.get(lane, (0, -math.inf))
@@ -139,24 +145,36 @@ class Watch:
         return ""
 
     def _serve(self, client: socket.socket) -> None:
+        """Serve one screen process until it has gone."""
+        waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        with self._lock:
+            self._wakers.add(waker)
+        try:
+            self._follow(client, waker)
+        finally:
+            with self._lock:
+                self._wakers.discard(waker)
+            os.close(waker)
+
+    def _follow(self, client: socket.socket, waker: int) -> None:
         send(client, self._hello)
         told: dict[str, Picture] = {}
         beat_s, unread = -math.inf, b""
         while self._door.is_open:
-            with self._changed:
+            with self._lock:
                 at_s = self._clock()
                 pictures = [lane.now(at_s) for lane in self._lanes.values()]
-                news = [picture for picture in pictures if told.get(picture.lane, _NONE).number != picture.number]
-                if not news:
-                    self._changed.wait(min(BEAT_S / 5, max(0.0, beat_s + BEAT_S - at_s)))
-            for picture in news:
-                client.sendall(line_of(asdict(picture)))
-                told[picture.lane] = picture
-            at_s = self._clock()
+            for picture in pictures:
+                if told.get(picture.lane, _NONE).number != picture.number:
+                    client.sendall(line_of(asdict(picture)))
+                    told[picture.lane] = picture
             if at_s >= beat_s + BEAT_S and self._moves():
                 beat_s = at_s
                 send(client, {"beat": True})
-            while select.select([client], [], [], 0)[0]:
+            ready, _, _ = select.select([client.fileno(), waker], [], [], _LOOK_S)
+            if waker in ready:
+                os.eventfd_read(waker)
+            if client.fileno() in ready:
                 if not (got := client.recv(_MOST_BYTES)) or len(unread) > _MOST_BYTES:
                     return
                 *lines, unread = (unread + got).split(b"\n")
@@ -170,7 +188,7 @@ class Watch:
             return
         match said:
             case {"lane": str() as lane, "painted": int() as number} if lane in self._lanes:
-                with self._changed:
+                with self._lock:
                     self._painted[lane] = (number, self._clock())
 
 
