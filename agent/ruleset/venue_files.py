@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials.bundle import BadBundle
 from agent.credentials.freshness import missing
 from agent.platform import access
+from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.bundle_store import BundleStore
 from agent.venue import VenueInForce
+from agent.venue.forms import Form, parse_form
 from agent.venue.permits import BadRoster, parse_roster
 from agent.venue.rules import BadVenue, parse_venue
 from agent.venue.zones import BadZones, parse_zones
@@ -76,12 +79,19 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
         found["roster"] = _file(root / options.roster, lambda text, _: parse_roster(json.loads(text)))
     if not found and not ages:
         return FoundVenue(None)
-    in_force = VenueInForce(region=options.region, roster=found.get("roster"))
+    in_force = VenueInForce(region=options.region, roster=found.get("roster"), forms=_forms())
     if "venue" in found:
         in_force = replace(in_force, rules=found["venue"])
     if "zones" in found:
         in_force = replace(in_force, zones=found["zones"])
     return FoundVenue(in_force, tuple(ages))
+
+
+@cache
+def _forms() -> dict[str, Form]:
+    """The forms that come with the agent."""
+    made = [parse_form(packaged_text(path), path.name) for path in sorted(packaged("forms").glob("*.toml"))]
+    return {form.name: form for form in made}
 
 
 def parse_sent(sent: Bundle) -> object:

@@ -48,6 +48,7 @@ from agent.venue.entries import (
     tenths,
     unsigned,
 )
+from agent.venue.forms import Form
 from agent.venue.ledger import MOST_CASES, UNDATED, Case, Ledger
 from agent.venue.permits import Roster, permit_state
 from agent.venue.rules import VenueRules
@@ -84,6 +85,7 @@ class VenueInForce:
     region: tuple[str, ...] = ()
     remembers: bool = False
     """Whether roster numbers may be written into the ledger until the day's report."""
+    forms: Mapping[str, Form] = field(default_factory=dict)
     can_seal: bool = False
     """Whether there is a key of the central server to seal private answers to."""
 
@@ -416,10 +418,10 @@ class Venue:
             stated.value or (str(stated.number) if stated.type == "count" else ""),
             stated.group,
             stated.form,
-            dict(stated.answers),
+            dict(stated.answers) if made.clear is None else dict(made.clear),
             by,
             made.drill,
-            dict(stated.private),
+            dict(stated.private) if made.private is None else dict(made.private),
         )
         if made.badge is not None:
             self.badge = made.badge

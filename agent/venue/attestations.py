@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from agent.reasons import StatementRefusal
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import ABSENCES, FEEDBACK, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
+from agent.venue.forms import BadForm
 from agent.venue.room import inside_of_all, own_tally
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Made:
     drill: bool = False
     badge: str | None = None
     trip: str | None = None
+    clear: Mapping[str, str] | None = None
+    private: Mapping[str, str] | None = None
 
 
 def read(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
@@ -131,6 +134,24 @@ def _count(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Ma
     return Made((Entry(at, NO_LANE, What.COUNT, number=unsigned(inside)),), text)
 
 
+def _form(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> Made:
+    """Answers to a form: choices that are marked so stay clear, all else is sealed at once."""
+    form = here.forms.get(stated.form)
+    if form is None:
+        known = ", ".join(sorted(here.forms)) or "none"
+        raise BadAttestation(
+            StatementRefusal.NO_SUCH_FORM, f"There is no form {stated.form!r}; there are: {known}."
+        )
+    if form.is_private and not here.can_seal:
+        text = "Nothing private can be kept here: there is no sealing key. Use paper, and state record paper."
+        raise BadAttestation(StatementRefusal.NO_SEALING_KEY, text)
+    try:
+        clear, private = form.read({**stated.answers, **stated.private})
+    except BadForm as error:
+        raise BadAttestation(StatementRefusal.BAD_VALUE, f"{error}.") from None
+    return Made(text=f"Form {form.name} is kept.", clear=clear, private=private)
+
+
 def _badge(_venue: Venue, _here: VenueInForce, stated: Attestation, _at: int) -> Made:
     """Empty: whoever was signed on signs off."""
     if stated.value and not (stated.value.isascii() and stated.value.isalnum() and len(stated.value) <= 16):  # noqa: PLR2004
@@ -180,4 +201,5 @@ _READERS: Mapping[str, Callable[[Venue, VenueInForce, Attestation, int], Made]] 
     "duty": _duty,
     "count": _count,
     "badge": _badge,
+    "form": _form,
 }

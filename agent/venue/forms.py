@@ -1,0 +1,143 @@
+"""Forms as data: what is asked, which answers are choices, which are private. Pure.
+
+A form is TOML, one file each:
+
+    name = "visitor"
+    title.en = "Visitor"
+    title.zh = "访客登记"
+
+    [[field]]
+    name = "reason"
+    choices = ["delivery", "visit", "work"]     # only choices may be clear; there is no free text in the clear
+    clear = true
+
+    [[field]]
+    name = "telephone"
+    pattern = "[0-9+ -]{5,20}"                  # private: sealed at once, never readable on the kiosk
+    optional = true
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+MOST_FIELDS = 40
+LONGEST_ANSWER = 120
+
+
+class BadForm(ValueError):
+    """A form that cannot be used, or answers that do not fit one; `faults` has one sentence each."""
+
+    def __init__(self, name: str, faults: list[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"form {name}: " + "; ".join(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One question."""
+
+    name: str
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    """Of a private answer; it must fit as a whole."""
+    clear: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """All questions of one form."""
+
+    name: str
+    title: Mapping[str, str]
+    fields: tuple[Field, ...]
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it asks for anything that must be sealed."""
+        return any(not field.clear for field in self.fields)
+
+    def read(self, answers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Clear and private answers. Raises BadForm with every fault; it never repeats a private answer."""
+        known = {field.name for field in self.fields}
+        faults = [f"there is no question {name!r}" for name in answers if name not in known]
+        clear: dict[str, str] = {}
+        private: dict[str, str] = {}
+        for field in self.fields:
+            answer = answers.get(field.name, "").strip()
+            if not answer:
+                if not field.optional:
+                    faults.append(f"{field.name} is not answered")
+                continue
+            if field.choices and answer not in field.choices:
+                faults.append(f"{field.name} is one of {', '.join(field.choices)}")
+            elif not field.choices and not _fits(field.pattern, answer):
+                faults.append(f"{field.name} does not fit {field.pattern or f'1 to {LONGEST_ANSWER} characters'}")
+            else:
+                (clear if field.clear else private)[field.name] = answer
+        if faults:
+            raise BadForm(self.name, faults)
+        return clear, private
+
+
+def _fits(pattern: str, answer: str) -> bool:
+    return len(answer) <= LONGEST_ANSWER and answer.isprintable() and bool(re.fullmatch(pattern or ".+", answer))
+
+
+def parse_form(text: str, name: str = "form") -> Form:
+    """A form from its text. Raises BadForm."""
+    try:
+        content = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadForm(name, [f"not TOML: {error}"]) from None
+    faults: list[str] = []
+    fields = content.get("field", [])
+    if content.keys() - {"name", "title", "field"} or not isinstance(fields, list) or not fields:
+        faults.append("has name, title and [[field]] tables, and nothing else")
+        fields = []
+    if len(fields) > MOST_FIELDS:
+        faults.append(f"asks up to {MOST_FIELDS} questions, not {len(fields)}")
+    made = tuple(_field(entry, faults) for entry in fields)
+    if len({field.name for field in made}) < len(made):
+        faults.append("asks one question twice")
+    title = content.get("title", {})
+    if not _NAME.fullmatch(str(content.get("name", ""))):
+        faults.append("needs a name of small letters, for example visitor")
+    if not isinstance(title, dict) or not {"en", "zh"} <= title.keys():
+        faults.append("needs title.en and title.zh")
+        title = {}
+    if faults:
+        raise BadForm(name, faults)
+    return Form(content["name"], {str(key): str(value) for key, value in title.items()}, made)
+
+
+def _field(entry: Any, faults: list[str]) -> Field:
+    match entry:
+        case {"name": str(name), **rest} if _NAME.fullmatch(name):
+            pass
+        case _:
+            faults.append("a field needs a name of small letters, for example telephone")
+            return Field("")
+    if rest.keys() - {"choices", "pattern", "clear", "optional"}:
+        faults.append(f"{name}: has choices, pattern, clear and optional, and nothing else")
+    choices, pattern = rest.get("choices", []), rest.get("pattern", "")
+    clear = rest.get("clear", False) is True
+    if not isinstance(choices, list) or not all(isinstance(each, str) and each for each in choices):
+        faults.append(f"{name}: choices is a list of words")
+        choices = []
+    if clear and not choices:
+        faults.append(f"{name}: only choices may be clear; there is no free text in the clear")
+    try:
+        re.compile(str(pattern))
+    except (re.error, OverflowError, RecursionError) as error:
+        faults.append(f"{name}: pattern: {error}")
+        pattern = ""
+    return Field(name, tuple(choices), str(pattern), clear, rest.get("optional", False) is True)

@@ -1,0 +1,200 @@
+"""Lanes without gate, scanner or thermometer; a button at the exit; what staff state of somebody who waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from lane_bench import FEVER_C, NORMAL_C, NOW, ROOM_C, check
+
+from agent import screening
+from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.effects import OpenGate
+from agent.model import (
+    Attestation,
+    AttestationResult,
+    Colour,
+    Decision,
+    DeviceUp,
+    Direction,
+    LaneSpec,
+    Observation,
+    Outcome,
+    Passage,
+    Pressed,
+    RecordState,
+    Role,
+    Screening,
+    VenueFacts,
+)
+from agent.reasons import StatementRefusal
+from drivers.contract import Reading, Sighting
+
+if TYPE_CHECKING:
+    from agent.model import DecisionInput, Item
+
+S, T, G = Role.SCANNER, Role.THERMOMETER, Role.GATE
+LANES = {
+    "in": LaneSpec(Direction.ENTRY),
+    "codes": LaneSpec(Direction.ENTRY, parts=frozenset({S, G})),
+    "heat": LaneSpec(Direction.ENTRY, parts=frozenset({T, G})),
+    "ward": LaneSpec(Direction.CHECK, parts=frozenset({S, T})),
+    "out": LaneSpec(Direction.EXIT, parts=frozenset({G})),
+    "out warm": LaneSpec(Direction.EXIT, parts=frozenset({T, G})),
+}
+
+
+def decide(case: DecisionInput) -> Decision:
+    """Green, or no code where none is asked for; normal, or unmeasured where nobody is; `tess` must be recorded."""
+    verdict = case.verdict
+    if case.lane.direction is Direction.EXIT:
+        return Decision(Outcome.ADMIT, ("egress_free",))
+    if verdict is not None and verdict.colour is Colour.RED:
+        return Decision(Outcome.REFUSE, ("code_red",))
+    if S in case.lane.parts and (verdict is None or verdict.colour is not Colour.GREEN):
+        return Decision(Outcome.REFER, ("no_code",))
+    if case.temperature.outcome not in (Screening.NORMAL, Screening.UNASKED):
+        return Decision(Outcome.REFER, (str(case.temperature.outcome),))
+    if verdict is not None and verdict.subject.startswith(b"tess") and case.facts.record is RecordState.NONE:
+        return Decision(Outcome.REFER, ("record_missing",))
+    return Decision(Outcome.ADMIT, ("green",))
+
+
+def facts(_lane, _verdict, attested, _now, _at_s) -> VenueFacts:
+    return VenueFacts(record=RecordState(attested.get("record", "none")))
+
+
+class Bench:
+    def __init__(self, *, drill: bool = False) -> None:
+        def check_as(payloads, now):
+            return replace(check(payloads, now), drill=drill)
+
+        self.at_s, self.done = 100.0, []
+        rules = DecisionRules(check_as, decide, screening.Options(), venue=facts)
+        self.checkpoint = Checkpoint(LANES, rules, Options())
+        for lane, spec in LANES.items():
+            for role in spec.parts:
+                self.put(lane, role, DeviceUp(self.at_s, "fake"))
+        self.done.clear()
+
+    def put(self, lane: str, role: Role, item: Item) -> None:
+        self.done += self.checkpoint.handle(Observation(lane, role, item), NOW)
+
+    def show(self, code: bytes, lane: str) -> None:
+        self.put(lane, S, Sighting(code, self.at_s))
+
+    def measure(self, celsius: float, lane: str, count: int = 8) -> None:
+        for _ in range(count):
+            self.put(lane, T, Reading(celsius, self.at_s, 0.4))
+            self.at_s += 0.1
+            self.done += self.checkpoint.tick(self.at_s)
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(int(seconds * 10)):
+            self.at_s += 0.1
+            self.done += self.checkpoint.tick(self.at_s)
+
+    def state(self, lane: str, what: str, value: str, number: int = 0) -> AttestationResult:
+        before = len(self.done)
+        self.put(lane, Role.CLINICAL, Attestation(self.at_s, what, value, number))
+        return [each for each in self.done[before:] if isinstance(each, AttestationResult)][-1]
+
+    @property
+    def passages(self) -> list[Passage]:
+        return [each for each in self.done if isinstance(each, Passage)]
+
+    @property
+    def openings(self) -> list[str]:
+        return [each.lane for each in self.done if isinstance(each, OpenGate)]
+
+
+@pytest.fixture(name="bench")
+def _bench() -> Bench:
+    return Bench()
+
+
+def test_a_lane_without_a_thermometer_decides_by_the_code_at_once(bench: Bench) -> None:
+    bench.show(b"green:anna", "codes")
+    assert bench.openings == ["codes"]
+    assert bench.passages[0].temperature.outcome is Screening.UNASKED
+    bench.show(b"red:bert", "codes")
+    assert bench.openings == ["codes"]
+
+
+def test_a_lane_without_a_scanner_decides_by_the_temperature(bench: Bench) -> None:
+    bench.measure(NORMAL_C, "heat")
+    assert bench.openings == ["heat"]
+    bench.measure(ROOM_C, "heat", 20)
+    bench.measure(FEVER_C, "heat", 20)
+    assert bench.openings == ["heat"]
+    assert bench.passages[-1].decision.outcome is Outcome.REFER
+
+
+def test_a_check_opens_nothing_and_says_what_an_entry_would(bench: Bench) -> None:
+    bench.show(b"green:anna", "ward")
+    bench.measure(NORMAL_C, "ward")
+    (passage,) = bench.passages
+    assert (passage.decision.outcome, passage.gate_opened) == (Outcome.ADMIT, False)
+    assert not bench.openings
+
+
+def test_a_button_opens_an_exit_and_no_entry(bench: Bench) -> None:
+    bench.put("out", Role.BUTTON, Pressed(bench.at_s))
+    assert bench.openings == ["out"]
+    assert (bench.passages[0].gate_opened, bench.passages[0].verdict) == (True, None)
+    bench.put("in", Role.BUTTON, Pressed(bench.at_s))
+    assert bench.openings == ["out"]
+
+
+def test_an_exit_opens_for_whoever_stands_there_and_counts_him_once(bench: Bench) -> None:
+    bench.measure(NORMAL_C, "out warm", 2)
+    assert bench.openings == ["out warm"]
+    bench.measure(ROOM_C, "out warm", 20)
+    bench.wait(15)
+    assert len(bench.passages) == 1
+    assert bench.passages[0].gate_opened
+
+
+def test_what_staff_state_has_the_table_decide_again(bench: Bench) -> None:
+    bench.show(b"green:tess", "in")
+    bench.measure(NORMAL_C, "in")
+    bench.measure(ROOM_C, "in", 20)
+    assert bench.passages[-1].decision.reasons == ("record_missing",)
+    assert bench.state("in", "mask", "worn").passage.decision.outcome is Outcome.REFER
+    answer = bench.state("in", "record", "done")
+    assert (answer.reason, answer.passage.decision.outcome) == (None, Outcome.ADMIT)
+    assert bench.openings == ["in"]
+    assert answer.passage.temperature.outcome is Screening.NORMAL, "as it was measured"
+    assert bench.state("in", "record", "done").reason is StatementRefusal.NO_CANDIDATE
+
+
+@pytest.mark.parametrize(("code", "celsius"), [(b"red:rita", NORMAL_C), (b"green:fay", FEVER_C), (None, NORMAL_C)])
+def test_no_statement_opens_for_red_fever_or_nobody(bench: Bench, code: bytes | None, celsius: float) -> None:
+    if code is not None:
+        bench.show(code, "in")
+    bench.measure(celsius, "in", 12)
+    bench.measure(ROOM_C, "in", 20)
+    bench.wait(15)
+    for what, value in (("record", "done"), ("document", "seen"), ("mask", "worn"), ("travel", "clear")):
+        bench.state("in", what, value)
+    assert not bench.openings
+
+
+def test_of_several_who_wait_staff_say_whom_they_mean(bench: Bench) -> None:
+    for name in (b"green:tess", b"green:tessa"):
+        bench.show(name, "in")
+        bench.measure(NORMAL_C, "in")
+        bench.measure(ROOM_C, "in", 30)
+    assert bench.state("in", "record", "done").reason is StatementRefusal.AMBIGUOUS_PERSON
+    assert bench.state("in", "record", "done", 1).passage.decision.outcome is Outcome.ADMIT
+
+
+def test_a_drill_opens_no_entry_but_every_exit() -> None:
+    bench = Bench(drill=True)
+    bench.show(b"green:anna", "in")
+    bench.measure(NORMAL_C, "in")
+    assert bench.passages[-1].decision.reasons[0] == "drill"
+    assert not bench.openings
+    bench.measure(NORMAL_C, "out warm", 2)
+    assert bench.openings == ["out warm"]
