@@ -111,6 +111,7 @@ class ContentJson(HealthJson):
 
     payloads: Annotated[list[str], "base64 of the bytes of each code, in the order of showing"]
     payloads_omitted: Annotated[int, Ge(0), "codes that were too long to keep"]
+    case: NotRequired[Annotated[str, "of the venue, where there is one"]]
 
 
 class PassageJson(TypedDict):

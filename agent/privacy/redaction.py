@@ -102,6 +102,7 @@ def without_details(event: Event, sealed: Sealed | None = None) -> Event:
         body=replace(
             passage,
             payloads=(),
+            venue=None if passage.venue is None else replace(passage.venue, case=""),
             verdict=None,
             decision=Decision(passage.decision.outcome, ()),
             temperature=Temperature(
@@ -179,7 +180,8 @@ def _content(passage: Passage) -> bytes:
             room -= len(code)
             kept.append(b64encode(code).decode())
     said = events.health(passage)
-    return _to_json({"payloads": kept, "payloads_omitted": len(passage.payloads) - len(kept), **said})
+    case = {"case": passage.venue.case} if passage.venue is not None and passage.venue.case else {}
+    return _to_json({"payloads": kept, "payloads_omitted": len(passage.payloads) - len(kept), **said, **case})
 
 
 def _padded(content: bytes) -> bytes:
