@@ -23,6 +23,9 @@ UNDATED = 0xFFFF_FFFF
 """Number of a day that was reported without a date."""
 MOST_CASES = 256
 _MOST_INTERVALS = 2000
+_IN, _OUT, _DECIDED = int(What.IN), int(What.OUT), int(What.DECIDED)
+_BOOT, _CLOCK = int(What.BOOT), int(What.CLOCK)
+_STATE = frozenset(int(what) for what in What if what >= What.CASE)
 _CARRIED_EXACT, _CARRIED_INEXACT = 1, 2
 
 
@@ -132,31 +135,35 @@ class Ledger:
     def fold_bytes(self, data: bytes) -> Ledger:
         """Apply all entries in some bytes; itself."""
         whole = len(data) - len(data) % SIZE
-        apply, make = self.apply, Entry._make
+        self._raw += data[:whole]
+        take, make = self._take, Entry._make
         for fields in LAYOUT.iter_unpack(memoryview(data)[:whole]):
-            apply(make(fields))
+            take(make(fields))
         return self
 
     def apply(self, entry: Entry) -> None:
         """Take one entry."""
         self._raw += LAYOUT.pack(*entry)
+        self._take(entry)
+
+    def _take(self, entry: Entry) -> None:
         self.version += 1
         what = entry.what
-        if what == What.IN:
+        if what == _IN:
             self.inside += 1
             self.total_in += 1
-        elif what == What.OUT:
+        elif what == _OUT:
             self.inside -= 1
             self.total_out += 1
             if self.inside < 0 and not self.shared:
                 self.inside = 0
-        elif what == What.BOOT:
+        elif what == _BOOT:
             self._boot(entry)
             return
-        elif what == What.CLOCK:
+        elif what == _CLOCK:
             self._know_time(entry)
             return
-        elif what >= What.CASE:
+        elif what in _STATE:
             self._keep_state(entry)
         utc = self.utc_of(entry.at)
         if utc is None:
@@ -255,14 +262,19 @@ class Ledger:
         """Count an entry on its day."""
         self._note(utc)
         tally = self._tally(utc)
-        match entry.what:
-            case What.DECIDED:
-                tally.decided[entry.role, entry.value] += 1
-            case What.IN:
-                tally.came += 1
-                tally.most = max(tally.most, self.inside)
-            case What.OUT:
-                tally.left += 1
+        what = entry.what
+        if what == _DECIDED:  # these three first: nearly all entries are of them
+            key = entry.role, entry.value
+            tally.decided[key] = tally.decided.get(key, 0) + 1
+            return
+        if what == _IN:
+            tally.came += 1
+            tally.most = max(tally.most, self.inside)
+            return
+        if what == _OUT:
+            tally.left += 1
+            return
+        match what:
             case What.CHECKED:
                 if entry.number:
                     tally.numbers.setdefault(entry.case, {})[entry.number] = entry.group
