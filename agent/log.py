@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gatepost")
 
 _MOST_RECENT, _LONGEST_LINE = 100, 300
-_MARKS = {
+MARKS = {
     Outcome.ADMIT: ("✓", "32"),
     Outcome.ADMIT_WITH_NOTICE: ("✓!", "36"),
     Outcome.REFER: ("?", "33"),
@@ -217,7 +217,7 @@ class _Sentences(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         decision: Any = getattr(record, "facts", {}).get("decision")
-        mark, colour = _MARKS.get(decision, ("!" if record.levelno >= logging.WARNING else "·", "0"))
+        mark, colour = MARKS.get(decision, ("!" if record.levelno >= logging.WARNING else "·", "0"))
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{at} \x1b[{colour}m{mark:<2}\x1b[0m {plain(record.getMessage())}"
         return f"{line}\n{_trace(record.exc_info[1])}" if record.exc_info else line

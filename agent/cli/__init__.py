@@ -28,6 +28,7 @@ GROUPS = {
         "check": "would the agent work so? every fault, line and remedy",
         "show": "the settings in force; --manual: every setting there is",
         "status": "how the running agent is, and what to do about it",
+        "log": "the service's log in readable lines",
         "watch": "the whole kiosk on one screen, as it is",
         "recover": "back from safe mode to work",
         "devices": "what is plugged in; try it, keep what it says, switch it off",
