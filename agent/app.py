@@ -27,7 +27,7 @@ from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
 from agent.enrolment.renewal import Renewal
 from agent.events import Encoder, Topics
-from agent.events.state import Counts, DeviceState, State
+from agent.events.state import Counts, DeviceState, State, VenueState
 from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
@@ -163,6 +163,7 @@ class App:
         if ledger is not None:
             self._outbox.on_ledger = ledger.found
             ledger.is_kept = self._outbox.has_ledger
+        self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
             checkpoint,
@@ -377,6 +378,7 @@ class App:
             safe=bool(self._began.safe),
             config_version=self._began.version,
             in_force=tuple(self._in_force()),
+            venue=None if self._ledger is None else _venue_state(self._ledger.view, self._region),
         )
 
     def _in_force(self) -> Iterator[InForce]:
@@ -560,6 +562,16 @@ def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> 
     lanes = {name: _way(lane) for name, lane in config.lanes.items()}
     parts: dict[tuple[str, str], int] = {(name, role): index for name in lanes for index, role in enumerate(Role)}
     return Venue(config.kiosk.id, lanes, in_force, parts)
+
+
+def _venue_state(view: Mapping[str, Any] | None, region: str) -> VenueState | None:
+    """What the retained state says of the venue; None before the ledger was folded."""
+    if view is None:
+        return None
+    cases = [case for case in view["cases"] if not case["drill"]]
+    ages = [case["age_s"] for case in cases if case["age_s"] is not None]
+    overdue = sum(bool(case["overdue"]) for case in cases)
+    return VenueState(view["occupancy"]["inside"], len(cases), overdue, max(ages, default=None), region)
 
 
 def _checkpoint(

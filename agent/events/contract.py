@@ -290,6 +290,16 @@ class StoreJson(TypedDict):
     last: Annotated[int, Ge(0), "sequence of the newest event in it"]
 
 
+class VenueStateJson(TypedDict):
+    """How the venue is now."""
+
+    inside: Annotated[int, "people, as counted"]
+    cases: Annotated[int, "open"]
+    overdue: Annotated[int, "open for longer than the venue allows"]
+    oldest_case_s: Annotated[int | None, "age of the oldest open case, seconds"]
+    region: Annotated[str, "code of the smallest division that the kiosk knows itself in; empty for none"]
+
+
 class StateJson(TypedDict):
     """Topic `…/state`, retained: how the kiosk is. `offline` is also the last will."""
 
@@ -305,6 +315,7 @@ class StateJson(TypedDict):
     mode: NotRequired[Annotated[Literal["normal", "safe"], "`safe`: everybody at an entry is left to staff"]]
     store: NotRequired[StoreJson]
     config_version: NotRequired[Annotated[int, Ge(0), "version of the configuration bundle in force; 0 for none"]]
+    venue: NotRequired[VenueStateJson]
     in_force: NotRequired[
         Annotated[
             list[InForceJson],

@@ -39,6 +39,17 @@ class DeviceState:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueState:
+    """See VenueStateJson."""
+
+    inside: int
+    cases: int = 0
+    overdue: int = 0
+    oldest_case_s: int | None = None
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """How the kiosk is, for its retained state."""
 
@@ -51,10 +62,12 @@ class State:
     safe: bool = False
     config_version: int = 0
     in_force: tuple[InForce, ...] = ()
+    venue: VenueState | None = None
+    """None: the kiosk serves no venue."""
 
     def differs(self, other: State | None) -> bool:
-        """Whether it is worth telling at once: more than the counts has changed."""
-        return other is None or replace(self, counts=other.counts) != other
+        """Whether it is worth telling at once: more than counts and the venue has changed."""
+        return other is None or replace(self, counts=other.counts, venue=other.venue) != other
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -97,6 +110,14 @@ def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> byt
         {"type": each.type, "name": each.name, "version": each.version, "source": each.source}
         for each in state.in_force
     ]
+    if (venue := state.venue) is not None:
+        message["venue"] = {
+            "inside": venue.inside,
+            "cases": venue.cases,
+            "overdue": venue.overdue,
+            "oldest_case_s": venue.oldest_case_s,
+            "region": venue.region,
+        }
     if state.clock_state is not None:
         message["clock_state"] = state.clock_state
     _add(message, mark)

@@ -183,6 +183,9 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     said = capsys.readouterr().out
     assert "people: 2 came, 0 left, 3 inside" in said
     assert "cases: 1 opened, 1 answered, 0 open" in said
+    state = door.app._state().venue
+    assert state is not None
+    assert (state.inside, state.cases) == (3, 0)
 
 
 def test_the_ledger_is_folded_when_the_agent_starts_again(tmp_path: Path) -> None:
