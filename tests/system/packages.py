@@ -48,7 +48,7 @@ scanner = { driver = "replayed", file = "codes.jsonl", loop = true }
 thermometer = { driver = "replayed", file = "skin.jsonl", loop = true }
 gate = { driver = "simulated" }
 """
-CUTS = int(os.environ.get("GATEPOST_CUTS", "3"))
+CUTS = int(os.environ.get("GATEPOST_CUTS", "10"))
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0"
 
 
@@ -428,9 +428,47 @@ def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) ->
         )
         numbers: dict[str, list[int]] = {}
         for event in heard_all(kiosk):
-            numbers.setdefault(event["epoch"], []).append(event["sequence"])
-        gaps = {epoch: sorted(set(range(1, max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
+            numbers.setdefault(event["epoch"], []).append(int(event["sequence"]))
+        gaps = {epoch: sorted(set(range(min(each), max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
         found.check(f"{suite}: no event is missing", not any(gaps.values()), gaps)
+
+
+def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -> None:
+    """Every process is killed at a random moment of a switch, up and down; a release that works comes up."""
+    chance, one, two = random.Random(2), version_of(packages_of(first)), version_of(packages_of(second))
+    with machine(suite, packages_of(first)) as kiosk:
+        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+        another_release(kiosk, one, two)
+        configure(kiosk)
+        kiosk.sh("systemctl restart gatepost")
+        until(lambda: kiosk.report().get("version") == one)
+        up, taken_s = 0, []
+        for _ in range(cuts):
+            other = two if kiosk.sh("readlink /usr/lib/gatepost/current").endswith(f"/{one}") else one
+            kiosk.sh(f"systemd-run -q gatepost-release use {other}")
+            time.sleep(chance.uniform(0, 25))
+            kiosk.cut()
+            began_s = time.monotonic()
+            kiosk.start()
+            kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
+            kiosk.sh(f"{BROKER}; {SUBSCRIBER}")
+            current = kiosk.sh("readlink /usr/lib/gatepost/current").rpartition("/")[2]
+            works = until(lambda current=current: kiosk.report().get("version") == current, 60)
+            up += bool(works)
+            taken_s.append(time.monotonic() - began_s)
+            if not works:
+                print(kiosk.sh("gatepost-release list; systemctl status gatepost | head -20"))
+        found.check(f"{suite}: {up} of {cuts} come up", up == cuts, f"slowest {max(taken_s):.1f} s")
+        until(lambda: "on trial" not in kiosk.sh("gatepost-release list"), 90)
+        kiosk.sh("systemctl stop gatepost; sleep 1")
+        numbers: dict[str, list[int]] = {}
+        for event in heard_all(kiosk):
+            numbers.setdefault(event["epoch"], []).append(int(event["sequence"]))
+        lost = {epoch: sorted(set(range(min(each), max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
+        count = sum(len(set(each)) for each in numbers.values())
+        found.check(
+            f"{suite}: no event is missing", count and not any(lost.values()), f"{count} events, missing {lost}"
+        )
 
 
 def emulated(found: Found, suite: str, first: Path) -> None:
@@ -471,7 +509,8 @@ def main(words: Sequence[str]) -> int:
             if "--upgrades" not in words:
                 installs(result, suite, built["amd64"], built["second"])
             upgrades(result, suite, built["amd64"])
-            from_afar(result, suite, built["amd64"], built["second"], CUTS)
+            from_afar(result, suite, built["amd64"], built["second"], 1)
+            power_cuts(result, suite, built["amd64"], built["second"], CUTS)
             if "arm64" in built:
                 emulated(result, suite, built["arm64"])
     print(f"{result.passed} passed, {result.failed} failed")
