@@ -120,6 +120,8 @@ class Venue:
         self.peers: dict[str, Tally] = {}
         """What other kiosks of the room have told last."""
         self._restored = False
+        self._is_counted = False
+        """Staff have counted in this run: a disk that does not answer is no reason to keep the room shut."""
         self._early: list[Entry] = []
         self._cases_of: dict[bytes, int] = {}
         """Holder of a code → his open case."""
@@ -258,7 +260,7 @@ class Venue:
     def room_state(self, at_s: float) -> RoomState:
         """Whether one more may come in."""
         rules = self.rules.room
-        if not self._restored and (rules.capacity or rules.daily):
+        if not (self._restored or self._is_counted) and (rules.capacity or rules.daily):
             return RoomState.UNKNOWN
         came = self.ledger.came_today(tenths(at_s)) if rules.daily else 0
         return room.room_state(self.ledger, rules, self.kiosk, self.peers, came)
@@ -423,6 +425,7 @@ class Venue:
             made.drill,
             dict(stated.private) if made.private is None else dict(made.private),
         )
+        self._is_counted = self._is_counted or stated.type == "count"
         if made.badge is not None:
             self.badge = made.badge
         if made.trip is not None:

@@ -133,6 +133,15 @@ def test_where_the_count_was_lost_nobody_comes_in_until_staff_have_counted() -> 
     assert again.room_state(3.0) is RoomState.FREE
 
 
+def test_with_a_disk_that_never_answers_staff_may_count_and_the_room_opens() -> None:
+    kiosk = Kiosk()
+    kiosk.venue = type(kiosk.venue)(kiosk.name, kiosk.venue._lanes, lambda: kiosk.force)
+    kiosk.venue.begin(kiosk.at_s)
+    assert kiosk.facts("guest").room is RoomState.UNKNOWN
+    assert kiosk.state("count", number=1).reason is None
+    assert kiosk.facts("guest").room is RoomState.FREE
+
+
 def test_after_a_power_cut_whoever_may_have_come_in_is_counted() -> None:
     kiosk = Kiosk()
     kiosk.pass_by("guest")
