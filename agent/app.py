@@ -137,7 +137,7 @@ class App:
         self._clock = clock = Clock(config.clock)
         self._bundles = _bundles(config)
         topics = Topics(config.kiosk.site, config.kiosk.id)
-        self._health = HealthMonitor(config.run.directory, self.restart)
+        self._health = HealthMonitor(config.runtime.directory, self.restart)
         retention = Retention(lambda now: self._ruleset.privacy_rules(now).retention_s, clock.now, boot_id())
         self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
 
@@ -176,7 +176,7 @@ class App:
             now=clock.now,
             ruleset_generation=self._ruleset.generation,
             boot_id=boot_id(),
-            simulated=config.kiosk.trial,
+            simulated=config.kiosk.simulated,
             ledger=ledger,
             discreet=config.web.public is PublicDetail.DISCREET,
             observe=self._watch.on_effect,
@@ -202,7 +202,7 @@ class App:
         )
         store = self._bundles if config.codes.bundles else None
         self._receiver = CommandReceiver(
-            config.orders,
+            config.commands,
             topics,
             messages,
             store,
@@ -213,11 +213,11 @@ class App:
             self._link.refetch_retained,
         )
         self._local_socket = LocalSocket(
-            config.run.directory / local_socket.NAME,
+            config.runtime.directory / local_socket.NAME,
             config.lanes,
             tap,
             self._loop.request,
-            config.screening.second_u_c,
+            config.screening.clinical_uncertainty_c,
             lambda: None if ledger is None else ledger.view,
         )
 
@@ -226,7 +226,7 @@ class App:
             config.kiosk, self._workers, self._outbox, self._link, self._loop, clock, self._ruleset, self._receiver,
             began,
         )  # fmt: skip
-        baselines = BaselineSaver(config.screening.crowd_file, lambda: checkpoint.screens.crowds)
+        baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.crowds)
         self._rollout = (
             None
             if began.memory is None
@@ -493,7 +493,7 @@ def _lane_workers(
         ],
         None
         if lane.gate is None
-        else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, pulse_s=lane.pulse_s),
+        else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, release_s=lane.release_s),
         list(_indicators(name, lane, began, inbox)),
         [] if lane.screen is None else [ScreenWorker(name, partial(pictures.trouble, name), inbox.put)],
     )
@@ -511,7 +511,7 @@ def _indicators(name: str, lane: LaneConfig, began: Startup, inbox: Inbox) -> It
 
 def _lamp_panel(lane: LaneConfig, began: Startup) -> indicators.LampPanel:
     in_service = lane.direction is Direction.EXIT or not began.safe
-    return indicators.LampPanel(lane.pulse_s, lane.answer_s, in_service=in_service)
+    return indicators.LampPanel(lane.release_s, lane.indication_s, in_service=in_service)
 
 
 def _watch(config: Config, began: Startup, moves: Callable[[], bool]) -> Watch:
@@ -582,7 +582,7 @@ def _checkpoint(
         {name: _way(lane) for name, lane in config.lanes.items()},
         judgements if tickets is None else replace(judgements, tickets=tickets),
         config.checkpoint,
-        load_baselines(config.screening.crowd_file, config.screening),
+        load_baselines(config.screening.baseline_file, config.screening),
     )
 
 
@@ -602,7 +602,7 @@ def _way(lane: LaneConfig) -> LaneSpec:
     fitted = {Role.SCANNER: lane.scanner, Role.THERMOMETER: lane.thermometer, Role.GATE: lane.gate}
     return LaneSpec(
         lane.direction,
-        lane.traveller,
+        lane.lane_type,
         ranged=lane.range is not None,
         tickets=lane_tickets(lane),
         parts=frozenset(role for role, device in fitted.items() if device is not None),

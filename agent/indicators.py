@@ -170,9 +170,9 @@ class LampPanel:
 
     keeps_time = True
 
-    def __init__(self, green_s: float, answer_s: float, *, in_service: bool = True) -> None:
+    def __init__(self, green_s: float, indication_s: float, *, in_service: bool = True) -> None:
         """How long green lasts, and any other answer; a lane that is not in service is never ready."""
-        self._green_s, self._answer_s = green_s, answer_s
+        self._green_s, self._indication_s = green_s, indication_s
         self._ready = Cue.READY if in_service else Cue.FAULT
         self._standing = self._latest = CueChange(Cue.FAULT, 0.0, math.inf)
 
@@ -198,7 +198,7 @@ class LampPanel:
     def _lasts_s(self, cue: Cue) -> float:
         if cue in _STEPS:
             return math.inf
-        return self._green_s if cue in GREEN_CUES else self._answer_s
+        return self._green_s if cue in GREEN_CUES else self._indication_s
 
 
 class BuzzerPanel:

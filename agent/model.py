@@ -30,7 +30,7 @@ class Direction(StrEnum):
 class LaneType(StrEnum):
     """Who uses the lane."""
 
-    PEDESTRIAN = "person"
+    PEDESTRIAN = "pedestrian"
     VEHICLE = "vehicle"
 
 
@@ -85,8 +85,8 @@ class ListAge(StrEnum):
     """Age of the lists and keys that a verdict rests on, against what their issuer allows."""
 
     FRESH = "fresh"
-    STALE = "warn"
-    EXPIRED = "refer"
+    STALE = "stale"
+    EXPIRED = "expired"
 
 
 class Tristate(StrEnum):

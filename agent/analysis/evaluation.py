@@ -217,7 +217,7 @@ def flags_of_crowd(people: Sequence[MeasuredPerson], options: Options) -> list[b
     for person in people:
         place = (person.lane, person.site)
         crowd = crowds.get(place, Baseline())
-        says = crowd.counts(options.crowd_people, person.ambient_c)
+        says = crowd.counts(options.baseline_people, person.ambient_c)
         limit_c = baseline_threshold_c(crowd, options, person.ambient_c) if says else 0.0
         flags.append(person.surface_c >= limit_c if says else None)
         crowds[place] = crowd.after(person.surface_c, person.ambient_c, person.at_utc, options)

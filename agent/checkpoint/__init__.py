@@ -11,9 +11,9 @@ as soon as no further reading can change it, or when its deadline has passed. Th
 - codes shown one after the other are judged together if they can be one person's (the parts of a card, a health
   code and the test result it lacks); else the first goes to staff and the second begins a passage of its own;
 - a body that was there with its code and leaves ends the passage: whoever steps up next is somebody else;
-- a holder who was let in counts as a repeat at every entry of this kiosk, until `reuse_s` have passed;
-- after a decision the same code is not taken again until `repeat_s` (admitted) or `again_s` (not admitted) have
-  passed, counted from when it was seen last.
+- a holder who was let in counts as a repeat at every entry of this kiosk, until `passback_window_s` have passed;
+- after a decision the same code is not read again until `rescan_after_admit_s` (admitted) or
+  `rescan_after_refusal_s` (not admitted) have passed, counted from when it was seen last.
 
 What the agent cannot know goes to staff, and so does everybody at an entry whose gate is known to be down. An exit
 lane opens at once when a code is shown, whatever it says, and measures afterwards: egress is never blocked by
@@ -94,18 +94,18 @@ _MEASURING = (Role.THERMOMETER, Role.RANGE)
 class Options:
     """How long the checkpoint waits, seconds."""
 
-    temperature_wait_s: Annotated[float, Gt(0)] = 6.0
+    temperature_timeout_s: Annotated[float, Gt(0)] = 6.0
     """After a code: how long the person has to be measured, else staff."""
-    code_wait_s: Annotated[float, Gt(0)] = 10.0
+    credential_timeout_s: Annotated[float, Gt(0)] = 10.0
     """After somebody stands before the thermometer: how long to show a code, else staff."""
-    leave_s: Annotated[float, Gt(0)] = 0.8
+    presence_timeout_s: Annotated[float, Gt(0)] = 0.8
     """No warm surface (with a range sensor: nobody at the mark) for this long: the person has left, and a code that
     waited for a temperature must be shown again."""
-    repeat_s: Annotated[float, Gt(0)] = 5.0
+    rescan_after_admit_s: Annotated[float, Gt(0)] = 5.0
     """A code that opened the gate is not taken again until it has been out of sight for this long."""
-    again_s: Annotated[float, Gt(0)] = 2.0
+    rescan_after_refusal_s: Annotated[float, Gt(0)] = 2.0
     """A code that did not open the gate may be tried again after this."""
-    reuse_s: Annotated[float, Ge(0)] = 120.0
+    passback_window_s: Annotated[float, Ge(0)] = 120.0
     """For so long whoever was let in counts as shown again at every entry of this kiosk; 0: never."""
 
 
@@ -146,7 +146,7 @@ class Checkpoint:
         self._options = options
         self._number = 0
         """Given last to somebody who waits for staff's own thermometer."""
-        self._repeats = AntiPassback(PassbackOptions(window_s=options.reuse_s))
+        self._repeats = AntiPassback(PassbackOptions(window_s=options.passback_window_s))
         self._lanes = {
             name: LaneState(way, name, down={*way.parts, *([Role.RANGE] if way.ranged else [])})
             for name, way in lanes.items()
@@ -194,7 +194,7 @@ class Checkpoint:
         self.screens.expire(at_s)
         for name, lane in self._lanes.items():
             results += self._leave(name, lane, at_s)
-            lane.expire(at_s, self._rules.screening.second_wait_s)
+            lane.expire(at_s, self._rules.screening.clinical_timeout_s)
             pending = lane.pending
             if pending is not None and at_s >= pending.deadline_s:
                 results += self._close(name, lane, self._temperature(name, lane, at_s), at_s)
@@ -208,9 +208,9 @@ class Checkpoint:
             if lane.pending is not None:
                 due_s = min(due_s, lane.pending.deadline_s)
             if lane.present_since_s is not None:
-                due_s = min(due_s, lane.warm_s + self._options.leave_s)
+                due_s = min(due_s, lane.warm_s + self._options.presence_timeout_s)
                 if lane.may_step_off:
-                    due_s = min(due_s, lane.marked_s + self._options.leave_s)
+                    due_s = min(due_s, lane.marked_s + self._options.presence_timeout_s)
         return max(0.0, due_s - at_s)
 
     def reevaluate(self) -> list[Effect]:
@@ -252,7 +252,7 @@ class Checkpoint:
         again = self._repeats.is_repeat(lane.spec.direction, keys, item.at_s)
         lane.pending = PendingPassage(
             began_s=item.at_s if pending is None else pending.began_s,
-            deadline_s=item.at_s + self._options.temperature_wait_s,
+            deadline_s=item.at_s + self._options.temperature_timeout_s,
             now=now,
             verdict=together,
             shown=shown,
@@ -261,7 +261,8 @@ class Checkpoint:
             opened=pending is not None and pending.opened and pending.verdict is not None,
             keys=frozenset(keys),
             met=lane.present_since_s is not None,
-            at_mark=lane.present_since_s is not None and item.at_s - lane.marked_s < self._options.leave_s,
+            at_mark=lane.present_since_s is not None
+            and item.at_s - lane.marked_s < self._options.presence_timeout_s,
         )
         yield from self._let_out(name, lane, item.at_s)
         yield from self._decide_if_final(name, lane, item.at_s)
@@ -291,9 +292,13 @@ class Checkpoint:
             lane.samples.popleft()
         if lane.present_since_s is None:
             lane.present_since_s = item.at_s
-            lane.presence_used = lane.presence_used and item.at_s - lane.decided_s < self._options.code_wait_s
+            lane.presence_used = (
+                lane.presence_used and item.at_s - lane.decided_s < self._options.credential_timeout_s
+            )
             if lane.pending is None and not lane.presence_used:
-                lane.pending = PendingPassage(item.at_s, item.at_s + self._options.code_wait_s, now, met=True)
+                lane.pending = PendingPassage(
+                    item.at_s, item.at_s + self._options.credential_timeout_s, now, met=True
+                )
                 lane.pending.simulated = item.simulated
                 yield from self._let_out(name, lane, item.at_s)
         if lane.pending is not None and (lane.pending.verdict is not None or not lane.has_scanner):
@@ -337,7 +342,7 @@ class Checkpoint:
         """Staff state something of somebody who waits, or is being decided about: one more fact, and the table
         decides again, with all else as it was shown and measured.
         """
-        lane.expire(item.at_s, self._rules.screening.second_wait_s)
+        lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         pending = lane.pending
         if pending is not None and not item.number:
             pending.attested = {**pending.attested, item.type: item.value}
@@ -376,8 +381,8 @@ class Checkpoint:
 
     def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
         """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
-        lane.expire(item.at_s, self._rules.screening.second_wait_s)
-        simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_wait_s
+        lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
+        simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_timeout_s
         if item.command is LaneCommand.OPEN and Role.GATE in lane.down:
             yield LaneCommandResult(CommandReason.GATE_DOWN, simulated)
         elif item.command is LaneCommand.OPEN:
@@ -386,7 +391,7 @@ class Checkpoint:
             yield LaneCommandResult(simulated=simulated)
         else:
             try:
-                holder = lane.restart_measurement(item.at_s, deadline_s, self._rules.screening.second_wait_s)
+                holder = lane.restart_measurement(item.at_s, deadline_s, self._rules.screening.clinical_timeout_s)
             except NotRestarted as error:
                 yield LaneCommandResult(error.reason, simulated)
                 return
@@ -397,7 +402,7 @@ class Checkpoint:
     def _by_staff(
         self, name: str, lane: LaneState, item: Reading | Recorded | Override | WhoWaits, now: TimeBounds
     ) -> Iterable[Effect]:
-        lane.expire(item.at_s, self._rules.screening.second_wait_s)
+        lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         match item:
             case WhoWaits():
                 inputs = tuple(_input_of(lane, each) for each in reversed(lane.waiting))
@@ -641,7 +646,7 @@ class Checkpoint:
         lane.decide(replace(kept, attempt=temperature.attempt), at_s, temperature, decision, number)
         if pending.shown:
             if hold_s is None:
-                hold_s = self._options.repeat_s if passed else self._options.again_s
+                hold_s = self._options.rescan_after_admit_s if passed else self._options.rescan_after_refusal_s
             codes = frozenset(pending.shown) | (pending.keys if passed and not is_exit else frozenset())
             lane.recent_decision = RecentDecision(codes, passed, hold_s, at_s)
         if opened and pending.verdict is not None:
@@ -690,8 +695,8 @@ class Checkpoint:
         """
         if lane.present_since_s is None:
             return []
-        gone = at_s - lane.warm_s >= self._options.leave_s
-        stepped_off = lane.may_step_off and at_s - lane.marked_s >= self._options.leave_s
+        gone = at_s - lane.warm_s >= self._options.presence_timeout_s
+        stepped_off = lane.may_step_off and at_s - lane.marked_s >= self._options.presence_timeout_s
         pending = lane.pending
         results: list[Effect] = []
         if (gone or stepped_off) and pending is not None and pending.verdict is not None and pending.met:

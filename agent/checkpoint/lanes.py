@@ -231,11 +231,11 @@ class LaneState:
             self.recent_decision.seen_s = at_s
         return True
 
-    def expire(self, at_s: float, second_wait_s: float) -> None:
+    def expire(self, at_s: float, clinical_timeout_s: float) -> None:
         """Let go of the codes of those who have left."""
         if self.recent_decision is not None and self.recent_decision.is_over(at_s):
             self.recent_decision.codes = frozenset()
-        self.waiting = [each for each in self.waiting if at_s - each.since_s <= second_wait_s]
+        self.waiting = [each for each in self.waiting if at_s - each.since_s <= clinical_timeout_s]
 
     def decide(
         self, pending: PendingPassage, at_s: float, temperature: Temperature, decision: Decision, number: int

@@ -40,7 +40,7 @@ GROUPS = {
         "run": "the agent itself (what the service starts)",
     },
     "At the gate": {
-        "temperature": "staff's own thermometer decides of whoever was measured last",
+        "remeasure": "staff's own thermometer decides of whoever was measured last",
         "record": "what staff state of somebody who waits, or of the venue",
         "case": "open cases; close one by feedback",
         "count": "how many are inside; set it right",
@@ -57,15 +57,15 @@ GROUPS = {
         "calibrate": "a thermometer against a reference: people, zero, daily check",
         "screening": "what a temperature limit finds and misses",
     },
-    "The centre and the issuers": {
+    "Central server and issuers": {
         "keys": "keys, the root, and bundles for the kiosks",
         "issue": "make a signed code, as text or QR picture",
-        "order": "make and sign an order for a kiosk",
-        "privacy": "sealing keys; open what kiosks have sealed",
+        "command": "make and sign a command for a kiosk",
+        "privacy": "make sealing keys; unseal what kiosks have sealed",
         "authority": "certificates for kiosks: invite, answer, confirm, revoke",
         "upgrade": "make what a release bundle says",
         "config": "configurations of a fleet from one table",
-        "contract": "write the schemas of what is published",
+        "schema": "write the schemas of all messages",
     },
     "To see it work": {
         "demo": "a simulated kiosk and its broker, for a minute",
@@ -121,7 +121,7 @@ def parser_of(chosen: str | None) -> Parser:
     parser = Parser(prog="gatepost", usage="gatepost COMMAND …", description=_overview())
     parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
     commands = parser.add_subparsers(
-        prog="gatepost", dest="command", metavar="COMMAND", required=True, help=argparse.SUPPRESS
+        prog="gatepost", dest="name", metavar="COMMAND", required=True, help=argparse.SUPPRESS
     )
     for name in COMMANDS:
         if name == chosen:

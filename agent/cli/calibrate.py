@@ -165,7 +165,7 @@ def _measured(
 
 
 def _instrument(lane: str, config: Config) -> Instrument:
-    return Instrument(lane, config.lanes[lane], config.screening, config.run.directory)
+    return Instrument(lane, config.lanes[lane], config.screening, config.runtime.directory)
 
 
 def _room_c(thermometer: Instrument) -> float:

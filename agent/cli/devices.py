@@ -104,7 +104,7 @@ def _off(file: Path) -> int:
 def _say_if_held(file: Path) -> None:
     """A port serves one program, and the agent may be that."""
     with contextlib.suppress(config.BadConfig, OSError):
-        if running.is_running(config.load(file).run.directory):
+        if running.is_running(config.load(file).runtime.directory):
             print("The agent runs and holds its devices: sudo systemctl stop gatepost", file=sys.stderr)
 
 
@@ -239,7 +239,7 @@ def _source(args: argparse.Namespace, device: Device) -> Source:
     checked = configuration.read(args.config) if part in StreamedDevices.PARTS else None
     if checked is not None:
         with contextlib.suppress(NotRunning):
-            lent = StreamedDevices(checked.run.directory, lane, part)
+            lent = StreamedDevices(checked.runtime.directory, lane, part)
             print(f"The running agent lends it; {lane} sends people to staff until this ends.")
             return lent
     driver: Source = registry.load(device.kind, device.driver).Driver(device.options)

@@ -85,7 +85,7 @@ class Instrument:
             looked = estimate(samples, self._options)
             if len(samples) == samples.maxlen and looked.steady and looked.surface_c is not None:
                 return looked.surface_c
-        mark = f"{self._options.near_mm:.0f} to {self._options.far_mm:.0f} mm"
+        mark = f"{self._options.min_distance_mm:.0f} to {self._options.max_distance_mm:.0f} mm"
         why = "hold still, and fill the spot" if filled else f"stand at the mark, {mark} by the range sensor"
         raise Unsteady(f"no steady temperature within {limit_s:.0f} s: {why}")
 

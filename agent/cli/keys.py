@@ -89,7 +89,9 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
     root = actions.add_parser("root", help="print the content of a root: whose signatures count for what")
     root.add_argument("roles", nargs="+", metavar="ROLE=[N:]FILE[,FILE…]", help=_ROOT_HELP)
     install = actions.add_parser("install", help="put the first root of a fleet on this kiosk")
-    take = actions.add_parser("take", help="take a bundle by hand, by the rules for those from the centre")
+    take = actions.add_parser(
+        "import-bundle", help="install a bundle from a file, by the same rules as one from the central server"
+    )
     for action in (install, take):
         action.add_argument("file", type=Path, help="bundle made by `keys sign`")
         action.add_argument("--bundles", type=Path, required=True, help="folder, as in the kiosk's configuration")
@@ -98,7 +100,7 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
 def run(args: argparse.Namespace) -> int:
     """0 when done; 1 with one sentence on standard error."""
     actions = {"new": _new, "list": _list, "public": _public, "add": _add}
-    actions |= {"sign": _sign, "root": _root, "install": _install, "take": _take}
+    actions |= {"sign": _sign, "root": _root, "install": _install, "import-bundle": _import_bundle}
     try:
         return actions[args.action](args)
     except Malformed as error:
@@ -298,7 +300,7 @@ def _install(args: argparse.Namespace) -> int:
     return 0
 
 
-def _take(args: argparse.Namespace) -> int:
+def _import_bundle(args: argparse.Namespace) -> int:
     utc = time.time()
     taken = load.bundle_store(args.bundles).accept(args.file.read_bytes(), TimeBounds(utc, utc, ClockState.SYNCED))
     print(f"{args.bundles}: {taken.age.name} version {taken.version}")

@@ -59,7 +59,7 @@ def _check(args: argparse.Namespace) -> int:
 def _list(_args: argparse.Namespace) -> int:
     for path in load.profiles():
         table = load.load_table(policy.Options(path.stem))
-        print(f"{path.stem:<14}{table.title.get('en', '')}  {table.title.get('zh', '')}")
+        print(f"{path.stem:<19}{table.title.get('en', '')}  {table.title.get('zh', '')}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """`gatepost privacy`: for the centre, never on a kiosk: make sealing keys, check a bundle's text, open events.
 
 gatepost privacy new 2026-w47             for the week: 2026-w47.pem, and its [[key]] table
-gatepost privacy open --key 2026-w47.pem events.jsonl
+gatepost privacy unseal --key 2026-w47.pem events.jsonl
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument("--private", type=Path, help="file of the private key (default: KEYID.pem)")
     check = actions.add_parser("check", help="is this text of a privacy bundle right, and what does it say")
     check.add_argument("file", type=Path)
-    opening = actions.add_parser("open", help="events in, a line each; those with a sealed part out, opened")
+    opening = actions.add_parser("unseal", help="events in, a line each; those with a sealed part out, unsealed")
     opening.add_argument("file", type=Path, nargs="?", help="file of payloads (default: standard input)")
     opening.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
 
@@ -45,7 +45,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when done; 1 with a sentence on standard error, or if a sealed part could not be opened."""
     try:
-        return {"new": _new, "check": _check, "open": _open}[args.action](args)
+        return {"new": _new, "check": _check, "unseal": _unseal}[args.action](args)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
@@ -78,15 +78,15 @@ def _check(args: argparse.Namespace) -> int:
     return 0
 
 
-def _open(args: argparse.Namespace) -> int:
+def _unseal(args: argparse.Namespace) -> int:
     keys = [hpke.from_pem(file.read_bytes()) for file in args.key]
     if args.file is None:
-        return _open_all(sys.stdin, keys)
+        return _unseal_all(sys.stdin, keys)
     with args.file.open(encoding="utf-8") as lines:
-        return _open_all(lines, keys)
+        return _unseal_all(lines, keys)
 
 
-def _open_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:
+def _unseal_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:
     unopened = 0
     for event in _events(lines):
         if not (event.get("data") or {}).get("sealed"):

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     began = configuration.load_or_print_errors(startup.begin, args.config)
     agent = None
     while began is not None and agent is None:
-        log.configure(began.config.run.log)
+        log.configure(began.config.runtime.log_level)
         try:
             agent = app.App(began.config, began)
         except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:

@@ -36,10 +36,10 @@ REFUSED = {
     LocalRefusal.NO_CANDIDATE: "nobody waits for this: the last one here was let in, or was decided"
     " too long ago. Have the code shown again, then measure",
     LocalRefusal.AMBIGUOUS_PERSON: "several people wait: say whom you have measured with --for NUMBER;"
-    " `gatepost temperature LANE` lists them, the latest first. Have the code of that person shown again to see"
+    " `gatepost remeasure LANE` lists them, the latest first. Have the code of that person shown again to see"
     " which it is",
     LocalRefusal.NO_SUCH_NUMBER: "nobody waits under that number on this lane (1 to 999):"
-    " `gatepost temperature LANE` lists who does",
+    " `gatepost remeasure LANE` lists who does",
     LocalRefusal.LANE_BUSY: "somebody else is being decided on this lane: wait until that is done,"
     " then have the code of whom you have measured shown again",
     LocalRefusal.OUT_OF_RANGE: "that is no temperature of a body in °C (34 to 43): read it again",
@@ -69,7 +69,7 @@ def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> 
     """What the agent decides of whoever was measured so; `number`: of whom, 0 for whoever was decided last. Raises
     NotRunning or Refused.
     """
-    request: dict[str, Any] = {"do": "temperature", "lane": lane, "celsius": celsius}
+    request: dict[str, Any] = {"do": "remeasure", "lane": lane, "celsius": celsius}
     if number:
         request["number"] = number
     with _connected(directory, request) as asked:

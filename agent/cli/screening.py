@@ -144,7 +144,7 @@ def _limit_c(people: Sequence[evaluation.MeasuredPerson], model: Model, args: ar
 
 def _evaluate(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namespace) -> Iterator[str]:
     options = Options()
-    limit_c = options.elevated_c if args.limit is None else args.limit
+    limit_c = options.threshold_c if args.limit is None else args.limit
     yield from _heading(people, args)
     tried = [_Tried(f"fixed limit on the skin, {limit_c:.1f} °C", people, [p.surface_c >= limit_c for p in people])]
     flags = evaluation.flags_of_crowd(people, options)
@@ -170,7 +170,7 @@ def _calibrated(people: Sequence[evaluation.MeasuredPerson], file: Path, options
         model = sites.get(person.lane, ThermometerSite()).model
         if model is None or (person.ambient_c is not None and not model.covers(person.ambient_c)):
             continue
-        limit_c = options.limit_c if model.limit_c is None else model.limit_c
+        limit_c = options.calibrated_threshold_c if model.limit_c is None else model.limit_c
         judged.append(person)
         flags += evaluation.flags_of_model([person], model, limit_c)
     return _Tried(f"calibration {file} ({len(people) - len(judged)} people outside it)", judged, flags)

@@ -97,12 +97,12 @@ class _Kiosk:
     def _settings(self, lanes: dict[str, Any]) -> dict[str, Any]:
         folder = str(self._folder)
         return {
-            "kiosk": {"id": "selftest", "trial": True},
-            "run": {"directory": folder, "log": "warning"},
-            "clock": {"trust": "system", "floor_file": f"{folder}/clock"},
+            "kiosk": {"id": "selftest", "simulated": True},
+            "runtime": {"directory": folder, "log_level": "warning"},
+            "clock": {"source": "system", "last_known_time_file": f"{folder}/clock"},
             "outbox": {"path": f"{folder}/outbox.db"},
-            "screening": {"crowd_file": f"{folder}/crowd.json"},
-            "orders": {"memory_file": f"{folder}/orders.json"},
+            "screening": {"baseline_file": f"{folder}/baseline.json"},
+            "commands": {"journal_file": f"{folder}/command-journal.json"},
             "mqtt": {"host": "127.0.0.1", "port": 9},
             "lanes": lanes,
         }

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         config = configuration.read(args.config)
         if config is None:
             return 1
-        directory = config.run.directory
+        directory = config.runtime.directory
     report = read_report(directory)
     if report is None:
         print(f"not running: no {directory}/status.json. {_how_to_start(args.config)}", file=sys.stderr)
@@ -75,7 +75,7 @@ def _how_to_start(file: Path) -> str:
             " journalctl -u gatepost -n 50. Then: sudo systemctl restart gatepost"
         )
     if unit.get("ActiveState") in ("activating", "active", "reloading"):
-        return "The service is starting, or writes elsewhere (directory in [run]): journalctl -u gatepost -n 50"
+        return "The service is starting, or writes elsewhere (directory in [runtime]): journalctl -u gatepost -n 50"
     return "Start it with: sudo systemctl start gatepost"
 
 
@@ -100,7 +100,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
         "loop": f"{_counted(report['decided'], 'passage')} decided",
         "outbox": ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost")),
         "mqtt": ", ".join(filter(None, (_linked(link), _refused(link)))),
-        "orders": _commands(report["orders"]),
+        "commands": _commands(report["commands"]),
         "rules": "in force",
     }
     shown = {kept["name"] for kept in report["lists"]}

@@ -34,7 +34,7 @@ def _ask(args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dic
     if config is None:
         return 1
     try:
-        answer = running.ask(config.run.directory, request)
+        answer = running.ask(config.runtime.directory, request)
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3
@@ -48,6 +48,6 @@ def _ask(args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dic
 def _said(answer: dict[str, Any], language: str) -> str:
     if "decision" not in answer:
         return answer["text"] or "Noted."
-    told = [sentence("reason", code, language) for code in (*answer["reasons"], *answer["measures"])]
+    told = [sentence("reason", code, language) for code in (*answer["reasons"], *answer["actions"])]
     gate = "the gate opens" if answer["gate_opened"] else "the gate stays shut"
     return f"{answer['decision']}, {gate}. {' '.join(told)}"

@@ -57,7 +57,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--keys", type=Path, help="keys file (default: the configuration's, else issuers.toml)")
     parser.add_argument("--lists", type=Path, action="append", default=[], help="list file; may be repeated")
     parser.add_argument("--table", help="policy table or profile (default: the configuration's)")
-    parser.add_argument("--direction", choices=[*Direction], default=Direction.ENTRY)
+    parser.add_argument(
+        "--direction",
+        choices=[*Direction],
+        default=Direction.ENTRY,
+        help="which way the lane goes (default: entry)",
+    )
     parser.add_argument("--temperature", choices=[*Screening], default=Screening.NORMAL)
     configuration.add_argument(parser)
 
@@ -241,7 +246,7 @@ def _as_json(verdict: Verdict, found: explain.Explanation) -> dict[str, object]:
         "staleness": verdict.list_age,
         "outcome": decision.outcome,
         "reasons": decision.reasons,
-        "measures": decision.actions,
+        "actions": decision.actions,
         "rule": decision.rule,
         "table": found.table,
     }

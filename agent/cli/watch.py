@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> int:
         return 1
     rates = Rates()
     if args.once or not sys.stdout.isatty():
-        report = read_report(config.run.directory)
+        report = read_report(config.runtime.directory)
         Console(highlight=False).print(page(report, rates, time.monotonic(), _LEAST_LINES))
         return 0 if report is not None else 3
-    return _follow(config.run.directory, rates)
+    return _follow(config.runtime.directory, rates)
 
 
 def _follow(directory: Path, rates: Rates) -> int:

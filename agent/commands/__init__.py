@@ -144,16 +144,16 @@ def run(command: str, kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the centre may order, and where its orders are remembered."""
+    """Which commands this kiosk carries out, and where it remembers them."""
 
-    obey: tuple[str, ...] = tuple(COMMANDS)
+    allow: tuple[str, ...] = tuple(COMMANDS)
     """Commands that this kiosk carries out; they must be signed by keys of role `command` in the installed root."""
-    memory_file: Path = Path("/var/lib/gatepost/orders.json")
-    """The orders of late, so that none is done twice, also after a power cut."""
+    journal_file: Path = Path("/var/lib/gatepost/command-journal.json")
+    """The commands of the last days, so that none is carried out twice, also after a power cut."""
 
     def __post_init__(self) -> None:
         """Refuse commands that there are not."""
-        if unknown := set(self.obey) - COMMANDS.keys():
+        if unknown := set(self.allow) - COMMANDS.keys():
             raise ValueError(
-                f"obey: there is no command {', '.join(sorted(unknown))}; there are {', '.join(COMMANDS)}"
+                f"allow: there is no command {', '.join(sorted(unknown))}; there are {', '.join(COMMANDS)}"
             )

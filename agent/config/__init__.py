@@ -53,7 +53,7 @@ class KioskOptions:
     """Unique among all kiosks of the site: letters, digits, `.`, `_`, `-`."""
     site: Name = "site"
     """The place where it stands."""
-    trial: bool = False
+    simulated: bool = False
     """Mark every event as simulated, whatever the devices are: for trials and demonstrations."""
 
 
@@ -63,7 +63,7 @@ class RuntimeOptions:
 
     directory: Path = Path("/run/gatepost")
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
-    log: Annotated[str, StringConstraints(pattern=errors.LEVEL)] = "info"
+    log_level: Annotated[str, StringConstraints(pattern=errors.LEVEL)] = "info"
     """Least level that is logged: debug, info, warning or error."""
 
 
@@ -71,12 +71,12 @@ class RuntimeOptions:
 class HealthOptions:
     """How the agent keeps itself well, and for whom it counts."""
 
-    proven_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
+    last_good_after_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
     """A configuration that has run for so long is kept as the last good one, seconds."""
-    trial_s: Annotated[float, Gt(0), Le(3600)] = 180.0
+    rollout_timeout_s: Annotated[float, Gt(0), Le(3600)] = 180.0
     """So long a configuration from the centre has to get everything to work that worked before; else it is taken
     back, seconds."""
-    settled_s: Annotated[float, Ge(0), Le(600)] = 30.0
+    rollout_stable_s: Annotated[float, Ge(0), Le(600)] = 30.0
     """So long everything must have worked for it to pass, seconds."""
     metrics_file: Path | None = None
     """Write counters here for Prometheus' node exporter (`*.prom`, in its textfile folder), every 15 s; better in
@@ -88,7 +88,7 @@ class LaneConfig:
     """One way through: a scanner, a thermometer, a gate; where there are, sensors of room and distance."""
 
     direction: Direction
-    pulse_s: float
+    release_s: float
     scanner: Device | None = None
     thermometer: Device | None = None
     gate: Device | None = None
@@ -100,8 +100,8 @@ class LaneConfig:
     buzzer: Device | None = None
     screen: web.PanelOptions | None = None
     """The glass of the person's screen; None: this lane has none."""
-    answer_s: float = 5.0
-    traveller: LaneType = LaneType.PEDESTRIAN
+    indication_s: float = 5.0
+    lane_type: LaneType = LaneType.PEDESTRIAN
     places: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     tolerance_min: float = 15.0
@@ -116,12 +116,12 @@ class LaneOptions:
 
     direction: Direction
     """`entry` (fails to staff), `exit` (always opens) or `check` (a counter, a ward: there is no gate)."""
-    pulse_s: Annotated[float, Gt(0), Le(30)] = 3.0
+    release_s: Annotated[float, Gt(0), Le(30)] = 3.0
     """How long the gate is released for one person, seconds. A lamp's green lasts as long."""
-    answer_s: Annotated[float, Gt(0), Le(30)] = 5.0
+    indication_s: Annotated[float, Gt(0), Le(30)] = 5.0
     """How long a lamp shows any other answer, seconds."""
-    traveller: LaneType = LaneType.PEDESTRIAN
-    """`person` or `vehicle`: who uses the lane, for the policy."""
+    lane_type: LaneType = LaneType.PEDESTRIAN
+    """`pedestrian` or `vehicle`: who uses the lane, for the policy."""
     places: tuple[str, ...] = ()
     """Where tickets must count to be for this lane, in their own words (docs/tickets.md): ["concert/12"]. Empty: no
     ticket is for here."""
@@ -159,7 +159,7 @@ class Config:
     """The whole configuration, checked."""
 
     kiosk: KioskOptions
-    run: RuntimeOptions = field(default_factory=RuntimeOptions)
+    runtime: RuntimeOptions = field(default_factory=RuntimeOptions)
     clock: clock.Options = field(default_factory=clock.Options)
     screening: thermal.Options = field(default_factory=thermal.Options)
     checkpoint: checkpoint.Options = field(default_factory=checkpoint.Options)
@@ -168,7 +168,7 @@ class Config:
     outbox: outbox.Options = field(default_factory=outbox.Options)
     mqtt: mqtt.Options = field(default_factory=mqtt.Options)
     health: HealthOptions = field(default_factory=HealthOptions)
-    orders: commands.Options = field(default_factory=commands.Options)
+    commands: commands.Options = field(default_factory=commands.Options)
     tickets: tickets.Options = field(default_factory=tickets.Options)
     venue: VenueOptions = field(default_factory=VenueOptions)
     web: web.Options = field(default_factory=web.Options)
@@ -196,7 +196,7 @@ class SourceLine(NamedTuple):
 
 SECTIONS: dict[str, type] = {
     "kiosk": KioskOptions,
-    "run": RuntimeOptions,
+    "runtime": RuntimeOptions,
     "clock": clock.Options,
     "screening": thermal.Options,
     "checkpoint": checkpoint.Options,
@@ -205,7 +205,7 @@ SECTIONS: dict[str, type] = {
     "outbox": outbox.Options,
     "mqtt": mqtt.Options,
     "health": HealthOptions,
-    "orders": commands.Options,
+    "commands": commands.Options,
     "tickets": tickets.Options,
     "venue": VenueOptions,
     "web": web.Options,
@@ -395,8 +395,10 @@ class _ConfigReader:
             return None
         for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
             longest_s = getattr(getattr(devices.get(part), "options", None), "longest_s", math.inf)
-            if (pulse_s := options.pulse_s) > longest_s:
-                self.fault((*path, "pulse_s"), f"{pulse_s} s is longer than the {part}'s longest_s, {longest_s} s")
+            if (release_s := options.release_s) > longest_s:
+                self.fault(
+                    (*path, "release_s"), f"{release_s} s is longer than the {part}'s longest_s, {longest_s} s"
+                )
             elif least_s > longest_s:
                 self.fault((*path, part, "longest_s"), f"should be at least {least_s} s, not {longest_s} s")
         return LaneConfig(**typing.cast("Any", {**_fields(options), **devices}), screen=screen)

@@ -111,7 +111,7 @@ def _read(config: Config) -> Iterator[tuple[Setting, Path]]:
 def _secret(config: Config) -> Iterator[tuple[str, Path]]:
     """What nobody else may read: keys, and the configuration when a password stands in it."""
     mqtt = config.mqtt
-    for option in ("key_file", "pair_file"):
+    for option in ("key_file", "renewed_cert_file"):
         if mqtt.tls and (path := getattr(mqtt, option)) is not None:
             yield f"mqtt.{option}", path
     if mqtt.password:
@@ -124,13 +124,13 @@ def _secret(config: Config) -> Iterator[tuple[str, Path]]:
 
 def _written(config: Config) -> Iterator[tuple[Setting, Path]]:
     """What the agent writes, and reads again when it starts."""
-    yield ("run", "directory"), config.run.directory / "status.json"
+    yield ("runtime", "directory"), config.runtime.directory / "status.json"
     yield ("outbox", "path"), config.outbox.path
-    yield ("clock", "floor_file"), config.clock.floor_file
-    yield ("screening", "crowd_file"), config.screening.crowd_file
-    yield ("orders", "memory_file"), config.orders.memory_file
+    yield ("clock", "last_known_time_file"), config.clock.last_known_time_file
+    yield ("screening", "baseline_file"), config.screening.baseline_file
+    yield ("commands", "journal_file"), config.commands.journal_file
     if config.mqtt.tls:
-        yield ("mqtt", "pair_file"), config.mqtt.pair_file
+        yield ("mqtt", "renewed_cert_file"), config.mqtt.renewed_cert_file
     if config.health.metrics_file is not None:
         yield ("health", "metrics_file"), config.health.metrics_file
     if config.codes.bundles:

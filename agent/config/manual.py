@@ -43,8 +43,8 @@ shade, away from people. Its section is [lanes.NAME.room], with a driver and its
 for a thermometer; it serves every lane that has none of its own.
 
 A lane may have a range sensor too, in [lanes.NAME.range]: then a reading counts only while
-somebody stands between near_mm and far_mm (in [screening]), and nobody is measured while the
-sensor is down.
+somebody stands between min_distance_mm and max_distance_mm (in [screening]), and nobody is
+measured while the sensor is down.
 
 A lane may have a lamp of three lights and a buzzer, in [lanes.NAME.lamp] and
 [lanes.NAME.buzzer]: by any driver that can drive a gate, on the gate's board or on another. A

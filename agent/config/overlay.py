@@ -19,19 +19,19 @@ SECTIONS = frozenset(("screening", "checkpoint", "policy", "health"))
 """The centre may say everything in these, but for `FILES`."""
 KEYS = frozenset(
     (
-        ("run", "log"),
-        ("mqtt", "window"),
+        ("runtime", "log_level"),
+        ("mqtt", "max_inflight"),
         ("mqtt", "keepalive_s"),
-        ("mqtt", "ack_s"),
-        ("mqtt", "connect_s"),
-        ("mqtt", "retry_max_s"),
-        ("mqtt", "state_s"),
+        ("mqtt", "ack_timeout_s"),
+        ("mqtt", "connect_timeout_s"),
+        ("mqtt", "reconnect_max_s"),
+        ("mqtt", "state_interval_s"),
     )
 )
 """And these of other sections."""
-LANE_KEYS = frozenset(("pulse_s",))
+LANE_KEYS = frozenset(("release_s",))
 """And these of each lane that there is."""
-FILES = frozenset((("screening", "calibration"), ("screening", "crowd_file"), ("health", "metrics_file")))
+FILES = frozenset((("screening", "calibration"), ("screening", "baseline_file"), ("health", "metrics_file")))
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """A policy table by its name; it could be the path of a file, too, and that is the kiosk's own."""
 

@@ -107,10 +107,10 @@ class CommandReceiver:
         """
         self._options, self._here, self._store = options, here, store
         self._do, self._deliveries, self._tell, self._now = do, deliveries, tell, now
-        self._memory = CommandJournal(options.memory_file)
+        self._memory = CommandJournal(options.journal_file)
         self._inbox = inbox
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="commands", daemon=True)
         self._stopping = threading.Event()
         self._status = CommandStats()
         self._moved_s = self._began_s = monotonic()
@@ -206,7 +206,7 @@ class CommandReceiver:
     def _order(self, payload: bytes) -> None:
         now = self._now()
         judged = verify_command(
-            payload, self._root(), self._here, self._memory.replay_guard(now), self._options.obey, now
+            payload, self._root(), self._here, self._memory.replay_guard(now), self._options.allow, now
         )
         if isinstance(judged, CommandResult):
             self._spend()

@@ -3,10 +3,10 @@
 One request a connection, in one line of JSON; root and the agent's user may connect. A thermometer that
 is lent out is down for its lane: people go to staff until it is given back, or whoever borrowed it has gone.
 
-    {"do": "temperature", "lane": "entry", "celsius": 36.8}
-                                                        → {"decision": "admit", "reasons": [...], "measures": [],
+    {"do": "remeasure", "lane": "entry", "celsius": 36.8}
+                                                        → {"decision": "admit", "reasons": [...], "actions": [],
                                                            "gate_opened": true}, or {"refused": "no_candidate"}
-    {"do": "temperature", "lane": "entry", "celsius": 36.8, "number": 7}
+    {"do": "remeasure", "lane": "entry", "celsius": 36.8, "number": 7}
                                                         → the same, about the person who waits under this number
     {"do": "waiting", "lane": "entry"}                  → {"waiting": [{"number": 7, "ago_s": 12.0, "outcome":
                                                            "elevated", "with_code": true}]}, the latest first
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAME = "desk.sock"
+NAME = "control.sock"
 MODE = 0o600
 """What is asked here can open a gate: for root and the agent's own user, not for whoever may read its counters."""
 MOST_BYTES = 8000
@@ -78,17 +78,17 @@ class LocalSocket:
         lanes: Collection[str],
         tap: SensorTap,
         request: Callable[[Observation, float], LaneCommandResult | RemeasureResult | AttestationResult],
-        second_u_c: float,
+        clinical_uncertainty_c: float,
         venue: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         """`path`: of the socket; `request`: the loop's answer to a recorded temperature, or TimeoutError;
-        `second_u_c`: of staff's own thermometer; `venue`: how the venue is.
+        `clinical_uncertainty_c`: of staff's own thermometer; `venue`: how the venue is.
         """
         self._path = path
         self._lanes = frozenset(lanes)
         self._tap = tap
         self._request = request
-        self._second_u_c = second_u_c
+        self._clinical_uncertainty_c = clinical_uncertainty_c
         self._venue = venue
         self._guests = threading.Semaphore(MAX_CLIENTS)
         self._stopping = threading.Event()
@@ -152,15 +152,15 @@ class LocalSocket:
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
                         _say(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
                     case {
-                        "do": "temperature",
+                        "do": "remeasure",
                         "lane": lane,
                         "celsius": float() | int() as celsius,
                         "number": int() as number,
                     } if number > 0:
                         _say(guest, self._record(lane, celsius, number))
-                    case {"do": "temperature", "number": _}:
+                    case {"do": "remeasure", "number": _}:
                         _say(guest, {"refused": LocalRefusal.NO_SUCH_NUMBER})
-                    case {"do": "temperature", "lane": lane, "celsius": float() | int() as celsius}:
+                    case {"do": "remeasure", "lane": lane, "celsius": float() | int() as celsius}:
                         _say(guest, self._record(lane, celsius))
                     case {"do": "waiting", "lane": lane}:
                         _say(guest, self._waiting(lane))
@@ -218,7 +218,7 @@ class LocalSocket:
         """Staff's own thermometer; `number`: of whom, 0 for whoever was decided last."""
         if not screening.is_of_a_body(celsius):
             return {"refused": LocalRefusal.OUT_OF_RANGE}
-        reading = Reading(celsius, time.monotonic(), self._second_u_c)
+        reading = Reading(celsius, time.monotonic(), self._clinical_uncertainty_c)
         measured = Observation(lane, Role.CLINICAL, Recorded(reading, number) if number else reading)
         try:
             settled = self._request(measured, WAIT_S)
@@ -261,7 +261,7 @@ def _decision(passage: Passage) -> dict[str, Any]:
     return {
         "decision": passage.decision.outcome,
         "reasons": passage.decision.reasons,
-        "measures": passage.decision.actions,
+        "actions": passage.decision.actions,
         "gate_opened": passage.gate_opened,
     }
 

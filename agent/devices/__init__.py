@@ -331,12 +331,12 @@ class GateWorker(DeviceWorker["Sink"]):
         driver: str,
         make: Callable[[], Sink],
         put: Callable[[Observation], None],
-        pulse_s: float,
+        release_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`pulse_s`: how long the gate stays released; `clock`: dates orders, seconds."""
+        """`release_s`: how long the gate stays released; `clock`: dates orders, seconds."""
         super().__init__(lane, part, driver, make, put)
-        self._pulse_s = pulse_s
+        self._release_s = release_s
         self._clock = clock
         self._orders: queue.SimpleQueue[_Opening | None] = queue.SimpleQueue()
         """None wakes the thread."""
@@ -374,7 +374,7 @@ class GateWorker(DeviceWorker["Sink"]):
                 if self._clock() - opening.ordered_s > _LATE_ORDER_S:
                     log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                     continue
-                device.pulse(self._pulse_s)
+                device.pulse(self._release_s)
                 self._items += 1
             finally:
                 opening.done.set_result(None)

@@ -6,7 +6,7 @@
 | enrolment/invitation | what it was shown | it has an identity |
 | broker-ca.pem | the authority behind the broker | |
 | bundles/ | the root, the first bundles | |
-| link.pem | key and certificate (`[mqtt] pair_file`) | renewed |
+| client.pem | key and certificate (`[mqtt] renewed_cert_file`) | renewed |
 | identity.toml | names, broker, first settings; `agent.toml` goes before it | |
 
 `identity.toml` is written last: with it the kiosk is a member, without it every step is repeated.
@@ -50,9 +50,9 @@ class EnrolmentError(Exception):
 class Enrolment:
     """Of one kiosk; `folder` is where the agent keeps what it writes."""
 
-    def __init__(self, folder: Path, pair_file: Path | None = None) -> None:
+    def __init__(self, folder: Path, renewed_cert_file: Path | None = None) -> None:
         self._folder = folder
-        self._pair_file = pair_file or folder / "link.pem"
+        self._pair_file = renewed_cert_file or folder / "client.pem"
         self._work = folder / "enrolment"
         self.identity = folder / IDENTITY
         """There is one when the kiosk is a member."""
@@ -193,7 +193,11 @@ class Enrolment:
             raise EnrolmentError(f"its settings are no TOML: {error}") from None
         mqtt: dict[str, Any] = {"host": found.host, "port": found.port}
         if found.broker_ca:
-            mqtt |= {"tls": True, "ca_file": str(self._folder / "broker-ca.pem"), "pair_file": str(self._pair_file)}
+            mqtt |= {
+                "tls": True,
+                "ca_file": str(self._folder / "broker-ca.pem"),
+                "renewed_cert_file": str(self._pair_file),
+            }
         own: dict[str, Any] = {
             "kiosk": {"site": found.site, "id": found.kiosk},
             "mqtt": mqtt,

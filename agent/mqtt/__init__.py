@@ -142,7 +142,7 @@ class Link:
             topics=topics,
             shelf=outbox.shelf,
             refusals=RejectedEvents(),
-            overdue=AcknowledgementWatch(options.receipt_s) if options.delivery == "receipt" else None,
+            overdue=AcknowledgementWatch(options.receipt_timeout_s) if options.delivery == "receipt" else None,
             state=self._tell,
             now=now,
             inbox=inbox,
@@ -251,7 +251,7 @@ class Link:
             return State(software_version="", problems=(Problem(ProblemCode.INTERNAL_ERROR, "mqtt", text),))
 
     def _run(self) -> None:
-        backoff = ReconnectBackoff(self._options.retry_max_s)
+        backoff = ReconnectBackoff(self._options.reconnect_max_s)
         while not self._stopping.is_set():
             on_purpose, worked = self._connect()
             self._wait(backoff.wait_s(on_purpose=on_purpose, worked=worked))

@@ -141,7 +141,7 @@ class Client(paho.Client):
         self._socket: paho.SocketLike | None = None
         self._event_properties = _PackedOnce(CONTENT_TYPE, _expiry_s(options)) if v5 else None
         self._state_properties = _PackedOnce("application/json") if v5 else None
-        self.connect_timeout = options.connect_s
+        self.connect_timeout = options.connect_timeout_s
         self.max_inflight_messages_set(0)
         if options.username:
             self.username_pw_set(options.username, options.password or None)
@@ -343,7 +343,7 @@ class _PackedOnce(Properties):
 
 def _expiry_s(options: Options) -> float:
     """How long a broker keeps an event; 0 for ever. Only what is still on our disk may expire."""
-    return options.expiry_h * 3600 if options.delivery == "receipt" else 0.0
+    return options.message_expiry_h * 3600 if options.delivery == "receipt" else 0.0
 
 
 def _connect_properties() -> Properties:

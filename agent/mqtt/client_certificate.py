@@ -6,9 +6,9 @@ broker that will not have it gets the old pair again.
 
 | file | content |
 |---|---|
-| `pair_file` | key and certificates in use, PEM; the newer of it and the configured pair counts |
-| `pair_file`.trial | the same, not greeted yet |
-| `pair_file`.key | the new key, while its certificate is awaited |
+| `renewed_cert_file` | key and certificates in use, PEM; the newer of it and the configured pair counts |
+| `renewed_cert_file`.trial | the same, not greeted yet |
+| `renewed_cert_file`.key | the new key, while its certificate is awaited |
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ClientCertificates:
     def __init__(self, options: Options, name: str) -> None:
         """`name`: who asks for the first certificate, where there is none yet."""
         self._options, self._name = options, name
-        self._file = options.pair_file
+        self._file = options.renewed_cert_file
         self._trial = self._file.with_name(f"{self._file.name}.trial")
         self._key = self._file.with_name(f"{self._file.name}.key")
         self._failures = 0

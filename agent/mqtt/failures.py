@@ -61,7 +61,7 @@ def _network(error: Exception, options: Options) -> str:
         case socket.gaierror():
             return f"nothing has this name (is host written right? getent hosts {options.host})"
         case TimeoutError():
-            return f"no answer within {options.connect_s:g} s (network, firewall, host?)"
+            return f"no answer within {options.connect_timeout_s:g} s (network, firewall, host?)"
         case OSError(errno=number) if number in _NETWORK:
             return _NETWORK[number]
     return _plain(error)

@@ -32,30 +32,30 @@ class Options:
     """PEM of this kiosk's certificate, for brokers that ask for one: "/etc/gatepost/kiosk.crt"."""
     key_file: Path | None = None
     """PEM of the key to it, without a passphrase; not set when it is in `cert_file`."""
-    pair_file: Path = Path("/var/lib/gatepost/link.pem")
+    renewed_cert_file: Path = Path("/var/lib/gatepost/client.pem")
     """Key and certificate that came by the order `rotate`; they go before `cert_file` unless that is newer."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto`: MQTT 5, and 3.1.1 only with a broker that does not know 5."""
     delivery: Literal["broker", "receipt"] = "broker"
     """What lets an event leave the disk: that the broker acknowledges it, or only the centre's signed receipt."""
-    receipt_s: Annotated[float, Ge(1), Le(3600)] = 30.0
+    receipt_timeout_s: Annotated[float, Ge(1), Le(3600)] = 30.0
     """With `receipt`: after so long without one the oldest events are sent again; the wait grows to 10 minutes."""
-    expiry_h: Annotated[float, Ge(0), Le(1000)] = 24.0
+    message_expiry_h: Annotated[float, Ge(0), Le(1000)] = 24.0
     """With `receipt` and MQTT 5: a broker drops an event that nobody fetched for so many hours; we still have it.
     0: never. With `broker` none expires, as it would be lost."""
     client_id: str = ""
     """Empty: `gatepost-<site>-<kiosk>`. Two clients of one name push each other out."""
-    window: Annotated[int, Ge(1), Le(1000)] = 20
+    max_inflight: Annotated[int, Ge(1), Le(1000)] = 20
     """Events on the way at a time; a smaller Receive Maximum of the broker goes before."""
     keepalive_s: Annotated[int, Ge(3), Le(600)] = 7
     """An idle link that is dead is found after at most twice this, seconds."""
-    ack_s: Annotated[float, Ge(1), Le(300)] = 10.0
+    ack_timeout_s: Annotated[float, Ge(1), Le(300)] = 10.0
     """A link on which an event stays unacknowledged for so long is taken for dead, seconds."""
-    connect_s: Annotated[float, Gt(0), Le(60)] = 5.0
+    connect_timeout_s: Annotated[float, Gt(0), Le(60)] = 5.0
     """Limit for connecting, and again for the broker's greeting, seconds."""
-    retry_max_s: Annotated[float, Ge(1), Le(3600)] = 300.0
+    reconnect_max_s: Annotated[float, Ge(1), Le(3600)] = 300.0
     """Longest wait between tries, seconds; each wait is random up to its limit, so that kiosks spread out."""
-    state_s: Annotated[float, Ge(1), Le(3600)] = 60.0
+    state_interval_s: Annotated[float, Ge(1), Le(3600)] = 60.0
     """The retained state is sent when it changes, and as often as this with fresh counts, seconds."""
 
     def __post_init__(self) -> None:

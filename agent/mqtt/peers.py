@@ -155,7 +155,7 @@ class PeerLink:
             if self._greeted and not asked:
                 client.listen([(self._all, Retained.NEVER)], own=self._all)
                 asked = True
-            if not self._listening and monotonic() - dialled_s > 2 * self._options.connect_s:
+            if not self._listening and monotonic() - dialled_s > 2 * self._options.connect_timeout_s:
                 raise LinkLost("the broker does not answer")
             while self._listening and self._waiting:
                 client.send_state(self._topics.own(self._channel), self._waiting.popleft(), retain=False, qos=1)

@@ -249,10 +249,10 @@ class AcknowledgementWatch:
     are lost, and more and more follow; when it confirms others too, the originals are coming.
     """
 
-    def __init__(self, receipt_s: float) -> None:
+    def __init__(self, receipt_timeout_s: float) -> None:
         self.fault = ""
         self.pace = RedeliveryPacing()
-        self._receipt_s = self._wait_s = receipt_s
+        self._receipt_timeout_s = self._wait_s = receipt_timeout_s
         self._oldest: int | None = None
         self._since_s = 0.0
         self._count = 0
@@ -268,7 +268,7 @@ class AcknowledgementWatch:
         """A moment of the link: send again what is due."""
         oldest = shelf.overdue()
         if oldest is None or oldest != self._oldest:
-            self._oldest, self._since_s, self._wait_s = oldest, now_s, self._receipt_s
+            self._oldest, self._since_s, self._wait_s = oldest, now_s, self._receipt_timeout_s
             self._tell("")
             if self._count and oldest is not None and oldest <= shelf.again_to:
                 return
@@ -277,7 +277,7 @@ class AcknowledgementWatch:
             if only_these:
                 shelf.redeliver(self._count)
         elif now_s - self._since_s >= self._wait_s:
-            if self._count and self._wait_s >= self._receipt_s:
+            if self._count and self._wait_s >= self._receipt_timeout_s:
                 self._tell("the centre does not confirm (is it running?): events are kept and sent again")
             self._wait_s = min(max(SOON_S, 2 * self._wait_s), LONGEST_S)
             self._since_s, self._count = now_s, A_FEW

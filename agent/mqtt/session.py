@@ -125,7 +125,7 @@ class Session:
         self.worked = False
         """The broker took something of us: an event, a state, a subscription."""
         self._limits = Limits()
-        self._limit = self._options.window
+        self._limit = self._options.max_inflight
         self._flight: dict[int, tuple[Record | None, float]] = {}
         self._acked: list[Record] = []
         self._told: State | None = None
@@ -165,7 +165,7 @@ class Session:
         """It accepts us."""
         now_s = monotonic()
         self._limits = limits
-        self._limit = min(limits.receive_maximum, self._options.window)
+        self._limit = min(limits.receive_maximum, self._options.max_inflight)
         self.greeted = True
         self._terms.greeted(now_s, with_will=self._with_will)
         if not limits.retains:
@@ -336,7 +336,7 @@ class Session:
             raise LinkLost(why, on_purpose=self._options.tls) from None
 
     def _greet(self) -> None:
-        until_s = monotonic() + self._options.connect_s
+        until_s = monotonic() + self._options.connect_timeout_s
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
         self._client.flush()
@@ -457,13 +457,15 @@ class Session:
         if not self._duty.dated and is_settled(self._duty.now()):
             raise LinkLost("the time is known now: connecting again, to check the dates of certificates as well")
         for _, sent_s in self._flight.values():
-            if now_s - sent_s > self._options.ack_s:
-                raise LinkLost(f"no acknowledgement within {self._options.ack_s:g} s: the link is dead")
+            if now_s - sent_s > self._options.ack_timeout_s:
+                raise LinkLost(f"no acknowledgement within {self._options.ack_timeout_s:g} s: the link is dead")
             break  # the first is the oldest
-        if self._subscribes and self._refusals.probes and now_s - self._listened_s > self._options.ack_s:
-            raise LinkLost(f"no answer to our subscription within {self._options.ack_s:g} s: the link is dead")
+        if self._subscribes and self._refusals.probes and now_s - self._listened_s > self._options.ack_timeout_s:
+            raise LinkLost(
+                f"no answer to our subscription within {self._options.ack_timeout_s:g} s: the link is dead"
+            )
         state = self._duty.state()
-        if state.differs(self._told) or now_s - self._told_s >= self._options.state_s:
+        if state.differs(self._told) or now_s - self._told_s >= self._options.state_interval_s:
             self._told, self._told_s = state, now_s
             self._due = state_payload(self._duty.topics, state, self._duty.mark())
         self._look()

@@ -34,12 +34,12 @@ def faults(options: Options, utc_s: float) -> Iterator[tuple[str, str]]:
     try:
         shown = ClientCertificates(options, "").with_certificate()
     except OSError as error:
-        yield "pair_file", access.why(error, options.pair_file)
+        yield "renewed_cert_file", access.why(error, options.renewed_cert_file)
         return
     if shown.cert_file:
         renewed = shown.cert_file != options.cert_file
         for option, what in _pair(shown.cert_file, shown.key_file, utc_s):
-            yield "pair_file" if renewed else option, what
+            yield "renewed_cert_file" if renewed else option, what
 
 
 def _authority(file: Path, utc_s: float) -> Iterator[str]:

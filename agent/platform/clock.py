@@ -70,12 +70,12 @@ class TimeSource(StrEnum):
 class Options:
     """How the agent knows the time."""
 
-    trust: TimeSource = TimeSource.NTP
+    source: TimeSource = TimeSource.NTP
     """`ntp`: the wall clock counts once the kernel reports it synchronised; `system`: always (a battery clock that
     somebody looks after). Anything else is a floor only, and codes with an end go to staff."""
     error_s: Annotated[float, Ge(0)] = 1.0
     """Error assumed for a trusted wall clock on top of the kernel's own estimate, seconds."""
-    floor_file: Path = Path("/var/lib/gatepost/clock")
+    last_known_time_file: Path = Path("/var/lib/gatepost/clock")
     """Its modification time remembers over a power cut how late it was at least."""
 
 
@@ -180,7 +180,7 @@ class Clock:
         self._options = options
         self._ask = sources or Sources()
         here_s = self._ask.boottime_s()
-        self._proved = self._floor = max(BUILT_UTC, _stamp(options.floor_file)), here_s
+        self._proved = self._floor = max(BUILT_UTC, _stamp(options.last_known_time_file)), here_s
         """Not before this, at this time since boot: for certain, and by what the source says now."""
         self._course: _Course | None = None
         """In this boot ..."""
@@ -222,7 +222,7 @@ class Clock:
                 ProblemCode.CLOCK_SUSPECT,
                 "the wall clock says less than was certain before: codes that end go to staff (timedatectl; is it"
                 " right, then a wrong time was believed: systemctl stop gatepost,"
-                f" rm {self._options.floor_file}, systemctl start gatepost)",
+                f" rm {self._options.last_known_time_file}, systemctl start gatepost)",
             )
         if state is ClockState.SUSPECT:
             return found(
@@ -249,7 +249,7 @@ class Clock:
         self._saved_at_s = self._floor[1]
         lo_utc = _risen(self._proved, self._saved_at_s)
         wall = "" if self._last is None else " ".join(map(repr, (*self._last, self._refused_utc)))
-        file = self._options.floor_file
+        file = self._options.last_known_time_file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, (f"{self._boot_id} {wall}\n".encode("ascii"),), modified_utc=lo_utc)
@@ -281,7 +281,7 @@ class Clock:
             return False
         answered, self._has_answered = self._has_answered, False
         is_later = wall_utc + error_s >= self._risen_floor_utc(here_s)
-        is_set_forward = self._options.trust is TimeSource.SYSTEM and is_later  # by somebody who looks after it
+        is_set_forward = self._options.source is TimeSource.SYSTEM and is_later  # by somebody who looks after it
         fits = self._course is not None and self._course.fits(wall_utc, here_s)
         if not fits and (self._other is not None or (self._course is not None and not is_set_forward)):
             return self._proves_another(here_s, wall_utc, answered=answered)
@@ -308,7 +308,7 @@ class Clock:
 
     def _wall_error_s(self, here_s: float, wall_utc: float) -> float | None:
         """Error bound of the wall clock, None when it is not to be trusted; asks once a second and after a jump."""
-        if self._options.trust is TimeSource.SYSTEM:
+        if self._options.source is TimeSource.SYSTEM:
             self._has_answered = True
             return self._options.error_s
         jumped, before, word = self._has_jumped(here_s, wall_utc), self._word, self._word
@@ -338,7 +338,7 @@ class Clock:
     def _remembered(self) -> tuple[tuple[float, float] | None, float]:
         """What the file says of the wall clock, if it was written in this boot."""
         try:
-            boot, *numbers = self._options.floor_file.read_text(encoding="ascii").split()
+            boot, *numbers = self._options.last_known_time_file.read_text(encoding="ascii").split()
             offset_s, at_s, refused_utc = map(float, numbers)
         except (OSError, ValueError):
             return None, math.nan

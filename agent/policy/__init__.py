@@ -46,7 +46,7 @@ class Options:
     table: str = "default"
     """Name of a venue profile that comes with the agent (`gatepost policy list`), or path of a table (TOML)."""
     venue: Venue = Venue.PUBLIC_PLACE
-    """Kind of place: community, office, project_site, business, public_place, entry_point, transport, medical, …"""
+    """Kind of place: residential, office, construction_site, retail, public_place, port_of_entry, medical, …"""
     zone: Zone = Zone.LOW
     """Risk of the area: low, medium, high."""
     series_tests: Annotated[int, Ge(0)] = 0
@@ -76,14 +76,14 @@ def site_of(options: Options) -> SiteFacts:
 def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = None) -> Table:
     """A proved table from TOML text. Raises BadTable.
 
-    `beginning` gives the text of a named table whose rows, invariants and cases come before this one's, where it
-    says `first = NAME`; without it, as for tables from the centre, a table must be whole.
+    `beginning` gives the text of a named table whose rows, invariants and tests come before this one's, where it
+    says `extends = NAME`; without it, as for tables from the centre, a table must be whole.
     """
     document = _document(text, name)
     head = document.get("table")
-    if isinstance(head, dict) and isinstance(head.get("first"), str) and beginning is not None:
-        begin = _document(beginning(head.pop("first")), name)
-        for key in ("row", "never", "case"):
+    if isinstance(head, dict) and isinstance(head.get("extends"), str) and beginning is not None:
+        begin = _document(beginning(head.pop("extends")), name)
+        for key in ("row", "invariant", "test"):
             own = document.get(key, [])
             if isinstance(own, list) and (begin.get(key) or own):
                 document[key] = [*begin.get(key, []), *own]
@@ -91,9 +91,9 @@ def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = N
 
 
 def begins_with(text: str, name: str) -> str:
-    """Which rows a table begins with, by `first = NAME`; `` when it is whole. Raises BadTable."""
+    """Which rows a table begins with, by `extends = NAME`; `` when it is whole. Raises BadTable."""
     head = _document(text, name).get("table")
-    first = head.get("first") if isinstance(head, dict) else None
+    first = head.get("extends") if isinstance(head, dict) else None
     return first if isinstance(first, str) else ""
 
 

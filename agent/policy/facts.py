@@ -58,12 +58,12 @@ class Zone(StrEnum):
 class Venue(StrEnum):
     """Kind of place."""
 
-    RESIDENTIAL = "community"
+    RESIDENTIAL = "residential"
     OFFICE = "office"
-    CONSTRUCTION_SITE = "project_site"
-    RETAIL = "business"
+    CONSTRUCTION_SITE = "construction_site"
+    RETAIL = "retail"
     PUBLIC_PLACE = "public_place"
-    PORT_OF_ENTRY = "entry_point"
+    PORT_OF_ENTRY = "port_of_entry"
     TRANSPORT = "transport"
     MEDICAL = "medical"
     SCHOOL = "school"
@@ -126,22 +126,22 @@ class Series(StrEnum):
     """Whether the required number of tests within the required days is there."""
 
     MET = "met"
-    INSUFFICIENT = "short"
+    INSUFFICIENT = "insufficient"
 
 
 class ListAgeFact(StrEnum):
     """Age of the lists and keys that the verdict rests on."""
 
     FRESH = "fresh"
-    STALE = "warn"
-    EXPIRED = "refer"
+    STALE = "stale"
+    EXPIRED = "expired"
 
 
 class Passback(StrEnum):
     """Whether this code was shown on this lane a moment ago."""
 
-    NONE = "first"
-    RECENT = "again"
+    NONE = "none"
+    RECENT = "recent"
 
 
 class Facts(NamedTuple):
@@ -154,11 +154,11 @@ class Facts(NamedTuple):
     venue: Venue = Venue.PUBLIC_PLACE
     kind: CredentialKind = CredentialKind.HEALTH
     test: TestFact = TestFact.NONE
-    series: Series = Series.MET
+    test_series: Series = Series.MET
     watch: WatchClass = WatchClass.CLEAR
-    lists: ListAgeFact = ListAgeFact.FRESH
-    seen: Passback = Passback.NONE
-    traveller: LaneType = LaneType.PEDESTRIAN
+    list_age: ListAgeFact = ListAgeFact.FRESH
+    passback: Passback = Passback.NONE
+    lane_type: LaneType = LaneType.PEDESTRIAN
     proof: CodeProof = CodeProof.SIGNED
     ticket_here: Tristate = Tristate.UNKNOWN
     ticket_now: Tristate = Tristate.UNKNOWN
@@ -181,11 +181,11 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "venue": Venue,
     "kind": CredentialKind,
     "test": TestFact,
-    "series": Series,
+    "test_series": Series,
     "watch": WatchClass,
-    "lists": ListAgeFact,
-    "seen": Passback,
-    "traveller": LaneType,
+    "list_age": ListAgeFact,
+    "passback": Passback,
+    "lane_type": LaneType,
     "proof": CodeProof,
     "ticket_here": Tristate,
     "ticket_now": Tristate,
@@ -250,8 +250,8 @@ def facts_of(
     site: SiteFacts,
     scanner_works: bool = True,
     has_scanner: bool = True,
-    seen: Passback = Passback.NONE,
-    traveller: LaneType = LaneType.PEDESTRIAN,
+    passback: Passback = Passback.NONE,
+    lane_type: LaneType = LaneType.PEDESTRIAN,
     tickets: LaneTickets = LaneTickets(),  # noqa: B008 - frozen
     used: Tristate = Tristate.UNKNOWN,
     venue: VenueFacts = NO_VENUE,
@@ -280,8 +280,8 @@ def facts_of(
         _series(tests, now, site),
         watch_fact(verdict),
         ListAgeFact.FRESH if verdict is None else ListAgeFact(verdict.list_age.value),
-        seen,
-        traveller,
+        passback,
+        lane_type,
         CodeProof.SIGNED if verdict is None else verdict.proof,
         ticket_here(entitlement, tickets),
         ticket_now(entitlement, now),

@@ -97,7 +97,7 @@ ALWAYS = (
     Invariant("no entry without a valid code", _entry(code=_UNPROVED), _OPENING),
     Invariant("no entry without a normal temperature", _entry(temperature=_UNMEASURED), _OPENING),
     Invariant("no entry with a positive test", _entry(test=frozenset({"positive"})), _OPENING),
-    Invariant("no entry on lists that are too old", _entry(lists=frozenset({"refer"})), _OPENING),
+    Invariant("no entry on lists that are too old", _entry(list_age=frozenset({"expired"})), _OPENING),
     Invariant("no silent entry for the watched", _entry(watch=_WATCHED), frozenset({Outcome.ADMIT})),
     Invariant("no entry where neither is asked for", _entry(code=_UNASKED, temperature=_UNASKED), _OPENING),
     Invariant("no silent entry without a code", _entry(code=_UNASKED), frozenset({Outcome.ADMIT})),
@@ -160,7 +160,7 @@ def read(document: Mapping[str, Any], name: str = "") -> Table:
     """Prove a table that was read from TOML. Raises BadTable with every fault."""
     reader = _TableReader(document)
     head = reader.head()
-    rows, invariants, cases = reader.rows(), reader.invariants(), reader.cases()
+    rows, invariants, tests = reader.rows(), reader.invariants(), reader.tests()
     if reader.problems:
         raise BadTable(head.get("name") or name, reader.problems)
     takes_tickets = any(
@@ -173,16 +173,16 @@ def read(document: Mapping[str, Any], name: str = "") -> Table:
         title=head["title"],
         rows=rows,
         invariants=ALWAYS + (TICKETS if takes_tickets else ()) + invariants,
-        tests=cases,
+        tests=tests,
         situations=0,
         takes_tickets=takes_tickets,
         masks=tuple(_masks(rows)),
     )
     situations, problems = _prove(table)
     problems += [
-        f"case {case.name!r} gives {decide(table, case.facts).outcome}, not {case.outcome}"
-        for case in cases
-        if not problems and decide(table, case.facts).outcome is not case.outcome
+        f"test {test.name!r} gives {decide(table, test.facts).outcome}, not {test.outcome}"
+        for test in tests
+        if not problems and decide(table, test.facts).outcome is not test.outcome
     ]
     if problems:
         raise BadTable(table.name, problems)
@@ -274,7 +274,7 @@ class _TableReader:
         self._document = document
         self._named = _named_values(document)
         self.problems: list[str] = []
-        self._expect(document, {"table", "row", "never", "case"}, "table file")
+        self._expect(document, {"table", "row", "invariant", "test"}, "table file")
 
     def head(self) -> dict[str, Any]:
         head = self._document.get("table")
@@ -298,18 +298,18 @@ class _TableReader:
             self.problems.append(f"needs 1 to {MAX_ROWS} rows")
         rows = []
         for where, entry in entries:
-            self._expect(entry, {"name", "when", "outcome", "reasons", "measures"}, where)
-            reasons, measures = self._codes(entry, "reasons", where), self._codes(entry, "measures", where)
+            self._expect(entry, {"name", "when", "outcome", "reasons", "actions"}, where)
+            reasons, actions = self._codes(entry, "reasons", where), self._codes(entry, "actions", where)
             outcome = self._outcome(entry.get("outcome"), where)
             name = str(entry.get("name", where))
             if not reasons:
                 self.problems.append(f"{where}: needs at least one reason")
-            rows.append(Row(name, self._when(entry, where), Decision(outcome, reasons, name, measures)))
+            rows.append(Row(name, self._when(entry, where), Decision(outcome, reasons, name, actions)))
         return tuple(rows)
 
     def invariants(self) -> tuple[Invariant, ...]:
         invariants = []
-        for where, entry in self._entries("never"):
+        for where, entry in self._entries("invariant"):
             self._expect(entry, {"name", "when", "outcomes"}, where)
             outcomes = entry.get("outcomes")
             if not isinstance(outcomes, list) or not outcomes:
@@ -319,9 +319,9 @@ class _TableReader:
             invariants.append(Invariant(str(entry.get("name", where)), self._when(entry, where), forbidden))
         return tuple(invariants)
 
-    def cases(self) -> tuple[TableTest, ...]:
-        cases = []
-        for where, entry in self._entries("case"):
+    def tests(self) -> tuple[TableTest, ...]:
+        tests = []
+        for where, entry in self._entries("test"):
             self._expect(entry, {"name", "facts", "outcome"}, where)
             when = self._when(entry, where, key="facts")
             outcome = self._outcome(entry.get("outcome"), where)
@@ -332,8 +332,8 @@ class _TableReader:
             if missing:
                 self.problems.append(f"{where}: facts needs {', '.join(sorted(missing))}")
                 continue
-            cases.append(TableTest(str(entry.get("name", where)), facts_from(when), outcome))
-        return tuple(cases)
+            tests.append(TableTest(str(entry.get("name", where)), facts_from(when), outcome))
+        return tuple(tests)
 
     def _entries(self, key: str) -> list[tuple[str, dict[str, Any]]]:
         entries = self._document.get(key, [])

@@ -279,7 +279,7 @@ def whole_table(path: Path) -> str:
     begins = policy.begins_with(text, str(path))
     if begins:
         head, mark, rest = text.partition("\n[[")
-        head = "\n".join(line for line in head.split("\n") if line.split("=")[0].strip() != "first")
+        head = "\n".join(line for line in head.split("\n") if line.split("=")[0].strip() != "extends")
         text = f"{head}\n{_beginning(begins)}{mark}{rest}"
     policy.parse_table(text, str(path))
     return text
@@ -291,7 +291,7 @@ def profiles() -> list[Path]:
 
 
 def _beginning(name: str) -> str:
-    """Text of the rows that a table begins with, when it says `first = NAME`."""
+    """Text of the rows that a table begins with, when it says `extends = NAME`."""
     return _table_text(packaged(f"policy/_{Path(name).name}.toml"))
 
 

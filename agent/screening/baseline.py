@@ -150,10 +150,10 @@ class Baseline:
         """The limit of somebody here and now, without a calibration. While the people do not agree the stricter
         of the crowd's limit and the fixed one: disagreeing is no way to a higher limit.
         """
-        if not (options.crowd and self.is_known(options.crowd_people, ambient_c)):
-            return options.elevated_c
+        if not (options.baseline and self.is_known(options.baseline_people, ambient_c)):
+            return options.threshold_c
         limit_c = self.limit_c(options, ambient_c)
-        return limit_c if self.settled else min(limit_c, options.elevated_c)
+        return limit_c if self.settled else min(limit_c, options.threshold_c)
 
     def after(
         self,
@@ -174,7 +174,7 @@ class Baseline:
             return kept
         if not kept.people or (room, simulated) != (kept.room, kept.simulated):
             first = _first(surface_c, ambient_c, at_utc, simulated=simulated)
-            return first if surface_c < options.elevated_c else kept
+            return first if surface_c < options.threshold_c else kept
         limit_c, moved = kept.limit_in_force_c(options, ambient_c), _moved(kept, at_utc)
         if surface_c >= limit_c:
             return _held(_flagged(moved, options), kept, options)
@@ -204,7 +204,7 @@ class Baseline:
         """Whether it can have been learnt under these options: else what a file says is not believed."""
         least_c, most_c = options.floor_c - MOST_TAIL * MOST_DEVIATION, options.ceiling_c
         anchored = self.anchor_c is None or options.floor_c <= self.anchor_c <= options.ceiling_c
-        whole = (self.anchor_c is not None) == (self.people >= options.crowd_people)
+        whole = (self.anchor_c is not None) == (self.people >= options.baseline_people)
         return anchored and whole and least_c <= self.level_c <= most_c
 
 
@@ -223,7 +223,7 @@ def _moved(crowd: Baseline, at_utc: float) -> Baseline:
 
 def _held(crowd: Baseline, before: Baseline, options: Options) -> Baseline:
     """Within the band about the anchor, and floor and ceiling: what lies beyond is cut off for good."""
-    if crowd.people < options.crowd_people:
+    if crowd.people < options.baseline_people:
         return crowd
     hours = min(max(0.0, crowd.seen_utc - before.seen_utc), MOST_STEP_S) / 3600
     limit_c = crowd.level_c + crowd.trend_c + crowd.margin_c
@@ -252,7 +252,7 @@ def _met(crowd: Baseline, surface_c: float, ambient_c: float | None, limit_c: fl
     pull = max(-PULL, min(PULL, residual_c / math.sqrt(total)))
     missing = _missing((limit_c - surface_c + residual_c) / crowd.deviation_c)
     if crowd.anchor_c is not None:
-        missing = max(missing, min(SKEW * options.crowd_flagged, MOST_MISSING))
+        missing = max(missing, min(SKEW * options.baseline_flagged, MOST_MISSING))
     step_c = (pull + missing / (1 - missing)) * math.sqrt(total) / _SHARE_WITHIN
     level, trend, slope = (part / total * step_c for part in gain)
     lean = LEAN_MEMORY * crowd.lean + (1 - LEAN_MEMORY) * pull
@@ -267,7 +267,7 @@ def _met(crowd: Baseline, surface_c: float, ambient_c: float | None, limit_c: fl
         trend_c=crowd.trend_c + trend,
         slope=min(max(crowd.slope + slope, 0.0), MOST_SLOPE),
         deviation_c=_deviation(crowd.deviation_c, residual_c, people, missing),
-        tail=_tail(crowd.tail, people, options.crowd_flagged, above=residual_c > crowd.tail * crowd.deviation_c),
+        tail=_tail(crowd.tail, people, options.baseline_flagged, above=residual_c > crowd.tail * crowd.deviation_c),
         lean=lean,
         var=(
             ll,
@@ -282,7 +282,7 @@ def _met(crowd: Baseline, surface_c: float, ambient_c: float | None, limit_c: fl
 
 def _flagged(crowd: Baseline, options: Options) -> Baseline:
     """One person more who lies above the limit, it does not matter how far."""
-    tail = _tail(crowd.tail, crowd.people, options.crowd_flagged, above=True)
+    tail = _tail(crowd.tail, crowd.people, options.baseline_flagged, above=True)
     lean = LEAN_MEMORY * crowd.lean + 1 - LEAN_MEMORY
     return replace(crowd, tail=tail, lean=lean)
 

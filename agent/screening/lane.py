@@ -34,13 +34,14 @@ MOST_STRANGERS = 80
 _REMEDY = {
     "warm_object": "something warm stays before the thermometer: take it away; if it is the background (sun, a"
     " lamp), shade it or set screening.presence_c above it",
-    "mark_blocked": "something stays before the range sensor: take it away, or set screening.far_mm nearer than it",
+    "mark_blocked": "something stays before the range sensor: take it away, or set screening.max_distance_mm nearer"
+    " than it",
 }
 
 
 @dataclass(slots=True)
 class _Looks:
-    """Of whom the looks of one window of `crowd_again_s` were."""
+    """Of whom the looks of one window of `baseline_relearn_s` were."""
 
     since_s: float
     count: int = 0
@@ -102,7 +103,7 @@ class LaneScreening:
         last = self._distances.get(lane)
         if last is None or last.distance_mm is None or abs(at_s - last.at_s) > self._options.range_age_s:
             return False
-        return self._options.near_mm <= last.distance_mm <= self._options.far_mm
+        return self._options.min_distance_mm <= last.distance_mm <= self._options.max_distance_mm
 
     def screen(
         self, lane: str, readings: Sequence[Reading], holder: bytes, at_s: float, now: TimeBounds
@@ -174,7 +175,7 @@ class LaneScreening:
         """Time has passed: let go of what is known of holders that no longer counts."""
         self._retests.expire(at_s)
         for key, learnt_s in list(self._learnt.items())[:_AT_ONCE]:
-            if at_s - learnt_s < self._options.crowd_again_s:
+            if at_s - learnt_s < self._options.baseline_relearn_s:
                 break
             del self._learnt[key]
 
@@ -189,7 +190,7 @@ class LaneScreening:
         """Whether this lane's crowd has not learnt from this holder of late; from now on it has."""
         key = hash((lane, holder))
         learnt_s = self._learnt.get(key, -math.inf)
-        if at_s - learnt_s < self._options.crowd_again_s or len(self._learnt) >= MOST_LEARNT:
+        if at_s - learnt_s < self._options.baseline_relearn_s or len(self._learnt) >= MOST_LEARNT:
             return False
         self._learnt.pop(key, None)
         self._learnt[key] = at_s
@@ -201,7 +202,7 @@ class LaneScreening:
 
     def _looks_of(self, lane: str, at_s: float) -> _Looks:
         looks = self._looks.get(lane)
-        if looks is None or at_s - looks.since_s >= self._options.crowd_again_s:
+        if looks is None or at_s - looks.since_s >= self._options.baseline_relearn_s:
             looks = self._looks[lane] = _Looks(at_s)
         return looks
 
@@ -219,7 +220,7 @@ class LaneScreening:
         self.findings = {**self.findings, lane: (*blocked, *pushed)}
 
     def _of_the_crowd(self, lane: str, now_utc: float) -> Iterator[str]:
-        if not self._options.crowd or self._site(lane).model is not None:
+        if not self._options.baseline or self._site(lane).model is not None:
             return
         yield from self.crowds.get(lane, Baseline()).faults(self._options, now_utc)
         looks = self._looks.get(lane)

@@ -1,4 +1,4 @@
-"""What a deployer can say about screening. Pure."""
+"""Settings of the temperature screening. Pure."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Options:
 
     presence_c: float = 30.0
     """A surface warmer than this is a person; must lie above the warmest background of the spot."""
-    cold_c: float = 33.0
+    min_skin_c: float = 33.0
     """Below this the skin is too cold, or the aim or distance is wrong: no outcome, staff looks."""
-    elevated_c: float = 35.6
-    """Without a calibration and until the crowd is known: elevated from here on. 35.6 is for the forehead; about
+    threshold_c: float = 35.6
+    """Without a calibration and until the baseline is known: elevated from here on. 35.6 is for the forehead; about
     36.3 for the inner corner of the eye, 36.6 for the hottest point of the face."""
-    certain_c: float = 38.5
-    """From here on elevated, whatever the crowd says."""
-    hot_c: float = 43.0
+    always_elevated_c: float = 38.5
+    """From here on elevated, whatever the baseline is."""
+    max_skin_c: float = 43.0
     """Above this it is no skin (a cup, a lamp): no outcome."""
     samples: Annotated[int, Ge(2)] = 5
     """Samples needed before a temperature is given."""
@@ -43,9 +43,9 @@ class Options:
     """Samples of one look that differ by more than this ask for another look, °C."""
     rise_c: Annotated[float, Gt(0)] = 0.25
     """When the later half of the samples is warmer by more than this, the person is still coming closer, °C."""
-    near_mm: Annotated[float, Ge(0)] = 30.0
+    min_distance_mm: Annotated[float, Ge(0)] = 30.0
     """On a lane with a range sensor: nearer than this nobody is measured, mm."""
-    far_mm: Annotated[float, Gt(0)] = 100.0
+    max_distance_mm: Annotated[float, Gt(0)] = 100.0
     """On a lane with a range sensor: farther than this nobody is measured, mm. At most where the thermometer's spot
     is as wide as a forehead (60 mm): 30 / tan(half of its field of view)."""
     range_age_s: Annotated[float, Gt(0)] = 0.5
@@ -58,68 +58,68 @@ class Options:
     hottest point."""
     calibration: Path | None = None
     """File made by `gatepost calibrate`: the calibrated scale, the zero and the last check of each lane."""
-    limit_c: Annotated[float, Gt(30), Lt(43)] = 37.3
+    calibrated_threshold_c: Annotated[float, Gt(30), Lt(43)] = 37.3
     """Elevated from here on, on the calibrated scale; a limit in the calibration file goes before."""
     room_age_s: Annotated[float, Gt(0)] = 120.0
     """A room temperature older than this is not known any more, seconds."""
     check_hours: Annotated[float, Ge(0)] = 0.0
     """A reference check older than this makes every outcome a device fault, hours; 0: no check is demanded."""
-    crowd: bool = True
+    baseline: bool = True
     """Without a calibration, compare with the people who passed this lane before, once there are enough."""
-    crowd_people: Annotated[int, Ge(20)] = 30
-    """People a lane must have seen before the crowd counts."""
-    crowd_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.08
-    """Share of all people that the crowd's limit flags, fevers and false alarms together."""
-    crowd_reach_c: Annotated[float, Ge(0)] = 2.5
-    """The crowd moves the limit at most this far from `elevated_c`, °C; upwards never above the ceiling."""
-    crowd_ceiling_c: Annotated[float, Gt(30), Lt(43)] | None = None
-    """The crowd never lifts the limit above this, whoever passes, °C. Without it 1.5 above `elevated_c`: 37.1 for
+    baseline_people: Annotated[int, Ge(20)] = 30
+    """People that a lane must have measured before its baseline counts."""
+    baseline_flagged: Annotated[float, Gt(0.01), Lt(0.3)] = 0.08
+    """Share of all people that the baseline's threshold flags, fevers and false alarms together."""
+    baseline_reach_c: Annotated[float, Ge(0)] = 2.5
+    """The baseline moves the threshold at most this far from `threshold_c`, °C; upwards never above the ceiling."""
+    baseline_ceiling_c: Annotated[float, Gt(30), Lt(43)] | None = None
+    """The baseline never raises the threshold above this, °C. Without it 1.5 above `threshold_c`: 37.1 for
     the forehead, where the best limits of studies lie between 35.6 (Ng 2005) and 36.65 (Lai 2022)."""
-    crowd_floor_c: Annotated[float, Gt(20), Lt(43)] | None = None
-    """The crowd never takes the limit below this, °C. Without it `crowd_reach_c` below `elevated_c`, not under
-    `cold_c`: a low limit sends people to staff in vain, a floor that is too high lets fevers pass in the cold."""
-    crowd_again_s: Annotated[float, Gt(0), Le(604_800)] = 43_200.0
-    """The crowd learns from one holder at most once in this time, seconds."""
-    crowd_file: Path = Path("/var/lib/gatepost/crowd.json")
-    """Where the crowd of each lane is kept: a dozen numbers, nothing of any person."""
-    rest_s: Annotated[float, Ge(0)] = 600.0
+    baseline_floor_c: Annotated[float, Gt(20), Lt(43)] | None = None
+    """The baseline never lowers the threshold below this, °C; default: `baseline_reach_c` below `threshold_c`, not
+    under `min_skin_c`: a low threshold sends people to staff in vain, a high floor lets fevers pass in the cold."""
+    baseline_relearn_s: Annotated[float, Gt(0), Le(604_800)] = 43_200.0
+    """The baseline learns from one holder at most once in this time, seconds."""
+    baseline_file: Path = Path("/var/lib/gatepost/baseline.json")
+    """File of the baseline of each lane: a dozen numbers, nothing of any person."""
+    retest_wait_s: Annotated[float, Ge(0)] = 600.0
     """Somebody elevated twice rests so long before the third reading, seconds."""
-    forget_s: Annotated[float, Gt(0)] = 3600.0
+    retest_memory_s: Annotated[float, Gt(0)] = 3600.0
     """Readings of one person further apart than this are not of one episode, seconds."""
 
-    second_limit_c: Annotated[float, Gt(30), Lt(43)] = 37.3
+    clinical_threshold_c: Annotated[float, Gt(30), Lt(43)] = 37.3
     """Staff's own thermometer: elevated from here on, °C as it shows."""
-    second_u_c: Annotated[float, Gt(0)] = 0.2
+    clinical_uncertainty_c: Annotated[float, Gt(0)] = 0.2
     """Staff's own thermometer: its expanded uncertainty (k = 2), °C."""
-    second_wait_s: Annotated[float, Gt(0)] = 600.0
+    clinical_timeout_s: Annotated[float, Gt(0)] = 600.0
     """For so long after a decision staff may say what their own thermometer shows of that person, seconds."""
 
     @property
     def ceiling_c(self) -> float:
         """The highest limit that may be learnt."""
-        if self.crowd_ceiling_c is not None:
-            return min(self.crowd_ceiling_c, self.certain_c)
-        return min(self.elevated_c + min(MOST_ABOVE_C, self.crowd_reach_c), self.certain_c)
+        if self.baseline_ceiling_c is not None:
+            return min(self.baseline_ceiling_c, self.always_elevated_c)
+        return min(self.threshold_c + min(MOST_ABOVE_C, self.baseline_reach_c), self.always_elevated_c)
 
     @property
     def floor_c(self) -> float:
         """The lowest limit that may be learnt."""
-        if self.crowd_floor_c is not None:
-            return self.crowd_floor_c
-        return max(self.elevated_c - self.crowd_reach_c, self.cold_c)
+        if self.baseline_floor_c is not None:
+            return self.baseline_floor_c
+        return max(self.threshold_c - self.baseline_reach_c, self.min_skin_c)
 
     def __post_init__(self) -> None:
         """The limits must stand in order."""
-        if not self.presence_c <= self.cold_c < self.elevated_c < self.hot_c:
-            raise ValueError("presence_c ≤ cold_c < elevated_c < hot_c must hold")
-        if not self.elevated_c <= self.certain_c <= self.hot_c:
-            raise ValueError("elevated_c ≤ certain_c ≤ hot_c must hold")
-        if not self.floor_c <= self.elevated_c <= self.ceiling_c:
+        if not self.presence_c <= self.min_skin_c < self.threshold_c < self.max_skin_c:
+            raise ValueError("presence_c ≤ min_skin_c < threshold_c < max_skin_c must hold")
+        if not self.threshold_c <= self.always_elevated_c <= self.max_skin_c:
+            raise ValueError("threshold_c ≤ always_elevated_c ≤ max_skin_c must hold")
+        if not self.floor_c <= self.threshold_c <= self.ceiling_c:
             raise ValueError(
-                f"crowd_floor_c ≤ elevated_c ≤ crowd_ceiling_c must hold: {self.floor_c} ≤ {self.elevated_c} ≤"
-                f" {self.ceiling_c} °C does not; for example 34.0, 35.6 and 37.1"
+                f"baseline_floor_c ≤ threshold_c ≤ baseline_ceiling_c must hold: {self.floor_c} ≤"
+                f" {self.threshold_c} ≤ {self.ceiling_c} °C does not; for example 34.0, 35.6 and 37.1"
             )
-        if not self.near_mm < self.far_mm:
-            raise ValueError("near_mm must be less than far_mm")
-        if self.forget_s <= self.rest_s:
-            raise ValueError("forget_s must be longer than rest_s")
+        if not self.min_distance_mm < self.max_distance_mm:
+            raise ValueError("min_distance_mm must be less than max_distance_mm")
+        if self.retest_memory_s <= self.retest_wait_s:
+            raise ValueError("retest_memory_s must be longer than retest_wait_s")

@@ -50,7 +50,9 @@ def screen(readings: Sequence[Reading], options: Options, around: ScreeningConte
     if why := around.site.why_unusable(options.check_hours, around.now_hi_utc):
         return Temperature(Screening.DEVICE_FAULT, samples=seen.samples, reason=why)
     if seen.surface_c is None:
-        temperature = Temperature(Screening.INDETERMINATE, threshold_c=options.elevated_c, reason="too_few_samples")
+        temperature = Temperature(
+            Screening.INDETERMINATE, threshold_c=options.threshold_c, reason="too_few_samples"
+        )
     else:
         temperature = _judge(seen, seen.surface_c + around.site.offset_c, options, around)
     return replace(temperature, samples=seen.samples, ambient_c=_rounded(around.ambient_c))
@@ -68,7 +70,7 @@ def is_of_a_body(celsius: float) -> bool:
 
 def from_clinical(reading: Reading, options: Options, attempt: int) -> Temperature:
     """What staff's own thermometer says: it decides alone, on its own scale."""
-    temperature = _against(options.second_limit_c, reading.surface_c, reading.u_c, "clinical")
+    temperature = _against(options.clinical_threshold_c, reading.surface_c, reading.u_c, "clinical")
     return replace(
         temperature,
         estimate_c=_rounded(reading.surface_c),
@@ -83,7 +85,7 @@ def _judge(seen: WindowEstimate, surface_c: float, options: Options, around: Scr
     model = around.site.model
     if model is not None:
         temperature = _calibrated(model, surface_c, seen.u_c, options, around.ambient_c)
-    elif options.crowd and around.crowd.counts(options.crowd_people, around.ambient_c):
+    elif options.baseline and around.crowd.counts(options.baseline_people, around.ambient_c):
         limit_c = around.crowd.limit_in_force_c(options, around.ambient_c)
         u_c = math.hypot(seen.u_c, around.crowd.u_c(around.ambient_c))
         temperature = _against(limit_c, surface_c, u_c, "population")
@@ -94,10 +96,10 @@ def _judge(seen: WindowEstimate, surface_c: float, options: Options, around: Scr
     temperature = replace(temperature, surface_c=_rounded(surface_c))
     if not seen.steady:
         return replace(temperature, outcome=Screening.RETEST, reason="not_steady")
-    if not options.cold_c <= surface_c <= options.hot_c:
-        why = "cold_skin" if surface_c < options.cold_c else "no_skin"
+    if not options.min_skin_c <= surface_c <= options.max_skin_c:
+        why = "cold_skin" if surface_c < options.min_skin_c else "no_skin"
         return replace(temperature, outcome=Screening.INDETERMINATE, reason=why)
-    if surface_c >= options.certain_c:
+    if surface_c >= options.always_elevated_c:
         return replace(temperature, outcome=Screening.ELEVATED)
     return temperature
 
@@ -110,7 +112,7 @@ def baseline_threshold_c(crowd: Baseline, options: Options, ambient_c: float | N
 def _calibrated(
     model: Model, surface_c: float, u_c: float, options: Options, ambient_c: float | None
 ) -> Temperature:
-    limit_c = options.limit_c if model.limit_c is None else model.limit_c
+    limit_c = options.calibrated_threshold_c if model.limit_c is None else model.limit_c
     if ambient_c is None or not model.covers(ambient_c):
         why = "room_unknown" if ambient_c is None else "room_outside_calibration"
         return Temperature(

@@ -55,7 +55,7 @@ class Retests:
             both = episode.excess_c + _excess_c(temperature) >= 0
             outcome, why = (Screening.ELEVATED if both else Screening.NORMAL), "mean_of_two"
         elif episode is not None and outcome is Screening.NORMAL:
-            if attempt == _RESTED and at_s - episode.at_s < self._options.rest_s:
+            if attempt == _RESTED and at_s - episode.at_s < self._options.retest_wait_s:
                 outcome, why = Screening.RETEST, "rest_not_over"
             elif attempt >= _INSTRUMENT:
                 outcome, why = Screening.RETEST, "clinical_decides"
@@ -89,12 +89,14 @@ class Retests:
 
     def _current(self, holder: bytes, at_s: float) -> _Episode | None:
         episode = self._episodes.get(holder)
-        return episode if episode is not None and at_s - episode.at_s <= self._options.forget_s else None
+        return episode if episode is not None and at_s - episode.at_s <= self._options.retest_memory_s else None
 
     def _is_early(self, holder: bytes, at_s: float) -> bool:
         """Elevated again before the rest was over: that was no third reading, and the rest begins anew."""
         episode = self._current(holder, at_s)
-        return episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.rest_s
+        return (
+            episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.retest_wait_s
+        )
 
 
 def _then(outcome: Screening, attempt: int, why: str) -> NextStep:

@@ -95,9 +95,16 @@ def families(vitals: HealthReport, health: Health, up_s: float) -> Iterator[Fami
     kiosk = {"kiosk": vitals.kiosk.id, "site": vitals.kiosk.site, "version": __version__}
     yield _one("gatepost_info", "gauge", "Which kiosk, which release; always 1.", 1, kiosk)
     yield _one("gatepost_up_seconds", "gauge", "Since the agent started.", up_s)
-    yield _of("gatepost_condition", "The condition: 1 for the one that holds.", health.condition, Condition)
+    yield _of(
+        "gatepost_health_state", "The state of health: 1 for the one that holds.", health.condition, Condition
+    )
     yield _one("gatepost_safe_mode", "gauge", "1: everybody at an entry is left to staff.", bool(vitals.began.safe))
-    yield _one("gatepost_config_version", "gauge", "Of the centre's configuration; 0: none.", vitals.began.version)
+    yield _one(
+        "gatepost_config_version",
+        "gauge",
+        "Version of the configuration from the central server; 0: none.",
+        vitals.began.version,
+    )
     yield _of("gatepost_clock_state", "What the kiosk knows of the time.", vitals.clock.now().state, ClockState)
     yield from _events(vitals)
     yield _orders(vitals)
@@ -117,12 +124,17 @@ def _events(vitals: HealthReport) -> Iterator[Family]:
     yield _one("gatepost_outbox_ok", "gauge", "1: the disk takes events.", not outbox.fault)
     yield _one("gatepost_link_connected", "gauge", "1: connected with the broker.", link.connected)
     yield _one("gatepost_link_connections_total", "counter", "Connections since the start.", link.connections)
-    yield _one("gatepost_link_refused_total", "counter", "Events the broker would not have.", link.refused)
+    yield _one("gatepost_events_rejected_total", "counter", "Events that the broker rejected.", link.refused)
     yield _one(
-        "gatepost_link_receipts_refused_total", "counter", "Receipts not taken; strangers may send some.",
+        "gatepost_receipts_rejected_total", "counter", "Receipts that were not accepted; strangers may send some.",
         link.refused_receipts,
     )  # fmt: skip
-    yield _one("gatepost_defects_total", "counter", "Defects in judging that were caught.", loop.internal_errors)
+    yield _one(
+        "gatepost_internal_errors_total",
+        "counter",
+        "Internal errors in deciding that were caught.",
+        loop.internal_errors,
+    )
     yield Family(
         "gatepost_passages_total",
         "counter",
@@ -139,25 +151,25 @@ def _events(vitals: HealthReport) -> Iterator[Family]:
 def _orders(vitals: HealthReport) -> Family:
     """What the centre said, and what strangers did."""
     status = vitals.orders.status()
-    ends = {
-        "done": status.succeeded,
-        "not_done": status.rejected,
-        "junk": status.unauthenticated,
+    results = {
+        "succeeded": status.succeeded,
+        "rejected": status.rejected,
+        "unauthenticated": status.unauthenticated,
         "dropped": status.dropped,
     }
-    samples = tuple(("", (("end", end),), float(count)) for end, count in ends.items())
-    return Family("gatepost_orders_total", "counter", "Orders and bundles, by what became of them.", samples)
+    samples = tuple(("", (("result", name),), float(count)) for name, count in results.items())
+    return Family("gatepost_commands_total", "counter", "Commands and bundles, by result.", samples)
 
 
 def _devices(vitals: HealthReport) -> Iterator[Family]:
     found = [
-        ({"lane": one.lane, "part": str(one.role), "driver": one.driver}, one) for one in vitals.workers.status()
+        ({"lane": one.lane, "role": str(one.role), "driver": one.driver}, one) for one in vitals.workers.status()
     ]
     columns: tuple[tuple[str, Kind, str, str], ...] = (
         ("up", "gauge", "up", "1: the device works."),
-        ("items_total", "counter", "items", "Items read, or orders carried out."),
+        ("items_total", "counter", "items", "Items read, or commands carried out."),
         ("faults_total", "counter", "faults", "Times it went down."),
-        ("restarts_total", "counter", "restarts", "Times it hung and was started anew."),
+        ("restarts_total", "counter", "restarts", "Times it hung and was restarted."),
         ("lost_threads", "gauge", "abandoned", "Threads that hang in its driver."),
     )
     for name, kind, field, meaning in columns:
@@ -169,7 +181,9 @@ def _lists(vitals: HealthReport) -> Iterator[Family]:
     now = vitals.clock.now()
     ages = [((("list", age.name),), age.age_s(now), age.fault(now)) for age in vitals.rulebook.ages]
     aged = tuple(("", labels, age_s) for labels, age_s, _ in ages if age_s is not None)
-    yield Family("gatepost_list_age_seconds", "gauge", "Age of a list, or of the centre's keys.", aged)
+    yield Family(
+        "gatepost_list_age_seconds", "gauge", "Age of a list, or of the keys from the central server.", aged
+    )
     fresh = tuple(("", labels, float(not fault)) for labels, _, fault in ages)
     yield Family("gatepost_list_ok", "gauge", "1: it is there and not too old.", fresh)
 

@@ -52,7 +52,7 @@ class HealthReport:
             "devices": [asdict(one) for one in self.workers.status()],
             "outbox": _with_fault(self.outbox.status()),
             "link": _with_fault(self.link.status()),
-            "orders": asdict(self.orders.status()),
+            "commands": asdict(self.orders.status()),
         }
 
 

@@ -103,18 +103,18 @@ class ConfigRollout:
         now_s = time.monotonic()
         self._well_since_s = None if worse else self._well_since_s or now_s
         well_s = 0.0 if self._well_since_s is None else now_s - self._well_since_s
-        passed = trial_result(up_s, well_s, options.trial_s, options.settled_s)
+        passed = trial_result(up_s, well_s, options.rollout_timeout_s, options.rollout_stable_s)
         if passed:
             self._memory.settle(RolloutState.passed)
             self._began = replace(self._began, on_trial=False)
         elif passed is False:
-            why = f"with it these did not get well within {options.trial_s:.0f} s: {', '.join(sorted(worse))}"
+            why = f"not well within {options.rollout_timeout_s:.0f} s: {', '.join(sorted(worse))}"
             self._memory.settle(lambda settings: settings.taken_back(__version__, why))
             self._restart(f"the centre's configuration {trial.pushed.version} is taken back: {why}")
 
     def _prove(self, up_s: float) -> None:
         """It has run for long: from now on it is what to go back to."""
-        if up_s >= self._began.config.health.proven_s:
+        if up_s >= self._began.config.health.last_good_after_s:
             self._memory.settle(lambda settings: settings.proved(self._began.own, self._began.pushed))
 
     def _stage(self) -> None:

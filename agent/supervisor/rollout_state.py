@@ -113,13 +113,13 @@ class RolloutState:
         return replace(self, last_known_good=LastKnownGood(own, pushed))
 
 
-def trial_result(elapsed_s: float, well_s: float, trial_s: float, settled_s: float) -> bool | None:
+def trial_result(elapsed_s: float, well_s: float, rollout_timeout_s: float, rollout_stable_s: float) -> bool | None:
     """Of a trial that began `elapsed_s` ago, when everything has been well for the last `well_s` (0: it is not):
     True when it has passed, False when it has failed, None while there is still hope.
     """
-    if well_s > 0 and well_s >= settled_s:
+    if well_s > 0 and well_s >= rollout_stable_s:
         return True
-    failed = elapsed_s >= trial_s and (well_s <= 0 or elapsed_s >= trial_s + settled_s)
+    failed = elapsed_s >= rollout_timeout_s and (well_s <= 0 or elapsed_s >= rollout_timeout_s + rollout_stable_s)
     return False if failed else None
 
 

@@ -32,8 +32,9 @@ class StateFiles:
     def __init__(self, file: Path) -> None:
         """`file`: the configuration. What is remembered lies beside it, for /etc/gatepost in /var/lib/gatepost."""
         folder = state_folder(file.absolute().parent)
-        self._starts_file = folder / f"{file.stem}.starts"
-        self._settings_file = folder / f"{file.stem}.settings"
+        own = "" if file.stem == "agent" else f"{file.stem}."  # two configurations in one folder share no state
+        self._starts_file = folder / f"{own}start-history.json"
+        self._settings_file = folder / f"{own}config-rollout.json"
         self._lock = threading.Lock()
         self._written = True
         self.starts = _read(self._starts_file, crash_loop.from_plain, StartHistory())

@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 ABSENT = """\
 [kiosk]
 id = "k1"
-[run]
+[runtime]
 directory = "run"
 [clock]
-trust = "system"
-floor_file = "clock"
+source = "system"
+last_known_time_file = "clock"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 [outbox]
 path = "outbox.db"
 [codes]

@@ -67,7 +67,7 @@ class Board:
 )
 def test_events_before_the_first_sync_are_dated_by_it(tmp_path_factory, crystal, waits, error_s, share, later):
     board = Board(crystal)
-    clock = Clock(Options(floor_file=tmp_path_factory.mktemp("kiosk") / "clock"), board.sources())
+    clock = Clock(Options(last_known_time_file=tmp_path_factory.mktemp("kiosk") / "clock"), board.sources())
     events = []
     for wait_s in waits:
         board.wait(wait_s)

@@ -1,4 +1,4 @@
-"""A lane's range sensor and its traveller: configured, fed, and in force in the running agent."""
+"""A lane's range sensor and its lane_type: configured, fed, and in force in the running agent."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 CONFIG = """\
 [kiosk]
 id = "k1"
-[run]
+[runtime]
 directory = "run"
 [clock]
-trust = "system"
-floor_file = "clock"
+source = "system"
+last_known_time_file = "clock"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 [checkpoint]
-temperature_wait_s = 1.0
+temperature_timeout_s = 1.0
 [outbox]
 path = "outbox.db"
 [mqtt]
@@ -44,7 +44,7 @@ host = "127.0.0.1"
 port = 1
 [lanes.entry]
 direction = "entry"
-traveller = "{traveller}"
+lane_type = "{lane_type}"
 scanner = {{ driver = "line", port = "{folder}/scanner" }}
 thermometer = {{ driver = "gy_mcu", port = "{folder}/thermometer", baud = 115200 }}
 gate = {{ driver = "simulated" }}
@@ -55,17 +55,17 @@ range = {{ driver = "{ranger}", port = "{folder}/range" }}
 LIMIT_S = 20.0
 
 
-def config_of(folder: Path, ranger: str = "tf_luna", traveller: str = "person") -> str:
-    return CONFIG.format(folder=folder, ranger=ranger, traveller=traveller)
+def config_of(folder: Path, ranger: str = "tf_luna", lane_type: str = "pedestrian") -> str:
+    return CONFIG.format(folder=folder, ranger=ranger, lane_type=lane_type)
 
 
 def test_a_range_sensor_is_a_ranger(tmp_path: Path) -> None:
-    config = parse(config_of(tmp_path, traveller="vehicle"), tmp_path / "agent.toml")
+    config = parse(config_of(tmp_path, lane_type="vehicle"), tmp_path / "agent.toml")
     ranger = config.lanes["entry"].range
     assert ranger is not None
     assert (ranger.kind, ranger.driver) == ("ranging", "tf_luna")
     shown = effective(config)["lanes"]["entry"]
-    assert (shown["range"]["driver"], shown["traveller"]) == ("tf_luna", "vehicle")
+    assert (shown["range"]["driver"], shown["lane_type"]) == ("tf_luna", "vehicle")
 
 
 def test_what_is_none_is_a_fault(tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_what_is_none_is_a_fault(tmp_path: Path) -> None:
         BadConfig, match=r"lanes\.entry\.range\.driver: unknown driver 'tf_lune'; did you mean tf_l"
     ):
         parse(config_of(tmp_path, ranger="tf_lune"), tmp_path / "agent.toml")
-    with pytest.raises(BadConfig, match=r"lanes\.entry\.traveller.*'person' or 'vehicle'"):
-        parse(config_of(tmp_path, traveller="horse"), tmp_path / "agent.toml")
+    with pytest.raises(BadConfig, match=r"lanes\.entry\.lane_type.*'pedestrian' or 'vehicle'"):
+        parse(config_of(tmp_path, lane_type="horse"), tmp_path / "agent.toml")
 
 
 def wait(condition: Callable[[], bool]) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PERIOD_S = 0.05
 THERE_S, AWAY_S = 1.0, 3.0
 LIMIT_S = 30.0
-MORE = "retry_max_s = 1.0\n[checkpoint]\ntemperature_wait_s = 1.0\nleave_s = 0.15\n"
+MORE = "reconnect_max_s = 1.0\n[checkpoint]\ntemperature_timeout_s = 1.0\npresence_timeout_s = 0.15\n"
 OFTEN = "import agent.supervisor; agent.supervisor.EVERY_S = 0.05; "
 """The agent says how it is 20 times a second instead of once."""
 CARELESS = "import agent.outbox.store; agent.outbox.store.SYNCHRONOUS = 'OFF'; "

@@ -30,7 +30,7 @@ SKIN_C = 34.4
 SETTLE_S, LEAVE_S, LIMIT_S = 0.5, 0.2, 3.0
 MORE_MS = 5.0
 STORED_S = 60.0
-MORE = "[checkpoint]\nleave_s = 0.15\n"
+MORE = "[checkpoint]\npresence_timeout_s = 0.15\n"
 
 
 def run() -> Iterator[Row]:

@@ -39,14 +39,14 @@ SETTLE_S = 0.5
 """Seven samples at 14 a second; five are asked for."""
 LEAVE_S = 0.2
 LIMIT_S = 2.0
-MORE = "[checkpoint]\nleave_s = 0.15\n"
+MORE = "[checkpoint]\npresence_timeout_s = 0.15\n"
 CAMERA = {"width": 1280, "height": 720, "fps": FPS}
 LANES: dict[str, dict[str, Any]] = {"camera": {"camera": CAMERA}, "scanner": {}, "lamp": {"lamp": True}}
 
 
 def run() -> Iterator[Row]:
     """A lane with a camera, a lane with a scan engine, one with a lamp as well, and the yardstick, in turn."""
-    with kiosk_with(LANES, pulse_s=0.3, more=MORE) as (
+    with kiosk_with(LANES, release_s=0.3, more=MORE) as (
         kiosk,
         lanes,
         _,

@@ -143,7 +143,7 @@ def run() -> Iterator[Row]:
 
 def _site(site: str, files: Sequence[Path]) -> Iterator[Row]:
     column, skin_limit_c = SITES[site]
-    options = Options(elevated_c=skin_limit_c)
+    options = Options(threshold_c=skin_limit_c)
     groups = [people_of(file, column) for file in files]
     known, others = (calibrated(groups, seeds) for seeds in (range(evaluation.SPLITS), OTHER_SEEDS))
     for splits, figures in (("", known), (f", {len(OTHER_SEEDS)} other splits", others)):

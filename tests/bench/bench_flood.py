@@ -26,7 +26,7 @@ PER_S = 1600
 PIECE_S = 0.01
 MOST_MORE_S = 0.020
 MOST_MORE_MB = 20.0
-MORE = "[checkpoint]\ntemperature_wait_s = 0.5\nleave_s = 0.15\n"
+MORE = "[checkpoint]\ntemperature_timeout_s = 0.5\npresence_timeout_s = 0.15\n"
 
 
 def run() -> Iterator[Row]:

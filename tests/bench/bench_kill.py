@@ -41,7 +41,7 @@ LIVENESS_S = 30.0
 KEPT_AFTER_S = 1.0
 STARTING = 1 / 3
 DRAIN_S = 120.0
-MORE = "retry_max_s = 2.0\n[checkpoint]\ntemperature_wait_s = 1.0\n"
+MORE = "reconnect_max_s = 2.0\n[checkpoint]\ntemperature_timeout_s = 1.0\n"
 """The first line still belongs to `[mqtt]`."""
 
 

@@ -27,7 +27,7 @@ RUNS = 3
 PERIOD_S = 0.05
 BEFORE_S, KILL_S, OUTAGE_S, AFTER_S = 2.0, 3.0, 6.0, 4.0
 DRAIN_S = 45.0
-MORE = "[checkpoint]\ntemperature_wait_s = 1.0\n"
+MORE = "[checkpoint]\ntemperature_timeout_s = 1.0\n"
 
 
 def run() -> Iterator[Row]:

@@ -25,7 +25,7 @@ SKIN_C = 34.4
 BAR_MB = 150.0
 FPS = 15.0
 CAMERA = {"width": 1280, "height": 720, "fps": FPS}
-MORE = "[checkpoint]\nleave_s = 0.15\nrepeat_s = 0.1\n"
+MORE = "[checkpoint]\npresence_timeout_s = 0.15\nrescan_after_admit_s = 0.1\n"
 PEER = "thingsboard-gateway==3.8.5"
 PEER_SETTLE_S = 15.0
 

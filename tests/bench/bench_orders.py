@@ -39,12 +39,12 @@ DECISIONS = {Colour.RED: "refuse", Colour.GREEN: "refer"}
 """Nobody stands before the thermometer: a green code goes to staff at the deadline, a red one is refused."""
 _MORE = """\
 [checkpoint]
-temperature_wait_s = 0.01
-again_s = 0.001
-repeat_s = 0.001
-reuse_s = 0
-[orders]
-memory_file = "orders.json"
+temperature_timeout_s = 0.01
+rescan_after_refusal_s = 0.001
+rescan_after_admit_s = 0.001
+passback_window_s = 0
+[commands]
+journal_file = "command-journal.json"
 """
 
 

@@ -136,7 +136,7 @@ def _gate_us(mode: str) -> list[float]:
         Checkpoint(
             {"in": LaneSpec(Direction.ENTRY)},
             DecisionRules(lambda codes, _: _verdict(codes), _decide, screening.Options()),
-            Options(reuse_s=0),
+            Options(passback_window_s=0),
         ),
         open_gate={"in": lambda: told.append(time.perf_counter())},
         show={"in": lambda *_: None},

@@ -86,7 +86,7 @@ def fill(file: str, number: int) -> dict[str, float]:
 
 def drain(file: str, port: int, number: int) -> dict[str, float]:
     outbox = opened(file)
-    link = mqtt.Link(mqtt.Options(port=port, window=WINDOW), TOPICS, outbox, lambda: State("bench"))
+    link = mqtt.Link(mqtt.Options(port=port, max_inflight=WINDOW), TOPICS, outbox, lambda: State("bench"))
     idle_mb, begun_s, cpu_s = memory_mb(), time.monotonic(), time.process_time()
     link.start()
     while outbox.status().delivered < number:

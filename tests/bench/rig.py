@@ -50,13 +50,13 @@ _AGENT = """\
 [kiosk]
 id = "kiosk"
 site = "bench"
-[run]
+[runtime]
 directory = "run"
 [clock]
-trust = "system"
-floor_file = "clock"
+source = "system"
+last_known_time_file = "clock"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 [codes]
 keys = "issuers.toml"
 [outbox]
@@ -68,7 +68,7 @@ port = {port}
 _LANE = """\
 [lanes.{name}]
 direction = "{direction}"
-pulse_s = {pulse_s}
+release_s = {release_s}
 scanner = {scanner}
 thermometer = {{ driver = "gy_mcu", port = "{folder}/{name}-thermometer" }}
 gate = {{ driver = "serial_relay", port = "{folder}/{name}-gate" }}
@@ -195,14 +195,14 @@ class Lane:
         if self.camera is not None:
             self.camera.stop()
 
-    def section(self, pulse_s: float) -> str:
+    def section(self, release_s: float) -> str:
         """Of agent.toml; call after `plug`."""
         scanner = f'{{ driver = "line", port = "{self._folder}/{self.name}-scanner" }}'
         if self.camera is not None:
             more = "".join(f", {key} = {value}" for key, value in self._camera_options.items() if key != "seed")
             scanner = f'{{ driver = "camera", device = "{self.camera.url}"{more} }}'
         return (_LANE + _SIGNALS * self._lamp).format(
-            name=self.name, direction=self._direction, pulse_s=pulse_s, scanner=scanner, folder=self._folder
+            name=self.name, direction=self._direction, release_s=release_s, scanner=scanner, folder=self._folder
         )
 
     def scan(self, code: bytes) -> float:
@@ -232,7 +232,7 @@ class Kiosk:
         broker: Broker,
         lanes: list[Lane],
         *,
-        pulse_s: float = 0.1,
+        release_s: float = 0.1,
         more: str = "",
         outbox: str = "outbox.db",
     ) -> None:
@@ -248,7 +248,7 @@ class Kiosk:
         for lane in lanes:
             lane.plug()
         (folder / "issuers.toml").write_text(keys.key_table(ISSUER, self._issuer.public))
-        sections = [lane.section(pulse_s) for lane in lanes]
+        sections = [lane.section(release_s) for lane in lanes]
         (folder / "agent.toml").write_text(
             "".join((_AGENT.format(port=broker.port, outbox=outbox), more, *sections))
         )
@@ -336,7 +336,7 @@ def broker_and_folder() -> Iterator[tuple[Broker, Path, ExitStack]]:
 
 @contextmanager
 def kiosk_with(
-    lanes: dict[str, dict[str, Any]], *, pulse_s: float = 0.1, more: str = ""
+    lanes: dict[str, dict[str, Any]], *, release_s: float = 0.1, more: str = ""
 ) -> Iterator[tuple[Kiosk, list[Lane], Heard, Path]]:
     """(kiosk, lanes, subscriber to everything, folder); `lanes`: name → keywords of `Lane`. Not started yet."""
     with broker_and_folder() as (broker, folder, stack):
@@ -345,7 +345,7 @@ def kiosk_with(
         built = [Lane(folder, name, **words) for name, words in lanes.items()]
         for lane in built:
             stack.callback(lane.close)
-        kiosk = Kiosk(folder, broker, built, pulse_s=pulse_s, more=more)
+        kiosk = Kiosk(folder, broker, built, release_s=release_s, more=more)
         stack.callback(kiosk.end)
         yield kiosk, built, heard, folder
 

@@ -18,6 +18,10 @@ MODULES = {(kind, name): registry.load(kind, name) for kind in registry.KINDS fo
 PUBLISHED = (ROOT / "tests" / "drivers" / "test_vectors.py").read_text()
 """The golden vectors, each with the driver that is held against it."""
 ELSEWHERE = {
+    "em4100": "scanners/test_cards.py",
+    "id_card": "scanners/test_cards.py",
+    "keyboard": "scanners/test_keyboard.py",
+    "pn532": "scanners/test_cards.py",
     "mlx90640": "thermometers/test_mlx90640.py",
     "modbus_ir": "thermometers/test_modbus_ir.py",
     "modbus_relay": "outputs/test_modbus_relay.py",

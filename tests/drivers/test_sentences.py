@@ -19,7 +19,7 @@ from drivers.simulators.stand_ins import MAKERS, stand_in
 ROOT = Path(__file__).parents[2]
 OPTIONS = {each: {option.name for option in fields(registry.options_class(*each))} for each in MAKERS}
 SERIAL = [each for each in MAKERS if "port" in OPTIONS[each]]
-I2C = [each for each in MAKERS if "bus" in OPTIONS[each]]
+I2C = [each for each in MAKERS if "bus" in OPTIONS[each] and each not in SERIAL]
 TALKING = [each for each in SERIAL if each[0] in ("thermometers", "ranging")]
 """They say something by themselves or when asked; a scanner may be silent for days, and any text is a code."""
 PATIENCE_S = 15.0

@@ -162,14 +162,14 @@ class Site:
         self.kiosk.configure(
             {
                 "kiosk": {"id": "k1", "site": "test"},
-                "run": {"directory": "run"},
-                "clock": {"trust": "system", "floor_file": "clock"},
-                "screening": {"crowd_file": "crowd.json"},
+                "runtime": {"directory": "run"},
+                "clock": {"source": "system", "last_known_time_file": "clock"},
+                "screening": {"baseline_file": "baseline.json"},
                 "codes": {"keys": "issuers.toml"},
-                "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
+                "checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0},
                 "outbox": {"path": "outbox.db"},
-                "orders": {"memory_file": "orders.json"},
-                "mqtt": {"host": "127.0.0.1", "port": self.broker.port, "retry_max_s": 2.0},
+                "commands": {"journal_file": "command-journal.json"},
+                "mqtt": {"host": "127.0.0.1", "port": self.broker.port, "reconnect_max_s": 2.0},
                 **settings,
             }
         )

@@ -377,7 +377,10 @@ def signed_release(kiosk: Machine, packages: Path, key: PrivateKey, version: int
     address = f"http://127.0.0.1:8000/{packages.name}/{package.name}"
     file = {"sha256": sha256(package.read_bytes()).hexdigest(), "size": package.stat().st_size, "urls": [address]}
     release = json.dumps({"version": version_of([package]), "files": {"amd64": file}})
-    for kind, number, content, action in (("root", 1, root, "install"), ("release", version, release, "take")):
+    for kind, number, content, action in (
+        ("root", 1, root, "install"),
+        ("release", version, release, "import-bundle"),
+    ):
         members = {"type": kind, "name": "", "fleet": "city", "version": number, "content": content}
         times = {"issued_at": now, "expires_at": now + 90 * day_s, "warn_age_s": day_s, "max_age_s": day_s}
         place = f"/var/tmp/{kind}.bundle"

@@ -25,7 +25,12 @@ GATEPOST = "import sys; from agent.cli import main; sys.exit(main())"
 @pytest.fixture
 def site(build):
     """One lane, quick to prove and to judge; the agent not started."""
-    made = build(settings={"health": {"proven_s": 0.5, "trial_s": 8.0, "settled_s": 1.0}, "codes": CODES})
+    made = build(
+        settings={
+            "health": {"last_good_after_s": 0.5, "rollout_timeout_s": 8.0, "rollout_stable_s": 1.0},
+            "codes": CODES,
+        }
+    )
     yield made
     if made.kiosk.is_running:
         made.kiosk.stop()
@@ -65,7 +70,7 @@ def proven(site, wait_until):
 
 
 def remembered(site):
-    file = site.folder / "agent.settings"
+    file = site.folder / "config-rollout.json"
     return json.loads(file.read_text()) if file.exists() else {}
 
 
@@ -212,7 +217,7 @@ class Centre:
     def send(self, version, text):
         """Sign a configuration and bring it to the kiosk, by hand."""
         self._write("config", version, text)
-        done = self._gatepost("take", "config.bundle")
+        done = self._gatepost("import-bundle", "config.bundle")
         assert not done.returncode, done.stderr
 
     def _write(self, kind, version, content):
@@ -242,7 +247,7 @@ def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
     centre = Centre(site)
     site.kiosk.start()
     assert site.kiosk.report()["config_version"] == 0
-    centre.send(5, "[screening]\nlimit_c = 36.0\n[checkpoint]\nrepeat_s = 1.0\n")
+    centre.send(5, "[screening]\ncalibrated_threshold_c = 36.0\n[checkpoint]\nrescan_after_admit_s = 1.0\n")
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start()
     report = site.kiosk.report()
@@ -252,7 +257,7 @@ def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
     wait_until(lambda: not site.kiosk.report()["on_trial"], "and whoever asks on the kiosk")
     wait_until(lambda: site.centre.state.get("config_version") == 5, "the retained state says so")
     shown = gatepost(site, "show").stdout
-    assert "repeat_s = 1.0  # centre's configuration 5:4" in shown
+    assert "rescan_after_admit_s = 1.0  # centre's configuration 5:4" in shown
     assert f'id = "k1"  # {site.kiosk.config}:2' in shown
     site.kiosk.stop()
     site.kiosk.start()
@@ -263,12 +268,13 @@ def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
 def test_a_configuration_that_does_not_hold_is_refused_with_its_lines(site, wait_until):
     centre = Centre(site)
     site.kiosk.start()
-    centre.send(6, "[screening]\nlimt_c = 36.0\n[mqtt]\nhost = 'elsewhere'\n")
+    centre.send(6, "[screening]\nthresold_c = 36.0\n[mqtt]\nhost = 'elsewhere'\n")
     wait_until(lambda: changes(site, "config_rejected"), "the centre is told")
     (refused,) = changes(site, "config_rejected")
     assert refused["config_version"] == 6
     assert (
-        "centre's configuration 6:2: screening.limt_c: unknown setting; did you mean limit_c?" in refused["detail"]
+        "centre's configuration 6:2: screening.thresold_c: unknown setting; did you mean threshold_c?"
+        in refused["detail"]
     )
     assert "6:4: mqtt.host: is the kiosk's own" in refused["detail"]
     assert site.kiosk.is_running
@@ -278,7 +284,7 @@ def test_a_configuration_that_does_not_hold_is_refused_with_its_lines(site, wait
 def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
     centre = Centre(site)
     site.kiosk.start()
-    centre.send(7, "[mqtt]\nconnect_s = 0.000001\n")  # right by all rules, and the link can never come up
+    centre.send(7, "[mqtt]\nconnect_timeout_s = 0.000001\n")  # right by all rules, and the link can never come up
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start(until=has_devices)
     assert site.kiosk.report()["on_trial"]
@@ -296,7 +302,7 @@ def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
 def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
     centre = Centre(site)
     site.kiosk.start()
-    centre.send(8, "[health]\nsettled_s = 100.0\ntrial_s = 100.0\n")
+    centre.send(8, "[health]\nrollout_stable_s = 100.0\nrollout_timeout_s = 100.0\n")
     ends_to_begin_anew(site, wait_until)
     for _ in range(3):
         site.kiosk.start()

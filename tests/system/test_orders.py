@@ -75,11 +75,11 @@ BUSY_S = 120.0
 SETTINGS = {
     "codes": {"keys": "issuers.toml", "lists": ["status.gpl"], "bundles": "bundles"},
     "checkpoint": {
-        "code_wait_s": 4.0,
-        "temperature_wait_s": 4.0,
-        "again_s": 0.01,
-        "repeat_s": 0.01,
-        "reuse_s": 0.0,
+        "credential_timeout_s": 4.0,
+        "temperature_timeout_s": 4.0,
+        "rescan_after_refusal_s": 0.01,
+        "rescan_after_admit_s": 0.01,
+        "passback_window_s": 0.0,
     },
 }
 

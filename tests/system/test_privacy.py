@@ -26,7 +26,7 @@ WORDS = (b"CANARY", b"canary-bird")
 NAME = "CANARY-Zhang-San-110101199003077578"
 OTHERS = 5
 """People who come after the canaries on each lane, before memory is looked through."""
-BUNDLES = {"payloads": {"keys": "issuers.toml", "bundles": "bundles"}}
+BUNDLES = {"codes": {"keys": "issuers.toml", "bundles": "bundles"}}
 
 
 class Centre:
@@ -95,7 +95,7 @@ def files(folder):
 
 @pytest.mark.parametrize("mode", ["verify-only", "trace"])
 def test_no_code_text_and_no_subject_anywhere(build, mode):
-    site = build(settings={"run": {"directory": "run", "log": "debug"}, **BUNDLES})
+    site = build(settings={"runtime": {"directory": "run", "log_level": "debug"}, **BUNDLES})
     centre, canaries = Centre(), Canaries(site.issuer)
     if mode == "trace":
         centre.ask_to_trace(site.folder / "bundles")
@@ -140,8 +140,18 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
 def test_the_service_leaves_no_word_in_memory_once_the_person_has_left(build):
     """With the settings of the service's own file: what memory is let go of, after its time, is overwritten."""
     short = {  # how long the codes and holders of docs/privacy.md are remembered
-        "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0, "repeat_s": 1.0, "reuse_s": 1.0},
-        "screening": {"crowd_file": "crowd.json", "second_wait_s": 1.0, "rest_s": 0.5, "forget_s": 1.0},
+        "checkpoint": {
+            "credential_timeout_s": 4.0,
+            "temperature_timeout_s": 4.0,
+            "rescan_after_admit_s": 1.0,
+            "passback_window_s": 1.0,
+        },
+        "screening": {
+            "baseline_file": "baseline.json",
+            "clinical_timeout_s": 1.0,
+            "retest_wait_s": 0.5,
+            "retest_memory_s": 1.0,
+        },
     }
     site = build(settings=BUNDLES | short)
     centre, canaries = Centre(), Canaries(site.issuer)

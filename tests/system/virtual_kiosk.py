@@ -50,11 +50,11 @@ id = "virtual"
 keys = "issuers.toml"
 bundles = "{BUNDLES}"
 [health]
-proven_s = 5.0
-trial_s = 40.0
-settled_s = 5.0
+last_good_after_s = 5.0
+rollout_timeout_s = 40.0
+rollout_stable_s = 5.0
 [mqtt]
-retry_max_s = 2.0
+reconnect_max_s = 2.0
 [lanes.entry]
 direction = "entry"
 scanner = {{ driver = "camera", device = "{CAMERA}", width = 640, height = 480 }}
@@ -263,7 +263,7 @@ def drives(trial: Trial) -> None:
     trial.check("chip back", trial.until(lambda: trial.device_is_up("entry", "gate"), 60))
     found = gate_levels(trial, "hua")
     trial.check("opens after that", found == ("admit", PULSE), found)
-    refused = trial.kiosk.run("gatepost temperature entry 36.8")
+    refused = trial.kiosk.run("gatepost remeasure entry 36.8")
     trial.check("the agent's desk answers", "nobody waits" in refused.err, refused.err)
 
 
@@ -350,11 +350,11 @@ def is_configured(trial: Trial) -> None:
         return [event["data"]["config_version"] for event in trial.heard("agent") if event["data"]["type"] == word]
 
     bring(trial, key, "root", 1, root, "install")
-    bring(trial, key, "config", 1, "[checkpoint]\nagain_s = 1.5\n", "take")
+    bring(trial, key, "config", 1, "[checkpoint]\nrescan_after_refusal_s = 1.5\n", "import-bundle")
     trial.check("a configuration is tried and kept", trial.until(lambda: told("config_applied") == [1], 90))
-    said = trial.sh("gatepost show | grep again_s")
+    said = trial.sh("gatepost show | grep rescan_after_refusal_s")
     trial.check("says who says what", "centre's configuration 1:2" in said, said)
-    bring(trial, key, "config", 2, "[mqtt]\nconnect_s = 0.000001\n", "take")
+    bring(trial, key, "config", 2, "[mqtt]\nconnect_timeout_s = 0.000001\n", "import-bundle")
     trial.check("one that does not work is taken back", trial.until(lambda: told("config_rolled_back") == [2], 180))
     trial.check(
         "what was good is in force",

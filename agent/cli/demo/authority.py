@@ -6,7 +6,7 @@ import time
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from agent.cli.order import members_of
+from agent.cli.command import members_of
 from agent.credentials import bundle, gatepost, lists
 from agent.crypto import signing
 from agent.ruleset import load

@@ -65,7 +65,7 @@ class Kiosk:
         tree = {**settings}
         for name, lane in self.lanes.items():
             direction = "exit" if name.startswith("exit") else "entry"
-            tree[f"lanes.{name}"] = {"direction": direction, "pulse_s": 1.0, **settings.get(f"lanes.{name}", {})}
+            tree[f"lanes.{name}"] = {"direction": direction, "release_s": 1.0, **settings.get(f"lanes.{name}", {})}
             for part, table in lane.tables().items():
                 tree[f"lanes.{name}.{part}"] = {**table, **settings.get(f"lanes.{name}.{part}", {})}
         self.config.write_text("\n".join(_toml(tree)), encoding="utf-8")

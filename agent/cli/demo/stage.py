@@ -93,14 +93,14 @@ class Stage:
             lane.plug()
         self.kiosk.configure(
             {
-                "kiosk": {"id": "demo-1", "site": "demo", "trial": True},
-                "run": {"directory": "run"},
-                "clock": {"trust": "system", "floor_file": "clock"},
-                "screening": {"crowd_file": "crowd.json"},
+                "kiosk": {"id": "demo-1", "site": "demo", "simulated": True},
+                "runtime": {"directory": "run"},
+                "clock": {"source": "system", "last_known_time_file": "clock"},
+                "screening": {"baseline_file": "baseline.json"},
                 "codes": {"keys": "issuers.toml", "lists": [_LIST], "bundles": "bundles"},
-                "checkpoint": {"code_wait_s": 4.0, "temperature_wait_s": 4.0},
+                "checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0},
                 "outbox": {"path": "outbox.db"},
-                "orders": {"memory_file": "orders.json"},
+                "commands": {"journal_file": "command-journal.json"},
                 "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
                 "web": {"directory": "web"},
             }
@@ -109,7 +109,7 @@ class Stage:
     def hints(self) -> tuple[str, str]:
         """Commands of a shell: to listen as a centre, and to give an order."""
         host = f"-h 127.0.0.1 -p {self.broker.port} -V mqttv5 -q 1"
-        order = f"order open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
+        order = f"command open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
         return (
             f"mosquitto_sub {host} -t 'gatepost/v1/+/+/event/#' -F '%t %p'",
             f"{shlex.quote(sys.argv[0])} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/command -s",

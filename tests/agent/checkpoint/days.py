@@ -253,7 +253,7 @@ class Day:
                 yield from self._stand(None, dice.randint(1, 12))  # a child pulled by the hand
             yield from self._stand(person, 12)
             if person.name not in self.let_in and dice.random() < 0.5:
-                yield from self._stand(person, round(bench.options.again_s / TICK_S))
+                yield from self._stand(person, round(bench.options.rescan_after_refusal_s / TICK_S))
                 for code in person.codes:
                     self._show(code, lane)
                     yield person

@@ -69,9 +69,9 @@ def test_a_red_code_does_not_wait_for_a_temperature(bench: Bench) -> None:
 def test_nobody_before_the_thermometer_goes_to_staff_at_the_deadline(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(ROOM_C, count=20)
-    bench.wait(bench.options.temperature_wait_s)
+    bench.wait(bench.options.temperature_timeout_s)
     assert bench.only().decision.reasons == ("indeterminate",)
-    assert bench.only().decided_s == pytest.approx(100 + bench.options.temperature_wait_s)
+    assert bench.only().decided_s == pytest.approx(100 + bench.options.temperature_timeout_s)
 
 
 def test_cold_skin_waits_and_then_goes_to_staff(bench: Bench) -> None:
@@ -176,7 +176,7 @@ def test_what_stays_incomplete_goes_to_staff_at_the_deadline(bench: Bench, code:
     bench.show(code)
     bench.measure(NORMAL_C, count=40)
     assert not bench.passages
-    bench.wait(bench.options.temperature_wait_s)
+    bench.wait(bench.options.temperature_timeout_s)
     assert bench.only().decision.outcome is not Outcome.ADMIT
 
 
@@ -189,7 +189,7 @@ def test_somebody_elses_test_is_not_added(bench: Bench) -> None:
 
 def test_a_refused_code_may_be_tried_again_sooner(bench: Bench) -> None:
     bench.show(b"expired:carl")
-    bench.wait(bench.options.again_s)
+    bench.wait(bench.options.rescan_after_refusal_s)
     bench.show(b"expired:carl")
     assert len(bench.passages) == 2
 
@@ -290,7 +290,7 @@ def test_whoever_has_left_is_forgotten(bench: Bench, code: bytes, surface_c: flo
     bench.results.clear()
     remembered = pickle.dumps(parts)
     assert b"anna" in remembered or hashlib.blake2b(code, digest_size=16).digest() in remembered
-    bench.at_s += screening.Options().forget_s + 1
+    bench.at_s += screening.Options().retest_memory_s + 1
     checkpoint.tick(bench.at_s)
     parts = (checkpoint._lanes, checkpoint._repeats, screens._retests._episodes)
     remembered = pickle.dumps(parts)

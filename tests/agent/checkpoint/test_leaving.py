@@ -94,7 +94,7 @@ def test_whoever_stands_there_gets_out_once_the_gate_is_back(lane: str, steps: l
         if len(bench.openings) > known:
             owed, opened_s = False, bench.at_s
         if Role.GATE not in missing:
-            recently = shown_s - opened_s < bench.options.temperature_wait_s + bench.options.repeat_s
+            recently = shown_s - opened_s < bench.options.temperature_timeout_s + bench.options.rescan_after_admit_s
             assert not owed or recently, "he has shown a code, and the gate is there"
     assert len(bench.openings) > before_eve, "eve has shown her code only now"
 
@@ -103,7 +103,7 @@ def test_whoever_stands_there_gets_out_once_the_gate_is_back(lane: str, steps: l
 def test_whoever_shows_no_code_waits_for_the_gate_too(thermometer: bool) -> None:
     bench = Bench()
     down(bench, Role.GATE, "out")
-    bench.measure(FEVER_C, "out", count=round((bench.options.code_wait_s + 0.2) / 0.1))
+    bench.measure(FEVER_C, "out", count=round((bench.options.credential_timeout_s + 0.2) / 0.1))
     if not thermometer:
         down(bench, Role.THERMOMETER, "out")
         bench.wait(5.0)

@@ -27,7 +27,7 @@ from drivers.contract import Distance, Reading
 
 def test_screening_keeps_its_limits_in_order() -> None:
     with pytest.raises(ValueError, match="must hold"):
-        replace(screening.Options(), cold_c=40.0)
+        replace(screening.Options(), min_skin_c=40.0)
 
 
 ROOM_SENSOR_C = 21.5
@@ -68,7 +68,7 @@ def test_the_crowd_of_a_lane_becomes_its_reference(bench: Bench) -> None:
     for number in range(40):
         bench.show(b"green:%d" % number)
         bench.measure(34.0 + 0.1 * (number % 8), count=5)
-        bench.wait(bench.options.repeat_s)
+        bench.wait(bench.options.rescan_after_admit_s)
     scales = [passage.temperature.basis for passage in bench.passages]
     assert scales == ["fixed"] * 30 + ["population"] * 10
     assert bench.checkpoint.screens.crowds["in"].people == 40
@@ -82,7 +82,7 @@ def test_an_alarm_is_read_again_and_both_readings_are_events(bench: Bench) -> No
     for surface_c in (35.7, 35.4):
         bench.show(b"green:anna")
         bench.measure(surface_c, count=5)
-        bench.wait(bench.options.leave_s + bench.options.again_s)
+        bench.wait(bench.options.presence_timeout_s + bench.options.rescan_after_refusal_s)
     first, second = (passage.temperature for passage in bench.passages)
     assert (first.outcome, first.attempt, first.next_step) == (Screening.ELEVATED, 1, "second_reading")
     assert (second.outcome, second.attempt, second.reason) == (Screening.NORMAL, 2, "mean_of_two")
@@ -169,5 +169,5 @@ def test_a_lost_range_sensor_holds_nobody_in(bench: Bench) -> None:
 
 
 def test_screening_keeps_the_mark_between_its_ends() -> None:
-    with pytest.raises(ValueError, match="near_mm"):
-        replace(screening.Options(), near_mm=200.0)
+    with pytest.raises(ValueError, match="min_distance_mm"):
+        replace(screening.Options(), min_distance_mm=200.0)

@@ -71,7 +71,7 @@ def test_the_code_of_whom_no_temperature_admits_is_not_remembered(bench: Bench) 
 def test_who_shows_the_code_again_is_on_top_also_when_it_is_refused(bench: Bench) -> None:
     raised(bench, b"green:anna")
     raised(bench, b"red:bert")
-    bench.wait(bench.options.again_s)
+    bench.wait(bench.options.rescan_after_refusal_s)
     raised(bench, b"red:bert")
     top, _ = bench.waiting()
     assert not getattr(bench.second(36.5, number=top.number).passage, "gate_opened", True)
@@ -137,7 +137,7 @@ def test_the_second_reading_that_the_gate_asked_for_names_nobody_to_staff(bench:
     raised(bench, b"green:bob")
     raised(bench, b"green:anna")
     assert bench.passages[-1].temperature.next_step == "second_reading"
-    bench.wait(bench.options.again_s)
+    bench.wait(bench.options.rescan_after_refusal_s)
     raised(bench, b"green:anna")
     assert bench.second(36.7).reason == "ambiguous_person", "it may be of Bob, who waits since before"
     assert not bench.openings

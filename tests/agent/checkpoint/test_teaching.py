@@ -26,7 +26,7 @@ def visit(bench: Bench, code: bytes, surface_c: float) -> None:
     bench.show(code)
     bench.measure(surface_c, count=6)
     bench.measure(ROOM_C, count=10)
-    bench.wait(bench.options.repeat_s)
+    bench.wait(bench.options.rescan_after_admit_s)
 
 
 def crowd_of(bench: Bench) -> Baseline:
@@ -61,10 +61,10 @@ def test_a_code_that_lets_nobody_in_teaches_nothing(known: Bench, word: str) -> 
 def test_one_holder_teaches_once_in_a_long_time(known: Bench) -> None:
     for _ in range(150):
         visit(known, b"green:one", 34.9)
-        known.wait(known.options.reuse_s)
+        known.wait(known.options.passback_window_s)
     assert crowd_of(known).people == 41
     assert "showed no valid code" not in told(known)
-    known.wait(OPTIONS.crowd_again_s)
+    known.wait(OPTIONS.baseline_relearn_s)
     visit(known, b"green:one", 34.6)
     assert crowd_of(known).people == 42
 
@@ -91,6 +91,6 @@ def test_a_kept_crowd_of_long_ago_is_not_compared_with() -> None:
 def test_that_few_holders_pass_again_and_again_is_told(bench: Bench) -> None:
     for number in range(110):
         visit(bench, b"green:%d" % (number % 5), 34.4)
-        bench.wait(bench.options.reuse_s)
+        bench.wait(bench.options.passback_window_s)
     assert crowd_of(bench).people == 5
     assert "only 5 had a valid code of a holder not seen before" in told(bench)

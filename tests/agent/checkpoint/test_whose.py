@@ -30,7 +30,7 @@ def test_whoever_steps_up_after_the_holder_has_left_is_not_let_in_on_his_code(
 
 def test_code_first_then_step_up_still_works(bench: Bench) -> None:
     bench.show(b"green:anna")
-    bench.wait(bench.options.temperature_wait_s - 1.0)
+    bench.wait(bench.options.temperature_timeout_s - 1.0)
     bench.measure(NORMAL_C, count=5)
     assert bench.openings == ["in"]
 

@@ -67,7 +67,7 @@ def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> N
     for _ in range(2):
         bench.show(b"green:anna")
         bench.measure(FEVER_C, count=5)
-        bench.wait(bench.options.again_s)
+        bench.wait(bench.options.rescan_after_refusal_s)
     assert bench.passages[-1].temperature.next_step == "rest"
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
     bench.show(b"green:anna")
@@ -111,7 +111,7 @@ def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
     bench.show(b"green:bert")
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
     bench.measure(NORMAL_C, count=5)
-    bench.wait(bench.options.repeat_s)
+    bench.wait(bench.options.rescan_after_admit_s)
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.passages[-1].temperature.attempt == 2, "anna's first reading still counts"
@@ -121,7 +121,7 @@ def test_of_several_who_wait_nobody_is_measured_afresh(bench: Bench) -> None:
     raised(bench, b"green:anna")
     raised(bench, b"green:bert")
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
-    bench.wait(bench.options.again_s)
+    bench.wait(bench.options.rescan_after_refusal_s)
     bench.show(b"green:bert")
     bench.measure(NORMAL_C, count=5)
     assert bench.passages[-1].temperature.attempt == 2, "bert's first reading still counts"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONFIG = """\
 [kiosk]
 id = "k1"
-[run]
+[runtime]
 directory = "run"
 [screening]
 calibration = "site.toml"

@@ -26,9 +26,12 @@ def kiosk(kiosk_file, pair):
     """The configuration with TLS; its files lie beside it."""
     authority = pair(kiosk_file.parent, "ca")
     pair(kiosk_file.parent, "own", authority)
-    text = kiosk_file.read_text().replace("port = 1\n", "port = 8883\n[orders]\nmemory_file = 'orders.json'\n", 1)
+    text = kiosk_file.read_text().replace(
+        "port = 1\n", "port = 8883\n[commands]\njournal_file = 'command-journal.json'\n", 1
+    )
     text = text.replace('path = "outbox.db"', 'path = "outbox.db"\nlimit_mb = 1')
-    tls = 'tls = true\nca_file = "ca.crt"\ncert_file = "own.crt"\nkey_file = "own.key"\npair_file = "link.pem"\n'
+    tls = 'tls = true\nca_file = "ca.crt"\ncert_file = "own.crt"\nkey_file = "own.key"\n'
+    tls += 'renewed_cert_file = "client.pem"\n'
     kiosk_file.write_text(text.replace("[mqtt]\n", f"[mqtt]\n{tls}"))
     return kiosk_file
 
@@ -141,7 +144,7 @@ def test_a_certificate_that_ends_soon_is_told_and_is_no_fault(kiosk, check, pair
 def test_a_renewed_pair_is_what_counts(kiosk, check, pair):
     pair(kiosk.parent, "own", days=-5)
     pair(kiosk.parent, "new", starts_days=-1)
-    link = kiosk.parent / "link.pem"
+    link = kiosk.parent / "client.pem"
     link.write_bytes((kiosk.parent / "new.key").read_bytes() + (kiosk.parent / "new.crt").read_bytes())
     assert check(kiosk)[::2] == (0, [])
 
@@ -157,18 +160,18 @@ def test_other_files_are_looked_at_too(kiosk, check):
     text = kiosk.read_text().replace(
         '"issuers.toml"', '"issuers.toml"\nlists = ["a.gpl", "b.gpl"]\nbundles = "sent"'
     )
-    kiosk.write_text(text.replace('floor_file = "clock"', 'floor_file = "issuers.toml/clock"'))
+    kiosk.write_text(text.replace('last_known_time_file = "clock"', 'last_known_time_file = "issuers.toml/clock"'))
     (folder / "b.gpl").write_bytes(b"no list")
     (folder / "outbox.db").mkdir()
     status, _, faults = check(kiosk)
     assert status == 1
     told = {fault.split(": ")[1]: fault for fault in faults}
-    assert set(told) == {"codes.lists", "clock.floor_file", "outbox.path"}
+    assert set(told) == {"codes.lists", "clock.last_known_time_file", "outbox.path"}
     assert len(faults) == 4
     assert any(
         "a.gpl is not there: until it is whole everybody at an entry goes to staff" in each for each in faults
     )
-    assert "issuers.toml is no folder" in told["clock.floor_file"]
+    assert "issuers.toml is no folder" in told["clock.last_known_time_file"]
     assert "outbox.db is a folder" in told["outbox.path"]
     assert all(
         fault.startswith(f"{kiosk}:{line_of(kiosk, fault.split(': ')[1].split('.')[1])}: ") for fault in faults

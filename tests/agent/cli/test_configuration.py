@@ -16,18 +16,18 @@ GOOD = """\
 [kiosk]
 id = "k1"
 site = "library"
-[run]
+[runtime]
 directory = "run"
 [codes]
 keys = "issuers.toml"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 [clock]
-floor_file = "clock"
+last_known_time_file = "clock"
 [outbox]
 path = "outbox.db"
-[orders]
-memory_file = "orders.json"
+[commands]
+journal_file = "command-journal.json"
 [mqtt]
 host = "127.0.0.1"
 port = 1
@@ -186,7 +186,7 @@ def test_show_is_toml_again_and_masks_secrets(config, say):
     assert set(tree["mqtt"]["password"]) == {"*"}
     assert tree["mqtt"]["username"] == "kiosk"
     assert tree["lanes"]["entry"]["scanner"]["driver"] == "line"
-    assert tree["lanes"]["entry"]["pulse_s"] == 3.0, "defaults are filled in"
+    assert tree["lanes"]["entry"]["release_s"] == 3.0, "defaults are filled in"
 
 
 def test_show_as_json(config, say):
@@ -331,7 +331,7 @@ HANGING = {
     ],
     "outbox": {"stored": 1, "delivered": 1, "waiting": 0, "lost": 0, "fault": ""},
     "link": {"connected": True, "fault": "", "refused_receipts": 2, "refusal": "it is too long"},
-    "orders": {"succeeded": 2, "rejected": 1, "unauthenticated": 3, "dropped": 0, "refusal": "invalid_envelope"},
+    "commands": {"succeeded": 2, "rejected": 1, "unauthenticated": 3, "dropped": 0, "refusal": "invalid_envelope"},
 }
 
 
@@ -373,7 +373,7 @@ def test_no_errno_reaches_the_technician(tmp_path, say, monkeypatch):
         (("issue", "--key", "none.key", "--subject", "a"), "none.key is not there"),
         (("issue", "--key", "there.key", "--subject", "a"), "there.key: not a private key"),
         (("keys", "new", "there"), "there.key is there already (name another)"),
-        (("contract", "there.key"), "there.key"),
+        (("schema", "there.key"), "there.key"),
     ):
         status, _, err = say(*words)
         assert status == 1

@@ -173,9 +173,9 @@ def test_whoever_watches_may_listen_and_give_an_order(script):
         listen, order = [next(line for line in lines if line.startswith("    ")).strip() for _ in range(2)]
         heard = subprocess.run(["sh", "-c", f"{listen} -C 1"], capture_output=True, timeout=LIMIT_S, check=True)
         assert heard.stdout.startswith(b"gatepost/v1/demo/demo-1/event/")
-        program, _, words = order.partition(" order ")
+        program, _, words = order.partition(" command ")
         assert program == "-c", "what it was called by"
-        order = f"{shlex.join(WORDS[:-1])} order {words}"
+        order = f"{shlex.join(WORDS[:-1])} command {words}"
         subprocess.run(["sh", "-c", order], timeout=LIMIT_S, check=True)
         assert any("command open: succeeded" in line for line in lines)
         demo.send_signal(signal.SIGINT)
@@ -339,7 +339,7 @@ def wait_until(true, limit_s=10.0):
 def test_neither_a_closed_terminal_nor_a_kill_leaves_anything_behind(staying, number):
     """What went on would take over somebody's new terminal by the number of a simulated device's."""
     children = children_of(staying.pid)
-    assert len(children) == 3, "agent, broker, subscriber"
+    assert len(children) == 4, "agent, broker, subscriber, screens"
     staying.send_signal(number)
     staying.communicate(timeout=LIMIT_S)
     assert staying.returncode == (-number if number == signal.SIGKILL else 128 + number)
@@ -436,8 +436,8 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
         skin = rules.screening
         outcome = (
             Screening.DEVICE_FAULT if down_at(script, person.lane, person.at)
-            else Screening.INDETERMINATE if person.skin_c < skin.cold_c
-            else Screening.ELEVATED if person.skin_c >= skin.elevated_c
+            else Screening.INDETERMINATE if person.skin_c < skin.min_skin_c
+            else Screening.ELEVATED if person.skin_c >= skin.threshold_c
             else Screening.NORMAL
         )  # fmt: skip
         case = DecisionInput(

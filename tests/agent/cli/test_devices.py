@@ -272,11 +272,11 @@ def test_off_goes_on_with_the_others_when_one_is_gone(board, tmp_path, capsys):
 def test_a_port_that_the_running_agent_holds_says_so(board, tmp_path, capsys):
     text = (tmp_path / "agent.toml").read_text()
     gone = re.sub(r"gate = .*", 'gate = { driver = "serial_relay", port = "/dev/none" }', text)
-    (tmp_path / "agent.toml").write_text(f'run.directory = "{tmp_path}"\n{gone}')
+    (tmp_path / "agent.toml").write_text(f'runtime.directory = "{tmp_path}"\n{gone}')
     assert devices("off", *board.config) == 1
     assert "The agent runs" not in capsys.readouterr().err
     with socket.socket(socket.AF_UNIX) as desk:
-        desk.bind(str(tmp_path / "desk.sock"))
+        desk.bind(str(tmp_path / "control.sock"))
         desk.listen()
         assert devices("off", *board.config) == 1
         assert "The agent runs and holds its devices: sudo systemctl stop gatepost" in capsys.readouterr().err

@@ -51,7 +51,7 @@ COMMANDS = (
     "keys add {} --formats dcc --keys new.toml",
     "keys sign {} --type root --fleet a --version 1 --key {}",
     "keys install {} --bundles bundles",
-    "keys take {} --bundles bundles",
+    "keys import-bundle {} --bundles bundles",
     "keys public {}",
     "issue --key {} --subject a",
     "lists check {}",

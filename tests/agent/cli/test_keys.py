@@ -182,7 +182,7 @@ def test_a_profile_is_signed_whole_so_that_a_gate_takes_it(here: Path, capsys: p
     (here / "root.bundle").write_text(said(capsys, *sign, "root.json", "--type", "root", "--version", "1"))
     (here / "office.bundle").write_text(said(capsys, *sign, *office, "--version", "1"))
     said(capsys, "keys", "install", "root.bundle", "--bundles", "bundles")
-    said(capsys, "keys", "take", "office.bundle", "--bundles", "bundles")
+    said(capsys, "keys", "import-bundle", "office.bundle", "--bundles", "bundles")
     assert load.load_table(policy.Options("office"), here, "bundles").rows
     said(capsys, *sign, *office, "--version", "-1", status=1)
 

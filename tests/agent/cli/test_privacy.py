@@ -59,7 +59,7 @@ def test_events_are_opened(tmp_path, key, passage_event, capsys):
     plain = Encoder(TOPICS)(passage_event(1), ChainPosition("9f86d081", 2, FIRST)).payload.decode()
     lines = [sealed(key, passage_event(0)), "not an event", plain, "a/topic " + sealed(key, passage_event(2))]
     (tmp_path / "events").write_text("\n".join(lines))
-    assert cli.main(["privacy", "open", "events", "--key", "week-47.pem"]) == 0
+    assert cli.main(["privacy", "unseal", "events", "--key", "week-47.pem"]) == 0
     found = [json.loads(line)["data"] for line in capsys.readouterr().out.splitlines()]
     assert [(data["duration_ms"], data["payloads"], data["credential"]["colour"]) for data in found] == [
         (0, ["R1AxOkFOTkE="], "green"),
@@ -70,8 +70,8 @@ def test_events_are_opened(tmp_path, key, passage_event, capsys):
 def test_what_another_key_sealed_is_said(tmp_path, key, passage_event, capsys):
     (tmp_path / "events").write_text(sealed(key, passage_event(0)))
     assert cli.main(["privacy", "new", "other"]) == 0
-    assert cli.main(["privacy", "open", "events", "--key", "other.pem"]) == 1
+    assert cli.main(["privacy", "unseal", "events", "--key", "other.pem"]) == 1
     assert "1 sealed parts were not opened" in capsys.readouterr().err
-    assert cli.main(["privacy", "open", "events", "--key", "other.pem", "--key", "week-47.pem"]) == 0
+    assert cli.main(["privacy", "unseal", "events", "--key", "other.pem", "--key", "week-47.pem"]) == 0
     (tmp_path / "nothing.pem").write_text("nothing")
-    assert cli.main(["privacy", "open", "events", "--key", "nothing.pem"]) == 1
+    assert cli.main(["privacy", "unseal", "events", "--key", "nothing.pem"]) == 1

@@ -136,7 +136,7 @@ def test_on_real_people_the_crowd_finds_most_fevers_at_few_false_alarms() -> Non
         if t["canthiMax1"] and t["canthiMax1"] != "nan"
     ]
     assert len(found) > 500
-    options = Options(elevated_c=36.3)
+    options = Options(threshold_c=36.3)
     flags = evaluation.flags_of_crowd(found, options)
     judged = [(person, flag) for person, flag in zip(found, flags, strict=True) if flag is not None]
     score = evaluation.count([person for person, _ in judged], [flag for _, flag in judged])

@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 CONFIG = """\
 [kiosk]
 id = "door-1"
-[run]
+[runtime]
 directory = "run"
 [clock]
-trust = "system"
-floor_file = "clock"
+source = "system"
+last_known_time_file = "clock"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 [outbox]
 path = "outbox.db"
-[orders]
-memory_file = "orders.json"
+[commands]
+journal_file = "command-journal.json"
 [mqtt]
 host = "127.0.0.1"
 port = 1
@@ -53,7 +53,7 @@ DOOR = """
 [table]
 name = "door"
 version = 1
-first = "guards"
+extends = "guards"
 [[row]]
 name = "codes only"
 when = { code = "green", temperature = ["normal", "unasked"] }
@@ -63,7 +63,7 @@ reasons = ["code_green"]
 name = "else"
 outcome = "refer"
 reasons = ["code_undecided"]
-measures = ["staff_check"]
+actions = ["staff_check"]
 """
 VENUE = """
 name = "library"

@@ -27,4 +27,4 @@ def test_an_option_names_commands_that_there_are() -> None:
     with pytest.raises(
         ValueError, match="there is no command dance; there are close, count, diagnose, flush, open"
     ):
-        commands.Options(obey=("open", "dance"))
+        commands.Options(allow=("open", "dance"))

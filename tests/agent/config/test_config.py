@@ -46,13 +46,13 @@ def faults(text: str) -> list[tuple[int, str]]:
 def test_the_smallest_configuration_is_all_defaults() -> None:
     found = config.parse(SMALLEST, FILE)
     assert found.kiosk.id == "k1"
-    assert found.lanes["entry"].pulse_s == config.LaneOptions(direction="entry").pulse_s  # type: ignore[arg-type]
+    assert found.lanes["entry"].release_s == config.LaneOptions(direction="entry").release_s  # type: ignore[arg-type]
     assert found.lanes["entry"].thermometer.driver == "gy_mcu"
 
 
 def test_all_faults_are_told_at_once_with_their_lines() -> None:
     text = SMALLEST.replace('id = "k1"', "id = 7\nsitte = 'x'").replace('"entry"\n', '"sideways"\n') + (
-        "[mqqt]\nhost = 'h'\n[checkpoint]\nrepeat_s = -1\ntemperature_wait_s = 'soon'\n"
+        "[mqqt]\nhost = 'h'\n[checkpoint]\nrescan_after_admit_s = -1\ntemperature_timeout_s = 'soon'\n"
     )
     found = dict(faults(text))
     assert "should be text in quotes" in found[2]
@@ -83,28 +83,33 @@ def test_a_missing_setting_of_a_driver_is_named() -> None:
 
 
 def test_settings_that_contradict_each_other_are_one_sentence() -> None:
-    ((line, text),) = faults(SMALLEST + "[screening]\ncold_c = 40.0\n")
+    ((line, text),) = faults(SMALLEST + "[screening]\nmin_skin_c = 40.0\n")
     assert line == 14
-    assert text.startswith("screening: presence_c ≤ cold_c < elevated_c < hot_c must hold (here presence_c = ")
-    assert "cold_c = 40.0 °C" in text
+    assert text.startswith(
+        "screening: presence_c ≤ min_skin_c < threshold_c < max_skin_c must hold (here presence_c = "
+    )
+    assert "min_skin_c = 40.0 °C" in text
 
 
 def test_a_pulse_longer_than_the_gate_allows_is_a_fault() -> None:
-    text = SMALLEST.replace('direction = "entry"', 'direction = "entry"\npulse_s = 12')
-    assert faults(text) == [(5, "lanes.entry.pulse_s: 12.0 s is longer than the gate's longest_s, 10.0 s")]
+    text = SMALLEST.replace('direction = "entry"', 'direction = "entry"\nrelease_s = 12')
+    assert faults(text) == [(5, "lanes.entry.release_s: 12.0 s is longer than the gate's longest_s, 10.0 s")]
 
 
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("[checkpoint]\nrepeat_s = -1", ["greater than 0", "in seconds", "not -1", "for example repeat_s = 5.0"]),
+        (
+            "[checkpoint]\nrescan_after_admit_s = -1",
+            ["greater than 0", "in seconds", "not -1", "for example rescan_after_admit_s = 5.0"],
+        ),
         ("[mqtt]\nport = 70000", ["whole number", "at least 1 and at most 65535", "not 70000", "port = 1883"]),
-        ("[mqtt]\nack_s = 3000", ["at least 1 and at most 300, in seconds", "3000 ms are 3 s"]),
+        ("[mqtt]\nack_timeout_s = 3000", ["at least 1 and at most 300, in seconds", "3000 ms are 3 s"]),
         ("[outbox]\ncommit_ms = 50", ["at least 0 and at most 20, in milliseconds", "not 50", "commit_ms = 2.0"]),
-        ("[screening]\nelevated_c = 98.6", ["elevated_c = 98.6 °C; 98.6 °F are 37.0 °C"]),
-        ("[screening]\nelevated_c = 35,6", ["35,6 is no number: write it with a point, 35.6"]),
-        ("[screening]\nelevated_c = '35,6'", ['not "35,6"', "in °C", "for example elevated_c = 35.6"]),
-        ("[screening]\nelevated_c = inf", ["should be a number", "in °C", "not inf"]),
+        ("[screening]\nthreshold_c = 98.6", ["threshold_c = 98.6 °C; 98.6 °F are 37.0 °C"]),
+        ("[screening]\nthreshold_c = 35,6", ["35,6 is no number: write it with a point, 35.6"]),
+        ("[screening]\nthreshold_c = '35,6'", ['not "35,6"', "in °C", "for example threshold_c = 35.6"]),
+        ("[screening]\nthreshold_c = inf", ["should be a number", "in °C", "not inf"]),
         ("[codes]\nlists = 'status.gpl'", ["a list of texts, in [ ]", 'for example lists = ["status.gpl"]']),
         ("[mqtt]\nprotocol = '4'", ["should be 'auto', '5' or '3.1.1'", 'not "4"', 'protocol = "auto"']),
         ("[mqtt]\ntls = 'yes'", ["true or false, without quotes", 'not "yes"', "tls = false"]),
@@ -114,7 +119,7 @@ def test_a_pulse_longer_than_the_gate_allows_is_a_fault() -> None:
             "[lanes.'my lane']\ndirection = 'exit'",
             ["'my lane' is no name of a lane", "letters A to Z", "[lanes.main-entry]"],
         ),
-        ("[run]\nlog = '高'", ["debug, info, warning or error", 'not "高"', 'log = "info"']),
+        ("[runtime]\nlog_level = '高'", ["debug, info, warning or error", 'not "高"', 'log_level = "info"']),
     ],
 )
 def test_a_sentence_has_range_unit_value_and_example(setting: str, words: list[str]) -> None:
@@ -166,19 +171,19 @@ def test_a_name_that_would_break_a_topic_is_refused(name: str) -> None:
 
 
 def test_a_setting_unlike_all_others_is_told_which_there_are() -> None:
-    ((_, text),) = faults(SMALLEST + "[run]\nquux = 1\n")
-    assert text == "run.quux: unknown setting; there are directory, log"
+    ((_, text),) = faults(SMALLEST + "[runtime]\nquux = 1\n")
+    assert text == "runtime.quux: unknown setting; there are directory, log_level"
 
 
 def test_an_unknown_level_of_the_log_is_told_the_known_ones() -> None:
-    assert faults(SMALLEST + '[run]\nlog = "loud"\n')[0][1] == (
-        'run.log: should be debug, info, warning or error, not "loud" (for example log = "info")'
+    assert faults(SMALLEST + '[runtime]\nlog_level = "loud"\n')[0][1] == (
+        'runtime.log_level: should be debug, info, warning or error, not "loud" (for example log_level = "info")'
     )
 
 
 def test_relative_paths_start_from_the_file() -> None:
-    found = config.parse(SMALLEST + '[run]\ndirectory = "run"\n', FILE)
-    assert found.run.directory == FILE.parent / "run"
+    found = config.parse(SMALLEST + '[runtime]\ndirectory = "run"\n', FILE)
+    assert found.runtime.directory == FILE.parent / "run"
 
 
 def test_secrets_are_masked() -> None:

@@ -20,7 +20,7 @@ OWN = """\
 [kiosk]
 id = "k1"
 [screening]
-limit_c = 37.3
+calibrated_threshold_c = 37.3
 [lanes.entry]
 direction = "entry"
 scanner = { driver = "line", port = "/dev/ttyACM0" }
@@ -63,11 +63,11 @@ def faults(text: str) -> list[str]:
 
 
 def test_key_by_key() -> None:
-    found = config.parse(OWN, FILE, Overlay(5, "[screening]\nwindow_s = 3.0\n[lanes.entry]\npulse_s = 2.0\n"))
+    found = config.parse(OWN, FILE, Overlay(5, "[screening]\nwindow_s = 3.0\n[lanes.entry]\nrelease_s = 2.0\n"))
     own = config.parse(OWN, FILE)
     assert found.screening.window_s == 3.0
-    assert found.screening.limit_c == own.screening.limit_c
-    assert found.lanes["entry"].pulse_s == 2.0
+    assert found.screening.calibrated_threshold_c == own.screening.calibrated_threshold_c
+    assert found.lanes["entry"].release_s == 2.0
     assert found.lanes["entry"].scanner == own.lanes["entry"].scanner
 
 
@@ -78,12 +78,12 @@ def test_key_by_key() -> None:
         '[mqtt]\nhost = "elsewhere"\n',
         '[mqtt]\nusername = "x"\n',
         '[codes]\nkeys = "mine.toml"\n',
-        '[clock]\ntrust = "system"\n',
+        '[clock]\nsource = "system"\n',
         '[outbox]\npath = "/tmp/x"\n',
-        '[run]\ndirectory = "/tmp/x"\n',
+        '[runtime]\ndirectory = "/tmp/x"\n',
         '[lanes.entry]\ndirection = "exit"\n',
         '[lanes.entry.gate]\nport = "/dev/null"\n',
-        '[screening]\ncrowd_file = "x"\n',
+        '[screening]\nbaseline_file = "x"\n',
         '[health]\nmetrics_file = "x"\n',
         '[policy]\ntable = "/tmp/lax.toml"\n',
         '[policy]\ntable = "lax.toml"\n',
@@ -99,8 +99,10 @@ def test_what_is_the_kiosk_s_own_stays_its_own(text: str) -> None:
 
 
 def test_faults_have_the_line_of_whoever_said_it() -> None:
-    found = faults("[screening]\nlimt_c = 37.0\nwindow_s = 'long'\n[lanes.gate7]\npulse_s = 1.0\n")
-    assert found[0] == "centre's configuration 5:2: screening.limt_c: unknown setting; did you mean limit_c?"
+    found = faults("[screening]\nthresold_c = 37.0\nwindow_s = 'long'\n[lanes.gate7]\nrelease_s = 1.0\n")
+    assert (
+        found[0] == "centre's configuration 5:2: screening.thresold_c: unknown setting; did you mean threshold_c?"
+    )
     assert found[1].startswith("centre's configuration 5:3: screening.window_s: should be a number, without quotes")
     assert "centre's configuration 5:4: lanes.gate7: there is no such lane on this kiosk" in found
 
@@ -111,16 +113,16 @@ def test_text_that_is_no_toml() -> None:
     ]
 
 
-@pytest.mark.parametrize("own", ["lanes = 3\n", "[screening]\nlimit_c = 'x'\n", "screening = 3\n"])
+@pytest.mark.parametrize("own", ["lanes = 3\n", "[screening]\ncalibrated_threshold_c = 'x'\n", "screening = 3\n"])
 def test_a_wrong_file_below_is_told_as_well(own: str) -> None:
     with pytest.raises(config.BadConfig) as caught:
-        config.parse(own, FILE, Overlay(5, "[lanes.entry]\npulse_s = 2.0\n"))
+        config.parse(own, FILE, Overlay(5, "[lanes.entry]\nrelease_s = 2.0\n"))
     assert str(FILE) in str(caught.value)
 
 
 def test_who_said_what() -> None:
-    said = config.parse(OWN, FILE, Overlay(5, "[screening]\nlimit_c = 37.0\n")).said
-    assert str(said["screening", "limit_c"]) == "centre's configuration 5:2"
+    said = config.parse(OWN, FILE, Overlay(5, "[screening]\ncalibrated_threshold_c = 37.0\n")).said
+    assert str(said["screening", "calibrated_threshold_c"]) == "centre's configuration 5:2"
     assert str(said["kiosk", "id"]) == f"{FILE}:2"
     assert str(said["lanes", "entry", "gate", "port"]) == f"{FILE}:9"
     assert ("screening", "window_s") not in said

@@ -29,7 +29,7 @@ class Kiosk:
     """A link with what fetches bases."""
 
     def __init__(self, port: int, base: Base, outbox: object, **options: object) -> None:
-        options = mqtt.Options(host="127.0.0.1", port=port, retry_max_s=1.0, **options)  # type: ignore[assignment,arg-type]
+        options = mqtt.Options(host="127.0.0.1", port=port, reconnect_max_s=1.0, **options)  # type: ignore[assignment,arg-type]
         self.link = mqtt.Link(options, TOPICS, outbox, lambda: State(version="1"))  # type: ignore[arg-type]
         self.fetcher = BaseFetcher(lambda: [base.wanted], lambda: base, self.link.fetch, bytes_per_s=1e9)
         self.link.start()

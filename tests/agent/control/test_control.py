@@ -25,7 +25,7 @@ class Bench:
         self.replies: queue.SimpleQueue[CommandResult] = queue.SimpleQueue()
         self.now = now
         self.store = store
-        self.options = Options(memory_file=tmp_path / "orders.json")
+        self.options = Options(journal_file=tmp_path / "command-journal.json")
         self.here = here
         self.orders = self.begin()
 
@@ -94,7 +94,7 @@ def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, cent
 def test_what_was_interrupted_is_said_by_itself(bench, centre):
     bench.order(centre.order())
     bench.orders.stop(5)
-    memory = bench.options.memory_file
+    memory = bench.options.journal_file
     memory.write_text(memory.read_text().replace('["succeeded", "", {"lane": "in"}, true]', "null"))
     bench.begin()
     reply = bench.reply()
@@ -109,7 +109,7 @@ def test_what_cannot_be_done_is_said(bench, centre, command, reason):
 
 
 def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, centre):
-    bench.options.memory_file.with_name("orders.json.new").mkdir()
+    bench.options.journal_file.with_name("command-journal.json.new").mkdir()
     assert bench.order(centre.order()).reason == "not_persisted"
     assert bench.done == []
     assert bench.order(centre.order(id="2", command="diagnose", arguments={})).status is CommandStatus.SUCCEEDED
@@ -319,4 +319,4 @@ def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, centre, wai
 
 def test_commands_that_there_are_not(tmp_path):
     with pytest.raises(ValueError, match="dance"):
-        Options(obey=("open", "dance"))
+        Options(allow=("open", "dance"))

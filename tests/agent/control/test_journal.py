@@ -29,7 +29,7 @@ def at(utc: float) -> TimeBounds:
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "state" / "orders.json"
+    return tmp_path / "state" / "command-journal.json"
 
 
 def loaded(path) -> CommandJournal:
@@ -123,7 +123,7 @@ def test_a_damaged_memory_forgets_no_order_that_was_issued_before(path, content)
 
 def test_a_disk_that_fails_is_told_and_the_order_is_known_all_the_same(tmp_path):
     (tmp_path / "state").write_text("in the way")
-    memory = CommandJournal(tmp_path / "state" / "orders.json")
+    memory = CommandJournal(tmp_path / "state" / "command-journal.json")
     memory.load()
     assert memory.replay_guard(at(UTC)).issued_utc > UTC, "whether there was a file cannot be told"
     with pytest.raises(OSError, match="exists"):
@@ -137,7 +137,7 @@ class Kiosk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.path = Path(self.folder.name) / "orders.json"
+        self.path = Path(self.folder.name) / "command-journal.json"
         self.memory = loaded(self.path)
         self.utc = self.latest = UTC
         self.sent: list[Command] = []

@@ -40,20 +40,20 @@ if TYPE_CHECKING:
 CONFIG = """\
 [kiosk]
 id = "k1"
-[run]
+[runtime]
 directory = "run"
 [clock]
-trust = "system"
-floor_file = "clock"
+source = "system"
+last_known_time_file = "clock"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 calibration = "site.toml"
-near_mm = 200
-far_mm = 300
+min_distance_mm = 200
+max_distance_mm = 300
 [outbox]
 path = "outbox.db"
-[orders]
-memory_file = "orders.json"
+[commands]
+journal_file = "command-journal.json"
 [mqtt]
 host = "127.0.0.1"
 port = 1
@@ -121,7 +121,7 @@ class Kiosk:
         return self.feeds[Role.GATE].status().items
 
     def temperature(self, celsius: str) -> int:
-        return cli.main(["temperature", "--config", str(self.folder / "agent.toml"), "entry", celsius])
+        return cli.main(["remeasure", "--config", str(self.folder / "agent.toml"), "entry", celsius])
 
     def black_body(self, action: str, reference_c: float) -> int:
         words = ["--lane", "entry", "--reference", "black body 7", "--operator", "Li Wei"]
@@ -185,7 +185,7 @@ def test_a_technician_looks_at_a_sensor_of_the_running_agent(
 
 def test_without_an_agent_the_remedy_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "agent.toml").write_text(CONFIG.format(folder=tmp_path))
-    assert cli.main(["temperature", "--config", str(tmp_path / "agent.toml"), "entry", "36.8"]) == 3
+    assert cli.main(["remeasure", "--config", str(tmp_path / "agent.toml"), "entry", "36.8"]) == 3
     assert "systemctl start gatepost" in capsys.readouterr().err
 
 
@@ -332,10 +332,10 @@ def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
             with contextlib.suppress(ConnectionResetError):
                 assert guest.recv(100) == b""
     for lane in ("attic", None, 1, ["entry"], {"entry": 1}):  # in the loop these would be defects in judging
-        for do in ("temperature", "borrow"):
+        for do in ("remeasure", "borrow"):
             assert ask(loop, {"do": do, "lane": lane, "celsius": 36.8}) == {"refused": "no_such_lane"}
     for celsius in (True, 10**400, -1, 1e300):
-        assert ask(loop, {"do": "temperature", "lane": "entry", "celsius": celsius}) == {"refused": "out_of_range"}
+        assert ask(loop, {"do": "remeasure", "lane": "entry", "celsius": celsius}) == {"refused": "out_of_range"}
     with pytest.raises(running.RequestRefused, match="no such lane"):
         running.temperature(loop.folder, "attic", 36.8)
     with pytest.raises(running.RequestRefused, match="no temperature of a body"):

@@ -109,7 +109,7 @@ def test_however_many_tests_a_place_asks_for_another_code_may_bring_them() -> No
     best = at_best(green(), NOW)
     site = policy.SiteFacts(series_tests=5, series_days=1)
     facts = policy.facts_of(LaneSpec(Direction.ENTRY), best, Screening.NORMAL, NOW, site=site)
-    assert (facts.series, facts.test) == (policy.facts.Series.MET, policy.facts.TestFact.PCR_24H)
+    assert (facts.test_series, facts.test) == (policy.facts.Series.MET, policy.facts.TestFact.PCR_24H)
 
 
 def test_two_codes_that_name_nobody_are_not_one_persons() -> None:

@@ -135,7 +135,7 @@ def test_three_tests_within_an_hour_are_one_of_a_series() -> None:
     days = tuple(LabResult("pcr", UTC - 600.0 - n * 23 * HOUR_S) for n in range(3))
     for tests, series in ((minutes, Series.INSUFFICIENT), (days, Series.MET)):
         verdict = credentials.check(a_code(tests=tests), TRUST, NOW)
-        assert facts_of(Direction.ENTRY, verdict, Screening.NORMAL, NOW, site=site).series is series
+        assert facts_of(Direction.ENTRY, verdict, Screening.NORMAL, NOW, site=site).test_series is series
 
 
 @pytest.mark.parametrize(("from_report", "fact"), [(False, TestFact.PCR_72H), (True, TestFact.PCR_48H)])

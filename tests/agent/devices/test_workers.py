@@ -168,7 +168,7 @@ def test_any_fault_leads_back_to_opening(
 
 def test_a_gate_obeys_at_once(inbox: queue.Queue[Observation], start: Start) -> None:
     relay = Relay()
-    gate = GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.5)
+    gate = GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, release_s=1.5)
     start(gate)
     next_of(inbox, DeviceUp)
     gate.open_gate()
@@ -178,7 +178,7 @@ def test_a_gate_obeys_at_once(inbox: queue.Queue[Observation], start: Start) -> 
 def test_an_opening_ordered_while_the_gate_was_away_lapses(inbox: queue.Queue[Observation], start: Start) -> None:
     relay, now = Relay(), [100.0]
     relay.broken.set()
-    gate = GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.5, clock=lambda: now[0])
+    gate = GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, release_s=1.5, clock=lambda: now[0])
     start(gate)
     next_of(inbox, DeviceDown)
     gate.open_gate()
@@ -205,7 +205,7 @@ def test_stopping_a_gate_is_no_lapsed_opening(
 
 def test_a_gate_that_goes_is_noticed_without_an_order(inbox: queue.Queue[Observation], start: Start) -> None:
     relay = Relay()
-    start(GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, pulse_s=1.0))
+    start(GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, release_s=1.0))
     next_of(inbox, DeviceUp)
     relay.broken.set()
     next_of(inbox, DeviceDown)
@@ -345,7 +345,7 @@ def test_a_device_can_be_opened_anew_on_demand(inbox: queue.Queue[Observation], 
     feed = (
         SensorWorker("in", Role.SCANNER, "script", Script, inbox.put)
         if kind == "source"
-        else GateWorker("in", Role.GATE, "relay", Relay, inbox.put, pulse_s=1.0)
+        else GateWorker("in", Role.GATE, "relay", Relay, inbox.put, release_s=1.0)
     )
     start(feed)
     next_of(inbox, DeviceUp)

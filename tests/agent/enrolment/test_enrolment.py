@@ -32,11 +32,11 @@ def test_who_was_invited_becomes_a_member(office: Office, kiosk: Enrolment, tmp_
     tree = tomllib.loads(kiosk.identity.read_text())
     assert tree["kiosk"] == {"site": "east", "id": "k1"}
     assert (tree["mqtt"]["host"], tree["mqtt"]["port"]) == ("broker.example", 8883)
-    pair = (tmp_path / "kiosk/link.pem").read_text()
+    pair = (tmp_path / "kiosk/client.pem").read_text()
     assert certificates.about(pair).name == "east/k1"
     assert "PRIVATE KEY" in pair
     assert not (tmp_path / "kiosk/enrolment").exists(), "the token and the work are gone"
-    for path in (kiosk.identity, tmp_path / "kiosk/link.pem"):
+    for path in (kiosk.identity, tmp_path / "kiosk/client.pem"):
         assert path.stat().st_mode & 0o077 == 0
 
 
@@ -220,7 +220,7 @@ def test_a_new_invitation_of_the_same_name_revokes_the_old_certificate(
 
 
 def renewed(office: Office, tmp_path: Path, now: float, *, key: str = "") -> exchange.Answer:
-    pair = (tmp_path / "kiosk/link.pem").read_text()
+    pair = (tmp_path / "kiosk/client.pem").read_text()
     csr = certificates.request_for(certificates.new_key(), "anything")
     signature = certificates.signature(key or pair, exchange.renewal_message(csr))
     certificate = pair[pair.index("-----BEGIN CERTIFICATE") :]
@@ -272,7 +272,7 @@ def test_a_power_cut_after_any_step_is_repeated(
     again.finish()
     (known,) = office.authority.kiosks()
     (certificate,) = known.issued.values()
-    assert certificate.pem in (tmp_path / "kiosk/link.pem").read_text()
+    assert certificate.pem in (tmp_path / "kiosk/client.pem").read_text()
     assert not (tmp_path / "kiosk/enrolment").exists()
 
 
@@ -368,4 +368,4 @@ def test_another_authority_signs_by_its_program(office: Office, kiosk: Enrolment
     office.authority = Authority(folder)
     kiosk.follow(office.invite()[1])
     kiosk.install(exchanged(office, kiosk))
-    assert certificates.about((tmp_path / "kiosk/link.pem").read_text()).serial == 7
+    assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).serial == 7

@@ -21,7 +21,7 @@ def member(served: Office, kiosk: Enrolment, tmp_path: Path) -> Options:
     assert service.once(kiosk, invited) == ""
     return Options(
         host="127.0.0.1", port=invited.port, tls=True, ca_file=tmp_path / "broker/broker.crt",
-        pair_file=tmp_path / "kiosk/link.pem",
+        renewed_cert_file=tmp_path / "kiosk/client.pem",
     )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_it_asks_thirty_days_before_the_end(served: Office, kiosk: Enrolment, tm
     options = member(served, kiosk, tmp_path)
     monkeypatch.setattr(renewal.exchange_mqtt, "context", pinned_like(tmp_path))
     pairs, renewals = ClientCertificates(options, "k1"), []
-    first = certificates.about((tmp_path / "kiosk/link.pem").read_text())
+    first = certificates.about((tmp_path / "kiosk/client.pem").read_text())
 
     def look(days_later: float, state: ClockState = ClockState.SYNCED) -> str:
         utc_s = time.time() + days_later * DAY_S
@@ -46,7 +46,7 @@ def test_it_asks_thirty_days_before_the_end(served: Office, kiosk: Enrolment, tm
     assert renewals == [1]
     pairs.with_certificate()
     pairs.connected()
-    second = certificates.about((tmp_path / "kiosk/link.pem").read_text())
+    second = certificates.about((tmp_path / "kiosk/client.pem").read_text())
     assert (second.name, second.serial != first.serial) == ("east/k1", True)
 
 
@@ -58,7 +58,7 @@ def test_a_revoked_member_is_told_so(served: Office, kiosk: Enrolment, tmp_path:
     pairs = ClientCertificates(options, "k1")
     looked = renewal.Renewal(pairs, options, lambda: TimeBounds(utc_s, utc_s, ClockState.SYNCED), lambda: None)
     assert "was revoked" in looked.look()
-    assert not (tmp_path / "kiosk/link.pem.trial").exists()
+    assert not (tmp_path / "kiosk/client.pem.trial").exists()
 
 
 def pinned_like(tmp_path: Path):

@@ -211,7 +211,7 @@ def test_names_that_would_break_a_topic_or_an_id_are_refused(name):
 
 def test_the_published_contract_is_what_the_code_says():
     published = {path.name: path.read_text() for path in (ROOT / "docs" / "contract").iterdir()}
-    assert published == schemas.documents(__version__), "run: gatepost contract docs/contract"
+    assert published == schemas.documents(__version__), "run: gatepost schema docs/contract"
 
 
 def flat(schema):

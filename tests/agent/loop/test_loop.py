@@ -65,7 +65,7 @@ class Bench:
             Checkpoint(
                 {"entry": LaneSpec(Direction.ENTRY)},
                 DecisionRules(check, decide, screening.Options()),
-                Options(temperature_wait_s=wait_s),
+                Options(temperature_timeout_s=wait_s),
             ),
             open_gate={"entry": lambda: self.done.append(("gate", None))},
             show={"entry": lambda cue, _after: self.shown.append((cue, len(self.done)))},

@@ -77,7 +77,7 @@ def options(tmp_path, authority):
     cert_file, key_file = authority.pair(tmp_path, "gate-3")
     return mqtt.Options(
         host="localhost", tls=True, ca_file=ca_file, cert_file=cert_file, key_file=key_file,
-        pair_file=tmp_path / "state" / "link.pem", retry_max_s=1.0,
+        renewed_cert_file=tmp_path / "state" / "client.pem", reconnect_max_s=1.0,
     )  # fmt: skip
 
 
@@ -98,15 +98,15 @@ def files(pairs) -> set[str]:
 def test_a_certificate_is_asked_for_tried_and_kept(pairs, options, authority):
     assert pairs.with_certificate() == options
     pairs.install(authority.answer(pairs.request()), now())
-    assert files(pairs) == {"link.pem.trial"}
+    assert files(pairs) == {"client.pem.trial"}
     shown = pairs.with_certificate()
-    assert shown.cert_file.name == "link.pem.trial"
+    assert shown.cert_file.name == "client.pem.trial"
     ssl.create_default_context().load_cert_chain(shown.cert_file)
     assert stat.S_IMODE(pairs._trial.stat().st_mode) == 0o600
     pairs.connected()
     assert pairs.greeted_new
-    assert files(pairs) == {"link.pem"}
-    assert ClientCertificates(options, "gate-3").with_certificate().cert_file.name == "link.pem", (
+    assert files(pairs) == {"client.pem"}
+    assert ClientCertificates(options, "gate-3").with_certificate().cert_file.name == "client.pem", (
         "also after a restart"
     )
 
@@ -167,7 +167,7 @@ def test_what_is_not_taken(pairs, authority, answer, why):
     request = pairs.request()
     with pytest.raises(BadClientCertificate, match=why):
         pairs.install(answer(authority, request), now())
-    assert files(pairs) == {"link.pem.key"}
+    assert files(pairs) == {"client.pem.key"}
 
 
 def test_nothing_is_taken_that_was_not_asked_for(pairs, authority):
@@ -218,7 +218,9 @@ def test_a_real_broker_refuses_it_and_gets_the_old_pair_again(link, options, aut
     """The broker's authority has changed its mind; ours cannot know."""
     stranger = Authority()
     request = link.pairs.request()
-    link.pairs._options = mqtt.Options(tls=True, cert_file=options.cert_file, pair_file=options.pair_file)
+    link.pairs._options = mqtt.Options(
+        tls=True, cert_file=options.cert_file, renewed_cert_file=options.renewed_cert_file
+    )
     link.pairs.install(stranger.answer(request), now())
     link.pairs._options = link._options
     link.renew()

@@ -45,7 +45,7 @@ def test_a_broker_that_forgets_what_it_acknowledged(delivery, kind, wait_for):
 
 def test_receipts_of_strangers_are_counted_and_are_no_fault(delivery, wait_for):
     """A link that works must not look ill for what anybody may publish."""
-    with delivery("receipt", receipt_s=600) as whole:
+    with delivery("receipt", receipt_timeout_s=600) as whole:
         whole.stop_centre()
         whole.link.start()
         whole.decide(10)
@@ -67,7 +67,7 @@ def test_receipts_of_strangers_are_counted_and_are_no_fault(delivery, wait_for):
 
 @pytest.mark.parametrize("wrong", [{"sha256": "ab" * 32}, {"up_to": 11}], ids=["chain", "count"])
 def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delivery, wait_for, wrong):
-    with delivery("receipt", receipt_s=600) as whole:
+    with delivery("receipt", receipt_timeout_s=600) as whole:
         whole.stop_centre()
         whole.link.start()
         whole.decide(10)
@@ -81,7 +81,7 @@ def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delive
 
 
 def test_a_centre_whose_receipts_are_refused_is_told_why(delivery, wait_for):
-    with delivery("receipt", receipt_s=1) as whole:
+    with delivery("receipt", receipt_timeout_s=1) as whole:
         whole.stop_centre()
         whole.link.start()
         whole.decide(10)

@@ -22,7 +22,7 @@ def told(make_outbox, wait_for, tmp_path):
     links = []
 
     def ask(**options):
-        options = mqtt.Options(**{"host": "localhost", "pair_file": tmp_path / "none.pem", **options})
+        options = mqtt.Options(**{"host": "localhost", "renewed_cert_file": tmp_path / "none.pem", **options})
         link = mqtt.Link(options, Topics("library", "gate-3"), make_outbox(), lambda: State(software_version="1"))
         links.append(link)
         link.start()
@@ -113,7 +113,7 @@ def test_a_port_that_nobody_listens_on(told):
 
 def test_a_port_that_answers_nothing(told):
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        said = told(host="127.0.0.1", port=mute.getsockname()[1], connect_s=0.5)
+        said = told(host="127.0.0.1", port=mute.getsockname()[1], connect_timeout_s=0.5)
     assert "answers, but not as an MQTT broker (is the port right? does it want TLS?" in said
 
 

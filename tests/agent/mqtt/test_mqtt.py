@@ -208,7 +208,7 @@ def test_options_that_contradict_each_other_are_refused(wrong, why):
 def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(broker, make_link, passage_event, wait_for):
     """Half open: the kernel still takes bytes, nobody answers."""
     subscriber = broker.subscriber()
-    link = make_link(broker.port, ack_s=1.0, keepalive_s=3, connect_s=1.0)
+    link = make_link(broker.port, ack_timeout_s=1.0, keepalive_s=3, connect_timeout_s=1.0)
     wait_for(lambda: link.status().connected)
     broker.send_signal(signal.SIGSTOP)
     try:

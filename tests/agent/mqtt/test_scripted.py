@@ -14,7 +14,7 @@ def test_never_more_on_the_way_than_both_sides_allow(
     scripted, make_link, passage_event, receive_maximum, window, expected, wait_for
 ):
     broker = scripted(receive_maximum=receive_maximum)
-    link = make_link(broker.port, window=window)
+    link = make_link(broker.port, max_inflight=window)
     for number in range(100):
         link.outbox.put(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 100)
@@ -26,7 +26,7 @@ def test_an_answer_that_never_comes_means_a_dead_link_and_everything_again(
     scripted, make_link, passage_event, monkeypatch, wait_for
 ):
     broker = scripted(acknowledge=False)
-    link = make_link(broker.port, ack_s=1.0)
+    link = make_link(broker.port, ack_timeout_s=1.0)
     for number in range(5):
         link.outbox.put(passage_event(number))
     wait_for(lambda: broker.connections >= 2)

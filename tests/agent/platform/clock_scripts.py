@@ -203,7 +203,7 @@ class Life:
         if world.source == "battery":
             world.wall_utc = world.true_utc
         if world.rng.random() < 0.15:
-            self.options.floor_file.unlink(missing_ok=True)
+            self.options.last_known_time_file.unlink(missing_ok=True)
             self.saved_utc = -math.inf
         self._start()
 
@@ -218,7 +218,7 @@ class Life:
 
     def _start(self) -> None:
         self.clock = Clock(self.options, self.world.sources())
-        self.lo_utc = self.saved_utc if self.options.floor_file.exists() else -math.inf
+        self.lo_utc = self.saved_utc if self.options.last_known_time_file.exists() else -math.inf
 
     def live(self) -> None:
         """The whole script."""
@@ -231,8 +231,8 @@ class Life:
             happening()
             for _ in range(2):
                 self.look()
-                if self.options.floor_file.exists():
-                    self.saved_utc = self.options.floor_file.stat().st_mtime
+                if self.options.last_known_time_file.exists():
+                    self.saved_utc = self.options.last_known_time_file.stat().st_mtime
                 self.world.pass_time(LOOK_S)
 
 
@@ -244,9 +244,10 @@ def play(seed: int, folder: Path) -> tuple[list[str], Counter[str]]:
     world = World(rng, source, begin_utc, rng.uniform(-99e-6, 99e-6))
     world.wall_utc = begin_utc if source == "battery" else rng.choice((0.0, BUILT_UTC, begin_utc, 3e9))
     options = Options(
-        trust=TimeSource.SYSTEM if source == "battery" else TimeSource.NTP, floor_file=folder / f"clock-{seed}"
+        source=TimeSource.SYSTEM if source == "battery" else TimeSource.NTP,
+        last_known_time_file=folder / f"clock-{seed}",
     )
     life = Life(world, options, Clock(options, world.sources()))
     life.live()
-    options.floor_file.unlink(missing_ok=True)
+    options.last_known_time_file.unlink(missing_ok=True)
     return [f"script {seed} ({source}): {wrong}" for wrong in life.wrong], life.seen

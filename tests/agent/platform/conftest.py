@@ -14,7 +14,7 @@ def kernel():
 @pytest.fixture
 def make(kernel, file):
     """A clock with the kernel's word and the file, as the agent makes it when it starts."""
-    return lambda **options: Kept(Options(floor_file=file, **options), kernel.sources)
+    return lambda **options: Kept(Options(last_known_time_file=file, **options), kernel.sources)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from agent.problems import in_words
 
 def test_a_synchronised_clock_is_an_interval_around_the_wall(file):
     before = time.time()
-    now = Clock(Options(floor_file=file, error_s=1.0), Sources(word=lambda: KernelTime(0.01))).now()
+    now = Clock(Options(last_known_time_file=file, error_s=1.0), Sources(word=lambda: KernelTime(0.01))).now()
     after = time.time()
     assert now.state is ClockState.SYNCED
     assert now.earliest_utc <= before - 1.0 + 0.5
@@ -104,14 +104,14 @@ def test_the_kernel_is_asked_once_a_second(kernel, make):
 
 def test_a_trusted_system_clock_needs_no_kernel(kernel, make):
     kernel.error_s = None
-    now = make(trust=TimeSource.SYSTEM, error_s=3.0).now()
+    now = make(source=TimeSource.SYSTEM, error_s=3.0).now()
     assert now.state is ClockState.SYNCED
     assert now.latest_utc - now.earliest_utc == pytest.approx(6.0)
 
 
 def test_a_card_that_cannot_be_written_harms_nothing(kernel, tmp_path):
     (tmp_path / "occupied").write_text("a file where a folder should be")
-    asked = Kept(Options(floor_file=tmp_path / "occupied" / "clock"), kernel.sources)
+    asked = Kept(Options(last_known_time_file=tmp_path / "occupied" / "clock"), kernel.sources)
     assert asked.now().state is ClockState.SYNCED
 
 
@@ -264,7 +264,7 @@ def test_a_file_of_an_older_release_is_a_floor_too(kernel, make, file):
 
 
 def test_housekeeping_keeps_it_and_has_the_last_word(kernel, file, wait_for):
-    asked = Clock(Options(floor_file=file), kernel.sources)
+    asked = Clock(Options(last_known_time_file=file), kernel.sources)
     keeper = Housekeeping([Job("clock", 0.01, asked.keep, asked.save)])
     asked.now()
     assert not file.exists(), "asking for the time writes nothing"

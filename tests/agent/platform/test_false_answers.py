@@ -64,7 +64,7 @@ def test_answers_that_contradict_each_other_prove_nothing(kernel, make):
 
 
 def test_a_battery_clock_may_be_set_forward_and_back_only_with_patience(kernel, make):
-    asked = make(trust=TimeSource.SYSTEM)
+    asked = make(source=TimeSource.SYSTEM)
     asked.now()
     kernel.booted_utc += 10 * YEARS
     assert asked.now().state is ClockState.SYNCED
@@ -90,7 +90,7 @@ def test_whatever_is_false_for_less_than_an_hour_is_healed_an_hour_later(tmp_pat
     kernel = Kernel()
     true_utc = kernel.booted_utc
     file = tmp_path_factory.mktemp("clock") / "clock"
-    asked = Kept(Options(floor_file=file), kernel.sources)
+    asked = Kept(Options(last_known_time_file=file), kernel.sources)
     false_s = 0.0
     for what, by_s, seconds in told:
         false_s = 0.0 if what in ("true", "restart") else false_s + seconds
@@ -98,7 +98,7 @@ def test_whatever_is_false_for_less_than_an_hour_is_healed_an_hour_later(tmp_pat
             continue
         kernel.booted_utc = true_utc + (by_s if what == "false" else 0.0)
         kernel.error_s = None if what == "silent" else 0.02
-        asked = Kept(Options(floor_file=file), kernel.sources) if what == "restart" else asked
+        asked = Kept(Options(last_known_time_file=file), kernel.sources) if what == "restart" else asked
         asked.now()
         kernel.here_s += seconds
         asked.now()

@@ -13,7 +13,7 @@ CANARY = b"canary: a key, a name, an event "
 def test_nothing_is_left(tmp_path: Path) -> None:
     folder = tmp_path / "lib"
     (folder / "bundles").mkdir(parents=True)
-    for name in ("link.pem", "outbox.db", "bundles/root.bundle", "empty"):
+    for name in ("client.pem", "outbox.db", "bundles/root.bundle", "empty"):
         (folder / name).write_bytes(CANARY * (0 if name == "empty" else 5000))
     outside = tmp_path / "outside"
     outside.write_bytes(CANARY)

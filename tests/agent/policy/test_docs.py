@@ -52,7 +52,7 @@ def test_the_example_of_a_keys_file_is_one() -> None:
 
 @pytest.mark.parametrize("text", [POLICY, CODES])
 def test_the_commands_are_there(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for command, action in set(re.findall(r"gatepost (\w+) (\w+)", text)):
+    for command, action in set(re.findall(r"gatepost ([\w-]+) ([\w-]+)", text)):
         assert command in cli.COMMANDS
         if command in {"keys", "lists", "policy"}:
             with pytest.raises(SystemExit) as caught:

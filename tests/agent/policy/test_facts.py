@@ -95,7 +95,7 @@ def test_no_code_and_a_broken_scanner_differ() -> None:
 def test_all_that_a_verdict_tells() -> None:
     verdict = Verdict(CodeStatus.VALID, "dcc", kind="test", tests=(ago(3),), watched=True, list_age=ListAge.STALE)
     found = facts(verdict, venue=policy.Venue.SCHOOL, zone=policy.Zone.HIGH)
-    assert (found.kind, found.test, found.watch, found.lists) == (
+    assert (found.kind, found.test, found.watch, found.list_age) == (
         CredentialKind.TEST,
         TestFact.PCR_24H,
         WatchClass.HIT,
@@ -116,7 +116,7 @@ def test_all_that_a_verdict_tells() -> None:
 )
 def test_three_tests_in_three_days(tests: list[LabResult], series: Series) -> None:
     verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=tuple(tests))
-    assert facts(verdict, series_tests=3, series_days=3.0).series is series
+    assert facts(verdict, series_tests=3, series_days=3.0).test_series is series
 
 
 def test_a_test_dated_ahead_is_no_test() -> None:
@@ -133,8 +133,8 @@ def test_a_positive_test_counts_however_it_is_dated(tests: list[LabResult]) -> N
 
 def test_one_test_in_two_codes_is_one_of_the_series() -> None:
     verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=(ago(1), ago(30), ago(30)))
-    assert facts(verdict, series_tests=2).series is Series.MET
-    assert facts(verdict, series_tests=3).series is Series.INSUFFICIENT
+    assert facts(verdict, series_tests=2).test_series is Series.MET
+    assert facts(verdict, series_tests=3).test_series is Series.INSUFFICIENT
 
 
 def day(hours_ago: float, span_h: float, *, positive: bool = False) -> LabResult:
@@ -164,4 +164,4 @@ def test_a_negative_test_must_be_newer_than_the_positive_one_for_certain() -> No
 )
 def test_one_swab_in_two_codes_is_one_test(tests: list[LabResult], series: Series) -> None:
     verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=tuple(tests))
-    assert facts(verdict, series_tests=2, series_days=3.0).series is series
+    assert facts(verdict, series_tests=2, series_days=3.0).test_series is series

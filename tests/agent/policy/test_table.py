@@ -30,7 +30,7 @@ def table(name: str = "default") -> policy.Table:
 def document(**changes: Any) -> dict[str, Any]:
     """The smallest table that may be used."""
     good = {"direction": "entry", "code": "green", "temperature": "normal", "test": ["none", "pcr_24h"]}
-    good |= {"lists": ["fresh"], "watch": "clear"}
+    good |= {"list_age": ["fresh"], "watch": "clear"}
     return {
         "table": {"name": "small", "version": 1},
         "row": [
@@ -57,12 +57,12 @@ def row(outcome: str, **when: Any) -> dict[str, Any]:
 
 def test_eight_kinds_of_venue_and_three_more() -> None:
     practice = {
-        "community",
+        "residential",
         "office",
-        "project_site",
-        "business",
+        "construction_site",
+        "retail",
         "public_place",
-        "entry_point",
+        "port_of_entry",
         "transport",
         "medical",
     }
@@ -94,7 +94,7 @@ def test_never_a_wrong_green(name: str, facts: Facts) -> None:
         assert facts.mask != "missing"
         assert facts.temperature is Screening.NORMAL
         assert facts.test != "positive"
-        assert facts.lists != "refer"
+        assert facts.list_age != "refer"
         assert facts.watch == "clear"
 
 
@@ -156,7 +156,10 @@ def some(name: str) -> st.SearchStrategy[list[str]]:
 
 
 ASKED = ("direction", "code", "temperature", "test")
-EVERY = {name: list(DIMENSIONS[name]) for name in ASKED} | {"lists": ["fresh", "refer"], "watch": ["clear", "hit"]}
+EVERY = {name: list(DIMENSIONS[name]) for name in ASKED} | {
+    "list_age": ["fresh", "expired"],
+    "watch": ["clear", "hit"],
+}
 CONDITIONS = st.fixed_dictionaries({}, optional={name: some(name) for name in ASKED})
 
 
@@ -214,10 +217,10 @@ def test_a_gap_in_one_of_all_combinations() -> None:
             "no entry with a positive test",
         ),
         (document(row=[row("refer")]), "nobody is kept in"),
-        (document(never=[{"name": "mine", "when": {"code": "green"}, "outcomes": ["admit"]}]), "breaks 'mine'"),
+        (document(invariant=[{"name": "mine", "when": {"code": "green"}, "outcomes": ["admit"]}]), "breaks 'mine'"),
         (
             document(
-                case=[
+                test=[
                     {
                         "name": "c",
                         "facts": {"direction": "entry", "code": "red", "temperature": "normal"},
@@ -225,12 +228,12 @@ def test_a_gap_in_one_of_all_combinations() -> None:
                     }
                 ]
             ),
-            "case 'c' gives refer, not admit",
+            "test 'c' gives refer, not admit",
         ),
         (document(table={}), "needs a name"),
         (document(table={"name": "x"}), "needs a version"),
         (document(table={"name": "x", "version": 0}), "needs a version"),
-        (document(table={"name": "x", "version": 1, "first": "guards"}), "unknown key 'first'"),
+        (document(table={"name": "x", "version": 1, "extends": "guards"}), "unknown key 'extends'"),
         ({"row": document()["row"]}, "[table] is missing"),
         (document(row=[]), "needs 1 to 200 rows"),
         (document(row=document()["row"] * 70), "needs 1 to 200 rows"),
@@ -246,9 +249,9 @@ def test_a_gap_in_one_of_all_combinations() -> None:
         (with_rows(row("refer") | {"reasons": "fever"}), "reasons is a list of texts"),
         (with_rows(row("refer") | {"when": 7}), "when is a table"),
         (with_rows(row("refer") | {"whenn": {}}), "unknown key 'whenn'"),
-        (document(never=[{"name": "n", "outcomes": []}]), "outcomes is a list"),
+        (document(invariant=[{"name": "n", "outcomes": []}]), "outcomes is a list"),
         (
-            document(case=[{"name": "c", "facts": {"code": "red"}, "outcome": "refer"}]),
+            document(test=[{"name": "c", "facts": {"code": "red"}, "outcome": "refer"}]),
             "facts needs direction, temperature",
         ),
     ],
@@ -276,7 +279,7 @@ def test_a_profile_written_out_whole_is_the_same_table(name: str) -> None:
 
 
 def test_a_table_from_the_centre_must_be_whole() -> None:
-    text = '[table]\nname = "x"\nversion = 1\nfirst = "guards"\n[[row]]\noutcome = "refer"\nreasons = ["fever"]\n'
+    text = '[table]\nname = "x"\nversion = 1\nextends = "guards"\n[[row]]\noutcome = "refer"\nreasons = ["fever"]\n'
     with pytest.raises(BadTable):
         policy.parse_table(text, "centre")
 
@@ -303,10 +306,10 @@ def test_nothing_depends_on_temperature_where_the_code_already_refuses() -> None
     [
         ("test", ["pcr_24h", "pcr_48h", "pcr_72h", "older", "none", "positive"]),
         ("test", ["pcr_24h", "antigen_24h", "older"]),
-        ("series", ["met", "short"]),
-        ("lists", ["fresh", "warn", "refer"]),
+        ("test_series", ["met", "insufficient"]),
+        ("list_age", ["fresh", "stale", "expired"]),
         ("code", ["green", "yellow", "red"]),
-        ("seen", ["first", "again"]),
+        ("passback", ["none", "recent"]),
         ("watch", ["clear", "hit"]),
     ],
 )
@@ -316,9 +319,9 @@ def test_whoever_has_less_to_show_is_not_better_off(name: str, fact: str, order:
     others: dict[str, Any] = {
         "zone": Zone,
         "test": TestFact,
-        "series": Series,
+        "test_series": Series,
         "kind": CredentialKind,
-        "traveller": LaneType,
+        "lane_type": LaneType,
     }
     others["code"] = [CodeFact.GREEN, CodeFact.YELLOW, CodeFact.CERTIFICATE]
     others.pop(fact, None)

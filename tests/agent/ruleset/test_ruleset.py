@@ -130,9 +130,9 @@ def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
     put_list(tmp_path, 1, {})
     rulebook = Ruleset(JUDGED, policy.Options("school", venue=policy.Venue.SCHOOL), tmp_path)
     decided = {
-        traveller: rulebook.decide(
+        lane_type: rulebook.decide(
             DecisionInput(
-                LaneSpec(Direction.ENTRY, traveller),
+                LaneSpec(Direction.ENTRY, lane_type),
                 rulebook.check([code()], NOW),
                 Temperature(Screening.NORMAL),
                 scanner_works=True,
@@ -140,7 +140,7 @@ def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
                 now=NOW,
             )
         )
-        for traveller in LaneType
+        for lane_type in LaneType
     }
     assert decided[LaneType.PEDESTRIAN].outcome is Outcome.ADMIT
     assert decided[LaneType.VEHICLE] != decided[LaneType.PEDESTRIAN]

@@ -132,7 +132,7 @@ def test_a_clock_set_back_changes_nothing(known: Baseline) -> None:
 def test_it_never_moves_the_limit_beyond_its_reach(known: Baseline) -> None:
     far = replace(known, level_c=41.0)
     assert baseline_threshold_c(far, OPTIONS, 23.0) == OPTIONS.ceiling_c == 37.1
-    assert baseline_threshold_c(replace(known, level_c=20.0), OPTIONS, 23.0) >= OPTIONS.cold_c
+    assert baseline_threshold_c(replace(known, level_c=20.0), OPTIONS, 23.0) >= OPTIONS.min_skin_c
 
 
 @given(st.lists(st.tuples(st.floats(30, 43), st.floats(-10, 45), st.floats(0, 1e6)), min_size=1, max_size=60))
@@ -240,8 +240,8 @@ def test_disagreeing_is_no_way_to_a_higher_limit() -> None:
 
 
 def test_the_site_sets_ceiling_and_floor() -> None:
-    with pytest.raises(ValueError, match="crowd_floor_c ≤ elevated_c ≤ crowd_ceiling_c"):
-        Options(crowd_ceiling_c=35.0)
-    options = Options(crowd_ceiling_c=36.0, crowd_floor_c=34.5)
+    with pytest.raises(ValueError, match="baseline_floor_c ≤ threshold_c ≤ baseline_ceiling_c"):
+        Options(baseline_ceiling_c=35.0)
+    options = Options(baseline_ceiling_c=36.0, baseline_floor_c=34.5)
     assert (options.floor_c, options.ceiling_c) == (34.5, 36.0)
-    assert Options(elevated_c=36.6).ceiling_c == pytest.approx(38.1)
+    assert Options(threshold_c=36.6).ceiling_c == pytest.approx(38.1)

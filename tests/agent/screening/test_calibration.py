@@ -168,7 +168,7 @@ def test_the_crowd_is_asked_only_when_it_is_known() -> None:
     assert scales[-1].outcome is Screening.ELEVATED
     assert scales[-1].uncertainty_c is not None
     assert scales[-1].uncertainty_c > 0.3
-    off = screen(look(35.5), Options(crowd=False), ScreeningContext(crowd=crowd, ambient_c=23.0))
+    off = screen(look(35.5), Options(baseline=False), ScreeningContext(crowd=crowd, ambient_c=23.0))
     assert off.basis == "fixed"
 
 
@@ -190,7 +190,7 @@ def test_the_files_on_disk(tmp_path: Path) -> None:
 
 
 def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path) -> None:
-    file = tmp_path / "crowd.json"
+    file = tmp_path / "baseline.json"
     crowds = {"entry": Baseline().after(34.4, 23.0, 1000.0, Options())}
     keeper = calibration_files.BaselineSaver(file, lambda: crowds)
     keeper.keep()
@@ -207,7 +207,7 @@ def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path)
 
 def test_a_crowd_that_cannot_be_kept_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     crowds: dict[str, Baseline] = {}
-    keeper = calibration_files.BaselineSaver(tmp_path / "none" / "crowd.json", lambda: crowds)
+    keeper = calibration_files.BaselineSaver(tmp_path / "none" / "baseline.json", lambda: crowds)
     crowds["entry"] = Baseline().after(34.4, 23.0, 1000.0, Options())
     keeper.keep()
     keeper.keep()

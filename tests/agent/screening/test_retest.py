@@ -40,7 +40,7 @@ def test_the_whole_protocol() -> None:
     assert (second.outcome, second.attempt, second.next_step) == (Screening.ELEVATED, 2, "rest")
     early = desk.measure(34.4)
     assert (early.outcome, early.reason, early.next_step) == (Screening.RETEST, "rest_not_over", "rest")
-    desk.at_s += OPTIONS.rest_s
+    desk.at_s += OPTIONS.retest_wait_s
     third = desk.measure(36.0)
     assert (third.outcome, third.attempt, third.next_step) == (Screening.ELEVATED, 3, "clinical_reading")
     fourth = desk.measure(34.0)
@@ -67,7 +67,7 @@ def test_rested_and_normal_passes() -> None:
     desk = Desk()
     desk.measure(36.0)
     desk.measure(36.0)
-    desk.at_s += OPTIONS.rest_s
+    desk.at_s += OPTIONS.retest_wait_s
     assert desk.measure(34.8).outcome is Screening.NORMAL
 
 
@@ -77,14 +77,14 @@ def test_elevated_before_the_rest_is_over_is_no_third_reading() -> None:
     desk.measure(36.0)
     desk.at_s += 60
     desk.measure(36.2)
-    desk.at_s += OPTIONS.rest_s - 60
+    desk.at_s += OPTIONS.retest_wait_s - 60
     assert desk.measure(34.8).reason == "rest_not_over"
 
 
 def test_the_next_day_begins_anew() -> None:
     desk = Desk()
     desk.measure(36.4)
-    desk.at_s += OPTIONS.forget_s + 1
+    desk.at_s += OPTIONS.retest_memory_s + 1
     assert desk.measure(34.4).outcome is Screening.NORMAL
 
 
@@ -117,11 +117,11 @@ def test_after_two_alarms_nobody_passes_without_a_rest(steps: list[tuple[float, 
     alarms, alarm_s = 0, 0.0
     for surface_c, wait_s in steps:
         desk.at_s += wait_s
-        if desk.at_s - alarm_s > OPTIONS.forget_s:
+        if desk.at_s - alarm_s > OPTIONS.retest_memory_s:
             alarms = 0
         told = desk.measure(surface_c)
         if told.outcome is Screening.NORMAL:
-            assert alarms < 2 or (alarms == 2 and desk.at_s - alarm_s >= OPTIONS.rest_s) or told.attempt == 3
+            assert alarms < 2 or (alarms == 2 and desk.at_s - alarm_s >= OPTIONS.retest_wait_s) or told.attempt == 3
             alarms = 0
         elif told.outcome is Screening.ELEVATED:
             alarms, alarm_s = alarms + 1, desk.at_s

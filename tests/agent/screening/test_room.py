@@ -22,13 +22,13 @@ from drivers.simulators.world import World
 CONFIG = """\
 [kiosk]
 id = "k1"
-[run]
+[runtime]
 directory = "run"
 [clock]
-trust = "system"
-floor_file = "clock"
+source = "system"
+last_known_time_file = "clock"
 [screening]
-crowd_file = "crowd.json"
+baseline_file = "baseline.json"
 {screening}
 [outbox]
 path = "outbox.db"
@@ -73,9 +73,9 @@ def test_a_wrong_driver_is_a_fault_with_its_line() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ("certain_c = 35.0", "elevated_c ≤ certain_c ≤ hot_c must hold"),
-        ("forget_s = 60.0", "forget_s must be longer than rest_s"),
-        ("crowd_people = 5", "at least 20, not 5"),
+        ("always_elevated_c = 35.0", "threshold_c ≤ always_elevated_c ≤ max_skin_c must hold"),
+        ("retest_memory_s = 60.0", "retest_memory_s must be longer than retest_wait_s"),
+        ("baseline_people = 5", "at least 20, not 5"),
         ('estimate = "mean"', "'median' or 'peak'"),
     ],
 )
@@ -107,4 +107,4 @@ def test_the_running_agent_knows_the_room_and_keeps_the_crowd(
             app.stop()
             thread.join(20)
     assert not thread.is_alive()
-    assert calibration_files.load_baselines(tmp_path / "crowd.json", Options()) == {}, "nobody passed"
+    assert calibration_files.load_baselines(tmp_path / "baseline.json", Options()) == {}, "nobody passed"

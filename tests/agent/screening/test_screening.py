@@ -63,7 +63,7 @@ def test_normal_is_only_ever_said_of_enough_warm_flat_samples(surfaces_c: list[f
     assert found.samples == len(surfaces_c)
     if found.outcome in (Screening.NORMAL, Screening.ELEVATED):
         assert len(surfaces_c) >= OPTIONS.samples
-        assert OPTIONS.cold_c - 0.01 <= median(surfaces_c) <= OPTIONS.hot_c + 0.01
+        assert OPTIONS.min_skin_c - 0.01 <= median(surfaces_c) <= OPTIONS.max_skin_c + 0.01
         assert found.uncertainty_c is not None
         assert found.uncertainty_c >= 0.4
 

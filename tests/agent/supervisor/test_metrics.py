@@ -64,10 +64,10 @@ def test_the_page_of_an_agent(app: App) -> None:
     found = read(page)
     assert found["gatepost_up_seconds"] == {"gatepost_up_seconds": 12.5}
     assert found["gatepost_passages_total"] == {'gatepost_passages_total{lane="entry",decision="admit"}': 3}
-    assert found["gatepost_condition"]['gatepost_condition{condition="degraded"}'] == 1
-    assert sum(found["gatepost_condition"].values()) == 1
+    assert found["gatepost_health_state"]['gatepost_health_state{state="degraded"}'] == 1
+    assert sum(found["gatepost_health_state"].values()) == 1
     assert sum(found["gatepost_clock_state"].values()) == 1
-    up = 'gatepost_device_up{lane="entry",part="scanner",driver="line"}'
+    up = 'gatepost_device_up{lane="entry",role="scanner",driver="line"}'
     assert found["gatepost_device_up"][up] == 0
     buckets = found["gatepost_decision_seconds"]
     assert buckets['gatepost_decision_seconds_bucket{le="0.0025"}'] == 0

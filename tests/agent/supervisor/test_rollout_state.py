@@ -110,14 +110,16 @@ def test_a_trial(elapsed_s: float, well_s: float, passed: bool | None) -> None:
 
 
 @given(st.floats(0, 1000), st.floats(0, 1000), st.floats(1, 500), st.floats(0, 100))
-def test_a_trial_ends_whatever_happens(elapsed_s: float, well_s: float, trial_s: float, settled_s: float) -> None:
-    found = trial_result(elapsed_s, well_s, trial_s, settled_s)
-    if elapsed_s >= trial_s + settled_s:
+def test_a_trial_ends_whatever_happens(
+    elapsed_s: float, well_s: float, rollout_timeout_s: float, rollout_stable_s: float
+) -> None:
+    found = trial_result(elapsed_s, well_s, rollout_timeout_s, rollout_stable_s)
+    if elapsed_s >= rollout_timeout_s + rollout_stable_s:
         assert found is not None
     if found:
-        assert well_s >= settled_s
+        assert well_s >= rollout_stable_s
     if found is False:
-        assert elapsed_s >= trial_s
+        assert elapsed_s >= rollout_timeout_s
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ scanner = { driver = "line", port = "nothing-here" }
 thermometer = { driver = "mlx90614", bus = "/dev/i2c-99" }
 gate = { driver = "simulated" }
 """
-LATER = RemoteConfig(5, "five", "[checkpoint]\nagain_s = 5.0\n")
+LATER = RemoteConfig(5, "five", "[checkpoint]\nrescan_after_refusal_s = 5.0\n")
 UNKNOWN = RemoteConfig(6, "six", "[checkpoint]\nnot_invented_yet = 1\n")
 Step = Callable[[RolloutState], RolloutState]
 
@@ -54,9 +54,9 @@ def test_its_own_file_alone(file: Path) -> None:
 def test_what_is_good_lies_above_it(file: Path) -> None:
     remember(file, good(LATER))
     began = begin(file)
-    assert began.config.checkpoint.again_s == 5.0
+    assert began.config.checkpoint.rescan_after_refusal_s == 5.0
     assert (began.version, began.on_trial) == (5, False)
-    assert effective_config(file).checkpoint.again_s == 5.0
+    assert effective_config(file).checkpoint.rescan_after_refusal_s == 5.0
 
 
 def test_a_trial_has_three_starts(file: Path) -> None:
@@ -87,7 +87,9 @@ def test_another_release_that_does_not_know_a_setting_lays_it_aside(file: Path) 
     assert (began.version, began.safe) == (0, "")
     assert "not_invented_yet" in began.fault
     assert StateFiles(file).settings.good == UNKNOWN
-    assert effective_config(file).checkpoint.again_s == began.config.checkpoint.again_s
+    assert (
+        effective_config(file).checkpoint.rescan_after_refusal_s == began.config.checkpoint.rescan_after_refusal_s
+    )
 
 
 def test_a_spoilt_file_and_nothing_to_go_back_to(file: Path) -> None:

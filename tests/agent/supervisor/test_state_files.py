@@ -30,7 +30,7 @@ def test_what_was_kept_is_there_at_the_next_start(file: Path) -> None:
 def test_only_the_agent_may_read_it(file: Path) -> None:
     """The last good configuration may hold a password."""
     StateFiles(file).settle(lambda settings: settings.proved("password = 'x'", None))
-    assert stat.S_IMODE((file.parent / "agent.settings").stat().st_mode) == 0o600
+    assert stat.S_IMODE((file.parent / "config-rollout.json").stat().st_mode) == 0o600
 
 
 def settings(**members: bytes) -> bytes:
@@ -57,7 +57,7 @@ JUNK = [
 
 @pytest.mark.parametrize("junk", JUNK)
 def test_a_damaged_file_counts_for_nothing(file: Path, junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("agent.starts", "agent.settings"):
+    for name in ("start-history.json", "config-rollout.json"):
         (file.parent / name).write_bytes(junk)
     memory = StateFiles(file)
     assert (memory.starts, memory.settings) == (StartHistory(), RolloutState())
@@ -86,7 +86,7 @@ def test_somebody_else_may_recover_it(file: Path) -> None:
 def test_a_card_that_cannot_be_read_is_no_word_of_somebody_who_has_recovered_it(file: Path) -> None:
     memory = StateFiles(file)
     memory.count(lambda starts: starts.enter_safe_mode("a test"))
-    (file.parent / "agent.starts").write_bytes(b"\xff" * 100)
+    (file.parent / "start-history.json").write_bytes(b"\xff" * 100)
     assert memory.is_careful()
 
 
@@ -96,5 +96,5 @@ def test_what_root_writes_belongs_to_whoever_has_the_folder(tmp_path: Path) -> N
         pytest.skip("only root can give files away")
     os.chown(tmp_path, 12345, 12345)
     StateFiles(tmp_path / "agent.toml").count(StartHistory.recovered)
-    found = (tmp_path / "agent.starts").stat()
+    found = (tmp_path / "start-history.json").stat()
     assert (found.st_uid, found.st_gid) == (12345, 12345)

@@ -1,12 +1,13 @@
-"""`gatepost temperature LANE °C`: staff's own thermometer has measured whoever was decided last on the lane.
+"""`gatepost remeasure LANE °C`: re-decide the last person of a lane with a clinical thermometer reading.
 
-Their code is checked anew and all is decided with this temperature: the gate opens, or the decision stands. Either
-is an event, with the basis `clinical`. When several wait, say whom you have measured; without a
-temperature it lists who waits, the latest first. For root or the user gatepost, while the agent runs.
+The person's code is checked again and the decision is made again with this temperature: the gate opens, or the
+decision stands. Either is an event, with the basis `clinical`. When several people wait, give the number of the one
+whom you have measured; without a temperature the command lists who waits, the latest first. For root or the user
+gatepost, while the agent runs.
 
-    sudo -u gatepost gatepost temperature entry 36.8
-    sudo -u gatepost gatepost temperature entry
-    sudo -u gatepost gatepost temperature entry 36.8 --for 7
+    sudo -u gatepost gatepost remeasure entry 36.8
+    sudo -u gatepost gatepost remeasure entry
+    sudo -u gatepost gatepost remeasure entry 36.8 --for 7
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from agent.texts import LANGUAGES, sentence
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Arguments of `temperature`."""
-    parser = subparsers.add_parser("temperature", description=__doc__)
+    """Arguments of `remeasure`."""
+    parser = subparsers.add_parser("remeasure", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("lane", help="where the person was decided last")
     parser.add_argument(
@@ -43,16 +44,16 @@ def run(args: argparse.Namespace) -> int:
         return 1
     try:
         if args.celsius is None:
-            _list(args.lane, running.waiting(config.run.directory, args.lane))
+            _list(args.lane, running.waiting(config.runtime.directory, args.lane))
             return 0
-        decided = running.temperature(config.run.directory, args.lane, args.celsius, args.number or 0)
+        decided = running.temperature(config.runtime.directory, args.lane, args.celsius, args.number or 0)
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3
     except running.RequestRefused as error:
         print(error, file=sys.stderr)
         return 1
-    said = [sentence("reason", code, args.language) for code in (*decided["reasons"], *decided["measures"])]
+    said = [sentence("reason", code, args.language) for code in (*decided["reasons"], *decided["actions"])]
     gate = "the gate opens" if decided["gate_opened"] else "the gate stays shut"
     print(f"{args.lane}: {args.celsius:.1f} °C: {decided['decision']}, {gate}. {' '.join(said)}")
     return 0

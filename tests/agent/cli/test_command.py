@@ -1,4 +1,4 @@
-"""`gatepost order`: what it prints is what a kiosk obeys, and what no kiosk would do is not signed."""
+"""`gatepost command`: what it prints is what a kiosk obeys, and what no kiosk would do is not signed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def key(tmp_path):
 
 
 def made(capsys, *words) -> dict:
-    assert main(["order", *map(str, words)]) == 0
+    assert main(["command", *map(str, words)]) == 0
     printed = dsse.parse(capsys.readouterr().out.encode())
     return json.loads(printed.payload) | {"signers": len(printed.signatures)}
 
@@ -62,5 +62,5 @@ def test_an_argument_from_a_file(capsys, key, tmp_path):
     ],
 )
 def test_what_no_kiosk_would_do(capsys, key, words, why):
-    assert main(["order", "--to", "library/gate-3", "--fleet", "city", "--key", str(key), *words]) == 1
+    assert main(["command", "--to", "library/gate-3", "--fleet", "city", "--key", str(key), *words]) == 1
     assert re.search(why, capsys.readouterr().err)

@@ -1,8 +1,8 @@
-"""`gatepost order`: make an order for one kiosk, or a harmless one for many, and sign it; for the centre.
+"""`gatepost command`: make and sign a command for one kiosk, or a harmless one for many; for the central server.
 
 It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/command -s` sends what it reads. See docs/orders.md.
 
-    gatepost order open lane=entry --to library/gate-3 --fleet city --key o.key
+    gatepost command open lane=entry --to library/gate-3 --fleet city --key o.key
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Arguments of `order`."""
-    parser = subparsers.add_parser("order", description=__doc__)
-    parser.add_argument("order", metavar="COMMAND", choices=sorted(COMMANDS), help=", ".join(sorted(COMMANDS)))
+    """Arguments of `command`."""
+    parser = subparsers.add_parser("command", description=__doc__)
+    parser.add_argument("command", metavar="COMMAND", choices=sorted(COMMANDS), help=", ".join(sorted(COMMANDS)))
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; @FILE: its text")
     parser.add_argument("--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/* or */*")
     parser.add_argument("--fleet", required=True, help="as in the root")
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         arguments = _arguments(args.arguments)
         keys = [signing.private_key(file.read_bytes()) for file in args.key]
         members = members_of(
-            args.order, arguments, target=args.to, fleet=args.fleet, life_s=args.seconds, command_id=args.id
+            args.command, arguments, target=args.to, fleet=args.fleet, life_s=args.seconds, command_id=args.id
         )
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -1,6 +1,6 @@
-"""`gatepost contract`: write the schemas of what this agent publishes, and its AsyncAPI document.
+"""`gatepost schema`: write the schemas of all messages, and the AsyncAPI document.
 
-gatepost contract docs/contract
+gatepost schema docs/contract
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Arguments of `contract`."""
-    parser = subparsers.add_parser("contract", description=__doc__)
+    """Arguments of `schema`."""
+    parser = subparsers.add_parser("schema", description=__doc__)
     parser.add_argument("directory", type=Path, help="where to write them, for example docs/contract")
 
 
