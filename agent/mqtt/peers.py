@@ -80,6 +80,9 @@ class PeerLink:
         self._wake()
         if self._thread.is_alive():
             self._thread.join(1.0)
+        if not self._thread.is_alive():
+            self._wake_in.close()
+            self._wake_out.close()
 
     def send(self, payload: bytes) -> bool:
         """Publish; whether there is a connection for it. Any thread."""

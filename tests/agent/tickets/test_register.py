@@ -1,0 +1,242 @@
+"""Used tickets at work: on a real disk, over a real broker, and before a gate opens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import vectors_today as vectors
+
+from agent import credentials, mqtt, policy, screening
+from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.case import DecisionInput, OpenGate
+from agent.events import Topics
+from agent.model import (
+    ClockState,
+    Decision,
+    DeviceUp,
+    Direction,
+    LaneSpec,
+    LaneTickets,
+    Observation,
+    Outcome,
+    Passage,
+    Role,
+    TimeBounds,
+    Tristate,
+)
+from agent.mqtt.peers import PeerLink
+from agent.ruleset import load
+from agent.tickets.exchange import Use
+from agent.tickets.register import Options as TicketOptions
+from agent.tickets.register import UsedTickets
+from drivers.contract import Reading, Sighting
+
+NOW = TimeBounds(1_675_000_000.0, 1_675_000_000.5, ClockState.SYNCED)
+KEYS = [bytes((number,)) * 16 for number in range(4)]
+YES, NO, UNKNOWN = Tristate
+TABLE = load.load_table(policy.Options("event"))
+TRUST = vectors.pretix_trust()
+
+
+class Kiosk:
+    """Used tickets of one kiosk, linked to a broker if there is one."""
+
+    def __init__(self, name: str, folder: Path, kiosks: tuple[str, ...] = (), port: int = 0) -> None:
+        self.doubles: list[tuple[str, str]] = []
+        self.told = threading.Event()
+        options = TicketOptions(folder / f"{name}.sqlite", kiosks)
+        self.tickets = UsedTickets(name, options, self._report, wait_s=5.0)
+        self.link = None
+        if port:
+            mqtt_options = mqtt.Options(host="127.0.0.1", port=port)
+            topics = Topics("hall", name)
+            self.link = PeerLink(mqtt_options, topics, self.tickets, lambda: self.tickets.tick(NOW))
+            self.tickets.send = self.link.send
+            self.link.start()
+
+    def _report(self, second: Use, first: Use) -> None:
+        self.doubles.append((first.kiosk, second.kiosk))
+        self.told.set()
+
+    def stop(self) -> None:
+        if self.link is not None:
+            self.link.stop()
+        self.tickets.close()
+
+
+@pytest.fixture
+def kiosk(tmp_path: Path) -> Iterator[Callable[..., Kiosk]]:
+    made: list[Kiosk] = []
+
+    def make(name: str, *how: object) -> Kiosk:
+        made.append(Kiosk(name, tmp_path, *how))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if holds():
+            return
+        threading.Event().wait(0.02)
+    pytest.fail("not within 20 s")
+
+
+def test_a_use_outlives_the_agent(kiosk: Callable[..., Kiosk]) -> None:
+    one = kiosk("gate-1")
+    assert one.tickets.claim(KEYS[0]) is NO
+    assert one.tickets.record(KEYS[0], None, NOW)
+    again = kiosk("gate-1")
+    assert again.tickets.used(KEYS[0]) is YES
+    assert again.tickets.used(KEYS[1]) is NO
+
+
+def test_a_ticket_that_has_ended_is_forgotten(kiosk: Callable[..., Kiosk]) -> None:
+    one = kiosk("gate-1")
+    one.tickets.record(KEYS[0], NOW.earliest_utc - 1, NOW)
+    one.tickets.record(KEYS[1], NOW.earliest_utc + 60, NOW)
+    one.tickets.tick(NOW)
+    assert (one.tickets.used(KEYS[0]), one.tickets.used(KEYS[1])) == (NO, YES)
+
+
+def test_what_cannot_be_kept_is_said(kiosk: Callable[..., Kiosk]) -> None:
+    one = kiosk("gate-1")
+    one.tickets.close()
+    assert not one.tickets.record(KEYS[0], None, NOW)
+    assert one.tickets.used(KEYS[0]) is UNKNOWN
+    assert one.tickets.claim(KEYS[0]) is UNKNOWN
+    assert one.tickets.fault
+
+
+def test_two_kiosks_over_a_broker(make_broker, kiosk: Callable[..., Kiosk]) -> None:  # type: ignore[no-untyped-def]
+    broker = make_broker()
+    broker.start()
+    names = ("gate-1", "gate-2")
+    one, two = (kiosk(name, names, broker.port) for name in names)
+    wait_until(lambda: one.tickets.used(KEYS[0]) is NO and two.tickets.used(KEYS[0]) is NO)
+    answers: dict[str, Tristate] = {}
+    threads = [
+        threading.Thread(target=lambda each=each, name=name: answers.update({name: each.tickets.claim(KEYS[0])}))
+        for name, each in zip(names, (one, two), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(answers.values()) == sorted((NO, YES))  # both asked at once, and one was first
+    first = one if answers["gate-1"] is NO else two
+    assert first.tickets.record(KEYS[0], None, NOW)
+    wait_until(lambda: one.tickets.used(KEYS[0]) is YES and two.tickets.used(KEYS[0]) is YES)
+
+    broker.stop()  # nobody hears anybody
+    wait_until(lambda: one.tickets.used(KEYS[1]) is UNKNOWN and two.tickets.used(KEYS[1]) is UNKNOWN)
+    assert one.tickets.record(KEYS[1], None, NOW)
+    assert two.tickets.record(KEYS[1], None, replace(NOW, earliest_utc=NOW.earliest_utc + 1))
+    broker.start()
+    assert two.told.wait(30)
+    assert two.doubles == [("gate-1", "gate-2")]
+    assert not one.doubles
+
+
+# -- before a gate opens
+
+
+class Watched:
+    """A register that says in which order it was asked."""
+
+    def __init__(self, used: Tristate = NO, keeps: bool = True) -> None:
+        self.asked: list[str] = []
+        self.answer, self.keeps = used, keeps
+
+    def used(self, _key: bytes) -> Tristate:
+        return NO
+
+    def claim(self, key: bytes) -> Tristate:
+        assert len(key) == 16
+        self.asked.append("claim")
+        return self.answer
+
+    def record(self, _key: bytes, _ends_utc: float | None, _now: TimeBounds) -> bool:
+        self.asked.append("record")
+        return self.keeps
+
+
+def decide(case: DecisionInput) -> Decision:
+    lane = case.lane
+    facts = policy.facts_of(
+        lane.direction,
+        case.verdict,
+        case.temperature.outcome,
+        case.now,
+        site=policy.SiteFacts(),
+        tickets=lane.tickets,
+        used=case.used,
+    )
+    return policy.decide(TABLE, facts)
+
+
+def show(
+    register: Watched, *, once: bool = True, place: str = "demo@14", ticket: bytes = vectors.PRETIX_VALID
+) -> tuple[Passage, bool]:
+    """Somebody warm shows a ticket at an entry: the passage, and whether the gate was opened."""
+    lane = LaneSpec(Direction.ENTRY, tickets=LaneTickets(frozenset({place}), once=once))
+    rules = DecisionRules(
+        lambda payloads, now: credentials.check_all(payloads, TRUST, now),
+        decide,
+        screening.Options(),
+        tickets=register,
+    )
+    checkpoint = Checkpoint({"hall": lane}, rules, Options())
+    results = []
+    for role in Role:
+        results += checkpoint.handle(Observation("hall", role, DeviceUp(100.0, "fake")), NOW)
+    results += checkpoint.handle(Observation("hall", Role.SCANNER, Sighting(ticket, 100.0)), NOW)
+    for count in range(8):
+        reading = Reading(34.4, 100.1 + count / 10, 0.4)
+        results += checkpoint.handle(Observation("hall", Role.THERMOMETER, reading), NOW)
+    (passage,) = [each for each in results if isinstance(each, Passage)]
+    return passage, any(isinstance(each, OpenGate) for each in results)
+
+
+def test_a_ticket_is_kept_as_used_before_its_holder_is_let_in() -> None:
+    register = Watched()
+    passage, opened = show(register)
+    assert (passage.decision.outcome, opened, register.asked) == (Outcome.ADMIT, True, ["claim", "record"])
+
+
+def test_without_a_disk_nobody_is_let_in_on_a_ticket() -> None:
+    passage, opened = show(Watched(keeps=False))
+    assert (passage.decision.outcome, passage.decision.reasons) == (Outcome.REFER, ("ticket_unrecorded",))
+    assert not opened
+
+
+def test_somebody_else_was_first() -> None:
+    register = Watched(YES)
+    passage, opened = show(register)
+    assert (passage.decision.reasons, opened, register.asked) == (("ticket_used",), False, ["claim"])
+
+
+def test_cut_off_the_holder_is_let_in_with_a_notice() -> None:
+    passage, opened = show(Watched(UNKNOWN))
+    assert passage.decision.outcome is Outcome.ADMIT_WITH_NOTICE
+    assert "ticket_use_unknown" in passage.decision.reasons
+    assert opened
+
+
+def test_an_inner_door_asks_nobody() -> None:
+    register = Watched(YES)
+    _, opened = show(register, once=False)
+    assert (opened, register.asked) == (True, [])
+
+
+def test_a_ticket_for_elsewhere_is_not_used_up() -> None:
+    register = Watched()
+    passage, opened = show(register, place="other")
+    assert (passage.decision.outcome, opened, register.asked) == (Outcome.REFUSE, False, [])
