@@ -22,6 +22,8 @@ class Sighting:
     """The bytes as coded, or as the engine sent them without its terminator; never decoded on the way."""
     at_s: float
     simulated: bool = False
+    symbology: str = ""
+    """`qr`, `aztec`, `pdf417`, `datamatrix`, or what else the engine calls it; empty when it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

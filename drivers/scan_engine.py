@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "Callable[[bytes], int | None]"
 """Bytes from a possible answer's first on → its length, 0 when it is none, None when more bytes are needed."""
 LONGEST_ANSWER = 300
-LONGEST_CODE = 4296
-"""Characters that the largest QR code holds."""
+LONGEST_CODE = 7089
+"""Digits that the largest QR code holds."""
 ENDS: dict[str, tuple[bytes, ...]] = {
     "auto": (b"\r", b"\n"),
     "cr": (b"\r",),
@@ -48,6 +48,18 @@ _IDENTIFIER = re.compile(rb"\]([A-Za-z])([0-9A-Za-z])")
 _ECI = re.compile(rb"\\([0-9]{6}|\\)")
 _ECI_MODIFIERS = {b"Q": b"246", b"d": b"456"}
 """ISO/IEC 15424, annex F: with these the engine writes ECI marks, and each backslash of the code twice."""
+
+
+_SYMBOLOGIES = {
+    b"Q": "qr", b"z": "aztec", b"L": "pdf417", b"d": "datamatrix", b"C": "code128", b"E": "ean", b"A": "code39",
+}  # fmt: skip
+
+
+def symbology(heard: bytes) -> str:
+    """What the symbol is, by the identifier that the engine was set to add; empty when it adds none."""
+    code = heard.removeprefix(STX).removeprefix(BYTE_ORDER_MARK)
+    identifier = _IDENTIFIER.match(code)
+    return "" if identifier is None else _SYMBOLOGIES.get(identifier[1], "")
 
 
 def bare(heard: bytes) -> bytes:
@@ -297,4 +309,4 @@ class ScanEngine:
     def _sight(self, heard: bytes) -> None:
         if code := bare(heard):
             self._armed_s = float("-inf")  # an engine stops looking when it has read
-            self._ready.append(Sighting(code, self._heard_s, self.simulated))
+            self._ready.append(Sighting(code, self._heard_s, self.simulated, symbology(heard)))

@@ -12,8 +12,9 @@ import csv
 import re
 from typing import TYPE_CHECKING
 
-from agent.credentials import dcc, gatepost, health_card, lists
+from agent.credentials import dcc, gatepost, health_card, lists, pretix, vdv_ka
 from agent.crypto import digest
+from agent.crypto.refusal import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -59,12 +60,28 @@ def _uci(_issuer: str, text: str) -> bytes:
     return dcc.code_key(text)
 
 
+def _pretix(_issuer: str, text: str) -> bytes:
+    try:
+        return pretix.code_key(text)
+    except Malformed as error:
+        raise ValueError(f"a pretix ticket is the text of its code: {error.reason}") from None
+
+
+def _vdv(_issuer: str, text: str) -> bytes:
+    organisation, colon, number = text.partition(":")
+    if not (colon and organisation.isdecimal() and number.isdecimal()):
+        raise ValueError("a VDV-KA ticket is ORGANISATION:NUMBER, for example 6262:101234567")
+    return vdv_ka.ticket_key(int(organisation), int(number))
+
+
 KEY_OF: dict[str, Callable[[str, str], bytes]] = {
     "key": _key,
     "subject": _subject,
     "opaque": _opaque,
     "health-card": _health_card,
     "uci": _uci,
+    "pretix": _pretix,
+    "vdv-ka": _vdv,
 }
 """What a line may hold → (issuer, text) to the 16 bytes that lists hold. Each raises ValueError with one phrase."""
 

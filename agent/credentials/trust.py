@@ -7,6 +7,8 @@ A keys file is TOML, one table per key:
     formats = ["gatepost"]          # what the key may sign; gatepost alone when it is not said
     public = "MCowBQYDK2VwAyEA…"    # base64 of the DER SubjectPublicKeyInfo, or …
     certificate = "MIIC…"           # … base64 of a DER certificate: its key, with its validity and key usage
+    from = 2026-01-01               # first and last day, where no certificate says them; may be left out
+    until = 2027-12-31
     kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
 
 Revoked health cards are told by the key that signed them, in the words of the issuer's own list (`rid`, or
@@ -34,6 +36,7 @@ import tomllib
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169", "permit", "drill")
+FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169", "vdv-ka", "permit", "drill")
 MOST_TRIED = 64
 """Keys of one format whose codes name no key: each is tried, at a tenth of a millisecond."""
 
@@ -216,7 +219,7 @@ def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
 
 def _key(entry: Mapping[str, Any]) -> TrustedKey:
     """One [[key]] table. Raises ValueError with one phrase."""
-    unknown = set(entry) - {"issuer", "formats", "public", "certificate", "kid"}
+    unknown = set(entry) - {"issuer", "formats", "public", "certificate", "kid", "from", "until"}
     if unknown:
         raise ValueError(f"unknown setting {min(unknown)!r}")
     issuer, formats = entry.get("issuer"), entry.get("formats", ["gatepost"])
@@ -230,8 +233,23 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
     der = _base64(entry.get("public", entry.get("certificate")))
     kid = _hex(entry["kid"]) if "kid" in entry else b""
     if "certificate" in entry:
+        if "from" in entry or "until" in entry:
+            raise ValueError("a certificate says itself from when until when it counts: leave out from and until")
         return certified(der, formats, issuer=issuer, kid=kid)
-    return TrustedKey(issuer, kid or short_hash(der), frozenset(formats), signing.public_key(der))
+    limits = _days(entry)
+    return TrustedKey(issuer, kid or short_hash(der), frozenset(formats), signing.public_key(der), limits)
+
+
+def _days(entry: Mapping[str, Any]) -> Limits:
+    """First and last day of a key that has no certificate, UTC. Raises ValueError with one phrase."""
+    first, last = entry.get("from"), entry.get("until")
+    if any(day is not None and type(day) is not date for day in (first, last)):
+        raise ValueError("from and until are days, without quotes: until = 2027-12-31")
+    starts = -math.inf if first is None else datetime.combine(first, time(), UTC).timestamp()
+    ends = math.inf if last is None else datetime.combine(last, time(), UTC).timestamp() + 86_400
+    if starts >= ends:
+        raise ValueError(f"until = {last} is before from = {first}")
+    return Limits(starts, ends)
 
 
 def certified(der: bytes, formats: Iterable[str] = FORMATS, *, issuer: str = "", kid: bytes = b"") -> TrustedKey:

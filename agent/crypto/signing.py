@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from agent.crypto import limits, sm2
 from agent.crypto.der import mended, signed_part
+from agent.crypto.iso9796 import RsaKey
 from agent.crypto.limits import Limits
 
 if TYPE_CHECKING:
@@ -165,6 +167,25 @@ def _certificate(der: bytes) -> x509.Certificate:
         return x509.load_der_x509_certificate(mended(der))
     except ValueError:
         raise BadKey("not an X.509 certificate in DER form") from None
+
+
+def rsa_key(numbers: RsaKey) -> PublicKey:
+    """Key from modulus and exponent. Raises BadKey."""
+    try:
+        key = rsa.RSAPublicNumbers(numbers.e, numbers.n).public_key()
+    except ValueError:
+        raise BadKey("not an RSA key") from None
+    return public_key(key.public_bytes(_DER, _SPKI))
+
+
+@lru_cache(maxsize=64)
+def rsa_numbers(key: PublicKey) -> RsaKey:
+    """Modulus and exponent. Raises BadKey."""
+    loaded = serialization.load_der_public_key(key.spki)
+    if not isinstance(loaded, rsa.RSAPublicKey):
+        raise BadKey("not an RSA key")
+    numbers = loaded.public_numbers()
+    return RsaKey(numbers.n, numbers.e)
 
 
 def point_key(curve: str, x: int, y: int) -> PublicKey:

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
-from drivers.vision import steps_order
+from drivers.vision import steps_order, symbologies
 from drivers.wire import address
 from drivers.wire.isolated import Apart
 
@@ -81,6 +81,9 @@ class Options:
     """A frame older than this when its turn comes is dropped, seconds."""
     budget_ms: Annotated[float, Ge(0)] = 12.0
     """CPU time for hard reading steps on one frame, milliseconds."""
+    symbologies: tuple[str, ...] = (symbologies.QR,)
+    """What is read: qr; beside it aztec (rail tickets), pdf417 (boarding passes), datamatrix. Each costs CPU time
+    on every third picture; QR codes alone are looked for with hard steps."""
     steps: tuple[str, ...] = steps_order.ALL
     """Reading steps in the order they are taken; what is left out is never taken. `half` and `full` are taken on
     every frame in which something moved, the others within `budget_ms`."""
@@ -101,6 +104,7 @@ class Options:
         if len(self.fourcc) != 4:  # noqa: PLR2004 - the four of fourcc
             raise ValueError("fourcc has four letters, as MJPG")
         steps_order.check(self.steps)
+        symbologies.check(self.symbologies)
         if is_address(self.device):
             address.check(self.device)
         if self.region is not None:
@@ -204,7 +208,8 @@ class Driver:
         self._lens = lens
         self._ready.clear()
         self._neural = Neural(self._options.neural) if self._options.neural else None
-        ladder = Ladder(self._options.budget_ms / 1000, self._options.steps, self._neural)
+        symbols = [name for name in self._options.symbologies if name != symbologies.QR]
+        ladder = Ladder(self._options.budget_ms / 1000, self._options.steps, self._neural, symbols)
         self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
         self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"), self._clock())
         self._grabber = Grabber(lens) if lens.live else None

@@ -39,7 +39,7 @@ KEY, PRESSED, RELEASED = 1, 1, 0
 SHIFTS = (42, 54)
 ENDS = (28, 96, 15)
 """Enter, Enter of the number block, Tab."""
-LONGEST_CODE = 4296
+LONGEST_CODE = 7089
 PAUSE_S = 0.5
 """A pause that ends what was typed without an end: a scanner types a key each few milliseconds."""
 _ROWS = (

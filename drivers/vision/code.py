@@ -31,6 +31,8 @@ class Code:
     """Modules along a side; 0 when the decoder does not tell."""
     is_negative: bool = False
     """White on black, where the reader tells."""
+    symbology: str = "qr"
+    """As in `symbologies`."""
     is_guess: bool = False
     """Read with bytes left out as too doubtful, or by the neural reader: a second look has to agree."""
 

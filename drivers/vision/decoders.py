@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from drivers.vision.code import Code
@@ -44,6 +45,12 @@ def second(picture: Picture) -> list[Code]:
     if zbar is None:
         return []
     codes: list[Code] = zbar.read(picture)
+    return codes
+
+
+def symbols(picture: Picture, names: Sequence[str]) -> list[Code]:
+    """The symbols that are no QR codes (see `zxing.symbols`); none without zxing-cpp."""
+    codes: list[Code] = [] if zxing is None else zxing.symbols(picture, names)
     return codes
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from drivers.vision import hunt
+from drivers.vision import decoders, hunt, symbologies
 from drivers.vision.code import BEYOND
 from drivers.vision.hunt.accumulator import Evidence
 from drivers.vision.steps import SMALLEST_PX, STEPS, scaled
@@ -29,12 +29,21 @@ _SECOND_VIEW = 0.8
 class Ladder:
     """Reads one picture after another, within a budget of CPU time for the hard part of each."""
 
-    def __init__(self, budget_s: float, order: Sequence[str] = ALL, neural: Neural | None = None) -> None:
+    def __init__(
+        self,
+        budget_s: float,
+        order: Sequence[str] = ALL,
+        neural: Neural | None = None,
+        symbols: Sequence[str] = (),
+    ) -> None:
         """`budget_s`: what would end later than this after its picture was begun is left for the next one, but one
         step is always taken; 0: no hard ones at all; infinite: each picture stands alone. `order`: names of the
         steps; the cheap ones among them are taken on every picture. `neural`: the reader apart, where there is one.
+        `symbols`: what else is looked for beside QR codes (see `symbologies`).
         """
         self._neural = neural
+        self._symbols = tuple(symbols)
+        self._looks = 0
         self._budget_s = budget_s
         self._cheap = tuple(name for name in order if name in CHEAP)
         self._hard = tuple(name for name in order if name not in CHEAP and (neural or name != NEURAL))
@@ -73,7 +82,14 @@ class Ladder:
         for name in self._cheap:
             if codes := _run(name, picture):
                 return codes
-        return []
+        return self._read_symbols(picture)
+
+    def _read_symbols(self, picture: Picture) -> list[Code]:
+        """The other symbols, on every third picture."""
+        self._looks += 1
+        if not self._symbols or (self._looks % symbologies.EVERY and not self._alone):
+            return []
+        return [replace(code, rung=symbologies.STEP) for code in decoders.symbols(picture, self._symbols)]
 
     def read_beside(self, picture: Picture, codes: Sequence[Code]) -> list[Code]:
         """`codes`, and what else any of the cheap steps reads: one that reads a phone may miss its neighbour."""
@@ -84,6 +100,9 @@ class Ladder:
         """What is where `before` was a frame ago: by the cheap steps, then by what read it then."""
         if min(picture.shape) < SMALLEST_PX:
             return []
+        if before.rung == symbologies.STEP:
+            found = decoders.symbols(picture, (before.symbology,))
+            return [replace(code, rung=symbologies.STEP) for code in found]
         if codes := self.read_cheap(picture):
             return codes
         if before.rung == BEYOND:

@@ -94,7 +94,8 @@ class Eye:
         if left:
             items.append(Departure(at_s, self.simulated))
         if new and self._track.subject is not None:
-            items.append(Sighting(self._track.subject.payload, at_s, self.simulated))
+            subject = self._track.subject
+            items.append(Sighting(subject.payload, at_s, self.simulated, subject.symbology))
         return items
 
     def blind(self, at_s: float) -> list[Sighting | Departure]:

@@ -6,6 +6,7 @@ know fewer options: what the installed one takes is found out once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import zxingcpp
@@ -13,6 +14,8 @@ import zxingcpp
 from drivers.vision.code import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drivers.vision.opencv import Picture
 
 
@@ -28,6 +31,7 @@ _BARE = _accepted(try_rotate=False, try_downscale=False, try_invert=False) | _PL
 _WIDE = _accepted(try_rotate=False, try_downscale=True, try_invert=True) | _PLAIN
 
 
+_SYMBOLS = _accepted(try_downscale=True) | _PLAIN
 _OTHERS = [
     getattr(zxingcpp.BarcodeFormat, name)
     for name in ("Aztec", "DataMatrix", "PDF417", "MicroQRCode", "RMQRCode", "MaxiCode", "Code128", "EAN13")
@@ -63,7 +67,20 @@ def read(picture: Picture, *, wide: bool = False, histogram: bool = False) -> li
     return [_code(barcode) for barcode in found if len(barcode.bytes)]
 
 
-def _code(barcode: Any) -> Code:
+_NAMES = {"aztec": "Aztec", "pdf417": "PDF417", "datamatrix": "DataMatrix"}
+
+
+def symbols(picture: Picture, names: Sequence[str]) -> list[Code]:
+    """The Aztec, PDF417 and Data Matrix symbols in `picture`, as far as their `names` are asked for."""
+    codes = []
+    for name in names:  # one by one: versions differ in how several are asked for
+        wanted: Any = getattr(zxingcpp.BarcodeFormat, _NAMES[name])
+        found = zxingcpp.read_barcodes(picture, formats=wanted, **_SYMBOLS)
+        codes += [replace(_code(each, modules=0), symbology=name) for each in found if each.valid and each.bytes]
+    return codes
+
+
+def _code(barcode: Any, modules: int | None = None) -> Code:
     place = barcode.position
     corners = tuple(
         (float(corner.x), float(corner.y))
@@ -72,5 +89,6 @@ def _code(barcode: Any) -> Code:
     # ISO/IEC 15424: modifier 2, 4 or 6 says that an ECI stands in the code
     declares = getattr(barcode, "symbology_identifier", "")[2:3] in {"2", "4", "6"}
     version = str((getattr(barcode, "extra", None) or {}).get("Version", ""))
-    modules = 17 + 4 * int(version) if version.isdecimal() else 0
+    if modules is None:
+        modules = 17 + 4 * int(version) if version.isdecimal() else 0
     return Code(bytes(barcode.bytes), corners, barcode.text if declares else None, modules=modules)  # type: ignore[arg-type] # four corners

@@ -5,14 +5,17 @@
 | pretix | libpretixsync, `AsyncCheckProviderTest.kt`, keys of `events/event1.json` (Apache-2.0) |
 | Claim 169 | jeremi/claim-169, `test-vectors/valid` (Apache-2.0) |
 | WHO | WorldHealthOrganization/gdhcn-validator, `DVCTest3QR.txt`; its key is not published beside it (Apache-2.0) |
+| VDV-KA | KDE kitinerary, `extractordata/vrr/20230301-deutschlandticket-vdv.bin` and its authority's key (CC0) |
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 
+from agent.credentials import vdv_ka
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
 from agent.crypto import signing
+from agent.crypto.limits import Limits
 
 PRETIX_KEYS = (
     "MCowBQYDK2VwAyEA7AD7/vFA33EsY4z2PHr7iZPsZ8n5dh0ajP8gyzNmmIs=",
@@ -64,6 +67,20 @@ WHO_DVC = (
     b"GPSXGYERA-6YRTENT0000GJRMD"
 )
 
+VDV_TICKET = b64decode(
+    "noGAcCGqbL4sBzo3/kOD7wj1EhQvyK2NciRfyGSyr10XpjR/kGwTlKxLfXpmRnDS6vft4BmcB+iiccTNWkQBqOyD/OGi8lEP2KA5vsu6"
+    "fPVzVp4dpLhocyUSBfekTORtnFkZAp7srho5vOQFGWsDmZbFKs4X/WBylo9/KKh4WeoYBc+aDwAAAAAAAAAAAABWRFYRCX8hgchfN4HA"
+    "OfLABJIEWvFRilfF13NDSKABrFDMrUDcfzcaNKY828sW63tyxXfYpVHFn89CBrRAy54q04/zDpd9C44NShkBAfJ18d+GMOECTHS1qOp8"
+    "AD1lteIBFOzalpJeuhRYSc4m/XSERlk94RpuFWo4TLvHq57lz8fV/GlaHzwUSrdPKRUSUHnr60OBKipr75sIyT3HKLShbyHyvJ4G33KA"
+    "HsCtKurbzVbeU1k4RNAVont2Pxzlpt3M/d3DuAkGsIDC0LmOXzgBgUIIREVWRFYRAhY="
+)
+VDV_AUTHORITY = b64decode(
+    "fyGB719OgesDRVVWRFYQAQYAAAAAREVWRFYRAhZWRFZfS0EwICYSASskAwQCAgGjuhQN6G+UuHQGaRf//lFXNkV2ogKPaWHbfF9FrVXN"
+    "jIhnFZr13gvkoOUAxHrnNgUy+Oa65mBUHlehYsvAnuEmxnWW2bqenK4gevj2e0kKvhmMZTlwoXM7fonuqHCMVTB3jaPpeEfN9YuP/mar"
+    "PQG1bUkOpDtt5/x6M09IHcvarrhDdQi+/290lyJTGuDeuKACpxz4eZtSNnMtRufp2UKVtVjl22RzT7djmwN4rFkUJTBduSnXwrPZTR9Z"
+    "Kit6BgsAAQAB"
+)
+
 
 def pretix_trust(event: str = "demo") -> TrustStore:
     """The keys of the event in pretix's own tests."""
@@ -81,3 +98,10 @@ def claim169_trust(issuer: str = CLAIM169_ISSUER) -> TrustStore:
         signing.point_key("P-256", int.from_bytes(point[1:33]), int.from_bytes(point[33:])),
     )
     return parse_trust_store(TrustedKey(issuer, key.kid, frozenset({"claim169"}), key) for key in keys)
+
+
+def vdv_trust() -> TrustStore:
+    """The authority behind the ticket."""
+    key, _, name, ends = vdv_ka.read_certificate(vdv_ka.raw_content(VDV_AUTHORITY))
+    public = signing.rsa_key(key)
+    return parse_trust_store([TrustedKey("vdv-ka", name, frozenset({"vdv-ka"}), public, Limits(expires_utc=ends))])

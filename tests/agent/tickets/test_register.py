@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import vectors_today as vectors
+from agent.checkpoint.case import DecisionInput, OpenGate
 
 from agent import credentials, mqtt, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
-from agent.checkpoint.case import DecisionInput, OpenGate
 from agent.events import Topics
 from agent.model import (
     ClockState,

@@ -1,0 +1,163 @@
+"""VDV-KA ticket (VDV core application, static): what local transport in Germany sells, the Deutschlandticket too.
+
+| tag | content |
+|---|---|
+| 9E | signature of the ticket, which holds its beginning (RSA, ISO 9796-2, SHA-1) |
+| 9A | the rest of the ticket, which ends with `VDV` and a version of two bytes |
+| 7F21 | certificate of who sold it: 5F37 signature, 5F38 rest |
+| 42 | reference of the authority whose key proves the certificate, 8 bytes: the key id under which it is pinned |
+
+| bytes of a ticket | meaning | bytes of a certificate | meaning |
+|---|---|---|---|
+| 4 | number | 1 | profile: 3, 4 or 7, keys of 1536, 1024 or 1984 bits |
+| 2 | organisation that sold it | 8 | authority |
+| 2 | product; 9999 is the Deutschlandticket | 12 | holder |
+| 2 | organisation of the product | 7 | what its holder may do |
+| 4, 4 | begin, end: German local time | 4 | last day, as decimal digits |
+| … | product and transaction, not needed here | 7 or 9; then n, e | algorithm; the key |
+
+Source: VDV-KA, KA-NM; VDV-Barcode specification; field order as in KDE's kitinerary. The hash is compared at both
+steps. A signature alone does not make a ticket good: without a list of blocked tickets of the authority's issuer at
+hand it is undecided. A ticket counts at `vdv/PRODUCT` and `vdv/PRODUCT/ORGANISATION`, and maybe elsewhere.
+"""
+
+from __future__ import annotations
+
+import struct
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agent.credentials import blocking, german_time, validity
+from agent.crypto import ber, digest, signing
+from agent.crypto.iso9796 import RsaKey, recover
+from agent.crypto.refusal import CheckFailed, Malformed
+from agent.model import CodeStatus, Entitlement, TimeBounds, Verdict
+
+if TYPE_CHECKING:
+    from agent.credentials.trust import TrustedKey, TrustStore
+
+FORMAT = "vdv-ka"
+TITLE = "German transport ticket (VDV-KA)"
+_SIGNATURE, _REST, _CERTIFICATE, _AUTHORITY = 0x9E, 0x9A, 0x7F21, 0x42
+_CERTIFICATE_SIGNATURE, _CERTIFICATE_REST, _CONTENT = 0x5F37, 0x5F38, 0x5F4E
+_BEGIN = bytes((_SIGNATURE, 0x81, 0x80))
+_MARK = b"VDV"
+_MODULUS_BYTES = {3: 192, 4: 128, 7: 248}
+_TICKET = struct.Struct(">IHHHII")
+_HEAD = struct.Struct(">B8s12s7s4s")
+_LONG_OID = 0x2A
+_EXPONENT_BYTES = 4
+
+
+def recognises(payload: bytes) -> bool:
+    """Whether this file is the one to check it."""
+    return payload.startswith(_BEGIN)
+
+
+def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
+    """Verdict on a code that `recognises`. Raises CheckFailed."""
+    signature, rest, certificate, authority = ber.one(payload, _SIGNATURE, _REST, _CERTIFICATE, _AUTHORITY)
+    if rest[-5:-2] != _MARK:
+        raise Malformed("not marked as a ticket")
+    keys = [key for key in trust.keys.get(authority, ()) if FORMAT in key.formats]
+    if not keys:
+        raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its authority {authority.hex()} is not pinned here")
+    key = keys[0]
+    try:
+        seller, ends = open_certificate(certificate, key, authority)
+        ticket = recover(seller, signature, rest)
+    except CheckFailed as no:
+        raise CheckFailed(no.status, no.reason, issuer=key.issuer) from None
+    entitlement, alias = _entitlement(ticket)
+    status = validity.check_validity(now, issued=None, starts=None, expires=ends, signer=key.limits)
+    reason = key.limits.reason(now)
+    if status is CodeStatus.VALID:
+        status = entitlement.status(now)
+    elif not reason:
+        reason = "the certificate of who sold it has ended, or may have"
+    verdict = Verdict(
+        status=status,
+        reason=reason,
+        format=FORMAT,
+        subject=entitlement.key,
+        issuer=key.issuer,
+        expires_utc=entitlement.ends_utc,
+        kind="ticket",
+        code=entitlement.key,
+        aliases=(alias,),
+        entitlement=entitlement,
+    )
+    return blocking.demand_list(verdict, trust)
+
+
+def ticket_key(organisation: int, number: int) -> bytes:
+    """Key of a ticket in lists of blocked ones, by what is printed on it."""
+    return digest.of_subject(FORMAT, str(organisation), str(number))
+
+
+def open_certificate(certificate: bytes, authority: TrustedKey, name: bytes) -> tuple[RsaKey, float]:
+    """Key of who sells tickets, and the end of its last day; proved by the authority's key. Raises CheckFailed."""
+    signature, rest = ber.one(certificate, _CERTIFICATE_SIGNATURE, _CERTIFICATE_REST)
+    content = recover(signing.rsa_numbers(authority.public), signature, rest)
+    key, issuer, _, ends = read_certificate(content)
+    if issuer != name:
+        raise Malformed("a certificate of another authority")
+    return key, ends
+
+
+def read_certificate(content: bytes) -> tuple[RsaKey, bytes, bytes, float]:
+    """Key, authority, holder and the end of the last day of a certificate's content; proves nothing. Raises
+    Malformed.
+    """
+    if len(content) <= _HEAD.size:
+        raise Malformed("a certificate that is cut off")
+    profile, authority, holder, _, last = _HEAD.unpack_from(content)
+    key_at = _HEAD.size + (9 if content[_HEAD.size] == _LONG_OID else 7)
+    width = _MODULUS_BYTES.get(profile, 0)
+    if not width or len(content) != key_at + width + _EXPONENT_BYTES:
+        raise Malformed("a certificate of no known profile")
+    n, e = content[key_at : key_at + width], content[key_at + width :]
+    try:
+        day = datetime.strptime(last.hex(), "%Y%m%d").date() + timedelta(days=1)  # noqa: DTZ007 - a day
+    except (ValueError, OverflowError):
+        raise Malformed("a certificate whose last day is none") from None
+    key = RsaKey(int.from_bytes(n), int.from_bytes(e))
+    if key.n % 2 == 0 or key.n.bit_length() != 8 * width or key.e % 2 == 0 or key.e < 3:  # noqa: PLR2004 - of RSA
+        raise Malformed("a certificate with a key that is none")
+    return key, authority, holder[-8:], german_time.utc(datetime(day.year, day.month, day.day))  # noqa: DTZ001
+
+
+def raw_content(file: bytes) -> bytes:
+    """Content of a certificate that stands in the open, as an authority's. Raises Malformed."""
+    (inside,) = ber.one(file, _CERTIFICATE)
+    (content,) = ber.one(inside, _CONTENT)
+    return content
+
+
+def _entitlement(ticket: bytes) -> tuple[Entitlement, bytes]:
+    """What the ticket gives a right to, and its key in lists of blocked ones."""
+    if len(ticket) < _TICKET.size:
+        raise Malformed("a ticket that is cut off")
+    number, organisation, product, owner, begins, ends = _TICKET.unpack_from(ticket)
+    entitlement = Entitlement(
+        places=(f"vdv/{product}", f"vdv/{product}/{owner}"),
+        has_all_places=False,
+        starts_utc=german_time.utc(_moment(begins)),
+        ends_utc=german_time.utc(_moment(ends)) + 2,  # the last moment is part of it, and is told to two seconds
+        key=digest.of_code(FORMAT, ticket),
+    )
+    return entitlement, ticket_key(organisation, number)
+
+
+def _moment(bits: int) -> datetime:
+    """Year since 1990 in 7 bits, month 4, day 5, hour 5, minute 6, half seconds 5. Raises Malformed."""
+    year, month, day = 1990 + (bits >> 25), bits >> 21 & 15, bits >> 16 & 31
+    try:
+        return datetime(year, month, day, bits >> 11 & 31, bits >> 5 & 63, 2 * (bits & 31))  # noqa: DTZ001 - local
+    except ValueError:
+        raise Malformed("a time that is none") from None
+
+
+def last_day(ends_utc: float) -> date:
+    """The last day of a certificate, from the end that `read_certificate` gives."""
+    return german_time.local(ends_utc - 1).date()
