@@ -68,7 +68,7 @@ class UsedTickets:
     # -- for the main loop
 
     def used(self, key: bytes) -> Tristate:
-        """See `checkpoint.case.TicketRegister`."""
+        """See `checkpoint.register.TicketRegister`."""
         try:
             with self._lock:
                 return self._exchange.used(key, time.monotonic())
@@ -76,7 +76,7 @@ class UsedTickets:
             return self._failed(error)
 
     def claim(self, key: bytes) -> Tristate:
-        """See `checkpoint.case.TicketRegister`."""
+        """See `checkpoint.register.TicketRegister`."""
         try:
             with self._returned:
                 used = self._exchange.used(key, time.monotonic())
@@ -92,7 +92,7 @@ class UsedTickets:
             return self._failed(error)
 
     def record(self, key: bytes, ends_utc: float | None, now: TimeBounds) -> bool:
-        """See `checkpoint.case.TicketRegister`."""
+        """See `checkpoint.register.TicketRegister`."""
         utc = now.earliest_utc
         ends = min(utc + FOREVER_S if ends_utc is None else ends_utc, _MOST_END)
         try:

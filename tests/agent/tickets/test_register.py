@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 import vectors_today as vectors
-from agent.checkpoint.case import DecisionInput, OpenGate
 
 from agent import credentials, mqtt, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
+from agent.checkpoint.effects import OpenGate
 from agent.events import Topics
 from agent.model import (
     ClockState,
     Decision,
+    DecisionInput,
     DeviceUp,
     Direction,
     LaneSpec,
