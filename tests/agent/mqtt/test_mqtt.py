@@ -75,6 +75,7 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(make_broker, make_link,
     for number in range(100):
         link.outbox.put(passage_event(number))
     subscriber.wait_until(lambda: len(subscriber.ids()) == 100)
+    wait_for(lambda: link.outbox.status().delivered == 100)
     getattr(broker, how)()
     wait_for(lambda: not link.status().connected)
     assert "nobody listens" in link.status().fault or "closed the connection" in link.status().fault
