@@ -5,6 +5,7 @@ It looks at every file that the configuration names. For one in /etc/gatepost ro
 
     sudo gatepost check
     gatepost check -c draft.toml
+    sudo gatepost check --broker         connect as the service would: TLS, login, the right to each topic
     sudo gatepost check --site           the machine too: clock, card, power, Wi-Fi, watchdog, screen
 """
 
@@ -24,7 +25,9 @@ from typing import TYPE_CHECKING
 from agent import app
 from agent.cli import configuration
 from agent.config import PARTS, files
+from agent.events import Topics
 from agent.model import ClockState, TimeBounds
+from agent.mqtt.probe import probe
 from agent.platform import access, site
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("check", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument(
+        "--broker", action="store_true", help="connect to the broker too: TLS, login, the right to each topic"
+    )
+    parser.add_argument(
         "--site", action="store_true", help="look at the machine too: clock, card, power, Wi-Fi, watchdog, screen"
     )
     parser.add_argument("--user", help="look with this user's rights; needs root")
@@ -54,7 +60,10 @@ def run(args: argparse.Namespace) -> int:
         if user and user != access.user():
             _load_code(args.config)
         with _rights_of(user):
-            return max(_check(args.config), _site() if args.site else 0)
+            status = _check(args.config)
+            if args.broker and status == 0:
+                status = _broker(args.config)
+            return max(status, _site() if args.site else 0)
     except (KeyError, PermissionError):
         print(f"--user {args.user}: there is no such user, or you are not root", file=sys.stderr)
         return 1
@@ -68,12 +77,32 @@ def _site() -> int:
     return 1 if any(each.grade == "error" for each in found) else 0
 
 
+def _broker(file: Path) -> int:
+    """What the broker grants; 1 when it keeps the service from working."""
+    config = configuration.read(file)
+    if config is None:
+        return 1
+    found = probe(config.mqtt, Topics(config.kiosk.site, config.kiosk.id), _now())
+    print(f"broker {config.mqtt.host}:{config.mqtt.port}:")
+    for sentence in found.shown:
+        print(f"  ✓ {sentence}")
+    for sentence in found.remarks:
+        print(f"  ! {sentence}")
+    for sentence in found.faults:
+        print(f"broker: {sentence}", file=sys.stderr)
+    return 1 if found.faults else 0
+
+
+def _now() -> TimeBounds:
+    utc_s = time.time()
+    return TimeBounds(utc_s, utc_s, ClockState.SYNCED)
+
+
 def _check(file: Path) -> int:
     config = configuration.read(file)
     if config is None:
         return 1
-    utc_s = time.time()
-    now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
+    now = _now()
     faults = sorted([*app.faults_beyond_syntax(config), *files.faults(config, now)])
     for fault in faults:
         print(fault, file=sys.stderr)

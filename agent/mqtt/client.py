@@ -80,6 +80,8 @@ class Limits:
     """It keeps retained messages."""
     acknowledges: bool = True
     """It takes messages with QoS 1."""
+    session_present: bool = False
+    """It had a session of this client, with what waits in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,26 @@ class Client(paho.Client):
     """
 
     def __init__(
-        self, options: Options, name: str, will: Will | None, ear: Listener, *, v5: bool, dated: bool = True
+        self,
+        options: Options,
+        name: str,
+        will: Will | None,
+        ear: Listener,
+        *,
+        v5: bool,
+        dated: bool = True,
+        acknowledges: bool = True,
     ) -> None:
-        """`name`: client id where the options have none; `dated`: check the dates of certificates."""
+        """`name`: client id where the options have none; `dated`: check the dates of certificates;
+        `acknowledges`: what comes, so that the broker does not send it again.
+        """
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id or name,
             protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             clean_session=None if v5 else True,
+            manual_ack=not acknowledges,
         )
         self._options, self._ear, self._v5 = options, ear, v5
         self._read_ahead = b""
@@ -189,6 +202,16 @@ class Client(paho.Client):
                 self._socket.close()
         self.on_connect = self.on_publish = self.on_subscribe = self.on_message = self.on_disconnect = None
         del self._ear
+
+    def leave(self, *, keep_session: bool) -> None:
+        """Say goodbye: the broker sends no last will. Raises LinkLost, OSError."""
+        if keep_session or not self._v5:
+            self.disconnect()
+        else:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
+            properties.SessionExpiryInterval = 0
+            self.disconnect(properties=properties)
+        self.flush()
 
     def listen(self, topics: Iterable[tuple[str, Retained]], own: str = "") -> None:
         """Subscribe at QoS 1; what we publish ourselves never comes back, but under the topic `own`. 3.1.1 always
@@ -260,7 +283,7 @@ class Client(paho.Client):
     # -- paho's callbacks, and two methods of its own ---------------------------------------------------
 
     def _greeted(
-        self, _c: paho.Client, _u: object, _f: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
+        self, _c: paho.Client, _u: object, flags: paho.ConnectFlags, reason: ReasonCode, props: Properties | None
     ) -> None:
         if reason.is_failure:
             why = unwanted(str(reason), self._options)
@@ -272,6 +295,7 @@ class Client(paho.Client):
             getattr(props, "MaximumPacketSize", 0),
             bool(getattr(props, "RetainAvailable", 1)),
             bool(getattr(props, "MaximumQoS", 1)),
+            flags.session_present,
         )
         self._ear.on_connected(limits)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agent.mqtt import tls, tls_files
@@ -118,10 +119,14 @@ def _unaccepted(error: ssl.SSLCertVerificationError, options: Options) -> str:
         whose = f"the authority in {options.ca_file}" if options.ca_file else "an authority that this system knows"
         return f"it is not from {whose} (ca_file must be of the authority that signed it)"
     if error.verify_code == tls.NOT_YET_VALID:
-        return "it is not yet valid (is this kiosk's clock behind? timedatectl)"
+        return f"it is not yet valid (is this kiosk's clock behind? it says {_today()}: timedatectl)"
     if error.verify_code == tls.ENDED:
-        return "it has expired (have the broker's renewed, or is this kiosk's clock ahead? timedatectl)"
+        return f"it has expired (have it renewed; or is this kiosk's clock ahead? it says {_today()}: timedatectl)"
     return f"{error.verify_message} (ca_file, host, clock?)"
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def _where(options: Options) -> str:

@@ -500,8 +500,7 @@ class Session:
         """
         if self._duty.renew:
             self._duty.renew = False
-            self._client.disconnect()
-            self._client.flush()
+            self._client.leave(keep_session=True)
             return True
         if self._duty.stop_at_s is None:
             return False
@@ -511,7 +510,6 @@ class Session:
             offline = offline_payload(topics, self._duty.state().software_version, self._duty.mark())
             self._publish_state(offline, now_s)
         elif self._leaving and not self._flight:
-            self._client.disconnect()
-            self._client.flush()
+            self._client.leave(keep_session=True)
             return True
         return now_s >= self._duty.stop_at_s + (GOODBYE_S if self._leaving else 0)

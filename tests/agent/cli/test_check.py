@@ -258,6 +258,19 @@ def test_a_secret_that_others_may_read_is_told(kiosk, check):
         assert f"{setting}: others" not in check(kiosk)[1]
 
 
+def test_the_broker_is_tried_when_asked_for(kiosk_file, broker, capsys):
+    assert main(["check", "-c", str(kiosk_file), "--broker"]) == 1
+    assert "broker: 127.0.0.1:1: nobody listens there" in capsys.readouterr().err
+    kiosk_file.write_text(kiosk_file.read_text().replace("port = 1\n", f"port = {broker.port}\n"))
+    assert main(["check", "-c", str(kiosk_file), "--broker"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "✓ takes gatepost/v1/site/k1/event/check" in out
+    kiosk_file.write_text("")
+    assert main(["check", "-c", str(kiosk_file), "--broker"]) == 1
+    assert "broker" not in capsys.readouterr().out
+
+
 @needs_root
 def test_root_looks_with_the_rights_of_another(kiosk, tmp_path, capsys):
     folder = tmp_path

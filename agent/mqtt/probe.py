@@ -1,0 +1,263 @@
+"""Try the broker as the service would, for a technician: name, port, TLS, login, the right to each topic.
+
+It connects under a client id of its own. Some brokers put the user name in its place (mosquitto's
+`use_username_as_clientid`) and so give us the session of the service: what waits there is left unacknowledged, and
+the session is left as it was. Published are an empty message on `event/check`, a kind that no event has, and on
+`state` what is retained there, or an empty message where nothing is; neither as a retained one.
+
+A right to read is shown only by what the broker delivers, which is what is retained. That it accepts a subscription
+shows nothing: mosquitto does so for any topic, and then delivers none of what its `acl_file` forbids.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from agent.mqtt import failures
+from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Unsupported
+from agent.mqtt.client_certificate import ClientCertificates
+from agent.mqtt.tls import demand_not_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from agent.events import Topics
+    from agent.model import TimeBounds
+    from agent.mqtt.options import Options
+
+TICK_S = 0.2
+SESSION_TAKEN_OVER = 0x8E
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found, in sentences."""
+
+    faults: list[str] = field(default_factory=list)
+    """What keeps the service from working, each with its remedy."""
+    remarks: list[str] = field(default_factory=list)
+    """What to know, and what could not be found out."""
+    shown: list[str] = field(default_factory=list)
+    """What the broker has shown to grant."""
+
+
+def probe(options: Options, topics: Topics, now: TimeBounds) -> Report:
+    """Connect up to four times; each wait is limited by the setting for connecting."""
+    name = options.client_id or f"gatepost-{topics.site}-{topics.kiosk}"
+    options = replace(options, client_id=f"{name}-check-{secrets.token_hex(3)}")
+    if options.tls:
+        try:
+            options = ClientCertificates(options, topics.kiosk).with_certificate()
+        except (OSError, ValueError) as error:
+            return Report([failures.no_context(error, options, now.earliest_utc)])
+    try:
+        return _Trial(options, topics, now, v5=options.protocol != "3.1.1").report()
+    except Unsupported as error:
+        if options.protocol == "5":
+            return Report([f'{error}: protocol in [mqtt] must be "auto" or "3.1.1"'])
+        return _Trial(options, topics, now, v5=False).report()
+
+
+class _NoAnswer(LinkLost):
+    """The connection holds, and the broker does not answer."""
+
+
+class _Trial:
+    """One try in one version of MQTT; it is told what the broker says."""
+
+    def __init__(self, options: Options, topics: Topics, now: TimeBounds, *, v5: bool) -> None:
+        self._options, self._topics, self._now, self._v5 = options, topics, now, v5
+        self._limits: Limits | None = None
+        self._suback: list[Sequence[str]] = []
+        self._delivered: dict[str, bytes] = {}
+        self._puback: str | None = None
+        self._found = Report()
+
+    def report(self) -> Report:
+        """Raises Unsupported."""
+        found = self._found
+        try:
+            self._try_reading()
+            if (self._limits or Limits()).acknowledges:
+                topics = self._topics
+                self._try_writing(topics.event("check"), b"")
+                self._try_writing(topics.state, self._delivered.get(topics.state, b""))
+        except Unsupported:
+            raise
+        except LinkLost as lost:
+            if lost.code == SESSION_TAKEN_OVER:
+                remedy = "stop it for this test: sudo systemctl stop gatepost"
+                found.faults.append(f"the running service takes the connection back ({remedy})")
+            else:
+                found.faults.append(str(lost))
+        return found
+
+    # -- the rights
+
+    def _try_reading(self) -> None:
+        topics = self._topics
+        wanted = [topics.command, *topics.bundles, topics.state]
+        wanted += [topics.receipt] if self._options.delivery == "receipt" else []
+        ended = ""
+        with self._connection() as client:
+            self._say_limits()
+            try:
+                self._subscribe(client, wanted)
+            except (LinkLost, OSError) as lost:
+                ended = self._ended(lost, "subscribe")
+        if ended:
+            self._found.faults.append(self._no_right("read", wanted, ended))
+            return
+        refused: dict[str, list[str]] = {}
+        for topic, why in zip(wanted, self._suback[0], strict=False):
+            if why:
+                refused.setdefault(why, []).append(topic)
+        self._found.faults += [self._no_right("read", which, why) for why, which in refused.items()]
+        granted = [topic for topic in wanted if not any(topic in which for which in refused.values())]
+        shown = [topic for topic in granted if any(_is_under(topic, each) for each in self._delivered)]
+        self._found.shown += [f"delivers {topic}" for topic in shown]
+        if unknown := [topic for topic in granted if topic not in shown]:
+            self._found.remarks.append(
+                f"whether it delivers {', '.join(unknown)} is not known: it accepts the subscription, as mosquitto "
+                "does also where its acl_file grants no `read`, and nothing is retained there"
+            )
+
+    def _subscribe(self, client: Client, wanted: Sequence[str]) -> None:
+        """Returns when what is retained has come. Raises LinkLost, OSError."""
+        command = self._topics.command
+        when = {command: Retained.NEVER}
+        client.listen([(topic, when.get(topic, Retained.ALWAYS)) for topic in wanted], own=self._topics.state)
+        self._wait(client, lambda: len(self._suback) == 1, "subscription")
+        client.listen([(command, Retained.NEVER)])  # brokers answer in order: by then what is retained was sent
+        self._wait(client, lambda: len(self._suback) == 2, "subscription")  # noqa: PLR2004 - the second
+
+    def _try_writing(self, topic: str, payload: bytes) -> None:
+        """By one message that is not retained. Raises LinkLost."""
+        if not self._v5:
+            self._found.remarks.append(
+                f"whether it takes {topic} is not known: MQTT 3.1.1 acknowledges also what is refused; "
+                "prefer a broker with MQTT 5"
+            )
+            return
+        ended, self._puback = "", None
+        with self._connection() as client:
+            try:
+                client.send_state(topic, payload, retain=False, qos=1)
+                self._wait(client, lambda: self._puback is not None, "message")
+            except (LinkLost, OSError) as lost:
+                ended = self._ended(lost, "publish")
+        if why := ended or self._puback:
+            self._found.faults.append(self._no_right("write", [topic], why))
+        else:
+            self._found.shown.append(f"takes {topic}")
+
+    def _say_limits(self) -> None:
+        limits = self._limits or Limits()
+        if limits.session_present:
+            self._found.remarks.append(
+                "it takes us for the service (use_username_as_clientid?), whose connection was interrupted for this"
+            )
+        if not limits.retains:
+            self._found.faults.append(
+                "it keeps no retained messages, so no bundle reaches this kiosk (mosquitto: retain_available true)"
+            )
+        if not limits.acknowledges:
+            self._found.faults.append(
+                "it takes messages with QoS 0 only, so no event ever leaves (mosquitto: max_qos 1 or 2)"
+            )
+
+    def _no_right(self, what: str, topics: Sequence[str], why: str) -> str:
+        options, own = self._options, f"{self._topics.site}/{self._topics.kiosk}"
+        nameless = "this kiosk's certificate" if options.cert_file else "a client without a user name"
+        who = options.username or nameless
+        hint = "the broker's access list must grant it: docs/events.md, “The broker”"
+        if options.username and options.username != own:
+            hint = f'username in [mqtt] is usually "{own}", or {hint}'
+        return f"{who} may not {what} {', '.join(topics)}: {why} ({hint})"
+
+    def _ended(self, lost: Exception, doing: str) -> str:
+        """Why we may not, when the broker has ended the connection for it. Raises `lost` when it has not."""
+        if isinstance(lost, _NoAnswer) or getattr(lost, "code", 0) == SESSION_TAKEN_OVER:
+            raise lost
+        return f"it ends the connection when we {doing}"
+
+    # -- the connection
+
+    @contextmanager
+    def _connection(self) -> Iterator[Client]:
+        """A connection that the broker has accepted. Raises LinkLost with the sentence; Unsupported."""
+        options, self._limits = self._options, None
+        try:
+            client = Client(options, "", None, self, v5=self._v5, acknowledges=False)
+        except (OSError, ValueError) as error:
+            raise LinkLost(failures.no_context(error, options, self._now.earliest_utc)) from None
+        try:
+            self._greet(client)
+            yield client
+            self._leave(client)
+        finally:
+            client.close()
+
+    def _greet(self, client: Client) -> None:
+        try:
+            client.dial()
+            if certificate := client.certificate():
+                demand_not_ended(certificate, self._now)
+        except (OSError, ValueError) as error:
+            raise LinkLost(failures.no_connection(error, self._options)) from None
+        try:
+            self._wait(client, lambda: self._limits is not None, "")
+        except (ConnectionClosed, OSError) as error:
+            raise LinkLost(failures.hung_up(getattr(error, "reason", None) or "", self._options)) from None
+
+    def _wait(self, client: Client, is_done: Callable[[], bool], what: str) -> None:
+        """For an answer. Raises LinkLost, OSError."""
+        until_s = monotonic() + self._options.connect_s
+        poll = select.poll()
+        poll.register(client.fileno(), select.POLLIN)
+        client.flush()
+        while not is_done():
+            if monotonic() > until_s:
+                text = f"does not answer our {what} within {self._options.connect_s:g} s (is it stuck? its log)"
+                raise _NoAnswer(
+                    f"{self._options.host}:{self._options.port}: {text}" if what else failures.silent(self._options)
+                )
+            poll.poll(TICK_S * 1000)
+            client.read()
+            client.flush()
+
+    def _leave(self, client: Client) -> None:
+        """Say goodbye: with it the broker forgets our session, unless it is the service's."""
+        try:
+            client.leave(keep_session=self._limits is None or self._limits.session_present)
+        except (LinkLost, OSError):
+            return  # it was the last word anyway
+
+    # -- what the broker says
+
+    def on_connected(self, limits: Limits) -> None:
+        """It accepts us."""
+        self._limits = limits
+
+    def on_acknowledgement(self, _mid: int, refusal: str) -> None:
+        """It takes our message, or not."""
+        self._puback = refusal
+
+    def on_subscribed(self, refusals: Sequence[str]) -> None:
+        """It accepts the subscription, or not."""
+        self._suback.append(refusals)
+
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """What is retained shows the right to read; all else is for the service, and comes to it."""
+        if retained:
+            self._delivered[topic] = payload
+
+
+def _is_under(wanted: str, topic: str) -> bool:
+    """Whether a topic is under one that we have subscribed to."""
+    return topic.startswith(wanted.removesuffix("#")) if wanted.endswith("/#") else topic == wanted
