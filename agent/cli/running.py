@@ -7,6 +7,7 @@ import json
 import socket
 from typing import TYPE_CHECKING, Any
 
+from agent.cli.service import how_to_start
 from agent.control import local_socket
 from agent.model import DeviceDown, DeviceUp
 from agent.reasons import LocalRefusal
@@ -24,7 +25,10 @@ _WAIT_S = local_socket.WAIT_S + 2.0
 
 
 class NotRunning(Exception):
-    """No agent runs here."""
+    """No agent runs here; `str()` says how to start it."""
+
+    def __str__(self) -> str:
+        return f"no agent runs here. {how_to_start()}"
 
 
 class RequestRefused(Exception):
@@ -156,7 +160,7 @@ def _connected(directory: Path, request: dict[str, Any]) -> socket.socket:
         asked.sendall(json.dumps(request).encode() + b"\n")
     except (FileNotFoundError, ConnectionRefusedError):
         asked.close()
-        raise NotRunning("no agent runs here: sudo systemctl start gatepost") from None
+        raise NotRunning from None
     except OSError as error:
         with contextlib.suppress(OSError):
             asked.close()

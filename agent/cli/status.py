@@ -7,13 +7,13 @@ sudo gatepost status --json      for programs; the exit status is 0, 1 (somethin
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration
+from agent.cli.service import how_to_start
 from agent.supervisor import read_report
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OLD_S = 5.0
-_SYSTEMD_S = 3.0
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         directory = config.runtime.directory
     report = read_report(directory)
     if report is None:
-        print(f"not running: no {directory}/status.json. {_how_to_start(args.config)}", file=sys.stderr)
+        print(f"not running: no {directory}/status.json. {how_to_start(args.config)}", file=sys.stderr)
         return 3
     try:
         age_s = time.monotonic() - report["at_s"]
@@ -56,27 +55,6 @@ def run(args: argparse.Namespace) -> int:
     if age_s > _OLD_S:
         return 3
     return 0 if report["condition"] == "ok" else 1
-
-
-def _how_to_start(file: Path) -> str:
-    """What to do when nothing runs: to start again what fails to start helps nobody."""
-    asked = ["systemctl", "show", "gatepost", "--property=LoadState,ActiveState,SubState,Result,ExecMainStatus"]
-    try:
-        told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_SYSTEMD_S).stdout  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        told = ""
-    unit = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
-    if unit.get("LoadState") != "loaded":
-        return f"No service is installed here: gatepost run --config {file}, or sudo apt install ./gatepost*.deb"
-    if unit.get("ActiveState") == "failed" or unit.get("SubState") == "auto-restart":
-        ended = f"{unit.get('Result')}, exit status {unit.get('ExecMainStatus')}"
-        return (
-            f"The service was started and failed ({ended}). Why: sudo gatepost check;"
-            " journalctl -u gatepost -n 50. Then: sudo systemctl restart gatepost"
-        )
-    if unit.get("ActiveState") in ("activating", "active", "reloading"):
-        return "The service is starting, or writes elsewhere (directory in [runtime]): journalctl -u gatepost -n 50"
-    return "Start it with: sudo systemctl start gatepost"
 
 
 def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:

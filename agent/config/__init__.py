@@ -455,7 +455,9 @@ class _ConfigReader:
         return self._from_folder(value) if len(self.faults) == before else None
 
     def _from_folder(self, options: Any) -> Any:
-        """Relative paths start from the configuration's folder."""
+        """Relative paths start from the configuration's folder; options whose texts may be paths know which are."""
+        if hasattr(options, "in_folder"):
+            options = options.in_folder(self._folder)
         moved = {name: self._folder / value for name, value in _fields(options).items() if isinstance(value, Path)}
         return dataclasses.replace(options, **moved) if moved else options
 

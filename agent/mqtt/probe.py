@@ -217,13 +217,13 @@ class _Trial:
 
     def _wait(self, client: Client, is_done: Callable[[], bool], what: str) -> None:
         """For an answer. Raises LinkLost, OSError."""
-        until_s = monotonic() + self._options.connect_s
+        until_s = monotonic() + self._options.connect_timeout_s
         poll = select.poll()
         poll.register(client.fileno(), select.POLLIN)
         client.flush()
         while not is_done():
             if monotonic() > until_s:
-                text = f"does not answer our {what} within {self._options.connect_s:g} s (is it stuck? its log)"
+                text = f"does not answer our {what} within {self._options.connect_timeout_s:g} s (is it stuck? its log)"
                 raise _NoAnswer(
                     f"{self._options.host}:{self._options.port}: {text}" if what else failures.silent(self._options)
                 )

@@ -127,6 +127,8 @@ class Session:
         self._limits = Limits()
         self._limit = self._options.max_inflight
         self._flight: dict[int, tuple[Record | None, float]] = {}
+        self._refused = ""
+        """What the broker's latest answer has refused."""
         self._acked: list[Record] = []
         self._told: State | None = None
         self._told_s = 0.0
@@ -182,6 +184,7 @@ class Session:
             return
         record, _ = self._flight.pop(mid)
         self.worked = self.worked or not refusal
+        self._refused = "" if not refusal else "state" if record is None else "event"
         if record is None:
             self._state_answered(refusal)
             return
@@ -262,6 +265,9 @@ class Session:
             self._deliver()
         except (LinkLost, OSError) as lost:
             self._blame(getattr(lost, "code", 0), str(lost))
+            if isinstance(lost, ConnectionClosed) and (occasion := self._occasion()):
+                remedy = "each time? a right that it does not grant: gatepost check --broker"
+                raise LinkLost(f"{lost}, {occasion} ({remedy})") from None
             raise
         finally:
             self._duty.refetch_retained = self._duty.refetch_retained or self._recalls
@@ -272,6 +278,17 @@ class Session:
     def _demand_more_than_a_probe(self) -> None:
         if self._only_probes:
             raise LinkLost("the broker greets us in MQTT 3.1.1 and hangs up on 5, which is tried once more")
+
+    def _occasion(self) -> str:
+        """What the broker, having accepted us, may have closed the connection for; empty: nothing of ours."""
+        if not self.greeted:
+            return ""
+        if self._subscribes:
+            return "before it answered our subscription"
+        if self._flight:
+            record, _ = next(iter(self._flight.values()))
+            return f"before it answered our {'state' if record is None else 'event'}"
+        return self._refused and f"after it refused our {self._refused}"
 
     def _unanswered_event(self) -> bool:
         return any(record is not None for record, _ in self._flight.values())

@@ -15,6 +15,7 @@ again.
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 BUS, PROOF = "USB, IP, CSI", Proof.KERNEL
 _BLACK_LEVEL, _BLACK_SPREAD = 20, 2
 """A picture all of whose pixels lie below this level and this near together: no sensor in the dark is so smooth."""
+
+_SCHEME = re.compile(r"[a-z]+:", re.IGNORECASE)
+"""`csi:0`, `rtsp://…`: no file."""
 
 _PAUSE_S = 1.0
 """When nobody looked for so long the machine was asleep or overloaded: that time says nothing about the camera."""
@@ -111,6 +115,13 @@ class Options:
             left, top, right, bottom = self.region
             if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
                 raise ValueError("region is left, top, right, bottom, each from 0 to 1, left < right, top < bottom")
+
+    def in_folder(self, folder: Path) -> Options:
+        """With a relative path of a file or a folder of pictures taken from there."""
+        moved = {"device": self.device} if _SCHEME.match(self.device) else {"device": str(folder / self.device)}
+        if "/" in self.neural:
+            moved["neural"] = str(folder / self.neural)
+        return replace(self, **moved)  # type: ignore[arg-type]  # both are texts
 
 
 NETWORK = ("http", "https", "rtsp", "rtsps")

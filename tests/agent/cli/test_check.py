@@ -227,6 +227,17 @@ def test_a_folder_video_or_recording_that_is_not_there_is_told(kiosk, check, sca
     assert words.format(place) in out
 
 
+def test_a_camera_s_file_lies_beside_the_configuration(kiosk, check, monkeypatch):
+    """Wherever the command was typed: the service runs in another folder."""
+    (kiosk.parent / "pictures").mkdir()
+    (kiosk.parent / "pictures" / "1.png").touch()
+    kiosk.write_text(kiosk.read_text().replace(LINE, CAMERA.format("pictures")))
+    monkeypatch.chdir("/")
+    assert "entry.scanner cannot be used" not in check(kiosk)[1]
+    kiosk.write_text(kiosk.read_text().replace('"pictures"', '"film.avi"'))
+    assert f"device: {kiosk.parent}/film.avi is not there" in check(kiosk)[1]
+
+
 @pytest.mark.parametrize("address", ["http://10.0.0.7/video", "rtsp://a:b@10.0.0.7/x", "csi:0"])
 def test_a_camera_that_is_no_file_is_not_looked_for_as_one(kiosk, check, address):
     kiosk.write_text(kiosk.read_text().replace(LINE, CAMERA.format(address)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import socket
 import stat
@@ -183,10 +184,21 @@ def test_a_technician_looks_at_a_sensor_of_the_running_agent(
     wait(lambda: kiosk.opened() == 1)
 
 
-def test_without_an_agent_the_remedy_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("unit", "advice"),
+    [("LoadState=not-found", "gatepost run --config FILE"), ("LoadState=loaded", "sudo systemctl start gatepost")],
+)
+def test_without_an_agent_the_remedy_is_one_that_can_help(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, unit: str, advice: str
+) -> None:
+    (tmp_path / "systemctl").write_text(f"#!/bin/sh\necho {unit}\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     (tmp_path / "agent.toml").write_text(CONFIG.format(folder=tmp_path))
     assert cli.main(["remeasure", "--config", str(tmp_path / "agent.toml"), "entry", "36.8"]) == 3
-    assert "systemctl start gatepost" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert advice in err
+    assert ("systemctl start" in err) == (unit == "LoadState=loaded")
 
 
 # -- the desk alone, with the test as the loop

@@ -30,7 +30,7 @@ ACCESS = "".join(
 def look(port, host="127.0.0.1", connect_s=5.0, **options):
     utc_s = time.time()
     now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
-    return probe(Options(host=host, port=port, connect_s=connect_s, **options), TOPICS, now)
+    return probe(Options(host=host, port=port, connect_timeout_s=connect_s, **options), TOPICS, now)
 
 
 def only_fault(*args, **options):
@@ -115,14 +115,14 @@ def test_silence():
 
 
 def test_tls_on_a_plain_port_and_the_reverse(broker, tls_broker, tmp_path):
-    assert "does not speak TLS" in only_fault(broker.port, tls=True, pair_file=tmp_path / "none")
+    assert "does not speak TLS" in only_fault(broker.port, tls=True, renewed_cert_file=tmp_path / "none")
     secured, _ = tls_broker()
     assert "does it want TLS? tls = true" in only_fault(secured.port)
 
 
 def test_all_is_well_with_tls(tls_broker, tmp_path):
     broker, options = tls_broker()
-    assert look(broker.port, host="localhost", pair_file=tmp_path / "none", **options).faults == []
+    assert look(broker.port, host="localhost", renewed_cert_file=tmp_path / "none", **options).faults == []
 
 
 @pytest.mark.parametrize(
@@ -135,20 +135,20 @@ def test_all_is_well_with_tls(tls_broker, tmp_path):
 )
 def test_certificates_of_the_broker(tls_broker, tmp_path, how, why):
     broker, options = tls_broker(**how)
-    assert why in only_fault(broker.port, host="localhost", pair_file=tmp_path / "none", **options)
+    assert why in only_fault(broker.port, host="localhost", renewed_cert_file=tmp_path / "none", **options)
 
 
 def test_another_authority(tls_broker, tmp_path, pair):
     broker, options = tls_broker()
     pair(tmp_path, "other")
     options["ca_file"] = tmp_path / "other.crt"
-    fault = only_fault(broker.port, host="localhost", pair_file=tmp_path / "none", **options)
+    fault = only_fault(broker.port, host="localhost", renewed_cert_file=tmp_path / "none", **options)
     assert "(ca_file must be of the authority that signed it)" in fault
 
 
 def test_no_certificate_of_our_own(tls_broker, tmp_path):
     broker, options = tls_broker()
-    own = {"tls": True, "ca_file": options["ca_file"], "pair_file": tmp_path / "none"}
+    own = {"tls": True, "ca_file": options["ca_file"], "renewed_cert_file": tmp_path / "none"}
     fault = only_fault(broker.port, host="localhost", **own)
     assert "certificate (cert_file and key_file)" in fault or "cert_file, key_file" in fault
 
@@ -156,7 +156,7 @@ def test_no_certificate_of_our_own(tls_broker, tmp_path):
 def test_files_of_tls_that_cannot_be_used(tls_broker, tmp_path):
     broker, options = tls_broker()
     options["key_file"].unlink()
-    fault = only_fault(broker.port, host="localhost", pair_file=tmp_path / "none", **options)
+    fault = only_fault(broker.port, host="localhost", renewed_cert_file=tmp_path / "none", **options)
     assert "mqtt.key_file" in fault
 
 

@@ -57,6 +57,22 @@ def test_an_event_that_the_broker_does_not_take_holds_up_nobody(scripted, make_l
     assert broker.connections == connections, "and it is not tried with each of them"
 
 
+@pytest.mark.parametrize("protocol", ["auto", "3.1.1"])
+def test_the_user_of_another_kiosk_is_no_closed_connection(
+    make_broker, make_link, passage_event, wait_for, protocol
+):
+    """Under the documented access list mosquitto ends the connection, at first before it says why."""
+    broker = make_broker()
+    access = broker.folder / "acl"
+    access.write_text("pattern write gatepost/v1/%u/event/#\npattern readwrite gatepost/v1/%u/state\n")
+    broker.config += f"acl_file {access}\n"
+    broker.start()
+    link = make_link(broker.port, username="library/gate-4", protocol=protocol)
+    link.outbox.put(passage_event(1))
+    wait_for(lambda: "a right that it does not grant: gatepost check --broker" in link.status().fault)
+    wait_for(lambda: ("Not authorized" if protocol == "auto" else "not permitted") in link.status().fault)
+
+
 def test_a_limit_that_was_raised_lets_the_event_go(scripted, make_link, passage_event, wait_for):
     broker = scripted(properties=b"\x27" + (4000).to_bytes(4, "big"))
     link = make_link(broker.port)
