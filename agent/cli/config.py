@@ -7,7 +7,6 @@ gatepost config files                                              the files tha
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +52,7 @@ def _render(args: argparse.Namespace) -> int:
     except (fleet.BadTable, UnicodeDecodeError) as error:
         print(f"{args.table}: {error}", file=sys.stderr)
         return 1
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         print(f"{args.common}: {error}", file=sys.stderr)
         return 1
     faults = 0

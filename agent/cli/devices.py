@@ -227,7 +227,7 @@ def _values(cls: type, words: list[str]) -> dict[str, Any]:
             raise ValueError(f"{word!r} is not name=value")
         try:
             value: Any = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except ValueError:
             value = text
         values[name] = text if types.get(name) in ("str", "Path") else value
     return values

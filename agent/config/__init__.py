@@ -333,6 +333,11 @@ def _toml(text: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, ...], S
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         line, what = errors.syntax(str(error), text)
         raise BadConfig([ConfigError(SourceLine(name, line), "", what)]) from None
+    except ValueError:  # Python's own limit for whole numbers
+        found = re.search(r"[0-9_]{4000,}", text)
+        line = 1 + text[: found.start() if found else 0].count("\n")
+        what = "a number with thousands of digits: no setting takes one"
+        raise BadConfig([ConfigError(SourceLine(name, line), "", what)]) from None
     return tree, {path: SourceLine(name, line) for path, line in lines_of(text).items()}
 
 
@@ -441,16 +446,17 @@ class _ConfigReader:
         fields = {entry.name: entry for entry in dataclasses.fields(cls)}
         self._unknown(path, table, [*fields, *also])
         known = {key: value for key, value in table.items() if key in fields}
-        endless = [name for name, setting in known.items() if _has_endless(setting)]
-        for name in endless:
+        beyond = list(errors.beyond(cls, known))
+        for name in beyond:
             self.fault((*path, name), errors.should_be(cls, name, known.pop(name)))
         try:
             value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:
             for detail in error.errors():
-                if detail["loc"][:1] not in {(name,) for name in endless}:  # told already
+                if detail["loc"][:1] not in {(name,) for name in beyond}:  # told already
                     what = errors.sentence(typing.cast("Any", detail), cls, known)
-                    self.fault((*path, *map(str, detail["loc"])), what)
+                    place = detail["loc"] or errors.subject(what, cls, known)
+                    self.fault((*path, *map(str, place)), what)
             return None
         return self._from_folder(value) if len(self.faults) == before else None
 
@@ -485,13 +491,6 @@ class _ConfigReader:
 
 def _fields(options: Any) -> dict[str, Any]:
     return {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
-
-
-def _has_endless(value: object) -> bool:
-    """Whether it is, or holds, a number that is none: no setting has a use for infinity."""
-    if isinstance(value, list):
-        return any(map(_has_endless, value))
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 @cache

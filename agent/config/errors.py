@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le, Lt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 LEVEL = "^(debug|info|warning|error)$"
@@ -42,10 +42,27 @@ _UNITS = {
     "baud": "bits a second",
 }
 """How a setting's name ends → its unit."""
+_YEAR_S = 366 * 86_400.0
+_SENSE: Mapping[str, tuple[float, float]] = {
+    "s": (-math.inf, _YEAR_S),
+    "ms": (-math.inf, _YEAR_S * 1e3),
+    "h": (-math.inf, _YEAR_S / 3600),
+    "hours": (-math.inf, _YEAR_S / 3600),
+    "days": (-math.inf, 3660.0),
+    "years": (-math.inf, 1000.0),
+    "mb": (-math.inf, 1e12),
+    "mm": (-math.inf, 1e5),
+    "c": (-273.15, 3000.0),
+}
+"""Least and most of a setting without limits of its own, by its unit: what is beyond breaks the system's calls."""
+_MOST_WHOLE, _MOST = 2**31 - 1, 1e15
+"""The same of a whole number, and of any other."""
 _BOUNDS = {Gt: "greater than {}", Ge: "at least {}", Lt: "less than {}", Le: "at most {}"}
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _STRANGE_HEADER = re.compile(r"\s*\[[^\[\]\"'#]*(?:[^\x00-\x7f]|\w\s+\w)[^\[\]\"'#]*\]")
 """A section with what is no name in it, as a space or another script's letters."""
+_WITH_UNIT = re.compile(r"=\s*([-+]?\d+(?:\.\d+)?)\s*([^\W\d_]+|°C|°F|%|µm)\s*(?:#.*)?$")
+"""A number with something after it that may be its unit."""
 _LONGEST_SHOWN = 60
 _LEAST_F, _MOST_F = 86.0, 113.0
 """Between these a temperature is likely one of the skin or the body in Fahrenheit: 30 to 45 °C."""
@@ -73,10 +90,62 @@ def sentence(detail: Mapping[str, Any], cls: type, given: Mapping[str, Any]) -> 
     return should_be(cls, str(path[0]), detail["input"])
 
 
+def beyond(cls: type, given: Mapping[str, Any]) -> Iterator[str]:
+    """The settings of `cls` that hold a number outside all sense: none, infinite, or beyond its unit's limits."""
+    for name, value in given.items():
+        if not all(-_MOST <= number <= _MOST for number in _all_numbers(value)):
+            yield name
+            continue
+        base, marks = _parts(_declared(cls)[name][1])
+        if base in (int, float) and isinstance(value, int | float):
+            marks = _with_sense(base, marks, name, value)
+            if not all(_BEYOND[type(mark)](value, mark) for mark in marks if type(mark) in _BEYOND):
+                yield name
+
+
+_BEYOND: Mapping[type, Any] = {
+    Gt: lambda value, mark: value > mark.gt,
+    Ge: lambda value, mark: value >= mark.ge,
+    Lt: lambda value, mark: value < mark.lt,
+    Le: lambda value, mark: value <= mark.le,
+}
+
+
+def _with_sense(base: Any, marks: tuple[object, ...], name: str, value: object) -> tuple[object, ...]:
+    """With the limits that every setting of its unit has, where it has none of its own and the value is beyond."""
+    if base not in (int, float) or not isinstance(value, int | float):
+        return marks
+    least, most = _SENSE.get(_ending(name), (-math.inf, _MOST_WHOLE if base is int else math.inf))
+    if value < least and not any(isinstance(mark, Gt | Ge) for mark in marks):
+        marks = (Ge(least), *marks)
+    if value > most and not any(isinstance(mark, Lt | Le) for mark in marks):
+        marks = (*marks, Le(most))
+    return marks
+
+
+def _all_numbers(value: object) -> Iterator[float]:
+    """Those of lists too."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _all_numbers(each)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def subject(message: str, cls: type, given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The setting whose line a sentence about several belongs to: the one it begins with, or the only one that
+    stands in the file; empty when that is not plain.
+    """
+    named = [name for name in _declared(cls) if name in given and re.search(rf"\b{name}\b", message)]
+    first = [name for name in named if message.startswith(f"{name} ")]
+    return tuple(first or (named if len(named) == 1 else ()))
+
+
 def should_be(cls: type, name: str, value: object) -> str:
     """What a setting of `cls` takes, and that it is not this value."""
     field, of_type = _declared(cls)[name]
     base, marks = _parts(of_type)
+    marks = _with_sense(base, marks, name, value)
     unit = f", in {_UNITS[_ending(name)]}" if base in (int, float) and _ending(name) in _UNITS else ""
     told = "" if _is_hidden(base, marks, value) else f", not {_toml(value, name)}"
     hint = _other_scale(name, value)
@@ -91,7 +160,7 @@ def _takes(base: Any, marks: Sequence[object], name: str) -> str:  # noqa: PLR09
     if (form := _FORMS.get(_pattern(marks))) is not None:
         return form
     bounds = " and ".join(
-        words.format(_toml(getattr(mark, kind.__name__.lower()), name))
+        words.format(_plain(getattr(mark, kind.__name__.lower()), name))
         for kind, words in _BOUNDS.items()
         for mark in marks
         if isinstance(mark, kind)
@@ -156,7 +225,7 @@ def _other_scale(name: str, value: object) -> str:
         return ""
     if _ending(name) == "c" and _LEAST_F <= value <= _MOST_F:
         return f"; {value:g} °F are {(value - 32) / 1.8:.1f} °C"
-    if _ending(name) == "s" and math.isfinite(value) and value >= 1000:  # noqa: PLR2004 - a second in milliseconds
+    if _ending(name) == "s" and 1000 <= value <= _YEAR_S * 1e3:  # noqa: PLR2004 - a second in milliseconds
         return f"; {value:g} ms are {value / 1000:g} s"
     return ""
 
@@ -192,6 +261,11 @@ def _toml(value: object, name: str) -> str:
             return str(value)
 
 
+def _plain(limit: float, name: str) -> str:
+    """A limit without the zeroes of a float."""
+    return _toml(limit, name) if isinstance(limit, int) else f"{limit:.10g}"
+
+
 def _parts(of_type: Any) -> tuple[Any, tuple[object, ...]]:
     """A type without `Annotated` and `| None`, and what it was annotated with."""
     marks: tuple[object, ...] = ()
@@ -220,6 +294,8 @@ def syntax(message: str, text: str) -> tuple[int, str]:
     written = text.split("\n")[line - 1 : line]
     if comma := re.search(r"=\s*([-+]?\d+,\d+)\s*(?:#.*)?$", "".join(written)):
         return line, f"{comma[1]} is no number: write it with a point, {comma[1].replace(',', '.')}"
+    if found := _WITH_UNIT.search("".join(written)):
+        return line, f"a number stands alone, without its unit: {found[1]} for {found[1]} {found[2]}"
     if header := _STRANGE_HEADER.match("".join(written)):
         return line, f"{header[0]} is no section: a name in it is {NAME_FORM} (for example [lanes.main-entry])"
     remedy = next((f" ({each})" for beginning, each in _TOML.items() if what.startswith(beginning)), "")

@@ -44,7 +44,7 @@ class Row:
 
 
 def render(table: str, common: str = "") -> list[Row]:
-    """The configuration of each row, over the common file's text. Raises BadTable, tomllib.TOMLDecodeError."""
+    """The configuration of each row, over the common file's text. Raises BadTable, ValueError."""
     base = tomllib.loads(common)
     reader = csv.reader(io.StringIO(table.removeprefix("\ufeff")))
     try:
@@ -99,7 +99,7 @@ def _value(cell: str, line: int, column: str) -> object:
         return cell
     try:
         return tomllib.loads(f"value = {cell}")["value"]
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         if cell[0] not in '["':
             return cell  # 007 is a name
         raise BadTable(f"line {line}: {column}: {cell} cannot be read: {error}") from None

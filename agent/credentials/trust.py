@@ -161,7 +161,7 @@ def parse_keys(text: str, name: str) -> TrustStore:
     """Trust in the keys of a TOML text. Raises BadTrust."""
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadTrustStore(f"keys file {name}: not TOML: {error}") from None
     keys = _each(document.pop("key", []), _key, f"keys file {name}: key")
     opaque = _each(document.pop("opaque", []), _opaque, f"keys file {name}: opaque")

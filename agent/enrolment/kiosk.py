@@ -189,7 +189,7 @@ class Enrolment:
         """The text of identity.toml."""
         try:
             first: dict[str, Any] = tomllib.loads(found.config)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:
             raise EnrolmentError(f"its settings are no TOML: {error}") from None
         mqtt: dict[str, Any] = {"host": found.host, "port": found.port}
         if found.broker_ca:

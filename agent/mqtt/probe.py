@@ -223,10 +223,9 @@ class _Trial:
         client.flush()
         while not is_done():
             if monotonic() > until_s:
-                text = f"does not answer our {what} within {self._options.connect_timeout_s:g} s (is it stuck? its log)"
-                raise _NoAnswer(
-                    f"{self._options.host}:{self._options.port}: {text}" if what else failures.silent(self._options)
-                )
+                options = self._options
+                text = f"does not answer our {what} within {options.connect_timeout_s:g} s (is it stuck? its log)"
+                raise _NoAnswer(f"{options.host}:{options.port}: {text}" if what else failures.silent(options))
             poll.poll(TICK_S * 1000)
             client.read()
             client.flush()

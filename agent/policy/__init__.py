@@ -100,5 +100,5 @@ def begins_with(text: str, name: str) -> str:
 def _document(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadTable(name, [f"not TOML: {error}"]) from None

@@ -124,7 +124,7 @@ def parse(text: object) -> PrivacyRules:
     """The rules in a bundle's content. Raises BadPrivacy."""
     try:
         content = tomllib.loads(text) if isinstance(text, str) else {}
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadPrivacy(f"not TOML: {error}") from None
     if unknown := sorted(content.keys() - _FIELDS):
         raise BadPrivacy(f"unknown setting {unknown[0]}")

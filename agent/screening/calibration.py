@@ -117,10 +117,10 @@ def parse(text: str, name: str) -> dict[str, ThermometerSite]:
     try:
         lanes = tomllib.loads(text).get("lanes", {})
         return {lane: _site(table, f"lanes.{lane}") for lane, table in lanes.items()}
-    except (tomllib.TOMLDecodeError, AttributeError) as error:
-        raise BadCalibration(f"{name}: is not a calibration file: {error}") from None
     except BadCalibration as error:
         raise BadCalibration(f"{name}: {error}") from None
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise BadCalibration(f"{name}: is not a calibration file: {error}") from None
 
 
 def to_text(sites: Mapping[str, ThermometerSite]) -> str:

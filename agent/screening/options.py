@@ -13,6 +13,10 @@ MOST_ABOVE_C = 1.5
 """How far above the fixed limit people may teach one, where the site does not say, °C."""
 
 
+Skin = Annotated[float, Ge(0), Le(60)]
+"""A temperature of skin, or of what is taken for it, °C."""
+
+
 class Estimate(StrEnum):
     """Which value of a look stands for the person."""
 
@@ -24,16 +28,16 @@ class Estimate(StrEnum):
 class Options:
     """How readings are judged. Temperatures are of the skin, as measured, in °C, where nothing else is said."""
 
-    presence_c: float = 30.0
+    presence_c: Skin = 30.0
     """A surface warmer than this is a person; must lie above the warmest background of the spot."""
-    min_skin_c: float = 33.0
+    min_skin_c: Skin = 33.0
     """Below this the skin is too cold, or the aim or distance is wrong: no outcome, staff looks."""
-    threshold_c: float = 35.6
+    threshold_c: Skin = 35.6
     """Without a calibration and until the baseline is known: elevated from here on. 35.6 is for the forehead; about
     36.3 for the inner corner of the eye, 36.6 for the hottest point of the face."""
-    always_elevated_c: float = 38.5
+    always_elevated_c: Skin = 38.5
     """From here on elevated, whatever the baseline is."""
-    max_skin_c: float = 43.0
+    max_skin_c: Skin = 43.0
     """Above this it is no skin (a cup, a lamp): no outcome."""
     samples: Annotated[int, Ge(2)] = 5
     """Samples needed before a temperature is given."""

@@ -96,7 +96,7 @@ def parse_form(text: str, name: str = "form") -> Form:
     """A form from its text. Raises BadForm."""
     try:
         content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadForm(name, [f"not TOML: {error}"]) from None
     faults: list[str] = []
     fields = content.get("field", [])

@@ -126,7 +126,7 @@ def parse_venue(text: object, name: str = "venue.toml") -> VenueRules:
     """The rules in a file or a bundle. Raises BadVenue with every fault."""
     try:
         content = tomllib.loads(text) if isinstance(text, str) else None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadVenue(name, [f"not TOML: {error}"]) from None
     if content is None:
         raise BadVenue(name, ["is no text"])

@@ -63,7 +63,7 @@ def parse_zones(text: object) -> Zones:
     """The zones in a bundle. Raises BadZones."""
     try:
         content: dict[str, Any] = tomllib.loads(text) if isinstance(text, str) else {"": None}
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadZones(f"not TOML: {error}") from None
     entries = content.get("zone", [])
     if content.keys() - {"zone"} or not isinstance(entries, list) or len(entries) > MOST:

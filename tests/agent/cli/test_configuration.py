@@ -105,9 +105,9 @@ def test_every_typo_is_told_at_once_with_its_line_and_the_nearest_key(config, sa
     [
         ("port = 1\n", 'port = "1883"\n', "mqtt.port: should be a whole number, without quotes"),
         ("port = 1\n", 'tls = "yes"\n', "mqtt.tls: should be true or false, without quotes"),
-        ('"127.0.0.1"', '"mqtt://broker"', "mqtt: host is a name or an address and nothing else"),
-        ('"127.0.0.1"', '"broker:1883"', "mqtt: host is a name or an address and nothing else"),
-        ('"127.0.0.1"', '""', "mqtt: host is a name or an address and nothing else"),
+        ('"127.0.0.1"', '"mqtt://broker"', "mqtt.host: host is a name or an address and nothing else"),
+        ('"127.0.0.1"', '"broker:1883"', "mqtt.host: host is a name or an address and nothing else"),
+        ('"127.0.0.1"', '""', "mqtt.host: host is a name or an address and nothing else"),
         ('"127.0.0.1"', "broker", "is not TOML: Invalid value (a text needs straight quotes"),
         ('"127.0.0.1"', "“broker”", "is not TOML: Invalid value (a text needs straight quotes"),
         ('"127.0.0.1"', '"broker', "(a text ends with a quote on the same line)"),
@@ -128,7 +128,7 @@ def test_every_typo_is_told_at_once_with_its_line_and_the_nearest_key(config, sa
         ('id = "k1"\n', "", "kiosk.id: is missing and has no default"),
         ('id = "k1"', 'id = "a/b"', "kiosk.id: "),
         ("[mqtt]\n", "[mqtt\n", "is not TOML"),
-        ('username = "kiosk"\n', "", "mqtt: password needs a username"),
+        ('username = "kiosk"\n', "", "mqtt.password: password needs a username"),
     ],
 )
 def test_faults_are_sentences(config, say, before, after, sentence):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import config
-from agent.config import manual
+from agent.config import errors, manual
 from agent.config.effective import effective
 from agent.config.toml_lines import lines_of
 from drivers import registry
@@ -84,9 +84,9 @@ def test_a_missing_setting_of_a_driver_is_named() -> None:
 
 def test_settings_that_contradict_each_other_are_one_sentence() -> None:
     ((line, text),) = faults(SMALLEST + "[screening]\nmin_skin_c = 40.0\n")
-    assert line == 14
+    assert line == 15, "the setting's own"
     assert text.startswith(
-        "screening: presence_c ≤ min_skin_c < threshold_c < max_skin_c must hold (here presence_c = "
+        "screening.min_skin_c: presence_c ≤ min_skin_c < threshold_c < max_skin_c must hold (here presence_c = "
     )
     assert "min_skin_c = 40.0 °C" in text
 
@@ -106,7 +106,12 @@ def test_a_pulse_longer_than_the_gate_allows_is_a_fault() -> None:
         ("[mqtt]\nport = 70000", ["whole number", "at least 1 and at most 65535", "not 70000", "port = 1883"]),
         ("[mqtt]\nack_timeout_s = 3000", ["at least 1 and at most 300, in seconds", "3000 ms are 3 s"]),
         ("[outbox]\ncommit_ms = 50", ["at least 0 and at most 20, in milliseconds", "not 50", "commit_ms = 2.0"]),
-        ("[screening]\nthreshold_c = 98.6", ["threshold_c = 98.6 °C; 98.6 °F are 37.0 °C"]),
+        ("[screening]\nthreshold_c = 98.6", ["at least 0 and at most 60, in °C, not 98.6", "98.6 °F are 37.0 °C"]),
+        ("[screening]\nwindow_s = 3 s", ["a number stands alone, without its unit: 3 for 3 s"]),
+        ("[screening]\nwindow_s = 2s # so long", ["a number stands alone, without its unit: 2 for 2 s"]),
+        ("[screening]\nwindow_s = 1e300", ["greater than 0 and at most 31622400, in seconds", "window_s = 2.0"]),
+        (f"[screening]\nwindow_s = 1{'0' * 400}", ["at most 31622400, in seconds", "for example window_s = 2.0"]),
+        (f"[screening]\nwindow_s = 1{'0' * 5000}", ["a number with thousands of digits"]),
         ("[screening]\nthreshold_c = 35,6", ["35,6 is no number: write it with a point, 35.6"]),
         ("[screening]\nthreshold_c = '35,6'", ['not "35,6"', "in °C", "for example threshold_c = 35.6"]),
         ("[screening]\nthreshold_c = inf", ["should be a number", "in °C", "not inf"]),
@@ -151,6 +156,29 @@ def test_no_setting_takes_infinity_and_each_says_what_it_takes(cls: type, name: 
         assert told
         assert all(each.startswith("should be ") and "Input" not in each for each in told), told
         assert not any("of another kind" in each for each in told), told
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"), SETTINGS, ids=[f"{cls.__module__}.{cls.__qualname__}.{name}" for cls, name in SETTINGS]
+)
+def test_no_number_is_beyond_all_sense(cls: type, name: str) -> None:
+    for value in (1e300, -1e300, 10**400, -(10**400)):
+        reader = config._ConfigReader({}, Path("-"))
+        assert reader.options((), cls, {name: value}) is None
+        (told,) = [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
+        assert told.startswith("should be "), told
+
+
+def test_every_default_is_within_its_own_limits() -> None:
+    for cls, name in SETTINGS:
+        field, _ = errors._declared(cls)[name]
+        if field.default is not dataclasses.MISSING:
+            assert list(errors.beyond(cls, {name: field.default})) == []
+
+
+def test_a_contradiction_stands_on_the_line_of_its_setting() -> None:
+    text = SMALLEST + "[screening]\nmin_distance_mm = 90\nmax_distance_mm = 80\n"
+    assert faults(text)[0][0] == 15, "the one that the sentence begins with"
 
 
 def test_no_lane_is_a_fault() -> None:
