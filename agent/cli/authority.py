@@ -18,6 +18,7 @@ from pathlib import Path
 
 import segno
 
+from agent.cli.help import number, port
 from agent.config.compose import broker
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange_mqtt, invitation
@@ -29,6 +30,8 @@ from agent.platform.files import replace_file
 
 _SECRET = 0o600
 _AGAIN_S = 5.0
+
+_INVITED_DAYS = number(1, invitation.MAX_DAYS, invitation.MAX_DAYS)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,8 +45,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new.add_argument("--broker", required=True, help="HOST or HOST:PORT, as kiosks reach it")
     new.add_argument("--broker-cert", type=Path, help="the broker's certificate, PEM: its key is pinned")
     new.add_argument("--broker-ca", type=Path, help="PEM of the authority behind it, for kiosks")
-    new.add_argument("--enrol-port", type=int, default=0, help="where the broker takes those without a certificate")
-    new.add_argument("--days", type=int, default=90, help="how long a certificate is valid (default: 90)")
+    new.add_argument("--enrol-port", type=port, default=0, help="the broker's for those without a certificate")
+    new.add_argument("--days", type=number(1, 3660, 90), default=90, help="validity of a certificate (default: 90)")
     new.add_argument("--bundle", type=Path, action="append", default=[], help="a first bundle; may be repeated")
     new.add_argument("--settings", type=Path, help="folder of `gatepost config render`: first settings")
     new.add_argument(
@@ -54,7 +57,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     invite.add_argument(
         "--key", type=Path, action="append", required=True, help="key of role enrol; may be repeated"
     )
-    invite.add_argument("--days", type=int, default=invitation.MAX_DAYS, help="how long it counts (1 to 7)")
+    invite.add_argument(
+        "--days",
+        type=number(1, invitation.MAX_DAYS, 7),
+        default=invitation.MAX_DAYS,
+        help="how long it counts (1 to 7)",
+    )
     invite.add_argument("--png", type=Path, help="write a QR picture")
     invite.add_argument("--out", type=Path, help="write a file: gatepost.invitation on a boot partition or stick")
     serve = actions.add_parser("serve", help="answer kiosks over MQTT, until Ctrl-C")

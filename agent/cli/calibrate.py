@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent.analysis import evaluation
 from agent.cli import configuration
+from agent.cli.help import fever_c, share, skin_c
 from agent.cli.instrument import Instrument, Lost, Unsteady
 from agent.cli.running import RequestRefused
 from agent.platform import access
@@ -41,12 +42,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     people = actions.add_parser("people", help="the calibrated scale, from people")
     people.add_argument("--csv", type=Path, help="people already measured (columns as for `screening`)")
-    people.add_argument("--specificity", type=float, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
-    people.add_argument("--fever", type=float, default=evaluation.FEVER_C, help="fever by the reference, °C (38.0)")
+    people.add_argument("--specificity", type=share, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
+    people.add_argument("--fever", type=fever_c, default=evaluation.FEVER_C, help="fever by the reference, °C (38)")
     zero = actions.add_parser("zero", help="set the zero against a black body")
     check = actions.add_parser("check", help="the daily look at the black body")
     for action in (zero, check):
-        action.add_argument("--reference-c", type=float, required=True, help="what the black body is at, °C")
+        action.add_argument("--reference-c", type=skin_c, required=True, help="what the black body is at, °C")
         action.add_argument("--operator", required=True, help="who does it; written into the file")
     for action in (people, zero, check):
         configuration.add_argument(action)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import configuration, terminal
+from agent.cli.help import number, seconds
 from drivers.contract import DeviceGone, DriverError, Sighting
 from drivers.scanners import camera
 
@@ -37,6 +38,8 @@ _WAIT_S = 0.5
 _SILENT_S = 5.0
 _HOME, _CLEAR = "\x1b[H", "\x1b[J"
 
+_CODE_CM, _DEGREES = number(0.1, 1000.0, 5.0), number(1.0, 179.0, 60.0)
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `camera`."""
@@ -49,9 +52,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         again = each is look  # what stands before the action counts as well
         _add(each, "--picture", "auto", again, choices=PICTURES, help="how to draw it (default: auto)")
         _add(each, "--png", None, again, type=Path, help="also write the picture here, the code framed")
-        _add(each, "--seconds", None, again, type=float, help="stop after so long (default: Ctrl-C)")
-        _add(each, "--code-cm", 5.0, again, type=float, help="side of the code shown (default: 5)")
-        _add(each, "--view-degrees", 60.0, again, type=float, help="the camera's field of view (default: 60)")
+        _add(each, "--seconds", None, again, type=seconds, help="stop after so long (default: Ctrl-C)")
+        _add(each, "--code-cm", 5.0, again, type=_CODE_CM, help="side of the code shown (default: 5)")
+        _add(each, "--view-degrees", 60.0, again, type=_DEGREES, help="the camera's field of view (default: 60)")
         configuration.add_argument(each, again=again)
     where = "LANE.scanner of the configuration (entry.scanner), device, address, file or folder"
     look.add_argument("source", nargs="?", help=f"{where} (default: the configuration's first camera)")
@@ -61,7 +64,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     look.add_argument("--mirror", action="store_true", help="change left and right in the source's pictures")
     record.add_argument("source", help=where)
     record.add_argument("file", type=Path, help="where to, an .avi; must not exist")
-    _add(record, "--seconds", None, True, type=float, help="how long (default: 10)")
+    _add(record, "--seconds", None, True, type=seconds, help="how long (default: 10)")
     record.add_argument(
         "--codes",
         action="store_true",

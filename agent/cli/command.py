@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from agent.cli.help import number
 from agent.commands import COMMANDS
 from agent.control.verification import LONGEST_LIFE_S
 from agent.credentials import bundle
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _TO = re.compile(r"[^\s/*+#]+/(?:[^\s/*+#]+|\*)|\*/\*")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
+_LIFE_S = number(1, LONGEST_LIFE_S, 60)
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `command`."""
@@ -35,7 +38,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; @FILE: its text")
     parser.add_argument("--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/* or */*")
     parser.add_argument("--fleet", required=True, help="as in the root")
-    parser.add_argument("--seconds", type=int, default=60, help="it expires after so many (default: 60)")
+    parser.add_argument("--seconds", type=_LIFE_S, default=60, help="it expires after so many (default: 60)")
     parser.add_argument("--id", default="", help="the same id is done once (default: a new one)")
     parser.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
 

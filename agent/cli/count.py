@@ -10,13 +10,14 @@ import argparse
 from typing import Any
 
 from agent.cli import configuration, venue
+from agent.cli.help import count
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `count`."""
     parser = subparsers.add_parser("count", description=__doc__)
     configuration.add_argument(parser)
-    parser.add_argument("inside", nargs="?", type=int, help="how many people are inside: 120")
+    parser.add_argument("inside", nargs="?", type=count, help="how many people are inside: 120")
     venue.add_badge(parser)
 
 

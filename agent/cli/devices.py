@@ -22,6 +22,7 @@ from typing import Any
 
 from agent import config
 from agent.cli import configuration, outputs, running
+from agent.cli.help import seconds
 from agent.cli.running import NotRunning, RequestRefused, StreamedDevices
 from agent.config.outputs import Device, Lamp
 from agent.platform import access
@@ -61,7 +62,7 @@ def _add_device(parser: argparse.ArgumentParser, *, file: bool = False) -> None:
     if file:
         parser.add_argument("file", type=Path, help="where to; must not exist")
     parser.add_argument("options", nargs="*", default=[], help="for KIND/DRIVER: its options, as port=/dev/ttyUSB0")
-    parser.add_argument("--seconds", type=float, default=0.0, help="stop after so long (default: until Ctrl-C)")
+    parser.add_argument("--seconds", type=seconds, default=0.0, help="stop after so long (default: until Ctrl-C)")
     configuration.add_argument(parser)
 
 
@@ -81,17 +82,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _off(file: Path) -> int:
     """All that the configuration names, and what the last good one does: the agent may have been killed with that,
-    and the file been changed or spoilt since.
+    and the file been changed or spoilt since. After the service (`ExecStopPost=`) only what failed is named: the
+    agent's own last words are to stand near the end of the journal.
     """
+    result = os.environ.get("SERVICE_RESULT", "")
+    quiet = bool(result)
     checked, last = configuration.read(file), startup.last_known_good(file)
     now = {} if checked is None else _outputs(checked)
     before = {} if last is None else _outputs(last)
-    status = outputs.switch_off(now)
+    status = outputs.switch_off(now, quiet=quiet)
     gone = {f"{name} (last good configuration)": each for name, each in before.items() if each not in now.values()}
-    outputs.switch_off(gone)  # may well be unplugged
+    outputs.switch_off(gone, quiet=quiet)  # may well be unplugged
     if status:
         _say_if_held(file)
-    if result := os.environ.get("SERVICE_RESULT"):  # systemd had us run: whoever reads the end of the log asks why
+    if result:  # whoever reads the end of the log asks why
         exit_status = os.environ.get("EXIT_STATUS", "unknown")
         print(
             f"The agent had ended ({result}, exit status {exit_status}), so its outputs were"

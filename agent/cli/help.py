@@ -11,12 +11,16 @@ import itertools
 import math
 import re
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EXAMPLE = re.compile(r" {4}|(?:sudo (?:-u \w+ )?)?gatepost ")
 """How the line of an example begins. Not by its indentation alone: a formatter of code removes what all lines of a
 docstring have in common."""
 _INDENT = "    "
+_LONGEST_SHOWN = 40
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,20 +29,6 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"formatter_class": Formatter, **options})
         self.register("action", "parsers", _Actions)
-
-    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """A number is a finite one; argparse's own words for others are Python's."""
-        try:
-            value = super()._get_value(action, arg_string)
-        except argparse.ArgumentError:
-            if action.type not in (int, float):
-                raise
-            value = math.nan
-        if isinstance(value, float) and not math.isfinite(value):
-            whole = "whole " * (action.type is int)
-            usual = action.default if type(action.default) in (int, float) else 10
-            raise argparse.ArgumentError(action, f"{arg_string!r} should be a {whole}number, for example {usual:g}")
-        return value
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """One of the choices, written as they are typed."""
@@ -50,6 +40,46 @@ class Parser(argparse.ArgumentParser):
         known = [str(each) for each in choices]
         near = "".join(f"; did you mean {each}?" for each in difflib.get_close_matches(str(value), known, n=1))
         raise argparse.ArgumentError(action, f"{value!r} should be one of {', '.join(known)}{near}")
+
+
+def _shown(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.12g}"
+
+
+def number(least: float, most: float, example: float) -> Callable[[str], Any]:
+    """A type of argument: a number within these limits, a whole one where all three are."""
+    whole = all(isinstance(each, int) for each in (least, most, example))
+
+    def read(text: str) -> float:
+        try:
+            value = int(text) if whole else float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:_LONGEST_SHOWN]!r} should be a {'whole ' * whole}number"
+                f" from {_shown(least)} to {_shown(most)}, for example {example:g}"
+            )
+        return value
+
+    read.example = example  # type: ignore[attr-defined]  # for whoever looks at the arguments
+    return read
+
+
+_YEAR_DAYS = 366
+seconds = number(0.0, _YEAR_DAYS * 86_400.0, 30.0)
+version = number(0, 2**53, 7)
+"""Of a bundle or a list: as large as JSON carries a number in every language."""
+hours = number(0.0, 36_500 * 24.0, 24.0)
+days = number(0.0, 36_500.0, 9.0)
+share = number(0.5, 0.999, 0.95)
+"""A specificity: below a half, a coin does as well."""
+fever_c = number(35.0, 42.0, 38.0)
+skin_c = number(0.0, 60.0, 35.6)
+"""A temperature of skin, or of a black body in its place, °C."""
+count = number(0, 1_000_000, 120)
+port = number(0, 65_535, 8883)
+chunk_kb = number(4, 1024, 256)
 
 
 class Formatter(argparse.HelpFormatter):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import segno
 
+from agent.cli.help import days, seconds
 from agent.credentials import gatepost, venue_code
 from agent.crypto import signing
 from agent.model import Colour, LabResult
@@ -29,8 +30,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--issuer", help="name under which kiosks pin the key (default: name of the key file)")
     parser.add_argument("--subject", help="pseudonym of the holder; no name, no document number")
     parser.add_argument("--colour", choices=[*Colour], default="green")
-    parser.add_argument("--days", type=float, default=1.0, help="valid for so many days (default: 1)")
-    parser.add_argument("--seconds", type=float, help="valid for so many seconds: a dynamic code")
+    parser.add_argument("--days", type=days, default=1.0, help="valid for so many days (default: 1)")
+    parser.add_argument("--seconds", type=seconds, help="valid for so many seconds: a dynamic code")
     parser.add_argument("--issued", type=_moment, help="time of issue, ISO 8601 (default: now)")
     parser.add_argument(
         "--test",

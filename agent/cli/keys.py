@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import credentials
+from agent.cli.help import chunk_kb, days, hours, version
 from agent.credentials import bundle, jwks
 from agent.credentials.trust import FORMATS, TrustedKey, certified, parse_keys
 from agent.crypto import signing, strict_json
@@ -72,16 +73,16 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
     sign.add_argument("--name", default="", help="which one of its type")
     sign.add_argument("--fleet", required=True, help="the kiosks it is for")
-    sign.add_argument("--version", type=int, required=True, help="must rise with every bundle")
-    sign.add_argument("--days", type=float, default=30.0, help="valid for so many days (default: 30)")
-    sign.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
-    sign.add_argument("--refer-hours", type=float, default=72.0, help="older than this: staff (default: 72)")
+    sign.add_argument("--version", type=version, required=True, help="must rise with every bundle")
+    sign.add_argument("--days", type=days, default=30.0, help="valid for so many days (default: 30)")
+    sign.add_argument("--warn-hours", type=hours, default=24.0, help="older than this: a notice (default: 24)")
+    sign.add_argument("--refer-hours", type=hours, default=72.0, help="older than this: staff (default: 72)")
     sign.add_argument(
         "--url", default="", help="of a list: where kiosks fetch its base, as https://HOST/status.gpl"
     )
     sign.add_argument(
         "--chunk-kb",
-        type=int,
+        type=chunk_kb,
         default=256,
         help="of a list: size of its base's pieces (4 to 1024; default: 256)",
     )

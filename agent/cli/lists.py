@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.help import chunk_kb, hours, version
 from agent.credentials import list_text, lists
 from agent.crypto import digest
 from agent.ruleset import load
@@ -33,9 +34,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     build.add_argument("output", type=Path, help="list file; replaced in one step")
     build.add_argument("--kind", choices=lists.KINDS, required=True)
     build.add_argument("--issuer", required=True, help="whose codes it speaks of")
-    build.add_argument("--version", type=int, required=True, help="must rise with every list")
-    build.add_argument("--warn-hours", type=float, default=24.0, help="older than this: a notice (default: 24)")
-    build.add_argument("--refer-hours", type=float, default=72.0, help="older than this: staff (default: 72)")
+    build.add_argument("--version", type=version, required=True, help="must rise with every list")
+    build.add_argument("--warn-hours", type=hours, default=24.0, help="older than this: a notice (default: 24)")
+    build.add_argument("--refer-hours", type=hours, default=72.0, help="older than this: staff (default: 72)")
     build.add_argument("--delta", action="store_true", help="changes on top of OUTPUT; `gone` takes a key off")
     build.add_argument(
         "--of",
@@ -48,7 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     chunks = actions.add_parser("chunks", help="cut a base into the messages by which kiosks fetch it over MQTT")
     chunks.add_argument("file", type=Path)
     chunks.add_argument("folder", type=Path, help="for one file per message, its path the end of its topic")
-    chunks.add_argument("--chunk-kb", type=int, default=256, help="as in `keys sign` (4 to 1024; default: 256)")
+    chunks.add_argument("--chunk-kb", type=chunk_kb, default=256, help="as in `keys sign` (default: 256)")
     query = actions.add_parser("query", help="is this on the list")
     query.add_argument("file", type=Path)
     query.add_argument("what", help="a key in hex, or with --of what it is made from")

@@ -14,6 +14,7 @@ import time
 from calendar import timegm
 from typing import TYPE_CHECKING, Any
 
+from agent.cli.help import count
 from agent.log import MARKS
 from drivers.contract import plain
 
@@ -30,7 +31,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("log", description=__doc__)
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until Ctrl-C")
     parser.add_argument(
-        "-n", "--lines", type=int, default=_LINES, help=f"how many of the last lines (default: {_LINES})"
+        "-n",
+        "--lines",
+        type=count,
+        default=_LINES,
+        help=f"how many of the last lines (default: {_LINES})",
     )
     parser.add_argument("source", nargs="?", choices=["-"], help="read the log's JSON lines from standard input")
 

@@ -44,14 +44,17 @@ def show(device: Device, seconds: float) -> int:
     return 0
 
 
-def switch_off(outputs: Mapping[str, Device]) -> int:
-    """Open every output, which brings it to its safe state, and close it; 1 when one could not be reached."""
+def switch_off(outputs: Mapping[str, Device], *, quiet: bool = False) -> int:
+    """Open every output, which brings it to its safe state, and close it; 1 when one could not be reached.
+    `quiet`: only those are named.
+    """
     status = 0
     for name, device in outputs.items():
         with ExitStack() as stack:
             try:
                 _open({name: device}, stack)
-                print(f"{name}: off")
+                if not quiet:
+                    print(f"{name}: off")
             except DriverError as trouble:
                 print(f"{name}: {trouble}", file=sys.stderr)
                 status = 1

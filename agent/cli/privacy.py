@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import privacy
+from agent.cli.help import days
 from agent.privacy import hpke
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "new", help="make a key pair: KEYID.pem stays with the central server; prints the [[key]] table"
     )
     new.add_argument("keyid", help="name of the key, for example 2026-w47")
-    new.add_argument("--days", type=float, default=9.0, help="valid from today's beginning, UTC (default: 9)")
+    new.add_argument("--days", type=days, default=9.0, help="valid from today's beginning, UTC (default: 9)")
     new.add_argument("--private", type=Path, help="file of the private key (default: KEYID.pem)")
     check = actions.add_parser("check", help="is this text of a privacy bundle right, and what does it say")
     check.add_argument("file", type=Path)

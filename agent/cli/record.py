@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 
 from agent.cli import configuration, venue
+from agent.cli.help import count
 from agent.texts import LANGUAGES
 from agent.venue.attestations import ABOUT_A_PERSON
 
@@ -24,8 +25,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("type", choices=[*ABOUT_A_PERSON, "absence", "symptom", "badge"])
     parser.add_argument("value", nargs="?", default="", help="worn, seen, done, clear, ill, cough … by the type")
     parser.add_argument("--lane", default="", help="where the person waits: entry")
-    parser.add_argument("--for", dest="waits", type=int, default=0, metavar="NUMBER", help="of whom, as listed: 7")
-    parser.add_argument("--number", type=int, default=0, help="on the roster: 12")
+    parser.add_argument(
+        "--for", dest="waits", type=count, default=0, metavar="NUMBER", help="of whom: 7, as listed"
+    )
+    parser.add_argument("--number", type=count, default=0, help="on the roster: 12")
     parser.add_argument("--group", default="", help="of the roster: class-1")
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the reasons")
     venue.add_badge(parser)

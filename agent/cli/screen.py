@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.help import port
+
 if TYPE_CHECKING:
     import argparse
 
@@ -27,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=Path("/run/gatepost-web"),
         help="folder of the agent's sockets, `directory` in [web] (default: /run/gatepost-web)",
     )
-    parser.add_argument("--port", type=int, default=PORT, help=f"of 127.0.0.1 (default: {PORT})")
+    parser.add_argument("--port", type=port, default=PORT, help=f"of 127.0.0.1 (default: {PORT})")
 
 
 def run(args: argparse.Namespace) -> int:

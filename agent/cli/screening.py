@@ -10,7 +10,6 @@ ambient_c, reference_c; ambient_c may be empty.
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.analysis import evaluation
+from agent.cli.help import fever_c, share, skin_c
 from agent.cli.screening_plot import strips, svg
 from agent.platform import access
 from agent.ruleset import calibration_files
@@ -37,17 +37,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("screening", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     fit = actions.add_parser("fit", help="choose a limit for a specificity, and try it on the other half")
-    fit.add_argument("--specificity", type=_share, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
+    fit.add_argument("--specificity", type=share, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
     fit.add_argument("--calibration", type=Path, help="calibration file to write the result into")
     fit.add_argument("--reference", default="reference thermometer", help="the instrument, for the file")
     evaluate = actions.add_parser("evaluate", help="try the limits of the crowd, of the skin, of a calibration")
-    evaluate.add_argument("--limit", type=float, help="fixed limit on the skin, °C (default: the configuration's)")
+    evaluate.add_argument("--limit", type=skin_c, help="fixed limit on the skin, °C (default: the configuration's)")
     evaluate.add_argument("--calibration", type=Path, help="calibration file to try")
     for action in (fit, evaluate):
         action.add_argument("file", type=Path, help="CSV of people")
         action.add_argument("--site", help="only this site of the face")
         action.add_argument(
-            "--fever", type=float, default=evaluation.FEVER_C, help="fever by the reference, °C (38.0)"
+            "--fever", type=fever_c, default=evaluation.FEVER_C, help="fever by the reference, °C (38.0)"
         )
         action.add_argument("--svg", type=Path, help="write the plot into this file as well")
 
@@ -219,10 +219,3 @@ def _groups(
 ) -> Iterator[tuple[tuple[str, str], list[evaluation.MeasuredPerson]]]:
     for place in sorted({(person.lane, person.site) for person in people}):
         yield place, [person for person in people if (person.lane, person.site) == place]
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and 0.5 <= value < 1):  # noqa: PLR2004 - below, a coin does as well
-        raise ValueError(text)
-    return value

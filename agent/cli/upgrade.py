@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.cli.help import number, version
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Root, VersionFloor
 from agent.model import ClockState, TimeBounds
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _EVER = 4e9
 
+_PERMILLE, _SPREAD_S = number(0, ALL_PERMILLE, 100), number(0, 604_800, 3600)
+
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `upgrade`."""
@@ -34,14 +37,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     content.add_argument(
         "--url", action="append", default=[], help="folder where kiosks find them; may be repeated"
     )
-    content.add_argument("--permille", type=int, default=ALL_PERMILLE, help="how many of a thousand kiosks (1000)")
+    content.add_argument(
+        "--permille",
+        type=_PERMILLE,
+        default=ALL_PERMILLE,
+        help="how many of a thousand kiosks (1000)",
+    )
     content.add_argument("--salt", default="", help="another salt, other kiosks first; the same, the same")
-    content.add_argument("--spread-s", type=int, default=3600, help="begin to fetch within so many seconds")
+    content.add_argument("--spread-s", type=_SPREAD_S, default=3600, help="begin to fetch within so many seconds")
     verify = actions.add_parser("verify", help="for root's helper: is this package the signed one?")
     for name in ("trusted", "store", "package"):
         verify.add_argument(f"--{name}", type=Path, required=True, help="a file or folder")
     verify.add_argument("--architecture", required=True, help="amd64 or arm64")
-    verify.add_argument("--floor", type=int, default=0, help="version of the bundle that was used last")
+    verify.add_argument("--floor", type=version, default=0, help="version of the bundle that was used last")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -219,7 +219,9 @@ def test_off_after_a_failure_says_last_where_the_reason_stands(board, capsys, mo
     monkeypatch.setenv("SERVICE_RESULT", "exit-code")
     monkeypatch.setenv("EXIT_STATUS", "78")
     assert devices("off", *board.config) == 0
-    last = capsys.readouterr().err.splitlines()[-1]
+    out, err = capsys.readouterr()
+    assert out == "", "the agent's last words are not pushed out of sight"
+    (last,) = err.splitlines()
     assert "The agent had ended (exit-code, exit status 78)" in last
     assert "Why it ended stands above: sudo gatepost check; journalctl -u gatepost -n 50" in last
 

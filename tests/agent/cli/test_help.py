@@ -1,6 +1,7 @@
 """What `--help` shows: every command and action says what it is for, and every example would be understood."""
 
 import argparse
+import io
 import os
 import re
 import shlex
@@ -89,14 +90,21 @@ def test_what_was_imported_is_not_looked_through_for_garbage_while_the_agent_run
     ("words", "sentence"),
     [
         ("issue --key k --colour blue", "'blue' should be one of green, yellow, red"),
-        ("issue --key k --days soon", "'soon' should be a number, for example 1"),
-        ("issue --key k --seconds inf", "'inf' should be a number, for example 10"),
+        ("issue --key k --days soon", "'soon' should be a number from 0 to 36500, for example 9"),
+        ("issue --key k --seconds inf", "'inf' should be a number from 0 to 31622400, for example 30"),
         ("verify --direction entrance x", "'entrance' should be one of entry, exit, check; did you mean entry?"),
         ("verify --temperature warm x", "'warm' should be one of normal"),
-        ("keys sign f --type list --version 1.5 --key k", "'1.5' should be a whole number, for example 10"),
+        (
+            "keys sign f --type list --version 1.5 --key k",
+            "'1.5' should be a whole number from 0 to 9007199254740992",
+        ),
+        (
+            "command flush --to a/b --fleet c --key k --seconds 100000",
+            "'100000' should be a whole number from 1 to 86400",
+        ),
         ("keys nwe", "'nwe' should be one of new, "),
-        ("camera look --seconds nan", "'nan' should be a number"),
-        ("devices try entry.gate --seconds 1,5", "'1,5' should be a number, for example 0"),
+        ("camera look --seconds nan", "'nan' should be a number from 0 to 31622400, for example 30"),
+        ("devices try entry.gate --seconds 1,5", "'1,5' should be a number from 0 to 31622400, for example 30"),
         ("remeasure entry --for 0", "0 should be from 1 to 999"),
     ],
 )
@@ -105,6 +113,34 @@ def test_a_word_that_does_not_do_is_told_what_does(words, sentence, capsys):
         cli.main(words.split())
     assert left.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_number_on_the_command_line_has_a_range_and_an_example(command):
+    (whole,) = (each for each in parsers(cli.parser_of(command)) if each.prog == f"gatepost {command}")
+    for parser in parsers(whole):
+        for action in parser._actions:
+            assert action.type not in (int, float) or action.choices, f"{parser.prog} {action.dest}: no range"
+            if (example := getattr(action.type, "example", None)) is None:
+                continue
+            assert action.type(f"{example:g}") == example
+            if action.default not in (None, argparse.SUPPRESS, 0):
+                assert action.type(str(action.default)) == action.default
+            for word in ("inf", "nan", "1e300", "-1e300", "9" * 5000, "1,5", "soon", ""):
+                with pytest.raises(argparse.ArgumentTypeError, match=r"number from .* to .*, for example"):
+                    action.type(word)
+
+
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+def test_the_help_of_every_command_can_be_read_on_a_terminal_without_all_letters(command, monkeypatch):
+    """As under LC_ALL=C; in this process, since a command takes a third of a second to start."""
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    with pytest.raises(SystemExit) as left:
+        cli.main([*command.split(), "--help"])
+    assert left.value.code == 0
+    shown.flush()
+    assert shown.buffer.getvalue().startswith(b"usage: gatepost")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gb18030", "utf-8"])
