@@ -244,6 +244,7 @@ class App:
             paths=[folder / name for name in config.codes.lists],
             ca_file=config.mqtt.ca_file,
         )
+        self._health.register(bases.health)
         self._services: tuple[Service, ...] = (
             self._health,  # the watchdog is fed from before the first to after the last
             self._outbox,

@@ -77,6 +77,8 @@ class ProblemCode(StrEnum):
     """A list or the keys are older than `max_age_s`: everybody goes to staff."""
     LIST_STALE = "list_stale"
     """A list or the keys are older than `warn_age_s`, or a newer base is awaited: people get a notice."""
+    LIST_FETCH_FAILED = "list_fetch_failed"
+    """The base of a newer list cannot be fetched; the list before stays in force within its age."""
     PRIVACY_NOT_IN_FORCE = "privacy_not_in_force"
     """The privacy bundle cannot be used or has expired: nothing personal is kept."""
     SEALING_KEY_MISSING = "sealing_key_missing"
@@ -96,6 +98,7 @@ _WARNING = (
     ProblemCode.BROKER_TERMS,
     ProblemCode.CERTIFICATE_EXPIRING,
     ProblemCode.LIST_STALE,
+    ProblemCode.LIST_FETCH_FAILED,
     ProblemCode.ROOT_EXPIRING,
     ProblemCode.BASELINE_SUSPECT,
 )

@@ -14,11 +14,13 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from agent.model import Component
+from agent.problems import ProblemCode, found
 from agent.ruleset.base_assembly import Assembly, part_path
 from agent.ruleset.base_download import BadDownload, download, opener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from agent.ruleset.base_assembly import WantedBase
@@ -65,9 +67,17 @@ class BaseFetcher(threading.Thread):
         self._asked: tuple[tuple[str, int], ...] = ()
         self._asked_s = 0.0
         self._stopping = threading.Event()
-        self._said = ""
-        self.fault = ""
-        """Why a base does not come, as a sentence."""
+        self._faults: dict[str, str] = {}
+        """List → why its base does not come, as a sentence."""
+
+    @property
+    def fault(self) -> str:
+        """Why bases do not come; empty while all that is wanted does. Any thread."""
+        return "; ".join(list(self._faults.values()))
+
+    def health(self) -> Iterable[Component]:
+        """Why a base does not come. That the thread waits long for a slow server is no fault of its own."""
+        yield Component("list bases", findings=found(ProblemCode.LIST_FETCH_FAILED, self.fault))
 
     def on_message(self, chunks_id: str, index: int, data: bytes) -> None:
         """A chunk has come over MQTT. Never blocks: what finds no room is asked for again."""
@@ -113,16 +123,16 @@ class BaseFetcher(threading.Thread):
             if path not in {each.path for each in wanted}:
                 with suppress(OSError):
                     part_path(path).unlink(missing_ok=True)
-        opened, faults = [], []
+        self._faults = {name: why for name, why in self._faults.items() if name in {each.name for each in wanted}}
+        opened = []
         for each in wanted:
             try:
                 opened.append(before.get(each) or Assembly(each))
             except OSError as error:
-                faults.append(f"list {each.name}: its base cannot be taken: {error.strerror}")
+                self._say(each.name, f"its base cannot be taken: {error.strerror}")
         self._assemblies = opened
-        self._say("; ".join(faults))
-        self._seen = None if faults else generation
-        if faults:
+        self._seen = generation if len(opened) == len(wanted) else None
+        if self._seen is None:
             self._stopping.wait(FIRST_RETRY_S)
 
     def _finish(self, assembly: Assembly) -> None:
@@ -130,17 +140,21 @@ class BaseFetcher(threading.Thread):
             if not assembly.finish():
                 return
         except OSError as error:
-            self._say(f"list {assembly.wanted.name}: its base cannot be kept: {error.strerror}")
+            self._say(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
             return
         log.info("lists: the base of %s is here", assembly.wanted.name)
-        self._say("")
+        self._say(assembly.wanted.name, "")
         assembly.close()
         self._assemblies.remove(assembly)
 
-    def _say(self, fault: str) -> None:
-        if fault and fault != self._said:
-            log.warning("%s", fault)
-        self._said = self.fault = fault
+    def _say(self, name: str, why: str) -> None:
+        """Why the base of this list does not come; empty: it comes."""
+        faults = {other: fault for other, fault in self._faults.items() if other != name}
+        if why:
+            faults[name] = f"list {name}: {why}"
+            if faults[name] != self._faults.get(name):
+                log.warning("%s", faults[name])
+        self._faults = faults  # a new one: others may be reading it
 
     # -- from the address
 
@@ -153,10 +167,10 @@ class BaseFetcher(threading.Thread):
             self._download(assembly)
         except (BadDownload, ssl.SSLError) as error:
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
-            self._say(f"list {assembly.wanted.name}: {url} {error}; {assembly.progress}")
+            self._say(assembly.wanted.name, f"{url} {error}; {assembly.progress}")
         except OSError as error:
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
-            self._say(f"list {assembly.wanted.name}: its base cannot be kept: {error.strerror}")
+            self._say(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
         else:
             self._retry.pop(url, None)
 
@@ -207,11 +221,13 @@ class BaseFetcher(threading.Thread):
         if wanted and self._still_asked():
             if now_s - self._asked_s < ASK_AGAIN_S:
                 return
-            names = ", ".join(sorted({each.wanted.name for each in self._assemblies}))
-            self._say(
-                f"list {names}: no piece of its base has come over MQTT for {ASK_AGAIN_S:g} s (is it published, "
-                "and may this kiosk read gatepost/v1/$all/base/#?)"
-            )
+            asked = {chunks_id for chunks_id, _ in self._asked}
+            for name in sorted({each.wanted.name for each in self._assemblies if each.wanted.chunks.id in asked}):
+                self._say(
+                    name,
+                    f"no piece of its base has come over MQTT for {ASK_AGAIN_S:g} s (is it published, "
+                    "and may this kiosk read gatepost/v1/$all/base/#?)",
+                )
         self._asked, self._asked_s = wanted, now_s
         self._ask(wanted, self.on_message)
 
@@ -244,9 +260,9 @@ class BaseFetcher(threading.Thread):
             try:
                 if assembly.put(index, data):
                     self._asked_s = monotonic()
-                    self._say("")
+                    self._say(assembly.wanted.name, "")
                     self._pause(len(data), began_s)
                 else:
-                    self._say(f"list {assembly.wanted.name}: piece {index} over MQTT is not what was signed")
+                    self._say(assembly.wanted.name, f"piece {index} over MQTT is not what was signed")
             except OSError as error:
-                self._say(f"list {assembly.wanted.name}: its base cannot be kept: {error.strerror}")
+                self._say(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")

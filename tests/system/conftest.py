@@ -75,6 +75,8 @@ class Centre:
         with stream:
             for line in stream:
                 topic, _, payload = line.rstrip(b"\n").partition(b" ")
+                if not topic.startswith(b"gatepost/v1/") or b"/base/" in topic:
+                    continue  # a list's base is no text, and may have any lines
                 if topic.endswith(b"/state"):
                     self.state = json.loads(payload)
                 self.raw.append((topic.decode(), payload))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from base64 import b64encode
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,6 +124,21 @@ def test_a_longer_file_is_no_use_to_it(tmp_path: Path, web: Web) -> None:
     web.data = base.data + bytes(1 << 20)
     assert not kiosk.step()
     assert base.next.read_bytes() == base.data
+
+
+def test_what_is_wrong_with_one_list_is_told_until_that_one_comes(tmp_path: Path, web: Web) -> None:
+    (tmp_path / "other").mkdir()
+    base, other = Base(tmp_path), Base(tmp_path / "other", keys=100)
+    kiosk = Kiosk(base, web.url)
+    kiosk.wanted = [base.at(web.url), replace(other.at(f"{web.url}?other"), name="other")]
+    web.data = other.data  # of the first list that is another's
+    assert "list people: " in kiosk.step()
+    assert other.next.exists()
+    assert [each.code for part in kiosk.fetcher.health() for each in part.findings] == ["list_fetch_failed"]
+    assert "list people: " in kiosk.fetcher.fault, "that the other has come hides nothing"
+    kiosk.wanted, kiosk.version = [], object()
+    assert not kiosk.step(), "nobody wants it any more"
+    assert [part.up for part in kiosk.fetcher.health()] == [True]
 
 
 def test_nobody_there(tmp_path: Path, web: Web) -> None:
