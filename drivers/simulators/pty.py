@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BYTE_PAUSE_S = 0.001
+SINGLE_BYTES, PIECE_BYTES = 64, 61
+"""So many bytes go one by one; the rest goes as a USB adapter sends it."""
 
 
 class UartDevice(Protocol):
@@ -42,7 +45,7 @@ class LineFaults:
     """What the line does to the bytes from the device. May be changed at any time."""
 
     split: bool = False
-    """Send byte by byte."""
+    """Send the first bytes one by one, and the rest of a long answer in pieces of uneven length."""
     prefix: bytes = b""
     """Junk before each burst."""
     flip: int = 0
@@ -122,7 +125,7 @@ class Port:
             data = self.faults.prefix + data[:-1] + bytes((data[-1] ^ self.faults.flip,))
             if not self._speed_fits(master):
                 data = bytes(byte >> 1 ^ 0x95 for byte in data[::2])
-            for piece in [data[i : i + 1] for i in range(len(data))] if self.faults.split else [data]:
+            for piece in _pieces(data) if self.faults.split else [data]:
                 with contextlib.suppress(OSError):  # nobody reads: a real line loses bytes too
                     os.write(master, piece)
                 if self.faults.split:
@@ -153,3 +156,8 @@ class Port:
             if period_s and time.monotonic() >= due_s:
                 due_s = time.monotonic() + period_s
                 self.send(self.device.speak())
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    yield from (data[at : at + 1] for at in range(min(len(data), SINGLE_BYTES)))
+    yield from (data[at : at + PIECE_BYTES] for at in range(SINGLE_BYTES, len(data), PIECE_BYTES))
