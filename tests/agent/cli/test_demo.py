@@ -292,7 +292,7 @@ def staying(script):
     """A demonstration with --stay, in its second round, in a process group of its own as a terminal makes it."""
     room = Path(tempfile.mkdtemp(prefix="gatepost-"))  # short: it holds Unix sockets
     demo = subprocess.Popen(
-        [*WORDS, *script(ANNA.format(expect="admit")), "--stay"],
+        ["env", "--default-signal=HUP", *WORDS, *script(ANNA.format(expect="admit")), "--stay"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
