@@ -19,6 +19,7 @@ from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
 from agent.control.watch import Watch
+from agent.credentials import card
 from agent.credentials.bundle import BadBundle
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
@@ -58,6 +59,7 @@ from agent.tickets.register import UsedTickets
 from agent.venue import Venue, VenueInForce
 from agent.web.options import PublicDetail
 from drivers import registry
+from drivers.contract import Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
     from agent.credentials.bundle import Bundle
     from agent.devices.workers import Worker
     from agent.indicators import Cue
-    from agent.model import TimeBounds
+    from agent.model import Observation, TimeBounds
     from agent.outbox import OutboxStatus
     from agent.problems import Finding
     from agent.tickets.exchange import Use
@@ -143,7 +145,7 @@ class App:
 
         # from the devices to the decision, and back to gate, lamp and buzzer
         inbox = Inbox()
-        tap = SensorTap(inbox.put)
+        tap = SensorTap(_without_documents(inbox.put, lambda: self._ruleset.privacy_rules(clock.now()).documents))
         self._watch = _watch(config, began, lambda: time.monotonic() - self._loop.last_step_s < _MOVES_S)
         lanes = {
             name: _lane_workers(name, lane, began, tap, inbox, self._watch) for name, lane in config.lanes.items()
@@ -482,6 +484,7 @@ def _lane_workers(
 ) -> _LaneWorkers:
     sensors = {
         Role.SCANNER: lane.scanner,
+        Role.CARD: lane.card,
         Role.THERMOMETER: lane.thermometer,
         Role.ROOM: lane.room,
         Role.RANGE: lane.range,
@@ -523,6 +526,20 @@ def _watch(config: Config, began: Startup, moves: Callable[[], bool]) -> Watch:
         {name: lane.screen for name, lane in config.lanes.items() if lane.screen is not None},
         moves,
     )
+
+
+def _without_documents(
+    put: Callable[[Observation], None], are_allowed: Callable[[], bool]
+) -> Callable[[Observation], None]:
+    """Numbers of identity cards go no further than the reader's thread, unless the privacy rules allow them."""
+
+    def passed(seen: Observation) -> None:
+        item = seen.item
+        if isinstance(item, Sighting) and item.payload.startswith(card.DOCUMENT) and not are_allowed():
+            seen = replace(seen, item=replace(item, payload=card.without_number(item.payload)))
+        put(seen)
+
+    return passed
 
 
 def _log_totals(kept: OutboxStatus) -> None:
@@ -600,7 +617,12 @@ def rules(config: Config, rulebook: Ruleset, venue: Venue | None = None) -> Deci
 
 
 def _way(lane: LaneConfig) -> LaneSpec:
-    fitted = {Role.SCANNER: lane.scanner, Role.THERMOMETER: lane.thermometer, Role.GATE: lane.gate}
+    fitted = {
+        Role.SCANNER: lane.scanner,
+        Role.CARD: lane.card,
+        Role.THERMOMETER: lane.thermometer,
+        Role.GATE: lane.gate,
+    }
     return LaneSpec(
         lane.direction,
         lane.lane_type,

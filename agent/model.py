@@ -332,6 +332,10 @@ class Verdict:
     """That was shown with the code, or is the code."""
     travel: TravelState = TravelState.UNASKED
     """Of a travel record that was shown beside the code."""
+    adds: str = ""
+    """`card` or `travel`: it says nothing of its holder's health, and joins the codes that he shows beside it."""
+    card: bytes = field(default=b"", repr=False)
+    """16 bytes that stand for a card that was shown, in memory only: the roster may know it."""
     drill: bool = False
     """A code of an exercise: it opens no entry and counts nowhere."""
     list_age: ListAge = ListAge.FRESH
@@ -413,6 +417,8 @@ class Role(StrEnum):
     """What a device is to its lane. `range`: how far somebody stands; `clinical`: staff's own thermometer."""
 
     SCANNER = "scanner"
+    CARD = "card"
+    """A second scanner, mostly for cards."""
     THERMOMETER = "thermometer"
     GATE = "gate"
     ROOM = "room"
@@ -424,6 +430,9 @@ class Role(StrEnum):
     CLINICAL = "clinical"
     BUTTON = "button"
     """Whoever presses it at an exit wants to leave."""
+
+
+SCANNERS = frozenset({Role.SCANNER, Role.CARD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,9 +469,14 @@ class LaneSpec:
     """It has a range sensor: a reading counts only while somebody stands at the mark."""
     tickets: LaneTickets = LaneTickets()
     parts: frozenset[Role] = frozenset({Role.SCANNER, Role.THERMOMETER, Role.GATE})
-    """Of scanner, thermometer and gate, those that the lane has."""
+    """Of scanner, card reader, thermometer and gate, those that the lane has."""
     counts: str = ""
     """How an opening changes the number inside: `in`, `out`, `none`; empty: by the direction."""
+
+    @property
+    def has_scanner(self) -> bool:
+        """Whether codes or cards can be shown here."""
+        return not self.parts.isdisjoint(SCANNERS)
 
     @property
     def counts_as(self) -> str:

@@ -6,7 +6,7 @@ holder is the right one: a card proves possession and no more, and many kinds ar
 
 from __future__ import annotations
 
-from drivers.contract import Sighting
+from drivers.contract import CARD, Sighting
 
 AWAY_S = 1.0
 """Without an answer for so long, a card has left the field; then the same one is sighted again."""
@@ -29,7 +29,7 @@ class CardPresence:
         """A sighting of `number` (a payload) when it has come; None while it only stays."""
         stays = number == self._number and at_s - self._seen_s < self._away_s
         self._number, self._seen_s = number, at_s
-        return None if stays else Sighting(number, at_s, simulated)
+        return None if stays else Sighting(number, at_s, simulated, CARD)
 
     def reset(self) -> None:
         """Nothing lies in the field."""

@@ -23,7 +23,12 @@ class Sighting:
     at_s: float
     simulated: bool = False
     symbology: str = ""
-    """`qr`, `aztec`, `pdf417`, `datamatrix`, or what else the engine calls it; empty when it does not say."""
+    """`qr`, `aztec`, `pdf417`, `datamatrix`, or what else the engine calls it; `card` from a
+    card reader; empty when it does not say."""
+
+
+CARD = "card"
+"""Symbology of what a card reader has read. Only those drivers say it: no printed code passes for a card."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from agent.checkpoint.lanes import (
 )
 from agent.checkpoint.register import NoRegister, TicketRegister
 from agent.credentials import AntiPassback, PassbackOptions, combine
+from agent.credentials.card import as_shown
 from agent.indicators import Cue
 from agent.model import (
     NO_VENUE,
@@ -68,6 +69,7 @@ from agent.model import (
     Role,
     Screening,
     Temperature,
+    TravelState,
     Tristate,
     VenueFacts,
     WhoWaits,
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """Codes that can say more together than alone."""
+"""What has `adds` set is added as well, though by itself it decides nothing."""
 _UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
 _MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
@@ -234,12 +237,13 @@ class Checkpoint:
     # -- what comes in
 
     def _on_sighting(self, name: str, lane: LaneState, item: Sighting, now: TimeBounds) -> Iterable[Effect]:
-        verdict = self._rules.check((item.payload,), now)
-        who = verdict.code or hashlib.blake2b(item.payload, digest_size=16).digest()
-        if self._is_repeat(lane, who, verdict.subject, item.at_s):
+        payload = as_shown(item)
+        verdict = self._rules.check((payload,), now)
+        who = verdict.code or hashlib.blake2b(payload, digest_size=16).digest()
+        if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, verdict.subject, item.at_s):
             return
         yield from self._leave(name, lane, item.at_s)
-        shown, together = self._together(lane, {who: item.payload}, verdict, now)
+        shown, together = self._together(lane, {who: payload}, verdict, now)
         pending = lane.pending
         if pending is not None and pending.verdict is not None and len(shown) == 1:
             yield from self._supersede(name, lane, item.at_s)
@@ -272,10 +276,10 @@ class Checkpoint:
     ) -> tuple[dict[bytes, bytes], Verdict]:
         """The codes to judge as one person's, with their common verdict: this one, and those before if they fit."""
         before = {} if lane.pending is None else lane.pending.shown
-        if not before or verdict.status not in _ADDING:
+        if not before or not _adds(verdict):
             return shown, verdict
         together = self._rules.check((*before.values(), *shown.values()), now)
-        return ({**before, **shown}, together) if together.status in _ADDING else (shown, verdict)
+        return ({**before, **shown}, together) if _adds(together) else (shown, verdict)
 
     def _on_reading(self, name: str, lane: LaneState, item: Reading, now: TimeBounds) -> Iterable[Effect]:
         yield from self._leave(name, lane, item.at_s)
@@ -486,8 +490,8 @@ class Checkpoint:
         verdict = pending.verdict
         if verdict is None:
             return not lane.has_scanner and (temperature.outcome not in _UNSETTLED or bool(temperature.next_step))
-        if verdict.status is CodeStatus.INCOMPLETE:
-            return False
+        if verdict.status is CodeStatus.INCOMPLETE or verdict.adds:
+            return False  # there is more to come, and what was shown first counts with it
         facts = pending.facts = self._facts(lane, verdict, at_s)
         better = verdict if lane.is_exit else combine.at_best(verdict, pending.now)
         if temperature.next_step or temperature.outcome not in _UNSETTLED:
@@ -525,7 +529,7 @@ class Checkpoint:
         gate that is down opens for nobody.
         """
         pending = _pending(lane)
-        works = Role.SCANNER not in lane.down
+        works = lane.scanner_works
         again = pending.again or self._repeats.is_repeat(lane.spec.direction, pending.keys, at_s)
         if used is None:
             ticket = _one_use(lane, verdict)
@@ -551,7 +555,7 @@ class Checkpoint:
         """Whether staff's own thermometer could still change the outcome: the table does not refuse this person at
         every temperature. Of anybody else no code is kept.
         """
-        pending, works = _pending(lane), Role.SCANNER not in lane.down
+        pending, works = _pending(lane), lane.scanner_works
         return any(
             self._rules.decide(
                 DecisionInput(
@@ -723,7 +727,7 @@ def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
 
 def _input_of(lane: LaneState, waiting: Waiting) -> DecisionInput:
     """What somebody who waits was decided by."""
-    pending, works = waiting.pending, Role.SCANNER not in lane.down
+    pending, works = waiting.pending, lane.scanner_works
     return DecisionInput(
         lane.spec, pending.verdict, waiting.temperature, works, pending.again, pending.now, facts=pending.facts
     )
@@ -734,6 +738,28 @@ def _pending(lane: LaneState) -> PendingPassage:
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
+
+
+def _adds(verdict: Verdict) -> bool:
+    """Whether a code can say more together with others than alone."""
+    return verdict.status in _ADDING or bool(verdict.adds)
+
+
+def _comes_after(lane: LaneState, verdict: Verdict, at_s: float) -> bool:
+    """Whether somebody who was just let in shows a card or a travel record after his code: that is no second
+    person. One that shows a risk is looked at.
+    """
+    last = lane.recent_decision
+    return (
+        bool(verdict.adds)
+        and verdict.travel is not TravelState.RISK
+        and not verdict.watched
+        and lane.pending is None
+        and last is not None
+        and last.opened
+        and not last.is_over(at_s)
+        and not lane.is_exit
+    )
 
 
 def _one_use(lane: LaneState, verdict: Verdict | None) -> Entitlement | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
-from agent.model import NO_VENUE, CodeStatus, Direction, Role, VenueFacts, Waits
+from agent.model import NO_VENUE, SCANNERS, CodeStatus, Direction, Role, VenueFacts, Waits
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from drivers.contract import Reading
 
 
-_NEEDED = {Role.SCANNER, Role.THERMOMETER, Role.RANGE, Role.GATE}
+_NEEDED = {*SCANNERS, Role.THERMOMETER, Role.RANGE, Role.GATE}
 """While one of these is down the lane is out of service, at least in part."""
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for whoever wanted to leave within this; later he shows the code again."""
@@ -174,7 +174,13 @@ class LaneState:
     @property
     def has_scanner(self) -> bool:
         """Whether codes can be shown here."""
-        return Role.SCANNER in self.spec.parts
+        return self.spec.has_scanner
+
+    @property
+    def scanner_works(self) -> bool:
+        """Whether one of its scanners is not known to be down. Without any: True."""
+        fitted = self.spec.parts & SCANNERS
+        return not fitted or not fitted <= self.down
 
     @property
     def has_thermometer(self) -> bool:

@@ -1,7 +1,12 @@
 """`gatepost lists`: build, check and query the lists of revoked, coloured and watched codes.
 
 gatepost lists build codes.txt revoked.gpl --kind revoked --issuer demo-health --version 12 --of subject
+gatepost lists build tested.txt tested.gpl --kind tested --issuer suishenma --version 1 --of opaque
 gatepost lists check revoked.gpl
+
+Of a status list each line is KEY and a colour; of a watched list KEY and hit, contact, arrival or asked, or
+nothing: hit; of a tested list KEY and the hours from the swab to the list's issue. A list of cards has the issuer
+`card`.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `lists`."""
     parser = subparsers.add_parser("lists", description=__doc__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="make a list from keys, one a line or CSV: KEY [green|yellow|red]")
+    build = actions.add_parser("build", help="make a list from keys, one a line or CSV: KEY [green|hit|20]")
     build.add_argument("input", help="text file, - for standard input, or a .bin file of 16-byte keys")
     build.add_argument("output", type=Path, help="list file; replaced in one step")
     build.add_argument("--kind", choices=lists.KINDS, required=True)
@@ -42,7 +47,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--of",
         choices=list_text.KEY_OF,
         default="key",
-        help="what each line holds: a key in hex, a Gatepost subject, an opaque id, a card's 64 digits, a UCI",
+        help="what each line holds: a key in hex, a Gatepost subject, an opaque id, the number of a card or fob, "
+        "a health card's 64 digits, a UCI",
     )
     check = actions.add_parser("check", help="is every byte as it was built")
     check.add_argument("file", type=Path)
@@ -116,8 +122,9 @@ def _build_from_text(args: argparse.Namespace, head: lists.ListHeader) -> tuple[
     if args.delta:
         changes = {bytes(keys[at * digest.SIZE :][: digest.SIZE]): value for at, value in enumerate(values)}
         return load.change_list(args.output, head, changes).head.count, len(values)
-    colours = bytes(values) if args.kind == "status" else None
-    return load.write_list(args.output, head, bytes(keys), colours).count, len(values)
+    has_values = args.kind in ("status", "tested") or any(value != 1 for value in values)
+    told = bytes(values) if has_values else None
+    return load.write_list(args.output, head, bytes(keys), told).count, len(values)
 
 
 def _entries(args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
@@ -172,6 +179,14 @@ def _query(args: argparse.Namespace) -> int:
     if value is None:
         print("not on the list")
         return 1
-    colour = lists.COLOURS.get(value) if found.head.kind == "status" else None
-    print(colour.value if colour is not None else "on the list")
+    print(_said(found.head.kind, value))
     return 0
+
+
+def _said(kind: str, value: int) -> str:
+    """What a list says by a value."""
+    if kind == "status" and value in lists.COLOURS:
+        return lists.COLOURS[value].value
+    if kind == "watched" and value in lists.WATCH_CLASSES:
+        return lists.WATCH_CLASSES[value].value
+    return f"swab {value} h before the list" if kind == "tested" else "on the list"

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.credentials import card
 from agent.crypto import digest
 from agent.model import Permit, PermitKind
 from agent.platform.files import replace_file
@@ -78,7 +79,7 @@ def read_table(rows: csv.DictReader[str]) -> list[Permit]:
 
 def _permit(row: Mapping[str, str]) -> Permit:
     if row.get("card"):
-        key = digest.of_subject("card", row["card"].upper())
+        key = card.card_key(row["card"])
     elif row.get("issuer") and row.get("subject"):
         key = digest.of_subject(row["issuer"], row["subject"])
     else:

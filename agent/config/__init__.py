@@ -90,6 +90,8 @@ class LaneConfig:
     direction: Direction
     release_s: float
     scanner: Device | None = None
+    card: Device | None = None
+    """A second scanner, mostly for cards."""
     thermometer: Device | None = None
     gate: Device | None = None
     room: Device | None = None
@@ -212,6 +214,7 @@ SECTIONS: dict[str, type] = {
 }
 PARTS = {
     "scanner": "scanners",
+    "card": "scanners",
     "thermometer": "thermometers",
     "gate": "outputs",
     "room": "thermometers",
@@ -220,7 +223,8 @@ PARTS = {
     "buzzer": "outputs",
 }
 NEEDED_PARTS = {"entry": ("gate",), "exit": ("gate",)}
-"""Direction → what a lane cannot do without; an entry or a check also needs a scanner or a thermometer."""
+"""Direction → what a lane cannot do without; an entry or a check also needs a scanner, a card reader or a
+thermometer."""
 SCREEN = "screen"
 """The part of a lane that has no driver: another process paints it."""
 
@@ -388,7 +392,7 @@ class _ConfigReader:
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values() or (SCREEN in table and screen is None):
             return None
-        if options.direction is not Direction.EXIT and not {"scanner", "thermometer"} & {*devices}:
+        if options.direction is not Direction.EXIT and not {"scanner", "card", "thermometer"} & {*devices}:
             self.fault(
                 path, f"has neither scanner nor thermometer: add a section [lanes.{name}.scanner] with a driver"
             )

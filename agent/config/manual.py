@@ -46,6 +46,9 @@ A lane may have a range sensor too, in [lanes.NAME.range]: then a reading counts
 somebody stands between min_distance_mm and max_distance_mm (in [screening]), and nobody is
 measured while the sensor is down.
 
+A lane may have a second scanner, in [lanes.NAME.card]: by any scanner's driver, mostly a reader
+of cards (em4100, pn532, id_card). Codes and cards that are shown together count together.
+
 A lane may have a lamp of three lights and a buzzer, in [lanes.NAME.lamp] and
 [lanes.NAME.buzzer]: by any driver that can drive a gate, on the gate's board or on another. A
 lamp's section says red, amber and green in place of the driver's channel, pin or line:

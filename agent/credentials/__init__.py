@@ -18,7 +18,7 @@ from agent.credentials import combine, lists, opaque, shc
 from agent.credentials.freshness import AntiPassback, PassbackOptions
 from agent.credentials.trust import BadTrustStore, TrustStore
 from agent.crypto.refusal import CheckFailed
-from agent.model import CodeStatus, Colour, LabResult, ListAge, TimeBounds, Verdict, WatchClass
+from agent.model import CodeStatus, Colour, LabResult, ListAge, TimeBounds, TravelState, Verdict, WatchClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,12 +129,16 @@ def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verdict:
     """What the lists know beyond the code: colour, revocation, watch, and how old they are themselves."""
     known = trust.lists
-    staleness = max((age.staleness(now) for age in trust.ages), key=_STALENESS.index, default=ListAge.FRESH)
+    apart = trust.ages_apart
+    ages = (age for age in trust.ages if age.name not in apart)
+    staleness = max((age.staleness(now) for age in ages), key=_STALENESS.index, default=ListAge.FRESH)
     if staleness is not ListAge.FRESH:
         verdict = replace(verdict, list_age=staleness)
     status = known.status.get(verdict.issuer)
     if status is not None:
         verdict = _of_status_list(verdict, status)
+    if verdict.adds:
+        verdict = _added(verdict, status, now)
     if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
         return replace(verdict, status=CodeStatus.REVOKED, reason="its issuer has revoked it")
     if verdict.subject and _is_on(known.watched, (verdict.subject,)):
@@ -145,6 +149,18 @@ def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verd
         taken = LabResult("pcr", tested.head.issued_at - hours * 3600.0, reported_utc=tested.head.issued_at)
         verdict = replace(verdict, tests=(*verdict.tests, taken))
     return verdict
+
+
+def _added(verdict: Verdict, status: lists.CodeList | None, now: TimeBounds) -> Verdict:
+    """A card that has a colour is a health code; a travel record never is one, and its colour says where he was."""
+    if verdict.adds != "travel":
+        return verdict if verdict.colour is None else replace(verdict, adds="", kind="health")
+    travel = TravelState.UNASKED
+    if status is not None and verdict.colour is not None:
+        is_old = status.age.staleness(now) is not ListAge.FRESH
+        clear = TravelState.OLD if is_old else TravelState.CLEAR
+        travel = clear if verdict.colour is Colour.GREEN else TravelState.RISK
+    return replace(verdict, status=CodeStatus.UNDECIDED, colour=None, travel=travel, kind="other")
 
 
 def _watch_class(found: Sequence[lists.CodeList], subject: bytes) -> WatchClass:

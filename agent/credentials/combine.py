@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 from agent.credentials import shc
 from agent.crypto.refusal import CheckFailed
-from agent.model import SAME_SWAB_S, CodeStatus, Colour, LabResult, ListAge, Tristate, Verdict, WatchClass
+from agent.model import (
+    SAME_SWAB_S,
+    CodeProof,
+    CodeStatus,
+    Colour,
+    LabResult,
+    ListAge,
+    TravelState,
+    Tristate,
+    Verdict,
+    WatchClass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,6 +55,8 @@ _AGES = (Tristate.NO, Tristate.YES, Tristate.UNKNOWN)
 _COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
 _STALENESS = tuple(ListAge)
 _WATCHES = tuple(WatchClass)
+_TRAVEL = (TravelState.UNASKED, TravelState.CLEAR, TravelState.OLD, TravelState.RISK)
+_BAD = (CodeStatus.REVOKED, CodeStatus.MALFORMED, CodeStatus.BAD_SIGNATURE)
 
 
 def drop_incomplete(payloads: Iterable[bytes]) -> list[bytes]:
@@ -65,17 +78,19 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
 
     Holders are compared only between codes of one format: each format names them in its own way, and no gate can
     tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED;
-    a code that names nobody is its own holder.
+    a code that names nobody is its own holder. Cards and travel records join the others (`_joined`).
     """
-    first = min(verdicts, key=_rank)
-    worst = min(verdicts, key=lambda verdict: _ORDER.index(verdict.status))
-    colours = [verdict.colour for verdict in verdicts if verdict.colour is not None]
+    added = [verdict for verdict in verdicts if verdict.adds]
+    health = [verdict for verdict in verdicts if not verdict.adds] or added
+    first = min(health, key=_rank)
+    worst = min(health, key=lambda verdict: _ORDER.index(verdict.status))
+    colours = [verdict.colour for verdict in health if verdict.colour is not None]
     together = replace(
         first,
         status=worst.status,
         reason=worst.reason,
         colour=max(colours, key=_COLOURS.index) if colours else None,
-        tests=tuple(test for verdict in verdicts for test in verdict.tests),
+        tests=tuple(test for verdict in health if _is_own(verdict, health) for test in verdict.tests),
         watched=any(verdict.watched for verdict in verdicts),
         watch=max((verdict.watch for verdict in verdicts), key=_WATCHES.index),
         permit=next((verdict.permit for verdict in verdicts if verdict.permit is not None), None),
@@ -84,10 +99,28 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
         of_age=min((verdict.of_age for verdict in verdicts), key=_AGES.index),
         list_age=max((verdict.list_age for verdict in verdicts), key=_STALENESS.index),
     )
-    holders = {(verdict.format, verdict.subject or verdict.code) for verdict in verdicts}
-    if len(holders) == len({verdict.format for verdict in verdicts}):
+    together = _joined(together, verdicts)
+    holders = {(verdict.format, verdict.subject or verdict.code) for verdict in health}
+    cards = {verdict.card for verdict in verdicts if verdict.card}
+    if len(holders) == len({verdict.format for verdict in health}) and len(cards) <= 1:
         return together
-    return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=())
+    return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=(), adds="")
+
+
+def _is_own(verdict: Verdict, health: Sequence[Verdict]) -> bool:
+    """Whether the tests of this code are its holder's: a card that lies beside a code may be anybody's."""
+    return verdict.format != "card" or all(each.format == "card" for each in health)
+
+
+def _joined(together: Verdict, verdicts: Sequence[Verdict]) -> Verdict:
+    """What cards and travel records add: who is expected, and where somebody was. The worst travel record counts;
+    one that is revoked or damaged is worth a look, as a risk is.
+    """
+    card = next((verdict.card for verdict in verdicts if verdict.card), b"")
+    travel = max((verdict.travel for verdict in verdicts), key=_TRAVEL.index)
+    if any(verdict.adds and verdict.status in _BAD for verdict in verdicts):
+        return replace(together, status=CodeStatus.REVOKED, reason="a card or record beside it is revoked")
+    return replace(together, card=card, travel=travel)
 
 
 def _rank(verdict: Verdict) -> tuple[bool, int, int]:
@@ -102,12 +135,16 @@ def check_all(payloads: Sequence[bytes], check: Callable[[bytes], Verdict]) -> V
 
 def at_best(verdict: Verdict, now: TimeBounds) -> Verdict:
     """What the verdict would be if the person also showed the best test results there can be, or, after a test
-    result, the best health code.
+    result, a card or a travel record, the best health code.
     """
+    if verdict.adds and verdict.status is CodeStatus.UNDECIDED:
+        verdict = replace(verdict, status=CodeStatus.VALID, proof=CodeProof.SIGNED)
     if verdict.status is not CodeStatus.VALID:
         return verdict
     ages_s = {count * apart_s for apart_s in (SAME_SWAB_S, _DAY_S) for count in range(_SERIES)}
     fresh = (LabResult("pcr", now.earliest_utc - age_s) for age_s in sorted(ages_s))
     better = replace(verdict, tests=(*verdict.tests, *fresh))
-    is_alone = verdict.kind == "test" or (verdict.permit is not None and verdict.colour is None)
+    is_alone = (
+        bool(verdict.adds) or verdict.kind == "test" or (verdict.permit is not None and verdict.colour is None)
+    )
     return replace(better, kind="health", colour=Colour.GREEN) if is_alone else better

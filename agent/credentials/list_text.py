@@ -1,4 +1,4 @@
-"""Lines of text that a list is built from: `KEY [COLOUR]`, or the same as CSV. Pure.
+"""Lines of text that a list is built from: `KEY [COLOUR | CLASS | HOURS]`, or the same as CSV. Pure.
 
 What a format says is equal becomes one key: hexadecimal digits and certificate identifiers in any case, identifiers
 with and without `URN:UVCI:`, a card's digits with and without what follows them. A byte order mark, quotes around a
@@ -12,7 +12,7 @@ import csv
 import re
 from typing import TYPE_CHECKING
 
-from agent.credentials import dcc, gatepost, health_card, lists, pretix, vdv_ka
+from agent.credentials import card, dcc, gatepost, health_card, lists, pretix, vdv_ka
 from agent.crypto import digest
 from agent.crypto.refusal import Malformed
 
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 COLOURS = {colour.value: number for colour, number in lists.VALUES.items()}
+WATCHES = {watch.value: number for number, watch in lists.WATCH_CLASSES.items()}
+MOST_TEST_H = 255
+"""One byte; older tests are not told."""
+_WORDS = {"status": COLOURS, "watched": WATCHES}
 _GONE = "gone"
 _LISTED = 1
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _CARD = re.compile(r"([0-9A-Fa-f]{64})(?::1|:0:[0-9A-Fa-f]{32})?")
 _HEADINGS = frozenset(
     ("key", "keys", "id", "ids", "uci", "uvci", "ci", "hash", "subject", "subjects", "holder", "code", "codes")
-) | {"card", "certificate", "pseudonym", "colour", "color", "status", "state", "value"}
+) | {"card", "certificate", "pseudonym", "colour", "color", "status", "state", "value", "class", "hours"}
 
 
 def _key(_issuer: str, text: str) -> bytes:
@@ -74,10 +78,15 @@ def _vdv(_issuer: str, text: str) -> bytes:
     return vdv_ka.ticket_key(int(organisation), int(number))
 
 
+def _card_number(_issuer: str, text: str) -> bytes:
+    return card.card_key(text)
+
+
 KEY_OF: dict[str, Callable[[str, str], bytes]] = {
     "key": _key,
     "subject": _subject,
     "opaque": _opaque,
+    "card": _card_number,
     "health-card": _health_card,
     "uci": _uci,
     "pretix": _pretix,
@@ -126,14 +135,24 @@ def _fields(line: str) -> list[str]:
 
 
 def _value(rest: list[str], kind: str, *, changes: bool) -> int:
-    """What the column after the key says. Raises ValueError."""
-    known = (COLOURS if kind == "status" else {}) | ({_GONE: lists.GONE} if changes else {})
+    """What the column after the key says: a colour, a class of watch, hours since the swab. Raises ValueError."""
+    known = _WORDS.get(kind, {}) | ({_GONE: lists.GONE} if changes else {})
     if len(rest) > 1:
-        raise ValueError("more columns than a key and a colour; a key with a comma or a space in it needs quotes")
-    if not rest and kind != "status":
+        raise ValueError(
+            "more columns than a key and what it is listed as; a key with a comma or a space in it needs quotes"
+        )
+    if not rest and kind in ("revoked", "watched"):
         return _LISTED
-    value = known.get(rest[0].casefold()) if rest else None
-    if value is None:
-        what = ", ".join(known)
-        raise ValueError(f"after the key: {what}" if known else f"a {kind} list has no column after the key")
-    return value
+    word = rest[0].casefold() if rest else ""
+    if kind == "tested" and word.isascii() and word.isdecimal() and 1 <= int(word) <= MOST_TEST_H:
+        return int(word)
+    value = known.get(word)
+    if value is not None:
+        return value
+    if kind == "tested":
+        raise ValueError(
+            f"after the key: hours from the swab to the list's issue, 1 to {MOST_TEST_H}, as in KEY 20"
+        )
+    raise ValueError(
+        f"after the key: {', '.join(known)}" if known else f"a {kind} list has no column after the key"
+    )

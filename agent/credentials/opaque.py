@@ -37,5 +37,6 @@ def check(payload: bytes, trust: TrustStore) -> Verdict | None:
                 reason="its issuer's status list does not have it",
                 proof=CodeProof.LISTED,
                 code=subject,
+                adds=issuer.adds,
             )
     return None

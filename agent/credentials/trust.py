@@ -23,6 +23,8 @@ An issuer of opaque codes has one table too, and a status list of the same issue
     [[opaque]]
     issuer = "suishenma"
     pattern = 'https://s\.sh\.gov\.cn/(?P<id>[0-9A-Za-z]{8,64})'
+    adds = "travel"                 # optional: a travel record (行程卡), which joins a health code: green on the
+                                    # status list is clear, any other colour a risk, a list too old is `old`
 
 Who may *add* such keys from the centre is another matter: see `bundle`.
 """
@@ -69,6 +71,8 @@ class OpaqueIssuer:
     issuer: str
     pattern: re.Pattern[str]
     """Matches the whole code; its group `id` is what the status list is keyed on."""
+    adds: str = ""
+    """`travel`: it joins a health code; empty: it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class TrustStore:
     """Versions of the keys and of each list."""
     of_age_years: int = 18
     """From how many years on a holder counts as of age."""
+    ages_apart: frozenset[str] = field(init=False, repr=False, compare=False)
+    """Names of lists whose age concerns those only who show that code: travel records."""
     by_format: Mapping[str, tuple[TrustedKey, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +117,9 @@ class TrustStore:
             for name in key.formats:
                 by_format[name] = (*by_format.get(name, ()), key)
         object.__setattr__(self, "by_format", by_format)
+        status = self.lists.status
+        apart = (status[each.issuer].age.name for each in self.opaque if each.adds and each.issuer in status)
+        object.__setattr__(self, "ages_apart", frozenset(apart))
 
     def revoked_before(self, kid: bytes, rid: str) -> float:
         """Cards with this revocation id are revoked if they were issued before this; POSIX seconds."""
@@ -205,16 +214,19 @@ def revocations(kids: Iterable[bytes], rids: Iterable[str]) -> dict[tuple[bytes,
 
 def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
     """One [[opaque]] table. Raises ValueError with one phrase."""
-    issuer, pattern = entry.get("issuer"), entry.get("pattern")
-    if set(entry) != {"issuer", "pattern"} or not isinstance(issuer, str) or not isinstance(pattern, str):
-        raise ValueError("issuer and pattern are needed, and nothing else")
+    issuer, pattern, adds = entry.get("issuer"), entry.get("pattern"), entry.get("adds", "")
+    known = {"issuer", "pattern", "adds"}
+    if set(entry) - known or not isinstance(issuer, str) or not isinstance(pattern, str):
+        raise ValueError("issuer and pattern are needed; there may be adds, and nothing else")
+    if adds not in ("", "travel"):
+        raise ValueError(f'adds is "travel" or left out, not {adds!r}')
     try:
         compiled = re.compile(pattern, re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"pattern: {error}") from None
     if "id" not in compiled.groupindex:
         raise ValueError("the pattern needs a group (?P<id>…)")
-    return OpaqueIssuer(issuer, compiled)
+    return OpaqueIssuer(issuer, compiled, adds)
 
 
 def _key(entry: Mapping[str, Any]) -> TrustedKey:

@@ -90,7 +90,7 @@ class CodeFact(StrEnum):
     NONE = "none"
     SCANNER_FAULT = "scanner_fault"
     VOUCHED = "vouched"
-    """None was shown, but staff saw a document and recorded the person."""
+    """None was shown, or a card that no list has, but staff saw a document and recorded the person."""
     UNASKED = "unasked"
     """This lane has no scanner: nobody shows a code here."""
 
@@ -264,7 +264,7 @@ def facts_of(
         code = CodeFact.SCANNER_FAULT
     if verdict is None and not has_scanner:
         code = CodeFact.UNASKED
-    if verdict is None and venue.vouched:
+    if venue.vouched and (verdict is None or verdict.status is CodeStatus.UNDECIDED):
         code = CodeFact.VOUCHED
     shown = () if verdict is None else verdict.tests
     entitlement = None if verdict is None else verdict.entitlement

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing
-from agent.model import CodeStatus, Component, Direction, Outcome, Role, Verdict
+from agent.model import CodeStatus, Component, Direction, Outcome, Verdict
 from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
 from agent.policy.explain import explain
@@ -148,7 +148,7 @@ class Ruleset:
             tickets=case.lane.tickets,
             used=case.used,
             venue=case.facts,
-            has_scanner=Role.SCANNER in case.lane.parts,
+            has_scanner=case.lane.has_scanner,
         )
 
     def _site_now(self) -> policy.SiteFacts:

@@ -205,7 +205,9 @@ class Venue:
         facts = replace(
             NO_VENUE,
             record=record,
-            vouched=verdict is None and attested.get("document") == "seen" and record is not RecordState.NONE,
+            vouched=(verdict is None or _is_card(verdict))
+            and attested.get("document") == "seen"
+            and record is not RecordState.NONE,
             travel=_travel(verdict, attested),
             mask=self._mask(here.rules, attested),
             zone=here.zones.level(here.region, now),
@@ -231,12 +233,15 @@ class Venue:
 
     @staticmethod
     def _permit(verdict: Verdict | None, here: VenueInForce) -> Permit | None:
-        """That was shown, or stands on the roster; of a code that is not good, none."""
-        if verdict is None or verdict.status is not CodeStatus.VALID:
+        """That was shown, or stands on the roster by code or card; of a code that is not good, none."""
+        if verdict is None or not (verdict.status is CodeStatus.VALID or _is_card(verdict)):
             return None
         if verdict.permit is not None:
             return verdict.permit
-        return here.roster.find(verdict.subject) if here.roster is not None else None
+        if here.roster is None:
+            return None
+        found = here.roster.find(verdict.subject)
+        return found or (here.roster.find(verdict.card) if verdict.card else None)
 
     @staticmethod
     def _role(permit: Permit | None, here: VenueInForce) -> PersonRole:
@@ -610,6 +615,11 @@ def report_view(report: Report) -> dict[str, object]:
         "duties": {name: dict(counts) for name, counts in report.duties.items()}, "powered_s": report.powered_s,
         "exact": report.exact,
     }  # fmt: skip
+
+
+def _is_card(verdict: Verdict) -> bool:
+    """Whether a card was shown of which no list tells a colour, and no health code beside it."""
+    return verdict.status is CodeStatus.UNDECIDED and bool(verdict.adds)
 
 
 def _travel(verdict: Verdict | None, attested: Mapping[str, str]) -> TravelState:

@@ -11,11 +11,14 @@ from lane_bench import FEVER_C, NORMAL_C, NOW, ROOM_C, check
 from agent import screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
 from agent.checkpoint.effects import OpenGate
+from agent.credentials import combine
 from agent.model import (
     Attestation,
     AttestationResult,
+    CodeStatus,
     Colour,
     Decision,
+    DeviceDown,
     DeviceUp,
     Direction,
     LaneSpec,
@@ -26,7 +29,9 @@ from agent.model import (
     RecordState,
     Role,
     Screening,
+    TravelState,
     VenueFacts,
+    Verdict,
 )
 from agent.reasons import StatementRefusal
 from drivers.contract import Reading, Sighting
@@ -39,6 +44,7 @@ LANES = {
     "in": LaneSpec(Direction.ENTRY),
     "codes": LaneSpec(Direction.ENTRY, parts=frozenset({S, G})),
     "heat": LaneSpec(Direction.ENTRY, parts=frozenset({T, G})),
+    "two": LaneSpec(Direction.ENTRY, parts=frozenset({S, Role.CARD, G})),
     "ward": LaneSpec(Direction.CHECK, parts=frozenset({S, T})),
     "out": LaneSpec(Direction.EXIT, parts=frozenset({G})),
     "out warm": LaneSpec(Direction.EXIT, parts=frozenset({T, G})),
@@ -66,12 +72,12 @@ def facts(_lane, _verdict, attested, _now, _at_s) -> VenueFacts:
 
 
 class Bench:
-    def __init__(self, *, drill: bool = False) -> None:
+    def __init__(self, *, drill: bool = False, checks=check, decides=None) -> None:
         def check_as(payloads, now):
-            return replace(check(payloads, now), drill=drill)
+            return replace(checks(payloads, now), drill=drill)
 
         self.at_s, self.done = 100.0, []
-        rules = DecisionRules(check_as, decide, screening.Options(), venue=facts)
+        rules = DecisionRules(check_as, decides or decide, screening.Options(), venue=facts)
         self.checkpoint = Checkpoint(LANES, rules, Options())
         for lane, spec in LANES.items():
             for role in spec.parts:
@@ -198,3 +204,91 @@ def test_a_drill_opens_no_entry_but_every_exit() -> None:
     assert not bench.openings
     bench.measure(NORMAL_C, "out warm", 2)
     assert bench.openings == ["out warm"]
+
+
+def _check_added(payloads, now):
+    """`trip:` joins a code, `badge:` too; alone they decide nothing. Both by the real combination."""
+    found = []
+    for payload in payloads:
+        word = payload.partition(b":")[0]
+        if word in (b"trip", b"risk"):
+            travel = TravelState.RISK if word == b"risk" else TravelState.CLEAR
+            key = payload.ljust(16, b".")[:16]
+            found.append(
+                Verdict(CodeStatus.UNDECIDED, "opaque", key, code=key, adds="travel", travel=travel, kind="other")
+            )
+        else:
+            found.append(check((payload,), now))
+    return combine.combine(found)
+
+
+def _decide_travel(case: DecisionInput) -> Decision:
+    if case.verdict is not None and case.verdict.travel is TravelState.RISK:
+        return Decision(Outcome.REFER, ("travel_risk",))
+    return decide(case)
+
+
+@pytest.fixture(name="added")
+def _added() -> Bench:
+    return Bench(checks=_check_added, decides=_decide_travel)
+
+
+def test_a_travel_record_before_or_after_the_code_is_one_person(added: Bench) -> None:
+    for first, then in ((b"trip:t1", b"green:anna"), (b"green:bea", b"trip:t2")):
+        added.show(first, "in")
+        added.show(then, "in")
+        added.measure(NORMAL_C, "in")
+        added.measure(ROOM_C, "in", 20)
+        assert added.passages[-1].verdict.travel is TravelState.CLEAR
+    assert added.openings == ["in", "in"]
+    assert len(added.passages) == 2
+
+
+def test_a_travel_record_shown_after_the_gate_has_opened_is_no_second_person(added: Bench) -> None:
+    added.show(b"green:anna", "codes")
+    added.at_s += 1.0
+    added.show(b"trip:t1", "codes")
+    added.wait(20)
+    assert (added.openings, len(added.passages)) == (["codes"], 1)
+
+
+def test_one_that_shows_a_risk_is_looked_at_whenever_it_comes(added: Bench) -> None:
+    added.show(b"green:anna", "codes")
+    added.show(b"risk:t1", "codes")
+    added.wait(20)
+    assert added.passages[-1].decision.outcome is Outcome.REFER
+    for first, then in ((b"risk:t1", b"green:bert"), (b"green:cleo", b"risk:t1")):
+        added.show(first, "in")
+        added.show(then, "in")
+        added.measure(NORMAL_C, "in")
+        added.measure(ROOM_C, "in", 20)
+        assert added.passages[-1].decision.reasons == ("travel_risk",)
+    assert added.openings == ["codes"]
+
+
+def test_a_travel_record_alone_lets_nobody_in(added: Bench) -> None:
+    added.show(b"trip:t1", "codes")
+    added.show(b"trip:t2", "in")
+    added.measure(NORMAL_C, "in")
+    added.measure(ROOM_C, "in", 20)
+    added.wait(20)
+    assert not added.openings
+    assert [each.decision.outcome for each in added.passages] == [Outcome.REFER] * 2
+
+
+def test_a_lane_with_two_scanners_goes_on_with_one(bench: Bench) -> None:
+    bench.put("two", Role.SCANNER, DeviceDown(bench.at_s, "fake", "gone"))
+    bench.put("two", Role.CARD, Sighting(b"green:anna", bench.at_s))
+    assert bench.openings == ["two"]
+    bench.put("two", Role.CARD, DeviceDown(bench.at_s, "fake", "gone"))
+    assert not bench.checkpoint._lanes["two"].scanner_works
+
+
+def test_a_printed_code_that_looks_like_a_card_is_judged_as_no_card(bench: Bench) -> None:
+    seen = []
+    bench.checkpoint._rules = replace(
+        bench.checkpoint._rules, check=lambda payloads, now: seen.append(payloads) or check(payloads, now)
+    )
+    bench.show(b"card:em4100:0F00C0FFEE", "codes")
+    bench.put("codes", Role.CARD, Sighting(b"card:em4100:0F00C0FFEE", bench.at_s, symbology="card"))
+    assert [payload.startswith(b"card:") for (payload,) in seen] == [False, True]

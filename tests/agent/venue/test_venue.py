@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from kiosk_bench import DAY_S, HOUR_S, PUPILS, SCHOOL, Kiosk, roster_of
+from kiosk_bench import DAY_S, HOUR_S, PUPILS, SCHOOL, Kiosk, roster_of, subject
 
 from agent import policy
 from agent.model import (
@@ -23,6 +23,7 @@ from agent.model import (
     Screening,
     TravelState,
     VenueFacts,
+    Verdict,
     WatchClass,
     Window,
 )
@@ -334,3 +335,23 @@ def test_every_feedback_closes_a_case_and_opens_no_gate() -> None:
         answer = kiosk.state("feedback", feedback, case=case)
         assert answer.passage is None
         assert kiosk.venue.ledger.inside == 0
+
+
+def test_a_card_of_the_roster_has_its_role_alone_and_beside_a_code() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    alone = Verdict(CodeStatus.UNDECIDED, "card", subject("pupil1"), adds="card", card=subject("pupil1"))
+    beside = replace(alone, status=CodeStatus.VALID, subject=subject("a code"), colour=Colour.GREEN, adds="")
+    stranger = replace(alone, subject=subject("who"), card=subject("who"))
+    kiosk.tick()
+    for verdict, role in ((alone, "pupil"), (beside, "pupil"), (stranger, "unknown")):
+        assert kiosk.venue.facts("in", verdict, {}, kiosk.now, kiosk.at_s).role == role
+
+
+def test_staff_may_vouch_for_whoever_has_a_card_that_no_list_knows_and_for_nobody_with_a_code() -> None:
+    kiosk = Kiosk()
+    stated = {"document": "seen", "record": "done"}
+    alone = Verdict(CodeStatus.UNDECIDED, "card", subject("who"), adds="card", card=subject("who"))
+    opaque = replace(alone, format="opaque", adds="", card=b"")
+    bad = replace(alone, status=CodeStatus.REVOKED)
+    for verdict, vouched in ((None, True), (alone, True), (opaque, False), (bad, False)):
+        assert kiosk.venue.facts("in", verdict, stated, kiosk.now, kiosk.at_s).vouched is vouched
