@@ -84,6 +84,7 @@ RESTART = 75
 STOP_S = 5.0
 """Each service gets so long to stop; most need a moment."""
 LOOK_EVERY_S = 1.0
+_NO_VENUE = VenueInForce(is_served=False)
 _MOVES_S = 0.8
 """The loop comes round at least twice a second; one that has not for so long stands still."""
 
@@ -153,18 +154,14 @@ class App:
         self._workers = Workers(worker for lane in lanes.values() for worker in lane.all())
         tickets = _tickets(config, lambda second, first: inbox.put(_used_twice(second, first)))
         venue = _venue(config, self._ruleset, clock.now)
-        ledger = (
-            None
-            if venue is None
-            else LedgerKeeper(
-                venue,
-                lambda entries, replaces: self._outbox.put_entries(entries, replaces=replaces),
-                lambda: self._link.status().connected,
-            )
+        ledger = LedgerKeeper(
+            venue,
+            lambda entries, replaces: self._outbox.put_entries(entries, replaces=replaces),
+            lambda: self._link.status().connected,
         )
-        if ledger is not None:
-            self._outbox.on_ledger = ledger.found
-            ledger.is_kept = self._outbox.has_ledger
+        self._outbox.on_ledger = ledger.found
+        ledger.is_kept = self._outbox.has_ledger
+        self._room = _Room(config, topics, ledger)
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
@@ -200,7 +197,7 @@ class App:
             restart=self.restart,
             now=clock.now,
             recover=self._recover,
-            venue_day=lambda: None if ledger is None else (ledger.view or {}).get("report"),
+            venue_day=lambda: (ledger.view or {}).get("report"),
         )
         store = self._bundles if config.codes.bundles else None
         self._receiver = CommandReceiver(
@@ -220,7 +217,7 @@ class App:
             tap,
             self._loop.request,
             config.screening.clinical_uncertainty_c,
-            lambda: None if ledger is None else ledger.view,
+            lambda: ledger.view,
         )
 
         # what is looked after
@@ -254,7 +251,7 @@ class App:
             self._housekeeping,
             *([] if tickets is None else [_Tickets(config, topics, tickets, clock)]),
             *self._renewal(config, clock.now),
-            *([] if ledger is None or not ledger.venue.rules.room.kiosks else [_Room(config, topics, ledger)]),
+            self._room,
             *self._upgrades(config, topics, lambda: checkpoint.is_busy),
             _Lifetime(self._loop, began),
             self._workers,
@@ -322,6 +319,7 @@ class App:
         yield Job("rules", LOOK_EVERY_S, self._ruleset.look)
         yield Job("clock", LOOK_EVERY_S, self._clock.keep, self._clock.save)
         yield Job("baseline", calibration_files.EVERY_S, baselines.keep, baselines.keep)
+        yield Job("room", LOOK_EVERY_S, self._room.look)
         yield Job("memory", malloc.EVERY_S, malloc.give_back)
         if self._rollout is not None:
             yield Job("configuration", LOOK_EVERY_S, self._rollout.look)
@@ -381,7 +379,7 @@ class App:
             safe=bool(self._began.safe),
             config_version=self._began.version,
             in_force=tuple(self._in_force()),
-            venue=None if self._ledger is None else _venue_state(self._ledger.view, self._region),
+            venue=_venue_state(self._ledger.view, self._region),
         )
 
     def _in_force(self) -> Iterator[InForce]:
@@ -436,19 +434,33 @@ class _Tickets:
 
 
 class _Room:
-    """The other kiosks that share the places of this venue."""
+    """The other kiosks that share the places of this venue, once its rules name any."""
 
     def __init__(self, config: Config, topics: Topics, ledger: LedgerKeeper) -> None:
-        self._link = PeerLink(config.mqtt, topics, ledger, lambda: None, "tally")
-        ledger.send = self._link.send
+        self._make: Callable[[], PeerLink] = lambda: PeerLink(config.mqtt, topics, ledger, lambda: None, "tally")
+        self._ledger, self._is_over = ledger, False
+        self._link: PeerLink | None = None
+        self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Connect with them."""
-        self._link.start()
+        """Connect with them, where there are any."""
+        self.look()
+
+    def look(self) -> None:
+        """The rules may name some since. Any thread."""
+        with self._lock:
+            if self._link is not None or self._is_over or not self._ledger.venue.rules.room.kiosks:
+                return
+            self._link = self._make()
+            self._ledger.send = self._link.send
+            self._link.start()
 
     def stop(self, _limit_s: float) -> None:
         """Leave them."""
-        self._link.stop()
+        with self._lock:
+            self._is_over = True
+        if self._link is not None:
+            self._link.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -564,18 +576,15 @@ def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets 
     return UsedTickets(config.kiosk.id, config.tickets, report)
 
 
-def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> Venue | None:
-    """What is kept between passages; None on a kiosk that serves no venue. One that is sent later counts from the
-    next start on.
-    """
-    if rulebook.venue() is None:
-        return None
+def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> Venue:
+    """What is kept between passages, where there is a venue; one that is sent later counts from then on."""
 
     def in_force() -> VenueInForce:
+        here = rulebook.venue()
+        if here is None:
+            return _NO_VENUE
         kept = rulebook.privacy_rules(at := now())
-        return replace(
-            rulebook.venue() or VenueInForce(), remembers=kept.remembers, can_seal=kept.key_at(at) is not None
-        )
+        return replace(here, remembers=kept.remembers, can_seal=kept.key_at(at) is not None)
 
     lanes = {name: _way(lane) for name, lane in config.lanes.items()}
     parts: dict[tuple[str, str], int] = {(name, role): index for name in lanes for index, role in enumerate(Role)}

@@ -74,7 +74,9 @@ class LedgerKeeper:
         self.errors = 0
         self.view: dict[str, Any] | None = None
         """How the venue is: a new one each time, so that any thread may read it."""
-        self._first = venue.begin(boottime_s())
+        self._has_begun = venue.is_served
+        """Whether there has been a venue in this run: one that is sent counts from the next turn on."""
+        self._first = venue.begin(boottime_s()) if self._has_begun else b""
         self._was_online = True
         self._found: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
         self._view_of, self._viewed_s = -1, -math.inf
@@ -96,6 +98,11 @@ class LedgerKeeper:
 
     def _turn(self, now: TimeBounds, at_s: float) -> None:
         venue = self.venue
+        if not self._has_begun:
+            if not venue.is_served:
+                return
+            self._has_begun = True
+            self._put_entries(venue.begin(at_s), False)
         while not self._found.empty():
             entries, damaged = self._found.get()
             if venue.is_restored:  # there is a new file, and the ledger in memory is the better one
@@ -147,6 +154,9 @@ class LedgerKeeper:
 
     def attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
         """A statement that concerns the venue; the checkpoint is not asked."""
+        if not self._has_begun:
+            text = "This kiosk serves no venue: there is no venue.toml, and none was sent."
+            return AttestationResult(StatementRefusal.NO_VENUE, text=text)
         answer = AttestationResult(StatementRefusal.TIMED_OUT, text="An internal error: see the agent's log.")
         with self._guarded():
             answer, written = self.venue.attest(seen.lane, stated, boottime_s())
@@ -157,6 +167,8 @@ class LedgerKeeper:
     def passed(self, passage: Passage, seen: Observation | None, now: TimeBounds) -> tuple[Passage, bytes]:
         """A passage with what the venue adds, and its entries; a statement that led to it is stored before it."""
         entries = b""
+        if not self._has_begun:
+            return passage, entries
         with self._guarded():
             passage, entries = self.venue.passed(passage, now, boottime_s())
             if seen is not None and isinstance(seen.item, Attestation):
@@ -166,6 +178,8 @@ class LedgerKeeper:
     def device(self, change: DeviceChange) -> bytes:
         """Entries of a device that came or went."""
         entries = [b""]
+        if not self._has_begun:
+            return b""
         with self._guarded():
             entries.append(self.venue.device(change.lane, change.role, boottime_s(), up=change.up))
         return entries[-1]
@@ -173,12 +187,18 @@ class LedgerKeeper:
     def opened(self, seen: Observation, result: LaneCommandResult) -> None:
         """A gate that was opened on command lets somebody through, too."""
         item = seen.item
-        if isinstance(item, LaneCommandRequest) and item.command is LaneCommand.OPEN and not result.reason:
+        if (
+            self._has_begun
+            and isinstance(item, LaneCommandRequest)
+            and item.command is LaneCommand.OPEN
+            and not result.reason
+        ):
             self._put_entries(self.venue.opened(seen.lane, boottime_s()), False)
 
     def end(self) -> None:
         """The agent stops."""
-        self._put_entries(self.venue.end(boottime_s()), False)
+        if self._has_begun:
+            self._put_entries(self.venue.end(boottime_s()), False)
 
     def _write(self, written: Written, now: TimeBounds) -> None:
         if written.kind is not None and written.body is not None and self.store is not None:

@@ -88,6 +88,8 @@ class VenueInForce:
     forms: Mapping[str, Form] = field(default_factory=dict)
     can_seal: bool = False
     """Whether there is a key of the central server to seal private answers to."""
+    is_served: bool = True
+    """False: there is no venue here, neither by a file nor sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,11 @@ class Venue:
         return self._take(more)
 
     @property
+    def is_served(self) -> bool:
+        """Whether there is a venue here. One that is sent later counts from then on."""
+        return self._in_force().is_served
+
+    @property
     def is_restored(self) -> bool:
         """Whether what the disk has was folded in."""
         return self._restored
@@ -200,6 +207,8 @@ class Venue:
     ) -> VenueFacts:
         """What the venue adds to the facts of somebody on a lane. `attested`: what staff have stated of him."""
         here = self._in_force()
+        if not here.is_served:
+            return NO_VENUE
         spec = self._lanes[lane]
         record = RecordState(attested.get("record", RecordState.NONE))
         facts = replace(
@@ -454,6 +463,7 @@ class Venue:
         self._at_s = at_s
         if not self._restored:
             return
+        self._follow_rules()
         at, knows = tenths(at_s), reports.knows(now)
         if knows and self.ledger.clock_error_s(at, now.earliest_utc) > CLOCK_OFF_S:
             whole = int(now.earliest_utc)
@@ -469,6 +479,12 @@ class Venue:
             yield from self._due(now, at)
         else:
             yield from self._without_time(at)
+
+    def _follow_rules(self) -> None:
+        """Other rules may say another offset from UTC, or that the room is shared: the same entries, read so."""
+        offset_s, shared = self.rules.offset_s, bool(self.rules.room.kiosks)
+        if (offset_s, shared) != (self.ledger.offset_s, self.ledger.shared):
+            self.ledger = Ledger(offset_s, shared=shared).fold_bytes(self.ledger.entries)
 
     def _alone(self, entries: list[Entry]) -> Written:
         return Written(self._take(entries))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,10 @@ from agent import cli
 from agent.app import App
 from agent.config import parse
 from agent.control import local_socket
-from agent.credentials import gatepost
+from agent.credentials import bundle, gatepost
 from agent.crypto import signing
-from agent.model import Colour, Role
+from agent.model import ClockState, Colour, Role, TimeBounds
+from agent.ruleset.bundle_store import BundleStore
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
 
@@ -85,14 +87,14 @@ def wait(condition: Callable[[], object]) -> None:
 class Door:
     """A running agent with one lane: a scanner and a gate."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: str = CONFIG) -> None:
         self.folder, self.engine = folder, LineScanner()
         trust = ["--private", str(folder / "x.key"), "--keys", str(folder / "issuers.toml")]
         if not (folder / "x.key").exists():
             assert cli.main(["keys", "new", "x", *trust]) == 0
         self.key = signing.private_key((folder / "x.key").read_bytes())
         for name, text in (
-            ("agent.toml", CONFIG.format(folder=folder)),
+            ("agent.toml", config.format(folder=folder)),
             ("door.toml", DOOR),
             ("venue.toml", VENUE),
         ):
@@ -109,7 +111,8 @@ class Door:
         self._thread.start()
         wait(lambda: all(worker.status().up for worker in self.app._workers))
         wait((self.folder / "run" / local_socket.NAME).exists)
-        wait(lambda: self.view is not None and self.view["occupancy"]["exact"])
+        if (self.folder / "venue.toml").exists() and "[venue]" in (self.folder / "agent.toml").read_text():
+            wait(lambda: self.view is not None and self.view["occupancy"]["exact"])
 
     def stop(self) -> None:
         self.app.stop()
@@ -142,6 +145,58 @@ def door(tmp_path: Path) -> Iterator[Door]:
     made.start()
     yield made
     made.stop()
+
+
+CENTRE = signing.new_private_key()
+ROLE = {"threshold": 1, "keyids": [CENTRE.public.kid.hex()]}
+BUNDLES = """[codes]
+bundles = "bundles"
+"""
+
+
+def sent(kind: str, content: object, version: int = 1) -> bytes:
+    """A bundle of the central server."""
+    now_utc = int(time.time())
+    members = {
+        "type": kind, "name": "", "fleet": "city", "version": version, "issued_at": now_utc - 10,
+        "expires_at": now_utc + 86_400, "warn_age_s": 43_200, "max_age_s": 86_400, "content": content,
+    }  # fmt: skip
+    return bundle.sign(members, [CENTRE])
+
+
+def root() -> bytes:
+    keys = {CENTRE.public.kid.hex(): b64encode(CENTRE.public.spki).decode()}
+    return sent(
+        "root", {"keys": keys, "roles": dict.fromkeys(("root", "venue", "roster", "zones", "privacy"), ROLE)}
+    )
+
+
+def test_the_first_venue_that_is_sent_counts_at_once_and_a_later_one_too(tmp_path: Path) -> None:
+    config = CONFIG.partition("[venue]")[0] + BUNDLES + CONFIG[CONFIG.index("[lanes.entry]") :]
+    store = BundleStore(tmp_path / "bundles")
+    store.install(root())
+    door = Door(tmp_path, config)
+    door.start()
+    try:
+        door.show("anna")
+        assert (door.view, door.opened()) == (None, 1)
+        assert door.type("count", "120") == 1
+        for version, capacity, come, let_in in ((1, 2, "abc", 2), (2, 0, "d", 1), (3, 1, "e", 0)):
+            offset_min = 0 if version == 3 else 480
+            text = f'name = "library"\nutc_offset_min = {offset_min}\nroom = {{capacity = {capacity}}}\n'
+            now_utc = time.time()
+            store.accept(sent("venue", text, version), TimeBounds(now_utc, now_utc + 1, ClockState.SYNCED))
+            wait(lambda limit=capacity or None: door.view and door.view["occupancy"]["capacity"] == limit)
+            wait(lambda: door.view["occupancy"]["exact"])
+            opened = door.opened()
+            for holder in come:
+                door.show(holder)
+            wait(lambda was=opened, more=let_in: door.opened() == was + more)
+        wait(lambda: door.view["occupancy"]["inside"] == 3)
+        assert door.view["occupancy"]["room"] == "full"
+        assert door.type("count", "0") == 0
+    finally:
+        door.stop()
 
 
 def test_a_day_at_the_door_is_followed_from_the_command_line(
