@@ -139,7 +139,7 @@ class App:
         self._stopping = threading.Event()
         self._clock = clock = Clock(config.clock)
         self._bundles = _bundles(config)
-        topics = Topics(config.kiosk.site, config.kiosk.id)
+        topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
         self._health = HealthMonitor(config.runtime.directory, self.restart)
         retention = Retention(lambda now: self._ruleset.privacy_rules(now).retention_s, clock.now, boot_id())
         self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
@@ -162,6 +162,7 @@ class App:
         self._outbox.on_ledger = ledger.found
         ledger.is_kept = self._outbox.has_ledger
         self._room = _Room(config, topics, ledger)
+        self._groups = topics.groups
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
@@ -182,7 +183,7 @@ class App:
         )
 
         # from the central server and the technician to what they ask for
-        messages = MessageInbox(topics.command)
+        messages = MessageInbox(topics.commands)
         self._link = mqtt.Link(
             config.mqtt, topics, self._outbox, self._state, messages, self._verify_receipt, clock.now
         )
@@ -206,7 +207,7 @@ class App:
             messages,
             store,
             self._commands.table,
-            BundleReceiver(store, self._install_bundle, clock.now),
+            BundleReceiver(store, self._install_bundle, clock.now, topics.targets),
             inbox.put,
             clock.now,
             self._link.refetch_retained,
@@ -371,6 +372,7 @@ class App:
         )
         return State(
             software_version=__version__,
+            groups=self._groups,
             simulated=any(one.simulated for one in found),
             devices=devices,
             problems=self._health.health.problems,

@@ -81,6 +81,8 @@ class Rejection(StrEnum):
     WRONG_TYPE = "wrong_type"
     WRONG_NAME = "wrong_name"
     WRONG_FLEET = "wrong_fleet"
+    WRONG_TARGET = "wrong_target"
+    """For another kiosk, site or group."""
     TOO_FEW_SIGNATURES = "too_few_signatures"
     ROLLBACK = "rollback"
     VERSION_CONFLICT = "version_conflict"

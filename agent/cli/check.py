@@ -82,7 +82,7 @@ def _broker(file: Path) -> int:
     config = configuration.read(file)
     if config is None:
         return 1
-    found = probe(config.mqtt, Topics(config.kiosk.site, config.kiosk.id), _now())
+    found = probe(config.mqtt, Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups), _now())
     print(f"broker {config.mqtt.host}:{config.mqtt.port}:")
     for sentence in found.shown:
         print(f"  ✓ {sentence}")

@@ -1,6 +1,7 @@
 """`gatepost command`: make and sign a command for one kiosk, or a harmless one for many; for the central server.
 
-It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/command -s` sends what it reads. See docs/orders.md.
+It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/command -s` sends what it reads; to many:
+`…/SITE/$all/command`, `…/$group/GROUP/command`, `…/$all/command`. See docs/orders.md.
 
     gatepost command open lane=entry --to library/gate-3 --fleet city --key o.key
 """
@@ -16,7 +17,7 @@ from uuid import uuid4
 
 from agent.cli.help import number
 from agent.commands import COMMANDS
-from agent.control.verification import LONGEST_LIFE_S
+from agent.control.verification import LONGEST_LIFE_S, TARGET, is_broadcast
 from agent.credentials import bundle
 from agent.crypto import signing
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-_TO = re.compile(r"[^\s/*+#]+/(?:[^\s/*+#]+|\*)|\*/\*")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 _LIFE_S = number(1, LONGEST_LIFE_S, 60)
@@ -36,7 +36,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("command", description=__doc__)
     parser.add_argument("command", metavar="COMMAND", choices=sorted(COMMANDS), help=", ".join(sorted(COMMANDS)))
     parser.add_argument("arguments", nargs="*", metavar="NAME=VALUE", help="for example lane=in; @FILE: its text")
-    parser.add_argument("--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/* or */*")
+    parser.add_argument(
+        "--to", required=True, metavar="SITE/KIOSK", help="a harmless one also to SITE/*, @GROUP or */*"
+    )
     parser.add_argument("--fleet", required=True, help="as in the root")
     parser.add_argument("--seconds", type=_LIFE_S, default=60, help="it expires after so many (default: 60)")
     parser.add_argument("--id", default="", help="the same id is done once (default: a new one)")
@@ -66,9 +68,9 @@ def members_of(
     if not known.needs <= arguments.keys() <= known.needs | known.may:
         asked = ", ".join((*sorted(known.needs), *(f"[{name}]" for name in sorted(known.may)))) or "no argument"
         raise ValueError(f"{command} takes {asked}")
-    if not _TO.fullmatch(target):
-        raise ValueError(f"--to {target!r}: SITE/KIOSK, for example library/gate-3; many: SITE/* or */*")
-    if target.endswith("/*") and not known.harmless:
+    if not TARGET.fullmatch(target):
+        raise ValueError(f"--to {target!r}: SITE/KIOSK, for example library/gate-3; many: SITE/*, @GROUP or */*")
+    if is_broadcast(target) and not known.harmless:
         raise ValueError(f"{command} is for one kiosk at a time")
     if not fleet.strip():
         raise ValueError("--fleet: the name of the fleet, as in the root, for example city")

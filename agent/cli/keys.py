@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from agent import credentials
 from agent.cli.help import chunk_kb, days, hours, version
+from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
 from agent.credentials.trust import FORMATS, TrustedKey, certified, parse_keys
 from agent.crypto import signing, strict_json
@@ -73,6 +74,7 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
     sign.add_argument("--name", default="", help="which one of its type")
     sign.add_argument("--fleet", required=True, help="the kiosks it is for")
+    sign.add_argument("--target", default="", metavar="WHOM", help="SITE/KIOSK, SITE/* or @GROUP (default: all)")
     sign.add_argument("--version", type=version, required=True, help="must rise with every bundle")
     sign.add_argument("--days", type=days, default=30.0, help="valid for so many days (default: 30)")
     sign.add_argument("--warn-hours", type=hours, default=24.0, help="older than this: a notice (default: 24)")
@@ -218,6 +220,8 @@ def _sign(args: argparse.Namespace) -> int:
         "max_age_s": int(args.refer_hours * _HOUR_S),
         "content": _content(args),
     }
+    if args.target:
+        signed["target"] = args.target
     keys = [signing.private_key(file.read_bytes()) for file in args.key]
     signed_by_all = bundle.sign(signed, keys)
     claimed = bundle.unverified_header(signed_by_all)  # what no gate could read or would take is not handed out
@@ -240,6 +244,10 @@ def _demand_sense(args: argparse.Namespace) -> None:
         raise ValueError(f"--type {args.type} has no name: leave out --name {args.name}")
     if not args.fleet.strip():
         raise ValueError("--fleet: the name of the kiosks that it is for, for example city")
+    if args.target and (args.type == "root" or not TARGET.fullmatch(args.target)):
+        raise ValueError(
+            f"--target {args.target}: SITE/KIOSK, SITE/* or @GROUP, for example @north; a root is for all"
+        )
     if args.version < 1:
         raise ValueError(f"--version {args.version}: 1 or more, and more than that of the last one")
     if args.url and args.type != "list":

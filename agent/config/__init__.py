@@ -53,6 +53,8 @@ class KioskOptions:
     """Unique among all kiosks of the site: letters, digits, `.`, `_`, `-`."""
     site: Name = "site"
     """The place where it stands."""
+    groups: tuple[Name, ...] = ()
+    """Groups that it belongs to beside its site, for commands and bundles to many: a region, a wave."""
     simulated: bool = False
     """Mark every event as simulated, whatever the devices are: for trials and demonstrations."""
 

@@ -21,7 +21,7 @@ from agent.reasons import CommandReason, Rejection
 from agent.ruleset.bundle_store import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from agent.model import TimeBounds
     from agent.ruleset.load import BundleStore
@@ -42,6 +42,7 @@ _SIGNER_ERRORS = (
     Rejection.EXPIRED,
     Rejection.ISSUED_IN_FUTURE,
     Rejection.BAD_CONTENT,
+    Rejection.WRONG_TARGET,
 )
 """Found after the signatures held. (A root is measured before its signatures.)"""
 _EARLY = (Rejection.TOO_FEW_SIGNATURES, Rejection.ROOT_EXPIRED, Rejection.VERSION_JUMP)
@@ -51,10 +52,17 @@ _EARLY = (Rejection.TOO_FEW_SIGNATURES, Rejection.ROOT_EXPIRED, Rejection.VERSIO
 class BundleReceiver:
     """Owned by one thread."""
 
-    def __init__(self, store: BundleStore | None, install: Then, now: Callable[[], TimeBounds]) -> None:
+    def __init__(
+        self,
+        store: BundleStore | None,
+        install: Then,
+        now: Callable[[], TimeBounds],
+        targets: Collection[str] | None = None,
+    ) -> None:
         """`store`: None when this kiosk keeps no bundles. `install`: puts in force what was taken, gives back what
-        else there is to say of it, raises CommandFailed.
+        else there is to say of it, raises CommandFailed. `targets`: a bundle that names another is not taken.
         """
+        self._targets = targets
         self._store = store
         self._install = install
         self._now = now
@@ -75,7 +83,7 @@ class BundleReceiver:
             told = {"type": claimed.type, "name": name, "version": claimed.version}
             if self._store is None or self._store.is_in_force(claimed):
                 return None
-            taken = self._store.accept(data, self._now())
+            taken = self._store.accept(data, self._now(), self._targets)
         except FileNotFoundError:
             self._doubt(data, Rejection.NO_ROOT, told)
             raise Unauthenticated(Ignored.NO_ROOT) from None

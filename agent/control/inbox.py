@@ -12,8 +12,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from agent.control.verification import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MOST_ORDERS, MOST_BUNDLES = 64, 256
 MOST_BUNDLE_BYTES = 4 << 20
@@ -23,9 +27,9 @@ MOST_LOOKED_AT = 4096
 class MessageInbox:
     """The link puts what it receives; the control thread takes."""
 
-    def __init__(self, command_topic: str) -> None:
-        """`command_topic`: what comes on it is a command, all else a bundle."""
-        self._command_topic = command_topic
+    def __init__(self, command_topics: Iterable[str]) -> None:
+        """`command_topics`: what comes on one of them is a command, all else a bundle."""
+        self._command_topics = frozenset(command_topics)
         self.signers: tuple[bytes, ...] = (b"",)
         """Ids of the keys that may sign commands, as they stand in an envelope; until they are known, any."""
         self.dropped = 0
@@ -42,7 +46,7 @@ class MessageInbox:
 
     def put(self, topic: str, payload: bytes) -> None:
         """Take a message from the link. Never blocks, never raises."""
-        is_order = topic == self._command_topic
+        is_order = topic in self._command_topics
         names_signer = is_order and any(signer in payload for signer in self.signers)
         if not self.offer(payload, is_order=is_order, names_signer=names_signer):
             with self._changed:

@@ -6,7 +6,7 @@ A command is JSON in a DSSE envelope (`agent.crypto.dsse`) that keys of the role
 |---|---|
 | id | the central server's own, 1 to 64 of letters, digits and `._:-`; used once |
 | fleet | as in the root |
-| target | `<site>/<kiosk>`; for harmless commands also `<site>/*` and `*/*` |
+| target | `<site>/<kiosk>`; for harmless commands also `<site>/*`, `@<group>` and `*/*` |
 | issued_at, expires_at | POSIX seconds, at most a day apart |
 | command, arguments | one of COMMANDS, and its arguments: texts by name |
 
@@ -39,6 +39,8 @@ MAX_BYTES = 32_768
 LONGEST_LIFE_S = 86_400
 AHEAD_S = 60.0
 """How far the central server's clock may be ahead of this kiosk's."""
+TARGET = re.compile(r"[^\s/*+#]+/(?:[^\s/*+#]+|\*)|\*/\*|@[^\s/*+#]+")
+"""What a target looks like: `SITE/KIOSK`, `SITE/*`, `@GROUP`, `*/*`."""
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -114,13 +116,18 @@ def verify_command(
     command, target, fleet = read
     if fleet != root.bundle.fleet:
         return command.refused(CommandReason.WRONG_FLEET)
-    if target not in (f"{here.site}/{here.kiosk}", f"{here.site}/*", "*/*"):
+    if target not in here.targets:
         return command.refused(CommandReason.WRONG_TARGET)
     known = past.seen.get(command.id)
     if known is not None and known.digest == command.digest and known.reply is not None:
         return replace(known.reply, duplicate=True)
     reason = CommandReason.DUPLICATE_ID if known is not None else _why_not(command, target, past, obeyed, now)
     return command if reason is None else command.refused(reason)
+
+
+def is_broadcast(target: str) -> bool:
+    """Whether a target is more than one kiosk."""
+    return target.endswith("/*") or "/" not in target
 
 
 def check_validity(command: Command, now: TimeBounds) -> CommandReason | None:
@@ -144,7 +151,7 @@ def _why_not(
     spec = COMMANDS.get(command.command)
     if spec is None or command.command not in obeyed:
         return CommandReason.UNKNOWN_COMMAND if spec is None else CommandReason.COMMAND_DISABLED
-    if target.endswith("/*") and not spec.harmless:
+    if is_broadcast(target) and not spec.harmless:
         return CommandReason.BROADCAST_NOT_ALLOWED
     if not spec.needs <= command.arguments.keys() <= spec.needs | spec.may:
         return CommandReason.BAD_ARGUMENTS

@@ -11,6 +11,7 @@ receipts lie in envelopes too, each of a type of its own: what was signed as one
 | type | one of TYPES, for example `keys`: the role that must sign it |
 | name | which one of its type: a table, a list; `` for root and keys |
 | fleet | the gates it is for |
+| target | may be left out (all of the fleet): `<site>/<kiosk>`, `<site>/*` or `@<group>`; never of a root |
 | version | rises by one for a root, by up to `MAX_LEAP` for others |
 | issued_at, expires_at | POSIX seconds |
 | warn_age_s, max_age_s | how old it may become before staff are told, and before they are asked |
@@ -33,7 +34,7 @@ from agent.crypto.refusal import Malformed
 from agent.reasons import Rejection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from agent.model import TimeBounds
 
@@ -81,6 +82,8 @@ class Bundle:
     content: Any
     digest: str
     """SHA-256 of the signed bytes, hexadecimal."""
+    target: str = ""
+    """Whom of the fleet it is for; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +139,19 @@ def next_root(current: Root, data: bytes) -> Root:
 
 
 def accept(
-    data: bytes, root: Root, last: VersionFloor | None, now: TimeBounds, *, kind: str, name: str = ""
+    data: bytes,
+    root: Root,
+    last: VersionFloor | None,
+    now: TimeBounds,
+    *,
+    kind: str,
+    name: str = "",
+    targets: Collection[str] | None = None,
 ) -> Bundle:
-    """The bundle, if it may take the place of the last one of its kind and name. Raises BadBundle."""
+    """The bundle, if it may take the place of the last one of its kind and name. Raises BadBundle.
+
+    `targets`: those of this kiosk; None: whoever brings it by hand has chosen the kiosk.
+    """
     _demand_root_in_time(root, now)
     envelope = _open(data)
     bundle = envelope.bundle
@@ -149,6 +162,8 @@ def accept(
     if bundle.fleet != root.bundle.fleet:
         raise BadBundle(Rejection.WRONG_FLEET, "it is for another fleet")
     _demand_signatures(envelope.seal, root, envelope.bundle.type)
+    if targets is not None and bundle.target and bundle.target not in targets:
+        raise BadBundle(Rejection.WRONG_TARGET, f"it is for {bundle.target}")
     if last is not None:
         _demand_progress(bundle, last)
     if bundle.expires_utc < now.earliest_utc:
@@ -240,9 +255,12 @@ def _bundle(content: bytes) -> Bundle:
             "warn_age_s": int(warn_age_s),
             "max_age_s": int(max_age_s),
             "content": body,
+            **rest,
         } if kind in TYPES and 1 <= version < _MAX_VERSION and 0 <= issued < expires < _MAX_VERSION:
-            age = Age(f"{kind} {name}".strip(), issued, warn_age_s, max_age_s)
-            return Bundle(kind, name, fleet, version, issued, expires, age, body, sha256(content).hexdigest())
+            age, digest = Age(f"{kind} {name}".strip(), issued, warn_age_s, max_age_s), sha256(content).hexdigest()
+            target = rest.get("target", "")
+            if isinstance(target, str) and not (target and kind == "root"):
+                return Bundle(kind, name, fleet, version, issued, expires, age, body, digest, target)
     raise ValueError("not the members of a bundle")
 
 

@@ -66,10 +66,12 @@ class Topics:
 
     site: str
     kiosk: str
+    groups: tuple[str, ...] = ()
+    """Groups that it belongs to beside its site: a region, a wave."""
 
     def __post_init__(self) -> None:
         """Refuse names that would change the shape of a topic or an id."""
-        for what, name in (("site", self.site), ("kiosk", self.kiosk)):
+        for what, name in (("site", self.site), ("kiosk", self.kiosk), *(("group", each) for each in self.groups)):
             if not name or len(name) > LONGEST_NAME or not name.isprintable() or set(name) & set("/+#:$ "):
                 raise ValueError(
                     f"{what} {name!r} must be 1 to {LONGEST_NAME} printable characters, none of / + # : $ or space"
@@ -98,6 +100,23 @@ class Topics:
     def command(self) -> str:
         """What the central server tells this kiosk to do."""
         return f"{self.root}/command"
+
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """What topics begin with that this kiosk shares with others: its site, all, its groups. No name has `$`."""
+        prefix = f"gatepost/v{VERSION}"
+        groups = (f"{prefix}/$group/{group}" for group in self.groups)
+        return f"{prefix}/{self.site}/$all", f"{prefix}/$all", *groups
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Where commands come: to this kiosk, to its site, to all, to its groups."""
+        return self.command, *(f"{each}/command" for each in self.shared)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What a command or a bundle may name as its target to count here, this kiosk alone first."""
+        return f"{self.site}/{self.kiosk}", f"{self.site}/*", "*/*", *(f"@{group}" for group in self.groups)
 
     @property
     def receipt(self) -> str:
@@ -133,9 +152,9 @@ class Topics:
         return name if topic == f"{head}{name}{tail}" and "/" not in name else ""
 
     @property
-    def bundles(self) -> tuple[str, str]:
-        """Filters for signed bundles, retained by the central server: for this kiosk, for all. No name has `$`."""
-        return f"{self.root}/bundle/#", f"gatepost/v{VERSION}/$all/bundle/#"
+    def bundles(self) -> tuple[str, ...]:
+        """Filters for signed bundles, retained by the central server: for this kiosk, its site, all, its groups."""
+        return tuple(f"{each}/bundle/#" for each in (self.root, *self.shared))
 
 
 _CHUNK = re.compile(rf"gatepost/v{VERSION}/\$all/base/([0-9a-f]{{32}})/(0|[1-9][0-9]{{0,8}})")

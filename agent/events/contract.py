@@ -307,6 +307,7 @@ class StateJson(TypedDict):
     kiosk: str
     state: Literal["online", "offline"]
     software_version: str
+    groups: NotRequired[Annotated[list[str], "that it belongs to, as its configuration names them"]]
     simulated: NotRequired[bool]
     devices: NotRequired[list[DeviceStateJson]]
     problems: NotRequired[Annotated[list[ProblemJson], "the gravest first; empty when all is well"]]
@@ -344,7 +345,7 @@ class CommandJson(TypedDict):
 
     id: Annotated[str, Len(1, 64), "the central server's own; the same id again is answered again, and done once"]
     fleet: Annotated[str, "as in the root"]
-    target: Annotated[str, "`<site>/<kiosk>`; for commands that are harmless also `<site>/*` and `*/*`"]
+    target: Annotated[str, "`<site>/<kiosk>`; for commands that are harmless also `<site>/*`, `@<group>`, `*/*`"]
     issued_at: Annotated[int, "POSIX seconds"]
     expires_at: Annotated[int, "POSIX seconds; at most a day after `issued_at`"]
     command: Annotated[str, "see orders.md"]
@@ -430,6 +431,7 @@ class BundleJson(TypedDict):
     type: Literal["root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "release"]
     name: Annotated[str, "of the table or the list; empty for the other types"]
     fleet: Annotated[str, "as in the root"]
+    target: NotRequired[Annotated[str, "`<site>/<kiosk>`, `<site>/*` or `@<group>`; else all; not of a root"]]
     version: Annotated[int, Ge(1), "a root's follows that of the one before; others rise by up to 100,000"]
     issued_at: Annotated[int, Ge(0), "POSIX seconds"]
     expires_at: Annotated[int, "POSIX seconds; not taken after"]

@@ -94,6 +94,10 @@ class _Channel:
 _SIGNED = "A DSSE envelope; its `payloadType` is `application/vnd.gatepost.{0}.v1+json`, its payload: {0}.v1.json"
 
 
+_SHARED = {"site": "{site}/$all", "group": "$group/{group}", "all": "$all"}
+"""Where many kiosks read: whom it is for → what the address begins with, after the version."""
+
+
 def _channels() -> dict[str, _Channel]:
     """All of them, by name."""
     kiosk = "{site}/{kiosk}"
@@ -107,6 +111,12 @@ def _channels() -> dict[str, _Channel]:
         **events,
         "state": _Channel(f"{kiosk}/state", state_schema(), retained=True),
         "command": _Channel(f"{kiosk}/command", signed, "receive", description=_SIGNED.format("command")),
+        **{
+            f"command_for_{name}": _Channel(
+                f"{level}/command", signed, "receive", description=_SIGNED.format("command")
+            )
+            for name, level in _SHARED.items()
+        },
         "receipt": _Channel(
             f"{kiosk}/receipt",
             signed,
@@ -115,7 +125,12 @@ def _channels() -> dict[str, _Channel]:
             description=_SIGNED.format("receipt"),
         ),
         "bundle": _Channel(f"{kiosk}/bundle/{{type}}", signed, "receive", retained=True, description=bundle),
-        "bundle_for_all": _Channel("$all/bundle/{type}", signed, "receive", retained=True, description=bundle),
+        **{
+            f"bundle_for_{name}": _Channel(
+                f"{level}/bundle/{{type}}", signed, "receive", retained=True, description=bundle
+            )
+            for name, level in _SHARED.items()
+        },
         "base_chunk": _Channel(
             "$all/base/{chunks}/{index}",
             {"title": "BaseChunk", "type": "string", "format": "binary"},
@@ -130,6 +145,7 @@ def _channels() -> dict[str, _Channel]:
 _PARAMETERS = {
     "site": {"description": "where the kiosk stands"},
     "kiosk": {"description": "its name, unique within the site; `<site>/<kiosk>` is its user at the broker"},
+    "group": {"description": "a region, a wave: `groups` under `[kiosk]` names those that a kiosk belongs to"},
     "chunks": {"description": "the first 32 hexadecimal digits of the SHA-256 of all digests of the pieces"},
     "index": {"description": "of the piece, from 0"},
     "type": {

@@ -54,6 +54,7 @@ class State:
     """How the kiosk is, for its retained state."""
 
     software_version: str
+    groups: tuple[str, ...] = ()
     simulated: bool = False
     devices: tuple[DeviceState, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -104,6 +105,8 @@ def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> byt
             "waiting": state.counts.waiting,
         },
     }
+    if state.groups:
+        message["groups"] = list(state.groups)
     message["mode"] = "safe" if state.safe else "normal"
     message["config_version"] = state.config_version
     message["in_force"] = [

@@ -101,7 +101,7 @@ class _Trial:
 
     def _try_reading(self) -> None:
         topics = self._topics
-        wanted = [topics.command, *topics.bundles, topics.state]
+        wanted = [*topics.commands, *topics.bundles, topics.state]
         wanted += [topics.receipt] if self._options.delivery == "receipt" else []
         ended = ""
         with self._connection() as client:
@@ -130,7 +130,7 @@ class _Trial:
     def _subscribe(self, client: Client, wanted: Sequence[str]) -> None:
         """Returns when what is retained has come. Raises LinkLost, OSError."""
         command = self._topics.command
-        when = {command: Retained.NEVER}
+        when = dict.fromkeys(self._topics.commands, Retained.NEVER)
         client.listen([(topic, when.get(topic, Retained.ALWAYS)) for topic in wanted], own=self._topics.state)
         self._wait(client, lambda: len(self._suback) == 1, "subscription")
         client.listen([(command, Retained.NEVER)])  # brokers answer in order: by then what is retained was sent

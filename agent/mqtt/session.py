@@ -324,7 +324,8 @@ class Session:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
         bundles = Retained.ALWAYS if self._duty.refetch_retained else Retained.IF_NEW
-        wanted = [(topics.command, Retained.NEVER), *((topic, bundles) for topic in topics.bundles)]
+        wanted = [(topic, Retained.NEVER) for topic in topics.commands]
+        wanted += [(topic, bundles) for topic in topics.bundles]
         if not (self._duty.is_compared or self._terms.suspects(Request.LISTEN)):
             wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
         return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]

@@ -34,7 +34,7 @@ from agent.venue.rules import parse_venue
 from agent.venue.zones import parse_zones
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from agent.credentials.base_chunks import BaseChunks
@@ -140,8 +140,11 @@ class BundleStore:
             known = self._verified[kind, name] = digest, root.bundle.digest, found
         return known[2]
 
-    def accept(self, data: bytes, now: TimeBounds) -> Bundle:
-        """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed."""
+    def accept(self, data: bytes, now: TimeBounds, targets: Collection[str] | None = None) -> Bundle:
+        """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed.
+
+        `targets`: those of this kiosk; None: whoever brings it by hand has chosen the kiosk.
+        """
         claimed = bundle.unverified_header(data)
         kind, name = claimed.type, claimed.name
         if name and not NAME.fullmatch(name):
@@ -150,7 +153,8 @@ class BundleStore:
         if kind == "root":
             taken = bundle.next_root(root, data).bundle
         else:
-            taken = bundle.accept(data, root, self._measure(kind, name, root), now, kind=kind, name=name)
+            last = self._measure(kind, name, root)
+            taken = bundle.accept(data, root, last, now, kind=kind, name=name, targets=targets)
             examine(taken, self.content)
         if kind == "list":
             self._keep_previous(taken)

@@ -150,8 +150,24 @@ def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) 
     )
     signed = said(capsys, "keys", "sign", "issuers.toml", "--type", "keys", *both).encode()
     now = TimeBounds(time.time(), time.time(), ClockState.SYNCED)
-    taken = bundle.accept(signed, root, None, now, kind="keys")
+    taken = bundle.accept(signed, root, None, now, kind="keys", targets=("library/gate-3",))
     assert len(parse_keys(taken.content, "bundle").keys) == 1
+    for_group = said(capsys, "keys", "sign", "issuers.toml", "--type", "keys", "--target", "@north", *both).encode()
+    assert (
+        bundle.accept(for_group, root, None, now, kind="keys", targets=("library/gate-3", "@north")).target
+        == "@north"
+    )
+    with pytest.raises(bundle.BadBundle, match="it is for @north"):
+        bundle.accept(for_group, root, None, now, kind="keys", targets=("library/gate-3",))
+
+
+@pytest.mark.parametrize("how", [["keys", "north"], ["keys", "*/gate-3"], ["root", "@north"]])
+def test_a_target_that_is_none(here: Path, capsys: pytest.CaptureFixture[str], how: list[str]) -> None:
+    said(capsys, "keys", "new", "root", "--centre")
+    (here / "root.json").write_text(said(capsys, "keys", "root", "root=root.pub"))
+    words = ["--fleet", "city", "--version", "1", "--key", "root.key", "--type", how[0], "--target", how[1]]
+    assert cli.main(["keys", "sign", "root.json", *words]) == 1
+    assert f"--target {how[1]}: SITE/KIOSK" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

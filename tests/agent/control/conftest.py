@@ -94,7 +94,7 @@ def store(tmp_path, centre) -> load.BundleStore:
 
 @pytest.fixture
 def here() -> Topics:
-    return Topics("library", "gate-3")
+    return Topics("library", "gate-3", ("north", "wave-1"))
 
 
 class Time:

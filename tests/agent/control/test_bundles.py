@@ -21,12 +21,12 @@ def put_in_force():
 
 
 @pytest.fixture
-def deliveries(store, now, put_in_force):
+def deliveries(store, here, now, put_in_force):
     def then(taken):
         put_in_force.append((taken.type, taken.version))
         return {"in_use": True}
 
-    return BundleReceiver(store, then, now)
+    return BundleReceiver(store, then, now, here.targets)
 
 
 def told(deliveries, data) -> list[CommandResult]:
@@ -59,6 +59,8 @@ def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, 
         ({"version": 1 << 40}, Rejection.VERSION_JUMP),
         ({"version": 6, "expires_at": 1_800_000_000 - 5}, Rejection.EXPIRED),
         ({"version": 6, "content": 7}, Rejection.BAD_CONTENT),
+        ({"version": 6, "target": "@south"}, Rejection.WRONG_TARGET),
+        ({"version": 6, "target": "school/*"}, Rejection.WRONG_TARGET),
     ],
     ids=str,
 )
@@ -69,6 +71,19 @@ def test_the_centres_mistakes_are_said_once(deliveries, centre, put_in_force, ho
     assert (reply.status, reply.reason) == (CommandStatus.REJECTED, fault)
     assert told(deliveries, data) == []
     assert put_in_force == [("keys", 5)]
+
+
+@pytest.mark.parametrize("target", ["", "library/gate-3", "library/*", "@north", "@wave-1", "*/*"])
+def test_a_bundle_for_this_kiosk_or_one_of_its_groups_is_taken(deliveries, centre, put_in_force, target):
+    (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=5, target=target))
+    assert reply.status is CommandStatus.SUCCEEDED
+    assert put_in_force == [("keys", 5)]
+
+
+def test_a_root_has_no_target(deliveries, centre):
+    with pytest.raises(Unauthenticated) as caught:
+        told(deliveries, centre.bundle("root", {}, 2, signers=("root",), target="@north"))
+    assert caught.value.fault is Rejection.MALFORMED
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Bench:
             "retest": self._cannot,
             "restart": self._defect,
         }
-        self.messages = MessageInbox(self.topic)
+        self.messages = MessageInbox((self.topic,))
         deliveries = BundleReceiver(self.store, lambda _: {}, self.now)
         self.orders = CommandReceiver(
             self.options, self.here, self.messages, self.store, table, deliveries, self.replies.put, self.now
@@ -138,7 +138,7 @@ def burst(bench, monkeypatch):
     def make(bundles) -> Retained:
         bench.orders.stop(5)
         broker = Retained(bench, bundles)
-        bench.messages = MessageInbox(bench.topic)
+        bench.messages = MessageInbox((bench.topic,))
         deliveries = BundleReceiver(bench.store, lambda _: {}, bench.now)
         bench.orders = CommandReceiver(
             bench.options,
@@ -261,7 +261,7 @@ def _forged(centre, number):
 
 
 def test_the_same_order_waits_once():
-    inbox = MessageInbox("order")
+    inbox = MessageInbox(("order",))
     assert all(inbox.offer(b"replayed", is_order=True) for _ in range(1000))
     assert inbox.offer(b"another", is_order=True)
     assert [inbox.next_message(0)[1] for _ in range(2)] == [b"replayed", b"another"]

@@ -79,6 +79,8 @@ def test_a_strangers_order_gets_no_answer(ask, centre, how, fault):
         ({"target": "school/*"}, CommandReason.WRONG_TARGET),
         ({"target": "*/gate-3"}, CommandReason.WRONG_TARGET),
         ({"target": "*"}, CommandReason.WRONG_TARGET),
+        ({"target": "@south"}, CommandReason.WRONG_TARGET),
+        ({"target": "north"}, CommandReason.WRONG_TARGET),
         ({"target": ""}, CommandReason.WRONG_TARGET),
         ({"fleet": "another city"}, CommandReason.WRONG_FLEET),
         ({"command": ["open"]}, CommandReason.MALFORMED),
@@ -114,6 +116,7 @@ def test_who_may_sign_is_told_what_is_wrong(ask, centre, how, reason):
         ({"command": "flush"}, CommandReason.BAD_ARGUMENTS),
         ({"target": "library/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
         ({"target": "*/*"}, CommandReason.BROADCAST_NOT_ALLOWED),
+        ({"target": "@north"}, CommandReason.BROADCAST_NOT_ALLOWED),
         ({"target": "*/*", "command": "restart", "arguments": {}}, CommandReason.BROADCAST_NOT_ALLOWED),
     ],
     ids=str,
@@ -126,7 +129,7 @@ def test_what_the_centre_got_wrong_is_said(ask, centre, changes, reason):
 
 def test_harmless_commands_may_go_to_many(ask, centre):
     for command in ("diagnose", "reload", "flush"):
-        for to in ("library/gate-3", "library/*", "*/*"):
+        for to in ("library/gate-3", "library/*", "@north", "@wave-1", "*/*"):
             assert isinstance(ask(centre.order(command=command, arguments={}, target=to)), Command)
 
 

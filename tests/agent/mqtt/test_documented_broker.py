@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.control.inbox import MessageInbox
+from agent.events import Topics
+from agent.events.state import State
+from agent.mqtt import Link, Options
+
 TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 OURS, OTHERS = "gatepost/v1/library/gate-3", "gatepost/v1/library/gate-4"
 
@@ -26,15 +31,22 @@ def without(settings, *names):
     return re.sub(rf"^(?:{'|'.join(names)}) .*\n", "", settings, flags=re.MULTILINE)
 
 
+KIOSKS = {
+    "gate-3": Topics("library", "gate-3", ("north", "wave-1")),
+    "gate-4": Topics("library", "gate-4", ("south",)),
+    "door-1": Topics("school", "door-1", ("north",)),
+}
+
+
 @pytest.fixture
-def say(make_broker, tmp_path):
-    """`say(program, user, *words)`: what mosquitto's clients answer at a broker as documented, but for TLS."""
+def documented(make_broker, tmp_path):
+    """A broker as documented, but for TLS."""
     broker = make_broker()
     if shutil.which("mosquitto_passwd") is None:
         pytest.skip("mosquitto_passwd is not installed")
     (tmp_path / "acl_file").write_text(block("# acl_file"))
     (tmp_path / "passwords").touch()
-    for user in ("library/gate-3", "library/gate-4", "centre"):
+    for user in ("centre", *(f"{each.site}/{each.kiosk}" for each in KIOSKS.values())):
         subprocess.run(["mosquitto_passwd", "-b", tmp_path / "passwords", user, "secret"], check=True)
     settings = without(
         block("# mosquitto.conf"), "listener", "cafile", "certfile", "keyfile", "persistence_location"
@@ -42,10 +54,16 @@ def say(make_broker, tmp_path):
     broker.config = settings.replace("/etc/mosquitto/", f"{tmp_path}/")
     broker.config += f"persistence_location {broker.folder}/\n"
     broker.start()
+    return broker
+
+
+@pytest.fixture
+def say(documented):
+    """`say(program, user, *words)`: what mosquitto's clients answer."""
 
     def asked(program, user, *words):
         who = ["-u", user, "-P", "secret"] if user else []
-        whole = [program, "-h", "127.0.0.1", "-p", str(broker.port), "-V", "5", "-q", "1", *who, *words]
+        whole = [program, "-h", "127.0.0.1", "-p", str(documented.port), "-V", "5", "-q", "1", *who, *words]
         done = subprocess.run(whole, check=False, capture_output=True, text=True, timeout=20)
         return done.stdout + done.stderr
 
@@ -55,8 +73,14 @@ def say(make_broker, tmp_path):
 def test_a_kiosk_says_only_its_own(say):
     allowed = [("library/gate-3", f"{OURS}/event/passage"), ("library/gate-3", f"{OURS}/state")]
     allowed += [("centre", f"{OURS}/{word}") for word in ("command", "receipt", "bundle/list/status")]
-    allowed += [("centre", "gatepost/v1/$all/bundle/privacy")]
+    allowed += [("centre", "gatepost/v1/$all/bundle/privacy"), ("centre", "gatepost/v1/$group/north/command")]
+    allowed += [("centre", "gatepost/v1/library/$all/command")]
     theirs = [f"{OURS}/command", f"{OURS}/receipt", f"{OURS}/bundle/keys", "gatepost/v1/$all/bundle/keys"]
+    theirs += [
+        "gatepost/v1/library/$all/command",
+        "gatepost/v1/$group/north/bundle/keys",
+        "gatepost/v1/$all/command",
+    ]
     theirs += [f"{OTHERS}/event/passage", f"{OTHERS}/state", "gatepost/v1/museum/gate-3/event/passage"]
     refused = [("library/gate-3", topic) for topic in theirs]
     refused += [("centre", f"{OURS}/event/passage"), ("centre", f"{OURS}/state"), ("", f"{OURS}/command")]
@@ -77,12 +101,61 @@ def test_a_kiosk_hears_only_its_own(say):
     assert say("mosquitto_sub", "centre", *words).startswith(OTHERS), "the broker sends them in this order"
 
 
+SHARED = {
+    "gatepost/v1/library/gate-3": "gate-3",
+    "gatepost/v1/library/$all": "gate-3 gate-4",
+    "gatepost/v1/$group/north": "gate-3 door-1",
+    "gatepost/v1/$group/wave-1": "gate-3",
+    "gatepost/v1/$group/south": "gate-4",
+    "gatepost/v1/$group/west": "",
+    "gatepost/v1/$all": "gate-3 gate-4 door-1",
+}
+"""What a topic begins with → who reads it."""
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_each_kiosk_reads_what_is_for_its_site_and_its_groups(
+    documented, say, make_outbox, wait_for, tmp_path, protocol
+):
+    inboxes = {name: MessageInbox(topics.commands) for name, topics in KIOSKS.items()}
+    links = []
+    for name, topics in KIOSKS.items():
+        who = {"username": f"{topics.site}/{name}", "password": "secret", "protocol": protocol}
+        outbox = make_outbox(path=str(tmp_path / f"{name}.db"))
+        options = Options(host="127.0.0.1", port=documented.port, **who)
+        links.append(Link(options, topics, outbox, lambda: State("1"), inboxes[name]))
+        links[-1].start()
+    try:
+        wait_for(lambda: all(link.status().listening for link in links))
+        for place in SHARED:
+            assert say("mosquitto_pub", "centre", "-t", f"{place}/command", "-m", f"command {place}") == ""
+            assert say("mosquitto_pub", "centre", "-r", "-t", f"{place}/bundle/keys", "-m", f"bundle {place}") == ""
+        for name, inbox in inboxes.items():
+            places = {place for place, readers in SHARED.items() if name in readers.split()}
+            wanted = {f"{kind} {place}" for place in places for kind in ("command", "bundle")}
+            read = {}
+            wait_for(lambda read=read, inbox=inbox, wanted=wanted: _read_all(inbox, read) >= wanted)
+            assert read.keys() == wanted
+            assert all(is_command == text.startswith("command") for text, is_command in read.items())
+    finally:
+        for link in links:
+            link.stop(1.0)
+
+
+def _read_all(inbox, read):
+    """Which texts have come; `read`: text → whether it came as a command."""
+    while (item := inbox.next_message(0.01)) is not None:
+        read[item[1].decode()] = item[0]
+    return read.keys()
+
+
 def test_the_bridge_hands_on_each_way(make_broker):
     centre, site = make_broker(), make_broker()
     bridge = without(block("connection centre"), "address", "bridge_cafile", "remote_username", "remote_password")
     site.config += f"{bridge}address 127.0.0.1:{centre.port}\n"
     centre.start()
     down = [f"{OURS}/receipt", f"{OURS}/bundle/list/status", "gatepost/v1/$all/bundle/privacy"]
+    down += ["gatepost/v1/library/$all/bundle/keys", "gatepost/v1/$group/north/bundle/keys"]
     for topic in down:
         centre.publish(topic, b"{}", retain=True)
     site.start()
