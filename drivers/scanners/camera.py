@@ -27,6 +27,7 @@ from annotated_types import Ge, Gt, Le
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, Proof
 from drivers.vision import steps_order, symbologies
+from drivers.vision.length_gate import LengthGate
 from drivers.wire import address
 from drivers.wire.isolated import Apart
 
@@ -188,6 +189,7 @@ class Driver:
         self._eye: Eye | None = None
         self._neural: Neural | None = None
         self._ready: deque[Sighting | Departure] = deque()
+        self._lengths = LengthGate()
         self._vitality = _Vitality(options.device, options.stale_s, clock())
 
     @property
@@ -222,8 +224,9 @@ class Driver:
         symbols = [name for name in self._options.symbologies if name != symbologies.QR]
         ladder = Ladder(self._options.budget_ms / 1000, self._options.steps, self._neural, symbols)
         self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
+        self._lengths.reset()
         self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"), self._clock())
-        self._grabber = Grabber(lens) if lens.live else None
+        self._grabber = Grabber(lens, self._may_drop) if lens.live else None
 
     def read(self, limit_s: float) -> Sighting | Departure | None:
         """What the camera saw next."""
@@ -256,9 +259,14 @@ class Driver:
         now_s = self._clock()
         if frame is not None and now_s - frame.at_s <= self._options.oldest_s:
             self._see(eye, frame)
+        self._vitality.changed(self._lengths.dropped_s)
         self._vitality.check(now_s)
         if lens.ended:
             self._ready.extend(eye.blind(now_s))
+
+    def _may_drop(self, frame: Frame) -> bool:
+        """Whether a frame need not be looked at; asked in the grabber's thread."""
+        return frame.length is not None and self._lengths.may_drop(frame.length, frame.at_s)
 
     def _see(self, eye: Eye, frame: Frame) -> None:
         from drivers.vision.opencv import UnreadablePicture  # noqa: PLC0415 - OpenCV is for the thread that needs it
@@ -269,8 +277,13 @@ class Driver:
             told = eye.glance(small, frame.at_s)
             self._ready.extend(eye.look(frame.gray(), frame.at_s) if told is None else told)
         except UnreadablePicture:
+            self._lengths.reset()
             self._vitality.broken(frame.at_s)
             return
+        if frame.length is not None and eye.vacant:
+            self._lengths.learn(frame.length, frame.at_s)
+        else:
+            self._lengths.reset()
         self._vitality.picture(frame.at_s, frame.fingerprint(), black=black)
 
 
@@ -291,6 +304,11 @@ class _Vitality:
     def broken(self, at_s: float) -> None:
         """A frame came that is no picture."""
         self._came_s = at_s
+
+    def changed(self, at_s: float) -> None:
+        """A frame came that was not looked at, but differs from the one before it."""
+        self._came_s = max(self._came_s, at_s)
+        self._changed_s = max(self._changed_s, at_s)
 
     def picture(self, at_s: float, fingerprint: int, *, black: bool) -> None:
         """A picture came."""

@@ -4,6 +4,7 @@
     order     the rungs of the ladder, by name      decoders     which of them are there
     steps     each rung, pure                       code, text   a code found: bytes, corners, text
     ladder    rungs under a budget of CPU time
+    length_gate  which frames need not be decoded
     eye       frames in, sightings and departures   track        who is in view, told once
     beyond    what no library reads: finders → grid → soft (symbol, reedsolomon), evidence over frames
     aim       a picture judged in words             glance       a picture in a terminal

@@ -61,6 +61,11 @@ class Eye:
         """Nothing moved in the last frame, so nothing may in the next: a small picture of it is enough to see."""
         return self._still
 
+    @property
+    def vacant(self) -> bool:
+        """Nothing moved in the last frame, and no code is in view: one that replaced it might be just as long."""
+        return self._still and not self._seen[0] and self._track.subject is None
+
     def see(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
         """What this frame tells: nothing mostly; a departure comes before the sighting that follows it."""
         told = self.glance(picture, at_s)

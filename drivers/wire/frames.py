@@ -57,6 +57,11 @@ class Frame:
             return self._turns(small) if self._turns is not None else small
         return self.gray()
 
+    @property
+    def length(self) -> int | None:
+        """Bytes of the JPEG, which tell without decoding it how much there is to see; None for another picture."""
+        return None if self._jpeg is None else len(self._jpeg)
+
     def fingerprint(self) -> int:
         """Equal for two frames that show the very same bytes: a living sensor's noise never does."""
         if self._jpeg is not None:
@@ -119,8 +124,10 @@ class Turned:
 class Grabber:
     """Takes every frame from a live lens as it comes and keeps the newest: what is looked at is never stale."""
 
-    def __init__(self, lens: Lens) -> None:
+    def __init__(self, lens: Lens, may_drop: Callable[[Frame], bool] = lambda _: False) -> None:
+        """`may_drop`: whether nobody need look at a frame; called in the thread, and nobody is woken."""
         self._lens = lens
+        self._may_drop = may_drop
         self._fresh = threading.Condition()
         self._frame: Frame | None = None
         self._error: DriverError | None = None
@@ -149,16 +156,17 @@ class Grabber:
         while not self._stopping:
             try:
                 frame = self._lens.next(_WAIT_S)
+                if frame is None or self._may_drop(frame):
+                    continue
             except DriverError as error:
                 self._settle(error)
                 return
             except Exception as error:  # noqa: BLE001 - a thread must not die unheard
                 self._settle(DeviceGone(self._lens.name, f"failed while reading: {type(error).__name__}"))
                 return
-            if frame is not None:
-                with self._fresh:
-                    self._frame = frame
-                    self._fresh.notify_all()
+            with self._fresh:
+                self._frame = frame
+                self._fresh.notify_all()
 
     def _settle(self, error: DriverError) -> None:
         with self._fresh:

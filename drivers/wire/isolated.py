@@ -68,7 +68,10 @@ class Apart:
         self.close()
         near, far = os.pipe()
         paths = [str(Path(registry.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        # numpy's matrices here are small: threads for large ones would only spin, 0.1 s of CPU at the start
+        environment = (
+            {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        )
         command = [sys.executable, "-m", "drivers.wire.isolated", str(far)]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(far,), env=environment)  # noqa: S603 - our own module
         os.close(far)

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import mqtt_io
-from rig import Heard, broker_and_folder, cpu_s, kiosk_with
+from rig import Heard, broker_and_folder, cpu_of_all_s, cpu_s, kiosk_with
 from rows import Row
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ SECONDS = 20.0
 WARM_UP_S = 3.0
 THERMOMETERS_HZ = 14.0
 CAMERA = {"width": 1280, "height": 720, "fps": 30.0}
+CAMERA_BAR = 0.013
+READING_BAR = 0.6
 PEER_SENSORS = 10
 
 
@@ -29,22 +31,28 @@ def run() -> Iterator[Row]:
         "CPU per reading, everything else included",
         f"{reading_us:.0f} µs",
         peer,
-        "less than the peer",
-        None if peer_us is None else reading_us < peer_us,
+        f"≤ {READING_BAR:g} x the peer",
+        None if peer_us is None else reading_us <= READING_BAR * peer_us,
     )
     share = _idle({"one": {"camera": CAMERA}, "two": {}})
-    yield Row("the same, one lane with a camera 1280 x 720 at 30 fps", f"{100 * share:.1f} % of a core")
+    yield Row(
+        "the same, one lane with a camera 1280 x 720 at 30 fps",
+        f"{100 * share:.2f} % of a core",
+        "",
+        f"≤ {100 * CAMERA_BAR:.1f} %",
+        share <= CAMERA_BAR,
+    )
 
 
 def _idle(lanes: dict[str, dict[str, Any]]) -> float:
-    """Share of a core that the agent takes."""
+    """Share of a core that the agent takes, with the process that its camera has for itself."""
     with kiosk_with(lanes) as (kiosk, _, _, _):
         kiosk.start()
         kiosk.until_up()
         time.sleep(WARM_UP_S)
-        before, begun_s = cpu_s(kiosk.pid), time.monotonic()
+        before, begun_s = cpu_of_all_s(kiosk.pid), time.monotonic()
         time.sleep(SECONDS)
-        return (cpu_s(kiosk.pid) - before) / (time.monotonic() - begun_s)
+        return (cpu_of_all_s(kiosk.pid) - before) / (time.monotonic() - begun_s)
 
 
 def _peer() -> tuple[float | None, str]:

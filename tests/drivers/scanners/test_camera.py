@@ -14,6 +14,7 @@ import pytest
 from drivers.contract import BadReply, Departure, DeviceGone, Sighting
 from drivers.scanners.camera import Driver, Options, lens_for
 from drivers.simulators import qr
+from drivers.simulators.camera import Scenery
 from drivers.vision import decoders, opencv
 from drivers.wire.frames import Frame, Turned
 
@@ -200,6 +201,32 @@ def test_what_moves_in_is_read_on_its_first_frame(items_of):
     driver.open()
     (item,) = items_of(driver, 5, enough=1)
     assert item.at_s == first_s[0]
+    driver.close()
+
+
+class Counted(Frame):
+    """One that counts how many of its kind were looked at."""
+
+    looked_at = 0
+
+    def small(self):
+        Counted.looked_at += 1
+        return super().small()
+
+
+def test_most_frames_of_an_idle_scene_are_not_decoded(items_of):
+    """Also where those that are decoded happen to be alike, as one in four of four that are shown in turn."""
+    scenery, shown, code = Scenery(640, 480), itertools.count(), []
+
+    def show():
+        return Counted(time.monotonic(), jpeg=scenery.jpeg(code[0] if code else None, next(shown)))
+
+    driver = Driver(Options("test", stale_s=1.0), wire=Lens(show))
+    driver.open()
+    assert items_of(driver, 2.5) == []
+    assert 5 < Counted.looked_at < 0.6 * next(shown)
+    code.append(b"then somebody comes")
+    assert [item.payload for item in items_of(driver, 5, enough=1)] == [b"then somebody comes"]
     driver.close()
 
 
