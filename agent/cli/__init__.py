@@ -71,6 +71,8 @@ GROUPS = {
         "demo": "a simulated kiosk and its broker, for a minute",
     },
 }
+EX_CONFIG = 78
+"""Of sysexits.h; systemd does not start it again."""
 DRAWS = {"demo", "run", "screen", "watch"}
 """They write to the terminal by means of their own: a view, a log."""
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
@@ -82,7 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = words[0] if words and words[0] in COMMANDS else None
     terminal.spell_out()
     gc.disable()
-    parser = parser_of(chosen)
+    try:
+        parser = parser_of(chosen)
+    except ImportError as error:
+        print(f"This installation is not complete: {error}", file=sys.stderr)
+        return EX_CONFIG
     gc.freeze()  # modules stay for good: to look through them again and again would hold up everybody at the gate
     gc.enable()
     if chosen is None:

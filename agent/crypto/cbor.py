@@ -7,6 +7,7 @@ an error. The only file that knows cbor2.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from io import BytesIO
 from typing import Any, NoReturn
 
@@ -38,17 +39,35 @@ def _known_tag(tag: Any, _immutable: bool) -> Any:
 _DECODERS: dict[int, Any] = dict.fromkeys(_ACTIVE, _refuse) | dict.fromkeys(_DATES, _as_written)
 
 
+def _decoder(stream: BytesIO) -> cbor2.CBORDecoder:
+    """Bounded. Raises TypeError where the library is too old to have these bounds, whatever the bytes are."""
+    return cbor2.CBORDecoder(
+        stream,
+        tag_hook=_known_tag,
+        semantic_decoders=_DECODERS,
+        max_depth=MAX_DEPTH,
+        allow_duplicate_keys=False,
+    )
+
+
+def check_library() -> None:
+    """Raises ImportError, in one sentence, where cbor2 cannot decode with bounds. No code is read without them, and
+    a library that is missing something must not look like codes that are damaged.
+    """
+    try:
+        _decoder(BytesIO())
+    except TypeError as error:
+        what = f"cbor2 {version('cbor2')} is too old to bound what a code may do"
+        remedy = "Gatepost needs cbor2 6 or newer: python3 -m pip install 'cbor2>=6'"
+        raise ImportError(f"{what}; {remedy}", name="cbor2") from error
+
+
 def decode(data: bytes) -> Any:
     """The one item that `data` holds. Raises Malformed; also when bytes are left over."""
     stream = BytesIO(data)
+    decoder = _decoder(stream)
     try:
-        item = cbor2.CBORDecoder(
-            stream,
-            tag_hook=_known_tag,
-            semantic_decoders=_DECODERS,
-            max_depth=MAX_DEPTH,
-            allow_duplicate_keys=False,
-        ).decode()
+        item = decoder.decode()
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
         raise Malformed("broken CBOR") from None
     if stream.tell() != len(data):
@@ -59,3 +78,6 @@ def decode(data: bytes) -> Any:
 def encode(item: object) -> bytes:
     """Deterministic CBOR, for issuing."""
     return cbor2.dumps(item, canonical=True)
+
+
+check_library()

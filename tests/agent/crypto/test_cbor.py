@@ -32,6 +32,21 @@ def test_hostile_input_is_malformed(data: bytes) -> None:
         cbor.decode(data)
 
 
+class OlderDecoder:
+    """cbor2 5: it does not know the bounds."""
+
+    def __init__(self, stream: object, tag_hook: object = None, object_hook: object = None) -> None:
+        """As there."""
+
+
+def test_an_older_library_is_a_defect_and_never_a_damaged_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cbor.cbor2, "CBORDecoder", OlderDecoder)
+    with pytest.raises(TypeError):
+        cbor.decode(b"\x01")
+    with pytest.raises(ImportError, match=r"cbor2 .* is too old .* cbor2 6 or newer"):
+        cbor.check_library()
+
+
 def test_a_date_is_kept_as_it_is_written() -> None:
     assert cbor.decode(b"\xc0\x74" + b"2021-05-03T18:00:00Z") == "2021-05-03T18:00:00Z"
 
