@@ -26,7 +26,6 @@ from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker
 from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
-from agent.enrolment.renewal import Renewal
 from agent.events import Encoder, Topics
 from agent.events.state import Counts, DeviceState, State, VenueState
 from agent.indicators import Light
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     from agent.config.outputs import Device
     from agent.credentials.bundle import Bundle
     from agent.devices.workers import Worker
+    from agent.enrolment.renewal import Renewal
     from agent.indicators import Cue
     from agent.model import Observation, TimeBounds
     from agent.outbox import OutboxStatus
@@ -268,6 +268,8 @@ class App:
         """Of the certificate of a kiosk that was enrolled."""
         pairs = self._link.pairs
         if pairs is not None and identity(config.file).exists():
+            from agent.enrolment.renewal import Renewal  # noqa: PLC0415 - most starts need none of it
+
             yield Renewal(pairs, config.mqtt, now, self._link.renew)
 
     def _upgrades(self, config: Config, topics: Topics, is_busy: Callable[[], bool]) -> Iterator[Upgrades]:

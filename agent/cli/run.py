@@ -11,8 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from agent import app, config, credentials, log, policy
-from agent.cli import configuration, invitation_camera
-from agent.enrolment import service
+from agent.cli import configuration
 from agent.platform import malloc, systemd
 from agent.platform.files import state_folder
 from agent.screening import BadCalibration
@@ -59,6 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _enrol(file: Path) -> int:
     """A kiosk that was never configured waits for an invitation, by a file or before a camera; then 75."""
+    from agent.cli import invitation_camera  # noqa: PLC0415 - a kiosk has this once in its life, and its start daily
+    from agent.enrolment import service  # noqa: PLC0415 - the same
+
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

@@ -2,13 +2,16 @@
 
 A measurement is a file `bench_NAME.py` here, with a docstring (its first line is the table's title) and a function
 `run() -> Iterator[Row]`. Peers live in a venv of their own (`peers()`); else its column says so.
+
+Each run leaves a file of what it found under `.cache/bench/`. `make bench ARGS="--against FILE"` shows beside it
+what an earlier run found. Times are worth a comparison on a quiet machine only: the first line and the file tell
+its load.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 import time
 from pathlib import Path
@@ -19,25 +22,41 @@ from rich.table import Table
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # the measurements share `rows`
 
+import results  # noqa: E402 - from there
+from rows import ROOT  # noqa: E402 - the same
+
 
 def main() -> int:
     names = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("name", nargs="*", choices=[[], *names], default=[], help=f"of {', '.join(names)}")
-    chosen = parser.parse_args().name or names
+    parser.add_argument("--json", type=Path, help="where to write what was found; .cache/bench/TIME.json")
+    parser.add_argument("--against", type=Path, help="the file of an earlier run, to be shown beside this one")
+    asked = parser.parse_args()
+    try:
+        earlier = results.load(asked.against) if asked.against else None
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}", style="dim"
-    )
-    missed = 0
-    for name in chosen:
-        missed += _measure(name, console)
-    console.print("every bar is met" if not missed else f"{missed} bars are not met")
+    machine = results.Machine.now()
+    console.print(machine.sentence(), style="dim")
+    if earlier is not None:
+        console.print(f"before: {earlier.machine.sentence()}", style="dim")
+    found = results.Results(machine)
+    file = asked.json or ROOT / ".cache" / "bench" / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+    for name in asked.name or names:
+        _measure(name, console, found, earlier)
+        found.save(file)
+    missed = found.missed()
+    console.print("every bar is met" if not missed else f"not met: {len(missed)} of {found.bars()} bars")
+    for each in missed:
+        console.print(f"  NO  {each}")
+    console.print(f"written to {file}", style="dim")
     return 0
 
 
-def _measure(name: str, console: Console) -> int:
-    """Run one measurement, print its table; how many bars were missed."""
+def _measure(name: str, console: Console, found: results.Results, earlier: results.Results | None) -> None:
+    """Run one measurement, print its table, note its rows."""
     spec = importlib.util.spec_from_file_location(f"bench_{name}", HERE / f"bench_{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -46,17 +65,17 @@ def _measure(name: str, console: Console) -> int:
     spec.loader.exec_module(module)
     title = (module.__doc__ or name).strip().splitlines()[0]
     table = Table(title=f"{name}: {title}", title_justify="left")
-    for column in ("what", "here", "peer", "bar", "met"):
+    for column in ("what", "here", *(["before"] if earlier else []), "peer", "bar", "met"):
         table.add_column(column)
-    begun_s, missed = time.monotonic(), 0
+    begun_s = time.monotonic()
     for row in module.run():
-        missed += row.met is False
+        found.add(name, row)
         met = {True: "yes", False: "NO", None: ""}[row.met]
-        table.add_row(row.what, row.here, row.peer, row.bar, met)
+        before = [results.beside(row, earlier.row(name, row.what))] if earlier else []
+        table.add_row(row.what, row.here, *before, row.peer, row.bar, met)
         console.print(f"  {name}: {row.what}: {row.here}", style="dim")
     table.caption = f"{time.monotonic() - begun_s:.0f} s"
     console.print(table)
-    return missed
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ PEER_RUNS = 3
 LANES = 4
 """Of three devices each on ptys: a line scanner, a thermometer, a relay. That is twelve, ten were asked."""
 BAR_S = 1.0
+CPU_BAR_S = 0.22
 
 
 def run() -> Iterator[Row]:
@@ -29,7 +30,9 @@ def run() -> Iterator[Row]:
         (one, one_cpu), (ten, ten_cpu) = _peer(1), _peer(10)
     yield Row("online, 3 devices", _said(few), one)
     yield Row(f"online, {3 * LANES} devices", _said(many), ten, "≤ 1 s", median(many) <= BAR_S)
-    yield Row("CPU until then, 3 devices", _said(few_cpu), one_cpu)
+    yield Row(
+        "CPU until then, 3 devices", _said(few_cpu), one_cpu, f"≤ {CPU_BAR_S} s", median(few_cpu) <= CPU_BAR_S
+    )
     yield Row(f"CPU until then, {3 * LANES} devices", _said(many_cpu), ten_cpu)
     yield Row(f"all {3 * LANES} devices up", _said(up))
 
