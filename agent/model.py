@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from agent.problems import Finding, in_words
 from agent.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
@@ -108,6 +108,15 @@ class CodeProof(StrEnum):
     """Nothing: anybody can print it."""
 
 
+class TicketService(NamedTuple):
+    """A train or flight that a ticket is for."""
+
+    name: str
+    """As `ICE 77`; empty: any."""
+    day: str
+    """Local date, `YYYY-MM-DD`; empty: any."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entitlement:
     """What a ticket gives a right to. Holds nothing that names a person."""
@@ -116,10 +125,8 @@ class Entitlement:
     """Where it counts, in the words of its format (docs/tickets.md), the widest first."""
     has_all_places: bool = True
     """False: it may count at other places too, such as stations on the way."""
-    service: str = ""
-    """The one train or flight that it is for, as `ICE 77`; empty: any."""
-    service_day: str = ""
-    """Local date of that service, `YYYY-MM-DD`; empty: any."""
+    services: tuple[TicketService, ...] = ()
+    """The trains or flights that it is for, one after the other; empty: any."""
     starts_utc: float | None = None
     ends_utc: float | None = None
     slack_s: float = 0.0

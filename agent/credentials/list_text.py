@@ -12,7 +12,7 @@ import csv
 import re
 from typing import TYPE_CHECKING
 
-from agent.credentials import card, dcc, gatepost, health_card, lists, pretix, vdv_ka
+from agent.credentials import card, dcc, gatepost, health_card, lists, pretix, rail, vdv_ka
 from agent.crypto import digest
 from agent.crypto.refusal import Malformed
 
@@ -82,6 +82,15 @@ def _card_number(_issuer: str, text: str) -> bytes:
     return card.card_key(text)
 
 
+def _uic(_issuer: str, text: str) -> bytes:
+    company, colon, reference = text.partition(":")
+    if not (colon and company.isdecimal() and reference):
+        raise ValueError(
+            "a rail ticket is COMPANY:REFERENCE, the company's number first, for example 1080:CN0CTUMY"
+        )
+    return rail.ticket_key(company, reference)
+
+
 KEY_OF: dict[str, Callable[[str, str], bytes]] = {
     "key": _key,
     "subject": _subject,
@@ -91,6 +100,7 @@ KEY_OF: dict[str, Callable[[str, str], bytes]] = {
     "uci": _uci,
     "pretix": _pretix,
     "vdv-ka": _vdv,
+    "uic": _uic,
 }
 """What a line may hold → (issuer, text) to the 16 bytes that lists hold. Each raises ValueError with one phrase."""
 

@@ -10,6 +10,7 @@ A keys file is TOML, one table per key:
     from = 2026-01-01               # first and last day, where no certificate says them; may be left out
     until = 2027-12-31
     kid = "8f3a…"                   # hex; without it: the first 8 bytes of SHA-256 over `public` or `certificate`
+    algorithm = "dsa-sha256"        # of rail tickets, whose keys do not tell it
 
 Revoked health cards are told by the key that signed them, in the words of the issuer's own list (`rid`, or
 `rid.seconds` for cards issued before then):
@@ -37,7 +38,7 @@ import re
 import tomllib
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -55,7 +56,12 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-FORMATS = ("gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169", "vdv-ka", "permit", "drill")
+FORMATS = (
+    "gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169", "vdv-ka", "uic", "aadhaar", "permit",
+    "drill",
+)  # fmt: skip
+_WEAK = {"RSA": frozenset({"vdv-ka"}), "DSA": frozenset({"uic"})}
+"""Formats that have nothing but keys which nobody should use any more."""
 MOST_TRIED = 64
 """Keys of one format whose codes name no key: each is tried, at a tenth of a millisecond."""
 
@@ -87,6 +93,16 @@ class TrustedKey:
     """What its certificate allows; a key that was pinned without one has no limits."""
     certificate: bytes = field(default=b"", repr=False)
     """DER, where it was pinned with one."""
+    algorithm: int | None = None
+    """COSE number, where its codes do not name one and the key alone does not tell."""
+
+    def __post_init__(self) -> None:
+        """Raise BadKey for a weak key, unless its formats have nothing better."""
+        if self.public.is_weak and not self.formats <= _WEAK[self.public.name.split()[0]]:
+            allowed = ", ".join(sorted(_WEAK[self.public.name.split()[0]]))
+            raise signing.BadKey(
+                f"{self.public.name} is weak: it may sign {allowed} alone, as there is no better key"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +247,7 @@ def _opaque(entry: Mapping[str, Any]) -> OpaqueIssuer:
 
 def _key(entry: Mapping[str, Any]) -> TrustedKey:
     """One [[key]] table. Raises ValueError with one phrase."""
-    unknown = set(entry) - {"issuer", "formats", "public", "certificate", "kid", "from", "until"}
+    unknown = set(entry) - {"issuer", "formats", "public", "certificate", "kid", "from", "until", "algorithm"}
     if unknown:
         raise ValueError(f"unknown setting {min(unknown)!r}")
     issuer, formats = entry.get("issuer"), entry.get("formats", ["gatepost"])
@@ -244,12 +260,23 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
         raise ValueError("give either public or certificate")
     der = _base64(entry.get("public", entry.get("certificate")))
     kid = _hex(entry["kid"]) if "kid" in entry else b""
+    algorithm = _algorithm(entry)
     if "certificate" in entry:
         if "from" in entry or "until" in entry:
             raise ValueError("a certificate says itself from when until when it counts: leave out from and until")
-        return certified(der, formats, issuer=issuer, kid=kid)
-    limits = _days(entry)
-    return TrustedKey(issuer, kid or short_hash(der), frozenset(formats), signing.public_key(der), limits)
+        return replace(certified(der, formats, issuer=issuer, kid=kid), algorithm=algorithm)
+    key, limits = signing.public_key(der), _days(entry)
+    return TrustedKey(issuer, kid or short_hash(der), frozenset(formats), key, limits, algorithm=algorithm)
+
+
+def _algorithm(entry: Mapping[str, Any]) -> int | None:
+    """COSE number of the algorithm that is named. Raises ValueError with one phrase."""
+    name = entry.get("algorithm")
+    if name is None:
+        return None
+    if name not in signing.NAMES:
+        raise ValueError(f"algorithm = {name!r} must be one of {', '.join(signing.NAMES)}")
+    return signing.NAMES[name]
 
 
 def _days(entry: Mapping[str, Any]) -> Limits:

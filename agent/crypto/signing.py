@@ -1,7 +1,8 @@
 """Signature keys: load, verify, sign. The only file that knows `cryptography` (SM2 is in `sm2`).
 
 Algorithms by their COSE number (RFC 9053): ES256 -7, ES384 -35, ES512 -36 with any curve, PS256 -37, EdDSA -8.
-ES* signatures are r and s side by side, each as long as the curve's order.
+ES* signatures are r and s side by side, each as long as the curve's order. Rail tickets have DSA too, some with
+SHA-1: a weak key (`PublicKey.is_weak`) may sign nothing but the formats that have no other (`trust`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from agent.crypto import limits, sm2
 from agent.crypto.der import mended, signed_part
@@ -28,12 +29,26 @@ if TYPE_CHECKING:
 
 EDDSA, ES256, ES384, ES512, PS256 = -8, -7, -35, -36, -37
 SM2 = sm2.ALGORITHM
+DSA_SHA1, DSA_SHA224, DSA_SHA256 = -70_001, -70_002, -70_003
+"""Ours, of the numbers for private use: COSE knows no DSA."""
+NAMES = {
+    "es256": ES256, "es384": ES384, "es512": ES512,
+    "dsa-sha1": DSA_SHA1, "dsa-sha224": DSA_SHA224, "dsa-sha256": DSA_SHA256,
+}  # fmt: skip
+"""What a keys file calls an algorithm that its key alone does not tell."""
 
 _ECDSA = {
     ES256: ec.ECDSA(hashes.SHA256()),
     ES384: ec.ECDSA(hashes.SHA384()),
     ES512: ec.ECDSA(hashes.SHA512()),
 }
+_DSA: dict[int, hashes.HashAlgorithm] = {
+    DSA_SHA1: hashes.SHA1(),  # noqa: S303 - the old tickets have nothing else
+    DSA_SHA224: hashes.SHA224(),
+    DSA_SHA256: hashes.SHA256(),
+}
+_BY_CURVE = {32: ES256, 48: ES384, 66: ES512}
+_WEAK_RSA_BITS = 2048
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
 
 _DER = serialization.Encoding.DER
@@ -57,6 +72,12 @@ class PublicKey:
     name: str
     """What it is, in words: `Ed25519`, `P-256`, `RSA 2048`."""
     verify: Verifier = field(compare=False, repr=False)
+    half: int = field(default=0, compare=False, repr=False)
+    """Bytes of r and of s in its signatures; 0: they are of another kind."""
+    algorithm: int | None = field(default=None, compare=False, repr=False)
+    """The algorithm that goes with it where nobody names another."""
+    is_weak: bool = field(default=False, compare=False, repr=False)
+    """DSA, or RSA of less than 2048 bits."""
 
     @property
     def kid(self) -> bytes:
@@ -75,10 +96,14 @@ def public_key(spki: bytes) -> PublicKey:
     if isinstance(key, ed25519.Ed25519PublicKey):
         return PublicKey(spki, "Ed25519", _ed25519(key))
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return PublicKey(spki, key.curve.name, _ecdsa(key))
+        half = (key.curve.key_size + 7) // 8
+        return PublicKey(spki, key.curve.name, _ecdsa(key), half, _BY_CURVE.get(half))
     if isinstance(key, rsa.RSAPublicKey):
-        return PublicKey(spki, f"RSA {key.key_size}", _pss(key))
-    raise BadKey("neither an Ed25519, an elliptic-curve nor an RSA key")
+        return PublicKey(spki, f"RSA {key.key_size}", _pss(key), is_weak=key.key_size < _WEAK_RSA_BITS)
+    if isinstance(key, dsa.DSAPublicKey):
+        half = (key.parameters().parameter_numbers().q.bit_length() + 7) // 8
+        return PublicKey(spki, f"DSA {key.key_size}", _dsa(key), half, is_weak=True)
+    raise BadKey("neither an Ed25519, an elliptic-curve, an RSA nor a DSA key")
 
 
 def certificate_key(der: bytes) -> PublicKey:
@@ -204,6 +229,31 @@ def point_key(curve: str, x: int, y: int) -> PublicKey:
     return public_key(key.public_bytes(_DER, _SPKI))
 
 
+def encoded_point_key(curve: str, point: bytes) -> PublicKey:
+    """Key from a point of `P-256`, `P-384` or `P-521`, compressed or not (X9.62). Raises BadKey."""
+    curves: dict[str, ec.EllipticCurve] = {
+        "P-256": ec.SECP256R1(),
+        "P-384": ec.SECP384R1(),
+        "P-521": ec.SECP521R1(),
+    }
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(curves[curve], point)
+    except (KeyError, ValueError):
+        raise BadKey("not a point of a curve that is known here") from None
+    return public_key(key.public_bytes(_DER, _SPKI))
+
+
+def split_signature(der: bytes) -> tuple[int, int]:
+    """R and s of a signature in DER, with zeros after it as some tickets have. Raises BadKey."""
+    try:
+        r, s = decode_dss_signature(der[: 2 + der[1]])
+    except (ValueError, IndexError):
+        raise BadKey("not a signature in DER form") from None
+    if encode_dss_signature(r, s) != der[: 2 + der[1]] or any(der[2 + der[1] :]):
+        raise BadKey("a signature with something after it")
+    return r, s
+
+
 def ed25519_key(raw: bytes) -> PublicKey:
     """Key from its 32 bytes. Raises BadKey."""
     try:
@@ -234,6 +284,21 @@ def _ecdsa(key: ec.EllipticCurvePublicKey) -> Verifier:
         r, s = int.from_bytes(signature[:width]), int.from_bytes(signature[width:])
         try:
             key.verify(encode_dss_signature(r, s), message, _ECDSA[algorithm])
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify
+
+
+def _dsa(key: dsa.DSAPublicKey) -> Verifier:
+    def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
+        if algorithm not in _DSA or len(signature) % 2:
+            return False
+        half = len(signature) // 2
+        r, s = int.from_bytes(signature[:half]), int.from_bytes(signature[half:])
+        try:
+            key.verify(encode_dss_signature(r, s), message, _DSA[algorithm])
         except InvalidSignature:
             return False
         return True

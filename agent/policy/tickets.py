@@ -48,18 +48,19 @@ def ticket_now(entitlement: Entitlement | None, now: TimeBounds) -> Tristate:
 
 
 def ticket_service(entitlement: Entitlement | None, lane: LaneTickets, now: TimeBounds) -> Tristate:
-    """Whether the service that it is for is boarded here now; a ticket for any service always is."""
+    """Whether a service that it is for is boarded here now; a ticket for any service always is."""
     if entitlement is None:
         return Tristate.UNKNOWN
-    if not entitlement.service and not entitlement.service_day:
+    if not entitlement.services:
         return Tristate.YES
     if not lane.services or now.latest_utc >= _MAX_UTC:
         return Tristate.UNKNOWN
     times = [
         leaves
         for service in lane.services
-        if is_same_service(service.service, entitlement.service)
-        for leaves in _departures(service, entitlement.service_day, lane, now)
+        for booked in entitlement.services
+        if is_same_service(service.service, booked.name)
+        for leaves in _departures(service, booked.day, lane, now)
     ]
     boarding = [(leaves - lane.tolerance_s, leaves + lane.tolerance_s) for leaves in times]
     if any(begins <= now.earliest_utc and now.latest_utc <= ends for begins, ends in boarding):

@@ -1,0 +1,90 @@
+"""What all rail tickets of UIC have in common: their keys, their lists of blocked ones, their verdict. Pure.
+
+A key is pinned under its issuer's number and its own, as `1080/2`: what `gatepost keys import --from uic` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agent.credentials import blocking, validity
+from agent.crypto import digest, signing
+from agent.crypto.refusal import CheckFailed
+from agent.model import CodeStatus, TimeBounds, Verdict
+
+if TYPE_CHECKING:
+    from agent.credentials.fcb import RailContent
+    from agent.credentials.trust import TrustedKey, TrustStore
+
+FORMAT = "uic"
+"""What keys are pinned for, whichever of the three forms they sign."""
+
+
+def key_name(issuer: str, key: str) -> bytes:
+    """Under what a key is pinned: both without the zeros that some tickets put before them."""
+    return f"{issuer.lstrip('0') or '0'}/{key.lstrip('0') or '0'}".encode()
+
+
+def signer(trust: TrustStore, name: bytes, signature: tuple[int, int], signed: bytes) -> TrustedKey:
+    """The pinned key whose signature (r, s) it is. Raises CheckFailed."""
+    keys = [key for key in trust.keys.get(name, ()) if FORMAT in key.formats]
+    if not keys:
+        raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its key {_print(name)} is not pinned here")
+    for key in keys:
+        algorithm = key.algorithm or key.public.algorithm
+        if algorithm is not None and verify(key.public, signature, signed, algorithm):
+            return key
+    raise CheckFailed(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=keys[0].issuer)
+
+
+def verify(key: signing.PublicKey, signature: tuple[int, int], signed: bytes, algorithm: int) -> bool:
+    """Whether r and s are a signature of the key."""
+    try:
+        raw = b"".join(number.to_bytes(key.half) for number in signature)
+    except OverflowError:
+        return False
+    return key.verify(raw, signed, algorithm)
+
+
+def ticket_key(issuer: str, reference: str) -> bytes:
+    """Key of a ticket in lists of blocked ones, by what its issuer calls it."""
+    return digest.of_subject(FORMAT, issuer.lstrip("0"), reference)
+
+
+def verdict(
+    code_format: str,
+    key: TrustedKey,
+    issuer: str,
+    content: RailContent,
+    trust: TrustStore,
+    now: TimeBounds,
+    expires: float | None = None,
+) -> Verdict:
+    """Verdict on a ticket whose signature holds; `issuer`: its number; `expires`: the code's own end."""
+    entitlement = content.entitlement
+    status = validity.check_validity(now, issued=None, starts=None, expires=expires, signer=key.limits)
+    reason = key.limits.reason(now)
+    if status is CodeStatus.VALID:
+        status = entitlement.status(now)
+    found = Verdict(
+        status=status,
+        reason=reason,
+        format=code_format,
+        subject=entitlement.key,
+        issuer=key.issuer,
+        expires_utc=entitlement.ends_utc,
+        kind="ticket",
+        code=entitlement.key,
+        aliases=tuple(ticket_key(issuer, reference) for reference in content.references),
+        entitlement=entitlement,
+    )
+    if status is CodeStatus.VALID and content.doubt:
+        found = replace(found, status=CodeStatus.UNDECIDED, reason=content.doubt)
+    return blocking.demand_list(found, trust)
+
+
+def _print(name: bytes) -> str:
+    """A key's name where it is plain; nothing of a code's text else."""
+    text = name.decode("ascii", "replace")
+    return text if len(text) <= 12 and text.replace("/", "").isalnum() else "(unnamed)"  # noqa: PLR2004 - 5 + 1 + 5

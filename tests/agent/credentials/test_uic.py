@@ -1,0 +1,347 @@
+"""Rail tickets: two real ones, each bit of them; codes of our own for what those do not show."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import rail_tickets as rails
+import vectors_today as vectors
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import credentials
+from agent.credentials import fcb, list_text, lists, rail, uic
+from agent.credentials.trust import BadTrustStore, TrustedKey, TrustStore, parse_keys
+from agent.crypto import signing, uper
+from agent.crypto.refusal import Malformed
+from agent.model import ClockState, CodeStatus, ListAge, TicketService, TimeBounds, Verdict
+
+REAL = vectors.rail_trust()
+OURS = rails.trust()
+
+
+def at(moment: str) -> TimeBounds:
+    utc = datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
+    return TimeBounds(utc, utc, ClockState.SYNCED)
+
+
+TRAIN_DAY, SMALL_DAY = at("2020-11-05T12:00"), at("2022-07-01T12:00")
+NOW = TimeBounds(rails.ISSUED, rails.ISSUED, ClockState.SYNCED)
+
+
+def with_list(
+    trust: TrustStore, now: TimeBounds, *blocked: bytes, issuers: tuple[str, ...] = ("db", "sz", "rail")
+) -> TrustStore:
+    """Trust with a list of blocked tickets of each issuer."""
+    found = []
+    for issuer in issuers:
+        head = lists.ListHeader("revoked", issuer, 1, now.earliest_utc, 86_400, 259_200)
+        found.append(lists.CodeList(lists.parse(b"".join(lists.build(head, b"".join(blocked)).chunks))))
+    return replace(trust, lists=lists.gather(found), ages=tuple(each.age for each in found))
+
+
+def check(payload: bytes, now: TimeBounds = NOW, trust: TrustStore = OURS) -> Verdict:
+    return credentials.check(payload, with_list(trust, now), now)
+
+
+def test_a_real_ticket_of_one_train() -> None:
+    verdict = check(vectors.UIC_TICKET, TRAIN_DAY, REAL)
+    assert (verdict.status, verdict.format, verdict.kind, verdict.issuer) == (
+        CodeStatus.VALID,
+        "uic",
+        "ticket",
+        "db",
+    )
+    ticket = verdict.entitlement
+    assert ticket is not None
+    assert ticket.places == ("issuer/1080/8000244", "issuer/1080/8000314")
+    assert ticket.services == (TicketService("ICE973", "2020-11-05"),)
+    assert ticket.travel_class == "2"
+    assert not ticket.has_all_places
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("2020-11-04T22:59", CodeStatus.NOT_YET_VALID),
+        ("2020-11-04T23:00", CodeStatus.VALID),
+        ("2020-11-06T08:59", CodeStatus.VALID),
+        ("2020-11-06T09:00", CodeStatus.EXPIRED),
+    ],
+)
+def test_it_counts_to_the_minute_where_it_names_its_zone(moment: str, status: CodeStatus) -> None:
+    assert check(vectors.UIC_TICKET, at(moment), REAL).status is status
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("2022-06-30T20:00", CodeStatus.NOT_YET_VALID),
+        ("2022-06-30T22:30", CodeStatus.TIME_UNKNOWN),
+        ("2022-07-01T01:00", CodeStatus.VALID),
+        ("2022-07-01T20:59", CodeStatus.VALID),
+        ("2022-07-01T22:00", CodeStatus.TIME_UNKNOWN),
+        ("2022-07-02T00:30", CodeStatus.EXPIRED),
+    ],
+)
+def test_a_real_small_ticket_near_the_ends_of_a_day_without_a_zone(moment: str, status: CodeStatus) -> None:
+    verdict = check(vectors.SSB_TICKET, at(moment), REAL)
+    assert (verdict.status, verdict.format) == (status, "uic-small")
+    assert verdict.entitlement is not None
+    assert verdict.entitlement.places == ("uic/7943100", "uic/8103171")
+
+
+def test_a_small_ticket_of_which_only_the_last_digit_of_the_year_is_known() -> None:
+    (key,) = REAL.keys[b"1179/1"]
+    ageless = TrustStore(
+        {b"1179/1": (TrustedKey("sz", key.kid, key.formats, key.public, algorithm=key.algorithm),)}
+    )
+    verdict = check(vectors.SSB_TICKET, SMALL_DAY, ageless)
+    assert (verdict.status, verdict.reason.split(":")[0]) == (
+        CodeStatus.UNDECIDED,
+        "its year is known to the last digit alone",
+    )
+    assert check(vectors.SSB_TICKET, at("2032-06-25T12:00"), REAL).status is CodeStatus.EXPIRED
+    assert check(vectors.SSB_TICKET, at("2032-06-30T12:00"), REAL).status is CodeStatus.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("payload", "now"), [(vectors.UIC_TICKET, TRAIN_DAY), (vectors.SSB_TICKET, SMALL_DAY)], ids=["static", "small"]
+)
+def test_no_bit_may_change_and_nothing_follow(payload: bytes, now: TimeBounds) -> None:
+    trust = with_list(REAL, now)
+    whole = credentials.check(payload, trust, now)
+    assert whole.status is CodeStatus.VALID
+    for bit in range(8 * len(payload)):
+        changed = bytearray(payload)
+        changed[bit // 8] ^= 1 << bit % 8
+        verdict = credentials.check(bytes(changed), trust, now)
+        assert verdict.status is not CodeStatus.VALID, bit
+    for more in (b"\0", b"#UT01", payload):
+        assert credentials.check(payload + more, trust, now).status is not CodeStatus.VALID
+    assert credentials.check(payload[:-1], trust, now).status is not CodeStatus.VALID
+
+
+def test_signed_is_not_valid() -> None:
+    verdict = credentials.check(vectors.UIC_TICKET, REAL, TRAIN_DAY)
+    assert (verdict.status, verdict.reason.split(":")[0]) == (CodeStatus.UNDECIDED, "signature only")
+    old = TimeBounds(TRAIN_DAY.earliest_utc - 400_000, TRAIN_DAY.earliest_utc - 400_000, ClockState.SYNCED)
+    assert credentials.check(vectors.UIC_TICKET, with_list(REAL, old), TRAIN_DAY).list_age is ListAge.EXPIRED
+    other = with_list(REAL, TRAIN_DAY, issuers=("sz",))
+    assert credentials.check(vectors.UIC_TICKET, other, TRAIN_DAY).status is CodeStatus.UNDECIDED
+
+
+@pytest.mark.parametrize("line", ["1080:CN0CTUMY", "1080:D260V48G"])
+def test_a_ticket_is_blocked_by_the_number_that_is_printed_on_it(line: str) -> None:
+    trust = with_list(REAL, TRAIN_DAY, list_text.key_of("uic", "db", line))
+    assert credentials.check(vectors.UIC_TICKET, trust, TRAIN_DAY).status is CodeStatus.REVOKED
+
+
+def test_nobody_is_named() -> None:
+    for payload, now in ((vectors.UIC_TICKET, TRAIN_DAY), (vectors.SSB_TICKET, SMALL_DAY)):
+        text = repr(check(payload, now, REAL))
+        assert not any(word in text for word in ("Karsten", "Will", "CN0CTUMY", "D260V48G", "6140001343"))
+
+
+def test_every_field_of_the_grammar_by_another_encoder() -> None:
+    names = {field.partition(":")[0] for field in fcb.grammar_text(3).split()}
+    read = uper.compile_grammar(fcb.grammar_text(3), names)["Ticket"]
+    ticket = uper.decode(read, vectors.FCB3_ALL)
+    kinds = [document["ticket"][0] for document in ticket["transportDocument"]]
+    assert kinds == [
+        "reservation",
+        "carCarriageReservation",
+        "openTicket",
+        "pass",
+        "voucher",
+        "customerCard",
+        "counterMark",
+        "parkingGround",
+        "fipTicket",
+        "stationPassage",
+        "extension",
+        "delayConfirmation",
+    ]
+    assert ticket["extension"][1] == {"extensionId": "2", "extensionData": b"\x83\xda"}
+    assert ticket["travelerDetail"]["traveler"][0]["lastName"] == "Dow"
+    content = fcb.read(vectors.FCB3_ALL, 3, b"")
+    assert content.doubt == "a specimen"
+    assert "Dow" not in repr(content)
+
+
+def test_trust_alone_makes_a_ticket() -> None:
+    assert check(vectors.UIC_TICKET, TRAIN_DAY, TrustStore()).status is CodeStatus.UNKNOWN_ISSUER
+    (key,) = REAL.keys[b"1080/2"]
+    other = replace(key, algorithm=signing.DSA_SHA1)
+    assert (
+        check(vectors.UIC_TICKET, TRAIN_DAY, TrustStore({b"1080/2": (other,)})).status is CodeStatus.BAD_SIGNATURE
+    )
+    unnamed = replace(key, algorithm=None)
+    assert (
+        check(vectors.UIC_TICKET, TRAIN_DAY, TrustStore({b"1080/2": (unnamed,)})).status is CodeStatus.BAD_SIGNATURE
+    )
+
+
+STATIC = rails.static(rails.records(rails.ticket(rails.open_ticket()), order=b"ORDER1"))
+
+
+def test_a_ticket_of_today_and_one_of_old() -> None:
+    for payload in (STATIC, rails.static(rails.records(rails.ticket(rails.open_ticket())), old=True, key="00009")):
+        verdict = check(payload)
+        assert (verdict.status, verdict.reason) == (CodeStatus.VALID, "")
+        assert verdict.entitlement is not None
+        assert verdict.entitlement.places == ("uic/8000105", "uic/8000261")
+
+
+def test_the_same_ticket_in_two_codes_is_one_ticket() -> None:
+    content = rails.ticket(rails.open_ticket())
+    codes = [
+        rails.static(rails.records(content)),
+        rails.static(rails.records(content, order=b"ORDER1"), old=True, key="00009"),
+        rails.dynamic(content),
+        rails.dynamic(content, phone=None, shown=None),
+    ]
+    verdicts = [check(code) for code in codes]
+    assert {verdict.status for verdict in verdicts} == {CodeStatus.VALID}
+    assert len({verdict.entitlement.key for verdict in verdicts if verdict.entitlement is not None}) == 1
+
+
+def test_a_train_and_its_day_count_from_the_issue() -> None:
+    verdict = check(rails.static(rails.records(rails.ticket(rails.open_ticket(train=("ICE 77", 1))))))
+    assert verdict.entitlement is not None
+    assert verdict.entitlement.services == (TicketService("ICE 77", "2026-10-04"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "doubt"),
+    [
+        (rails.ticket(rails.open_ticket(), rails.open_ticket()), "several tickets in one code"),
+        (rails.ticket(), "no ticket that this gate can weigh"),
+        (rails.ticket(rails.open_ticket(), head=rails.issuing(specimen=True)), "a specimen"),
+        (rails.ticket(rails.open_ticket(), head=rails.issuing(activated=False)), "not activated"),
+        (rails.ticket(rails.open_ticket(activated=[1])), "travel days that are activated one by one"),
+    ],
+)
+def test_what_cannot_be_weighed_is_for_staff(content: bytes, doubt: str) -> None:
+    verdict = check(rails.static(rails.records(content)))
+    assert (verdict.status, verdict.reason) == (CodeStatus.UNDECIDED, doubt)
+
+
+def test_content_for_eyes_and_of_other_versions_is_for_staff() -> None:
+    assert check(rails.static(rails.records(rails.ticket(rails.open_ticket()), version=b"02"))).status is (
+        CodeStatus.UNDECIDED
+    )
+    layout = rails.static(b"U_TLAY010020RCT20001")
+    assert check(layout).reason == "a ticket whose content is for eyes alone"
+
+
+def test_what_a_later_version_adds_is_passed_over() -> None:
+    content = rails.ticket(rails.open_ticket(extension=True))
+    assert check(rails.static(rails.records(content))).status is CodeStatus.VALID
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        rails.records(rails.ticket(rails.open_ticket())) + b"x",
+        rails.records(rails.ticket(rails.open_ticket())) * 2,
+        rails.records(rails.ticket(rails.open_ticket())[:-1]),
+        rails.records(rails.ticket(rails.open_ticket()) + b"\0"),
+        rails.records(rails.ticket(rails.open_ticket(), head=rails.issuing(day=366)))[:-20],
+        b"U_FLEX030011",
+        b"U_FLEX039999",
+    ],
+)
+def test_signed_and_yet_broken(data: bytes) -> None:
+    assert check(rails.static(data)).status is CodeStatus.MALFORMED
+
+
+SHOWN = rails.dynamic(rails.ticket(rails.open_ticket()))
+
+
+@pytest.mark.parametrize(
+    ("payload", "after_s", "status"),
+    [
+        (SHOWN, 0, CodeStatus.VALID),
+        (SHOWN, 59, CodeStatus.VALID),
+        (SHOWN, -30, CodeStatus.VALID),
+        (SHOWN, 61, CodeStatus.EXPIRED),
+        (SHOWN, -61, CodeStatus.NOT_YET_VALID),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), compressed=False), 0, CodeStatus.VALID),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), duration=None), 0, CodeStatus.UNDECIDED),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), shown=None), 0, CodeStatus.UNDECIDED),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), version=1), 0, CodeStatus.UNDECIDED),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), version=1, phone=None, shown=None), 0, CodeStatus.VALID),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), phone=None, shown=None), 3600, CodeStatus.VALID),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), ends=(2026, 276, 0)), 0, CodeStatus.EXPIRED),
+        (rails.dynamic(rails.ticket(rails.open_ticket()), named=False), 0, CodeStatus.BAD_SIGNATURE),
+    ],
+)
+def test_what_a_phone_shows(payload: bytes, after_s: float, status: CodeStatus) -> None:
+    utc = rails.ISSUED + after_s
+    verdict = check(payload, TimeBounds(utc, utc, ClockState.SYNCED))
+    assert (verdict.status, verdict.format) == (status, "uic-dynamic")
+
+
+def test_another_phone() -> None:
+    content = rails.ticket(rails.open_ticket())
+    theirs = rails.dynamic(content, phone=ec.generate_private_key(ec.SECP256R1()))
+    assert check(theirs).status is CodeStatus.VALID  # the issuer named that phone
+    stolen = SHOWN[: -len(theirs) // 4] + theirs[-len(theirs) // 4 :]
+    assert check(stolen).status is not CodeStatus.VALID
+
+
+def test_no_bit_of_what_a_phone_shows_may_change() -> None:
+    trust = with_list(OURS, NOW)
+    for bit in range(8 * len(SHOWN)):
+        changed = bytearray(SHOWN)
+        changed[bit // 8] ^= 1 << bit % 8
+        assert credentials.check(bytes(changed), trust, NOW).status is not CodeStatus.VALID, bit
+    assert credentials.check(SHOWN + b"\0", trust, NOW).status is not CodeStatus.VALID
+
+
+def test_a_weak_key_signs_nothing_else() -> None:
+    public = b64encode(vectors.UIC_KEY).decode()
+    text = f'[[key]]\nissuer = "x"\nformats = ["uic"]\npublic = "{public}"\nalgorithm = "dsa-sha256"\n'
+    assert parse_keys(text, "x").by_format["uic"][0].algorithm == signing.DSA_SHA256
+    with pytest.raises(BadTrustStore, match="DSA 2048 is weak: it may sign uic alone"):
+        parse_keys(text.replace('"uic"', '"uic", "gatepost"'), "x")
+    with pytest.raises(BadTrustStore, match="must be one of es256"):
+        parse_keys(text.replace("dsa-sha256", "md5"), "x")
+
+
+def test_key_names() -> None:
+    assert rail.key_name("0080", "00006") == rail.key_name("80", "6") == b"80/6"
+    assert rail.key_name("1080", "TT005") == b"1080/TT005"
+
+
+@given(st.binary(max_size=400))
+def test_packed_noise(noise: bytes) -> None:
+    for version in (1, 3):
+        try:
+            content = fcb.read(noise, version, b"")
+        except Malformed:
+            continue
+        assert len(content.entitlement.places) <= len(noise)
+
+
+@given(st.binary(max_size=300))
+def test_records_of_noise(noise: bytes) -> None:
+    try:
+        found = uic.records(noise)
+    except Malformed:
+        return
+    assert sum(len(content) for _, content in found.values()) <= len(noise)
+
+
+@given(
+    st.binary(max_size=300), st.sampled_from([b"#UT01108000009", b"#UT02108000001", SHOWN[:60], b"1" + bytes(113)])
+)
+def test_no_untyped_exception_from_noise(noise: bytes, head: bytes) -> None:
+    verdict = credentials.check(head + noise, OURS, NOW)
+    assert verdict.status is not CodeStatus.VALID
+    assert verdict.reason != "this gate failed to read it"
