@@ -33,7 +33,6 @@ from agent.loop import Loop
 from agent.loop.inbox import Inbox
 from agent.loop.ledger import LedgerKeeper
 from agent.model import AgentEvent, Component, Direction, InForce, LaneSpec, Role
-from agent.mqtt.peers import PeerLink
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
@@ -72,6 +71,7 @@ if TYPE_CHECKING:
     from agent.enrolment.renewal import Renewal
     from agent.indicators import Cue
     from agent.model import Observation, TimeBounds
+    from agent.mqtt.peers import PeerChannel
     from agent.outbox import OutboxStatus
     from agent.problems import Finding
     from agent.tickets.exchange import Use
@@ -85,6 +85,8 @@ STOP_S = 5.0
 """Each service gets so long to stop; most need a moment."""
 LOOK_EVERY_S = 1.0
 _NO_VENUE = VenueInForce(is_served=False)
+TICKETS_EVERY_S = 600.0
+"""How often used tickets that have ended are forgotten where no other kiosk is told of them."""
 _MOVES_S = 0.8
 """The loop comes round at least twice a second; one that has not for so long stands still."""
 
@@ -161,7 +163,6 @@ class App:
         )
         self._outbox.on_ledger = ledger.found
         ledger.is_kept = self._outbox.has_ledger
-        self._room = _Room(config, topics, ledger)
         self._groups = topics.groups
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
@@ -187,6 +188,7 @@ class App:
         self._link = mqtt.Link(
             config.mqtt, topics, self._outbox, self._state, messages, self._verify_receipt, clock.now
         )
+        self._room = _Room(self._link, ledger)
         self._commands = Commands(
             config.lanes,
             self._workers,
@@ -226,6 +228,7 @@ class App:
             config.kiosk, self._workers, self._outbox, self._link, self._loop, clock, self._ruleset, self._receiver,
             began,
         )  # fmt: skip
+        self._tickets = tickets
         baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.crowds)
         self._rollout = (
             None
@@ -250,7 +253,7 @@ class App:
             self._outbox,
             self._link,
             self._housekeeping,
-            *([] if tickets is None else [_Tickets(config, topics, tickets, clock)]),
+            *([] if tickets is None else [self._sharing(tickets, clock)]),
             *self._renewal(config, clock.now),
             self._room,
             *self._upgrades(config, topics, lambda: checkpoint.is_busy),
@@ -263,6 +266,13 @@ class App:
         )
         self.status = 0
         """What the process is to end with."""
+
+    def _sharing(self, tickets: UsedTickets, clock: Clock) -> _Tickets:
+        """The used tickets, shared with the other kiosks of the site."""
+        used = _Tickets(tickets, self._link, clock)
+        if used.channel is not None:
+            self._health.register(used.channel.health)
+        return used
 
     def _renewal(self, config: Config, now: Callable[[], TimeBounds]) -> Iterator[Renewal]:
         """Of the certificate of a kiosk that was enrolled."""
@@ -323,6 +333,8 @@ class App:
         yield Job("clock", LOOK_EVERY_S, self._clock.keep, self._clock.save)
         yield Job("baseline", calibration_files.EVERY_S, baselines.keep, baselines.keep)
         yield Job("room", LOOK_EVERY_S, self._room.look)
+        if (tickets := self._tickets) is not None and not tickets.has_peers:
+            yield Job("tickets", TICKETS_EVERY_S, lambda: tickets.tick(self._clock.now()))
         yield Job("memory", malloc.EVERY_S, malloc.give_back)
         if self._rollout is not None:
             yield Job("configuration", LOOK_EVERY_S, self._rollout.look)
@@ -332,7 +344,9 @@ class App:
 
     def _register(self, screening: Callable[[], Mapping[str, tuple[Finding, ...]]]) -> None:
         """Every part tells the supervisor how it is."""
-        for probe in (self._loop.health, self._outbox.health, self._link.health, self._receiver.health):
+        for probe in (
+            self._loop.health, self._outbox.health, self._link.health, self._receiver.health, self._room.health,
+        ):  # fmt: skip
             self._health.register(probe)
         self._health.register(lambda: self._ruleset.health(self._clock.now()))
         self._health.register(self._clock.health)
@@ -417,54 +431,59 @@ class _Lifetime:
 class _Tickets:
     """The used tickets, and the other kiosks of the site that are told of them."""
 
-    def __init__(self, config: Config, topics: Topics, tickets: UsedTickets, clock: Clock) -> None:
+    def __init__(self, tickets: UsedTickets, link: mqtt.Link, clock: Clock) -> None:
         self._tickets = tickets
-        self._peers: PeerLink | None = None
+        self.channel: PeerChannel | None = None
         if tickets.has_peers:
-            self._peers = PeerLink(config.mqtt, topics, tickets, lambda: tickets.tick(clock.now()))
-            tickets.send = self._peers.send
+            self.channel = link.share("used", tickets, lambda: tickets.tick(clock.now()))
+            tickets.send = self.channel.send
 
     def start(self) -> None:
-        """Report what was found late, and connect with the others."""
+        """Report what was found late, and tell the others."""
         self._tickets.report_late()
-        if self._peers is not None:
-            self._peers.start()
+        if self.channel is not None:
+            self.channel.start()
 
-    def stop(self, _limit_s: float) -> None:
+    def stop(self, limit_s: float) -> None:
         """Leave the others, and close the file."""
-        if self._peers is not None:
-            self._peers.stop()
+        if self.channel is not None:
+            self.channel.stop(limit_s)
         self._tickets.close()
 
 
 class _Room:
     """The other kiosks that share the places of this venue, once its rules name any."""
 
-    def __init__(self, config: Config, topics: Topics, ledger: LedgerKeeper) -> None:
-        self._make: Callable[[], PeerLink] = lambda: PeerLink(config.mqtt, topics, ledger, lambda: None, "tally")
-        self._ledger, self._is_over = ledger, False
-        self._link: PeerLink | None = None
+    def __init__(self, link: mqtt.Link, ledger: LedgerKeeper) -> None:
+        self._link, self._ledger = link, ledger
+        self._channel: PeerChannel | None = None
+        self._is_over = False
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Connect with them, where there are any."""
+        """Tell them, where there are any."""
         self.look()
 
     def look(self) -> None:
         """The rules may name some since. Any thread."""
         with self._lock:
-            if self._link is not None or self._is_over or not self._ledger.venue.rules.room.kiosks:
+            if self._channel is not None or self._is_over or not self._ledger.venue.rules.room.kiosks:
                 return
-            self._link = self._make()
-            self._ledger.send = self._link.send
-            self._link.start()
+            self._channel = self._link.share("tally", self._ledger)
+            self._ledger.send = self._channel.send
+            self._channel.start()
 
-    def stop(self, _limit_s: float) -> None:
+    def health(self) -> Iterator[Component]:
+        """Whether they are heard."""
+        if self._channel is not None:
+            yield from self._channel.health()
+
+    def stop(self, limit_s: float) -> None:
         """Leave them."""
         with self._lock:
             self._is_over = True
-        if self._link is not None:
-            self._link.stop()
+        if self._channel is not None:
+            self._channel.stop(limit_s)
 
 
 @dataclass(frozen=True, slots=True)

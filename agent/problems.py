@@ -53,6 +53,8 @@ class ProblemCode(StrEnum):
     """The broker refuses events; they are kept."""
     SUBSCRIPTION_DENIED = "subscription_denied"
     """The broker does not let the kiosk subscribe: no command and no bundle arrives."""
+    PEERS_NOT_HEARD = "peers_not_heard"
+    """The broker does not let kiosks tell each other of used tickets or shared places."""
     BROKER_CERTIFICATE_UNDATED = "broker_certificate_undated"
     """The clock cannot tell whether the broker's certificate has ended: events wait."""
     RECEIPTS_OVERDUE = "receipts_overdue"

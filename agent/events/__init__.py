@@ -58,6 +58,8 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 FIRST = "0" * 64
 """`previoussha256` of the first event of an epoch."""
 LONGEST_NAME = 64
+CHANNELS = ("used", "tally")
+"""What kiosks tell each other: used tickets, shared places. The last level of a topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +125,6 @@ class Topics:
         """What the central server confirms to have."""
         return f"{self.root}/receipt"
 
-    @property
-    def used(self) -> str:
-        """What this kiosk tells the others of its site about used tickets."""
-        return f"{self.root}/used"
-
-    @property
-    def all_used(self) -> str:
-        """What all kiosks of the site say about used tickets."""
-        return self.all_of("used")
-
     def own(self, channel: str) -> str:
         """What this kiosk tells the others of its site: `used` (tickets), `tally` (shared places)."""
         return f"{self.root}/{channel}"
@@ -141,9 +133,9 @@ class Topics:
         """What all kiosks of the site say on a channel."""
         return f"gatepost/v{VERSION}/{self.site}/+/{channel}"
 
-    def sender_of_used(self, topic: str) -> str:
-        """Which kiosk of the site has said something about used tickets; empty for another topic."""
-        return self.sender_of(topic, "used")
+    def is_of_peers(self, topic: str) -> bool:
+        """Whether a kiosk of the site tells the others something there."""
+        return any(self.sender_of(topic, channel) for channel in CHANNELS)
 
     def sender_of(self, topic: str, channel: str) -> str:
         """Which kiosk of the site has said something on a channel; empty for another topic."""

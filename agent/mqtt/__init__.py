@@ -23,6 +23,7 @@ from agent.mqtt import failures, tls
 from agent.mqtt.client import LinkLost, Unsupported
 from agent.mqtt.client_certificate import BadClientCertificate, ClientCertificates
 from agent.mqtt.options import Options
+from agent.mqtt.peers import PeerChannel
 from agent.mqtt.receipts import ReceiptVerifier
 from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEvents
 from agent.mqtt.session import GOODBYE_S, Inbox, Session, SessionContext
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from agent.events import Topics
+    from agent.mqtt.peers import Peers
     from agent.outbox import Outbox
 
 __all__ = ["BadClientCertificate", "ClientCertificates", "Link", "LinkStatus", "Options"]
@@ -235,6 +237,12 @@ class Link:
         """
         self._duty.take_chunk = take
         self._duty.fetch = [base_chunk_topic(*chunk) for chunk in chunks]
+
+    def share(self, name: str, peers: Peers, tick: Callable[[], None] = lambda: None) -> PeerChannel:
+        """What is shared with the other kiosks of the site under this name. Any thread; once for each name."""
+        channel = PeerChannel(name, self._duty.topics, peers, tick, self.wake)
+        self._duty.channels.append(channel)
+        return channel
 
     def renew(self) -> None:
         """Connect anew, with the certificate that there is by now. Any thread."""

@@ -25,7 +25,7 @@ from agent.mqtt.failures import unwanted
 from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -41,6 +41,8 @@ SESSION_S = 3600
 """How long a broker keeps what it has for us while we are away: an order survives a link that flaps."""
 LARGEST = 2 << 20
 """Bytes of a packet that we take: a bundle has up to a megabyte."""
+PEER_EXPIRY_S = 5
+"""How long a broker keeps what a kiosk tells the others: later it is told anew."""
 AT_A_TIME = 20
 """Messages that a broker may have on the way to us unacknowledged."""
 
@@ -148,12 +150,13 @@ class Client(paho.Client):
         )
         self._options, self._ear, self._v5 = options, ear, v5
         self._read_ahead = b""
-        self._fetch_mid: int | None = None
-        self._fetch_answered: Callable[[], None] = lambda: None
+        self._subscriptions: dict[int, Callable[[Sequence[str]], None]] = {}
+        """Who is told what the broker says to a subscription."""
         self._to_write = bytearray()
         self._socket: paho.SocketLike | None = None
         self._event_properties = _PackedOnce(CONTENT_TYPE, _expiry_s(options)) if v5 else None
         self._state_properties = _PackedOnce("application/json") if v5 else None
+        self._peer_properties = _PackedOnce("application/json", PEER_EXPIRY_S) if v5 else None
         self.connect_timeout = options.connect_timeout_s
         self.max_inflight_messages_set(0)
         if options.username:
@@ -201,6 +204,7 @@ class Client(paho.Client):
             if self._socket is not None:
                 self._socket.close()
         self.on_connect = self.on_publish = self.on_subscribe = self.on_message = self.on_disconnect = None
+        self._subscriptions.clear()
         del self._ear
 
     def leave(self, *, keep_session: bool) -> None:
@@ -213,30 +217,34 @@ class Client(paho.Client):
             self.disconnect(properties=properties)
         self.flush()
 
-    def listen(self, topics: Iterable[tuple[str, Retained]], own: str = "") -> None:
-        """Subscribe at QoS 1; what we publish ourselves never comes back, but under the topic `own`. 3.1.1 always
-        brings what is retained.
+    def listen(
+        self,
+        topics: Iterable[tuple[str, Retained]],
+        own: Collection[str] = (),
+        answered: Callable[[Sequence[str]], None] | None = None,
+    ) -> None:
+        """Subscribe at QoS 1; what we publish ourselves comes back under the topics `own` only. 3.1.1 always brings
+        what is retained. `answered` is told what the broker says to each topic; None: the listener.
         """
         if self._v5:
             wanted = [
-                (topic, SubscribeOptions(1, noLocal=topic != own, retainHandling=when)) for topic, when in topics
+                (topic, SubscribeOptions(1, noLocal=topic not in own, retainHandling=when))
+                for topic, when in topics
             ]
-            error, _ = self.subscribe(wanted)
+            error, mid = self.subscribe(wanted)
         else:
-            error, _ = self.subscribe([(topic, 1) for topic, _ in topics])
+            error, mid = self.subscribe([(topic, 1) for topic, _ in topics])
         _check(error)
+        if mid is not None:
+            self._subscriptions[mid] = answered or self._ear.on_subscribed
 
     def fetch(self, before: Sequence[str], topics: Sequence[str], answered: Callable[[], None]) -> None:
         """Have what is retained under exactly these topics sent, and nothing more of those `before`."""
-        self._fetch_answered = answered
         if before:
             error, _ = self.unsubscribe(list(before))
             _check(error)
         if topics:
-            when = Retained.ALWAYS
-            options = [(topic, SubscribeOptions(1, retainHandling=when)) for topic in topics]
-            error, self._fetch_mid = self.subscribe(options if self._v5 else [(topic, 1) for topic in topics])
-            _check(error)
+            self.listen([(topic, Retained.ALWAYS) for topic in topics], topics, lambda _: answered())
 
     def send_event(self, topic: str, payload: bytes) -> int:
         """Hand over an event; it is written with the next `put_out`. Its id."""
@@ -247,6 +255,12 @@ class Client(paho.Client):
     def send_state(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> int:
         """The same with a state. With QoS 0 nobody answers."""
         info = self.publish(topic, payload, qos=qos, retain=retain, properties=self._state_properties)
+        _check(info.rc)
+        return info.mid
+
+    def send_to_peers(self, topic: str, payload: bytes) -> int:
+        """The same with what the other kiosks of the site are to hear."""
+        info = self.publish(topic, payload, qos=1, properties=self._peer_properties)
         _check(info.rc)
         return info.mid
 
@@ -305,10 +319,8 @@ class Client(paho.Client):
     def _subscribed(
         self, _c: paho.Client, _u: object, mid: int, reasons: list[ReasonCode], _p: Properties | None
     ) -> None:
-        if mid == self._fetch_mid:
-            self._fetch_answered()
-            return
-        self._ear.on_subscribed([str(reason) if reason.is_failure else "" for reason in reasons])
+        answered = self._subscriptions.pop(mid, self._ear.on_subscribed)
+        answered([str(reason) if reason.is_failure else "" for reason in reasons])
 
     def _heard(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
         self._ear.on_message(message.topic, bytes(message.payload), retained=message.retain)

@@ -1,41 +1,54 @@
-"""A connection of its own to the broker, over which the kiosks of a site speak with each other.
+"""What the kiosks of a site tell each other, over the one connection that each has to the broker.
 
-Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` (used tickets) or `…/tally` (shared places) and hears all
-of the site, itself too: so it knows in which
-order the broker has had the messages. QoS 1, nothing retained; nothing is kept while the connection is down.
-Whoever listens is told when it is lost, and when it is there again.
+Each kiosk publishes on `gatepost/v1/SITE/KIOSK/used` (used tickets) or `…/tally` (shared places) and hears all of
+the site, itself too: so it knows in which order the broker has had the messages. QoS 1, nothing retained; nothing
+is kept while the connection is down.
+
+A channel is open when a word of our own has come back on this connection. A broker sends a client's messages in
+order, so whatever it had kept for us from before is over by then, and is dropped; and a broker that lets us neither
+write nor hear, in silence, is found out.
 """
 
 from __future__ import annotations
 
 import logging
-import select
-import socket
+import math
+import secrets
 import threading
 from collections import deque
-from contextlib import suppress
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
-from agent.mqtt.client import Client, Limits, LinkLost, Retained, Unsupported
-from agent.mqtt.retry import ReconnectBackoff
+from agent.model import Component
+from agent.mqtt.client import Retained
+from agent.problems import ProblemCode, found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agent.events import Topics
-    from agent.mqtt.options import Options
+    from agent.mqtt.client import Client
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.5
+HANGS_S = 60.0
+"""What is heard may have to be written to a slow disk."""
 MOST_WAITING = 1000
-RETRY_MAX_S = 10.0
+"""Messages in each direction; beyond that the channel is opened anew."""
+KEPT = 4
+"""Of the unacknowledged messages that a broker takes at a time, those that events leave to these."""
+JOIN_AGAIN_S = 60.0
+"""How often a broker that does not let us share is asked again."""
+RETURN_S = 10.0
+"""A broker that has not given back our own word within this does not let us write or hear."""
+
+_OPENS = b'{"opens":"'
+"""Of our own word; kiosks pass over those of others."""
 
 
 class Peers(Protocol):
-    """Who is told; on the link's thread."""
+    """Who is told; on the channel's thread."""
 
     def connected(self) -> None:
         """The broker lets us hear the others."""
@@ -47,128 +60,229 @@ class Peers(Protocol):
         """A message of a kiosk, this one too."""
 
 
-class PeerLink:
-    """Thread that keeps the connection."""
+class PeerChannel:
+    """One kind of message between kiosks. The link's thread brings and takes them; a thread of its own hands them
+    to `peers`, who may wait for the disk.
+    """
 
     def __init__(
-        self, options: Options, topics: Topics, peers: Peers, tick: Callable[[], None], channel: str = "used"
+        self, name: str, topics: Topics, peers: Peers, tick: Callable[[], None], wake: Callable[[], None]
     ) -> None:
-        """`tick` is called about twice a second, connected or not; `channel`: the last level of the topic."""
-        name = f"gatepost-{topics.site}-{topics.kiosk}-{channel}"
-        self._options = replace(options, client_id=f"{options.client_id}-{channel}" if options.client_id else name)
-        self._channel, self._all = channel, topics.all_of(channel)
-        self._topics, self._peers, self._tick = topics, peers, tick
-        self._waiting: deque[bytes] = deque()
-        self._listening = False
-        self._greeted = False
-        self._is_five = options.protocol != "3.1.1"
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._stopping = threading.Event()
+        """`name`: the last level of the topic; `tick` is called about twice a second, connected or not; `wake`: the
+        link's, when there is something to send.
+        """
+        self.name, self.topic, self.all = name, topics.own(name), topics.all_of(name)
+        self._topics, self._peers, self._tick, self._wake = topics, peers, tick, wake
+        self._changed = threading.Condition()
+        self._to_send: deque[bytes] = deque()
+        self._heard: deque[Callable[[], None]] = deque()
+        self._is_open = False
+        self._own_word = b""
+        """What we wait to hear back; empty while the broker does not hear us."""
+        self._asked_s = 0.0
+        self._refusal = ""
+        self._is_stopping = False
+        self._moved_s = monotonic()
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
-        self.fault = "not connected yet"
-        """Why the others are not heard; empty while they are."""
+
+    @property
+    def fault(self) -> str:
+        """What keeps the others from being heard though there is a connection; empty when nothing does."""
+        with self._changed:
+            is_late = bool(self._own_word) and not self._is_open and monotonic() - self._asked_s > RETURN_S
+            silent = f"the broker does not give back what this kiosk publishes on {self.topic}" if is_late else ""
+            why = self._refusal or silent
+        rights = f"the right to write {self.topic}, and to read {self.all}?"
+        return why and f"nothing is shared with the other kiosks: {why} ({rights})"
+
+    def health(self) -> Iterator[Component]:
+        """Whether the thread moves, and what keeps the others from being heard."""
+        findings = found(ProblemCode.PEERS_NOT_HEARD, self.fault)
+        yield Component(f"peers {self.name}", monotonic() - self._moved_s, HANGS_S, findings)
 
     def start(self) -> None:
-        """Begin connecting; returns at once."""
+        """Begin handing over."""
+        self._moved_s = monotonic()
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, limit_s: float = 1.0) -> None:
         """End the thread; may be called although it was never started."""
-        self._stopping.set()
-        self._wake()
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
         if self._thread.is_alive():
-            self._thread.join(1.0)
-        if not self._thread.is_alive():
-            self._wake_in.close()
-            self._wake_out.close()
+            self._thread.join(limit_s)
 
     def send(self, payload: bytes) -> bool:
-        """Publish; whether there is a connection for it. Any thread."""
-        if not self._listening or len(self._waiting) >= MOST_WAITING:
-            return False
-        self._waiting.append(payload)
+        """Publish; whether the channel is open for it. Any thread."""
+        with self._changed:
+            if not self._is_open or len(self._to_send) >= MOST_WAITING:
+                return False
+            self._to_send.append(payload)
         self._wake()
         return True
 
-    # -- what the broker says
+    # -- the link's thread
 
-    def on_connected(self, _limits: Limits) -> None:
-        """It accepts us."""
-        self._greeted = True
+    def on_subscribed(self, refusal: str) -> None:
+        """The broker lets us listen, or says why not."""
+        if refusal:
+            self._refuse(f"the broker refuses to let it hear ({refusal})")
+            return
+        with self._changed:
+            if not self._is_open:
+                self._open_anew()
 
-    def on_acknowledgement(self, _mid: int, refusal: str) -> None:
+    def on_acknowledgement(self, refusal: str) -> None:
         """It has a message, or would not have it."""
         if refusal:
-            raise LinkLost(f"the broker refuses {self._topics.own(self._channel)} ({refusal}): its permissions?")
-
-    def on_subscribed(self, refusals: Sequence[str]) -> None:
-        """It lets us listen, or not."""
-        if any(refusals):
-            raise LinkLost(f"the broker does not let us hear {self._all}: its permissions?")
-        self._listening, self.fault = True, ""
-        self._peers.connected()
+            self._refuse(f"the broker refuses what it says ({refusal})")
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """A kiosk says something; what is retained was said long ago."""
-        if not retained and (sender := self._topics.sender_of(topic, self._channel)):
-            self._peers.received(sender, payload)
+        sender = self._topics.sender_of(topic, self.name)
+        is_opening = payload.startswith(_OPENS)
+        if retained or not sender or (is_opening and payload != self._own_word):
+            return
+        with self._changed:
+            if not self._is_open:
+                if sender == self._topics.kiosk and payload == self._own_word:
+                    self._is_open, self._refusal = True, ""
+                    log.info("%s: shared with the other kiosks", self.name)
+                    self._hand_over(self._peers.connected)
+            elif is_opening:
+                pass  # it came twice
+            elif len(self._heard) >= MOST_WAITING:
+                log.warning("%s: more is told than can be heard", self.name)
+                self._close()
+                self._open_anew()
+            else:
+                self._hand_over(lambda: self._peers.received(sender, payload))
 
-    # -- the thread
+    def on_lost(self) -> None:
+        """The connection is over."""
+        with self._changed:
+            self._close()
+
+    def next_to_send(self) -> bytes | None:
+        """What is to be published next; None when nothing is."""
+        with self._changed:
+            return self._to_send.popleft() if self._to_send else None
+
+    # -- inside, with the lock
+
+    def _open_anew(self) -> None:
+        self._own_word, self._asked_s = _OPENS + secrets.token_hex(8).encode() + b'"}', monotonic()
+        self._to_send.append(self._own_word)
+
+    def _close(self) -> None:
+        self._own_word = b""
+        self._to_send.clear()
+        if self._is_open:
+            self._is_open = False
+            self._hand_over(self._peers.disconnected)
+
+    def _hand_over(self, what: Callable[[], None]) -> None:
+        self._heard.append(what)
+        self._changed.notify()
+
+    # -- inside
+
+    def _refuse(self, why: str) -> None:
+        with self._changed:
+            self._close()
+            if why != self._refusal:
+                log.warning("%s: nothing is shared with the other kiosks: %s", self.name, why)
+            self._refusal = why
 
     def _run(self) -> None:
-        backoff = ReconnectBackoff(RETRY_MAX_S)
-        while not self._stopping.is_set():
-            worked = self._connect()
-            until_s = monotonic() + backoff.wait_s(on_purpose=False, worked=worked)
-            while monotonic() < until_s and not self._stopping.wait(min(TICK_S, until_s - monotonic())):
-                self._tick()
+        ticked_s = 0.0
+        while True:
+            with self._changed:
+                if not self._heard and not self._is_stopping:
+                    self._changed.wait(TICK_S)
+                if self._is_stopping:
+                    return
+                heard = self._heard.popleft() if self._heard else None
+            try:
+                if heard is not None:
+                    heard()
+                if monotonic() - ticked_s >= TICK_S:
+                    self._tick()
+                    ticked_s = monotonic()
+            except Exception:
+                log.exception("%s: internal error in what kiosks tell each other", self.name)
+            self._moved_s = monotonic()
 
-    def _connect(self) -> bool:
-        """One connection, as long as it lasts; whether we could listen."""
-        self._greeted = False
-        client = Client(self._options, "", None, self, v5=self._is_five)
-        try:
-            client.dial()
-            self._hold(client)
-        except Unsupported:
-            self._is_five = False
-        except (LinkLost, OSError, ValueError) as lost:
-            if str(lost) != self.fault:
-                log.warning("%s: nothing is shared with the other kiosks: %s", self._channel, lost)
-            self.fault = str(lost) or "the connection is lost"
-        finally:
-            worked, self._listening = self._listening, False
-            self._waiting.clear()
-            client.close()
-            self._peers.disconnected()
-        return worked
 
-    def _hold(self, client: Client) -> None:
-        """Send and hear until stopped. Raises LinkLost, OSError."""
-        asked, ticked_s, dialled_s = False, 0.0, monotonic()
-        while not self._stopping.is_set():
-            writes = [client.fileno()] if client.holds_output() else []
-            readable, _, _ = select.select([client.fileno(), self._wake_in.fileno()], writes, [], TICK_S)
-            with suppress(BlockingIOError):
-                self._wake_in.recv(4096)
-            if client.fileno() in readable:
-                client.read()
-            if self._greeted and not asked:
-                client.listen([(self._all, Retained.NEVER)], own=self._all)
-                asked = True
-            if not self._listening and monotonic() - dialled_s > 2 * self._options.connect_timeout_s:
-                raise LinkLost("the broker does not answer")
-            while self._listening and self._waiting:
-                client.send_state(self._topics.own(self._channel), self._waiting.popleft(), retain=False, qos=1)
-            if client.holds_output():
-                client.flush()
-            if monotonic() - ticked_s >= TICK_S:
-                ticked_s = monotonic()
-                client.tick()
-                self._tick()
+class PeerTraffic:
+    """All channels on one connection; the link's thread only."""
 
-    def _wake(self) -> None:
-        with suppress(OSError):
-            self._wake_out.send(b"\0")
+    def __init__(self, client: Client, channels: Sequence[PeerChannel]) -> None:
+        self._client, self._channels = client, channels
+        self._flight: dict[int, tuple[PeerChannel, float]] = {}
+        self._joined = 0
+        """How many channels the broker was asked to let us hear: more may be added."""
+        self._joined_s = -math.inf
+        """When it was asked, last."""
+        self._is_joining = False
+        """It has not answered that yet."""
+
+    @property
+    def on_the_way(self) -> int:
+        """Messages sent and not yet acknowledged."""
+        return len(self._flight)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the broker has still something to answer."""
+        return bool(self._flight) or self._is_joining
+
+    def unanswered_since_s(self) -> float:
+        """Since when; infinity when there is nothing."""
+        first_s = self._joined_s if self._is_joining else math.inf
+        return min([first_s, *(sent_s for _, sent_s in self._flight.values())])
+
+    def reserved(self, receive_maximum: int) -> int:
+        """How many of that many unacknowledged messages events leave to us."""
+        return min(KEPT, receive_maximum // 2) if self._channels else 0
+
+    def join(self, now_s: float) -> None:
+        """Ask to hear the other kiosks; once more after a while, where the broker does not let us."""
+        is_new = len(self._channels) > self._joined
+        is_due = now_s - self._joined_s >= JOIN_AGAIN_S and any(channel.fault for channel in self._channels)
+        if not self._is_joining and (is_new or is_due):
+            asked = list(self._channels)
+            self._is_joining, self._joined, self._joined_s = True, len(asked), now_s
+            topics = [channel.all for channel in asked]
+            self._client.listen(
+                [(topic, Retained.NEVER) for topic in topics], topics, lambda told: self._on_joined(asked, told)
+            )
+
+    def send(self, room: int, now_s: float) -> None:
+        """Send what waits, as long as fewer than `room` are on the way."""
+        for channel in self._channels:
+            while len(self._flight) < room and (payload := channel.next_to_send()):
+                self._flight[self._client.send_to_peers(channel.topic, payload)] = channel, now_s
+
+    def on_acknowledgement(self, mid: int, refusal: str) -> bool:
+        """Whether it was for one of ours."""
+        channel, _ = self._flight.pop(mid, (None, 0.0))
+        if channel is not None:
+            channel.on_acknowledgement(refusal)
+        return channel is not None
+
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """A kiosk says something."""
+        for channel in self._channels:
+            channel.on_message(topic, payload, retained=retained)
+
+    def on_lost(self) -> None:
+        """The connection is over."""
+        for channel in self._channels:
+            channel.on_lost()
+
+    def _on_joined(self, asked: Sequence[PeerChannel], refusals: Sequence[str]) -> None:
+        self._is_joining = False
+        for channel, refusal in zip(asked, refusals, strict=False):
+            channel.on_subscribed(refusal)

@@ -131,7 +131,7 @@ class _Trial:
         """Returns when what is retained has come. Raises LinkLost, OSError."""
         command = self._topics.command
         when = dict.fromkeys(self._topics.commands, Retained.NEVER)
-        client.listen([(topic, when.get(topic, Retained.ALWAYS)) for topic in wanted], own=self._topics.state)
+        client.listen([(topic, when.get(topic, Retained.ALWAYS)) for topic in wanted], own=(self._topics.state,))
         self._wait(client, lambda: len(self._suback) == 1, "subscription")
         client.listen([(command, Retained.NEVER)])  # brokers answer in order: by then what is retained was sent
         self._wait(client, lambda: len(self._suback) == 2, "subscription")  # noqa: PLR2004 - the second

@@ -6,6 +6,7 @@ What is on the way is counted here: paho 2.2 ignores the broker's Receive Maximu
 from __future__ import annotations
 
 import logging
+import math
 import select
 from dataclasses import dataclass, field
 from time import monotonic
@@ -16,6 +17,7 @@ from agent.events.state import State, offline_payload, read_mark, state_payload
 from agent.model import Mark
 from agent.mqtt import failures
 from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Will
+from agent.mqtt.peers import PeerTraffic
 from agent.mqtt.terms import Request, Terms
 from agent.mqtt.tls import demand_not_ended, end_of, is_settled
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from agent.model import Record, TimeBounds
     from agent.mqtt.options import Options
+    from agent.mqtt.peers import PeerChannel
     from agent.mqtt.receipts import ReceiptVerifier
     from agent.mqtt.retry import AcknowledgementWatch, RejectedEvents
     from agent.outbox.send_queue import SendQueue
@@ -99,6 +102,8 @@ class SessionContext:
     """Connections that ended at that, in turn."""
     fetch_from_s: float = 0.0
     """When chunks may be asked for again, after the broker has ended a connection at that."""
+    channels: list[PeerChannel] = field(default_factory=list)
+    """What is shared with the other kiosks of the site."""
     subscribe_error: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
@@ -155,6 +160,7 @@ class Session:
         self._with_will = will is not None
         name = f"gatepost-{topics.site}-{topics.kiosk}"
         self._client = Client(duty.options, name, will, self, v5=v5, dated=duty.dated)
+        self._sharing = PeerTraffic(self._client, duty.channels)
 
     @property
     def on_the_way(self) -> int:
@@ -167,7 +173,9 @@ class Session:
         """It accepts us."""
         now_s = monotonic()
         self._limits = limits
-        self._limit = min(limits.receive_maximum, self._options.max_inflight)
+        self._limit = min(
+            limits.receive_maximum - self._sharing.reserved(limits.receive_maximum), self._options.max_inflight
+        )
         self.greeted = True
         self._terms.greeted(now_s, with_will=self._with_will)
         if not limits.retains:
@@ -180,6 +188,9 @@ class Session:
 
     def on_acknowledgement(self, mid: int, refusal: str) -> None:
         """It acknowledged a message, or would not have it."""
+        if self._sharing.on_acknowledgement(mid, refusal):
+            self._terms.grant(Request.PEERS)
+            return
         if mid not in self._flight:
             return
         record, _ = self._flight.pop(mid)
@@ -235,7 +246,9 @@ class Session:
                 self._compare(mark)
             return
         try:
-            if (chunk := base_chunk_of(topic)) is not None:
+            if self._duty.topics.is_of_peers(topic):
+                self._sharing.on_message(topic, payload, retained=retained)
+            elif (chunk := base_chunk_of(topic)) is not None:
                 self._duty.take_chunk(*chunk, payload)
             elif topic == self._duty.topics.receipt:
                 self._duty.receipts.put(payload, self._compare)
@@ -273,6 +286,7 @@ class Session:
             self._duty.refetch_retained = self._duty.refetch_retained or self._recalls
             self._shelf.acked(self._acked)
             self._refusals.connection_ended(unanswered=self._unanswered_event())
+            self._sharing.on_lost()
             self._client.close()
 
     def _demand_more_than_a_probe(self) -> None:
@@ -285,6 +299,8 @@ class Session:
             return ""
         if self._subscribes:
             return "before it answered our subscription"
+        if self._ended_at_peers():
+            return "before it answered what is shared with the other kiosks"
         if self._flight:
             record, _ = next(iter(self._flight.values()))
             return f"before it answered our {'state' if record is None else 'event'}"
@@ -311,14 +327,25 @@ class Session:
             return
         if self._subscribes:
             self._terms.ended_at(Request.LISTEN, now_s)
+        elif self._ended_at_peers():
+            self._terms.ended_at(Request.PEERS, now_s)
         elif any(record is None for record, _ in self._flight.values()):
             self._terms.ended_at(Request.STATE, now_s)
         elif len(self._flight) == 1:
-            ((record, _),) = self._flight.values()
-            if record is not None:
-                self._refusals.ended_at(record, now_s)
-                if self._refusals.is_parked(record, now_s):
-                    self._shelf.park(record)
+            self._blame_event(now_s)
+
+    def _blame_event(self, now_s: float) -> None:
+        """The connection ended at one event, or at something that nobody sees."""
+        ((record, _),) = self._flight.values()
+        if record is not None:
+            self._refusals.ended_at(record, now_s)
+            if self._refusals.is_parked(record, now_s):
+                self._shelf.park(record)
+
+    def _ended_at_peers(self) -> bool:
+        """Whether what is shared with the other kiosks is what the broker left unanswered first."""
+        _, sent_s = next(iter(self._flight.values()), (None, math.inf))
+        return self._sharing.is_unanswered and self._sharing.unanswered_since_s() <= sent_s
 
     def _wanted(self) -> list[tuple[str, Retained]]:
         """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
@@ -341,7 +368,7 @@ class Session:
             self._duty.refetch_retained or self._recalls,
             False,
         )
-        self._client.listen(wanted, own=self._duty.topics.state)
+        self._client.listen(wanted, own=(self._duty.topics.state,))
 
     def _await_greeting(self) -> None:
         try:
@@ -406,9 +433,12 @@ class Session:
 
     def _fill(self, now_s: float) -> None:
         """Send what the window allows, in order; a state that is due goes first."""
-        if self._refusals.probes and (self._subscribes or self._flight):
+        if self._refusals.probes and (self._subscribes or self._flight or self._sharing.is_unanswered):
             return  # one request at a time: what ends the connection is to be known
-        if self._due is not None and len(self._flight) < self._limits.receive_maximum:
+        self._sharing.send(self._limits.receive_maximum - len(self._flight), now_s)
+        if self._refusals.probes and self._sharing.is_unanswered:
+            return
+        if self._due is not None and len(self._flight) + self._sharing.on_the_way < self._limits.receive_maximum:
             self._publish_state(self._due, now_s)
             self._due = None
             if self._refusals.probes and self._flight:
@@ -478,6 +508,10 @@ class Session:
             if now_s - sent_s > self._options.ack_timeout_s:
                 raise LinkLost(f"no acknowledgement within {self._options.ack_timeout_s:g} s: the link is dead")
             break  # the first is the oldest
+        if now_s - self._sharing.unanswered_since_s() > self._options.ack_timeout_s:
+            raise LinkLost(
+                f"no answer to what is shared with the other kiosks within {self._options.ack_timeout_s:g} s"
+            )
         if self._subscribes and self._refusals.probes and now_s - self._listened_s > self._options.ack_timeout_s:
             raise LinkLost(
                 f"no answer to our subscription within {self._options.ack_timeout_s:g} s: the link is dead"
@@ -488,6 +522,9 @@ class Session:
             self._due = state_payload(self._duty.topics, state, self._duty.mark())
         self._look()
         self._fetch(now_s)
+        is_free = self._duty.dated and not (self._subscribes or self._fetch_unanswered)
+        if is_free and self._terms.asks(Request.PEERS, now_s):
+            self._sharing.join(now_s)
         if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
             self._shelf.reload()
         if self._duty.refetch_retained or (

@@ -25,6 +25,8 @@ class Request(StrEnum):
     STATE = "does not take the kiosk's state: events are delivered without it (the permission to write `state`?)"
     LISTEN = "ends the connection when we subscribe: no order and no bundle is heard (permission to read?)"
 
+    PEERS = "ends the connection at what kiosks share: used tickets or places (permission for `used`, `tally`?)"
+
 
 _CODES = {0x9A: Request.RETAIN, 0x9B: Request.QOS}
 """Reason codes of MQTT 5 that name what was asked: Retain not supported, QoS not supported."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.events import Encoder, Topics
+from agent.events.state import State
 from agent.loop.ledger import LedgerKeeper
 from agent.model import ClockState, Direction, LaneSpec, RoomState, TimeBounds
+from agent.mqtt import Link
 from agent.mqtt.options import Options as MqttOptions
-from agent.mqtt.peers import PeerLink
 from agent.outbox import Options, Outbox
 from agent.platform.clock import boottime_s
 from agent.venue import Venue, VenueInForce
@@ -39,11 +40,15 @@ class Gate:
         self.keeper = LedgerKeeper(self.venue, lambda data, new: self.outbox.put_entries(data, replaces=new))
         self.keeper.is_kept = self.outbox.has_ledger
         self.outbox.on_ledger = self.keeper.found
-        self.link = PeerLink(MqttOptions(host="127.0.0.1", port=port), topics, self.keeper, lambda: None, "tally")
-        self.keeper.send = self.link.send
+        self.link = Link(
+            MqttOptions(host="127.0.0.1", port=port), topics, self.outbox, lambda: State(software_version="1")
+        )
+        self.channel = self.link.share("tally", self.keeper)
+        self.keeper.send = self.channel.send
         self.outbox.put_entries(self.keeper.first_entries())
         self.outbox.start()
         self.link.start()
+        self.channel.start()
 
     def turn(self) -> None:
         utc = time.time()
@@ -62,7 +67,8 @@ class Gate:
         self.outbox.put_entries(self.venue.opened("out", boottime_s()))
 
     def stop(self) -> None:
-        self.link.stop()
+        self.channel.stop()
+        self.link.stop(0.0)
         self.outbox.stop(5.0)
 
 

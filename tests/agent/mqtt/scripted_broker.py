@@ -23,12 +23,13 @@ class ScriptedBroker:
         state_reason=0,
         hates=lambda _topic, _payload: False,
         hates_subscribers=False,
+        hates_topic=b"",
         hates_wills=0,
         ungreeted=0,
     ) -> None:
         """`properties`: of its greeting, as bytes; `hates`: at which messages it ends the connection;
-        `hates_wills`: the reason code to whoever has one (0x9A: a retained one); `ungreeted`: how many connections
-        it ends before it greets.
+        `hates_topic`: at which subscriptions; `hates_wills`: the reason code to whoever has one (0x9A: a retained
+        one); `ungreeted`: how many connections it ends before it greets.
         """
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -38,7 +39,7 @@ class ScriptedBroker:
         """Body of each SUBSCRIBE."""
         self.properties, self.state_reason = properties, state_reason
         self.hates, self.hates_subscribers, self.hates_wills = hates, hates_subscribers, hates_wills
-        self.ungreeted = ungreeted
+        self.hates_topic, self.ungreeted = hates_topic, ungreeted
         self.longest = 0
         """Bytes of an event's packet, one of 128 to 16,383 bytes after its header."""
         self.states = []
@@ -90,7 +91,7 @@ class ScriptedBroker:
 
     def _subscribe(self, wire, body):
         self.subscriptions.append(body)
-        if self.hates_subscribers:
+        if self.hates_subscribers or (self.hates_topic and self.hates_topic in body):
             raise EOFError
         if self.deaf:
             self.deaf -= 1

@@ -13,7 +13,8 @@ import vectors_today as vectors
 from agent import credentials, mqtt, policy, screening
 from agent.checkpoint import Checkpoint, DecisionRules, Options
 from agent.checkpoint.effects import OpenGate
-from agent.events import Topics
+from agent.events import Encoder, Topics
+from agent.events.state import State
 from agent.model import (
     ClockState,
     Decision,
@@ -29,7 +30,8 @@ from agent.model import (
     TimeBounds,
     Tristate,
 )
-from agent.mqtt.peers import PeerLink
+from agent.outbox import Options as OutboxOptions
+from agent.outbox import Outbox
 from agent.ruleset import load
 from agent.tickets.exchange import Use
 from agent.tickets.register import Options as TicketOptions
@@ -55,9 +57,13 @@ class Kiosk:
         if port:
             mqtt_options = mqtt.Options(host="127.0.0.1", port=port)
             topics = Topics("hall", name)
-            self.link = PeerLink(mqtt_options, topics, self.tickets, lambda: self.tickets.tick(NOW))
-            self.tickets.send = self.link.send
+            self.outbox = Outbox(OutboxOptions(folder / f"{name}.db"), Encoder(topics))
+            self.link = mqtt.Link(mqtt_options, topics, self.outbox, lambda: State(software_version="1"))
+            self.channel = self.link.share("used", self.tickets, lambda: self.tickets.tick(NOW))
+            self.tickets.send = self.channel.send
+            self.outbox.start()
             self.link.start()
+            self.channel.start()
 
     def _report(self, second: Use, first: Use) -> None:
         self.doubles.append((first.kiosk, second.kiosk))
@@ -65,7 +71,9 @@ class Kiosk:
 
     def stop(self) -> None:
         if self.link is not None:
-            self.link.stop()
+            self.channel.stop()
+            self.link.stop(0.0)
+            self.outbox.stop(5.0)
         self.tickets.close()
 
 
