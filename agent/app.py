@@ -200,6 +200,7 @@ class App:
             restart=self.restart,
             now=clock.now,
             recover=self._recover,
+            folder=state_folder(_folder(config)),
             venue_day=lambda: (ledger.view or {}).get("report"),
         )
         store = self._bundles if config.codes.bundles else None

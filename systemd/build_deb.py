@@ -187,7 +187,8 @@ def release(root: Path, version: str, files: list[str], wheels: dict[str, list[P
 def shared_parts(root: Path, files: list[str]) -> None:
     """Lay out what all releases share below `root`."""
     units = ["gatepost.service", "gatepost-screen.service", "gatepost-release.service"]
-    for unit in (*units, "gatepost-upgrade.path", "gatepost-upgrade.service"):
+    units += [f"gatepost-{name}.{kind}" for name in ("upgrade", "wipe") for kind in ("path", "service")]
+    for unit in units:
         copy(ROOT / "systemd" / unit, root / "usr/lib/systemd/system" / unit)
     copy(ROOT / "systemd/70-gatepost.rules", root / "usr/lib/udev/rules.d/70-gatepost.rules")
     copy(ROOT / "systemd/gatepost-tmpfiles.conf", root / "usr/lib/tmpfiles.d/gatepost.conf")

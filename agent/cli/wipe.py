@@ -9,23 +9,30 @@ as a new one and waits for an invitation. Revoke its certificate as well (docs/e
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import outbox
+from agent.enrolment.service import PLACES
 from agent.platform import access
 from agent.platform.files import state_folder
-from agent.platform.wipe import wipe
+from agent.platform.wipe import forget_fleet, wipe, wipe_request
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 _STOP_S = 60.0
+_LOOK_S = 2.0
+_DISCARD_AFTER_S = 30.0
+"""So long the answer to a command that gives up events has to be delivered."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -34,13 +41,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--export", type=Path, help="copy the store of undelivered events to this file first")
     parser.add_argument("--discard", action="store_true", help="give up events that were never delivered")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--commanded", action="store_true", help="for gatepost-wipe.service: the central server has commanded it"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when nothing is left."""
-    folders = (access.SETTINGS, state_folder(access.SETTINGS))
     store = outbox.Options().path
-    subprocess.run(["systemctl", "stop", "gatepost.service"], check=False, timeout=_STOP_S)  # noqa: S607 - as installed
+    if args.commanded:
+        if not await_delivery(wipe_request(state_folder(access.SETTINGS)), store):
+            return 0
+        return _forget()
+    _service("stop")
     waiting = undelivered(store)
     if waiting and not (args.export or args.discard):
         print(
@@ -55,9 +68,47 @@ def run(args: argparse.Namespace) -> int:
     if args.export:
         export(store, args.export)
         print(f"{waiting} events are in {args.export}.")
-    count = wipe(folders)
+    return _forget()
+
+
+def await_delivery(
+    request: Path, store: Path, service: Callable[[str], object] | None = None, look_s: float = _LOOK_S
+) -> bool:
+    """Wait until every event is delivered, or may be given up, and stop the service; False: there is no request.
+
+    What came between the last look and the end of the service is delivered first, too.
+    """
+    service, began_s = service or _service, time.monotonic()
+    while request.exists():
+        discards = _discards(request)
+        if undelivered(store) == 0 or (discards and time.monotonic() - began_s >= _DISCARD_AFTER_S):
+            service("stop")
+            if discards or undelivered(store) == 0:
+                return True
+            service("start")
+        time.sleep(look_s)
+    return False
+
+
+def _discards(request: Path) -> bool:
+    try:
+        return bool(json.loads(request.read_bytes())["events"] == "discard")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _forget() -> int:
+    """Everything goes; the service then waits for an invitation. Raises OSError."""
+    _service("stop")
+    forget_fleet(Path("/"), PLACES)
+    count = wipe((access.SETTINGS, state_folder(access.SETTINGS)))  # the request goes last: a power cut repeats all
     print(f"{count} files are gone. Revoke this kiosk now: gatepost authority revoke SITE/KIOSK")
+    _service("start")
     return 0
+
+
+def _service(action: str) -> None:
+    subprocess.run(["systemctl", action, "gatepost.service"], check=False, timeout=_STOP_S)  # noqa: S603, S607 - ours
 
 
 def undelivered(store: Path) -> int:

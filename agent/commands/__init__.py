@@ -95,6 +95,9 @@ class Kiosk(Protocol):
     def flush_events(self) -> int:
         """Write what waits to disk; how many events wait to be delivered."""
 
+    def request_wipe(self, *, discard: bool) -> None:
+        """Have root wipe this kiosk, once its events are delivered or, if they may be discarded, soon."""
+
     def venue_day(self) -> dict[str, Any] | None:
         """What the venue's day is like so far; None: this kiosk serves no venue, or the time is not known."""
 

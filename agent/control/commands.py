@@ -5,6 +5,7 @@ It runs on the thread of `agent.control`. What concerns a lane is asked of the l
 
 from __future__ import annotations
 
+import json
 import logging
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,10 +14,13 @@ from agent import commands, log
 from agent.commands import CommandFailed
 from agent.model import CommandStatus, Role
 from agent.mqtt import BadClientCertificate
+from agent.platform.files import replace_file
+from agent.platform.wipe import wipe_request
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from pathlib import Path
     from typing import Any
 
     from agent.commands import Arguments, CommandOutput
@@ -52,11 +56,14 @@ class Commands:
         restart: Callable[[str], None],
         now: Callable[[], TimeBounds],
         recover: Callable[[], bool] = lambda: False,
+        folder: Path | None = None,
         venue_day: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         """`ask`: what the loop says to a wish, or TimeoutError; `report`: how the kiosk is, as JSON has it;
-        `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it.
+        `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it;
+        `folder`: where the agent keeps what it writes.
         """
+        self._folder = folder
         self._lanes, self._workers, self._outbox, self._rulebook = lanes, workers, outbox, rulebook
         self._ask_loop, self._report, self._restart_agent, self._recover = ask, report, restart, recover
         self._link, self._now = link, now
@@ -110,6 +117,17 @@ class Commands:
     def leave_safe_mode(self) -> bool:
         """Whether it was in safe mode."""
         return self._recover()
+
+    def request_wipe(self, *, discard: bool) -> None:
+        """Have root wipe this kiosk, once its events are delivered or, if they may be discarded, soon."""
+        if self._folder is None:
+            return
+        journal.warning("the central server has commanded the end of this kiosk: it is wiped")
+        try:
+            plain = {"events": "discard" if discard else "deliver"}
+            replace_file(wipe_request(self._folder), (json.dumps(plain).encode(),))
+        except OSError as error:
+            journal.warning("the request to wipe this kiosk cannot be kept: %s", error.strerror)
 
     def report(self) -> dict[str, Any]:
         """How the kiosk is, as JSON has it."""

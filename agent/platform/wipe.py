@@ -7,16 +7,42 @@ reads what the file system shows or what lies in its free blocks, overwriting ho
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import stat
 from typing import TYPE_CHECKING
+
+from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 _PIECE = 1 << 20
+_HELPER = "var/lib/gatepost-release"
+"""Where root's helper for releases keeps what it must remember."""
+
+
+def wipe_request(folder: Path) -> Path:
+    """Where the agent asks for the end of its kiosk; `folder`: where it keeps what it writes."""
+    return folder / "wipe.json"
+
+
+def forget_fleet(root: Path, invitations: Iterable[str]) -> None:
+    """What lies elsewhere: the root by which releases are verified, and invitations that were followed. Which
+    releases are installed, and which failed, stays.
+    """
+    for place in (f"{_HELPER}/root.bundle", f"{_HELPER}/notice.json", *(each.lstrip("/") for each in invitations)):
+        for found in root.glob(place):
+            _overwrite(found)
+            found.unlink()
+    state = root / _HELPER / "state.json"
+    try:
+        plain = {**json.loads(state.read_bytes()), "bundle": 0, "digest": "", "done": []}
+    except (OSError, ValueError, TypeError):
+        return
+    replace_file(state, (json.dumps(plain).encode(),))
 
 
 def wipe(folders: Iterable[Path]) -> int:

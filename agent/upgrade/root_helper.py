@@ -335,17 +335,29 @@ def is_running(layout: Layout) -> bool:
 
 def look(layout: Layout) -> Sight:
     """The service as it is now."""
-    names = "ActiveState,NRestarts,MemoryCurrent,MemoryHigh"
+    names = "ActiveState,NRestarts,MemoryCurrent,MemoryHigh,MainPID"
     lines = systemctl(layout, "show", "gatepost.service", f"--property={names}").splitlines()
     unit = dict(line.partition("=")[::2] for line in lines)
-    used, most = (
-        int(unit.get(name, "")) if unit.get(name, "").isdecimal() else 0 for name in ("MemoryCurrent", "MemoryHigh")
+    used, most, pid = (
+        int(unit.get(name, "")) if unit.get(name, "").isdecimal() else 0
+        for name in ("MemoryCurrent", "MemoryHigh", "MainPID")
     )
+    if unit.get("MemoryCurrent") == "[not set]":  # a Pi's kernel counts memory only when it is told to
+        used = resident(pid)
     version, problems = report(layout)
     return Sight(
         unit.get("ActiveState") == "active", unit.get("ActiveState") in {"failed", "inactive"},
         int(unit.get("NRestarts") or 0), version, problems, used / most if most else 0.0,
     )  # fmt: skip
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has; 0 when there is none."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def report(layout: Layout) -> tuple[str, frozenset[str]]:

@@ -11,7 +11,7 @@ from agent import commands
 
 def test_every_command_is_there() -> None:
     assert set(commands.COMMANDS) >= {
-        "diagnose", "flush", "open", "recover", "reload", "restart", "retest", "rotate",
+        "diagnose", "flush", "open", "recover", "reload", "restart", "retest", "rotate", "wipe",
     }  # fmt: skip
 
 

@@ -1,0 +1,27 @@
+"""`wipe`: the end of this kiosk: its keys, lists, events and configuration go, once every event is delivered.
+
+With `events=discard` it does not wait for events that cannot be delivered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.commands import CommandFailed, CommandOutput, CommandSpec
+from agent.model import CommandStatus
+from agent.reasons import CommandReason
+
+if TYPE_CHECKING:
+    from agent.commands import Arguments, Kiosk
+
+SPEC = CommandSpec(may=frozenset({"events"}))
+
+
+def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+    """Root's part of it (`gatepost wipe --commanded`) begins after the answer is on its way."""
+    events = arguments.get("events", "deliver")
+    if events not in ("deliver", "discard"):
+        raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
+    return CommandOutput(
+        {"waiting": kiosk.flush_events()}, then=lambda: kiosk.request_wipe(discard=events == "discard")
+    )

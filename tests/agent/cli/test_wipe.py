@@ -1,0 +1,122 @@
+"""`gatepost wipe --commanded`: the last event is delivered before anything goes, unless it may be given up."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from agent.cli import wipe
+from agent.commands import CommandFailed
+from agent.commands.wipe import run as commanded
+from agent.control.commands import Commands
+from agent.platform.wipe import forget_fleet, wipe_request
+
+
+class Kiosk:
+    """A store and a service: each look at it, it has delivered one event more."""
+
+    def __init__(self, folder: Path, waiting: int) -> None:
+        self.store, self.folder = folder / "outbox.db", folder
+        self.actions: list[str] = []
+        self.late = 0
+        """Events that come between the last look and the end of the service."""
+        with closing(sqlite3.connect(self.store)) as db, db:
+            db.execute("CREATE TABLE record (id INTEGER PRIMARY KEY)")
+        self.add(waiting)
+
+    def add(self, count: int) -> None:
+        with closing(sqlite3.connect(self.store)) as db, db:
+            db.executemany("INSERT INTO record DEFAULT VALUES", [()] * count)
+
+    def deliver(self, count: int) -> None:
+        with closing(sqlite3.connect(self.store)) as db, db:
+            db.execute("DELETE FROM record WHERE id IN (SELECT id FROM record LIMIT ?)", (count,))
+
+    def act(self, action: str) -> None:
+        self.actions.append(action)
+        if action == "stop":
+            self.add(self.late)
+        else:
+            self.late = 0
+            self.deliver(99)
+
+    def ask(self, events: str) -> Path:
+        path = wipe_request(self.folder)
+        path.write_text(json.dumps({"events": events}))
+        return path
+
+
+def test_without_a_request_nothing_happens(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path, 0)
+    assert not wipe.await_delivery(wipe_request(tmp_path), kiosk.store, kiosk.act, 0)
+    assert kiosk.actions == []
+
+
+def test_all_events_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kiosk = Kiosk(tmp_path, 3)
+    looks = []
+    monkeypatch.setattr(wipe.time, "sleep", lambda _: (looks.append(kiosk.actions[:]), kiosk.deliver(1)))
+    assert wipe.await_delivery(kiosk.ask("deliver"), kiosk.store, kiosk.act)
+    assert looks == [[], [], []], "the kiosk serves people until the last event is gone"
+    assert kiosk.actions == ["stop"]
+
+
+def test_what_comes_in_the_last_moment_is_delivered_too(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path, 0)
+    kiosk.late = 2
+    assert wipe.await_delivery(kiosk.ask("deliver"), kiosk.store, kiosk.act, 0)
+    assert kiosk.actions == ["stop", "start", "stop"]
+
+
+def test_events_are_given_up_where_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kiosk = Kiosk(tmp_path, 3)
+    monkeypatch.setattr(wipe, "_DISCARD_AFTER_S", 0.0)
+    assert wipe.await_delivery(kiosk.ask("discard"), kiosk.store, kiosk.act, 0)
+    assert kiosk.actions == ["stop"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"events": 7}', '{"events": "deliver"}'])
+def test_a_request_that_is_not_clear_gives_up_nothing(tmp_path: Path, text: str) -> None:
+    wipe_request(tmp_path).write_text(text)
+    assert wipe._discards(wipe_request(tmp_path)) is False
+
+
+def test_the_agent_asks_after_its_answer(tmp_path: Path) -> None:
+    kiosk = Commands.__new__(Commands)
+    kiosk._folder = tmp_path
+    kiosk.flush_events = lambda: 7  # type: ignore[method-assign]
+    done = commanded(kiosk, {"events": "discard"})
+    assert done.result == {"waiting": 7}
+    assert not wipe_request(tmp_path).exists(), "the answer comes first"
+    assert done.then is not None
+    done.then()
+    assert json.loads(wipe_request(tmp_path).read_text()) == {"events": "discard"}
+    with pytest.raises(CommandFailed, match="bad_arguments"):
+        commanded(kiosk, {"events": "burn"})
+
+
+def test_root_forgets_the_fleet_and_not_its_releases(tmp_path: Path) -> None:
+    helper, boot = tmp_path / "var/lib/gatepost-release", tmp_path / "boot/firmware"
+    helper.mkdir(parents=True)
+    boot.mkdir(parents=True)
+    for path in (helper / "root.bundle", helper / "notice.json", boot / "gatepost.invitation"):
+        path.write_text("canary")
+    state = {
+        "previous": "1.0",
+        "trial": None,
+        "bundle": 7,
+        "digest": "ab",
+        "done": ["ab"],
+        "refused": [["9.9", "x"]],
+    }
+    (helper / "state.json").write_text(json.dumps(state))
+    forget_fleet(tmp_path, ("/boot/firmware/gatepost.invitation", "/media/*/gatepost.invitation"))
+    assert [path.name for path in (*helper.iterdir(), *boot.iterdir())] == ["state.json"]
+    left = json.loads((helper / "state.json").read_text())
+    assert left == state | {"bundle": 0, "digest": "", "done": []}
+    (helper / "state.json").write_text("{")
+    forget_fleet(tmp_path, ())
