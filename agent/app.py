@@ -54,7 +54,7 @@ from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
 from agent.supervisor.upgrade import NOTICE, Upgrades
 from agent.tickets.register import UsedTickets
-from agent.venue import Venue, VenueInForce
+from agent.venue import Vehicle, Venue, VenueInForce
 from agent.web.options import PublicDetail
 from drivers import registry
 from drivers.contract import Sighting
@@ -524,6 +524,8 @@ def _lane_workers(
         Role.THERMOMETER: lane.thermometer,
         Role.ROOM: lane.room,
         Role.RANGE: lane.range,
+        Role.BUTTON: lane.button,
+        Role.LOCATION: lane.location,
     }
     return _LaneWorkers(
         [
@@ -608,8 +610,15 @@ def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> 
         if here is None:
             return _NO_VENUE
         kept = rulebook.privacy_rules(at := now())
-        return replace(here, remembers=kept.remembers, can_seal=kept.key_at(at) is not None)
+        if vehicle is not None and vehicle.seats and not here.rules.room.capacity:
+            room = replace(here.rules.room, capacity=vehicle.seats)
+            here = replace(here, rules=replace(here.rules, room=room))
+        can_seal = kept.key_at(at) is not None
+        return replace(here, vehicle=vehicle, remembers=kept.remembers, can_seal=can_seal)
 
+    options, has_place = config.vehicle, any(lane.location for lane in config.lanes.values())
+    is_vehicle = bool(options.plate or options.seats or has_place)
+    vehicle = Vehicle(options.plate, options.seats) if is_vehicle else None
     lanes = {name: _way(lane) for name, lane in config.lanes.items()}
     parts: dict[tuple[str, str], int] = {(name, role): index for name in lanes for index, role in enumerate(Role)}
     return Venue(config.kiosk.id, lanes, in_force, parts)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from agent.problems import Finding, in_words
 from agent.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
-from drivers.contract import Departure, Distance, Reading, Sighting
+from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
 
 
 class Direction(StrEnum):
@@ -437,6 +437,8 @@ class Role(StrEnum):
     CLINICAL = "clinical"
     BUTTON = "button"
     """Whoever presses it at an exit wants to leave."""
+    LOCATION = "location"
+    """Tells where the vehicle is that the kiosk stands in."""
 
 
 SCANNERS = frozenset({Role.SCANNER, Role.CARD})
@@ -582,14 +584,6 @@ class WhoWaits:
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
-    """The button at an exit was pressed."""
-
-    at_s: float
-    simulated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Attestation:
     """What staff, a sensor or the vehicle states (登记). It adds a fact or a ledger entry, and decides nothing."""
 
@@ -615,6 +609,7 @@ Item: TypeAlias = (
     | Departure
     | Reading
     | Distance
+    | Fix
     | DeviceUp
     | DeviceDown
     | LaneCommandRequest
@@ -659,6 +654,18 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a vehicle was."""
+
+    lat: float
+    lon: float
+    u_m: float
+    """Radius that held the true place with 95 %, metres."""
+    age_s: float
+    """How long before the event."""
+
+
+@dataclass(frozen=True, slots=True)
 class VenueMark:
     """What the venue adds to a passage."""
 
@@ -669,6 +676,8 @@ class VenueMark:
     drill: bool = False
     trip: str = ""
     seat: int = 0
+    place: Place | None = None
+    """Of the vehicle; None: not known, or no trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -887,6 +896,8 @@ class Report:
     clusters: tuple[Mapping[str, object], ...] = ()
     cases: Mapping[str, int | None] = field(default_factory=dict)
     duties: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    trips: int = 0
+    """Of a vehicle, that began on this day."""
     powered_s: int = 0
     online_s: int | None = None
     up_s: Mapping[str, int] = field(default_factory=dict)

@@ -139,6 +139,8 @@ class StatementRefusal(StrEnum):
     NO_SUCH_NUMBER = "no_such_number"
     NO_SUCH_GROUP = "no_such_group"
     NO_SUCH_FORM = "no_such_form"
+    NO_VEHICLE = "no_vehicle"
+    NO_TRIP = "no_trip"
     NO_SEALING_KEY = "no_sealing_key"
     """Private answers cannot be kept safely: use paper."""
     NO_CANDIDATE = "no_candidate"

@@ -63,7 +63,29 @@ class Distance:
     simulated: bool = False
 
 
-Item: TypeAlias = Sighting | Departure | Reading | Distance
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Where a vehicle is."""
+
+    lat: float
+    """Degrees north, WGS 84; negative: south."""
+    lon: float
+    """Degrees east; negative: west."""
+    u_m: float
+    """Radius that holds the true place with 95 %, metres."""
+    at_s: float
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A button was pressed."""
+
+    at_s: float
+    simulated: bool = False
+
+
+Item: TypeAlias = Sighting | Departure | Reading | Distance | Fix | Pressed
 
 
 class Proof(StrEnum):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.contract import BadOptions, BadReply, DeviceGone, DriverError
+from drivers.positioning import nmea0183
 from drivers.ranging import tf_luna
 from drivers.thermometers import cjmcu, gy_614v, gy_mcu
 from drivers.wire import i2c, uart
@@ -35,6 +36,7 @@ STEPS: dict[str, Step[object]] = {
     "thermometers/gy_614v": gy_614v.step,
     "thermometers/cjmcu": cjmcu.step,
     "ranging/tf_luna": tf_luna.step,
+    "positioning/nmea0183": nmea0183.step,
 }
 """Devices that talk unasked."""
 BAUDS = (115200, 9600, 57600)

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Gt
 
-from drivers.contract import BadReply, Departure, DeviceGone, Distance, Reading, Sighting
+from drivers.contract import BadReply, Departure, DeviceGone, Distance, Fix, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
     from drivers.contract import Item
@@ -45,6 +45,10 @@ def line(item: Item, began_s: float) -> str:
             entry["gone"] = True
         case Distance():
             entry["distance_mm"] = item.distance_mm
+        case Fix():
+            entry |= {"lat": item.lat, "lon": item.lon, "u_m": round(item.u_m, 1)}
+        case Pressed():
+            entry["pressed"] = True
     return json.dumps(entry)
 
 
@@ -73,6 +77,10 @@ def item(entry: dict[str, Any], began_s: float) -> Item:
     if "distance_mm" in entry:
         distance_mm = entry["distance_mm"]
         return Distance(None if distance_mm is None else float(distance_mm), at_s, simulated=True)
+    if "pressed" in entry:
+        return Pressed(at_s, simulated=True)
+    if "lat" in entry:
+        return Fix(float(entry["lat"]), float(entry["lon"]), float(entry["u_m"]), at_s, simulated=True)
     sensor_c = entry.get("sensor_c")
     own_c = None if sensor_c is None else float(sensor_c)
     return Reading(float(entry["surface_c"]), at_s, float(entry["u_c"]), sensor_c=own_c, simulated=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from types import ModuleType
 
-KINDS = ("scanners", "thermometers", "ranging", "outputs")
+KINDS = ("scanners", "thermometers", "ranging", "outputs", "inputs", "positioning")
 
 
 def names(kind: str) -> list[str]:

@@ -44,7 +44,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
-    {"simulators", "scanners", "thermometers", "ranging", "outputs"},
+    {"simulators", "scanners", "thermometers", "ranging", "outputs", "inputs", "positioning"},
     {"card_reader", "expander", "polled_i2c", "recording", "scan_engine", "serial_thermometer"},
     {"relay_board"},
     {"wire"},

@@ -63,7 +63,6 @@ from agent.model import (
     Outcome,
     Override,
     Passage,
-    Pressed,
     Recorded,
     RemeasureResult,
     Role,
@@ -75,7 +74,7 @@ from agent.model import (
     WhoWaits,
 )
 from agent.reasons import CommandReason, LocalRefusal, StatementRefusal
-from drivers.contract import Departure, Distance, Reading, Sighting
+from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -28,7 +28,7 @@ from agent.config.outputs import Device, Lamp
 from agent.platform import access
 from agent.supervisor import startup
 from drivers import discovery, recording, registry
-from drivers.contract import Distance, DriverError, Reading, Sighting, Source
+from drivers.contract import Distance, DriverError, Fix, Pressed, Reading, Sighting, Source
 
 WINDOW = 20
 """Readings that the spread is taken of."""
@@ -300,6 +300,10 @@ class _Quality:
                 return f"surface {item.surface_c:.2f} °C ± {item.u_c:.1f}{sensor}{spread}"
             case Distance():
                 return "nobody within reach" if item.distance_mm is None else f"{item.distance_mm:.0f} mm"
+            case Fix():
+                return f"{item.lat:.5f}° {item.lon:.5f}° ± {item.u_m:.0f} m"
+            case Pressed():
+                return "pressed"
             case Sighting():
                 return f"a code of {len(item.payload)} bytes"
         return "the code has left the view"

@@ -86,6 +86,17 @@ class HealthOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class VehicleOptions:
+    """The vehicle that the kiosk stands in: with one of these set, a driver's badge begins a trip."""
+
+    plate: Annotated[str, StringConstraints(pattern=r"^(\S{2,16}|)$")] = ""
+    """Number plate, for example "沪A12345". It is sealed to the central server with each trip, and told to nobody
+    else."""
+    seats: Annotated[int, Ge(0), Le(1000)] = 0
+    """Seats for passengers: the most people inside where venue.toml names no capacity; 0: it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaneConfig:
     """One way through: a scanner, a thermometer, a gate; where there are, sensors of room and distance."""
 
@@ -100,6 +111,10 @@ class LaneConfig:
     """A thermometer of the room's air or of a wall; serves all lanes that have none of their own."""
     range: Device | None = None
     """Tells how far somebody stands from the thermometer."""
+    button: Device | None = None
+    """Whoever presses it wants to leave."""
+    location: Device | None = None
+    """Tells where the vehicle is; serves all lanes."""
     lamp: Lamp | None = None
     buzzer: Device | None = None
     screen: web.PanelOptions | None = None
@@ -175,6 +190,7 @@ class Config:
     commands: commands.Options = field(default_factory=commands.Options)
     tickets: tickets.Options = field(default_factory=tickets.Options)
     venue: VenueOptions = field(default_factory=VenueOptions)
+    vehicle: VehicleOptions = field(default_factory=VehicleOptions)
     web: web.Options = field(default_factory=web.Options)
     lanes: dict[str, LaneConfig] = field(default_factory=dict)
     file: Path = Path()
@@ -212,6 +228,7 @@ SECTIONS: dict[str, type] = {
     "commands": commands.Options,
     "tickets": tickets.Options,
     "venue": VenueOptions,
+    "vehicle": VehicleOptions,
     "web": web.Options,
 }
 PARTS = {
@@ -221,6 +238,8 @@ PARTS = {
     "gate": "outputs",
     "room": "thermometers",
     "range": "ranging",
+    "button": "inputs",
+    "location": "positioning",
     "lamp": "outputs",
     "buzzer": "outputs",
 }
@@ -394,15 +413,8 @@ class _ConfigReader:
         devices = {part: self._device((*path, part), kind, table) for part, kind in given.items()}
         if options is None or None in devices.values() or (SCREEN in table and screen is None):
             return None
-        if options.direction is not Direction.EXIT and not {"scanner", "card", "thermometer"} & {*devices}:
-            self.fault(
-                path, f"has neither scanner nor thermometer: add a section [lanes.{name}.scanner] with a driver"
-            )
-            return None
-        if options.direction is Direction.CHECK and "gate" in devices:
-            self.fault(
-                (*path, "gate"), 'has no place in a lane with direction = "check": leave it out, or say entry'
-            )
+        if misfit := _misfit(name, options.direction, devices.keys()):
+            self.fault((*path, *misfit[0]), misfit[1])
             return None
         for part, least_s in (("gate", 0.0), ("lamp", HOLD_S)):
             longest_s = getattr(getattr(devices.get(part), "options", None), "longest_s", math.inf)
@@ -493,6 +505,19 @@ class _ConfigReader:
         while path and path not in self._places:
             path = path[:-1]
         return self._places.get(path) or SourceLine(self._file, 1)
+
+
+def _misfit(name: str, direction: Direction, parts: typing.Collection[str]) -> tuple[tuple[str, ...], str] | None:
+    """Where and why the parts of a lane do not fit what it is for."""
+    if direction is not Direction.EXIT and not {"scanner", "card", "thermometer"} & {*parts}:
+        return (), f"has neither scanner nor thermometer: add a section [lanes.{name}.scanner] with a driver"
+    if direction is Direction.EXIT and not {"scanner", "card", "thermometer", "button"} & {*parts}:
+        return (), f"would never open: add a section [lanes.{name}.button], or a scanner, card or thermometer"
+    if "button" in parts and direction is not Direction.EXIT:
+        return ("button",), 'is for those who leave: the lane needs direction = "exit"'
+    if direction is Direction.CHECK and "gate" in parts:
+        return ("gate",), 'has no place in a lane with direction = "check": leave it out, or say entry'
+    return None
 
 
 def _fields(options: Any) -> dict[str, Any]:

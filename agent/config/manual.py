@@ -49,6 +49,10 @@ measured while the sensor is down.
 A lane may have a second scanner, in [lanes.NAME.card]: by any scanner's driver, mostly a reader
 of cards (em4100, pn532, id_card). Codes and cards that are shown together count together.
 
+An exit may have a push button, in [lanes.NAME.button]; then it needs neither scanner nor
+thermometer. In a vehicle one lane has a receiver that tells where it is, in
+[lanes.NAME.location]; it serves all lanes (see [vehicle] and docs/venue.md).
+
 A lane may have a lamp of three lights and a buzzer, in [lanes.NAME.lamp] and
 [lanes.NAME.buzzer]: by any driver that can drive a gate, on the gate's board or on another. A
 lamp's section says red, amber and green in place of the driver's channel, pin or line:

@@ -263,6 +263,10 @@ def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
         if mark.trip:
             message["trip"] = mark.trip
             message["seat"] = mark.seat or None
+            at = mark.place
+            message["place"] = (
+                None if at is None else {"lat": at.lat, "lon": at.lon, "u_m": at.u_m, "age_s": at.age_s}
+            )
     if passage.redacted is not None:
         message["sealed"] = _sealed(passage.redacted.sealed)
     return message

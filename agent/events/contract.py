@@ -114,6 +114,15 @@ class ContentJson(HealthJson):
     case: NotRequired[Annotated[str, "of the venue, where there is one"]]
 
 
+class PlaceJson(TypedDict):
+    """Where a vehicle was."""
+
+    lat: Annotated[float, "degrees north, WGS 84"]
+    lon: Annotated[float, "degrees east"]
+    u_m: Annotated[float, Ge(0), "radius that held the true place with 95 %, metres"]
+    age_s: Annotated[float, Ge(0), "how long before the decision, seconds"]
+
+
 class PassageJson(TypedDict):
     """One person at one lane, decided."""
 
@@ -133,6 +142,7 @@ class PassageJson(TypedDict):
     drill: NotRequired[Annotated[bool, "an exercise: it opened no entry and counts nowhere"]]
     trip: NotRequired[Annotated[str, "of the vehicle"]]
     seat: NotRequired[int | None]
+    place: NotRequired[Annotated[PlaceJson | None, "where the vehicle was; null when that is not known"]]
     sealed: NotRequired[
         Annotated[
             SealedJson | None,

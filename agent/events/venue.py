@@ -93,6 +93,7 @@ class ReportJson(AttendanceJson):
     clusters: list[ClusterJson]
     cases: CasesJson | None
     duties: dict[str, DutyJson]
+    trips: NotRequired[Annotated[int, Ge(0), "of a vehicle, that began on this day; left out where there was none"]]
     powered_s: Annotated[int, "seconds with power: 0 tells a day without power from a day without people"]
     online_s: int | None
     up_s: Annotated[dict[str, int], "lane/part → seconds in which it worked"]
@@ -166,6 +167,8 @@ def report_json(report: Report, clock: ClockJson, sealed: SealedJson | None) -> 
         "simulated": report.simulated,
         "clock": clock,
     }
+    if report.trips:
+        message["trips"] = report.trips
     if sealed is not None:
         message["sealed"] = sealed
     return message  # type: ignore[return-value]

@@ -43,7 +43,7 @@ from agent.platform.histogram import Histogram
 from agent.problems import ProblemCode, found
 from agent.reasons import CommandReason, LocalRefusal, StatementRefusal
 from agent.venue.attestations import ABOUT_A_PERSON
-from drivers.contract import Reading
+from drivers.contract import Fix, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -184,6 +184,8 @@ class Loop:
         return self._ledger.attest(seen, stated, now)
 
     def _handle(self, seen: Observation, now: TimeBounds, answer: Answer | None = None) -> None:
+        if isinstance(seen.item, Fix) and self._ledger is not None:
+            self._ledger.locate(seen.item)
         decided = self.decided
         self._run_checkpoint(partial(self._checkpoint.handle, seen, now), now, seen, answer)
         if self.decided > decided:

@@ -31,7 +31,7 @@ from agent.model import (
     RemeasureResult,
     Role,
 )
-from drivers.contract import Departure, Distance, Reading, Sighting
+from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
 
 Answer: TypeAlias = "Future[LaneCommandResult | RemeasureResult | AttestationResult]"
 
@@ -156,10 +156,10 @@ def _is_seen(message: Message) -> bool:
     return (
         isinstance(message, Observation)
         and message.role is not Role.CLINICAL
-        and isinstance(message.item, Sighting | Reading | Distance | Departure)
+        and isinstance(message.item, Sighting | Reading | Distance | Departure | Fix | Pressed)
     )
 
 
 def _is_departure(message: Message) -> bool:
-    """Somebody left: that stays true."""
-    return isinstance(message, Observation) and isinstance(message.item, Departure)
+    """Somebody left, or wants to leave: that stays true."""
+    return isinstance(message, Observation) and isinstance(message.item, Departure | Pressed)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from agent.venue import Venue
     from agent.venue.room import Tally
+    from drivers.contract import Fix
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +153,10 @@ class LedgerKeeper:
         self._heard.put((sender, payload))
         self.wake()
 
+    def locate(self, fix: Fix) -> None:
+        """Where the vehicle is."""
+        self.venue.fix = fix
+
     def attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
         """A statement that concerns the venue; the checkpoint is not asked."""
         if not self._has_begun:
@@ -171,6 +176,8 @@ class LedgerKeeper:
             return passage, entries
         with self._guarded():
             passage, entries = self.venue.passed(passage, now, boottime_s())
+            for written in self.venue.to_tell():
+                self._write(written, now)
             if seen is not None and isinstance(seen.item, Attestation):
                 self._write(self.venue.witnessed(passage.lane, seen.item, passage), now)
         return passage, entries

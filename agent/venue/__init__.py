@@ -20,8 +20,10 @@ from agent.model import (
     EventKind,
     LaneSpec,
     MaskState,
+    Outcome,
     PermitState,
     PersonRole,
+    Place,
     RecordState,
     RoomState,
     Screening,
@@ -59,9 +61,14 @@ if TYPE_CHECKING:
 
     from agent.model import Attestation, Passage, Permit, Report, TimeBounds, Verdict
     from agent.venue.room import Tally
+    from drivers.contract import Fix
 
 ALIVE_S = 900.0
 """So often the ledger notes that there is power."""
+LONGEST_TRIP_S = 12 * 3600.0
+"""After a restart a trip that is older is over once a driver signs on."""
+OLDEST_FIX_S = 600.0
+"""A place that was told longer ago is none any more."""
 CLOCK_OFF_S = 2.0
 """The ledger's clock may be off by so much against the agent's."""
 _MOST_MARKS = 100_000
@@ -70,6 +77,14 @@ _STOPPED = 1
 _DECISION = {"admit": 1, "admit_with_notice": 2, "refer": 3, "refuse": 4}
 _MEASURED = (Screening.NORMAL, Screening.ELEVATED)
 _CLOSED = tag("closing time")
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """That the kiosk stands in."""
+
+    plate: str = field(default="", repr=False)
+    seats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,7 @@ class VenueInForce:
     forms: Mapping[str, Form] = field(default_factory=dict)
     can_seal: bool = False
     """Whether there is a key of the central server to seal private answers to."""
+    vehicle: Vehicle | None = None
     is_served: bool = True
     """False: there is no venue here, neither by a file nor sent."""
 
@@ -140,7 +156,12 @@ class Venue:
         """Seconds since boot, as the latest turn has told."""
         self.badge = ""
         """Number of whoever has signed on."""
-        self.trip = ""
+        self.fix: Fix | None = None
+        """Where the vehicle is, as told last. Any thread may set it."""
+        self._driver = b""
+        """Who drives, by his permit; in memory only."""
+        self._to_tell: list[Written] = []
+        self._trips = 0
 
     # -- life
 
@@ -307,13 +328,17 @@ class Venue:
                 self._mark_used(permit, spec, at_s)
             entries += self._checks(passage, permit, here, now, at, role)
         case = self._follow(passage, drill, facts, at, entries)
+        if not drill and permit is not None and permit.kind.role == "driver" and _is_let_in(passage):
+            entries += self._drives(permit, here, at)
+        trip = _trip_after(self.ledger.trip, entries)
         mark = VenueMark(
             case=case_name(case) if case else "",
             role=facts.role if spec.direction is not Direction.EXIT else "",
             permit=facts.permit if spec.direction is not Direction.EXIT else "",
             drill=drill,
-            trip=self.trip,
-            seat=permit.number if permit is not None and self.trip else 0,
+            trip=case_name(trip) if trip else "",
+            seat=permit.number if permit is not None and trip and permit.kind.role != "driver" else 0,
+            place=self._place_at(passage.decided_s) if trip else None,
         )
         return replace(passage, venue=mark), self._take(entries)
 
@@ -391,6 +416,47 @@ class Venue:
             self._cases_of[holder] = number
         return number
 
+    # -- trips of a vehicle
+
+    def trip_entries(self, at: int, *, begins: bool) -> Iterator[Entry]:
+        """A trip ends; another begins."""
+        if self.ledger.trip:
+            yield Entry(at, NO_LANE, What.TRIP, case=self.ledger.trip)
+        if begins:
+            self._trips += 1
+            seed = f"trip:{self.kiosk}:{at}:{self._trips}:{self.ledger.version}"
+            yield Entry(at, NO_LANE, What.TRIP, value=1, case=case_id(seed, (self.ledger.trip,)))
+
+    def _drives(self, permit: Permit, here: VenueInForce, at: int) -> list[Entry]:
+        """A driver was let in: that begins a trip, unless he drives already. After a restart the trip goes on that
+        was begun a short time before.
+        """
+        if here.vehicle is None or permit.key == self._driver:
+            return []
+        is_known, self._driver = bool(self._driver), permit.key
+        since_utc, utc = self.ledger.trip_since_utc, self.ledger.utc_of(at)
+        is_recent = since_utc is None or utc is None or utc - since_utc < LONGEST_TRIP_S
+        if self.ledger.trip and not is_known and is_recent:
+            return []
+        entries = list(self.trip_entries(at, begins=True))
+        plate = {"plate": here.vehicle.plate} if here.vehicle.plate and here.can_seal else {}
+        record = AttestationRecord("trip", value=case_name(entries[-1].case), by=self.badge, private=plate)
+        self._to_tell.append(Written(b"", EventKind.ATTESTATION, record))
+        return entries
+
+    def to_tell(self) -> list[Written]:
+        """What followed from the latest passage; once."""
+        told, self._to_tell = self._to_tell, []
+        return told
+
+    def _place_at(self, at_s: float) -> Place | None:
+        """Where the vehicle was; None when that is too long ago."""
+        fix = self.fix
+        if fix is None or at_s - fix.at_s > OLDEST_FIX_S:
+            return None
+        age_s = round(max(0.0, at_s - fix.at_s), 1)
+        return Place(round(fix.lat, 6), round(fix.lon, 6), round(fix.u_m, 1), age_s)
+
     # -- places shared with other kiosks
 
     def hear(self, kiosk: str, content: object) -> None:
@@ -431,7 +497,7 @@ class Venue:
             stated.type,
             lane,
             stated.case.upper(),
-            stated.value or (str(stated.number) if stated.type == "count" else ""),
+            made.value or stated.value or (str(stated.number) if stated.type == "count" else ""),
             stated.group,
             stated.form,
             dict(stated.answers) if made.clear is None else dict(made.clear),
@@ -442,8 +508,6 @@ class Venue:
         self._is_counted = self._is_counted or stated.type == "count"
         if made.badge is not None:
             self.badge = made.badge
-        if made.trip is not None:
-            self.trip = made.trip
         return AttestationResult(text=made.text), Written(self._take(entries), EventKind.ATTESTATION, record)
 
     def witnessed(self, lane: str, stated: Attestation, passage: Passage) -> Written:
@@ -602,6 +666,7 @@ class Venue:
             "attendance": self.attendance(now),
             "duties": {duty.name: self.duty_age_s(duty.tag, at_s) for duty in self.rules.duties},
             "badge": self.badge,
+            "trip": case_name(self.ledger.trip) if self.ledger.trip else "",
             "report": None if report is None else report_view(report),
         }
 
@@ -636,6 +701,18 @@ def report_view(report: Report) -> dict[str, object]:
 def _is_card(verdict: Verdict) -> bool:
     """Whether a card was shown of which no list tells a colour, and no health code beside it."""
     return verdict.status is CodeStatus.UNDECIDED and bool(verdict.adds)
+
+
+def _is_let_in(passage: Passage) -> bool:
+    return passage.decision.outcome in (Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE)
+
+
+def _trip_after(before: int, entries: list[Entry]) -> int:
+    """The trip that goes on after some entries."""
+    for entry in entries:
+        if entry.what == What.TRIP:
+            before = entry.case if entry.value else 0
+    return before
 
 
 def _travel(verdict: Verdict | None, attested: Mapping[str, str]) -> TravelState:

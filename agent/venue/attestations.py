@@ -45,9 +45,10 @@ class Made:
 
     entries: tuple[Entry, ...] = ()
     text: str = ""
+    value: str | None = None
+    """What is kept in place of what was stated."""
     drill: bool = False
     badge: str | None = None
-    trip: str | None = None
     clear: Mapping[str, str] | None = None
     private: Mapping[str, str] | None = None
 
@@ -152,14 +153,35 @@ def _form(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> M
     return Made(text=f"Form {form.name} is kept.", clear=clear, private=private)
 
 
-def _badge(_venue: Venue, _here: VenueInForce, stated: Attestation, _at: int) -> Made:
+def _badge(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> Made:
     """Empty: whoever was signed on signs off."""
     if stated.value and not (stated.value.isascii() and stated.value.isalnum() and len(stated.value) <= 16):  # noqa: PLR2004
         raise BadAttestation(
             StatementRefusal.BAD_VALUE,
             "A badge is shown by its number: 1 to 16 letters and digits, for example G07.",
         )
+    if stated.value and here.rules.badges and stated.value not in here.rules.badges:
+        some = ", ".join(here.rules.badges[:3])
+        text = f"Badge {stated.value} is none of {here.rules.name or 'this venue'}: there are {some} …"
+        raise BadAttestation(StatementRefusal.BAD_VALUE, text)
     return Made(text=f"Signed on: {stated.value}." if stated.value else "Signed off.", badge=stated.value)
+
+
+def _trip(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Made:
+    """Staff begin or end a trip of the vehicle."""
+    if here.vehicle is None:
+        text = "This kiosk stands in no vehicle: there is no [vehicle] in agent.toml, for example seats = 45."
+        raise BadAttestation(StatementRefusal.NO_VEHICLE, text)
+    if stated.value not in ("begin", "end"):
+        raise BadAttestation(StatementRefusal.BAD_VALUE, f"A trip is begin or end, not {stated.value!r}.")
+    if stated.value == "end":
+        if not venue.ledger.trip:
+            raise BadAttestation(StatementRefusal.NO_TRIP, "No trip goes on: there is nothing to end.")
+        return Made(tuple(venue.trip_entries(at, begins=False)), f"Trip {case_name(venue.ledger.trip)} has ended.")
+    entries = tuple(venue.trip_entries(at, begins=True))
+    name = case_name(entries[-1].case)
+    plate = {"plate": here.vehicle.plate} if here.vehicle.plate and here.can_seal else {}
+    return Made(entries, f"Trip {name} has begun.", value=name, private=plate)
 
 
 def _one_of(known: tuple[str, ...], stated: Attestation, what: str, example: str) -> int:
@@ -201,5 +223,6 @@ _READERS: Mapping[str, Callable[[Venue, VenueInForce, Attestation, int], Made]] 
     "duty": _duty,
     "count": _count,
     "badge": _badge,
+    "trip": _trip,
     "form": _form,
 }

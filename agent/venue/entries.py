@@ -85,6 +85,8 @@ class What(IntEnum):
     """`number` places were given to the peer with tag `case`, in all."""
     TOTAL = 23
     """Carried over: `number` came (`value` 1) or left (2) in all."""
+    TRIP = 24
+    """A trip began (`value` 1) or ended (0); `case` is its id, `number`: since when, if not `at`."""
 
 
 class Entry(NamedTuple):

@@ -65,6 +65,7 @@ class DayTally:
     symptoms: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Group, symptom → how many."""
     duties: Counter[int] = field(default_factory=Counter)
+    trips: int = 0
     opened: int = 0
     answered: int = 0
     longest_answer_s: float = 0.0
@@ -110,6 +111,9 @@ class Ledger:
         self._answered: dict[int, Case] = {}
         """Answered, and the answer is not dated yet."""
         self.duty_done_utc: dict[int, float] = {}
+        self.trip = 0
+        """Id of the trip that goes on; 0: none."""
+        self.trip_since_utc: float | None = None
         self.version = 0
         """Rises with each entry."""
         self._raw = bytearray()
@@ -203,6 +207,9 @@ class Ledger:
                 self.since_utc = float(entry.number)
             case What.GAVE:
                 self.gave[entry.case] = entry.number
+            case What.TRIP:
+                self.trip = entry.case if entry.value else 0
+                self.trip_since_utc = float(entry.number) if entry.number else self.utc_of(entry.at)
 
     def _recount(self, entry: Entry) -> None:
         before, self.inside = self.inside, 0 if entry.what == What.CLOSED else signed(entry.number)
@@ -294,6 +301,8 @@ class Ledger:
                     tally.absences[entry.group, entry.value] += 1
             case What.SYMPTOM:
                 tally.symptoms[entry.group, entry.value] += 1
+            case What.TRIP if entry.value and not entry.number:
+                tally.trips += 1
             case What.DUTY:
                 tally.duties[entry.case] += 1
                 self.duty_done_utc[entry.case] = utc
@@ -453,7 +462,7 @@ class Ledger:
                 walked.apply(entry)
         return len(self._raw) // SIZE
 
-    def carried(self, day: int) -> Iterator[Entry]:
+    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901 - one for each kind of entry
         """What is still true after a day, as entries."""
         if self.since_utc is not None:
             yield Entry(self._boot_at, NO_LANE, What.SINCE, number=int(self.since_utc))
@@ -476,6 +485,9 @@ class Ledger:
             value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
             since = int(case.since_utc) if case.since_utc is not None else 0
             yield Entry(case.at, case.lane, What.CASE, value=value, number=since, case=case.id)
+        if self.trip:
+            since = int(self.trip_since_utc) if self.trip_since_utc is not None else 1
+            yield Entry(at, NO_LANE, What.TRIP, value=1, number=since, case=self.trip)
         for down in self._down:
             if down.until_utc is None and self._clock is not None:
                 lane, part = down.key

@@ -156,6 +156,7 @@ def day_report(ledger: Ledger, made: Due, place: Place, now_utc: float, later: L
         clusters=_clusters(tally, place),
         cases=_cases(later, tally, made.day),
         duties=_duties(tally, place.rules),
+        trips=tally.trips,
         powered_s=round(powered_s),
         online_s=round(max(0.0, powered_s - later.offline_s(*span, now_utc))),
         up_s={name: round(max(0.0, powered_s - down.get(key, 0.0))) for key, name in sorted(parts.items())},

@@ -10,6 +10,7 @@ room = {capacity = 800, busy = 0.8, daily = 5000, closes = "21:00", share = 0.75
 round = [{name = "morning", from = "07:00", until = "08:30", roles = ["pupil"], weekdays = [1, 2, 3, 4, 5]}]
 duty = [{name = "disinfect", every_h = 4}]
 case = {answer_min = 10, cluster = 3}
+badges = ["G01", "G07"]              # who may sign on; left out: any number of a badge
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ DAY_S = 86_400
 DAY_MIN = 1440
 MASKS, PERMITS, TESTS_FROM = ("none", "object", "confirm"), ("none", "required"), ("sampled", "reported")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_BADGE = re.compile(r"[A-Za-z0-9]{1,16}")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 _MOST_PLACES = 1_000_000
 _MOST_ROUNDS = 24
@@ -111,6 +113,8 @@ class VenueRules:
     """A case that is open for longer counts as unanswered."""
     cluster: int = 3
     """So many of one group with one symptom on one day are a cluster."""
+    badges: tuple[str, ...] = ()
+    """Numbers of the badges of this venue; none: any is taken."""
 
     @property
     def offset_s(self) -> int:
@@ -159,6 +163,7 @@ class _Reader:
                 "round",
                 "duty",
                 "case",
+                "badges",
             },
             "venue.toml",
         )
@@ -175,6 +180,7 @@ class _Reader:
             rounds=self._rounds(),
             duties=self._duties(),
             answer_min=self._number(case, "answer_min", 10, 1, 1440, "minutes", where="case."),
+            badges=self._badges(),
             cluster=int(self._number(case, "cluster", 3, 2, 1000, "people", whole=True, where="case.")),
         )
 
@@ -198,6 +204,13 @@ class _Reader:
             self._number(room, "share", 1.0, 0.01, 1.0, "part of the capacity", where="room."),
             tuple(kiosks),
         )
+
+    def _badges(self) -> tuple[str, ...]:
+        badges = self._content.get("badges", [])
+        if isinstance(badges, list) and all(isinstance(each, str) and _BADGE.fullmatch(each) for each in badges):
+            return tuple(badges)
+        self.faults.append('badges is a list of numbers of 1 to 16 letters and digits, for example ["G01", "G07"]')
+        return ()
 
     def _rounds(self) -> tuple[Round, ...]:
         rounds: list[Round] = []

@@ -12,6 +12,7 @@ from drivers.simulators import (
     cards,
     i2c_thermometers,
     rangers,
+    receivers,
     relays,
     scan_engines,
     thermal_array,
@@ -74,6 +75,7 @@ def _on_i2c(make: Maker, **options: Any) -> Callable[[World, Path], StandIn]:
 
 
 MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
+    ("positioning", "nmea0183"): _on_uart(lambda _: receivers.NmeaReceiver(), period_s=0.0),
     ("ranging", "tf_luna"): _on_uart(rangers.TfLuna),
     ("ranging", "vl53l0x"): _on_i2c(rangers.Vl53l0x),
     ("ranging", "vl53l1x"): _on_i2c(rangers.Vl53l1x),

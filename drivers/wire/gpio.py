@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -104,6 +105,65 @@ class GpioOutput:
         if code == errno.EBUSY:
             return DeviceGone(self.name, "the line is in use", "`gpioinfo` says by whom")
         return DeviceGone(self.name, "the chip has no such line", "check the number")
+
+
+class Input(Protocol):
+    """One input line."""
+
+    simulated: bool
+
+    def open(self) -> None:
+        """Request the line as an input. Raises DriverError."""
+
+    def wait_active(self, limit_s: float) -> bool:
+        """Whether it became active within the limit. Raises DeviceGone."""
+
+    def close(self) -> None:
+        """Release the line. Never raises."""
+
+
+class GpioInput(GpioOutput):
+    """A line that is read: the kernel tells when it becomes active."""
+
+    def __init__(
+        self, label: str, line: int, *, active_low: bool = False, pull: str = "none", debounce_ms: int = 0,
+        simulated: bool = False,
+    ) -> None:  # fmt: skip
+        """`pull`: `up`, `down` or `none`; a change counts once it has lasted `debounce_ms`."""
+        super().__init__(label, line, active_low=active_low, simulated=simulated)
+        self._pull, self._debounce_ms = pull, debounce_ms
+
+    def open(self) -> None:
+        """Request the line as an input."""
+        self.close()
+        try:
+            import gpiod  # noqa: PLC0415 - an extra: only who uses it needs it
+            from gpiod.line import Bias, Direction, Edge  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise BadOptions(self.name, "gpiod is not installed", "install the extra: gatepost[gpio]") from None
+        pulls = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN}
+        settings = gpiod.LineSettings(
+            direction=Direction.INPUT, active_low=self._active_low, edge_detection=Edge.RISING,
+            bias=pulls.get(self._pull, Bias.DISABLED), debounce_period=timedelta(milliseconds=self._debounce_ms),
+        )  # fmt: skip
+        try:
+            self._request = gpiod.request_lines(self._chip(), {self._line: settings}, consumer="gatepost")
+        except (OSError, ValueError) as trouble:
+            raise self._not_opened(trouble) from trouble
+
+    def wait_active(self, limit_s: float) -> bool:
+        """Whether it became active within the limit; several times count as one."""
+        request = self._request
+        if request is None:
+            raise DeviceGone(self.name, "the line is not requested")
+        try:
+            return request.wait_edge_events(limit_s) and bool(request.read_edge_events())
+        except (OSError, ValueError) as trouble:
+            raise DeviceGone(self.name, "the line went away", "check the chip") from trouble
+        except Exception as trouble:  # closed by another thread while it waited
+            if self._request is None:
+                raise DeviceGone(self.name, "the line was released") from trouble
+            raise
 
 
 def is_simulated(path: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 
 from drivers import registry
-from drivers.contract import OUTPUT, BadOptions, BadReply, DeviceGone, Distance, Sighting
+from drivers.contract import OUTPUT, BadOptions, BadReply, DeviceGone, Distance, Fix, Sighting
 from drivers.simulators.i2c_adapter import Adapter
 from drivers.simulators.stand_ins import MAKERS, stand_in
 
@@ -25,6 +25,7 @@ ELSEWHERE = {
     ("ranging", "replayed"): "a file: tests/drivers/test_recording.py",
     ("scanners", "replayed"): "a file: tests/drivers/test_recording.py",
     ("thermometers", "replayed"): "a file: tests/drivers/test_recording.py",
+    ("inputs", "gpio"): "a kernel line: tests/drivers/inputs/test_gpio_button.py",
     ("outputs", "gpio"): "a kernel line: tests/drivers/outputs/test_gpio.py",
     ("outputs", "simulated"): "no wire at all: tests/drivers/outputs/test_simulated.py",
 }
@@ -115,6 +116,8 @@ def read_on(device):
 def value(item):
     if isinstance(item, Sighting):
         return item.payload
+    if isinstance(item, Fix):
+        return round(item.lat, 4), round(item.lon, 4), round(item.u_m, 2)
     return item.distance_mm if isinstance(item, Distance) else (round(item.surface_c, 2), item.u_c)
 
 
@@ -122,6 +125,8 @@ def is_true(item):
     """What a device may say of a person at 36.5 °C and 50 mm; a scanner may say anything."""
     if isinstance(item, Sighting):
         return True
+    if isinstance(item, Fix):
+        return (round(item.lat, 4), round(item.lon, 4)) == (31.2304, 121.4737)
     if isinstance(item, Distance):
         return item.distance_mm == 50.0
     return abs(item.surface_c - 36.5) <= item.u_c

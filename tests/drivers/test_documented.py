@@ -13,7 +13,9 @@ from drivers.contract import Proof
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs" / "devices.md").read_text()
-SECTIONS = {"thermometers": "Thermometers", "scanners": "Scanners", "ranging": "Ranging", "outputs": "Gates"}
+SECTIONS = {"thermometers": "Thermometers", "scanners": "Scanners", "ranging": "Ranging", "outputs": "Gates",
+            "inputs": "Buttons",
+            "positioning": "Positioning"}  # fmt: skip
 MODULES = {(kind, name): registry.load(kind, name) for kind in registry.KINDS for name in registry.names(kind)}
 PUBLISHED = (ROOT / "tests" / "drivers" / "test_vectors.py").read_text()
 """The golden vectors, each with the driver that is held against it."""
@@ -21,6 +23,7 @@ ELSEWHERE = {
     "em4100": "scanners/test_cards.py",
     "id_card": "scanners/test_cards.py",
     "keyboard": "scanners/test_keyboard.py",
+    "nmea0183": "positioning/test_nmea0183.py",
     "pn532": "scanners/test_cards.py",
     "mlx90640": "thermometers/test_mlx90640.py",
     "modbus_ir": "thermometers/test_modbus_ir.py",

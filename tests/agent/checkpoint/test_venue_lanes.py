@@ -25,7 +25,6 @@ from agent.model import (
     Observation,
     Outcome,
     Passage,
-    Pressed,
     RecordState,
     Role,
     Screening,
@@ -34,7 +33,7 @@ from agent.model import (
     Verdict,
 )
 from agent.reasons import StatementRefusal
-from drivers.contract import Reading, Sighting
+from drivers.contract import Pressed, Reading, Sighting
 
 if TYPE_CHECKING:
     from agent.model import DecisionInput, Item

@@ -257,7 +257,7 @@ def test_every_default_in_the_manual_is_the_default() -> None:
     assert effective(plain) == effective(full)
 
 
-@pytest.mark.parametrize("kind", ["scanners", "thermometers", "outputs", "ranging"])
+@pytest.mark.parametrize("kind", ["scanners", "thermometers", "outputs", "ranging", "inputs", "positioning"])
 def test_every_driver_in_the_manual_can_be_copied(kind: str) -> None:
     rest = manual.manual().partition("# ----- All other drivers")[2]
     found = []

@@ -1,0 +1,1 @@
+"""Each file tells that a button was pressed."""

@@ -1,0 +1,1 @@
+"""Each file tells where a vehicle is."""
