@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.crypto import cbor
+from agent.crypto import cbor, signing
 from agent.crypto.refusal import Malformed
 
 ALG, CRIT, KID = 1, 2, 4
@@ -56,6 +56,8 @@ def parse(data: bytes) -> Sign1:
     algorithm, kid = _either(header, unprotected, ALG), _either(header, unprotected, KID)
     if not isinstance(algorithm, int) or isinstance(algorithm, bool):
         raise Malformed("a COSE header without algorithm")
+    if algorithm in signing.NOT_IN_COSE:
+        raise Malformed("a COSE header with an algorithm that COSE does not have")
     return Sign1(
         algorithm,
         kid if isinstance(kid, bytes) else b"",

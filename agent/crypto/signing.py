@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 EDDSA, ES256, ES384, ES512, PS256 = -8, -7, -35, -36, -37
 SM2 = sm2.ALGORITHM
-DSA_SHA1, DSA_SHA224, DSA_SHA256 = -70_001, -70_002, -70_003
-"""Ours, of the numbers for private use: COSE knows no DSA."""
+DSA_SHA1, DSA_SHA224, DSA_SHA256, RSA_PKCS1 = -70_001, -70_002, -70_003, -70_011
+NOT_IN_COSE = frozenset({DSA_SHA1, DSA_SHA224, DSA_SHA256, RSA_PKCS1})
+"""Numbers of our own: a COSE message cannot ask for what is weak, or for PKCS #1 v1.5."""
 NAMES = {
     "es256": ES256, "es384": ES384, "es512": ES512,
     "dsa-sha1": DSA_SHA1, "dsa-sha224": DSA_SHA224, "dsa-sha256": DSA_SHA256,
@@ -53,6 +54,7 @@ _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.
 
 _DER = serialization.Encoding.DER
 _SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
+_RSA: dict[int, padding.AsymmetricPadding] = {PS256: _PSS, RSA_PKCS1: padding.PKCS1v15()}
 _DOCUMENT_TYPES = "2.23.136.1.1.6.2"
 _SM2_PEM, _SM2_PEM_END = b"-----BEGIN SM2 PRIVATE KEY-----\n", b"\n-----END SM2 PRIVATE KEY-----\n"
 
@@ -99,7 +101,7 @@ def public_key(spki: bytes) -> PublicKey:
         half = (key.curve.key_size + 7) // 8
         return PublicKey(spki, key.curve.name, _ecdsa(key), half, _BY_CURVE.get(half))
     if isinstance(key, rsa.RSAPublicKey):
-        return PublicKey(spki, f"RSA {key.key_size}", _pss(key), is_weak=key.key_size < _WEAK_RSA_BITS)
+        return PublicKey(spki, f"RSA {key.key_size}", _rsa(key), is_weak=key.key_size < _WEAK_RSA_BITS)
     if isinstance(key, dsa.DSAPublicKey):
         half = (key.parameters().parameter_numbers().q.bit_length() + 7) // 8
         return PublicKey(spki, f"DSA {key.key_size}", _dsa(key), half, is_weak=True)
@@ -318,12 +320,12 @@ def _sm2(spki: bytes) -> Verifier:
     return verify
 
 
-def _pss(key: rsa.RSAPublicKey) -> Verifier:
+def _rsa(key: rsa.RSAPublicKey) -> Verifier:
     def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
-        if algorithm != PS256:
+        if algorithm not in _RSA:
             return False
         try:
-            key.verify(signature, message, _PSS, hashes.SHA256())
+            key.verify(signature, message, _RSA[algorithm], hashes.SHA256())
         except InvalidSignature:
             return False
         return True
