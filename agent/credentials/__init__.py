@@ -18,7 +18,17 @@ from agent.credentials import combine, lists, opaque, shc
 from agent.credentials.freshness import AntiPassback, PassbackOptions
 from agent.credentials.trust import BadTrustStore, TrustStore
 from agent.crypto.refusal import CheckFailed
-from agent.model import CodeStatus, Colour, LabResult, ListAge, TimeBounds, TravelState, Verdict, WatchClass
+from agent.model import (
+    CodeProof,
+    CodeStatus,
+    Colour,
+    LabResult,
+    ListAge,
+    TimeBounds,
+    TravelState,
+    Verdict,
+    WatchClass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -186,7 +196,8 @@ def _of_status(verdict: Verdict, listed_utc: float, value: int | None) -> Verdic
     if colour is None or (verdict.issued_utc is not None and listed_utc < verdict.issued_utc):
         return verdict
     decided = CodeStatus.VALID if verdict.status is CodeStatus.UNDECIDED else verdict.status
-    return replace(verdict, colour=colour, status=decided, reason="")
+    proof = CodeProof.LISTED if verdict.proof is CodeProof.NONE else verdict.proof
+    return replace(verdict, colour=colour, status=decided, reason="", proof=proof)
 
 
 def _stricter(one: Verdict, other: Verdict) -> Verdict:

@@ -12,7 +12,7 @@ import csv
 import re
 from typing import TYPE_CHECKING
 
-from agent.credentials import card, dcc, gatepost, health_card, lists, pretix, rail, vdv_ka
+from agent.credentials import boarding_pass, card, dcc, gatepost, health_card, licence, lists, pretix, rail, vdv_ka
 from agent.crypto import digest
 from agent.crypto.refusal import Malformed
 
@@ -91,6 +91,22 @@ def _uic(_issuer: str, text: str) -> bytes:
     return rail.ticket_key(company, reference)
 
 
+def _boarding_pass(_issuer: str, text: str) -> bytes:
+    try:
+        return boarding_pass.pass_key(text)
+    except Malformed:
+        raise ValueError("a boarding pass is FLIGHT/DAY/CHECKIN/BOOKING, for example AC834/326/25/ABC123") from None
+
+
+def _licence(_issuer: str, text: str) -> bytes:
+    try:
+        return licence.licence_key(text)
+    except Malformed:
+        raise ValueError(
+            "a licence is STATE:NUMBER, the state in six digits, for example 636014:D1234567"
+        ) from None
+
+
 KEY_OF: dict[str, Callable[[str, str], bytes]] = {
     "key": _key,
     "subject": _subject,
@@ -101,6 +117,8 @@ KEY_OF: dict[str, Callable[[str, str], bytes]] = {
     "pretix": _pretix,
     "vdv-ka": _vdv,
     "uic": _uic,
+    "boarding-pass": _boarding_pass,
+    "licence": _licence,
 }
 """What a line may hold → (issuer, text) to the 16 bytes that lists hold. Each raises ValueError with one phrase."""
 
