@@ -6,7 +6,7 @@ What the bytes mean is said in `codes` and `policy`, which do no input or output
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -77,12 +77,15 @@ def load_trust(
         try:
             store = bundle_store(root / options.bundles) if options.bundles else None
             sent = store.current("list", Path(name).stem) if store is not None else None
-            found = prove_list(root / name) if store is None or sent is None else _sent(root / name, sent, store)
-            if sent is None and record is not None:
-                _demand_not_older(name, found, record)
+            if store is None or sent is None:
+                found = prove_list(root / name)
+                if record is not None:
+                    _demand_not_older(name, found, record)
+            else:
+                found = _sent(root / name, sent, store, name, record)
             opened.append(found)
             ages.append(found.age)
-            in_force.append(_list_in_force(name, found, sent))
+            in_force.append(_list_in_force(name, found, sent, record))
         except (lists.BadList, BadBundle, BadRecord, OSError) as error:
             log.warning("list %s is not used: %s", name, error)
             ages.append(freshness.missing(f"list {name}"))
@@ -95,9 +98,12 @@ def load_trust(
     )
 
 
-def _list_in_force(name: str, found: lists.CodeList, sent: Bundle | None) -> InForce:
+def _list_in_force(
+    name: str, found: lists.CodeList, sent: Bundle | None, record: AcceptedVersions | None
+) -> InForce:
     """While the base of the newest bundle is awaited, the version of the list before."""
-    if sent is None:
+    remembered = (record.get(name) if record is not None else None) or {}
+    if sent is None or (found.awaited is not None and "heads" in remembered):
         return InForce("list", Path(name).stem, found.head.version, "file")
     return InForce("list", sent.name, sent.version if found.awaited is None else found.head.version)
 
@@ -143,10 +149,31 @@ def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions
             raise lists.BadList(
                 f"is version {head.version}, and {before['version']} was in force: changes are lost"
             )
+    _remember(name, found, record, heads=_heads(found))
+
+
+def _remember(name: str, found: lists.CodeList, record: AcceptedVersions, **more: object) -> None:
+    head = found.head
     try:
-        record.put(name, {"kind": head.kind, "issuer": head.issuer, "version": head.version})
+        record.put(name, {"kind": head.kind, "issuer": head.issuer, "version": head.version, **more})
     except OSError as error:
         log.warning("the version of list %s cannot be remembered: %s", name, error.strerror)
+
+
+def _heads(found: lists.CodeList) -> list[object]:
+    """All that a list and its changes say of themselves, with the digests of their bytes."""
+    return [asdict(found.base.head), None if found.delta is None else asdict(found.delta.head)]
+
+
+def _configured(path: Path, name: str, record: AcceptedVersions | None) -> lists.CodeList | None:
+    """The very list that was in force as a file when the centre first spoke of it; None when it is another one, or
+    when one that was signed has been in force since. Raises BadList, BadRecord, OSError.
+    """
+    before = None if record is None else record.get(name)
+    if before is None or "heads" not in before:
+        return None
+    found = prove_list(path)
+    return found if before["heads"] == _heads(found) else None
 
 
 def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
@@ -182,12 +209,14 @@ def _keys_file(path: Path) -> credentials.TrustStore:
         raise BadTrustStore(f"keys file {path}: not UTF-8 text") from None
 
 
-def _sent(path: Path, sent: Bundle, store: BundleStore) -> lists.CodeList:
+def _sent(
+    path: Path, sent: Bundle, store: BundleStore, name: str, record: AcceptedVersions | None
+) -> lists.CodeList:
     """A list as the centre has sent word of it. Until the base of that is here, the list that it takes the place
-    of, within its own age: as it was signed, and marked with what is awaited. Raises BadList, OSError.
+    of, within its own age: as it was signed, or as it was configured if none that was signed has been in force yet,
+    and marked with what is awaited. Raises BadList, BadRecord, OSError.
     """
     word: ListContent = store.content(sent)
-    previous = store.previous_list(sent.name)
     try:
         put_next_base(path, word.base)
     except OSError as error:
@@ -195,18 +224,29 @@ def _sent(path: Path, sent: Bundle, store: BundleStore) -> lists.CodeList:
     try:
         found = _signed(path, sent)
     except lists.BadList:
-        if previous is None:
-            raise
-        before = _signed(path, previous)
-        if (word.base.kind, word.base.issuer) != (before.base.head.kind, before.base.head.issuer):
+        before = _before(path, sent, store) or _configured(path, name, record)
+        if before is None or (word.base.kind, word.base.issuer) != (before.base.head.kind, before.base.head.issuer):
             raise
         awaited = lists.Awaited(sent.name, sent.version, sent.issued_utc, word.base, word.changes)
         return replace(before, awaited=awaited)
+    if record is not None and "heads" in (record.get(name) or {}):
+        _remember(name, found, record)  # what was only configured never counts again
     try:
         store.forget_previous_list(sent.name)
     except OSError as error:
         log.warning("the bundle before list %s cannot be removed: %s", sent.name, error.strerror)
     return found
+
+
+def _before(path: Path, sent: Bundle, store: BundleStore) -> lists.CodeList | None:
+    """The list of the bundle before; None when there is none, or what lies here is another. Raises OSError."""
+    previous = store.previous_list(sent.name)
+    if previous is None:
+        return None
+    try:
+        return _signed(path, previous)
+    except lists.BadList:
+        return None
 
 
 def _signed(path: Path, sent: Bundle) -> lists.CodeList:

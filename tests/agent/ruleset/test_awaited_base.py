@@ -53,7 +53,8 @@ def code(holder: str, *, valid_s: int = 100, colour: Colour = Colour.GREEN) -> b
 class Kiosk:
     """One list, in force by its first bundle; a second base is at the centre."""
 
-    def __init__(self, folder: Path, kind: str, first: Mapping[bytes, int]) -> None:
+    def __init__(self, folder: Path, kind: str, first: Mapping[bytes, int] | None) -> None:
+        """`first`: what the centre has changed on the first base; None: it has not spoken of the list yet."""
         self.folder, self.kind = folder, kind
         self.path, self.new = folder / "people.gpl", folder / "centre.gpl"
         public = b64encode(ISSUER.public.spki).decode()
@@ -64,7 +65,8 @@ class Kiosk:
         self.store.install(root(1, CENTRE))
         self.options = credentials.Options(bundles="bundles", lists=("people.gpl",))
         self.old_base, self.new_base = (load.open_list(path).base.head for path in (self.path, self.new))
-        self.take(1, self.old_base, first)
+        if first is not None:
+            self.take(1, self.old_base, first)
         self.rulebook = Ruleset(self.options, policy.Options(), folder)
 
     def write(self, path: Path, version: int, entries: Mapping[bytes, int]) -> None:
@@ -232,6 +234,74 @@ def test_the_list_before_counts_no_more_when_the_root_does_not_stand_by_it(tmp_p
 def test_a_list_of_another_kind_does_not_leave_the_old_one_in_force(tmp_path: Path) -> None:
     kiosk = Kiosk(tmp_path, "revoked", {})
     kiosk.take(2, replace(kiosk.new_base, kind="watched"), {})
+    assert kiosk.check().list_age is ListAge.EXPIRED
+
+
+def test_a_list_that_was_only_configured_stays_until_the_first_signed_base_is_here(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path, "revoked", None)
+    assert kiosk.check().list_age is ListAge.FRESH
+    kiosk.take(1, kiosk.new_base, {BEN: 1})
+    verdict = kiosk.check()
+    assert (verdict.status, verdict.list_age) == (CodeStatus.VALID, ListAge.STALE)
+    assert kiosk.check("ben").status is CodeStatus.REVOKED, "what is stricter counts at once"
+    with pytest.raises(CommandFailed) as caught:
+        kiosk.judge(1)
+    assert caught.value.reason == "base_awaited"
+    (in_force,) = (each for each in kiosk.rulebook.in_force() if each.type == "list")
+    assert (in_force.version, in_force.source) == (1, "file")
+    kiosk.take(2, replace(kiosk.new_base, count=7), {ANNA: 1})
+    assert kiosk.check().status is CodeStatus.REVOKED, "one push after the other"
+    assert kiosk.check("ben").list_age is ListAge.STALE
+    kiosk.take(3, kiosk.new_base, {})
+    kiosk.new.replace(kiosk.path)
+    assert kiosk.check().list_age is ListAge.FRESH
+    assert kiosk.judge(3) == {"in_use": True}
+
+
+def test_it_stays_no_longer_than_its_own_age(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path, "revoked", None)
+    kiosk.take(1, kiosk.new_base, {}, issued=UTC - 5)
+    assert kiosk.check(now=LATER, valid_s=5000).list_age is ListAge.EXPIRED
+
+
+def test_another_list_in_its_place_does_not_count(tmp_path: Path) -> None:
+    """Nor changes that are lost, nor another kind, nor what nobody remembers."""
+    kiosk = Kiosk(tmp_path, "revoked", None)
+    whole = kiosk.path.read_bytes()
+    kiosk.take(1, kiosk.new_base, {})
+    kiosk.write(kiosk.path, 9, {})
+    assert kiosk.check().list_age is ListAge.EXPIRED
+    kiosk.path.write_bytes(whole)
+    assert kiosk.check().list_age is ListAge.STALE
+    kiosk.path.write_bytes(whole[:-1] + bytes((whole[-1] ^ 1,)))
+    assert kiosk.check().list_age is ListAge.EXPIRED
+    kiosk.path.write_bytes(whole)
+    kiosk.take(2, replace(kiosk.new_base, kind="watched"), {})
+    assert kiosk.check().list_age is ListAge.EXPIRED
+    kiosk.take(3, kiosk.new_base, {})
+    (tmp_path / "lists.accepted").unlink()
+    assert kiosk.check().list_age is ListAge.EXPIRED
+
+
+def test_changes_of_a_configured_list_are_not_lost_by_a_push(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path, "revoked", None)
+    load.change_list(kiosk.path, lists.ListHeader("revoked", "demo", 2, UTC - 40, 1000, 2000), {BEN: 1})
+    assert kiosk.check("ben").status is CodeStatus.REVOKED
+    kiosk.take(1, kiosk.new_base, {})
+    assert kiosk.check("ben").status is CodeStatus.REVOKED
+    kiosk.path.with_name("people.gpl.delta").unlink()
+    assert kiosk.check("ben").list_age is ListAge.EXPIRED
+
+
+def test_once_a_signed_one_was_in_force_the_configured_one_never_counts_again(tmp_path: Path) -> None:
+    kiosk = Kiosk(tmp_path, "revoked", None)
+    whole = kiosk.path.read_bytes()
+    kiosk.take(1, kiosk.new_base, {})
+    kiosk.path.write_bytes(kiosk.new.read_bytes())
+    assert kiosk.check().list_age is ListAge.FRESH
+    kiosk.path.write_bytes(whole)
+    assert kiosk.check().list_age is ListAge.EXPIRED
+    kiosk.take(2, replace(kiosk.new_base, count=7), {})
     assert kiosk.check().list_age is ListAge.EXPIRED
 
 
