@@ -12,6 +12,7 @@ nothing: hit; of a tested list KEY and the hours from the swab to the list's iss
 from __future__ import annotations
 
 import io
+import math
 import sys
 import time
 from datetime import UTC, datetime
@@ -120,11 +121,19 @@ def _build_from_text(args: argparse.Namespace, head: lists.ListHeader) -> tuple[
         keys += key
         values.append(value)
     if args.delta:
+        if args.kind == "tested":
+            values = _from_the_base(values, load.open_list(args.output).base.head.issued_at, head.issued_at)
         changes = {bytes(keys[at * digest.SIZE :][: digest.SIZE]): value for at, value in enumerate(values)}
         return load.change_list(args.output, head, changes).head.count, len(values)
     has_values = args.kind in ("status", "tested") or any(value != 1 for value in values)
     told = bytes(values) if has_values else None
     return load.write_list(args.output, head, bytes(keys), told).count, len(values)
+
+
+def _from_the_base(hours: bytearray, base_utc: float, now_utc: float) -> bytearray:
+    """Hours up to now as hours up to the issue of the base, from which kiosks count: no swab is later than that."""
+    later_h = max(0.0, now_utc - base_utc) / 3600
+    return bytearray(each if each == lists.GONE else max(1, math.ceil(each - later_h)) for each in hours)
 
 
 def _entries(args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:

@@ -154,11 +154,25 @@ def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verd
     if verdict.subject and _is_on(known.watched, (verdict.subject,)):
         verdict = replace(verdict, watched=True, watch=_watch_class(known.watched, verdict.subject))
     tested = known.tested.get(verdict.issuer)
-    hours = None if tested is None else _find(tested, verdict.subject)
-    if tested is not None and hours is not None:
-        taken = LabResult("pcr", tested.head.issued_at - hours * 3600.0, reported_utc=tested.head.issued_at)
-        verdict = replace(verdict, tests=(*verdict.tests, taken))
+    taken_utc = None if tested is None or not verdict.subject else _swab_utc(tested, verdict.subject)
+    if taken_utc is not None:
+        verdict = replace(verdict, tests=(*verdict.tests, LabResult("pcr", taken_utc)))
     return verdict
+
+
+def _swab_utc(tested: lists.CodeList, subject: bytes) -> float | None:
+    """When the listed swab of somebody was taken, at the latest. Hours count from the issue of the base, which
+    changes and new bundles on top of it do not move: a push must make no test younger. None: there is no test, or
+    the newer list that is awaited takes it away.
+    """
+    hours = _find(tested, subject)
+    if hours is None:
+        return None
+    taken_utc, awaited = tested.base.head.issued_at - hours * 3600.0, tested.awaited
+    if awaited is None or subject not in awaited.changes:
+        return taken_utc
+    newer = awaited.changes[subject]
+    return None if newer == lists.GONE else min(taken_utc, awaited.base.issued_at - newer * 3600.0)
 
 
 def _added(verdict: Verdict, status: lists.CodeList | None, now: TimeBounds) -> Verdict:

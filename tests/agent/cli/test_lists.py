@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from agent import cli
+from agent.credentials import gatepost
+from agent.ruleset import load
 
 
 @pytest.fixture
@@ -184,3 +187,18 @@ def test_a_lower_version_does_not_take_the_place_of_a_higher_one(
     other = run(capsys, "build", "in.txt", "l.gpl", "--kind", "watched", "--issuer", "demo", "--version", "9")
     assert "is a revoked list of demo" in other[2]
     assert (here / "l.gpl").read_bytes() == before
+
+
+def test_a_change_of_a_tested_list_counts_from_the_base(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A swab of 30 hours before the change, 10 hours after the base, is one of 20 hours before the base."""
+    of = ("--kind", "tested", "--issuer", "demo", "--of", "subject")
+    (here / "tests.txt").write_text("anna 5\nbert 5\n")
+    (here / "more.txt").write_text("anna 30\nbert 2\n")
+    assert run(capsys, "build", "tests.txt", "t.gpl", *of, "--version", "1")[0] == 0
+    later = time.time() + 10 * 3600 - 1
+    monkeypatch.setattr("agent.cli.lists.time.time", lambda: later)
+    assert run(capsys, "build", "more.txt", "t.gpl", *of, "--version", "2", "--delta")[0] == 0
+    found = load.open_list(here / "t.gpl")
+    assert [found.find(gatepost.subject_key("demo", who)) for who in ("anna", "bert")] == [21, 1], "rounded up"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +126,31 @@ def test_a_list_of_tests_makes_up_for_codes_that_carry_none() -> None:
     trust = credentials.TrustStore(TRUST.keys, lists=lists.gather([listed("tested", {ANNA: 30})]))
     (found,) = credentials.check(a_code(), trust, NOW).tests
     assert (found.kind, UTC - found.taken_utc) == ("pcr", 30 * HOUR_S)
+
+
+def test_changes_on_top_of_a_list_make_no_listed_test_younger() -> None:
+    base = listed("tested", {ANNA: 30}).base
+    ben = gatepost.subject_key("hall-office", "ben")
+    late = replace(base.head, version=9, issued_at=UTC + 40 * HOUR_S, sha256="", count=0)
+    changes = lists.parse(b"".join(lists.build(late, ben, bytes((3,))).chunks)).prove()
+    trust = credentials.TrustStore(TRUST.keys, lists=lists.gather([lists.CodeList(base, changes)]))
+    (found,) = credentials.check(a_code(), trust, NOW).tests
+    assert UTC - found.taken_utc == 30 * HOUR_S
+    assert found.reported_utc is None, "a list does not tell when a result was told"
+    newer = lists.parse(b"".join(lists.build(late, ANNA, bytes((3,))).chunks)).prove()
+    trust = credentials.TrustStore(TRUST.keys, lists=lists.gather([lists.CodeList(base, newer)]))
+    (found,) = credentials.check(a_code(), trust, NOW).tests
+    assert UTC - found.taken_utc == 3 * HOUR_S, "from the issue of the base"
+
+
+@pytest.mark.parametrize(("newer", "hours"), [(lists.GONE, None), (2, 30), (60, 50)])
+def test_of_an_awaited_list_of_tests_only_what_is_stricter_counts(newer: int, hours: int | None) -> None:
+    found = listed("tested", {ANNA: 30})
+    base = replace(found.base.head, version=8, issued_at=UTC + 10 * HOUR_S)
+    awaited = lists.Awaited("tested", 8, UTC, base, {ANNA: newer})
+    trust = credentials.TrustStore(TRUST.keys, lists=lists.gather([replace(found, awaited=awaited)]))
+    tests = credentials.check(a_code(), trust, NOW).tests
+    assert [UTC - test.taken_utc for test in tests] == ([] if hours is None else [hours * HOUR_S])
 
 
 # -- series and reports
