@@ -273,7 +273,7 @@ class CodeLists:
     status: Mapping[str, CodeList] = field(default_factory=dict)
     """By issuer."""
     tested: Mapping[str, CodeList] = field(default_factory=dict)
-    """By issuer, for codes that carry no tests; a value is the hours from the swab to the issue of the list's base."""
+    """By issuer, for codes that carry no tests; a value is the hours from the swab to the issue of its base."""
 
     def __iter__(self) -> Iterator[CodeList]:
         yield from (*self.revoked, *self.watched, *self.status.values(), *self.tested.values())
