@@ -2,28 +2,38 @@
 
 gatepost upgrade content gatepost-release_0.2.0_arm64.deb --url https://mirror.example/ --permille 50
 
-Sign what it prints (`keys sign --type release`) and send it as any bundle.
+Sign what it prints (`keys sign --type release`) and send it as any bundle. Or sign several waves, and one that
+stops them (`--permille 0`): each is sent when the one before it is well, and the stop when too many kiosks fail.
+
+gatepost upgrade rollout wave-1.bundle wave-2.bundle all.bundle --stop stop.bundle --broker broker.example:8883
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli.help import number, version
+from agent.config.compose import broker
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Root, VersionFloor
 from agent.model import ClockState, TimeBounds
+from agent.mqtt import LinkLost, Options, ShortConnection
 from agent.platform.files import replace_file
+from agent.upgrade import waves
 from agent.upgrade.release import ALL_PERMILLE, BadRelease, parse_release
+from agent.upgrade.waves import Fleet, Limits, Step, Wave
 
 if TYPE_CHECKING:
     import argparse
 
 _EVER = 4e9
+_READ_S = 1.0
+_STOPPED = 3
 
 _PERMILLE, _SPREAD_S = number(0, ALL_PERMILLE, 100), number(0, 604_800, 3600)
 
@@ -45,6 +55,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     content.add_argument("--salt", default="", help="another salt, other kiosks first; the same, the same")
     content.add_argument("--spread-s", type=_SPREAD_S, default=3600, help="begin to fetch within so many seconds")
+    rollout = actions.add_parser("rollout", help="send wave after wave, and stop when too many kiosks fail")
+    _register_rollout(rollout)
     verify = actions.add_parser("verify", help="for root's helper: is this package the signed one?")
     for name in ("trusted", "store", "package"):
         verify.add_argument(f"--{name}", type=Path, required=True, help="a file or folder")
@@ -52,11 +64,37 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verify.add_argument("--floor", type=version, default=0, help="version of the bundle that was used last")
 
 
+def _register_rollout(rollout: argparse.ArgumentParser) -> None:
+    rollout.add_argument("waves", nargs="+", type=Path, help="signed release bundles, the smallest wave first")
+    rollout.add_argument(
+        "--stop", type=Path, required=True, help="signed bundle of the same release with permille 0"
+    )
+    rollout.add_argument("--broker", required=True, help="HOST:PORT")
+    rollout.add_argument("--ca", type=Path, help="PEM of the authority behind the broker; else the system's")
+    rollout.add_argument("--cert", type=Path, help="our certificate for the broker")
+    rollout.add_argument("--cert-key", type=Path, help="the key to it")
+    rollout.add_argument("--username", default="", help="our name at the broker")
+    rollout.add_argument("--password-file", type=Path, help="a file with the password")
+    rollout.add_argument("--plain", action="store_true", help="without TLS: for trials")
+    limits = Limits()
+    rollout.add_argument(
+        "--failed-permille", type=_PERMILLE, default=limits.failed_permille,
+        help="stop when more of a wave fail (default: %(default)s)",
+    )  # fmt: skip
+    rollout.add_argument(
+        "--enough-permille", type=_PERMILLE, default=limits.enough_permille,
+        help="so many of a wave run it before the next begins (default: %(default)s)",
+    )  # fmt: skip
+    rollout.add_argument(
+        "--settle-s", type=_SPREAD_S, default=int(limits.settle_s), help="and for so long (default: %(default)s)"
+    )
+
+
 def run(args: argparse.Namespace) -> int:
-    """0 when it is right; 1 with one sentence on standard error."""
+    """0 when it is right; 1 with one sentence on standard error; 3 when a rollout has stopped itself."""
     try:
-        return _content(args) if args.action == "content" else _verify(args)
-    except (BadBundle, BadRelease, OSError) as error:
+        return {"content": _content, "verify": _verify, "rollout": _rollout}[args.action](args)
+    except (BadBundle, BadRelease, LinkLost, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -80,8 +118,73 @@ def _content(args: argparse.Namespace) -> int:
     return 0
 
 
+def _rollout(args: argparse.Namespace) -> int:
+    found = [_wave(path) for path in args.waves]
+    stop = _wave(args.stop)
+    waves.demand_order(found, stop)
+    host, port = broker(args.broker)
+    options = Options(
+        host=host, port=port, tls=not args.plain, ca_file=args.ca, cert_file=args.cert, key_file=args.cert_key,
+        username=args.username, password=args.password_file.read_text().strip() if args.password_file else "",
+    )  # fmt: skip
+    limits = Limits(args.failed_permille, args.enough_permille, args.settle_s)
+    fleet = Fleet()
+    with ShortConnection(options, "gatepost-rollout") as connection:
+        connection.subscribe(["gatepost/v1/+/+/state", "gatepost/v1/+/+/event/agent"])
+        while _read(connection, fleet, found[0]):  # until all that is retained has come
+            pass
+        for place, wave in enumerate(found, 1):
+            name = f"wave {place} of {len(found)} ({wave.release.permille} ‰)"
+            connection.publish(wave.topic, wave.data, retain=True)
+            print(f"{name}: sent to {len(fleet.members(wave))} kiosks", flush=True)
+            if _follow(connection, fleet, wave, limits) is Step.STOP:
+                connection.publish(stop.topic, stop.data, retain=True)
+                failed = [source for source in fleet.members(wave) if source in fleet.failed]
+                print(f"{name}: STOPPED, {len(failed)} kiosks failed:", flush=True)
+                print(*(f"  {source}: {fleet.failed[source]}" for source in failed[:20]), sep="\n", flush=True)
+                return _STOPPED
+            print(f"{name}: well", flush=True)
+    return 0
+
+
+def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: Limits) -> Step:
+    """Watch a wave until it is well or has failed."""
+    well_since_s: float | None = None
+    told = None
+    while True:
+        _read(connection, fleet, wave)
+        found, now_s = waves.count(fleet, wave), time.monotonic()
+        if found != told:
+            print(
+                f"  {found.done} of {found.members} run {wave.release.version}, {found.failed} failed", flush=True
+            )
+            told = found
+        well_since_s = (well_since_s or now_s) if waves.is_enough(found, limits) else None
+        step = waves.step(found, limits, now_s - well_since_s if well_since_s else 0.0)
+        if step is not Step.WAIT:
+            return step
+
+
+def _read(connection: ShortConnection, fleet: Fleet, wave: Wave) -> bool:
+    """Whether anything came."""
+    read = connection.read(_READ_S)
+    for topic, payload in read:
+        fleet.read(topic, payload, wave.release.version)
+    return bool(read)
+
+
+def _wave(path: Path) -> Wave:
+    """Raises BadRelease, BadBundle, OSError."""
+    data = path.read_bytes()
+    try:
+        said = bundle.unverified_header(data)
+        return waves.read_wave(said.type, said.version, said.target, said.content, data)
+    except BadRelease as error:
+        raise BadRelease(f"{path}: {error}") from None
+
+
 def _verify(args: argparse.Namespace) -> int:
-    """By the root that root keeps; the agent's own is followed where it comes right after it."""
+    """By the root that root keeps; those that the agent has taken since are followed one by one."""
     data = (args.store / "release.bundle").read_bytes()
     root = _root(args.trusted, args.store / "root.bundle")
     claimed = bundle.unverified_header(data)
@@ -100,14 +203,16 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _root(trusted: Path, beside: Path) -> Root:
     """The root that counts. The first one seen is trusted: it came with the enrolment, or by a technician."""
-    newer = beside.read_bytes()
+    newest = beside.read_bytes()
     if not trusted.exists():
-        bundle.first_root(newer)
-        replace_file(trusted, (newer,))
+        bundle.first_root(newest)
+        replace_file(trusted, (newest,))
     root = bundle.first_root(trusted.read_bytes())
-    try:
-        after = bundle.next_root(root, newer)
-    except BadBundle:
-        return root
-    replace_file(trusted, (newer,))
-    return after
+    while True:  # each root names the next one; all that came since are kept beside it
+        step = beside.with_name(f"root-{root.bundle.version + 1}.bundle")
+        data = step.read_bytes() if step.exists() else newest
+        try:
+            root = bundle.next_root(root, data)
+        except BadBundle:
+            return root
+        replace_file(trusted, (data,))

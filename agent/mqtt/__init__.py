@@ -27,6 +27,7 @@ from agent.mqtt.peers import PeerChannel
 from agent.mqtt.receipts import ReceiptVerifier
 from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEvents
 from agent.mqtt.session import GOODBYE_S, Inbox, Session, SessionContext
+from agent.mqtt.short import ShortConnection
 from agent.mqtt.version import Version
 from agent.problems import Finding, Problem, ProblemCode, found, in_words
 
@@ -37,7 +38,15 @@ if TYPE_CHECKING:
     from agent.mqtt.peers import Peers
     from agent.outbox import Outbox
 
-__all__ = ["BadClientCertificate", "ClientCertificates", "Link", "LinkStatus", "Options"]
+__all__ = [
+    "BadClientCertificate",
+    "ClientCertificates",
+    "Link",
+    "LinkLost",
+    "LinkStatus",
+    "Options",
+    "ShortConnection",
+]
 
 log = logging.getLogger(__name__)
 

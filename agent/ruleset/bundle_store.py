@@ -3,6 +3,7 @@
 | file | content |
 |---|---|
 | root.bundle | the root in force; the first one is put there when the kiosk is installed |
+| root-N.bundle | the roots that came since, for whoever knows an older one only |
 | keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
 | list-NAME.previous | the last one whose base was here, until the base of a newer one is |
 
@@ -152,6 +153,7 @@ class BundleStore:
         root = self.root()
         if kind == "root":
             taken = bundle.next_root(root, data).bundle
+            replace_file(self._folder / f"root-{taken.version}.bundle", (data,))
         else:
             last = self._measure(kind, name, root)
             taken = bundle.accept(data, root, last, now, kind=kind, name=name, targets=targets)

@@ -42,6 +42,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ WELL_S, READY_S, TRIAL_S = 30.0, 60.0, 180.0
 _LOOK_S, _STALE_S = 2.0, 15.0
 _MOST_MEMORY = 0.9
 _MOST_REFUSED, _MOST_DETAIL = 20, 300
+_MOST_ROOTS = 200
 _INSTALL_S = 900.0
 _UPGRADING = "GATEPOST_UPGRADING"
 """Set while this program has a release installed: the package's script leaves the choice to it."""
@@ -428,7 +430,23 @@ def end_trial(releases: Releases, why: str) -> None:
         releases.remember(replace(state.passed(), previous=state.trial.before))
         notify(releases, "release_applied", state.trial.version, "")
         print(f"gatepost: release {state.trial.version} works and is kept", flush=True)
+        remove_old(releases)
     releases.layout.on_trial.unlink(missing_ok=True)
+
+
+def remove_old(releases: Releases) -> None:
+    """Have dpkg remove every release but the one in use and the one before it, which is pinned. What no package has
+    brought, or dpkg cannot remove now, stays.
+    """
+    keep = {releases.current(), releases.state().previous}
+    for version in releases.installed():
+        if version in keep:
+            continue
+        words = ["dpkg", f"--root={releases.layout.root}", "--purge", f"gatepost-release-{version}"]
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(words, check=False, capture_output=True, timeout=_INSTALL_S)
+            if done.returncode == 0:
+                print(f"gatepost: release {version} is removed", flush=True)
 
 
 def notify(releases: Releases, kind: str, version: str, detail: str) -> None:
@@ -464,7 +482,8 @@ def upgrade(releases: Releases) -> None:
         )
         package = take_over(layout.agent / "upgrade" / name, incoming / "release.deb")
         store = incoming / "bundles"
-        for each in ("release.bundle", "root.bundle"):
+        roots = sorted((layout.agent / "bundles").glob("root-*.bundle"))[-_MOST_ROOTS:]
+        for each in ("release.bundle", "root.bundle", *(path.name for path in roots)):
             take_over(layout.agent / "bundles" / each, store / each)
         found = verified(releases, package, store)
         version, digest = found["version"], found["digest"]
@@ -526,11 +545,12 @@ def install(releases: Releases, package: Path, version: str) -> None:
         raise UpgradeError(f"the disk has {free.free // 1_000_000} MB free, too little to unpack it")
     environment = {**os.environ, _UPGRADING: "1", "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(
-        ["dpkg", "--force-confold", "-i", str(package)],
+        ["dpkg", f"--root={releases.layout.root}", "--force-confold", "-i", str(package)],
         capture_output=True, text=True, check=False, timeout=_INSTALL_S, env=environment, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode:
-        subprocess.run(["dpkg", "--purge", "--force-remove-reinstreq", name], check=False, capture_output=True)
+        purge = ["dpkg", f"--root={releases.layout.root}", "--purge", "--force-remove-reinstreq", name]
+        subprocess.run(purge, check=False, capture_output=True)
         raise UpgradeError(f"dpkg could not install it: {done.stderr.strip().splitlines()[-1:]}")
 
 

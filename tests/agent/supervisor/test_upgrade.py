@@ -74,11 +74,11 @@ class Kiosk:
             folder, self.store, SOURCE, self.events.append, lambda: self.busy, notice=folder / "notice.json"
         )
 
-    def signed(self, kind: str, content: object) -> bytes:
+    def signed(self, kind: str, content: object, *beside: signing.PrivateKey) -> bytes:
         self.version += 1
         times = {"issued_at": NOW, "expires_at": NOW + 9 * DAY_S, "warn_age_s": DAY_S, "max_age_s": DAY_S}
         head = {"type": kind, "name": "", "fleet": "city", "version": self.version}
-        return bundle.sign({**head, **times, "content": content}, [self.key])
+        return bundle.sign({**head, **times, "content": content}, [self.key, *beside])
 
     def release(self, version: str = "9.9", *, package: bytes = PACKAGE, **more: object) -> None:
         file = {"sha256": sha256(package).hexdigest(), "size": len(package), "urls": [self.mirror.url]}
@@ -206,6 +206,26 @@ def test_roots_helper_verifies_again_by_a_root_of_its_own(kiosk: Kiosk, tmp_path
         "the agent's root does not count"
     )
     assert trusted.read_bytes() == kiosk.root
+
+
+def test_roots_helper_follows_all_roots_that_came_since(kiosk: Kiosk, tmp_path: Path, capsys) -> None:
+    """A kiosk that was not upgraded for years has taken several roots meanwhile, each signed by the one before."""
+    kiosk.release()
+    package, trusted = tmp_path / "x.deb", tmp_path / "trusted.bundle"
+    package.write_bytes(PACKAGE)
+    verify(kiosk, package, trusted, capsys)
+    kiosk.version = 1
+    for _ in range(3):
+        before, kiosk.key = kiosk.key, signing.new_private_key()
+        kid = kiosk.key.public.kid.hex()
+        roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "release")}
+        content = {"keys": {kid: b64encode(kiosk.key.public.spki).decode()}, "roles": roles}
+        newer = kiosk.signed("root", content, before)
+        kiosk.store.accept(newer, TimeBounds(NOW, NOW, ClockState.SYNCED))
+    kiosk.release("9.10")
+    found = json.loads(verify(kiosk, package, trusted, capsys))
+    assert found["version"] == "9.10"
+    assert trusted.read_bytes() == newer
 
 
 def test_the_content_of_a_bundle_is_made_from_packages(tmp_path: Path, capsys) -> None:

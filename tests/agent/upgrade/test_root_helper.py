@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -218,6 +220,52 @@ def test_a_release_that_works_is_kept(releases: Releases) -> None:
     assert not releases.layout.on_trial.exists()
 
 
+def package(folder: Path, version: str) -> Path:
+    """A release as a package."""
+    built = folder / f"built-{version}"
+    program = built / f"usr/lib/gatepost/releases/{version}/bin/gatepost"
+    program.parent.mkdir(parents=True)
+    found = json.dumps({"version": "1.1", "bundle": 4, "digest": "ab"})
+    program.write_text(f"#!/bin/sh\n[ \"$1 $2\" = 'upgrade verify' ] && echo '{found}'\nexit 0\n")
+    program.chmod(stat.S_IRWXU)
+    (built / "DEBIAN").mkdir()
+    head = f"Package: gatepost-release-{version}\nVersion: {version}\nArchitecture: all\n"
+    (built / "DEBIAN/control").write_text(f"{head}Maintainer: x <x@example.org>\nDescription: x\n")
+    deb = folder / f"{version}.deb"
+    subprocess.run(["dpkg-deb", "-Zgzip", "--build", built, deb], check=True, capture_output=True)
+    return deb
+
+
+def with_dpkg(folder: Path) -> Releases:
+    """A machine on which dpkg has never installed anything."""
+    releases = Releases(Layout(folder / "root"))
+    database = releases.layout.root / "var/lib/dpkg"
+    (database / "info").mkdir(parents=True)
+    (database / "updates").mkdir()
+    (database / "status").touch()
+    releases.layout.releases.mkdir(parents=True)
+    return releases
+
+
+needs_dpkg = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("dpkg"), reason="needs root and dpkg")
+
+
+@needs_dpkg
+def test_old_releases_go_and_the_last_good_one_stays(tmp_path: Path) -> None:
+    releases = with_dpkg(tmp_path)
+    for version in ("0.8", "0.9", "1.0", "1.1"):
+        root_helper.install(releases, package(tmp_path, version), version)
+    add(releases, "0.7")  # brought by no package
+    releases.use("1.0")
+    root_helper.begin_trial(releases, TRIAL)
+    releases.use("1.1")
+    assert releases.installed() == ["0.7", "0.8", "0.9", "1.0", "1.1"], "nothing goes while a release is on trial"
+    root_helper.end_trial(releases, "")
+    assert releases.installed() == ["0.7", "1.0", "1.1"]
+    root_helper.go_back(releases)
+    assert releases.current() == "1.0"
+
+
 def test_one_that_does_not_is_taken_back_and_said(releases: Releases, capsys: pytest.CaptureFixture[str]) -> None:
     on_trial(releases)
     root_helper.end_trial(releases, "it fell 3 times")
@@ -239,8 +287,8 @@ class PowerCutError(BaseException):
     """The machine is off."""
 
 
-def cut_power(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    """From that many changes of names on."""
+def cut_power(monkeypatch: pytest.MonkeyPatch, after: int, *, programs: bool = False) -> None:
+    """From that many changes of names on; `programs`: and programs that are run."""
     count = 0
 
     def cutting(real: Callable[..., object]) -> Callable[..., object]:
@@ -255,6 +303,8 @@ def cut_power(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
     for name in ("replace", "unlink", "symlink_to"):
         monkeypatch.setattr(Path, name, cutting(getattr(Path, name)))
+    if programs:
+        monkeypatch.setattr(subprocess, "run", cutting(subprocess.run))
 
 
 @pytest.mark.parametrize("action", ["begin", "keep", "take back"])
@@ -286,6 +336,60 @@ def test_after_a_power_cut_one_whole_release_is_in_use(
         assert releases.state().trial is None, "one that was not kept is gone after so many boots"
     root_helper.choose(releases)
     assert releases.current() in ("1.0", "1.1")
+
+
+@needs_dpkg
+def test_a_package_that_does_not_fit_or_is_another_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = with_dpkg(tmp_path)
+    deb = package(tmp_path, "1.1")
+    with pytest.raises(UpgradeError, match=r"is gatepost-release-1\.1, not gatepost-release-1\.2"):
+        root_helper.install(releases, deb, "1.2")
+    torn = tmp_path / "torn.deb"
+    torn.write_bytes(deb.read_bytes()[:-40])
+    with pytest.raises(UpgradeError):
+        root_helper.install(releases, torn, "1.1")
+    assert releases.installed() == []
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=deb.stat().st_size * 5))
+    with pytest.raises(UpgradeError, match="too little to unpack"):
+        root_helper.install(releases, deb, "1.1")
+    assert releases.installed() == []
+
+
+@needs_dpkg
+@pytest.mark.parametrize("cut_after", range(0, 40, 2))
+def test_after_a_power_cut_an_upgrade_is_begun_again_and_comes_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_after: int
+) -> None:
+    """Cut before any change of names or program of the whole way from the request on; then the machine starts, and
+    what was asked for is still there, or done.
+    """
+    releases = with_dpkg(tmp_path)
+    root_helper.install(releases, package(tmp_path, "1.0"), "1.0")
+    releases.use("1.0")
+    asked = releases.layout.agent / "upgrade/request.json"
+    (releases.layout.agent / "bundles").mkdir(parents=True)
+    asked.parent.mkdir()
+    for name in ("release.bundle", "root.bundle", "root-2.bundle"):
+        (releases.layout.agent / "bundles" / name).write_text("signed")
+    shutil.copy(package(tmp_path, "1.1"), asked.parent / "ab.deb")
+    asked.write_text(json.dumps({"version": "1.1", "package": "ab.deb", "digest": "ab"}))
+
+    cut_power(monkeypatch, cut_after, programs=True)
+    with suppress(PowerCutError):
+        root_helper.upgrade(releases)
+    monkeypatch.undo()
+
+    assert releases.current() in ("1.0", "1.1"), "there is one whole release at any time"
+    assert releases.current() in releases.installed()
+    if asked.exists():
+        root_helper.upgrade(releases)
+    assert releases.current() == "1.1"
+    assert json.loads(releases.layout.notice.read_text())["type"] == "release_applied"
+    assert not asked.exists()
+    assert releases.state().bundle == 4
 
 
 def test_the_report_of_an_agent_that_is_gone_does_not_count(releases: Releases) -> None:

@@ -1,0 +1,119 @@
+"""A connection for a program of the central server's side that runs for a while: publish, subscribe, read."""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from agent.mqtt.client import Client, LinkLost, Retained
+from agent.mqtt.tls import context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from agent.mqtt.client import Limits
+    from agent.mqtt.options import Options
+
+ANSWER_S = 20.0
+_TURN_S = 0.2
+
+
+class ShortConnection:
+    """MQTT 5, one thread, no session that outlives it. Every method raises LinkLost or OSError."""
+
+    def __init__(self, options: Options, name: str) -> None:
+        """`name`: of the client at the broker."""
+        self.options = options
+        self._greeted = self._subscribed = False
+        self._refusal = ""
+        self._acknowledged: set[int] = set()
+        self._messages: list[tuple[str, bytes]] = []
+        self._client = Client(options, name, None, self, v5=True)
+        if options.tls:
+            self._client.tls_set_context(context(options, dated=True))
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        try:
+            self._client.dial()
+            self._turn_until(lambda: self._greeted, "does not answer")
+        except BaseException:
+            self._client.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say goodbye."""
+        with suppress(LinkLost, OSError, ValueError):
+            self._client.leave(keep_session=False)
+        self._client.close()
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Read these topics, what is retained there included."""
+        self._subscribed = False
+        self._client.listen([(topic, Retained.ALWAYS) for topic in topics])
+        self._turn_until(lambda: self._subscribed, f"does not answer a subscription to {', '.join(topics)}")
+        self._demand(f"does not let us read {', '.join(topics)}")
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """It is with the broker when this returns."""
+        sent = self._client.send_state(topic, payload, retain=retain, qos=1)
+        self._turn_until(lambda: sent in self._acknowledged, f"does not acknowledge what we publish to {topic}")
+        self._demand(f"does not let us write {topic}")
+
+    def read(self, within_s: float) -> list[tuple[str, bytes]]:
+        """What has come; waits for up to so long for something."""
+        end_s = time.monotonic() + within_s
+        while not self._messages and time.monotonic() < end_s:
+            self._turn()
+        read, self._messages = self._messages, []
+        return read
+
+    # -- what the broker says
+
+    def on_connected(self, _limits: Limits) -> None:
+        """It accepts us."""
+        self._greeted = True
+
+    def on_acknowledgement(self, mid: int, refusal: str) -> None:
+        """Of a message."""
+        self._acknowledged.add(mid)
+        self._refusal = self._refusal or refusal
+
+    def on_subscribed(self, refusals: Sequence[str]) -> None:
+        """Of a subscription."""
+        self._subscribed = True
+        self._refusal = self._refusal or next(filter(None, refusals), "")
+
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """Kept until it is read."""
+        del retained
+        self._messages.append((topic, payload))
+
+    # --
+
+    def _demand(self, what: str) -> None:
+        if self._refusal:
+            refusal, self._refusal = self._refusal, ""
+            raise LinkLost(f"the broker {what}: {refusal}")
+
+    def _turn_until(self, holds: Callable[[], bool], what: str) -> None:
+        end_s = time.monotonic() + ANSWER_S
+        while not holds():
+            if time.monotonic() > end_s:
+                raise LinkLost(f"the broker {what}")
+            self._turn()
+
+    def _turn(self) -> None:
+        self._client.flush()
+        wants = [self._client] if self._client.holds_output() else []
+        readable, _, _ = select.select([self._client], wants, [], _TURN_S)
+        if readable:
+            self._client.read()
+        self._client.flush()
+        self._client.tick()

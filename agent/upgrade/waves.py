@@ -1,0 +1,166 @@
+"""How an upgrade goes from wave to wave, and when it stops by itself. Pure.
+
+The bundles of all waves are signed beforehand, and one that stops it (`permille` 0): no key is needed meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from agent.upgrade.release import BadRelease, Release, is_in, parse_release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_EVENTS = {"release_applied": True, "release_rolled_back": False, "release_rejected": False}
+
+
+class Step(StrEnum):
+    """What to do with a wave now."""
+
+    WAIT = "wait"
+    NEXT = "next"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """One signed bundle."""
+
+    release: Release
+    version: int
+    """Of the bundle."""
+    target: str
+    topic: str
+    """Where it is published."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a wave is done, and when it has failed."""
+
+    failed_permille: int = 10
+    """More kiosks of a wave than this take the release back or refuse it: stop. One of a few always counts."""
+    enough_permille: int = 950
+    """So many have to run it before the next wave begins; the others may be switched off."""
+    settle_s: float = 600.0
+    """So long it then has to go well."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """What kiosks have told so far."""
+
+    running: dict[str, str] = field(default_factory=dict)
+    """Source → release that its state names."""
+    groups: dict[str, frozenset[str]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Source → why it did not keep the release."""
+
+    def read(self, topic: str, payload: bytes, release: str) -> None:
+        """Take a kiosk's state or event; what is neither is passed over. `release`: the one that is brought out."""
+        parts = topic.split("/")
+        try:
+            prefix, _, site, kiosk, kind, *rest = parts
+            plain = json.loads(payload)
+            source = f"/{'/'.join(parts[:4])}"
+            if prefix != "gatepost" or not (site and kiosk):
+                return
+            if kind == "state" and not rest:
+                self.running[source] = str(plain["software_version"])
+                self.groups[source] = frozenset(map(str, plain.get("groups", ())))
+            elif (kind, rest) == ("event", ["agent"]) and plain["data"]["type"] in _EVENTS:
+                version, _, why = str(plain["data"]["detail"]).partition(": ")
+                if version == release and _EVENTS[plain["data"]["type"]]:
+                    self.failed.pop(source, None)
+                elif version == release:
+                    self.failed[source] = why or plain["data"]["type"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return
+
+    def members(self, wave: Wave) -> list[str]:
+        """Kiosks that a wave is for, of those that have told of themselves."""
+        return [
+            source for source in self.running if self._is_for(wave.target, source) and is_in(wave.release, source)
+        ]
+
+    def _is_for(self, target: str, source: str) -> bool:
+        site, kiosk = source.split("/")[3:5]
+        own = {"", "*/*", f"{site}/{kiosk}", f"{site}/*", *(f"@{group}" for group in self.groups[source])}
+        return target in own
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How far a wave has come."""
+
+    members: int
+    done: int
+    failed: int
+
+
+def count(fleet: Fleet, wave: Wave) -> Count:
+    """How far a wave has come."""
+    members = fleet.members(wave)
+    failed = sum(source in fleet.failed for source in members)
+    done = sum(fleet.running[source] == wave.release.version and source not in fleet.failed for source in members)
+    return Count(len(members), done, failed)
+
+
+def has_failed(found: Count, limits: Limits) -> bool:
+    """Whether more have failed than may."""
+    return found.failed * 1000 > found.members * limits.failed_permille
+
+
+def step(found: Count, limits: Limits, well_s: float) -> Step:
+    """What to do; `well_s`: since when enough kiosks run it."""
+    if has_failed(found, limits):
+        return Step.STOP
+    return Step.NEXT if is_enough(found, limits) and well_s >= limits.settle_s else Step.WAIT
+
+
+def is_enough(found: Count, limits: Limits) -> bool:
+    """Whether enough kiosks of the wave run the release."""
+    return found.done * 1000 >= (found.members - found.failed) * limits.enough_permille
+
+
+def topic_of(target: str) -> str:
+    """Where a release bundle for these kiosks is retained."""
+    if target.startswith("@"):
+        return f"gatepost/v1/$group/{target[1:]}/bundle/release"
+    if target in ("", "*/*"):
+        return "gatepost/v1/$all/bundle/release"
+    return f"gatepost/v1/{target.removesuffix('*')}{'$all' * target.endswith('/*')}/bundle/release"
+
+
+def read_wave(kind: str, version: int, target: str, content: object, data: bytes) -> Wave:
+    """A wave from what its bundle says, and its bytes. Raises BadRelease."""
+    if kind != "release":
+        raise BadRelease(f"it is a bundle of type {kind}, not release")
+    return Wave(parse_release(content), version, target, topic_of(target), data)
+
+
+def demand_order(waves: Sequence[Wave], stop: Wave) -> None:
+    """Each wave must take the place of the one before, and the stop that of all. Raises BadRelease."""
+    versions = [wave.version for wave in (*waves, stop)]
+    if sorted(set(versions)) != versions:
+        raise BadRelease(
+            f"the bundles have versions {_listed(versions)}: each must be higher than the one before, "
+            "and the one that stops the highest, for example 4, 5, 6 and 7"
+        )
+    if stop.release.permille:
+        raise BadRelease(f"the bundle that stops has permille {stop.release.permille}: it needs 0")
+    if len({wave.release.version for wave in waves}) > 1:
+        raise BadRelease(
+            f"the waves bring {_listed(wave.release.version for wave in waves)}: one release at a time"
+        )
+    if any(wave.topic != stop.topic for wave in waves):
+        raise BadRelease("all bundles need the same target: one that stops reaches only whom it is for")
+
+
+def _listed(each: Iterable[object]) -> str:
+    return ", ".join(map(str, each))

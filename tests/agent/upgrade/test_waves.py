@@ -1,0 +1,186 @@
+"""An upgrade goes from wave to wave, and stops by itself when more kiosks fail than may."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.cli import main
+from agent.crypto import signing
+from agent.upgrade import waves
+from agent.upgrade.release import BadRelease, Release, is_in
+from agent.upgrade.waves import Count, Fleet, Limits, Step, Wave
+
+ALL = Wave(Release("2.0", {}, "tuesday", 1000), 7, "", "gatepost/v1/$all/bundle/release", b"")
+LIMITS = Limits()
+PACKAGE = "gatepost-release_2.0_amd64.deb"
+
+
+def state(version: str, *groups: str) -> bytes:
+    return json.dumps({"state": "online", "software_version": version, "groups": groups}).encode()
+
+
+def event(kind: str, detail: str) -> bytes:
+    return json.dumps({"data": {"type": kind, "detail": detail}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("found", "well_s", "says"),
+    [
+        (Count(1000, 950, 10), 600, Step.NEXT),
+        (Count(1000, 950, 11), 600, Step.STOP),
+        (Count(1000, 950, 0), 599, Step.WAIT),
+        (Count(1000, 949, 0), 9999, Step.WAIT),
+        (Count(10, 0, 1), 0, Step.STOP),
+        (Count(0, 0, 0), 600, Step.NEXT),
+    ],
+)
+def test_the_next_wave_begins_when_this_one_is_well(found: Count, well_s: float, says: Step) -> None:
+    assert waves.step(found, LIMITS, well_s) is says
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_one_percent_may_fail_and_no_more(members: int, data: st.DataObject) -> None:
+    failed = data.draw(st.integers(0, members))
+    stops = waves.step(Count(members, members - failed, failed), LIMITS, 1e9) is Step.STOP
+    assert stops == (failed / members > 0.01)
+
+
+def test_what_kiosks_tell_is_counted() -> None:
+    fleet = Fleet()
+    for number in range(10):
+        fleet.read(f"gatepost/v1/east/k{number}/state", state("1.0"), "2.0")
+    for number in range(4):
+        fleet.read(f"gatepost/v1/east/k{number}/state", state("2.0"), "2.0")
+    fleet.read("gatepost/v1/east/k3/event/agent", event("release_rolled_back", "2.0: it fell 3 times"), "2.0")
+    fleet.read("gatepost/v1/east/k4/event/agent", event("release_rejected", "2.0: the disk is full"), "2.0")
+    fleet.read("gatepost/v1/east/k5/event/agent", event("release_rolled_back", "1.9: it fell"), "2.0")
+    assert waves.count(fleet, ALL) == Count(10, 3, 2)
+    assert fleet.failed["/gatepost/v1/east/k3"] == "it fell 3 times"
+    fleet.read("gatepost/v1/east/k4/event/agent", event("release_applied", "2.0"), "2.0")
+    assert waves.count(fleet, ALL).failed == 1, "a kiosk that was helped by hand counts as well"
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [("", {"k1", "k2", "k3"}), ("east/k1", {"k1"}), ("east/*", {"k1", "k2"}), ("@north", {"k2", "k3"})],
+)
+def test_a_wave_may_be_a_group(target: str, names: set[str]) -> None:
+    fleet = Fleet()
+    for place, groups in (("east/k1", ()), ("east/k2", ("north",)), ("west/k3", ("north", "first"))):
+        fleet.read(f"gatepost/v1/{place}/state", state("1.0", *groups), "2.0")
+    found = fleet.members(Wave(ALL.release, 7, target, "", b""))
+    assert {source.rpartition("/")[2] for source in found} == names
+
+
+@given(st.text(), st.binary())
+def test_junk_is_passed_over(topic: str, payload: bytes) -> None:
+    fleet = Fleet()
+    fleet.read(topic, payload, "2.0")
+    fleet.read("gatepost/v1/a/b/state", payload, "2.0")
+    fleet.read("gatepost/v1/a/b/event/agent", payload, "2.0")
+    assert fleet.failed == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "topic"),
+    [("", "$all"), ("*/*", "$all"), ("east/*", "east/$all"), ("east/k1", "east/k1"), ("@north", "$group/north")],
+)
+def test_a_wave_goes_where_its_kiosks_read(target: str, topic: str) -> None:
+    assert waves.topic_of(target) == f"gatepost/v1/{topic}/bundle/release"
+
+
+def wave(version: int, permille: int, release: str = "2.0", target: str = "") -> Wave:
+    return Wave(Release(release, {}, "", permille), version, target, waves.topic_of(target), b"")
+
+
+@pytest.mark.parametrize(
+    ("found", "stop", "says"),
+    [
+        ([wave(4, 50), wave(4, 1000)], wave(5, 0), "versions 4, 4, 5"),
+        ([wave(4, 50)], wave(3, 0), "versions 4, 3"),
+        ([wave(4, 50)], wave(5, 10), "needs 0"),
+        ([wave(4, 50), wave(5, 50, "3.0")], wave(6, 0), "one release at a time"),
+        ([wave(4, 50, target="@north")], wave(5, 0), "same target"),
+    ],
+)
+def test_bundles_that_could_not_be_stopped_are_not_sent(found: list[Wave], stop: Wave, says: str) -> None:
+    with pytest.raises(BadRelease, match=says):
+        waves.demand_order(found, stop)
+
+
+class Sender:
+    """A central server with signed waves, and kiosks that are only topics."""
+
+    def __init__(self, folder: Path, broker) -> None:
+        self.folder, self.broker, key = folder, broker, signing.new_private_key()
+        (folder / "release.key").write_bytes(key.pem())
+        (folder / PACKAGE).write_bytes(b"a package")
+        self.sources = [f"/gatepost/v1/east/k{number}" for number in range(40)]
+
+    def sign(self, capsys, version: int, permille: int) -> Path:
+        package, content, key = (str(self.folder / name) for name in (PACKAGE, "content.json", "release.key"))
+        assert main(["upgrade", "content", package, "--permille", str(permille)]) == 0
+        Path(content).write_text(capsys.readouterr().out)
+        words = ["--type", "release", "--fleet", "city", "--version", str(version), "--key", key]
+        assert main(["keys", "sign", content, *words]) == 0
+        path = self.folder / f"{version}.bundle"
+        path.write_text(capsys.readouterr().out)
+        return path
+
+    def tell(self, source: str, version: str) -> None:
+        self.broker.publish(f"{source[1:]}/state", state(version), retain=True)
+
+
+def rollout(sender: Sender, capsys, *, fails: bool) -> tuple[int, list[bytes]]:
+    """Two waves; kiosks do as they are told, but in the first one of them takes the release back."""
+    first, everyone, stop = (sender.sign(capsys, 4 + n, permille) for n, permille in enumerate((200, 1000, 0)))
+    for source in sender.sources:
+        sender.tell(source, "1.0")
+    heard = sender.broker.subscriber(topics="gatepost/v1/$all/bundle/release")
+    ended: list[int] = []
+    words = ["upgrade", "rollout", str(first), str(everyone), "--stop", str(stop), "--plain", "--settle-s", "0"]
+    words += ["--broker", f"127.0.0.1:{sender.broker.port}"]
+    thread = threading.Thread(target=lambda: ended.append(main(words)))
+    thread.start()
+    for number, permille in enumerate((200, 1000), 1):
+        heard.wait_until(lambda number=number: len(heard.messages) == number)
+        members = [each for each in sender.sources if is_in(Release("2.0", {}, "", permille), each)]
+        assert members
+        for source in members[1:] if fails else members:
+            sender.tell(source, "2.0")
+        if fails:
+            told = event("release_rolled_back", "2.0: it fell 3 times")
+            sender.broker.publish(f"{members[0][1:]}/event/agent", told)
+            break
+    thread.join(60)
+    heard.wait_until(lambda: len(heard.messages) == 2)
+    return ended[0], [message.payload for message in heard.messages]
+
+
+@pytest.fixture
+def sender(tmp_path: Path, broker) -> Sender:
+    return Sender(tmp_path, broker)
+
+
+def test_a_rollout_sends_wave_after_wave(sender: Sender, capsys) -> None:
+    code, sent = rollout(sender, capsys, fails=False)
+    assert code == 0
+    assert [json.loads(each) for each in sent] == [
+        json.loads((sender.folder / f"{version}.bundle").read_text()) for version in (4, 5)
+    ]
+    assert "wave 2 of 2 (1000 ‰): well" in capsys.readouterr().out
+
+
+def test_a_rollout_stops_itself(sender: Sender, capsys) -> None:
+    code, sent = rollout(sender, capsys, fails=True)
+    told = capsys.readouterr().out
+    assert code == 3
+    assert json.loads(sent[-1]) == json.loads((sender.folder / "6.bundle").read_text()), "what stops it was sent"
+    assert "STOPPED, 1 kiosks failed:" in told
+    assert "it fell 3 times" in told
