@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import credentials
+from agent.cli import key_import
 from agent.cli.help import chunk_kb, days, hours, version
 from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
@@ -64,6 +65,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     public = actions.add_parser("public", help="print the [[key]] table for an issuer's private key")
     public.add_argument("private", type=Path, help="file made by `keys new`")
     public.add_argument("--issuer", help="name of the issuer (default: name of the file)")
+    key_import.register(actions, TRUST_FILE)
     _register_bundles(actions)
 
 
@@ -104,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when done; 1 with one sentence on standard error."""
     actions = {"new": _new, "list": _list, "public": _public, "add": _add}
     actions |= {"sign": _sign, "root": _root, "install": _install, "import-bundle": _import_bundle}
+    actions |= {"import": key_import.run}
     try:
         return actions[args.action](args)
     except Malformed as error:

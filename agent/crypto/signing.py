@@ -188,11 +188,11 @@ def _certificate(der: bytes) -> x509.Certificate:
 
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         pass
     try:
         return x509.load_der_x509_certificate(mended(der))
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise BadKey("not an X.509 certificate in DER form") from None
 
 

@@ -179,7 +179,7 @@ def pin_of(certificate: bytes) -> bytes:
     """SHA-256 of a certificate's public key; DER or PEM. Raises BadCertificate."""
     try:
         found = x509.load_der_x509_certificate(certificate)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         found = load(certificate.decode("ascii", "replace"))
     return sha256(found.public_key().public_bytes(_DER, _SPKI)).digest()
 
@@ -188,7 +188,7 @@ def load(pem: str) -> x509.Certificate:
     """The first certificate of a PEM text. Raises BadCertificate."""
     try:
         return x509.load_pem_x509_certificates(pem.encode())[0]
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, x509.InvalidVersion):
         raise BadCertificate("it is no certificate in PEM form") from None
 
 

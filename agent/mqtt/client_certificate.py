@@ -129,7 +129,7 @@ class ClientCertificates:
             key = serialization.load_pem_private_key(self._key.read_bytes(), None)
         except FileNotFoundError:
             raise BadClientCertificate("no key was made for it: ask for a request first") from None
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, x509.InvalidVersion):
             raise BadClientCertificate("it is not a certificate in PEM form") from None
         self._demand(chain, key.public_key().public_bytes(*_SPKI), now)
         self.decided.clear()
@@ -163,7 +163,7 @@ def _certificates(file: Path | None) -> list[x509.Certificate]:
     """Those in a PEM file, the holder's first; none when it cannot be read."""
     try:
         return [] if file is None else x509.load_pem_x509_certificates(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, x509.InvalidVersion):
         return []
 
 

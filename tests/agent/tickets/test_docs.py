@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,22 @@ PAGE = (Path(__file__).parents[3] / "docs" / "tickets.md").read_text(encoding="u
 NOW = TimeBounds(1_675_000_000.0, 1_675_000_000.5, ClockState.SYNCED)
 
 
-def block(begin: str) -> str:
-    """The indented block that begins with this line."""
-    (found,) = re.findall(rf"^    {re.escape(begin)}\n(?:    .*\n|\n(?=    ))*", PAGE, re.MULTILINE)
+def block(begin: str, holds: str = "") -> str:
+    """The indented block that begins with this line, and holds those words."""
+    blocks = re.findall(rf"^    {re.escape(begin)}\n(?:    .*\n|\n(?=    ))*", PAGE, re.MULTILINE)
+    (found,) = (each for each in blocks if holds in each)
     return re.sub("^    ", "", found, flags=re.MULTILINE)
 
 
+def command(begin: str, holds: str) -> list[str]:
+    """The words of the one command of the page that begins so, and holds those words."""
+    lines = re.findall(rf"^    gatepost ({begin} .*)$", PAGE, re.MULTILINE)
+    (found,) = (each for each in lines if holds in each)
+    return str(found).split()
+
+
 def test_from_the_shop_to_the_gate() -> None:
-    verdict = credentials.check(vectors.PRETIX_VALID, parse_keys(block("[[key]]"), "docs"), NOW)
+    verdict = credentials.check(vectors.PRETIX_VALID, parse_keys(block("[[key]]", "concert"), "docs"), NOW)
     assert (verdict.status, verdict.issuer) == (CodeStatus.VALID, "concert")
     settings = tomllib.loads(block("[policy]"))
     lane = config.LaneOptions(**settings["lanes"]["hall"])
@@ -47,11 +56,29 @@ def test_from_the_shop_to_the_gate() -> None:
 def test_a_revoked_ticket_is_one_of_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("revoked.txt").write_bytes(vectors.PRETIX_VALID + b"\n")
-    (command,) = re.findall(r"^    gatepost (lists build .*)$", PAGE, re.MULTILINE)
-    assert cli.main(command.split()) == 0
-    Path("issuers.toml").write_text(block("[[key]]"))
+    assert cli.main(command("lists build", "--of pretix")) == 0
+    Path("issuers.toml").write_text(block("[[key]]", "concert"))
     trust = load.load_trust(credentials.Options(lists=("revoked.list",)), tmp_path)
     assert credentials.check(vectors.PRETIX_VALID, trust, NOW).status is CodeStatus.REVOKED
+
+
+def test_a_blocked_rail_ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = re.search(r"`COMPANY:REFERENCE`", PAGE)
+    assert example is not None
+    Path("blocked.txt").write_text("1080:CN0CTUMY\n")
+    assert cli.main(command("lists build", "--of uic")) == 0
+    key = block("[[key]]", '"uic"')
+    Path("issuers.toml").write_text(re.sub('"MIID.*"', f'"{b64encode(vectors.UIC_KEY).decode()}"', key))
+    trust = load.load_trust(credentials.Options(lists=("blocked.list",)), tmp_path)
+    train_day = TimeBounds(1_604_577_600.0, 1_604_577_600.0, ClockState.SYNCED)
+    assert credentials.check(vectors.UIC_TICKET, trust, train_day).status is CodeStatus.REVOKED
+
+
+def test_its_commands_on_keys_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in re.findall(r"^    gatepost (keys import[^#\n]*)", PAGE, re.MULTILINE):
+        assert cli.main(line.split()) == 1
+        assert "keys.xml" in capsys.readouterr().err  # there is none: all else is understood
 
 
 def test_its_figures() -> None:
