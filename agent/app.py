@@ -60,7 +60,7 @@ from drivers import registry
 from drivers.contract import Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -163,6 +163,7 @@ class App:
         )
         self._outbox.on_ledger = ledger.found
         ledger.is_kept = self._outbox.has_ledger
+        ledger.call_staff = partial(_call_staff, list(lanes.values()))
         self._groups = topics.groups
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
@@ -554,6 +555,13 @@ def _indicators(name: str, lane: LaneConfig, began: Startup, inbox: Inbox) -> It
 def _lamp_panel(lane: LaneConfig, began: Startup) -> indicators.LampPanel:
     in_service = lane.direction is Direction.EXIT or not began.safe
     return indicators.LampPanel(lane.release_s, lane.indication_s, in_service=in_service)
+
+
+def _call_staff(lanes: Iterable[_LaneWorkers], is_on: bool) -> None:
+    """Have every lamp ask for the staff, or no longer."""
+    for lane in lanes:
+        for worker in lane.indicators:
+            worker.call_staff(is_on=is_on)
 
 
 def _watch(config: Config, began: Startup, moves: Callable[[], bool]) -> Watch:

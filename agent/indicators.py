@@ -96,6 +96,9 @@ PATTERNS = {
     Cue.REFUSE: Pattern((Light.RED,), FAST, (_LONG_S, _GAP_S, _LONG_S, _GAP_S, _LONG_S)),
     Cue.FAULT: Pattern((Light.RED, Light.AMBER), STEADY),
 }
+ATTENTION = Pattern((Light.RED, Light.AMBER), WINKING)
+"""In place of READY while the staff are asked for: a case of the venue has been open for too long."""
+_ATTEND = "attend"
 _STANDING = (Cue.READY, Cue.FAULT)
 """How a lane stands when nobody is being answered."""
 _STEPS = (Cue.MEASURE, Cue.WAIT)
@@ -175,6 +178,11 @@ class LampPanel:
         self._green_s, self._indication_s = green_s, indication_s
         self._ready = Cue.READY if in_service else Cue.FAULT
         self._standing = self._latest = CueChange(Cue.FAULT, 0.0, math.inf)
+        self._attending: CueChange | None = None
+
+    def call_staff(self, at_s: float, *, is_on: bool) -> None:
+        """Ask for the staff while nobody is being answered, or no longer."""
+        self._attending = CueChange(Cue.READY, at_s, math.inf, _ATTEND) if is_on else None
 
     def show(self, cue: Cue, at_s: float, hint: str = "") -> None:
         """A new cue. How the lane stands does not cut an answer short; anything else does."""
@@ -187,12 +195,13 @@ class LampPanel:
 
     def showing(self, at_s: float) -> CueChange:
         """What is to be seen now."""
-        latest = self._latest  # another thread may tell meanwhile
-        return latest if at_s < latest.until_s else self._standing
+        latest, attending = self._latest, self._attending  # another thread may tell meanwhile
+        shown = latest if at_s < latest.until_s else self._standing
+        return attending if attending is not None and shown.cue is Cue.READY else shown
 
     def play(self, shown: CueChange, at_s: float) -> tuple[tuple[Light, ...], Iterator[Flash]]:
         """The lights of a cue."""
-        pattern = PATTERNS[shown.cue]
+        pattern = ATTENTION if shown.hint == _ATTEND else PATTERNS[shown.cue]
         return pattern.lights, flashes(pattern.rhythm, shown.since_s, shown.until_s, at_s)
 
     def _lasts_s(self, cue: Cue) -> float:

@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from agent.devices import CHECK_EVERY_S, DeviceWorker, WorkerThread
-from agent.indicators import CuePlayer
+from agent.indicators import CuePlayer, LampPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,6 +78,13 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
             self._panel.show(cue, self._clock())
             self._after = after
             self._told.notify_all()
+
+    def call_staff(self, *, is_on: bool) -> None:
+        """Have a lamp ask for the staff while nobody is being answered, or no longer; returns at once."""
+        if isinstance(self._panel, LampPanel):
+            with self._told:
+                self._panel.call_staff(self._clock(), is_on=is_on)
+                self._told.notify_all()
 
     def request_stop(self) -> None:
         """Tell the thread to end, also out of its wait for the next flash."""

@@ -121,7 +121,7 @@ class Loop:
         self._anchored = False
         self._ledger = ledger
         if ledger is not None:
-            ledger.store, ledger.wake = self._store, self.wake
+            ledger.store, ledger.wake, ledger.put = self._store, self.wake, self.inbox.put
 
     def request(
         self, observation: Observation, limit_s: float

@@ -8,11 +8,21 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.model import Attestation, AttestationResult, EventKind, LaneCommand, LaneCommandRequest
+from agent.model import (
+    Attestation,
+    AttestationResult,
+    EventKind,
+    LaneClosure,
+    LaneCommand,
+    LaneCommandRequest,
+    Observation,
+    Role,
+)
 from agent.platform.clock import boottime_s
 from agent.reasons import StatementRefusal
 from agent.venue import Written
@@ -25,7 +35,6 @@ if TYPE_CHECKING:
         AttestationRecord,
         DeviceChange,
         LaneCommandResult,
-        Observation,
         Passage,
         Report,
         TimeBounds,
@@ -81,6 +90,12 @@ class LedgerKeeper:
         self._was_online = True
         self._found: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
         self._view_of, self._viewed_s = -1, -math.inf
+        self.put: Callable[[Observation], None] = lambda _: None
+        """Into the loop's inbox; set by the loop that owns this."""
+        self.call_staff: Callable[[bool], None] = lambda _is_on: None
+        """Have the lamps ask for the staff, or no longer."""
+        self._shut: frozenset[str] = frozenset()
+        self._is_overdue = False
 
     def found(self, entries: bytes, damaged: bool) -> None:
         """What the disk has of the ledger. Any thread."""
@@ -120,6 +135,17 @@ class LedgerKeeper:
         if age_s >= VIEW_EVERY_S or (venue.ledger.version != self._view_of and age_s >= VIEW_SOON_S):
             self._view_of, self._viewed_s = venue.ledger.version, at_s
             self.view = venue.view(now, at_s)
+            self._tell_lanes(venue, now, at_s)
+
+    def _tell_lanes(self, venue: Venue, now: TimeBounds, at_s: float) -> None:
+        """Lanes that are shut or open again, and whether a case waits for staff for too long."""
+        shut, is_overdue, seen_s = venue.shut_lanes(now), venue.is_overdue(at_s), time.monotonic()
+        for lane in venue.lanes:
+            if (lane in shut) is not (lane in self._shut):
+                self.put(Observation(lane, Role.CLINICAL, LaneClosure(seen_s, lane in shut)))
+        if is_overdue is not self._is_overdue:
+            self.call_staff(is_overdue)
+        self._shut, self._is_overdue = shut, is_overdue
 
     def _share(self, venue: Venue, at_s: float) -> None:
         """Hear what the other kiosks of the room tell, give them places, and tell them."""

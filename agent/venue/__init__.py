@@ -31,12 +31,14 @@ from agent.model import (
     VenueFacts,
     VenueMark,
 )
+from agent.reasons import StatementRefusal
 from agent.venue import attestations, reports, room
 from agent.venue.cases import case_id, case_kind, case_name, parse_case
 from agent.venue.entries import (
     CASE_KINDS,
     DECISIONS,
     DRILL,
+    FOR_GOOD,
     LAYOUT,
     NO_LANE,
     ROLES,
@@ -202,6 +204,11 @@ class Venue:
     def end(self, at_s: float) -> bytes:
         """The agent stops; the last entries."""
         return self._take([Entry(tenths(at_s), NO_LANE, What.ALIVE, value=_STOPPED)])
+
+    @property
+    def lanes(self) -> Iterable[str]:
+        """Names of the lanes."""
+        return self._lanes
 
     @property
     def rules(self) -> VenueRules:
@@ -491,13 +498,19 @@ class Venue:
             made = attestations.read(self, here, stated, at)
         except attestations.BadAttestation as error:
             return AttestationResult(error.reason, text=str(error)), None
+        if stated.type == "shut":
+            lane = stated.value
+            if lane and lane not in self._index:
+                known = ", ".join(self._index)
+                text = f"There is no lane {lane!r}; there are {known}."
+                return AttestationResult(StatementRefusal.BAD_VALUE, text=text), None
         index = self._index.get(lane, NO_LANE)
         entries = [entry._replace(lane=index) for entry in made.entries]
         record = AttestationRecord(
             stated.type,
             lane,
             stated.case.upper(),
-            made.value or stated.value or (str(stated.number) if stated.type == "count" else ""),
+            _kept_value(stated, made.value),
             stated.group,
             stated.form,
             dict(stated.answers) if made.clear is None else dict(made.clear),
@@ -600,6 +613,20 @@ class Venue:
         made = reports.Due(day, self.ledger.day_began_utc(day), now.earliest_utc)
         return reports.day_report(self.ledger, made, self._place(self._in_force()), now.earliest_utc)
 
+    def shut_lanes(self, now: TimeBounds) -> frozenset[str]:
+        """Lanes that are shut to those who come in. Without a clock they stay shut."""
+        shut = self.ledger.shut
+        if not shut:
+            return frozenset()
+        still = {lane for lane, until in shut.items() if now.earliest_utc < until or until == FOR_GOOD}
+        return frozenset(name for name, index in self._index.items() if NO_LANE in still or index in still)
+
+    def is_overdue(self, at_s: float) -> bool:
+        """Whether a case, no drill, has been open for longer than the venue allows."""
+        limit_s = self.rules.answer_min * 60
+        ages = [self.age_s(case, at_s) for case in self.ledger.cases.values() if not case.drill]
+        return any(age_s is None or age_s > limit_s for age_s in ages)
+
     # -- questions of the guard's page and of commands
 
     def open_cases(self, at_s: float) -> list[dict[str, object]]:
@@ -666,6 +693,7 @@ class Venue:
             "attendance": self.attendance(now),
             "duties": {duty.name: self.duty_age_s(duty.tag, at_s) for duty in self.rules.duties},
             "badge": self.badge,
+            "shut": sorted(self.shut_lanes(now)),
             "trip": case_name(self.ledger.trip) if self.ledger.trip else "",
             "report": None if report is None else report_view(report),
         }
@@ -705,6 +733,12 @@ def _is_card(verdict: Verdict) -> bool:
 
 def _is_let_in(passage: Passage) -> bool:
     return passage.decision.outcome in (Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE)
+
+
+def _kept_value(stated: Attestation, made: str | None) -> str:
+    if made is not None:
+        return made
+    return stated.value or (str(stated.number) if stated.type == "count" else "")
 
 
 def _trip_after(before: int, entries: list[Entry]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.reasons import StatementRefusal
 from agent.venue.cases import case_name, parse_case
-from agent.venue.entries import ABSENCES, FEEDBACK, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
+from agent.venue.entries import ABSENCES, FEEDBACK, FOR_GOOD, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
 from agent.venue.forms import BadForm
 from agent.venue.room import inside_of_all, own_tally
 
@@ -29,6 +29,8 @@ ABOUT_A_PERSON = {
 """Type → values: statements about somebody who waits. The checkpoint takes them and decides again."""
 MOST_PEOPLE = 1_000_000
 MOST_NUMBER = 65_535
+MOST_SHUT_MIN = 10_080
+"""A week."""
 
 
 class BadAttestation(ValueError):
@@ -184,6 +186,21 @@ def _trip(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Mad
     return Made(entries, f"Trip {name} has begun.", value=name, private=plate)
 
 
+def _shut(venue: Venue, _here: VenueInForce, stated: Attestation, at: int) -> Made:
+    """Staff or the central server shut a lane, or all, to those who come in; 0 minutes: they are open again."""
+    if not 0 <= stated.number <= MOST_SHUT_MIN:
+        raise BadAttestation(
+            StatementRefusal.OUT_OF_RANGE,
+            f"A lane is shut for 1 to {MOST_SHUT_MIN} minutes, or 0 to open it again, not {stated.number}; "
+            "for example 30.",
+        )
+    utc = venue.ledger.utc_of(at)
+    until = 0 if not stated.number else FOR_GOOD if utc is None else round(utc) + stated.number * 60
+    told = "is open again" if not until else "is shut until it is opened again" if until == FOR_GOOD else (
+        f"is shut for {stated.number} minutes")  # fmt: skip
+    return Made((Entry(at, NO_LANE, What.SHUT, number=until),), f"{stated.value or 'The venue'} {told}.")
+
+
 def _one_of(known: tuple[str, ...], stated: Attestation, what: str, example: str) -> int:
     if stated.value not in known:
         raise BadAttestation(
@@ -224,5 +241,6 @@ _READERS: Mapping[str, Callable[[Venue, VenueInForce, Attestation, int], Made]] 
     "count": _count,
     "badge": _badge,
     "trip": _trip,
+    "shut": _shut,
     "form": _form,
 }

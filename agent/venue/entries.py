@@ -37,6 +37,8 @@ CASE_KINDS = ("", "watch_hit", "red", "fever", "positive", "zone_locked")
 FEEDBACK = ("", "cleared", "sent_home", "isolated", "fever_clinic", "handed_over")
 SYMPTOMS = ("", "fever", "cough", "rash", "diarrhoea", "vomiting", "red_eyes", "swollen_cheeks", "other")
 ABSENCES = ("", "ill", "leave", "travel", "quarantine", "other")
+FOR_GOOD = 0xFFFF_FFFF
+"""Until it is opened again."""
 DRILL = 0x80
 """Added to the value of a case that a drill code opened."""
 
@@ -85,6 +87,9 @@ class What(IntEnum):
     """`number` places were given to the peer with tag `case`, in all."""
     TOTAL = 23
     """Carried over: `number` came (`value` 1) or left (2) in all."""
+    SHUT = 25
+    """A lane, or with `NO_LANE` all, is shut to those who come in until `number` (POSIX seconds, `FOR_GOOD`); 0:
+    open again."""
     TRIP = 24
     """A trip began (`value` 1) or ended (0); `case` is its id, `number`: since when, if not `at`."""
 

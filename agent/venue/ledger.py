@@ -114,6 +114,8 @@ class Ledger:
         self.trip = 0
         """Id of the trip that goes on; 0: none."""
         self.trip_since_utc: float | None = None
+        self.shut: dict[int, int] = {}
+        """Lane, or `NO_LANE` for all → until when it is shut, POSIX seconds."""
         self.version = 0
         """Rises with each entry."""
         self._raw = bytearray()
@@ -207,9 +209,18 @@ class Ledger:
                 self.since_utc = float(entry.number)
             case What.GAVE:
                 self.gave[entry.case] = entry.number
+            case What.SHUT:
+                self._shut(entry)
             case What.TRIP:
                 self.trip = entry.case if entry.value else 0
                 self.trip_since_utc = float(entry.number) if entry.number else self.utc_of(entry.at)
+
+    def _shut(self, entry: Entry) -> None:
+        if entry.lane == NO_LANE:
+            self.shut.clear()
+        self.shut.pop(entry.lane, None)
+        if entry.number:
+            self.shut[entry.lane] = entry.number
 
     def _recount(self, entry: Entry) -> None:
         before, self.inside = self.inside, 0 if entry.what == What.CLOSED else signed(entry.number)
@@ -485,6 +496,8 @@ class Ledger:
             value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
             since = int(case.since_utc) if case.since_utc is not None else 0
             yield Entry(case.at, case.lane, What.CASE, value=value, number=since, case=case.id)
+        for lane, until in sorted(self.shut.items(), reverse=True):
+            yield Entry(at, lane, What.SHUT, number=until)
         if self.trip:
             since = int(self.trip_since_utc) if self.trip_since_utc is not None else 1
             yield Entry(at, NO_LANE, What.TRIP, value=1, number=since, case=self.trip)

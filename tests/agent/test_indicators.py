@@ -19,6 +19,21 @@ GREEN_S, ANSWER_S = 3.0, 5.0
 NORMAL = Temperature(Screening.NORMAL)
 
 
+def test_a_lamp_asks_for_staff_only_while_nobody_is_answered() -> None:
+    panel = indicators.LampPanel(3.0, 5.0)
+    panel.show(Cue.READY, 0.0)
+    panel.call_staff(10.0, is_on=True)
+    assert panel.play(panel.showing(11.0), 11.0)[0] == (indicators.Light.RED, indicators.Light.AMBER)
+    panel.show(Cue.ADMIT, 12.0)
+    assert panel.play(panel.showing(12.5), 12.5)[0] == (indicators.Light.GREEN,)
+    assert panel.play(panel.showing(20.0), 20.0)[0] == (indicators.Light.RED, indicators.Light.AMBER)
+    panel.show(Cue.FAULT, 21.0)
+    assert panel.showing(22.0).cue is Cue.FAULT
+    panel.show(Cue.READY, 23.0)
+    panel.call_staff(24.0, is_on=False)
+    assert panel.play(panel.showing(25.0), 25.0)[0] == (indicators.Light.AMBER,)
+
+
 def per_minute(rhythm: indicators.Rhythm) -> float:
     return 60 / sum(rhythm)
 

@@ -15,7 +15,7 @@ from agent.config import parse
 from agent.control import local_socket
 from agent.credentials import bundle, gatepost
 from agent.crypto import signing
-from agent.model import ClockState, Colour, Role, TimeBounds
+from agent.model import Attestation, ClockState, Colour, Observation, Role, TimeBounds
 from agent.ruleset.bundle_store import BundleStore
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
@@ -284,3 +284,15 @@ def test_a_packed_roster_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "1 pupil class-1" in capsys.readouterr().out
     assert "Li" not in (tmp_path / "r.json").read_text()
     assert cli.main(["roster", "show", str(tmp_path / "r.json")]) == 0
+
+
+def test_a_lane_that_is_shut_lets_nobody_in_and_shows_so(door: Door) -> None:
+    request = Observation("", Role.CLINICAL, Attestation(time.monotonic(), "shut", "entry", 30))
+    assert door.app._loop.request(request, 5.0).reason is None
+    wait(lambda: door.view["shut"] == ["entry"])
+    wait(lambda: door.app._loop._checkpoint._lanes["entry"].closed)
+    door.show("anna")
+    assert door.opened() == 0
+    request = Observation("", Role.CLINICAL, Attestation(time.monotonic(), "shut", "entry", 0))
+    door.app._loop.request(request, 5.0)
+    wait(lambda: not door.app._loop._checkpoint._lanes["entry"].closed)

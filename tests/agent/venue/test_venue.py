@@ -355,3 +355,51 @@ def test_staff_may_vouch_for_whoever_has_a_card_that_no_list_knows_and_for_nobod
     bad = replace(alone, status=CodeStatus.REVOKED)
     for verdict, vouched in ((None, True), (alone, True), (opaque, False), (bad, False)):
         assert kiosk.venue.facts("in", verdict, stated, kiosk.now, kiosk.at_s).vouched is vouched
+
+
+def test_a_lane_is_shut_until_its_time_and_over_a_power_cut() -> None:
+    kiosk = Kiosk()
+    kiosk.tick()
+    assert kiosk.state("shut", "in", number=30).text == "in is shut for 30 minutes."
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"in"}
+    kiosk.cut(off_s=600)
+    kiosk.tick()
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"in"}
+    kiosk.wait(1300)
+    assert not kiosk.venue.shut_lanes(kiosk.now)
+    kiosk.state("shut", number=2000)
+    kiosk.until(0.5)
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"in", "out", "ward"}, "also when the day was reported"
+    assert kiosk.state("shut", number=0).reason is None
+    assert not kiosk.venue.shut_lanes(kiosk.now)
+
+
+def test_without_a_clock_a_lane_stays_shut_until_it_is_opened_again() -> None:
+    kiosk = Kiosk(knows_time=False)
+    kiosk.tick()
+    assert "until it is opened again" in kiosk.state("shut", number=5).text
+    kiosk.wait(3600)
+    assert kiosk.venue.shut_lanes(kiosk.now)
+
+
+@pytest.mark.parametrize(
+    ("value", "minutes", "part"),
+    [("in", -1, "0 to open it again"), ("", 99_999, "10080"), ("roof", 5, "there are in, out")],
+)
+def test_what_cannot_be_shut_is_told_in_a_sentence(value: str, minutes: int, part: str) -> None:
+    answer = Kiosk().state("shut", value, number=minutes)
+    assert answer.reason is not None
+    assert part in answer.text
+
+
+def test_a_case_is_overdue_after_its_time_and_a_drill_never() -> None:
+    kiosk = Kiosk()
+    kiosk.pass_by("drill", outcome=Outcome.REFER, watched=True, drill=True)
+    kiosk.wait(3600)
+    assert not kiosk.venue.is_overdue(kiosk.at_s)
+    case = kiosk.pass_by("anna", outcome=Outcome.REFER, watched=True).venue.case
+    assert not kiosk.venue.is_overdue(kiosk.at_s)
+    kiosk.wait(601)
+    assert kiosk.venue.is_overdue(kiosk.at_s)
+    kiosk.state("feedback", "isolated", case=case)
+    assert not kiosk.venue.is_overdue(kiosk.at_s)
