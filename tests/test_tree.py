@@ -57,9 +57,9 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
     "credentials", "crypto", "events", "indicators.py", "model.py", "outbox/receipt.py", "platform/histogram.py",
-    "issuers", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py", "screening",
-    "supervisor/crash_loop.py", "supervisor/health.py", "supervisor/rollout_state.py", "texts", "tickets/exchange.py",
-    "upgrade/release.py", "upgrade/waves.py", "venue", "web/options.py", "web/pictures.py",
+    "issuers", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py",
+    "screening", "supervisor/crash_loop.py", "supervisor/health.py", "supervisor/rollout_state.py", "texts",
+    "tickets/exchange.py", "upgrade/release.py", "upgrade/waves.py", "venue", "web/options.py", "web/pictures.py",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

@@ -5,6 +5,7 @@ Ends by itself after about a minute; the exit status says whether decided = stor
     gatepost demo
     gatepost demo --stay          until Ctrl-C
     gatepost demo --day school    a venue's day in fast motion
+    gatepost demo --day concert   an evening with real tickets: a hall, a tram stop, a platform
     gatepost demo --stay      until Ctrl-C
     gatepost demo --screens pictures      only write a picture of each cue
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.app import RESTART
-from agent.cli.demo import venue_day
+from agent.cli.demo import ticket_day, venue_day
 from agent.cli.demo.broker import MissingProgram
 from agent.cli.demo.record import Recap, Record
 from agent.cli.demo.scenario import read
@@ -54,13 +55,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `demo`."""
     parser = subparsers.add_parser("demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="begin again and again, until Ctrl-C")
-    parser.add_argument("--day", choices=venue_day.DAYS, help="a venue's day in fast motion, without devices")
+    parser.add_argument(
+        "--day", choices=(*venue_day.DAYS, ticket_day.DAY), help="a venue's day in fast motion, without devices"
+    )
     parser.add_argument("--screens", type=Path, metavar="FOLDER", help="only write a picture of each cue there")
     parser.add_argument("--scenario", type=Path, help="another scenario (default: the packaged config/demo.toml)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when everything agrees, 1 when it does not, 2 when the demonstration could not be held."""
+    if args.day == ticket_day.DAY:
+        return ticket_day.show()
     if args.day:
         return venue_day.show(args.day)
     if args.screens is not None:
