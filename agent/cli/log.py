@@ -7,6 +7,7 @@ gatepost log -                journalctl -u gatepost -o cat, from a pipe
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -43,11 +44,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 after the last line; what journalctl ends with when it fails."""
     if args.source:
-        _print(sys.stdin)
+        _print(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace"))
         return 0
     words = ["journalctl", "--unit=gatepost", "--output=cat", f"--lines={args.lines}", "--no-pager"]
     words += ["--follow"] if args.follow else []
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as journal:  # noqa: S603 - our own words
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, errors="replace") as journal:  # noqa: S603 - our own words
         if journal.stdout is not None:
             _print(journal.stdout)
     return journal.returncode
@@ -64,7 +65,7 @@ def readable(line: str) -> str:
         said: Any = json.loads(line)
         at_utc = timegm(time.strptime(said["at"][:19], "%Y-%m-%dT%H:%M:%S"))
         message, level = str(said["message"]), str(said["level"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return plain(line.rstrip("\n"))
     mark = MARKS.get(said.get("decision"), ("!" if level in _SERIOUS else "·", ""))[0]
     return f"{time.strftime('%H:%M:%S', time.localtime(at_utc))} {mark:<2} {plain(message)}"

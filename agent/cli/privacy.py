@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from base64 import b64encode
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,14 +84,14 @@ def _unseal(args: argparse.Namespace) -> int:
     keys = [hpke.from_pem(file.read_bytes()) for file in args.key]
     if args.file is None:
         return _unseal_all(sys.stdin, keys)
-    with args.file.open(encoding="utf-8") as lines:
+    with args.file.open(encoding="utf-8", errors="replace") as lines:
         return _unseal_all(lines, keys)
 
 
 def _unseal_all(lines: Iterable[str], keys: Sequence[hpke.PrivateKey]) -> int:
     unopened = 0
     for event in _events(lines):
-        if not (event.get("data") or {}).get("sealed"):
+        if not event["data"].get("sealed"):
             continue
         found = _opened(event, keys)
         unopened += found is None
@@ -105,8 +106,10 @@ def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Lines that hold a JSON object; `mosquitto_sub -F '%t %p'` puts a topic before it."""
     for line in lines:
         begin = line.find("{")
-        if begin >= 0:
-            yield json.loads(line[begin:])
+        with suppress(ValueError, RecursionError):  # a kiosk that was stolen may say anything
+            event = json.loads(line[begin:]) if begin >= 0 else None
+            if isinstance(event, dict) and isinstance(event.get("data"), dict):
+                yield event
 
 
 def _opened(event: dict[str, Any], keys: Sequence[hpke.PrivateKey]) -> dict[str, Any] | None:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             content = json.loads(args.roster.read_text(encoding="utf-8"))
         roster = parse_roster(content)
-    except (BadRoster, OSError, UnicodeError, ValueError, csv.Error) as error:
+    except (BadRoster, OSError, UnicodeError, ValueError, RecursionError, csv.Error) as error:
         print(error, file=sys.stderr)
         return 1
     for (role, group), count in sorted(roster.counts.items()):

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when the file is written."""
     with tarfile.open(args.out, "w:gz") as archive:
         for name, text in parts(args.config):
-            data = text.encode()
+            data = text.encode(errors="backslashreplace")
             entry = tarfile.TarInfo(f"gatepost-support/{name}")
             entry.size, entry.mtime, entry.mode = len(data), int(time.time()), 0o600
             archive.addfile(entry, io.BytesIO(data))

@@ -11,6 +11,7 @@ gatepost upgrade rollout wave-1.bundle wave-2.bundle all.bundle --stop stop.bund
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from hashlib import sha256
@@ -35,6 +36,7 @@ _EVER = 4e9
 _READ_S = 1.0
 _STOPPED = 3
 
+_PACKAGE = re.compile(r"[^_]+_([^_]+)_([^_]+)\.deb")
 _PERMILLE, _SPREAD_S = number(0, ALL_PERMILLE, 100), number(0, 604_800, 3600)
 
 
@@ -103,7 +105,9 @@ def _content(args: argparse.Namespace) -> int:
     files: dict[str, Any] = {}
     versions = set()
     for package in args.packages:
-        _, version, architecture = package.name.removesuffix(".deb").split("_")
+        if (named := _PACKAGE.fullmatch(package.name)) is None:
+            raise BadRelease(f"{package.name} is not the name of a package, such as gatepost_1.2.0_arm64.deb")
+        version, architecture = named.groups()
         versions.add(version)
         data = package.read_bytes()
         urls = [f"{url.rstrip('/')}/{package.name}" for url in args.url]

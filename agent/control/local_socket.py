@@ -253,7 +253,7 @@ def read(line: bytes) -> Observation:
     try:
         told = json.loads(line)
         return Observation(told["lane"], Role(told["role"]), _KINDS[told["kind"]](**told["item"]))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not a line of a loan: {error}") from None
 
 
@@ -285,7 +285,7 @@ def _say(guest: socket.socket, words: dict[str, Any]) -> None:
 
 def _request(guest: socket.socket) -> Any:
     """What is asked; None when it is no request."""
-    with guest.makefile("rb") as lines, contextlib.suppress(ValueError):
+    with guest.makefile("rb") as lines, contextlib.suppress(ValueError, RecursionError):
         return json.loads(lines.readline(MOST_BYTES))
 
 

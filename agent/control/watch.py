@@ -184,7 +184,7 @@ class Watch:
     def _take(self, line: bytes) -> None:
         try:
             said: Any = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         match said:
             case {"lane": str() as lane, "painted": int() as number} if lane in self._lanes:

@@ -370,7 +370,7 @@ def parse(source: Source | bytes) -> ListFile:
         head = ListHeader(**json.loads(block[len(MAGIC) : -4]))
     except BadList:
         raise
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise BadList("written by another version of this program") from None
     if head.kind == "status" and not head.values:
         raise BadList("a status list without colours")

@@ -145,7 +145,7 @@ def parse_answer(payload: bytes, data: bytes, token: bytes) -> Answer:
         body, proof = outer["body"], outer["proof"]
         plain: dict[str, Any] = json.loads(body)
         found = Answer(**{**plain, "bundles": tuple(plain["bundles"])})
-    except (Malformed, KeyError, TypeError, ValueError):
+    except (Malformed, KeyError, TypeError, ValueError, RecursionError):
         raise BadExchange("it is no answer") from None
     if token and not hmac.compare_digest(_answer_proof(data, body, token), str(proof)):
         raise BadExchange("it is not from who has invited us")

@@ -157,6 +157,15 @@ def header(source: str, keyid: str, data: Mapping[str, Any]) -> bytes:
 
 def opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, Any]:
     """The event as it would be without withholding, and `payloads` in its data. Raises UnsealError."""
+    try:
+        return _opened(message, private)
+    except hpke.UnsealError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        raise hpke.UnsealError("its sealed part is none") from None
+
+
+def _opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, Any]:
     data = message["data"]
     part = data.get("sealed")
     if part is None:

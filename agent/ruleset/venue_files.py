@@ -116,5 +116,5 @@ def _file(path: Path, parse: Callable[[str, str], Any]) -> Any:
     except (BadVenue, BadRoster, BadZones) as error:
         text = str(error)
         raise BadVenueFile(text if str(path) in text else f"{path}: {text}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadVenueFile(f"{path}: is not what it should be: see docs/venue.md") from None

@@ -60,6 +60,11 @@ COMMANDS = (
     "lists build {} {} --kind revoked --issuer a --version 1 --delta",
     "policy check {}",
     "policy explain {}",
+    "roster show {}",
+    "roster build {} --out roster.json",
+    "privacy check {}",
+    "privacy unseal x --key {}",
+    "upgrade content {} --url https://example.org",
 )
 
 
@@ -97,6 +102,14 @@ def test_a_line_without_end_is_answered_in_pieces(folder: Path, capsys: pytest.C
     assert cli.main(["verify", "--batch", "long"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {answer["reason"] for answer in answers} == {"bad_line"}
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"[" * 100_000, b'{"at": 1}', b"\x1b[2J"])
+def test_a_log_that_is_none_is_shown_as_it_is(text: bytes) -> None:
+    command = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main(['log', '-']))"]
+    done = subprocess.run(command, input=text + b"\n", capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\x1b" not in done.stdout
 
 
 def test_an_output_that_is_full_is_told() -> None:

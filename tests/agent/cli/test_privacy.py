@@ -75,3 +75,22 @@ def test_what_another_key_sealed_is_said(tmp_path, key, passage_event, capsys):
     assert cli.main(["privacy", "unseal", "events", "--key", "other.pem", "--key", "week-47.pem"]) == 0
     (tmp_path / "nothing.pem").write_text("nothing")
     assert cli.main(["privacy", "unseal", "events", "--key", "nothing.pem"]) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "topic {",
+        "{" * 100_000,
+        '{"data": 1}',
+        '{"data": {"sealed": 1}}',
+        '{"data": {"sealed": {"keyid": "week-47", "enc": "*", "ct": ""}}}',
+        '{"type": "gatepost.report.v1", "source": [], "data": {"sealed": {"keyid": "", "enc": "", "ct": ""}}}',
+        "\udcff",
+    ],
+)
+def test_no_line_of_a_stranger_stops_the_rest(tmp_path, key, passage_event, capsys, line):
+    lines = [line, sealed(key, passage_event(1))]
+    (tmp_path / "events").write_text("\n".join(lines), errors="surrogateescape")
+    cli.main(["privacy", "unseal", "events", "--key", "week-47.pem"])
+    assert capsys.readouterr().out.count("payloads") >= 1
