@@ -12,9 +12,10 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from agent.events import base_chunk_topic
 from agent.events.state import State
@@ -129,6 +130,9 @@ class Link:
         self._spoken = ""
         """The version in which the broker greeted us last."""
         self._next_try_s: float | None = None
+        self._addresses = options.addresses()
+        self._address = crc32(topics.source.encode())
+        """Counted on when a connection brought nothing. The kiosks of a fleet begin with different addresses."""
         self._fault = "not connected yet"
         self.pairs = ClientCertificates(options, topics.kiosk) if options.tls else None
         """Our key and certificate; None without TLS."""
@@ -268,9 +272,10 @@ class Link:
             return State(software_version="", problems=(Problem(ProblemCode.INTERNAL_ERROR, "mqtt", text),))
 
     def _run(self) -> None:
-        backoff = ReconnectBackoff(self._options.reconnect_max_s)
+        backoff = ReconnectBackoff(self._options.reconnect_max_s, self._options.fleet_size)
         while not self._stopping.is_set():
             on_purpose, worked = self._connect()
+            self._address += not worked
             self._wait(backoff.wait_s(on_purpose=on_purpose, worked=worked))
         self._wake_in.close()
         self._wake_out.close()
@@ -282,8 +287,10 @@ class Link:
         self._duty.moved_s = monotonic()
         session, unsupported, on_purpose = None, False, False
         try:
+            host, port = self._addresses[self._address % len(self._addresses)]
+            shown = self._options if self.pairs is None else self.pairs.with_certificate()
+            self._duty.options = replace(shown, host=host, port=port)
             if self.pairs is not None:
-                self._duty.options = self.pairs.with_certificate()
                 self._duty.ends_utc = {**self._duty.ends_utc, **tls.ends(self._duty.options)}
             self._duty.dated = self._duty.dated or tls.is_settled(self._duty.now())
             version = self._version
@@ -293,7 +300,7 @@ class Link:
             unsupported, on_purpose = isinstance(lost, Unsupported), lost.on_purpose
             self._say(str(lost))
         except (OSError, ValueError) as error:
-            failure = failures.no_connection(error, self._options)
+            failure = failures.no_connection(error, self._duty.options)
             if session is None:
                 failure = failures.no_context(error, self._duty.options, self._duty.now().earliest_utc)
             self._say(failure)

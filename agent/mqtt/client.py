@@ -22,7 +22,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.events import CONTENT_TYPE
 from agent.mqtt.failures import unwanted
-from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -134,10 +133,10 @@ class Client(paho.Client):
         ear: Listener,
         *,
         v5: bool,
-        dated: bool = True,
+        tls: ssl.SSLContext | None = None,
         acknowledges: bool = True,
     ) -> None:
-        """`name`: client id where the options have none; `dated`: check the dates of certificates;
+        """`name`: client id where the options have none; `tls`: None for a connection in the clear;
         `acknowledges`: what comes, so that the broker does not send it again.
         """
         super().__init__(
@@ -161,8 +160,8 @@ class Client(paho.Client):
         self.max_inflight_messages_set(0)
         if options.username:
             self.username_pw_set(options.username, options.password or None)
-        if options.tls:
-            self.tls_set_context(context(options, dated=dated))
+        if tls is not None:
+            self.tls_set_context(tls)
         if will is not None:
             self.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         self.on_connect = self._greeted

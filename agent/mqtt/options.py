@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
+_ADDRESS = re.compile(
+    r"(?P<host>[^:/\s\[\]]+|\[[0-9a-fA-F:.]+\])"
+    r"(?::(?P<port>[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
+)
 _WITH_PORT = re.compile(r"[^:]+:\d+|\[.*\].*")
 
 
@@ -20,6 +24,9 @@ class Options:
     """Name or address of the broker."""
     port: Annotated[int, Ge(1), Le(65535)] = 1883
     """1883 is usual in the clear, 8883 with TLS."""
+    more_hosts: tuple[str, ...] = ()
+    """Other addresses of the broker, or of nodes of its cluster, each with a port where it has another:
+    ["broker-2", "broker-3:8884"]. A fleet begins spread over all; who gets no answer goes to the next."""
     username: str = ""
     """Best `<site>/<kiosk>`, which the broker's access list can check. Empty: no user name is sent."""
     password: Annotated[str, "secret"] = ""
@@ -55,6 +62,9 @@ class Options:
     """Limit for connecting, and again for the broker's greeting, seconds."""
     reconnect_max_s: Annotated[float, Ge(1), Le(3600)] = 300.0
     """Longest wait between tries, seconds; each wait is random up to its limit, so that kiosks spread out."""
+    fleet_size: Annotated[int, Ge(1), Le(10_000_000)] = 1
+    """Kiosks that this broker has to take back after an outage. Beyond 500, they come back spread over a second
+    for each 500: 100,000 within 200 s."""
     state_interval_s: Annotated[float, Ge(1), Le(3600)] = 60.0
     """The retained state is sent when it changes, and as often as this with fresh counts, seconds."""
 
@@ -62,9 +72,21 @@ class Options:
         """Refuse options that contradict each other, and a host that is more than one."""
         if not self.host or "/" in self.host or _WITH_PORT.fullmatch(self.host):
             raise ValueError("host is a name or an address and nothing else; port and tls stand by themselves")
+        for address in self.more_hosts:
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError(
+                    f"more_hosts: {address!r} is no NAME or NAME:PORT with a port from 1 to 65535, "
+                    f'for example "broker-2:8883"'
+                )
         if self.password and not self.username:
             raise ValueError("password needs a username")
         if self.key_file and not self.cert_file:
             raise ValueError("key_file needs a cert_file")
         if (self.ca_file or self.cert_file) and not self.tls:
             raise ValueError("ca_file and cert_file need tls = true")
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each address of the broker, in the order of the settings."""
+        parts = [found for address in self.more_hosts if (found := _ADDRESS.fullmatch(address))]
+        more = [(each["host"].strip("[]"), int(each["port"] or self.port)) for each in parts]
+        return [(self.host, self.port), *more]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from agent.mqtt import failures
 from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Unsupported
 from agent.mqtt.client_certificate import ClientCertificates
-from agent.mqtt.tls import demand_not_ended
+from agent.mqtt.tls import context, demand_not_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -193,7 +193,8 @@ class _Trial:
         """A connection that the broker has accepted. Raises LinkLost with the sentence; Unsupported."""
         options, self._limits = self._options, None
         try:
-            client = Client(options, "", None, self, v5=self._v5, acknowledges=False)
+            tls = context(options, dated=True) if options.tls else None
+            client = Client(options, "", None, self, v5=self._v5, tls=tls, acknowledges=False)
         except (OSError, ValueError) as error:
             raise LinkLost(failures.no_context(error, options, self._now.earliest_utc)) from None
         try:

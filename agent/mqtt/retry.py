@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
+from random import uniform
 from typing import TYPE_CHECKING
 
 from agent.outbox.send_queue import A_FEW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from agent.model import Record
     from agent.outbox.send_queue import SendQueue
@@ -18,11 +18,15 @@ log = logging.getLogger(__name__)
 
 QUICK_TRIES = 10
 """Reconnects within a second each, so that a broker's restart is over for us as soon as it is over."""
-REFUSED_TRIES = 9
-"""A broker that turned us away on purpose is asked again as if so many tries had failed."""
+QUICK_TRIES_OF_A_FLEET = 2
+"""The same for a fleet that a broker cannot take in within a second, the try after a working connection too."""
+CONNECTS_PER_S = 500
+"""Connections that a broker takes in a second, with some room: mutual TLS costs it 0.76 ms of one core each."""
+QUICK_SHARE = 1 / 40
+"""Within this share of its window a large fleet makes its quick tries."""
 WORKED_MOST_S = 5.0
 """Longest wait after a connection on which something was delivered, however short it was: a link that drops again
-and again delivers most when it is taken up again soon."""
+and again delivers most when it is taken up again soon. (Of a fleet beyond 100,000 kiosks it is longer.)"""
 PAUSES_S = (2.0, 5.0, 15.0, 60.0)
 """Rest after a refused event, growing."""
 REFUSALS_TO_PASS_OVER = 3
@@ -68,10 +72,22 @@ ANSWERS_S = 2.0
 
 
 class ReconnectBackoff:
-    """How long to wait before the next try: full jitter, so that a fleet does not come back as one."""
+    """How long to wait before the next try: full jitter, so that a fleet does not come back as one.
 
-    def __init__(self, cap_s: float) -> None:
-        self._cap_s = cap_s
+    A fleet comes back within its window, the seconds that its broker needs to take all of it in: after the quick
+    tries each wait is random up to the window at least, then up to twice that, up to `cap_s` or the window.
+    """
+
+    def __init__(
+        self, cap_s: float, fleet_size: int = 1, between: Callable[[float, float], float] = uniform
+    ) -> None:
+        """`fleet_size`: kiosks that a broker has to take back; `between`: a random number from one to another."""
+        self._window_s = fleet_size / CONNECTS_PER_S
+        fits_in_a_second = self._window_s <= 1.0
+        self._quick_tries = QUICK_TRIES if fits_in_a_second else QUICK_TRIES_OF_A_FLEET
+        self._quick_s = max(1.0, self._window_s * QUICK_SHARE)
+        self._cap_s = max(cap_s, self._window_s)
+        self._between = between
         self._tries = 0
         """Connections in a row on which nothing was delivered ..."""
         self._drops = 0
@@ -80,12 +96,14 @@ class ReconnectBackoff:
     def wait_s(self, *, on_purpose: bool, worked: bool) -> float:
         """After a connection that ended, or a try that failed. `worked`: the broker took something on it."""
         if worked:
-            self._tries, self._drops = 0, self._drops + 1
-            ceiling_s = min(self._cap_s, WORKED_MOST_S, 0.5 * 2.0 ** min(30, self._drops))
+            self._tries, self._drops = int(self._quick_tries == QUICK_TRIES_OF_A_FLEET), self._drops + 1
+            ceiling_s = max(min(WORKED_MOST_S, 0.5 * 2.0 ** min(30, self._drops)), self._quick_s)
         else:
-            self._tries, self._drops = max(self._tries + 1, REFUSED_TRIES if on_purpose else 0), 0
-            ceiling_s = min(self._cap_s, 2.0 ** min(30, max(0, self._tries - QUICK_TRIES)))
-        return random.uniform(0.05, ceiling_s)  # noqa: S311 - spreads kiosks out, hides nothing
+            # a broker that turned us away on purpose is asked again as if almost all quick tries had failed
+            self._tries, self._drops = max(self._tries + 1, self._quick_tries - 1 if on_purpose else 0), 0
+            slow = self._tries - self._quick_tries
+            ceiling_s = max(2.0, self._window_s) * 2.0 ** min(30, slow - 1) if slow > 0 else self._quick_s
+        return self._between(0.05, min(self._cap_s, ceiling_s))
 
 
 class RejectedEvents:

@@ -19,7 +19,7 @@ from agent.mqtt import failures
 from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Will
 from agent.mqtt.peers import PeerTraffic
 from agent.mqtt.terms import Request, Terms
-from agent.mqtt.tls import demand_not_ended, end_of, is_settled
+from agent.mqtt.tls import Contexts, demand_not_ended, end_of, is_settled
 
 if TYPE_CHECKING:
     import socket
@@ -40,6 +40,8 @@ MOST_PASSED_OVER = 512
 """Events that are not to be sent now, looked at in one go."""
 FETCH_SOON_S, FETCH_AGAIN_S = 5.0, 600.0
 """How long no chunks of lists are asked for after a connection ended at that: the first time, and at most."""
+STATE_LATEST_S = 5.0
+"""After a new connection events go first, and the state when they are sent, or after so long at the latest."""
 LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
@@ -82,6 +84,8 @@ class SessionContext:
     """Set to have the retained bundles sent again, as they are at the start."""
     dated: bool = True
     """Check the dates of certificates; not while the clock is not trusted and they are all that is wrong."""
+    contexts: Contexts = field(default_factory=Contexts)
+    """Of TLS, kept so that sessions can be resumed."""
     ends_utc: dict[str, float] = field(default_factory=dict)
     """Which certificate ends when."""
     mark: Callable[[], Mark] = lambda: Mark("", 0)
@@ -138,7 +142,7 @@ class Session:
         self._told: State | None = None
         self._told_s = 0.0
         self._due: bytes | None = None
-        self._listened_s = 0.0
+        self._greeted_s = self._listened_s = 0.0
         self._asked: list[str] = []
         """The topics of the latest subscription."""
         self._recalls = False
@@ -159,7 +163,8 @@ class Session:
             will = Will(topics.state, offline, retain, qos)
         self._with_will = will is not None
         name = f"gatepost-{topics.site}-{topics.kiosk}"
-        self._client = Client(duty.options, name, will, self, v5=v5, dated=duty.dated)
+        context = duty.contexts.of(duty.options, dated=duty.dated) if duty.options.tls else None
+        self._client = Client(duty.options, name, will, self, v5=v5, tls=context)
         self._sharing = PeerTraffic(self._client, duty.channels)
 
     @property
@@ -176,7 +181,7 @@ class Session:
         self._limit = min(
             limits.receive_maximum - self._sharing.reserved(limits.receive_maximum), self._options.max_inflight
         )
-        self.greeted = True
+        self.greeted, self._greeted_s = True, now_s
         self._terms.greeted(now_s, with_will=self._with_will)
         if not limits.retains:
             self._terms.refuse(Request.RETAIN, "", now_s)
@@ -432,7 +437,7 @@ class Session:
             self._acked = []
 
     def _fill(self, now_s: float) -> None:
-        """Send what the window allows, in order; a state that is due goes first."""
+        """Send what the window allows, in order."""
         if self._refusals.probes and (self._subscribes or self._flight or self._sharing.is_unanswered):
             return  # one request at a time: what ends the connection is to be known
         self._sharing.send(self._limits.receive_maximum - len(self._flight), now_s)
@@ -457,6 +462,15 @@ class Session:
             room, passed_over = room - sent, passed_over + len(taken) - sent
             if overdue is not None:
                 overdue.pace.sent(sent)
+
+    def _state_goes_now(self, now_s: float) -> bool:
+        """Whether a state that is due goes before the events that wait. The first of all does: events wait for it.
+        That of a new connection does not: what the kiosk has decided while it was away matters more.
+        """
+        if self._due is None or len(self._flight) >= self._limits.receive_maximum:
+            return False
+        events_first = self._duty.is_compared and now_s - self._greeted_s < STATE_LATEST_S
+        return not events_first or self._shelf.is_empty()
 
     def _is_compared(self) -> bool:
         """Whether what our own retained state says of the store has come, if there is one: a broker takes packets

@@ -46,6 +46,45 @@ def test_events_arrive_whole_in_order_and_leave_the_outbox(broker, make_link, pa
     assert (status.connected, status.protocol, status.fault) == (True, "5", "")
 
 
+def test_of_several_addresses_one_that_answers_is_enough(broker, make_broker, make_link, passage_event, wait_for):
+    gone = make_broker()
+    link = make_link(gone.port, more_hosts=(f"127.0.0.1:{broker.port}", f"localhost:{gone.port}"))
+    link.outbox.put(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+
+
+@pytest.mark.parametrize("address", ["", "broker:", "broker:0", "broker:65536", "a b", "mqtt://broker", "::1"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(ValueError, match="more_hosts"):
+        mqtt.Options(more_hosts=(address,))
+
+
+def test_addresses_have_their_own_port_or_that_of_the_first():
+    options = mqtt.Options(host="a", port=8883, more_hosts=("b", "c:65535", "[::1]:1", "[fe80::1]"))
+    assert options.addresses() == [("a", 8883), ("b", 8883), ("c", 65535), ("::1", 1), ("fe80::1", 8883)]
+
+
+def test_after_an_outage_events_come_before_the_state(make_broker, make_link, passage_event, wait_for):
+    broker = make_broker()
+    broker.config += f"persistence true\npersistence_location {broker.folder}/\n"  # of the subscriber's session
+    broker.start()
+    link = make_link(broker.port)
+    wait_for(lambda: link.status().listening and link.outbox.status().waiting == 0)
+    link.outbox.put(passage_event(0))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    subscriber = broker.subscriber()
+    broker.stop()
+    seen = len(subscriber.messages)
+    for number in range(1, 100):
+        link.outbox.put(passage_event(number))
+    wait_for(lambda: link.outbox.status().stored == 100)
+    broker.start()
+    subscriber.wait_until(lambda: len(subscriber.events()) == 99 and subscriber.states()[-1] == "online")
+    kinds = ["event" if "/event/" in message.topic else "online" for message in subscriber.messages[seen:]
+             if b'"offline"' not in message.payload and not message.retained]  # fmt: skip
+    assert "online" not in kinds[:99]
+
+
 def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, passage_event):
     subscriber = broker.subscriber()
     now = [FAULTLESS]

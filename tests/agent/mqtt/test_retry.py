@@ -1,3 +1,6 @@
+import random
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,7 +94,7 @@ def test_waits_are_short_at_first_and_bounded_always(story):
         wait_s = backoff.wait_s(on_purpose=on_purpose, worked=worked)
         tries = 0 if worked else tries + 1
         if on_purpose and not worked:
-            tries = max(tries, retry.REFUSED_TRIES)
+            tries = max(tries, retry.QUICK_TRIES - 1)
         assert 0.05 <= wait_s <= 300.0
         assert not worked or wait_s <= retry.WORKED_MOST_S
         assert wait_s <= 1.0 or worked or tries > retry.QUICK_TRIES
@@ -138,6 +141,51 @@ def test_two_hundred_kiosks_whose_broker_was_away_do_not_come_back_as_one():
         waits_s = [backoff.wait_s(on_purpose=False, worked=False) for backoff in fleet]
     busiest = max(sum(begin <= wait_s < begin + 10 for wait_s in waits_s) for begin in range(0, 300, 10))
     assert busiest <= 25, "evenly over five minutes it would be 7 in ten seconds"
+
+
+@given(st.integers(1, 2_000_000), st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
+def test_a_fleet_makes_two_quick_tries_and_then_waits_within_its_window(size, story):
+    """With the largest random number each time: the ceilings themselves."""
+    window_s = size / retry.CONNECTS_PER_S
+    backoff = retry.ReconnectBackoff(300.0, size, between=lambda _lowest, most: most)
+    quick_s, quick = max(1.0, window_s / 40), retry.QUICK_TRIES if window_s <= 1 else 2
+    failed, before_s = 0, 0.0
+    for on_purpose, worked in story:
+        wait_s = backoff.wait_s(on_purpose=on_purpose, worked=worked)
+        failed = int(window_s > 1) if worked else max(failed + 1, quick - 1 if on_purpose else 0)
+        if worked:
+            assert quick_s - 1e-6 <= wait_s <= 1e-6 + max(quick_s, retry.WORKED_MOST_S)
+        elif failed <= quick:
+            assert wait_s == pytest.approx(quick_s)
+        else:
+            assert max(2.0, window_s) - 1e-6 <= wait_s <= max(300.0, window_s)
+            assert wait_s >= before_s
+        before_s = 0.0 if worked else wait_s
+
+
+def back_by_second(size, outage_s, told):
+    """How many kiosks are back in each second after an outage; `told`: the configured size of the fleet."""
+    chance = random.Random(1)
+    seconds = Counter()
+    for _ in range(size):
+        backoff = retry.ReconnectBackoff(300.0, told, chance.uniform)
+        now_s = backoff.wait_s(on_purpose=False, worked=True)
+        while now_s < outage_s:
+            now_s += backoff.wait_s(on_purpose=False, worked=False)
+        seconds[int(now_s - outage_s)] += 1
+    return seconds
+
+
+@pytest.mark.parametrize("outage_s", [10, 60, 600])
+def test_of_a_fleet_that_knows_its_size_one_in_a_hundred_comes_back_in_the_busiest_second(outage_s):
+    """A twentieth of 100,000 kiosks; the share is the same, as each waits by itself."""
+    back = back_by_second(5_000, outage_s, told=100_000)
+    assert max(back.values()) <= 5_000 * 0.015
+    assert max(back) <= 300
+
+
+def test_of_a_fleet_that_does_not_a_quarter_comes_back_in_one_second():
+    assert max(back_by_second(5_000, 10, told=1).values()) > 5_000 * 0.2
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1500)), max_size=60))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -30,6 +32,55 @@ def test_tls_with_certificates_on_both_sides(tls_broker, make_outbox, passage_ev
         outbox.put(passage_event(number))
     wait_for(lambda: outbox.status().delivered == 200)
     link.stop(1.0)
+
+
+def test_a_new_connection_resumes_the_tls_session_or_goes_on_without(
+    tls_broker, make_outbox, passage_event, wait_for
+):
+    """Whatever the broker makes of the session that is offered, each next connection comes about."""
+    broker, how = tls_broker("localhost")
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
+    link.start()
+    for number in range(4):
+        outbox.put(passage_event(number))
+        wait_for(lambda number=number: outbox.status().delivered == number + 1)
+        link.renew()
+    wait_for(lambda: link.status().connections >= 5)
+    link.stop(1.0)
+
+
+def test_a_session_is_resumed_where_the_server_has_them(pair, tmp_path):
+    """Against a server of our own, as sessions of TLS 1.3 come after the handshake."""
+    authority = pair(tmp_path, "authority")
+    pair(tmp_path, "localhost", authority)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "localhost.crt", tmp_path / "localhost.key")
+    options = mqtt.Options(host="localhost", tls=True, ca_file=tmp_path / "authority.crt")
+    contexts = tls.Contexts()
+    resumed = []
+    for _ in range(3):
+        ours, theirs = socket.socketpair()
+
+        def serve(theirs=theirs):
+            with server.wrap_socket(theirs, server_side=True) as wire:
+                wire.sendall(b"hello")
+                wire.recv(1)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        wire = contexts.of(options, dated=True).wrap_socket(ours, server_hostname="localhost")
+        assert wire.recv(5) == b"hello"
+        resumed.append(wire.session_reused)
+        wire.sendall(b"!")
+        wire.close()
+        thread.join()
+    assert resumed == [False, True, True]
+    before = contexts.of(options, dated=True)
+    assert contexts.of(options, dated=False) is not before, "what was not checked is not resumed as checked"
+    with (tmp_path / "authority.crt").open("ab") as file:
+        file.write(b"\n")
+    assert contexts.of(options, dated=True) is not before
 
 
 @pytest.mark.parametrize(
