@@ -1,6 +1,7 @@
 """`gatepost issue`: sign a code, and show it as text, as a QR picture or on the terminal.
 
 gatepost issue --key demo-health.key --subject a-pseudonym --colour green --terminal
+gatepost issue --key library.key --permit visitor --subject 2026-0017 --hours 09:00-12:00 --days 1 --png permit.png
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from pathlib import Path
 
 import segno
 
-from agent.cli.help import days, seconds
-from agent.credentials import gatepost, venue_code
+from agent.cli.help import days, number, seconds
+from agent.credentials import gatepost, permit, venue_code
 from agent.crypto import signing
+from agent.crypto.refusal import Malformed
 from agent.model import Colour, LabResult
+from agent.venue.entries import ROLES
+from agent.venue.permits import parse_kind
 
 _DAY_S = 86400
+uses, party, number_of = number(0, 100, 1), number(1, 100, 2), number(0, 65_535, 17)
 _MOST_S = 3660 * _DAY_S
 _CLOCKS_DIFFER_S = 120
 
@@ -42,10 +47,26 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a test result, for example pcr:2026-01-31T08:00; may be repeated",
     )
     parser.add_argument("--place", help="the code of a place (场所码) of this name instead, to hang up at its door")
+    _add_permit(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--png", type=Path, metavar="FILE", help="write a QR picture")
     form.add_argument("--terminal", action="store_true", help="draw the QR code on the terminal")
     form.add_argument("--text", action="store_true", help="print the text (default)")
+
+
+def _add_permit(parser: argparse.ArgumentParser) -> None:
+    """What a permit (凭证) says."""
+    group = parser.add_argument_group("permit", "of a venue (GPE1), in place of a health code")
+    group.add_argument(
+        "--permit", choices=ROLES[1:], metavar="ROLE", help=f"as what somebody may come: {', '.join(ROLES[1:])}"
+    )
+    group.add_argument("--at", default="", metavar="PLACE", help="name of the one venue or lane that it is for")
+    group.add_argument("--hours", metavar="FROM-UNTIL", help="of local time, for example 09:00-17:00")
+    group.add_argument("--weekdays", metavar="DAYS", help="1 is Monday, for example 12345")
+    group.add_argument("--uses", type=uses, default=0, help="how often one may come in with it each day")
+    group.add_argument("--party", type=party, default=1, help="how many may be inside with it at a time")
+    group.add_argument("--group", default="", help="of the roster, for example ward-3")
+    group.add_argument("--number", type=number_of, default=0, help="of a seat or a roster, for example 17")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,6 +76,9 @@ def run(args: argparse.Namespace) -> int:
         text = _text(key, args)
         if args.png:
             picture(text).save(str(args.png), scale=8, border=4)
+    except Malformed as error:
+        print(f"no kiosk would take this: {error.reason}", file=sys.stderr)
+        return 1
     except (signing.BadKey, ValueError, OverflowError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -80,9 +104,35 @@ def picture(text: str) -> segno.QRCode:
 def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
     if args.place:
         return venue_code.issue(key, args.issuer or args.key.stem, args.place, int(time.time()))
+    if args.permit:
+        return _permit_text(key, args)
     if not args.subject:
         raise ValueError("say whose code it is (--subject), or of which place (--place)")
     return gatepost.issue(key, _claims(args))
+
+
+def _permit_text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
+    """The text of a permit. Raises ValueError with a sentence."""
+    if not args.subject:
+        raise ValueError("a permit has a number of its own: --subject 2026-0017, no name")
+    window: dict[str, object] = {}
+    if args.hours:
+        begins, dash, ends = args.hours.partition("-")
+        if not dash:
+            raise ValueError(f"--hours {args.hours}: FROM-UNTIL, for example 09:00-17:00")
+        window = {"from": begins, "until": ends}
+    if args.weekdays:
+        window["weekdays"] = [int(day) for day in args.weekdays if day.isdecimal()]
+    kind = {"role": args.permit, "uses": args.uses, "party": args.party}
+    kind |= ({"place": args.at} if args.at else {}) | ({"windows": [window]} if window else {})
+    parse_kind(kind)
+    issued = int(args.issued if args.issued is not None else time.time())
+    life_s = int(args.seconds if args.seconds is not None else args.days * _DAY_S)
+    if not 1 <= life_s <= _MOST_S:
+        raise ValueError(f"a permit is valid for 1 second to {_MOST_S // _DAY_S} days, for example --days 1")
+    content = {"kind": kind, "group": args.group, "number": args.number}
+    times = {"issued_utc": issued, "expires_utc": issued + life_s}
+    return permit.issue(key, args.issuer or args.key.stem, args.subject, content, **times)
 
 
 def _claims(args: argparse.Namespace) -> dict[int, object]:

@@ -53,6 +53,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="for bundles, orders or receipts, never for codes: NAME.pub is for the root",
     )
     new.add_argument("--kind", choices=("ed25519", "sm2"), default="ed25519", help="default: %(default)s")
+    new.add_argument(
+        "--formats", nargs="+", choices=("gatepost", "permit", "drill"), default=["gatepost"],
+        help="what it may sign: health codes, permits of a venue, codes of an exercise (default: gatepost)",
+    )  # fmt: skip
     new.add_argument("--private", type=Path, help="file of the private key (default: NAME.key)")
     new.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     listing = actions.add_parser("list", help="whom a keys file trusts")
@@ -126,7 +130,7 @@ def _new(args: argparse.Namespace) -> int:
         file.write(key.pem())
     if not args.centre:
         try:
-            _pin(args.keys, [key_table(args.issuer, key.public)])
+            _pin(args.keys, [key_table(args.issuer, key.public, args.formats)])
         except (OSError, ValueError):
             private.unlink()
             raise

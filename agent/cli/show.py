@@ -7,9 +7,10 @@ gatepost show --manual | less   every setting of every driver, with default, uni
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
-from agent.cli import configuration
+from agent.cli import configuration, issue
 from agent.config import manual
 from agent.config.effective import effective
 from agent.supervisor import startup
@@ -26,6 +27,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = subparsers.add_parser("show", description=__doc__)
     configuration.add_argument(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--place-code",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="draw the 场所码 of this place here, or as FILE.png",
+    )
     parser.add_argument("--manual", action="store_true", help="print the commented default configuration")
 
 
@@ -38,10 +46,32 @@ def run(args: argparse.Namespace) -> int:
     if config is None:
         return 1
     tree = effective(config)
+    if args.place_code is not None:
+        return _draw(config.kiosk.place_code, args.place_code)
     if args.json:
         print(json.dumps(tree, indent=2, ensure_ascii=False))
     else:
         print("\n".join(_toml((), tree, config.said)).lstrip("\n"))
+    return 0
+
+
+def _draw(code: str, file: str) -> int:
+    """The place's code, on the terminal or as a picture."""
+    if not code:
+        print(
+            "[kiosk] place_code is not set: it takes the address that the authority gave for this place",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        picture = issue.picture(code)
+        if file:
+            picture.save(file, scale=8, border=4)
+        else:
+            picture.terminal(compact=True)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

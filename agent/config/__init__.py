@@ -55,6 +55,9 @@ class KioskOptions:
     """The place where it stands."""
     groups: tuple[Name, ...] = ()
     """Groups that it belongs to beside its site, for commands and bundles to many: a region, a wave."""
+    place_code: Annotated[str, StringConstraints(pattern=r"^([ -~]{1,1000}|)$")] = ""
+    """Address in the 场所码 of this place, as the authority gave it: people scan it with their phones.
+    `gatepost show --place-code` draws it, to print and hang up. The kiosk never opens it."""
     simulated: bool = False
     """Mark every event as simulated, whatever the devices are: for trials and demonstrations."""
 

@@ -181,7 +181,17 @@ class Loop:
         if self._ledger is None:
             text = "This kiosk serves no venue: there is no venue.toml."
             return AttestationResult(StatementRefusal.NO_VENUE, text=text)
-        return self._ledger.attest(seen, stated, now)
+        answer = self._ledger.attest(seen, stated, now)
+        is_record = stated.type == "form" and self._ledger.records(stated.form)
+        if answer.reason is not None or not is_record or seen.lane not in self._show:
+            return answer
+        done: Answer = Future()
+        recorded = Attestation(stated.at_s, "record", "done", stated.number, by=stated.by)
+        self._handle(replace(seen, item=recorded), now, done)
+        result = done.result(0) if done.done() else answer
+        if not isinstance(result, AttestationResult) or result.reason is None:
+            return replace(result, text=answer.text) if isinstance(result, AttestationResult) else answer
+        return replace(answer, text=f"{answer.text} {result.text}")
 
     def _handle(self, seen: Observation, now: TimeBounds, answer: Answer | None = None) -> None:
         if isinstance(seen.item, Fix) and self._ledger is not None:

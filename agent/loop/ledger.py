@@ -195,6 +195,11 @@ class LedgerKeeper:
                 self._write(written, now)
         return answer
 
+    def records(self, form: str) -> bool:
+        """Whether somebody counts as recorded once this form is filled in."""
+        found = self.venue.forms.get(form)
+        return found is not None and found.records
+
     def passed(self, passage: Passage, seen: Observation | None, now: TimeBounds) -> tuple[Passage, bytes]:
         """A passage with what the venue adds, and its entries; a statement that led to it is stored before it."""
         entries = b""

@@ -22,7 +22,7 @@ from agent.policy.explain import explain
 from agent.problems import Finding, ProblemCode, found, in_words
 from agent.ruleset import load
 from agent.ruleset.calibration_files import load_sites
-from agent.ruleset.venue_files import BadVenueFile, FoundVenue, VenueOptions, load_venue
+from agent.ruleset.venue_files import BadVenueFile, FoundVenue, VenueOptions, form_files, load_venue
 from agent.screening import BadCalibration, ThermometerSite
 
 if TYPE_CHECKING:
@@ -304,6 +304,8 @@ class Ruleset:
             yield folder.with_name(folder.name + ".accepted")
         for name in filter(None, (self._venue_options.file, self._venue_options.roster)):
             yield self._root / name
+        if self._venue_options.forms:
+            yield from form_files(self._root / self._venue_options.forms)
         if self._calibration is not None:
             yield self._calibration
         table = self._decided.table

@@ -14,7 +14,7 @@ from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.bundle_store import BundleStore
 from agent.venue import VenueInForce
-from agent.venue.forms import Form, parse_form
+from agent.venue.forms import BadForm, Form, parse_form
 from agent.venue.permits import BadRoster, parse_roster
 from agent.venue.rules import BadVenue, parse_venue
 from agent.venue.zones import BadZones, parse_zones
@@ -37,6 +37,8 @@ class VenueOptions:
     central server sends, or no venue at all."""
     roster: str = ""
     """Who belongs to the venue: a file that `gatepost roster build` made; empty: what the central server sends."""
+    forms: str = ""
+    """Folder with forms of your own, one .toml file each, beside those that come with the agent (docs/venue.md)."""
     region: tuple[str, ...] = ()
     """Codes of the divisions in which the kiosk stands, the largest first, for example ["53", "5323", "532301"]:
     by them it finds its level among the zones that the central server sends."""
@@ -79,12 +81,28 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
         found["roster"] = _file(root / options.roster, lambda text, _: parse_roster(json.loads(text)))
     if not found and not ages:
         return FoundVenue(None)
-    in_force = VenueInForce(region=options.region, roster=found.get("roster"), forms=_forms())
+    in_force = VenueInForce(region=options.region, roster=found.get("roster"), forms=load_forms(options, root))
     if "venue" in found:
         in_force = replace(in_force, rules=found["venue"])
     if "zones" in found:
         in_force = replace(in_force, zones=found["zones"])
     return FoundVenue(in_force, tuple(ages))
+
+
+def load_forms(options: VenueOptions, root: Path) -> dict[str, Form]:
+    """The forms that come with the agent, and those of the venue. Raises BadVenueFile."""
+    if not options.forms:
+        return _forms()
+    folder = root / options.forms
+    if not folder.is_dir():
+        raise BadVenueFile(f"{folder}: is no folder; it holds forms of your own, one .toml file each")
+    made = [_file(path, parse_form) for path in form_files(folder)]
+    return {**_forms(), **{form.name: form for form in made}}
+
+
+def form_files(folder: Path) -> list[Path]:
+    """Those of a folder; none when it is not there."""
+    return sorted(folder.glob("*.toml"))
 
 
 @cache
@@ -113,7 +131,7 @@ def _file(path: Path, parse: Callable[[str, str], Any]) -> Any:
         raise BadVenueFile(f"{path}: is not there") from None
     except OSError as error:
         raise BadVenueFile(access.why(error, path)) from None
-    except (BadVenue, BadRoster, BadZones) as error:
+    except (BadVenue, BadRoster, BadZones, BadForm) as error:
         text = str(error)
         raise BadVenueFile(text if str(path) in text else f"{path}: {text}") from None
     except (ValueError, RecursionError):

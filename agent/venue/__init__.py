@@ -216,6 +216,11 @@ class Venue:
         return self._in_force().rules
 
     @property
+    def forms(self) -> Mapping[str, Form]:
+        """What can be filled in."""
+        return self._in_force().forms
+
+    @property
     def roster(self) -> Roster | None:
         """Who belongs here."""
         return self._in_force().roster

@@ -5,6 +5,7 @@ A form is TOML, one file each:
     name = "visitor"
     title.en = "Visitor"
     title.zh = "访客登记"
+    records = true                              # whoever waits counts as recorded once it is filled in
 
     [[field]]
     name = "reason"
@@ -59,6 +60,8 @@ class Form:
     name: str
     title: Mapping[str, str]
     fields: tuple[Field, ...]
+    records: bool = False
+    """Whoever waits counts as recorded once it is filled in."""
 
     @property
     def is_private(self) -> bool:
@@ -100,8 +103,8 @@ def parse_form(text: str, name: str = "form") -> Form:
         raise BadForm(name, [f"not TOML: {error}"]) from None
     faults: list[str] = []
     fields = content.get("field", [])
-    if content.keys() - {"name", "title", "field"} or not isinstance(fields, list) or not fields:
-        faults.append("has name, title and [[field]] tables, and nothing else")
+    if content.keys() - {"name", "title", "records", "field"} or not isinstance(fields, list) or not fields:
+        faults.append("has name, title, records and [[field]] tables, and nothing else")
         fields = []
     if len(fields) > MOST_FIELDS:
         faults.append(f"asks up to {MOST_FIELDS} questions, not {len(fields)}")
@@ -114,9 +117,12 @@ def parse_form(text: str, name: str = "form") -> Form:
     if not isinstance(title, dict) or not {"en", "zh"} <= title.keys():
         faults.append("needs title.en and title.zh")
         title = {}
+    records = content.get("records", False)
+    if not isinstance(records, bool):
+        faults.append(f"records is true or false, not {records!r}")
     if faults:
         raise BadForm(name, faults)
-    return Form(content["name"], {str(key): str(value) for key, value in title.items()}, made)
+    return Form(content["name"], {str(key): str(value) for key, value in title.items()}, made, records)
 
 
 def _field(entry: Any, faults: list[str]) -> Field:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from agent import cli
+from agent import cli, credentials
 from agent.app import App
 from agent.config import parse
 from agent.control import local_socket
 from agent.credentials import bundle, gatepost
 from agent.crypto import signing
-from agent.model import Attestation, ClockState, Colour, Observation, Role, TimeBounds
+from agent.model import Attestation, ClockState, CodeStatus, Colour, Observation, Role, TimeBounds
+from agent.privacy import hpke
+from agent.ruleset import load
 from agent.ruleset.bundle_store import BundleStore
+from agent.ruleset.venue_files import BadVenueFile
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
 
@@ -179,7 +183,8 @@ def test_the_first_venue_that_is_sent_counts_at_once_and_a_later_one_too(tmp_pat
     door.start()
     try:
         door.show("anna")
-        assert (door.view, door.opened()) == (None, 1)
+        wait(lambda: door.opened() == 1)
+        assert door.view is None
         assert door.type("count", "120") == 1
         for version, capacity, come, let_in in ((1, 2, "abc", 2), (2, 0, "d", 1), (3, 1, "e", 0)):
             offset_min = 0 if version == 3 else 480
@@ -296,3 +301,119 @@ def test_a_lane_that_is_shut_lets_nobody_in_and_shows_so(door: Door) -> None:
     request = Observation("", Role.CLINICAL, Attestation(time.monotonic(), "shut", "entry", 0))
     door.app._loop.request(request, 5.0)
     wait(lambda: not door.app._loop._checkpoint._lanes["entry"].closed)
+
+
+PRIVATE = "reason=visit\nname=王小明\ntelephone=139 1234 5678\n"
+
+
+def with_privacy(folder: Path) -> BundleStore:
+    """A store whose privacy rules seal to the centre."""
+    store = BundleStore(folder / "bundles")
+    store.install(root())
+    now_utc = time.time()
+    begins, ends = (datetime.fromtimestamp(now_utc + s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for s in (-60, 86_400))
+    public = b64encode(hpke.public_bytes(SEAL)).decode()
+    text = f'mode = "trace"\n[[key]]\nkeyid = "k"\npublic = "{public}"\nfrom = {begins}\nuntil = {ends}\n'
+    store.accept(sent("privacy", text), TimeBounds(now_utc, now_utc + 1, ClockState.SYNCED))
+    return store
+
+
+SEAL = hpke.new_private_key()
+
+
+def test_a_visitor_who_is_recorded_on_a_form_is_let_in_and_his_answers_are_sealed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_privacy(tmp_path)
+    door = Door(tmp_path, CONFIG.replace("[venue]", BUNDLES + "[venue]"))
+    door.start()
+    try:
+        door.show("stranger")
+        assert door.opened() == 0, "who is on no roster is to be recorded"
+        (tmp_path / "answers").write_text(PRIVATE)
+        assert door.type("record", "visitor", "--answers", str(tmp_path / "answers"), "--lane", "entry") == 0
+        wait(lambda: door.opened() == 1)
+        assert door.type("record", "visitor", "reason=visit", "--answers", str(tmp_path / "answers")) == 0
+        assert door.type("record", "visitor", "reason=gossip", "--answers", str(tmp_path / "answers")) == 0
+        assert door.type("record", "visitor", "reason=visit") == 1
+        assert "name is not answered" in capsys.readouterr().err
+        assert door.type("record", "gossip", "reason=visit") == 1
+        assert "there is no statement or form 'gossip'; there are mask" in capsys.readouterr().err
+        assert door.type("record", "visitor", "王小明") == 1
+        told = capsys.readouterr().err
+        assert "an answer is NAME=VALUE" in told
+        assert "王" not in told
+    finally:
+        door.stop()
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("outbox*"))
+    for secret in ("王小明", "139 1234", "13912345678"):
+        assert secret.encode() not in kept
+
+
+def test_a_permit_from_the_command_line_is_one_that_a_kiosk_takes(tmp_path: Path, capsys) -> None:
+    keys = ["--private", str(tmp_path / "x.key"), "--keys", str(tmp_path / "issuers.toml")]
+    assert cli.main(["keys", "new", "x", *keys, "--formats", "permit"]) == 0
+    capsys.readouterr()
+    words = ["issue", "--key", str(tmp_path / "x.key"), "--permit", "visitor", "--subject", "2026-0017"]
+    more = ["--hours", "00:00-24:00", "--weekdays", "1234567", "--uses", "1", "--group", "ward-3", "--number", "12"]
+    assert cli.main([*words, *more, "--issuer", "x"]) == 0
+    code = capsys.readouterr().out.strip().encode()
+    now = TimeBounds(time.time(), time.time() + 1, ClockState.SYNCED)
+    found = credentials.check(code, load.load_trust(credentials.Options(), tmp_path), now)
+    permit = found.permit
+    assert (found.status, permit.kind.role, permit.kind.uses) == (CodeStatus.VALID, "visitor", 1)
+    assert (permit.group, permit.number) == ("ward-3", 12)
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (["--hours", "17:00-09:00"], "ends before it begins"),
+        (["--hours", "noon"], "FROM-UNTIL, for example 09:00-17:00"),
+        (["--weekdays", "8"], "weekdays are some of 1 (Monday) to 7"),
+        (["--days", "5000"], "for example --days 1"),
+    ],
+)
+def test_what_is_wrong_with_a_permit_is_one_sentence(tmp_path: Path, capsys, more, sentence) -> None:
+    (tmp_path / "x.key").write_bytes(signing.new_private_key().pem())
+    assert (
+        cli.main(["issue", "--key", str(tmp_path / "x.key"), "--permit", "visitor", "--subject", "1", *more]) == 1
+    )
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_code_of_the_place_is_drawn_for_print(tmp_path: Path, capsys) -> None:
+    door = Door(tmp_path, CONFIG)
+    assert door.type("show", "--place-code", str(tmp_path / "place.png")) == 1
+    assert "[kiosk] place_code is not set" in capsys.readouterr().err
+    url = "https://place.example/q?c=0123"
+    door = Door(tmp_path, CONFIG.replace('id = "door-1"', f'id = "door-1"\nplace_code = "{url}"'))
+    assert door.type("show", "--place-code", str(tmp_path / "place.png")) == 0
+    assert (tmp_path / "place.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_forms_of_the_venue_itself(tmp_path: Path) -> None:
+    (tmp_path / "forms").mkdir()
+    (tmp_path / "forms" / "tour.toml").write_text(TOUR)
+    door = Door(tmp_path, CONFIG.replace('file = "venue.toml"', 'file = "venue.toml"\nforms = "forms"'))
+    door.start()
+    try:
+        assert door.type("record", "tour", "language=zh") == 0
+        assert door.type("record", "tour", "language=xx") == 1
+        assert door.type("record", "inspection", "subject=masks", "finding=mend") == 0
+    finally:
+        door.stop()
+    (tmp_path / "forms" / "bad.toml").write_text("name = 7")
+    with pytest.raises(BadVenueFile, match=r"needs title\.en and title\.zh"):
+        Door(tmp_path, CONFIG.replace('file = "venue.toml"', 'file = "venue.toml"\nforms = "forms"'))
+
+
+TOUR = """
+name = "tour"
+title.en = "Tour"
+title.zh = "导览"
+[[field]]
+name = "language"
+choices = ["zh", "en"]
+clear = true
+"""
