@@ -272,6 +272,7 @@ class App:
     def _sharing(self, tickets: UsedTickets, clock: Clock) -> _Tickets:
         """The used tickets, shared with the other kiosks of the site."""
         used = _Tickets(tickets, self._link, clock)
+        self._health.register(tickets.health)
         if used.channel is not None:
             self._health.register(used.channel.health)
         return used

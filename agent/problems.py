@@ -46,6 +46,8 @@ class ProblemCode(StrEnum):
     """Another process holds the store of events."""
     STORAGE_ERROR = "storage_error"
     """The disk fails: events wait in memory."""
+    TICKETS_NOT_KEPT = "tickets_not_kept"
+    """The disk does not take used tickets: who shows one goes to staff."""
     BROKER_NOT_CONNECTED = "broker_not_connected"
     BROKER_TERMS = "broker_terms"
     """The broker does not grant something beside events: last will, retained state, a QoS, a subscription."""

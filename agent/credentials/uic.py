@@ -92,11 +92,11 @@ def _content(stream: bytes) -> fcb.RailContent:
 def records(data: bytes) -> dict[bytes, tuple[bytes, bytes]]:
     """Id of each record → its version and content. Raises Malformed."""
     found: dict[bytes, tuple[bytes, bytes]] = {}
-    at = 0
+    at = count = 0
     while at < len(data):
-        head = _RECORD.match(data, at)
+        head, count = _RECORD.match(data, at), count + 1
         size = int(head[3]) if head is not None else 0
-        if head is None or size < _RECORD_HEAD or at + size > len(data) or len(found) == _MOST_RECORDS:
+        if head is None or size < _RECORD_HEAD or at + size > len(data) or count > _MOST_RECORDS:
             raise Malformed("a record that is cut off or of no known form")
         if head[1] in (_FLEX, _U_HEAD) and head[1] in found:
             raise Malformed("two contents in one ticket")

@@ -9,6 +9,7 @@ from agent.crypto.refusal import Malformed
 _MORE_TAG = 0x1F
 _LONG = 0x80
 _MOST_LENGTH_BYTES = 2
+_MOST_ELEMENTS = 64
 
 
 class Element(NamedTuple):
@@ -20,8 +21,11 @@ class Element(NamedTuple):
 
 def elements(data: bytes) -> list[Element]:
     """The elements that follow one another in `data`, to its end. Raises Malformed."""
-    found, at = [], 0
+    found: list[Element] = []
+    at = 0
     while at < len(data):
+        if len(found) == _MOST_ELEMENTS:
+            raise Malformed("more parts than any ticket has")
         element, at = _element(data, at)
         found.append(element)
     return found

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.model import Tristate
+from agent.model import Component, Tristate
+from agent.problems import ProblemCode, found
 from agent.tickets.exchange import HAVE_EVERY_S, Exchange, Use
 from agent.tickets.store import FOREVER_S, SqliteUses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from agent.model import TimeBounds
 
@@ -105,6 +106,12 @@ class UsedTickets:
             return False
         self._tell(doubles)
         return True
+
+    # -- for the health of the agent
+
+    def health(self) -> Iterator[Component]:
+        """Whether uses can be kept. Any thread."""
+        yield Component("used tickets", findings=found(ProblemCode.TICKETS_NOT_KEPT, self.fault))
 
     # -- for the link
 

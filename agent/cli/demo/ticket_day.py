@@ -134,9 +134,13 @@ class Kiosk:
         event = Event(EventKind.PASSAGE, replace(passage, payloads=()), day.at_s, day.now, "demo")
         record = self._encode(event, ChainPosition("demo", self._sequence, "0" * 64))
         day.events.append(record.payload.decode())
-        day.pass_time(_LEAVE_S)
-        self._checkpoint.tick(day.at_s)
+        self.wait(_LEAVE_S)
         return passage, any(isinstance(each, OpenGate) for each in results)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes at the entry: people leave, and are forgotten."""
+        self._day.pass_time(seconds)
+        self._checkpoint.tick(self._day.at_s)
 
     def received(self, sender: str, message: Message, at_s: float) -> list[Message]:
         """What another kiosk, or this one, has sent; what to say to it."""

@@ -32,6 +32,7 @@ from agent.model import (
 )
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox
+from agent.problems import ProblemCode
 from agent.ruleset import load
 from agent.tickets.exchange import Use
 from agent.tickets.register import Options as TicketOptions
@@ -121,7 +122,17 @@ def test_what_cannot_be_kept_is_said(kiosk: Callable[..., Kiosk]) -> None:
     assert not one.tickets.record(KEYS[0], None, NOW)
     assert one.tickets.used(KEYS[0]) is UNKNOWN
     assert one.tickets.claim(KEYS[0]) is UNKNOWN
-    assert one.tickets.fault
+    (component,) = one.tickets.health()
+    assert [finding.code for finding in component.findings] == [ProblemCode.TICKETS_NOT_KEPT]
+    assert "used tickets cannot be kept" in component.findings[0].text
+
+
+def test_what_can_be_kept_again_is_no_problem(kiosk: Callable[..., Kiosk]) -> None:
+    one = kiosk("gate-1")
+    one.tickets.fault = "used tickets cannot be kept: disk I/O error"
+    assert one.tickets.record(KEYS[0], None, NOW)
+    (component,) = one.tickets.health()
+    assert not component.findings
 
 
 def test_two_kiosks_over_a_broker(make_broker, kiosk: Callable[..., Kiosk]) -> None:  # type: ignore[no-untyped-def]
