@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+import re
+from collections.abc import Callable
 
 
 def text_of(payload: bytes, declared: str | None = None) -> str:
     """The payload as text.
 
-    UTF-8 where it is valid; else as the code itself declares (`declared`, from its ECI header); else GB18030 or
-    Shift JIS, whichever gives the more common characters, or ISO 8859-1 (the standard's own default), each only
-    where the result looks like a text of that kind; else ASCII with the other bytes as escapes.
+    UTF-8 where it is valid; else as the code itself declares (`declared`, from its ECI header); else in that one of
+    GB18030, Shift JIS, EUC-JP and ISO 8859-1 (the standard's own default) in which it can be a text of its script.
+    Where it can be a text of none, or of two and in neither with the more common characters: ASCII, with the other
+    bytes as escapes. EUC-JP without kana, Big5 and EUC-KR are not told from GB 2312: such a code should declare
+    itself.
     """
     try:
         return payload.decode("utf-8")
@@ -21,23 +21,14 @@ def text_of(payload: bytes, declared: str | None = None) -> str:
         pass
     if declared is not None:
         return declared
-    chinese = _decoded(payload, "gb18030", _is_chinese)
-    japanese = _decoded(payload, "shift_jis", _is_japanese)
-    if chinese is not None and japanese is not None:
-        ours, theirs = _share(chinese, _is_common_chinese), _share(japanese, _is_common_japanese)
-        if ours == theirs and sum(byte > _ASCII for byte in payload) >= _MANY:
-            return payload.decode("ascii", "backslashreplace")
-        return japanese if theirs > ours else chinese
-    for text in (chinese, japanese, _decoded(payload, "latin-1", _is_western)):
+    shares: dict[str, float] = {}
+    for encoding, is_plausible, is_common in _SCRIPTS:
+        text = _decoded(payload, encoding, is_plausible)
         if text is not None:
-            return text
-    return payload.decode("ascii", "backslashreplace")
-
-
-_ASCII = 0x7F
-_MANY = 12
-"""Bytes beyond ASCII from which on it is no accident that a text is as good in both scripts: in six characters of
-everyday Chinese, nine times in ten one is none of half-width katakana."""
+            is_narrow = all(map(_is_narrow, _foreign(text)))  # of them every text is common: it says nothing
+            shares[text] = max(shares.values(), default=1.0) if is_narrow else _share(text, is_common)
+    best = [text for text, share in shares.items() if share == max(shares.values())]
+    return best[0] if len(best) == 1 else payload.decode("ascii", "backslashreplace")
 
 
 def _decoded(payload: bytes, encoding: str, is_plausible: Callable[[str], bool]) -> str | None:
@@ -51,8 +42,12 @@ def _decoded(payload: bytes, encoding: str, is_plausible: Callable[[str], bool])
 
 def _share(text: str, is_common: Callable[[str], bool]) -> float:
     """How much of what is not ASCII is common in its script."""
-    foreign = [letter for letter in text if letter > "\x7f"]
+    foreign = _foreign(text)
     return sum(map(is_common, foreign)) / max(1, len(foreign))
+
+
+def _foreign(text: str) -> list[str]:
+    return [letter for letter in text if letter > "\x7f"]
 
 
 def _is_common_chinese(letter: str) -> bool:
@@ -68,22 +63,56 @@ def _is_common_japanese(letter: str) -> bool:
 
 
 def _is_chinese(text: str) -> bool:
-    """Most of what is not ASCII belongs to GB 2312, the characters of everyday Chinese."""
-    foreign = [letter for letter in text if letter > "\x7f"]
+    """Most of what is not ASCII belongs to GB 2312, the characters of everyday Chinese, and none of it is kana."""
+    foreign = _foreign(text)
     everyday = sum(_fits(letter, "gb2312") for letter in foreign)
-    return 2 * everyday > len(foreign) and not any(_is_control(letter) for letter in text)
+    return 2 * everyday > len(foreign) and not any(map(_is_kana, foreign)) and not any(map(_is_control, text))
 
 
 def _is_japanese(text: str) -> bool:
-    foreign = [letter for letter in text if letter > "\x7f"]
-    kana = sum("぀" <= letter <= "ヿ" or "｡" <= letter <= "ﾟ" for letter in foreign)
-    return 4 * kana > len(foreign) and not any(_is_control(letter) for letter in text)
+    """Most of what is not ASCII is common. Beside half-width katakana all of it is, and they make words."""
+    foreign = _foreign(text)
+    if any(map(_is_control, text)):
+        return False
+    if any(map(_is_narrow, foreign)):
+        return _share(text, _is_common_japanese) == 1 and _NARROW.fullmatch(text) is not None
+    return 2 * _share(text, _is_common_japanese) > 1
+
+
+def _is_japanese_with_kana(text: str) -> bool:
+    """Without kana the characters of EUC-JP are those of GB 2312, and far rarer in codes."""
+    return any(map(_is_kana, text)) and _is_japanese(text)
 
 
 def _is_western(text: str) -> bool:
-    """Mostly ASCII, with letters among the rest and no control characters."""
-    foreign = [letter for letter in text if letter > "\x7f"]
-    return 3 * len(foreign) <= len(text) and not any(_is_control(letter) for letter in text)
+    """Mostly ASCII; of the rest, letters and everyday signs, half or more are letters in a word with those."""
+    foreign = _foreign(text)
+    in_words = len(_IN_A_WORD.findall(text))
+    return 3 * len(foreign) <= len(text) and 2 * in_words >= len(foreign) and _WESTERN.issuperset(foreign)
+
+
+def _is_kana(letter: str) -> bool:
+    return "ぁ" <= letter <= "ヺ"
+
+
+def _is_narrow(letter: str) -> bool:
+    return "｡" <= letter <= "ﾟ"
+
+
+_NARROW = re.compile(
+    "(?:(?<![A-Za-zｦ-ﾟ])"
+    "(?:[ｳｶ-ﾄﾊ-ﾎ]ﾞ|[ﾊ-ﾎ]ﾟ|[ｱ-ﾜ])"
+    "(?:[ｳｶ-ﾄﾊ-ﾎ]ﾞ|[ﾊ-ﾎ]ﾟ|[ｱ-ﾝ]|(?<=[ｷｼﾁﾆﾋﾐﾘﾞﾟ])[ｬ-ｮ]|(?<=[ｳｼﾁﾃﾄﾌﾞ])[ｧ-ｫ]|ｯ(?=[ｶ-ﾄﾊ-ﾎ])|(?<![ﾝｯ])ｰ)*"
+    "(?![A-Za-z])|[｡-･]|[^ｦ-ﾟ])*"
+)
+"""Words of half-width katakana as they can be spelt: none begins with a small one, a long vowel or an n, marks and
+small ones follow what they can change, and no Latin letter touches a word.
+"""
+_WESTERN = frozenset(map(chr, (*range(0xC0, 0xD7), *range(0xD8, 0xF7), *range(0xF8, 0x100)))) | set(
+    "£§°«»¡¿·ªº²³½©®€"
+)
+"""Letters and everyday signs of ISO 8859-1."""
+_IN_A_WORD = re.compile(r"(?<=[A-Za-z])[À-ÿ]|[À-ÿ](?=[A-Za-z])")
 
 
 def _is_control(letter: str) -> bool:
@@ -91,8 +120,13 @@ def _is_control(letter: str) -> bool:
 
 
 def _fits(letter: str, encoding: str) -> bool:
-    try:
-        letter.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True
+    return bool(letter.encode(encoding, "ignore"))
+
+
+_SCRIPTS: tuple[tuple[str, Callable[[str], bool], Callable[[str], bool]], ...] = (
+    ("gb18030", _is_chinese, _is_common_chinese),
+    ("shift_jis", _is_japanese, _is_common_japanese),
+    ("euc_jp", _is_japanese_with_kana, _is_common_japanese),
+    ("latin-1", _is_western, _WESTERN.__contains__),
+)
+"""Encoding; whether a text can be one of its script; whether a character is a common one."""

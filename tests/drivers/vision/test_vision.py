@@ -43,7 +43,7 @@ def test_odd_payloads_come_through_every_decoder(payload):
         ("ﾜｸﾁﾝ接種証明書".encode("shift_jis"), "ﾜｸﾁﾝ接種証明書"),
         ("ﾔﾏﾀﾞ ﾀﾛｳ".encode("shift_jis"), "ﾔﾏﾀﾞ ﾀﾛｳ"),
         ("新型コロナワクチン".encode("shift_jis"), "新型コロナワクチン"),
-        ("東京都".encode("shift_jis"), r"\x93\x8c\x8b\x9e\x93s"),
+        ("東京都".encode("shift_jis"), "東京都"),
         ("Enzyklopädie".encode(), "Enzyklopädie"),
         (b"\xff\xfe\xfd", r"\xff\xfe\xfd"),
     ],
