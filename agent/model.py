@@ -75,6 +75,8 @@ class CodeStatus(StrEnum):
     """Ours by its prefix, but broken."""
     UNRECOGNISED = "unrecognised"
     """No format that this agent knows."""
+    INTERNAL_ERROR = "internal_error"
+    """The agent failed while it checked the code: that says nothing about the code."""
     INCOMPLETE = "incomplete"
     """One of several parts: the others are still to be shown."""
     UNDECIDED = "undecided"

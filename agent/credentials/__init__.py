@@ -110,8 +110,8 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         checked = _against_lists(verdict, trust, now)
         is_damaged = any(each.is_damaged for each in trust.lists)  # as if missing: what it says is not known
         return replace(checked, list_age=ListAge.EXPIRED) if is_damaged else checked
-    except Exception:  # noqa: BLE001 - a fault of ours must send one person to staff, not stop the gate
-        return Verdict(CodeStatus.MALFORMED, "", reason="this gate failed to read it")
+    except Exception as error:  # noqa: BLE001 - it must send one person to staff, not stop the gate
+        return _of_internal_error(error)
 
 
 def check_all(payloads: Sequence[bytes], trust: TrustStore, now: TimeBounds) -> Verdict:
@@ -122,6 +122,17 @@ def check_all(payloads: Sequence[bytes], trust: TrustStore, now: TimeBounds) -> 
         return combine.check_all(payloads, functools.partial(check, trust=trust, now=now))
     except CheckFailed as no:
         return Verdict(no.status, shc.FORMAT, reason=no.reason)
+    except Exception as error:  # noqa: BLE001 - the same
+        return _of_internal_error(error)
+
+
+def _of_internal_error(error: Exception) -> Verdict:
+    """Says where, and not what the error says: that could be text of a code."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    where = "" if last is None else f", {last.tb_frame.f_globals.get('__name__')}:{last.tb_lineno}"
+    return Verdict(CodeStatus.INTERNAL_ERROR, "", reason=f"internal error: {type(error).__name__}{where}")
 
 
 def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:

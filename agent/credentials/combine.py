@@ -37,6 +37,7 @@ _SERIES = 16
 
 _ORDER = (
     # the first of these that any code has is what the whole set has
+    CodeStatus.INTERNAL_ERROR,
     CodeStatus.BAD_SIGNATURE,
     CodeStatus.REVOKED,
     CodeStatus.MALFORMED,

@@ -68,7 +68,7 @@ def decode(data: bytes) -> Any:
     decoder = _decoder(stream)
     try:
         item = decoder.decode()
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError):
+    except (cbor2.CBORError, OverflowError, RecursionError, MemoryError):
         raise Malformed("broken CBOR") from None
     if stream.tell() != len(data):
         raise Malformed("bytes after the CBOR item")

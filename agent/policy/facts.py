@@ -238,6 +238,8 @@ def code_fact(verdict: Verdict | None) -> CodeFact:
         return CodeFact.NONE
     if verdict.status is CodeStatus.VALID:
         return CodeFact(verdict.colour.value) if verdict.colour is not None else CodeFact.CERTIFICATE
+    if verdict.status is CodeStatus.INTERNAL_ERROR:
+        return CodeFact.SCANNER_FAULT  # nothing is known of the code, and the fault is the kiosk's
     return CodeFact(verdict.status.value)
 
 

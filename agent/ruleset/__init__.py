@@ -43,6 +43,7 @@ _CODES = {
     BadVenueFile: ProblemCode.VENUE_REJECTED,
 }
 LOOK_EVERY_S = 1.0
+_INTERNAL_ERROR = "an internal error in checking a code: its holder went to staff; see the log"
 SCRUB_BUCKETS = 1024
 """A second: ten million keys once in nine minutes."""
 
@@ -74,6 +75,8 @@ class Ruleset:
         """Where the scrub of each list file in force goes on."""
         self._is_ready = not (judged.bundles and judged.lists)
         self._refreshing = threading.Lock()
+        self.internal_errors = 0
+        """Codes that could not be checked for a defect of the agent."""
         self.findings: tuple[Finding, ...] = ()
         """What was refused since, and that the old one stays."""
         self._record = load.AcceptedVersions(state_folder(root) / "lists.accepted")
@@ -112,14 +115,12 @@ class Ruleset:
         return [missing(age.name) if age.name in damaged else age for age in trust.ages]
 
     def check(self, payloads: Sequence[bytes], now: TimeBounds) -> Verdict:
-        """What all codes say that one person has shown."""
-        try:
-            return credentials.check_all(payloads, self._trust, now)
-        except Exception:
-            if not self._careful:
-                raise
-            log.exception("a defect in checking a code: it counts as unrecognised")
-            return Verdict(CodeStatus.UNRECOGNISED, "")
+        """What all codes say that one person has shown. An internal error is logged, counted, and left to staff."""
+        verdict = credentials.check_all(payloads, self._trust, now)
+        if verdict.status is CodeStatus.INTERNAL_ERROR:
+            self.internal_errors += 1
+            log.error("a code could not be checked: %s", verdict.reason)
+        return verdict
 
     def decide(self, case: DecisionInput) -> Decision:
         """What is to happen."""
@@ -188,7 +189,8 @@ class Ruleset:
 
     def health(self, now: TimeBounds) -> Iterator[Component]:
         """What is in force, and what is not as it should be."""
-        yield Component("rules", findings=self.findings)
+        error = found(ProblemCode.INTERNAL_ERROR, _INTERNAL_ERROR if self.internal_errors else "")
+        yield Component("rules", findings=(*self.findings, *error))
         yield Component("privacy", findings=self.privacy_findings(now))
         for age in self.ages:
             yield Component(age.name, findings=age.findings(now))

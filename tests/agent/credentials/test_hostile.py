@@ -22,6 +22,7 @@ from agent.credentials.trust import FORMATS, TrustedKey, TrustStore, parse_trust
 from agent.crypto import base45, cbor, signing
 from agent.crypto.refusal import CheckFailed
 from agent.model import ClockState, CodeStatus, TimeBounds
+from agent.policy.facts import CodeFact, code_fact
 
 NOW = TimeBounds(1_700_000_000.0, 1_700_000_001.0, ClockState.SYNCED)
 PREFIXES = [b"GP1:", b"GPP1:", b"HC1:", b"shc:/", b"NZCP:/1/", b'{"data":{"hdr":', b"eyJ", b"https://"]
@@ -179,3 +180,19 @@ def test_no_code_text_in_the_exception() -> None:
         gatepost.check(b"GP1:SECRET CANARY", TrustStore(), NOW)
     assert "CANARY" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_an_internal_error_is_no_word_on_the_code(monkeypatch: pytest.MonkeyPatch, trust: TrustStore) -> None:
+    """As where a library is too old for how it is called: staff look, and the code is not called damaged."""
+
+    def failing(_stream: object) -> object:
+        raise TypeError("a library without that argument, and a code: GP1:SECRET")
+
+    monkeypatch.setattr(cbor, "_decoder", failing)
+    verdict = credentials.check(gatepost.PREFIX + base45.encode(b"\xd2\x84").encode(), trust, NOW)
+    assert verdict.status is CodeStatus.INTERNAL_ERROR
+    assert verdict.reason.startswith("internal error: TypeError, ")
+    assert "SECRET" not in verdict.reason
+    together = credentials.check_all([gatepost.PREFIX + base45.encode(b"\xd2\x84").encode(), b"x"], trust, NOW)
+    assert together.status is CodeStatus.INTERNAL_ERROR
+    assert code_fact(together) is CodeFact.SCANNER_FAULT

@@ -227,3 +227,26 @@ def test_a_word_that_cannot_be_used_is_not_taken(tmp_path: Path, told: Ruleset) 
     with pytest.raises(bundle.BadBundle, match="mode trace needs a key"):
         say(tmp_path, 2, 'mode = "trace"')
     assert not told.refresh()
+
+
+def test_a_code_that_the_agent_fails_on_goes_to_staff_and_health_says_so(
+    rulebook: Ruleset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise TypeError("a defect")
+
+    monkeypatch.setattr(gatepost, "check", failing)
+    verdict = rulebook.check([code()], NOW)
+    assert verdict.status is CodeStatus.INTERNAL_ERROR
+    assert "an internal error in checking a code" in "; ".join(
+        in_words(part.findings) for part in rulebook.health(NOW) if part.name == "rules"
+    )
+    case = DecisionInput(
+        LaneSpec(Direction.ENTRY, LaneType.PEDESTRIAN),
+        verdict,
+        Temperature(Screening.NORMAL),
+        scanner_works=True,
+        shown_again=False,
+        now=NOW,
+    )
+    assert rulebook.decide(case).outcome is Outcome.REFER
