@@ -249,7 +249,10 @@ class Checkpoint:
             pending = None
         if lane.presence_used:
             lane.samples.clear()
+        is_shared = verdict.permit is not None and verdict.permit.kind.party > 1
         keys = {who, verdict.subject, together.code, together.subject} - {b""}
+        if is_shared:  # several may come with one such permit
+            keys -= {who, verdict.code, verdict.subject}
         if pending is not None:
             keys |= pending.keys
         again = self._repeats.is_repeat(lane.spec.direction, keys, item.at_s)
