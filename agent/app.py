@@ -27,7 +27,7 @@ from agent.devices.screen_worker import ScreenWorker
 from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
 from agent.events import Encoder, Topics
-from agent.events.state import Counts, DeviceState, State, VenueState
+from agent.events.state import Counts, DeviceState, LaneState, State, VenueState
 from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
@@ -165,6 +165,7 @@ class App:
         ledger.is_kept = self._outbox.has_ledger
         ledger.call_staff = partial(_call_staff, list(lanes.values()))
         self._groups = topics.groups
+        self._lane_names = tuple(config.lanes)
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
@@ -228,7 +229,7 @@ class App:
         # what is looked after
         self._report = HealthReport(
             config.kiosk, self._workers, self._outbox, self._link, self._loop, clock, self._ruleset, self._receiver,
-            began,
+            began, self._venue,
         )  # fmt: skip
         self._tickets = tickets
         baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.crowds)
@@ -400,8 +401,12 @@ class App:
             safe=bool(self._began.safe),
             config_version=self._began.version,
             in_force=tuple(self._in_force()),
-            venue=_venue_state(self._ledger.view, self._region),
+            venue=self._venue(),
+            lanes=tuple(_lane_state(lane, self._loop) for lane in self._lane_names),
         )
+
+    def _venue(self) -> VenueState | None:
+        return _venue_state(self._ledger.view, self._region)
 
     def _in_force(self) -> Iterator[InForce]:
         """The version in force of everything that the central server may send."""
@@ -631,6 +636,12 @@ def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> 
     lanes = {name: _way(lane) for name, lane in config.lanes.items()}
     parts: dict[tuple[str, str], int] = {(name, role): index for name in lanes for index, role in enumerate(Role)}
     return Venue(config.kiosk.id, lanes, in_force, parts)
+
+
+def _lane_state(lane: str, loop: Loop) -> LaneState:
+    counted = (loop.passages.copy(), loop.temperatures.copy())
+    passages, temperatures = ({word: n for (at, word), n in each.items() if at == lane} for each in counted)
+    return LaneState(lane, passages, temperatures)
 
 
 def _venue_state(view: Mapping[str, Any] | None, region: str) -> VenueState | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import segno
 
+from agent.cli import broker_login
 from agent.cli.help import number, port
 from agent.config.compose import broker
 from agent.crypto import signing
@@ -25,7 +26,6 @@ from agent.enrolment import authority, certificates, exchange_mqtt, invitation
 from agent.enrolment.authority import Authority, AuthorityError, Settings
 from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange_mqtt import ExchangeFailed
-from agent.mqtt import Options
 from agent.platform.files import replace_file
 
 _SECRET = 0o600
@@ -66,12 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     invite.add_argument("--png", type=Path, help="write a QR picture")
     invite.add_argument("--out", type=Path, help="write a file: gatepost.invitation on a boot partition or stick")
     serve = actions.add_parser("serve", help="answer kiosks over MQTT, until Ctrl-C")
-    serve.add_argument("--ca", type=Path, help="PEM of the authority behind the broker; else the system's")
-    serve.add_argument("--cert", type=Path, help="our certificate for the broker")
-    serve.add_argument("--cert-key", type=Path, help="the key to it")
-    serve.add_argument("--username", default="", help="our name at the broker")
-    serve.add_argument("--password-file", type=Path, help="a file with the password")
-    serve.add_argument("--plain", action="store_true", help="without TLS: for trials")
+    broker_login.add_arguments(serve)
     answer = actions.add_parser("answer", help="answer a request that came as a file")
     answer.add_argument("request", type=Path, help="the file that `gatepost enrol --request` wrote")
     answer.add_argument("--out", type=Path, required=True, help="file for the answer")
@@ -131,11 +126,7 @@ def _invite(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace) -> int:
     office = Authority(args.folder)
-    password = args.password_file.read_text().strip() if args.password_file else ""
-    options = Options(
-        host=office.settings.host, port=office.settings.port, tls=not args.plain, ca_file=args.ca,
-        cert_file=args.cert, key_file=args.cert_key, username=args.username, password=password,
-    )  # fmt: skip
+    options = broker_login.options(args, office.settings.host, office.settings.port)
 
     def handle(data: bytes) -> tuple[str, bytes] | None:
         answered = office.handle(data, time.time())

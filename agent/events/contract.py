@@ -300,6 +300,14 @@ class StoreJson(TypedDict):
     last: Annotated[int, Ge(0), "sequence of the newest event in it"]
 
 
+class LaneStateJson(TypedDict):
+    """People at one lane since the agent started; nothing of anybody."""
+
+    lane: str
+    passages: Annotated[dict[str, int], "decision: how many"]
+    temperatures: Annotated[dict[str, int], "outcome of the measurement: how many, of those whose events tell it"]
+
+
 class VenueStateJson(TypedDict):
     """How the venue is now."""
 
@@ -320,6 +328,7 @@ class StateJson(TypedDict):
     groups: NotRequired[Annotated[list[str], "that it belongs to, as its configuration names them"]]
     simulated: NotRequired[bool]
     devices: NotRequired[list[DeviceStateJson]]
+    lanes: NotRequired[list[LaneStateJson]]
     problems: NotRequired[Annotated[list[ProblemJson], "the gravest first; empty when all is well"]]
     counts: NotRequired[CountsJson]
     clock_state: NotRequired[ClockState]

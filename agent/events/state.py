@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from agent.model import Mark
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agent.events import Topics
     from agent.events.contract import StateJson
     from agent.model import ClockState, InForce, Role
@@ -39,6 +41,15 @@ class DeviceState:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneState:
+    """See LaneStateJson."""
+
+    lane: str
+    passages: Mapping[str, int] = field(default_factory=dict)
+    temperatures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class VenueState:
     """See VenueStateJson."""
 
@@ -65,10 +76,11 @@ class State:
     in_force: tuple[InForce, ...] = ()
     venue: VenueState | None = None
     """None: the kiosk serves no venue."""
+    lanes: tuple[LaneState, ...] = ()
 
     def differs(self, other: State | None) -> bool:
-        """Whether it is worth telling at once: more than counts and the venue has changed."""
-        return other is None or replace(self, counts=other.counts, venue=other.venue) != other
+        """Whether it is worth telling at once: more than what is counted has changed."""
+        return other is None or replace(self, counts=other.counts, venue=other.venue, lanes=other.lanes) != other
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -105,6 +117,11 @@ def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> byt
             "waiting": state.counts.waiting,
         },
     }
+    if state.lanes:
+        message["lanes"] = [
+            {"lane": each.lane, "passages": dict(each.passages), "temperatures": dict(each.temperatures)}
+            for each in state.lanes
+        ]
     if state.groups:
         message["groups"] = list(state.groups)
     message["mode"] = "safe" if state.safe else "normal"

@@ -102,6 +102,8 @@ class Loop:
         self.decided = 0
         self.passages: Counter[tuple[str, str]] = Counter()
         """By lane and decision."""
+        self.temperatures: Counter[tuple[str, str]] = Counter()
+        """By lane and outcome, of those whose event says it: what is withheld there is not counted here."""
         self.decision_times = Histogram()
         """From the last thing seen to a decision that came of it; those that waited in vain are not among them."""
         self.internal_errors = 0
@@ -290,6 +292,8 @@ class Loop:
         if self._ledger is not None:
             entries = self._ledger.first_entries() + entries
         event = self._redacted(Event(kind, body, boottime_s(), now, self._boot_id, entries, replaces))
+        if isinstance(event.body, Passage) and event.body.redacted is None:
+            self.temperatures[event.body.lane, event.body.temperature.outcome] += 1
         self._to_outbox(event)
         self._log_event(event)
 

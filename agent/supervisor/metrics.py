@@ -22,6 +22,7 @@ from agent.platform.files import replace_file
 from agent.supervisor.health import Condition
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from agent.platform.histogram import Histogram
@@ -135,15 +136,19 @@ def _events(vitals: HealthReport) -> Iterator[Family]:
         "Internal errors in deciding that were caught.",
         loop.internal_errors,
     )
-    yield Family(
-        "gatepost_passages_total",
-        "counter",
-        "People decided upon, by lane and decision.",
-        tuple(
-            ("", (("lane", lane), ("decision", decision)), count)
-            for (lane, decision), count in sorted(loop.passages.copy().items())
-        ),
+    yield _by_lane(
+        "gatepost_passages_total", "decision", "People decided upon, by lane and decision.", loop.passages
     )
+    yield _by_lane(
+        "gatepost_temperatures_total",
+        "outcome",
+        "People by what their temperature was, of those whose events tell it.",
+        loop.temperatures,
+    )
+    if (venue := vitals.venue()) is not None:
+        yield _one("gatepost_people_inside", "gauge", "People inside the venue, as counted.", venue.inside)
+        yield _one("gatepost_cases_open", "gauge", "Cases without feedback.", venue.cases)
+        yield _one("gatepost_cases_overdue", "gauge", "Cases open for longer than the venue allows.", venue.overdue)
     yield _histogram("gatepost_decision_seconds", "From the last thing seen to the decision.", loop.decision_times)
     yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", vitals.outbox.took)
 
@@ -203,6 +208,13 @@ def _open_files() -> int:
 
 def _resident_bytes() -> int:
     return int(_SELF.joinpath("statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def _by_lane(name: str, label: str, meaning: str, counted: Counter[tuple[str, str]]) -> Family:
+    samples = sorted(counted.copy().items())
+    return Family(
+        name, "counter", meaning, tuple(("", (("lane", lane), (label, word)), n) for (lane, word), n in samples)
+    )
 
 
 def _one(name: str, kind: Kind, meaning: str, value: float, labels: Mapping[str, str] | None = None) -> Family:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from agent import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.config import KioskOptions
     from agent.control import CommandReceiver
     from agent.devices.workers import Workers
+    from agent.events.state import VenueState
     from agent.loop import Loop
     from agent.mqtt import Link, LinkStatus
     from agent.outbox import Outbox, OutboxStatus
@@ -33,6 +36,7 @@ class HealthReport:
     rulebook: Ruleset
     orders: CommandReceiver
     began: Startup
+    venue: Callable[[], VenueState | None]
 
     def sections(self) -> dict[str, Any]:
         """For status.json."""
