@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import threading
 import time
@@ -180,6 +181,11 @@ def wait_for(condition: Callable[[], object], within_s: float = DEADLINE_S) -> N
     while not condition():
         assert time.monotonic() < until_s, f"not within {within_s} s"
         time.sleep(0.01)
+
+
+def pytest_configure() -> None:
+    """No test reads the configuration of the machine that it runs on."""
+    os.environ["GATEPOST_CONFIG"] = "/nowhere/agent.toml"
 
 
 @pytest.fixture(autouse=True)
