@@ -48,6 +48,7 @@ def test_nothing_that_a_terminal_obeys_is_printed() -> None:
 
 
 def test_from_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(line("one") + "\n" + line("two") + "\n"))
+    piped = line("one") + "\n" + line("two") + "\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(piped.encode() + b"\xff\n")))
     assert cli.main(["log", "-"]) == 0
-    assert capsys.readouterr().out == "08:09:10 ·  one\n08:09:10 ·  two\n"
+    assert capsys.readouterr().out == "08:09:10 ·  one\n08:09:10 ·  two\n\ufffd\n"
