@@ -136,7 +136,9 @@ class LineSplitter:
 
     def pause(self) -> bytes:
         """The code that a pause ends; empty when there is none."""
-        code = bytes(self._pending).rstrip(b"\r\n\t")
+        code = bytes(self._pending)
+        if self._ends or code.isascii():  # the last byte of a code that is no text may be any
+            code = code.rstrip(b"\r\n\t")
         self._pending.clear()
         if code and self._learns:
             self.terminated = False

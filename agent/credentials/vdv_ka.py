@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import struct
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agent.credentials import blocking, german_time, validity
@@ -34,7 +35,7 @@ from agent.crypto.refusal import CheckFailed, Malformed
 from agent.model import CodeStatus, Entitlement, TimeBounds, Verdict
 
 if TYPE_CHECKING:
-    from agent.credentials.trust import TrustedKey, TrustStore
+    from agent.credentials.trust import TrustStore
 
 FORMAT = "vdv-ka"
 TITLE = "German transport ticket (VDV-KA)"
@@ -64,7 +65,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its authority {authority.hex()} is not pinned here")
     key = keys[0]
     try:
-        seller, ends = open_certificate(certificate, key, authority)
+        seller, ends = open_certificate(certificate, key.public, authority)
         ticket = recover(seller, signature, rest)
     except CheckFailed as no:
         raise CheckFailed(no.status, no.reason, issuer=key.issuer) from None
@@ -95,10 +96,14 @@ def ticket_key(organisation: int, number: int) -> bytes:
     return digest.of_subject(FORMAT, str(organisation), str(number))
 
 
-def open_certificate(certificate: bytes, authority: TrustedKey, name: bytes) -> tuple[RsaKey, float]:
-    """Key of who sells tickets, and the end of its last day; proved by the authority's key. Raises CheckFailed."""
+@lru_cache(maxsize=64)
+def open_certificate(certificate: bytes, authority: signing.PublicKey, name: bytes) -> tuple[RsaKey, float]:
+    """Key of who sells tickets, and the end of its last day; proved by the authority's key. Raises CheckFailed.
+
+    A stop sees the certificates of a few sellers all day; one whose proof fails is never remembered.
+    """
     signature, rest = ber.one(certificate, _CERTIFICATE_SIGNATURE, _CERTIFICATE_REST)
-    content = recover(signing.rsa_numbers(authority.public), signature, rest)
+    content = recover(signing.rsa_numbers(authority), signature, rest)
     key, issuer, _, ends = read_certificate(content)
     if issuer != name:
         raise Malformed("a certificate of another authority")

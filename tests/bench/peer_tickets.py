@@ -1,7 +1,8 @@
 """Other ways to check tickets, in a venv of their own: `peer_tickets.py FILE` prints one JSON object of µs.
 
-FILE holds the tickets, keys, and the grammar of rail tickets in ASN.1. Each way is what an able programmer puts together
-from the best libraries there are, checks the signature, and reads out the content; time is not asked about.
+FILE holds the tickets, keys, and the grammar of rail tickets in ASN.1. Each way is what an able programmer puts
+together from the best libraries there are, checks the signature, and reads out the content; time is not asked
+about.
 
 | ticket | from |
 |---|---|

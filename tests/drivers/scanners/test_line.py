@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import BadReply
-from drivers.scan_engine import LineSplitter, bare
+from drivers.scan_engine import LineSplitter, bare, symbology
 from drivers.scanners.line import Driver, Options
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
@@ -134,3 +134,13 @@ def test_what_is_taken_off_leaves_a_piece_of_what_was_sent(heard):
 )
 def test_a_symbology_identifier_is_taken_off_and_nothing_else(code, identifier):
     assert bare(identifier + code) == bare(b"\x02" + identifier + code + b"\x03") == code
+
+
+@pytest.mark.parametrize("last", [b"\r", b"\n", b"\t", b"\0", b"x"])
+def test_without_a_terminator_a_code_is_any_bytes(last: bytes) -> None:
+    ticket = b"]z3#UT02" + bytes(range(256)) + last
+    lines = LineSplitter("none", 7089)
+    assert lines.feed(ticket[:100]) == []
+    assert lines.feed(ticket[100:]) == []
+    heard = lines.pause()
+    assert (symbology(heard), bare(heard)) == ("aztec", ticket[3:])
