@@ -64,7 +64,12 @@ deb: dist/.venv/.ready ## dist/deb/amd64 and dist/deb/arm64: the Debian packages
 
 .PHONY: deb-test
 deb-test: .venv/.ready ## as root: the packages on empty machines of Debian 12 and 13, booted, and emulated for arm64
-	@exec $(PY) tests/system/packages.py $(ARGS)
+	@$(PY) tests/system/packages.py $(ARGS)
+	[ -n "$(ARGS)" ] || exec $(PY) tests/system/fleet.py
+
+.PHONY: fleet-test
+fleet-test: .venv/.ready ## as root: three kiosks by the documents: enrolled, upgraded in two waves, one wiped
+	@exec $(PY) tests/system/fleet.py
 
 .PHONY: install
 install: dist/.venv/.ready ## as root: build the packages of this machine and install them; see docs/install.md

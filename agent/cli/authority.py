@@ -65,6 +65,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     invite.add_argument("--png", type=Path, help="write a QR picture")
     invite.add_argument("--out", type=Path, help="write a file: gatepost.invitation on a boot partition or stick")
+    certificate = actions.add_parser("certificate", help="make NAME.key and NAME.crt for a program of your own")
+    certificate.add_argument("name", metavar="NAME", help="its name at the broker: authority, centre")
     serve = actions.add_parser("serve", help="answer kiosks over MQTT, until Ctrl-C")
     broker_login.add_arguments(serve)
     answer = actions.add_parser("answer", help="answer a request that came as a file")
@@ -121,6 +123,18 @@ def _invite(args: argparse.Namespace) -> int:
         sys.stdout.write(envelope.decode() + "\n")
     ends = datetime.fromtimestamp(made.expires_utc, UTC).isoformat(timespec="minutes")
     print(f"{args.name} may enrol until {ends}, once." if kiosk else f"Kiosks of {site} may ask.", file=sys.stderr)
+    return 0
+
+
+def _certificate(args: argparse.Namespace) -> int:
+    key, certificate = Authority(args.folder).certificate(args.name, time.time())
+    key_file, certificate_file = Path(f"{args.name}.key"), Path(f"{args.name}.crt")
+    if key_file.exists():
+        raise ValueError(f"{key_file} is there already: remove it first, or choose another name")
+    replace_file(key_file, (key.encode(),), _SECRET)
+    replace_file(certificate_file, (certificate.encode(),))
+    ends = datetime.fromtimestamp(certificates.about(certificate).not_after_utc, UTC).date()
+    print(f"{key_file}, {certificate_file}: {args.name} at the broker, until {ends}.")
     return 0
 
 
@@ -191,6 +205,7 @@ def _revoke(args: argparse.Namespace) -> int:
 
 
 _ACTIONS = {
-    "new": _new, "invite": _invite, "serve": _serve, "answer": _answer, "list": _list, "approve": _approve,
+    "new": _new, "invite": _invite, "certificate": _certificate,
+    "serve": _serve, "answer": _answer, "list": _list, "approve": _approve,
     "reject": _reject, "revoke": _revoke,
 }  # fmt: skip

@@ -154,6 +154,15 @@ class Authority:
             self._write(self._invitation(made.id), {**invitation.members(made), "used": "", "revoked": False})
         return made, envelope
 
+    def certificate(self, name: str, now_utc: float) -> tuple[str, str]:
+        """A key and a certificate for a program of yours, PEM. Raises AuthorityError, BadCertificate."""
+        if not name or not name.isprintable() or set(name) & set("/+#:$ "):
+            raise AuthorityError(
+                f"{name!r} is no name of a program: without / + # : $ and space, for example centre"
+            )
+        key = certificates.new_key()
+        return key, self._sign(certificates.request_for(key, name), name, now_utc)
+
     def approve(self, said: str, name: str) -> Pending:
         """Give a pending key a name; `said`: the six signs it shows, or its fingerprint. Raises AuthorityError."""
         site, _, kiosk = name.partition("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,15 @@ def files() -> Iterator[bytes]:
         for path in sorted(Path("/").glob(place.lstrip("/"))):
             with suppress(OSError), path.open("rb") as opened:
                 yield opened.read(MAX_BYTES + 1)
+
+
+def unreadable() -> str:
+    """What to do about an invitation that lies there and may not be read; empty when there is none."""
+    for place in PLACES:
+        for path in sorted(Path("/").glob(place.lstrip("/"))):
+            if not os.access(path, os.R_OK):
+                return f"the service may not read {path}: sudo chmod 644 {path}"
+    return ""
 
 
 def serial() -> str:
@@ -85,8 +95,8 @@ def run(
         if _look(enrolment, looks):
             wait_s, due_s = _SOON_S, 0.0
         invited = enrolment.invitation()
-        if invited is not None and time.monotonic() >= due_s:
-            told = _try(enrolment, invited)
+        if time.monotonic() >= due_s:
+            told = unreadable() if invited is None else _try(enrolment, invited)
             if told and told != said:
                 said = told
                 log.warning("enrolment: %s", told)

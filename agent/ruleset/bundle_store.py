@@ -82,6 +82,10 @@ class BundleStore:
             self._root = seen, bundle.first_root(path.read_bytes())
         return self._root[1]
 
+    def has_root(self) -> bool:
+        """Whether a root was installed."""
+        return self._path("root", "").exists()
+
     def root_findings(self, now: TimeBounds) -> tuple[Finding, ...]:
         """That the root ends soon or has ended; none while all is well, and without a root."""
         try:

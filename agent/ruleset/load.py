@@ -180,19 +180,21 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
     """The centre's keys where it has sent any, else the configured file's.
 
     A bundle that is there and does not hold makes everything too old: it must not let older keys back in silently.
+    A kiosk that has a root needs no file: until the centre's keys come, nobody is believed.
     """
-    trust = _keys_file(root / options.keys)
     if not options.bundles:
-        return trust
+        return _keys_file(root / options.keys)
+    store = bundle_store(root / options.bundles)
+    awaits_keys = store.has_root() and not (root / options.keys).exists()
+    trust = credentials.TrustStore() if awaits_keys else _keys_file(root / options.keys)
     try:
-        store = bundle_store(root / options.bundles)
         sent = store.current("keys")
         if sent is not None:
             keys: credentials.TrustStore = store.content(sent)
             return replace(keys, ages=(sent.age,), in_force=(InForce("keys", "", sent.version),))
     except (BadBundle, BadTrustStore, OSError):
         return replace(trust, ages=(freshness.missing("keys from the centre"),))
-    return trust
+    return replace(trust, ages=(freshness.missing("keys from the centre"),)) if awaits_keys else trust
 
 
 def _keys_file(path: Path) -> credentials.TrustStore:

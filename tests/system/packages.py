@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import tempfile
 import time
 from base64 import b64encode
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +62,13 @@ def missing() -> list[str]:
     return found if os.geteuid() == 0 else [*found, "this needs root"]
 
 
-def base(suite: str, architecture: str) -> Path:
-    """An empty machine as a tar file, made when it is not there."""
-    kept = ROOTS / f"base-{suite}-{architecture}.tar"
+def base(suite: str, architecture: str, more: str = "") -> Path:
+    """An empty machine as a tar file, made when it is not there; `more`: packages beside those INCLUDED."""
+    kept = ROOTS / f"base-{suite}-{architecture}{more and '-'}{more.replace(',', '-')}.tar"
     if not kept.exists():
         ROOTS.mkdir(parents=True, exist_ok=True)
         included = INCLUDED.replace("libzbar0", "libzbar0t64") if suite == "trixie" else INCLUDED
+        included += more and f",{more}"
         part = kept.with_suffix(".part")
         command = ["mmdebstrap", "--quiet", "--mode=root", "--format=tar", "--variant=minbase"]
         command += [f"--architectures={architecture}", f"--include={included}", suite, str(part)]
@@ -90,13 +93,15 @@ class Found:
 class Machine:
     """A booted container: systemd as process 1, a network of its own with nothing in it but loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, network: str = "") -> None:
+        """`network`: the path of a network namespace to share; empty for one of its own."""
         self.folder = folder
+        self._network = f"--network-namespace-path={network}" if network else "--private-network"
         self._container: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
     def start(self, limit_s: float = 60) -> None:
-        command = ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--private-network", "-b"]
+        command = ["systemd-nspawn", "-q", "--register=no", "--keep-unit", self._network, "-b"]
         command += ["--capability=all", "-D", str(self.folder)]
         self._container = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -152,16 +157,23 @@ def until(holds: Callable[[], Any], limit_s: float = 60) -> Any:
 
 
 @contextlib.contextmanager
-def machine(suite: str, packages: Sequence[Path]) -> Iterator[Machine]:
-    """An empty machine with packages in /debs, booted; gone afterwards."""
+def machine(
+    suite: str,
+    packages: Sequence[Path],
+    network: str = "",
+    more: str = "",
+    prepare: Callable[[Path], None] = lambda _: None,
+) -> Iterator[Machine]:
+    """An empty machine with packages in /debs, booted; gone afterwards. `prepare`: its files, before it starts."""
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
-        subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "amd64"))], check=True)
+        subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "amd64", more))], check=True)
         for package in packages:
             target = Path(folder) / "debs" / package.parent.name / package.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(package, target)
         (Path(folder) / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
-        booted = Machine(Path(folder))
+        prepare(Path(folder))
+        booted = Machine(Path(folder), network)
         try:
             booted.start()
             yield booted
@@ -202,7 +214,7 @@ def configure(kiosk: Machine, *, extra: str = '[codes]\nkeys = "issuers.toml"\n'
     config = CONFIG.replace("loop = true", f"loop = {str(loop).lower()}")
     kiosk.put(config.replace('[codes]\nkeys = "issuers.toml"\n', extra), "/etc/gatepost/agent.toml")
     broker = "listener 1883 127.0.0.1\nallow_anonymous true\npersistence true\n"
-    broker += "persistence_location /var/lib/mosquitto/\n"
+    broker += "persistence_location /var/lib/mosquitto/\nmax_queued_messages 0\n"
     kiosk.put(broker + "autosave_on_changes true\nautosave_interval 1\n", "/etc/broker.conf", "644", "root")
     kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
     kiosk.sh(BROKER)
@@ -487,7 +499,12 @@ def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -
                 print(kiosk.sh("gatepost-release list; systemctl status gatepost | head -20"))
         note = f"slowest {max(taken_s):.1f} s, {on_trial} with a release on trial"
         found.check(f"{suite}: {up} of {cuts} come up", up == cuts, note)
-        kiosk.sh(f"{BROKER}; {SUBSCRIBER}")
+        kiosk.sh(f"systemctl stop gatepost; {BROKER}")
+        until(lambda: kiosk.run("mosquitto_pub -h 127.0.0.1 -t up -m up").returncode == 0)
+        kiosk.sh(SUBSCRIBER)
+        subscribed = "ss -tn state established | grep -q 127.0.0.1:1883"
+        until(lambda: kiosk.run(subscribed).returncode == 0)
+        kiosk.sh("sleep 1; systemctl start gatepost")
         delivered = until(lambda: kiosk.report().get("outbox", {}).get("waiting", 1000) < 10, 120)
         found.check(f"{suite}: what waited is delivered", delivered, kiosk.report().get("outbox"))
         kiosk.sh("systemctl stop gatepost; sleep 1")
@@ -498,9 +515,133 @@ def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -
         count = sum(len(set(each)) for each in numbers.values())
         found.check(
             f"{suite}: no event is missing",
-            count > 1000 and not any(lost.values()),
+            count > 1000 and not any(lost.values()) and {min(each) for each in numbers.values()} == {1},
             f"{count} events, missing {lost}",
         )
+
+
+def document(word: str) -> str:
+    """The indented block of docs/fleet.md in which this stands."""
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", (ROOT / "docs/fleet.md").read_text(), re.MULTILINE)
+    return re.sub(r"^    ", "", next(each for each in blocks if word in each), flags=re.MULTILINE)
+
+
+def deployed(found: Found, suite: str, first: Path) -> None:
+    """The playbook and the cloud-init file of docs/fleet.md, as they stand there but for the processor."""
+    with machine(suite, packages_of(first), more="ansible-core") as kiosk:
+        place = kiosk.folder / "var/tmp/deployer"
+        (place / "invitations").mkdir(parents=True)
+        (place / "invitations/k01").write_text("no invitation, but brought to its place")
+        (place / "hosts").write_text("[kiosks]\nk01 ansible_connection=local\n")
+        (place / "kiosks.yml").write_text(
+            document("- hosts: kiosks").replace("dist/deb/arm64", f"/debs/{first.name}")
+        )
+        play = "cd /var/tmp/deployer && HOME=/root ansible-playbook -i hosts kiosks.yml"
+        done = kiosk.run(play, 400)
+        found.check(f"{suite}: the playbook runs", done.returncode == 0, done.stdout + done.stderr)
+        runs = until(lambda: kiosk.sh("systemctl is-active gatepost") == "active", 20)
+        found.check(f"{suite}: the service runs", runs, kiosk.sh("systemctl status gatepost | head -9"))
+        rights = kiosk.sh("stat -c '%a %G' /etc/gatepost/invitation")
+        found.check(f"{suite}: the invitation is in its place", rights == "640 gatepost", rights)
+        again = kiosk.run(play, 400)
+        found.check(f"{suite}: twice changes nothing", "changed=0" in again.stdout, again.stdout[-300:])
+
+    def card(root: Path) -> None:
+        seed, boot = root / "var/lib/cloud/seed/nocloud", root / "boot/firmware"
+        seed.mkdir(parents=True)
+        boot.mkdir(parents=True)
+        (seed / "meta-data").write_text("instance-id: k01\n")
+        (seed / "user-data").write_text(document("#cloud-config"))
+        for package in packages_of(first):
+            shutil.copy(package, boot)
+        tool = root / "usr/bin/raspi-config"
+        tool.write_text("#!/bin/sh\n")  # Raspberry Pi OS has it
+        tool.chmod(0o755)
+
+    with machine(suite, [], more="cloud-init", prepare=card) as kiosk:
+        ends = until(lambda: "status: done" in kiosk.sh("cloud-init status"), 240)
+        found.check(
+            f"{suite}: cloud-init ends well",
+            ends,
+            kiosk.sh("cloud-init status --long; tail -5 /var/log/cloud-init-output.log"),
+        )
+        found.check(
+            f"{suite}: the service runs", until(lambda: kiosk.sh("systemctl is-active gatepost") == "active", 20)
+        )
+        waits = until(lambda: "invitation" in kiosk.sh("systemctl status gatepost"), 20)
+        found.check(f"{suite}: it waits for an invitation", waits, kiosk.sh("systemctl status gatepost | head -9"))
+        watchdog = kiosk.sh("systemctl show -p RuntimeWatchdogUSec; cat /etc/systemd/system.conf.d/watchdog.conf")
+        found.check(f"{suite}: the watchdog is set", "RuntimeWatchdogSec=14" in watchdog, watchdog)
+
+
+WIRE = """
+import fcntl, os, pty, pwd, time, tty
+reader, port = pty.openpty()
+tty.setraw(port)
+os.chown(os.ttyname(port), pwd.getpwnam("gatepost").pw_uid, -1)
+os.symlink(os.ttyname(port), "/run/gate-wire")
+with open("/var/tmp/opened", "w", buffering=1) as out:
+    while data := os.read(reader, 64):
+        for _ in range(data.count(bytes.fromhex("a00101a2"))):
+            print(time.monotonic(), file=out)
+"""
+"""The wire of a gate: a relay board on a serial port, which writes down when it is switched on."""
+BUSY_EXIT = """
+[kiosk]
+id = "busy"
+[codes]
+keys = "issuers.toml"
+[mqtt]
+host = "127.0.0.1"
+port = 1883
+[checkpoint]
+rescan_after_admit_s = 0.1
+[lanes.exit]
+direction = "exit"
+release_s = 0.1
+scanner = { driver = "replayed", file = "codes.jsonl", loop = true }
+thermometer = { driver = "replayed", file = "skin.jsonl", loop = true }
+gate = { driver = "serial_relay", port = "/run/gate-wire" }
+"""
+
+
+def downtime(found: Found, suite: str, first: Path, second: Path) -> None:
+    """How long a lane is away while one release takes another's place: seen at the gate's wire."""
+    one, two = version_of(packages_of(first)), version_of(packages_of(second))
+    with machine(suite, packages_of(first)) as kiosk:
+        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+        another_release(kiosk, one, two)
+        configure(kiosk)
+        codes = [
+            kiosk.sh(f"cd /var/tmp && gatepost issue --key shop.key --issuer shop --colour green --subject p{n}")
+            for n in range(8)
+        ]
+        head = {"recording": 1, "kind": "scanners", "driver": "replayed"}
+        shown: list[dict[str, Any]] = [head]
+        for turn in range(400):
+            shown.append({"s": turn * 0.3, "payload": codes[turn % len(codes)].encode().hex()})
+            shown.append({"s": turn * 0.3 + 0.1, "gone": True})
+        kiosk.put("".join(json.dumps(item) + "\n" for item in shown), "/etc/gatepost/codes.jsonl")
+        kiosk.put(BUSY_EXIT, "/etc/gatepost/agent.toml")
+        kiosk.put(WIRE, "/var/tmp/wire.py", "644", "root")
+        kiosk.sh("systemd-run -q --unit=wire python3 /var/tmp/wire.py; sleep 1; systemctl restart gatepost")
+        opens = until(lambda: len(openings(kiosk)) > 20, 60)
+        found.check(f"{suite}: the gate opens", opens, kiosk.sh("journalctl -u gatepost -o cat -n 5"))
+        for other in (two, one):
+            before = len(openings(kiosk))
+            kiosk.run(f"gatepost-release use {other}", 180)
+            until(lambda other=other: kiosk.report().get("version") == other, 60)
+            until(lambda: "on trial" not in kiosk.sh("gatepost-release list"), 120)
+            at_s = openings(kiosk)
+            usual_s = sorted(b - a for a, b in pairwise(at_s[:before]))[before // 2]
+            longest_s = max(b - a for a, b in pairwise(at_s[before - 1 :]))
+            note = f"{longest_s:.2f} s without an opening; one each {usual_s:.2f} s before"
+            found.check(f"{suite}: a lane is away for up to 3 s", longest_s - usual_s <= 3, note)
+
+
+def openings(kiosk: Machine) -> list[float]:
+    """When the gate's relay was switched on, by the wire."""
+    return [float(line) for line in kiosk.run("cat /var/tmp/opened").stdout.split()]
 
 
 def current(kiosk: Machine) -> str:
@@ -545,6 +686,8 @@ PARTS: dict[str, Callable[[Found, str, dict[str, Path]], None]] = {
     "upgrades": lambda found, suite, built: upgrades(found, suite, built["amd64"]),
     "from_afar": lambda found, suite, built: from_afar(found, suite, built["amd64"], built["second"], 1),
     "power_cuts": lambda found, suite, built: power_cuts(found, suite, built["amd64"], built["second"], CUTS),
+    "downtime": lambda found, suite, built: downtime(found, suite, built["amd64"], built["second"]),
+    "deployed": lambda found, suite, built: deployed(found, suite, built["amd64"]),
     "emulated": lambda found, suite, built: emulated(found, suite, built["arm64"]),
 }
 """What is tried; `make deb-test ARGS="trixie power_cuts"` for one of it."""
@@ -556,8 +699,9 @@ def main(words: Sequence[str]) -> int:
         return 0
     result = Found()
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
-        built = build(Path(folder), words)
         chosen = set(words) & set(PARTS) or set(PARTS)
+        emulates = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists() and "emulated" in chosen
+        built = build(Path(folder), arm64=emulates)
         for suite in set(words) & set(SUITES) or SUITES:
             for name, part in PARTS.items():
                 if name in chosen and (name != "emulated" or "arm64" in built):
@@ -566,17 +710,18 @@ def main(words: Sequence[str]) -> int:
     return result.failed > 0
 
 
-def build(out: Path, words: Sequence[str]) -> dict[str, Path]:
-    """The packages of this tree, and a second release that differs in its version."""
+def build(out: Path, *, arm64: bool) -> dict[str, Path]:
+    """The packages of this tree, and a second release that differs in its version. With GATEPOST_DEBS they are made
+    once and kept in that folder: for whoever tries a part again and again.
+    """
+    out = Path(os.environ.get("GATEPOST_DEBS", out))
     program = [sys.executable, str(ROOT / "systemd/build_deb.py")]
-    emulates = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists() and (
-        set(words) & {"emulated"} or not set(words) & set(PARTS)
-    )
-    wanted = ["amd64", *(["arm64"] if emulates else [])]
-    subprocess.run([*program, str(out), *wanted, "--fast"], check=True)
-    later = {**os.environ, "GATEPOST_VERSION": f"{version_of(packages_of(out / 'amd64'))}.2"}
-    subprocess.run([*program, str(out / "later"), "amd64", "--fast"], check=True, env=later)
-    (out / "later/amd64").rename(out / "second")
+    wanted = ["amd64", *(["arm64"] if arm64 else [])]
+    if not (out / "second").exists():
+        subprocess.run([*program, str(out), *wanted, "--fast"], check=True)
+        later = {**os.environ, "GATEPOST_VERSION": f"{version_of(packages_of(out / 'amd64'))}.2"}
+        subprocess.run([*program, str(out / "later"), "amd64", "--fast"], check=True, env=later)
+        (out / "later/amd64").rename(out / "second")
     return {"second": out / "second"} | {name: out / name for name in wanted}
 
 

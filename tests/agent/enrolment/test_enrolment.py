@@ -369,3 +369,13 @@ def test_another_authority_signs_by_its_program(office: Office, kiosk: Enrolment
     kiosk.follow(office.invite()[1])
     kiosk.install(exchanged(office, kiosk))
     assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).serial == 7
+
+
+def test_a_program_of_the_deployers_gets_a_certificate(office: Office) -> None:
+    key, certificate = office.authority.certificate("centre", NOW)
+    about = certificates.about(certificate)
+    assert (about.name, about.fingerprint) == ("centre", certificates.fingerprint_of_key(key))
+    certificates.demand_issued_by(certificate, (office.folder / "ca.pem").read_text())
+    for name in ("", "east/k1", "a b", "$all"):
+        with pytest.raises(AuthorityError, match="for example centre"):
+            office.authority.certificate(name, NOW)

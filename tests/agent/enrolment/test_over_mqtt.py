@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
 import threading
@@ -33,28 +33,14 @@ GATEPOST = [sys.executable, "-c", "import sys; from agent.cli import main; sys.e
 
 def server_certificate(folder: Path) -> Path:
     """A broker's key and certificate, self-signed, long ended: its dates must not matter to a kiosk in 1970."""
-    made = folder / "broker.crt"
-    words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "1",
-    ]
-    words += ["-subj", "/CN=another.name", "-keyout", str(folder / "broker.key"), "-out", str(made)]
-    subprocess.run(words, check=True, capture_output=True)
-    return made
+    key, certificate = certificates.new_authority("another.name", 1, now_utc=1_000_000_000)
+    (folder / "broker.key").write_text(key)
+    (folder / "broker.crt").write_text(certificate)
+    return folder / "broker.crt"
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not on this machine")
     folder = tmp_path / "broker"
     folder.mkdir()
     certificate = server_certificate(folder)
@@ -125,6 +111,18 @@ def test_a_broker_with_another_key_is_told_nothing(served: Office, kiosk: Enrolm
     assert kiosk.fingerprint not in broker.log
 
 
+@pytest.mark.parametrize("clock", ["0.0", "4e9"])
+def test_a_kiosk_whose_clock_is_wrong_enrols(served: Office, tmp_path: Path, clock: str) -> None:
+    """In 1970, or far ahead: the pinned key and the token tell who is who. The authority's clock is right."""
+    program = f"import sys, time; time.time = lambda: {clock}; from agent.cli import main; sys.exit(main())"
+    (tmp_path / "gatepost.invitation").write_bytes(invite(served))
+    words = [sys.executable, "-c", program, "enrol", "-c", tmp_path / "kiosk/agent.toml"]
+    words.append(tmp_path / "gatepost.invitation")
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False, timeout=60)
+    assert "Enrolled" in done.stdout, done.stdout + done.stderr
+    assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name == "east/k1"
+
+
 def test_nobody_asks_or_answers_in_anothers_place(served: Office, kiosk: Enrolment, tmp_path: Path) -> None:
     invited = kiosk.follow(invite(served))
     request = kiosk.request("", "")
@@ -152,6 +150,13 @@ def test_the_service_waits_for_an_invitation_and_enrols(
     wait_for(lambda: ended == [True])
     thread.join()
     assert (tmp_path / "kiosk/identity.toml").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_invitation_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gatepost.invitation").touch(mode=0)
+    monkeypatch.setattr(service, "PLACES", (str(tmp_path / "gatepost.invitation"),))
+    assert service.unreadable().endswith(f"sudo chmod 644 {tmp_path}/gatepost.invitation")
 
 
 def test_the_service_can_be_stopped(tmp_path: Path) -> None:

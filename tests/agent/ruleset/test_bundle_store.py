@@ -120,6 +120,21 @@ def test_content_of_a_wrong_type(store: load.BundleStore, kind: str, content: An
     assert caught.value.fault is Rejection.BAD_CONTENT
 
 
+def test_a_kiosk_with_a_root_needs_no_keys_file_and_believes_nobody_until_keys_come(
+    tmp_path: Path, store: load.BundleStore
+) -> None:
+    (tmp_path / "issuers.toml").unlink()
+    trust = load.load_trust(OPTIONS, tmp_path)
+    assert (trust.keys, [age.name for age in trust.ages]) == ({}, ["keys from the centre"])
+    store.accept(made("keys", keys_file(ISSUER), version=5), NOW)
+    trust = load.load_trust(OPTIONS, tmp_path)
+    assert len(trust.keys) == 1
+    assert [age.name for age in trust.ages] == ["keys"]
+    (tmp_path / "bundles/root.bundle").unlink()
+    with pytest.raises(load.BadTrustStore, match="is not there"):
+        load.load_trust(OPTIONS, tmp_path)
+
+
 def test_a_damaged_bundle_lets_no_older_keys_back_in_silently(tmp_path: Path, store: load.BundleStore) -> None:
     (tmp_path / "issuers.toml").write_text(keys_file(ISSUER))
     store.accept(made("keys", keys_file(ISSUER)), NOW)
