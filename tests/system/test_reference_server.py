@@ -1,0 +1,299 @@
+"""docs/server as it stands there: real PostgreSQL, real mosquitto, the kiosk's real outbox and link."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent import mqtt
+from agent.cli.demo.authority import Authority
+from agent.events import Topics
+from agent.events.state import State
+from agent.model import ClockState, TimeBounds
+from agent.ruleset.load import BundleStore
+
+SERVER = Path(__file__).parents[2] / "docs" / "server"
+TOPICS = Topics("library", "gate-3")
+
+
+def load(name):
+    """A file of docs/server as a module, under the name by which the others import it."""
+    spec = importlib.util.spec_from_file_location(name, SERVER / f"{name}.py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+load("brokers")
+load("chain")
+server = load("server")
+
+
+class Postgres:
+    """A private PostgreSQL that can be stopped as by a power cut."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = [*os.environ["PATH"].split(os.pathsep), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+        found = shutil.which("pg_ctl", path=os.pathsep.join(paths))
+        if not found:
+            pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+        # it does not run as root: there it is somebody else in a namespace of its own
+        as_whom = ["unshare", "-U", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
+        if as_whom and subprocess.run([*as_whom, "true"], check=False).returncode:
+            pytest.skip("PostgreSQL does not run as root, and this kernel makes no user namespaces")
+        self._words, self._folder = [*as_whom, found, "-s", "-D", str(folder / "data")], folder
+        self._run("initdb", "-o", "-A trust -U postgres -E UTF8 --locale=C")
+        self.dsn = f"postgresql:///postgres?host={folder}&user=postgres"
+
+    def _run(self, *words: str) -> None:
+        subprocess.run([*self._words, *words], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        options = f"-c listen_addresses= -c unix_socket_directories={self._folder}"
+        self._run("start", "-w", "-o", options, "-l", str(self._folder / "log"))
+
+    def crash(self) -> None:
+        self._run("stop", "-m", "immediate")
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with TemporaryDirectory(prefix="gp-pg-") as name:
+        database = Postgres(Path(name))
+        database.start()
+        yield database
+        database.crash()
+
+
+@pytest.fixture
+def rows(postgres):
+    """Ask the database; its tables are fresh."""
+    with psycopg.connect(postgres.dsn, autocommit=True) as db:
+        db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        db.execute((SERVER / "schema.sql").read_bytes())
+
+    def ask(query, *values):
+        with psycopg.connect(postgres.dsn) as db:
+            return db.execute(query, values).fetchall()
+
+    return ask
+
+
+@pytest.fixture
+def authority(tmp_path):
+    made = Authority("city")
+    (tmp_path / "receipts.key").write_bytes(made.pem())
+    made.install(tmp_path / "bundles")
+    return made
+
+
+@pytest.fixture
+def serve(postgres, rows, broker, authority, tmp_path, wait_for):
+    """Starts a server; `kill` ends the last one as a power cut would."""
+    running = []
+
+    def start(*more):
+        number = len(list(tmp_path.glob("server-*.log")))
+        log = tmp_path / f"server-{number}.log"
+        words = [sys.executable, SERVER / "server.py", postgres.dsn, f"mqtt://127.0.0.1:{broker.port}",
+                 "--key", tmp_path / "receipts.key", "--receipt-every-s", "0.1", *more]  # fmt: skip
+        with log.open("wb") as out:
+            running.append(subprocess.Popen(words, stdout=out, stderr=out))
+        wait_for(lambda: "the share delivers" in log.read_text())
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def kiosk(broker, make_outbox, authority, tmp_path):
+    """A kiosk's real outbox and link, which let an event go for a receipt only."""
+    store, outbox = BundleStore(tmp_path / "bundles"), make_outbox()
+    link = mqtt.Link(
+        mqtt.Options(host="127.0.0.1", port=broker.port, delivery="receipt", receipt_timeout_s=1.0),
+        TOPICS, outbox, lambda: State("1"),
+        verify_receipt=lambda data: store.verify_statement(data, "receipt", server_time()),
+    )  # fmt: skip
+    link.outbox = outbox
+    link.start()
+    yield link
+    link.stop(0.0)
+
+
+def server_time():
+    return TimeBounds(time.time(), time.time(), ClockState.SYNCED)
+
+
+def test_every_event_is_a_row_and_let_go_by_the_kiosk(serve, kiosk, rows, passage_event, wait_for):
+    serve()
+    for number in range(300):
+        kiosk.outbox.put(passage_event(number))
+    wait_for(lambda: kiosk.outbox.status().waiting == 0)
+    assert rows("SELECT count(*), count(DISTINCT sequence), max(sequence) FROM event") == [(300, 300, 300)]
+    assert rows("SELECT up_to, runs FROM chain") == [(300, [])]
+    wait_for(lambda: rows("SELECT site, state FROM kiosk") == [("library", "online")])
+    assert rows("SELECT sum(passages) FROM day_count") == [(300,)]
+    kiosk.stop(1.0)
+    wait_for(lambda: rows("SELECT state FROM kiosk") == [("offline",)])
+
+
+def test_none_is_lost_or_twice_though_server_and_database_fall(
+    serve, kiosk, rows, postgres, passage_event, wait_for
+):
+    """Two servers on one share; one is killed, the database is away, another server comes."""
+    first = serve()
+    serve()
+    put = 0
+
+    def decide(count):
+        nonlocal put
+        for number in range(put, put + count):
+            kiosk.outbox.put(passage_event(number))
+        put += count
+
+    decide(300)
+    first.kill()
+    decide(300)
+    postgres.crash()
+    decide(300)
+    postgres.start()
+    serve()
+    decide(300)
+    wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+    assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
+    assert rows("SELECT up_to, runs FROM chain") == [(put, [])]
+    assert rows("SELECT sum(passages) FROM day_count") == [(put,)]
+
+
+def event(sequence, payload=None, previous="0" * 64, **members):
+    source = "/gatepost/v1/library/gate-3"
+    whole = {"source": source, "epoch": "0badcafe", "sequence": f"{sequence:012}", "previoussha256": previous,
+             "data": payload or {"decision": "admit"}}  # fmt: skip
+    return json.dumps({**whole, **members}).encode()
+
+
+def test_forged_events_and_states_have_no_effect_and_stop_nothing(serve, broker, rows, wait_for):
+    serve()
+    ours, theirs = "gatepost/v1/library/gate-3", "gatepost/v1/library/thief"
+    junk = [b"\xff", b"[]", b"[" * 50_000, b'{"source": 7}', event(1), event(2, {"text": "\0"})]
+    for payload in junk:
+        broker.publish(f"{theirs}/event/passage", payload)
+    broker.publish(f"{theirs}/state", b'{"type": "gatepost.state.v1", "kiosk": "gate-3", "state": "online"}')
+    broker.publish(f"{ours}/event/passage", event(1, {"text": "\ud800"}))
+    broker.publish(f"{ours}/event/passage", event(1))
+    wait_for(lambda: rows("SELECT source, sequence FROM event") == [("/gatepost/v1/library/gate-3", 1)])
+    wait_for(lambda: rows("SELECT count(*) FROM refused") == [(len(junk) + 2,)])
+    assert rows("SELECT * FROM kiosk") == []
+
+
+@pytest.fixture
+def store(postgres, rows):
+    made = server.Store(postgres.dsn, [])
+    yield made
+    made.db.close()
+
+
+@pytest.fixture
+def keep(store):
+    """Put events straight into the store; which chains they are of."""
+
+    def put(*payloads, kind="passage"):
+        topic = f"gatepost/v1/library/gate-3/event/{kind}"
+        return store.keep([sys.modules["brokers"].Message(topic, payload) for payload in payloads])
+
+    return put
+
+
+def chained(count, first=1, head="0" * 64):
+    made = []
+    for sequence in range(first, first + count):
+        made.append(event(sequence, previous=head))
+        head = sha256(made[-1]).hexdigest()
+    return made
+
+
+def test_a_gap_is_filled_or_given_up_and_a_broken_chain_is_seen(store, keep, rows):
+    events = chained(20)
+    chains = keep(*events[:5], *events[8:10], *events[15:])
+    assert rows("SELECT first, last, breaks FROM gap ORDER BY 1") == [(6, 8, False), (11, 15, False)]
+    (receipt,) = store.receipts(chains)
+    assert (receipt["up_to"], [each["first"] for each in receipt["ranges"]]) == (5, [9, 16])
+    keep(*events[5:8])
+    assert store.receipts(chains)[0]["up_to"] == 10
+    loss = {
+        "type": "loss",
+        "loss": {"reason": "storage_full", "count": 5, "epoch": "0badcafe", "first": 11, "last": 15},
+    }
+    keep(event(21, loss, previous=sha256(events[-1]).hexdigest()), kind="agent")
+    assert store.receipts(chains)[0] | {"sha256": ""} == {
+        "source": "/gatepost/v1/library/gate-3", "epoch": "0badcafe", "up_to": 21, "sha256": "", "ranges": [],
+    }  # fmt: skip
+    keep(event(22, previous="ab" * 32), events[12])
+    assert rows("SELECT first, last, breaks FROM gap") == [(22, 21, True)]
+
+
+@given(st.permutations(range(12)), st.lists(st.integers(1, 4), min_size=1, max_size=12))
+def test_in_whatever_order_and_pieces_events_come_the_chain_ends_the_same(order, pieces):
+    hashes = ["0" * 64, *(f"{number:064x}" for number in range(1, 13))]
+    up_to, head, runs, position = 0, hashes[0], [], 0
+    while position < len(order):
+        size = pieces[position % len(pieces)]
+        fresh = [(n + 1, n + 1, hashes[n], hashes[n + 1]) for n in order[position : position + size]]
+        position += size
+        up_to, head, runs = server.advanced(up_to, head, server.joined([*runs, *fresh]), [])
+        had = {n + 1 for n in order[:position]}
+        assert up_to == next(n for n in range(13) if n + 1 not in had)
+        assert head == hashes[up_to]
+    assert runs == []
+
+
+def test_regions_zero_reports_cases_and_retention(store, keep, rows):
+    message = sys.modules["brokers"].Message
+    for name in ("library/gate-3", "school/door"):
+        body = {"type": "gatepost.state.v1", "kiosk": name.partition("/")[2], "state": "online"}
+        store.keep([message(f"gatepost/v1/{name}/state", json.dumps(body).encode())])
+    store.db.execute("INSERT INTO site VALUES ('library', '4403'), ('school', '44')")
+    old = chained(3)
+    keep(*old)
+    passage = {"decision": "refer", "case": "ABCDE"}
+    head = sha256(old[-1]).hexdigest()
+    opened = event(4, passage, previous=head, time="2020-01-02T08:00:00.000Z")
+    keep(opened)
+    assert rows("SELECT site, passages, admitted FROM region_day('44', current_date)") == [
+        ("school", 0, 0),
+        ("library", 3, 3),
+    ]
+    assert rows("SELECT site FROM region_day('4403', current_date)") == [("library",)]
+    assert rows("SELECT name, answered IS NULL FROM alert_case") == [("ABCDE", True)]
+    feedback = {"type": "feedback", "case": "ABCDE", "value": "taken away", "drill": False}
+    answered = event(5, feedback, previous=sha256(opened).hexdigest())
+    keep(answered, kind="attestation")
+    assert rows("SELECT answered IS NULL, answer FROM alert_case") == [(False, "taken away")]
+    report = event(6, {"type": "day", "day": "2020-01-02", "came": 0}, previous=sha256(answered).hexdigest())
+    keep(report, kind="report")
+    assert rows("SELECT body ->> 'came' FROM report") == [("0",)]
+    store.db.execute("SELECT delete_older('2020-01-03')")
+    assert rows("SELECT count(*) FROM event") == [(5,)]
+    keep(opened)
+    assert rows("SELECT count(*) FROM event") == [(5,)], "what was deleted does not come back"
+    assert rows("SELECT passages FROM day_count WHERE decision = 'refer'") == [(1,)]
+
+
+def test_the_file_is_small_enough_to_read():
+    assert len((SERVER / "server.py").read_text().splitlines()) <= 400
