@@ -48,9 +48,10 @@ def recognises(payload: bytes) -> bool:
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """Verdict on a code that `recognises`. Raises CheckFailed."""
-    if _head(payload).startswith(_ENCRYPTED):
+    content = inflate(base45.decode(payload))
+    if content.startswith(_ENCRYPTED):
         raise Malformed("encrypted: no gate can read it")
-    message = cose.parse(inflate(base45.decode(payload)))
+    message = cose.parse(content)
     if message.algorithm not in _ALGORITHMS:
         raise Malformed("a signature that is neither EdDSA nor ES256")
     claims = cwt.claims_of(message.payload)

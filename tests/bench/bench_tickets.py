@@ -14,22 +14,32 @@ import tempfile
 import time
 import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rows import ROOT, Row, peers
 
-sys.path.insert(0, str(ROOT / "tests" / "agent" / "credentials"))
+for folder in ("agent/credentials", "agent/tickets", "drivers/vision"):
+    sys.path.insert(0, str(ROOT / "tests" / folder))
 import hostile_codes
+import numpy as np
 import rail_tickets
+import test_exchange
+import test_symbologies
 import vectors_today as vectors
+import zxingcpp
 
 from agent import credentials
 from agent.credentials import fcb, lists
 from agent.credentials.trust import parse_trust_store
 from agent.crypto import signing
-from agent.model import ClockState, CodeStatus, TimeBounds
+from agent.model import ClockState, CodeStatus, TimeBounds, Tristate
+from agent.tickets.exchange import second_uses
+from drivers.simulators import qr
+from drivers.vision import symbologies
+from drivers.vision.pipeline import Ladder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +66,8 @@ TITLES = {"pretix": "pretix", "claim169": "Claim 169", "uic": "UIC 918-9", "vdv"
 def run() -> Iterator[Row]:
     yield from _checks()
     yield from _hostile()
+    yield _histories()
+    yield from _symbols()
 
 
 def _checks() -> Iterator[Row]:
@@ -188,3 +200,47 @@ def _hostile() -> Iterator[Row]:
     )
     yield Row("hostile codes, worst: memory", f"{worst_kb:.0f} KiB", bar="≤ 1 MiB", met=worst_kb <= 1024)
     yield Row("hostile codes without a reason", str(int(False in reasons)), bar="0", met=False not in reasons)
+
+
+def _histories() -> Row:
+    """Kiosks, tickets, cuts, restarts, clocks that differ: what was admitted twice, and what was said of it."""
+    certain_twice = doubles = reported = admitted = 0
+    for seed in range(test_exchange.HISTORIES):
+        site = test_exchange.play(seed, cuts=seed % 4 != 0)
+        certain = Counter(key for key, _, used, _ in site.admitted if used is Tristate.NO)
+        certain_twice += sum(count - 1 for count in certain.values())
+        site.settle()
+        uses = site.disks[site.names[0]].uses
+        doubles += sum(len(second_uses([use for use in uses if use.key == key])) for key in test_exchange.TICKETS)
+        reported += len(site.reported)
+        admitted += len(site.admitted)
+    what = f"{test_exchange.HISTORIES} histories of two or three kiosks, {admitted} admissions"
+    here = f"{certain_twice} twice for certain; {doubles} twice while cut off, {reported} of them reported"
+    return Row(what, here, bar="0; all", met=certain_twice == 0 and doubles == reported)
+
+
+def _symbols() -> Iterator[Row]:
+    """Rendered scenes, each symbology beside the library alone; QR with and without the others asked for."""
+    scenes = test_symbologies.SCENES
+    for name in symbologies.OTHERS:
+        ours = alone = 0
+        for seed in range(scenes):
+            payload = test_symbologies.payload_of(seed)
+            picture = test_symbologies.scene(test_symbologies.drawn(name, payload), seed)
+            wanted = getattr(zxingcpp.BarcodeFormat, test_symbologies.FORMATS[name])
+            alone += any(bytes(each.bytes) == payload for each in zxingcpp.read_barcodes(picture, formats=wanted))
+            ladder = Ladder(float("inf"), ("half", "full"), symbols=[name])
+            ours += any(code.payload == payload for code in ladder.read(picture))
+        yield Row(
+            f"{scenes} rendered scenes, {name}", str(ours), f"zxing-cpp {alone}", "≥ zxing-cpp", ours >= alone
+        )
+    plain = beside = 0
+    for seed in range(scenes):
+        payload = test_symbologies.payload_of(seed)
+        code = np.pad(qr.drawn(payload, 4), 32, constant_values=255)
+        picture = test_symbologies.scene(code, seed)
+        plain += any(each.payload == payload for each in Ladder(float("inf")).read(picture))
+        others = Ladder(float("inf"), symbols=symbologies.OTHERS)
+        beside += any(each.payload == payload for each in others.read(picture))
+    met = abs(plain - beside) <= plain / 100
+    yield Row(f"{scenes} rendered scenes, qr, the others asked for", str(beside), f"alone {plain}", "± 1 %", met)
