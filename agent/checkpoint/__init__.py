@@ -350,6 +350,11 @@ class Checkpoint:
         """
         lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         pending = lane.pending
+        others = [each for each in lane.waiting if pending is None or not each.is_same(pending)]
+        if pending is not None and not item.number and others:
+            text = "Somebody waits, and another is being decided about: say the number of whom you mean, or wait."
+            yield AttestationResult(StatementRefusal.AMBIGUOUS_PERSON, text=text)
+            return
         if pending is not None and not item.number:
             pending.attested = {**pending.attested, item.type: item.value}
             yield from self._decide_if_final(name, lane, item.at_s)
@@ -432,7 +437,7 @@ class Checkpoint:
             yield RemeasureResult(
                 name, reason=LocalRefusal.NO_SUCH_NUMBER if number else LocalRefusal.NO_CANDIDATE, waiting=told
             )
-        elif not number and len(lane.waiting) > 1:
+        elif not number and (len(lane.waiting) > 1 or lane.pending is not None):  # who stands there may be another
             yield RemeasureResult(name, reason=LocalRefusal.AMBIGUOUS_PERSON, waiting=told)
         elif not thermal.is_of_a_body(item.surface_c):
             yield RemeasureResult(name, reason=LocalRefusal.OUT_OF_RANGE)

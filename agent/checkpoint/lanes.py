@@ -117,6 +117,10 @@ class Waiting:
     temperature: Temperature
     decision: Decision
 
+    def is_same(self, pending: PendingPassage) -> bool:
+        """Whether the holder of this passage is the one who waits, for certain."""
+        return bool(pending.holder) and pending.holder == self.pending.holder
+
 
 class NotRestarted(Exception):
     """Nobody is measured again."""

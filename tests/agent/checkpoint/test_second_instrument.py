@@ -220,3 +220,11 @@ def test_a_broken_thermometer_can_be_stood_in_for(bench: Bench) -> None:
     passage = bench.second(36.6).passage
     assert passage is not None
     assert passage.gate_opened
+
+
+def test_a_reading_without_a_number_opens_nothing_while_somebody_else_stands_there(bench: Bench) -> None:
+    raised(bench)
+    bench.measure(NORMAL_C)
+    assert bench.second(36.5).reason == "ambiguous_person"
+    assert bench.openings == []
+    assert bench.second(36.5, number=bench.waiting()[0].number).passage is not None

@@ -108,7 +108,7 @@ def test_whoever_looks_long_for_a_code_is_measured_all_the_same(bench: Bench) ->
 def test_staffs_reading_marks_nobody_who_stands_there(bench: Bench) -> None:
     raised(bench)
     bench.measure(NORMAL_C, count=2)
-    bench.second(36.6)
+    bench.second(36.6, number=bench.waiting()[0].number)
     bench.show(b"green:bert")
     bench.measure(NORMAL_C, count=6)
     assert bench.openings == ["in", "in"]

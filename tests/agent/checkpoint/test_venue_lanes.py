@@ -195,6 +195,33 @@ def test_of_several_who_wait_staff_say_whom_they_mean(bench: Bench) -> None:
     assert bench.state("in", "record", "done", 1).passage.decision.outcome is Outcome.ADMIT
 
 
+@pytest.mark.parametrize("next_one", [None, b"green:tess2"])
+def test_what_staff_state_of_whoever_waits_goes_to_nobody_who_has_stepped_up_since(
+    bench: Bench, next_one: bytes | None
+) -> None:
+    bench.show(b"green:tess1", "in")
+    bench.measure(NORMAL_C, "in")
+    bench.measure(ROOM_C, "in", 30)
+    if next_one:
+        bench.show(next_one, "in")
+    bench.measure(NORMAL_C, "in", 1)
+    assert bench.state("in", "record", "done").reason is StatementRefusal.AMBIGUOUS_PERSON
+    bench.measure(NORMAL_C, "in")
+    assert not bench.openings
+    bench.measure(ROOM_C, "in", 150)
+    assert bench.state("in", "record", "done", 1).passage.decision.outcome is Outcome.ADMIT
+
+
+def test_who_waits_and_shows_the_code_again_is_no_other(bench: Bench) -> None:
+    bench.show(b"green:tess1", "in")
+    bench.measure(NORMAL_C, "in")
+    bench.measure(ROOM_C, "in", 30)
+    bench.show(b"green:tess1", "in")
+    assert bench.state("in", "record", "done").reason is None
+    bench.measure(NORMAL_C, "in")
+    assert bench.openings == ["in"] or bench.passages[-1].decision.outcome is Outcome.REFER
+
+
 def test_a_drill_opens_no_entry_but_every_exit() -> None:
     bench = Bench(drill=True)
     bench.show(b"green:anna", "in")
