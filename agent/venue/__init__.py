@@ -142,6 +142,10 @@ class Venue:
         self._restored = False
         self._is_counted = False
         """Staff have counted in this run: a disk that does not answer is no reason to keep the room shut."""
+        self.is_kept: Callable[[], bool] = lambda: True
+        """Whether all entries are on disk."""
+        self._unsaved = 0
+        """Openings for those who come in that may not be."""
         self._early: list[Entry] = []
         self._cases_of: dict[bytes, int] = {}
         """Holder of a code → his open case."""
@@ -229,6 +233,7 @@ class Venue:
         entries = list(entries)
         for entry in entries:
             self.ledger.apply(entry)
+            self._unsaved += entry.what == What.IN
         if not self._restored:
             self._early += entries
         return pack(entries)
@@ -309,8 +314,19 @@ class Venue:
         rules = self.rules.room
         if not (self._restored or self._is_counted) and (rules.capacity or rules.daily):
             return RoomState.UNKNOWN
+        if rules.capacity and self._is_behind():
+            return RoomState.UNKNOWN
         came = self.ledger.came_today(tenths(at_s)) if rules.daily else 0
         return room.room_state(self.ledger, rules, self.kiosk, self.peers, came)
+
+    def _is_behind(self) -> bool:
+        """Whether a power cut now could lose more openings than are counted for it at the next start: one for each
+        entry. On a disk that answers that lasts milliseconds; on one that does not, staff count.
+        """
+        if self._unsaved and self.is_kept():
+            self._unsaved = 0
+        entries = sum(spec.counts_as == "in" for spec in self._lanes.values())
+        return self._unsaved >= max(1, entries) and not self._is_counted
 
     def _forget_marks(self, at_s: float) -> None:
         """Uses are counted by the day."""

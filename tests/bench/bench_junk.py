@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import random
 import time
+from functools import reduce
+from operator import xor
 from typing import TYPE_CHECKING
 
 from rows import Row
 
+from drivers.positioning import nmea0183
 from drivers.ranging import tf_luna
 from drivers.scan_engine import LineSplitter, ResponseFilter
-from drivers.scanners import gm65, grow_ssi, newland
+from drivers.scanners import em4100, gm65, grow_ssi, id_card, newland, pn532
+from drivers.simulators import cards
 from drivers.simulators.rangers import TfLuna
+from drivers.simulators.receivers import NmeaReceiver
 from drivers.simulators.scan_engines import Gm65, GrowSsi, Newland
 from drivers.simulators.uart_thermometers import CalexPyroUsb, Cjmcu90614, Gy614v, GyMcu90615, RaytekMi3
 from drivers.simulators.world import World
@@ -42,6 +47,25 @@ def _mi3(data: bytes) -> bool:
     return data.rstrip(b"\r\n").lstrip(b"0123456789").startswith(b"!T")
 
 
+def _em4100(data: bytes) -> bool:
+    return reduce(xor, bytes.fromhex(data[1:13].decode())) == 0
+
+
+def _pn532(data: bytes) -> bool:
+    size = data[3]
+    is_acknowledgement = data[3:5] == b"\x00\xff"
+    return is_acknowledgement or ((size + data[4]) % 256 == 0 and sum(data[5 : 6 + size]) % 256 == 0)
+
+
+def _sdt(data: bytes) -> bool:
+    return reduce(xor, data[5:]) == 0
+
+
+def _nmea(data: bytes) -> bool:
+    text, _, told = data.strip()[1:].partition(b"*")
+    return told.upper() == b"%02X" % reduce(xor, text)
+
+
 def run() -> Iterator[Row]:
     """One row a parser."""
     world = World()
@@ -57,6 +81,10 @@ def run() -> Iterator[Row]:
         "cjmcu": (cjmcu.step, Cjmcu90614(world).speak(), lambda data: sum(data[4:8]) % 256 == data[8]),
         "tf_luna": (tf_luna.step, TfLuna(world).speak(), _sum_all),
         "modbus_ir": (modbus_ir.Registers(pyro), calex.hear(asked), _calex),
+        "em4100": (em4100.step, cards.Em4100Reader().encode(bytes.fromhex("0F00C0FFEE")), _em4100),
+        "pn532": (pn532.step, bytes.fromhex("0000ff06fad50332010607e800"), _pn532),
+        "id_card": (id_card.step, id_card.frame(b"\x00\x00\x90"), _sdt),
+        "nmea0183": (nmea0183.step, NmeaReceiver().speak().splitlines(keepends=True)[-1], _nmea),
         "raytek_mi3": (raytek_mi3.Lines(), RaytekMi3(world).hear(b"?U\r?T\r"), _mi3),
     }
     for name, (step, true, is_right) in parsers.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -31,14 +33,14 @@ LIMIT_S = 20.0
 class Gate:
     """A kiosk without devices: its ledger, its outbox, its link to the others."""
 
-    def __init__(self, folder: Path, name: str, port: int) -> None:
-        self.name = name
+    def __init__(self, folder: Path, name: str, port: int, rules: VenueInForce = RULES) -> None:
+        self.name, self.folder = name, folder
         topics = Topics("library", name)
         self.outbox = Outbox(Options(path=folder / f"{name}.db"), Encoder(topics))
         lanes = {"in": LaneSpec(Direction.ENTRY), "out": LaneSpec(Direction.EXIT)}
-        self.venue = Venue(name, lanes, lambda: RULES)
+        self.venue = Venue(name, lanes, lambda: rules)
         self.keeper = LedgerKeeper(self.venue, lambda data, new: self.outbox.put_entries(data, replaces=new))
-        self.keeper.is_kept = self.outbox.has_ledger
+        self.keeper.is_kept = self.venue.is_kept = self.outbox.has_ledger
         self.outbox.on_ledger = self.keeper.found
         self.link = Link(
             MqttOptions(host="127.0.0.1", port=port), topics, self.outbox, lambda: State(software_version="1")
@@ -55,8 +57,11 @@ class Gate:
         self.keeper.turn(TimeBounds(utc - 0.1, utc + 0.1, ClockState.SYNCED))
         assert self.keeper.errors == 0
 
-    def enter(self) -> bool:
-        """Somebody wants to come in; whether there was room."""
+    def enter(self, *, at_once: bool = False) -> bool:
+        """Somebody wants to come in; whether there was room. `at_once`: before the one before is on the disk."""
+        end_s = time.monotonic() + LIMIT_S
+        while not at_once and not self.outbox.has_ledger() and time.monotonic() < end_s:
+            time.sleep(0.001)
         self.turn()
         if self.venue.room_state(boottime_s()) not in (RoomState.FREE, RoomState.BUSY):
             return False
@@ -119,3 +124,81 @@ def test_cut_off_each_gate_goes_on_with_its_own_places(gates: list[Gate], broker
     one.leave()
     assert not other.enter()
     assert one.enter()
+
+
+class Room:
+    """Gates that people use while the broker goes and comes; they are restarted, and lose their power."""
+
+    def __init__(self, folder: Path, broker, seed: int) -> None:
+        self.folder, self.broker, self.chance = folder, broker, random.Random(seed)
+        names = tuple(f"gate-{number}" for number in range(self.chance.randint(2, 4)))
+        self.rules = RoomRules(
+            self.chance.randint(len(names), 12), kiosks=names, share=self.chance.choice([1.0, 0.75])
+        )
+        self.force = VenueInForce(VenueRules("library", room=self.rules))
+        self.gates = {name: Gate(folder, name, broker.port, self.force) for name in names}
+        self.inside = self.most = self.came = self.lives = 0
+        self.is_up = True
+
+    def step(self) -> None:
+        name = self.chance.choice(self.rules.kiosks)
+        match self.chance.randrange(20):
+            case 0:
+                (self.broker.stop if self.is_up else self.broker.start)()
+                self.is_up = not self.is_up
+            case 1:
+                self.gates[name].keeper.end()
+                self.replace(name, self.gates[name].folder)
+            case 2:
+                self.cut_power(name)
+            case 3 | 4 | 5 | 6:
+                if self.inside:
+                    self.inside -= 1
+                    self.gates[name].leave()
+            case 7 | 8:
+                for gate in self.gates.values():
+                    gate.turn()
+                time.sleep(0.02)
+            case _:
+                self.enter(self.gates[name])
+
+    def enter(self, gate: Gate) -> None:
+        if gate.enter(at_once=self.chance.random() < 0.5):
+            self.inside, self.came = self.inside + 1, self.came + 1
+            self.most = max(self.most, self.inside)
+
+    def cut_power(self, name: str) -> None:
+        """What was on the card at this moment is all that is left."""
+        self.lives += 1
+        folder = self.folder / f"life-{self.lives}"
+        folder.mkdir()
+        for file in self.gates[name].folder.glob(f"{name}.db*"):
+            shutil.copy(file, folder)
+        self.replace(name, folder)
+
+    def replace(self, name: str, folder: Path) -> None:
+        self.gates[name].stop()
+        self.gates[name] = Gate(folder, name, self.broker.port, self.force)
+
+    def close(self) -> None:
+        for gate in self.gates.values():
+            gate.stop()
+        if not self.is_up:
+            self.broker.start()
+
+
+def random_history(folder: Path, broker, seed: int, steps: int = 80) -> tuple[int, int, int]:
+    """Most people who were truly inside, the capacity, how many came in."""
+    room = Room(folder, broker, seed)
+    try:
+        for _ in range(steps):
+            room.step()
+    finally:
+        room.close()
+    return room.most, room.rules.capacity, room.came
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_never_over_capacity_in_random_histories_on_a_real_broker(tmp_path: Path, broker, seed: int) -> None:
+    most, capacity, _ = random_history(tmp_path, broker, seed)
+    assert most <= capacity

@@ -403,3 +403,16 @@ def test_a_case_is_overdue_after_its_time_and_a_drill_never() -> None:
     assert kiosk.venue.is_overdue(kiosk.at_s)
     kiosk.state("feedback", "isolated", case=case)
     assert not kiosk.venue.is_overdue(kiosk.at_s)
+
+
+def test_while_the_disk_is_behind_nobody_comes_in_whom_a_power_cut_would_forget() -> None:
+    kiosk = Kiosk()
+    kiosk.venue.is_kept = lambda: False
+    kiosk.pass_by("a")
+    assert kiosk.facts("b").room is RoomState.UNKNOWN
+    kiosk.venue.is_kept = lambda: True
+    assert kiosk.facts("b").room is RoomState.FREE
+    kiosk.venue.is_kept = lambda: False
+    kiosk.pass_by("b")
+    kiosk.state("count", number=2)
+    assert kiosk.facts("c").room is RoomState.FREE, "on a disk that does not answer staff count"

@@ -148,3 +148,34 @@ def test_a_module_that_falls_silent_is_gone(tmp_path):
         with pytest.raises(DeviceGone, match="does not answer"):
             first(driver)
         driver.close()
+
+
+LAID = {
+    "em4100": (cards.Em4100Reader, bytes.fromhex("0F00C0FFEE"), b"card:em4100:0F00C0FFEE"),
+    "pn532": (cards.Pn532, bytes.fromhex("04A1B2C3D4E5F6"), b"card:iso14443a:04A1B2C3D4E5F6"),
+    "id_card": (cards.SdtModule, b"11010519491231002X", b"card:prc-id:11010519491231002X"),
+}
+MODULES = {"em4100": em4100, "pn532": pn532, "id_card": id_card}
+
+
+def read_on(driver):
+    while True:
+        driver.read(0.05)
+
+
+@pytest.mark.parametrize("name", LAID)
+def test_two_hundred_times_unplugged_it_comes_back_and_reads_the_same_card(tmp_path, name):
+    make, card, payload = LAID[name]
+    module, reader = MODULES[name], make()
+    pace = {} if name == "em4100" else {"period_s": 0.005}
+    with Port(tmp_path / name, reader) as port:
+        driver = module.Driver(module.Options(str(port.link), away_s=0.001, **pace))
+        for _ in range(200):
+            driver.open()
+            reader.lay(card)
+            assert first(driver).payload == payload
+            port.unplug()
+            with pytest.raises((DeviceGone, BadReply)):
+                read_on(driver)
+            driver.close()
+            port.plug()
