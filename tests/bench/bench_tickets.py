@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING
 
 from rows import ROOT, Row, peers
 
-for folder in ("agent/credentials", "agent/tickets", "drivers/vision"):
-    sys.path.insert(0, str(ROOT / "tests" / folder))
+sys.path += [str(ROOT / "tests" / folder) for folder in ("agent/credentials", "agent/tickets", "drivers/vision")]
 import hostile_codes
 import numpy as np
 import rail_tickets
