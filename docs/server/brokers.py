@@ -45,7 +45,7 @@ class MqttBroker:
 
         self._share, self._inbox = share, queue.Queue()
         self._life = 0  # of the connection: an acknowledgement of an earlier one means nothing
-        self._problem, self._proof = "", f"gatepost/v1/$check/{secrets.token_hex(8)}/event/check"
+        self._problem, self._proof = "", f"gatepost/v1/$check/{secrets.token_hex(8)}/proof"
         self._client = client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, manual_ack=True)
         client.on_connect, client.on_subscribe, client.on_message = self._connected, self._subscribed, self._came
         client.on_connect_fail = lambda *_: print("broker: no answer, trying again", flush=True)

@@ -143,7 +143,7 @@ class Store:
         events: dict[tuple[str, str, int], Event] = {}
         states: dict[str, tuple[str, dict[str, Any]]] = {}
         refused = []
-        for message in messages:
+        for message in filter(lambda each: each.payload, messages):  # `gatepost check --broker` sends an empty one
             try:
                 match read(message):
                     case Event() as event:
