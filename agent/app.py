@@ -85,8 +85,8 @@ STOP_S = 5.0
 """Each service gets so long to stop; most need a moment."""
 LOOK_EVERY_S = 1.0
 _NO_VENUE = VenueInForce(is_served=False)
-TICKETS_EVERY_S = 600.0
-"""How often used tickets that have ended are forgotten where no other kiosk is told of them."""
+TICKETS_EVERY_S = 10.0
+"""How often the store of used tickets is looked after where no other kiosk is told of them."""
 _MOVES_S = 0.8
 """The loop comes round at least twice a second; one that has not for so long stands still."""
 
@@ -610,7 +610,7 @@ def _used_twice(second: Use, first: Use) -> AgentEvent:
 
 
 def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets | None:
-    """The used tickets; None where no lane has places for them. Raises OSError, sqlite3.Error."""
+    """The used tickets; None where no lane has places for them."""
     if not any(lane.places for lane in config.lanes.values()):
         return None
     return UsedTickets(config.kiosk.id, config.tickets, report)

@@ -14,6 +14,7 @@ from agent import app, config, credentials, log, policy
 from agent.cli import configuration
 from agent.platform import malloc, systemd
 from agent.platform.files import state_folder
+from agent.ruleset.venue_files import BadVenueFile
 from agent.screening import BadCalibration
 from agent.supervisor import startup
 from agent.supervisor.crash_loop import StartHistory
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         log.configure(began.config.runtime.log_level)
         try:
             agent = app.App(began.config, began)
-        except (credentials.BadTrustStore, policy.BadTable, BadCalibration) as error:
+        except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
             print(f"{error}. `gatepost check` finds every fault.", file=sys.stderr)
             began = startup.fallback(began, str(error))
     if began is None or agent is None:

@@ -118,6 +118,8 @@ class Exchange:
         replies: list[Message] = []
         doubles: list[Use] = []
         match message:
+            case _ if sender != self.kiosk and sender not in self.peers:
+                pass  # a kiosk of the site that has no part in these tickets
             case {"claim": str(text)} if (key := _key(text)) is not None:
                 self._claimed(sender, key, at_s)
             case {"uses": list(rows), "after": int(after)} if sender != self.kiosk:

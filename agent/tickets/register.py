@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.model import Component, Tristate
 from agent.problems import ProblemCode, found
 from agent.tickets.exchange import HAVE_EVERY_S, Exchange, Use
-from agent.tickets.store import FOREVER_S, SqliteUses
+from agent.tickets.store import FOREVER_S, NoStore, SqliteUses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -48,8 +48,11 @@ class UsedTickets:
     def __init__(
         self, kiosk: str, options: Options, report: Callable[[Use, Use], None], wait_s: float = CLAIM_WAIT_S
     ) -> None:
-        """`report`: a second use of ours and the first one, from any thread. Raises OSError, sqlite3.Error."""
-        self._store = SqliteUses(options.used_file)
+        """`report`: a second use of ours and the first one, from any thread. A file that cannot be opened is a
+        fault, and tried again: the exits of this kiosk must not wait for it.
+        """
+        self._file = options.used_file
+        self._store: SqliteUses | NoStore = _opened(self._file)
         self._exchange = Exchange(kiosk, secrets.token_hex(4), self._store, options.kiosks)
         self._lock = threading.Lock()
         self._returned = threading.Condition(self._lock)
@@ -60,6 +63,7 @@ class UsedTickets:
         """Publish a message to all kiosks, this one too; whether it is on its way."""
         self.fault = ""
         """Why uses cannot be kept; empty while they can."""
+        self._lost = self._store.lost
 
     @property
     def has_peers(self) -> bool:
@@ -72,7 +76,7 @@ class UsedTickets:
         """See `checkpoint.register.TicketRegister`."""
         try:
             with self._lock:
-                return self._exchange.used(key, time.monotonic())
+                return self._known(self._exchange.used(key, time.monotonic()))
         except sqlite3.Error as error:
             return self._failed(error)
 
@@ -82,13 +86,13 @@ class UsedTickets:
             with self._returned:
                 used = self._exchange.used(key, time.monotonic())
                 if used is not Tristate.NO or not self._exchange.peers:
-                    return used
+                    return self._known(used)
                 if self._say([self._exchange.claim(key, time.monotonic())]):
                     self._returned.wait_for(lambda: self._exchange.is_returned(key), self._wait_s)
                 used = self._exchange.claimed(key, time.monotonic())
                 if used is Tristate.YES:
                     self._exchange.let_go(key)
-                return used
+                return self._known(used)
         except sqlite3.Error as error:
             return self._failed(error)
 
@@ -111,14 +115,25 @@ class UsedTickets:
 
     def health(self) -> Iterator[Component]:
         """Whether uses can be kept. Any thread."""
-        yield Component("used tickets", findings=found(ProblemCode.TICKETS_NOT_KEPT, self.fault))
+        lost = self._lost and (
+            f"used tickets were lost ({self._lost}): whether a ticket was used is not known; when no ticket of those"
+            " days is valid any more, remove that file"
+        )
+        findings = (
+            *found(ProblemCode.TICKETS_NOT_KEPT, self.fault),
+            *found(ProblemCode.TICKETS_NOT_KEPT, lost),
+        )
+        yield Component("used tickets", findings=findings)
 
     # -- for the link
 
     def connected(self) -> None:
         """Messages go out and come in."""
-        with self._lock:
-            self._say(self._exchange.connected())
+        try:
+            with self._lock:
+                self._say(self._exchange.connected())
+        except sqlite3.Error as error:
+            self._failed(error)
 
     def disconnected(self) -> None:
         """They do not any more."""
@@ -147,6 +162,8 @@ class UsedTickets:
         at_s = time.monotonic()
         try:
             with self._lock:
+                self._open_again()
+                self._lost = self._store.lost
                 if at_s - self._tick_s >= HAVE_EVERY_S:
                     self._tick_s = at_s
                     self._say(self._exchange.tick())
@@ -158,10 +175,14 @@ class UsedTickets:
 
     def report_late(self) -> None:
         """Second uses that a run of the agent before this one had no time to report."""
-        with self._lock:
-            own = [use for use in self._store.unreported() if use.kiosk == self._exchange.kiosk]
-            second = [use for use in own if use in self._exchange.doubles(use.key)]
-            doubles = self._doubles(second)
+        try:
+            with self._lock:
+                own = [use for use in self._store.unreported() if use.kiosk == self._exchange.kiosk]
+                second = [use for use in own if use in self._exchange.doubles(use.key)]
+                doubles = self._doubles(second)
+        except sqlite3.Error as error:
+            self._failed(error)
+            return
         self._tell(doubles)
 
     def close(self) -> None:
@@ -170,6 +191,16 @@ class UsedTickets:
             self._store.close()
 
     # -- inside
+
+    def _open_again(self) -> None:
+        """A store that could not be opened may be there by now."""
+        if isinstance(self._store, NoStore):
+            self._store = self._exchange.store = _opened(self._file)
+            self.fault = "" if isinstance(self._store, SqliteUses) else self.fault
+
+    def _known(self, used: Tristate) -> Tristate:
+        """Of a ticket that is not in the store, nothing is known once uses were lost."""
+        return Tristate.UNKNOWN if used is Tristate.NO and self._lost else used
 
     def _say(self, messages: Iterable[Mapping[str, Any]]) -> bool:
         """Whether all are on their way."""
@@ -190,6 +221,14 @@ class UsedTickets:
             log.warning("used tickets cannot be kept: %s", error)
         self.fault = f"used tickets cannot be kept: {error}"
         return Tristate.UNKNOWN
+
+
+def _opened(file: Path) -> SqliteUses | NoStore:
+    try:
+        return SqliteUses(file)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("%s cannot be opened: %s", file, error)
+        return NoStore(error)
 
 
 def _message(payload: bytes) -> dict[str, Any] | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agent.platform.files import move_file, replace_file, sync_folder
 from agent.tickets.exchange import Use
 
 if TYPE_CHECKING:
@@ -28,12 +29,48 @@ class SqliteUses:
     """See `UseStore`. Any thread, one at a time. Raises sqlite3.Error where the disk fails."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create. Raises OSError, sqlite3.Error."""
+        """Open or create. Raises OSError, sqlite3.Error.
+
+        A file that is damaged is put aside and begun anew; that one was there before is told by a second file, so
+        that a lost one is noticed, too (`lost`).
+        """
+        self._lost = path.with_name(path.name + ".lost")
+        known = path.with_name(path.name + ".known")
         path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if known.exists() and not path.exists():
+                self._begin_anew(path, "is not there any more")
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise  # locked, full, not readable: the file itself may be whole
+            self._begin_anew(path, str(error))
+            self._open(path)
+        known.touch(_OURS_ALONE)
+        sync_folder(path.parent)
+
+    @property
+    def lost(self) -> str:
+        """What is wrong when uses were lost, until somebody removes the file that says so; empty: nothing."""
+        return f"{self._lost} says what was lost" if self._lost.exists() else ""
+
+    def _begin_anew(self, path: Path, why: str) -> None:
+        """Keep a note that uses were lost, and what is left of them."""
+        replace_file(self._lost, (f"{path}: {why}\n".encode(),))
+        for suffix in ("", "-wal", "-shm"):
+            left = path.with_name(path.name + suffix)
+            if left.exists():
+                move_file(left, path.with_name(f"{path.name}.damaged{suffix}"))
+
+    def _open(self, path: Path) -> None:
         path.touch(_OURS_ALONE)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=1.0, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL").fetchall()
         self._db.execute("PRAGMA synchronous=FULL")
+        ((sound,),) = self._db.execute("PRAGMA quick_check(1)").fetchall()
+        if sound != "ok":
+            self._db.close()
+            raise sqlite3.DatabaseError(str(sound))
         self._db.executescript(_SCHEMA)
         self._have = dict(self._db.execute("SELECT name, last FROM source"))
 
@@ -88,3 +125,20 @@ class SqliteUses:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+
+class NoStore:
+    """In place of a store that cannot be opened: nothing is known, and nothing can be kept."""
+
+    lost = ""
+
+    def __init__(self, why: Exception) -> None:
+        self._why = why
+
+    def _fail(self, *_: object) -> Any:
+        raise sqlite3.OperationalError(str(self._why))
+
+    add = of = have = since = unreported = reported = expire = _fail
+
+    def close(self) -> None:
+        """There is nothing to close."""

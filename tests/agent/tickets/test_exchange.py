@@ -240,3 +240,12 @@ def test_what_cannot_be_read_is_passed_over(message: dict[str, object]) -> None:
     kiosk.connected()
     kiosk.received("gate-2", message, 0.0)
     assert not disk.uses
+
+
+def test_a_kiosk_that_has_no_part_in_the_tickets_uses_none_up() -> None:
+    kiosk = Exchange("gate-1", "e", Disk(), ["gate-2"])
+    kiosk.connected()
+    key = TICKETS[0]
+    kiosk.received("shop", {"claim": key.hex()}, 0.0)
+    kiosk.received("shop", {"uses": [[key.hex(), "shop/e", 1, 1.0, 2.0]], "after": 0}, 0.0)
+    assert kiosk.used(key, 0.0) is UNKNOWN, "not used, as far as is known without the peer"

@@ -135,6 +135,54 @@ def test_what_can_be_kept_again_is_no_problem(kiosk: Callable[..., Kiosk]) -> No
     assert not component.findings
 
 
+@pytest.mark.parametrize("damage", ["garbage", "cut", "a page", "gone"])
+def test_what_was_used_and_is_lost_is_not_known(kiosk: Callable[..., Kiosk], tmp_path: Path, damage: str) -> None:
+    """Never as if nothing had been used; and the agent starts all the same."""
+    one = kiosk("gate-1")
+    for number in range(200):
+        one.tickets.record(number.to_bytes(16), None, NOW)
+    one.tickets.close()
+    file = tmp_path / "gate-1.sqlite"
+    whole = file.read_bytes()
+    match damage:
+        case "garbage":
+            file.write_bytes(b"x" * 5000)
+        case "cut":
+            file.write_bytes(whole[: len(whole) // 2])
+        case "a page":
+            file.write_bytes(whole[:8192] + b"\xff" * 4096 + whole[12288:])
+        case "gone":
+            file.unlink()
+    again = kiosk("gate-1")
+    assert again.tickets.used(KEYS[1]) is UNKNOWN
+    assert again.tickets.claim(KEYS[1]) is UNKNOWN
+    (component,) = again.tickets.health()
+    assert "used tickets were lost" in component.findings[0].text
+    assert again.tickets.record(KEYS[1], None, NOW), "what is used from now on is kept"
+    assert again.tickets.used(KEYS[1]) is YES
+    (tmp_path / "gate-1.sqlite.lost").unlink()
+    again.tickets.tick(NOW)
+    assert again.tickets.used(KEYS[2]) is NO
+    (component,) = again.tickets.health()
+    assert not component.findings
+
+
+def test_a_store_that_cannot_be_opened_sends_to_staff_until_it_can(
+    kiosk: Callable[..., Kiosk], tmp_path: Path
+) -> None:
+    (tmp_path / "gate-1.sqlite").mkdir()
+    one = kiosk("gate-1")
+    one.tickets.report_late()
+    one.tickets.connected()
+    assert one.tickets.used(KEYS[0]) is UNKNOWN
+    assert not one.tickets.record(KEYS[0], None, NOW)
+    assert [component.findings != () for component in one.tickets.health()] == [True]
+    (tmp_path / "gate-1.sqlite").rmdir()
+    one.tickets.tick(NOW)
+    assert one.tickets.used(KEYS[0]) is NO
+    assert one.tickets.record(KEYS[0], None, NOW)
+
+
 def test_two_kiosks_over_a_broker(make_broker, kiosk: Callable[..., Kiosk]) -> None:  # type: ignore[no-untyped-def]
     broker = make_broker()
     broker.start()
