@@ -166,6 +166,7 @@ def read(document: Mapping[str, Any], name: str = "") -> Table:
     takes_tickets = any(
         not TICKET_FACTS.isdisjoint(row.when) or not TICKET_KINDS.isdisjoint(row.when.get("kind", ()))
         for row in rows
+        if set(row.when.get("code", DIMENSIONS["code"])) != {CodeFact.UNDECIDED}  # says nothing of good tickets
     )
     table = Table(
         name=head["name"],

@@ -43,6 +43,10 @@ REASONS: Texts = {
     "ticket_elsewhere": Text("This ticket is for another entrance or place.", "该票不适用于此入口或地点。"),
     "ticket_other_time": Text("This ticket is for another time.", "该票不在有效时间内。"),
     "ticket_other_service": Text("This ticket is for another service.", "该票不适用于本班次。"),
+    "ticket_signature_only": Text(
+        "Signed, but nothing here says that this ticket still counts: look at it.",
+        "签名有效，但本机无法确认该票仍可使用：请查看该票。",
+    ),
     "ticket_unclear": Text(
         "Nothing here says whether this ticket counts here and now.",
         "本机无法判断该票此时此地是否有效。",

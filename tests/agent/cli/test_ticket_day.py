@@ -26,7 +26,7 @@ def test_the_evening_of_a_concert(capsys: pytest.CaptureFixture[str]) -> None:
         "hall-1: ticket “balcony” → admit_with_notice",
         "hall-2: ticket “balcony” → admit_with_notice",
         "hall-2 reports: a ticket was used twice (ticket_used_twice)",
-        "stop: ticket “deutschlandticket” → refer – Nothing here says whether this code is good. (signature only",
+        "stop: ticket “deutschlandticket” → refer – Signed, but nothing here says that this ticket still counts",
         "stop: ticket “deutschlandticket” → admit ",
         "platform-3: ticket “train” → admit ",
         "15:00   platform-3: ticket “train” → refuse – This ticket is for another service.",

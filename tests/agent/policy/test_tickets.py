@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from agent.model import ClockState, Entitlement, LaneTickets, TicketService, TimeBounds, Tristate
+from agent import policy
+from agent.model import (
+    ClockState,
+    CodeProof,
+    Direction,
+    Entitlement,
+    LaneTickets,
+    Outcome,
+    Screening,
+    TicketService,
+    TimeBounds,
+    Tristate,
+)
+from agent.policy.facts import CodeFact, CredentialKind, Facts
 from agent.policy.tickets import parse_service, ticket_service
+from agent.ruleset import load
 
 LANE = LaneTickets(
     services=(parse_service("ICE 77 18:05"), parse_service("RE 5 19:30")), tolerance_s=1800.0, time_zone=UTC
@@ -37,3 +52,15 @@ def test_any_train_of_the_journey_that_boards_here(moment: str, expected: Trista
 def test_a_ticket_for_any_train_and_a_lane_that_knows_none() -> None:
     assert ticket_service(Entitlement(), LANE, at("2026-10-03T17:34")) is Tristate.YES
     assert ticket_service(JOURNEY, LaneTickets(), at("2026-10-03T17:36")) is Tristate.UNKNOWN
+
+
+@pytest.mark.parametrize("path", load.profiles(), ids=lambda path: path.stem)
+def test_a_signature_alone_is_told_to_staff_at_every_place(path: Path) -> None:
+    table = load.load_table(policy.Options(path.stem))
+    facts = Facts(Direction.ENTRY, CodeFact.UNDECIDED, Screening.NORMAL, kind=CredentialKind.TICKET)
+    signed, unsigned = (
+        policy.decide(table, facts._replace(proof=proof)) for proof in (CodeProof.SIGNED, CodeProof.NONE)
+    )
+    assert (signed.outcome, signed.reasons) == (Outcome.REFER, ("ticket_signature_only",))
+    assert (unsigned.outcome, unsigned.reasons) == (Outcome.REFER, ("code_undecided",))
+    assert table.takes_tickets is (path.stem in {"event", "platform"})
