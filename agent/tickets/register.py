@@ -116,8 +116,8 @@ class UsedTickets:
     def health(self) -> Iterator[Component]:
         """Whether uses can be kept. Any thread."""
         lost = self._lost and (
-            f"used tickets were lost ({self._lost}): whether a ticket was used is not known; when no ticket of those"
-            " days is valid any more, remove that file"
+            f"used tickets were lost ({self._lost}): whether a ticket was used is not known; when no ticket of"
+            " those days is valid any more, remove that file"
         )
         findings = (
             *found(ProblemCode.TICKETS_NOT_KEPT, self.fault),

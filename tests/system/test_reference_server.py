@@ -195,7 +195,9 @@ def test_forged_events_and_states_have_no_effect_and_stop_nothing(serve, broker,
     junk = [b"\xff", b"[]", b"[" * 50_000, b'{"source": 7}', event(1), event(2, {"text": "\0"})]
     for payload in junk:
         broker.publish(f"{theirs}/event/passage", payload)
-    subprocess.run([program("mosquitto_pub"), "-p", str(broker.port), "-n", "-t", f"{theirs}/event/check"], check=True)
+    subprocess.run(
+        [program("mosquitto_pub"), "-p", str(broker.port), "-n", "-t", f"{theirs}/event/check"], check=True
+    )
     broker.publish(f"{theirs}/state", b'{"type": "gatepost.state.v1", "kiosk": "gate-3", "state": "online"}')
     broker.publish(f"{ours}/event/passage", event(1, {"text": "\ud800"}))
     broker.publish(f"{ours}/event/passage", event(1))
