@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STOP_S = 60.0
+_STATUS = access.MADE_AT_START[0] / "status.json"
 _LOOK_S = 2.0
+_STALE_S = 15.0
+"""A report is written once a second; an older one is of an agent that is gone."""
 _DISCARD_AFTER_S = 30.0
 """So long the answer to a command that gives up events has to be delivered."""
 
@@ -50,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when nothing is left."""
     store = outbox.Options().path
     if args.commanded:
-        if not await_delivery(wipe_request(state_folder(access.SETTINGS)), store):
+        if not await_delivery(wipe_request(state_folder(access.SETTINGS)), store, _STATUS):
             return 0
         return _forget()
     _service("stop")
@@ -72,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def await_delivery(
-    request: Path, store: Path, service: Callable[[str], object] | None = None, look_s: float = _LOOK_S
+    request: Path,
+    store: Path,
+    status: Path,
+    service: Callable[[str], object] | None = None,
+    look_s: float = _LOOK_S,
 ) -> bool:
     """Wait until every event is delivered, or may be given up, and stop the service; False: there is no request.
 
@@ -81,7 +88,7 @@ def await_delivery(
     service, began_s = service or _service, time.monotonic()
     while request.exists():
         discards = _discards(request)
-        if undelivered(store) == 0 or (discards and time.monotonic() - began_s >= _DISCARD_AFTER_S):
+        if still_waiting(store, status) == 0 or (discards and time.monotonic() - began_s >= _DISCARD_AFTER_S):
             service("stop")
             if discards or undelivered(store) == 0:
                 return True
@@ -109,6 +116,19 @@ def _forget() -> int:
 
 def _service(action: str) -> None:
     subprocess.run(["systemctl", action, "gatepost.service"], check=False, timeout=_STOP_S)  # noqa: S603, S607 - ours
+
+
+def still_waiting(store: Path, status: Path) -> int:
+    """Events that nobody has acknowledged: by the running agent's report, as it has the store for itself; else by
+    the store.
+    """
+    try:
+        if time.time() - status.stat().st_mtime < _STALE_S:
+            outbox = json.loads(status.read_bytes())["outbox"]
+            return int(outbox["waiting"]) if outbox["epoch"] else 1
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return undelivered(store)
 
 
 def undelivered(store: Path) -> int:

@@ -346,7 +346,7 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
     """Releases that do not work: none stays in use, and the one before serves people meanwhile."""
     with machine(suite, packages_of(first)) as kiosk:
         kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
-        configure(kiosk)
+        configure(kiosk, extra='[codes]\nkeys = "issuers.toml"\nbundles = "/var/lib/gatepost/bundles"\n')
         kiosk.sh("systemctl restart gatepost")
         good = version_of(packages_of(first))
         until(lambda: kiosk.report().get("version") == good)
@@ -371,10 +371,20 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
             )
             again = until(lambda: kiosk.report().get("version") == good)
             found.check(f"{suite}: the one before runs", again, kiosk.report().get("version"))
+            told = until(lambda bad=bad: rolled_back(kiosk, bad), 60)
+            found.check(f"{suite}: the central server is told", told)
+        passages = [event for event in heard(kiosk, "passage") if event["data"]["gate_opened"]]
+        found.check(f"{suite}: people are served meanwhile", len(passages) > len(BAD), f"{len(passages)} let in")
         another_release(kiosk, good, "9.2")
         kiosk.run("gatepost-release use 9.2", 300)
         kept = until(lambda: "9.2  in use" in kiosk.sh("gatepost-release list | grep -v trial"), 120)
         found.check(f"{suite}: one that works is kept", kept, kiosk.sh("gatepost-release list"))
+
+
+def rolled_back(kiosk: Machine, version: str) -> bool:
+    """Whether the central server was told that this release was taken back."""
+    told = [event["data"] for event in heard(kiosk, "agent")]
+    return any(each["type"] == "release_rolled_back" and version in each["detail"] for each in told)
 
 
 def signed_release(kiosk: Machine, packages: Path, key: PrivateKey, version: int) -> None:
@@ -505,7 +515,7 @@ def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -
         subscribed = "ss -tn state established | grep -q 127.0.0.1:1883"
         until(lambda: kiosk.run(subscribed).returncode == 0)
         kiosk.sh("sleep 1; systemctl start gatepost")
-        delivered = until(lambda: kiosk.report().get("outbox", {}).get("waiting", 1000) < 10, 120)
+        delivered = until(lambda: is_delivered(kiosk.report().get("outbox", {})), 120)
         found.check(f"{suite}: what waited is delivered", delivered, kiosk.report().get("outbox"))
         kiosk.sh("systemctl stop gatepost; sleep 1")
         numbers: dict[str, list[int]] = {}
@@ -642,6 +652,11 @@ def downtime(found: Found, suite: str, first: Path, second: Path) -> None:
 def openings(kiosk: Machine) -> list[float]:
     """When the gate's relay was switched on, by the wire."""
     return [float(line) for line in kiosk.run("cat /var/tmp/opened").stdout.split()]
+
+
+def is_delivered(outbox: dict[str, Any]) -> bool:
+    """Whether next to nothing waits any more, by the report of an agent that has read its store."""
+    return bool(outbox.get("epoch")) and outbox["waiting"] < 10
 
 
 def current(kiosk: Machine) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,7 @@ class Kiosk:
 
     def __init__(self, folder: Path, waiting: int) -> None:
         self.store, self.folder = folder / "outbox.db", folder
+        self.status = folder / "status.json"
         self.actions: list[str] = []
         self.late = 0
         """Events that come between the last look and the end of the service."""
@@ -52,7 +54,7 @@ class Kiosk:
 
 def test_without_a_request_nothing_happens(tmp_path: Path) -> None:
     kiosk = Kiosk(tmp_path, 0)
-    assert not wipe.await_delivery(wipe_request(tmp_path), kiosk.store, kiosk.act, 0)
+    assert not wipe.await_delivery(wipe_request(tmp_path), kiosk.store, kiosk.status, kiosk.act, 0)
     assert kiosk.actions == []
 
 
@@ -60,7 +62,7 @@ def test_all_events_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     kiosk = Kiosk(tmp_path, 3)
     looks = []
     monkeypatch.setattr(wipe.time, "sleep", lambda _: (looks.append(kiosk.actions[:]), kiosk.deliver(1)))
-    assert wipe.await_delivery(kiosk.ask("deliver"), kiosk.store, kiosk.act)
+    assert wipe.await_delivery(kiosk.ask("deliver"), kiosk.store, kiosk.status, kiosk.act)
     assert looks == [[], [], []], "the kiosk serves people until the last event is gone"
     assert kiosk.actions == ["stop"]
 
@@ -68,15 +70,32 @@ def test_all_events_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_comes_in_the_last_moment_is_delivered_too(tmp_path: Path) -> None:
     kiosk = Kiosk(tmp_path, 0)
     kiosk.late = 2
-    assert wipe.await_delivery(kiosk.ask("deliver"), kiosk.store, kiosk.act, 0)
+    assert wipe.await_delivery(kiosk.ask("deliver"), kiosk.store, kiosk.status, kiosk.act, 0)
     assert kiosk.actions == ["stop", "start", "stop"]
 
 
 def test_events_are_given_up_where_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kiosk = Kiosk(tmp_path, 3)
     monkeypatch.setattr(wipe, "_DISCARD_AFTER_S", 0.0)
-    assert wipe.await_delivery(kiosk.ask("discard"), kiosk.store, kiosk.act, 0)
+    assert wipe.await_delivery(kiosk.ask("discard"), kiosk.store, kiosk.status, kiosk.act, 0)
     assert kiosk.actions == ["stop"]
+
+
+@pytest.mark.parametrize(
+    ("report", "waiting"),
+    [
+        ({"outbox": {"epoch": "ab", "waiting": 7}}, 7),
+        ({"outbox": {"epoch": "ab", "waiting": 0}}, 0),
+        ({"outbox": {"epoch": "", "waiting": 0}}, 1),
+        ({}, 3),
+    ],
+)
+def test_a_running_agent_has_its_store_for_itself_and_reports(tmp_path: Path, report: object, waiting: int) -> None:
+    kiosk = Kiosk(tmp_path, 3)
+    kiosk.status.write_text(json.dumps(report))
+    assert wipe.still_waiting(kiosk.store, kiosk.status) == waiting
+    os.utime(kiosk.status, (0, 0))
+    assert wipe.still_waiting(kiosk.store, kiosk.status) == 3, "an agent that is gone does not count"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"events": 7}', '{"events": "deliver"}'])
