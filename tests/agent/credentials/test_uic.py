@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -208,6 +209,21 @@ def test_the_same_ticket_in_two_codes_is_one_ticket() -> None:
     verdicts = [check(code) for code in codes]
     assert {verdict.status for verdict in verdicts} == {CodeStatus.VALID}
     assert len({verdict.entitlement.key for verdict in verdicts if verdict.entitlement is not None}) == 1
+
+
+def test_another_signature_text_of_a_ticket_is_the_same_ticket() -> None:
+    """Of r and s anybody can make r and n - s, which hold as well."""
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    other = STATIC[:46] + (order - int.from_bytes(STATIC[46:78])).to_bytes(32) + STATIC[78:]
+    assert other != STATIC
+    assert check(other) == check(STATIC)
+
+
+def test_another_packing_of_a_ticket_is_refused() -> None:
+    stream = zlib.compress(zlib.decompress(STATIC[82:]), 0)
+    other = STATIC[:78] + f"{len(stream):04}".encode() + stream
+    assert check(other).status is CodeStatus.BAD_SIGNATURE
+    assert check(STATIC[:78] + b" 999" + STATIC[82:]).status is CodeStatus.MALFORMED
 
 
 def test_a_train_and_its_day_count_from_the_issue() -> None:
