@@ -1,7 +1,7 @@
-"""Flexible content of rail tickets (UIC 918-9, FCB versions 1 and 3): what one gives a right to, and no name.
+"""Flexible content of rail tickets (UIC 918-9, FCB versions 1 to 3): what one gives a right to, and no name.
 
-Source: UIC, `uicRailTicketData` 1.3.5 and 3.0.5, whose field order stands in `_GRAMMAR`. A line that begins with
-`1|` or `3|` is of that version alone; words in braces are ranges in which the two differ.
+Source: UIC, `uicRailTicketData` 1.3.5, 2.0.3 and 3.0.5, whose field order stands in `_GRAMMAR`. A line that begins
+with `1|` or `23|` is of these versions alone; words in braces are ranges in which they differ.
 
 | of a ticket | read as |
 |---|---|
@@ -20,6 +20,7 @@ are activated one by one, a reservation alone, a specimen) is undecided: staff l
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,11 @@ _RANGES = {
         "time": "int(0..1440)", "from": "int(-1..700)", "until": "int(0..370)", "days": "int(0..370)",
         "product": "int(0..32000)", "trip": "int(-1..370)", "park": "int(-1..370)", "issued": "int(0..1440)?",
         "arrive": "int(0..20)", "traveler": "int(0..254)", "class": "enum(8…)",
+    },
+    2: {
+        "time": "int(0..1439)", "from": "int(-1..700)", "until": "int(-1..370)", "days": "int(0..370)",
+        "product": "int(0..65535)", "trip": "int(-1..370)", "park": "int(-1..370)", "issued": "int(0..1439)?",
+        "arrive": "int(-1..20)", "traveler": "int(1..254)", "class": "enum(12…)",
     },
     3: {
         "time": "int(0..1439)", "from": "int(-367..700)", "until": "int(-1..500)", "days": "int(0..500)",
@@ -107,14 +113,14 @@ Issuing = securityProviderNum:int(1..32000)? securityProviderIA5:ia5? issuerNum:
 Control = identificationByCardReference:[CardReference]? identificationByIdCard:bool identificationByPassportId:bool identificationItem:int? passportValidationRequired:bool onlineValidationRequired:bool randomDetailedValidationRequired:int(0..99)? ageCheckRequired:bool reductionCardCheckRequired:bool infoText:utf8? includedTickets:[Link]? extension:Extension? …
 Travelers = traveler:[Traveler]? preferredLanguage:ia5(2)? groupName:utf8? …
 1|{_TRAVELER} dayOfBirth:int(0..370)?{_TRAVELER_END}
-3|{_TRAVELER} monthOfBirth:int(1..12)? dayOfBirthInMonth:int(1..31)?{_TRAVELER_END}
+23|{_TRAVELER} monthOfBirth:int(1..12)? dayOfBirthInMonth:int(1..31)?{_TRAVELER_END}
 Status = statusProviderNum:int(1..32000)? statusProviderIA5:ia5? customerStatus:int? customerStatusDescr:ia5?
 Reservation = trainNum:int? trainIA5:ia5? departureDate:{{trip}}=0 {_REFERENCE} {{owner}} serviceBrand:int(0..32000)? serviceBrandAbrUTF8:utf8? serviceBrandNameUTF8:utf8? service:enum(4)=0 stationCodeTable:enum(5)=1 {_FROM_TO} departureTime:{{time}} departureUTCOffset:int(-60..60)? arrivalDate:{{arrive}}=0 arrivalTime:{{time}}? arrivalUTCOffset:int(-60..60)? {_CARRIERS} classCode:{{class}}=2 serviceLevel:ia5(1..2)? places:Places? additionalPlaces:Places? bicyclePlaces:Places? compartmentDetails:Compartment? numberOfOverbooked:int(0..200)=0 berth:[Berth]? tariff:[Tariff]? priceType:enum(4)=3 price:int? vatDetail:[Vat]? typeOfSupplement:int(0..9)=0 numberOfSupplements:int(0..200)=0 luggage:Luggage? infoText:utf8? extension:Extension? …
 Vat = country:int(1..999) percentage:int(0..999) amount:int? vatId:ia5?
 Car = trainNum:int? trainIA5:ia5? beginLoadingDate:{{trip}}=0 beginLoadingTime:{{time}}? endLoadingTime:{{time}}? loadingUTCOffset:int(-60..60)? {_REFERENCE} {{owner}} serviceBrand:int(1..32000)? serviceBrandAbrUTF8:utf8? serviceBrandNameUTF8:utf8? stationCodeTable:enum(5)=1 {_FROM_TO} coach:ia5? place:ia5? compartmentDetails:Compartment? numberPlate:ia5 trailerPlate:ia5? carCategory:int(0..9) boatCategory:int(0..6)? textileRoof:bool roofRackType:enum(9…)=0 roofRackHeight:int(0..99)? attachedBoats:int(0..2)? attachedBicycles:int(0..4)? attachedSurfboards:int(0..5)? loadingListEntry:int(0..999)? loadingDeck:enum(3)=1 {_CARRIERS} tariff:Tariff priceType:enum(4)=3 price:int? vatDetail:[Vat]? infoText:utf8? extension:Extension? …
 1|{_OPEN} extension:Extension? …
-3|{_OPEN}{_TRANSPORT}
-1|{_PASS}{_PASS_END}
+23|{_OPEN}{_TRANSPORT}
+12|{_PASS}{_PASS_END}
 3|{_PASS} trainValidity:TrainValidity?{_PASS_END}
 TrainValidity = {_VALID} {_LIMITS} boardingOrArrival:enum(2)=0 …
 Periods = validityPeriod:[Period]? excludedTimeRange:[TimeRange]?
@@ -128,7 +134,7 @@ Parking = {_REFERENCE} parkingGroundId:ia5 fromParkingDate:{{park}} untilParking
 Countermark = {_REFERENCE} {{owner}} ticketReferenceIA5:ia5? ticketReferenceNum:int? numberOfCountermark:int(1..200) totalOfCountermarks:int(1..200) groupName:utf8 stationCodeTable:enum(5)=0 {_FROM_TO} validRegionDesc:utf8? validRegion:[Region]? returnIncluded:bool returnDescription:Return? {_VALID} classCode:{{class}}=2 {_CARRIERS} {_BRANDS} infoText:utf8? extension:Extension? …
 Delay = {_REFERENCE} trainNum:int? trainIA5:ia5? departureYear:int(2016..2269)? departureDay:int(1..366)? departureTime:{{time}}? departureUTCOffset:int(-60..60)? stationCodeTable:enum(5)=0 stationNum:int(1..9999999)? stationIA5:ia5? delay:int(1..999) trainCancelled:bool confirmationType:enum(3…)=1 affectedTickets:[Link]? infoText:utf8? extension:Extension? …
 1|{_ADD_ON} extension:Extension? …
-3|{_ADD_ON}{_TRANSPORT}
+23|{_ADD_ON}{_TRANSPORT}
 Tariff = numberOfPassengers:int(1..200)=1 passengerType:enum(8…)? ageBelow:int(1..64)? ageAbove:int(1..128)? travelerid:[{{traveler}}]? restrictedToCountryOfResidence:bool restrictedToRouteSection:Section? seriesDataDetails:Series? tariffIdNum:int? tariffIdIA5:ia5? tariffDesc:utf8? reductionCard:[CardReference]? …
 Series = supplyingCarrier:int(1..32000)? offerIdentification:int(1..99)? series:int?
 Section = stationCodeTable:enum(5)=0 {_FROM_TO}
@@ -137,9 +143,9 @@ Return = {_FROM_TO} validReturnRegionDesc:utf8? validReturnRegion:[Region]? …
 Region = | trainLink:TrainLink viaStations:ViaStation zones:Zone lines:Line polygone:Polygon …
 TrainLink = trainNum:int? trainIA5:ia5? travelDate:{{trip}} departureTime:{{time}} departureUTCOffset:int(-60..60)? {_FROM_TO}
 1|{_LINE}city:int(1..9999999)? binaryZoneId:bytes? …
-3|{_LINE}city:int? …
+23|{_LINE}city:int? …
 Zone = carrierNum:int(1..32000)? carrierIA5:ia5? stationCodeTable:enum(5)=0 entryStationNum:int(1..9999999)? entryStationIA5:ia5? terminatingStationNum:int(1..9999999)? terminatingStationIA5:ia5? city:int? zoneId:[int]? binaryZoneId:bytes? nutsCode:ia5? …
-1|{_VIA} …
+12|{_VIA} …
 3|{_VIA} {_BRANDS} …
 Polygon = firstEdge:Geo edges:[Delta]
 Link = {_REFERENCE} issuerName:utf8? issuerPNR:ia5? productOwnerNum:int(1..32000)? productOwnerIA5:ia5? ticketType:enum(4…)=0 linkMode:enum(2…)=0 …
@@ -162,6 +168,7 @@ _WANTED = """
 """
 _TABLES = ("uic", "uic-res", "era", "local", "issuer")
 _OWN_TABLES = 3
+_MARK = re.compile(r"(?:([123]+)\|)?(.*)")
 SLACK_S = 1.5 * 3600
 """Half the width of the zones of Europe, from UTC to UTC+3."""
 _MINUTE_S, _QUARTER_S = 60, 900
@@ -188,17 +195,18 @@ def grammar(version: int) -> Mapping[str, uper.Read]:
 
 
 def grammar_text(version: int) -> str:
-    """The grammar of a version: 1 or 3."""
+    """The grammar of a version: 1, 2 or 3."""
     ranges = _RANGES[version]
-    kept = [line.removeprefix(f"{version}|") for line in _GRAMMAR.splitlines()]
-    text = "\n".join(line for line in kept if line[1:2] != "|").replace("{owner}", _OWNER)
+    marked = [_MARK.match(line) for line in _GRAMMAR.splitlines()]
+    kept = [mark[2] for mark in marked if mark is not None and (not mark[1] or str(version) in mark[1])]
+    text = "\n".join(kept).replace("{owner}", _OWNER)
     for name, kind in ranges.items():
         text = text.replace(f"{{{name}}}", kind)
     return text
 
 
 def read(data: bytes, version: int, key: bytes) -> RailContent:
-    """Content of version 1 or 3; `key` is that of the ticket in the list of used ones. Raises Malformed."""
+    """Content of version 1, 2 or 3; `key` is that of the ticket in the list of used ones. Raises Malformed."""
     ticket = uper.decode(grammar(version)["Ticket"], data)
     issuing = ticket["issuingDetail"]
     try:

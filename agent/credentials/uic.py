@@ -9,8 +9,8 @@
 | … | zlib stream; the signature is over it as it stands |
 
 Within: records of id 6, version 2, length 4 (of all of it), content. `U_HEAD` names the order; `U_FLEX` is the
-content that this gate can weigh (`fcb`), of version 13 or 03. Without it the ticket is text for eyes: staff look at
-it.
+content that this gate can weigh (`fcb`), of version 13, 02 or 03. Without it the ticket is text for eyes: staff
+look at it.
 
 Source: UIC IRS 90918-9, ERA TAP TSI B.12; field order as in UIC's `StaticFrame`. A signature alone makes no ticket
 good (`blocking`): issuers' keys were stolen, and cancelled tickets verify.
@@ -39,7 +39,7 @@ _RECORD = re.compile(rb"([0-9A-Z_ ]{6})([0-9A-Z]{2})(\d{4})")
 _RECORD_HEAD = 12
 _MOST_RECORDS = 32
 _FLEX, _U_HEAD = b"U_FLEX", b"U_HEAD"
-_VERSIONS = {b"13": 1, b"03": 3}
+_VERSIONS = {b"13": 1, b"02": 2, b"03": 3}
 _ORDER = slice(4, 24)
 
 

@@ -5,7 +5,7 @@ Packed (`uper`), with the signatures beside what they are over:
 | part | content |
 |---|---|
 | format | `U1` or `U2` |
-| level 1 | who signed it and with which key, the ticket (`FCB1`, `FCB3`), algorithms, the phone's key, ends |
+| level 1 | who signed it and with which key, the ticket (`FCB1` to `FCB3`), algorithms, the phone's key, ends |
 | level 1 signature | the issuer's, DER |
 | level 2 | `FDC1`: when the phone showed it, UTC, without the year |
 | level 2 signature | the phone's, over level 1, its signature and level 2 |
@@ -51,7 +51,7 @@ _WANTED = """
     dynamicContentTimeStamp day time
 """
 _READ = uper.compile_grammar(_GRAMMAR, frozenset(_WANTED.split()))
-_CONTENTS = {"FCB1": 1, "FCB3": 3}
+_CONTENTS = {"FCB1": 1, "FCB2": 2, "FCB3": 3}
 _SHOWN = "FDC1"
 _ALGORITHMS = {
     "1.2.840.10045.4.3.2": signing.ES256,

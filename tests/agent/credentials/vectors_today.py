@@ -9,6 +9,7 @@
 | UIC, static | UIC-barcode, `EncodeSparpreisTicketDBTest.java` (Apache-2.0); its issuer published the key 1080/2 |
 | UIC, small | UIC-barcode, `SZticketTest.java`, with its key (Apache-2.0) |
 | Aadhaar | anon-aadhaar, `packages/circuits/assets/test.json`, `testPublicKey.pem`: nobody's (MIT) |
+| UIC, version 2 | UIC-barcode, `OpenTestComplexTicketV2.java` (Apache-2.0) |
 | UIC, all elements | UIC-barcode, `AllElementsTestTicketV3.java`: version 3, by its own encoder (Apache-2.0) |
 """
 
@@ -194,6 +195,12 @@ AADHAAR_KEY = b64decode(
     "475FTbDxkOP31ONZiXIRc0TeUvz3gm+ElIipWaez0h623QNFFmLqiD7u796ImhSZuaR/lQTF8JbCYrltI9GXUDMtnpfrYUHSYd6XmU1M"
     "QWPKnL4+B3IhtEJT3PgWCUKLaDUe4+m2DSs1H9qm7owoqEUjn5fefMD+XRROR0gT+0PsWD+BtO4yjCIWczSJjSELoBeibsaJQPBd8ivZ"
     "zIa7w6Q1Q5I3LVZhZ3abc1uhLKNYD5GcG9i6cMTCqwrPKwm8L66YHzwClabh6fJI9QBzCU/68QIDAQAB"
+)
+
+FCB2_COMPLEX = b64decode(
+    "eAIgIAUN08+fXLyqZefShOpAIYoC0ABBEpvaG4DRG93BWLJm0awEQbnl3ad/IHbXlHcm91cAJQHWiVgKC2hAAAAEBwBAcTxGAQoGk1Yk"
+    "epFDm9wZW5UaWNrZXRJbmZvAUCtBgIbgJACAICyPoAT6BALEACBQ9CQA9HIeHtLcxtjqyMrIQOjSxtbK6CQEQCB3Bhc3NhZ2UBCUFtc3"
+    "RlcmRhbQBAXtMAgCAWQACY2QBW4XVixGLJozauGzcET0VCQgOhOpAnTLz6FAgFiBQW0AsgKD2g=="
 )
 
 
