@@ -65,6 +65,7 @@ GROUPS = {
         "authority": "certificates for kiosks: invite, answer, confirm, revoke",
         "upgrade": "make what a release bundle says",
         "config": "configurations of a fleet from one table",
+        "fleet": "how all kiosks of a broker are",
         "homeassistant": "let Home Assistant find the kiosks",
         "schema": "write the schemas of all messages",
     },

@@ -1,0 +1,74 @@
+"""A fleet's table from its retained states."""
+
+import json
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.events import Topics
+from agent.events.fleet import as_json, behind, row_of, summary, table
+from agent.events.state import Counts, State, VenueState, offline_payload, state_payload
+from agent.model import InForce
+from agent.problems import Problem, ProblemCode
+
+
+def row(number=1, **how):
+    topics = Topics("library", f"gate-{number}")
+    return row_of(topics.state, state_payload(topics, State("1.0", **how)))
+
+
+def held(version):
+    return (InForce("list", "status", version, "bundle"), InForce("policy", "office", 1, "built_in"))
+
+
+def test_a_row_says_what_the_state_says():
+    problems = (
+        Problem(ProblemCode.LIST_EXPIRED, "", "status is 4 days old"),
+        Problem(ProblemCode.CERTIFICATE_EXPIRING, "mqtt", "the kiosk's own certificate ends in 6 days"),
+        Problem(ProblemCode.DEVICE_DOWN, "in thermometer", "no answer"),
+    )
+    venue = VenueState(inside=12, cases=2, overdue=1)
+    found = row(in_force=held(7), problems=problems, venue=venue, counts=Counts(5, 5, 3, 1, 2), safe=True)
+    assert (found.kiosk, found.state, found.mode) == ("library/gate-1", "online", "safe")
+    assert (found.waiting, found.lost, found.inside, found.cases, found.overdue) == (2, 1, 12, 2, 1)
+    assert found.held == (("list/status", 7),), "what is built in is no bundle"
+    assert found.lists == ("status is 4 days old",)
+    assert found.certificates == ("the kiosk's own certificate ends in 6 days",)
+    assert found.problems == ("device_down in thermometer",)
+
+
+def test_who_is_behind_and_who_is_away_stand_first():
+    topics = Topics("library", "gate-0")
+    away = row_of(topics.state, offline_payload(topics, "0.9"))
+    rows = [away, row(1, in_force=held(8)), row(2, in_force=held(7)), row(3, in_force=held(8))]
+    whole = summary(rows)
+    assert (whole.kiosks, whole.online, whole.held) == (4, 3, {"list/status": {8: 2, 7: 1}})
+    assert [behind(each, whole) for each in rows] == [[], [], ["list/status"], []]
+    lines = table(rows, {"library/gate-0": 100.0}, 160.0)
+    kiosks = [line for line in lines if line.startswith("library/")]
+    assert kiosks[0].endswith("offline for 60 s")
+    assert kiosks[1].endswith("list/status is older than elsewhere")
+    assert kiosks[2].startswith("library/gate-1")
+    told = json.loads(json.dumps(as_json(rows, {"library/gate-0": 100.0})))
+    assert told["kiosks"][0]["offline_since"] == 100.0
+    assert told["kiosks"][2]["behind"] == ["list/status"]
+
+
+@given(st.binary(max_size=200) | st.from_regex(rb'\{"type": ?"gatepost.state.v1", "kiosk": "gate-1".*\}'))
+def test_what_is_no_state_is_no_row(payload):
+    assert row_of(Topics("library", "gate-1").state, payload) is None or b"software_version" in payload
+
+
+def test_a_kiosk_cannot_speak_for_another():
+    payload = state_payload(Topics("library", "gate-2"), State("1.0"))
+    assert row_of(Topics("library", "gate-1").state, payload) is None
+
+
+def test_a_fleet_of_five_thousand_is_shown_within_a_second():
+    topics = [Topics(f"site-{number // 50}", f"gate-{number}") for number in range(5000)]
+    states = [(each.state, state_payload(each, State("1.0", in_force=held(7)))) for each in topics]
+    begun_s = time.process_time()
+    rows = [row_of(*each) for each in states]
+    assert len(table(rows, {}, 0.0)) > 5000
+    assert time.process_time() - begun_s < 1.0
