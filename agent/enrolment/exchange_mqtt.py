@@ -100,7 +100,7 @@ def ask(
     end_s = time.monotonic() + limit_s
     inbox = _Inbox()
     tls = context(options, dated=True) if pins is None and options.tls else pinned(pins) if pins else None
-    client = _client(options, fingerprint, inbox, tls)
+    client = _client(options, fingerprint, inbox, tls, acknowledges=False)
     try:
         client.dial()
         _turn_until(client, lambda: inbox.greeted, end_s)
@@ -166,10 +166,12 @@ def _taken(inbox: _Inbox) -> list[tuple[str, bytes]]:
     return taken
 
 
-def _client(options: Options, name: str, inbox: _Inbox, tls: ssl.SSLContext | None) -> Client:
-
+def _client(
+    options: Options, name: str, inbox: _Inbox, tls: ssl.SSLContext | None, *, acknowledges: bool = True
+) -> Client:
+    """`acknowledges`: not where the broker may take us for the service, whose commands are left to it."""
     plain = dataclasses.replace(options, tls=False, ca_file=None, cert_file=None, key_file=None, client_id=name)
-    client = Client(plain, name, None, inbox, v5=True)
+    client = Client(plain, name, None, inbox, v5=True, acknowledges=acknowledges)
     if tls is not None:
         client.tls_set_context(tls)
     return client
