@@ -87,6 +87,7 @@ LOOK_EVERY_S = 1.0
 _NO_VENUE = VenueInForce(is_served=False)
 TICKETS_EVERY_S = 10.0
 """How often the store of used tickets is looked after where no other kiosk is told of them."""
+_VENUE_S = 0.25
 _MOVES_S = 0.8
 """The loop comes round at least twice a second; one that has not for so long stands still."""
 
@@ -618,11 +619,17 @@ def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets 
 
 def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> Venue:
     """What is kept between passages, where there is a venue; one that is sent later counts from then on."""
+    found: tuple[object, float, VenueInForce] = (None, 0.0, _NO_VENUE)
 
     def in_force() -> VenueInForce:
-        here = rulebook.venue()
-        if here is None:
-            return _NO_VENUE
+        """Asked for some times for each person: made anew for other rules, and four times a second."""
+        nonlocal found
+        here, at_s = rulebook.venue(), time.monotonic()
+        if here is not found[0] or at_s >= found[1]:
+            found = here, at_s + _VENUE_S, _NO_VENUE if here is None else made_of(here)
+        return found[2]
+
+    def made_of(here: VenueInForce) -> VenueInForce:
         kept = rulebook.privacy_rules(at := now())
         if vehicle is not None and vehicle.seats and not here.rules.room.capacity:
             room = replace(here.rules.room, capacity=vehicle.seats)

@@ -488,10 +488,14 @@ class Checkpoint:
     def _decide_if_final(self, name: str, lane: LaneState, at_s: float) -> Iterable[Effect]:
         """Decide now if nothing that may still come can make a difference."""
         temperature = self._temperature(name, lane, at_s)
-        if self._is_final(lane, temperature, at_s):
-            yield from self._close(name, lane, temperature, at_s)
+        pending = _pending(lane)
+        is_known = pending.are_facts_of(at_s)
+        if not is_known:
+            pending.take_facts(self._facts(lane, pending.verdict, at_s), at_s)
+        if self._is_final(lane, temperature, at_s, pending.facts):
+            yield from self._close(name, lane, temperature, at_s, None if is_known else pending.facts)
 
-    def _is_final(self, lane: LaneState, temperature: Temperature, at_s: float) -> bool:
+    def _is_final(self, lane: LaneState, temperature: Temperature, at_s: float, facts: VenueFacts) -> bool:
         """Neither a better temperature nor a further code could change the outcome."""
         pending = _pending(lane)
         verdict = pending.verdict
@@ -499,7 +503,6 @@ class Checkpoint:
             return not lane.has_scanner and (temperature.outcome not in _UNSETTLED or bool(temperature.next_step))
         if verdict.status is CodeStatus.INCOMPLETE or verdict.adds:
             return False  # there is more to come, and what was shown first counts with it
-        facts = pending.facts = self._facts(lane, verdict, at_s)
         better = verdict if lane.is_exit else combine.at_best(verdict, pending.now)
         if temperature.next_step or temperature.outcome not in _UNSETTLED:
             best = self._decide(lane, better, temperature, at_s, facts=facts)
@@ -579,8 +582,13 @@ class Checkpoint:
             for each in Screening
         )
 
-    def _close(self, name: str, lane: LaneState, temperature: Temperature, at_s: float) -> list[Effect]:
-        decision = self._decide(lane, _pending(lane).verdict, temperature, at_s)
+    def _close(
+        self, name: str, lane: LaneState, temperature: Temperature, at_s: float, facts: VenueFacts | None = None
+    ) -> list[Effect]:
+        """The passage is decided; `facts`: of the venue, of this moment."""
+        pending = _pending(lane)
+        pending.facts = self._facts(lane, pending.verdict, at_s) if facts is None else facts
+        decision = self._decide(lane, pending.verdict, temperature, at_s, facts=pending.facts)
         if (ticket := _one_use(lane, _pending(lane).verdict)) is not None and _opens(decision):
             decision = self._use(lane, ticket, temperature, at_s)
         return self._finish(name, lane, temperature, decision, at_s)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NEEDED = {*SCANNERS, Role.THERMOMETER, Role.RANGE, Role.GATE}
 """While one of these is down the lane is out of service, at least in part."""
+_FACTS_S = 1.0
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for whoever wanted to leave within this; later he shows the code again."""
 _ORDER_S = 3.0
@@ -55,6 +56,21 @@ class PendingPassage:
     """What staff have stated of him: type → value."""
     facts: VenueFacts = NO_VENUE
     """What the venue added when he was decided about last."""
+
+    facts_of: tuple[Verdict | None, Mapping[str, str], float] | None = None
+    """For which code and statements, and when, `facts` were told."""
+
+    def are_facts_of(self, at_s: float) -> bool:
+        """Whether `facts` are of what is known now and new enough to tell whether more can make a difference. The
+        decision itself is by those of its moment.
+        """
+        told = self.facts_of
+        is_same = told is not None and told[0] is self.verdict and told[1] is self.attested
+        return is_same and told is not None and 0 <= at_s - told[2] < _FACTS_S
+
+    def take_facts(self, facts: VenueFacts, at_s: float) -> None:
+        """What the venue adds now."""
+        self.facts, self.facts_of = facts, (self.verdict, self.attested, at_s)
 
     def without_codes(self) -> PendingPassage:
         """What may be remembered of somebody whom nothing can admit any more: the verdict, and no code."""

@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 
 TELL_EVERY_S = 2.0
 """So often the other kiosks of a room are told, whatever has changed."""
+TURN_EVERY_S = 0.1
+"""So often it is looked what is due, however many observations the loop takes meanwhile."""
 VIEW_EVERY_S, VIEW_SOON_S = 5.0, 0.5
 """How often the view of the venue is made, and how soon after something has changed."""
 
@@ -90,6 +92,7 @@ class LedgerKeeper:
         self._was_online = True
         self._found: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
         self._view_of, self._viewed_s = -1, -math.inf
+        self._turned_s = -math.inf
         self.put: Callable[[Observation], None] = lambda _: None
         """Into the loop's inbox; set by the loop that owns this."""
         self.call_staff: Callable[[bool], None] = lambda _is_on: None
@@ -109,8 +112,13 @@ class LedgerKeeper:
 
     def turn(self, now: TimeBounds) -> None:
         """Time has passed: what is due is written."""
+        at_s, venue = boottime_s(), self.venue
+        venue.is_at(at_s)
+        is_quiet = self._found.empty() and self._heard.empty()
+        if self._has_begun and is_quiet and at_s - self._turned_s < TURN_EVERY_S:
+            return
         with self._guarded():
-            self._turn(now, boottime_s())
+            self._turn(now, at_s)
 
     def _turn(self, now: TimeBounds, at_s: float) -> None:
         venue = self.venue
@@ -119,6 +127,7 @@ class LedgerKeeper:
                 return
             self._has_begun = True
             self._put_entries(venue.begin(at_s), False)
+        self._turned_s = at_s
         while not self._found.empty():
             entries, damaged = self._found.get()
             if venue.is_restored:  # there is a new file, and the ledger in memory is the better one

@@ -76,6 +76,7 @@ CLOCK_OFF_S = 2.0
 _MOST_MARKS = 100_000
 _STOPPED = 1
 """Value of the last entry before a clean stop."""
+_ROLE = {role: index for index, role in enumerate(ROLES)}
 _DECISION = {"admit": 1, "admit_with_notice": 2, "refer": 3, "refuse": 4}
 _MEASURED = (Screening.NORMAL, Screening.ELEVATED)
 _CLOSED = tag("closing time")
@@ -133,6 +134,8 @@ class Venue:
         """`in_force`: the rules of this moment; `parts`: (lane, role of a device) → index within its lane."""
         self.kiosk = kiosk
         self._lanes = dict(lanes)
+        self._counts = {name: spec.counts_as for name, spec in self._lanes.items()}
+        self._entries = max(1, sum(counts == "in" for counts in self._counts.values()))
         self._index = {name: index for index, name in enumerate(lanes)}
         self._in_force = in_force
         self._parts = dict(parts or {})
@@ -164,6 +167,7 @@ class Venue:
         """Number of whoever has signed on."""
         self.fix: Fix | None = None
         """Where the vehicle is, as told last. Any thread may set it."""
+        self._permit_known: tuple[Verdict | None, Roster | None, Permit | None] = None, None, None
         self._driver = b""
         """Who drives, by his permit; in memory only."""
         self._to_tell: list[Written] = []
@@ -248,24 +252,21 @@ class Venue:
         if not here.is_served:
             return NO_VENUE
         spec = self._lanes[lane]
-        record = RecordState(attested.get("record", RecordState.NONE))
-        facts = replace(
-            NO_VENUE,
-            record=record,
-            vouched=(verdict is None or _is_card(verdict))
-            and attested.get("document") == "seen"
-            and record is not RecordState.NONE,
-            travel=_travel(verdict, attested),
+        is_exit = spec.direction is Direction.EXIT
+        permit = None if is_exit else self._permit(verdict, here)
+        record = RecordState(attested["record"]) if "record" in attested else RecordState.NONE
+        return VenueFacts(
+            role=NO_VENUE.role if is_exit else self._role(permit, here),
+            permit=NO_VENUE.permit if is_exit else self._permit_state(permit, lane, here, now, at_s),
+            room=self.room_state(at_s) if not is_exit and self._counts[lane] == "in" else NO_VENUE.room,
             mask=self._mask(here.rules, attested),
-            zone=here.zones.level(here.region, now),
+            record=record,
+            travel=_travel(verdict, attested),
+            vouched=record is not RecordState.NONE
+            and attested.get("document") == "seen"
+            and (verdict is None or _is_card(verdict)),
+            zone=here.zones.level(here.region, now) if here.zones.zones else "",
         )
-        if spec.direction is Direction.EXIT:
-            return facts
-        permit = self._permit(verdict, here)
-        facts = replace(
-            facts, role=self._role(permit, here), permit=self._permit_state(permit, lane, here, now, at_s)
-        )
-        return replace(facts, room=self.room_state(at_s)) if spec.counts_as == "in" else facts
 
     def facts_now(
         self, lane: str, verdict: Verdict | None, attested: Mapping[str, str], now: TimeBounds, _at_s: float
@@ -275,11 +276,19 @@ class Venue:
 
     @staticmethod
     def _mask(rules: VenueRules, attested: Mapping[str, str]) -> MaskState:
-        by_rule = MaskState.MISSING if rules.mask == "confirm" else MaskState.UNASKED
-        return MaskState(attested.get("mask", by_rule))
+        if "mask" in attested:
+            return MaskState(attested["mask"])
+        return MaskState.MISSING if rules.mask == "confirm" else MaskState.UNASKED
+
+    def _permit(self, verdict: Verdict | None, here: VenueInForce) -> Permit | None:
+        """As `_permit_of`; it is asked for more than once for each person."""
+        known = self._permit_known
+        if known[0] is not verdict or known[1] is not here.roster:
+            self._permit_known = known = verdict, here.roster, self._permit_of(verdict, here)
+        return known[2]
 
     @staticmethod
-    def _permit(verdict: Verdict | None, here: VenueInForce) -> Permit | None:
+    def _permit_of(verdict: Verdict | None, here: VenueInForce) -> Permit | None:
         """That was shown, or stands on the roster by code or card; of a code that is not good, none."""
         if verdict is None or not (verdict.status is CodeStatus.VALID or _is_card(verdict)):
             return None
@@ -325,8 +334,7 @@ class Venue:
         """
         if self._unsaved and self.is_kept():
             self._unsaved = 0
-        entries = sum(spec.counts_as == "in" for spec in self._lanes.values())
-        return self._unsaved >= max(1, entries) and not self._is_counted
+        return self._unsaved >= self._entries and not self._is_counted
 
     def _forget_marks(self, at_s: float) -> None:
         """Uses are counted by the day."""
@@ -346,7 +354,7 @@ class Venue:
         verdict = passage.verdict
         drill = verdict is not None and verdict.drill
         permit = self._permit(verdict, here)
-        role = ROLES.index(facts.role) if spec.direction is not Direction.EXIT else 0
+        role = 0 if spec.direction is Direction.EXIT else _ROLE[facts.role]
         entries: list[Entry] = []
         if not drill:
             decision = _DECISION[passage.decision.outcome]
@@ -555,6 +563,10 @@ class Venue:
         return Written(b"", EventKind.ATTESTATION, record)
 
     # -- time passes
+
+    def is_at(self, at_s: float) -> None:
+        """Seconds since boot."""
+        self._at_s = at_s
 
     def tick(self, now: TimeBounds, at_s: float) -> Iterator[Written]:
         """What is due: the clock, signs of life, closing time, reports. Take each before the next is asked for."""
@@ -773,7 +785,7 @@ def _trip_after(before: int, entries: list[Entry]) -> int:
 def _travel(verdict: Verdict | None, attested: Mapping[str, str]) -> TravelState:
     """The worse of what was shown and what staff saw."""
     shown = verdict.travel if verdict is not None else TravelState.UNASKED
-    stated = TravelState(attested.get("travel", TravelState.UNASKED))
+    stated = TravelState(attested["travel"]) if "travel" in attested else TravelState.UNASKED
     if TravelState.RISK in (shown, stated):
         return TravelState.RISK
     return stated if stated is not TravelState.UNASKED else shown

@@ -70,9 +70,10 @@ def permit_state(
     kind = permit.kind
     if kind.place and kind.place not in places:
         return PermitState.ELSEWHERE
-    states = {window_state(window, now, offset_s) for window in kind.windows} or {PermitState.VALID}
-    if PermitState.VALID not in states:
-        return PermitState.EARLY if PermitState.EARLY in states else PermitState.LATE
+    if kind.windows:
+        states = {window_state(window, now, offset_s) for window in kind.windows}
+        if PermitState.VALID not in states:
+            return PermitState.EARLY if PermitState.EARLY in states else PermitState.LATE
     return PermitState.USED if kind.uses and used >= kind.uses else PermitState.VALID
 
 

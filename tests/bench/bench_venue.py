@@ -1,13 +1,15 @@
 """The venue's day: places, reports, statements, and what the ledger costs.
 
 Histories are those of `tests/agent/venue`: partitions, restarts, power cuts, unknown time, days off. How many:
-GATEPOST_HISTORIES, 10,000 by itself.
+GATEPOST_HISTORIES, 10,000 by itself; on a real broker GATEPOST_BROKER_HISTORIES, 20.
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 import sys
+import tempfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -16,8 +18,7 @@ from typing import TYPE_CHECKING
 from rows import Row
 
 from agent import policy
-from agent.model import CodeStatus, Colour, Direction, Permit, PermitKind, Screening, Verdict
-from agent.policy.facts import facts_of
+from agent.model import Permit, PermitKind
 from agent.ruleset import load
 from agent.venue.entries import Entry, What
 from agent.venue.ledger import Ledger
@@ -26,18 +27,22 @@ from agent.venue.permits import build_roster, parse_roster
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "agent" / "venue"))
+sys.path[:0] = [str(Path(__file__).parents[1] / "agent" / room) for room in ("venue", "loop", "cli")]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 HISTORIES = int(os.environ.get("GATEPOST_HISTORIES", "10000"))
+BROKER_HISTORIES = int(os.environ.get("GATEPOST_BROKER_HISTORIES", "20"))
 PASSAGES, PERMITS = 20_000, 50_000
 
 
 def run() -> Iterator[Row]:
     """One row for each bar."""
     yield _room()
+    yield _broker()
     yield _reports()
     yield from _ledger()
-    yield _decision()
+    yield from _decision()
+    yield _invariants()
     yield from _permits()
     yield _proof()
 
@@ -87,28 +92,52 @@ def _ledger() -> Iterator[Row]:
     yield Row("memory of that day", f"{held:.1f} MB, {len(data) / 1e6:.1f} MB on disk", bar="≤ 3 MB", met=held <= 3)
 
 
-def _decision() -> Row:
-    from kiosk_bench import PUPILS, Kiosk, roster_of, subject  # noqa: PLC0415 - of the tests
+def _decision() -> Iterator[Row]:
+    """The same people before two agents, by turns: one with a venue, one without. Processor time, medians."""
+    from decision_bench import Lane  # noqa: PLC0415 - of this folder
 
-    kiosk = Kiosk(roster=roster_of(PUPILS))
-    kiosk.tick()
-    table, site = load.load_table(policy.Options("school")), policy.SiteFacts()
-    verdict = Verdict(CodeStatus.VALID, "gatepost", subject=subject("pupil1"), colour=Colour.GREEN)
-    now, count = kiosk.now, 5000
+    for name, has_thermometer, bar in (("code and thermometer", True, 5.0), ("code alone", False, None)):
+        with tempfile.TemporaryDirectory() as folder:
+            lanes = [Lane(Path(folder) / str(venue), venue=venue, thermometer=has_thermometer) for venue in (0, 1)]
+            spans: tuple[list[float], list[float]] = [], []
+            for batch in range(40):
+                for lane, span in zip(lanes, spans, strict=True):
+                    span.append(lane.decide(batch * 25, 25))
+        bare, whole = (1e6 * statistics.median(span) for span in spans)
+        more = 100 * (whole / bare - 1)
+        here = f"{whole:.0f} µs, {more:+.1f} % against {bare:.0f} µs without a venue"
+        met = None if bar is None else more <= bar
+        yield Row(f"decide a person: {name}", here, bar="" if bar is None else f"≤ +{bar:.0f} %", met=met)
 
-    def without() -> None:
-        for _ in range(count):
-            policy.decide(table, facts_of(Direction.ENTRY, verdict, Screening.NORMAL, now, site=site))
 
-    def added() -> None:
-        for _ in range(count):
-            kiosk.venue.facts("in", verdict, {}, now, kiosk.at_s)
+def _broker() -> Row:
+    from test_shared_room import random_history  # noqa: PLC0415 - of the tests
 
-    cost_us, more_us = 1e6 * _best_s(without) / count, 1e6 * _best_s(added) / count
-    return Row(
-        "facts of the venue, once a passage",
-        f"{more_us:.0f} µs beside {cost_us:.0f} µs for a decision",
-    )
+    from tests.conftest import Broker  # noqa: PLC0415 - of the tests
+
+    over = came = 0
+    for seed in range(BROKER_HISTORIES):
+        with tempfile.TemporaryDirectory() as folder:
+            broker = Broker(Path(folder))
+            broker.start()
+            most, capacity, passed = random_history(Path(folder), broker, seed)
+            broker.close()
+        over, came = over + (most > capacity), came + passed
+    what = f"over capacity, {BROKER_HISTORIES} histories of 2 to 4 gates on a real broker"
+    return Row(what, f"{over} ({came} came in)", bar="0", met=over == 0)
+
+
+def _invariants() -> Row:
+    import test_venue  # noqa: PLC0415 - of the tests
+
+    tried = lifted = 0
+    for name in sorted(test_venue.TABLES):
+        try:
+            tried += test_venue.no_statement_lifts_an_invariant(name)
+        except AssertionError:
+            lifted += 1
+    return Row("statements of staff beside an invariant, all tables", f"{lifted} lifted of {tried}", bar="0",
+               met=lifted == 0)  # fmt: skip
 
 
 def _permits() -> Iterator[Row]:
