@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         host, port = broker(args.broker)
         options = broker_login.options(args, host, port)
         with ShortConnection(options, f"gatepost-fleet-{uuid4().hex[:8]}") as connection:
-            connection.subscribe([ALL_STATES])
+            connection.subscribe([ALL_STATES], qos=0)
             while fleet.read(connection, _QUIET_S):
                 pass
             _show(fleet, args)
@@ -84,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
                 while (left_s := until_s - time.monotonic()) > 0:
                     fleet.read(connection, left_s)
                 _show(fleet, args)
+    except BrokenPipeError:
+        raise  # the reader of our output has left
     except (LinkLost, OSError, ValueError) as error:
         print(f"{args.broker}: {error}", file=sys.stderr)
         return 1

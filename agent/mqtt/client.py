@@ -221,18 +221,19 @@ class Client(paho.Client):
         topics: Iterable[tuple[str, Retained]],
         own: Collection[str] = (),
         answered: Callable[[Sequence[str]], None] | None = None,
+        qos: int = 1,
     ) -> None:
-        """Subscribe at QoS 1; what we publish ourselves comes back under the topics `own` only. 3.1.1 always brings
+        """Subscribe; what we publish ourselves comes back under the topics `own` only. 3.1.1 always brings
         what is retained. `answered` is told what the broker says to each topic; None: the listener.
         """
         if self._v5:
             wanted = [
-                (topic, SubscribeOptions(1, noLocal=topic not in own, retainHandling=when))
+                (topic, SubscribeOptions(qos, noLocal=topic not in own, retainHandling=when))
                 for topic, when in topics
             ]
             error, mid = self.subscribe(wanted)
         else:
-            error, mid = self.subscribe([(topic, 1) for topic, _ in topics])
+            error, mid = self.subscribe([(topic, qos) for topic, _ in topics])
         _check(error)
         if mid is not None:
             self._subscriptions[mid] = answered or self._ear.on_subscribed

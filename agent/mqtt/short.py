@@ -53,10 +53,10 @@ class ShortConnection:
             self._client.leave(keep_session=False)
         self._client.close()
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Read these topics, what is retained there included."""
+    def subscribe(self, topics: Sequence[str], qos: int = 1) -> None:
+        """Read these topics, what is retained there included. `qos` 0 is faster: none is acknowledged."""
         self._subscribed = False
-        self._client.listen([(topic, Retained.ALWAYS) for topic in topics])
+        self._client.listen([(topic, Retained.ALWAYS) for topic in topics], qos=qos)
         self._turn_until(lambda: self._subscribed, f"does not answer a subscription to {', '.join(topics)}")
         self._demand(f"does not let us read {', '.join(topics)}")
 
