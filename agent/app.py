@@ -285,7 +285,7 @@ class App:
         if pairs is not None and identity(config.file).exists():
             from agent.enrolment.renewal import Renewal  # noqa: PLC0415 - most starts need none of it
 
-            yield Renewal(pairs, config.mqtt, now, self._link.renew)
+            yield Renewal(pairs, self._link.requests().ask, now, self._link.renew)
 
     def _upgrades(self, config: Config, topics: Topics, is_busy: Callable[[], bool]) -> Iterator[Upgrades]:
         """Of a kiosk that takes bundles and was installed as packages."""

@@ -2,6 +2,7 @@
 
     gatepost/v1/$enrol/FINGERPRINT/request    the kiosk writes, the authority reads
     gatepost/v1/$enrol/FINGERPRINT/answer     the other way round
+    gatepost/v1/SITE/KIOSK/renewal/request    the same of a member, over the connection that it has (`renewal`)
 
 The kiosk's client id is the fingerprint of the key that asks, so the broker's list of rights needs one line for all
 of them (`%c`). Before the kiosk says anything the broker must show a public key that was pinned in the invitation.
@@ -12,13 +13,14 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import logging
+import re
 import select
 import ssl
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.enrolment import certificates
+from agent.enrolment import certificates, exchange
 from agent.mqtt.client import Client, LinkLost, Retained
 from agent.mqtt.tls import context
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIX = "gatepost/v1/$enrol"
+MEMBERS = re.compile(r"(gatepost/v1/([^/+#]+/[^/+#]+)/renewal)/request")
+"""Where members ask, over the connection that they have."""
 ANSWER_S = 20.0
 _TURN_S = 0.5
 
@@ -139,7 +143,8 @@ def serve(
     try:
         client.dial()
         _turn_until(client, lambda: inbox.greeted, time.monotonic() + ANSWER_S)
-        client.listen([(f"{PREFIX}/+/request", Retained.NEVER)])
+        wanted = (f"{PREFIX}/+/request", "gatepost/v1/+/+/renewal/request")
+        client.listen([(topic, Retained.NEVER) for topic in wanted])
         _turn_until(client, lambda: inbox.subscribed, time.monotonic() + ANSWER_S)
         if inbox.refusal:
             raise ExchangeFailed(f"the broker does not let us hear requests: {inbox.refusal}")
@@ -149,8 +154,8 @@ def serve(
             for topic, payload in _taken(inbox):
                 answered = handle(payload)
                 # whoever asks for a key under another's name gets no answer: the broker holds him to his own topic
-                if answered is not None and topic == f"{PREFIX}/{answered[0]}/request":
-                    client.send_event(f"{PREFIX}/{answered[0]}/answer", answered[1])
+                if answered is not None and (root := _root_of(topic, answered[0], payload)):
+                    client.send_event(f"{root}/answer", answered[1])
     except TimeoutError:
         raise ExchangeFailed("the broker does not answer") from None
     except (OSError, ValueError, LinkLost) as error:
@@ -159,6 +164,20 @@ def serve(
         with suppress(Exception):
             client.disconnect()
         client.close()
+
+
+def _root_of(topic: str, fingerprint: str, payload: bytes) -> str:
+    """Under which topic the answer goes; empty: to nobody. A member asks under its own name."""
+    if topic == f"{PREFIX}/{fingerprint}/request":
+        return f"{PREFIX}/{fingerprint}"
+    member = MEMBERS.fullmatch(topic)
+    if member is None:
+        return ""
+    try:
+        shown = exchange.parse_request(payload).certificate
+        return member[1] if certificates.about(shown).name == member[2] else ""
+    except (exchange.BadExchange, certificates.BadCertificate, ValueError):
+        return ""
 
 
 def _taken(inbox: _Inbox) -> list[tuple[str, bytes]]:

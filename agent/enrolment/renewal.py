@@ -1,7 +1,8 @@
 """A member's certificate renews itself: a new key, a request signed by the present one, the certificate on trial.
 
 Once an hour the end of the certificate in use is looked at; within thirty days of it the authority is asked, over
-the same broker. What comes is installed as one that a command brings: kept once the broker accepts us with it.
+the kiosk's own connection. What comes is installed as one that a command brings: kept once the broker accepts us
+with it.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import threading
 from typing import TYPE_CHECKING
 
 from agent import __version__
-from agent.enrolment import certificates, exchange, exchange_mqtt
+from agent.enrolment import certificates, exchange
 from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange import BadExchange
-from agent.enrolment.exchange_mqtt import ExchangeFailed
-from agent.mqtt import BadClientCertificate
+from agent.enrolment.exchange_mqtt import ANSWER_S
+from agent.mqtt import BadClientCertificate, LinkLost
 from agent.mqtt.tls import is_settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.model import TimeBounds
-    from agent.mqtt import ClientCertificates, Options
+    from agent.mqtt import ClientCertificates
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +37,14 @@ class Renewal:
     def __init__(
         self,
         pairs: ClientCertificates,
-        options: Options,
+        ask: Callable[[bytes, float], bytes],
         now: Callable[[], TimeBounds],
         renew: Callable[[], object],
     ) -> None:
-        """`renew`: has the link connect anew with what was installed."""
-        self._pairs, self._options, self._now, self._renew = pairs, options, now, renew
+        """`ask`: sends a request and waits so many seconds for its answer, or raises LinkLost; `renew`: has the
+        link connect anew with what was installed.
+        """
+        self._pairs, self._ask, self._now, self._renew = pairs, ask, now, renew
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="renewal", daemon=True)
 
@@ -82,12 +85,11 @@ class Renewal:
             signature = certificates.signature(key, exchange.renewal_message(csr))
             certificate = pem[pem.index("-----BEGIN CERTIFICATE") :]
             data = exchange.renewal(csr, certificate, signature, __version__)
-            name = certificates.fingerprint_of_request(csr)
-            found = exchange.parse_answer(exchange_mqtt.ask(shown, name, data, None), data, b"")
+            found = exchange.parse_answer(self._ask(data, ANSWER_S), data, b"")
             if found.status != "issued":
                 return f"not renewed: {exchange.REASONS.get(found.reason, found.status)}"
             end = self._pairs.install(found.certificate, now)
-        except (OSError, ValueError, BadCertificate, BadExchange, BadClientCertificate, ExchangeFailed) as error:
+        except (OSError, ValueError, BadCertificate, BadExchange, BadClientCertificate, LinkLost) as error:
             return f"not renewed: {error}"
         self._renew()
         return f"renewed until {end}; on trial until the broker accepts it"

@@ -133,9 +133,14 @@ class Topics:
         """What all kiosks of the site say on a channel."""
         return f"gatepost/v{VERSION}/{self.site}/+/{channel}"
 
-    def is_of_peers(self, topic: str) -> bool:
-        """Whether a kiosk of the site tells the others something there."""
-        return any(self.sender_of(topic, channel) for channel in CHANNELS)
+    @property
+    def renewal(self) -> tuple[str, str]:
+        """Where a member asks for its next certificate, and where the answer comes."""
+        return f"{self.root}/renewal/request", f"{self.root}/renewal/answer"
+
+    def is_of_channels(self, topic: str) -> bool:
+        """Whether a kiosk of the site tells the others something there, or the authority answers this one."""
+        return topic == self.renewal[1] or any(self.sender_of(topic, channel) for channel in CHANNELS)
 
     def sender_of(self, topic: str, channel: str) -> str:
         """Which kiosk of the site has said something on a channel; empty for another topic."""

@@ -24,7 +24,7 @@ from agent.mqtt import failures, tls
 from agent.mqtt.client import LinkLost, Unsupported
 from agent.mqtt.client_certificate import BadClientCertificate, ClientCertificates
 from agent.mqtt.options import Options
-from agent.mqtt.peers import PeerChannel
+from agent.mqtt.peers import PeerChannel, RequestChannel
 from agent.mqtt.receipts import ReceiptVerifier
 from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEvents
 from agent.mqtt.session import GOODBYE_S, Inbox, Session, SessionContext
@@ -254,6 +254,12 @@ class Link:
     def share(self, name: str, peers: Peers, tick: Callable[[], None] = lambda: None) -> PeerChannel:
         """What is shared with the other kiosks of the site under this name. Any thread; once for each name."""
         channel = PeerChannel(name, self._duty.topics, peers, tick, self.wake)
+        self._duty.channels.append(channel)
+        return channel
+
+    def requests(self) -> RequestChannel:
+        """What a member asks the authority; once."""
+        channel = RequestChannel(*self._duty.topics.renewal, self.wake)
         self._duty.channels.append(channel)
         return channel
 

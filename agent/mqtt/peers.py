@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from agent.model import Component
-from agent.mqtt.client import Retained
+from agent.mqtt.client import LinkLost, Retained
 from agent.problems import ProblemCode, found
 
 if TYPE_CHECKING:
@@ -215,12 +215,78 @@ class PeerChannel:
             self._moved_s = monotonic()
 
 
+class RequestChannel:
+    """A request of this kiosk and its answer, over the same connection; asked from any thread."""
+
+    fault = ""
+    """None: what is refused is told to whoever asks."""
+
+    def __init__(self, topic: str, answer: str, wake: Callable[[], None]) -> None:
+        self.topic, self.all = topic, answer
+        self._wake = wake
+        self._changed = threading.Condition()
+        self._request: bytes | None = None
+        self._is_heard = self._is_sent = False
+        self._answer = b""
+        self._refusal = ""
+
+    def ask(self, data: bytes, limit_s: float) -> bytes:
+        """Raises LinkLost when no answer comes in time."""
+        with self._changed:
+            self._request, self._is_sent, self._answer = data, False, b""
+            self._refusal = "" if self._is_heard else self._refusal
+            self._wake()
+            self._changed.wait_for(lambda: self._answer or self._refusal, limit_s)
+            found, self._request = self._answer, None
+        if not found:
+            why = self._refusal or ("nobody answers" if self._is_sent else "there is no connection to the broker")
+            raise LinkLost(f"{why} ({self.topic})")
+        return found
+
+    def on_subscribed(self, refusal: str) -> None:
+        """The broker lets us hear the answer, or says why not."""
+        self._refuse(refusal)
+        self._is_heard = not refusal
+
+    def on_acknowledgement(self, refusal: str) -> None:
+        """It has the request, or would not have it."""
+        self._refuse(refusal)
+
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        """The answer, if we wait for one."""
+        with self._changed:
+            if topic == self.all and not retained and self._request is not None:
+                self._answer = payload
+                self._changed.notify_all()
+
+    def on_lost(self) -> None:
+        """The connection is over: a request that waits for its answer is sent again with the next."""
+        with self._changed:
+            self._is_heard = self._is_sent = False
+
+    def next_to_send(self) -> bytes | None:
+        """The request, once its answer can be heard."""
+        with self._changed:
+            if self._request is None or self._is_sent or not self._is_heard:
+                return None
+            self._is_sent = True
+            return self._request
+
+    def _refuse(self, why: str) -> None:
+        with self._changed:
+            self._refusal = why and f"the broker refuses it: {why}"
+            self._changed.notify_all()
+
+
+Channel = PeerChannel | RequestChannel
+
+
 class PeerTraffic:
     """All channels on one connection; the link's thread only."""
 
-    def __init__(self, client: Client, channels: Sequence[PeerChannel]) -> None:
+    def __init__(self, client: Client, channels: Sequence[Channel]) -> None:
         self._client, self._channels = client, channels
-        self._flight: dict[int, tuple[PeerChannel, float]] = {}
+        self._flight: dict[int, tuple[Channel, float]] = {}
         self._joined = 0
         """How many channels the broker was asked to let us hear: more may be added."""
         self._joined_s = -math.inf
@@ -282,7 +348,7 @@ class PeerTraffic:
         for channel in self._channels:
             channel.on_lost()
 
-    def _on_joined(self, asked: Sequence[PeerChannel], refusals: Sequence[str]) -> None:
+    def _on_joined(self, asked: Sequence[Channel], refusals: Sequence[str]) -> None:
         self._is_joining = False
         for channel, refusal in zip(asked, refusals, strict=False):
             channel.on_subscribed(refusal)

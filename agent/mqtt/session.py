@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from agent.model import Record, TimeBounds
     from agent.mqtt.options import Options
-    from agent.mqtt.peers import PeerChannel
+    from agent.mqtt.peers import Channel
     from agent.mqtt.receipts import ReceiptVerifier
     from agent.mqtt.retry import AcknowledgementWatch, RejectedEvents
     from agent.outbox.send_queue import SendQueue
@@ -106,8 +106,8 @@ class SessionContext:
     """Connections that ended at that, in turn."""
     fetch_from_s: float = 0.0
     """When chunks may be asked for again, after the broker has ended a connection at that."""
-    channels: list[PeerChannel] = field(default_factory=list)
-    """What is shared with the other kiosks of the site."""
+    channels: list[Channel] = field(default_factory=list)
+    """What else goes over the connection: with the other kiosks of the site, with the authority."""
     subscribe_error: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
@@ -251,7 +251,7 @@ class Session:
                 self._compare(mark)
             return
         try:
-            if self._duty.topics.is_of_peers(topic):
+            if self._duty.topics.is_of_channels(topic):
                 self._sharing.on_message(topic, payload, retained=retained)
             elif (chunk := base_chunk_of(topic)) is not None:
                 self._duty.take_chunk(*chunk, payload)

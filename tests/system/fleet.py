@@ -122,9 +122,9 @@ def broker_files(office: Office) -> None:
     place.mkdir()
     events = re.search(r"^    # acl_file\n(?:    .*\n)*", (DOCS / "events.md").read_text(), re.MULTILINE)
     assert events is not None
-    enrol = block("enrolment.md", "Once: the authority", "# acl_enrol")
-    (place / "acl_file").write_text(re.sub(r"^    ", "", events[0], flags=re.MULTILINE) + enrol)
-    (place / "acl_enrol").write_text(enrol)
+    authority = block("enrolment.md", "Once: the authority", "# acl_file, for the authority")
+    (place / "acl_file").write_text(re.sub(r"^    ", "", events[0], flags=re.MULTILINE) + authority)
+    (place / "acl_enrol").write_text(block("enrolment.md", "Once: the authority", "# acl_enrol"))
     text = block("enrolment.md", "Once: the authority", "# mosquitto.conf")
     text = text.replace("/etc/mosquitto/", f"{place}/").replace("/var/lib/mosquitto/", f"{place}/")
     text = re.sub(r"^listener (\d+)$", r"listener \1 127.0.0.1", text, flags=re.MULTILINE)

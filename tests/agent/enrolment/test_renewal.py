@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import textwrap
+import threading
 import time
 from pathlib import Path
 
+import pytest
 from conftest_enrolment import DAY_S, Office
 from test_over_mqtt import broker, invite, served
 
-from agent.enrolment import certificates, renewal, service
+from agent.enrolment import certificates, exchange_mqtt, renewal, service
 from agent.enrolment.kiosk import Enrolment
+from agent.events import Topics
+from agent.events.state import State
 from agent.model import ClockState, TimeBounds
-from agent.mqtt import ClientCertificates, Options
+from agent.mqtt import ClientCertificates, Link, Options
 
 __all__ = ["broker", "served"]
+WORD = "secret"
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def block(page: str, first: str) -> str:
+    found = re.search(rf"^    {first}\n(?:    .*\n)*", (DOCS / page).read_text(), re.MULTILINE)
+    assert found is not None
+    return textwrap.dedent(found[0])
+
+
+RIGHTS = block("events.md", "# acl_file") + block("enrolment.md", "# acl_file, for the authority")
+"""Of the usual listener, as documented."""
 
 
 def member(served: Office, kiosk: Enrolment, tmp_path: Path) -> Options:
@@ -25,16 +45,15 @@ def member(served: Office, kiosk: Enrolment, tmp_path: Path) -> Options:
     )  # fmt: skip
 
 
-def test_it_asks_thirty_days_before_the_end(served: Office, kiosk: Enrolment, tmp_path: Path, monkeypatch) -> None:
+def test_it_asks_thirty_days_before_the_end(served: Office, kiosk: Enrolment, tmp_path: Path) -> None:
     options = member(served, kiosk, tmp_path)
-    monkeypatch.setattr(renewal.exchange_mqtt, "context", pinned_like(tmp_path))
     pairs, renewals = ClientCertificates(options, "k1"), []
     first = certificates.about((tmp_path / "kiosk/client.pem").read_text())
 
     def look(days_later: float, state: ClockState = ClockState.SYNCED) -> str:
         utc_s = time.time() + days_later * DAY_S
         return renewal.Renewal(
-            pairs, options, lambda: TimeBounds(utc_s, utc_s, state), lambda: renewals.append(1)
+            pairs, asked_directly(served), lambda: TimeBounds(utc_s, utc_s, state), lambda: renewals.append(1)
         ).look()
 
     assert look(0) == ""
@@ -50,18 +69,74 @@ def test_it_asks_thirty_days_before_the_end(served: Office, kiosk: Enrolment, tm
     assert (second.name, second.serial != first.serial) == ("east/k1", True)
 
 
-def test_a_revoked_member_is_told_so(served: Office, kiosk: Enrolment, tmp_path: Path, monkeypatch) -> None:
+def test_a_revoked_member_is_told_so(served: Office, kiosk: Enrolment, tmp_path: Path) -> None:
     options = member(served, kiosk, tmp_path)
-    monkeypatch.setattr(renewal.exchange_mqtt, "context", pinned_like(tmp_path))
     served.authority.revoke("east/k1", time.time())
     utc_s = time.time() + 61 * DAY_S
     pairs = ClientCertificates(options, "k1")
-    looked = renewal.Renewal(pairs, options, lambda: TimeBounds(utc_s, utc_s, ClockState.SYNCED), lambda: None)
+    looked = renewal.Renewal(
+        pairs, asked_directly(served), lambda: TimeBounds(utc_s, utc_s, ClockState.SYNCED), lambda: None
+    )
     assert "was revoked" in looked.look()
     assert not (tmp_path / "kiosk/client.pem.trial").exists()
 
 
-def pinned_like(tmp_path: Path):
-    """The test's broker has a certificate of one day and another name: hold it to its key."""
-    pin = certificates.pin_of((tmp_path / "broker/broker.crt").read_bytes())
-    return lambda _options, **_: renewal.exchange_mqtt.pinned([pin])
+@pytest.mark.parametrize("asks_as", ["east/k1", "east/k2"])
+def test_it_asks_over_the_connection_that_the_kiosk_has(
+    served: Office, kiosk: Enrolment, tmp_path: Path, make_broker, make_outbox, asks_as: str
+) -> None:
+    """Also where the broker takes the user name for the client id; and nobody is answered under another's name."""
+    if shutil.which("mosquitto_passwd") is None:
+        pytest.skip("mosquitto_passwd is not installed")
+    options = member(served, kiosk, tmp_path)
+    made = make_broker()
+    (made.folder / "passwords").touch()
+    for user in (asks_as, "authority"):
+        subprocess.run(["mosquitto_passwd", "-b", made.folder / "passwords", user, WORD], check=True)
+    (made.folder / "acl").write_text(RIGHTS)
+    made.config = (
+        f"use_username_as_clientid true\nallow_anonymous false\nacl_file {made.folder}/acl\n"
+        f"password_file {made.folder}/passwords\n"
+    )
+    made.start()
+    site, name = asks_as.split("/")
+    outbox = make_outbox()
+    link = Link(
+        Options(host="127.0.0.1", port=made.port, username=asks_as, password=WORD), Topics(site, name), outbox,
+        lambda: State(software_version="1"),
+    )  # fmt: skip
+    channel = link.requests()
+    stopping, listening = threading.Event(), threading.Event()
+    office = threading.Thread(
+        target=exchange_mqtt.serve,
+        args=(
+            Options(host="127.0.0.1", port=made.port, username="authority", password=WORD),
+            lambda data: served.authority.handle(data, time.time()),
+            stopping.is_set,
+            listening.set,
+        ),
+    )
+    office.start()
+    assert listening.wait(20)
+    link.start()
+    utc_s = time.time() + 61 * DAY_S
+    now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
+    limit_s = 20.0 if asks_as == "east/k1" else 2.0
+    looked = renewal.Renewal(
+        ClientCertificates(options, "k1"), lambda data, _: channel.ask(data, limit_s), lambda: now, lambda: None
+    )
+    said = looked.look()
+    assert ("renewed until" in said) is (asks_as == "east/k1"), said
+    assert link.status().connections == 1
+    link.stop(0.0)
+    stopping.set()
+    office.join(20)
+
+
+def asked_directly(office: Office):
+    def ask(data: bytes, _limit_s: float) -> bytes:
+        answered = office.authority.handle(data, time.time())
+        assert answered is not None
+        return answered[1]
+
+    return ask
