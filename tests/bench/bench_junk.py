@@ -52,9 +52,8 @@ def _em4100(data: bytes) -> bool:
 
 
 def _pn532(data: bytes) -> bool:
-    size = data[3]
-    is_acknowledgement = data[3:5] == b"\x00\xff"
-    return is_acknowledgement or ((size + data[4]) % 256 == 0 and sum(data[5 : 6 + size]) % 256 == 0)
+    size, is_acknowledgement = data[2], data[2:4] == b"\x00\xff"
+    return is_acknowledgement or ((size + data[3]) % 256 == 0 and sum(data[4 : 5 + size]) % 256 == 0)
 
 
 def _sdt(data: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import threading
 import time
 from base64 import b64encode
@@ -12,15 +14,17 @@ import pytest
 
 from agent import cli, credentials
 from agent.app import App
-from agent.config import parse
+from agent.config import Config, parse
 from agent.control import local_socket
 from agent.credentials import bundle, gatepost
 from agent.crypto import signing
 from agent.model import Attestation, ClockState, CodeStatus, Colour, Observation, Role, TimeBounds
-from agent.privacy import hpke
+from agent.privacy import hpke, opened
 from agent.ruleset import load
 from agent.ruleset.bundle_store import BundleStore
 from agent.ruleset.venue_files import BadVenueFile
+from agent.venue import Vehicle
+from drivers.simulators.cards import Em4100Reader, SdtModule
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
 
@@ -417,3 +421,131 @@ name = "language"
 choices = ["zh", "en"]
 clear = true
 """
+
+
+# -- names, numbers and plates: nowhere on disk, in the log, on the wire in the clear, in memory
+
+NAME, PHONE, PLATE = "王小明CANARY", "13912345678", "沪A88CANARY"
+DOCUMENT, FOB = "11010519491231002X", "0FCA9A4100"
+SECRETS = (NAME, PHONE, PLATE, DOCUMENT, FOB)
+CARD_READERS = f"""
+[vehicle]
+plate = "{PLATE}"
+seats = 45
+[lanes.second]
+direction = "entry"
+card = {{{{ driver = "id_card", port = "{{folder}}/sdt", period_s = 0.02, away_s = 0.01 }}}}
+gate = {{{{ driver = "simulated" }}}}
+[lanes.third]
+direction = "entry"
+card = {{{{ driver = "em4100", port = "{{folder}}/fob", away_s = 0.01 }}}}
+gate = {{{{ driver = "simulated" }}}}
+[checkpoint]
+temperature_timeout_s = 0.3
+"""
+FORGOTTEN_S = 3.0
+"""Whoever waits for staff is remembered for `clinical_timeout_s`, here a second."""
+
+
+def found_in(text: bytes | str) -> list[str]:
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+    return [secret for secret in SECRETS if secret.encode() in data]
+
+
+def reachable(*roots: object) -> list[str]:
+    """Secrets in any text that can be reached, but for the configuration: that names the plate."""
+    seen: set[int] = set()
+    pending, found = list(roots), []
+    while pending:
+        each = pending.pop()
+        if id(each) in seen or isinstance(each, Config | Vehicle | type):
+            continue
+        seen.add(id(each))
+        if isinstance(each, str | bytes | bytearray):
+            found += found_in(each if isinstance(each, str) else bytes(each))
+        elif type(each).__name__ not in ("module", "function", "builtin_function_or_method", "frame"):
+            pending += gc.get_referents(each)
+    return found
+
+
+def state_everything(door: Door) -> None:
+    """What staff type, right and wrong."""
+    private = {"name": NAME, "telephone": PHONE}
+    for what, value, more in (
+        ("form", "", {"form": "visitor", "answers": {"reason": "visit"}, "private": private}),
+        ("trip", "begin", {}),
+        ("form", "", {"form": "visitor", "answers": {"reason": NAME}, "private": private}),
+        ("form", "", {"form": "visitor", "answers": {"reason": "visit", NAME: PHONE}}),
+        ("badge", PHONE, {}),
+        ("badge", "", {}),
+    ):
+        item = Attestation(time.monotonic(), what, value, **more)
+        door.app._loop.request(Observation("", Role.CLINICAL, item), 5.0)
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_names_numbers_and_plates_are_nowhere_in_the_clear(
+    tmp_path: Path, broker, caplog: pytest.LogCaptureFixture, documents: bool
+) -> None:
+    caplog.set_level("DEBUG")
+    store, now_utc = with_privacy(tmp_path), time.time()
+    if documents:
+        text = "documents = true\n" + str(store.current("privacy").content)
+        store.accept(sent("privacy", text, 2), TimeBounds(now_utc, now_utc + 1, ClockState.SYNCED))
+    heard = broker.subscriber()
+    config = (CONFIG.replace("[venue]", BUNDLES + "[venue]") + CARD_READERS).replace(
+        "port = 1\n", f"port = {broker.port}\n"
+    )
+    config = config.replace("[screening]", "[screening]\nclinical_timeout_s = 1.0")
+    door, module, reader = Door(tmp_path, config), SdtModule(), Em4100Reader()
+    with Port(tmp_path / "sdt", module), Port(tmp_path / "fob", reader):
+        door.start()
+        try:
+            for lay in (lambda: module.lay(DOCUMENT.encode()), lambda: reader.lay(bytes.fromhex(FOB))):
+                decided = door.app._loop.decided
+                lay()
+                wait(lambda decided=decided: door.app._loop.decided > decided)
+            reader.lay(b"")
+            state_everything(door)
+            for number in range(3):
+                door.show(f"other{number}")
+            wait(lambda: door.app._outbox.status().waiting == 0)
+            wait(lambda: {"attestation", "passage"} <= {each["type"].split(".")[1] for each in heard.events()})
+            time.sleep(FORGOTTEN_S)
+        finally:
+            door.stop()
+    kept = {
+        path.name: words for path in tmp_path.rglob("*") if path.is_file() if (words := found_in(path.read_bytes()))
+    }
+    assert {name: words for name, words in kept.items() if name != "agent.toml"} == {}
+    assert found_in(caplog.text) in ([], [PHONE]), "a badge is typed to be told: it is no secret of anybody"
+    clear = [
+        event for event in heard.events() if found_in(json.dumps(event, ensure_ascii=False)) not in ([], [PHONE])
+    ]
+    assert clear == []
+    sealed = [opened(event, SEAL) for event in heard.events() if event["data"].get("sealed")]
+    told = json.dumps(sealed, ensure_ascii=False)
+    assert all(secret in told for secret in (NAME, PLATE)), "the central server opens what was sealed"
+    door.app._loop._ledger.view = None
+    gc.collect()
+    assert reachable(door.app._loop._checkpoint, door.app._loop._ledger, door.app._outbox) == []
+
+
+def test_the_number_of_an_identity_card_goes_no_further_than_the_reader(tmp_path: Path) -> None:
+    """Without the right to it, not even the verdict on it is another one: all such cards look the same."""
+    door, module = Door(tmp_path, CONFIG + CARD_READERS), SdtModule()
+    seen: list[bytes] = []
+    check = door.app._loop._checkpoint._rules.check
+    object.__setattr__(
+        door.app._loop._checkpoint._rules,
+        "check",
+        lambda payloads, now: seen.extend(payloads) or check(payloads, now),
+    )
+    with Port(tmp_path / "sdt", module), Port(tmp_path / "fob", Em4100Reader()):
+        door.start()
+        try:
+            module.lay(DOCUMENT.encode())
+            wait(lambda: seen)
+        finally:
+            door.stop()
+    assert set(seen) == {b"card:prc-id:"}
