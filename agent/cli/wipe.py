@@ -137,7 +137,7 @@ def undelivered(store: Path) -> int:
         return 0
     try:
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
-            return int(db.execute("SELECT count(*) FROM record").fetchone()[0])
+            return int(db.execute("SELECT count(*) FROM record WHERE NOT done").fetchone()[0])
     except sqlite3.Error:
         return 1
 

@@ -221,7 +221,9 @@ def upgraded(found: Found, office: Office, booted: dict[str, Machine], package: 
 def wiped(found: Found, office: Office, booted: dict[str, Machine]) -> None:
     """The end of one kiosk by command; nothing of its own is left on it."""
     kiosk = booted["east-gate/k01"]
-    kiosk.put(f'[mqtt]\npassword = "{CANARY}"\n', "/etc/gatepost/agent.toml.d/10-canary.toml")
+    kiosk.put(
+        f'[mqtt]\nusername = "{CANARY}"\npassword = "{CANARY}"\n', "/etc/gatepost/agent.toml.d/10-canary.toml"
+    )
     key = kiosk.sh("grep -h -A1 'BEGIN.*PRIVATE KEY' /var/lib/gatepost/client.pem | tail -1")
     serial = kiosk.sh("cat /var/lib/gatepost/identity.toml")
     found.check("there is something to wipe", len(key) > 30 and "east-gate" in serial, key[:5])

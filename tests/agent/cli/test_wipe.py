@@ -14,6 +14,9 @@ from agent.cli import wipe
 from agent.commands import CommandFailed
 from agent.commands.wipe import run as commanded
 from agent.control.commands import Commands
+from agent.events import Encoder, Topics
+from agent.model import AgentEvent, ClockState, Event, EventKind, TimeBounds
+from agent.outbox import Options, Outbox
 from agent.platform.wipe import forget_fleet, wipe_request
 
 
@@ -27,7 +30,7 @@ class Kiosk:
         self.late = 0
         """Events that come between the last look and the end of the service."""
         with closing(sqlite3.connect(self.store)) as db, db:
-            db.execute("CREATE TABLE record (id INTEGER PRIMARY KEY)")
+            db.execute("CREATE TABLE record (id INTEGER PRIMARY KEY, done INTEGER DEFAULT 0)")
         self.add(waiting)
 
     def add(self, count: int) -> None:
@@ -50,6 +53,20 @@ class Kiosk:
         path = wipe_request(self.folder)
         path.write_text(json.dumps({"events": events}))
         return path
+
+
+@pytest.mark.parametrize(("acknowledged", "waiting"), [(0, 3), (2, 1), (3, 0)])
+def test_what_is_delivered_does_not_wait(tmp_path: Path, acknowledged: int, waiting: int) -> None:
+    """The store keeps the last event, delivered or not: the chain goes on from it."""
+    store = Outbox(Options(path=tmp_path / "own.db"), Encoder(Topics("east", "k1")))
+    store.start()
+    for _ in range(3):
+        event = AgentEvent("started", "1.0")
+        store.put(Event(EventKind.AGENT, event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
+    assert store.flush(20)
+    store.shelf.acked(store.shelf.claim_batch(acknowledged))
+    store.stop()
+    assert wipe.undelivered(tmp_path / "own.db") == waiting
 
 
 def test_without_a_request_nothing_happens(tmp_path: Path) -> None:
