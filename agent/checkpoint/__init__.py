@@ -159,6 +159,14 @@ class Checkpoint:
         """Whether somebody waits for a decision. Any thread may ask."""
         return any(lane.pending is not None for lane in self._lanes.values())
 
+    @property
+    def is_vacant(self) -> bool:
+        """Whether nobody is known to be at any lane: no code, no warm body, nobody on the way out."""
+        return all(
+            lane.pending is None and lane.present_since_s is None and lane.leaving is None
+            for lane in self._lanes.values()
+        )
+
     def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:  # noqa: C901 - one line for each item
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
         lane, item = self._lanes[seen.lane], seen.item

@@ -8,12 +8,16 @@ A source is one device of one lane (or the centre). Each has a queue of its own:
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
 
+- **Patient.** While `is_patient`, readings that come within `PATIENT_S` of the last look wake nobody: they are
+  taken with whatever comes next. Each wake costs more than what is done with a reading of an empty lane.
+
 That a device works or not, what is asked, and what the centre is told, neither lapses nor is pushed out here: there
 is little of it, whatever a device sends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -52,6 +56,7 @@ MOST = 64
 LAPSE_S = 1.0
 SHARE_S = 0.005
 """A source that says no more than one item in so long is never behind others: 200 readings a second."""
+PATIENT_S = 0.1
 CODE_SHARE_S = 0.02
 """The same for codes, which cost more to judge: 50 a second."""
 
@@ -97,6 +102,9 @@ class Inbox:
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         """Rung for whoever waits: unlike a lock it may be touched by a signal's handler."""
         self._is_awaited = False
+        self._looked_s = 0.0
+        self.is_patient = False
+        """Readings may wait a moment, since nobody waits for a decision. Written by whoever takes."""
         self.dropped = 0
         """Items that were pushed out or lapsed, since the start."""
 
@@ -106,17 +114,18 @@ class Inbox:
         with self._lock:
             source = self._sources.setdefault(_source(message), _Source())
             self.dropped += source.put(message, now_s)
-            rings, self._is_awaited = self._is_awaited, False
+            may_wait = self.is_patient and now_s - self._looked_s < PATIENT_S and _is_reading(message)
+            rings = self._is_awaited and not may_wait
+            if rings:
+                self._is_awaited = False
         if rings:
             self._bell.put(None)
 
     def take(self, limit_s: float) -> Message | None:
         """The next one; None when nothing came within `limit_s`, or after `wake`."""
-        if (message := self._next()) is None and limit_s > 0:
-            try:
+        if (message := self._next(waits=limit_s > 0)) is None and limit_s > 0:
+            with contextlib.suppress(queue.Empty):
                 self._bell.get(timeout=limit_s)
-            except queue.Empty:
-                return None
             message = self._next()
         return message
 
@@ -133,15 +142,16 @@ class Inbox:
         with self._lock:
             return sum(len(source.items) for source in self._sources.values())
 
-    def _next(self) -> Message | None:
-        now_s = time.monotonic()
+    def _next(self, *, waits: bool = False) -> Message | None:
+        """`waits`: whether to be rung for when there is none."""
+        self._looked_s = now_s = time.monotonic()
         with self._lock:
             while waiting := [source for source in self._sources.values() if source.items]:
                 came_s, message = min(waiting, key=lambda source: source.items[0][0]).take()
                 if not (now_s - came_s > LAPSE_S and _is_seen(message) and not _is_departure(message)):
                     return message
                 self.dropped += 1
-            self._is_awaited = True
+            self._is_awaited = waits
         return None
 
 
@@ -158,6 +168,10 @@ def _is_seen(message: Message) -> bool:
         and message.role is not Role.CLINICAL
         and isinstance(message.item, Sighting | Reading | Distance | Departure | Fix | Pressed)
     )
+
+
+def _is_reading(message: Message) -> bool:
+    return isinstance(message, Observation) and isinstance(message.item, Reading) and _is_seen(message)
 
 
 def _is_departure(message: Message) -> bool:

@@ -7,14 +7,16 @@ What changes without a change in length is found by the next frame that is decod
 
 from __future__ import annotations
 
-BLIND_S = 0.11
-"""A frame that comes later than this after one that was decoded is decoded: of 30 a second one in four."""
+BLIND_S = 0.24
+"""A frame that comes later than this after one that was decoded is decoded: of 30 a second one in eight."""
 _LEARNT = 8
 """Frames of an unchanged scene that are decoded before the first goes undecoded."""
 _SHARE = 1 / 16
 """Weight of a new length in the means: light that fades over seconds is followed."""
 _JUMP = 3.0
 """Mean deviations from the mean: of noise alone, one frame in sixty is so far off, and is decoded for nothing."""
+_LEAN = 1.5
+"""The same for a frame and the one before it, both to the same side: a small change that stays."""
 _FINEST = 0.001
 """Of the length: the least that is taken for the noise, for a simulation's frames may be alike."""
 _COARSEST = 0.006
@@ -33,6 +35,8 @@ class LengthGate:
         self._count = 0
         self._decoded_s = 0.0
         self._before = 0
+        self._leant = 0.0
+        """By how many mean deviations the length before was off the mean."""
         self.dropped_s = 0.0
         """When the frame came that was dropped last. It differs from the one before it: the camera lives."""
 
@@ -43,7 +47,8 @@ class LengthGate:
             return False
         if self._deviation > _COARSEST * self._mean:
             return False
-        if abs(length - self._mean) >= _JUMP * max(self._deviation, _FINEST * self._mean):
+        leant, self._leant = self._leant, (length - self._mean) / max(self._deviation, _FINEST * self._mean)
+        if abs(self._leant) >= _JUMP or min(self._leant, leant) >= _LEAN or max(self._leant, leant) <= -_LEAN:
             return False
         self.dropped_s = at_s
         return True

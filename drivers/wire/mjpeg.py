@@ -13,10 +13,14 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from typing import TYPE_CHECKING, BinaryIO
 
 from drivers.contract import BadReply, DeviceGone, without_secrets
 from drivers.wire import address
 from drivers.wire.frames import Frame
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 OPEN_LIMIT_S = 5.0
 LARGEST_BYTES = 16_000_000
@@ -59,9 +63,11 @@ class Mjpeg:
         if response is None:
             return None
         try:
-            length = self._length_of_part(response)
+            # without chunks past the library's own methods, which cost more on each line than the reading
+            stream = response if response.chunked or response.length is not None else response.fp
+            length = self._length_of_part(stream)
             at_s = time.monotonic()
-            jpeg = response.read(length) if length else self._until_boundary(response)
+            jpeg = stream.read(length) if length else self._until_boundary(stream, response.headers)
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
             raise DeviceGone(self.name, "the stream was cut", "check the network and the camera") from error
         if length and len(jpeg) < length:
@@ -97,14 +103,14 @@ class Mjpeg:
             with contextlib.suppress(OSError, ValueError):
                 response.close()
 
-    def _length_of_part(self, response: http.client.HTTPResponse) -> int:
+    def _length_of_part(self, stream: BinaryIO) -> int:
         """Skip the boundary line, read the part's headers; 0 when they tell no length."""
         for _ in range(_MOST_HEADERS):
-            if self._line(response) not in {b"\r\n", b"\n"}:
+            if self._line(stream) not in {b"\r\n", b"\n"}:
                 break
         length = 0
         for _ in range(_MOST_HEADERS):  # by hand: the library's parser of mail headers costs more than the reading
-            line = self._line(response)
+            line = self._line(stream)
             if line in {b"\r\n", b"\n"}:
                 break
             name, _, value = line.partition(b":")
@@ -116,18 +122,18 @@ class Mjpeg:
             raise BadReply(self.name, "a part of the stream is larger than any picture")
         return length
 
-    def _until_boundary(self, response: http.client.HTTPResponse) -> bytes:
-        boundary = str(response.headers.get_param("boundary", "")).removeprefix("--").encode()
+    def _until_boundary(self, stream: BinaryIO, headers: Message) -> bytes:
+        boundary = str(headers.get_param("boundary", "")).removeprefix("--").encode()
         picture = bytearray()  # not a list of lines: each costs fifty bytes more than it holds
         while len(picture) < LARGEST_BYTES:
-            line = self._line(response)
+            line = self._line(stream)
             if line.startswith(b"--" + boundary):
                 return bytes(picture)
             picture += line
         raise BadReply(self.name, "a part of the stream has no end")
 
-    def _line(self, response: http.client.HTTPResponse) -> bytes:
-        line = response.readline(65536)
+    def _line(self, stream: BinaryIO) -> bytes:
+        line = stream.readline(65536)
         if not line:
             raise DeviceGone(self.name, "the stream ended", "check the camera")
         return line

@@ -156,3 +156,48 @@ def test_nothing_is_doubled_or_put_out_of_its_source_s_order(story):
             own = [each for each in got if (each.lane, each.role) == (lane, part)]
             assert own == [each for each in put if each in own]
     assert len(got) + inbox.dropped == len(put)
+
+
+def test_readings_of_an_empty_kiosk_wake_the_loop_ten_times_a_second_at_most(hand):
+    inbox, rung = Inbox(), []
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(hand.now_s)})()
+    inbox.is_patient = True
+    inbox._next(waits=True)
+    begun_s, taken = hand.now_s, 0
+    for number in range(280):
+        hand.now_s += 1 / 28
+        rung_before = len(rung)
+        inbox.put(reading(number, f"lane{number % 2}"))
+        if len(rung) > rung_before:
+            taken += len(drain(inbox))
+            inbox._next(waits=True)
+    assert taken + inbox.waiting() == 280
+    assert 50 < len(rung) <= 10 * (hand.now_s - begun_s) + 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        code(1),
+        Observation("entry", Role.GATE, DeviceDown(0.0, "relay", "gone")),
+        Observation("entry", Role.SCANNER, Departure(0.0)),
+    ],
+)
+def test_all_else_wakes_a_patient_loop_at_once_and_takes_the_readings_along(hand, message):
+    inbox, rung = Inbox(), []
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
+    inbox.is_patient = True
+    inbox._next(waits=True)
+    inbox.put(reading(1))
+    assert not rung
+    inbox.put(message)
+    assert len(rung) == 1
+    assert drain(inbox) == [reading(1), message]
+
+
+def test_a_reading_wakes_a_loop_with_somebody_before_it_at_once(hand):
+    inbox, rung = Inbox(), []
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
+    inbox._next(waits=True)
+    inbox.put(reading(1))
+    assert len(rung) == 1
