@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
 from agent.config import identity, lane_tickets
-from agent.control import BundleReceiver, CommandReceiver, local_socket, watch
+from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, staff_state, watch
 from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
+from agent.control.staff import Around, StaffDoor
 from agent.control.watch import Watch
 from agent.credentials import card
 from agent.credentials.bundle import BadBundle
+from agent.credentials.staff_list import StaffList
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
+    from agent.checkpoint.effects import Effect
     from agent.config import Config, ConfigError, LaneConfig
     from agent.config.outputs import Device
     from agent.credentials.bundle import Bundle
@@ -149,7 +152,12 @@ class App:
 
         # from the devices to the decision, and back to gate, lamp and buzzer
         inbox = Inbox()
-        tap = SensorTap(_without_documents(inbox.put, lambda: self._ruleset.privacy_rules(clock.now()).documents))
+        tap = SensorTap(
+            _without_documents(
+                lambda seen: self._staff.put(seen),  # noqa: PLW0108 - it is made below
+                lambda: self._ruleset.privacy_rules(clock.now()).documents,
+            )
+        )
         self._watch = _watch(config, began, lambda: time.monotonic() - self._loop.last_step_s < _MOVES_S)
         lanes = {
             name: _lane_workers(name, lane, began, tap, inbox, self._watch) for name, lane in config.lanes.items()
@@ -183,7 +191,7 @@ class App:
             simulated=config.kiosk.simulated,
             ledger=ledger,
             discreet=config.web.public is PublicDetail.DISCREET,
-            observe=self._watch.on_effect,
+            observe=self._observe,
         )
 
         # from the central server and the technician to what they ask for
@@ -225,7 +233,11 @@ class App:
             self._loop.request,
             config.screening.clinical_uncertainty_c,
             lambda: ledger.view,
+            lambda: self._staff.begin_pairing(),  # noqa: PLW0108 - the same
         )
+        self._staff = self._staff_door(config, lambda: ledger.view)
+        for closure in self._staff.closures():
+            inbox.put(closure)
 
         # what is looked after
         self._report = HealthReport(
@@ -267,6 +279,7 @@ class App:
             bases,
             self._local_socket,
             self._watch,
+            self._staff,
         )
         self.status = 0
         """What the process is to end with."""
@@ -278,6 +291,44 @@ class App:
         if used.channel is not None:
             self._health.register(used.channel.health)
         return used
+
+    def _observe(self, effect: Effect) -> None:
+        """Every effect of the checkpoint: for screens and pages."""
+        self._watch.on_effect(effect)
+        self._staff.on_effect(effect)
+
+    def _staff_door(self, config: Config, venue: Callable[[], Mapping[str, Any] | None]) -> StaffDoor:
+        """The socket for the pages of guards."""
+        folder = state_folder(_folder(config))
+        around = Around(
+            {name: _way(lane) for name, lane in config.lanes.items()},
+            self._loop.request,
+            self._loop.inbox.put,
+            self._staff_list,
+            self._clock.now,
+            self._ruleset.explain,
+            self._ruleset.may_override,
+            venue,
+            lambda: here.forms if (here := self._ruleset.venue()) is not None else {},
+            self._health.report,
+            self._watch.show_pairing,
+            config.screening.clinical_uncertainty_c,
+            config.screening.retest_wait_s,
+            config.web.second_person,
+            lambda: _pages(config, self._clock.now()),
+        )
+        return StaffDoor(config.web.directory / staff.NAME, folder / staff_state.NAME, around)
+
+    def _staff_list(self) -> StaffList:
+        """Who may act at the pages: the signed list in force; nobody when there is none, or it has ended."""
+        try:
+            sent = self._bundles.current("staff")
+            if sent is None or sent.expires_utc <= self._clock.now().earliest_utc:
+                return StaffList()
+            found: StaffList = self._bundles.content(sent)
+        except (BadBundle, OSError, ValueError, TypeError, AttributeError):
+            return StaffList()
+        return found
 
     def _renewal(self, config: Config, now: Callable[[], TimeBounds]) -> Iterator[Renewal]:
         """Of the certificate of a kiosk that was enrolled."""
@@ -593,6 +644,15 @@ def _without_documents(
         put(seen)
 
     return passed
+
+
+def _pages(config: Config, now: TimeBounds) -> Mapping[str, Any]:
+    """What the process of the pages needs to listen on the network."""
+    if not config.web.listen:
+        return {"listen": ""}
+    from agent.enrolment import page_certificate  # noqa: PLC0415 - most kiosks need none of it
+
+    return page_certificate.for_pages(config.web, state_folder(_folder(config)), now.earliest_utc)
 
 
 def _log_totals(kept: OutboxStatus) -> None:

@@ -579,6 +579,21 @@ class LaneClosure:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOnce:
+    """Staff open the gate once, which decides nothing about anybody. At an entry not while somebody waits there."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SentAway:
+    """Whoever waits under this number has left, or was sent away: nothing is to be decided any more."""
+
+    at_s: float
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class WhoWaits:
     """Staff asks who may be measured with their own thermometer."""
 
@@ -618,6 +633,8 @@ Item: TypeAlias = (
     | LaneClosure
     | Recorded
     | Override
+    | OpenOnce
+    | SentAway
     | WhoWaits
     | Pressed
     | Attestation

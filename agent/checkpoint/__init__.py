@@ -60,6 +60,7 @@ from agent.model import (
     LaneCommand,
     LaneCommandRequest,
     LaneCommandResult,
+    OpenOnce,
     Outcome,
     Override,
     Passage,
@@ -67,6 +68,7 @@ from agent.model import (
     RemeasureResult,
     Role,
     Screening,
+    SentAway,
     Temperature,
     TravelState,
     Tristate,
@@ -88,6 +90,7 @@ _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 """What has `adds` set is added as well, though by itself it decides nothing."""
 _UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
 _MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
+_BY_STAFF = (Reading, Recorded, Override, OpenOnce, SentAway, WhoWaits)
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
@@ -176,7 +179,7 @@ class Checkpoint:
                 results = self._on_sighting(seen.lane, lane, item, now)
             case Reading() if seen.role is Role.ROOM:
                 self.screens.room(seen.lane, item)
-            case Reading() | Recorded() | Override() | WhoWaits() if seen.role is Role.CLINICAL:
+            case _ if isinstance(item, _BY_STAFF) and seen.role is Role.CLINICAL:
                 results = self._by_staff(seen.lane, lane, item, now)
             case Reading():
                 results = self._on_reading(seen.lane, lane, item, now)
@@ -419,7 +422,11 @@ class Checkpoint:
             yield LaneCommandResult(simulated=simulated)
 
     def _by_staff(
-        self, name: str, lane: LaneState, item: Reading | Recorded | Override | WhoWaits, now: TimeBounds
+        self,
+        name: str,
+        lane: LaneState,
+        item: Reading | Recorded | Override | OpenOnce | SentAway | WhoWaits,
+        now: TimeBounds,
     ) -> Iterable[Effect]:
         lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         match item:
@@ -428,6 +435,12 @@ class Checkpoint:
                 return [RemeasureResult(name, waiting=lane.who_waits(item.at_s), inputs=inputs)]
             case Override():
                 return self._on_override(name, lane, item, now)
+            case OpenOnce():
+                return _open_once(name, lane, item.at_s)
+            case SentAway(number=number):
+                there = lane.named(number) is not None
+                lane.waiting = [each for each in lane.waiting if each.number != number]
+                return [RemeasureResult(name, reason="" if there else LocalRefusal.NO_SUCH_NUMBER)]
             case Recorded(reading, number):
                 return self._on_clinical_reading(name, lane, reading, now, number)
         return self._on_clinical_reading(name, lane, item, now)
@@ -746,6 +759,19 @@ def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
     if Role.GATE in lane.down:
         return [Trying(name), ShowCue(name, Cue.FAULT)]
     return [OpenGate(name), ShowCue(name, Cue.ADMIT)]
+
+
+def _open_once(name: str, lane: LaneState, at_s: float) -> list[Effect]:
+    """For staff: whoever leaves goes in any case; at an entry nobody is let in past a decision."""
+    if lane.is_exit:
+        return [*_let_out(name, lane, at_s), RemeasureResult(name)]
+    if lane.closed:
+        return [RemeasureResult(name, reason=LocalRefusal.LANE_CLOSED)]
+    if Role.GATE in lane.down or Role.GATE not in lane.spec.parts:
+        return [RemeasureResult(name, reason=LocalRefusal.GATE_DOWN)]
+    if lane.waiting or (lane.pending is not None and lane.pending.verdict is not None):
+        return [RemeasureResult(name, reason=LocalRefusal.PEOPLE_WAIT)]
+    return [OpenGate(name), ShowCue(name, Cue.ADMIT), RemeasureResult(name)]
 
 
 def _input_of(lane: LaneState, waiting: Waiting) -> DecisionInput:

@@ -13,6 +13,7 @@ is lent out is down for its lane: people go to staff until it is given back, or 
     {"do": "attest", "type": "mask", "value": "worn", "lane": "entry", "number": 7}
                                                         → {"text": "…", "decision": "admit", …}, or {"refused": …}
     {"do": "venue"}                                     → {"occupancy": …, "cases": […], "report": …, …}
+    {"do": "pair"}                                      → {"secret": …, "number": "042137", "seconds": 120}
     {"do": "borrow", "lane": "entry"}                   → what its sensors say, a line each, until hung up
 """
 
@@ -80,9 +81,11 @@ class LocalSocket:
         request: Callable[[Observation, float], LaneCommandResult | RemeasureResult | AttestationResult],
         clinical_uncertainty_c: float,
         venue: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        pair: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         """`path`: of the socket; `request`: the loop's answer to a recorded temperature, or TimeoutError;
-        `clinical_uncertainty_c`: of staff's own thermometer; `venue`: how the venue is.
+        `clinical_uncertainty_c`: of staff's own thermometer; `venue`: how the venue is; `pair`: shows the code for
+        a tablet of the staff.
         """
         self._path = path
         self._lanes = frozenset(lanes)
@@ -90,6 +93,7 @@ class LocalSocket:
         self._request = request
         self._clinical_uncertainty_c = clinical_uncertainty_c
         self._venue = venue
+        self._pair = pair
         self._guests = threading.Semaphore(MAX_CLIENTS)
         self._stopping = threading.Event()
         self._server: socket.socket | None = None
@@ -149,6 +153,8 @@ class LocalSocket:
                         _say(guest, self._attest({str(name): value for name, value in stated.items()}))
                     case {"do": "venue"}:
                         _say(guest, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
+                    case {"do": "pair"}:
+                        _say(guest, dict(self._pair()))
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
                         _say(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
                     case {

@@ -6,6 +6,7 @@ Everything here may be read by anybody who stands in the queue: the picture is a
     → {"lanes": {"entry": {…its panel…}}}                                             once, at the beginning
     → {"lane": "entry", "number": 7, "picture": "refer", "hint": "", "for_ms": 5000}  for_ms 0: until the next one
     → {"beat": true}                                         four times a second, while the agent's loop moves
+    → {"lane": "entry", "number": 8, "picture": "pair", "pairing": [secret, number], …}   two minutes at most
     ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again each second
 
 A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down.
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 NAME = "watch.sock"
 MODE = 0o660
 MAX_CLIENTS = 8
+PAIR = "pair"
+"""The picture with the code for a tablet of the staff."""
 BEAT_S = 0.25
 STARTING_S = 10.0
 """So long after its start a lane that is not ready yet is starting, not out of service."""
@@ -68,6 +71,7 @@ class LanePictures:
         self._lane, self._panel, self._began_s = lane, panel, began_s
         self._number, self._shown = 0, ("", "", -math.inf)
         self._was_ready = False
+        self.pair_until_s = -math.inf
         self.changed_s = began_s
         """When the latest picture came."""
 
@@ -86,9 +90,12 @@ class LanePictures:
             picture = "once_more"
         elif change.cue is Cue.FAULT and not self._was_ready and at_s - self._began_s < STARTING_S:
             picture = "starting"
-        if (shown := (picture, hint, change.since_s)) != self._shown:
+        until_s = change.until_s
+        if at_s < self.pair_until_s and change.cue in (Cue.READY, Cue.FAULT):
+            picture, hint, until_s = PAIR, "", self.pair_until_s
+        if (shown := (picture, hint, change.since_s if picture != PAIR else self.pair_until_s)) != self._shown:
             self._shown, self._number, self.changed_s = shown, self._number + 1, at_s
-        left_s = 0.0 if change.until_s == math.inf else max(0.001, change.until_s - at_s)
+        left_s = 0.0 if until_s == math.inf else max(0.001, until_s - at_s)
         return Picture(self._lane, self._number, picture, hint, round(1000 * left_s))
 
 
@@ -113,6 +120,8 @@ class Watch:
         self._wakers: set[int] = set()
         """One for each client: it looks up when something was written there."""
         self._painted: dict[str, tuple[int, float]] = {}
+        self._pairing: tuple[str, str] = ("", "")
+        """Secret and number that a tablet of the staff is to give."""
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
 
     def start(self) -> None:
@@ -130,6 +139,15 @@ class Watch:
                 self._lanes[effect.lane].show(effect, self._clock())
                 for waker in self._wakers:
                     os.eventfd_write(waker, 1)
+
+    def show_pairing(self, secret: str, number: str, for_s: float) -> None:
+        """Show what a tablet of the staff is to give, where nobody is being answered; for no time: take it off."""
+        with self._lock:
+            self._pairing = secret, number
+            for lane in self._lanes.values():
+                lane.pair_until_s = self._clock() + for_s
+            for waker in self._wakers:
+                os.eventfd_write(waker, 1)
 
     def trouble(self, lane: str) -> str:
         """Why a lane's screen cannot be relied on; `` while it paints."""
@@ -166,7 +184,8 @@ class Watch:
                 pictures = [lane.now(at_s) for lane in self._lanes.values()]
             for picture in pictures:
                 if told.get(picture.lane, _NONE).number != picture.number:
-                    client.sendall(line_of(asdict(picture)))
+                    more = {"pairing": self._pairing} if picture.picture == PAIR else {}
+                    client.sendall(line_of(asdict(picture) | more))
                     told[picture.lane] = picture
             if at_s >= beat_s + BEAT_S and self._moves():
                 beat_s = at_s

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from agent.model import TimeBounds
 
-TYPES = ("root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "release")
+TYPES = ("root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "release", "staff")
 STATEMENT_TYPES = ("command", "receipt", "enrol")
 """What is said once and not kept: roles of a root whose envelopes are no bundles."""
 PAYLOAD_TYPES = {name: f"application/vnd.gatepost.{name}.v1+json" for name in ("bundle", *STATEMENT_TYPES)}

@@ -6,12 +6,17 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PEM, _DER = serialization.Encoding.PEM, serialization.Encoding.DER
 _SPKI = serialization.PublicFormat.SubjectPublicKeyInfo
@@ -124,6 +129,49 @@ def issue(csr_pem: str, name: str, authority: tuple[str, str], days: int, now_ut
         .public_bytes(_PEM)
         .decode()
     )
+
+
+def for_pages(names: Sequence[str], days: int, now_utc: float) -> tuple[str, str]:
+    """Key and certificate of the pages of this kiosk, signed by itself, PEM; `names`: host names and addresses."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.fromtimestamp(now_utc, UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(_named(names[0]))
+        .issuer_name(_named(names[0]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _SLACK)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _key_pem(key), made.public_bytes(_PEM).decode()
+
+
+def names_of(certificate_pem: str) -> tuple[str, ...]:
+    """Host names and addresses of a certificate. Raises BadCertificate."""
+    try:
+        names = load(certificate_pem).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    found: list[object] = [*names.get_values_for_type(x509.DNSName), *names.get_values_for_type(x509.IPAddress)]
+    return tuple(map(str, found))
+
+
+def whole_fingerprint(certificate_pem: str) -> str:
+    """SHA-256 of the certificate, as browsers show it. Raises BadCertificate."""
+    return load(certificate_pem).fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def about(certificate_pem: str) -> Issued:

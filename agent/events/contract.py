@@ -447,7 +447,9 @@ class RosterJson(TypedDict, total=False):
 class BundleJson(TypedDict):
     """What is signed as a bundle; other members are passed over."""
 
-    type: Literal["root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "release"]
+    type: Literal[
+        "root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "release", "staff"
+    ]
     name: Annotated[str, "of the table or the list; empty for the other types"]
     fleet: Annotated[str, "as in the root"]
     target: NotRequired[Annotated[str, "`<site>/<kiosk>`, `<site>/*` or `@<group>`; else all; not of a root"]]

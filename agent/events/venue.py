@@ -20,15 +20,19 @@ class AttestationJson(TypedDict):
     type: Annotated[
         str,
         "`mask`, `document`, `record`, `travel`, `feedback`, `absence`, `symptom`, `duty`, `count`, `form`, "
-        "`badge`, `trip`; more may be added",
+        "`badge`, `trip`; a deed of staff: `override`, `retest`, `remeasure`, `left`, `open`, `all_out`, `close`, "
+        "`reopen`, `step`, `handover`, `login`, `login_closed`, `pair`, `paired`, `unpair`; more may be added",
     ]
     lane: Annotated[str, "empty where it concerns the venue"]
     case: Annotated[str, "five letters; empty when it concerns no case"]
     value: str
     group: Annotated[str, "of the roster; empty for none"]
     form: Annotated[str, "name of the form that was filled in; empty for none"]
-    answers: Annotated[dict[str, str], "choices of the form that are marked as clear"]
-    by: Annotated[str | None, "badge of whoever stated it; null when nobody had signed on"]
+    answers: Annotated[
+        dict[str, str],
+        "choices of the form that are marked as clear; of a deed: `number` of the person, `second` person, …",
+    ]
+    by: Annotated[str | None, "badge of whoever stated or did it; null when nobody had signed on"]
     drill: Annotated[bool, "it belongs to an exercise"]
     sealed: NotRequired[Annotated[SealedJson | None, "private answers; only the central server opens them"]]
     simulated: bool

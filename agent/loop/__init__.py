@@ -32,11 +32,13 @@ from agent.model import (
     LaneCommandRequest,
     LaneCommandResult,
     Observation,
+    OpenOnce,
     Override,
     Passage,
     Recorded,
     RemeasureResult,
     Report,
+    SentAway,
 )
 from agent.platform.clock import boottime_s
 from agent.platform.histogram import Histogram
@@ -127,12 +129,13 @@ class Loop:
             ledger.store, ledger.wake, ledger.put = self._store, self.wake, self.inbox.put
 
     def request(
-        self, observation: Observation, limit_s: float
+        self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
     ) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The answer to a lane command, or to a reading of staff's own thermometer. Any thread but the loop's.
-        Raises TimeoutError: then nothing is done any more.
+        `deed`: the event that says who did it, stored if it was done. Raises TimeoutError: then nothing is done any
+        more.
         """
-        request = Request(observation)
+        request = Request(observation, deed=deed)
         self.inbox.put(request)
         try:
             return request.answer.result(limit_s)
@@ -163,6 +166,8 @@ class Loop:
                 self._store(EventKind.COMMAND_RESULT, seen, now)
             case AgentEvent():
                 self.record(seen)
+            case AttestationRecord():
+                self._store(EventKind.ATTESTATION, seen, now)
             case Request():
                 self._answer(seen, now)
             case Observation():
@@ -177,7 +182,7 @@ class Loop:
         match seen.item:
             case LaneCommandRequest() | LaneClosure() if is_late:
                 request.answer.set_result(LaneCommandResult(CommandReason.TIMED_OUT))
-            case Reading() | Recorded() | Override() if is_late:
+            case Reading() | Recorded() | Override() | OpenOnce() | SentAway() if is_late:
                 request.answer.set_result(RemeasureResult(seen.lane, reason=LocalRefusal.TIMED_OUT))
             case Attestation() as stated if stated.type not in ABOUT_A_PERSON:
                 request.answer.set_result(self._attest(seen, stated, now))
@@ -186,6 +191,8 @@ class Loop:
                 request.answer.set_result(AttestationResult(StatementRefusal.TIMED_OUT, text=text))
             case _:
                 self._handle(seen, now, request.answer)
+                if request.deed is not None and _is_done(request.answer):
+                    self._store(EventKind.ATTESTATION, request.deed, now)
 
     def _attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
         """A statement that concerns the venue; the checkpoint is not asked."""
@@ -262,7 +269,7 @@ class Loop:
                     entries = b"" if self._ledger is None else self._ledger.device(effect)
                     self._store(EventKind.DEVICE, effect, now, entries)
                 case LaneCommandResult() | RemeasureResult() | AttestationResult():
-                    if self._ledger is not None and seen is not None and isinstance(effect, LaneCommandResult):
+                    if self._ledger is not None and seen is not None and not isinstance(effect, AttestationResult):
                         self._ledger.opened(seen, effect)
                     if answer is not None and not answer.done():
                         answer.set_result(effect)
@@ -315,3 +322,8 @@ class Loop:
             kind = type(error).__name__
             log.error("a defect in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
             return privacy.without_details(event)
+
+
+def _is_done(answer: Answer) -> bool:
+    """Whether what was requested was done."""
+    return answer.done() and not answer.cancelled() and not answer.result().reason

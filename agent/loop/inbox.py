@@ -28,6 +28,7 @@ from typing import TypeAlias
 
 from agent.model import (
     AgentEvent,
+    AttestationRecord,
     AttestationResult,
     CommandResult,
     LaneCommandResult,
@@ -47,9 +48,11 @@ class Request:
     observation: Observation
     answer: Answer = field(default_factory=Future)
     """Cancelled when its sender waits no longer: then nothing is done."""
+    deed: AttestationRecord | None = None
+    """The event to store once it is done: who has done it."""
 
 
-Message: TypeAlias = Observation | Request | CommandResult | AgentEvent
+Message: TypeAlias = Observation | Request | CommandResult | AgentEvent | AttestationRecord
 
 MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""

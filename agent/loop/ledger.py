@@ -21,6 +21,7 @@ from agent.model import (
     LaneCommand,
     LaneCommandRequest,
     Observation,
+    OpenOnce,
     Role,
 )
 from agent.platform.clock import boottime_s
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         DeviceChange,
         LaneCommandResult,
         Passage,
+        RemeasureResult,
         Report,
         TimeBounds,
     )
@@ -231,15 +233,11 @@ class LedgerKeeper:
             entries.append(self.venue.device(change.lane, change.role, boottime_s(), up=change.up))
         return entries[-1]
 
-    def opened(self, seen: Observation, result: LaneCommandResult) -> None:
+    def opened(self, seen: Observation, result: LaneCommandResult | RemeasureResult) -> None:
         """A gate that was opened on command lets somebody through, too."""
         item = seen.item
-        if (
-            self._has_begun
-            and isinstance(item, LaneCommandRequest)
-            and item.command is LaneCommand.OPEN
-            and not result.reason
-        ):
+        is_order = isinstance(item, LaneCommandRequest) and item.command is LaneCommand.OPEN
+        if self._has_begun and (is_order or isinstance(item, OpenOnce)) and not result.reason:
             self._put_entries(self.venue.opened(seen.lane, boottime_s()), False)
 
     def end(self) -> None:

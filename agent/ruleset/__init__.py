@@ -203,7 +203,7 @@ class Ruleset:
             case "policy":
                 return name == self._decided.table
             case _:
-                return kind in {"root", "keys", "privacy", "venue", "roster", "zones"}
+                return kind in {"root", "keys", "privacy", "venue", "roster", "zones", "staff"}
 
     def lacks(self, kind: str, name: str) -> bool:
         """Whether this list, or the centre's keys, should be in force and are not: what lies there does not fit."""

@@ -21,7 +21,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent import policy, privacy
-from agent.credentials import base_chunks, bundle, lists
+from agent.credentials import base_chunks, bundle, lists, staff_list
 from agent.credentials.bundle import BadBundle, Bundle, Root
 from agent.credentials.trust import parse_keys
 from agent.crypto import digest
@@ -344,6 +344,7 @@ PARSERS: Mapping[str, Callable[[Bundle], Any]] = {
     "roster": lambda taken: parse_roster(taken.content),
     "zones": lambda taken: parse_zones(taken.content),
     "release": lambda taken: parse_release(taken.content),
+    "staff": lambda taken: staff_list.parse(taken.content),
 }
 """Type → its content, parsed: whatever way a bundle came, what it says is read here and nowhere else."""
 

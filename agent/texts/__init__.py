@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent.texts.cues import CUES, HINTS, PICTURES
 from agent.texts.decisions import EXPLANATIONS, OUTCOMES
 from agent.texts.reasons import REASONS
+from agent.texts.staff import CHANGES, FEEDBACKS, KINDS, MEASURES, OVERRIDE_REASONS, REFUSALS, STEPS
 from agent.texts.temperature import NEXT_STEPS, TEMPERATURE
 from agent.texts.text import LANGUAGES, Text, Texts
 
@@ -22,6 +23,13 @@ CATALOGUE: dict[str, Texts] = {
     "reason": REASONS,
     "temperature": TEMPERATURE,
     "next_step": NEXT_STEPS,
+    "refusal": REFUSALS,
+    "change": CHANGES,
+    "measure": MEASURES,
+    "override": OVERRIDE_REASONS,
+    "step": STEPS,
+    "feedback": FEEDBACKS,
+    "case": KINDS,
 }
 """Subject → code → text. Codes of one subject are one enumeration of the agent; tests hold them equal."""
 

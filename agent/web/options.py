@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +29,23 @@ TEXT_SHARE = 0.54
 _MARGIN = 0.94
 _WITH_HINT = ("admit", "admit_with_notice", "refer", "refuse")
 """Cues of a decision: a hint may stand below."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
+_PORTS = range(1, 65536)
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """Address and port of `listen`. Raises ValueError."""
+    host, colon, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        ip_address(host)
+    except ValueError:
+        host = ""
+    if not (host and colon and port.isascii() and port.isdigit() and int(port) in _PORTS):
+        raise ValueError(f"listen {listen!r} is no address with a port (1 to 65535), for example 0.0.0.0:8471")
+    return host, int(port)
 
 
 class PublicDetail(StrEnum):
@@ -56,6 +75,28 @@ class Options:
     they show a refusal."""
     directory: Path = Path("/run/gatepost-web")
     """Folder of the sockets for the process of the screens; should be in memory (tmpfs)."""
+    listen: str = ""
+    """Address and port for the tablets of guards, for example `0.0.0.0:8471`, by TLS; empty: this machine only."""
+    names: tuple[str, ...] = ()
+    """Names and addresses by which tablets reach the kiosk, for example ["gate-1.local", "192.168.1.20"]: requests
+    for another name are refused. The first stands in the code that a tablet scans."""
+    certificate: Path | None = None
+    """Certificate chain for them, PEM; none: one is made here, and its fingerprint stands on the glass."""
+    key: Path | None = None
+    """Private key of the certificate, PEM."""
+    second_person: bool = True
+    """Whether somebody who is let in against the table's advice, or a gate opened by hand, needs a second person's
+    PIN or badge."""
+
+    def __post_init__(self) -> None:
+        if self.listen:
+            address_of(self.listen)
+        if self.listen and not self.names:
+            raise ValueError('listen needs names: by which tablets reach the kiosk, for example ["gate-1.local"]')
+        if bad := next((name for name in self.names if not _NAME.fullmatch(name)), None):
+            raise ValueError(f"names: {bad!r} is no name or address, for example gate-1.local or 192.168.1.20")
+        if (self.certificate is None) is not (self.key is None):
+            raise ValueError("certificate and key belong together: give both, or neither")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,222 @@
+"""Who is at which page: paired devices, logins, locks. Pure; time is an argument, and so is what is random.
+
+A page acts for a person: its device was paired by a code on the kiosk's own glass, and a person of the signed staff
+list has logged in there. Address and name of the machine give no rights. What is not known is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agent.credentials.staff_list import StaffMember, StaffRole
+
+if TYPE_CHECKING:
+    from agent.credentials.staff_list import StaffList
+
+PAIRING_S = 120.0
+PAIRING_TRIES = 5
+DEVICE_DAYS = 90.0
+MAX_DEVICES = 32
+IDLE_S = 300.0
+"""So long without a deed, and the next one needs the PIN again."""
+SESSION_S = 12 * 3600.0
+MAX_SESSIONS = 16
+FREE_MISSES = 4
+"""So many wrong PINs; the fifth closes this person's login for a minute, each further one for twice as long."""
+LOCK_S, LONGEST_LOCK_S = 60.0, 3600.0
+_DAY_S = 86_400.0
+
+
+_NOBODY = StaffMember("nobody", StaffRole.GUARD, f"scrypt:14:8:1:{'A' * 22}:{'A' * 43}")
+"""In place of whom nobody knows: to be refused takes as long."""
+
+
+class Refused(Exception):
+    """Not allowed; `str()` is the code of a text on `refusal`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What the glass shows for one device to be paired."""
+
+    secret: str = field(repr=False)
+    number: str = field(repr=False)
+    """Six digits that are typed in."""
+    until_s: float
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who has logged in."""
+
+    staff: str
+    role: StaffRole
+    device: str
+    since_s: float
+    active_s: float
+
+    def is_locked(self, at_s: float) -> bool:
+        """Whether the next deed needs the PIN again."""
+        return at_s - self.active_s >= IDLE_S
+
+    def is_over(self, at_s: float) -> bool:
+        """Whether nothing can be seen any more."""
+        return at_s - self.since_s >= SESSION_S
+
+
+class Sessions:
+    """All pages of one kiosk. Not thread-safe."""
+
+    def __init__(self, devices: dict[str, float] | None = None) -> None:
+        """`devices`: digest of each paired device's token → until when it is paired, UTC; changed in place."""
+        self.devices = {} if devices is None else devices
+        self.pairing: Pairing | None = None
+        self._sessions: dict[str, Session] = {}
+        self._misses: dict[str, tuple[int, float]] = {}
+        """Person → (wrong PINs in a row, no login before)."""
+
+    # -- devices
+
+    def begin_pairing(self, secret: str, number: str, at_s: float) -> Pairing:
+        """A device may be paired from now on; one that was begun before may not any more."""
+        self.pairing = Pairing(secret, number, at_s + PAIRING_S)
+        return self.pairing
+
+    def pair(self, secret: str, number: str, token: str, at_s: float, at_utc: float) -> None:
+        """Pair the device that will show `token`. Raises Refused."""
+        pairing = self.pairing
+        if pairing is None or at_s >= pairing.until_s:
+            self.pairing = None
+            raise Refused("pairing_over")
+        right = _same(pairing.secret, secret)
+        if not (_same(pairing.number, number) and right):
+            tries = pairing.tries + 1
+            self.pairing = replace(pairing, tries=tries) if tries < PAIRING_TRIES else None
+            raise Refused("pairing_wrong")
+        self.pairing = None
+        self._forget_devices(at_utc)
+        if len(self.devices) >= MAX_DEVICES:
+            raise Refused("too_many_devices")
+        self.devices[_digest(token)] = at_utc + DEVICE_DAYS * _DAY_S
+
+    def is_paired(self, token: str, at_utc: float) -> bool:
+        """Whether this device may show the login."""
+        return self.devices.get(_digest(token), -math.inf) > at_utc
+
+    def unpair_all(self) -> None:
+        """No device is paired any more, and nobody is logged in."""
+        self.devices.clear()
+        self._sessions.clear()
+
+    # -- people
+
+    def login(
+        self, staff: StaffList, who: str, pin: str, device: str, token: str, at_s: float, at_utc: float
+    ) -> Session:
+        """Log in with a PIN on a paired device; `token` stands for the session. Raises Refused."""
+        if not self.is_paired(device, at_utc):
+            raise Refused("not_paired")
+        if not staff.people:
+            raise Refused("no_staff_list")
+        self._prove(staff, who, pin, at_s)
+        return self._begin(staff.people[who], device, token, at_s)
+
+    def login_by_badge(self, member: StaffMember, device: str, token: str, at_s: float, at_utc: float) -> Session:
+        """Log in whose badge was shown at the lane's scanner. Raises Refused."""
+        if not self.is_paired(device, at_utc):
+            raise Refused("not_paired")
+        return self._begin(member, device, token, at_s)
+
+    def unlock(self, staff: StaffList, token: str, device: str, pin: str, at_s: float) -> Session:
+        """Go on after a while without a deed. Raises Refused."""
+        session = self.find(staff, token, device, at_s)
+        self._prove(staff, session.staff, pin, at_s)
+        return self._touch(token, session, at_s)
+
+    def find(self, staff: StaffList, token: str, device: str, at_s: float) -> Session:
+        """The session of a page that looks. Raises Refused."""
+        session = self._sessions.get(_digest(token))
+        if session is None or session.is_over(at_s) or not _same(session.device, _digest(device)):
+            self._sessions.pop(_digest(token), None)
+            raise Refused("not_logged_in")
+        member = staff.people.get(session.staff)
+        if member is None or session.device not in self.devices:
+            del self._sessions[_digest(token)]
+            raise Refused("not_logged_in")
+        return replace(session, role=member.role)
+
+    def act(self, staff: StaffList, token: str, device: str, allowed: frozenset[StaffRole], at_s: float) -> Session:
+        """The session of a page that does something. Raises Refused."""
+        session = self.find(staff, token, device, at_s)
+        if session.is_locked(at_s):
+            raise Refused("locked")
+        if session.role not in allowed:
+            raise Refused("not_allowed")
+        return self._touch(token, session, at_s)
+
+    def confirm(
+        self, staff: StaffList, who: str, pin: str, not_by: str, allowed: frozenset[StaffRole], at_s: float
+    ) -> str:
+        """A second person confirms a deed of `not_by` with a PIN; who it was. Raises Refused."""
+        member = staff.people.get(who)
+        if who == not_by or member is None or member.role not in allowed:
+            raise Refused("second_needed")
+        self._prove(staff, who, pin, at_s)
+        return who
+
+    def is_closed(self, who: str, at_s: float) -> bool:
+        """Whether too many wrong PINs were given for this person."""
+        return at_s < self._misses.get(who, (0, -math.inf))[1]
+
+    def logout(self, token: str) -> None:
+        """End a session."""
+        self._sessions.pop(_digest(token), None)
+
+    def present(self, at_s: float) -> tuple[str, ...]:
+        """Who is logged in."""
+        return tuple(sorted({each.staff for each in self._sessions.values() if not each.is_over(at_s)}))
+
+    def _begin(self, member: StaffMember, device: str, token: str, at_s: float) -> Session:
+        self._sessions = {key: each for key, each in self._sessions.items() if not each.is_over(at_s)}
+        if len(self._sessions) >= MAX_SESSIONS:
+            oldest = min(self._sessions, key=lambda key: self._sessions[key].active_s)
+            del self._sessions[oldest]
+        session = Session(member.id, member.role, _digest(device), at_s, at_s)
+        self._sessions[_digest(token)] = session
+        return session
+
+    def _touch(self, token: str, session: Session, at_s: float) -> Session:
+        self._sessions[_digest(token)] = session = replace(session, active_s=at_s)
+        return session
+
+    def _prove(self, staff: StaffList, who: str, pin: str, at_s: float) -> None:
+        """Whether this is the person's PIN; an unknown person takes as long, and is refused alike."""
+        misses, closed_until_s = self._misses.get(who, (0, -math.inf))
+        if at_s < closed_until_s:
+            raise Refused("login_closed")
+        member = staff.people.get(who)
+        if not (member or _NOBODY).has_pin(pin) or member is None:
+            if member is not None:
+                misses += 1
+                over = misses - FREE_MISSES
+                wait_s = min(LOCK_S * 2 ** (over - 1), LONGEST_LOCK_S) if over > 0 else 0.0
+                self._misses[who] = (misses, at_s + wait_s)
+            raise Refused("login_wrong")
+        self._misses.pop(who, None)
+
+    def _forget_devices(self, at_utc: float) -> None:
+        for key in [key for key, until in self.devices.items() if until <= at_utc]:
+            del self.devices[key]
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

@@ -1,0 +1,664 @@
+"""The door for the guards' pages: what staff see, and what they may do. The agent decides; a page only asks.
+
+One request a connection, in one line of JSON. `device` and `session` are what the page's two cookies hold; address
+and name of the machine give no rights.
+
+    {"do": "pair", "secret": …, "number": "042137"}                → {"device": …}       the code on the glass, once
+    {"do": "login", "device": …, "staff": "G07", "pin": …}         → {"session": …}      or {"do": "badge"}
+    {"do": "view", "device": …, "session": …}                      → {"at_s": …, "waiting": […], …}
+    {"do": "override", "device": …, "session": …, "id": …, "at_s": …, "lane": "entry", "number": 7, "reason": …}
+                                                                   → {"done": true}, or {"refused": "invariant"}
+
+A deed is refused when it names no view of the last seconds, when its `id` was used, when the role may not, and when
+the lane does not let it. What is done is an event that says who did it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent import screening
+from agent.control import rights, staff_state
+from agent.control.door import Door, send
+from agent.control.sessions import Refused, Sessions
+from agent.credentials.staff_list import BADGE_PREFIX, StaffList
+from agent.model import (
+    Attestation,
+    AttestationRecord,
+    AttestationResult,
+    Direction,
+    LaneClosure,
+    LaneCommand,
+    LaneCommandRequest,
+    Observation,
+    OpenOnce,
+    Override,
+    Passage,
+    Recorded,
+    RemeasureResult,
+    Role,
+    SentAway,
+    WhoWaits,
+)
+from agent.texts import CATALOGUE
+from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
+from drivers.contract import Reading, Sighting
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from agent.control.sessions import Session
+    from agent.model import DecisionInput, LaneCommandResult, LaneSpec, TimeBounds
+    from agent.policy.explain import Explanation
+    from agent.venue.forms import Form
+
+log = logging.getLogger(__name__)
+
+NAME = "staff.sock"
+MODE = 0o660
+MAX_CLIENTS = 16
+MOST_BYTES = 8192
+WAIT_S = 2.0
+"""For the loop's answer."""
+FRESH_S = 10.0
+"""A deed names the view that it follows from; that view must not be older."""
+ROUNDED_S = 0.01
+VIEW_S = 0.3
+"""The view is made once in so long, however many pages look."""
+BADGE_S = 30.0
+"""So long a page waits for a badge, and a badge counts as the second person's."""
+HELD_S = 3.0
+"""So long a badge before a scanner is the same showing."""
+ID_BYTES = 32
+MOST_IDS, MOST_PASSAGES, MOST_EXPLAINED = 512, 20, 64
+LONGEST_WORDS = 120
+OVERRIDE_REASONS = tuple(CATALOGUE["override"])
+
+
+class Ask(Protocol):
+    """How the loop is asked."""
+
+    def __call__(
+        self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
+    ) -> LaneCommandResult | RemeasureResult | AttestationResult:
+        """The loop's answer. Raises TimeoutError: then nothing is done any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What the door needs of the agent; nothing of it blocks for long."""
+
+    lanes: Mapping[str, LaneSpec]
+    ask: Ask
+    record: Callable[[Observation | AttestationRecord], None]
+    """Into the loop's inbox."""
+    staff: Callable[[], StaffList]
+    """Who is on the signed list in force; nobody when there is none."""
+    now: Callable[[], TimeBounds]
+    explain: Callable[[DecisionInput], Explanation]
+    may_override: Callable[[DecisionInput], bool]
+    venue: Callable[[], Mapping[str, Any] | None]
+    forms: Callable[[], Mapping[str, Form]]
+    health: Callable[[], Mapping[str, Any]]
+    """As in status.json."""
+    show_pairing: Callable[[str, str, float], None]
+    """On the glass of every lane: secret, number, for how many seconds."""
+    clinical_uncertainty_c: float
+    rest_s: float
+    second_person: bool
+    """Whether an override needs a second person."""
+    hello: Callable[[], Mapping[str, Any]]
+    """What the process of the pages needs to listen: addresses, certificate."""
+
+
+class StaffDoor:
+    """Serves the pages of guards and technicians, by way of the process of the screens."""
+
+    def __init__(
+        self, path: Path, state_file: Path, around: Around, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`path`: of the socket; `state_file`: what must outlive a restart."""
+        self._around, self._clock, self._file = around, clock, state_file
+        self._entries = [name for name, spec in around.lanes.items() if spec.direction is not Direction.EXIT]
+        self.state, trouble = staff_state.read(state_file, self._entries)
+        if trouble:
+            log.warning("%s", trouble)
+        self._sessions = Sessions(self.state.devices)
+        self._lock = threading.RLock()
+        self._viewing = threading.Lock()
+        self._view: tuple[float, dict[str, Any]] = (float("-inf"), {})
+        self._ids: OrderedDict[str, None] = OrderedDict()
+        self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
+        self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
+        self._awaiting: dict[str, float] = {}
+        """Device that waits for a badge → until when."""
+        self._badge: tuple[str, float] = ("", float("-inf"))
+        """Whose badge was shown last, and when, until it was used."""
+        self._logged_in_by_badge: dict[str, str] = {}
+        self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
+
+    # -- life
+
+    def start(self) -> None:
+        """Listen; lanes that were closed stay closed."""
+        self._door.start()
+
+    def closures(self) -> list[Observation]:
+        """What the loop is to be told before anybody comes."""
+        closed = sorted(self.state.closed & self._around.lanes.keys())
+        return [Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=True)) for lane in closed]
+
+    def stop(self, _limit_s: float = 0.0) -> None:
+        """Hang up."""
+        self._door.stop()
+
+    def on_effect(self, effect: object) -> None:
+        """Remember the last passages. Called by the loop; does not block."""
+        if isinstance(effect, Passage):
+            self._passages.appendleft({
+                "at_s": effect.decided_s, "lane": effect.lane, "outcome": effect.decision.outcome,
+                "reasons": list(effect.decision.reasons), "gate_opened": effect.gate_opened,
+            })  # fmt: skip
+
+    # -- badges
+
+    def put(self, seen: Observation) -> None:
+        """Take badges out of what the scanners read; all else goes on. At an exit a badge opens as a code does."""
+        item = seen.item
+        if not (isinstance(item, Sighting) and item.payload.startswith(BADGE_PREFIX.encode())):
+            self._around.record(seen)
+            return
+        spec = self._around.lanes[seen.lane]
+        member = self._around.staff().with_badge(item.payload.decode("ascii", "replace"))
+        if member is None or spec.direction is Direction.EXIT:
+            self._around.record(seen)
+        if member is not None:  # in a thread of its own: no scanner waits for a disk
+            threading.Thread(target=self._on_badge, args=(member.id, seen.lane), name="badge", daemon=True).start()
+
+    def _on_badge(self, who: str, lane: str) -> None:
+        with self._lock:
+            is_news = self._shown(who)
+        if not is_news:
+            return
+        if self._around.venue() is None:
+            self._record_deed("badge", who, lane, value=who)
+            return
+        with contextlib.suppress(TimeoutError):
+            seen = Observation(lane, Role.CLINICAL, Attestation(self._clock(), "badge", who, by=who))
+            self._around.ask(seen, WAIT_S)
+
+    def _shown(self, who: str) -> bool:
+        """A badge is before a scanner; whether somebody else is on duty from now on."""
+        at_s = self._clock()
+        if self._badge[0] == who and at_s - self._badge[1] < HELD_S:
+            return False
+        self._badge = who, at_s
+        self._awaiting = {device: until for device, until in self._awaiting.items() if until > at_s}
+        if len(self._awaiting) == 1:  # with several nobody can tell whose it is
+            self._logged_in_by_badge[self._awaiting.popitem()[0]] = who
+        before = self.state.on_duty
+        if before == who:
+            return False
+        try:
+            self._keep(on_duty=who, handed_by=before)
+        except OSError as error:
+            log.warning("who is on duty cannot be kept: %s", error.strerror)
+            return False
+        self._view = float("-inf"), {}
+        return True
+
+    # -- one request
+
+    def _serve(self, client: socket.socket) -> None:
+        with client.makefile("rb") as lines:
+            line = lines.readline(MOST_BYTES)
+        try:
+            said = json.loads(line)
+            answer = self.answer(said) if isinstance(said, dict) else {"refused": "bad_arguments"}
+        except (ValueError, RecursionError):
+            answer = {"refused": "bad_arguments"}
+        send(client, answer)
+
+    def answer(self, said: dict[str, Any]) -> dict[str, Any]:
+        """What is said to a request."""
+        try:
+            return self._answer(said)
+        except Refused as refusal:
+            return {"refused": str(refusal)}
+        except TimeoutError:
+            return {"refused": "timeout"}
+        except OSError:
+            log.exception("what staff have arranged cannot be kept")
+            return {"refused": "not_kept"}
+
+    def _answer(self, said: dict[str, Any]) -> dict[str, Any]:
+        match said:
+            case {"do": "hello"}:
+                return dict(self._around.hello())
+            case {"do": "pair", "secret": str(secret), "number": str(number)}:
+                return self._pair(secret, number)
+            case {"do": str(verb), "device": str(device), "session": str(session), **rest}:
+                return self._for_page(verb, device, session, rest)
+        raise Refused("bad_arguments")
+
+    def _for_page(self, verb: str, device: str, session: str, rest: dict[str, Any]) -> dict[str, Any]:  # noqa: PLR0911
+        match verb, rest:
+            case "who", _:
+                return self._who(device, session)
+            case "login", {"staff": str(who), "pin": str(pin)}:
+                return self._login(device, who, pin)
+            case "badge", _:
+                return self._by_badge(device)
+            case "unlock", {"pin": str(pin)}:
+                with self._lock:
+                    self._sessions.unlock(self._around.staff(), session, device, pin, self._clock())
+                return {"done": True}
+            case "logout", _:
+                with self._lock:
+                    self._sessions.logout(session)
+                return {"done": True}
+            case "view", _:
+                with self._lock:
+                    found = self._sessions.find(self._around.staff(), session, device, self._clock())
+                return self._view_for(found)
+            case "status", _:
+                with self._lock:
+                    self._sessions.find(self._around.staff(), session, device, self._clock())
+                return dict(self._around.health())
+        return self._deed(verb, device, session, rest)
+
+    # -- access
+
+    def begin_pairing(self) -> dict[str, Any]:
+        """Show a code on the glass of the lanes; for whoever is root here, and supervisors."""
+        secret, number = secrets.token_urlsafe(16), f"{secrets.randbelow(10**6):06d}"
+        with self._lock:
+            pairing = self._sessions.begin_pairing(secret, number, self._clock())
+        seconds = pairing.until_s - self._clock()
+        self._around.show_pairing(secret, number, seconds)
+        return {"secret": secret, "number": number, "seconds": round(seconds)}
+
+    def _pair(self, secret: str, number: str) -> dict[str, Any]:
+        token = secrets.token_urlsafe(ID_BYTES)
+        with self._lock:
+            before = dict(self.state.devices)
+            self._sessions.pair(secret, number, token, self._clock(), self._around.now().earliest_utc)
+            try:
+                self._keep()
+            except OSError:
+                self.state.devices.clear()
+                self.state.devices.update(before)
+                raise
+        self._around.show_pairing("", "", 0.0)
+        self._record_deed("paired", "", "")
+        return {"device": token}
+
+    def _who(self, device: str, session: str) -> dict[str, Any]:
+        with self._lock:
+            if not self._sessions.is_paired(device, self._around.now().earliest_utc):
+                return {"paired": False}
+            try:
+                found = self._sessions.find(self._around.staff(), session, device, self._clock())
+            except Refused:
+                return {"paired": True}
+            locked = found.is_locked(self._clock())
+        return {"paired": True, "staff": found.staff, "role": found.role, "locked": locked}
+
+    def _login(self, device: str, who: str, pin: str) -> dict[str, Any]:
+        token = secrets.token_urlsafe(ID_BYTES)
+        with self._lock:
+            try:
+                found = self._sessions.login(
+                    self._around.staff(), who, pin, device, token, self._clock(), self._around.now().earliest_utc
+                )
+            except Refused as refusal:
+                if str(refusal) == "login_wrong" and self._sessions.is_closed(who, self._clock()):
+                    self._record_deed("login_closed", who, "")
+                raise
+        self._record_deed("login", found.staff, "")
+        return {"session": token, "staff": found.staff}
+
+    def _by_badge(self, device: str) -> dict[str, Any]:
+        token, at_s = secrets.token_urlsafe(ID_BYTES), self._clock()
+        with self._lock:
+            if not self._sessions.is_paired(device, self._around.now().earliest_utc):
+                raise Refused("not_paired")
+            who = self._logged_in_by_badge.pop(device, "")
+            member = self._around.staff().people.get(who)
+            if member is None:
+                self._awaiting[device] = at_s + BADGE_S
+                return {"awaited": True}
+            self._sessions.login_by_badge(member, device, token, at_s, self._around.now().earliest_utc)
+        self._record_deed("login", who, "", value="badge")
+        return {"session": token, "staff": who}
+
+    # -- what is seen
+
+    def _view_for(self, session: Session) -> dict[str, Any]:
+        at_s = self._clock()
+        with self._viewing:
+            if at_s - self._view[0] >= VIEW_S:
+                self._view = at_s, self._look()
+            made = dict(self._view[1])
+        made["you"] = {
+            "staff": session.staff, "role": session.role, "locked": session.is_locked(at_s),
+            "may": sorted(verb for verb, roles in rights.VERBS.items() if session.role in roles),
+        }  # fmt: skip
+        return made
+
+    def _look(self) -> dict[str, Any]:
+        health = self._around.health()
+        venue = self._around.venue()
+        at_s = self._clock()
+        return {
+            "at_s": round(at_s, 2),
+            "kiosk": health.get("kiosk", {}).get("id", ""),
+            "safe": bool(health.get("safe")),
+            "lanes": [self._lane(name, spec, health) for name, spec in self._around.lanes.items()],
+            "waiting": [card for lane in self._entries for card in self._cards(lane)],
+            "passages": [
+                {**each, "ago_s": round(at_s - each["at_s"])} for each in list(self._passages)
+            ],
+            "faults": [{"part": each["part"], "text": each["text"]} for each in health.get("problems", [])],
+            "on_duty": self.state.on_duty,
+            "handed_by": self.state.handed_by,
+            "venue": None if venue is None else {**venue, "cases": self._cases(venue)},
+            "forms": [_form(each) for each in self._around.forms().values()] if venue is not None else [],
+            "second_person": self._around.second_person,
+            "waiting_events": health.get("outbox", {}).get("waiting", 0),
+            "online": bool(health.get("link", {}).get("connected")),
+            "lists": health.get("lists", []),
+        }  # fmt: skip
+
+    def _lane(self, name: str, spec: LaneSpec, health: Mapping[str, Any]) -> dict[str, Any]:
+        down = [each["role"] for each in health.get("devices", []) if each["lane"] == name and not each["up"]]
+        return {
+            "lane": name, "direction": spec.direction, "closed": name in self.state.closed, "down": down,
+            "gate": Role.GATE in spec.parts, "scanner": Role.SCANNER in spec.parts,
+        }  # fmt: skip
+
+    def _cards(self, lane: str) -> list[dict[str, Any]]:
+        told = self._around.ask(Observation(lane, Role.CLINICAL, WhoWaits(at_s := self._clock())), WAIT_S)
+        if not isinstance(told, RemeasureResult):
+            return []
+        made = []
+        for waits, given in zip(told.waiting, told.inputs, strict=True):
+            key = lane, waits.number, waits.since_s
+            explanation = self._explained.pop(key, None) or self._around.explain(given)
+            self._explained[key] = explanation
+            may = self._around.may_override(given)
+            ago_s = at_s - waits.since_s
+            made.append(rights.card(lane, waits, explanation, ago_s, self._around.rest_s, may_override=may))
+        while len(self._explained) > MOST_EXPLAINED:
+            self._explained.popitem(last=False)
+        return made
+
+    def _cases(self, venue: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Open cases with owner and steps."""
+        none: dict[str, Any] = {"owner": "", "done": {}}
+        return [{**case, **self.state.steps.get(case["case"], none)} for case in venue["cases"]]
+
+    # -- what is done
+
+    def _deed(self, verb: str, device: str, session: str, rest: dict[str, Any]) -> dict[str, Any]:
+        allowed = rights.VERBS.get(verb)
+        if allowed is None:
+            raise Refused("bad_arguments")
+        with self._lock:
+            by = self._sessions.act(self._around.staff(), session, device, allowed, self._clock())
+            self._check_fresh(rest)
+            return self._do(verb, rest, by)
+
+    def _do(self, verb: str, rest: dict[str, Any], by: Session) -> dict[str, Any]:  # noqa: PLR0911 - one a deed
+        match verb, rest:
+            case "close" | "reopen", {"lane": str(lane)}:
+                return self._close(self._known(lane), by, closed=verb == "close")
+            case "all_out", _:
+                return self._all_out(by)
+            case "step", {"case": str(case), "step": str(step)}:
+                return self._step(case.upper(), step, by)
+            case "accept" | "pair" | "unpair", _:
+                return self._arrange(verb, by)
+            case "state", {"type": str(what)} if what in rights.STATEMENTS:
+                return self._state(what, rest, by)
+            case "open", {"lane": str(lane), "reason": str(reason)}:
+                words, second = _words(reason, rest), self._second(rest, by)
+                seen = Observation(self._known(lane), Role.CLINICAL, OpenOnce(self._clock()))
+                return self._settle(seen, self._as_deed("open", by, lane, reason, words, second))
+            case _, {"lane": str(lane)}:
+                return self._about_a_person(verb, self._known(lane), rest, by)
+        raise Refused("bad_arguments")
+
+    def _arrange(self, verb: str, by: Session) -> dict[str, Any]:
+        """What concerns the pages themselves."""
+        said: dict[str, Any] = {"done": True}
+        match verb:
+            case "accept":
+                self._keep(handed_by="")
+            case "pair":
+                said["seconds"] = self.begin_pairing()["seconds"]
+            case _:
+                self._sessions.unpair_all()
+                self._keep()
+        self._record_deed("handover" if verb == "accept" else verb, by.staff, "")
+        self._view = float("-inf"), {}
+        return said
+
+    def _about_a_person(self, verb: str, lane: str, rest: dict[str, Any], by: Session) -> dict[str, Any]:
+        at_s, answers = self._clock(), {"number": str(rest.get("number", ""))}
+        match verb, rest:
+            case "retest", _:
+                seen = Observation(lane, Role.CLINICAL, LaneCommandRequest(at_s, LaneCommand.RETEST))
+                return self._settle(seen, self._as_deed("retest", by, lane))
+            case "remeasure", {"number": int(number), "tenths": int(tenths)} if number > 0:
+                celsius = tenths / 10
+                if not screening.is_of_a_body(celsius):
+                    raise Refused("out_of_range")
+                reading = Reading(celsius, at_s, self._around.clinical_uncertainty_c)
+                instrument = rest.get("instrument", "")
+                if isinstance(instrument, str) and instrument.isalnum() and len(instrument) <= 16:  # noqa: PLR2004
+                    answers["instrument"] = instrument
+                deed = self._as_deed("remeasure", by, lane, more=answers)
+                return self._settle(Observation(lane, Role.CLINICAL, Recorded(reading, number)), deed)
+            case "attest", {"number": int(number), "type": str(what), "value": str(value)} if (
+                number > 0 and what in ABOUT_A_PERSON
+            ):
+                item = Attestation(at_s, what, value, number, by=by.staff)
+                try:
+                    check_person(item)
+                except BadAttestation as error:
+                    raise Refused(error.reason) from None
+                has_event = self._around.venue() is not None
+                stated = None if has_event else self._as_deed(what, by, lane, value, more=answers)
+                return self._settle(Observation(lane, Role.CLINICAL, item), stated)
+            case "left", {"number": int(number)}:
+                deed = self._as_deed("left", by, lane, more=answers)
+                return self._settle(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), deed)
+            case "override", {"number": int(number), "reason": str(reason)}:
+                words = _words(reason, rest)
+                second = self._second(rest, by)
+                deed = self._as_deed("override", by, lane, reason, words, second, answers)
+                return self._settle(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), deed)
+        raise Refused("bad_arguments")
+
+    def _settle(self, seen: Observation, deed: AttestationRecord | None) -> dict[str, Any]:
+        answer = self._around.ask(seen, WAIT_S, deed)
+        self._view = float("-inf"), {}
+        if answer.reason:
+            raise Refused(answer.reason)
+        said: dict[str, Any] = {"done": True}
+        if isinstance(answer, RemeasureResult | AttestationResult) and answer.passage is not None:
+            passage = answer.passage
+            said |= {
+                "outcome": passage.decision.outcome, "reasons": list(passage.decision.reasons),
+                "actions": list(passage.decision.actions), "gate_opened": passage.gate_opened,
+                "threshold_c": passage.temperature.threshold_c,
+            }  # fmt: skip
+        return said
+
+    def _check_fresh(self, rest: dict[str, Any]) -> None:
+        """Each deed follows from a view of the last seconds, and is done once."""
+        match rest:
+            case {"id": str(identity), "at_s": int() | float() as seen_s} if 8 <= len(identity) <= 64:  # noqa: PLR2004
+                if not -ROUNDED_S <= self._clock() - seen_s <= FRESH_S:
+                    raise Refused("too_late")
+                if identity in self._ids:
+                    raise Refused("repeated")
+                self._ids[identity] = None
+                if len(self._ids) > MOST_IDS:
+                    self._ids.popitem(last=False)
+            case _:
+                raise Refused("bad_arguments")
+
+    def _second(self, rest: dict[str, Any], by: Session) -> str:
+        """Who confirms as the second person; `` where nobody must."""
+        match rest.get("second"):
+            case {"staff": str(who), "pin": str(pin)}:
+                staff, allowed = self._around.staff(), rights.SECONDS
+                return self._sessions.confirm(staff, who, pin, by.staff, allowed, self._clock())
+            case {"badge": True}:
+                who, shown_s = self._badge
+                member = self._around.staff().people.get(who)
+                if (
+                    member is None or who == by.staff or member.role not in rights.SECONDS
+                    or self._clock() - shown_s > BADGE_S
+                ):  # fmt: skip
+                    raise Refused("second_needed")
+                self._badge = "", float("-inf")
+                return who
+        if self._around.second_person:
+            raise Refused("second_needed")
+        return ""
+
+    def _known(self, lane: str) -> str:
+        if lane not in self._around.lanes:
+            raise Refused("no_such_lane")
+        return lane
+
+    def _close(self, lane: str, by: Session, *, closed: bool) -> dict[str, Any]:
+        if self._around.lanes[lane].direction is Direction.EXIT:
+            raise Refused("not_allowed")
+        seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed))
+        if closed:  # first on disk, and then without an answer: whatever happens, it becomes and stays closed
+            self._keep(closed=self.state.closed | {lane})
+            self._around.record(seen)
+            self._record_deed("close", by.staff, lane)
+            said: dict[str, Any] = {"done": True}
+        else:
+            said = self._settle(seen, self._as_deed("reopen", by, lane))
+            self._keep(closed=self.state.closed - {lane})
+        self._view = float("-inf"), {}
+        return said
+
+    def _all_out(self, by: Session) -> dict[str, Any]:
+        """Open every exit once; entries stay as they are."""
+        opened = []
+        for lane, spec in self._around.lanes.items():
+            if spec.direction is Direction.EXIT:
+                deed = self._as_deed("all_out", by, lane)
+                with contextlib.suppress(TimeoutError, Refused):
+                    self._settle(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
+                    opened.append(lane)
+        return {"done": bool(opened), "lanes": opened}
+
+    def _step(self, case: str, step: str, by: Session) -> dict[str, Any]:
+        venue = self._around.venue()
+        if venue is None:
+            raise Refused("no_venue")
+        known = {each["case"] for each in venue["cases"]}
+        if case not in known:
+            raise Refused("case_closed")
+        if step not in rights.STEPS[:-1]:
+            raise Refused("bad_value")
+        before = self.state.steps.get(case, {"owner": "", "done": {}})
+        done = {"owner": by.staff, "done": {**before["done"], step: by.staff}}
+        self._keep(steps={**{name: each for name, each in self.state.steps.items() if name in known}, case: done})
+        self._record_deed("step", by.staff, "", value=step, case=case)
+        self._view = float("-inf"), {}
+        return {"done": True}
+
+    def _state(self, what: str, rest: dict[str, Any], by: Session) -> dict[str, Any]:
+        """Of the venue: the ledger judges it and keeps the event."""
+        match {"value": "", "case": "", "group": "", "form": "", "number": 0, "answers": {}, "lane": "", **rest}:
+            case {
+                "value": str(value), "case": str(case), "group": str(group), "form": str(form),
+                "number": int(number), "answers": dict(answers), "lane": str(lane),
+            } if all(isinstance(text, str) for pair in answers.items() for text in pair):  # fmt: skip
+                item = Attestation(
+                    self._clock(), what, value, number, case, group, form, {}, answers, by.staff
+                )  # every answer as a private one: the form says which may stay clear
+            case _:
+                raise Refused("bad_arguments")
+        answer = self._around.ask(Observation(lane, Role.CLINICAL, item), WAIT_S)
+        self._view = float("-inf"), {}
+        if not isinstance(answer, AttestationResult):
+            raise Refused("timeout")
+        if answer.reason:
+            return {"refused": answer.reason, "text": answer.text}
+        return {"done": True, "text": answer.text}
+
+    # -- what is kept
+
+    def _keep(self, **changed: Any) -> None:
+        """Write it, then it counts. Raises OSError, and all stays as it was."""
+        new = replace(self.state, **changed)
+        staff_state.write(self._file, new)
+        for name, value in changed.items():
+            setattr(self.state, name, value)
+
+    @staticmethod
+    def _as_deed(
+        what: str,
+        by: Session,
+        lane: str,
+        value: str = "",
+        words: str = "",
+        second: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> AttestationRecord:
+        answers = {**(more or {}), **({"second": second} if second else {})}
+        private = {"words": words} if words else {}
+        return AttestationRecord(what, lane, "", value, "", "", answers, by.staff, private=private)
+
+    def _record_deed(
+        self,
+        what: str,
+        by: str,
+        lane: str,
+        *,
+        value: str = "",
+        case: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._around.record(AttestationRecord(what, lane, case, value, "", "", dict(more or {}), by))
+
+
+def _words(reason: str, rest: dict[str, Any]) -> str:
+    """The words to a reason: sealed, or dropped where there is no key."""
+    words = rest.get("words", "")
+    if reason not in OVERRIDE_REASONS or not isinstance(words, str) or len(words) > LONGEST_WORDS:
+        raise Refused("bad_arguments")
+    if reason == "other" and not words.strip():
+        raise Refused("bad_arguments")
+    return words.strip()
+
+
+def _form(form: Form) -> dict[str, Any]:
+    return {
+        "name": form.name,
+        "title": dict(form.title),
+        "fields": [
+            {"name": each.name, "choices": list(each.choices), "optional": each.optional, "private": not each.clear}
+            for each in form.fields
+        ],
+    }

@@ -1,0 +1,447 @@
+"""The door for the guards' pages, at a running agent: who may do what, and that the gate moves for nothing else."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml, wait
+
+from agent.control import rights, staff_state
+from agent.control.staff import FRESH_S, OVERRIDE_REASONS
+from agent.credentials.staff_list import StaffRole
+from agent.model import Colour
+from agent.texts import CATALOGUE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SECOND = {"staff": "S1", "pin": PINS["S1"]}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Kiosk]:
+    made = Kiosk()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kiosk(shared: Kiosk) -> Kiosk:
+    """At an empty gate, with a guard logged in."""
+    shared.login("G07")
+    shared.door._view = float("-inf"), {}
+    for card in shared.view()["waiting"]:
+        shared.deed("left", lane=card["lane"], number=card["number"])
+    return shared
+
+
+_people = iter(f"person-{number}" for number in range(1000))
+
+
+def waiting(kiosk: Kiosk, skin_c: float = ELEVATED_C, colour: Colour = Colour.GREEN) -> dict[str, Any]:
+    """Somebody new waits: the card."""
+    before = {each["number"] for each in kiosk.view()["waiting"]}
+    kiosk.come(next(_people), skin_c, colour)
+    return newcomer(kiosk, before)
+
+
+def newcomer(kiosk: Kiosk, before: set[int]) -> dict[str, Any]:
+    wait(lambda: {each["number"] for each in kiosk.view()["waiting"]} - before)
+    return kiosk.view()["waiting"][0]
+
+
+# -- what is seen
+
+
+def test_a_card_says_what_why_and_what_next(kiosk: Kiosk) -> None:
+    card = waiting(kiosk)
+    assert (card["lane"], card["outcome"], card["measure"]) == ("entry", "refer", "retest")
+    assert "fever" in card["reasons"]
+    assert card["change"] == "temperature"
+    assert not card["may_override"], "a raised temperature is an invariant"
+    assert card["ago_s"] < 10
+
+
+def test_every_code_of_a_card_has_words_in_both_languages(kiosk: Kiosk) -> None:
+    view = kiosk.view()
+    for card in view["waiting"]:
+        assert card["change"] in CATALOGUE["change"]
+        assert card["measure"] in CATALOGUE["measure"]
+        assert {*card["reasons"], *card["actions"]} <= CATALOGUE["reason"].keys()
+
+
+def test_every_measure_and_refusal_has_words() -> None:
+    assert set(rights._MEASURE_OF.values()) | {"override", "left"} == CATALOGUE["measure"].keys()
+    assert set(rights._MEASURE_OF) <= CATALOGUE["reason"].keys()
+    assert set(OVERRIDE_REASONS) == CATALOGUE["override"].keys()
+
+
+def test_the_view_names_nobody(kiosk: Kiosk) -> None:
+    kiosk.come("canary-holder", ELEVATED_C)
+    assert "canary" not in json.dumps(kiosk.view())
+
+
+# -- deeds
+
+
+def test_staffs_own_instrument_opens_the_gate_and_the_event_says_who(kiosk: Kiosk) -> None:
+    card, opened = waiting(kiosk), kiosk.opened()
+    said = kiosk.deed("remeasure", lane="entry", number=card["number"], tenths=366, instrument="T12")
+    assert (said["outcome"], said["gate_opened"]) == ("admit", True)
+    wait(lambda: kiosk.opened() == opened + 1)
+    assert kiosk.events()[-1]["answers"] == {"number": str(card["number"]), "instrument": "T12"}
+    assert kiosk.deeds()[-1] == ("remeasure", "G07")
+
+
+@pytest.mark.parametrize("tenths", [0, 200, 339, 500, -366])
+def test_no_temperature_of_a_body(kiosk: Kiosk, tenths: int) -> None:
+    card = waiting(kiosk)
+    said = kiosk.deed("remeasure", lane="entry", number=card["number"], tenths=tenths)
+    assert said == {"refused": "out_of_range"}
+
+
+def test_measured_again(kiosk: Kiosk) -> None:
+    waiting(kiosk)
+    assert kiosk.deed("retest", lane="entry") == {"done": True}
+    assert kiosk.deeds()[-1] == ("retest", "G07")
+
+
+def overridable(kiosk: Kiosk) -> dict[str, Any]:
+    """Somebody whom the table leaves to the staff, and whom no invariant keeps out."""
+    number = waiting(kiosk)["number"]
+    assert kiosk.deed("attest", lane="entry", number=number, type="travel", value="risk")["outcome"] == "refer"
+    assert kiosk.deed("remeasure", lane="entry", number=number, tenths=366)["reasons"] == ["travel_risk"]
+    card = kiosk.view()["waiting"][0]
+    assert card["may_override"], card
+    return card
+
+
+def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: Kiosk) -> None:
+    card, opened = overridable(kiosk), kiosk.opened()
+    about = {"lane": "entry", "number": card["number"]}
+    assert kiosk.deed("override", **about, reason="document") == {"refused": "second_needed"}
+    assert kiosk.deed("override", **about, reason="because", second=SECOND) == {"refused": "bad_arguments"}
+    assert kiosk.deed("override", **about, reason="other", second=SECOND) == {"refused": "bad_arguments"}
+    own = {"staff": "G07", "pin": PINS["G07"]}
+    assert kiosk.deed("override", **about, reason="document", second=own) == {"refused": "second_needed"}
+    technician = {"staff": "T1", "pin": PINS["T1"]}
+    assert kiosk.deed("override", **about, reason="document", second=technician) == {"refused": "second_needed"}
+    wrong = {"staff": "S1", "pin": "000000"}
+    assert kiosk.deed("override", **about, reason="document", second=wrong) == {"refused": "login_wrong"}
+    assert kiosk.opened() == opened
+    said = kiosk.deed("override", **about, reason="document", words="Canary Words", second=SECOND)
+    assert said["outcome"] == "admit"
+    wait(lambda: kiosk.opened() == opened + 1)
+    event = kiosk.events()[-1]
+    assert (event["type"], event["value"], event["by"]) == ("override", "document", "G07")
+    assert event["answers"]["second"] == "S1"
+    assert "Canary" not in json.dumps(kiosk.events())
+    assert kiosk.deed("override", **about, reason="document", second=SECOND) == {"refused": "no_such_number"}
+
+
+def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
+    card = overridable(kiosk)
+    kiosk.show_badge("S1")
+    wait(lambda: kiosk.door._badge[0] == "S1")
+    about = {"lane": "entry", "number": card["number"], "reason": "document", "second": {"badge": True}}
+    assert kiosk.deed("override", **about)["outcome"] == "admit"
+    assert kiosk.deed("override", **about) == {"refused": "second_needed"}
+
+
+@pytest.mark.parametrize("colour", [Colour.RED, Colour.YELLOW])
+def test_nobody_overrides_an_invariant_or_a_refusal(kiosk: Kiosk, colour: Colour) -> None:
+    card, opened = waiting(kiosk, 34.4, colour), kiosk.opened()
+    said = kiosk.deed("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
+    assert said["refused"] in {"invariant", "not_referred"}
+    assert kiosk.opened() == opened
+
+
+def test_a_fever_is_not_overridden(kiosk: Kiosk) -> None:
+    card, opened = waiting(kiosk), kiosk.opened()
+    said = kiosk.deed("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
+    assert said == {"refused": "invariant"}
+    assert kiosk.opened() == opened
+
+
+def test_a_gate_is_not_opened_past_somebody_who_waits(kiosk: Kiosk) -> None:
+    card, opened = waiting(kiosk), kiosk.opened()
+    assert kiosk.deed("open", lane="entry", reason="medical", second=SECOND) == {"refused": "people_wait"}
+    assert kiosk.deed("left", lane="entry", number=card["number"]) == {"done": True}
+    assert kiosk.opened() == opened
+    assert kiosk.deed("open", lane="entry", reason="medical", second=SECOND) == {"done": True}
+    wait(lambda: kiosk.opened() == opened + 1)
+    assert kiosk.deeds()[-1] == ("open", "G07")
+    assert kiosk.deeds()[-2] == ("left", "G07")
+
+
+def test_all_out_opens_exits_and_no_entry(kiosk: Kiosk) -> None:
+    entry, out = kiosk.opened(), kiosk.opened("exit")
+    assert kiosk.deed("all_out") == {"done": True, "lanes": ["exit"]}
+    wait(lambda: kiosk.opened("exit") == out + 1)
+    assert kiosk.opened() == entry
+    assert kiosk.deed("close", lane="exit") == {"refused": "not_allowed"}, "an exit stays an exit"
+
+
+def test_mask_and_occupancy(kiosk: Kiosk) -> None:
+    card = waiting(kiosk)
+    about = {"lane": "entry", "number": card["number"]}
+    assert kiosk.deed("attest", **about, type="mask", value="sometimes") == {"refused": "bad_value"}
+    assert kiosk.deed("attest", **about, type="mask", value="worn")["done"]
+    assert kiosk.deed("state", type="count", number=2)["done"]
+    wait(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
+    assert kiosk.deed("state", type="duty", value="disinfect")["done"]
+    assert kiosk.deeds()[-3:] == [("mask", "G07"), ("count", "G07"), ("duty", "G07")]
+
+
+def test_a_form_is_kept_by_the_venues_rules(kiosk: Kiosk) -> None:
+    answers = {"reason": "visit", "name": "Canary Visitor", "telephone": "0123456789"}
+    said = kiosk.deed("state", type="form", form="visitor", answers=answers)
+    assert said["refused"] == "no_sealing_key", "nothing private is kept in the clear"
+    said = kiosk.deed("state", type="form", form="inspection", answers={"subject": "codes", "finding": "in_order"})
+    assert said["done"]
+    assert "Canary" not in json.dumps([kiosk.view(), kiosk.events()])
+    everything = [path.read_bytes() for path in kiosk.folder.rglob("*") if path.is_file()]
+    assert not [data for data in everything if b"Canary" in data]
+
+
+def test_a_case_has_steps_and_an_owner_until_it_is_answered(kiosk: Kiosk) -> None:
+    waiting(kiosk, 34.4, Colour.RED)
+    wait(lambda: [each for each in kiosk.view()["venue"]["cases"] if each["kind"] == "red"])
+    case = kiosk.view()["venue"]["cases"][-1]["case"]
+    assert kiosk.deed("step", case=case, step="dreamt") == {"refused": "bad_value"}
+    assert kiosk.deed("step", case=case, step="received") == {"done": True}
+    assert kiosk.deed("step", case=case.lower(), step="compared") == {"done": True}
+    (shown,) = [each for each in kiosk.view()["venue"]["cases"] if each["case"] == case]
+    assert (shown["owner"], shown["done"]) == ("G07", {"received": "G07", "compared": "G07"})
+    assert kiosk.deed("state", type="feedback", case=case, value="isolated")["done"]
+    wait(lambda: case not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
+    assert kiosk.deed("step", case=case, step="checked") == {"refused": "case_closed"}
+    assert kiosk.deed("state", type="feedback", case=case, value="isolated")["refused"] == "case_closed"
+
+
+# -- on duty
+
+
+def test_a_badge_at_the_scanner_hands_over_and_is_no_passage(kiosk: Kiosk) -> None:
+    decided = kiosk.app._loop.decided
+    kiosk.show_badge("G08")
+    wait(lambda: kiosk.view()["on_duty"] == "G08")
+    time.sleep(0.1)
+    kiosk.show_badge("G07")
+    wait(lambda: kiosk.view()["on_duty"] == "G07")
+    assert kiosk.view()["handed_by"] == "G08"
+    assert kiosk.app._loop.decided == decided
+    assert kiosk.deed("accept") == {"done": True}
+    assert kiosk.view()["handed_by"] == ""
+    wait(lambda: ("badge", "G07") in kiosk.deeds())
+
+
+def test_an_unknown_badge_is_an_unknown_code(kiosk: Kiosk) -> None:
+    decided, on_duty = kiosk.app._loop.decided, kiosk.view()["on_duty"]
+    kiosk.world.stand(34.4)
+    kiosk.scanner.send(kiosk.engine.encode(badge("X99").encode()))
+    wait(lambda: kiosk.app._loop.decided == decided + 1)
+    kiosk.world.leave()
+    assert kiosk.view()["on_duty"] == on_duty
+
+
+def test_a_badge_at_an_exit_opens_it_as_any_code_does(kiosk: Kiosk) -> None:
+    out = kiosk.opened("exit")
+    kiosk.show_badge("G08", kiosk.scanner2)
+    wait(lambda: kiosk.opened("exit") == out + 1)
+
+
+def test_a_badge_logs_the_page_in_that_waits_for_it(kiosk: Kiosk) -> None:
+    assert kiosk.page("badge") == {"awaited": True}
+    kiosk.show_badge("S1")
+    wait(lambda: kiosk.door._logged_in_by_badge)
+    said = kiosk.page("badge")
+    assert said["staff"] == "S1"
+    assert kiosk.ask(do="who", device=kiosk.device, session=said["session"])["role"] == "supervisor"
+    assert kiosk.page("badge") == {"awaited": True}, "once"
+
+
+def test_a_badge_logs_nobody_in_when_two_pages_wait(kiosk: Kiosk) -> None:
+    first, second = kiosk.device, kiosk.pair()
+    for device in (first, second):
+        assert kiosk.ask(do="badge", device=device, session="") == {"awaited": True}
+    kiosk.show_badge("G08")
+    wait(lambda: kiosk.door._badge[0] == "G08")
+    assert not kiosk.door._logged_in_by_badge
+    kiosk.door._awaiting.clear()
+
+
+# -- without right, late, twice
+
+
+DEEDS: list[dict[str, Any]] = [
+    {"do": "override", "lane": "entry", "number": 1, "reason": "document", "second": SECOND},
+    {"do": "open", "lane": "entry", "reason": "document", "second": SECOND},
+    {"do": "open", "lane": "exit", "reason": "document", "second": SECOND},
+    {"do": "remeasure", "lane": "entry", "number": 1, "tenths": 366},
+    {"do": "attest", "lane": "entry", "number": 1, "type": "mask", "value": "worn"},
+    {"do": "retest", "lane": "entry"},
+    {"do": "left", "lane": "entry", "number": 1},
+    {"do": "close", "lane": "entry"},
+    {"do": "reopen", "lane": "entry"},
+    {"do": "all_out"},
+    {"do": "step", "case": "ABCDE", "step": "received"},
+    {"do": "state", "type": "count", "number": 0},
+    {"do": "accept"},
+    {"do": "pair"},
+    {"do": "unpair"},
+]
+
+
+def moved(kiosk: Kiosk) -> tuple[int, int, set[str], str, int]:
+    state = kiosk.door.state
+    return kiosk.opened(), kiosk.opened("exit"), set(state.closed), state.on_duty, len(state.devices)
+
+
+def test_there_is_a_deed_for_each_verb() -> None:
+    assert {each["do"] for each in DEEDS} == rights.VERBS.keys()
+
+
+@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed["do"])
+def test_no_deed_without_login_with_an_old_cookie_from_another_device_late_or_twice(
+    kiosk: Kiosk, deed: dict[str, Any]
+) -> None:
+    before = moved(kiosk)
+    fresh = {"id": f"without-right-{deed['do']}-{deed.get('lane')}", "at_s": kiosk.view()["at_s"], **deed}
+    session, device = kiosk.session, kiosk.device
+    for cookies in (
+        {},
+        {"device": "", "session": ""},
+        {"device": device, "session": ""},
+        {"device": device, "session": "A" * 43},
+        {"device": "A" * 43, "session": session},
+        {"device": device, "session": session[:-1]},
+    ):
+        assert kiosk.ask(**cookies, **fresh).get("refused") in {"not_logged_in", "bad_arguments"}
+    assert kiosk.view() == {"refused": "not_logged_in"}, "a session that another device has shown is over"
+    kiosk.login("G07")
+    for at_s in (fresh["at_s"] - FRESH_S - 1, fresh["at_s"] + 100, "now", None):
+        role_may = StaffRole.GUARD in rights.VERBS[deed["do"]]
+        refused = kiosk.page(**{**fresh, "at_s": at_s})["refused"]
+        assert refused in ({"too_late", "bad_arguments"} if role_may else {"not_allowed"})
+    assert moved(kiosk) == before
+
+
+def test_no_deed_twice(kiosk: Kiosk) -> None:
+    out = kiosk.opened("exit")
+    given = {"id": "the-same-one", "at_s": kiosk.view()["at_s"]}
+    assert kiosk.page("all_out", **given)["done"]
+    assert kiosk.page("all_out", **given) == {"refused": "repeated"}
+    wait(lambda: kiosk.opened("exit") == out + 1)
+
+
+@pytest.mark.parametrize("who", ["G07", "T1", "S1"])
+def test_no_deed_of_another_role(kiosk: Kiosk, who: str) -> None:
+    kiosk.login(who)
+    for deed in DEEDS:
+        if StaffRole(ROLES[who]) not in rights.VERBS[deed["do"]]:
+            before = moved(kiosk)
+            assert kiosk.deed(**deed) == {"refused": "not_allowed"}
+            assert moved(kiosk) == before
+    kiosk.login("G07")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"", b"\n", b"[]", b"7", b"{", b'{"do": 1}', b'{"do": "open"}', b"\xff\xfe", b"[" * 5000, b"x" * 9000,
+        b'{"do": "open", "device": [], "session": {}}', b'{"do": "rm", "device": "", "session": ""}',
+    ],
+)  # fmt: skip
+def test_what_is_no_request_is_refused(kiosk: Kiosk, said: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(kiosk.folder / "web" / "staff.sock"))
+        client.sendall(said + b"\n")
+        with client.makefile("rb") as lines:
+            assert "refused" in json.loads(lines.readline())
+
+
+# -- pairing and login
+
+
+def test_a_pairing_is_for_once(kiosk: Kiosk) -> None:
+    shown = kiosk.door.begin_pairing()
+    secret, number = shown["secret"], shown["number"]
+    assert kiosk.ask(do="pair", secret=secret, number="x") == {"refused": "pairing_wrong"}
+    assert kiosk.ask(do="pair", secret=secret[:-1], number=number) == {"refused": "pairing_wrong"}
+    assert kiosk.ask(do="pair", secret=secret, number=number)["device"]
+    assert kiosk.ask(do="pair", secret=secret, number=number) == {"refused": "pairing_over"}
+
+
+def test_a_pairing_ends_after_five_tries(kiosk: Kiosk) -> None:
+    shown = kiosk.door.begin_pairing()
+    for _ in range(5):
+        assert kiosk.ask(do="pair", secret=shown["secret"], number="1")["refused"] == "pairing_wrong"
+    said = kiosk.ask(do="pair", secret=shown["secret"], number=shown["number"])
+    assert said == {"refused": "pairing_over"}
+
+
+def test_five_wrong_pins_close_the_login_and_are_an_event(kiosk: Kiosk) -> None:
+    device = kiosk.device
+    for _ in range(5):
+        said = kiosk.ask(do="login", device=device, session="", staff="G08", pin="000000")
+        assert said == {"refused": "login_wrong"}
+    said = kiosk.ask(do="login", device=device, session="", staff="G08", pin=PINS["G08"])
+    assert said == {"refused": "login_closed"}
+    wait(lambda: ("login_closed", "G08") in kiosk.deeds())
+    assert kiosk.ask(do="login", device=device, session="", staff="ghost", pin="000000")["refused"] == "login_wrong"
+    kiosk.door._sessions._misses.clear()
+
+
+def test_a_person_taken_off_the_list_is_out_at_once(kiosk: Kiosk) -> None:
+    kiosk.login("G08")
+    kiosk.deliver(staff_toml({who: role for who, role in ROLES.items() if who != "G08"}))
+    assert kiosk.view() == {"refused": "not_logged_in"}
+    kiosk.deliver(staff_toml())
+    kiosk.login("G07")
+
+
+def test_without_a_list_nobody_logs_in(kiosk: Kiosk) -> None:
+    file = kiosk.folder / "bundles" / "staff.bundle"
+    data = file.read_bytes()
+    file.write_bytes(data[:-40] + b"!" + data[-39:])
+    said = kiosk.ask(do="login", device=kiosk.device, session="", staff="G07", pin=PINS["G07"])
+    assert said == {"refused": "no_staff_list"}
+    file.write_bytes(data)
+
+
+# -- over a restart
+
+
+def test_a_closed_lane_stays_closed_over_a_restart() -> None:
+    kiosk = Kiosk(venue=False)
+    try:
+        kiosk.login("S1")
+        assert kiosk.deed("close", lane="entry") == {"done": True}
+        opened = kiosk.opened()
+        kiosk.stop()
+        kiosk.start()
+        kiosk.come("anna", 34.4)
+        assert kiosk.opened() == 0 <= opened
+        assert kiosk.view() == {"refused": "not_logged_in"}, "a session ends with the agent, a device stays"
+        kiosk.login("G07")
+        assert kiosk.view()["lanes"][0]["closed"]
+        assert kiosk.view()["waiting"][0]["reasons"] == ["lane_closed"]
+        assert kiosk.deed("reopen", lane="entry") == {"done": True}
+        kiosk.come("bert", 34.4)
+        wait(lambda: kiosk.opened() == 1)
+        assert kiosk.deed("state", type="count", number=1)["refused"] == "no_venue"
+        kiosk.show_badge("G08")
+        wait(lambda: ("badge", "G08") in kiosk.deeds())
+        (kiosk.folder / staff_state.NAME).write_text("{")
+        kiosk.stop()
+        kiosk.start()
+        kiosk.come("carl", 34.4)
+        assert kiosk.opened() == 0, "what cannot be read closes"
+    finally:
+        kiosk.close()
