@@ -576,6 +576,8 @@ class LaneClosure:
 
     at_s: float
     closed: bool
+    by: str = ""
+    """`staff`: by hand; else by the venue's rules. It is open when nobody keeps it closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,8 +189,8 @@ class Checkpoint:
                 lane.recent_decision.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
                 results = self._on_device(seen.lane, lane, seen.role, item)
-            case LaneClosure(closed=closed):
-                lane.closed = closed
+            case LaneClosure(closed=closed, by=by):
+                (lane.closed_by.add if closed else lane.closed_by.discard)(by)
                 results = [LaneCommandResult(simulated=bool(lane.simulated_parts))]
             case LaneCommandRequest():
                 results = self._on_lane_command(seen.lane, lane, item)

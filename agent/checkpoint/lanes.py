@@ -169,8 +169,8 @@ class LaneState:
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
     """Of whoever was decided last; 0: does not wait."""
-    closed: bool = False
-    """By staff: nobody comes in here."""
+    closed_by: set[str] = field(default_factory=set)
+    """Who keeps it closed."""
     step: ShowCue | None = None
     """What was shown last between two decisions."""
 
@@ -190,6 +190,11 @@ class LaneState:
         if pending.verdict.status is CodeStatus.INCOMPLETE:
             return ShowCue(name, Cue.RETRY, "another_card")
         return ShowCue(name, Cue.MEASURE if self.present_since_s is None else Cue.WAIT)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody comes in here."""
+        return bool(self.closed_by)
 
     @property
     def has_scanner(self) -> bool:

@@ -156,7 +156,9 @@ class StaffDoor:
     def closures(self) -> list[Observation]:
         """What the loop is to be told before anybody comes."""
         closed = sorted(self.state.closed & self._around.lanes.keys())
-        return [Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=True)) for lane in closed]
+        return [
+            Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=True, by="staff")) for lane in closed
+        ]
 
     def stop(self, _limit_s: float = 0.0) -> None:
         """Hang up."""
@@ -548,7 +550,7 @@ class StaffDoor:
     def _close(self, lane: str, by: Session, *, closed: bool) -> dict[str, Any]:
         if self._around.lanes[lane].direction is Direction.EXIT:
             raise Refused("not_allowed")
-        seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed))
+        seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed, by="staff"))
         if closed:  # first on disk, and then without an answer: whatever happens, it becomes and stays closed
             self._keep(closed=self.state.closed | {lane})
             self._around.record(seen)
