@@ -21,6 +21,7 @@ from agent.credentials import card
 from agent.crypto import digest
 from agent.model import Permit, PermitKind
 from agent.platform.files import replace_file
+from agent.venue.entries import ROLES
 from agent.venue.permits import KEY_BYTES, BadRoster, build_roster, parse_roster, parse_windows
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def _permit(row: Mapping[str, str]) -> Permit:
     window: dict[str, object] = {name: row[name] for name in ("from", "until") if row.get(name)}
     if row.get("weekdays"):
         window["weekdays"] = [int(day) for day in row["weekdays"]]
+    if row["role"] not in ROLES[1:]:
+        raise BadRoster(f"role is one of {', '.join(ROLES[1:])}, not {row['role']!r}")
     kind = PermitKind(
         row["role"],
         row.get("place", ""),
