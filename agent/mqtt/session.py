@@ -96,6 +96,8 @@ class SessionContext:
     """The broker was asked for that state, and had the time to send it. Until then events wait: theirs may be ids
     that were given before.
     """
+    own_states: set[bytes] = field(default_factory=set)
+    """What we have told ourselves since the start, while it matters: that is no word of an earlier run."""
     terms: Terms = field(default_factory=Terms)
     """What the broker grants beside events."""
     fetch: Sequence[str] = ()
@@ -110,6 +112,13 @@ class SessionContext:
     """What else goes over the connection: with the other kiosks of the site, with the authority."""
     subscribe_error: str = ""
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
+
+    def remember_own(self, payload: bytes) -> None:
+        """A state that is told now. (A last will may be what the run before said at its end, to the byte.)"""
+        if self.is_compared:
+            self.own_states.clear()
+        else:
+            self.own_states.add(payload)
 
 
 class Session:
@@ -247,7 +256,8 @@ class Session:
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
         """The centre says something. A defect in hearing it must not cost the link, again and again."""
         if topic == self._duty.topics.state:
-            if retained and (mark := read_mark(payload)) is not None:
+            is_own = payload in self._duty.own_states  # RabbitMQ gives it back as if it had been there before
+            if retained and not is_own and (mark := read_mark(payload)) is not None:
                 self._compare(mark)
             return
         try:
@@ -502,6 +512,7 @@ class Session:
 
     def _publish_state(self, payload: bytes, now_s: float) -> None:
         """Send a state with the next `put_out`: retained, and to be acknowledged, where the broker does that."""
+        self._duty.remember_own(payload)
         if not self._terms.asks(Request.STATE, now_s):
             return
         self._state_retains, qos = (

@@ -12,9 +12,10 @@ import pytest
 
 from agent import mqtt
 from agent.events import Topics
-from agent.events.state import DeviceState, State
+from agent.events.state import DeviceState, State, state_payload
 from agent.model import Role
 from agent.mqtt import client, retry
+from agent.mqtt.session import Session
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,6 +84,28 @@ def test_after_an_outage_events_come_before_the_state(make_broker, make_link, pa
     kinds = ["event" if "/event/" in message.topic else "online" for message in subscriber.messages[seen:]
              if b'"offline"' not in message.payload and not message.retained]  # fmt: skip
     assert "online" not in kinds[:99]
+
+
+def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_earlier_run(
+    make_outbox, passage_event, wait_for
+):
+    """RabbitMQ does: it looks for what is retained after the next message of ours has come."""
+    outbox = make_outbox()
+    link = mqtt.Link(mqtt.Options(), TOPICS, outbox, lambda: FAULTLESS)
+    for number in range(10):
+        outbox.put(passage_event(number))
+    wait_for(lambda: outbox.status().stored == 10)
+    before = outbox.status().epoch
+    session, told = Session(link._duty, v5=True), state_payload(TOPICS, FAULTLESS, outbox.mark())
+    link._duty.remember_own(told)
+    session.on_message(TOPICS.state, told, retained=True)
+    outbox.put(passage_event(10))
+    wait_for(lambda: outbox.status().stored == 11)
+    assert outbox.status().epoch == before
+    session.on_message(TOPICS.state, told.replace(b'"last":10', b'"last":99'), retained=True)
+    wait_for(lambda: outbox.status().epoch != before)
+    link.start()  # to close what it holds
+    link.stop(0.0)
 
 
 def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, passage_event):
