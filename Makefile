@@ -49,6 +49,10 @@ bench: .venv/.ready ## every measurement, as a table with its peer beside it; be
 bench-%: .venv/.ready
 	@exec $(PY) -m tests.bench $* $(ARGS)
 
+.PHONY: bench-pi
+bench-pi: .venv/.ready ## ten minutes on a board: start, idle, code to gate, events; a table and a file to send back
+	@BACKLOG=10000 PASSAGES=60 exec $(PY) -m tests.bench start idle blink events --json .cache/bench-pi.json $(ARGS)
+
 .PHONY: soak
 soak: .venv/.ready ## a long day with every kind of fault; GATEPOST_SOAK_MINUTES=600
 	@exec $(PY) -m pytest -m soak -s tests/system/test_soak.py $(ARGS)

@@ -9,6 +9,7 @@ board: when is its green there, and does its gate open any later for them?
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from drivers.vision.opencv import Picture
 
-PASSAGES = 500
+PASSAGES = int(os.environ.get("PASSAGES", "500"))
 FPS = 30.0
 BAR_MS = 1000 / FPS + 15
 SKIN_C = 34.4

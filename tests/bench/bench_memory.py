@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig import broker_and_folder, kiosk_with, memory_mb, until
+from rig import broker_and_folder, kiosk_with, memory_mb, memory_of_all_mb, until
 from rows import Row, peers
 
 from agent.model import Colour
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PASSAGES = 500
 MORE_PASSAGES = 5000
 SKIN_C = 34.4
-BAR_MB = 150.0
+BAR_MB = 110.0
 FPS = 15.0
 CAMERA = {"width": 1280, "height": 720, "fps": FPS}
 MORE = "[checkpoint]\npresence_timeout_s = 0.15\nrescan_after_admit_s = 0.1\n"
@@ -38,15 +39,17 @@ def run() -> Iterator[Row]:
         kiosk.until_up()
         for _ in range(PASSAGES // len(lanes)):
             _passages(kiosk, lanes)
+        with contextlib.suppress(TimeoutError):  # the report is written once a second
+            until(lambda: _decided(kiosk) >= PASSAGES, 5)
         decided = _decided(kiosk)
-        rss, pss = memory_mb(kiosk.pid)
+        rss, pss = memory_of_all_mb(kiosk.pid)
         what = f"2 lanes with cameras 1280 x 720, after {PASSAGES} passages"
         yield Row(
             what,
-            f"RSS {rss:.0f} MB, PSS {pss:.0f} MB ({decided} decided)",
+            f"PSS {pss:.0f} MB, with the cameras' processes; {decided} of {PASSAGES} decided; RSS {rss:.0f} MB",
             peer,
-            f"≤ {BAR_MB:.0f} MB",
-            rss <= BAR_MB,
+            f"PSS ≤ {BAR_MB:.0f} MB, every passage decided",
+            pss <= BAR_MB and decided == PASSAGES,
         )
     with kiosk_with({"one": {}, "two": {}}, more=MORE) as (kiosk, lanes, _, _):
         kiosk.start()

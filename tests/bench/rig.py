@@ -374,11 +374,16 @@ def cpu_s(pid: int) -> float:
 
 def cpu_of_all_s(pid: int) -> float:
     """The same of a process and of all that it has started and that live."""
+    return sum(cpu_s(each) for each in family(pid))
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started and that live."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    return cpu_s(pid) + sum(cpu_of_all_s(child) for child, parent in parents.items() if parent == pid)
+    return [pid, *(each for child, parent in parents.items() if parent == pid for each in family(child))]
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
@@ -388,6 +393,12 @@ def memory_mb(pid: int) -> tuple[float, float]:
         name, _, value = line.partition(":")
         kib[name] = int(value.split()[0])
     return kib["Rss"] / 1024, kib["Pss"] / 1024
+
+
+def memory_of_all_mb(pid: int) -> tuple[float, float]:
+    """The same of a process and of all that it has started: only the second sum counts what they share once."""
+    resident, proportional = zip(*(memory_mb(each) for each in family(pid)), strict=True)
+    return sum(resident), sum(proportional)
 
 
 def quantile(values: list[float], share: float) -> float:
