@@ -306,6 +306,7 @@ class Session:
 
     def _demand_more_than_a_probe(self) -> None:
         if self._only_probes:
+            self._client.leave(keep_session=True)  # else the broker tells our last will
             raise LinkLost("the broker greets us in MQTT 3.1.1 and hangs up on 5, which is tried once more")
 
     def _occasion(self) -> str:

@@ -102,18 +102,27 @@ def authority(tmp_path):
 
 
 @pytest.fixture
+def rabbitmq():
+    """AMQP address and MQTT port of a RabbitMQ that somebody has started: it is too slow to start for each test."""
+    found = os.environ.get("GATEPOST_RABBITMQ", "").split()
+    if len(found) != 2:
+        pytest.skip('no RabbitMQ: GATEPOST_RABBITMQ="amqp://guest:guest@127.0.0.1:5672 1883" names a running one')
+    return found[0], int(found[1])
+
+
+@pytest.fixture
 def serve(postgres, rows, broker, authority, tmp_path, wait_for):
     """Starts a server; `kill` ends the last one as a power cut would."""
     running = []
 
-    def start(*more):
+    def start(*more, url=f"mqtt://127.0.0.1:{broker.port}", begins="the share delivers"):
         number = len(list(tmp_path.glob("server-*.log")))
         log = tmp_path / f"server-{number}.log"
-        words = [sys.executable, SERVER / "server.py", postgres.dsn, f"mqtt://127.0.0.1:{broker.port}",
+        words = [sys.executable, SERVER / "server.py", postgres.dsn, url,
                  "--key", tmp_path / "receipts.key", "--receipt-every-s", "0.1", *more]  # fmt: skip
         with log.open("wb") as out:
             running.append(subprocess.Popen(words, stdout=out, stderr=out))
-        wait_for(lambda: "the share delivers" in log.read_text())
+        wait_for(lambda: begins in log.read_text())
         return running[-1]
 
     yield start
@@ -123,18 +132,33 @@ def serve(postgres, rows, broker, authority, tmp_path, wait_for):
 
 
 @pytest.fixture
-def kiosk(broker, make_outbox, authority, tmp_path):
-    """A kiosk's real outbox and link, which let an event go for a receipt only."""
-    store, outbox = BundleStore(tmp_path / "bundles"), make_outbox()
+def make_kiosk(make_outbox, authority, tmp_path):
+    """Kiosks' real outbox and link, which let an event go for a receipt only."""
+    links = []
+
+    def make(port):
+        links.append(_link(port, make_outbox(), BundleStore(tmp_path / "bundles")))
+        links[-1].start()
+        return links[-1]
+
+    yield make
+    for link in links:
+        link.stop(0.0)
+
+
+@pytest.fixture
+def kiosk(broker, make_kiosk):
+    return make_kiosk(broker.port)
+
+
+def _link(port, outbox, store):
     link = mqtt.Link(
-        mqtt.Options(host="127.0.0.1", port=broker.port, delivery="receipt", receipt_timeout_s=1.0),
+        mqtt.Options(host="127.0.0.1", port=port, delivery="receipt", receipt_timeout_s=1.0),
         TOPICS, outbox, lambda: State("1"),
         verify_receipt=lambda data: store.verify_statement(data, "receipt", server_time()),
     )  # fmt: skip
     link.outbox = outbox
-    link.start()
-    yield link
-    link.stop(0.0)
+    return link
 
 
 def server_time():
@@ -180,6 +204,20 @@ def test_none_is_lost_or_twice_though_server_and_database_fall(
     assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
     assert rows("SELECT up_to, runs FROM chain") == [(put, [])]
     assert rows("SELECT sum(passages) FROM day_count") == [(put,)]
+
+
+def test_the_same_from_a_quorum_queue_of_rabbitmq(serve, make_kiosk, rows, rabbitmq, passage_event, wait_for):
+    """The server is killed and another one takes from the queue."""
+    first = serve(url=rabbitmq[0], begins="connected")
+    kiosk = make_kiosk(rabbitmq[1])
+    for number in range(300):
+        kiosk.outbox.put(passage_event(number))
+    first.kill()
+    serve(url=rabbitmq[0], begins="connected")
+    wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+    epoch = kiosk.outbox.status().epoch
+    assert rows("SELECT up_to, runs FROM chain WHERE epoch = %s", epoch) == [(300, [])]
+    assert rows("SELECT count(*) FROM event WHERE epoch = %s", epoch) == [(300,)]
 
 
 def event(sequence, payload=None, previous="0" * 64, **members):
