@@ -20,17 +20,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from agent.platform.files import replace_file, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
     from agent.model import TimeBounds
@@ -112,6 +111,8 @@ class ClientCertificates:
 
     def request(self) -> str:
         """Make a new key, keep it, and ask for a certificate for it: PKCS #10, PEM. Raises OSError."""
+        from cryptography import x509  # noqa: PLC0415 - slow to load, and a link without TLS has no certificates
+
         key = ec.generate_private_key(ec.SECP256R1())
         current = self._current()
         name = current[0].subject if current else _named(self._name)
@@ -124,6 +125,8 @@ class ClientCertificates:
 
         Raises BadPair, OSError.
         """
+        from cryptography import x509  # noqa: PLC0415 - the same
+
         try:
             chain = x509.load_pem_x509_certificates(pem.encode())
             key = serialization.load_pem_private_key(self._key.read_bytes(), None)
@@ -162,8 +165,16 @@ _SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKey
 def _certificates(file: Path | None) -> list[x509.Certificate]:
     """Those in a PEM file, the holder's first; none when it cannot be read."""
     try:
-        return [] if file is None else x509.load_pem_x509_certificates(file.read_bytes())
-    except (OSError, ValueError, x509.InvalidVersion):
+        pem = b"" if file is None else file.read_bytes()
+    except OSError:
+        return []
+    if not pem:
+        return []
+    from cryptography import x509  # noqa: PLC0415 - the same
+
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except (ValueError, x509.InvalidVersion):
         return []
 
 
@@ -198,6 +209,8 @@ def _has_signed(issuer: x509.Certificate, certificate: x509.Certificate) -> bool
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:
+    from cryptography import x509  # noqa: PLC0415 - the same
+
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
@@ -205,10 +218,15 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _common_name(certificate: x509.Certificate) -> list[str | bytes]:
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415 - the same
+
     return [entry.value for entry in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _named(name: str) -> x509.Name:
+    from cryptography import x509  # noqa: PLC0415 - the same
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415 - the same
+
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
