@@ -144,8 +144,10 @@ def verdict(trial: Trial, sight: Sight, elapsed_s: float, well_s: float) -> str 
         return f"it was not ready within {READY_S:.0f} s"
     if elapsed_s < TRIAL_S or (well_s > 0 and elapsed_s < TRIAL_S + WELL_S):
         return None
-    new = ", ".join(sorted(sight.problems - set(trial.problems)))
-    return f"not well within {TRIAL_S:.0f} s: {new or 'it takes too much memory'}"
+    reasons = sorted(sight.problems - set(trial.problems))
+    if sight.memory_share >= _MOST_MEMORY:
+        reasons.insert(0, "it takes too much memory")
+    return f"not well within {TRIAL_S:.0f} s: {', '.join(reasons) or 'it does not stay well'}"
 
 
 @dataclass(frozen=True, slots=True)

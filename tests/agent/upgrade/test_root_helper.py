@@ -181,6 +181,7 @@ WELL = Sight(active=True, version="1.1")
             "broker_not_connected",
         ),
         (Sight(active=True, version="1.1", memory_share=0.95), 181, 0, "too much memory"),
+        (Sight(True, False, 0, "1.1", frozenset({"x"}), 0.95), 181, 0, "too much memory, x"),
         (WELL, 185, 5, None),
         (WELL, 211, 5, "not well within 180 s"),
     ],
