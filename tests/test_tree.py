@@ -91,7 +91,7 @@ MET_IN = {
         "drivers/simulators/qr.py",
     },  # neither may import the other
     "serial": {"drivers/wire/uart.py"},
-    "starlette": {"agent/web/site.py", "agent/web/server.py"},
+    "starlette": {"agent/web/guard.py", "agent/web/site.py", "agent/web/server.py"},
     "smbus2": {"drivers/wire/i2c.py"},
     "typing_extensions": {"agent/events/contract.py", "agent/events/schemas.py", "agent/events/venue.py"},
     "uvicorn": {"agent/web/server.py"},

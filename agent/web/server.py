@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agent.platform import systemd
 from agent.web.feed import Feed
-from agent.web.site import person_site
+from agent.web.guard import guard_routes
+from agent.web.options import address_of
+from agent.web.site import guard_site, person_site
+from agent.web.staff_client import StaffClient
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -26,6 +31,7 @@ log = logging.getLogger(__name__)
 HEAD_S = 5.0
 """A request's head has to be there by then."""
 MAX_CONNECTIONS = 64
+HELLO_EVERY_S = 1.0
 
 
 class Protocol(H11Protocol):
@@ -96,11 +102,15 @@ async def serve(doors: Path, port: int) -> None:
     feed = Feed(doors / "watch.sock")
     with socket.create_server(("127.0.0.1", port)) as local:
         own = local.getsockname()[1]
-        server = Server(config(person_site(feed, own)))
+        client = StaffClient(doors / "staff.sock")
+        server = Server(config(person_site(feed, own, guard_routes(client))))
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        tasks = [asyncio.create_task(each) for each in (feed.run(), server.serve([local]), _pet_watchdog())]
+        tasks = [
+            asyncio.create_task(each)
+            for each in (feed.run(), server.serve([local]), _pet_watchdog(), network(client))
+        ]
         log.info("the screens: http://127.0.0.1:%d/", own)
         await asyncio.wait([asyncio.create_task(stopping.wait()), *tasks], return_when=asyncio.FIRST_COMPLETED)
         systemd.notify("STOPPING=1")
@@ -116,3 +126,39 @@ async def _pet_watchdog() -> None:
     while True:
         systemd.notify("WATCHDOG=1")
         await asyncio.sleep(1.0)
+
+
+async def network(client: StaffClient) -> None:
+    """Serve the guard's page by TLS where the agent's settings say so; else wait for ever."""
+    while "refused" in (hello := await client.ask({"do": "hello"})):  # noqa: ASYNC110 - another process
+        await asyncio.sleep(HELLO_EVERY_S)
+    if hello.get("listen"):
+        host, port = address_of(hello["listen"])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with (
+                socket.create_server(
+                    (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+                ) as tcp,
+                _in_memory(hello["certificate"]) as certificate,
+                _in_memory(hello["key"]) as key,
+            ):
+                site = guard_site([f"{name}:{port}" for name in hello["names"]], guard_routes(client))
+                made = config(site, ssl_certfile=certificate, ssl_keyfile=key)
+                made.load()
+                log.info("the guard's page: https://%s:%d/guard", hello["names"][0], port)
+                await Server(made).serve([tcp])
+        except OSError as error:  # also of the certificate
+            log.warning("the guard's page is not served on the network: %s: %s", hello["listen"], error)
+    await asyncio.Event().wait()
+
+
+@contextlib.contextmanager
+def _in_memory(pem: str) -> Iterator[str]:
+    """A path to read it by: a key is written to no disk."""
+    descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, pem.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

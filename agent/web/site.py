@@ -20,7 +20,7 @@ from agent.texts import CATALOGUE
 from agent.web.pictures import LANG_TAGS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Collection, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -84,7 +84,13 @@ class Guard:
         return None
 
 
-def person_site(feed: Feed, port: int) -> ASGIApp:
+def guard_site(hosts: Collection[str], routes: Sequence[Route]) -> ASGIApp:
+    """The guard's page alone, for the network."""
+    static = Mount("/static", StaticFiles(directory=PAGES / "static"))
+    return Guard(Starlette(routes=[*routes, static]), hosts, "https")
+
+
+def person_site(feed: Feed, port: int, more: Sequence[Route] = ()) -> ASGIApp:
     """The person's pages. Nothing here needs a login: it is what stands on the glass."""
 
     async def index(_: Request) -> Response:
@@ -111,6 +117,7 @@ def person_site(feed: Feed, port: int) -> ASGIApp:
         Route("/lanes/{lane}", lane),
         Route("/lanes/{lane}/events", events),
         Route("/lanes/{lane}/painted", painted, methods=["POST"]),
+        *more,
         Mount("/static", StaticFiles(directory=PAGES / "static")),
     ]
     return Guard(Starlette(routes=routes), [f"127.0.0.1:{port}", f"localhost:{port}"], "http")

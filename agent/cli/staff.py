@@ -1,0 +1,69 @@
+"""`gatepost staff pair`: connect a tablet of the guards. `gatepost staff new`: an entry of the staff list.
+
+gatepost staff pair                             prints the link and the number, once, for two minutes
+gatepost staff new G07 --role guard             asks for a PIN; prints the entry and the text of the badge
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import sys
+from typing import TYPE_CHECKING
+
+from agent.cli import configuration, running
+from agent.credentials.staff_list import BADGE_PREFIX, StaffRole, hash_badge, hash_pin, parse
+from agent.web.options import address_of
+
+if TYPE_CHECKING:
+    import argparse
+
+LOCAL = "http://127.0.0.1:8470"
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `staff`."""
+    parser = subparsers.add_parser("staff", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    configuration.add_argument(verbs.add_parser("pair", help="connect a tablet"))
+    new = verbs.add_parser("new", help="make an entry of the staff list")
+    new.add_argument("id", help="number of the badge, 1 to 16 letters and digits: G07")
+    new.add_argument("--role", choices=list(StaffRole), required=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 done, 1 refused, 3 not running."""
+    return _pair(args) if args.verb == "pair" else _new(args.id, args.role)
+
+
+def _pair(args: argparse.Namespace) -> int:
+    config = configuration.read(args.config)
+    if config is None:
+        return 1
+    try:
+        shown = running.ask(config.runtime.directory, {"do": "pair"})
+    except running.NotRunning as error:
+        print(error, file=sys.stderr)
+        return 3
+    except running.RequestRefused as error:
+        print(error, file=sys.stderr)
+        return 1
+    web = config.web
+    site = f"https://{web.names[0]}:{address_of(web.listen)[1]}" if web.listen else LOCAL
+    print(f"{site}/guard#pair={shown['secret']}")
+    print(f"number {shown['number']}, for {shown['seconds']} s, once")
+    return 0
+
+
+def _new(who: str, role: str) -> int:
+    badge = BADGE_PREFIX + secrets.token_urlsafe(16)
+    try:
+        pin = hash_pin(getpass.getpass("PIN (6 to 64 characters): "), secrets.token_bytes(16))
+        entry = f'[[person]]\nid = "{who}"\nrole = "{role}"\npin = "{pin}"\nbadge = "{hash_badge(badge)}"\n'
+        parse(entry)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(entry)
+    print(f"# text of the badge, for its QR code; keep it secret: {badge}")
+    return 0
