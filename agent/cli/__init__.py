@@ -44,7 +44,7 @@ GROUPS = {
         "record": "what staff state of somebody who waits, or of the venue",
         "case": "open cases; close one by feedback",
         "count": "how many are inside; set it right",
-        "staff": "connect a tablet of the guards; make an entry of the staff list",
+        "staff": "connect a tablet; make an entry of the staff list",
         "duty": "a duty was done, for example disinfection",
         "report": "what the venue's day is like so far",
     },

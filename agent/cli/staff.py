@@ -1,7 +1,7 @@
-"""`gatepost staff pair`: connect a tablet of the guards. `gatepost staff new`: an entry of the staff list.
+"""`gatepost staff pair`: connect a tablet. `gatepost staff new`: an entry of the staff list.
 
-gatepost staff pair                             prints the link and the number, once, for two minutes
-gatepost staff new G07 --role guard             asks for a PIN; prints the entry and the text of the badge
+gatepost staff pair                   link and number, once, for two minutes
+gatepost staff new G07 --role guard   asks for a PIN; prints entry and badge
 """
 
 from __future__ import annotations

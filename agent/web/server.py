@@ -137,9 +137,7 @@ async def network(client: StaffClient) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             with (
-                socket.create_server(
-                    (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-                ) as tcp,
+                socket.create_server((host, port), family=family) as tcp,
                 _in_memory(hello["certificate"]) as certificate,
                 _in_memory(hello["key"]) as key,
             ):
