@@ -163,11 +163,11 @@ class App:
             name: _lane_workers(name, lane, began, tap, inbox, self._watch) for name, lane in config.lanes.items()
         }
         self._workers = Workers(worker for lane in lanes.values() for worker in lane.all())
-        tickets = _tickets(config, lambda second, first: inbox.put(_used_twice(second, first)))
+        tickets = _tickets(config, lambda second, first: inbox.add(_used_twice(second, first)))
         venue = _venue(config, self._ruleset, clock.now)
         ledger = LedgerKeeper(
             venue,
-            lambda entries, replaces: self._outbox.put_entries(entries, replaces=replaces),
+            lambda entries, replaces: self._outbox.store_entries(entries, replaces=replaces),
             lambda: self._link.status().connected,
         )
         self._outbox.on_ledger = ledger.found
@@ -182,7 +182,7 @@ class App:
             inbox,
             open_gate={name: lane.open_gate for name, lane in lanes.items()},
             show={name: lane.show for name, lane in lanes.items()},
-            store=self._outbox.put,
+            store=self._outbox.store,
             log_event=log.log_event,
             redact=Redaction(topics.source, self._ruleset.privacy_rules),
             now=clock.now,
@@ -222,7 +222,7 @@ class App:
             store,
             self._commands.table,
             BundleReceiver(store, self._install_bundle, clock.now, topics.targets),
-            inbox.put,
+            inbox.add,
             clock.now,
             self._link.refetch_retained,
         )
@@ -237,7 +237,7 @@ class App:
         )
         self._staff = self._staff_door(config, lambda: ledger.view)
         for closure in self._staff.closures():
-            inbox.put(closure)
+            inbox.add(closure)
 
         # what is looked after
         self._report = HealthReport(
@@ -303,7 +303,7 @@ class App:
         around = Around(
             {name: _way(lane) for name, lane in config.lanes.items()},
             self._loop.request,
-            self._loop.inbox.put,
+            self._loop.inbox.add,
             self._staff_list,
             self._clock.now,
             self._ruleset.explain,
@@ -336,12 +336,12 @@ class App:
         if pairs is not None and identity(config.file).exists():
             from agent.enrolment.renewal import Renewal  # noqa: PLC0415 - most starts need none of it
 
-            yield Renewal(pairs, self._link.requests().ask, now, self._link.renew)
+            yield Renewal(pairs, self._link.requests().request, now, self._link.renew)
 
     def _upgrades(self, config: Config, topics: Topics, is_busy: Callable[[], bool]) -> Iterator[Upgrades]:
         """Of a kiosk that takes bundles and was installed as packages."""
         if config.codes.bundles and NOTICE.parent.exists():
-            folder, record = state_folder(_folder(config)), self._loop.inbox.put
+            folder, record = state_folder(_folder(config)), self._loop.inbox.add
             yield Upgrades(folder, self._bundles, topics.source, record, is_busy, config.mqtt.ca_file)
 
     def run(self) -> None:
@@ -385,15 +385,15 @@ class App:
 
     def _jobs(self, config: Config, baselines: BaselineSaver) -> Iterator[Job]:
         """What is done again and again."""
-        yield Job("rules", LOOK_EVERY_S, self._ruleset.look)
-        yield Job("clock", LOOK_EVERY_S, self._clock.keep, self._clock.save)
-        yield Job("baseline", calibration_files.EVERY_S, baselines.keep, baselines.keep)
-        yield Job("room", LOOK_EVERY_S, self._room.look)
+        yield Job("rules", LOOK_EVERY_S, self._ruleset.refresh_and_scrub)
+        yield Job("clock", LOOK_EVERY_S, self._clock.save_if_due, self._clock.save)
+        yield Job("baseline", calibration_files.EVERY_S, baselines.save_if_changed, baselines.save_if_changed)
+        yield Job("room", LOOK_EVERY_S, self._room.open_channel_if_named)
         if (tickets := self._tickets) is not None and not tickets.has_peers:
             yield Job("tickets", TICKETS_EVERY_S, lambda: tickets.tick(self._clock.now()))
         yield Job("memory", malloc.EVERY_S, malloc.give_back)
         if self._rollout is not None:
-            yield Job("configuration", LOOK_EVERY_S, self._rollout.look)
+            yield Job("configuration", LOOK_EVERY_S, self._rollout.check)
         if config.health.metrics_file is not None:
             written = Metrics(config.health.metrics_file, self._report, lambda: self._health.health)
             yield Job("metrics", metrics.EVERY_S, written.refresh, written.remove)
@@ -522,9 +522,9 @@ class _Room:
 
     def start(self) -> None:
         """Tell them, where there are any."""
-        self.look()
+        self.open_channel_if_named()
 
-    def look(self) -> None:
+    def open_channel_if_named(self) -> None:
         """The rules may name some since. Any thread."""
         with self._lock:
             if self._channel is not None or self._is_over or not self._ledger.venue.rules.room.kiosks:
@@ -588,15 +588,15 @@ def _lane_workers(
     }
     return _LaneWorkers(
         [
-            SensorWorker(name, role, device.driver, _maker(device), tap.put)
+            SensorWorker(name, role, device.driver, _maker(device), tap.publish)
             for role, device in sensors.items()
             if device is not None
         ],
         None
         if lane.gate is None
-        else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.put, release_s=lane.release_s),
+        else GateWorker(name, Role.GATE, lane.gate.driver, _maker(lane.gate), inbox.add, release_s=lane.release_s),
         list(_indicators(name, lane, began, inbox)),
-        [] if lane.screen is None else [ScreenWorker(name, partial(pictures.trouble, name), inbox.put)],
+        [] if lane.screen is None else [ScreenWorker(name, partial(pictures.trouble, name), inbox.add)],
     )
 
 
@@ -604,10 +604,10 @@ def _indicators(name: str, lane: LaneConfig, began: Startup, inbox: Inbox) -> It
     """What tells people: the lamp and the buzzer, where there are."""
     if (lamp := lane.lamp) is not None:
         lights = {light: _maker(output) for light, output in lamp.lights.items()}
-        yield IndicatorWorker(name, Role.LAMP, lamp.driver, lights, inbox.put, _lamp_panel(lane, began))
+        yield IndicatorWorker(name, Role.LAMP, lamp.driver, lights, inbox.add, _lamp_panel(lane, began))
     if (buzzer := lane.buzzer) is not None:
         sound: dict[str, Callable[[], Sink]] = {Light.SOUND: _maker(buzzer)}
-        yield IndicatorWorker(name, Role.BUZZER, buzzer.driver, sound, inbox.put, indicators.BuzzerPanel())
+        yield IndicatorWorker(name, Role.BUZZER, buzzer.driver, sound, inbox.add, indicators.BuzzerPanel())
 
 
 def _lamp_panel(lane: LaneConfig, began: Startup) -> indicators.LampPanel:

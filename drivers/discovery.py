@@ -21,7 +21,7 @@ from drivers.ranging import tf_luna
 from drivers.thermometers import cjmcu, gy_614v, gy_mcu
 from drivers.wire import i2c, uart
 from drivers.wire.framing import Framer
-from drivers.wire.modbus import answer, ask
+from drivers.wire.modbus import answer, read_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +45,7 @@ QUESTIONS: dict[str, tuple[int, bytes, Callable[[bytes], bool]]] = {
     "thermometers/raytek_mi3": (9600, b"\r?U\r", lambda heard: b"!UC\r\n" in heard or b"!UF\r\n" in heard),
     "thermometers/modbus_ir": (
         9600,
-        ask(1, 4, 0x13, 3),
+        read_request(1, 4, 0x13, 3),
         lambda heard: isinstance(answer(bytearray(heard), 1, 4, 3)[1], tuple),
     ),
     "scanners/gm65": (
@@ -95,7 +95,7 @@ def serial_port(name: str, *, ask_too: bool = False) -> Found:
     if who:
         return Found("serial", lasting, node, maker, note=f"in use by {', '.join(who)}")
     try:
-        driver, options = listen(name) or (ask_around(name) if ask_too else None) or ("", {})
+        driver, options = listen(name) or (probe(name) if ask_too else None) or ("", {})
     except DriverError as trouble:
         return Found("serial", lasting, node, maker, note=str(trouble))
     note = "" if driver else "says nothing by itself; scan engines and relay boards are like that"
@@ -112,7 +112,7 @@ def listen(name: str, bauds: Sequence[int] = BAUDS) -> tuple[str, dict[str, obje
             framers: dict[str, Framer[object]] = {driver: Framer(step) for driver, step in STEPS.items()}
             frames = dict.fromkeys(framers, 0)
             heard = 0
-            for data in _hear(line, LISTEN_S):
+            for data in _read_for(line, LISTEN_S):
                 heard += len(data)
                 for driver, framer in framers.items():
                     frames[driver] += sum(1 for _ in framer.feed(data))
@@ -125,7 +125,7 @@ def listen(name: str, bauds: Sequence[int] = BAUDS) -> tuple[str, dict[str, obje
     return None
 
 
-def ask_around(name: str) -> tuple[str, dict[str, object]] | None:
+def probe(name: str) -> tuple[str, dict[str, object]] | None:
     """Who answers a question on a port. Writes to the device. Raises DriverError."""
     line = uart.Uart(name, BAUDS[0])
     line.open()
@@ -134,7 +134,7 @@ def ask_around(name: str) -> tuple[str, dict[str, object]] | None:
             line.retune(baud)
             line.write(question)
             heard = b""
-            for data in _hear(line, LISTEN_S / 2):
+            for data in _read_for(line, LISTEN_S / 2):
                 heard += data
                 if is_known(heard.removeprefix(question)):  # an RS-485 adapter may hear itself
                     return driver, {"baud": baud}
@@ -143,7 +143,7 @@ def ask_around(name: str) -> tuple[str, dict[str, object]] | None:
     return None
 
 
-def _hear(line: uart.Line, limit_s: float) -> Iterator[bytes]:
+def _read_for(line: uart.Line, limit_s: float) -> Iterator[bytes]:
     end_s = time.monotonic() + limit_s
     while (left_s := end_s - time.monotonic()) > 0:
         if data := line.read(left_s):

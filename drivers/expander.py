@@ -39,7 +39,7 @@ class ExpanderOutput(PulsedOutput):
         """True when no real chip is behind the bus; known once open."""
         return self._bus.simulated
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the bus, with the output off before it becomes one."""
         self._bus.open()
         self.switch(on=False)
@@ -56,7 +56,7 @@ class ExpanderOutput(PulsedOutput):
                     self._bus.name, "the output does not follow", "check for a short circuit or a wrong chip"
                 )
 
-    def look(self) -> None:
+    def verify_present(self) -> None:
         """See that the chip answers."""
         self.read_latch()
 

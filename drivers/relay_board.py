@@ -23,7 +23,7 @@ class PulsedOutput:
         self._off_at_s = 0.0
         self._timer: threading.Timer | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the device. Raises DriverError."""
         raise NotImplementedError
 
@@ -31,7 +31,7 @@ class PulsedOutput:
         """Switch the output. Raises DriverError."""
         raise NotImplementedError
 
-    def look(self) -> None:
+    def verify_present(self) -> None:
         """Raise DriverError when the device is not there any more."""
         raise NotImplementedError
 
@@ -43,7 +43,7 @@ class PulsedOutput:
         """Take the device and switch off."""
         with self._lock:
             try:
-                self.take()
+                self.acquire()
                 self.switch(on=False)
             except DriverError:
                 self.let_go()
@@ -67,7 +67,7 @@ class PulsedOutput:
     def check(self) -> None:
         """Raise DeviceGone when the device went away."""
         with self._lock:
-            self.look()
+            self.verify_present()
 
     def close(self) -> None:
         """Switch off and let go."""

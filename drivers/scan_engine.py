@@ -238,16 +238,16 @@ class ScanEngine:
         end_s = time.monotonic() + limit_s
         while not self._ready:
             now_s = time.monotonic()
-            self._keep_looking(now_s)
+            self._retrigger_if_due(now_s)
             left_s = max(0.0, end_s - now_s)
             pause_s = self._pause_s
             data = self._line.read(min(left_s, pause_s) if self._is_waiting else left_s)
             now_s = time.monotonic()
             if data:
                 self._heard_s = now_s
-                self._take(self._sieve.feed(data))
+                self._on_text(self._sieve.feed(data))
             elif self._is_waiting and now_s - self._heard_s >= pause_s:
-                self._take(self._sieve.pause())
+                self._on_text(self._sieve.pause())
                 self._sight(self._lines.pause())
             if now_s >= end_s:
                 break
@@ -294,12 +294,12 @@ class ScanEngine:
     def _is_waiting(self) -> bool:
         return self._lines.is_waiting or self._sieve.is_waiting
 
-    def _keep_looking(self, now_s: float) -> None:
+    def _retrigger_if_due(self, now_s: float) -> None:
         if self._by_order and not self._is_waiting and now_s - self._armed_s >= self._rearm_s:
             self._armed_s = now_s
             self._line.write(self.start)
 
-    def _take(self, text: bytes) -> None:
+    def _on_text(self, text: bytes) -> None:
         try:
             codes = self._lines.feed(text)
         except ValueError:

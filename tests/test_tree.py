@@ -276,6 +276,21 @@ def test_every_function_does_something() -> None:
     assert not stubs
 
 
+EVERYDAY = re.compile(
+    r"_*(?:tell|told|say|said|hear|heard|take|taken|look|keep|kept|put|ask|asked|judge|judged)(?:_|$)"
+)
+
+
+def test_functions_are_named_by_what_they_do() -> None:
+    """An everyday verb, in unrelated classes, cannot be searched: `claim_batch`, `on_message`, not `take`, `hear`."""
+    assert not [
+        f"{file}:{node.lineno} {node.name}"
+        for file in modules()
+        for node in ast.walk(ast.parse((ROOT / file).read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and EVERYDAY.match(node.name)
+    ]
+
+
 def documents() -> list[str]:
     return [name for name in tracked() if name.endswith(".md")]
 

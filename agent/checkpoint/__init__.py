@@ -512,7 +512,7 @@ class Checkpoint:
         pending = _pending(lane)
         is_known = pending.are_facts_of(at_s)
         if not is_known:
-            pending.take_facts(self._facts(lane, pending.verdict, at_s), at_s)
+            pending.update_facts(self._facts(lane, pending.verdict, at_s), at_s)
         if self._is_final(lane, temperature, at_s, pending.facts):
             yield from self._close(name, lane, temperature, at_s, None if is_known else pending.facts)
 

@@ -68,7 +68,7 @@ class PendingPassage:
         is_same = told is not None and told[0] is self.verdict and told[1] is self.attested
         return is_same and told is not None and 0 <= at_s - told[2] < _FACTS_S
 
-    def take_facts(self, facts: VenueFacts, at_s: float) -> None:
+    def update_facts(self, facts: VenueFacts, at_s: float) -> None:
         """What the venue adds now."""
         self.facts, self.facts_of = facts, (self.verdict, self.attested, at_s)
 

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             return _record(args)
         if args.action == "replay":
             return _replay(args.source)
-        return _look(args)
+        return _watch(args)
     except BrokenPipeError:
         raise  # the reader of a pipe has left: no fault of the camera
     except (DriverError, OSError, ValueError) as error:
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-def _look(args: argparse.Namespace) -> int:
+def _watch(args: argparse.Namespace) -> int:
     from drivers.vision import framing_advice  # noqa: PLC0415 - OpenCV is for who looks
 
     options = _options(args)
@@ -111,7 +111,7 @@ def _look(args: argparse.Namespace) -> int:
             print(f"{frame.name or lens.name}: a broken picture, passed over (another cable, fourcc or size?)")
             broken += 1
             continue
-        judged = framing_advice.judged(picture)
+        judged = framing_advice.measured(picture)
         seen, read = seen + 1, read + bool(judged.rung)
         advice = framing_advice.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
         drawn = _drawn(frame, judged, args)

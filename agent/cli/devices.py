@@ -94,7 +94,7 @@ def _off(file: Path) -> int:
     gone = {f"{name} (last good configuration)": each for name, each in before.items() if each not in now.values()}
     outputs.switch_off(gone, quiet=quiet)  # may well be unplugged
     if status:
-        _say_if_held(file)
+        _report_if_held(file)
     if result:  # whoever reads the end of the log asks why
         exit_status = os.environ.get("EXIT_STATUS", "unknown")
         print(
@@ -105,7 +105,7 @@ def _off(file: Path) -> int:
     return 1 if checked is None else status
 
 
-def _say_if_held(file: Path) -> None:
+def _report_if_held(file: Path) -> None:
     """A port serves one program, and the agent may be that."""
     with contextlib.suppress(config.BadConfig, OSError):
         if running.is_running(config.load(file).runtime.directory):
@@ -273,7 +273,7 @@ def _watch(args: argparse.Namespace, device: Device, seconds: float, recorder: r
         print()
     except (DriverError, RequestRefused) as trouble:
         print(trouble, file=sys.stderr)
-        _say_if_held(args.config)
+        _report_if_held(args.config)
         return 1
     finally:
         driver.close()

@@ -42,12 +42,12 @@ class _Fleet:
         messages = connection.read(for_s)
         for topic, payload in messages:
             if (row := row_of(topic, payload)) is not None:
-                self._put(row)
+                self._add_row(row)
             elif not payload:
                 self.rows.pop("/".join(topic.split("/")[2:4]), None)
         return bool(messages)
 
-    def _put(self, row: KioskRow) -> None:
+    def _add_row(self, row: KioskRow) -> None:
         before = self.rows.get(row.kiosk)
         self.rows[row.kiosk] = row
         if row.state == "online":

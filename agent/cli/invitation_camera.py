@@ -23,7 +23,7 @@ class Cameras:
         self._open: list[Any] = []
         self._looks = 0
 
-    def look(self) -> Iterator[bytes]:
+    def read(self) -> Iterator[bytes]:
         """What each sees now."""
         if not self._open and self._looks % _SEARCH_EVERY == 0:
             self._search()

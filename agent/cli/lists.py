@@ -188,11 +188,11 @@ def _query(args: argparse.Namespace) -> int:
     if value is None:
         print("not on the list")
         return 1
-    print(_said(found.head.kind, value))
+    print(_describe_entry(found.head.kind, value))
     return 0
 
 
-def _said(kind: str, value: int) -> str:
+def _describe_entry(kind: str, value: int) -> str:
     """What a list says by a value."""
     if kind == "status" and value in lists.COLOURS:
         return lists.COLOURS[value].value

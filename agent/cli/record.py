@@ -80,7 +80,7 @@ def _fill_in(args: argparse.Namespace) -> int:
         form = _form("".join(name), forms)
         answers = answers_of([*words, *_lines(args.answers)])
         if sys.stdin.isatty() and args.answers != "-":
-            answers = _asked(form, answers)
+            answers = _prompt_fields(form, answers)
     except (BadVenueFile, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -118,7 +118,7 @@ def _lines(file: str | None) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _asked(form: Form, answers: Mapping[str, str]) -> dict[str, str]:
+def _prompt_fields(form: Form, answers: Mapping[str, str]) -> dict[str, str]:
     """What was not said is asked for."""
     return {field.name: answers.get(field.name) or input(_question(field)) for field in form.fields}
 

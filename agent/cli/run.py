@@ -68,7 +68,7 @@ def _enrol(file: Path) -> int:
     eyes = invitation_camera.Cameras()
     try:
         done = service.run(
-            state_folder(file.absolute().parent), stopping.is_set, (service.files, eyes.look), stopping.wait
+            state_folder(file.absolute().parent), stopping.is_set, (service.files, eyes.read), stopping.wait
         )
     finally:
         eyes.close()

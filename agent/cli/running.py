@@ -81,7 +81,7 @@ def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> 
         return _answer(asked.makefile("rb").readline())
 
 
-def ask(directory: Path, request: dict[str, Any]) -> dict[str, Any]:
+def send_request(directory: Path, request: dict[str, Any]) -> dict[str, Any]:
     """The agent's answer to a request. Raises NotRunning or RequestRefused."""
     with _connected(directory, request) as asked:
         asked.settimeout(_WAIT_S)

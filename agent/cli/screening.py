@@ -104,7 +104,7 @@ def _fit(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namespace) 
             date=time.strftime("%Y-%m-%d"),
         )
         yield f"\n{' · '.join(part for part in (lane, site) if part) or 'all'}: {len(group)} people"
-        yield from _told(group, model, args)
+        yield from _describe_model(group, model, args)
     if args.calibration is not None:
         sites = calibration_files.load_sites(args.calibration) if args.calibration.exists() else {}
         sites.update(
@@ -114,7 +114,9 @@ def _fit(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namespace) 
         yield f"\n{args.calibration}: written; name it as `calibration` in [screening]"
 
 
-def _told(group: Sequence[evaluation.MeasuredPerson], model: Model, args: argparse.Namespace) -> Iterator[str]:
+def _describe_model(
+    group: Sequence[evaluation.MeasuredPerson], model: Model, args: argparse.Namespace
+) -> Iterator[str]:
     """The model, and how its limit fares."""
     limit_c = model.limit_c or 0.0
     low_c, high_c = evaluation.bootstrap(group, lambda drawn: _limit_c(drawn, model, args))

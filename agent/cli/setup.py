@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{file} is there already. --force replaces it and keeps it as {file.name}.old", file=sys.stderr)
         return 1
     try:
-        answers = _ask(args)
+        answers = _prompt(args)
     except (EOFError, ValueError) as error:
         print(str(error) or "The answers have ended: nothing is written.", file=sys.stderr)
         return 1
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(args: argparse.Namespace) -> Answers:
+def _prompt(args: argparse.Namespace) -> Answers:
     """Everything that cannot be found out. Raises ValueError, EOFError."""
     ask = _default_of if args.yes else _question
     host = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node()) or "kiosk-1"

@@ -20,21 +20,25 @@ def add_badge(parser: argparse.ArgumentParser) -> None:
 
 def show(args: argparse.Namespace, lines: Callable[[dict[str, Any]], list[str]]) -> int:
     """Print what the venue is like; 0 done, 1 refused, 3 not running."""
-    return _ask(args, {"do": "venue"}, lines)
+    return _request(args, {"do": "venue"}, lines)
 
 
 def state(args: argparse.Namespace, what: str, **more: object) -> int:
     """State something; 0 taken, 1 refused, 3 not running."""
     language = getattr(args, "language", "en")
-    return _ask(args, {"do": "attest", "type": what, "by": args.by, **more}, lambda said: [_said(said, language)])
+    return _request(
+        args, {"do": "attest", "type": what, "by": args.by, **more}, lambda said: [_format_answer(said, language)]
+    )
 
 
-def _ask(args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dict[str, Any]], list[str]]) -> int:
+def _request(
+    args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dict[str, Any]], list[str]]
+) -> int:
     config = configuration.read(args.config)
     if config is None:
         return 1
     try:
-        answer = running.ask(config.runtime.directory, request)
+        answer = running.send_request(config.runtime.directory, request)
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3
@@ -45,7 +49,7 @@ def _ask(args: argparse.Namespace, request: dict[str, Any], lines: Callable[[dic
     return 0
 
 
-def _said(answer: dict[str, Any], language: str) -> str:
+def _format_answer(answer: dict[str, Any], language: str) -> str:
     if "decision" not in answer:
         return answer["text"] or "Noted."
     told = [sentence("reason", code, language) for code in (*answer["reasons"], *answer["actions"])]

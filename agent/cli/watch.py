@@ -95,7 +95,10 @@ def page(report: Report | None, rates: Rates, now_s: float, height: int) -> Rend
         _devices(devices[:room], rates.of(report)),
         *([Text(f"  … and {len(devices) - room} more devices, all up", "dim")] if len(devices) > room else []),
         Text("\n".join(_totals(report))),
-        *(Text("! " + _said(problem), "bold red", no_wrap=True, overflow="ellipsis") for problem in problems[:4]),
+        *(
+            Text("! " + _format_problem(problem), "bold red", no_wrap=True, overflow="ellipsis")
+            for problem in problems[:4]
+        ),
     )
 
 
@@ -147,7 +150,7 @@ def _totals(report: Report) -> Iterator[str]:
         yield f"list    {printable(kept['name'])}: {printable(kept['fault'] or age)}"
 
 
-def _said(problem: object) -> str:
+def _format_problem(problem: object) -> str:
     """A problem in words."""
     text = problem.get("text", "") if isinstance(problem, dict) else problem
     return printable(str(text))

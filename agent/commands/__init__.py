@@ -108,7 +108,7 @@ class Kiosk(Protocol):
         """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
 
 
-def ask_lane(kiosk: Kiosk, lane: str, command: LaneCommand, role: Role) -> CommandOutput:
+def request_lane_command(kiosk: Kiosk, lane: str, command: LaneCommand, role: Role) -> CommandOutput:
     """Have the loop carry out a lane command. Raises CommandFailed."""
     if lane not in kiosk.lanes:
         raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)

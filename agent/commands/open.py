@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.commands import CommandOutput, CommandSpec, ask_lane
+from agent.commands import CommandOutput, CommandSpec, request_lane_command
 from agent.model import LaneCommand, Role
 
 if TYPE_CHECKING:
@@ -15,4 +15,4 @@ SPEC = CommandSpec(needs=frozenset({"lane"}))
 
 def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
     """Ask the lane."""
-    return ask_lane(kiosk, arguments["lane"], LaneCommand.OPEN, Role.GATE)
+    return request_lane_command(kiosk, arguments["lane"], LaneCommand.OPEN, Role.GATE)

@@ -149,19 +149,19 @@ class CommandReceiver:
         while not self._stopping.is_set():
             self._moved_s = monotonic()
             self._know_signers()
-            self._look_after_missed()
+            self._refetch_missed()
             item = self._inbox.next_message(_TURN_S)
             if item is not None:
-                self._take(*item)
+                self._handle(*item)
             elif self._inbox.is_empty():
-                self._say_doubts()
+                self._log_unauthenticated()
 
     def _know_signers(self) -> None:
         with suppress(Unauthenticated):
             role = self._root().roles.get("command")
             self._inbox.signers = () if role is None else tuple(kid.encode() for kid in sorted(role.keyids))
 
-    def _look_after_missed(self) -> None:
+    def _refetch_missed(self) -> None:
         """Ask for what was missed, once there is room: it is still retained, and nobody would send it again. When
         nothing is missed any more, what comes is looked at whatever it is.
         """
@@ -171,12 +171,12 @@ class CommandReceiver:
             self._recall_at_s = self._moved_s + RECALL_EVERY_S
             self._recall()
 
-    def _say_doubts(self) -> None:
+    def _log_unauthenticated(self) -> None:
         """It is quiet: what is left of the refused is said."""
         for reply in self._deliveries.doubts(lambda signed: (self._answers if signed else self._strangers).spend()):
             self._answer(reply)
 
-    def _take(self, is_order: bool, payload: bytes) -> None:
+    def _handle(self, is_order: bool, payload: bytes) -> None:
         self._began_s = monotonic()
         try:
             if is_order:

@@ -92,7 +92,7 @@ class BundleReceiver:
         except OSError as error:
             log.warning("orders: a bundle cannot be kept: %s", error.strerror)
             return CommandResult("bundle", CommandStatus.FAILED, CommandReason.NOT_PERSISTED, result=told)
-        return self._put_in_force(taken, told)
+        return self._activate(taken, told)
 
     def is_cured(self, reply: CommandResult) -> bool:
         """Whether this reply tells of a root that may cure what was refused before: all is to come again."""
@@ -110,11 +110,11 @@ class BundleReceiver:
         for doubtful in (self._signed, self._unsigned):
             for digest, reply in doubtful.items():
                 if may_say(doubtful is self._signed):
-                    _keep(self._said, digest, None, MOST_SAID)
+                    _remember(self._said, digest, None, MOST_SAID)
                     yield reply
             doubtful.clear()
 
-    def _put_in_force(self, taken: Bundle, told: Mapping[str, object]) -> CommandResult:
+    def _activate(self, taken: Bundle, told: Mapping[str, object]) -> CommandResult:
         try:
             return CommandResult("bundle", CommandStatus.SUCCEEDED, result={**told, **self._install(taken)})
         except CommandFailed as error:
@@ -134,7 +134,7 @@ class BundleReceiver:
             raise Unauthenticated(fault)
         digest = sha256(data).digest()
         known = digest in self._said
-        _keep(self._said, digest, None, MOST_SAID)
+        _remember(self._said, digest, None, MOST_SAID)
         return None if known else CommandResult("bundle", CommandStatus.REJECTED, fault, result=told)
 
     def _doubt(self, data: bytes, fault: Rejection, told: Mapping[str, object], *, signed: bool = False) -> None:
@@ -144,10 +144,10 @@ class BundleReceiver:
             reply = CommandResult(
                 "bundle", CommandStatus.REJECTED, fault, result={**told, "sha256": digest.hexdigest()}
             )
-            _keep(self._signed if signed else self._unsigned, digest.digest(), reply, MOST_DOUBTFUL)
+            _remember(self._signed if signed else self._unsigned, digest.digest(), reply, MOST_DOUBTFUL)
 
 
-def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
+def _remember(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:
     """Put it last; the first go when there are too many."""
     kept[key] = value
     kept.move_to_end(key)

@@ -44,7 +44,7 @@ class MessageInbox:
         self._order_is_next = True
         self._missed = False
 
-    def put(self, topic: str, payload: bytes) -> None:
+    def receive(self, topic: str, payload: bytes) -> None:
         """Take a message from the link. Never blocks, never raises."""
         is_order = topic in self._command_topics
         names_signer = is_order and any(signer in payload for signer in self.signers)

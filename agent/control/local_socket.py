@@ -150,26 +150,26 @@ class LocalSocket:
                 guest.settimeout(WAIT_S)
                 match _request(guest):
                     case {"do": "attest", **stated}:
-                        _say(guest, self._attest({str(name): value for name, value in stated.items()}))
+                        _send_line(guest, self._attest({str(name): value for name, value in stated.items()}))
                     case {"do": "venue"}:
-                        _say(guest, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
+                        _send_line(guest, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
                     case {"do": "pair"}:
-                        _say(guest, dict(self._pair()))
+                        _send_line(guest, dict(self._pair()))
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
-                        _say(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
+                        _send_line(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
                     case {
                         "do": "remeasure",
                         "lane": lane,
                         "celsius": float() | int() as celsius,
                         "number": int() as number,
                     } if number > 0:
-                        _say(guest, self._record(lane, celsius, number))
+                        _send_line(guest, self._record(lane, celsius, number))
                     case {"do": "remeasure", "number": _}:
-                        _say(guest, {"refused": LocalRefusal.NO_SUCH_NUMBER})
+                        _send_line(guest, {"refused": LocalRefusal.NO_SUCH_NUMBER})
                     case {"do": "remeasure", "lane": lane, "celsius": float() | int() as celsius}:
-                        _say(guest, self._record(lane, celsius))
+                        _send_line(guest, self._record(lane, celsius))
                     case {"do": "waiting", "lane": lane}:
-                        _say(guest, self._waiting(lane))
+                        _send_line(guest, self._waiting(lane))
                     case {"do": "borrow", "lane": lane}:
                         self._lend(guest, lane)
         finally:
@@ -244,14 +244,14 @@ class LocalSocket:
                 finally:
                     log.info("the thermometer of %s is back", lane)
         except LaneBusy:
-            _say(guest, {"refused": LocalRefusal.BUSY})
+            _send_line(guest, {"refused": LocalRefusal.BUSY})
 
     def _stream(self, guest: socket.socket, readings: Readings) -> None:
         while not self._stopping.is_set() and not _has_gone(guest):
             with contextlib.suppress(queue.Empty):
                 seen = readings.get(timeout=_TURN_S)
                 if _takes_more(guest):  # else its operator is being asked: what is old then is of no use
-                    _say(guest, _plain(seen))
+                    _send_line(guest, _plain(seen))
 
 
 def read(line: bytes) -> Observation:
@@ -285,7 +285,7 @@ def _plain(seen: Observation) -> dict[str, Any]:
     return {"lane": seen.lane, "role": seen.role, "kind": type(item).__name__, "item": asdict(item)}
 
 
-def _say(guest: socket.socket, words: dict[str, Any]) -> None:
+def _send_line(guest: socket.socket, words: dict[str, Any]) -> None:
     guest.sendall(json.dumps(words).encode() + b"\n")
 
 

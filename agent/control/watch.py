@@ -198,9 +198,9 @@ class Watch:
                     return
                 *lines, unread = (unread + got).split(b"\n")
                 for line in lines:
-                    self._take(line)
+                    self._on_line(line)
 
-    def _take(self, line: bytes) -> None:
+    def _on_line(self, line: bytes) -> None:
         try:
             said: Any = json.loads(line)
         except (ValueError, RecursionError):

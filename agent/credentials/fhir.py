@@ -105,7 +105,7 @@ def _test(observation: Mapping[str, Any]) -> LabResult | None:
     found = _finding(observation)
     if found is not Finding.POSITIVE and status not in _FINAL:
         return None  # no result as yet
-    return lab.result(test, _taken(observation), found)
+    return lab.result(test, _sampling_time(observation), found)
 
 
 def _kind_of_test(concept: object) -> str | None:
@@ -160,7 +160,7 @@ def _coded(system: str, code: str) -> Finding | None:
 _POSITIVE = _codes("260373001 10828004 52101004 462371000124108 LA6576-8 LA11882-0 POS DET A AA H HH RR 840533007")
 
 
-def _taken(observation: Mapping[str, Any]) -> Moment | None:
+def _sampling_time(observation: Mapping[str, Any]) -> Moment | None:
     """From the earliest to the latest of what is written of its time."""
     period = observation.get("effectivePeriod")
     ends = period if isinstance(period, dict) else {}

@@ -74,11 +74,11 @@ class _Level1:
     def __init__(self, payload: bytes) -> None:
         """Raises Malformed."""
         bits = uper.Bits(payload)
-        has_second_signature = bits.take(1)
-        text = bits.take(_HEAD_BITS - 1).to_bytes(3)
+        has_second_signature = bits.read(1)
+        text = bits.read(_HEAD_BITS - 1).to_bytes(3)
         version = text[-1] & 0x7F
         whole = bits.at
-        has_first, has_shown = bits.take(1), bits.take(1)
+        has_first, has_shown = bits.read(1), bits.read(1)
         start = bits.at
         self.fields: dict[str, Any] = _READ[f"Level1V{chr(version)}"](bits)
         self.signed = bits.since(start)

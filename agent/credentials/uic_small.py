@@ -52,7 +52,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     signed, signature = payload[:_SIGNED], payload[_SIGNED:]
     bits = uper.Bits(signed)
     bits.skip(4)
-    issuer, key_id, kind = str(bits.take(14)), str(bits.take(4)), bits.take(5)
+    issuer, key_id, kind = str(bits.read(14)), str(bits.read(4)), bits.read(5)
     numbers = int.from_bytes(signature[:_HALF]), int.from_bytes(signature[_HALF:])
     key = rail.signer(trust, rail.key_name(issuer, key_id), numbers, signed)
     content = _content(bits, kind, signed, key.limits.starts_utc, now)
@@ -61,21 +61,21 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 
 def _content(bits: uper.Bits, kind: int, signed: bytes, key_since_utc: float, now: TimeBounds) -> fcb.RailContent:
     bits.skip(14)
-    specimen, travel_class = bits.take(1), _CLASSES.get(bits.take(6), "")
+    specimen, travel_class = bits.read(1), _CLASSES.get(bits.read(6), "")
     number = _text(bits, _TICKET_CHARACTERS)
-    issued = _issued(bits.take(4), bits.take(9), now)
+    issued = _issued(bits.read(4), bits.read(9), now)
     key = digest.of_code(FORMAT, signed)
     references, no_services = (number,) if number else (), tuple[TicketService, ...]()
     if kind == _OPEN:
         bits.skip(1)
-        first = issued + timedelta(days=bits.take(9))
-        last = issued + timedelta(days=bits.take(9))
+        first = issued + timedelta(days=bits.read(9))
+        last = issued + timedelta(days=bits.read(9))
         places, services = _stations(bits), no_services
         starts, ends = _utc(first), _utc(last + timedelta(days=1))
     elif kind == _RESERVATION:
         bits.skip(2)
         places = _stations(bits)
-        leaves, minute = issued + timedelta(days=bits.take(9)), bits.take(11)
+        leaves, minute = issued + timedelta(days=bits.read(9)), bits.read(11)
         services = (TicketService(_text(bits, _TRAIN_CHARACTERS), leaves.isoformat()),)
         starts, ends = _utc(leaves), _utc(leaves) + 60.0 * minute + 86_400
     else:
@@ -101,17 +101,17 @@ def _content(bits: uper.Bits, kind: int, signed: bytes, key_since_utc: float, no
 
 
 def _stations(bits: uper.Bits) -> tuple[str, ...]:
-    if bits.take(1):
+    if bits.read(1):
         bits.skip(60)
         return ()
-    table = _TABLES.get(bits.take(4), "")
-    stations = bits.take(28), bits.take(28)
+    table = _TABLES.get(bits.read(4), "")
+    stations = bits.read(28), bits.read(28)
     return tuple(f"{table}/{station}" for station in stations if station) if table else ()
 
 
 def _text(bits: uper.Bits, count: int) -> str:
     """Characters of 6 bits, from the space on."""
-    return "".join(chr(32 + bits.take(6)) for _ in range(count)).strip()
+    return "".join(chr(32 + bits.read(6)) for _ in range(count)).strip()
 
 
 def _issued(year: int, day: int, now: TimeBounds) -> date:

@@ -57,7 +57,7 @@ class Bits:
         self._value, self._end = int.from_bytes(data), 8 * len(data)
         self.at = self.parts = self.depth = 0
 
-    def take(self, count: int) -> int:
+    def read(self, count: int) -> int:
         """The next bits, as a number. Raises Malformed."""
         self.at += count
         left = self._end - self.at
@@ -79,23 +79,23 @@ class Bits:
 
     def length(self) -> int:
         """A length without bounds of its own. Raises Malformed."""
-        length = self.take(8)
+        length = self.read(8)
         if length < _SHORT:
             return length
-        length = length << 8 & _LONG - 1 | self.take(8)
+        length = length << 8 & _LONG - 1 | self.read(8)
         if self._value >> self._end - self.at + 14 & 1:
             raise Malformed("a length in fragments")
         return length
 
     def small(self) -> int:
         """A number that is nearly always small. Raises Malformed."""
-        if self.take(1):
+        if self.read(1):
             raise Malformed("an extension of no known kind")
-        return self.take(6)
+        return self.read(6)
 
     def octets(self, count: int) -> bytes:
         """The next bytes, wherever they begin. Raises Malformed."""
-        return self.take(8 * count).to_bytes(count)
+        return self.read(8 * count).to_bytes(count)
 
     def since(self, start: int) -> bytes:
         """All bits from `start` to here, filled up with zeros to whole bytes."""
@@ -107,7 +107,7 @@ class Bits:
     def finish(self) -> None:
         """Raises Malformed unless what is left are less than eight zeros."""
         left = self._end - self.at
-        if left >= 8 or self.take(left):  # noqa: PLR2004 - of a byte
+        if left >= 8 or self.read(left):  # noqa: PLR2004 - of a byte
             raise Malformed("something follows its content")
 
 
@@ -152,8 +152,8 @@ def _sequence(fields: list[str], readers: Mapping[str, Read], wanted: Collection
         bits.depth += 1
         if bits.depth > _MOST_DEPTH:
             raise Malformed("deeper than any ticket")
-        extended = extensible and bits.take(1)
-        present = bits.take(count) if count else 0
+        extended = extensible and bits.read(1)
+        present = bits.read(count) if count else 0
         found: dict[str, Any] = dict(defaults)
         for name, read, mask in steps:
             if not mask or present & mask:
@@ -171,7 +171,7 @@ def _sequence(fields: list[str], readers: Mapping[str, Read], wanted: Collection
 def _additions(bits: Bits) -> None:
     """Pass over what a later version has added to a sequence."""
     count = bits.small() + 1
-    for _ in range(bits.take(count).bit_count()):
+    for _ in range(bits.read(count).bit_count()):
         bits.skip(8 * bits.length())
 
 
@@ -181,11 +181,11 @@ def _choice(fields: list[str], readers: Mapping[str, Read], wanted: Collection[s
     width = (len(reads) - 1).bit_length()
 
     def choice(bits: Bits) -> tuple[str, Any]:
-        if extensible and bits.take(1):
+        if extensible and bits.read(1):
             bits.small()
             bits.skip(8 * bits.length())
             return "", None
-        number = bits.take(width)
+        number = bits.read(width)
         if number >= len(reads):
             raise Malformed("a part of no known kind")
         name, read, keep = reads[number]
@@ -240,7 +240,7 @@ def _range(low: int, high: int) -> Read:
     width, most = (high - low).bit_length(), high - low
 
     def number(bits: Bits) -> int:
-        value = bits.take(width)
+        value = bits.read(width)
         if value > most:
             raise Malformed("a number that is out of its range")
         return low + value
@@ -252,7 +252,7 @@ def _sized_text(low: int, high: int, *, keep: bool) -> Read:
     width = (high - low).bit_length()
 
     def text(bits: Bits) -> str | None:
-        length = low + bits.take(width)
+        length = low + bits.read(width)
         if length > high:
             raise Malformed("a text that is out of its range")
         if keep:
@@ -267,9 +267,9 @@ def _enumerated(count: int, *, extensible: bool) -> Read:
     width = (count - 1).bit_length()
 
     def value(bits: Bits) -> int:
-        if extensible and bits.take(1):
+        if extensible and bits.read(1):
             return count + bits.small()
-        number = bits.take(width)
+        number = bits.read(width)
         if number >= count:
             raise Malformed("a value of no known meaning")
         return number
@@ -285,7 +285,7 @@ def _integer(bits: Bits) -> int:
 
 
 def _boolean(bits: Bits) -> bool:
-    return bool(bits.take(1))
+    return bool(bits.read(1))
 
 
 def _ia5(bits: Bits) -> str:
@@ -297,7 +297,7 @@ def _skip_ia5(bits: Bits) -> None:
 
 
 def _characters(bits: Bits, count: int) -> str:
-    value = bits.take(7 * count)
+    value = bits.read(7 * count)
     return "".join(chr(value >> 7 * place & 0x7F) for place in reversed(range(count)))
 
 

@@ -207,7 +207,7 @@ class DeviceWorker(Generic[D]):
                 return  # not started yet, told to end, or well
             self._lost = [lost for lost in self._lost if lost.is_alive()]
             if len(self._lost) >= MAX_ABANDONED:
-                self._say_down(f"{self._driver}: hangs, fresh starts do not help (unplug it, plug it in again)")
+                self._report_down(f"{self._driver}: hangs, fresh starts do not help (unplug it, plug it in again)")
                 life.again = True  # should its call ever end
                 return
             what = "its thread ended" if ended else f"hangs for {silent_s:.0f} s"
@@ -276,9 +276,9 @@ class DeviceWorker(Generic[D]):
         else:
             self._restart_steps = steps = self._restart_steps.failed(worked_s)
         self._pause_s = steps.pause_s(random.random())  # noqa: S311 - spreads restarts, guards nothing
-        self._say_down(why)
+        self._report_down(why)
 
-    def _say_down(self, why: str) -> None:
+    def _report_down(self, why: str) -> None:
         if self._up or why != self._why:
             now_s = time.monotonic()
             if self._up:

@@ -41,7 +41,7 @@ class SensorTap:
         """The latest DeviceUp or DeviceDown of each sensor."""
         self._readers: dict[str, Readings] = {}
 
-    def put(self, seen: Observation) -> None:
+    def publish(self, seen: Observation) -> None:
         """Pass an observation on to the loop, and to whoever reads this lane's sensors."""
         with self._lock:
             if isinstance(seen.item, DeviceUp | DeviceDown):

@@ -199,7 +199,7 @@ class Authority:
         }
         changed = sum(issued[key] != each for key, each in known.issued.items())
         if changed:
-            self._keep(replace(known, issued=issued))
+            self._save(replace(known, issued=issued))
             self.write_revocations(now_utc)
         return changed
 
@@ -332,7 +332,7 @@ class Authority:
             if found.fingerprint != fingerprint or found.name != known.name:
                 return Answer("refused", "authority_failed")
             certificate = Certificate(found.serial, found.not_after_utc, pem)
-            self._keep(replace(known, issued={**known.issued, fingerprint: certificate}))
+            self._save(replace(known, issued={**known.issued, fingerprint: certificate}))
         if not renewed:
             self._revoke(self.kiosk(site, kiosk) or known, now_utc, but=fingerprint)
         return (
@@ -377,7 +377,7 @@ class Authority:
     def _pending(self, fingerprint: str) -> Path:
         return self._folder / "pending" / f"{fingerprint}.json"
 
-    def _keep(self, known: Kiosk) -> None:
+    def _save(self, known: Kiosk) -> None:
         self._write(self._folder / "kiosks" / known.site / f"{known.kiosk}.json", asdict(known))
 
     def _write(self, path: Path, plain: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ def _demand_pinned(certificate: bytes, pins: Sequence[bytes]) -> None:
         raise ssl.SSLError("the broker's key is not the one that the invitation names")
 
 
-def ask(
+def send_request(
     options: Options, fingerprint: str, data: bytes, pins: Sequence[bytes] | None, limit_s: float = ANSWER_S
 ) -> bytes:
     """Send a request and wait for its answer. `pins`: of an invitation; None to be checked as `options` say. Raises
@@ -151,7 +151,7 @@ def serve(
         ready()
         while not stopping():
             _turn(client)
-            for topic, payload in _taken(inbox):
+            for topic, payload in _drain(inbox):
                 answered = handle(payload)
                 # whoever asks for a key under another's name gets no answer: the broker holds him to his own topic
                 if answered is not None and (root := _root_of(topic, answered[0], payload)):
@@ -180,7 +180,7 @@ def _root_of(topic: str, fingerprint: str, payload: bytes) -> str:
         return ""
 
 
-def _taken(inbox: _Inbox) -> list[tuple[str, bytes]]:
+def _drain(inbox: _Inbox) -> list[tuple[str, bytes]]:
     taken, inbox.messages = inbox.messages, []
     return taken
 

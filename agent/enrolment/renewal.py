@@ -61,17 +61,17 @@ class Renewal:
     def _run(self) -> None:
         wait_s = FIRST_S
         while not self._stopping.wait(wait_s):
-            self.look()
+            self.renew_if_due()
             wait_s = EVERY_S
 
-    def look(self) -> str:
+    def renew_if_due(self) -> str:
         """Ask if it is time; what came of it, empty when there was nothing to do. Never raises."""
-        told = self._look()
+        told = self._renew_if_due()
         if told:
             log.warning("certificate: %s", told)
         return told
 
-    def _look(self) -> str:
+    def _renew_if_due(self) -> str:
         now = self._now()
         shown = self._pairs.in_use()
         if not is_settled(now) or shown.cert_file is None:

@@ -64,7 +64,7 @@ def once(enrolment: Enrolment, invited: Invitation, limit_s: float = exchange_mq
     try:
         options = Options(host=invited.host, port=invited.port)
         found = exchange.parse_answer(
-            exchange_mqtt.ask(options, enrolment.fingerprint, data, pins, limit_s), data, invited.token
+            exchange_mqtt.send_request(options, enrolment.fingerprint, data, pins, limit_s), data, invited.token
         )
         if found.status == "issued":
             enrolment.install(found)
@@ -92,7 +92,7 @@ def run(
         if enrolment.identity.exists():
             enrolment.finish()
             return True
-        if _look(enrolment, looks):
+        if _read_invitation(enrolment, looks):
             wait_s, due_s = _SOON_S, 0.0
         invited = enrolment.invitation()
         if time.monotonic() >= due_s:
@@ -114,7 +114,7 @@ def _try(enrolment: Enrolment, invited: Invitation) -> str:
         return f"the disk takes nothing: {error.strerror}"
 
 
-def _look(enrolment: Enrolment, looks: Iterable[Callable[[], Iterable[bytes]]]) -> bool:
+def _read_invitation(enrolment: Enrolment, looks: Iterable[Callable[[], Iterable[bytes]]]) -> bool:
     """Whether another invitation than the last one was seen."""
     before, found = enrolment.invitation(), False
     for look in looks:

@@ -126,7 +126,7 @@ class Loop:
         self._anchored = False
         self._ledger = ledger
         if ledger is not None:
-            ledger.store, ledger.wake, ledger.put = self._store, self.wake, self.inbox.put
+            ledger.store, ledger.wake, ledger.put = self._store, self.wake, self.inbox.add
 
     def request(
         self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
@@ -136,7 +136,7 @@ class Loop:
         more.
         """
         request = Request(observation, deed=deed)
-        self.inbox.put(request)
+        self.inbox.add(request)
         try:
             return request.answer.result(limit_s)
         except TimeoutError:
@@ -146,13 +146,13 @@ class Loop:
     def step(self, limit_s: float = IDLE_TURN_S) -> None:
         """Wait for one observation, at most `limit_s` or until a deadline of the checkpoint, and act on it."""
         self.last_step_s = time.monotonic()
-        seen = self.inbox.take(min(limit_s, self._checkpoint.wait_s(self.last_step_s)))
+        seen = self.inbox.pop(min(limit_s, self._checkpoint.wait_s(self.last_step_s)))
         now = self._now()
         self._anchor(now)
         self._apply_ruleset(now)
         self._act(seen, now)
         for _ in range(_AT_ONCE):  # readings of an empty kiosk: one look at the clock is enough for all
-            if not self._checkpoint.is_vacant or (seen := self.inbox.take(0)) is None:
+            if not self._checkpoint.is_vacant or (seen := self.inbox.pop(0)) is None:
                 break
             self._act(seen, now)
         self.inbox.is_patient = self._checkpoint.is_vacant
@@ -283,7 +283,7 @@ class Loop:
         """After the last step: store the command results that came last, and drop what was seen."""
         if self._ledger is not None:
             self._ledger.end()
-        while (item := self.inbox.take(0.0)) is not None:
+        while (item := self.inbox.pop(0.0)) is not None:
             if isinstance(item, CommandResult):
                 self._store(EventKind.COMMAND_RESULT, item, self._now())
 

@@ -76,7 +76,7 @@ class _Source:
         self._seen = 0
         """How many of them a sensor saw: those are superseded by the next."""
 
-    def put(self, message: Message, now_s: float) -> int:
+    def add(self, message: Message, now_s: float) -> int:
         """How many had to go for it."""
         codes = isinstance(message, Observation) and isinstance(message.item, Sighting)
         share_s = CODE_SHARE_S if codes else SHARE_S
@@ -89,7 +89,7 @@ class _Source:
         self._seen -= 1
         return 1
 
-    def take(self) -> tuple[float, Message]:
+    def pop(self) -> tuple[float, Message]:
         """The oldest, and when it came."""
         _, came_s, message = self.items.popleft()
         self._seen -= _is_seen(message)
@@ -111,12 +111,12 @@ class Inbox:
         self.dropped = 0
         """Items that were pushed out or lapsed, since the start."""
 
-    def put(self, message: Message) -> None:
+    def add(self, message: Message) -> None:
         """Never waits for whoever takes."""
         now_s = time.monotonic()
         with self._lock:
             source = self._sources.setdefault(_source(message), _Source())
-            self.dropped += source.put(message, now_s)
+            self.dropped += source.add(message, now_s)
             may_wait = self.is_patient and now_s - self._looked_s < PATIENT_S and _is_reading(message)
             rings = self._is_awaited and not may_wait
             if rings:
@@ -124,7 +124,7 @@ class Inbox:
         if rings:
             self._bell.put(None)
 
-    def take(self, limit_s: float) -> Message | None:
+    def pop(self, limit_s: float) -> Message | None:
         """The next one; None when nothing came within `limit_s`, or after `wake`."""
         if (message := self._next(waits=limit_s > 0)) is None and limit_s > 0:
             with contextlib.suppress(queue.Empty):
@@ -150,7 +150,7 @@ class Inbox:
         self._looked_s = now_s = time.monotonic()
         with self._lock:
             while waiting := [source for source in self._sources.values() if source.items]:
-                came_s, message = min(waiting, key=lambda source: source.items[0][0]).take()
+                came_s, message = min(waiting, key=lambda source: source.items[0][0]).pop()
                 if not (now_s - came_s > LAPSE_S and _is_seen(message) and not _is_departure(message)):
                     return message
                 self.dropped += 1

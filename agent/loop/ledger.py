@@ -146,9 +146,9 @@ class LedgerKeeper:
         if age_s >= VIEW_EVERY_S or (venue.ledger.version != self._view_of and age_s >= VIEW_SOON_S):
             self._view_of, self._viewed_s = venue.ledger.version, at_s
             self.view = venue.view(now, at_s)
-            self._tell_lanes(venue, now, at_s)
+            self._notify_lanes(venue, now, at_s)
 
-    def _tell_lanes(self, venue: Venue, now: TimeBounds, at_s: float) -> None:
+    def _notify_lanes(self, venue: Venue, now: TimeBounds, at_s: float) -> None:
         """Lanes that are shut or open again, and whether a case waits for staff for too long."""
         shut, is_overdue, seen_s = venue.shut_lanes(now), venue.is_overdue(at_s), time.monotonic()
         for lane in venue.lanes:
@@ -163,7 +163,7 @@ class LedgerKeeper:
         while not self._heard.empty():
             sender, payload = self._heard.get()
             with suppress(ValueError, RecursionError):
-                venue.hear(sender, json.loads(payload))
+                venue.on_peer_tally(sender, json.loads(payload))
         if self.send is None or not self._are_peers_there:
             return
         if entries := venue.share(at_s):

@@ -158,7 +158,7 @@ class Link:
             shelf=outbox.shelf,
             refusals=RejectedEvents(),
             overdue=AcknowledgementWatch(options.receipt_timeout_s) if options.delivery == "receipt" else None,
-            state=self._tell,
+            state=self._report_state,
             now=now,
             inbox=inbox,
             receipts=ReceiptVerifier(topics.source, outbox.answers, verify_receipt),
@@ -268,7 +268,7 @@ class Link:
         self._duty.renew = True
         self.wake()
 
-    def _tell(self) -> State:
+    def _report_state(self) -> State:
         """What to say of the kiosk. A defect in finding it out must not cost the link."""
         try:
             return self._state()
@@ -304,16 +304,16 @@ class Link:
             session.run()
         except LinkLost as lost:
             unsupported, on_purpose = isinstance(lost, Unsupported), lost.on_purpose
-            self._say(str(lost))
+            self._set_fault(str(lost))
         except (OSError, ValueError) as error:
             failure = failures.no_connection(error, self._duty.options)
             if session is None:
                 failure = failures.no_context(error, self._duty.options, self._duty.now().earliest_utc)
-            self._say(failure)
+            self._set_fault(failure)
             self._duty.dated = not tls.may_go_undated(self._options, error, self._duty.now())
         except Exception:
             log.exception("mqtt: unexpected error; connecting anew")
-            self._say("unexpected error: see the log")
+            self._set_fault("unexpected error: see the log")
         finally:
             self._session = None
             self._duty.shelf.requeue()
@@ -332,7 +332,7 @@ class Link:
             self._duty.moved_s = monotonic()
         self._next_try_s = None
 
-    def _say(self, fault: str) -> None:
+    def _set_fault(self, fault: str) -> None:
         if fault != self._fault:
             log.warning("mqtt: %s", fault)
         self._fault = fault

@@ -117,7 +117,7 @@ class ClientCertificates:
         current = self._current()
         name = current[0].subject if current else _named(self._name)
         asked = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-        _keep(self._key, _pem(key))
+        _write_secret(self._key, _pem(key))
         return asked.public_bytes(serialization.Encoding.PEM).decode()
 
     def install(self, pem: str, now: TimeBounds) -> str:
@@ -136,7 +136,9 @@ class ClientCertificates:
             raise BadClientCertificate("it is not a certificate in PEM form") from None
         self._demand(chain, key.public_key().public_bytes(*_SPKI), now)
         self.decided.clear()
-        _keep(self._trial, _pem(key) + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain))
+        _write_secret(
+            self._trial, _pem(key) + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
+        )
         self._key.unlink()
         return chain[0].not_valid_after_utc.isoformat()
 
@@ -240,7 +242,7 @@ def _pem(key: PrivateKeyTypes) -> bytes:
     )
 
 
-def _keep(file: Path, content: bytes) -> None:
+def _write_secret(file: Path, content: bytes) -> None:
     """Write a secret, whole and durably, for our eyes only."""
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_file(file, (content,), 0o600)

@@ -230,7 +230,7 @@ class RequestChannel:
         self._answer = b""
         self._refusal = ""
 
-    def ask(self, data: bytes, limit_s: float) -> bytes:
+    def request(self, data: bytes, limit_s: float) -> bytes:
         """Raises LinkLost when no answer comes in time."""
         with self._changed:
             self._request, self._is_sent, self._answer = data, False, b""

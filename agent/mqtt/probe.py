@@ -105,7 +105,7 @@ class _Trial:
         wanted += [topics.receipt] if self._options.delivery == "receipt" else []
         ended = ""
         with self._connection() as client:
-            self._say_limits()
+            self._report_limits()
             try:
                 self._subscribe(client, wanted)
             except (LinkLost, OSError) as lost:
@@ -156,7 +156,7 @@ class _Trial:
         else:
             self._found.shown.append(f"takes {topic}")
 
-    def _say_limits(self) -> None:
+    def _report_limits(self) -> None:
         limits = self._limits or Limits()
         if limits.session_present:
             self._found.remarks.append(

@@ -22,7 +22,7 @@ class ReceiptVerifier:
         self._receipts = receipts
         self._verify = verify
 
-    def put(self, payload: bytes, compare: Callable[[Mark], None]) -> None:
+    def add(self, payload: bytes, compare: Callable[[Mark], None]) -> None:
         """Take a receipt. `compare` first gets how far our store had come by the central server's word."""
         if len(payload) > receipt.MAX_BYTES:
             self._receipts.refuse("it is too long")
@@ -33,4 +33,4 @@ class ReceiptVerifier:
             self._receipts.refuse(str(error))
             return
         compare(Mark(found.epoch, max((part.last for part in found.ranges), default=0)))
-        self._receipts.put(found)
+        self._receipts.add(found)

@@ -133,7 +133,7 @@ class RejectedEvents:
 
     def note(self, record: Record, reason: str, now_s: float) -> None:
         """The broker refused `record`."""
-        self._say(record, reason)
+        self._report_rejected(record, reason)
         self._in_doubt = True
         times = self._times.get(record.key, 0) + 1
         if times > 1 or len(self._times) < MOST_COUNTED:
@@ -145,7 +145,7 @@ class RejectedEvents:
             self._rests += 1
         self._retry_s = max(self._rest_until_s, now_s + (AGAIN_S if times >= REFUSALS_TO_PASS_OVER else 0))
 
-    def _say(self, record: Record, reason: str) -> None:
+    def _report_rejected(self, record: Record, reason: str) -> None:
         self.total += 1
         remedy = next((remedy for part, remedy in _REMEDIES if part in reason), "its permissions or quota?")
         fault = f"the broker refuses events of kind {record.kind}: {reason} ({remedy}); they are kept"
@@ -158,7 +158,7 @@ class RejectedEvents:
         if record.key not in self._too_long:
             if len(self._too_long) < MOST_COUNTED:
                 self._too_long.add(record.key)
-            self._say(record, reason)
+            self._report_rejected(record, reason)
         self._more = True
         self._retry_s = max(self._retry_s, now_s + AGAIN_S)
 
@@ -178,7 +178,7 @@ class RejectedEvents:
             self._parked.pop(next(iter(self._parked)))
         self._parked[record.key] = now_s + min(PARKED_MOST_S, PARKED_S * 2.0 ** min(parked, 30)), parked + 1
         self._more = True
-        self._say(record, f"the connection ends each time that it is sent, {len(record.payload)} bytes")
+        self._report_rejected(record, f"the connection ends each time that it is sent, {len(record.payload)} bytes")
         self._retry_s = max(self._retry_s, now_s + AGAIN_S)
 
     def accepted(self, records: Iterable[Record]) -> None:
@@ -282,12 +282,12 @@ class AcknowledgementWatch:
         if self._oldest is not None:
             self._wait_s = 0.0
 
-    def look(self, shelf: SendQueue, now_s: float) -> None:
+    def resend_due(self, shelf: SendQueue, now_s: float) -> None:
         """A moment of the link: send again what is due."""
         oldest = shelf.overdue()
         if oldest is None or oldest != self._oldest:
             self._oldest, self._since_s, self._wait_s = oldest, now_s, self._receipt_timeout_s
-            self._tell("")
+            self._set_fault("")
             if self._count and oldest is not None and oldest <= shelf.again_to:
                 return
             only_these = self._count > 0 and oldest == shelf.again_next
@@ -296,12 +296,12 @@ class AcknowledgementWatch:
                 shelf.redeliver(self._count)
         elif now_s - self._since_s >= self._wait_s:
             if self._count and self._wait_s >= self._receipt_timeout_s:
-                self._tell("the centre does not confirm (is it running?): events are kept and sent again")
+                self._set_fault("the centre does not confirm (is it running?): events are kept and sent again")
             self._wait_s = min(max(SOON_S, 2 * self._wait_s), LONGEST_S)
             self._since_s, self._count = now_s, A_FEW
             shelf.redeliver(A_FEW)
 
-    def _tell(self, fault: str) -> None:
+    def _set_fault(self, fault: str) -> None:
         if bool(fault) != bool(self.fault):
             log.warning("mqtt: %s", fault or "the centre confirms again")
         self.fault = fault

@@ -49,7 +49,7 @@ LISTEN_AGAIN_S = 60.0
 class Inbox(Protocol):
     """Where what the broker sends goes."""
 
-    def put(self, topic: str, payload: bytes) -> None:
+    def receive(self, topic: str, payload: bytes) -> None:
         """Take a message. Never blocks."""
 
 
@@ -266,9 +266,9 @@ class Session:
             elif (chunk := base_chunk_of(topic)) is not None:
                 self._duty.take_chunk(*chunk, payload)
             elif topic == self._duty.topics.receipt:
-                self._duty.receipts.put(payload, self._compare)
+                self._duty.receipts.add(payload, self._compare)
             elif self._duty.inbox is not None:
-                self._duty.inbox.put(topic, payload)
+                self._duty.inbox.receive(topic, payload)
         except Exception:
             log.exception("mqtt: a message of %d bytes on %s was not taken", len(payload), topic)
 
@@ -420,7 +420,7 @@ class Session:
             for descriptor, _ in ready:
                 if descriptor == self._duty.wake.fileno():
                     self._duty.wake.recv(4096)
-                    self._look()
+                    self._resend_unconfirmed()
                 else:
                     self._read()
             now_s = monotonic()
@@ -546,7 +546,7 @@ class Session:
         if state.differs(self._told) or now_s - self._told_s >= self._options.state_interval_s:
             self._told, self._told_s = state, now_s
             self._due = state_payload(self._duty.topics, state, self._duty.mark())
-        self._look()
+        self._resend_unconfirmed()
         self._fetch(now_s)
         is_free = self._duty.dated and not (self._subscribes or self._fetch_unanswered)
         if is_free and self._terms.asks(Request.PEERS, now_s):
@@ -569,10 +569,10 @@ class Session:
         self._fetch_unanswered = bool(wanted)
         self._client.fetch(before, wanted, self._on_fetch_answered)
 
-    def _look(self) -> None:
+    def _resend_unconfirmed(self) -> None:
         """Send again what the centre does not confirm."""
         if self._duty.overdue is not None:
-            self._duty.overdue.look(self._shelf, monotonic())
+            self._duty.overdue.resend_due(self._shelf, monotonic())
 
     def _is_over(self, now_s: float) -> bool:
         """Whether to end, being asked to: when all is delivered, after a retained `offline` and DISCONNECT.

@@ -137,7 +137,7 @@ class Outbox:
         """Start the writer. Returns at once: a slow or broken disk shows in `status`."""
         self._thread.start()
 
-    def put(self, event: Event) -> None:
+    def store(self, event: Event) -> None:
         """Keep `event`. Never blocks and never raises."""
         self._decided += 1
         self._ledger_put += bool(event.entries)
@@ -150,7 +150,7 @@ class Outbox:
                     self._dropped += 1
         self._inbox.put(event)
 
-    def put_entries(self, entries: bytes, *, replaces: bool = False) -> None:
+    def store_entries(self, entries: bytes, *, replaces: bool = False) -> None:
         """Keep ledger entries that belong to no event, after all that was put before. Never blocks or raises."""
         self._ledger_put += 1
         self._inbox.put(LedgerEntries(entries, replaces))

@@ -48,9 +48,9 @@ class Acknowledgements:
         for receipt in self._answers.next_receipt():
             try:
                 if receipt.epoch == memory.epoch:
-                    self._take_for_memory(receipt, memory.sequence)
+                    self._apply_to_memory(receipt, memory.sequence)
                 elif store is not None:  # else it is lost: the centre's next one says the same and more
-                    self._take(store, receipt)
+                    self._apply(store, receipt)
             except Foreign as foreign:
                 self._answers.refuse(str(foreign))
             except Wrong as wrong:
@@ -87,7 +87,7 @@ class Acknowledgements:
     def __contains__(self, key: object) -> bool:
         return isinstance(key, int) and any(low <= key <= high for low, high in self._ranges)
 
-    def _take(self, store: Store, receipt: Receipt) -> None:
+    def _apply(self, store: Store, receipt: Receipt) -> None:
         """Raises Wrong, and nothing has changed."""
         base = store.base(receipt.epoch)
         if base is None:
@@ -97,7 +97,7 @@ class Acknowledgements:
             self._answers.accept()
         self.on_acknowledged(store)
 
-    def _take_for_memory(self, receipt: Receipt, last: int) -> None:
+    def _apply_to_memory(self, receipt: Receipt, last: int) -> None:
         """The same for records that no disk has. Raises Wrong."""
         held = self._shelf.in_memory()
         hashes = {key: sha256(record.payload).hexdigest() for key, record in held.items()}

@@ -38,7 +38,7 @@ class ReceiptQueue:
         self.complaint = ""
         """What the centre has signed and does not fit what was written here; empty since one did."""
 
-    def put(self, receipt: Receipt) -> None:
+    def add(self, receipt: Receipt) -> None:
         """The centre says that it has these; the writer finds out whether that is so."""
         with self._lock:
             wakes = not self._waiting

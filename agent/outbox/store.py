@@ -316,7 +316,7 @@ def salvage(
             _copy(_readable(db, seen), store, done, alive)
         _copy((record for record in spare if record.key not in seen), store, done, alive)
         saved = store.count
-    _put_in_place(path, fresh)
+    _swap_in(path, fresh)
     own = [key for key in seen if key > 0]
     first, last = (min(own), max(own)) if own else (0, 0)
     missing = sum(key not in seen and key not in done for key in range(first, last)) if own else 0
@@ -345,7 +345,7 @@ def renew(path: Path, old: Store, done: Container[int], alive: Callable[[], None
             alive()
         store.write([], ledger=old.ledger())
     old.close()
-    _put_in_place(path, fresh)
+    _swap_in(path, fresh)
 
 
 def _moved(record: Record, epoch: str, sequence: int, previous: str) -> Record:
@@ -367,7 +367,7 @@ def finish_salvage(path: Path) -> None:
             move_file(fresh, path)
 
 
-def _put_in_place(path: Path, fresh: Path) -> None:
+def _swap_in(path: Path, fresh: Path) -> None:
     """The damaged file goes aside (over an earlier one), the new one to its place."""
     aside = path.with_name(path.name + ".damaged")
     for suffix in ("-wal", ""):

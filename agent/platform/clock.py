@@ -239,7 +239,7 @@ class Clock:
         """Whether the time is known."""
         yield Component("clock", findings=self.findings())
 
-    def keep(self) -> None:
+    def save_if_due(self) -> None:
         """Save once an hour, as a card must not be worn for a clock; and when the wall clock has jumped."""
         if self._floor[1] - self._saved_at_s >= _SAVE_EVERY_S:
             self.save()

@@ -179,7 +179,7 @@ class Ruleset:
         """Why less is kept than the central server has asked for."""
         return self._privacy.findings(now)
 
-    def look(self) -> None:
+    def refresh_and_scrub(self) -> None:
         """Put in force what is new on disk, and compare a part of the lists with what was proved: once a second."""
         if not self._is_ready:
             credentials.lists.get_ready()

@@ -32,7 +32,7 @@ class AcceptedVersions:
         """What was kept of a name. Raises BadRecord, or OSError."""
         return self._read().get(name)
 
-    def put(self, name: str, members: dict[str, object]) -> None:
+    def store(self, name: str, members: dict[str, object]) -> None:
         """Keep this of a name, durably. Raises OSError. A damaged file is begun anew."""
         with _WRITING:
             try:
@@ -53,7 +53,7 @@ class AcceptedVersions:
         except BadRecord:
             return
         for name in names:
-            self.put(name, {**(self.get(name) or {}), **members})
+            self.store(name, {**(self.get(name) or {}), **members})
 
     def _read(self) -> dict[str, dict[str, object]]:
         try:

@@ -92,7 +92,7 @@ class Assembly:
         count = len(self._chunks)
         return f"{count - len(self._missing)} of {count} pieces have come"
 
-    def put(self, index: int, data: bytes) -> bool:
+    def add_chunk(self, index: int, data: bytes) -> bool:
         """Take a chunk, durably; whether it is the one that was signed. Raises OSError."""
         if not 0 <= index < len(self._chunks) or not self._chunks.is_chunk(index, data):
             return False

@@ -101,16 +101,16 @@ class BaseFetcher(threading.Thread):
 
     def step(self, wait_s: float = LOOK_EVERY_S) -> None:
         """Look once what is wanted, and fetch of it what can be fetched now."""
-        self._look()
+        self._update_wanted()
         for assembly in list(self._assemblies):
             self._from_address(assembly)
             self._finish(assembly)
-        self._ask_for(self._wanted_over_mqtt())
-        self._take_messages(wait_s)
+        self._request(self._wanted_over_mqtt())
+        self._receive_messages(wait_s)
 
     # -- what is wanted
 
-    def _look(self) -> None:
+    def _update_wanted(self) -> None:
         generation = self._generation()
         if generation is self._seen:
             return
@@ -129,7 +129,7 @@ class BaseFetcher(threading.Thread):
             try:
                 opened.append(before.get(each) or Assembly(each))
             except OSError as error:
-                self._say(each.name, f"its base cannot be taken: {error.strerror}")
+                self._set_fault(each.name, f"its base cannot be taken: {error.strerror}")
         self._assemblies = opened
         self._seen = generation if len(opened) == len(wanted) else None
         if self._seen is None:
@@ -140,14 +140,14 @@ class BaseFetcher(threading.Thread):
             if not assembly.finish():
                 return
         except OSError as error:
-            self._say(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
+            self._set_fault(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
             return
         log.info("lists: the base of %s is here", assembly.wanted.name)
-        self._say(assembly.wanted.name, "")
+        self._set_fault(assembly.wanted.name, "")
         assembly.close()
         self._assemblies.remove(assembly)
 
-    def _say(self, name: str, why: str) -> None:
+    def _set_fault(self, name: str, why: str) -> None:
         """Why the base of this list does not come; empty: it comes."""
         faults = {other: fault for other, fault in self._faults.items() if other != name}
         if why:
@@ -167,10 +167,10 @@ class BaseFetcher(threading.Thread):
             self._download(assembly)
         except (BadDownload, ssl.SSLError) as error:
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
-            self._say(assembly.wanted.name, f"{url} {error}; {assembly.progress}")
+            self._set_fault(assembly.wanted.name, f"{url} {error}; {assembly.progress}")
         except OSError as error:
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
-            self._say(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
+            self._set_fault(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
         else:
             self._retry.pop(url, None)
 
@@ -183,7 +183,7 @@ class BaseFetcher(threading.Thread):
             for index in list(assembly.missing):
                 began_s = monotonic()
                 data = answer.read(*chunks.span(index, wanted.size))
-                if not assembly.put(index, data):
+                if not assembly.add_chunk(index, data):
                     raise BadDownload(f"gives other bytes than were signed, in piece {index} of {len(chunks)}")
                 self._pause(len(data), began_s)
                 if self._stopping.is_set() or self._generation() is not self._seen:
@@ -214,7 +214,7 @@ class BaseFetcher(threading.Thread):
             for index in assembly.missing[:AT_ONCE]
         )[:AT_ONCE]
 
-    def _ask_for(self, wanted: tuple[tuple[str, int], ...]) -> None:
+    def _request(self, wanted: tuple[tuple[str, int], ...]) -> None:
         now_s = monotonic()
         if wanted == self._asked == ():
             return
@@ -223,7 +223,7 @@ class BaseFetcher(threading.Thread):
                 return
             asked = {chunks_id for chunks_id, _ in self._asked}
             for name in sorted({each.wanted.name for each in self._assemblies if each.wanted.chunks.id in asked}):
-                self._say(
+                self._set_fault(
                     name,
                     f"no piece of its base has come over MQTT for {ASK_AGAIN_S:g} s (is it published, "
                     "and may this kiosk read gatepost/v1/$all/base/#?)",
@@ -231,7 +231,7 @@ class BaseFetcher(threading.Thread):
         self._asked, self._asked_s = wanted, now_s
         self._ask(wanted, self.on_message)
 
-    def _take_messages(self, wait_s: float) -> None:
+    def _receive_messages(self, wait_s: float) -> None:
         """What comes within `wait_s`, until all that was asked for is here."""
         until_s = monotonic() + wait_s
         while not self._stopping.is_set():
@@ -239,7 +239,7 @@ class BaseFetcher(threading.Thread):
                 chunks_id, index, data = self._messages.get(timeout=max(0.0, until_s - monotonic()))
             except queue.Empty:
                 return
-            self._put(chunks_id, index, data)
+            self._store_chunk(chunks_id, index, data)
             if not self._still_asked():
                 return
 
@@ -252,17 +252,17 @@ class BaseFetcher(threading.Thread):
             if (assembly.wanted.chunks.id, index) in self._asked
         ]
 
-    def _put(self, chunks_id: str, index: int, data: bytes) -> None:
+    def _store_chunk(self, chunks_id: str, index: int, data: bytes) -> None:
         began_s = monotonic()
         for assembly in self._assemblies:
             if assembly.wanted.chunks.id != chunks_id or index not in assembly.missing:
                 continue
             try:
-                if assembly.put(index, data):
+                if assembly.add_chunk(index, data):
                     self._asked_s = monotonic()
-                    self._say(assembly.wanted.name, "")
+                    self._set_fault(assembly.wanted.name, "")
                     self._pause(len(data), began_s)
                 else:
-                    self._say(assembly.wanted.name, f"piece {index} over MQTT is not what was signed")
+                    self._set_fault(assembly.wanted.name, f"piece {index} over MQTT is not what was signed")
             except OSError as error:
-                self._say(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
+                self._set_fault(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")

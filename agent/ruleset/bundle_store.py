@@ -163,7 +163,7 @@ class BundleStore:
             taken = bundle.accept(data, root, last, now, kind=kind, name=name, targets=targets)
             examine(taken, self.content)
         if kind == "list":
-            self._keep_previous(taken)
+            self._save_previous(taken)
         replace_file(self._path(kind, name), (data,))
         self._remember(taken)
         return taken
@@ -182,17 +182,17 @@ class BundleStore:
     def forget_previous_list(self, name: str) -> None:
         """The newest bundle's base is here: the one before never counts again. Raises OSError."""
         if self._previous(name).exists():
-            self._accepted.put(self._previous(name).name, {})
+            self._accepted.store(self._previous(name).name, {})
             self._previous(name).unlink(missing_ok=True)
 
-    def _keep_previous(self, taken: Bundle) -> None:
+    def _save_previous(self, taken: Bundle) -> None:
         """Before a list's bundle of another base takes the place of the last one. Raises OSError."""
         last = self._last("list", taken.name)
         if last is None or list_word(last.content).base == list_word(taken.content).base:
             return
         if self.previous_list(taken.name) is None:  # else the base of `last` has never been here
             replace_file(self._previous(taken.name), (self._path("list", taken.name).read_bytes(),))
-            self._accepted.put(self._previous(taken.name).name, {"version": last.version, "digest": last.digest})
+            self._accepted.store(self._previous(taken.name).name, {"version": last.version, "digest": last.digest})
 
     def _previous(self, name: str) -> Path:
         return self._path("list", name).with_suffix(".previous")
@@ -213,7 +213,7 @@ class BundleStore:
 
     def _remember(self, taken: Bundle) -> None:
         root = self.root().bundle.version
-        self._accepted.put(_key(taken.type, taken.name), {**asdict(bundle.version_floor(taken)), "root": root})
+        self._accepted.store(_key(taken.type, taken.name), {**asdict(bundle.version_floor(taken)), "root": root})
 
     def _remembered(self, kind: str, name: str) -> _Remembered | None:
         """What was accepted last. Raises BadBundle when that cannot be read, OSError."""

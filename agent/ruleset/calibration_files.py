@@ -70,7 +70,7 @@ class BaselineSaver:
         self._kept: dict[str, Baseline] = dict(crowds())
         self._fault = ""
 
-    def keep(self) -> None:
+    def save_if_changed(self) -> None:
         """Write if anything changed; that it cannot be done is said once."""
         crowds = dict(self._crowds())
         if crowds == self._kept:

@@ -25,7 +25,7 @@ def prove_list(path: Path) -> lists.CodeList:
     return _with_changes(path, prove_base(path))
 
 
-def put_next_base(path: Path, head: lists.ListHeader) -> None:
+def swap_in_next_base(path: Path, head: lists.ListHeader) -> None:
     """Put `path`.next in the base's place, if it is whole and has this very head. Raises OSError."""
     beside = next_path(path)
     try:

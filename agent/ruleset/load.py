@@ -33,8 +33,8 @@ from agent.ruleset.list_files import (
     open_list,
     prove_base,
     prove_list,
-    put_next_base,
     set_changes,
+    swap_in_next_base,
     write_list,
 )
 
@@ -155,7 +155,7 @@ def _demand_not_older(name: str, found: lists.CodeList, record: AcceptedVersions
 def _remember(name: str, found: lists.CodeList, record: AcceptedVersions, **more: object) -> None:
     head = found.head
     try:
-        record.put(name, {"kind": head.kind, "issuer": head.issuer, "version": head.version, **more})
+        record.store(name, {"kind": head.kind, "issuer": head.issuer, "version": head.version, **more})
     except OSError as error:
         log.warning("the version of list %s cannot be remembered: %s", name, error.strerror)
 
@@ -220,7 +220,7 @@ def _sent(
     """
     word: ListContent = store.content(sent)
     try:
-        put_next_base(path, word.base)
+        swap_in_next_base(path, word.base)
     except OSError as error:
         log.warning("%s cannot be put in force: %s", next_path(path), error.strerror)
     try:

@@ -92,7 +92,7 @@ class LaneScreening:
         stay.reading(reading.surface_c, reading.at_s, self._options)
         stay.blocked = stay.why_blocked(reading.at_s, self._options)
         if stay.blocked != was:
-            self._tell(lane)
+            self._update_problems(lane)
 
     def is_filled(self, lane: str, at_s: float) -> bool:
         """Whether somebody stands at the mark: only there is the thermometer's spot full of skin. Taken for granted
@@ -165,7 +165,7 @@ class LaneScreening:
             )
             if crowd.people:
                 self.crowds[lane] = crowd
-        self._tell(lane, now.earliest_utc)
+        self._update_problems(lane, now.earliest_utc)
 
     def restart(self, holder: bytes) -> None:
         """This holder is measured as for the first time."""
@@ -211,7 +211,7 @@ class LaneScreening:
             self._stays[lane] = Stay(ranged=lane in self._ranged)
         return self._stays[lane]
 
-    def _tell(self, lane: str, now_utc: float | None = None) -> None:
+    def _update_problems(self, lane: str, now_utc: float | None = None) -> None:
         """What is wrong on this lane now."""
         if now_utc is not None:
             self._pushed[lane] = tuple(self._of_the_crowd(lane, now_utc))

@@ -54,7 +54,7 @@ def screen(readings: Sequence[Reading], options: Options, around: ScreeningConte
             Screening.INDETERMINATE, threshold_c=options.threshold_c, reason="too_few_samples"
         )
     else:
-        temperature = _judge(seen, seen.surface_c + around.site.offset_c, options, around)
+        temperature = _classify(seen, seen.surface_c + around.site.offset_c, options, around)
     return replace(temperature, samples=seen.samples, ambient_c=_rounded(around.ambient_c))
 
 
@@ -80,7 +80,7 @@ def from_clinical(reading: Reading, options: Options, attempt: int) -> Temperatu
     )
 
 
-def _judge(seen: WindowEstimate, surface_c: float, options: Options, around: ScreeningContext) -> Temperature:
+def _classify(seen: WindowEstimate, surface_c: float, options: Options, around: ScreeningContext) -> Temperature:
     """On the best scale there is."""
     model = around.site.model
     if model is not None:

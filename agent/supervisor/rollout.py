@@ -58,22 +58,22 @@ class ConfigRollout:
         self._told = memory.settings.tell if began.safe else None
         self._seen: tuple[int, int, int] | None = None
 
-    def look(self) -> None:
+    def check(self) -> None:
         """One look at everything."""
         up_s = time.monotonic() - self._started_s
-        self._tell()
+        self._publish_notices()
         if self._began.safe:
             self._leave(up_s)
         elif self._loop.internal_errors >= DEFECTS:
             self._memory.count(lambda starts: starts.enter_safe_mode(f"{DEFECTS} defects in judging"))
             self._restart("too many defects: in safe mode from now on")
         elif self._began.on_trial:
-            self._judge(up_s)
+            self._evaluate_trial(up_s)
         else:
             self._prove(up_s)
             self._stage()
 
-    def _tell(self) -> None:
+    def _publish_notices(self) -> None:
         """What the centre is to be told: put, and forgotten a look later, when it is on disk."""
         tell = self._memory.settings.tell
         if tell is None:
@@ -82,7 +82,7 @@ class ConfigRollout:
             self._memory.settle(lambda settings: replace(settings, tell=None))
         else:
             self._told = tell
-            self._loop.inbox.put(AgentEvent(tell.word, __version__, config_version=tell.version, detail=tell.why))
+            self._loop.inbox.add(AgentEvent(tell.word, __version__, config_version=tell.version, detail=tell.why))
 
     def _leave(self, up_s: float) -> None:
         """Out of safe mode: somebody has said so, or it has gone well for long."""
@@ -94,7 +94,7 @@ class ConfigRollout:
             self._memory.count(StartHistory.recovered)
             self._restart("back from safe mode")
 
-    def _judge(self, up_s: float) -> None:
+    def _evaluate_trial(self, up_s: float) -> None:
         """The trial of what is in force."""
         trial, options = self._memory.settings.trial, self._began.config.health
         if trial is None:
@@ -109,7 +109,7 @@ class ConfigRollout:
             self._began = replace(self._began, on_trial=False)
         elif passed is False:
             why = f"not well within {options.rollout_timeout_s:.0f} s: {', '.join(sorted(worse))}"
-            self._memory.settle(lambda settings: settings.taken_back(__version__, why))
+            self._memory.settle(lambda settings: settings.rolled_back(__version__, why))
             self._restart(f"the centre's configuration {trial.pushed.version} is taken back: {why}")
 
     def _prove(self, up_s: float) -> None:

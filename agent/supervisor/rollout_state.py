@@ -100,7 +100,7 @@ class RolloutState:
         pushed = self.trial.pushed
         return replace(self, good=pushed, trial=None, tell=Notice("config_applied", pushed.version))
 
-    def taken_back(self, release: str, why: str) -> RolloutState:
+    def rolled_back(self, release: str, why: str) -> RolloutState:
         """The trial has failed: what was good before is in force again."""
         if self.trial is None:
             return self
@@ -131,7 +131,7 @@ def from_plain(plain: Any) -> RolloutState:
         trial and Trial(_pushed(trial["pushed"]), frozenset(trial["bad_before"]), int(trial["tries"])),
         refused and RejectedConfig(**refused),
         proven and LastKnownGood(str(proven["own"]), proven["pushed"] and _pushed(proven["pushed"])),
-        tell and _told(tell),
+        tell and _parse_notice(tell),
     )
 
 
@@ -142,7 +142,7 @@ def _pushed(plain: Any) -> RemoteConfig:
     raise ValueError("no configuration")
 
 
-def _told(plain: Any) -> Notice:
+def _parse_notice(plain: Any) -> Notice:
     match plain:
         case {
             "word": "config_applied" | "config_rejected" | "config_rolled_back" as word,

@@ -91,7 +91,7 @@ def fallback(began: Startup, why: str) -> Startup | None:
     if memory is None:
         return None
     if began.on_trial:
-        _take_back(memory, why)
+        _roll_back(memory, why)
         return _usual(began.config.file, memory)
     if memory.settings.last_known_good is None:
         memory.count(StartHistory.ended)
@@ -123,13 +123,13 @@ def _usual(file: Path, memory: StateFiles) -> Startup:
     trial = memory.settings.trial
     if trial is not None:
         if trial.tries >= TRIES:
-            _take_back(memory, f"the agent did not stay up with it in {TRIES} starts")
+            _roll_back(memory, f"the agent did not stay up with it in {TRIES} starts")
         else:
             memory.settle(RolloutState.tried)
             try:
                 return _with(alone, trial.pushed, on_trial=True)
             except BadConfig as error:
-                _take_back(memory, str(error).splitlines()[0])
+                _roll_back(memory, str(error).splitlines()[0])
     good = memory.settings.good
     if good is None:
         return alone
@@ -157,8 +157,8 @@ def _proven(file: Path, memory: StateFiles, safe: str) -> Startup | None:
         return None
 
 
-def _take_back(memory: StateFiles, why: str) -> None:
-    memory.settle(lambda settings: settings.taken_back(__version__, why))
+def _roll_back(memory: StateFiles, why: str) -> None:
+    memory.settle(lambda settings: settings.rolled_back(__version__, why))
 
 
 def _above(pushed: RemoteConfig) -> Overlay:

@@ -50,14 +50,14 @@ class StateFiles:
     def count(self, step: Callable[[StartHistory], StartHistory]) -> None:
         """Take a step of the starts."""
         with self._lock:
-            self.starts = self._keep(self._starts_file, self.starts, step(self.starts))
+            self.starts = self._save_if_changed(self._starts_file, self.starts, step(self.starts))
 
     def settle(self, step: Callable[[RolloutState], RolloutState]) -> None:
         """Take a step of the settings."""
         with self._lock:
-            self.settings = self._keep(self._settings_file, self.settings, step(self.settings))
+            self.settings = self._save_if_changed(self._settings_file, self.settings, step(self.settings))
 
-    def _keep(self, file: Path, before: T, after: T) -> T:
+    def _save_if_changed(self, file: Path, before: T, after: T) -> T:
         if after != before or not file.exists():
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,7 @@ class Upgrades:
         if release.version == __version__ or not is_in(release, self._source) or self._was_refused(bundle.digest):
             return False
         if ARCHITECTURES.get(platform.machine()) not in release.files:
-            self._say(f"release {release.version} has no package for {platform.machine()}")
+            self._set_fault(f"release {release.version} has no package for {platform.machine()}")
             return False
         began_s = self._since_s.setdefault(bundle.digest, now_s)
         return now_s - began_s >= moment_s(release, self._source) and not self._request_file.exists()
@@ -140,10 +140,10 @@ class Upgrades:
             if not self._stopping.is_set():
                 self._check(file, part)
                 part.replace(package)
-                self._say("")
+                self._set_fault("")
         except (BadDownload, OSError, ssl.SSLError) as error:
             self._retry_s = now_s + RETRY_S
-            self._say(f"release {release.version} does not come: {error}")
+            self._set_fault(f"release {release.version} does not come: {error}")
 
     def _bring(self, release: Release, file: File, part: Path) -> None:
         """From a stick, else from the addresses one after the other, from where it broke off. Raises BadDownload,
@@ -215,7 +215,7 @@ class Upgrades:
             return
         self._record(AgentEvent(kind, __version__, detail=detail))
 
-    def _say(self, fault: str) -> None:
+    def _set_fault(self, fault: str) -> None:
         if fault and fault != self.fault:
             log.warning("%s", fault)
         self.fault = fault

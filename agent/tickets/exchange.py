@@ -123,7 +123,7 @@ class Exchange:
             case {"claim": str(text)} if (key := _key(text)) is not None:
                 self._claimed(sender, key, at_s)
             case {"uses": list(rows), "after": int(after)} if sender != self.kiosk:
-                doubles += self._take([use for use in map(_use, rows[:MOST_USES]) if use is not None], after)
+                doubles += self._merge([use for use in map(_use, rows[:MOST_USES]) if use is not None], after)
             case {"have": dict(have)} if sender in self.peers:
                 for key in filter(None, map(_key, message.get("claims", ()))):
                     self._claimed(sender, key, at_s)
@@ -194,7 +194,7 @@ class Exchange:
         if sender == self.kiosk and key in self._own:
             self._returned[key] = self._is_certain(at_s)
 
-    def _take(self, uses: Sequence[Use], after: int) -> list[Use]:
+    def _merge(self, uses: Sequence[Use], after: int) -> list[Use]:
         """Keep uses of another kiosk that follow what we have of it; our own that turn out to be second ones."""
         have, doubles = self.store.have(), []
         for use in uses:

@@ -87,7 +87,7 @@ class UsedTickets:
                 used = self._exchange.used(key, time.monotonic())
                 if used is not Tristate.NO or not self._exchange.peers:
                     return self._known(used)
-                if self._say([self._exchange.claim(key, time.monotonic())]):
+                if self._send([self._exchange.claim(key, time.monotonic())]):
                     self._returned.wait_for(lambda: self._exchange.is_returned(key), self._wait_s)
                 used = self._exchange.claimed(key, time.monotonic())
                 if used is Tristate.YES:
@@ -102,13 +102,13 @@ class UsedTickets:
         ends = min(utc + FOREVER_S if ends_utc is None else ends_utc, _MOST_END)
         try:
             with self._lock:
-                self._say([self._exchange.use(key, utc, max(ends, 0.0))])
+                self._send([self._exchange.use(key, utc, max(ends, 0.0))])
                 doubles = self._doubles(self._exchange.doubles(key))
             self.fault = ""
         except sqlite3.Error as error:
             self._failed(error)
             return False
-        self._tell(doubles)
+        self._report_doubles(doubles)
         return True
 
     # -- for the health of the agent
@@ -131,7 +131,7 @@ class UsedTickets:
         """Messages go out and come in."""
         try:
             with self._lock:
-                self._say(self._exchange.connected())
+                self._send(self._exchange.connected())
         except sqlite3.Error as error:
             self._failed(error)
 
@@ -150,12 +150,12 @@ class UsedTickets:
             with self._returned:
                 replies, second = self._exchange.received(sender, message, time.monotonic())
                 doubles = self._doubles(second)
-                self._say(replies)
+                self._send(replies)
                 self._returned.notify_all()
         except sqlite3.Error as error:
             self._failed(error)
             return
-        self._tell(doubles)
+        self._report_doubles(doubles)
 
     def tick(self, now: TimeBounds) -> None:
         """Call often: says what there is to say, forgets what has ended."""
@@ -166,7 +166,7 @@ class UsedTickets:
                 self._lost = self._store.lost
                 if at_s - self._tick_s >= HAVE_EVERY_S:
                     self._tick_s = at_s
-                    self._say(self._exchange.tick())
+                    self._send(self._exchange.tick())
                 if at_s - self._expire_s >= _EXPIRE_EVERY_S:
                     self._expire_s = at_s
                     self._store.expire(now.earliest_utc, self._exchange.source)
@@ -183,7 +183,7 @@ class UsedTickets:
         except sqlite3.Error as error:
             self._failed(error)
             return
-        self._tell(doubles)
+        self._report_doubles(doubles)
 
     def close(self) -> None:
         """Close the file."""
@@ -202,7 +202,7 @@ class UsedTickets:
         """Of a ticket that is not in the store, nothing is known once uses were lost."""
         return Tristate.UNKNOWN if used is Tristate.NO and self._lost else used
 
-    def _say(self, messages: Iterable[Mapping[str, Any]]) -> bool:
+    def _send(self, messages: Iterable[Mapping[str, Any]]) -> bool:
         """Whether all are on their way."""
         sent = [self.send(json.dumps(message, separators=(",", ":")).encode()) for message in messages]
         return all(sent)
@@ -211,7 +211,7 @@ class UsedTickets:
         """Second uses that were not reported yet, each with the first."""
         return [(use, min(self._store.of(use.key))) for use in second if self._store.reported(use)]
 
-    def _tell(self, doubles: Iterable[tuple[Use, Use]]) -> None:
+    def _report_doubles(self, doubles: Iterable[tuple[Use, Use]]) -> None:
         for second, first in doubles:
             self._report(second, first)
 

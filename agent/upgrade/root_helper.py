@@ -337,7 +337,7 @@ def is_running(layout: Layout) -> bool:
     return systemctl(layout, "is-active", "gatepost.service").strip() in {"active", "activating", "reloading"}
 
 
-def look(layout: Layout) -> Sight:
+def inspect(layout: Layout) -> Sight:
     """The service as it is now."""
     names = "ActiveState,NRestarts,MemoryCurrent,MemoryHigh,MainPID"
     lines = systemctl(layout, "show", "gatepost.service", f"--property={names}").splitlines()
@@ -482,11 +482,11 @@ def upgrade(releases: Releases) -> None:
             str(plain["digest"])[:64],
             Path(str(plain["package"])).name,
         )
-        package = take_over(layout.agent / "upgrade" / name, incoming / "release.deb")
+        package = copy_beyond_reach(layout.agent / "upgrade" / name, incoming / "release.deb")
         store = incoming / "bundles"
         roots = sorted((layout.agent / "bundles").glob("root-*.bundle"))[-_MOST_ROOTS:]
         for each in ("release.bundle", "root.bundle", *(path.name for path in roots)):
-            take_over(layout.agent / "bundles" / each, store / each)
+            copy_beyond_reach(layout.agent / "bundles" / each, store / each)
         found = verified(releases, package, store)
         version, digest = found["version"], found["digest"]
         releases.remember(replace(releases.state(), bundle=found["bundle"], digest=digest))
@@ -504,7 +504,7 @@ def upgrade(releases: Releases) -> None:
         shutil.rmtree(incoming, ignore_errors=True)
 
 
-def take_over(source: Path, target: Path) -> Path:
+def copy_beyond_reach(source: Path, target: Path) -> Path:
     """Copy a file of the agent's to where it cannot change it any more; a link is not followed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -573,7 +573,7 @@ def watch(releases: Releases) -> None:
     well_since_s: float | None = None
     ended = False
     while (trial := releases.state().trial) is not None:
-        now_s, sight = time.monotonic(), look(releases.layout)
+        now_s, sight = time.monotonic(), inspect(releases.layout)
         ended, sight = (
             sight.failed,
             replace(sight, failed=sight.failed and ended),

@@ -177,7 +177,7 @@ class Venue:
 
     def begin(self, at_s: float) -> bytes:
         """The agent has started; the entries for its first event."""
-        return self._take([Entry(tenths(at_s), NO_LANE, What.BOOT)])
+        return self._apply([Entry(tenths(at_s), NO_LANE, What.BOOT)])
 
     def restore(self, data: bytes, at_s: float, *, damaged: bool = False) -> bytes:
         """What the disk has of the ledger; further entries to write."""
@@ -197,7 +197,7 @@ class Venue:
             # the last opening of each lane may not have reached the disk: rather one too many than one too few
             lanes = sum(spec.counts_as == "in" for spec in self._lanes.values())
             more.append(Entry(at, NO_LANE, What.COUNT, number=unsigned(self.ledger.inside + lanes)))
-        return self._take(more)
+        return self._apply(more)
 
     @property
     def is_served(self) -> bool:
@@ -211,7 +211,7 @@ class Venue:
 
     def end(self, at_s: float) -> bytes:
         """The agent stops; the last entries."""
-        return self._take([Entry(tenths(at_s), NO_LANE, What.ALIVE, value=_STOPPED)])
+        return self._apply([Entry(tenths(at_s), NO_LANE, What.ALIVE, value=_STOPPED)])
 
     @property
     def lanes(self) -> Iterable[str]:
@@ -233,7 +233,7 @@ class Venue:
         """Who belongs here."""
         return self._in_force().roster
 
-    def _take(self, entries: Iterable[Entry]) -> bytes:
+    def _apply(self, entries: Iterable[Entry]) -> bytes:
         entries = list(entries)
         for entry in entries:
             self.ledger.apply(entry)
@@ -376,22 +376,22 @@ class Venue:
             seat=permit.number if permit is not None and trip and permit.kind.role != "driver" else 0,
             place=self._place_at(passage.decided_s) if trip else None,
         )
-        return replace(passage, venue=mark), self._take(entries)
+        return replace(passage, venue=mark), self._apply(entries)
 
     def opened(self, lane: str, at_s: float) -> bytes:
         """The gate was opened on command, without a passage."""
-        return self._take(self._count(tenths(at_s), self._index[lane], self._lanes[lane]))
+        return self._apply(self._count(tenths(at_s), self._index[lane], self._lanes[lane]))
 
     def device(self, lane: str, role: str, at_s: float, *, up: bool) -> bytes:
         """A device came or went."""
         part = self._parts.get((lane, role))
         if part is None or lane not in self._index:
             return b""
-        return self._take([Entry(tenths(at_s), self._index[lane], What.UP if up else What.DOWN, value=part)])
+        return self._apply([Entry(tenths(at_s), self._index[lane], What.UP if up else What.DOWN, value=part)])
 
     def link(self, at_s: float, *, online: bool) -> bytes:
         """The connection to the broker came or went."""
-        return self._take([Entry(tenths(at_s), NO_LANE, What.ONLINE if online else What.OFFLINE)])
+        return self._apply([Entry(tenths(at_s), NO_LANE, What.ONLINE if online else What.OFFLINE)])
 
     @staticmethod
     def _count(at: int, lane: int, spec: LaneSpec) -> list[Entry]:
@@ -495,7 +495,7 @@ class Venue:
 
     # -- places shared with other kiosks
 
-    def hear(self, kiosk: str, content: object) -> None:
+    def on_peer_tally(self, kiosk: str, content: object) -> None:
         """A peer tells its tally."""
         told = room.parse_tally(content)
         if told is not None and kiosk != self.kiosk and kiosk in self.rules.room.kiosks:
@@ -510,7 +510,7 @@ class Venue:
         peer, count = given
         mark = tag(peer)
         number = self.ledger.gave.get(mark, 0) + count
-        return self._take([Entry(tenths(at_s), NO_LANE, What.GAVE, number=number, case=mark)])
+        return self._apply([Entry(tenths(at_s), NO_LANE, What.GAVE, number=number, case=mark)])
 
     @property
     def tally(self) -> Tally:
@@ -539,7 +539,7 @@ class Venue:
             stated.type,
             lane,
             stated.case.upper(),
-            _kept_value(stated, made.value),
+            _stored_value(stated, made.value),
             stated.group,
             stated.form,
             dict(stated.answers) if made.clear is None else dict(made.clear),
@@ -550,7 +550,7 @@ class Venue:
         self._is_counted = self._is_counted or stated.type == "count"
         if made.badge is not None:
             self.badge = made.badge
-        return AttestationResult(text=made.text), Written(self._take(entries), EventKind.ATTESTATION, record)
+        return AttestationResult(text=made.text), Written(self._apply(entries), EventKind.ATTESTATION, record)
 
     def witnessed(self, lane: str, stated: Attestation, passage: Passage) -> Written:
         """A statement about somebody who waits, which the checkpoint has taken: to be kept beside the decision."""
@@ -597,7 +597,7 @@ class Venue:
             self.ledger = Ledger(offset_s, shared=shared).fold_bytes(self.ledger.entries)
 
     def _alone(self, entries: list[Entry]) -> Written:
-        return Written(self._take(entries))
+        return Written(self._apply(entries))
 
     def _closing(self, now: TimeBounds, at: int) -> Iterator[Written]:
         closes_min = self.rules.room.closes_min
@@ -619,7 +619,7 @@ class Venue:
         here = self._in_force()
         for made in reports.due(self.ledger, here.rules, now):
             report = reports.report_of(self.ledger, made, self._place(here), now.earliest_utc)
-            entries = self._take([Entry(at, NO_LANE, What.REPORTED, number=made.day, case=made.tag)])
+            entries = self._apply([Entry(at, NO_LANE, What.REPORTED, number=made.day, case=made.tag)])
             if made.round is None:
                 entries = self.ledger.compacted(made.day)
                 self.ledger = Ledger(here.rules.offset_s, shared=bool(here.rules.room.kiosks)).fold_bytes(entries)
@@ -631,7 +631,7 @@ class Venue:
             return
         came, left = self.ledger.undated_counts()
         report = reports.undated_report(self.ledger, self._place(self._in_force()), came, left, (at - since) / 10)
-        entries = self._take([Entry(at, NO_LANE, What.REPORTED, number=UNDATED)])
+        entries = self._apply([Entry(at, NO_LANE, What.REPORTED, number=UNDATED)])
         yield Written(entries, EventKind.REPORT, report)
 
     def _place(self, here: VenueInForce) -> reports.Place:
@@ -768,7 +768,7 @@ def _is_let_in(passage: Passage) -> bool:
     return passage.decision.outcome in (Outcome.ADMIT, Outcome.ADMIT_WITH_NOTICE)
 
 
-def _kept_value(stated: Attestation, made: str | None) -> str:
+def _stored_value(stated: Attestation, made: str | None) -> str:
     if made is not None:
         return made
     return stated.value or (str(stated.number) if stated.type == "count" else "")

@@ -142,7 +142,7 @@ class Ledger:
         """Apply all entries in some bytes; itself."""
         whole = len(data) - len(data) % SIZE
         self._raw += data[:whole]
-        take, make = self._take, Entry._make
+        take, make = self._count, Entry._make
         for fields in LAYOUT.iter_unpack(memoryview(data)[:whole]):
             take(make(fields))
         return self
@@ -150,9 +150,9 @@ class Ledger:
     def apply(self, entry: Entry) -> None:
         """Take one entry."""
         self._raw += LAYOUT.pack(*entry)
-        self._take(entry)
+        self._count(entry)
 
-    def _take(self, entry: Entry) -> None:
+    def _count(self, entry: Entry) -> None:
         self.version += 1
         what = entry.what
         if what == _IN:
@@ -170,14 +170,14 @@ class Ledger:
             self._know_time(entry)
             return
         elif what in _STATE:
-            self._keep_state(entry)
+            self._fold_state(entry)
         utc = self.utc_of(entry.at)
         if utc is None:
             self._undated.append(entry)
         else:
             self._date(entry, utc)
 
-    def _keep_state(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - one for each kind of entry
+    def _fold_state(self, entry: Entry) -> None:  # noqa: C901, PLR0912 - one for each kind of entry
         """What does not wait for the time of day."""
         match entry.what:
             case What.CASE:

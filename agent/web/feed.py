@@ -90,12 +90,12 @@ class Feed:
                 )
                 if not line:
                     return
-                await self._take(json.loads(line))
+                await self._on_line(json.loads(line))
         finally:
             self._writer = None
             writer.close()
 
-    async def _take(self, said: dict[str, Any]) -> None:
+    async def _on_line(self, said: dict[str, Any]) -> None:
         match said:
             case {"beat": True}:
                 self._beat_s, self._beats = time.monotonic(), self._beats + 1

@@ -57,7 +57,7 @@ class Driver(PulsedOutput):
         """True when no real line is behind it; known once open."""
         return self._output.simulated
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Request the line."""
         self._output.open()
 
@@ -66,7 +66,7 @@ class Driver(PulsedOutput):
         self._output.set(active=on)
         self._is_on = on
 
-    def look(self) -> None:
+    def verify_present(self) -> None:
         """Drive the line once more as it is; a chip that is gone refuses."""
         self._output.set(active=self._is_on)
 

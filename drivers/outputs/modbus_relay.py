@@ -128,7 +128,7 @@ class Driver:
         with line.held():
             line.drain()
             if time.monotonic() - line.answered_s.get(slave, 0.0) > FRESH_S:
-                self._ask()
+                self._query_states()
 
     def close(self) -> None:
         """Switch off and let go of the port."""
@@ -140,12 +140,12 @@ class Driver:
         """Send it, wait for the board's answer (the same bytes), and have it proved that a board gave it."""
         with self._line.held():
             if self._line.echoes is None:
-                self._ask()
+                self._query_states()
             answers = 2 if self._line.echoes else 1
             self._exchange(order, lambda heard: heard.count(order) >= answers)
-            self._ask()
+            self._query_states()
 
-    def _ask(self) -> None:
+    def _query_states(self) -> None:
         """Ask for the states; find out on the way whether the adapter echoes."""
         slave, line = self._options.slave, self._line
         question = states(slave)

@@ -69,7 +69,7 @@ class Driver(PulsedOutput):
         """True when no real board is behind the port."""
         return self._line.simulated
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the port; the board's other relays may be other parts'."""
         self._line.open()
 
@@ -77,7 +77,7 @@ class Driver(PulsedOutput):
         """Order the relay; OFF is said twice, since no answer tells whether it was heard."""
         self._line.write(order(self._channel, on=on) * (1 if on else 2))
 
-    def look(self) -> None:
+    def verify_present(self) -> None:
         """See that the port is there. The board itself never answers, and takes its relay's power with it."""
         self._line.drain()
 

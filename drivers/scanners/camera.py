@@ -234,7 +234,7 @@ class Driver:
             return self._apart.read(limit_s)
         end_s = self._clock() + limit_s
         while not self._ready and (left_s := end_s - self._clock()) > 0:
-            self._look(left_s)
+            self._read_frame(left_s)
         return self._ready.popleft() if self._ready else None
 
     def close(self) -> None:
@@ -251,7 +251,7 @@ class Driver:
         if neural is not None:
             neural.close()
 
-    def _look(self, limit_s: float) -> None:
+    def _read_frame(self, limit_s: float) -> None:
         lens, eye, grabber = self._lens, self._eye, self._grabber
         if lens is None or eye is None:
             raise DeviceGone(self._options.device, "is closed")
@@ -275,7 +275,7 @@ class Driver:
             small = frame.small() if eye.idle else frame.gray()
             black = _is_black(small) and _is_black(frame.gray()[::16, ::16])  # in a small one noise averages out
             told = eye.glance(small, frame.at_s)
-            self._ready.extend(eye.look(frame.gray(), frame.at_s) if told is None else told)
+            self._ready.extend(eye.examine(frame.gray(), frame.at_s) if told is None else told)
         except UnreadablePicture:
             self._lengths.reset()
             self._vitality.broken(frame.at_s)

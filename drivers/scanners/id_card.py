@@ -120,7 +120,7 @@ class Driver:
         """Take the port, and see that a module answers."""
         self._line.open()
         try:
-            if not self._ask(FIND, ANSWER_S):
+            if not self._query(FIND, ANSWER_S):
                 raise self._silent()
         except DriverError:
             self._line.close()
@@ -159,7 +159,7 @@ class Driver:
         None: the module does not answer. Raises BadReply on junk, and when the card's number is none.
         """
         for command, limit_s, wanted in ((FIND, ANSWER_S, FOUND), (SELECT, ANSWER_S, DONE), (READ, READ_S, DONE)):
-            reply = self._ask(command, limit_s)
+            reply = self._query(command, limit_s)
             if not reply:
                 return None
             if not reply.startswith(wanted):
@@ -172,7 +172,7 @@ class Driver:
     def _silent(self) -> DeviceGone:
         return DeviceGone(self._line.name, "does not answer", "check its power, and that its TX goes to our RX")
 
-    def _ask(self, body: bytes, limit_s: float) -> bytes:
+    def _query(self, body: bytes, limit_s: float) -> bytes:
         """The reply to a command; empty on silence. Raises BadReply on junk."""
         self._line.drain()
         self._line.write(frame(body))

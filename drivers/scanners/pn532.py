@@ -126,7 +126,7 @@ class Link(Protocol):
     def open(self) -> None:
         """Take the wire, and wake the board."""
 
-    def ask(self, body: bytes) -> bytes:
+    def query(self, body: bytes) -> bytes:
         """The body of the reply to a command; empty when there is none in time.
 
         Raises DeviceGone when the wire is gone, ValueError on junk.
@@ -153,7 +153,7 @@ class SerialLink:
         self._line.open()
         self._line.write(WAKE)
 
-    def ask(self, body: bytes) -> bytes:
+    def query(self, body: bytes) -> bytes:
         """The body of the reply to a command."""
         self._line.drain()
         self._line.write(frame(body))
@@ -191,7 +191,7 @@ class I2cLink:
         """Take the bus."""
         self._bus.open()
 
-    def ask(self, body: bytes) -> bytes:
+    def query(self, body: bytes) -> bytes:
         """The body of the reply to a command: acknowledgement and reply are two reads."""
         self._bus.transfer(self._address, frame(body), 0)
         end_s = time.monotonic() + ANSWER_S
@@ -229,7 +229,7 @@ class Driver:
         """Take the wire, see that a PN532 answers, and set it up."""
         self._link.open()
         try:
-            replies = [self._link.ask(each)[:1] for each in (FIRMWARE, SAM, RF)]
+            replies = [self._link.query(each)[:1] for each in (FIRMWARE, SAM, RF)]
         except ValueError as trouble:
             self._link.close()
             raise BadReply(self._link.name, str(trouble), ADVICE) from trouble
@@ -253,7 +253,7 @@ class Driver:
         self._due_s = time.monotonic() + self._period_s
         found, fact = None, "does not answer"
         try:
-            if reply := self._link.ask(FIND):
+            if reply := self._link.query(FIND):
                 found = card_id(reply)
         except ValueError as trouble:
             fact = str(trouble)

@@ -28,7 +28,7 @@ class Em4100Reader:
         """The card that lies there."""
         return self.encode(self._card) if self._card else b""
 
-    def hear(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders
+    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders
         """Nothing to answer."""
         return b""
 
@@ -53,7 +53,7 @@ class Pn532:
         """Nothing by itself."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """A serial line: nothing is understood before 55 55."""
         if b"\x55\x55" in data:
             self.asleep = False
@@ -110,7 +110,7 @@ class SdtModule:
         """Nothing by itself."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Commands with a right check."""
         self._pending = (self._pending + data)[-64:]
         at = self._pending.find(b"\xaa\xaa\xaa\x96\x69")

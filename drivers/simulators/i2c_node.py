@@ -39,7 +39,7 @@ class Node:
         self._lines = self._socket.makefile("rw", encoding="ascii")
         self._address = 0
         self._pec = False
-        self.functions = int(self._ask({"do": "functions"})["functions"])
+        self.functions = int(self._query({"do": "functions"})["functions"])
 
     def close(self) -> None:
         """Let go of the adapter."""
@@ -90,12 +90,12 @@ class Node:
 
     def _transfer(self, plan: list[tuple[int, bytes | int]]) -> list[bytes]:
         messages = [[address, what if isinstance(what, int) else what.hex()] for address, what in plan]
-        answer = self._ask({"do": "transfer", "messages": messages})
+        answer = self._query({"do": "transfer", "messages": messages})
         if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
         return [bytes.fromhex(data) for data in answer["read"]]
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _query(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
             self._lines.write(json.dumps(request) + "\n")
             self._lines.flush()

@@ -36,7 +36,7 @@ class UartDevice(Protocol):
     def speak(self) -> bytes:
         """What it sends by itself, once per period."""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """What it answers to bytes as they come in."""
 
 
@@ -152,7 +152,7 @@ class Port:
                     if self.faults.echo:
                         os.write(master, heard)
                     if self._speed_fits(master):
-                        self.send(self.device.hear(heard))
+                        self.send(self.device.respond(heard))
             if period_s and time.monotonic() >= due_s:
                 due_s = time.monotonic() + period_s
                 self.send(self.device.speak())

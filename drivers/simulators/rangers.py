@@ -29,7 +29,7 @@ class TfLuna:
         body = b"YY" + struct.pack("<HHH", centimetres, self.strength, warmth)
         return body + bytes((sum(body) % 256,))
 
-    def hear(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders here
+    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders here
         """Nothing to answer."""
         return b""
 

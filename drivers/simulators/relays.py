@@ -57,7 +57,7 @@ class LcusRelay(Contacts):
         """Silent."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Obey whole, correct orders; skip anything else."""
         self._heard += data
         while len(self._heard) >= ORDER_BYTES:
@@ -85,7 +85,7 @@ class WaveshareRelay(Contacts):
         """Silent unless asked."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Orders 05 and 01, told apart by their eight bytes."""
         return b"".join(self._obey(data[i : i + 8]) for i in range(0, len(data), 8))
 

@@ -187,7 +187,7 @@ def _as_colour_jpeg(picture: Picture) -> bytes:
 
 def packets(jpeg: bytes, size: tuple[int, int], clock: int, first: int) -> Iterator[bytes]:
     """One picture as RTP packets. `size`: width, height; `clock`: in 1/90000 s; `first`: number of the first."""
-    tables, scan = _taken_apart(jpeg)
+    tables, scan = _split_jpeg(jpeg)
     shape = bytes([_TYPE_420, _TABLES_IN_BAND, size[0] // 8, size[1] // 8])
     at = 0
     while at < len(scan):
@@ -205,7 +205,7 @@ def packets(jpeg: bytes, size: tuple[int, int], clock: int, first: int) -> Itera
         first += 1
 
 
-def _taken_apart(jpeg: bytes) -> tuple[bytes, bytes]:
+def _split_jpeg(jpeg: bytes) -> tuple[bytes, bytes]:
     """Quantization tables and entropy-coded scan of a baseline JPEG with the standard's Huffman tables."""
     tables, at = b"", 2
     while True:

@@ -19,7 +19,7 @@ class LineScanner:
         """Nothing by itself: a scan is sent by `Port.send(engine.encode(code))`."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:  # noqa: ARG002 - it hears nothing
+    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it hears nothing
         """Nothing to answer."""
         return b""
 
@@ -50,7 +50,7 @@ class _Triggered(LineScanner):
 class Gm65(_Triggered):
     """GM65 after its manual: 7E 00 orders with CRC-16/XMODEM over type to data; a wrong one gets no answer."""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Zone reads and writes, one or several; AB CD stands for "do not check"."""
         said = b""
         while len(data) >= 9 and data[:2] == b"\x7e\x00":  # noqa: PLR2004 - the shortest order
@@ -88,7 +88,7 @@ class Gm65(_Triggered):
 class GrowSsi(_Triggered):
     """GM72 after its manual: length, opcode, source, status; sixteen-bit sum zero; NAK 06 unless in host mode."""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Start E4 and stop E5, one or several."""
         said = b""
         while data and len(data) >= data[0] + 2:
@@ -113,7 +113,7 @@ class GrowSsi(_Triggered):
 class Newland(_Triggered):
     """NLS-HR52 after its guide: answers with the order's text and 06, or 05 for what it does not know."""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """SCNTRG1 and SCNTRG0, one or several."""
         return b"".join(self._obey(each) for each in data.split(b";\x03")[:-1])
 
@@ -137,7 +137,7 @@ class Honeywell(_Triggered):
     def __init__(self, suffix: bytes = b"\r", *, by_order: bool = True) -> None:
         super().__init__(suffix, by_order=by_order)
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """The two orders."""
         if b"\x16T\r" in data:
             self.looks = True

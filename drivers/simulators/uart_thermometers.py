@@ -31,7 +31,7 @@ class GyMcu90615:
             self._last = self.frame(self._world.seen_c(), self._world.die_c())
         return self._last
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Orders: continuous, or a single query."""
         if b"\xa5\x45\xea" in data:
             self.period_s = 1 / 14
@@ -61,7 +61,7 @@ class Gy614v:
         body = struct.pack(">5B3h", 0xA4, 3, 7, 7, 98, *values)
         return body + bytes((sum(body) % 256,))
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """The one question that it gets."""
         return self.speak() if b"\xa4\x03\x07\x07\xb5" in data else b""
 
@@ -79,7 +79,7 @@ class Cjmcu90614:
         data = struct.pack(">HH", round(self._world.seen_c() * 100), round(self._world.die_c() * 100))
         return b"ff\x01\x04" + data + bytes((sum(data) % 256,))
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Order 02: only when asked; 01: continuously."""
         if b"ff\x02V" in data:
             self.period_s = 0.0
@@ -100,7 +100,7 @@ class OptrisCs:
         """Silent unless asked."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """01 object, 02 head; tenths above -100 °C."""
         answers = {1: self._world.seen_c, 2: self._world.die_c}
         return b"".join(struct.pack(">H", round(answers[each]() * 10) + 1000) for each in data if each in answers)
@@ -120,7 +120,7 @@ class RaytekMi3:
         """Silent unless asked."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """?T temperature, ?U unit, ?E emissivity."""
         *lines, self._heard = (self._heard + data).split(b"\r")
         return b"".join(self._answer(line.strip()) for line in lines)
@@ -150,7 +150,7 @@ class CalexPyroUsb:
         """Silent unless asked."""
         return b""
 
-    def hear(self, data: bytes) -> bytes:
+    def respond(self, data: bytes) -> bytes:
         """Functions 03 and 04."""
         self._heard = (self._heard + data)[-64:]
         if len(self._heard) < 8 or self._crc(self._heard[-8:-2]) != self._heard[-2:]:  # noqa: PLR2004 - a question

@@ -25,7 +25,7 @@ from annotated_types import Ge, Gt, Le
 from drivers.contract import BadOptions, Proof
 from drivers.serial_thermometer import Measured, SerialThermometer
 from drivers.wire.framing import signed16
-from drivers.wire.modbus import answer, ask
+from drivers.wire.modbus import answer, read_request
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
@@ -114,7 +114,7 @@ class Driver(SerialThermometer):
             line,
             registers,
             (options.baud,),
-            poll=ask(options.slave, options.function, registers.first, registers.count),
+            poll=read_request(options.slave, options.function, registers.first, registers.count),
             period_s=options.period_s,
             silent_s=options.silent_s,
         )

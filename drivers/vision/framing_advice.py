@@ -56,7 +56,7 @@ class Aim:
     """Other codes of like size: while they are in view, the agent tells none of them."""
 
 
-def judged(picture: Picture) -> Aim:
+def measured(picture: Picture) -> Aim:
     """Read the picture by the whole ladder and measure it."""
     codes = Ladder(float("inf")).read(picture)
     code = max(codes, key=lambda each: each.area(), default=None)

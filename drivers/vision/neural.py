@@ -61,7 +61,7 @@ class Neural:
         """It was asked and has not answered yet."""
         return self._due_s is not None
 
-    def ask(self, picture: Picture) -> None:
+    def offer(self, picture: Picture) -> None:
         """Give it a picture, if it is there and free."""
         now_s = time.monotonic()
         if self.is_busy or now_s < self._rests_until_s or min(picture.shape) < SMALLEST_PX:

@@ -67,12 +67,12 @@ class Ladder:
         if not self._budget_s or not self._hard:
             return []
         if self._neural is not None and (codes := self._neural.answer()):
-            self._neural.ask(picture)  # a guess has to be made again
+            self._neural.offer(picture)  # a guess has to be made again
             return codes
         guess, self._guess = self._guess, None
         if guess is not None and (again := hunt.follow(picture, guess)) is not None:
             return [again]
-        while not (codes := self._take_one(picture)) and self._next:
+        while not (codes := self._run_one(picture)) and self._next:
             if time.thread_time() - began_s + self._expected_s() > self._budget_s:
                 break
         return codes
@@ -129,7 +129,7 @@ class Ladder:
         waits = self._evidence.wants_more or (self._neural is not None and self._neural.is_busy)
         return self._next == 0 and not waits
 
-    def _take_one(self, picture: Picture) -> list[Code]:
+    def _run_one(self, picture: Picture) -> list[Code]:
         """One hard step, or one piece of the hunt, which goes on with the picture it was begun on."""
         began_s = time.thread_time()
         name = self._hard[self._next]
@@ -146,7 +146,7 @@ class Ladder:
 
     def _by_hand(self, name: str, picture: Picture) -> list[Code]:
         """The two steps that may take many frames. Of a picture that stands alone a guess has to hold twice."""
-        codes = self._hunt_on(picture) if name == HUNT else self._ask(picture)
+        codes = self._hunt_on(picture) if name == HUNT else self._read_neural(picture)
         return [code for code in codes if self._is_sure(code, picture)] if self._alone else codes
 
     def _is_sure(self, code: Code, picture: Picture) -> bool:
@@ -154,13 +154,13 @@ class Ladder:
             return True
         if code.rung == BEYOND:
             return hunt.agrees(picture, code)
-        return any(again.payload == code.payload for again in self._ask(scaled(picture, _SECOND_VIEW)))
+        return any(again.payload == code.payload for again in self._read_neural(scaled(picture, _SECOND_VIEW)))
 
-    def _ask(self, picture: Picture) -> list[Code]:
+    def _read_neural(self, picture: Picture) -> list[Code]:
         """What the neural reader says; while frames follow one another, later (see `read`)."""
         if self._neural is None:
             return []
-        self._neural.ask(picture)
+        self._neural.offer(picture)
         return self._neural.answer(float("inf")) if self._alone else []
 
     def _hunt_on(self, picture: Picture) -> list[Code]:

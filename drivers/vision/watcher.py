@@ -69,7 +69,7 @@ class Eye:
     def see(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
         """What this frame tells: nothing mostly; a departure comes before the sighting that follows it."""
         told = self.glance(picture, at_s)
-        return self.look(picture, at_s) if told is None else told
+        return self.examine(picture, at_s) if told is None else told
 
     def glance(self, small: Picture, at_s: float) -> list[Sighting | Departure] | None:
         """What a frame tells in which nothing moved; None when `look` should have it. `small`: it at any scale."""
@@ -78,23 +78,23 @@ class Eye:
         if not self._still or self._frames % _LOOK_EVERY == 0:
             return None
         self._ladder.pass_over()
-        return self._told(at_s)
+        return self._reported(at_s)
 
-    def look(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
+    def examine(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
         """What a frame tells that is read; `glance` has seen it."""
         picture, still = _part(picture, self._region), self._still
         codes, looked_at = self._read(picture, at_s, only_cheap=still)
-        if any(not self._track.told(code.payload) for code in codes):
+        if any(not self._track.mark_reported(code.payload) for code in codes):
             codes, looked_at = self._ladder.read_beside(picture, codes), None
         if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
             self._seen = self._agreed(codes, at_s), looked_at
             self._together = sheet.pairs(picture, self._seen[0])
         self._settled = still or bool(self._seen[0]) or (not codes and self._ladder.exhausted)
-        return self._told(at_s)
+        return self._reported(at_s)
 
-    def _told(self, at_s: float) -> list[Sighting | Departure]:
+    def _reported(self, at_s: float) -> list[Sighting | Departure]:
         codes, looked_at = self._seen
-        left, new = self._track.look(codes, at_s, looked_at, self._together)
+        left, new = self._track.update(codes, at_s, looked_at, self._together)
         items: list[Sighting | Departure] = []
         if left:
             items.append(Departure(at_s, self.simulated))

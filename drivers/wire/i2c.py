@@ -93,7 +93,7 @@ class I2cBus:
     def read_word(self, address: int, command: int, *, pec: bool) -> int:
         """SMBus Read Word; with `pec` its checksum must hold. A stub without a wire has nothing to check."""
         with self._lock:
-            bus = self._taken()
+            bus = self._open_bus()
             if bus.funcs & smbus2.I2cFunc.I2C:
                 reply = self.transfer(address, bytes((command,)), 3 if pec else 2)
                 if pec and crc8(bytes((address << 1, command, address << 1 | 1)) + reply[:2]) != reply[2]:
@@ -112,7 +112,7 @@ class I2cBus:
         if count:
             messages.append(smbus2.i2c_msg.read(address, count))
         with self._lock:
-            bus = self._taken()
+            bus = self._open_bus()
             try:
                 bus.i2c_rdwr(*messages)
             except OSError as trouble:
@@ -146,7 +146,7 @@ class I2cBus:
                 with contextlib.suppress(OSError):
                     bus.close()
 
-    def _taken(self) -> smbus2.SMBus:
+    def _open_bus(self) -> smbus2.SMBus:
         if self._bus is None:
             raise DeviceGone(self.name, "the bus is not open")
         return self._bus

@@ -80,7 +80,7 @@ class Apart:
         self._hand_over()
         end_s = time.monotonic() + OPEN_LIMIT_S
         while time.monotonic() < end_s:
-            said = self._hear(_BEAT_S)
+            said = self._receive(_BEAT_S)
             if isinstance(said, tuple) and said[0] == _OPEN:
                 self.simulated = said[1]
                 return
@@ -89,7 +89,7 @@ class Apart:
 
     def read(self, limit_s: float) -> Sighting | Departure | None:
         """The next item from the child."""
-        said: Sighting | Departure | None = self._hear(limit_s)
+        said: Sighting | Departure | None = self._receive(limit_s)
         if self._silent_s > SILENT_S:
             self._kill()
             raise DeviceGone(self._device, "hangs", "it is opened again; if that does not help, unplug it")
@@ -107,7 +107,7 @@ class Apart:
                 child.stdin.write(pickle.dumps((*self._order, log.getEffectiveLevel())))
                 child.stdin.close()
 
-    def _hear(self, limit_s: float) -> Any:
+    def _receive(self, limit_s: float) -> Any:
         pipe = self._pipe
         if pipe is None:
             raise DeviceGone(self._device, "is closed")

@@ -30,7 +30,7 @@ def sealed(body: bytes) -> bytes:
     return body + crc16(body).to_bytes(2, "little")
 
 
-def ask(slave: int, function: int, register: int, count: int) -> bytes:
+def read_request(slave: int, function: int, register: int, count: int) -> bytes:
     """The question for `count` registers."""
     return sealed(bytes((slave, function)) + register.to_bytes(2, "big") + count.to_bytes(2, "big"))
 

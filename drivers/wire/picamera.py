@@ -81,7 +81,7 @@ class PiCamera:
         except (RuntimeError, OSError) as error:
             raise DeviceGone(self.name, "failed while reading", "check the ribbon cable") from error
         width, height = self._size
-        return Frame(_taken_s(sensor_ns, time.monotonic()), picture=planes[:height, :width])
+        return Frame(_timestamp_s(sensor_ns, time.monotonic()), picture=planes[:height, :width])
 
     def close(self) -> None:
         """Let go of the camera."""
@@ -112,7 +112,7 @@ class PiCamera:
         return {name: value for name, value in wanted.items() if name in known}
 
 
-def _taken_s(sensor_ns: int | None, now_s: float) -> float:
+def _timestamp_s(sensor_ns: int | None, now_s: float) -> float:
     """The sensor's time stamp (ns since boot), or now where it has none or sleeping set the clocks apart."""
     taken_s = (sensor_ns or 0) / 1e9
     return taken_s if now_s - _OLDEST_S <= taken_s <= now_s else now_s

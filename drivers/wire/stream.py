@@ -73,7 +73,7 @@ class FrameStream(Generic[T]):
         end_s = time.monotonic() + limit_s
         while not self._ready:
             now_s = time.monotonic()
-            self._ask(now_s)
+            self._poll_if_due(now_s)
             data = self.line.read(min(max(0.0, end_s - now_s), self._until_asking_s(now_s)))
             now_s = time.monotonic()
             if self._whole:
@@ -81,7 +81,7 @@ class FrameStream(Generic[T]):
             else:
                 self._frame(data, now_s)
             if not self._ready:
-                self._judge(now_s)
+                self._handle_silence(now_s)
             if now_s >= end_s:
                 break
         return self._ready.popleft() if self._ready else None
@@ -101,7 +101,7 @@ class FrameStream(Generic[T]):
         if self._hello:
             self.line.write(self._hello)
 
-    def _ask(self, now_s: float) -> None:
+    def _poll_if_due(self, now_s: float) -> None:
         if self._poll and now_s - self._polled_s >= self._period_s:
             if self._whole:
                 self._frame(bytes(self._answer), self._polled_s)
@@ -119,7 +119,7 @@ class FrameStream(Generic[T]):
     def _until_asking_s(self, now_s: float) -> float:
         return max(0.0, self._polled_s + self._period_s - now_s) if self._poll else float("inf")
 
-    def _judge(self, now_s: float) -> None:
+    def _handle_silence(self, now_s: float) -> None:
         """Decide what no frame means: wait on, try another speed, or give up."""
         quiet_s, junk = now_s - self._heard_s, self._framer.junk - self._echo.heard
         if self._untried and (quiet_s > TRY_S or junk > JUNK_BYTES):

@@ -84,7 +84,7 @@ class Uart:
 
     def read(self, limit_s: float) -> bytes:
         """What has come in, waiting up to `limit_s` for the first byte; empty on silence."""
-        port = self._taken()
+        port = self._open_port()
         try:  # not through pyserial and no context manager: this is what an idle kiosk spends its time on
             ready, _, _ = select.select([port.fd, port.pipe_abort_read_r], [], [], max(0.0, limit_s))
             if port.fd not in ready:
@@ -97,7 +97,7 @@ class Uart:
 
     def write(self, data: bytes) -> None:
         """Send all of `data`; a line that takes nothing for half a second is gone."""
-        port, left = self._taken(), memoryview(data)
+        port, left = self._open_port(), memoryview(data)
         while left:  # not through pyserial: on a busy machine it calls a write late that was done
             with self._gone_if_pulled():
                 _, ready, _ = select.select([], [port.fd], [], WRITE_LIMIT_S)
@@ -107,13 +107,13 @@ class Uart:
 
     def drain(self) -> None:
         """Throw away what has come in."""
-        port = self._taken()
+        port = self._open_port()
         with self._gone_if_pulled():
             port.reset_input_buffer()
 
     def retune(self, baud: int) -> None:
         """Go on at `baud`, with nothing pending."""
-        port = self._taken()
+        port = self._open_port()
         self._baud = baud
         with self._gone_if_pulled():
             port.baudrate = baud
@@ -128,7 +128,7 @@ class Uart:
             with contextlib.suppress(*_TROUBLE):
                 port.close()
 
-    def _taken(self) -> Any:
+    def _open_port(self) -> Any:
         port = self._port
         if port is None:
             raise DeviceGone(self.name, "the port is not open")

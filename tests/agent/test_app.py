@@ -62,7 +62,7 @@ class Running:
 
     def see(self, *items, lane="entry", part=Role.SCANNER):
         for item in items:
-            self.app._loop.inbox.put(Observation(lane, part, item))
+            self.app._loop.inbox.add(Observation(lane, part, item))
 
     def stop(self):
         self.app.stop()

@@ -69,7 +69,7 @@ def _ours(*, flowing: bool) -> tuple[float, int, int, int]:
         link.start()
         until(lambda: link.status().connected, 20)
         found_s, sent = _story(
-            net, lambda number: outbox.put(passage(number)), lambda: not link.status().connected, flowing=flowing
+            net, lambda number: outbox.store(passage(number)), lambda: not link.status().connected, flowing=flowing
         )
         until(lambda: outbox.status().waiting == 0, 60)
         until(lambda: len(heard.numbers()) >= sent, 5)

@@ -72,19 +72,19 @@ def run() -> Iterator[Row]:
     described = frame.Options("x", 9600, "5a 5a 45 04", 9, 4, sensor_at=6)
     pyro = modbus_ir.Options("x", "pyrousb")
     calex = CalexPyroUsb(world)
-    asked = modbus_ir.ask(1, 4, 0x13, 3)
+    asked = modbus_ir.read_request(1, 4, 0x13, 3)
     parsers: dict[str, tuple[Callable, bytes, Callable[[bytes], bool]]] = {
         "gy_mcu": (gy_mcu.step, board.speak(), _sum_all),
         "frame": (frame.Frames(described), board.speak(), _sum_all),
         "gy_614v": (gy_614v.step, Gy614v(world).speak(), _sum_all),
         "cjmcu": (cjmcu.step, Cjmcu90614(world).speak(), lambda data: sum(data[4:8]) % 256 == data[8]),
         "tf_luna": (tf_luna.step, TfLuna(world).speak(), _sum_all),
-        "modbus_ir": (modbus_ir.Registers(pyro), calex.hear(asked), _calex),
+        "modbus_ir": (modbus_ir.Registers(pyro), calex.respond(asked), _calex),
         "em4100": (em4100.step, cards.Em4100Reader().encode(bytes.fromhex("0F00C0FFEE")), _em4100),
         "pn532": (pn532.step, bytes.fromhex("0000ff06fad50332010607e800"), _pn532),
         "id_card": (id_card.step, id_card.frame(b"\x00\x00\x90"), _sdt),
         "nmea0183": (nmea0183.step, NmeaReceiver().speak().splitlines(keepends=True)[-1], _nmea),
-        "raytek_mi3": (raytek_mi3.Lines(), RaytekMi3(world).hear(b"?U\r?T\r"), _mi3),
+        "raytek_mi3": (raytek_mi3.Lines(), RaytekMi3(world).respond(b"?U\r?T\r"), _mi3),
     }
     for name, (step, true, is_right) in parsers.items():
         yield _frames(name, step, true, is_right)

@@ -147,16 +147,16 @@ def _gate_us(mode: str) -> list[float]:
     )
     waits = []
     for part in (Role.SCANNER, Role.THERMOMETER, Role.GATE):
-        loop.inbox.put(Observation("in", part, DeviceUp(0.0, "bench")))
+        loop.inbox.add(Observation("in", part, DeviceUp(0.0, "bench")))
         loop.step()
     for number in range(PASSAGES):
         at_s = 100.0 * number + time.monotonic()
-        loop.inbox.put(Observation("in", Role.SCANNER, Sighting(CODE + str(number).encode(), at_s)))
+        loop.inbox.add(Observation("in", Role.SCANNER, Sighting(CODE + str(number).encode(), at_s)))
         loop.step()
         done = len(told)
         for sample in range(20):
             begin = time.perf_counter()
-            loop.inbox.put(Observation("in", Role.THERMOMETER, Reading(34.4, at_s + sample * 0.02, 0.5)))
+            loop.inbox.add(Observation("in", Role.THERMOMETER, Reading(34.4, at_s + sample * 0.02, 0.5)))
             loop.step()
             if len(told) > done:
                 waits.append((told[-1] - begin) * 1e6)

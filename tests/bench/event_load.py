@@ -75,7 +75,7 @@ def fill(file: str, number: int) -> dict[str, float]:
     outbox = opened(file)
     begun_s = time.process_time()
     for each in range(number):
-        outbox.put(passage(each))
+        outbox.store(passage(each))
         if each % 2000 == 1999:
             outbox.flush(60)
     outbox.flush(60)
@@ -112,7 +112,7 @@ def steady(file: str, port: int, number: int, hz: int) -> dict[str, float]:
         mark_s = time.thread_time()
         event = passage(each)
         making_s += time.thread_time() - mark_s
-        outbox.put(event)
+        outbox.store(event)
     while outbox.status().delivered < number:
         time.sleep(0.02)
     used_s, took_s = time.process_time() - begun_s - making_s, time.monotonic() - start_s
@@ -154,7 +154,7 @@ def card(file: str, number: int, burst: int) -> dict[str, float]:
     outbox = opened(file)
     for first in range(0, number, burst):
         for each in range(first, first + burst):
-            outbox.put(passage(each))
+            outbox.store(passage(each))
         outbox.flush(60)
         while taken := outbox.shelf.claim_batch(WINDOW):
             outbox.shelf.acked(taken)

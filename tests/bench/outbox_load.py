@@ -46,7 +46,7 @@ def write() -> None:
     while True:
         burst = range(number, number + 1 + number % 9)
         for each in burst:
-            outbox.put(event(each))
+            outbox.store(event(each))
         if not outbox.flush(30):
             sys.exit("the outbox does not keep what it is given")
         number = burst.stop
@@ -61,7 +61,7 @@ def write() -> None:
 def check() -> None:
     """Print all that is there; fail when it does not go on."""
     outbox = opened()
-    outbox.put(event(10**9))
+    outbox.store(event(10**9))
     if not outbox.flush(10):
         sys.exit(f"it does not go on: {outbox.status().fault}")
     found: list[bytes] = []

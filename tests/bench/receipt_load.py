@@ -189,7 +189,7 @@ class Delivery:
         """So many events more."""
         for number in range(self.put, self.put + count):
             body = AgentEvent("started", f"{number}")
-            self.outbox.put(Event(EventKind.AGENT, body, 0.0, NOW))
+            self.outbox.store(Event(EventKind.AGENT, body, 0.0, NOW))
         self.put += count
 
     def has(self) -> int:

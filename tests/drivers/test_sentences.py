@@ -48,7 +48,7 @@ class Chatter:
     def speak(self):
         return b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n" * 3
 
-    def hear(self, data):
+    def respond(self, data):
         return b""
 
 

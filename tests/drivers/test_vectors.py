@@ -76,7 +76,7 @@ def modbus_frame(entry):
     if len(data) > 8:
         assert modbus.answer(bytearray(data), 1, 4, 3) == (len(data), (345, 251, 0))
     else:
-        assert modbus.ask(1, 4, 0x0F, 3) == data
+        assert modbus.read_request(1, 4, 0x0F, 3) == data
 
 
 def ranged(entry):

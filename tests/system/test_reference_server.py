@@ -168,7 +168,7 @@ def server_time():
 def test_every_event_is_a_row_and_let_go_by_the_kiosk(serve, kiosk, rows, passage_event, wait_for):
     serve()
     for number in range(300):
-        kiosk.outbox.put(passage_event(number))
+        kiosk.outbox.store(passage_event(number))
     wait_for(lambda: kiosk.outbox.status().waiting == 0)
     assert rows("SELECT count(*), count(DISTINCT sequence), max(sequence) FROM event") == [(300, 300, 300)]
     assert rows("SELECT up_to, runs FROM chain") == [(300, [])]
@@ -189,7 +189,7 @@ def test_none_is_lost_or_twice_though_server_and_database_fall(
     def decide(count):
         nonlocal put
         for number in range(put, put + count):
-            kiosk.outbox.put(passage_event(number))
+            kiosk.outbox.store(passage_event(number))
         put += count
 
     decide(300)

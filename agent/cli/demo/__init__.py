@@ -184,7 +184,7 @@ class _Director:
         for trouble in self._scenario.troubles:
             cues.append((trouble.at, partial(self._trouble, trouble, begins=True)))
             cues.append((trouble.at + trouble.for_s, partial(self._trouble, trouble, begins=False)))
-        cues += [(word.at, partial(self._say, word)) for word in self._scenario.words]
+        cues += [(word.at, partial(self._send, word)) for word in self._scenario.words]
         return sorted(cues, key=lambda cue: cue[0])
 
     def _arrive(self, person: Person) -> None:
@@ -200,9 +200,9 @@ class _Director:
             del self._there[person.lane]
         self._view.left(person)
 
-    def _say(self, word: Word) -> None:
+    def _send(self, word: Word) -> None:
         self._view.note(self._at(), f"the centre: {word.says}")
-        self._stage.say(word)
+        self._stage.send(word)
 
     def _trouble(self, trouble: Trouble, *, begins: bool) -> None:
         self._view.note(self._at(), f"{trouble.what}: {'now' if begins else 'over'}")
@@ -233,12 +233,12 @@ class _Director:
                 self._now = Counter({name: said[name] for name in _COUNTED})
             elif said.get("event") in ("device", "command_result") or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
-        self._look_after_agent()
+        self._restart_if_ended()
         self._view.refresh(
             self._at(), self._stage.kiosk.report(), self._stage.shown(), broker_up=self._stage.broker.is_up
         )
 
-    def _look_after_agent(self) -> None:
+    def _restart_if_ended(self) -> None:
         """Start one that has ended anew, as systemd would."""
         kiosk = self._stage.kiosk
         if not kiosk.is_running or kiosk.report() is None:
@@ -272,11 +272,11 @@ class _Director:
                 report is None or report["outbox"]["waiting"] or self._counts()["delivered"] > len(self._ids())
             )
             seen = len(self._record.rows) + self._record.interrupted
-            settled = seen >= self._people and self._told_to_open() == self._stage.pulses()
+            settled = seen >= self._people and self._count_commanded() == self._stage.pulses()
             if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
                 return
 
-    def _told_to_open(self) -> int:
+    def _count_commanded(self) -> int:
         return self._opened() + self._record.ordered
 
     def _opened(self) -> int:

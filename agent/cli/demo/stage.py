@@ -178,7 +178,7 @@ class Stage:
         """The person goes."""
         self.kiosk.lanes[person.lane].world.leave()
 
-    def say(self, word: Word) -> None:
+    def send(self, word: Word) -> None:
         """The centre says something: a bundle, which the broker keeps, or an order."""
         match word.says.split():
             case ["turn", who, colour]:

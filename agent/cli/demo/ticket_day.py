@@ -195,7 +195,7 @@ class Evening:
             for name, kiosk in self.wire.kiosks.items():
                 self.wire.send(name, kiosk.exchange.tick(), self.at_s)
 
-    def tell(self) -> Iterator[str]:
+    def play(self) -> Iterator[str]:
         """The whole evening."""
         yield from self._concert()
         yield from self._tram()
@@ -278,7 +278,7 @@ def show() -> int:
     print("An evening with real tickets, in fast motion: codes, keys, tables and events are those of a kiosk.")
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
         evening = Evening(Path(folder))
-        for line in evening.tell():
+        for line in evening.play():
             print(line)
     print(f"\n{len(evening.events)} events, {evening.opened} gates opened. The first event as it would be sent:")
     print(evening.events[0])

@@ -80,7 +80,7 @@ class Day:
         utc = MIDNIGHT_UTC + self.hour * _HOUR_S
         return TimeBounds(utc - 0.2, utc + 0.2, Clock.SYNCED)
 
-    def tell(self) -> Iterator[str]:
+    def play(self) -> Iterator[str]:
         """The whole day."""
         yield self._line("the school opens; morning round (晨检) from 7 to half past 8")
         self.hour = 7.0
@@ -210,6 +210,6 @@ def _subject(name: str) -> bytes:
 def show(day: str) -> int:
     """Tell a day; 0."""
     print(f"A day of a {day}, in fast motion. All people are made up.")
-    for line in Day().tell():
+    for line in Day().play():
         print(line)
     return 0

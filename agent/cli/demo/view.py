@@ -124,37 +124,39 @@ class Plain:
 
     def start(self) -> None:
         """Say how to read it."""
-        self._say(0.0, "·", "a person arrives   ✓ ? ✗ the agent decides   → the event is at the broker")
+        self._print(0.0, "·", "a person arrives   ✓ ? ✗ the agent decides   → the event is at the broker")
 
     def stop(self) -> None:
         """Nothing to tidy."""
 
     def came(self, at: float, person: Person) -> None:
         """Somebody arrives."""
-        self._say(at, "·", f"{person.lane:<6}{describe(person)}")
+        self._print(at, "·", f"{person.lane:<6}{describe(person)}")
 
     def left(self, person: Person) -> None:
         """Not worth a line."""
 
     def note(self, at: float, text: str) -> None:
         """A device or the broker."""
-        self._say(at, "!", text)
+        self._print(at, "!", text)
 
     def decided(self, row: Row) -> None:
         """The agent decided."""
         mark, _, word = _STYLES[row.facts["decision"]][0].partition(" ")
         opened = ", gate opens" if row.facts["gate_opened"] else ""
-        self._say(row.at, mark, f"{row.facts['lane']:<6}{row.who}: {word} – {_measured(row)} – {_why(row)}{opened}")
+        self._print(
+            row.at, mark, f"{row.facts['lane']:<6}{row.who}: {word} – {_measured(row)} – {_why(row)}{opened}"
+        )
 
     def arrived(self, at: float, row: Row) -> None:
         """At the broker."""
-        self._say(at, "→", f"{row.facts['lane']:<6}{row.who}: event {row.arrived}")
+        self._print(at, "→", f"{row.facts['lane']:<6}{row.who}: event {row.arrived}")
 
     def refresh(self, at: float, report: Report | None, shown: Shown, *, broker_up: bool) -> None:
         """Nothing moves in a pipe."""
 
     @staticmethod
-    def _say(at: float, mark: str, text: str) -> None:
+    def _print(at: float, mark: str, text: str) -> None:
         print(f"{at:6.1f} s  {mark:<2} {text}", flush=True)
 
 

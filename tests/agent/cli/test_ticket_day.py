@@ -38,7 +38,7 @@ def test_the_evening_of_a_concert(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_its_events_are_those_of_a_kiosk_and_name_nobody(tmp_path: Path) -> None:
     evening = Evening(tmp_path)
-    lines = list(evening.tell())
+    lines = list(evening.play())
     adapter = TypeAdapter(schemas.EVENTS[EventKind.PASSAGE])
     for text in evening.events:
         adapter.validate_json(text)

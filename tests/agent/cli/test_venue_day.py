@@ -32,7 +32,7 @@ def test_the_day_of_a_school(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_day_is_always_the_same() -> None:
-    assert list(Day().tell()) == list(Day().tell())
+    assert list(Day().play()) == list(Day().play())
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)

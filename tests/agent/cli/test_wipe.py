@@ -62,7 +62,7 @@ def test_what_is_delivered_does_not_wait(tmp_path: Path, acknowledged: int, wait
     store.start()
     for _ in range(3):
         event = AgentEvent("started", "1.0")
-        store.put(Event(EventKind.AGENT, event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
+        store.store(Event(EventKind.AGENT, event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
     assert store.flush(20)
     store.shelf.acked(store.shelf.claim_batch(acknowledged))
     store.stop()

@@ -59,7 +59,7 @@ class Bench:
         return self.replies.get(timeout=20)
 
     def order(self, data) -> CommandResult:
-        self.messages.put(self.topic, data)
+        self.messages.receive(self.topic, data)
         while (reply := self.reply()).command == "bundle":
             continue
         return reply
@@ -127,7 +127,7 @@ class Retained:
 
     def send(self) -> None:
         for data in self.bundles:
-            self.bench.messages.put(self.bench.bundle_topic, data)
+            self.bench.messages.receive(self.bench.bundle_topic, data)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_f
 
 def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
     data = centre.bundle("keys", "# keys", 4, signers=("thief",))
-    bench.messages.put(bench.bundle_topic, data)
+    bench.messages.receive(bench.bundle_topic, data)
     reply = bench.reply()
     assert (reply.status, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
     assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
@@ -199,7 +199,7 @@ def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
 
 def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre, wait_for):
     for number in range(2000):
-        bench.messages.put(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
+        bench.messages.receive(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
     wait_for(bench.orders._inbox.is_empty, 60)
     wait_for(lambda: not bench.orders._deliveries._unsigned)
     assert 0 < bench.replies.qsize() <= STRANGERS_BURST
@@ -207,22 +207,22 @@ def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre
 
 def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
     for number in range(1000):
-        bench.messages.put(bench.bundle_topic, b"junk %d" % number)
+        bench.messages.receive(bench.bundle_topic, b"junk %d" % number)
     assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED
     assert bench.orders.status().dropped > 0
 
 
 def test_a_bundle_is_taken(bench, centre):
-    bench.messages.put(bench.bundle_topic, centre.bundle("keys", "# keys"))
+    bench.messages.receive(bench.bundle_topic, centre.bundle("keys", "# keys"))
     assert bench.reply().status is CommandStatus.SUCCEEDED
 
 
 def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
     caplog.set_level(logging.WARNING)
     for number in range(30):
-        bench.messages.put(bench.topic, b"junk %d" % number)
-        bench.messages.put(bench.bundle_topic, b"junk %d" % number)
-    bench.messages.put(bench.topic, centre.order(signers=("a",)))
+        bench.messages.receive(bench.topic, b"junk %d" % number)
+        bench.messages.receive(bench.bundle_topic, b"junk %d" % number)
+    bench.messages.receive(bench.topic, centre.order(signers=("a",)))
     wait_for(lambda: bench.orders.status().unauthenticated == 61)
     assert len(caplog.records) == 1
     assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
@@ -234,8 +234,8 @@ def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
     orders = [centre.order(id=f"order-{number}") for number in range(40)]
     for order in orders:
         for number in range(2000):
-            bench.messages.put(bench.topic, b"junk %d" % number)
-        bench.messages.put(bench.topic, order)
+            bench.messages.receive(bench.topic, b"junk %d" % number)
+        bench.messages.receive(bench.topic, order)
     wait_for(lambda: bench.done.count("in") == 40)
 
 
@@ -244,8 +244,8 @@ def test_no_order_is_lost_among_forged_ones_that_name_the_right_keys(bench, cent
     forged = [_forged(centre, number) for number in range(1200)]
     for number in range(40):
         for _ in range(30):
-            bench.messages.put(bench.topic, forged.pop())
-        bench.messages.put(bench.topic, centre.order(id=f"order-{number}"))
+            bench.messages.receive(bench.topic, forged.pop())
+        bench.messages.receive(bench.topic, centre.order(id=f"order-{number}"))
         wait_for(lambda at=number: bench.done.count("in") == at + 1)
     assert bench.orders.status().unauthenticated == 1200
 
@@ -270,8 +270,8 @@ def test_the_same_order_waits_once():
 
 def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
     for number in range(5000):
-        bench.messages.put(bench.topic, b"x" * 20_000 + b"%d" % number)
-    bench.messages.put(bench.topic, b"x" * (MAX_BYTES + 1))
+        bench.messages.receive(bench.topic, b"x" * 20_000 + b"%d" % number)
+    bench.messages.receive(bench.topic, b"x" * (MAX_BYTES + 1))
     status = bench.orders.status()
     assert status.dropped > 4000
     wait_for(lambda: bench.orders.status().unauthenticated + bench.orders.status().dropped == 5001)
@@ -282,7 +282,7 @@ def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
     data = centre.order()
     bench.order(data)
     for number in range(60):
-        bench.messages.put(bench.topic, data)
+        bench.messages.receive(bench.topic, data)
         wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
     assert bench.done.count("in") == 1
@@ -292,7 +292,7 @@ def test_old_bundles_make_no_storm_of_replies(bench, centre, wait_for):
     """Whoever has kept what the centre once signed can send it again and again; replies go before passages."""
     old = [centre.bundle("list", {}, version, name="status") for version in range(1, 100)]
     for number, data in enumerate(old):
-        bench.messages.put(bench.bundle_topic, data)
+        bench.messages.receive(bench.bundle_topic, data)
         wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
 
@@ -311,7 +311,7 @@ def test_an_order_lapses_while_a_slow_disk_remembers_it(bench, centre, monkeypat
 
 def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, centre, wait_for):
     bench = Bench(tmp_path, here, None, now)
-    bench.messages.put(bench.topic, centre.order())
+    bench.messages.receive(bench.topic, centre.order())
     wait_for(lambda: bench.orders.status().unauthenticated == 1)
     bench.orders.stop(5)
     assert bench.done == []

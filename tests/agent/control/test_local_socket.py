@@ -245,7 +245,7 @@ def test_only_the_agents_own_user_may_connect(loop: Loop) -> None:
 
 
 def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) -> None:
-    loop.tap.put(UP)
+    loop.tap.publish(UP)
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
         for seen in (
@@ -255,7 +255,7 @@ def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) ->
             Observation("exit", Role.ROOM, Reading(21.0, 2.0, 0.5)),
             WARM,
         ):
-            loop.tap.put(seen)
+            loop.tap.publish(seen)
         assert [read(borrowed).role for _ in range(3)] == [Role.RANGE, Role.ROOM, Role.THERMOMETER]
         with (
             running.SensorStream(loop.folder, "entry") as second,
@@ -271,23 +271,23 @@ def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) ->
     wait(lambda: not loop.inbox.empty())
     (back,) = loop.items()
     assert isinstance(back, DeviceUp)
-    loop.tap.put(WARM)
+    loop.tap.publish(WARM)
     assert loop.items() == [WARM.item]
 
 
 def test_a_lent_thermometer_that_is_pulled_stays_down_when_it_is_back(loop: Loop) -> None:
-    loop.tap.put(UP)
+    loop.tap.publish(UP)
     gone = Observation("entry", Role.THERMOMETER, DeviceDown(3.0, "gy_mcu", "pulled"))
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
-        loop.tap.put(gone)
+        loop.tap.publish(gone)
         assert read(borrowed) == gone
     wait(lambda: not loop.tap.diverted)
     assert loop.items()[-1] == gone.item
 
 
 def test_a_guest_that_is_killed_gives_back(loop: Loop) -> None:
-    loop.tap.put(UP)
+    loop.tap.publish(UP)
     guest = socket.socket(socket.AF_UNIX)
     guest.connect(str(loop.folder / local_socket.NAME))
     guest.sendall(b'{"do": "borrow", "lane": "entry"}\n')
@@ -298,7 +298,7 @@ def test_a_guest_that_is_killed_gives_back(loop: Loop) -> None:
 
 
 def test_who_has_borrowed_gives_back_before_the_desk_is_closed(loop: Loop) -> None:
-    loop.tap.put(UP)
+    loop.tap.publish(UP)
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
         loop.desk.stop()
@@ -307,21 +307,21 @@ def test_who_has_borrowed_gives_back_before_the_desk_is_closed(loop: Loop) -> No
 
 
 def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is_new(loop: Loop) -> None:
-    loop.tap.put(UP)
+    loop.tap.publish(UP)
     with running.SensorStream(loop.folder, "entry") as borrowed:
         assert read(borrowed) == UP
         unread = loop.tap._readers["entry"]
         for number in range(20_000):
-            loop.tap.put(Observation("entry", Role.THERMOMETER, Reading(30.0, float(number), 0.5)))
+            loop.tap.publish(Observation("entry", Role.THERMOMETER, Reading(30.0, float(number), 0.5)))
             if not number % 500:
                 wait(unread.empty)
         wait(unread.empty)
         assert loop.tap.diverted, "20,000 lines are more than a socket holds"
         seen = [read(borrowed)]
-        loop.tap.put(WARM)
+        loop.tap.publish(WARM)
         while seen[-1] != WARM:
             if (got := borrowed.read(0.2)) is None:
-                loop.tap.put(WARM)
+                loop.tap.publish(WARM)
             else:
                 seen.append(got)
 
@@ -359,7 +359,7 @@ def test_a_place_that_takes_no_socket_stops_nothing(tmp_path: Path, caplog: pyte
     deep = tmp_path / ("x" * 120)
     made = Loop(deep)
     made.desk.start()
-    made.tap.put(WARM)
+    made.tap.publish(WARM)
     assert made.items() == [WARM.item]
     assert "nothing can be asked of this agent" in caplog.text
     made.desk.stop()

@@ -26,16 +26,16 @@ def tap(seen: list[Observation]) -> SensorTap:
 
 def test_everything_goes_to_the_loop_while_nobody_reads(tap: SensorTap, seen: list[Observation]) -> None:
     for each in (UP, WARM, CODE):
-        tap.put(each)
+        tap.publish(each)
     assert seen == [UP, WARM, CODE]
 
 
 def test_a_reader_gets_state_and_readings_and_no_codes(tap: SensorTap, seen: list[Observation]) -> None:
-    tap.put(UP)
+    tap.publish(UP)
     with tap.divert("entry") as readings:
         assert tap.diverted == {"entry"}
-        tap.put(WARM)
-        tap.put(CODE)
+        tap.publish(WARM)
+        tap.publish(CODE)
         assert [readings.get_nowait() for _ in range(2)] == [UP, WARM]
         assert readings.empty()
     assert seen[0] == UP
@@ -56,5 +56,5 @@ def test_one_reader_a_lane(tap: SensorTap) -> None:
 def test_a_slow_reader_loses_the_latest_and_holds_nobody_up(tap: SensorTap) -> None:
     with tap.divert("entry") as readings:
         for _ in range(MAX_UNREAD + 5):
-            tap.put(WARM)
+            tap.publish(WARM)
         assert readings.qsize() == MAX_UNREAD

@@ -129,7 +129,7 @@ def test_nobody_asks_or_answers_in_anothers_place(served: Office, kiosk: Enrolme
     other = "f" * 64
     options = Options(host=invited.host, port=invited.port)
     with pytest.raises(exchange_mqtt.ExchangeFailed):
-        exchange_mqtt.ask(options, other, request, invited.pins, limit_s=3)
+        exchange_mqtt.send_request(options, other, request, invited.pins, limit_s=3)
     assert service.once(kiosk, invited) == "", "the rightful one is served all the same"
 
 

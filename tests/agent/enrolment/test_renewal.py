@@ -54,7 +54,7 @@ def test_it_asks_thirty_days_before_the_end(served: Office, kiosk: Enrolment, tm
         utc_s = time.time() + days_later * DAY_S
         return renewal.Renewal(
             pairs, asked_directly(served), lambda: TimeBounds(utc_s, utc_s, state), lambda: renewals.append(1)
-        ).look()
+        ).renew_if_due()
 
     assert look(0) == ""
     assert look(59) == ""
@@ -77,7 +77,7 @@ def test_a_revoked_member_is_told_so(served: Office, kiosk: Enrolment, tmp_path:
     looked = renewal.Renewal(
         pairs, asked_directly(served), lambda: TimeBounds(utc_s, utc_s, ClockState.SYNCED), lambda: None
     )
-    assert "was revoked" in looked.look()
+    assert "was revoked" in looked.renew_if_due()
     assert not (tmp_path / "kiosk/client.pem.trial").exists()
 
 
@@ -123,9 +123,9 @@ def test_it_asks_over_the_connection_that_the_kiosk_has(
     now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
     limit_s = 20.0 if asks_as == "east/k1" else 2.0
     looked = renewal.Renewal(
-        ClientCertificates(options, "k1"), lambda data, _: channel.ask(data, limit_s), lambda: now, lambda: None
+        ClientCertificates(options, "k1"), lambda data, _: channel.request(data, limit_s), lambda: now, lambda: None
     )
-    said = looked.look()
+    said = looked.renew_if_due()
     assert ("renewed until" in said) is (asks_as == "east/k1"), said
     assert link.status().connections == 1
     link.stop(0.0)

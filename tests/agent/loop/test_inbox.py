@@ -51,7 +51,7 @@ def reading(number, lane="entry"):
 
 def drain(inbox):
     found = []
-    while (message := inbox.take(0.0)) is not None:
+    while (message := inbox.pop(0.0)) is not None:
         found.append(message)
     return found
 
@@ -61,7 +61,7 @@ def test_what_comes_at_the_pace_of_people_comes_out_as_it_came(hand):
     for number in range(20):
         put += [code(number), reading(number), code(number, "exit")]
         for message in put[-3:]:
-            inbox.put(message)
+            inbox.add(message)
             hand.now_s += CODE_SHARE_S / 2
     assert drain(inbox) == put
 
@@ -69,7 +69,7 @@ def test_what_comes_at_the_pace_of_people_comes_out_as_it_came(hand):
 def test_a_flood_is_bounded_and_the_newest_stay():
     inbox = Inbox()
     for number in range(100_000):
-        inbox.put(code(number))
+        inbox.add(code(number))
     assert inbox.waiting() == MOST
     assert inbox.dropped == 100_000 - MOST
     assert drain(inbox) == [code(number) for number in range(100_000 - MOST, 100_000)]
@@ -89,17 +89,17 @@ def test_a_flood_is_bounded_and_the_newest_stay():
 def test_another_lane_is_not_behind_a_flood(hand, flood, other):
     inbox = Inbox()
     for number in range(200):  # 2,000 a second, and the loop keeps up with none
-        inbox.put(flood(number))
+        inbox.add(flood(number))
         hand.now_s += 0.0005
     hand.now_s += 0.1
-    inbox.put(other)
+    inbox.add(other)
     taken = drain(inbox)
     before = taken.index(other)
     assert before <= 45, "as many as are its share in this time, at most"
     for number in range(200):
-        inbox.put(flood(number))
+        inbox.add(flood(number))
         hand.now_s += 0.0005
-    inbox.put(other)
+    inbox.add(other)
     assert drain(inbox).index(other) <= 21
 
 
@@ -114,9 +114,9 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
         AgentEvent("clock_synchronised", "1"),
     ]
     for message in (code(1), reading(1), *stays):
-        inbox.put(message)
+        inbox.add(message)
     hand.now_s += LAPSE_S + 0.01
-    inbox.put(code(2))
+    inbox.add(code(2))
     left = drain(inbox)
     assert {str(each) for each in left} == {str(each) for each in (*stays, code(2))}
     assert inbox.dropped == 2
@@ -124,9 +124,9 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
 
 def test_a_flood_pushes_out_no_fault_of_its_device():
     inbox = Inbox()
-    inbox.put(Observation("entry", Role.SCANNER, DeviceDown(0.0, "line", "gone")))
+    inbox.add(Observation("entry", Role.SCANNER, DeviceDown(0.0, "line", "gone")))
     for number in range(10 * MOST):
-        inbox.put(code(number))
+        inbox.add(code(number))
     first, *rest = drain(inbox)
     assert isinstance(first.item, DeviceDown)
     assert len(rest) == MOST
@@ -134,9 +134,9 @@ def test_a_flood_pushes_out_no_fault_of_its_device():
 
 def test_whoever_waits_is_woken():
     inbox, taken = Inbox(), []
-    thread = threading.Thread(target=lambda: taken.extend([inbox.take(20.0), inbox.take(20.0)]))
+    thread = threading.Thread(target=lambda: taken.extend([inbox.pop(20.0), inbox.pop(20.0)]))
     thread.start()
-    inbox.put(code(1))
+    inbox.add(code(1))
     inbox.wake()
     thread.join(20)
     assert not thread.is_alive()
@@ -148,8 +148,8 @@ def test_nothing_is_doubled_or_put_out_of_its_source_s_order(story):
     inbox, put, got = Inbox(), [], []
     for number, (takes, lane, is_code) in enumerate(story):
         put.append((code if is_code else reading)(number, lane))
-        inbox.put(put[-1])
-        got += [message for _ in range(takes // 4) if (message := inbox.take(0.0)) is not None]
+        inbox.add(put[-1])
+        got += [message for _ in range(takes // 4) if (message := inbox.pop(0.0)) is not None]
     got += drain(inbox)
     for lane in ("entry", "exit"):
         for part in (Role.SCANNER, Role.THERMOMETER):

@@ -87,7 +87,7 @@ class Bench:
 
     def turn(self, *items, part=Role.SCANNER):
         for item in items:
-            self.loop.inbox.put(Observation("entry", part, item))
+            self.loop.inbox.add(Observation("entry", part, item))
             self.loop.step()
 
     def events(self, kind):
@@ -144,7 +144,7 @@ def test_devices_and_the_agent_are_events_too(bench):
 
 def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     bench.turn(Sighting(b"anna", time.monotonic()))
-    bench.loop.inbox.put(Observation("nowhere", Role.SCANNER, Sighting(b"bert", time.monotonic())))
+    bench.loop.inbox.add(Observation("nowhere", Role.SCANNER, Sighting(b"bert", time.monotonic())))
     bench.loop.step()
     assert bench.loop.internal_errors == 1
     assert (Cue.REFER, 0) in bench.shown
@@ -171,7 +171,7 @@ def test_a_defect_locks_nobody_in():
         now=lambda: NOW,
     )
     for lane in lanes:
-        loop.inbox.put(Observation(lane, Role.SCANNER, Sighting(b"anna", time.monotonic())))
+        loop.inbox.add(Observation(lane, Role.SCANNER, Sighting(b"anna", time.monotonic())))
         loop.step()
     assert opened == ["exit"]
     assert loop.internal_errors == 2
@@ -205,7 +205,7 @@ def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
 
 def test_a_reply_becomes_an_event(bench):
     reply = CommandResult("open", CommandStatus.SUCCEEDED, command_id="7")
-    bench.loop.inbox.put(reply)
+    bench.loop.inbox.add(reply)
     bench.loop.step()
     (event,) = bench.events(EventKind.COMMAND_RESULT)
     assert event.body == reply

@@ -39,7 +39,7 @@ class Gate:
         self.outbox = Outbox(Options(path=folder / f"{name}.db"), Encoder(topics))
         lanes = {"in": LaneSpec(Direction.ENTRY), "out": LaneSpec(Direction.EXIT)}
         self.venue = Venue(name, lanes, lambda: rules)
-        self.keeper = LedgerKeeper(self.venue, lambda data, new: self.outbox.put_entries(data, replaces=new))
+        self.keeper = LedgerKeeper(self.venue, lambda data, new: self.outbox.store_entries(data, replaces=new))
         self.keeper.is_kept = self.venue.is_kept = self.outbox.has_ledger
         self.outbox.on_ledger = self.keeper.found
         self.link = Link(
@@ -47,7 +47,7 @@ class Gate:
         )
         self.channel = self.link.share("tally", self.keeper)
         self.keeper.send = self.channel.send
-        self.outbox.put_entries(self.keeper.first_entries())
+        self.outbox.store_entries(self.keeper.first_entries())
         self.outbox.start()
         self.link.start()
         self.channel.start()
@@ -65,11 +65,11 @@ class Gate:
         self.turn()
         if self.venue.room_state(boottime_s()) not in (RoomState.FREE, RoomState.BUSY):
             return False
-        self.outbox.put_entries(self.venue.opened("in", boottime_s()))
+        self.outbox.store_entries(self.venue.opened("in", boottime_s()))
         return True
 
     def leave(self) -> None:
-        self.outbox.put_entries(self.venue.opened("out", boottime_s()))
+        self.outbox.store_entries(self.venue.opened("out", boottime_s()))
 
     def stop(self) -> None:
         self.channel.stop()

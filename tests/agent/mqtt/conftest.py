@@ -40,7 +40,7 @@ def make_link(make_outbox):
     def make(port, outbox=None, state=lambda: FAULTLESS, hear=lambda *_: None, **options):
         options = mqtt.Options(host="127.0.0.1", port=port, **options)
         outbox = outbox or make_outbox()
-        link = mqtt.Link(options, TOPICS, outbox, state, SimpleNamespace(put=hear))
+        link = mqtt.Link(options, TOPICS, outbox, state, SimpleNamespace(receive=hear))
         link.outbox = outbox
         links.append(link)
         link.start()

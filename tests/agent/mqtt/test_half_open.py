@@ -46,16 +46,16 @@ def test_silence_is_found_with_default_settings_and_nothing_is_lost(net, link, p
     with subprocess.Popen([*words, "-C", "31", "-W", "60"], stdout=subprocess.PIPE) as heard:
         assert heard.stdout.readline() == b"ready\n"
         for number in range(10):
-            link.outbox.put(passage_event(number))
+            link.outbox.store(passage_event(number))
         wait_for(lambda: link.outbox.status().delivered == 10)
         net.cut()
         if flowing:
             for number in range(10, 20):
-                link.outbox.put(passage_event(number))
+                link.outbox.store(passage_event(number))
         wait_for(lambda: not link.status().connected)
         assert ("acknowledgement" if flowing else "silent") in link.status().fault
         for number in range(20 if flowing else 10, 30):
-            link.outbox.put(passage_event(number))
+            link.outbox.store(passage_event(number))
         net.heal()
         wait_for(lambda: link.outbox.status().waiting == 0)
         lines = heard.stdout.readlines()

@@ -18,7 +18,7 @@ def test_a_defect_in_hearing_does_not_cost_the_link(broker, make_link, passage_e
     wait_for(lambda: link.status().listening)
     broker.publish(TOPICS.command, b"once")
     wait_for(lambda: heard)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
     assert heard == [b"once"]
     assert link.status().connections == 1
@@ -38,7 +38,7 @@ def test_bundles_come_at_each_start_and_when_they_change_not_at_each_connection(
     link = make_link(broker.port, outbox, hear=lambda *message: heard.append(message))
     both = [("gatepost/v1/$all/bundle/keys", b"keys 1"), (f"{TOPICS.root}/bundle/list/lost", b"list 1")]
     wait_for(lambda: sorted(heard) == both)
-    outbox.put(passage_event(1))
+    outbox.store(passage_event(1))
     wait_for(lambda: outbox.status().delivered == 1)  # so are our acknowledgements, which went before
     broker.stop()  # it saves its sessions
     wait_for(lambda: not link.status().connected)

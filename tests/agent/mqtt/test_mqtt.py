@@ -34,7 +34,7 @@ def test_events_arrive_whole_in_order_and_leave_the_outbox(broker, make_link, pa
     subscriber = broker.subscriber()
     link = make_link(broker.port)
     for number in range(500):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     subscriber.wait_until(lambda: len(subscriber.events()) >= 500)
     assert numbers(subscriber.events()) == list(range(500))
     wait_for(lambda: link.outbox.status().delivered == 500)
@@ -50,7 +50,7 @@ def test_events_arrive_whole_in_order_and_leave_the_outbox(broker, make_link, pa
 def test_of_several_addresses_one_that_answers_is_enough(broker, make_broker, make_link, passage_event, wait_for):
     gone = make_broker()
     link = make_link(gone.port, more_hosts=(f"127.0.0.1:{broker.port}", f"localhost:{gone.port}"))
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
 
 
@@ -71,13 +71,13 @@ def test_after_an_outage_events_come_before_the_state(make_broker, make_link, pa
     broker.start()
     link = make_link(broker.port)
     wait_for(lambda: link.status().listening and link.outbox.status().waiting == 0)
-    link.outbox.put(passage_event(0))
+    link.outbox.store(passage_event(0))
     wait_for(lambda: link.outbox.status().delivered == 1)
     subscriber = broker.subscriber()
     broker.stop()
     seen = len(subscriber.messages)
     for number in range(1, 100):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().stored == 100)
     broker.start()
     subscriber.wait_until(lambda: len(subscriber.events()) == 99 and subscriber.states()[-1] == "online")
@@ -120,7 +120,7 @@ def test_state_is_retained_follows_changes_and_says_goodbye(broker, make_link, p
     late.wait_until(lambda: len(late.messages) == 1)
     assert late.messages[0].retained
     for number in range(50):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     link.stop(5.0)
     subscriber.wait_until(lambda: subscriber.states()[-1] == "offline")
     assert len(subscriber.events()) == 50, "all that waited was delivered before the goodbye"
@@ -135,14 +135,14 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(make_broker, make_link,
     subscriber = broker.subscriber()
     link = make_link(broker.port)
     for number in range(100):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     subscriber.wait_until(lambda: len(subscriber.ids()) == 100)
     wait_for(lambda: link.outbox.status().delivered == 100)
     getattr(broker, how)()
     wait_for(lambda: not link.status().connected)
     assert "nobody listens" in link.status().fault or "closed the connection" in link.status().fault
     for number in range(100, 300):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     assert link.outbox.flush(5)
     assert link.outbox.status().waiting == 200
     broker.start()
@@ -193,14 +193,14 @@ def test_what_the_broker_refuses_is_kept_until_it_accepts(
     subscriber = broker.subscriber()
     link = make_link(broker.port)
     for number in range(60):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.status().refused >= 2)  # this mosquitto hangs up after each refusal
     assert "refuses" in link.status().fault
     assert link.outbox.status().delivered == 0
     assert link.outbox.status().waiting == 60
     acl.write_text("topic readwrite gatepost/#\n")
     broker.send_signal(signal.SIGHUP)
-    link.outbox.put(passage_event(60))
+    link.outbox.store(passage_event(60))
     subscriber.wait_until(lambda: len(subscriber.ids()) == 61)
     wait_for(lambda: link.outbox.status().waiting == 0 and link.status().fault == "")
 
@@ -223,7 +223,7 @@ def test_a_state_that_cannot_be_told_does_not_cost_the_link(broker, make_link, p
 
     subscriber = broker.subscriber()
     link = make_link(broker.port, state=broken)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     subscriber.wait_until(lambda: len(subscriber.events()) == 1)
     assert "cannot be told" in subscriber.messages[0].json["problems"][0]["text"]
 
@@ -276,7 +276,7 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(broker, make_link,
     broker.send_signal(signal.SIGSTOP)
     try:
         for number in range(50):
-            link.outbox.put(passage_event(number))
+            link.outbox.store(passage_event(number))
         wait_for(lambda: not link.status().connected)
         assert link.outbox.status().waiting == 50
     finally:
@@ -303,13 +303,13 @@ def test_a_card_put_back_from_an_image_gives_no_id_twice(
     subscriber = broker.subscriber()
     outbox = make_outbox()
     for number in range(5):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 5)
     outbox.stop()
     shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
     outbox = make_outbox()
     for number in range(5, 10):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 5)
     link = make_link(broker.port, outbox)
     wait_for(lambda: outbox.status().delivered == 10)
@@ -318,7 +318,7 @@ def test_a_card_put_back_from_an_image_gives_no_id_twice(
     shutil.copy(tmp_path / "image", tmp_path / "outbox.db")
     outbox = make_outbox()
     for number in range(20, 25):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 5)
     make_link(broker.port, outbox)
     wait_for(lambda: outbox.status().delivered == 11)

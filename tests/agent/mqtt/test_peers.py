@@ -54,7 +54,7 @@ def make_kiosk(make_outbox, tmp_path):
             Topics("library", name),
             kiosk.outbox,
             lambda: State(software_version="1"),
-            SimpleNamespace(put=hear),
+            SimpleNamespace(receive=hear),
         )
         for channel in channels:
             kiosk.channels[channel] = kiosk.link.share(channel, getattr(kiosk, channel))
@@ -107,7 +107,7 @@ def test_one_connection_carries_events_orders_tickets_and_places_where_the_user_
     for kiosk in (one, two):
         wait_for(lambda kiosk=kiosk: ("gate-1", b"a ticket") in kiosk.used.told)
         wait_for(lambda kiosk=kiosk: ("gate-2", b"places") in kiosk.tally.told)
-        kiosk.outbox.put(passage_event(1))
+        kiosk.outbox.store(passage_event(1))
         wait_for(lambda kiosk=kiosk: kiosk.outbox.status().delivered == 1)
         assert kiosk.link.status().connections == 1
         assert kiosk.link.status().findings == ()
@@ -172,7 +172,7 @@ def test_a_right_that_is_missing_is_named_and_costs_no_events(
     (component,) = kiosk.channels["used"].health()
     assert [finding.code for finding in component.findings] == [ProblemCode.PEERS_NOT_HEARD]
     assert kiosk.used.told == []
-    kiosk.outbox.put(passage_event(1))
+    kiosk.outbox.store(passage_event(1))
     wait_for(lambda: kiosk.outbox.status().delivered == 1)
     assert kiosk.link.status().connections == 1
 
@@ -197,11 +197,11 @@ def test_a_broker_that_ends_the_connection_at_what_is_shared_gets_the_events(
     """It hangs up each time, without a word; after three times it is left out."""
     broker = scripted(hates_topic=b"/used")
     kiosk = make_kiosk(broker.port, "gate-1", ("used",), reconnect_max_s=1.0)
-    kiosk.outbox.put(passage_event(1))
+    kiosk.outbox.store(passage_event(1))
     wait_for(lambda: kiosk.outbox.status().delivered == 1)
     wait_for(lambda: any(finding.code is ProblemCode.BROKER_TERMS for finding in kiosk.link.status().findings))
     assert "what kiosks share" in kiosk.link.status().fault
     before = kiosk.link.status().connections
-    kiosk.outbox.put(passage_event(2))
+    kiosk.outbox.store(passage_event(2))
     wait_for(lambda: kiosk.outbox.status().delivered == 2)
     assert kiosk.link.status().connections == before

@@ -40,19 +40,19 @@ def test_an_event_that_the_broker_does_not_take_holds_up_nobody(scripted, make_l
     broker = scripted(**how)
     link = make_link(broker.port)
     for number in range(10):
-        link.outbox.put(passage_event(number))
-    link.outbox.put(big(10, passage_event))
+        link.outbox.store(passage_event(number))
+    link.outbox.store(big(10, passage_event))
     for number in range(11, 30):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 29, 60)
     assert set(broker.numbers()) == set(range(30)) - {10}
     assert link.outbox.status().waiting == 1
     assert "refuses events of kind passage" in link.status().fault
     assert "bytes" in link.status().fault
-    link.outbox.put(passage_event(30))
+    link.outbox.store(passage_event(30))
     wait_for(lambda: link.outbox.status().delivered == 30)
     connections = broker.connections
-    link.outbox.put(passage_event(31))
+    link.outbox.store(passage_event(31))
     wait_for(lambda: link.outbox.status().delivered == 31)
     assert broker.connections == connections, "and it is not tried with each of them"
 
@@ -68,7 +68,7 @@ def test_the_user_of_another_kiosk_is_no_closed_connection(
     broker.config += f"acl_file {access}\n"
     broker.start()
     link = make_link(broker.port, username="library/gate-4", protocol=protocol)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: "a right that it does not grant: gatepost check --broker" in link.status().fault)
     wait_for(lambda: ("Not authorized" if protocol == "auto" else "not permitted") in link.status().fault)
 
@@ -76,7 +76,7 @@ def test_the_user_of_another_kiosk_is_no_closed_connection(
 def test_a_limit_that_was_raised_lets_the_event_go(scripted, make_link, passage_event, wait_for):
     broker = scripted(properties=b"\x27" + (4000).to_bytes(4, "big"))
     link = make_link(broker.port)
-    link.outbox.put(big(0, passage_event))
+    link.outbox.store(big(0, passage_event))
     wait_for(lambda: "Maximum Packet Size, 4000" in link.status().fault)
     broker.properties = b""
     link.renew()
@@ -88,13 +88,13 @@ def test_a_limit_that_was_raised_lets_the_event_go(scripted, make_link, passage_
 def test_the_limit_is_kept_to_the_byte(scripted, make_link, passage_event, wait_for, more):
     measured = scripted()
     link = make_link(measured.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
     link.stop()
     link.outbox.stop()
     broker = scripted(properties=b"\x27" + (measured.longest + more).to_bytes(4, "big"))
     link = make_link(broker.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     if more:
         wait_for(lambda: "Maximum Packet Size" in link.status().fault)
         assert not broker.published
@@ -106,9 +106,9 @@ def test_several_such_events_behind_one_another_hold_up_nobody(scripted, make_li
     broker = scripted(hates=is_big)
     link = make_link(broker.port)
     for number in range(3):
-        link.outbox.put(big(number, passage_event))
+        link.outbox.store(big(number, passage_event))
     for number in range(3, 20):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 17, 60)
     assert link.outbox.status().waiting == 3
 
@@ -118,7 +118,7 @@ def test_a_refused_state_stops_no_event(scripted, make_link, passage_event, wait
     broker = scripted(**how)
     link = make_link(broker.port)
     for number in range(20):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 20, 60)
     wait_for(lambda: "does not take the kiosk's state" in link.status().fault)
     assert link.status().connected
@@ -136,7 +136,7 @@ def test_a_broker_without_retained_messages_gets_all_events(scripted, make_link,
     broker = scripted(**how)
     link = make_link(broker.port)
     for number in range(20):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 20)
     wait_for(lambda: "keeps no retained messages" in link.status().fault)
     wait_for(lambda: broker.states)
@@ -146,7 +146,7 @@ def test_a_broker_without_retained_messages_gets_all_events(scripted, make_link,
 def test_a_broker_that_refuses_who_has_a_last_will_gets_all_events(scripted, make_link, passage_event, wait_for):
     broker = scripted(hates_wills=0x87)
     link = make_link(broker.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1, 60)
     assert "takes no last will" in link.status().fault
 
@@ -156,7 +156,7 @@ def test_a_broker_that_ends_the_connection_of_subscribers_gets_all_events(
 ):
     broker = scripted(hates_subscribers=True)
     link = make_link(broker.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1, 60)
     assert "when we subscribe" in link.status().fault
 
@@ -164,7 +164,7 @@ def test_a_broker_that_ends_the_connection_of_subscribers_gets_all_events(
 def test_a_broker_of_qos_0_alone_takes_nothing_that_would_count(scripted, make_link, passage_event, wait_for):
     broker = scripted(properties=b"\x24\x00")
     link = make_link(broker.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: "QoS 0 only" in link.status().fault)
     wait_for(lambda: broker.states)
     assert not any(first & 6 for first, _ in broker.states)
@@ -177,7 +177,7 @@ def test_receive_maximum_of_one(scripted, make_link, passage_event, wait_for):
     broker = scripted(receive_maximum=1)
     link = make_link(broker.port)
     for number in range(10):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 10)
     assert broker.most_on_the_way == 1
 
@@ -188,7 +188,7 @@ def test_hang_ups_before_the_greeting_do_not_change_the_version(
 ):
     broker = scripted(ungreeted=hang_ups)
     link = make_link(broker.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1, 60)
     assert link.status().protocol == "5"
     assert json.loads(broker.published[0])

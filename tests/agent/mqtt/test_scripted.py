@@ -16,7 +16,7 @@ def test_never_more_on_the_way_than_both_sides_allow(
     broker = scripted(receive_maximum=receive_maximum)
     link = make_link(broker.port, max_inflight=window)
     for number in range(100):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 100)
     assert broker.most_on_the_way == expected
     assert broker.numbers() == list(range(100))
@@ -28,7 +28,7 @@ def test_an_answer_that_never_comes_means_a_dead_link_and_everything_again(
     broker = scripted(acknowledge=False)
     link = make_link(broker.port, ack_timeout_s=1.0)
     for number in range(5):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: broker.connections >= 2)
     broker.acknowledge = True
     wait_for(lambda: link.outbox.status().delivered == 5)
@@ -41,7 +41,7 @@ def test_a_hang_up_in_the_middle_sends_again_what_was_on_the_way(scripted, make_
     broker.hang_up_after = 50
     link = make_link(broker.port)
     for number in range(200):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.outbox.status().delivered == 200)
     assert list(dict.fromkeys(broker.numbers())) == list(range(200)), "first arrivals are in order"
     assert len(broker.numbers()) <= 220, "no more repeats than were on the way"
@@ -60,11 +60,11 @@ def test_an_acknowledgement_that_says_no_deletes_nothing(
     broker = scripted(reason=reason)
     link = make_link(broker.port)
     for number in range(30):
-        link.outbox.put(passage_event(number))
+        link.outbox.store(passage_event(number))
     wait_for(lambda: link.status().refused >= 25)
     assert link.outbox.status().delivered == 0
     broker.reason = 0
-    link.outbox.put(passage_event(30))
+    link.outbox.store(passage_event(30))
     wait_for(lambda: link.outbox.status().delivered == 31)
     assert set(broker.numbers()) == set(range(31))
 
@@ -72,7 +72,7 @@ def test_an_acknowledgement_that_says_no_deletes_nothing(
 def test_a_broker_of_the_old_version_is_spoken_to_in_it(scripted, make_link, passage_event, wait_for):
     broker = scripted(only_3_1_1=True)
     link = make_link(broker.port)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
     assert link.status().protocol == "3.1.1"
     assert broker.versions[0] == 5
@@ -93,7 +93,7 @@ def test_topics_that_the_broker_does_not_let_us_hear_are_said_and_asked_for_agai
     link = make_link(broker.port)
     wait_for(lambda: "hear" in link.status().fault)
     assert "does not let us hear gatepost/v1/library/gate-3/command (Not authorized)" in link.status().fault
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().delivered == 1)
     broker.suback = (1, 1, 1)
     wait_for(lambda: link.status().fault == "")

@@ -29,7 +29,7 @@ def test_tls_with_certificates_on_both_sides(tls_broker, make_outbox, passage_ev
     link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
     link.start()
     for number in range(200):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().delivered == 200)
     link.stop(1.0)
 
@@ -43,7 +43,7 @@ def test_a_new_connection_resumes_the_tls_session_or_goes_on_without(
     link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
     link.start()
     for number in range(4):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
         wait_for(lambda number=number: outbox.status().delivered == number + 1)
         link.renew()
     wait_for(lambda: link.status().connections >= 5)
@@ -112,7 +112,7 @@ def test_an_authority_of_ones_own_is_accepted_by_every_python(
     outbox = make_outbox()
     link = mqtt.Link(mqtt.Options(host="localhost", port=broker.port, **how), TOPICS, outbox, lambda: FAULTLESS)
     link.start()
-    outbox.put(passage_event(1))
+    outbox.store(passage_event(1))
     wait_for(lambda: outbox.status().delivered == 1)
     link.stop(1.0)
 
@@ -156,7 +156,7 @@ def test_with_a_floor_for_a_clock_the_link_listens_and_events_wait_for_the_time(
     moments = [floor(-10)]
     link = make_timed_link(broker, lambda: moments[0], **how)
     wait_for(lambda: link.status().listening)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     assert "events wait" in link.status().fault
     assert link.outbox.flush(5)
     now_utc = time.time()
@@ -170,7 +170,7 @@ def test_with_a_floor_for_a_clock_the_link_listens_and_events_wait_for_the_time(
 def test_with_receipts_events_go_before_the_time_is_known(tls_broker, make_timed_link, passage_event, wait_for):
     broker, how = tls_broker("localhost", **AHEAD)
     link = make_timed_link(broker, lambda: floor(-10), delivery="receipt", **how)
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     wait_for(lambda: link.outbox.status().stored == 1 and link.outbox.is_sent())
     assert link.status().connected
     assert link.outbox.status().waiting == 1, "nobody has signed for it"
@@ -185,7 +185,7 @@ def test_once_the_time_is_known_all_is_checked_on_a_new_connection(
     link._duty.dated = False  # as after a wall clock that was wrong
     wait_for(lambda: link.status().connected)
     link._duty.dated = False
-    link.outbox.put(passage_event(1))
+    link.outbox.store(passage_event(1))
     moments[0] = TimeBounds(time.time(), time.time() + 1, ClockState.SYNCED)
     wait_for(lambda: link.outbox.status().delivered == 1)
     assert link._duty.dated

@@ -63,12 +63,12 @@ def receipt_of(*records):
 def test_an_acknowledged_event_stays_until_it_is_confirmed(make_expecting, passage_event, wait_for):
     outbox = make_expecting()
     for each in range(100):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     records = take(outbox, 100, wait_for)
     outbox.shelf.acked(records)
     assert outbox.is_sent()
     assert (outbox.status().delivered, outbox.status().waiting) == (0, 100)
-    outbox.answers.put(receipt_of(records[59]))
+    outbox.answers.add(receipt_of(records[59]))
     wait_for(lambda: outbox.status().waiting == 40)
     assert outbox.status().delivered == 60
     assert outbox.shelf.overdue() == records[60].key
@@ -80,9 +80,9 @@ def test_an_acknowledged_event_stays_until_it_is_confirmed(make_expecting, passa
 def test_an_event_may_be_confirmed_before_the_broker_acknowledges_it(make_expecting, passage_event, wait_for):
     outbox = make_expecting()
     for each in range(10):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     records = take(outbox, 10, wait_for)
-    outbox.answers.put(receipt_of(records[9]))
+    outbox.answers.add(receipt_of(records[9]))
     wait_for(lambda: outbox.status().waiting == 0)
     outbox.shelf.acked(records)
     outbox.shelf.requeue()
@@ -93,11 +93,11 @@ def test_an_event_may_be_confirmed_before_the_broker_acknowledges_it(make_expect
 def test_ranges_are_confirmed_apart_and_only_the_hole_is_sent_again(make_expecting, passage_event, wait_for):
     outbox = make_expecting()
     for each in range(200):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     records = take(outbox, 200, wait_for)
     outbox.shelf.acked(records)
     also = ConfirmedRange(61, 200, head(records[199]))
-    outbox.answers.put(Receipt(place(records[0])[0], (ConfirmedRange(1, 50, head(records[49])), also)))
+    outbox.answers.add(Receipt(place(records[0])[0], (ConfirmedRange(1, 50, head(records[49])), also)))
     wait_for(lambda: outbox.status().waiting == 10)
     outbox.shelf.redeliver(64)
     assert [number(r) for r in take(outbox, 10, wait_for)] == list(range(50, 60))
@@ -111,18 +111,18 @@ def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
     monkeypatch.setattr("agent.outbox.ACKS_TO_RIDE", 1)
     outbox = make_expecting()
     for each in range(10):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     records = take(outbox, 10, wait_for)
     outbox.shelf.acked(records)
     epoch, _ = place(records[0])
-    outbox.answers.put(Receipt(epoch, (ConfirmedRange(3, 6, head(records[5])),)))
+    outbox.answers.add(Receipt(epoch, (ConfirmedRange(3, 6, head(records[5])),)))
     wait_for(lambda: outbox.status().waiting == 6)
     for each in (10, 11):
-        outbox.put(passage_event(each))  # with these commits the four have gone
+        outbox.store(passage_event(each))  # with these commits the four have gone
         take(outbox, 1, wait_for)
-    outbox.answers.put(Receipt(epoch, (ConfirmedRange(1, 6, "ab" * 32),)))
+    outbox.answers.add(Receipt(epoch, (ConfirmedRange(1, 6, "ab" * 32),)))
     wait_for(lambda: "another hash of event 6" in outbox.answers.complaint)
-    outbox.answers.put(receipt_of(records[5]))
+    outbox.answers.add(receipt_of(records[5]))
     wait_for(lambda: outbox.status().waiting == 6)
     assert outbox.shelf.overdue() == records[6].key
 
@@ -131,7 +131,7 @@ def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
 def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_event, wait_for, wrong):
     outbox = make_expecting()
     for each in range(10):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     records = take(outbox, 10, wait_for)
     outbox.shelf.acked(records)
     epoch, _ = place(records[0])
@@ -142,13 +142,13 @@ def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_e
         "future": Receipt(epoch, (ConfirmedRange(1, 11, other),)),
         "one of two heads": Receipt(epoch, (ConfirmedRange(1, 3, head(records[2])), ConfirmedRange(5, 10, other))),
     }[wrong]
-    outbox.answers.put(bad)
+    outbox.answers.add(bad)
     wait_for(lambda: outbox.answers.refusal)
     assert bool(outbox.answers.complaint) == (wrong != "epoch"), "a broker may have kept one of another epoch"
     assert outbox.answers.refused == 1
     assert outbox.status().waiting == 10
     assert outbox.status().delivered == 0
-    outbox.answers.put(receipt_of(records[9]))
+    outbox.answers.add(receipt_of(records[9]))
     wait_for(lambda: outbox.status().waiting == 0)
     assert (outbox.answers.complaint, outbox.answers.refusal) == ("", "")
 
@@ -156,13 +156,13 @@ def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_e
 def test_a_late_or_doubled_receipt_changes_nothing(make_expecting, passage_event, wait_for):
     outbox = make_expecting()
     for each in range(100):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     records = take(outbox, 100, wait_for)
     outbox.shelf.acked(records)
     for upto in (49, 79, 79, 9, 49):
-        outbox.answers.put(receipt_of(records[upto]))
+        outbox.answers.add(receipt_of(records[upto]))
     wait_for(lambda: outbox.status().waiting == 20)
-    outbox.put(passage_event(100))
+    outbox.store(passage_event(100))
     take(outbox, 1, wait_for)
     assert (outbox.status().delivered, outbox.answers.complaint) == (80, "")
 
@@ -170,7 +170,7 @@ def test_a_late_or_doubled_receipt_changes_nothing(make_expecting, passage_event
 def test_going_back_repeats_the_oldest_and_then_goes_on_in_order(make_expecting, passage_event, wait_for):
     outbox = make_expecting()
     for each in range(2000):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     assert outbox.flush(10)
     outbox.shelf.acked(take(outbox, 300, wait_for))
     outbox.shelf.redeliver(64)
@@ -183,11 +183,11 @@ def test_a_backlog_of_confirmed_events_goes_in_small_commits(make_expecting, pas
     monkeypatch.setattr(acknowledgements, "AT_ONCE", 100)
     outbox = make_expecting()
     for each in range(1000):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     assert outbox.flush(10)
     records = take(outbox, 1000, wait_for)
     outbox.shelf.acked(records)
-    outbox.answers.put(receipt_of(records[949]))
+    outbox.answers.add(receipt_of(records[949]))
     wait_for(lambda: outbox.status().waiting == 50)
     path = Path(outbox._options.path)
     outbox.stop()
@@ -198,11 +198,11 @@ def test_a_backlog_of_confirmed_events_goes_in_small_commits(make_expecting, pas
 def test_when_full_what_the_broker_has_goes_first_then_the_lowest_class(make_expecting, passage_event, wait_for):
     outbox = make_expecting(limit_mb=0.15)
     for each in range(100):
-        outbox.put(passage_event(each, outcome=Outcome.REFUSE))
+        outbox.store(passage_event(each, outcome=Outcome.REFUSE))
     records = take(outbox, 100, wait_for)
     outbox.shelf.acked(records)
     for each in range(100, 1500):
-        outbox.put(passage_event(each, outcome=Outcome.REFUSE if each % 10 == 0 else Outcome.ADMIT))
+        outbox.store(passage_event(each, outcome=Outcome.REFUSE if each % 10 == 0 else Outcome.ADMIT))
     assert outbox.flush(10)
     wait_for(lambda: outbox.status().lost >= 200)
     left = []
@@ -228,25 +228,25 @@ def test_events_that_left_from_memory_stay_there_until_confirmed(
     wall.write_text("")
     outbox = make_expecting(path=str(wall / "outbox.db"), memory_events=300)
     for each in range(250):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     wait_for(lambda: outbox.status().fault != "")
     records = take(outbox, 250, wait_for)
     outbox.shelf.acked(records)
     wait_for(lambda: outbox.status().waiting == 250)  # counted twice for the moment in which they are handed over
     assert outbox.status().delivered == 0
-    outbox.answers.put(receipt_of(records[199]))
+    outbox.answers.add(receipt_of(records[199]))
     wait_for(lambda: outbox.status().waiting == 50)
     assert outbox.shelf.overdue() == records[200].key
     outbox.shelf.redeliver(64)
     assert take(outbox, 50, wait_for) == records[200:], "the same ones, byte for byte"
     outbox.shelf.acked(records[200:])
     for each in range(250, 1000):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     more = []
     wait_for(lambda: more.extend(outbox.shelf.claim_batch(500)) or len(more) >= 256)
     outbox.shelf.acked(more)
     assert outbox.shelf.claim_batch(500) == [], "no more in memory than it may hold"
-    outbox.answers.put(receipt_of(more[-1]))
+    outbox.answers.add(receipt_of(more[-1]))
     before = len(more)
     wait_for(lambda: more.extend(outbox.shelf.claim_batch(500)) or len(more) > before)
     assert outbox.answers.complaint == ""
@@ -257,7 +257,7 @@ def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
 ):
     outbox = make_expecting()
     for each in range(500):
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
     assert outbox.flush(10)
     outbox.stop()
     path = Path(outbox._options.path)
@@ -267,7 +267,7 @@ def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
         path.write_bytes(data)
         outbox.stop()
         outbox = make_expecting()
-        outbox.put(passage_event(each))
+        outbox.store(passage_event(each))
         assert outbox.flush(10)
         if each == 1000:
             outbox.stop()
@@ -278,7 +278,7 @@ def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
     assert len(epochs) == 3
     for epoch in epochs:
         last = [r for r in records if place(r)[0] == epoch][-1]
-        outbox.answers.put(receipt_of(last))
+        outbox.answers.add(receipt_of(last))
     wait_for(lambda: outbox.status().waiting == 0)
     assert outbox.answers.complaint == ""
 

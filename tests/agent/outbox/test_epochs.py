@@ -41,7 +41,7 @@ class Life(RuleBasedStateMachine):
     @rule(count=st.integers(1, 40))
     def decide(self, count):
         for _ in range(count):
-            self.outbox.put(type(self).make_event(self.put))
+            self.outbox.store(type(self).make_event(self.put))
             self.put += 1
         assert self.outbox.flush(10)
 
@@ -155,7 +155,7 @@ class Delivered(Life):
     @rule(seconds=st.sampled_from([0.5, 29.0, 31.0, 700.0]))
     def time_passes(self, seconds):
         self.now_s += seconds
-        self.overdue.look(self.outbox.shelf, self.now_s)
+        self.overdue.resend_due(self.outbox.shelf, self.now_s)
 
     def receipt(self):
         """What the centre would sign now: its unbroken beginning, and all runs beyond."""
@@ -176,19 +176,19 @@ class Delivered(Life):
         if not self.centre:
             return
         self.old_receipts.append(self.receipt())
-        self.outbox.answers.put(self.old_receipts[-1])
+        self.outbox.answers.add(self.old_receipts[-1])
         self.outbox.flush(1)
 
     @rule(which=st.integers(0, 100))
     def late_or_doubled(self, which):
         if self.old_receipts:
-            self.outbox.answers.put(self.old_receipts[which % len(self.old_receipts)])
+            self.outbox.answers.add(self.old_receipts[which % len(self.old_receipts)])
 
     @rule(which=st.integers(0, 10_000), epoch=st.booleans())
     def forged(self, which, epoch):
         through = 1 + which % (self.put + 3)
         name = self.outbox.status().epoch if epoch else "feedbeef"
-        self.outbox.answers.put(Receipt(name, (ConfirmedRange(1, through, "0f" * 32),)))
+        self.outbox.answers.add(Receipt(name, (ConfirmedRange(1, through, "0f" * 32),)))
 
     @invariant()
     def nothing_unconfirmed_is_gone(self):

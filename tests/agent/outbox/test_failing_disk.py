@@ -40,7 +40,7 @@ def test_full_disk_holds_events_in_memory_and_goes_on_when_there_is_room(
     stuffing.write_bytes(b"x" * 950_000)
     outbox = make_outbox(path=str(small_disk / "outbox.db"))
     for number in range(2000):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: "disk full" in outbox.status().fault)
     assert outbox.status().waiting == 2000
     assert not outbox.flush(0.2)
@@ -61,7 +61,7 @@ def test_no_disk_at_all_sends_from_memory_under_another_epoch(
     wall.write_text("")
     outbox = make_outbox(path=str(wall / "outbox.db"))
     for number in range(600):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().fault != "")
     records = take_all(outbox, wait_for, 600)
     assert numbers(records) == list(range(600))
@@ -79,7 +79,7 @@ def test_memory_is_bounded_and_what_is_dropped_is_counted(
     outbox = make_outbox(path=str(wall / "outbox.db"), memory_events=100)
     wait_for(lambda: outbox.status().fault != "")
     for number in range(2000):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     lost = outbox.status().lost
     assert lost >= 1000
     assert outbox.status().waiting == 2000 - lost
@@ -103,7 +103,7 @@ longest_s = 0.0
 for number in range(100):
     event = passage_event(number)
     begun_s = time.monotonic()
-    outbox.put(event)
+    outbox.store(event)
     longest_s = max(longest_s, time.monotonic() - begun_s)
     time.sleep(0.002)
 kept = outbox.flush(60)
@@ -166,7 +166,7 @@ thread.start()
 put = 0
 for _ in range(60):
     for _ in range(chance.randint(1, 40)):
-        outbox.put(passage_event(put))
+        outbox.store(passage_event(put))
         put += 1
     if chance.random() < 0.3:
         shim.fail(chance.choice((1, 2, 3, 5, 8)), after=chance.randrange(3))

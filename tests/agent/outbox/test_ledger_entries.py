@@ -49,10 +49,10 @@ def saved(path: Path) -> bytes:
 def test_entries_come_back_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     first = Found(path)
-    first.outbox.put(event(b"a"))
-    first.outbox.put_entries(b"b")
-    first.outbox.put(event(b"c"))
-    first.outbox.put_entries(b"d")
+    first.outbox.store(event(b"a"))
+    first.outbox.store_entries(b"b")
+    first.outbox.store(event(b"c"))
+    first.outbox.store_entries(b"d")
     assert first.close() == b"abcd"
     again = Found(path)
     assert again.close() == b"abcd"
@@ -61,25 +61,25 @@ def test_entries_come_back_in_the_order_in_which_they_were_put(tmp_path: Path) -
 
 def test_entries_alone_need_no_event(tmp_path: Path) -> None:
     found = Found(tmp_path / "events.db")
-    found.outbox.put_entries(b"x")
+    found.outbox.store_entries(b"x")
     assert found.close() == b"x"
     assert found.outbox.status().decided == 0
 
 
 def test_a_compacted_ledger_takes_the_place_of_all_before(tmp_path: Path) -> None:
     found = Found(tmp_path / "events.db")
-    found.outbox.put(event(b"abc"))
-    found.outbox.put_entries(b"d")
-    found.outbox.put(event(b"S", replaces=True))
-    found.outbox.put(event(b"e"))
+    found.outbox.store(event(b"abc"))
+    found.outbox.store_entries(b"d")
+    found.outbox.store(event(b"S", replaces=True))
+    found.outbox.store(event(b"e"))
     assert found.close() == b"Se"
 
 
 def test_loose_entries_that_replace_hold_all_that_went_before(tmp_path: Path) -> None:
     found = Found(tmp_path / "events.db")
-    found.outbox.put(event(b"abc"))
-    found.outbox.put_entries(b"S", replaces=True)
-    found.outbox.put_entries(b"e")
+    found.outbox.store(event(b"abc"))
+    found.outbox.store_entries(b"S", replaces=True)
+    found.outbox.store_entries(b"e")
     assert found.close() == b"Se"
 
 
@@ -103,7 +103,7 @@ def test_the_event_and_its_entries_are_there_both_or_neither(tmp_path: Path) -> 
 def test_a_damaged_file_keeps_what_can_be_read_and_says_that_some_may_be_lost(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     first = Found(path)
-    first.outbox.put(event(b"abc"))
+    first.outbox.store(event(b"abc"))
     first.close()
     with path.open("r+b") as file:
         file.seek(0)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 def test_events_come_out_in_order_in_a_chain(make_outbox, passage_event, wait_for):
     outbox = make_outbox()
     for number in range(2000):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     records = take_all(outbox, wait_for, 2000)
     assert numbers(records) == list(range(2000))
     assert is_chain(records)
@@ -33,12 +33,12 @@ def test_events_come_out_in_order_in_a_chain(make_outbox, passage_event, wait_fo
 def test_sequence_and_chain_go_on_after_a_restart_though_all_was_delivered(make_outbox, passage_event, wait_for):
     first = make_outbox()
     for number in range(3):
-        first.put(passage_event(number))
+        first.store(passage_event(number))
     before = take_all(first, wait_for, 3)
     first.stop()
     assert first.status().waiting == 0
     second = make_outbox()
-    second.put(passage_event(3))
+    second.store(passage_event(3))
     after = take_all(second, wait_for, 1)
     assert numbers(after) == [3]
     assert is_chain(before + after)
@@ -48,7 +48,7 @@ def test_sequence_and_chain_go_on_after_a_restart_though_all_was_delivered(make_
 def test_what_was_not_acknowledged_comes_again_with_the_same_bytes(make_outbox, passage_event, wait_for):
     first = make_outbox()
     for number in range(10):
-        first.put(passage_event(number))
+        first.store(passage_event(number))
     taken = take_all(first, wait_for, 10, acknowledge=False)
     first.shelf.acked([taken[0], taken[4]])
     first.shelf.requeue()
@@ -62,7 +62,7 @@ def test_what_was_not_acknowledged_comes_again_with_the_same_bytes(make_outbox, 
 def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, wait_for):
     outbox = make_outbox()
     for number in range(4):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     taken = take_all(outbox, wait_for, 4, acknowledge=False)
     outbox.shelf.park(taken[1])
     outbox.shelf.acked([taken[0]])
@@ -76,11 +76,11 @@ def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, w
 def test_an_alarm_overtakes_a_backlog_once(make_outbox, passage_event, wait_for):
     outbox = make_outbox()
     for number in range(3000):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     assert outbox.flush(20)
     first = take_all(outbox, wait_for, 10, acknowledge=False)
     for number in (3000, 3001):
-        outbox.put(passage_event(number, outcome=Outcome.REFUSE))
+        outbox.store(passage_event(number, outcome=Outcome.REFUSE))
     assert outbox.flush(20)
     assert numbers(outbox.shelf.claim_batch(3))[:2] == [3000, 3001]
     outbox.shelf.requeue()  # the connection went before any was acknowledged
@@ -95,10 +95,10 @@ def test_an_alarm_overtakes_a_backlog_once(make_outbox, passage_event, wait_for)
 def test_full_drops_the_least_important_and_says_so(make_outbox, passage_event, wait_for):
     outbox = make_outbox(limit_mb=0.1)
     for number in range(1000):
-        outbox.put(passage_event(number, outcome=Outcome.REFUSE if number % 10 == 0 else Outcome.ADMIT))
+        outbox.store(passage_event(number, outcome=Outcome.REFUSE if number % 10 == 0 else Outcome.ADMIT))
     assert outbox.flush(10)
     wait_for(lambda: outbox.status().bytes_held <= 100_000)
-    outbox.put(passage_event(5000))
+    outbox.store(passage_event(5000))
     assert outbox.flush(10)
     lost = outbox.status().lost
     assert lost > 0
@@ -122,7 +122,7 @@ def test_an_event_that_cannot_be_encoded_is_a_loss_and_holds_up_nobody(tmp_path,
     outbox.start()
     try:
         for number in range(4):
-            outbox.put(passage_event(number))
+            outbox.store(passage_event(number))
         records = take_all(outbox, wait_for, 4)
     finally:
         outbox.stop()
@@ -142,7 +142,7 @@ outbox.start()
 number = int(sys.argv[2])
 while True:
     for _ in range(20):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
         number += 1
     assert outbox.flush(30)
     taken = outbox.shelf.claim_batch(9)
@@ -186,7 +186,7 @@ def test_kill_9_loses_nothing_that_was_stored_and_the_next_start_goes_on(tmp_pat
 
 def test_a_second_agent_on_the_same_file_is_told(make_outbox, passage_event, wait_for):
     first = make_outbox()
-    first.put(passage_event(1))
+    first.store(passage_event(1))
     assert first.flush(10)
     second = make_outbox()
     wait_for(lambda: "held by another process" in second.status().fault)

@@ -29,12 +29,12 @@ def test_a_damaged_file_is_put_aside_and_what_it_held_is_saved(
 ):
     first = make_outbox()
     for number in range(1000):
-        first.put(passage_event(number))
+        first.store(passage_event(number))
     first.stop()
     path = tmp_path / "outbox.db"
     damage(path, page=page)
     second = make_outbox()
-    second.put(passage_event(1000))
+    second.store(passage_event(1000))
     assert second.flush(10)
     assert second.status().epoch != first.status().epoch, "a sequence must never be given twice"
     records = take_all(second, wait_for, second.status().waiting)
@@ -54,7 +54,7 @@ def test_saving_a_large_file_shows_that_the_writer_moves(make_outbox, passage_ev
     monkeypatch.setattr(store_module, "COPY_BATCH", 1)
     outbox = make_outbox()
     for number in range(30):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 30)
     moved, write = [], Store.write
 
@@ -65,7 +65,7 @@ def test_saving_a_large_file_shows_that_the_writer_moves(make_outbox, passage_ev
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     monkeypatch.setattr(Store, "write", watched)
     break_once(monkeypatch, reached=False, error=sqlite3.DatabaseError("database disk image is malformed"))
-    outbox.put(passage_event(30))
+    outbox.store(passage_event(30))
     wait_for(lambda: outbox.status().stored == 31)
     assert len(set(moved)) >= 30
 
@@ -76,7 +76,7 @@ def test_whatever_a_card_has_made_of_the_file_new_events_are_kept(
 ):
     first = make_outbox()
     for number in range(60):
-        first.put(passage_event(number))
+        first.store(passage_event(number))
     assert first.flush(20)
     first.stop()
     file, chance = tmp_path / "outbox.db", random.Random(seed)
@@ -86,7 +86,7 @@ def test_whatever_a_card_has_made_of_the_file_new_events_are_kept(
     content[begin : begin + len(junk)] = junk
     file.write_bytes(content)
     again = make_outbox()
-    again.put(passage_event(1000))
+    again.store(passage_event(1000))
     assert again.flush(20)
     wait_for(lambda: not again.status().fault)
 
@@ -110,13 +110,13 @@ def test_a_bit_that_has_turned_over_in_the_schema_or_a_row_is_damage(
 ):
     first = make_outbox()
     for number in range(60):
-        first.put(passage_event(number))
+        first.store(passage_event(number))
     assert first.flush(20)
     first.stop()
     with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as db:
         db.execute(harm)
     again = make_outbox()
-    again.put(passage_event(1000))
+    again.store(passage_event(1000))
     assert again.flush(20)
     wait_for(lambda: not again.status().fault)
     assert take_all(again, wait_for, 1)
@@ -125,14 +125,14 @@ def test_a_bit_that_has_turned_over_in_the_schema_or_a_row_is_damage(
 def test_garbage_instead_of_a_file(tmp_path, make_outbox, passage_event, wait_for):
     (tmp_path / "outbox.db").write_bytes(random.randbytes(30_000))
     outbox = make_outbox()
-    outbox.put(passage_event(1))
+    outbox.store(passage_event(1))
     assert outbox.flush(10)
     assert numbers(take_all(outbox, wait_for, 2)) == [1]
 
 
 def test_a_rescue_cut_short_is_completed(tmp_path, make_outbox, passage_event, wait_for):
     first = make_outbox()
-    first.put(passage_event(7))
+    first.store(passage_event(7))
     first.stop()
     (tmp_path / "outbox.db").rename(tmp_path / "outbox.db.new")
     second = make_outbox()
@@ -163,7 +163,7 @@ def test_what_is_acknowledged_while_the_file_is_saved_is_delivered_once(
 ):
     outbox = make_outbox()
     for number in range(10):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     taken = take_all(outbox, wait_for, 10, acknowledge=False)
     rescue = outbox_module.salvage
 
@@ -175,7 +175,7 @@ def test_what_is_acknowledged_while_the_file_is_saved_is_delivered_once(
     monkeypatch.setattr(outbox_module, "salvage", slow)
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     break_once(monkeypatch, reached=False, error=sqlite3.DatabaseError("database disk image is malformed"))
-    outbox.put(passage_event(10))
+    outbox.store(passage_event(10))
     again = take_all(outbox, wait_for, 8)
     assert numbers(again) == [4, 5, 6, 7, 8, 9, 10]
     wait_for(lambda: outbox.status().waiting == 0)
@@ -189,11 +189,11 @@ def test_a_commit_that_failed_and_reached_the_disk_leaves_the_count_right(
     monkeypatch.setattr(outbox_module, "IDLE_S", 60.0)
     outbox = make_outbox()
     for number in range(20):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     take_all(outbox, wait_for, 20)
     monkeypatch.setattr(outbox_module, "ACKS_TO_RIDE", 20)
     break_once(monkeypatch, reached=True, error=failed_sync())
-    outbox.put(passage_event(20))
+    outbox.store(passage_event(20))
     wait_for(lambda: outbox.status().fault)
     monkeypatch.setattr(outbox_module, "ACKS_TO_RIDE", 32)
     wait_for(lambda: outbox.status().stored == 21 and not outbox.status().fault)
@@ -207,19 +207,19 @@ def test_an_older_copy_in_the_place_of_the_file_gives_no_sequence_twice(
     monkeypatch.setattr(outbox_module, "RETRY_S", (0.05,))
     outbox = make_outbox()
     for number in range(5):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     before = take_all(outbox, wait_for, 5, acknowledge=False)
     outbox.stop()
     copy = (tmp_path / "outbox.db").read_bytes()
     outbox = make_outbox()
-    outbox.put(passage_event(5))
+    outbox.store(passage_event(5))
     before += take_all(outbox, wait_for, 6)[5:]
     wait_for(lambda: outbox.status().waiting == 0)
     (tmp_path / "outbox.db").unlink()
     (tmp_path / "outbox.db-wal").unlink()
     (tmp_path / "outbox.db").write_bytes(copy)
     break_once(monkeypatch, reached=False, error=failed_sync())
-    outbox.put(passage_event(6))
+    outbox.store(passage_event(6))
     after = []
     wait_for(lambda: after.extend(outbox.shelf.claim_batch(50)) or 6 in numbers(after))
     contents = {}

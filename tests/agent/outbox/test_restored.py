@@ -33,14 +33,14 @@ def restored(make_outbox, passage_event, tmp_path, wait_for):
     """An outbox on an image of itself: 5 events delivered and 2 waiting when it was made, 10 more given since."""
     outbox = make_outbox()
     for number in range(7):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 7)
     outbox.shelf.acked(outbox.shelf.claim_batch(5))
     outbox.stop()
     shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
     outbox = make_outbox()
     for number in range(10, 20):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 10)
     mark = outbox.mark()
     outbox.stop()
@@ -48,7 +48,7 @@ def restored(make_outbox, passage_event, tmp_path, wait_for):
     shutil.copy(tmp_path / "image", tmp_path / "outbox.db")
     again = make_outbox()
     for number in range(20, 23):
-        again.put(passage_event(number))
+        again.store(passage_event(number))
     wait_for(lambda: again.status().stored == 3)
     return again, mark
 
@@ -72,7 +72,7 @@ def test_the_chain_of_the_new_epoch_holds_and_goes_on_over_a_restart(
     outbox, mark = restored
     outbox.compare(mark)
     wait_for(lambda: outbox.status().epoch != mark.epoch)
-    outbox.put(passage_event(23))
+    outbox.store(passage_event(23))
     wait_for(lambda: outbox.status().stored == 4)
     outbox.stop()
     again = make_outbox()
@@ -101,7 +101,7 @@ def test_nothing_is_given_out_between_the_word_and_the_new_epoch(restored, wait_
 def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_for, word):
     outbox = make_outbox()
     for number in range(5):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 5)
     outbox.stop()
     again = make_outbox()
@@ -111,7 +111,7 @@ def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_f
         "the same": Mark(epoch, 5), "less": Mark(epoch, 3), "another epoch": Mark("00000000", 99),
         "nothing": Mark("", 99),
     }[word])  # fmt: skip
-    again.put(passage_event(5))
+    again.store(passage_event(5))
     wait_for(lambda: again.status().stored == 1)
     assert again.status().epoch == epoch
     assert len(taken(again, wait_for)) == 6
@@ -119,7 +119,7 @@ def test_a_store_that_has_not_gone_back_stays(make_outbox, passage_event, wait_f
 
 def test_a_word_that_comes_before_the_file_is_open_counts(make_outbox, passage_event, tmp_path, wait_for):
     outbox = make_outbox()
-    outbox.put(passage_event(0))
+    outbox.store(passage_event(0))
     wait_for(lambda: outbox.status().stored == 1)
     epoch = outbox.status().epoch
     outbox.stop()

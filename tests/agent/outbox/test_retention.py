@@ -142,7 +142,7 @@ def test_the_outbox_drops_them_and_says_so(tmp_path, passage_event, wait_for):
     for number, utc in enumerate(times):
         event = passage_event(number)
         body = replace(event.body, redacted=SEALED)
-        outbox.put(replace(event, body=body, now=exact(utc), boot_id="before"))
+        outbox.store(replace(event, body=body, now=exact(utc), boot_id="before"))
     outbox.start()
     wait_for(lambda: outbox.status().lost == 2 and outbox.status().waiting == 2)
     outbox.stop()

@@ -60,5 +60,5 @@ class Kept(Clock):
 
     def now(self):
         found = super().now()
-        self.keep()
+        self.save_if_due()
         return found

@@ -119,7 +119,7 @@ class Life:
     def look(self) -> None:
         """As the loop does, and somebody shows codes."""
         world, now = self.world, self.clock.now()
-        self.clock.keep()
+        self.clock.save_if_due()
         self.seen[now.state] += 1
         before_utc = self.saved_utc if world.lies else self.lo_utc
         if now.earliest_utc < before_utc - 1e-6:

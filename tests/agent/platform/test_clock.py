@@ -265,7 +265,7 @@ def test_a_file_of_an_older_release_is_a_floor_too(kernel, make, file):
 
 def test_housekeeping_keeps_it_and_has_the_last_word(kernel, file, wait_for):
     asked = Clock(Options(last_known_time_file=file), kernel.sources)
-    keeper = Housekeeping([Job("clock", 0.01, asked.keep, asked.save)])
+    keeper = Housekeeping([Job("clock", 0.01, asked.save_if_due, asked.save)])
     asked.now()
     assert not file.exists(), "asking for the time writes nothing"
     keeper.start()

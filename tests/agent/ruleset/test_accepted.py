@@ -178,14 +178,14 @@ def test_an_older_root_put_back_lets_nothing_older_in(tmp_path: Path, store: loa
 def test_the_record_itself_damaged(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     file = tmp_path_factory.mktemp("r") / "bundles.accepted"
     record = AcceptedVersions(file)
-    record.put("keys", {"version": 2})
+    record.store("keys", {"version": 2})
     whole = bytearray(file.read_bytes())
     whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     file.write_bytes(whole)
     try:
         assert record.get("keys") == {"version": 2}
     except BadRecord:
-        record.put("keys", {"version": 3})
+        record.store("keys", {"version": 3})
         assert record.get("keys") == {"version": 3}
 
 

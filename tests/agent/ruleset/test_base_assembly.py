@@ -41,15 +41,15 @@ def test_it_is_whole_in_the_end_and_never_before(base: Base, steps: list[tuple[s
             piece = base.pieces[index]
             match what:
                 case "right":
-                    assert made.put(index, piece)
+                    assert made.add_chunk(index, piece)
                     have.add(index)
                 case "torn":
-                    assert not made.put(index, piece[:-1])
+                    assert not made.add_chunk(index, piece[:-1])
                 case "flipped":
-                    assert not made.put(index, bytes([piece[0] ^ 1]) + piece[1:])
+                    assert not made.add_chunk(index, bytes([piece[0] ^ 1]) + piece[1:])
                 case "other":
                     another = base.pieces[(index + 1) % count]
-                    assert made.put(index, another) is (another == piece)
+                    assert made.add_chunk(index, another) is (another == piece)
                     have |= {index} if another == piece else set()
                 case "rot":
                     with (folder / "people.gpl.part").open("r+b") as file:
@@ -68,7 +68,7 @@ def test_it_is_whole_in_the_end_and_never_before(base: Base, steps: list[tuple[s
                 break
         for index in reversed(list(made.missing)):
             assert not made.finish()
-            assert made.put(index, base.pieces[index])
+            assert made.add_chunk(index, base.pieces[index])
         assert made.finish()
         made.close()
         assert load.next_path(wanted.path).read_bytes() == base.data
@@ -79,7 +79,7 @@ def test_an_index_that_is_none_is_refused(tmp_path: Path) -> None:
     base = Base(tmp_path)
     made = Assembly(base.wanted)
     for index in (-1, len(base.pieces), 10**9):
-        assert not made.put(index, base.pieces[-1])
+        assert not made.add_chunk(index, base.pieces[-1])
     made.close()
 
 

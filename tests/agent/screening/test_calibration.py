@@ -193,10 +193,10 @@ def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path)
     file = tmp_path / "baseline.json"
     crowds = {"entry": Baseline().after(34.4, 23.0, 1000.0, Options())}
     keeper = calibration_files.BaselineSaver(file, lambda: crowds)
-    keeper.keep()
+    keeper.save_if_changed()
     assert not file.exists(), "nothing new, nothing written"
     crowds["entry"] = crowds["entry"].after(34.6, 23.0, 1020.0, Options())
-    keeper.keep()
+    keeper.save_if_changed()
     assert calibration_files.load_baselines(file, Options()) == crowds
     assert b"34.6" not in file.read_bytes(), "sums, not people"
     for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000):
@@ -209,6 +209,6 @@ def test_a_crowd_that_cannot_be_kept_is_said_once(tmp_path: Path, caplog: pytest
     crowds: dict[str, Baseline] = {}
     keeper = calibration_files.BaselineSaver(tmp_path / "none" / "baseline.json", lambda: crowds)
     crowds["entry"] = Baseline().after(34.4, 23.0, 1000.0, Options())
-    keeper.keep()
-    keeper.keep()
+    keeper.save_if_changed()
+    keeper.save_if_changed()
     assert caplog.text.count("cannot be kept") == 1

@@ -38,17 +38,17 @@ Start = Callable[[], tuple[App, ConfigRollout]]
 
 def test_nothing_to_do(start: Start) -> None:
     app, watch = start()
-    watch.look()
+    watch.check()
     assert app.status == 0
 
 
 def test_too_many_defects(start: Start, kiosk_file: Path) -> None:
     app, watch = start()
     app._loop.internal_errors = rollout.DEFECTS - 1
-    watch.look()
+    watch.check()
     assert app.status == 0
     app._loop.internal_errors += 1
-    watch.look()
+    watch.check()
     assert app.status == RESTART
     assert "10 defects in judging" in StateFiles(kiosk_file).starts.safe
     assert start()[0]._state().safe
@@ -57,10 +57,10 @@ def test_too_many_defects(start: Start, kiosk_file: Path) -> None:
 def test_a_good_hour_in_safe_mode(start: Start, kiosk_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     StateFiles(kiosk_file).count(lambda starts: starts.enter_safe_mode("a test"))
     app, watch = start()
-    watch.look()
+    watch.check()
     assert app.status == 0
     monkeypatch.setattr(rollout, "SAFE_FOR_S", 0.0)
-    watch.look()
+    watch.check()
     assert app.status == RESTART
     assert not StateFiles(kiosk_file).starts.safe
 
@@ -69,7 +69,7 @@ def test_somebody_recovers_it(start: Start, kiosk_file: Path) -> None:
     StateFiles(kiosk_file).count(lambda starts: starts.enter_safe_mode("a test"))
     app, watch = start()
     StateFiles(kiosk_file).count(StartHistory.recovered)
-    watch.look()
+    watch.check()
     assert app.status == RESTART
 
 
@@ -78,6 +78,6 @@ def test_the_centre_recovers_it(start: Start, kiosk_file: Path) -> None:
     app, watch = start()
     assert app._commands.table["recover"]({}).result == {"was_safe": True}
     assert app.status == 0, "the reply goes first"
-    watch.look()
+    watch.check()
     assert app.status == RESTART
     assert start()[0]._commands.table["recover"]({}).result == {"was_safe": False}

@@ -50,7 +50,7 @@ class Life(RuleBasedStateMachine):
     def start(self) -> None:
         trial = self.settings.trial
         if trial is not None and trial.tries >= TRIES:
-            self.keep(self.settings.taken_back(RELEASE, "it does not stay up"))
+            self.keep(self.settings.rolled_back(RELEASE, "it does not stay up"))
         else:
             self.keep(self.settings.tried())
 
@@ -63,7 +63,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.settings.trial is not None)
     @rule()
     def fail(self) -> None:
-        self.keep(self.settings.taken_back(RELEASE, "the link is gone"))
+        self.keep(self.settings.rolled_back(RELEASE, "the link is gone"))
 
     @rule(own=st.text())
     def run_long(self, own: str) -> None:

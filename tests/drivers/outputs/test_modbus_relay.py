@@ -59,7 +59,7 @@ def test_a_board_behind_an_adapter_that_echoes_works_as_any(board, echo):
 
 def dead(board):
     """Its power is off; only the adapter is left."""
-    board.hear = lambda _: b""
+    board.respond = lambda _: b""
 
 
 def test_an_echo_is_no_answer_when_opening(board):

@@ -54,7 +54,7 @@ def test_a_pulse_within_a_pulse_ends_later(board):
 
 
 def test_opening_switches_off_what_a_killed_agent_left_on(board):
-    board.hear(order(1, on=True))
+    board.respond(order(1, on=True))
     driver = Driver(Options(board.link))
     driver.open()
     wait(board, lambda: not board.is_on())

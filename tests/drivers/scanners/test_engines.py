@@ -52,14 +52,14 @@ def test_golden_checksums(vectors):
 def test_simulated_engines_answer_as_the_manuals_print_it(vectors):
     read, reply = vectors("gm65", "read")[0], vectors("gm65", "reply")[0]
     engine = scan_engines.Gm65()
-    assert engine.hear(bytes.fromhex(read["hex"])) == bytes.fromhex(reply["hex"])
+    assert engine.respond(bytes.fromhex(read["hex"])) == bytes.fromhex(reply["hex"])
     for trigger in vectors("gm65", "trigger"):
-        assert engine.hear(bytes.fromhex(trigger["hex"])) == bytes.fromhex(vectors("gm65", "ack")[0]["hex"])
-    assert engine.hear(bytes.fromhex("7e 00 08 01 00 02 01 02 db")) == b""
+        assert engine.respond(bytes.fromhex(trigger["hex"])) == bytes.fromhex(vectors("gm65", "ack")[0]["hex"])
+    assert engine.respond(bytes.fromhex("7e 00 08 01 00 02 01 02 db")) == b""
     start, nak = vectors("gm67_ssi", "start")[0], vectors("gm67_ssi", "nak")[0]
-    assert scan_engines.GrowSsi().hear(bytes.fromhex(start["hex"])) == bytes.fromhex(nak["hex"])
+    assert scan_engines.GrowSsi().respond(bytes.fromhex(start["hex"])) == bytes.fromhex(nak["hex"])
     start, ack = vectors("nls_udi", "start")[0], vectors("nls_udi", "ack")[0]
-    assert scan_engines.Newland().hear(bytes.fromhex(start["hex"])) == bytes.fromhex(ack["hex"])
+    assert scan_engines.Newland().respond(bytes.fromhex(start["hex"])) == bytes.fromhex(ack["hex"])
 
 
 @given(st.data(), st.sampled_from(sorted(ENGINES)))
@@ -133,9 +133,9 @@ class Waiter:
 @pytest.mark.parametrize("name", sorted(ENGINES))
 def test_two_orders_that_arrive_together_are_both_answered(name):
     module, make, leads = ENGINES[name]
-    answered = make(by_order=True).hear(module.START * 2)
+    answered = make(by_order=True).respond(module.START * 2)
     assert ResponseFilter(leads, module.answer).feed(answered) == b""
-    assert answered == make(by_order=True).hear(module.START) * 2
+    assert answered == make(by_order=True).respond(module.START) * 2
 
 
 @pytest.mark.parametrize("module", [gm65, grow_ssi, honeywell, newland])

@@ -50,7 +50,7 @@ def test_registers_too_far_apart_are_refused():
 
 @given(st.lists(st.integers(0, 0xFFFF), min_size=3, max_size=3), st.binary(max_size=30), st.integers(1, 12))
 def test_an_answer_is_found_amid_junk_and_echo_however_split(words, junk, piece):
-    asked = modbus.ask(1, 4, 0x13, 3)
+    asked = modbus.read_request(1, 4, 0x13, 3)
     answered = modbus.sealed(bytes((1, 4, 6)) + b"".join(word.to_bytes(2) for word in words))
     stream = junk + asked + answered * 3
     framer = Framer(lambda pending: modbus.answer(pending, 1, 4, 3))

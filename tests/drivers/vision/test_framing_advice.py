@@ -17,11 +17,11 @@ def shown(module_px=8, level=235, x=300, y=120):
 
 
 def said(picture):
-    return " / ".join(framing_advice.advice(framing_advice.judged(picture)))
+    return " / ".join(framing_advice.advice(framing_advice.measured(picture)))
 
 
 def test_a_good_picture_needs_no_advice():
-    judged = framing_advice.judged(shown())
+    judged = framing_advice.measured(shown())
 
     assert framing_advice.advice(judged) == []
     assert judged.rung
@@ -76,7 +76,7 @@ def test_two_codes_of_like_size_are_said():
         code = np.minimum(qr.drawn(payload, 10), 235)
         picture[200 : 200 + len(code), x : x + len(code)] = code
 
-    assert framing_advice.judged(picture).rivals == 1
+    assert framing_advice.measured(picture).rivals == 1
     assert "one at a time" in said(picture)
     picture[:, 640:] = 70
     assert said(picture) == ""

@@ -53,7 +53,7 @@ def standing_in(tmp_path):
 
 def test_a_picture_comes_over_and_its_text_comes_back(standing_in):
     neural = standing_in("text = f'{width}x{height}:{pixels[0]}:{len(pixels)}'")
-    neural.ask(DARK[:, ::2])
+    neural.offer(DARK[:, ::2])
     (code,) = neural.answer(10)
     assert (code.payload, code.rung, code.is_guess) == (b"80x120:40:9600", "neural", True)
     assert code.corners[0] == (1, 2)
@@ -61,7 +61,7 @@ def test_a_picture_comes_over_and_its_text_comes_back(standing_in):
 
 def test_a_large_picture_is_shrunk_and_places_are_of_the_large_one(standing_in):
     neural = standing_in("text = f'{width}x{height}'")
-    neural.ask(np.zeros((720, 2560), np.uint8))
+    neural.offer(np.zeros((720, 2560), np.uint8))
     (code,) = neural.answer(10)
     assert code.payload == b"1280x360"
     assert code.corners[2] == (6, 8)
@@ -70,7 +70,7 @@ def test_a_large_picture_is_shrunk_and_places_are_of_the_large_one(standing_in):
 @pytest.mark.parametrize("text", ["", "\\x00", "Enzyklop\\u00e4die", "line\\n"])
 def test_a_text_whose_bytes_are_not_known_is_refused(standing_in, text):
     neural = standing_in(f"text = '{text}'")
-    neural.ask(DARK)
+    neural.offer(DARK)
     assert neural.answer(10) == []
     assert not neural.is_busy
 
@@ -83,7 +83,7 @@ def test_one_that_hangs_or_dies_is_killed_and_rests_longer_each_time(standing_in
     for rest in ("0", "0"):
         end_s = time.monotonic() + 10
         while not neural.is_busy and time.monotonic() < end_s:  # it rests
-            neural.ask(DARK)
+            neural.offer(DARK)
         began_s = time.monotonic()
         while neural.is_busy:
             assert neural.answer(0.05) == []
@@ -91,14 +91,14 @@ def test_one_that_hangs_or_dies_is_killed_and_rests_longer_each_time(standing_in
         assert f"{says}: it rests for {rest} s" in caplog.text
         caplog.clear()
     assert neural._rest_s > 0.15
-    neural.ask(DARK)
+    neural.offer(DARK)
     assert not neural.is_busy
 
 
 def test_one_that_is_not_there_is_said_once(caplog):
     neural = Neural("/nowhere/python")
     for _ in range(3):
-        neural.ask(DARK)
+        neural.offer(DARK)
         assert neural.answer() == []
     assert [record.getMessage() for record in caplog.records] == [
         "/nowhere/python: no neural reader there, the others read alone (No such file or directory)"
@@ -108,7 +108,7 @@ def test_one_that_is_not_there_is_said_once(caplog):
 def test_a_python_without_the_reader_is_said_once(caplog):
     neural = Neural(sys.executable)  # ours has another build of OpenCV
     for _ in range(2):
-        neural.ask(DARK)
+        neural.offer(DARK)
         assert neural.answer(20) == []
     assert len(caplog.records) == 1
     assert "no neural reader there" in caplog.text
@@ -160,7 +160,7 @@ def test_a_picture_that_stands_alone_is_asked_about_twice(standing_in, does, rea
 
 def test_an_answer_about_a_scene_that_is_over_is_dropped(standing_in):
     neural = standing_in("text = 'late'")
-    neural.ask(DARK)
+    neural.offer(DARK)
     neural.forget()
     assert neural.answer(10) == []
 
@@ -169,7 +169,7 @@ def test_an_answer_about_a_scene_that_is_over_is_dropped(standing_in):
 def test_the_real_one_reads():
     neural = Neural(PYTHON)
     picture = np.pad(qr.drawn(b"GP1:by the neural reader", 6), 60, constant_values=90)
-    neural.ask(picture)
+    neural.offer(picture)
     (code,) = neural.answer(30)
     neural.close()
     assert code.payload == b"GP1:by the neural reader"

@@ -90,5 +90,5 @@ def test_what_is_far_apart_is_not_one_sheet(far):
 
 
 def test_whoever_aims_the_camera_is_told_of_two_phones_but_not_of_one_sheet():
-    assert not framing_advice.judged(one_sheet()).rivals
-    assert framing_advice.judged(two_phones()).rivals == 1
+    assert not framing_advice.measured(one_sheet()).rivals
+    assert framing_advice.measured(two_phones()).rivals == 1

@@ -18,7 +18,7 @@ class Echo:
     def speak(self):
         return b""
 
-    def hear(self, data):
+    def respond(self, data):
         return data
 
 
