@@ -282,7 +282,7 @@ EVERYDAY = re.compile(
 
 
 def test_functions_are_named_by_what_they_do() -> None:
-    """An everyday verb, in unrelated classes, cannot be searched: `claim_batch`, `on_message`, not `take`, `hear`."""
+    """An everyday verb, in unrelated classes, cannot be searched: `claim_batch`, not `take`."""
     assert not [
         f"{file}:{node.lineno} {node.name}"
         for file in modules()
