@@ -167,7 +167,7 @@ class Client(paho.Client):
         self.on_connect = self._greeted
         self.on_publish = self._answered
         self.on_subscribe = self._subscribed
-        self.on_message = self._on_message
+        self.on_message = self._receive_message
         self.on_disconnect = self._ended
         self.on_socket_open = _tune
         self.on_socket_register_write = lambda *_: None  # keeps paho from writing each packet by itself
@@ -322,7 +322,7 @@ class Client(paho.Client):
         answered = self._subscriptions.pop(mid, self._ear.on_subscribed)
         answered([str(reason) if reason.is_failure else "" for reason in reasons])
 
-    def _on_message(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
+    def _receive_message(self, _c: paho.Client, _u: object, message: paho.MQTTMessage) -> None:
         self._ear.on_message(message.topic, bytes(message.payload), retained=message.retain)
 
     def _ended(
