@@ -154,7 +154,7 @@ class App:
         inbox = Inbox()
         tap = SensorTap(
             _without_documents(
-                lambda seen: self._staff.put(seen),  # noqa: PLW0108 - it is made below
+                lambda seen: self._staff.on_observation(seen),  # noqa: PLW0108 - it is made below
                 lambda: self._ruleset.privacy_rules(clock.now()).documents,
             )
         )

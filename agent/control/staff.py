@@ -174,7 +174,7 @@ class StaffDoor:
 
     # -- badges
 
-    def put(self, seen: Observation) -> None:
+    def on_observation(self, seen: Observation) -> None:
         """Take badges out of what the scanners read; all else goes on. At an exit a badge opens as a code does."""
         item = seen.item
         if not (isinstance(item, Sighting) and item.payload.startswith(BADGE_PREFIX.encode())):
@@ -212,7 +212,7 @@ class StaffDoor:
         if before == who:
             return False
         try:
-            self._keep(on_duty=who, handed_by=before)
+            self._save_state(on_duty=who, handed_by=before)
         except OSError as error:
             log.warning("who is on duty cannot be kept: %s", error.strerror)
             return False
@@ -296,7 +296,7 @@ class StaffDoor:
             before = dict(self.state.devices)
             self._sessions.pair(secret, number, token, self._clock(), self._around.now().earliest_utc)
             try:
-                self._keep()
+                self._save_state()
             except OSError:
                 self.state.devices.clear()
                 self.state.devices.update(before)
@@ -350,7 +350,7 @@ class StaffDoor:
         at_s = self._clock()
         with self._viewing:
             if at_s - self._view[0] >= VIEW_S:
-                self._view = at_s, self._look()
+                self._view = at_s, self._make_view()
             made = dict(self._view[1])
         made["you"] = {
             "staff": session.staff, "role": session.role, "locked": session.is_locked(at_s),
@@ -358,7 +358,7 @@ class StaffDoor:
         }  # fmt: skip
         return made
 
-    def _look(self) -> dict[str, Any]:
+    def _make_view(self) -> dict[str, Any]:
         health = self._around.health()
         venue = self._around.venue()
         at_s = self._clock()
@@ -446,12 +446,12 @@ class StaffDoor:
         said: dict[str, Any] = {"done": True}
         match verb:
             case "accept":
-                self._keep(handed_by="")
+                self._save_state(handed_by="")
             case "pair":
                 said["seconds"] = self.begin_pairing()["seconds"]
             case _:
                 self._sessions.unpair_all()
-                self._keep()
+                self._save_state()
         self._record_deed("handover" if verb == "accept" else verb, by.staff, "")
         self._view = float("-inf"), {}
         return said
@@ -552,13 +552,13 @@ class StaffDoor:
             raise Refused("not_allowed")
         seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed, by="staff"))
         if closed:  # first on disk, and then without an answer: whatever happens, it becomes and stays closed
-            self._keep(closed=self.state.closed | {lane})
+            self._save_state(closed=self.state.closed | {lane})
             self._around.record(seen)
             self._record_deed("close", by.staff, lane)
             said: dict[str, Any] = {"done": True}
         else:
             said = self._settle(seen, self._as_deed("reopen", by, lane))
-            self._keep(closed=self.state.closed - {lane})
+            self._save_state(closed=self.state.closed - {lane})
         self._view = float("-inf"), {}
         return said
 
@@ -584,7 +584,9 @@ class StaffDoor:
             raise Refused("bad_value")
         before = self.state.steps.get(case, {"owner": "", "done": {}})
         done = {"owner": by.staff, "done": {**before["done"], step: by.staff}}
-        self._keep(steps={**{name: each for name, each in self.state.steps.items() if name in known}, case: done})
+        self._save_state(
+            steps={**{name: each for name, each in self.state.steps.items() if name in known}, case: done}
+        )
         self._record_deed("step", by.staff, "", value=step, case=case)
         self._view = float("-inf"), {}
         return {"done": True}
@@ -611,7 +613,7 @@ class StaffDoor:
 
     # -- what is kept
 
-    def _keep(self, **changed: Any) -> None:
+    def _save_state(self, **changed: Any) -> None:
         """Write it, then it counts. Raises OSError, and all stays as it was."""
         new = replace(self.state, **changed)
         staff_state.write(self._file, new)

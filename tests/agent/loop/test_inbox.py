@@ -167,7 +167,7 @@ def test_readings_of_an_empty_kiosk_wake_the_loop_ten_times_a_second_at_most(han
     for number in range(280):
         hand.now_s += 1 / 28
         rung_before = len(rung)
-        inbox.put(reading(number, f"lane{number % 2}"))
+        inbox.add(reading(number, f"lane{number % 2}"))
         if len(rung) > rung_before:
             taken += len(drain(inbox))
             inbox._next(waits=True)
@@ -188,9 +188,9 @@ def test_all_else_wakes_a_patient_loop_at_once_and_takes_the_readings_along(hand
     inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
     inbox.is_patient = True
     inbox._next(waits=True)
-    inbox.put(reading(1))
+    inbox.add(reading(1))
     assert not rung
-    inbox.put(message)
+    inbox.add(message)
     assert len(rung) == 1
     assert drain(inbox) == [reading(1), message]
 
@@ -199,5 +199,5 @@ def test_a_reading_wakes_a_loop_with_somebody_before_it_at_once(hand):
     inbox, rung = Inbox(), []
     inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
     inbox._next(waits=True)
-    inbox.put(reading(1))
+    inbox.add(reading(1))
     assert len(rung) == 1
