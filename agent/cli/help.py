@@ -29,6 +29,20 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"formatter_class": Formatter, **options})
         self.register("action", "parsers", _Actions)
+        self._mixes = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Arguments may stand between options too: `command open --to a/b lane=in`; argparse alone takes them only
+        together (its `parse_intermixed_args` cannot do actions of a command).
+        """
+        plain = all(each.nargs not in (argparse.PARSER, argparse.REMAINDER) for each in self._actions)
+        if self._mixes or not plain:
+            return super().parse_known_args(args, namespace)
+        self._mixes = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixes = False
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """One of the choices, written as they are typed."""

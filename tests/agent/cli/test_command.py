@@ -32,6 +32,11 @@ def test_an_order(capsys, key):
     assert order["id"] != made(capsys, "flush", "--to", "*/*", "--fleet", "city", "--key", key)["id"]
 
 
+def test_arguments_may_stand_after_options(capsys, key):
+    order = made(capsys, "open", "--to", "library/gate-3", "lane=in", "--fleet", "city", "--key", key)
+    assert (order["arguments"], order["target"]) == ({"lane": "in"}, "library/gate-3")
+
+
 def test_an_argument_from_a_file(capsys, key, tmp_path):
     (tmp_path / "new.crt").write_text("PEM\n")
     how = ("--to", "library/gate-3", "--fleet", "city", "--key", key, "--id", "7", "--seconds", "600")
