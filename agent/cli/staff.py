@@ -41,7 +41,7 @@ def _pair(args: argparse.Namespace) -> int:
     if config is None:
         return 1
     try:
-        shown = running.ask(config.runtime.directory, {"do": "pair"})
+        shown = running.send_request(config.runtime.directory, {"do": "pair"})
     except running.NotRunning as error:
         print(error, file=sys.stderr)
         return 3

@@ -38,13 +38,13 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
     async def texts(_: Request) -> Response:
         return JSONResponse({subject: CATALOGUE[subject] for subject in _SUBJECTS})
 
-    async def ask(request: Request) -> Response:
+    async def forward_request(request: Request) -> Response:
         said = await body(request)
         if not isinstance(said, dict) or not isinstance(said.get("do"), str):
             raise HTTPException(400)
         if said["do"] in ("hello", "view", "status"):
             raise HTTPException(404)
-        answer = await client.ask({**said, **_cookies(request)})
+        answer = await client.request({**said, **_cookies(request)})
         response = JSONResponse({key: value for key, value in answer.items() if key not in ("device", "session")})
         if said["do"] == "pair" and "device" in answer:
             _set(response, DEVICE, answer["device"], DEVICE_S)
@@ -62,7 +62,7 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
     return [
         Route("/guard", page),
         Route("/guard/texts", texts),
-        Route("/guard/ask", ask, methods=["POST"]),
+        Route("/guard/ask", forward_request, methods=["POST"]),
         Route("/guard/events", events),
     ]
 
@@ -73,7 +73,7 @@ async def _views(
     """What the guard sees, again and again, until the session ends."""
     async with streams:
         while True:
-            view = await client.ask({"do": "view", **cookies})
+            view = await client.request({"do": "view", **cookies})
             if view.get("refused") in ("not_logged_in", "bad_arguments"):
                 yield "over", view
                 return

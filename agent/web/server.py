@@ -130,7 +130,7 @@ async def _pet_watchdog() -> None:
 
 async def network(client: StaffClient) -> None:
     """Serve the guard's page by TLS where the agent's settings say so; else wait for ever."""
-    while "refused" in (hello := await client.ask({"do": "hello"})):  # noqa: ASYNC110 - another process
+    while "refused" in (hello := await client.request({"do": "hello"})):  # noqa: ASYNC110 - another process
         await asyncio.sleep(HELLO_EVERY_S)
     if hello.get("listen"):
         host, port = address_of(hello["listen"])

@@ -20,7 +20,7 @@ class StaffClient:
         """`socket`: the staff door."""
         self._socket = socket
 
-    async def ask(self, said: dict[str, Any]) -> dict[str, Any]:
+    async def request(self, said: dict[str, Any]) -> dict[str, Any]:
         """The agent's answer; `timeout` when it gives none."""
         try:
             async with asyncio.timeout(LIMIT_S):
