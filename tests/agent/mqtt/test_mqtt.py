@@ -93,13 +93,13 @@ def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_e
     outbox = make_outbox()
     link = mqtt.Link(mqtt.Options(), TOPICS, outbox, lambda: FAULTLESS)
     for number in range(10):
-        outbox.put(passage_event(number))
+        outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 10)
     before = outbox.status().epoch
     session, told = Session(link._duty, v5=True), state_payload(TOPICS, FAULTLESS, outbox.mark())
     link._duty.remember_own(told)
     session.on_message(TOPICS.state, told, retained=True)
-    outbox.put(passage_event(10))
+    outbox.store(passage_event(10))
     wait_for(lambda: outbox.status().stored == 11)
     assert outbox.status().epoch == before
     session.on_message(TOPICS.state, told.replace(b'"last":10', b'"last":99'), retained=True)
