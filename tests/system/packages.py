@@ -466,7 +466,7 @@ outbox = Outbox(Options(), Encoder(Topics("site", "empty-card")))
 outbox.start()
 for _ in range(1000):
     body = AgentEvent("started", "1.0")
-    outbox.put(Event(EventKind.AGENT, body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
+    outbox.store(Event(EventKind.AGENT, body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
 sys.exit(not outbox.flush(60))
 """
 """Puts 1,000 events into the store of a kiosk that is stopped."""

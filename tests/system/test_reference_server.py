@@ -211,7 +211,7 @@ def test_the_same_from_a_quorum_queue_of_rabbitmq(serve, make_kiosk, rows, rabbi
     first = serve(url=rabbitmq[0], begins="connected")
     kiosk = make_kiosk(rabbitmq[1])
     for number in range(300):
-        kiosk.outbox.put(passage_event(number))
+        kiosk.outbox.store(passage_event(number))
     first.kill()
     serve(url=rabbitmq[0], begins="connected")
     wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
