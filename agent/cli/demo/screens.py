@@ -89,6 +89,7 @@ def write_pictures(out: Path, sockets: Path, panel: PanelOptions | None = None) 
     pictures = Watch(sockets / watch.NAME, lamps, dict.fromkeys(shown, panel), moves=lambda: True)
     pictures.start()
     screens = ScreenProcess(sockets)
+    taken: set[bytes] = set()
     try:
         for name, (cue, hint) in shown.items():
             pictures.on_effect(ShowCue(name, Cue.READY))
@@ -96,8 +97,10 @@ def write_pictures(out: Path, sockets: Path, panel: PanelOptions | None = None) 
             file = out / f"{name}.png"
             for paint_ms in _PAINT_MS:
                 _photograph(chromium, f"{screens.url}lanes/{name}", file, panel, paint_ms)
-                if not pictures.trouble(name):  # it was on the glass
+                # it was on the glass, and not only after the picture was taken: no two cues look alike
+                if not pictures.trouble(name) and file.read_bytes() not in taken:
                     break
+            taken.add(file.read_bytes())
             yield file
     finally:
         screens.stop()
