@@ -131,7 +131,7 @@ class Heard:
     def _listen(self) -> None:
         for line in self._process.stdout or ():
             topic, _, payload = line.rstrip(b"\n").partition(b" ")
-            self.messages.receive((time.monotonic(), topic.decode(), payload))
+            self.messages.put((time.monotonic(), topic.decode(), payload))
 
     def wait(self, wanted: Callable[[str, bytes], object], limit_s: float) -> float:
         """When the first message that is wanted came; those before it are dropped. Raises TimeoutError."""
