@@ -18,15 +18,13 @@ from uuid import uuid4
 from agent.cli import broker_login
 from agent.cli.help import number
 from agent.config.compose import broker
-from agent.events.fleet import ALL_STATES, KioskRow, as_json, row_of, table
-from agent.mqtt.client import LinkLost
-from agent.mqtt.short import ShortConnection
+from agent.events.fleet import KioskRow, as_json, row_of, table
+from agent.events.state import ALL_STATES
+from agent.mqtt import LinkLost, ShortConnection
 
 if TYPE_CHECKING:
     import argparse
-
-_QUIET_S = 0.3
-"""When nothing more has come for so long, all that is retained is here."""
+    from collections.abc import Iterable
 
 
 class _Fleet:
@@ -35,17 +33,14 @@ class _Fleet:
     def __init__(self) -> None:
         self.rows: dict[str, KioskRow] = {}
         self.offline_since: dict[str, float] = {}
-        self._is_first = True
 
-    def read(self, connection: ShortConnection, for_s: float) -> bool:
-        """What comes within so long; whether anything did."""
-        messages = connection.read(for_s)
+    def read(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """States, as they came."""
         for topic, payload in messages:
             if (row := row_of(topic, payload)) is not None:
                 self._add_row(row)
             elif not payload:
                 self.rows.pop("/".join(topic.split("/")[2:4]), None)
-        return bool(messages)
 
     def _add_row(self, row: KioskRow) -> None:
         before = self.rows.get(row.kiosk)
@@ -75,14 +70,12 @@ def run(args: argparse.Namespace) -> int:
         host, port = broker(args.broker)
         options = broker_login.options(args, host, port)
         with ShortConnection(options, f"gatepost-fleet-{uuid4().hex[:8]}") as connection:
-            connection.subscribe([ALL_STATES], qos=0)
-            while fleet.read(connection, _QUIET_S):
-                pass
+            fleet.read(connection.read_retained(ALL_STATES))
             _show(fleet, args)
             while args.watch:
                 until_s = time.monotonic() + args.seconds
                 while (left_s := until_s - time.monotonic()) > 0:
-                    fleet.read(connection, left_s)
+                    fleet.read(connection.read(left_s))
                 _show(fleet, args)
     except BrokenPipeError:
         raise  # the reader of our output has left

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from agent.cli import broker_login
-from agent.cli.help import number
 from agent.config.compose import broker
 from agent.events.homeassistant import PREFIX, config_topic, discovery
-from agent.mqtt.retained import RetainedMessages
+from agent.events.state import ALL_STATES, kiosk_of
+from agent.mqtt import LinkLost, ShortConnection
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-
-_ALL_STATES = "gatepost/v1/+/+/state"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,9 +30,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("broker", help="HOST or HOST:PORT; 8883 is usual with TLS")
     broker_login.add_arguments(parser)
     parser.add_argument("--prefix", default=PREFIX, help=f"Home Assistant's discovery prefix (default: {PREFIX})")
-    parser.add_argument(
-        "--seconds", type=number(0.5, 60.0, 2.0), default=2.0, help="how long states are read (default: 2)"
-    )
     parser.add_argument("--print", action="store_true", help="show what would be published, and publish nothing")
     parser.add_argument("--remove", action="store_true", help="take the kiosks out of Home Assistant again")
 
@@ -43,20 +39,20 @@ def run(args: argparse.Namespace) -> int:
     try:
         host, port = broker(args.broker)
         options = broker_login.options(args, host, port)
-        with RetainedMessages(options, _ALL_STATES) as broker_side:
-            states = broker_side.read(args.seconds)
+        with ShortConnection(options, f"gatepost-homeassistant-{uuid4().hex[:8]}") as connection:
+            states = dict(connection.read_retained(ALL_STATES))
             messages = dict(_removals(states, args.prefix) if args.remove else _configs(states, args.prefix))
             for topic, payload in messages.items():
                 if args.print:
                     print(topic, payload.decode())
                 else:
-                    broker_side.leave(topic, payload)
+                    connection.publish(topic, payload, retain=True)
                     print(f"{'removed' if args.remove else 'told of'} {topic}")
-    except (OSError, ValueError) as error:
+    except (LinkLost, OSError, ValueError) as error:
         print(f"{args.broker}: {error}", file=sys.stderr)
         return 1
     if not messages:
-        remedy = f"does one run, and may {args.username or 'we'} read {_ALL_STATES}?"
+        remedy = f"does one run, and may {args.username or 'we'} read {ALL_STATES}?"
         print(f"{args.broker}: no state of a kiosk that is online ({remedy})", file=sys.stderr)
     return 0 if messages else 1
 
@@ -70,6 +66,5 @@ def _configs(states: dict[str, bytes], prefix: str) -> Iterator[tuple[str, bytes
 
 
 def _removals(states: dict[str, bytes], prefix: str) -> Iterator[tuple[str, bytes]]:
-    for topic in states:
-        _, _, site, kiosk, _ = topic.split("/")
-        yield config_topic(site, kiosk, prefix), b""
+    for named in filter(None, map(kiosk_of, states)):
+        yield config_topic(*named, prefix), b""

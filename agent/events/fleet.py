@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.events.state import kiosk_of
 from agent.problems import ProblemCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-ALL_STATES = "gatepost/v1/+/+/state"
-_TOPIC = re.compile(r"gatepost/v1/([^/]+)/([^/]+)/state")
 _LISTS = {ProblemCode.LIST_MISSING, ProblemCode.LIST_EXPIRED, ProblemCode.LIST_STALE, ProblemCode.LIST_FETCH_FAILED}
 _CERTIFICATES = {ProblemCode.CERTIFICATE_EXPIRING, ProblemCode.CERTIFICATE_EXPIRED}
 _NAMES_WIDTH = 32
@@ -66,14 +64,14 @@ class FleetSummary:
 
 def row_of(topic: str, payload: bytes) -> KioskRow | None:
     """The row of a retained state; None for what is none, or says to be another kiosk's."""
-    parts = _TOPIC.fullmatch(topic)
+    named = kiosk_of(topic)
     try:
         body = json.loads(payload)
-        if parts is None or (body["type"], body["kiosk"]) != ("gatepost.state.v1", parts[2]):
+        if named is None or (body["type"], body["kiosk"]) != ("gatepost.state.v1", named[1]):
             return None
-        return _row(f"{parts[1]}/{parts[2]}", body)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
+        return _row("/".join(named), body)
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None  # a state is not signed: whatever is wrong with one must not hide the others
 
 
 def _row(kiosk: str, body: Mapping[str, Any]) -> KioskRow:

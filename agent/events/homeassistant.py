@@ -13,14 +13,17 @@ import re
 from contextlib import suppress
 from typing import Any
 
+from agent.events.state import kiosk_of
 from agent.model import Outcome, Screening
 
 PREFIX = "homeassistant"
 _OBJECT_ID = re.compile(r"[a-zA-Z0-9_-]{1,100}")
-_STATE_TOPIC = re.compile(r"gatepost/v1/([^/+#$]+)/([^/+#$]+)/state")
 _LANE = re.compile(r"[\w.-]{1,64}")
 """A state is not signed, and a lane's name gets into a template: no other names are taken."""
 _LONGEST_STATE_BYTES = 256_000
+
+_ONLINE = "online"
+"""The one entity that is there while the kiosk is not."""
 
 Component = dict[str, Any]
 
@@ -29,16 +32,16 @@ def discovery(topic: str, payload: bytes, prefix: str = PREFIX) -> tuple[str, by
     """A kiosk's retained state → topic and payload for Home Assistant. Raises ValueError for what is no state of a
     kiosk that is online: one that is offline does not say what it consists of.
     """
-    named = _STATE_TOPIC.fullmatch(topic)
+    named = kiosk_of(topic)
     if named is None:
         raise ValueError(f"{topic!r} is no topic of a kiosk's state")
     state = _state(payload)
-    site, kiosk = named.groups()
+    site, kiosk = named
     entities = dict(_entities(state))
     available = [{"topic": topic, "value_template": "{{ value_json.state }}"}]
-    for entity in entities.values():
-        entity["unique_id"] = f"gatepost/{site}/{kiosk}/{entity['unique_id']}"
-        if entity["name"] != "Online":
+    for key, entity in entities.items():
+        entity["unique_id"] = f"gatepost/{site}/{kiosk}/{key}"
+        if key != _ONLINE:
             entity["availability"] = available
     release = str(state.get("software_version", ""))[:40]
     message = {
@@ -82,7 +85,7 @@ def _state(payload: bytes) -> dict[str, Any]:
 def _entities(state: dict[str, Any]) -> list[tuple[str, Component]]:
     """Key → entity. What the state does not have, there is none of."""
     found = [
-        _switch("online", "Online", "value_json.state == 'online'", "connectivity"),
+        _switch(_ONLINE, "Online", "value_json.state == 'online'", "connectivity"),
         _switch("problem", "Problem", "value_json.problems | default([])", "problem"),
         _switch("safe_mode", "Safe mode", "value_json.mode | default('') == 'safe'", "problem"),
         _number("waiting", "Events waiting", "value_json.counts.waiting", "measurement"),
@@ -115,14 +118,13 @@ def _entities(state: dict[str, Any]) -> list[tuple[str, Component]]:
 
 def _lanes(state: dict[str, Any]) -> list[str]:
     devices = state.get("devices")
-    names = {each.get("lane") for each in devices if isinstance(each, dict)} if isinstance(devices, list) else set()
-    return sorted(name for name in names if isinstance(name, str) and _LANE.fullmatch(name))
+    named = [each.get("lane") for each in devices if isinstance(each, dict)] if isinstance(devices, list) else []
+    return sorted({lane for lane in named if isinstance(lane, str) and _LANE.fullmatch(lane)})
 
 
 def _switch(key: str, name: str, holds: str, device_class: str) -> tuple[str, Component]:
     return key, {
         "platform": "binary_sensor",
-        "unique_id": key,
         "name": name,
         "device_class": device_class,
         "value_template": f"{{{{ 'ON' if {holds} else 'OFF' }}}}",
@@ -132,7 +134,6 @@ def _switch(key: str, name: str, holds: str, device_class: str) -> tuple[str, Co
 def _number(key: str, name: str, value: str, state_class: str) -> tuple[str, Component]:
     return key, {
         "platform": "sensor",
-        "unique_id": key,
         "name": name,
         "state_class": state_class,
         "value_template": f"{{{{ {value} }}}}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,16 @@ class State:
     def differs(self, other: State | None) -> bool:
         """Whether it is worth telling at once: more than what is counted has changed."""
         return other is None or replace(self, counts=other.counts, venue=other.venue, lanes=other.lanes) != other
+
+
+ALL_STATES = "gatepost/v1/+/+/state"
+_TOPIC = re.compile(r"gatepost/v1/([^/+#$]+)/([^/+#$]+)/state")
+
+
+def kiosk_of(topic: str) -> tuple[str, str] | None:
+    """Site and kiosk of a state's topic; None for any other."""
+    named = _TOPIC.fullmatch(topic)
+    return None if named is None else (named[1], named[2])
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

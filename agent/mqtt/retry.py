@@ -83,8 +83,8 @@ class ReconnectBackoff:
     ) -> None:
         """`fleet_size`: kiosks that a broker has to take back; `between`: a random number from one to another."""
         self._window_s = fleet_size / CONNECTS_PER_S
-        fits_in_a_second = self._window_s <= 1.0
-        self._quick_tries = QUICK_TRIES if fits_in_a_second else QUICK_TRIES_OF_A_FLEET
+        self._is_large = self._window_s > 1.0
+        self._quick_tries = QUICK_TRIES_OF_A_FLEET if self._is_large else QUICK_TRIES
         self._quick_s = max(1.0, self._window_s * QUICK_SHARE)
         self._cap_s = max(cap_s, self._window_s)
         self._between = between
@@ -96,7 +96,7 @@ class ReconnectBackoff:
     def wait_s(self, *, on_purpose: bool, worked: bool) -> float:
         """After a connection that ended, or a try that failed. `worked`: the broker took something on it."""
         if worked:
-            self._tries, self._drops = int(self._quick_tries == QUICK_TRIES_OF_A_FLEET), self._drops + 1
+            self._tries, self._drops = int(self._is_large), self._drops + 1
             ceiling_s = max(min(WORKED_MOST_S, 0.5 * 2.0 ** min(30, self._drops)), self._quick_s)
         else:
             # a broker that turned us away on purpose is asked again as if almost all quick tries had failed

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 20.0
 _TURN_S = 0.2
+_QUIET_S = 0.3
 
 
 class ShortConnection:
@@ -73,6 +74,14 @@ class ShortConnection:
             self._turn()
         read, self._messages = self._messages, []
         return read
+
+    def read_retained(self, topic: str) -> list[tuple[str, bytes]]:
+        """All that is retained under a topic; it is here when nothing more has come for a moment."""
+        self.subscribe([topic], qos=0)
+        found: list[tuple[str, bytes]] = []
+        while messages := self.read(_QUIET_S):
+            found += messages
+        return found
 
     # -- what the broker says
 

@@ -15,7 +15,7 @@ def test_told_shown_and_taken_back(broker, capsys):
     state = State("1.0", devices=(DeviceState("in", Role.SCANNER, "camera", up=True),))
     broker.publish(ONLINE.state, state_payload(ONLINE, state), retain=True)
     broker.publish(AWAY.state, offline_payload(AWAY, "1.0"), retain=True)
-    words = ["homeassistant", f"127.0.0.1:{broker.port}", "--plain", "--seconds", "0.5"]
+    words = ["homeassistant", f"127.0.0.1:{broker.port}", "--plain"]
     assert main([*words, "--print"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out.partition(" ")[2])["device"]["name"] == "library gate-3"
@@ -33,7 +33,7 @@ def test_told_shown_and_taken_back(broker, capsys):
 
 
 def test_a_broker_without_kiosks_or_none_at_all(broker, capsys):
-    assert main(["homeassistant", f"127.0.0.1:{broker.port}", "--plain", "--seconds", "0.5"]) == 1
+    assert main(["homeassistant", f"127.0.0.1:{broker.port}", "--plain"]) == 1
     assert "no state of a kiosk that is online" in capsys.readouterr().err
     assert main(["homeassistant", "127.0.0.1:1", "--plain"]) == 1
     assert "refused" in capsys.readouterr().err

@@ -1,9 +1,9 @@
 """A fleet's table from its retained states."""
 
 import json
-import time
+import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.events import Topics
@@ -65,10 +65,21 @@ def test_a_kiosk_cannot_speak_for_another():
     assert row_of(Topics("library", "gate-1").state, payload) is None
 
 
-def test_a_fleet_of_five_thousand_is_shown_within_a_second():
-    topics = [Topics(f"site-{number // 50}", f"gate-{number}") for number in range(5000)]
-    states = [(each.state, state_payload(each, State("1.0", in_force=held(7)))) for each in topics]
-    begun_s = time.process_time()
-    rows = [row_of(*each) for each in states]
-    assert len(table(rows, {}, 0.0)) > 5000
-    assert time.process_time() - begun_s < 1.0
+WHOLE = json.loads(state_payload(Topics("library", "gate-1"), State("1.0", in_force=held(7), venue=VenueState(3))))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(st.sampled_from(sorted(WHOLE)), JSON)
+@example("in_force", [{"type": "list", "name": "", "version": math.inf, "source": "bundle"}])
+@example("problems", [{"code": ["no", "code"], "part": "", "text": ""}])
+def test_a_forged_state_hides_no_other_kiosk(name, value):
+    forged = json.dumps(WHOLE | {name: value}).encode()
+    topics = Topics("library", "gate-1")
+    rows = [found for found in (row_of(topics.state, forged),) if found is not None]
+    other = row_of(Topics("library", "gate-2").state, state_payload(Topics("library", "gate-2"), State("1.0")))
+    lines = table([*rows, other], {}, 0.0)
+    assert any(line.startswith("library/gate-2") for line in lines)
+    json.dumps(as_json([*rows, other], {}))

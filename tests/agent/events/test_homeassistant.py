@@ -80,6 +80,7 @@ def test_a_kiosk_without_a_venue_has_no_room():
 def test_a_lane_of_a_forged_state_gets_into_no_template():
     forged = json.loads(state_payload(TOPICS, STATE))
     forged["devices"][0]["lane"] = "x') }}{{ states('secret') }}{{ ('"
+    forged["devices"].append({"lane": ["no", "name"]})
     _, payload = discovery(TOPICS.state, json.dumps(forged).encode())
     assert b"secret" not in payload
 
