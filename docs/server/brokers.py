@@ -68,9 +68,7 @@ class MqttBroker:
         if reason.is_failure:
             return
         if not getattr(properties, "SharedSubscriptionAvailable", 1):
-            self._problem = (
-                "the broker has no shared subscriptions: use --amqp (RabbitMQ), or one server without --share"
-            )
+            self._problem = "the broker has no shared subscriptions: another broker, or RabbitMQ by amqp://"
             return
         self._proof_by = time.monotonic() + PROOF_S
         self._proof_mid = client.subscribe(f"$share/{self._share}-proof/{self._proof}", qos=1)[1]
@@ -95,9 +93,7 @@ class MqttBroker:
     def fetch(self, most: int, wait_s: float) -> list[Message]:
         """What has come, at most `most`. Raises BrokerError."""
         if self._proof_by and time.monotonic() > self._proof_by:
-            self._problem = (
-                "the broker grants a shared subscription and delivers nothing on it: use --amqp (RabbitMQ)"
-            )
+            self._problem = "the broker grants a shared subscription and delivers nothing on it: another, or RabbitMQ by amqp://"
         if self._problem:
             raise BrokerError(self._problem)
         batch = []

