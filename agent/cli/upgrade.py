@@ -18,16 +18,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.cli import broker_login
 from agent.cli.help import number, version
 from agent.config.compose import broker
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Root, VersionFloor
+from agent.events.fleet import ALL_STATES
 from agent.model import ClockState, TimeBounds
-from agent.mqtt import LinkLost, Options, ShortConnection
+from agent.mqtt import LinkLost, ShortConnection
 from agent.platform.files import replace_file
 from agent.upgrade import waves
 from agent.upgrade.release import ALL_PERMILLE, BadRelease, parse_release
-from agent.upgrade.waves import Fleet, Limits, Step, Wave
+from agent.upgrade.waves import Fleet, Step, Wave, WaveLimits
 
 if TYPE_CHECKING:
     import argparse
@@ -72,13 +74,8 @@ def _register_rollout(rollout: argparse.ArgumentParser) -> None:
         "--stop", type=Path, required=True, help="signed bundle of the same release with permille 0"
     )
     rollout.add_argument("--broker", required=True, help="HOST:PORT")
-    rollout.add_argument("--ca", type=Path, help="PEM of the authority behind the broker; else the system's")
-    rollout.add_argument("--cert", type=Path, help="our certificate for the broker")
-    rollout.add_argument("--cert-key", type=Path, help="the key to it")
-    rollout.add_argument("--username", default="", help="our name at the broker")
-    rollout.add_argument("--password-file", type=Path, help="a file with the password")
-    rollout.add_argument("--plain", action="store_true", help="without TLS: for trials")
-    limits = Limits()
+    broker_login.add_arguments(rollout)
+    limits = WaveLimits()
     rollout.add_argument(
         "--failed-permille", type=_PERMILLE, default=limits.failed_permille,
         help="stop when more of a wave fail (default: %(default)s)",
@@ -127,14 +124,11 @@ def _rollout(args: argparse.Namespace) -> int:
     stop = _wave(args.stop)
     waves.demand_order(found, stop)
     host, port = broker(args.broker)
-    options = Options(
-        host=host, port=port, tls=not args.plain, ca_file=args.ca, cert_file=args.cert, key_file=args.cert_key,
-        username=args.username, password=args.password_file.read_text().strip() if args.password_file else "",
-    )  # fmt: skip
-    limits = Limits(args.failed_permille, args.enough_permille, args.settle_s)
+    options = broker_login.options(args, host, port)
+    limits = WaveLimits(args.failed_permille, args.enough_permille, args.settle_s)
     fleet = Fleet()
     with ShortConnection(options, "gatepost-rollout") as connection:
-        connection.subscribe(["gatepost/v1/+/+/state", "gatepost/v1/+/+/event/agent"])
+        connection.subscribe([ALL_STATES, "gatepost/v1/+/+/event/agent"])
         while _read(connection, fleet, found[0]):  # until all that is retained has come
             pass
         for place, wave in enumerate(found, 1):
@@ -151,7 +145,7 @@ def _rollout(args: argparse.Namespace) -> int:
     return 0
 
 
-def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: Limits) -> Step:
+def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveLimits) -> Step:
     """Watch a wave until it is well or has failed."""
     well_since_s: float | None = None
     told = None

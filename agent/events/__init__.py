@@ -106,9 +106,7 @@ class Topics:
     @property
     def shared(self) -> tuple[str, ...]:
         """What topics begin with that this kiosk shares with others: its site, all, its groups. No name has `$`."""
-        prefix = f"gatepost/v{VERSION}"
-        groups = (f"{prefix}/$group/{group}" for group in self.groups)
-        return f"{prefix}/{self.site}/$all", f"{prefix}/$all", *groups
+        return tuple(root_of_target(target) for target in self.targets[1:])
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -152,6 +150,16 @@ class Topics:
     def bundles(self) -> tuple[str, ...]:
         """Filters for signed bundles, retained by the central server: for this kiosk, its site, all, its groups."""
         return tuple(f"{each}/bundle/#" for each in (self.root, *self.shared))
+
+
+def root_of_target(target: str) -> str:
+    """What topics begin with: `east/gate-1`, `east/*` (a site), `@north` (a group), `*/*` or none (all)."""
+    prefix = f"gatepost/v{VERSION}"
+    if target in ("", "*/*"):
+        return f"{prefix}/$all"
+    if target.startswith("@"):
+        return f"{prefix}/$group/{target[1:]}"
+    return f"{prefix}/{target.removesuffix('*')}$all" if target.endswith("/*") else f"{prefix}/{target}"
 
 
 _CHUNK = re.compile(rf"gatepost/v{VERSION}/\$all/base/([0-9a-f]{{32}})/(0|[1-9][0-9]{{0,8}})")

@@ -6,15 +6,19 @@ The bundles of all waves are signed beforehand, and one that stops it (`permille
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from agent.events import Topics, root_of_target
+from agent.events.fleet import row_of
 from agent.upgrade.release import BadRelease, Release, is_in, parse_release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+_EVENT = re.compile(r"(gatepost/v1/[^/]+/[^/]+)/event/agent")
 _EVENTS = {"release_applied": True, "release_rolled_back": False, "release_rejected": False}
 
 
@@ -40,7 +44,7 @@ class Wave:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WaveLimits:
     """When a wave is done, and when it has failed."""
 
     failed_permille: int = 10
@@ -56,42 +60,42 @@ class Fleet:
     """What kiosks have told so far."""
 
     running: dict[str, str] = field(default_factory=dict)
-    """Source → release that its state names."""
-    groups: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Source → release that it runs; empty while it is offline."""
+    targets: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Source → targets that it belongs to. Who goes offline no longer tells its groups: those told before stay."""
     failed: dict[str, str] = field(default_factory=dict)
     """Source → why it did not keep the release."""
 
     def read(self, topic: str, payload: bytes, release: str) -> None:
         """Take a kiosk's state or event; what is neither is passed over. `release`: the one that is brought out."""
-        parts = topic.split("/")
         try:
-            prefix, _, site, kiosk, kind, *rest = parts
-            plain = json.loads(payload)
-            source = f"/{'/'.join(parts[:4])}"
-            if prefix != "gatepost" or not (site and kiosk):
-                return
-            if kind == "state" and not rest:
-                self.running[source] = str(plain["software_version"])
-                self.groups[source] = frozenset(map(str, plain.get("groups", ())))
-            elif (kind, rest) == ("event", ["agent"]) and plain["data"]["type"] in _EVENTS:
-                version, _, why = str(plain["data"]["detail"]).partition(": ")
-                if version == release and _EVENTS[plain["data"]["type"]]:
-                    self.failed.pop(source, None)
-                elif version == release:
-                    self.failed[source] = why or plain["data"]["type"]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            if (event := _EVENT.fullmatch(topic)) is not None:
+                self._read_event(f"/{event[1]}", json.loads(payload)["data"], release)
+            elif (row := row_of(topic, payload)) is not None:
+                site, kiosk = row.kiosk.split("/")
+                here = Topics(site, kiosk, row.groups)
+                self.running[here.source] = row.software_version if row.state == "online" else ""
+                if row.state == "online" or here.source not in self.targets:
+                    self.targets[here.source] = frozenset(here.targets)
+        except (ValueError, KeyError, TypeError, RecursionError):
             return
+
+    def _read_event(self, source: str, told: Mapping[str, Any], release: str) -> None:
+        kind, (version, _, why) = told["type"], str(told["detail"]).partition(": ")
+        if kind not in _EVENTS or version != release:
+            return
+        if _EVENTS[kind]:
+            self.failed.pop(source, None)
+        else:
+            self.failed[source] = why or kind
 
     def members(self, wave: Wave) -> list[str]:
         """Kiosks that a wave is for, of those that have told of themselves."""
         return [
-            source for source in self.running if self._is_for(wave.target, source) and is_in(wave.release, source)
+            source
+            for source, targets in self.targets.items()
+            if (not wave.target or wave.target in targets) and is_in(wave.release, source)
         ]
-
-    def _is_for(self, target: str, source: str) -> bool:
-        site, kiosk = source.split("/")[3:5]
-        own = {"", "*/*", f"{site}/{kiosk}", f"{site}/*", *(f"@{group}" for group in self.groups[source])}
-        return target in own
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +115,26 @@ def count(fleet: Fleet, wave: Wave) -> Count:
     return Count(len(members), done, failed)
 
 
-def has_failed(found: Count, limits: Limits) -> bool:
+def has_failed(found: Count, limits: WaveLimits) -> bool:
     """Whether more have failed than may."""
     return found.failed * 1000 > found.members * limits.failed_permille
 
 
-def step(found: Count, limits: Limits, well_s: float) -> Step:
+def step(found: Count, limits: WaveLimits, well_s: float) -> Step:
     """What to do; `well_s`: since when enough kiosks run it."""
     if has_failed(found, limits):
         return Step.STOP
     return Step.NEXT if is_enough(found, limits) and well_s >= limits.settle_s else Step.WAIT
 
 
-def is_enough(found: Count, limits: Limits) -> bool:
+def is_enough(found: Count, limits: WaveLimits) -> bool:
     """Whether enough kiosks of the wave run the release."""
     return found.done * 1000 >= (found.members - found.failed) * limits.enough_permille
 
 
 def topic_of(target: str) -> str:
     """Where a release bundle for these kiosks is retained."""
-    if target.startswith("@"):
-        return f"gatepost/v1/$group/{target[1:]}/bundle/release"
-    if target in ("", "*/*"):
-        return "gatepost/v1/$all/bundle/release"
-    return f"gatepost/v1/{target.removesuffix('*')}{'$all' * target.endswith('/*')}/bundle/release"
+    return f"{root_of_target(target)}/bundle/release"
 
 
 def read_wave(kind: str, version: int, target: str, content: object, data: bytes) -> Wave:

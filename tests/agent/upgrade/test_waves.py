@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 
 from agent.cli import main
 from agent.crypto import signing
+from agent.events import Topics
+from agent.events.state import State, offline_payload, state_payload
 from agent.upgrade import waves
 from agent.upgrade.release import BadRelease, Release, is_in
-from agent.upgrade.waves import Count, Fleet, Limits, Step, Wave
+from agent.upgrade.waves import Count, Fleet, Step, Wave, WaveLimits
 
 ALL = Wave(Release("2.0", {}, "tuesday", 1000), 7, "", "gatepost/v1/$all/bundle/release", b"")
-LIMITS = Limits()
+LIMITS = WaveLimits()
 PACKAGE = "gatepost-release_2.0_amd64.deb"
 
 
-def state(version: str, *groups: str) -> bytes:
-    return json.dumps({"state": "online", "software_version": version, "groups": groups}).encode()
+def online(fleet: Fleet, kiosk: str, version: str, *groups: str, site: str = "east") -> None:
+    topics = Topics(site, kiosk, groups)
+    fleet.read(topics.state, state_payload(topics, State(version, groups)), "2.0")
 
 
 def event(kind: str, detail: str) -> bytes:
@@ -54,9 +57,9 @@ def test_one_percent_may_fail_and_no_more(members: int, data: st.DataObject) -> 
 def test_what_kiosks_tell_is_counted() -> None:
     fleet = Fleet()
     for number in range(10):
-        fleet.read(f"gatepost/v1/east/k{number}/state", state("1.0"), "2.0")
+        online(fleet, f"k{number}", "1.0")
     for number in range(4):
-        fleet.read(f"gatepost/v1/east/k{number}/state", state("2.0"), "2.0")
+        online(fleet, f"k{number}", "2.0")
     fleet.read("gatepost/v1/east/k3/event/agent", event("release_rolled_back", "2.0: it fell 3 times"), "2.0")
     fleet.read("gatepost/v1/east/k4/event/agent", event("release_rejected", "2.0: the disk is full"), "2.0")
     fleet.read("gatepost/v1/east/k5/event/agent", event("release_rolled_back", "1.9: it fell"), "2.0")
@@ -72,10 +75,23 @@ def test_what_kiosks_tell_is_counted() -> None:
 )
 def test_a_wave_may_be_a_group(target: str, names: set[str]) -> None:
     fleet = Fleet()
-    for place, groups in (("east/k1", ()), ("east/k2", ("north",)), ("west/k3", ("north", "first"))):
-        fleet.read(f"gatepost/v1/{place}/state", state("1.0", *groups), "2.0")
+    for site, kiosk, groups in (("east", "k1", ()), ("east", "k2", ("north",)), ("west", "k3", ("north", "first"))):
+        online(fleet, kiosk, "1.0", *groups, site=site)
     found = fleet.members(Wave(ALL.release, 7, target, "", b""))
     assert {source.rpartition("/")[2] for source in found} == names
+
+
+@pytest.mark.parametrize("target", ["", "@north"])
+def test_a_kiosk_that_goes_away_stays_in_its_wave_and_does_not_run_the_release(target: str) -> None:
+    fleet, wave = Fleet(), Wave(ALL.release, 7, target, "", b"")
+    for kiosk in ("k1", "k2"):
+        online(fleet, kiosk, "2.0", "north")
+    assert waves.count(fleet, wave) == Count(2, 2, 0)
+    away = Topics("east", "k2")
+    fleet.read(away.state, offline_payload(away, "2.0"), "2.0")
+    assert waves.count(fleet, wave) == Count(2, 1, 0)
+    online(fleet, "k2", "2.0", "north")
+    assert waves.count(fleet, wave) == Count(2, 2, 0)
 
 
 @given(st.text(), st.binary())
@@ -134,7 +150,8 @@ class Sender:
         return path
 
     def tell(self, source: str, version: str) -> None:
-        self.broker.publish(f"{source[1:]}/state", state(version), retain=True)
+        topics = Topics(*source.split("/")[3:])
+        self.broker.publish(topics.state, state_payload(topics, State(version)), retain=True)
 
 
 def rollout(sender: Sender, capsys, *, fails: bool) -> tuple[int, list[bytes]]:
