@@ -29,7 +29,7 @@ from agent.devices.screen_worker import ScreenWorker
 from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
 from agent.events import Encoder, Topics
-from agent.events.state import Counts, DeviceState, LaneState, State, VenueState
+from agent.events.state import Counts, DeviceState, LaneCounts, State, VenueState
 from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
@@ -454,7 +454,7 @@ class App:
             config_version=self._began.version,
             in_force=tuple(self._in_force()),
             venue=self._venue(),
-            lanes=tuple(_lane_state(lane, self._loop) for lane in self._lane_names),
+            lanes=tuple(_lane_counts(lane, self._loop) for lane in self._lane_names),
         )
 
     def _venue(self) -> VenueState | None:
@@ -705,10 +705,10 @@ def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> 
     return Venue(config.kiosk.id, lanes, in_force, parts)
 
 
-def _lane_state(lane: str, loop: Loop) -> LaneState:
+def _lane_counts(lane: str, loop: Loop) -> LaneCounts:
     counted = (loop.passages.copy(), loop.temperatures.copy())
     passages, temperatures = ({word: n for (at, word), n in each.items() if at == lane} for each in counted)
-    return LaneState(lane, passages, temperatures)
+    return LaneCounts(lane, passages, temperatures)
 
 
 def _venue_state(view: Mapping[str, Any] | None, region: str) -> VenueState | None:

@@ -42,7 +42,7 @@ class DeviceState:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneState:
+class LaneCounts:
     """See LaneStateJson."""
 
     lane: str
@@ -77,7 +77,7 @@ class State:
     in_force: tuple[InForce, ...] = ()
     venue: VenueState | None = None
     """None: the kiosk serves no venue."""
-    lanes: tuple[LaneState, ...] = ()
+    lanes: tuple[LaneCounts, ...] = ()
 
     def differs(self, other: State | None) -> bool:
         """Whether it is worth telling at once: more than what is counted has changed."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.events import Topics
 from agent.events.homeassistant import config_topic, discovery
-from agent.events.state import Counts, DeviceState, LaneState, State, VenueState, offline_payload, state_payload
+from agent.events.state import Counts, DeviceState, LaneCounts, State, VenueState, offline_payload, state_payload
 from agent.model import Role
 
 TOPICS = Topics("library", "gate-3")
@@ -18,7 +18,7 @@ STATE = State(
     devices=(DeviceState("in", Role.SCANNER, "camera", up=True), DeviceState("in", Role.GATE, "gpio", up=False)),
     counts=Counts(waiting=3),
     venue=VenueState(41, cases=2, overdue=1),
-    lanes=(LaneState("in", {"admit": 7, "refer": 1}, {"normal": 8}),),
+    lanes=(LaneCounts("in", {"admit": 7, "refer": 1}, {"normal": 8}),),
 )
 KNOWN = {"platform", "unique_id", "name", "device_class", "state_class", "value_template", "availability"}
 """Of home-assistant/core, homeassistant/components/mqtt: sensor.py, binary_sensor.py and schemas.py."""
