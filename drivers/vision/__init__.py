@@ -1,13 +1,12 @@
 """From a picture to the bytes of the codes in it.
 
-    opencv    OpenCV, set up for a kiosk            zxing, zbar  one decoder library each
-    order     the rungs of the ladder, by name      decoders     which of them are there
-    steps     each rung, pure                       code, text   a code found: bytes, corners, text
-    ladder    rungs under a budget of CPU time
-    length_gate  which frames need not be decoded
-    eye       frames in, sightings and departures   track        who is in view, told once
-    beyond    what no library reads: finders → grid → soft (symbol, reedsolomon), evidence over frames
-    aim       a picture judged in words             glance       a picture in a terminal
+    opencv           OpenCV, set up for a kiosk         zxing, zbar       one decoder library each
+    steps_order      the rungs of the ladder, by name   decoders          which of them are there
+    steps            each rung, pure                    code, text        a code found: bytes, corners, text
+    pipeline         rungs under a budget of CPU time   length_gate       which frames need not be decoded
+    watcher          frames in, sightings out           tracker           who is in view, reported once
+    hunt             what no library reads: finders → grid → soft (symbol, reedsolomon), evidence over frames
+    framing_advice   a picture judged in words          terminal_preview  a picture in a terminal
 
 `read`, `read_fast` and `read_bytes` take one still picture; importing this package imports none of the libraries.
 """

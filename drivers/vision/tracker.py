@@ -56,7 +56,7 @@ class Track:
             return None
         return self._seen[self._subject].code
 
-    def mark_reported(self, payload: bytes) -> bool:
+    def is_reported(self, payload: bytes) -> bool:
         """It is in view and had its turn."""
         return payload in self._seen and self._seen[payload].told
 
@@ -72,7 +72,7 @@ class Track:
         left = self._forget(present, now_s, looked_at)
         heir = self._heir(present, now_s, together)
         for payload, code in present.items():
-            self._seen[payload] = _Seen(code, now_s, self.mark_reported(payload))
+            self._seen[payload] = _Seen(code, now_s, self.is_reported(payload))
         if heir is not None:
             self._subject = heir
             self._seen[heir].told = True
@@ -102,7 +102,7 @@ class Track:
         """The payload that becomes the subject by this look, if any does: the largest, when it was not told yet and
         nothing of like size is beside it, but for what stands on one sheet with it.
         """
-        untold = [code for code in present.values() if not self.mark_reported(code.payload)]
+        untold = [code for code in present.values() if not self.is_reported(code.payload)]
         if not untold:
             return None
         largest = max(untold, key=lambda code: code.area())

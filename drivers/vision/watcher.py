@@ -72,7 +72,7 @@ class Eye:
         return self.examine(picture, at_s) if told is None else told
 
     def glance(self, small: Picture, at_s: float) -> list[Sighting | Departure] | None:
-        """What a frame tells in which nothing moved; None when `look` should have it. `small`: it at any scale."""
+        """What a frame tells in which nothing moved; None: it is for `examine`. `small`: it at any scale."""
         self._frames += 1
         self._still = self._unchanged(_part(small, self._region)) and self._settled
         if not self._still or self._frames % _LOOK_EVERY == 0:
@@ -84,7 +84,7 @@ class Eye:
         """What a frame tells that is read; `glance` has seen it."""
         picture, still = _part(picture, self._region), self._still
         codes, looked_at = self._read(picture, at_s, only_cheap=still)
-        if any(not self._track.mark_reported(code.payload) for code in codes):
+        if any(not self._track.is_reported(code.payload) for code in codes):
             codes, looked_at = self._ladder.read_beside(picture, codes), None
         if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
             self._seen = self._agreed(codes, at_s), looked_at
