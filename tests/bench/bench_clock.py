@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCRIPTS = int(os.environ.get("GATEPOST_CLOCK_SCRIPTS", "10_000"))
-PLAY = Path(__file__).parents[1] / "agent" / "clock" / "clock_scripts.py"
+PLAY = Path(__file__).parents[1] / "agent" / "platform" / "clock_scripts.py"
 STATES = ("synced", "holdover", "floor", "suspect")
 HAPPENED = ("cut", "kill", "restart", "set_wall", "network", "unplug", "wait", "lie")
 

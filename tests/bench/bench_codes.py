@@ -25,6 +25,7 @@ from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, s
 from agent.crypto import base45, signing
 from agent.model import ClockState, Direction, Screening, TimeBounds
 from agent.policy.facts import DIMENSIONS, CodeFact, Facts
+from agent.policy.table import facts_for
 from agent.ruleset import load
 from drivers import vision
 from drivers.vision import opencv
@@ -143,6 +144,7 @@ def _policy() -> Iterator[Row]:
     source = random.Random(3)
     many = [Facts(*(source.choice(list(values)) for values in DIMENSIONS.values())) for _ in range(1000)]
     many.append(Facts(Direction.ENTRY, CodeFact.GREEN, Screening.NORMAL))
+    many = [facts_for(table, facts) for facts in many]  # as this table is asked
     rows = [(_closure(row.when), row.decision) for row in table.rows]
 
     def by_closures(facts: Facts) -> object:
