@@ -38,7 +38,6 @@ from agent.venue.entries import (
     CASE_KINDS,
     DECISIONS,
     DRILL,
-    FOR_GOOD,
     LAYOUT,
     NO_LANE,
     ROLES,
@@ -649,10 +648,11 @@ class Venue:
     def shut_lanes(self, now: TimeBounds) -> frozenset[str]:
         """Lanes that are shut to those who come in. Without a clock they stay shut."""
         shut = self.ledger.shut
-        if not shut:
-            return frozenset()
-        still = {lane for lane, until in shut.items() if now.earliest_utc < until or until == FOR_GOOD}
-        return frozenset(name for name, index in self._index.items() if NO_LANE in still or index in still)
+        for_all = shut.get(NO_LANE, 0)
+        until = {name: shut.get(index) for name, index in self._index.items()}
+        return frozenset(
+            name for name, own in until.items() if own != 0 and now.earliest_utc < max(own or 0, for_all)
+        )
 
     def is_overdue(self, at_s: float) -> bool:
         """Whether a case, no drill, has been open for longer than the venue allows."""

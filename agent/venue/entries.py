@@ -87,11 +87,11 @@ class What(IntEnum):
     """`number` places were given to the peer with tag `case`, in all."""
     TOTAL = 23
     """Carried over: `number` came (`value` 1) or left (2) in all."""
+    TRIP = 24
+    """A trip began (`value` 1) or ended (0); `case` is its id, `number`: since when, if not `at`."""
     SHUT = 25
     """A lane, or with `NO_LANE` all, is shut to those who come in until `number` (POSIX seconds, `FOR_GOOD`); 0:
     open again."""
-    TRIP = 24
-    """A trip began (`value` 1) or ended (0); `case` is its id, `number`: since when, if not `at`."""
 
 
 class Entry(NamedTuple):

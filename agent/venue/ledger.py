@@ -115,7 +115,7 @@ class Ledger:
         """Id of the trip that goes on; 0: none."""
         self.trip_since_utc: float | None = None
         self.shut: dict[int, int] = {}
-        """Lane, or `NO_LANE` for all → until when it is shut, POSIX seconds."""
+        """Lane, or `NO_LANE` for all → until when it is shut, POSIX seconds; 0: open, though all are shut."""
         self.version = 0
         """Rises with each entry."""
         self._raw = bytearray()
@@ -218,9 +218,7 @@ class Ledger:
     def _shut(self, entry: Entry) -> None:
         if entry.lane == NO_LANE:
             self.shut.clear()
-        self.shut.pop(entry.lane, None)
-        if entry.number:
-            self.shut[entry.lane] = entry.number
+        self.shut[entry.lane] = entry.number
 
     def _recount(self, entry: Entry) -> None:
         before, self.inside = self.inside, 0 if entry.what == What.CLOSED else signed(entry.number)
@@ -496,7 +494,7 @@ class Ledger:
             value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
             since = int(case.since_utc) if case.since_utc is not None else 0
             yield Entry(case.at, case.lane, What.CASE, value=value, number=since, case=case.id)
-        for lane, until in sorted(self.shut.items(), reverse=True):
+        for lane, until in sorted(self.shut.items(), reverse=True):  # NO_LANE first, for it clears the others
             yield Entry(at, lane, What.SHUT, number=until)
         if self.trip:
             since = int(self.trip_since_utc) if self.trip_since_utc is not None else 1

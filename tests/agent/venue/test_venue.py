@@ -380,6 +380,22 @@ def test_a_lane_is_shut_until_its_time_and_over_a_power_cut() -> None:
     assert not kiosk.venue.shut_lanes(kiosk.now)
 
 
+def test_a_lane_is_opened_alone_while_the_others_stay_shut() -> None:
+    kiosk = Kiosk()
+    kiosk.tick()
+    kiosk.state("shut", number=2000)
+    assert kiosk.state("shut", "in", number=0).text == "in is open again."
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"out", "ward"}
+    kiosk.until(0.5)
+    kiosk.cut()
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"out", "ward"}, "also when the day was reported"
+    kiosk.state("shut", "in", number=30)
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"in", "out", "ward"}
+    kiosk.state("shut", "in", number=0)
+    kiosk.state("shut", number=30)
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"in", "out", "ward"}
+
+
 def test_without_a_clock_a_lane_stays_shut_until_it_is_opened_again() -> None:
     kiosk = Kiosk(knows_time=False)
     kiosk.tick()
