@@ -352,8 +352,10 @@ class Venue:
         lane, spec, facts = self._index[passage.lane], self._lanes[passage.lane], passage.facts
         verdict = passage.verdict
         drill = verdict is not None and verdict.drill
+        is_exit = spec.direction is Direction.EXIT
         permit = self._permit(verdict, here)
-        role = 0 if spec.direction is Direction.EXIT else _ROLE[facts.role]
+        is_driver = permit is not None and permit.kind.role == "driver"
+        role = 0 if is_exit else _ROLE[facts.role]
         entries: list[Entry] = []
         if not drill:
             decision = _DECISION[passage.decision.outcome]
@@ -363,16 +365,16 @@ class Venue:
                 self._mark_used(permit, spec, at_s)
             entries += self._checks(passage, permit, here, now, at, role)
         case = self._follow(passage, drill, facts, at, entries)
-        if not drill and permit is not None and permit.kind.role == "driver" and _is_let_in(passage):
+        if permit is not None and is_driver and not is_exit and not drill and _is_let_in(passage):
             entries += self._drives(permit, here, at)
         trip = _trip_after(self.ledger.trip, entries)
         mark = VenueMark(
             case=case_name(case) if case else "",
-            role=facts.role if spec.direction is not Direction.EXIT else "",
-            permit=facts.permit if spec.direction is not Direction.EXIT else "",
+            role="" if is_exit else facts.role,
+            permit="" if is_exit else facts.permit,
             drill=drill,
             trip=case_name(trip) if trip else "",
-            seat=permit.number if permit is not None and trip and permit.kind.role != "driver" else 0,
+            seat=permit.number if permit is not None and trip and not is_driver else 0,
             place=self._place_at(passage.decided_s) if trip else None,
         )
         return replace(passage, venue=mark), self._apply(entries)
@@ -466,7 +468,7 @@ class Venue:
         """A driver was let in: that begins a trip, unless he drives already. After a restart the trip goes on that
         was begun a short time before.
         """
-        if here.vehicle is None or permit.key == self._driver:
+        if here.vehicle is None or (permit.key == self._driver and self.ledger.trip):
             return []
         is_known, self._driver = bool(self._driver), permit.key
         since_utc, utc = self.ledger.trip_since_utc, self.ledger.utc_of(at)

@@ -97,6 +97,14 @@ def test_staff_begin_and_end_trips_by_word(bus: Kiosk) -> None:
     assert bus.state("trip", "fly").reason is StatementRefusal.BAD_VALUE
 
 
+def test_after_staff_have_ended_a_trip_the_same_drivers_badge_begins_another(bus: Kiosk) -> None:
+    first = drive(bus, "dave").venue.trip
+    bus.state("trip", "end")
+    drive(bus, "dave", lane="out")
+    assert bus.venue.ledger.trip == 0, "who leaves begins nothing"
+    assert drive(bus, "dave").venue.trip not in ("", first)
+
+
 def test_without_a_sealing_key_the_plate_is_told_to_nobody(bus: Kiosk) -> None:
     bus.force = replace(bus.force, can_seal=False)
     drive(bus, "dave")
