@@ -675,7 +675,7 @@ class Redacted:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VehiclePosition:
     """Where a vehicle was."""
 
     lat: float
@@ -697,7 +697,7 @@ class VenueMark:
     drill: bool = False
     trip: str = ""
     seat: int = 0
-    place: Place | None = None
+    place: VehiclePosition | None = None
     """Of the vehicle; None: not known, or no trip."""
 
 

@@ -86,8 +86,7 @@ if TYPE_CHECKING:
 
 
 _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
-"""Codes that can say more together than alone."""
-"""What has `adds` set is added as well, though by itself it decides nothing."""
+"""Codes that can say more together than alone; so can what has `adds` set, though by itself it decides nothing."""
 _UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
 _MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
 _BY_STAFF = (Reading, Recorded, Override, OpenOnce, SentAway, WhoWaits)

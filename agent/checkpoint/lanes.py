@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _NEEDED = {*SCANNERS, Role.THERMOMETER, Role.RANGE, Role.GATE}
 """While one of these is down the lane is out of service, at least in part."""
 _FACTS_S = 1.0
+"""So long what the venue adds is good enough to tell whether more can make a difference."""
 _LEAVING_S = 60.0
 """An exit's gate that comes back opens for whoever wanted to leave within this; later he shows the code again."""
 _ORDER_S = 3.0
@@ -64,9 +65,10 @@ class PendingPassage:
         """Whether `facts` are of what is known now and new enough to tell whether more can make a difference. The
         decision itself is by those of its moment.
         """
-        told = self.facts_of
-        is_same = told is not None and told[0] is self.verdict and told[1] is self.attested
-        return is_same and told is not None and 0 <= at_s - told[2] < _FACTS_S
+        if self.facts_of is None:
+            return False
+        verdict, attested, since_s = self.facts_of
+        return verdict is self.verdict and attested is self.attested and 0 <= at_s - since_s < _FACTS_S
 
     def update_facts(self, facts: VenueFacts, at_s: float) -> None:
         """What the venue adds now."""

@@ -61,6 +61,7 @@ Body: TypeAlias = Passage | DeviceChange | AgentEvent | CommandResult | Attestat
 
 IDLE_TURN_S = 0.5
 _AT_ONCE = 16
+"""So many further items of an empty kiosk are taken in one step."""
 HANGS_S = 8.0
 """A step takes half a second at most; a card that stalls may hold up the log for some seconds."""
 _INTERNAL_ERROR = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
@@ -126,7 +127,7 @@ class Loop:
         self._anchored = False
         self._ledger = ledger
         if ledger is not None:
-            ledger.store, ledger.wake, ledger.put = self._store, self.wake, self.inbox.add
+            ledger.store, ledger.wake, ledger.enqueue = self._store, self.wake, self.inbox.add
 
     def request(
         self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
@@ -151,7 +152,7 @@ class Loop:
         self._anchor(now)
         self._apply_ruleset(now)
         self._act(seen, now)
-        for _ in range(_AT_ONCE):  # readings of an empty kiosk: one look at the clock is enough for all
+        for _ in range(_AT_ONCE):  # of an empty kiosk: one look at the clock is enough for all
             if not self._checkpoint.is_vacant or (seen := self.inbox.pop(0)) is None:
                 break
             self._act(seen, now)

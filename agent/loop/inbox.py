@@ -7,7 +7,6 @@ A source is one device of one lane (or the centre). Each has a queue of its own:
 - **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
-
 - **Patient.** While `is_patient`, readings that come within `PATIENT_S` of the last look wake nobody: they are
   taken with whatever comes next. Each wake costs more than what is done with a reading of an empty lane.
 
@@ -59,9 +58,10 @@ MOST = 64
 LAPSE_S = 1.0
 SHARE_S = 0.005
 """A source that says no more than one item in so long is never behind others: 200 readings a second."""
-PATIENT_S = 0.1
 CODE_SHARE_S = 0.02
 """The same for codes, which cost more to judge: 50 a second."""
+PATIENT_S = 0.1
+"""So long may readings of an empty kiosk wait before they wake the loop."""
 
 
 class _Source:

@@ -95,7 +95,7 @@ class LedgerKeeper:
         self._found: SimpleQueue[tuple[bytes, bool]] = SimpleQueue()
         self._view_of, self._viewed_s = -1, -math.inf
         self._turned_s = -math.inf
-        self.put: Callable[[Observation], None] = lambda _: None
+        self.enqueue: Callable[[Observation], None] = lambda _: None
         """Into the loop's inbox; set by the loop that owns this."""
         self.call_staff: Callable[[bool], None] = lambda _is_on: None
         """Have the lamps ask for the staff, or no longer."""
@@ -115,7 +115,7 @@ class LedgerKeeper:
     def turn(self, now: TimeBounds) -> None:
         """Time has passed: what is due is written."""
         at_s, venue = boottime_s(), self.venue
-        venue.is_at(at_s)
+        venue.set_time(at_s)
         is_quiet = self._found.empty() and self._heard.empty()
         if self._has_begun and is_quiet and at_s - self._turned_s < TURN_EVERY_S:
             return
@@ -153,7 +153,7 @@ class LedgerKeeper:
         shut, is_overdue, seen_s = venue.shut_lanes(now), venue.is_overdue(at_s), time.monotonic()
         for lane in venue.lanes:
             if (lane in shut) is not (lane in self._shut):
-                self.put(Observation(lane, Role.CLINICAL, LaneClosure(seen_s, lane in shut)))
+                self.enqueue(Observation(lane, Role.CLINICAL, LaneClosure(seen_s, lane in shut)))
         if is_overdue is not self._is_overdue:
             self.call_staff(is_overdue)
         self._shut, self._is_overdue = shut, is_overdue
@@ -226,12 +226,10 @@ class LedgerKeeper:
 
     def device(self, change: DeviceChange) -> bytes:
         """Entries of a device that came or went."""
-        entries = [b""]
-        if not self._has_begun:
-            return b""
-        with self._guarded():
-            entries.append(self.venue.device(change.lane, change.role, boottime_s(), up=change.up))
-        return entries[-1]
+        if self._has_begun:
+            with self._guarded():
+                return self.venue.device(change.lane, change.role, boottime_s(), up=change.up)
+        return b""
 
     def opened(self, seen: Observation, result: LaneCommandResult | RemeasureResult) -> None:
         """A gate that was opened on command lets somebody through, too."""

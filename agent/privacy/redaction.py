@@ -162,7 +162,7 @@ def opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, An
     except hpke.UnsealError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise hpke.UnsealError("its sealed part is none") from None
+        raise hpke.UnsealError("its sealed part is damaged") from None
 
 
 def _opened(message: Mapping[str, Any], private: hpke.PrivateKey) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from agent.model import (
     Outcome,
     PermitState,
     PersonRole,
-    Place,
     RecordState,
     RoomState,
     Screening,
     TravelState,
+    VehiclePosition,
     VenueFacts,
     VenueMark,
 )
@@ -109,6 +109,13 @@ class VenueInForce:
     is_served: bool = True
     """False: there is no venue here, neither by a file nor sent."""
 
+    @property
+    def plate(self) -> Mapping[str, str]:
+        """The private answer that a trip is recorded with; none where it cannot be sealed."""
+        if self.vehicle is None or not self.vehicle.plate or not self.can_seal:
+            return {}
+        return {"plate": self.vehicle.plate}
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -134,7 +141,8 @@ class Venue:
         self.kiosk = kiosk
         self._lanes = dict(lanes)
         self._counts = {name: spec.counts_as for name, spec in self._lanes.items()}
-        self._entries = max(1, sum(counts == "in" for counts in self._counts.values()))
+        self._lanes_in = sum(counts == "in" for counts in self._counts.values())
+        """How many lanes count those who come in."""
         self._index = {name: index for index, name in enumerate(lanes)}
         self._in_force = in_force
         self._parts = dict(parts or {})
@@ -165,7 +173,7 @@ class Venue:
         self.badge = ""
         """Number of whoever has signed on."""
         self.fix: Fix | None = None
-        """Where the vehicle is, as told last. Any thread may set it."""
+        """Where the vehicle is, as told last."""
         self._permit_known: tuple[Verdict | None, Roster | None, Permit | None] = None, None, None
         self._driver = b""
         """Who drives, by his permit; in memory only."""
@@ -194,8 +202,7 @@ class Venue:
             more.append(Entry(at, NO_LANE, What.DAMAGED))
         elif not was_clean and self.rules.room.capacity and before.exact:
             # the last opening of each lane may not have reached the disk: rather one too many than one too few
-            lanes = sum(spec.counts_as == "in" for spec in self._lanes.values())
-            more.append(Entry(at, NO_LANE, What.COUNT, number=unsigned(self.ledger.inside + lanes)))
+            more.append(Entry(at, NO_LANE, What.COUNT, number=unsigned(self.ledger.inside + self._lanes_in)))
         return self._apply(more)
 
     @property
@@ -329,11 +336,11 @@ class Venue:
 
     def _is_behind(self) -> bool:
         """Whether a power cut now could lose more openings than are counted for it at the next start: one for each
-        entry. On a disk that answers that lasts milliseconds; on one that does not, staff count.
+        lane that counts in. On a disk that answers that lasts milliseconds; on one that does not, staff count.
         """
         if self._unsaved and self.is_kept():
             self._unsaved = 0
-        return self._unsaved >= self._entries and not self._is_counted
+        return self._unsaved >= max(1, self._lanes_in) and not self._is_counted
 
     def _forget_marks(self, at_s: float) -> None:
         """Uses are counted by the day."""
@@ -375,7 +382,7 @@ class Venue:
             drill=drill,
             trip=case_name(trip) if trip else "",
             seat=permit.number if permit is not None and trip and not is_driver else 0,
-            place=self._place_at(passage.decided_s) if trip else None,
+            place=self._position_at(passage.decided_s) if trip else None,
         )
         return replace(passage, venue=mark), self._apply(entries)
 
@@ -476,8 +483,7 @@ class Venue:
         if self.ledger.trip and not is_known and is_recent:
             return []
         entries = list(self.trip_entries(at, begins=True))
-        plate = {"plate": here.vehicle.plate} if here.vehicle.plate and here.can_seal else {}
-        record = AttestationRecord("trip", value=case_name(entries[-1].case), by=self.badge, private=plate)
+        record = AttestationRecord("trip", value=case_name(entries[-1].case), by=self.badge, private=here.plate)
         self._to_tell.append(Written(b"", EventKind.ATTESTATION, record))
         return entries
 
@@ -486,13 +492,13 @@ class Venue:
         told, self._to_tell = self._to_tell, []
         return told
 
-    def _place_at(self, at_s: float) -> Place | None:
+    def _position_at(self, at_s: float) -> VehiclePosition | None:
         """Where the vehicle was; None when that is too long ago."""
         fix = self.fix
         if fix is None or at_s - fix.at_s > OLDEST_FIX_S:
             return None
         age_s = round(max(0.0, at_s - fix.at_s), 1)
-        return Place(round(fix.lat, 6), round(fix.lon, 6), round(fix.u_m, 1), age_s)
+        return VehiclePosition(round(fix.lat, 6), round(fix.lon, 6), round(fix.u_m, 1), age_s)
 
     # -- places shared with other kiosks
 
@@ -565,8 +571,8 @@ class Venue:
 
     # -- time passes
 
-    def is_at(self, at_s: float) -> None:
-        """Seconds since boot."""
+    def set_time(self, at_s: float) -> None:
+        """Seconds since boot, for `facts_now`."""
         self._at_s = at_s
 
     def tick(self, now: TimeBounds, at_s: float) -> Iterator[Written]:
@@ -658,15 +664,18 @@ class Venue:
 
     def is_overdue(self, at_s: float) -> bool:
         """Whether a case, no drill, has been open for longer than the venue allows."""
-        limit_s = self.rules.answer_min * 60
-        ages = [self.age_s(case, at_s) for case in self.ledger.cases.values() if not case.drill]
-        return any(age_s is None or age_s > limit_s for age_s in ages)
+        return any(
+            self._is_too_old(self.age_s(case, at_s)) for case in self.ledger.cases.values() if not case.drill
+        )
+
+    def _is_too_old(self, age_s: float | None) -> bool:
+        """Whether a case of this age should have been answered; None: it is not known."""
+        return age_s is None or age_s > self.rules.answer_min * 60
 
     # -- questions of the guard's page and of commands
 
     def open_cases(self, at_s: float) -> list[dict[str, object]]:
         """Open cases, the oldest first."""
-        limit_s = self.rules.answer_min * 60
         found: list[dict[str, object]] = []
         for case in self.ledger.cases.values():
             age_s = self.age_s(case, at_s)
@@ -676,7 +685,7 @@ class Venue:
                     "kind": case.kind,
                     "lane": next((name for name, index in self._index.items() if index == case.lane), ""),
                     "age_s": round(age_s) if age_s is not None else None,
-                    "overdue": age_s is None or age_s > limit_s,
+                    "overdue": self._is_too_old(age_s),
                     "drill": case.drill,
                 }
             )

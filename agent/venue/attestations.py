@@ -182,8 +182,7 @@ def _trip(venue: Venue, here: VenueInForce, stated: Attestation, at: int) -> Mad
         return Made(tuple(venue.trip_entries(at, begins=False)), f"Trip {case_name(venue.ledger.trip)} has ended.")
     entries = tuple(venue.trip_entries(at, begins=True))
     name = case_name(entries[-1].case)
-    plate = {"plate": here.vehicle.plate} if here.vehicle.plate and here.can_seal else {}
-    return Made(entries, f"Trip {name} has begun.", value=name, private=plate)
+    return Made(entries, f"Trip {name} has begun.", value=name, private=here.plate)
 
 
 def _shut(venue: Venue, _here: VenueInForce, stated: Attestation, at: int) -> Made:

@@ -112,12 +112,12 @@ def spread(fields: list[str]) -> tuple[float, float] | None:
 
 
 def _number(text: str) -> float | None:
-    """A number above 0 and of a size that makes sense."""
+    """A number above 0; none from 100 km on, where nothing is known of the place."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if 0 < value < 1e5 else None  # noqa: PLR2004 - an eighth of the way round the earth, twice
+    return value if 0 < value < 1e5 else None  # noqa: PLR2004 - metres, or HDOP
 
 
 class Driver:
