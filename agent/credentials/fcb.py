@@ -168,6 +168,11 @@ _WANTED = """
 """
 _TABLES = ("uic", "uic-res", "era", "local", "issuer")
 _OWN_TABLES = 3
+_PASS_LIMITS = (
+    "activatedDay", "validityPeriodDetails", "trainValidity", "numberOfDaysOfTravel", "numberOfPossibleTrips",
+)  # fmt: skip
+"""One of them is enough, whatever stands in it: a pass then counts on some of its days, hours or trips alone."""
+_ONE_BY_ONE = "travel days that are activated one by one"
 _MARK = re.compile(r"(?:([123]+)\|)?(.*)")
 SLACK_S = 1.5 * 3600
 """Half the width of the zones of Europe, from UTC to UTC+3."""
@@ -245,20 +250,13 @@ def _issuer(issuing: Mapping[str, Any]) -> str:
 def _open(content: Mapping[str, Any], issue: _Issue) -> tuple[Entitlement, str]:
     regions = content.get("validRegion", ())
     services = tuple(_service(link, "travelDate", issue) for kind, link in regions if kind == "trainLink")
-    doubt = "travel days that are activated one by one" if content.get("activatedDay") else ""
+    doubt = _ONE_BY_ONE if "activatedDay" in content else ""
     return _entitlement(content, issue, (*_stations(content, issue.issuer), *_zones(regions)), services), doubt
 
 
 def _pass(content: Mapping[str, Any], issue: _Issue) -> tuple[Entitlement, str]:
     countries = (f"country/{number}" for number in content.get("countries", ()))
-    parts = (
-        "activatedDay",
-        "validityPeriodDetails",
-        "trainValidity",
-        "numberOfDaysOfTravel",
-        "numberOfPossibleTrips",
-    )
-    doubt = "travel days that are activated one by one" if any(content.get(part) for part in parts) else ""
+    doubt = _ONE_BY_ONE if any(part in content for part in _PASS_LIMITS) else ""
     places = (*countries, *_zones(content.get("validRegion", ())))
     return _entitlement(content, issue, places), doubt
 
@@ -359,4 +357,5 @@ def _product(content: Mapping[str, Any]) -> list[str]:
 
 
 def _class(content: Mapping[str, Any]) -> str:
-    return _CLASSES.get(content["classCode"], "")
+    """`1` or `2`; empty for another one, and for a station, which has none."""
+    return _CLASSES.get(content.get("classCode", 0), "")

@@ -61,7 +61,7 @@ _ALGORITHMS = {
     "2.16.840.1.101.3.4.3.2": signing.DSA_SHA256,
 }
 _CURVES = {"1.2.840.10045.3.1.7": "P-256", "1.3.132.0.34": "P-384", "1.3.132.0.35": "P-521"}
-_SEQUENCE = 0x30
+_SEQUENCE = b"\x30"
 _SKEW_S = 60.0
 """A phone's clock may be ahead of ours by this; it cannot make its code count for longer."""
 _DAY_S = 86_400.0
@@ -103,7 +103,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     name = rail.key_name(issuer, str(fields.get("keyId", "")))
     key = rail.signer(trust, name, _numbers(level1.signature), level1.signed)
     expires = _end(fields)
-    if fields.get("level2PublicKey"):
+    if "level2PublicKey" in fields:
         shown = _shown_until(level1, now)
         expires = shown if expires is None else min(expires, shown)
     elif level1.phone_signature:
@@ -169,7 +169,7 @@ def _phone_key(fields: dict[str, Any]) -> signing.PublicKey:
     """The key that the ticket names: a SubjectPublicKeyInfo, or a point of a curve that it names."""
     raw: bytes = fields["level2PublicKey"]
     try:
-        if raw[0] == _SEQUENCE:
+        if raw.startswith(_SEQUENCE):
             return signing.public_key(raw)
         return signing.encoded_point_key(_CURVES.get(fields.get("level2KeyAlg", ""), ""), raw)
     except signing.BadKey:

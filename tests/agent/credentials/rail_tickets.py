@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
 
+from agent.credentials import fcb
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store
 from agent.crypto import signing
 from agent.crypto.limits import Limits
@@ -158,13 +159,32 @@ def open_ticket(
     return writer
 
 
-def ticket(*documents: Writer, head: Writer | None = None) -> bytes:
-    """Content of version 3 with open tickets."""
+def sequence(kind: str, **present: Writer) -> Writer:
+    """A type of version 3 with these fields: their order is that of the grammar, which another encoder proves."""
+    line = next(line for line in fcb.grammar_text(3).splitlines() if line.startswith(f"{kind} = "))
+    body = line.partition(" = ")[2]
+    fields = [field.partition(":")[::2] for field in body.removesuffix("…").split()]
+    writer = Writer().flags(*(False,) * body.endswith("…"))
+    writer.flags(*(name in present for name, kind in fields if kind.endswith("?") or "=" in kind))
+    for name, _ in fields:
+        writer.add(present.get(name, Writer()))
+    return writer
+
+
+def bits(value: int, count: int) -> Writer:
+    return Writer().bits(value, count)
+
+
+RESERVATION, OPEN_TICKET, PASS, PASSAGE = 0, 2, 3, 9
+
+
+def ticket(*documents: Writer, head: Writer | None = None, kind: int = OPEN_TICKET) -> bytes:
+    """Content of version 3 with tickets of one kind."""
     writer = Writer().flags(False, False, bool(documents), False, False).add(head or issuing())
     if documents:
         writer.length(len(documents))
     for document in documents:
-        writer.flags(False, False, False).bits(2, 4).add(document)
+        writer.flags(False, False, False).bits(kind, 4).add(document)
     return writer.bytes()
 
 
@@ -204,18 +224,30 @@ def dynamic(
     duration: int | None = 60,
     compressed: bool = True,
     named: bool = True,
+    empty_key: bool = False,
     ends: tuple[int, int, int] | None = None,
 ) -> bytes:
-    """A code from a phone; without `phone` one that only its issuer signed. `named`: with the phone's key."""
+    """A code from a phone; without `phone` one that only its issuer signed. `named`: with the phone's key.
+
+    `empty_key`: one that names a key of no bytes instead.
+    """
     names = ["providerNum", "providerIA5", "keyId", "l1Key", "l2Key", "l1Alg", "l2Alg", "l2PublicKey"]
     has_key = phone is not None and named
-    present = {"providerNum": True, "keyId": True, "l2Key": has_key, "l2Alg": has_key, "l2PublicKey": has_key}
+    present = {
+        "providerNum": True,
+        "keyId": True,
+        "l2Key": has_key,
+        "l2Alg": has_key,
+        "l2PublicKey": has_key or empty_key,
+    }
     level1 = Writer().flags(*(present.get(name, False) for name in names))
     if version == 2:
         level1.flags(*(ends is not None,) * 3, duration is not None)
     level1.bits(1080 - 1, 15).bits(2, 17).length(1).ia5("FCB3").octets(content)
     if has_key:
         level1.octets(P256).octets(SHA256_ECDSA).octets(_point(phone, compressed=compressed))
+    elif empty_key:
+        level1.octets(b"")
     if version == 2 and ends is not None:
         level1.bits(ends[0] - 2016, 8).bits(ends[1] - 1, 9).bits(ends[2], 11)
     if version == 2 and duration is not None:
