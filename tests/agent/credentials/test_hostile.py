@@ -70,7 +70,7 @@ def test_refused_in_little_memory(payload: bytes, trust: TrustStore) -> None:
     finally:
         tracemalloc.stop()
     assert verdict.status in {CodeStatus.MALFORMED, CodeStatus.UNRECOGNISED}
-    assert verdict.reason != "this gate failed to read it"
+    assert verdict.status is not CodeStatus.INTERNAL_ERROR, verdict.reason
     assert peak < 1 << 20
 
 
@@ -89,7 +89,8 @@ def test_todays_codes_cost_little_though_they_are_signed(name: str) -> None:
     finally:
         tracemalloc.stop()
     assert verdict.status is not CodeStatus.VALID
-    assert verdict.reason not in {"", "this gate failed to read it"}
+    assert verdict.reason
+    assert verdict.status is not CodeStatus.INTERNAL_ERROR, verdict.reason
     assert min(spent) < 0.1  # the bench has the figure; a busy neighbour must not fail this
     assert peak < 1 << 20
 

@@ -100,4 +100,4 @@ def test_lines_that_are_none(of: str) -> None:
 def test_no_untyped_exception_from_noise(noise: bytes, head: bytes) -> None:
     verdict = credentials.check(head + noise, TrustStore(), NOW)
     assert verdict.status is not CodeStatus.VALID
-    assert verdict.reason != "this gate failed to read it"
+    assert verdict.status is not CodeStatus.INTERNAL_ERROR, verdict.reason
