@@ -23,7 +23,7 @@ from agent.cli.help import number, version
 from agent.config.compose import broker
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Root, VersionFloor
-from agent.events.fleet import ALL_STATES
+from agent.events.state import ALL_STATES
 from agent.model import ClockState, TimeBounds
 from agent.mqtt import LinkLost, ShortConnection
 from agent.platform.files import replace_file
