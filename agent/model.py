@@ -725,6 +725,8 @@ class Passage:
     """None: the kiosk serves no venue."""
     facts: VenueFacts = NO_VENUE
     """By which it was decided."""
+    number: int = 0
+    """Under which staff may decide anew about whoever was not let in; 0: nobody waits."""
 
 
 class EventKind(StrEnum):

@@ -702,6 +702,7 @@ class Checkpoint:
             simulated=simulated,
             payloads=tuple(filter(None, pending.shown.values())),
             facts=pending.facts,
+            number=number,
         )
         if pending.opened:
             return [passage]

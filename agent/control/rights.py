@@ -76,14 +76,15 @@ def would_change(explanation: Explanation) -> str:
 
 
 def card(
-    lane: str, waits: Waits, explanation: Explanation, ago_s: float, rest_s: float, *, may_override: bool
+    lane: str, waits: Waits, case: str, explanation: Explanation, ago_s: float, rest_s: float, *, may_override: bool
 ) -> dict[str, Any]:
-    """Somebody who waits, as the page shows him. No name: there is none here."""
+    """Somebody who waits, as the page shows him; `case`: that of his last passage. No name: there is none here."""
     decision, temperature = waits.decision, waits.temperature
     resting = temperature.next_step == "rest"
     return {
         "lane": lane,
         "number": waits.number,
+        "case": case,
         "ago_s": round(ago_s, 1),
         "outcome": decision.outcome,
         "reasons": list(decision.reasons),

@@ -139,6 +139,8 @@ class StaffDoor:
         self._view: tuple[float, dict[str, Any]] = (float("-inf"), {})
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
+        self._case_of: dict[tuple[str, int], str] = {}
+        """Lane and number of whoever waits → the case of his last passage, `` when it has none."""
         self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
         self._awaiting: dict[str, float] = {}
         """Device that waits for a badge → until when."""
@@ -165,8 +167,10 @@ class StaffDoor:
         self._door.stop()
 
     def on_effect(self, effect: object) -> None:
-        """Remember the last passages. Called by the loop; does not block."""
+        """Remember the last passages, and whose case is which. Called by the loop; does not block."""
         if isinstance(effect, Passage):
+            if effect.number:
+                self._case_of[effect.lane, effect.number] = effect.venue.case if effect.venue is not None else ""
             self._passages.appendleft({
                 "at_s": effect.decided_s, "lane": effect.lane, "outcome": effect.decision.outcome,
                 "reasons": list(effect.decision.reasons), "gate_opened": effect.gate_opened,
@@ -400,7 +404,8 @@ class StaffDoor:
             self._explained[key] = explanation
             may = self._around.may_override(given)
             ago_s = at_s - waits.since_s
-            made.append(rights.card(lane, waits, explanation, ago_s, self._around.rest_s, may_override=may))
+            case = self._case_of.get((lane, waits.number), "")
+            made.append(rights.card(lane, waits, case, explanation, ago_s, self._around.rest_s, may_override=may))
         while len(self._explained) > MOST_EXPLAINED:
             self._explained.popitem(last=False)
         return made

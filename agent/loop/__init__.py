@@ -98,7 +98,8 @@ class Loop:
         `simulated`: mark every event as simulated.
         `ledger`: what the venue keeps between passages.
         `discreet`: whoever is refused sees the cue of those who wait for the staff.
-        `observe`: every effect as it is carried out, with what may not be kept of a person: for screens.
+        `observe`: every effect as it is carried out, with what may not be kept of a person: for screens. A passage
+        has the venue's mark.
         """
         self.inbox = Inbox() if inbox is None else inbox
         """What was seen, and what the centre is to be told of its orders and of the agent."""
@@ -262,10 +263,10 @@ class Loop:
                 case Passage():
                     self.decided += 1
                     self.passages[effect.lane, effect.decision.outcome] += 1
-                    passage, entries = effect, b""
+                    entries = b""
                     if self._ledger is not None:
-                        passage, entries = self._ledger.passed(effect, seen, now)
-                    self._store(EventKind.PASSAGE, passage, now, entries)
+                        effect, entries = self._ledger.passed(effect, seen, now)
+                    self._store(EventKind.PASSAGE, effect, now, entries)
                 case DeviceChange():
                     entries = b"" if self._ledger is None else self._ledger.device(effect)
                     self._store(EventKind.DEVICE, effect, now, entries)

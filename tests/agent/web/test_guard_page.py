@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from guard_bench import ELEVATED_C, PINS, Kiosk, wait
+from guard_bench import ELEVATED_C, NORMAL_C, PINS, Kiosk, wait
 from test_person_page import RULES
+
+from agent.model import Colour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +93,7 @@ def test_a_guard_handles_a_fever_by_keyboard_alone(pages: Pages, page: Page) -> 
     page.keyboard.type("36.6")
     page.keyboard.press("Enter")
     wait(lambda: kiosk.opened() == opened + 1)
-    assert kiosk.deeds()[-1] == ("remeasure", "G07")
+    wait(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
     page.get_by_text("Waiting: 0").wait_for()
 
 
@@ -118,6 +120,25 @@ def test_opening_asks_for_a_whole_second_and_a_second_person(pages: Pages, page:
     assert kiosk.opened("exit") == out
     held.click(delay=1200)
     wait(lambda: kiosk.opened("exit") == out + 1)
+
+
+def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    for holder in ("red, came first", "red, came later"):
+        kiosk.come(holder, NORMAL_C, Colour.RED)
+    kiosk.login("G08")
+    wait(lambda: len(kiosk.view()["waiting"]) >= 2)
+    _, first = kiosk.view()["waiting"][:2]
+    card = page.locator(".card", has_text=f"entry {first['number']} ·")
+    button = card.get_by_role("button", name="Follow the case")
+    button.click()
+    page.get_by_role("heading", name=first["case"]).wait_for()
+    page.get_by_role("button", name="OK").click()
+    wait(lambda: first["case"] not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
+    page.get_by_text("Waiting:").wait_for()
+    wait(lambda: first["case"] not in page.locator("main").inner_text())
+    button.click()
+    page.get_by_text("The case is closed already.").wait_for()
 
 
 @pytest.mark.parametrize("size", [(360, 740), (1024, 600), (640, 360)])

@@ -185,17 +185,19 @@ function follow(item) {
     async () => { await deed({ do: "state", type: "feedback", case: item.case, value: value.value }); back(); });
 }
 
+// What a button is about may be gone, or never have been.
+const found = (item, refusal, does) => (item ? does(item) : tell(word("refusal", refusal), true));
+
 function measure(card, code) {
   const about = { lane: card.lane, number: card.number };
-  const item = view.venue?.cases.at(-1);
   const does = {
     retest: () => deed({ do: "retest", lane: card.lane }),
     temperature: () => keypad(card),
     mask: () => deed({ do: "attest", ...about, type: "mask", value: "worn" }),
     document: () => deed({ do: "attest", ...about, type: "document", value: "seen" }),
     travel: () => deed({ do: "attest", ...about, type: "travel", value: "clear" }),
-    visitor: () => fill(view.forms.find((each) => each.name === "visitor"), card),
-    case: () => item && follow(item),
+    visitor: () => found(view.forms.find((each) => each.name === "visitor"), "no_such_form", (made) => fill(made, card)),
+    case: () => found(view.venue?.cases.find((each) => each.case === card.case), card.case ? "case_closed" : "no_such_case", follow),
     count: () => counted(),
     left: () => deed({ do: "left", ...about }),
     override: () => reasoned(word("measure", "override"), { do: "override", ...about }),
