@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, Kiosk, wait
 from test_person_page import RULES
 
+from agent.control.sessions import IDLE_S
 from agent.model import Colour
 
 if TYPE_CHECKING:
@@ -141,6 +143,19 @@ def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Pa
     page.get_by_text("The case is closed already.").wait_for()
 
 
+def test_a_locked_page_asks_for_the_pin_in_place_of_the_form(pages: Pages, page: Page) -> None:
+    pages.kiosk.come("fever at a locked page", ELEVATED_C)
+    page.get_by_role("button", name="Enter temperature").first.click()
+    page.get_by_label("Temperature").fill("36.6")
+    sessions = pages.kiosk.door._sessions._sessions
+    for key, session in sessions.items():
+        sessions[key] = replace(session, active_s=session.active_s - IDLE_S)
+    page.keyboard.press("Enter")
+    page.get_by_label("PIN").fill(PINS["G07"])
+    page.keyboard.press("Enter")
+    page.get_by_text("Waiting:").wait_for()
+
+
 @pytest.mark.parametrize("size", [(360, 740), (1024, 600), (640, 360)])
 def test_axe_finds_nothing_and_nothing_is_cut_off(pages: Pages, page: Page, size: tuple[int, int]) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -162,6 +177,29 @@ def test_without_the_agent_no_button_does_anything(pages: Pages, page: Page) -> 
     page.evaluate("window.stop()")
     page.get_by_text("No connection").wait_for()
     assert page.locator("main button:not([disabled])").count() == 0
+
+
+def test_a_draft_is_cleared_alone_and_in_time(pages: Pages, page: Page) -> None:
+    pages.kiosk.come("fever beside a draft", ELEVATED_C)
+    page.clock.install()
+    for left in (True, False):
+        page.get_by_role("button", name="Visitor form").first.click()
+        if left:
+            page.get_by_role("button", name="Back").click()
+            page.get_by_role("button", name="Enter temperature").first.click()
+        page.clock.fast_forward(121_000)
+        page.wait_for_timeout(100)
+        assert page.get_by_label("Temperature").is_visible() is left
+        if left:
+            page.get_by_role("button", name="Back").click()
+    page.get_by_text("Waiting:").wait_for()
+
+
+def test_a_page_does_not_say_that_the_connection_is_lost_once_it_is_back(pages: Pages, page: Page) -> None:
+    with pages.kiosk.door._viewing:
+        page.get_by_text("No connection").wait_for()
+    page.get_by_text("No connection").wait_for(state="hidden")
+    page.locator("main button:not([disabled])").first.wait_for()
 
 
 # -- the network

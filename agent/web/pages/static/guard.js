@@ -11,6 +11,7 @@ let known = new Set();
 let drawn = "";
 let source = null;
 let sound = null;
+let draft = 0;
 
 function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -45,8 +46,10 @@ async function ask(said) {
   }
 }
 
+const isStale = () => performance.now() - viewedAt > STALE_MS;
+
 async function deed(said) {
-  if (!view || performance.now() - viewedAt > STALE_MS) return tell(word("refusal", "too_late"), true);
+  if (!view || isStale()) return tell(word("refusal", "too_late"), true);
   const answer = await ask({ id: crypto.randomUUID(), at_s: view.at_s, ...said });
   if (answer.refused) {
     tell(word("refusal", answer.refused), true);
@@ -55,6 +58,12 @@ async function deed(said) {
     tell([...word("outcome", answer.outcome), " ", ...answer.reasons.flatMap((code) => word("reason", code))]);
   } else tell(both("Done.", "已完成。"));
   return answer;
+}
+
+// Back to what is seen once it is done; what was refused stays on the page.
+async function settle(said) {
+  const answer = await deed(said);
+  if (answer && !answer.refused) back();
 }
 
 function button(parts, does, kind = "") {
@@ -84,6 +93,7 @@ function choice(parts, subject, codes) {
 }
 
 function form(title, children, submit) {
+  clearTimeout(draft);
   drawn = "form";
   main.replaceChildren(
     el("form", { onsubmit: (event) => { event.preventDefault(); submit(); } }, el("h2", {}, title), children,
@@ -92,7 +102,7 @@ function form(title, children, submit) {
   main.querySelector("input, select, button").focus();
 }
 
-function back() { drawn = ""; draw(); }
+function back() { clearTimeout(draft); drawn = ""; draw(); }
 
 // -- access
 
@@ -139,8 +149,7 @@ function keypad(card) {
   const [celsius, label] = field(both("Temperature, °C", "体温（℃）"), { inputmode: "decimal", pattern: "[34][0-9][.,][0-9]", placeholder: "36.6", required: true });
   form([...both("Staff's thermometer: person", "人工测温："), ` ${card.number}`], [label], async () => {
     const tenths = Math.round(Number(celsius.value.replace(",", ".")) * 10);
-    await deed({ do: "remeasure", lane: card.lane, number: card.number, tenths });
-    back();
+    await settle({ do: "remeasure", lane: card.lane, number: card.number, tenths });
   });
 }
 
@@ -152,8 +161,7 @@ function reasoned(title, said) {
   const asks = view.second_person ? [whoLabel, pinLabel] : [];
   const send = async () => {
     const second = who.value ? { staff: who.value, pin: pin.value } : { badge: true };
-    const answer = await deed({ ...said, reason: reason.value, words: words.value, ...(view.second_person ? { second } : {}) });
-    if (answer && !answer.refused) back();
+    await settle({ ...said, reason: reason.value, words: words.value, ...(view.second_person ? { second } : {}) });
   };
   drawn = "form";
   main.replaceChildren(el("h2", {}, title), reasonLabel, wordsLabel, ...asks,
@@ -166,23 +174,22 @@ function fill(made, card) {
     const title = both(each.name.replaceAll("_", " ") + (each.optional ? "" : " *"), "");
     return [each.name, ...(each.choices.length ? choice(title, "", each.choices) : field(title, { maxlength: 120, required: !each.optional }))];
   });
-  const forget = setTimeout(back, 120000); // a draft is not left lying about
   form(both(made.title.en, made.title.zh), inputs.map(([, , label]) => label), async () => {
     const answers = Object.fromEntries(inputs.map(([name, input]) => [name, input.value]));
     const answer = await deed({ do: "state", type: "form", form: made.name, answers });
     if (!answer || answer.refused) return;
-    clearTimeout(forget);
     if (card) await deed({ do: "attest", lane: card.lane, number: card.number, type: "record", value: "done" });
     back();
   });
+  draft = setTimeout(back, 120000); // a draft is not left lying about
 }
 
 function follow(item) {
   const [value, label] = choice(both("Feedback", "反馈"), "feedback", Object.keys(texts.feedback));
   const steps = Object.keys(texts.step).filter((step) => step !== "answered");
   form([...word("case", item.kind), ` ${item.case}`],
-    [el("div", { class: "row" }, steps.map((step) => button([...word("step", step), item.done[step] ? ` ✓ ${item.done[step]}` : ""], () => deed({ do: "step", case: item.case, step }).then(back)))), label],
-    async () => { await deed({ do: "state", type: "feedback", case: item.case, value: value.value }); back(); });
+    [el("div", { class: "row" }, steps.map((step) => button([...word("step", step), item.done[step] ? ` ✓ ${item.done[step]}` : ""], () => settle({ do: "step", case: item.case, step })))), label],
+    () => settle({ do: "state", type: "feedback", case: item.case, value: value.value }));
 }
 
 // What a button is about may be gone, or never have been.
@@ -207,7 +214,7 @@ function measure(card, code) {
 
 function counted() {
   const [number, label] = field(both("People inside", "场内人数"), { type: "number", min: 0, required: true });
-  form(both("Head count", "清点人数"), [label], async () => { await deed({ do: "state", type: "count", number: Number(number.value) }); back(); });
+  form(both("Head count", "清点人数"), [label], () => settle({ do: "state", type: "count", number: Number(number.value) }));
 }
 
 // -- what is seen
@@ -266,10 +273,11 @@ function ring() {
   } catch { /* no sound here: the card is shown */ }
 }
 
-function follows() {
+function watchView() {
   source?.close();
   source = new EventSource("/guard/events");
   source.addEventListener("view", (event) => {
+    const wasStale = isStale();
     view = JSON.parse(event.data);
     viewedAt = performance.now();
     const now = new Set(view.waiting.map((card) => `${card.lane} ${card.number}`));
@@ -277,13 +285,13 @@ function follows() {
     known = now;
     const key = JSON.stringify([view.waiting.map((card) => [card.number, card.reasons, Math.round(card.ago_s / 5)]), view.lanes, view.venue?.cases, view.venue?.occupancy, view.faults, view.handed_by, view.passages.length]);
     if (drawn !== "form" && drawn !== key) { drawn = key; draw(); }
-    if (!state.textContent) tell([`${view.you.staff} · ${view.kiosk}`]);
+    if (wasStale || !state.textContent) tell([`${view.you.staff} · ${view.kiosk}`]);
   });
   source.addEventListener("over", begin);
 }
 
 setInterval(() => {
-  const stale = view && performance.now() - viewedAt > STALE_MS;
+  const stale = view && isStale();
   if (stale) tell(both("No connection: the buttons do nothing.", "连接中断：按钮无效。"), true);
   for (const each of main.querySelectorAll("button")) each.disabled = Boolean(stale);
 }, 500);
@@ -295,7 +303,7 @@ async function begin() {
   if (who.refused) { tell(word("refusal", who.refused), true); setTimeout(begin, 2000); return; }
   if (!who.paired) pairing();
   else if (!who.staff) login();
-  else follows();
+  else watchView();
 }
 
 begin();
