@@ -67,7 +67,7 @@ CODES = {
     "a photo of separators": _digits(zlib.compress(b"V2\xff3\xff1" + b"\xff" * 2_000 + bytes(256), 0)),
     "rail: inflation, signed": _signed(bytes(5_000_000)),
     "rail: records without end": _signed(b"U_TEST010012" * 5_000),
-    "rail: 64 KiB of content": _flexible(bytes(8_000)),
+    "rail: 8,000 bytes of nothing": _flexible(bytes(8_000)),
     "rail: a list of 16,383 parts": _flexible(_wide()),
     "rail: a route of routes": _flexible(_routes(40)),
     "rail: lengths in fragments": _flexible(b"\x40" + b"\xc4" * 3_000),

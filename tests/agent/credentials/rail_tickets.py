@@ -215,6 +215,24 @@ def static(data: bytes, *, old: bool = False, key: str = "00001") -> bytes:
     )
 
 
+def small(
+    kind: int, content: Writer, *, specimen: bool = False, year: int = ISSUED_YEAR % 10, day: int = ISSUED_DAY
+) -> bytes:
+    """A signed small code, second class, number `AB12`, as an issuer of old made it."""
+    writer = Writer().bits(3, 4).bits(1080, 14).bits(9, 4).bits(kind, 5).bits(1, 7).bits(0, 7)
+    writer.flags(specimen).bits(2, 6).add(six_bits("AB12", 14)).bits(year, 4).bits(day, 9).add(content)
+    signed = writer.bytes().ljust(58, b"\0")
+    r, s = signing.split_signature(OLD_ISSUER.sign(signed, hashes.SHA1()))  # noqa: S303 - as those tickets are
+    return signed + r.to_bytes(28) + s.to_bytes(28)
+
+
+def six_bits(text: str, count: int) -> Writer:
+    writer = Writer()
+    for character in text.ljust(count):
+        writer.bits(ord(character) - 32, 6)
+    return writer
+
+
 def dynamic(
     content: bytes,
     *,

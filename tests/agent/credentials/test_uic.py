@@ -30,6 +30,10 @@ def at(moment: str) -> TimeBounds:
     return TimeBounds(utc, utc, ClockState.SYNCED)
 
 
+def utc(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
 TRAIN_DAY, SMALL_DAY = at("2020-11-05T12:00"), at("2022-07-01T12:00")
 NOW = TimeBounds(rails.ISSUED, rails.ISSUED, ClockState.SYNCED)
 
@@ -125,6 +129,66 @@ def test_no_bit_may_change_and_nothing_follow(payload: bytes, now: TimeBounds) -
     for more in (b"\0", b"#UT01", payload):
         assert credentials.check(payload + more, trust, now).status is not CodeStatus.VALID
     assert credentials.check(payload[:-1], trust, now).status is not CodeStatus.VALID
+
+
+def small_stations(table: int = 1) -> rails.Writer:
+    return rails.Writer().flags(False).bits(table, 4).bits(8000105, 28).bits(8000261, 28)
+
+
+LETTERS = rails.Writer().flags(True).bits(0, 60)
+PLACES = ("uic/8000105", "uic/8000261")
+
+
+@pytest.mark.parametrize(
+    ("stations", "places"),
+    [
+        (small_stations(), PLACES),
+        (small_stations(2), ("uic-res/8000105", "uic-res/8000261")),
+        (small_stations(3), ()),
+        (LETTERS, ()),
+    ],
+)
+def test_a_small_open_ticket(stations: rails.Writer, places: tuple[str, ...]) -> None:
+    days = rails.Writer().flags(False).bits(1, 9).bits(2, 9)
+    verdict = check(rails.small(2, days.add(stations)), at("2026-10-04T12:00"))
+    assert verdict.reason.startswith("its year is known to the last digit alone")
+    found = verdict.entitlement
+    assert found is not None
+    assert (found.places, found.services, found.travel_class) == (places, (), "2")
+    assert (found.starts_utc, found.ends_utc) == (utc("2026-10-03T22:30+00:00"), utc("2026-10-05T22:30+00:00"))
+
+
+def test_a_small_reservation() -> None:
+    content = rails.bits(0, 2).add(small_stations()).bits(1, 9).bits(1080, 11).add(rails.six_bits("IC 7", 5))
+    day = at("2026-10-04T12:00")
+    verdict = check(rails.small(1, content), day)
+    assert (verdict.status, verdict.reason) == (CodeStatus.UNDECIDED, "a reservation, maybe alone")
+    found = verdict.entitlement
+    assert found is not None
+    assert (found.places, found.services) == (PLACES, (TicketService("IC 7", "2026-10-04"),))
+    assert (found.starts_utc, found.ends_utc) == (utc("2026-10-03T22:30+00:00"), utc("2026-10-05T16:30+00:00"))
+    blocked = with_list(OURS, day, list_text.key_of("uic", "rail", "1080:AB12"))
+    assert credentials.check(rails.small(1, content), blocked, day).status is CodeStatus.REVOKED
+
+
+@pytest.mark.parametrize(
+    ("payload", "status", "reason"),
+    [
+        (rails.small(3, rails.Writer()), CodeStatus.UNDECIDED, "a pass or a group's ticket"),
+        (rails.small(4, rails.Writer()), CodeStatus.UNDECIDED, "a pass or a group's ticket"),
+        (
+            rails.small(2, rails.bits(0, 10).bits(2, 9).add(LETTERS), specimen=True),
+            CodeStatus.UNDECIDED,
+            "a specimen",
+        ),
+        (rails.small(2, LETTERS, year=10), CodeStatus.MALFORMED, "a day of issue that is none"),
+        (rails.small(2, LETTERS, day=0), CodeStatus.MALFORMED, "a day of issue that is none"),
+        (rails.small(2, LETTERS, day=367), CodeStatus.MALFORMED, "a day of issue that is none"),
+    ],
+)
+def test_a_small_ticket_for_staff(payload: bytes, status: CodeStatus, reason: str) -> None:
+    verdict = check(payload)
+    assert (verdict.status, verdict.reason) == (status, reason)
 
 
 def test_signed_is_not_valid() -> None:
@@ -250,10 +314,6 @@ def entitlement_of(kind: int, document: rails.Writer) -> tuple[Entitlement, str]
     verdict = check(rails.static(rails.records(rails.ticket(document, kind=kind))))
     assert verdict.entitlement is not None
     return verdict.entitlement, verdict.reason
-
-
-def utc(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
 
 
 def test_a_station_to_pass_through() -> None:
