@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from agent.credentials import protobuf, validity
 from agent.crypto import digest, signing
 from agent.crypto.refusal import Malformed
-from agent.model import CodeStatus, Entitlement, TimeBounds, Verdict
+from agent.model import Entitlement, TimeBounds, Verdict
 
 if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
@@ -54,20 +54,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """Verdict on a code that `recognises`. Raises CheckFailed."""
     content, signature = _parts(payload)
     key = trust.signer_among(FORMAT, signature, content, signing.EDDSA)
-    entitlement = _entitlement(key.issuer, content)
-    own = entitlement.status(now)
-    signer = validity.check_validity(now, issued=None, starts=None, expires=None, signer=key.limits)
-    return Verdict(
-        status=own if signer is CodeStatus.VALID else signer,
-        reason=key.limits.reason(now),
-        format=FORMAT,
-        subject=entitlement.key,  # nobody is named: each ticket is a person of its own
-        issuer=key.issuer,
-        expires_utc=entitlement.ends_utc,
-        kind="ticket",
-        code=entitlement.key,
-        entitlement=entitlement,
-    )
+    return validity.ticket_verdict(FORMAT, key, _entitlement(key.issuer, content), now)
 
 
 def code_key(text: str) -> bytes:

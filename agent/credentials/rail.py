@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from agent.credentials import blocking, validity
 from agent.crypto import digest, signing
 from agent.crypto.refusal import CheckFailed
-from agent.model import CodeStatus, TimeBounds, Verdict
+from agent.model import CodeStatus
 
 if TYPE_CHECKING:
     from agent.credentials.fcb import RailContent
     from agent.credentials.trust import TrustedKey, TrustStore
+    from agent.model import TimeBounds, Verdict
 
 FORMAT = "uic"
 """What keys are pinned for, whichever of the three forms they sign."""
@@ -30,7 +31,7 @@ def signer(trust: TrustStore, name: bytes, signature: tuple[int, int], signed: b
     """The pinned key whose signature (r, s) it is. Raises CheckFailed."""
     keys = [key for key in trust.keys.get(name, ()) if FORMAT in key.formats]
     if not keys:
-        raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its key {_print(name)} is not pinned here")
+        raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its key {_readable(name)} is not pinned here")
     for key in keys:
         algorithm = key.algorithm or key.public.algorithm
         if algorithm is not None and verify(key.public, signature, signed, algorithm):
@@ -62,29 +63,14 @@ def verdict(
     expires: float | None = None,
 ) -> Verdict:
     """Verdict on a ticket whose signature holds; `issuer`: its number; `expires`: the code's own end."""
-    entitlement = content.entitlement
-    status = validity.check_validity(now, issued=None, starts=None, expires=expires, signer=key.limits)
-    reason = key.limits.reason(now)
-    if status is CodeStatus.VALID:
-        status = entitlement.status(now)
-    found = Verdict(
-        status=status,
-        reason=reason,
-        format=code_format,
-        subject=entitlement.key,
-        issuer=key.issuer,
-        expires_utc=entitlement.ends_utc,
-        kind="ticket",
-        code=entitlement.key,
-        aliases=tuple(ticket_key(issuer, reference) for reference in content.references),
-        entitlement=entitlement,
-    )
-    if status is CodeStatus.VALID and content.doubt:
+    aliases = tuple(ticket_key(issuer, reference) for reference in content.references)
+    found = validity.ticket_verdict(code_format, key, content.entitlement, now, expires=expires, aliases=aliases)
+    if found.status is CodeStatus.VALID and content.doubt:
         found = replace(found, status=CodeStatus.UNDECIDED, reason=content.doubt)
     return blocking.demand_list(found, trust)
 
 
-def _print(name: bytes) -> str:
+def _readable(name: bytes) -> str:
     """A key's name where it is plain; nothing of a code's text else."""
     text = name.decode("ascii", "replace")
     return text if len(text) <= 12 and text.replace("/", "").isalnum() else "(unnamed)"  # noqa: PLR2004 - 5 + 1 + 5

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent.crypto.limits import NONE, Limits
-from agent.model import CodeStatus, TimeBounds
+from agent.model import CodeStatus, TimeBounds, Verdict
+
+if TYPE_CHECKING:
+    from agent.credentials.trust import TrustedKey
+    from agent.model import Entitlement
 
 
 def check_validity(
@@ -24,3 +30,37 @@ def check_validity(
     if starts > now.earliest_utc or expires < now.latest_utc:
         return CodeStatus.TIME_UNKNOWN
     return CodeStatus.VALID
+
+
+def ticket_verdict(
+    code_format: str,
+    key: TrustedKey,
+    entitlement: Entitlement,
+    now: TimeBounds,
+    *,
+    expires: float | None = None,
+    ended: str = "",
+    aliases: tuple[bytes, ...] = (),
+) -> Verdict:
+    """Verdict on a ticket whose signature holds. It names nobody: each ticket is a person of its own.
+
+    `expires`: the end of the code itself, POSIX seconds; `ended`: what to say once that has passed.
+    """
+    status = check_validity(now, issued=None, starts=None, expires=expires, signer=key.limits)
+    reason = key.limits.reason(now)
+    if status is CodeStatus.VALID:
+        status = entitlement.status(now)
+    else:
+        reason = reason or ended
+    return Verdict(
+        status=status,
+        reason=reason,
+        format=code_format,
+        subject=entitlement.key,
+        issuer=key.issuer,
+        expires_utc=entitlement.ends_utc,
+        kind="ticket",
+        code=entitlement.key,
+        aliases=aliases,
+        entitlement=entitlement,
+    )

@@ -26,21 +26,22 @@ from __future__ import annotations
 import struct
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.credentials import blocking, german_time, validity
 from agent.crypto import ber, digest, signing
 from agent.crypto.iso9796 import RsaKey, recover
 from agent.crypto.refusal import CheckFailed, Malformed
-from agent.model import CodeStatus, Entitlement, TimeBounds, Verdict
+from agent.model import CodeStatus, Entitlement
 
 if TYPE_CHECKING:
     from agent.credentials.trust import TrustStore
+    from agent.model import TimeBounds, Verdict
 
 FORMAT = "vdv-ka"
 TITLE = "German transport ticket (VDV-KA)"
-_SIGNATURE, _REST, _CERTIFICATE, _AUTHORITY = 0x9E, 0x9A, 0x7F21, 0x42
-_CERTIFICATE_SIGNATURE, _CERTIFICATE_REST, _CONTENT = 0x5F37, 0x5F38, 0x5F4E
+_SIGNATURE, _REST, CERTIFICATE, AUTHORITY = 0x9E, 0x9A, 0x7F21, 0x42
+CERTIFICATE_SIGNATURE, CERTIFICATE_REST, _CONTENT = 0x5F37, 0x5F38, 0x5F4E
 _BEGIN = bytes((_SIGNATURE, 0x81, 0x80))
 _MARK = b"VDV"
 _MODULUS_BYTES = {3: 192, 4: 128, 7: 248}
@@ -48,6 +49,18 @@ _TICKET = struct.Struct(">IHHHII")
 _HEAD = struct.Struct(">B8s12s7s4s")
 _LONG_OID = 0x2A
 _EXPONENT_BYTES = 4
+_SELLER_ENDED = "the certificate of who sold it has ended, or may have"
+
+
+class VdvCertificate(NamedTuple):
+    """What a certificate says of its holder: who sells tickets, or an authority."""
+
+    key: RsaKey
+    authority: bytes
+    """Who signed it."""
+    holder: bytes
+    ends_utc: float
+    """End of its last day."""
 
 
 def recognises(payload: bytes) -> bool:
@@ -57,7 +70,7 @@ def recognises(payload: bytes) -> bool:
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     """Verdict on a code that `recognises`. Raises CheckFailed."""
-    signature, rest, certificate, authority = ber.one(payload, _SIGNATURE, _REST, _CERTIFICATE, _AUTHORITY)
+    signature, rest, certificate, authority = ber.one(payload, _SIGNATURE, _REST, CERTIFICATE, AUTHORITY)
     if rest[-5:-2] != _MARK:
         raise Malformed("not marked as a ticket")
     keys = [key for key in trust.keys.get(authority, ()) if FORMAT in key.formats]
@@ -65,28 +78,13 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its authority {authority.hex()} is not pinned here")
     key = keys[0]
     try:
-        seller, ends = open_certificate(certificate, key.public, authority)
-        ticket = recover(seller, signature, rest)
+        seller = open_certificate(certificate, signing.rsa_numbers(key.public), authority)
+        ticket = recover(seller.key, signature, rest)
     except CheckFailed as no:
         raise CheckFailed(no.status, no.reason, issuer=key.issuer) from None
     entitlement, alias = _entitlement(ticket)
-    status = validity.check_validity(now, issued=None, starts=None, expires=ends, signer=key.limits)
-    reason = key.limits.reason(now)
-    if status is CodeStatus.VALID:
-        status = entitlement.status(now)
-    elif not reason:
-        reason = "the certificate of who sold it has ended, or may have"
-    verdict = Verdict(
-        status=status,
-        reason=reason,
-        format=FORMAT,
-        subject=entitlement.key,
-        issuer=key.issuer,
-        expires_utc=entitlement.ends_utc,
-        kind="ticket",
-        code=entitlement.key,
-        aliases=(alias,),
-        entitlement=entitlement,
+    verdict = validity.ticket_verdict(
+        FORMAT, key, entitlement, now, expires=seller.ends_utc, ended=_SELLER_ENDED, aliases=(alias,)
     )
     return blocking.demand_list(verdict, trust)
 
@@ -97,23 +95,25 @@ def ticket_key(organisation: int, number: int) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def open_certificate(certificate: bytes, authority: signing.PublicKey, name: bytes) -> tuple[RsaKey, float]:
-    """Key of who sells tickets, and the end of its last day; proved by the authority's key. Raises CheckFailed.
+def open_certificate(certificate: bytes, authority: RsaKey, name: bytes) -> VdvCertificate:
+    """Who sells tickets, proved by the key of the authority of that name. Raises CheckFailed.
 
     A stop sees the certificates of a few sellers all day; one whose proof fails is never remembered.
     """
-    signature, rest = ber.one(certificate, _CERTIFICATE_SIGNATURE, _CERTIFICATE_REST)
-    content = recover(signing.rsa_numbers(authority), signature, rest)
-    key, issuer, _, ends = read_certificate(content)
-    if issuer != name:
+    signature, rest = ber.one(certificate, CERTIFICATE_SIGNATURE, CERTIFICATE_REST)
+    return prove_certificate(signature, rest, authority, name)
+
+
+def prove_certificate(signature: bytes, rest: bytes, authority: RsaKey, name: bytes) -> VdvCertificate:
+    """What a certificate says, proved by the key of the authority of that name. Raises CheckFailed."""
+    found = read_certificate(recover(authority, signature, rest))
+    if found.authority != name:
         raise Malformed("a certificate of another authority")
-    return key, ends
+    return found
 
 
-def read_certificate(content: bytes) -> tuple[RsaKey, bytes, bytes, float]:
-    """Key, authority, holder and the end of the last day of a certificate's content; proves nothing. Raises
-    Malformed.
-    """
+def read_certificate(content: bytes) -> VdvCertificate:
+    """What a certificate says, by its content; proves nothing. Raises Malformed."""
     if len(content) <= _HEAD.size:
         raise Malformed("a certificate that is cut off")
     profile, authority, holder, _, last = _HEAD.unpack_from(content)
@@ -129,12 +129,13 @@ def read_certificate(content: bytes) -> tuple[RsaKey, bytes, bytes, float]:
     key = RsaKey(int.from_bytes(n), int.from_bytes(e))
     if key.n % 2 == 0 or key.n.bit_length() != 8 * width or key.e % 2 == 0 or key.e < 3:  # noqa: PLR2004 - of RSA
         raise Malformed("a certificate with a key that is none")
-    return key, authority, holder[-8:], german_time.utc(datetime(day.year, day.month, day.day))  # noqa: DTZ001
+    ends_utc = german_time.utc(datetime(day.year, day.month, day.day))  # noqa: DTZ001 - local
+    return VdvCertificate(key, authority, holder[-8:], ends_utc)
 
 
 def raw_content(file: bytes) -> bytes:
     """Content of a certificate that stands in the open, as an authority's. Raises Malformed."""
-    (inside,) = ber.one(file, _CERTIFICATE)
+    (inside,) = ber.one(file, CERTIFICATE)
     (content,) = ber.one(inside, _CONTENT)
     return content
 

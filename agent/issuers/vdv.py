@@ -6,11 +6,10 @@ A certificate stands in the open (`7F21` with `5F4E`), or is signed by an author
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agent.credentials import vdv_ka
 from agent.crypto import ber, signing
-from agent.crypto.iso9796 import RsaKey, recover
 from agent.crypto.refusal import CheckFailed
 from agent.issuers import Found, PublishedKey, day
 from agent.model import CodeStatus
@@ -18,15 +17,10 @@ from agent.model import CodeStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agent.credentials.vdv_ka import VdvCertificate
+    from agent.crypto.iso9796 import RsaKey
+
 ISSUER = "vdv-ka"
-_CERTIFICATE, _SIGNATURE, _REST, _AUTHORITY = 0x7F21, 0x5F37, 0x5F38, 0x42
-
-
-class _Opened(NamedTuple):
-    key: RsaKey
-    authority: bytes
-    holder: bytes
-    ends_utc: float
 
 
 def read(files: Mapping[str, bytes], now_utc: float) -> Found:
@@ -34,7 +28,7 @@ def read(files: Mapping[str, bytes], now_utc: float) -> Found:
     opened, sealed, left_out = {}, {}, []
     for name, data in files.items():
         try:
-            opened[name] = _Opened(*vdv_ka.read_certificate(vdv_ka.raw_content(data)))
+            opened[name] = vdv_ka.read_certificate(vdv_ka.raw_content(data))
         except CheckFailed:
             sealed[name] = data
     authorities = {each.holder: each.key for each in opened.values()}
@@ -57,15 +51,12 @@ def read(files: Mapping[str, bytes], now_utc: float) -> Found:
     return Found(tuple(keys.values()), tuple(left_out))
 
 
-def _open(data: bytes, authorities: Mapping[bytes, RsaKey]) -> _Opened:
+def _open(data: bytes, authorities: Mapping[bytes, RsaKey]) -> VdvCertificate:
     """A certificate that an authority signed. Raises CheckFailed."""
     parts = {element.tag: element.content for element in ber.elements(data)}
-    inside = {element.tag: element.content for element in ber.elements(parts.get(_CERTIFICATE, b""))}
-    authority = parts.get(_AUTHORITY, inside.get(_AUTHORITY, b""))[-8:]
+    inside = {element.tag: element.content for element in ber.elements(parts.get(vdv_ka.CERTIFICATE, b""))}
+    authority = parts.get(vdv_ka.AUTHORITY, inside.get(vdv_ka.AUTHORITY, b""))[-8:]
     if authority not in authorities:
         raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its authority {authority.hex()} is not among the files")
-    content = recover(authorities[authority], inside.get(_SIGNATURE, b""), inside.get(_REST, b""))
-    found = _Opened(*vdv_ka.read_certificate(content))
-    if found.authority[-8:] != authority:
-        raise CheckFailed(CodeStatus.BAD_SIGNATURE, "it names another authority")
-    return found
+    signature, rest = (inside.get(tag, b"") for tag in (vdv_ka.CERTIFICATE_SIGNATURE, vdv_ka.CERTIFICATE_REST))
+    return vdv_ka.prove_certificate(signature, rest, authorities[authority], authority)
