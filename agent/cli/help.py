@@ -92,6 +92,8 @@ fever_c = number(35.0, 42.0, 38.0)
 skin_c = number(0.0, 60.0, 35.6)
 """A temperature of skin, or of a black body in its place, °C."""
 count = number(0, 1_000_000, 120)
+uses, party, roster_number = number(0, 100, 1), number(1, 100, 2), number(0, 65_535, 17)
+"""Of a permit: how often on a day, how many people, and the number of a seat or a person."""
 port = number(0, 65_535, 8883)
 chunk_kb = number(4, 1024, 256)
 

@@ -14,16 +14,15 @@ from pathlib import Path
 
 import segno
 
-from agent.cli.help import days, number, seconds
+from agent.cli.help import days, party, roster_number, seconds, uses
 from agent.credentials import gatepost, permit, venue_code
 from agent.crypto import signing
 from agent.crypto.refusal import Malformed
 from agent.model import Colour, LabResult
 from agent.venue.entries import ROLES
-from agent.venue.permits import parse_kind
+from agent.venue.permits import parse_kind, parse_weekdays
 
 _DAY_S = 86400
-uses, party, number_of = number(0, 100, 1), number(1, 100, 2), number(0, 65_535, 17)
 _MOST_S = 3660 * _DAY_S
 _CLOCKS_DIFFER_S = 120
 
@@ -66,7 +65,7 @@ def _add_permit(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--uses", type=uses, default=0, help="how often one may come in with it each day")
     group.add_argument("--party", type=party, default=1, help="how many may be inside with it at a time")
     group.add_argument("--group", default="", help="of the roster, for example ward-3")
-    group.add_argument("--number", type=number_of, default=0, help="of a seat or a roster, for example 17")
+    group.add_argument("--number", type=roster_number, default=0, help="of a seat or a roster, for example 17")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,7 +121,7 @@ def _permit_text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
             raise ValueError(f"--hours {args.hours}: FROM-UNTIL, for example 09:00-17:00")
         window = {"from": begins, "until": ends}
     if args.weekdays:
-        window["weekdays"] = [int(day) for day in args.weekdays if day.isdecimal()]
+        window["weekdays"] = parse_weekdays(args.weekdays)
     kind = {"role": args.permit, "uses": args.uses, "party": args.party}
     kind |= ({"place": args.at} if args.at else {}) | ({"windows": [window]} if window else {})
     parse_kind(kind)

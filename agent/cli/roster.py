@@ -1,8 +1,8 @@
 """`gatepost roster build FILE.csv`: pack a roster for kiosks; it names nobody. `roster show`: what is in one.
 
-The table has the columns `issuer` and `subject` (the holder's pseudonym in the issuer's codes) or `card` (hex of a
-card's id), and `role`; it may have `number`, `group`, `place`, `from`, `until`, `weekdays` (12345), `uses`,
-`party`.
+The table has the columns `issuer` and `subject` (the holder's pseudonym in the issuer's codes) or `card` (the
+number of a card or fob), and `role`; it may have `number`, `group`, `place`, `from`, `until`, `weekdays` (12345),
+`uses`, `party`.
 
     gatepost roster build class.csv --out roster.json
     gatepost roster show roster.json
@@ -17,15 +17,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.cli.help import party, roster_number, uses
 from agent.credentials import card
 from agent.crypto import digest
 from agent.model import Permit, PermitKind
 from agent.platform.files import replace_file
 from agent.venue.entries import ROLES
-from agent.venue.permits import KEY_BYTES, BadRoster, build_roster, parse_roster, parse_windows
+from agent.venue.permits import KEY_BYTES, BadRoster, build_roster, parse_roster, parse_weekdays, parse_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 COLUMNS = {
     "issuer", "subject", "card", "role", "number", "group", "place", "from", "until", "weekdays", "uses", "party",
@@ -87,14 +88,22 @@ def _permit(row: Mapping[str, str]) -> Permit:
         raise BadRoster("it has neither a card nor issuer and subject")
     window: dict[str, object] = {name: row[name] for name in ("from", "until") if row.get(name)}
     if row.get("weekdays"):
-        window["weekdays"] = [int(day) for day in row["weekdays"]]
+        window["weekdays"] = parse_weekdays(row["weekdays"])
     if row["role"] not in ROLES[1:]:
         raise BadRoster(f"role is one of {', '.join(ROLES[1:])}, not {row['role']!r}")
     kind = PermitKind(
         row["role"],
         row.get("place", ""),
         parse_windows([window]) if window else (),
-        int(row.get("uses") or 0),
-        int(row.get("party") or 1),
+        _number(row, "uses", uses, 0),
+        _number(row, "party", party, 1),
     )
-    return Permit(key[:KEY_BYTES], kind, row.get("group", ""), int(row.get("number") or 0))
+    return Permit(key[:KEY_BYTES], kind, row.get("group", ""), _number(row, "number", roster_number, 0))
+
+
+def _number(row: Mapping[str, str], column: str, read: Callable[[str], int], default: int) -> int:
+    """Of a column; empty: the default."""
+    try:
+        return read(row[column]) if row.get(column) else default
+    except argparse.ArgumentTypeError as error:
+        raise BadRoster(f"{column} {error}") from None

@@ -37,6 +37,7 @@ DAY_S = 86_400
 _MOST_UTC = 1 << 37
 _NAME = re.compile(r"[^\s/+#$\x00-\x1f]{1,32}")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_DIGITS_OF_DAYS = re.compile(r"[1-7]{1,7}")
 _ALL_DAYS = (1, 2, 3, 4, 5, 6, 7)
 
 
@@ -285,6 +286,13 @@ def parse_windows(contents: Sequence[object]) -> tuple[Window, ...]:
                     f"windows {_window_content(one)} and {_window_content(other)} overlap: end one before the next"
                 )
     return windows
+
+
+def parse_weekdays(text: str) -> list[int]:
+    """Days as people type them, `12345`. Raises BadRoster for anything else: no day is left out without a word."""
+    if not _DIGITS_OF_DAYS.fullmatch(text):
+        raise BadRoster(f"weekdays are digits from 1 (Monday) to 7, for example 12345, not {text!r}")
+    return [int(day) for day in text]
 
 
 def _window(content: object) -> Window:

@@ -374,7 +374,8 @@ def test_a_permit_from_the_command_line_is_one_that_a_kiosk_takes(tmp_path: Path
     [
         (["--hours", "17:00-09:00"], "ends before it begins"),
         (["--hours", "noon"], "FROM-UNTIL, for example 09:00-17:00"),
-        (["--weekdays", "8"], "weekdays are some of 1 (Monday) to 7"),
+        (["--weekdays", "8"], "weekdays are digits from 1 (Monday) to 7, for example 12345, not '8'"),
+        (["--weekdays", "1-5"], "not '1-5'"),
         (["--days", "5000"], "for example --days 1"),
     ],
 )
@@ -384,6 +385,24 @@ def test_what_is_wrong_with_a_permit_is_one_sentence(tmp_path: Path, capsys, mor
         cli.main(["issue", "--key", str(tmp_path / "x.key"), "--permit", "visitor", "--subject", "1", *more]) == 1
     )
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("weekdays", "1-5", "line 2: weekdays are digits from 1 (Monday) to 7, for example 12345, not '1-5'"),
+        ("number", "70000", "line 2: number '70000' should be a whole number from 0 to 65535, for example 17"),
+        ("uses", "some", "line 2: uses 'some' should be a whole number from 0 to 100, for example 1"),
+        ("party", "0", "line 2: party '0' should be a whole number from 1 to 100, for example 2"),
+    ],
+)
+def test_what_is_wrong_with_a_table_of_people_is_one_sentence(
+    tmp_path: Path, capsys, column, value, sentence
+) -> None:
+    (tmp_path / "people.csv").write_text(f"issuer,subject,role,{column}\nx,anna,visitor,{value}\n")
+    table = ["roster", "build", str(tmp_path / "people.csv"), "--out", str(tmp_path / "roster.json")]
+    assert cli.main(table) == 1
+    assert capsys.readouterr().err.strip() == sentence
 
 
 def test_the_code_of_the_place_is_drawn_for_print(tmp_path: Path, capsys) -> None:
