@@ -572,7 +572,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class LaneClosure:
-    """Staff close a lane, or reopen it. An exit stays an exit."""
+    """Staff or the venue's rules close a lane, or reopen it. An exit stays an exit."""
 
     at_s: float
     closed: bool
@@ -800,7 +800,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class RemeasureResult:
-    """What became of a reading of staff's own thermometer."""
+    """What became of what staff did at a lane: a reading of their own thermometer, an override, an opening."""
 
     lane: str
     passage: Passage | None = None

@@ -76,7 +76,7 @@ THERMOMETER = 'thermometer = { driver = "gy_mcu", port = "/dev/zero" }\n'
 class Lane:
     """One lane of an agent; nothing is written, nothing is shown."""
 
-    def __init__(self, folder: Path, *, venue: bool | int, thermometer: bool) -> None:
+    def __init__(self, folder: Path, *, venue: bool, thermometer: bool) -> None:
         logging.disable(logging.CRITICAL)
         folder.mkdir()
         with contextlib.redirect_stdout(io.StringIO()):
