@@ -98,7 +98,9 @@ def _decision() -> Iterator[Row]:
 
     for name, has_thermometer, bar in (("code and thermometer", True, 5.0), ("code alone", False, None)):
         with tempfile.TemporaryDirectory() as folder:
-            lanes = [Lane(Path(folder) / str(venue), venue=venue, thermometer=has_thermometer) for venue in (0, 1)]
+            lanes = [
+                Lane(Path(folder) / str(venue), venue=venue, thermometer=has_thermometer) for venue in (False, True)
+            ]
             spans: tuple[list[float], list[float]] = [], []
             for batch in range(40):
                 for lane, span in zip(lanes, spans, strict=True):
