@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.issuers import Found, gdhcn, keys_file, pretix, uic, vdv
+from agent.issuers import PublishedList, gdhcn, keys_file, pretix, uic, vdv
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _found(args: argparse.Namespace) -> Found:
+def _found(args: argparse.Namespace) -> PublishedList:
     files = {str(file): _bytes(file) for path in args.files for file in _each(path)}
     if args.source == "pretix":
         return pretix.read(files, time.time(), args.issuer)

@@ -1,6 +1,6 @@
 """Key lists as issuers publish them → keys that kiosks may be given: at the central server, never on a kiosk. Pure.
 
-Each file of this room offers `read(files, now_utc)` → `Found`. What cannot be checked is left out, with a reason.
+Each file of this room offers `read(files, now_utc)` → `PublishedList`. What cannot be checked is left out, and why.
 `keys_file` says what an import changes in a keys file. From there on the way is that of all keys: `gatepost keys
 sign` wraps the file as a bundle, which kiosks take only under the signatures of their root.
 """
@@ -54,17 +54,22 @@ class PublishedKey:
         algorithm = "" if self.algorithm is None else f" {_NAMES[self.algorithm]}"
         since = "…" if self.starts_utc == -math.inf else day(self.starts_utc)
         until = "…" if self.ends_utc == math.inf else day(self.ends_utc - 1)
-        kid = self.kid.decode() if self.kid.isascii() and self.kid.decode().isprintable() else self.kid.hex()
-        return f"{self.issuer}  {kid}  {name}{algorithm}  {since} to {until}"
+        return f"{self.issuer}  {readable_kid(self.kid)}  {name}{algorithm}  {since} to {until}"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a list holds."""
+class PublishedList:
+    """What a list holds, once it has been checked."""
 
     keys: tuple[PublishedKey, ...]
     left_out: tuple[str, ...] = ()
     """A line for each entry that is no key for a kiosk, and why."""
+
+
+def readable_kid(kid: bytes) -> str:
+    """A key id as text where it is some, as `1080/2`; else in hexadecimal."""
+    text = kid.decode("ascii", "replace")
+    return text if text.isascii() and text.isprintable() else kid.hex()
 
 
 def day(utc: float) -> str:

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 from agent.credentials.trust import short_hash
 from agent.crypto import signing, strict_json
 from agent.crypto.refusal import Malformed
-from agent.issuers import Found, PublishedKey, day
+from agent.issuers import PublishedKey, PublishedList, day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ class _Entry(NamedTuple):
     der: bytes
 
 
-def read(files: Mapping[str, bytes], now_utc: float) -> Found:
+def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
     """Signers whose chain holds. Raises ValueError."""
     entries: list[_Entry] = []
     left_out: list[str] = []
@@ -67,7 +67,7 @@ def read(files: Mapping[str, bytes], now_utc: float) -> Found:
             left_out.append(f"{entry.name}: {error}")
             continue
         keys[key.issuer, key.kid, key.spki] = key
-    return Found(tuple(keys.values()), tuple(left_out))
+    return PublishedList(tuple(keys.values()), tuple(left_out))
 
 
 def _entries(name: str, data: bytes) -> Iterator[_Entry | str]:

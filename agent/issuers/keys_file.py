@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.credentials.trust import BadTrustStore, TrustedKey, parse_keys
+from agent.issuers import readable_kid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ _TABLE = re.compile(r"^(?=\[\[)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class KeysFileChange:
     """What becomes of a keys file."""
 
     added: tuple[PublishedKey, ...]
@@ -31,7 +32,7 @@ class Change:
     text: str
 
 
-def change(text: str, keys: Sequence[PublishedKey], is_ours: Callable[[TrustedKey], bool]) -> Change:
+def change(text: str, keys: Sequence[PublishedKey], is_ours: Callable[[TrustedKey], bool]) -> KeysFileChange:
     """The file with exactly these keys of a source in it. Raises BadTrustStore."""
     parse_keys(text, "before the import")
     tables = {key.table(): key for key in keys}
@@ -46,13 +47,12 @@ def change(text: str, keys: Sequence[PublishedKey], is_ours: Callable[[TrustedKe
             known.add(part.strip() + "\n")
             parts.append(part)
         else:
-            name = key.kid.decode() if key.kid.isascii() and key.kid.decode().isprintable() else key.kid.hex()
-            removed.append(f"{key.issuer}  {name}  {key.public.name}")
+            removed.append(f"{key.issuer}  {readable_kid(key.kid)}  {key.public.name}")
     added = tuple(key for table, key in tables.items() if table not in known)
     body = "".join(parts).rstrip("\n")
     new = "\n".join((*([body + "\n"] if body else []), *(key.table() for key in added)))
     parse_keys(new, "after the import")
-    return Change(added, tuple(removed), len(known), new)
+    return KeysFileChange(added, tuple(removed), len(known), new)
 
 
 def _key(part: str) -> TrustedKey | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.credentials.trust import short_hash
 from agent.crypto import signing
-from agent.issuers import Found, PublishedKey
+from agent.issuers import PublishedKey, PublishedList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ FORMAT = "pretix"
 _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----(.*?)-----END PUBLIC KEY-----", re.DOTALL)
 
 
-def read(files: Mapping[str, bytes], _now_utc: float, issuer: str = "") -> Found:
+def read(files: Mapping[str, bytes], _now_utc: float, issuer: str = "") -> PublishedList:
     """The event's keys; `issuer`: what lanes call the event. Raises ValueError."""
     if not issuer:
         raise ValueError("--issuer is needed: the name of the event as lanes have it, for example concert")
@@ -36,7 +36,7 @@ def read(files: Mapping[str, bytes], _now_utc: float, issuer: str = "") -> Found
                 left_out.append(f"{name}, key {number}: {error}")
                 continue
             keys[spki] = PublishedKey(issuer, short_hash(spki), FORMAT, spki)
-    return Found(tuple(keys.values()), tuple(left_out))
+    return PublishedList(tuple(keys.values()), tuple(left_out))
 
 
 def _texts(name: str, data: bytes) -> list[str]:

@@ -24,7 +24,7 @@ from xml.etree import ElementTree as ET
 
 from agent.credentials import rail
 from agent.crypto import der, signing
-from agent.issuers import Found, PublishedKey, day, printable
+from agent.issuers import PublishedKey, PublishedList, day, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ _FORGED = {"true", "1", "yes"}
 _CODE, _ID = re.compile(r"\d{1,4}"), re.compile(r"[0-9A-Za-z]{1,5}")
 
 
-def read(files: Mapping[str, bytes], now_utc: float) -> Found:
+def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
     """Keys that have not ended. Raises ValueError."""
     keys: dict[tuple[bytes, bytes], PublishedKey] = {}
     left_out = []
@@ -58,7 +58,7 @@ def read(files: Mapping[str, bytes], now_utc: float) -> Found:
                 left_out.append(f"{printable(title)}: {error}")
                 continue
             keys[key.kid, key.spki] = key
-    return Found(tuple(keys.values()), tuple(left_out))
+    return PublishedList(tuple(keys.values()), tuple(left_out))
 
 
 def _entries(name: str, data: bytes) -> list[ET.Element]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agent.credentials import vdv_ka
 from agent.crypto import ber, signing
 from agent.crypto.refusal import CheckFailed
-from agent.issuers import Found, PublishedKey, day
+from agent.issuers import PublishedKey, PublishedList, day
 from agent.model import CodeStatus
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ISSUER = "vdv-ka"
 
 
-def read(files: Mapping[str, bytes], now_utc: float) -> Found:
+def read(files: Mapping[str, bytes], now_utc: float) -> PublishedList:
     """Authorities whose last day has not passed. Raises ValueError."""
     opened, sealed, left_out = {}, {}, []
     for name, data in files.items():
@@ -48,7 +48,7 @@ def read(files: Mapping[str, bytes], now_utc: float) -> Found:
         )
     if not files:
         raise ValueError("no certificate is given")
-    return Found(tuple(keys.values()), tuple(left_out))
+    return PublishedList(tuple(keys.values()), tuple(left_out))
 
 
 def _open(data: bytes, authorities: Mapping[bytes, RsaKey]) -> VdvCertificate:

@@ -69,7 +69,7 @@ HALL = ("hall-1", "hall-2")
 class Wire:
     """The broker of the site: all that is sent comes to all that are linked, in one order."""
 
-    kiosks: dict[str, Kiosk] = field(default_factory=dict)
+    kiosks: dict[str, TicketKiosk] = field(default_factory=dict)
     cut: set[str] = field(default_factory=set)
 
     def send(self, sender: str, messages: list[Message], at_s: float) -> None:
@@ -82,7 +82,7 @@ class Wire:
                     self.send(name, kiosk.received(sender, message, at_s), at_s)
 
 
-class Kiosk:
+class TicketKiosk:
     """One kiosk with one entry."""
 
     def __init__(
@@ -207,7 +207,7 @@ class Evening:
         yield self._at(
             "2023-03-15T19:00", "A concert hall: two entrances, tickets of pretix, no network to the shop"
         )
-        hall = [Kiosk(name, "event", CONCERT, self, HALL) for name in HALL]
+        hall = [TicketKiosk(name, "event", CONCERT, self, HALL) for name in HALL]
         self.wire.kiosks = {kiosk.name: kiosk for kiosk in hall}
         for kiosk in hall:
             self.wire.send(kiosk.name, kiosk.exchange.connected(), self.at_s)
@@ -233,7 +233,7 @@ class Evening:
     def _tram(self) -> Iterator[str]:
         yield self._at("2023-03-15T22:40", "The tram stop outside: VDV-KA tickets, chain and all, offline")
         self.wire = Wire()
-        stop = Kiosk("stop", "platform", TRAM, self)
+        stop = TicketKiosk("stop", "platform", TRAM, self)
         yield from self._come(stop, "deutschlandticket")
         yield "        a list of blocked tickets is loaded"
         self._block("vdv-ka")
@@ -243,7 +243,7 @@ class Evening:
     def _train(self) -> Iterator[str]:
         yield self._at("2020-11-05T11:40", "A platform in Mannheim, another year: UIC tickets, static and small")
         self.trust = self.keys
-        gate = Kiosk("platform-3", "platform", TRAIN, self)
+        gate = TicketKiosk("platform-3", "platform", TRAIN, self)
         yield from self._come(gate, "train")
         yield "        a list of blocked tickets is loaded"
         self._block("uic/1080")
@@ -264,7 +264,7 @@ class Evening:
         self.at_s += _DAY_S
         return f"\n{local.replace('T', ' ')}  {title}"
 
-    def _come(self, kiosk: Kiosk, ticket: str) -> Iterator[str]:
+    def _come(self, kiosk: TicketKiosk, ticket: str) -> Iterator[str]:
         clock = datetime.fromtimestamp(self.utc, ZONE).strftime("%H:%M")
         passage, opened = kiosk.show(self.codes[ticket])
         self.opened += opened

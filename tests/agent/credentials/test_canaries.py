@@ -19,7 +19,7 @@ import test_listed
 import vectors_today as vectors
 
 from agent import screening
-from agent.cli.demo.ticket_day import Evening, Kiosk
+from agent.cli.demo.ticket_day import Evening, TicketKiosk
 from agent.credentials.trust import TrustStore, parse_trust_store
 from agent.model import LaneTickets, Outcome
 
@@ -60,7 +60,7 @@ def test_nothing_of_whom_it_is_stays(name: str, tmp_path: Path, caplog: pytest.L
     evening = Evening(tmp_path)
     evening.codes, evening.trust, evening.keys = {}, TRUST, TrustStore()
     evening.utc = datetime(2026, 10, 3, 12, tzinfo=UTC).timestamp()
-    kiosk = Kiosk("gate", "platform", LaneTickets(PLACES), evening)
+    kiosk = TicketKiosk("gate", "platform", LaneTickets(PLACES), evening)
     passage, opened = kiosk.show(code)
     assert passage.decision.outcome in {Outcome.REFER, Outcome.REFUSE}
     assert not opened
