@@ -339,7 +339,11 @@ def key_table(
     """One [[key]] table of a keys file. Strings and lists are written as in JSON, which is TOML too. A certificate
     is written whole: its validity and key usage are part of what is pinned.
     """
-    lines = ["[[key]]", f"issuer = {json.dumps(issuer)}", f"formats = {json.dumps(list(formats))}"]
+    lines = [
+        "[[key]]",
+        f"issuer = {json.dumps(issuer, ensure_ascii=False)}",
+        f"formats = {json.dumps(list(formats))}",
+    ]
     if kid:
         lines.append(f'kid = "{kid.hex()}"')
     what, der = ("certificate", certificate) if certificate else ("public", public.spki)

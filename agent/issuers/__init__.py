@@ -7,6 +7,7 @@ sign` wraps the file as a bundle, which kiosks take only under the signatures of
 
 from __future__ import annotations
 
+import json
 import math
 from base64 import b64encode
 from dataclasses import dataclass, field
@@ -36,7 +37,11 @@ class PublishedKey:
 
     def table(self) -> str:
         """Its [[key]] table; days are whole, so that what is read again is the same."""
-        lines = ["[[key]]", f'issuer = "{self.issuer}"' + (f"  # {self.company}" if self.company else "")]
+        lines = [
+            "[[key]]",
+            f"issuer = {json.dumps(self.issuer, ensure_ascii=False)}"
+            + (f"  # {self.company}" if self.company else ""),
+        ]
         lines += [f'formats = ["{self.format}"]', f'kid = "{self.kid.hex()}"']
         if self.algorithm is not None:
             lines.append(f'algorithm = "{_NAMES[self.algorithm]}"')

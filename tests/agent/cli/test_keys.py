@@ -46,6 +46,12 @@ def test_a_key_stays_with_its_owner(here: Path, capsys: pytest.CaptureFixture[st
     assert said(capsys, "keys", "public", "demo-health.key").strip() in (here / "issuers.toml").read_text()
 
 
+@pytest.mark.parametrize("issuer", ['the "big" one', "卫健委", "🎸"])
+def test_an_issuer_of_any_name(here: Path, capsys: pytest.CaptureFixture[str], issuer: str) -> None:
+    said(capsys, "keys", "new", issuer)
+    assert f"  {issuer}  Ed25519" in said(capsys, "keys", "list")
+
+
 def test_a_key_is_never_overwritten(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "keys", "new", "a")
     before = (here / "a.key").read_bytes()

@@ -10,8 +10,9 @@ import pytest
 import vectors_today as vectors
 
 from agent.credentials import vdv_ka
+from agent.credentials.trust import parse_keys
 from agent.crypto import signing
-from agent.issuers import pretix, vdv
+from agent.issuers import keys_file, pretix, vdv
 
 NOW = datetime(2023, 3, 15, tzinfo=UTC).timestamp()
 
@@ -56,6 +57,14 @@ def test_an_event(wrap: object) -> None:
     assert {key.spki for key in found.keys} == {
         key.public.spki for key in vectors.pretix_trust().by_format["pretix"]
     }
+
+
+@pytest.mark.parametrize("issuer", ['the "big" one', "a\\b", "音乐会", "🎸"])
+def test_an_event_of_any_name(issuer: str) -> None:
+    data = json.dumps([_pem(vectors.PRETIX_KEYS[0])]).encode()
+    change = keys_file.change("", pretix.read({"e.json": data}, NOW, issuer).keys, lambda _: True)
+    (key,) = parse_keys(change.text, "x").by_format["pretix"]
+    assert key.issuer == issuer
 
 
 def test_what_is_no_event() -> None:
