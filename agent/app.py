@@ -18,7 +18,7 @@ from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, 
 from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
-from agent.control.staff import Around, StaffDoor
+from agent.control.staff import StaffContext, StaffDoor
 from agent.control.watch import Watch
 from agent.credentials import card
 from agent.credentials.bundle import BadBundle
@@ -300,7 +300,7 @@ class App:
     def _staff_door(self, config: Config, venue: Callable[[], Mapping[str, Any] | None]) -> StaffDoor:
         """The socket for the pages of guards."""
         folder = state_folder(_folder(config))
-        around = Around(
+        context = StaffContext(
             {name: _way(lane) for name, lane in config.lanes.items()},
             self._loop.request,
             self._loop.inbox.add,
@@ -317,7 +317,7 @@ class App:
             config.web.second_person,
             lambda: _pages(config, self._clock.now()),
         )
-        return StaffDoor(config.web.directory / staff.NAME, folder / staff_state.NAME, around)
+        return StaffDoor(config.web.directory / staff.NAME, folder / staff_state.NAME, context)
 
     def _staff_list(self) -> StaffList:
         """Who may act at the pages: the signed list in force; nobody when there is none, or it has ended."""

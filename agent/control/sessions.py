@@ -51,7 +51,7 @@ class Pairing:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class StaffSession:
     """Somebody who has logged in."""
 
     staff: str
@@ -69,14 +69,14 @@ class Session:
         return at_s - self.since_s >= SESSION_S
 
 
-class Sessions:
+class StaffSessions:
     """All pages of one kiosk. Not thread-safe."""
 
     def __init__(self, devices: dict[str, float] | None = None) -> None:
         """`devices`: digest of each paired device's token → until when it is paired, UTC; changed in place."""
         self.devices = {} if devices is None else devices
         self.pairing: Pairing | None = None
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, StaffSession] = {}
         self._misses: dict[str, tuple[int, float]] = {}
         """Person → (wrong PINs in a row, no login before)."""
 
@@ -117,7 +117,7 @@ class Sessions:
 
     def login(
         self, staff: StaffList, who: str, pin: str, device: str, token: str, at_s: float, at_utc: float
-    ) -> Session:
+    ) -> StaffSession:
         """Log in with a PIN on a paired device; `token` stands for the session. Raises Refused."""
         if not self.is_paired(device, at_utc):
             raise Refused("not_paired")
@@ -126,19 +126,21 @@ class Sessions:
         self._prove(staff, who, pin, at_s)
         return self._begin(staff.people[who], device, token, at_s)
 
-    def login_by_badge(self, member: StaffMember, device: str, token: str, at_s: float, at_utc: float) -> Session:
+    def login_by_badge(
+        self, member: StaffMember, device: str, token: str, at_s: float, at_utc: float
+    ) -> StaffSession:
         """Log in whose badge was shown at the lane's scanner. Raises Refused."""
         if not self.is_paired(device, at_utc):
             raise Refused("not_paired")
         return self._begin(member, device, token, at_s)
 
-    def unlock(self, staff: StaffList, token: str, device: str, pin: str, at_s: float) -> Session:
+    def unlock(self, staff: StaffList, token: str, device: str, pin: str, at_s: float) -> StaffSession:
         """Go on after a while without a deed. Raises Refused."""
         session = self.find(staff, token, device, at_s)
         self._prove(staff, session.staff, pin, at_s)
         return self._touch(token, session, at_s)
 
-    def find(self, staff: StaffList, token: str, device: str, at_s: float) -> Session:
+    def find(self, staff: StaffList, token: str, device: str, at_s: float) -> StaffSession:
         """The session of a page that looks. Raises Refused."""
         session = self._sessions.get(_digest(token))
         if session is None or session.is_over(at_s) or not _same(session.device, _digest(device)):
@@ -150,7 +152,9 @@ class Sessions:
             raise Refused("not_logged_in")
         return replace(session, role=member.role)
 
-    def act(self, staff: StaffList, token: str, device: str, allowed: frozenset[StaffRole], at_s: float) -> Session:
+    def act(
+        self, staff: StaffList, token: str, device: str, allowed: frozenset[StaffRole], at_s: float
+    ) -> StaffSession:
         """The session of a page that does something. Raises Refused."""
         session = self.find(staff, token, device, at_s)
         if session.is_locked(at_s):
@@ -177,20 +181,16 @@ class Sessions:
         """End a session."""
         self._sessions.pop(_digest(token), None)
 
-    def present(self, at_s: float) -> tuple[str, ...]:
-        """Who is logged in."""
-        return tuple(sorted({each.staff for each in self._sessions.values() if not each.is_over(at_s)}))
-
-    def _begin(self, member: StaffMember, device: str, token: str, at_s: float) -> Session:
+    def _begin(self, member: StaffMember, device: str, token: str, at_s: float) -> StaffSession:
         self._sessions = {key: each for key, each in self._sessions.items() if not each.is_over(at_s)}
         if len(self._sessions) >= MAX_SESSIONS:
             oldest = min(self._sessions, key=lambda key: self._sessions[key].active_s)
             del self._sessions[oldest]
-        session = Session(member.id, member.role, _digest(device), at_s, at_s)
+        session = StaffSession(member.id, member.role, _digest(device), at_s, at_s)
         self._sessions[_digest(token)] = session
         return session
 
-    def _touch(self, token: str, session: Session, at_s: float) -> Session:
+    def _touch(self, token: str, session: StaffSession, at_s: float) -> StaffSession:
         self._sessions[_digest(token)] = session = replace(session, active_s=at_s)
         return session
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent import screening
 from agent.control import rights, staff_state
 from agent.control.door import Door, send
-from agent.control.sessions import Refused, Sessions
+from agent.control.sessions import Refused, StaffSessions
 from agent.credentials.staff_list import BADGE_PREFIX, StaffList
 from agent.model import (
     Attestation,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from agent.control.sessions import Session
+    from agent.control.sessions import StaffSession
     from agent.model import DecisionInput, LaneCommandResult, LaneSpec, TimeBounds
     from agent.policy.explain import Explanation
     from agent.venue.forms import Form
@@ -95,7 +95,7 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class StaffContext:
     """What the door needs of the agent; nothing of it blocks for long."""
 
     lanes: Mapping[str, LaneSpec]
@@ -125,15 +125,15 @@ class StaffDoor:
     """Serves the pages of guards and technicians, by way of the process of the screens."""
 
     def __init__(
-        self, path: Path, state_file: Path, around: Around, clock: Callable[[], float] = time.monotonic
+        self, path: Path, state_file: Path, context: StaffContext, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`path`: of the socket; `state_file`: what must outlive a restart."""
-        self._around, self._clock, self._file = around, clock, state_file
-        self._entries = [name for name, spec in around.lanes.items() if spec.direction is not Direction.EXIT]
+        self._context, self._clock, self._file = context, clock, state_file
+        self._entries = [name for name, spec in context.lanes.items() if spec.direction is not Direction.EXIT]
         self.state, trouble = staff_state.read(state_file, self._entries)
         if trouble:
             log.warning("%s", trouble)
-        self._sessions = Sessions(self.state.devices)
+        self._sessions = StaffSessions(self.state.devices)
         self._lock = threading.RLock()
         self._viewing = threading.Lock()
         self._view: tuple[float, dict[str, Any]] = (float("-inf"), {})
@@ -157,7 +157,7 @@ class StaffDoor:
 
     def closures(self) -> list[Observation]:
         """What the loop is to be told before anybody comes."""
-        closed = sorted(self.state.closed & self._around.lanes.keys())
+        closed = sorted(self.state.closed & self._context.lanes.keys())
         return [
             Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=True, by="staff")) for lane in closed
         ]
@@ -182,28 +182,28 @@ class StaffDoor:
         """Take badges out of what the scanners read; all else goes on. At an exit a badge opens as a code does."""
         item = seen.item
         if not (isinstance(item, Sighting) and item.payload.startswith(BADGE_PREFIX.encode())):
-            self._around.record(seen)
+            self._context.record(seen)
             return
-        spec = self._around.lanes[seen.lane]
-        member = self._around.staff().with_badge(item.payload.decode("ascii", "replace"))
+        spec = self._context.lanes[seen.lane]
+        member = self._context.staff().with_badge(item.payload.decode("ascii", "replace"))
         if member is None or spec.direction is Direction.EXIT:
-            self._around.record(seen)
+            self._context.record(seen)
         if member is not None:  # in a thread of its own: no scanner waits for a disk
             threading.Thread(target=self._on_badge, args=(member.id, seen.lane), name="badge", daemon=True).start()
 
     def _on_badge(self, who: str, lane: str) -> None:
         with self._lock:
-            is_news = self._shown(who)
+            is_news = self._note_badge(who)
         if not is_news:
             return
-        if self._around.venue() is None:
+        if self._context.venue() is None:
             self._record_deed("badge", who, lane, value=who)
             return
         with contextlib.suppress(TimeoutError):
             seen = Observation(lane, Role.CLINICAL, Attestation(self._clock(), "badge", who, by=who))
-            self._around.ask(seen, WAIT_S)
+            self._context.ask(seen, WAIT_S)
 
-    def _shown(self, who: str) -> bool:
+    def _note_badge(self, who: str) -> bool:
         """A badge is before a scanner; whether somebody else is on duty from now on."""
         at_s = self._clock()
         if self._badge[0] == who and at_s - self._badge[1] < HELD_S:
@@ -250,7 +250,7 @@ class StaffDoor:
     def _answer(self, said: dict[str, Any]) -> dict[str, Any]:
         match said:
             case {"do": "hello"}:
-                return dict(self._around.hello())
+                return dict(self._context.hello())
             case {"do": "pair", "secret": str(secret), "number": str(number)}:
                 return self._pair(secret, number)
             case {"do": str(verb), "device": str(device), "session": str(session), **rest}:
@@ -267,7 +267,7 @@ class StaffDoor:
                 return self._by_badge(device)
             case "unlock", {"pin": str(pin)}:
                 with self._lock:
-                    self._sessions.unlock(self._around.staff(), session, device, pin, self._clock())
+                    self._sessions.unlock(self._context.staff(), session, device, pin, self._clock())
                 return {"done": True}
             case "logout", _:
                 with self._lock:
@@ -275,12 +275,12 @@ class StaffDoor:
                 return {"done": True}
             case "view", _:
                 with self._lock:
-                    found = self._sessions.find(self._around.staff(), session, device, self._clock())
+                    found = self._sessions.find(self._context.staff(), session, device, self._clock())
                 return self._view_for(found)
             case "status", _:
                 with self._lock:
-                    self._sessions.find(self._around.staff(), session, device, self._clock())
-                return dict(self._around.health())
+                    self._sessions.find(self._context.staff(), session, device, self._clock())
+                return dict(self._context.health())
         return self._deed(verb, device, session, rest)
 
     # -- access
@@ -291,30 +291,30 @@ class StaffDoor:
         with self._lock:
             pairing = self._sessions.begin_pairing(secret, number, self._clock())
         seconds = pairing.until_s - self._clock()
-        self._around.show_pairing(secret, number, seconds)
+        self._context.show_pairing(secret, number, seconds)
         return {"secret": secret, "number": number, "seconds": round(seconds)}
 
     def _pair(self, secret: str, number: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
         with self._lock:
             before = dict(self.state.devices)
-            self._sessions.pair(secret, number, token, self._clock(), self._around.now().earliest_utc)
+            self._sessions.pair(secret, number, token, self._clock(), self._context.now().earliest_utc)
             try:
                 self._save_state()
             except OSError:
                 self.state.devices.clear()
                 self.state.devices.update(before)
                 raise
-        self._around.show_pairing("", "", 0.0)
+        self._context.show_pairing("", "", 0.0)
         self._record_deed("paired", "", "")
         return {"device": token}
 
     def _who(self, device: str, session: str) -> dict[str, Any]:
         with self._lock:
-            if not self._sessions.is_paired(device, self._around.now().earliest_utc):
+            if not self._sessions.is_paired(device, self._context.now().earliest_utc):
                 return {"paired": False}
             try:
-                found = self._sessions.find(self._around.staff(), session, device, self._clock())
+                found = self._sessions.find(self._context.staff(), session, device, self._clock())
             except Refused:
                 return {"paired": True}
             locked = found.is_locked(self._clock())
@@ -325,7 +325,7 @@ class StaffDoor:
         with self._lock:
             try:
                 found = self._sessions.login(
-                    self._around.staff(), who, pin, device, token, self._clock(), self._around.now().earliest_utc
+                    self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
                 )
             except Refused as refusal:
                 if str(refusal) == "login_wrong" and self._sessions.is_closed(who, self._clock()):
@@ -337,20 +337,20 @@ class StaffDoor:
     def _by_badge(self, device: str) -> dict[str, Any]:
         token, at_s = secrets.token_urlsafe(ID_BYTES), self._clock()
         with self._lock:
-            if not self._sessions.is_paired(device, self._around.now().earliest_utc):
+            if not self._sessions.is_paired(device, self._context.now().earliest_utc):
                 raise Refused("not_paired")
             who = self._logged_in_by_badge.pop(device, "")
-            member = self._around.staff().people.get(who)
+            member = self._context.staff().people.get(who)
             if member is None:
                 self._awaiting[device] = at_s + BADGE_S
                 return {"awaited": True}
-            self._sessions.login_by_badge(member, device, token, at_s, self._around.now().earliest_utc)
+            self._sessions.login_by_badge(member, device, token, at_s, self._context.now().earliest_utc)
         self._record_deed("login", who, "", value="badge")
         return {"session": token, "staff": who}
 
     # -- what is seen
 
-    def _view_for(self, session: Session) -> dict[str, Any]:
+    def _view_for(self, session: StaffSession) -> dict[str, Any]:
         at_s = self._clock()
         with self._viewing:
             if at_s - self._view[0] >= VIEW_S:
@@ -363,14 +363,14 @@ class StaffDoor:
         return made
 
     def _make_view(self) -> dict[str, Any]:
-        health = self._around.health()
-        venue = self._around.venue()
+        health = self._context.health()
+        venue = self._context.venue()
         at_s = self._clock()
         return {
             "at_s": round(at_s, 2),
             "kiosk": health.get("kiosk", {}).get("id", ""),
             "safe": bool(health.get("safe")),
-            "lanes": [self._lane(name, spec, health) for name, spec in self._around.lanes.items()],
+            "lanes": [self._lane(name, spec, health) for name, spec in self._context.lanes.items()],
             "waiting": [card for lane in self._entries for card in self._cards(lane)],
             "passages": [
                 {**each, "ago_s": round(at_s - each["at_s"])} for each in list(self._passages)
@@ -379,8 +379,8 @@ class StaffDoor:
             "on_duty": self.state.on_duty,
             "handed_by": self.state.handed_by,
             "venue": None if venue is None else {**venue, "cases": self._cases(venue)},
-            "forms": [_form(each) for each in self._around.forms().values()] if venue is not None else [],
-            "second_person": self._around.second_person,
+            "forms": [_form(each) for each in self._context.forms().values()] if venue is not None else [],
+            "second_person": self._context.second_person,
             "waiting_events": health.get("outbox", {}).get("waiting", 0),
             "online": bool(health.get("link", {}).get("connected")),
             "lists": health.get("lists", []),
@@ -394,18 +394,18 @@ class StaffDoor:
         }  # fmt: skip
 
     def _cards(self, lane: str) -> list[dict[str, Any]]:
-        told = self._around.ask(Observation(lane, Role.CLINICAL, WhoWaits(at_s := self._clock())), WAIT_S)
+        told = self._context.ask(Observation(lane, Role.CLINICAL, WhoWaits(at_s := self._clock())), WAIT_S)
         if not isinstance(told, RemeasureResult):
             return []
         made = []
         for waits, given in zip(told.waiting, told.inputs, strict=True):
             key = lane, waits.number, waits.since_s
-            explanation = self._explained.pop(key, None) or self._around.explain(given)
+            explanation = self._explained.pop(key, None) or self._context.explain(given)
             self._explained[key] = explanation
-            may = self._around.may_override(given)
+            may = self._context.may_override(given)
             ago_s = at_s - waits.since_s
             case = self._case_of.get((lane, waits.number), "")
-            made.append(rights.card(lane, waits, case, explanation, ago_s, self._around.rest_s, may_override=may))
+            made.append(rights.card(lane, waits, case, explanation, ago_s, self._context.rest_s, may_override=may))
         while len(self._explained) > MOST_EXPLAINED:
             self._explained.popitem(last=False)
         return made
@@ -422,14 +422,14 @@ class StaffDoor:
         if allowed is None:
             raise Refused("bad_arguments")
         with self._lock:
-            by = self._sessions.act(self._around.staff(), session, device, allowed, self._clock())
+            by = self._sessions.act(self._context.staff(), session, device, allowed, self._clock())
             self._check_fresh(rest)
             return self._do(verb, rest, by)
 
-    def _do(self, verb: str, rest: dict[str, Any], by: Session) -> dict[str, Any]:  # noqa: PLR0911 - one a deed
+    def _do(self, verb: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:  # noqa: PLR0911 - one a deed
         match verb, rest:
             case "close" | "reopen", {"lane": str(lane)}:
-                return self._close(self._known(lane), by, closed=verb == "close")
+                return self._close(self._known_lane(lane), by, closed=verb == "close")
             case "all_out", _:
                 return self._all_out(by)
             case "step", {"case": str(case), "step": str(step)}:
@@ -437,16 +437,16 @@ class StaffDoor:
             case "accept" | "pair" | "unpair", _:
                 return self._arrange(verb, by)
             case "state", {"type": str(what)} if what in rights.STATEMENTS:
-                return self._state(what, rest, by)
+                return self._attest_venue(what, rest, by)
             case "open", {"lane": str(lane), "reason": str(reason)}:
-                words, second = _words(reason, rest), self._second(rest, by)
-                seen = Observation(self._known(lane), Role.CLINICAL, OpenOnce(self._clock()))
-                return self._settle(seen, self._as_deed("open", by, lane, reason, words, second))
+                words, second = _words(reason, rest), self._second_person(rest, by)
+                seen = Observation(self._known_lane(lane), Role.CLINICAL, OpenOnce(self._clock()))
+                return self._ask(seen, self._as_deed("open", by, lane, reason, words, second))
             case _, {"lane": str(lane)}:
-                return self._about_a_person(verb, self._known(lane), rest, by)
+                return self._about_a_person(verb, self._known_lane(lane), rest, by)
         raise Refused("bad_arguments")
 
-    def _arrange(self, verb: str, by: Session) -> dict[str, Any]:
+    def _arrange(self, verb: str, by: StaffSession) -> dict[str, Any]:
         """What concerns the pages themselves."""
         said: dict[str, Any] = {"done": True}
         match verb:
@@ -461,22 +461,22 @@ class StaffDoor:
         self._view = float("-inf"), {}
         return said
 
-    def _about_a_person(self, verb: str, lane: str, rest: dict[str, Any], by: Session) -> dict[str, Any]:
+    def _about_a_person(self, verb: str, lane: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
         at_s, answers = self._clock(), {"number": str(rest.get("number", ""))}
         match verb, rest:
             case "retest", _:
                 seen = Observation(lane, Role.CLINICAL, LaneCommandRequest(at_s, LaneCommand.RETEST))
-                return self._settle(seen, self._as_deed("retest", by, lane))
+                return self._ask(seen, self._as_deed("retest", by, lane))
             case "remeasure", {"number": int(number), "tenths": int(tenths)} if number > 0:
                 celsius = tenths / 10
                 if not screening.is_of_a_body(celsius):
                     raise Refused("out_of_range")
-                reading = Reading(celsius, at_s, self._around.clinical_uncertainty_c)
+                reading = Reading(celsius, at_s, self._context.clinical_uncertainty_c)
                 instrument = rest.get("instrument", "")
                 if isinstance(instrument, str) and instrument.isalnum() and len(instrument) <= 16:  # noqa: PLR2004
                     answers["instrument"] = instrument
                 deed = self._as_deed("remeasure", by, lane, more=answers)
-                return self._settle(Observation(lane, Role.CLINICAL, Recorded(reading, number)), deed)
+                return self._ask(Observation(lane, Role.CLINICAL, Recorded(reading, number)), deed)
             case "attest", {"number": int(number), "type": str(what), "value": str(value)} if (
                 number > 0 and what in ABOUT_A_PERSON
             ):
@@ -485,21 +485,21 @@ class StaffDoor:
                     check_person(item)
                 except BadAttestation as error:
                     raise Refused(error.reason) from None
-                has_event = self._around.venue() is not None
+                has_event = self._context.venue() is not None
                 stated = None if has_event else self._as_deed(what, by, lane, value, more=answers)
-                return self._settle(Observation(lane, Role.CLINICAL, item), stated)
+                return self._ask(Observation(lane, Role.CLINICAL, item), stated)
             case "left", {"number": int(number)}:
                 deed = self._as_deed("left", by, lane, more=answers)
-                return self._settle(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), deed)
+                return self._ask(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), deed)
             case "override", {"number": int(number), "reason": str(reason)}:
                 words = _words(reason, rest)
-                second = self._second(rest, by)
+                second = self._second_person(rest, by)
                 deed = self._as_deed("override", by, lane, reason, words, second, answers)
-                return self._settle(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), deed)
+                return self._ask(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), deed)
         raise Refused("bad_arguments")
 
-    def _settle(self, seen: Observation, deed: AttestationRecord | None) -> dict[str, Any]:
-        answer = self._around.ask(seen, WAIT_S, deed)
+    def _ask(self, seen: Observation, deed: AttestationRecord | None) -> dict[str, Any]:
+        answer = self._context.ask(seen, WAIT_S, deed)
         self._view = float("-inf"), {}
         if answer.reason:
             raise Refused(answer.reason)
@@ -527,15 +527,15 @@ class StaffDoor:
             case _:
                 raise Refused("bad_arguments")
 
-    def _second(self, rest: dict[str, Any], by: Session) -> str:
+    def _second_person(self, rest: dict[str, Any], by: StaffSession) -> str:
         """Who confirms as the second person; `` where nobody must."""
         match rest.get("second"):
             case {"staff": str(who), "pin": str(pin)}:
-                staff, allowed = self._around.staff(), rights.SECONDS
+                staff, allowed = self._context.staff(), rights.SECONDS
                 return self._sessions.confirm(staff, who, pin, by.staff, allowed, self._clock())
             case {"badge": True}:
                 who, shown_s = self._badge
-                member = self._around.staff().people.get(who)
+                member = self._context.staff().people.get(who)
                 if (
                     member is None or who == by.staff or member.role not in rights.SECONDS
                     or self._clock() - shown_s > BADGE_S
@@ -543,43 +543,43 @@ class StaffDoor:
                     raise Refused("second_needed")
                 self._badge = "", float("-inf")
                 return who
-        if self._around.second_person:
+        if self._context.second_person:
             raise Refused("second_needed")
         return ""
 
-    def _known(self, lane: str) -> str:
-        if lane not in self._around.lanes:
+    def _known_lane(self, lane: str) -> str:
+        if lane not in self._context.lanes:
             raise Refused("no_such_lane")
         return lane
 
-    def _close(self, lane: str, by: Session, *, closed: bool) -> dict[str, Any]:
-        if self._around.lanes[lane].direction is Direction.EXIT:
+    def _close(self, lane: str, by: StaffSession, *, closed: bool) -> dict[str, Any]:
+        if self._context.lanes[lane].direction is Direction.EXIT:
             raise Refused("not_allowed")
         seen = Observation(lane, Role.CLINICAL, LaneClosure(self._clock(), closed=closed, by="staff"))
         if closed:  # first on disk, and then without an answer: whatever happens, it becomes and stays closed
             self._save_state(closed=self.state.closed | {lane})
-            self._around.record(seen)
+            self._context.record(seen)
             self._record_deed("close", by.staff, lane)
             said: dict[str, Any] = {"done": True}
         else:
-            said = self._settle(seen, self._as_deed("reopen", by, lane))
+            said = self._ask(seen, self._as_deed("reopen", by, lane))
             self._save_state(closed=self.state.closed - {lane})
         self._view = float("-inf"), {}
         return said
 
-    def _all_out(self, by: Session) -> dict[str, Any]:
+    def _all_out(self, by: StaffSession) -> dict[str, Any]:
         """Open every exit once; entries stay as they are."""
         opened = []
-        for lane, spec in self._around.lanes.items():
+        for lane, spec in self._context.lanes.items():
             if spec.direction is Direction.EXIT:
                 deed = self._as_deed("all_out", by, lane)
                 with contextlib.suppress(TimeoutError, Refused):
-                    self._settle(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
+                    self._ask(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
                     opened.append(lane)
         return {"done": bool(opened), "lanes": opened}
 
-    def _step(self, case: str, step: str, by: Session) -> dict[str, Any]:
-        venue = self._around.venue()
+    def _step(self, case: str, step: str, by: StaffSession) -> dict[str, Any]:
+        venue = self._context.venue()
         if venue is None:
             raise Refused("no_venue")
         known = {each["case"] for each in venue["cases"]}
@@ -596,7 +596,7 @@ class StaffDoor:
         self._view = float("-inf"), {}
         return {"done": True}
 
-    def _state(self, what: str, rest: dict[str, Any], by: Session) -> dict[str, Any]:
+    def _attest_venue(self, what: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
         """Of the venue: the ledger judges it and keeps the event."""
         match {"value": "", "case": "", "group": "", "form": "", "number": 0, "answers": {}, "lane": "", **rest}:
             case {
@@ -608,7 +608,7 @@ class StaffDoor:
                 )  # every answer as a private one: the form says which may stay clear
             case _:
                 raise Refused("bad_arguments")
-        answer = self._around.ask(Observation(lane, Role.CLINICAL, item), WAIT_S)
+        answer = self._context.ask(Observation(lane, Role.CLINICAL, item), WAIT_S)
         self._view = float("-inf"), {}
         if not isinstance(answer, AttestationResult):
             raise Refused("timeout")
@@ -628,7 +628,7 @@ class StaffDoor:
     @staticmethod
     def _as_deed(
         what: str,
-        by: Session,
+        by: StaffSession,
         lane: str,
         value: str = "",
         words: str = "",
@@ -647,9 +647,8 @@ class StaffDoor:
         *,
         value: str = "",
         case: str = "",
-        more: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
-        self._around.record(AttestationRecord(what, lane, case, value, "", "", dict(more or {}), by))
+    ) -> None:
+        self._context.record(AttestationRecord(what, lane, case, value, by=by))
 
 
 def _words(reason: str, rest: dict[str, Any]) -> str:

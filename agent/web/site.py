@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -41,7 +41,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class RequestFilter:
     """What holds for every request: an expected name, no foreign page behind it, headers that lock the page up."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], scheme: str) -> None:
@@ -87,7 +87,7 @@ class Guard:
 def guard_site(hosts: Collection[str], routes: Sequence[Route]) -> ASGIApp:
     """The guard's page alone, for the network."""
     static = Mount("/static", StaticFiles(directory=PAGES / "static"))
-    return Guard(Starlette(routes=[*routes, static]), hosts, "https")
+    return RequestFilter(Starlette(routes=[*routes, static]), hosts, "https")
 
 
 def person_site(feed: Feed, port: int, more: Sequence[Route] = ()) -> ASGIApp:
@@ -120,7 +120,7 @@ def person_site(feed: Feed, port: int, more: Sequence[Route] = ()) -> ASGIApp:
         *more,
         Mount("/static", StaticFiles(directory=PAGES / "static")),
     ]
-    return Guard(Starlette(routes=routes), [f"127.0.0.1:{port}", f"localhost:{port}"], "http")
+    return RequestFilter(Starlette(routes=routes), [f"127.0.0.1:{port}", f"localhost:{port}"], "http")
 
 
 def page(name: str, **values: str) -> str:
@@ -153,8 +153,3 @@ def stream(events: AsyncIterator[tuple[str, dict[str, Any]]]) -> Response:
             yield f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")
-
-
-def answer(data: Any, status: int = 200) -> Response:
-    """JSON."""
-    return JSONResponse(data, status)
