@@ -54,7 +54,7 @@ from drivers.contract import Reading, Sighting
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from agent.control.sessions import StaffSession
@@ -266,9 +266,7 @@ class StaffDoor:
             case "badge", _:
                 return self._by_badge(device)
             case "unlock", {"pin": str(pin)}:
-                with self._lock:
-                    self._sessions.unlock(self._context.staff(), session, device, pin, self._clock())
-                return {"done": True}
+                return self._unlock(device, session, pin)
             case "logout", _:
                 with self._lock:
                     self._sessions.logout(session)
@@ -322,17 +320,29 @@ class StaffDoor:
 
     def _login(self, device: str, who: str, pin: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
-        with self._lock:
-            try:
-                found = self._sessions.login(
-                    self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
-                )
-            except Refused as refusal:
-                if str(refusal) == "login_wrong" and self._sessions.is_closed(who, self._clock()):
-                    self._record_deed("login_closed", who, "")
-                raise
+        with self._lock, self._pin_of(who):
+            found = self._sessions.login(
+                self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
+            )
         self._record_deed("login", found.staff, "")
         return {"session": token, "staff": found.staff}
+
+    def _unlock(self, device: str, session: str, pin: str) -> dict[str, Any]:
+        with self._lock:
+            who = self._sessions.find(self._context.staff(), session, device, self._clock()).staff
+            with self._pin_of(who):
+                self._sessions.unlock(self._context.staff(), session, device, pin, self._clock())
+        return {"done": True}
+
+    @contextlib.contextmanager
+    def _pin_of(self, who: str) -> Iterator[None]:
+        """A PIN is tried: record when it was one wrong PIN too many."""
+        try:
+            yield
+        except Refused as refusal:
+            if str(refusal) == "login_wrong" and self._sessions.is_closed(who, self._clock()):
+                self._record_deed("login_closed", who, "")
+            raise
 
     def _by_badge(self, device: str) -> dict[str, Any]:
         token, at_s = secrets.token_urlsafe(ID_BYTES), self._clock()
@@ -424,7 +434,10 @@ class StaffDoor:
         with self._lock:
             by = self._sessions.act(self._context.staff(), session, device, allowed, self._clock())
             self._check_fresh(rest)
-            return self._do(verb, rest, by)
+            try:
+                return self._do(verb, rest, by)
+            finally:
+                self._view = float("-inf"), {}
 
     def _do(self, verb: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:  # noqa: PLR0911 - one a deed
         match verb, rest:
@@ -441,7 +454,7 @@ class StaffDoor:
             case "open", {"lane": str(lane), "reason": str(reason)}:
                 words, second = _words(reason, rest), self._second_person(rest, by)
                 seen = Observation(self._known_lane(lane), Role.CLINICAL, OpenOnce(self._clock()))
-                return self._ask(seen, self._as_deed("open", by, lane, reason, words, second))
+                return self._request(seen, self._as_deed("open", by, lane, reason, words, second))
             case _, {"lane": str(lane)}:
                 return self._about_a_person(verb, self._known_lane(lane), rest, by)
         raise Refused("bad_arguments")
@@ -458,7 +471,6 @@ class StaffDoor:
                 self._sessions.unpair_all()
                 self._save_state()
         self._record_deed("handover" if verb == "accept" else verb, by.staff, "")
-        self._view = float("-inf"), {}
         return said
 
     def _about_a_person(self, verb: str, lane: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
@@ -466,7 +478,7 @@ class StaffDoor:
         match verb, rest:
             case "retest", _:
                 seen = Observation(lane, Role.CLINICAL, LaneCommandRequest(at_s, LaneCommand.RETEST))
-                return self._ask(seen, self._as_deed("retest", by, lane))
+                return self._request(seen, self._as_deed("retest", by, lane))
             case "remeasure", {"number": int(number), "tenths": int(tenths)} if number > 0:
                 celsius = tenths / 10
                 if not screening.is_of_a_body(celsius):
@@ -476,7 +488,7 @@ class StaffDoor:
                 if isinstance(instrument, str) and instrument.isalnum() and len(instrument) <= 16:  # noqa: PLR2004
                     answers["instrument"] = instrument
                 deed = self._as_deed("remeasure", by, lane, more=answers)
-                return self._ask(Observation(lane, Role.CLINICAL, Recorded(reading, number)), deed)
+                return self._request(Observation(lane, Role.CLINICAL, Recorded(reading, number)), deed)
             case "attest", {"number": int(number), "type": str(what), "value": str(value)} if (
                 number > 0 and what in ABOUT_A_PERSON
             ):
@@ -487,20 +499,19 @@ class StaffDoor:
                     raise Refused(error.reason) from None
                 has_event = self._context.venue() is not None
                 stated = None if has_event else self._as_deed(what, by, lane, value, more=answers)
-                return self._ask(Observation(lane, Role.CLINICAL, item), stated)
+                return self._request(Observation(lane, Role.CLINICAL, item), stated)
             case "left", {"number": int(number)}:
                 deed = self._as_deed("left", by, lane, more=answers)
-                return self._ask(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), deed)
+                return self._request(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), deed)
             case "override", {"number": int(number), "reason": str(reason)}:
                 words = _words(reason, rest)
                 second = self._second_person(rest, by)
                 deed = self._as_deed("override", by, lane, reason, words, second, answers)
-                return self._ask(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), deed)
+                return self._request(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), deed)
         raise Refused("bad_arguments")
 
-    def _ask(self, seen: Observation, deed: AttestationRecord | None) -> dict[str, Any]:
+    def _request(self, seen: Observation, deed: AttestationRecord | None) -> dict[str, Any]:
         answer = self._context.ask(seen, WAIT_S, deed)
-        self._view = float("-inf"), {}
         if answer.reason:
             raise Refused(answer.reason)
         said: dict[str, Any] = {"done": True}
@@ -532,7 +543,8 @@ class StaffDoor:
         match rest.get("second"):
             case {"staff": str(who), "pin": str(pin)}:
                 staff, allowed = self._context.staff(), rights.SECONDS
-                return self._sessions.confirm(staff, who, pin, by.staff, allowed, self._clock())
+                with self._pin_of(who):
+                    return self._sessions.confirm(staff, who, pin, by.staff, allowed, self._clock())
             case {"badge": True}:
                 who, shown_s = self._badge
                 member = self._context.staff().people.get(who)
@@ -562,9 +574,8 @@ class StaffDoor:
             self._record_deed("close", by.staff, lane)
             said: dict[str, Any] = {"done": True}
         else:
-            said = self._ask(seen, self._as_deed("reopen", by, lane))
+            said = self._request(seen, self._as_deed("reopen", by, lane))
             self._save_state(closed=self.state.closed - {lane})
-        self._view = float("-inf"), {}
         return said
 
     def _all_out(self, by: StaffSession) -> dict[str, Any]:
@@ -574,7 +585,7 @@ class StaffDoor:
             if spec.direction is Direction.EXIT:
                 deed = self._as_deed("all_out", by, lane)
                 with contextlib.suppress(TimeoutError, Refused):
-                    self._ask(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
+                    self._request(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
                     opened.append(lane)
         return {"done": bool(opened), "lanes": opened}
 
@@ -593,7 +604,6 @@ class StaffDoor:
             steps={**{name: each for name, each in self.state.steps.items() if name in known}, case: done}
         )
         self._record_deed("step", by.staff, "", value=step, case=case)
-        self._view = float("-inf"), {}
         return {"done": True}
 
     def _attest_venue(self, what: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
@@ -609,7 +619,6 @@ class StaffDoor:
             case _:
                 raise Refused("bad_arguments")
         answer = self._context.ask(Observation(lane, Role.CLINICAL, item), WAIT_S)
-        self._view = float("-inf"), {}
         if not isinstance(answer, AttestationResult):
             raise Refused("timeout")
         if answer.reason:

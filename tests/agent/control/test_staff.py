@@ -398,6 +398,20 @@ def test_a_pairing_ends_after_five_tries(kiosk: Kiosk) -> None:
     assert said == {"refused": "pairing_over"}
 
 
+@pytest.mark.parametrize("by", ["unlock", "second"])
+def test_five_wrong_pins_are_an_event_wherever_they_are_given(kiosk: Kiosk, by: str) -> None:
+    who = "G07" if by == "unlock" else "S1"
+    before = kiosk.deeds().count(("login_closed", who))
+    for _ in range(5):
+        if by == "unlock":
+            said = kiosk.page("unlock", pin="000000")
+        else:
+            said = kiosk.deed("open", lane="exit", reason="known", second={"staff": who, "pin": "000000"})
+        assert said == {"refused": "login_wrong"}
+    wait(lambda: kiosk.deeds().count(("login_closed", who)) == before + 1)
+    kiosk.door._sessions._misses.clear()
+
+
 def test_five_wrong_pins_close_the_login_and_are_an_event(kiosk: Kiosk) -> None:
     device = kiosk.device
     for _ in range(5):
