@@ -51,8 +51,10 @@ class UsedTickets:
         """`report`: a second use of ours and the first one, from any thread. A file that cannot be opened is a
         fault, and tried again: the exits of this kiosk must not wait for it.
         """
+        self.fault = ""
+        """Why uses cannot be kept; empty while they can."""
         self._file = options.used_file
-        self._store: SqliteUses | NoStore = _opened(self._file)
+        self._store: SqliteUses | NoStore = self._open_store()
         self._exchange = Exchange(kiosk, secrets.token_hex(4), self._store, options.kiosks)
         self._lock = threading.Lock()
         self._returned = threading.Condition(self._lock)
@@ -61,8 +63,6 @@ class UsedTickets:
         self._tick_s = self._expire_s = 0.0
         self.send: Callable[[bytes], bool] = lambda _: False
         """Publish a message to all kiosks, this one too; whether it is on its way."""
-        self.fault = ""
-        """Why uses cannot be kept; empty while they can."""
         self._lost = self._store.lost
 
     @property
@@ -195,8 +195,15 @@ class UsedTickets:
     def _open_again(self) -> None:
         """A store that could not be opened may be there by now."""
         if isinstance(self._store, NoStore):
-            self._store = self._exchange.store = _opened(self._file)
+            self._store = self._exchange.store = self._open_store()
             self.fault = "" if isinstance(self._store, SqliteUses) else self.fault
+
+    def _open_store(self) -> SqliteUses | NoStore:
+        try:
+            return SqliteUses(self._file)
+        except (OSError, sqlite3.Error) as error:
+            self._failed(error)
+            return NoStore(error)
 
     def _known(self, used: Tristate) -> Tristate:
         """Of a ticket that is not in the store, nothing is known once uses were lost."""
@@ -215,20 +222,12 @@ class UsedTickets:
         for second, first in doubles:
             self._report(second, first)
 
-    def _failed(self, error: sqlite3.Error) -> Tristate:
+    def _failed(self, error: OSError | sqlite3.Error) -> Tristate:
         """What is not known because the disk fails."""
         if not self.fault:
-            log.warning("used tickets cannot be kept: %s", error)
+            log.warning("used tickets cannot be kept in %s: %s", self._file, error)
         self.fault = f"used tickets cannot be kept: {error}"
         return Tristate.UNKNOWN
-
-
-def _opened(file: Path) -> SqliteUses | NoStore:
-    try:
-        return SqliteUses(file)
-    except (OSError, sqlite3.Error) as error:
-        log.warning("%s cannot be opened: %s", file, error)
-        return NoStore(error)
 
 
 def _message(payload: bytes) -> dict[str, Any] | None:

@@ -168,15 +168,20 @@ def test_what_was_used_and_is_lost_is_not_known(kiosk: Callable[..., Kiosk], tmp
 
 
 def test_a_store_that_cannot_be_opened_sends_to_staff_until_it_can(
-    kiosk: Callable[..., Kiosk], tmp_path: Path
+    kiosk: Callable[..., Kiosk], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "gate-1.sqlite").mkdir()
     one = kiosk("gate-1")
+    assert [component.findings != () for component in one.tickets.health()] == [True], "before anybody comes"
+    for _ in range(3):
+        one.tickets.tick(NOW)
     one.tickets.report_late()
     one.tickets.connected()
     assert one.tickets.used(KEYS[0]) is UNKNOWN
     assert not one.tickets.record(KEYS[0], None, NOW)
     assert [component.findings != () for component in one.tickets.health()] == [True]
+    (said,) = caplog.messages
+    assert said.startswith(f"used tickets cannot be kept in {tmp_path / 'gate-1.sqlite'}: ")
     (tmp_path / "gate-1.sqlite").rmdir()
     one.tickets.tick(NOW)
     assert one.tickets.used(KEYS[0]) is NO
