@@ -28,7 +28,7 @@ test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, 
 	@exec $(PY) -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: check
-check: .venv/.ready ## for every day, within a minute: lint, types, the tree, and the tests without processes or waits
+check: .venv/.ready ## for every day, about two minutes: lint, types, the tree, and the tests without processes or waits
 	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
 .PHONY: browser
