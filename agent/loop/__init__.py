@@ -209,9 +209,11 @@ class Loop:
         recorded = Attestation(stated.at_s, "record", "done", stated.number, by=stated.by)
         self._handle(replace(seen, item=recorded), now, done)
         result = done.result(0) if done.done() else answer
-        if not isinstance(result, AttestationResult) or result.reason is None:
-            return replace(result, text=answer.text) if isinstance(result, AttestationResult) else answer
-        return replace(answer, text=f"{answer.text} {result.text}")
+        if not isinstance(result, AttestationResult):
+            return answer
+        if result.reason is not None:
+            return replace(answer, text=f"{answer.text} {result.text}")
+        return replace(result, text=answer.text)
 
     def _handle(self, seen: Observation, now: TimeBounds, answer: Answer | None = None) -> None:
         if isinstance(seen.item, Fix) and self._ledger is not None:
@@ -282,12 +284,12 @@ class Loop:
         self.inbox.wake()
 
     def finish(self) -> None:
-        """After the last step: store the command results that came last, and drop what was seen."""
+        """After the last step: store what the centre is to be told of, and drop what was seen."""
         if self._ledger is not None:
             self._ledger.end()
         while (item := self.inbox.pop(0.0)) is not None:
-            if isinstance(item, CommandResult):
-                self._store(EventKind.COMMAND_RESULT, item, self._now())
+            if isinstance(item, CommandResult | AgentEvent | AttestationRecord):
+                self._act(item, self._now())
 
     def record(self, change: AgentEvent) -> None:
         """An event of the agent itself."""

@@ -13,6 +13,7 @@ from agent.indicators import Cue
 from agent.loop import Loop
 from agent.model import (
     AgentEvent,
+    AttestationRecord,
     ClockState,
     CodeStatus,
     Colour,
@@ -304,3 +305,16 @@ def test_a_turn_is_noted_when_it_begins(bench):
     bench.loop.wake()
     bench.loop.step()
     assert before_s < bench.loop.last_step_s <= time.monotonic()
+
+
+def test_what_came_last_is_kept_when_the_agent_stops_and_what_was_seen_is_not(bench):
+    last = (
+        CommandResult("restart", CommandStatus.SUCCEEDED, command_id="7"),
+        AgentEvent("ticket_used_twice", "1.0"),
+        AttestationRecord("close", "entry", by="G07"),
+    )
+    bench.loop.inbox.add(Observation("entry", Role.SCANNER, Sighting(b"anna", time.monotonic())))
+    for each in last:
+        bench.loop.inbox.add(each)
+    bench.loop.finish()
+    assert [event.body for what, event in bench.done if what == "keep"] == list(last)
