@@ -64,6 +64,9 @@ class CommandFailed(Exception):
         self.reason, self.outcome, self.simulated = reason, outcome, simulated
 
 
+_MOST_DIGITS = 10
+
+
 class Kiosk(Protocol):
     """What a command may do. Each raises CommandFailed when it cannot be done."""
 
@@ -117,6 +120,13 @@ def request_lane_command(kiosk: Kiosk, lane: str, command: LaneCommand, role: Ro
     if isinstance(answer, LaneCommandResult) and answer.reason:
         raise CommandFailed(answer.reason, simulated=simulated)
     return CommandOutput({"lane": lane}, simulated=simulated)
+
+
+def whole_number(text: str) -> int:
+    """A number among the arguments. Raises CommandFailed."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
+    return int(text)
 
 
 def state_venue(kiosk: Kiosk, what: str, value: str = "", *, number: int = 0, case: str = "") -> CommandOutput:

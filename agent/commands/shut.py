@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.commands import CommandFailed, CommandOutput, CommandSpec, state_venue
-from agent.model import CommandStatus
-from agent.reasons import CommandReason
+from agent.commands import CommandOutput, CommandSpec, state_venue, whole_number
 
 if TYPE_CHECKING:
     from agent.commands import Arguments, Kiosk
@@ -16,7 +14,4 @@ SPEC = CommandSpec(needs=frozenset({"minutes"}), may=frozenset({"lane"}))
 
 def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
     """State it."""
-    minutes = arguments["minutes"]
-    if not (minutes.isascii() and minutes.isdecimal() and len(minutes) <= 5):  # noqa: PLR2004 - a week has 10,080
-        raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
-    return state_venue(kiosk, "shut", arguments.get("lane", ""), number=int(minutes))
+    return state_venue(kiosk, "shut", arguments.get("lane", ""), number=whole_number(arguments["minutes"]))

@@ -28,3 +28,11 @@ def test_an_option_names_commands_that_there_are() -> None:
         ValueError, match="there is no command dance; there are close, count, diagnose, flush, open"
     ):
         commands.Options(allow=("open", "dance"))
+
+
+@pytest.mark.parametrize(("name", "argument"), [("count", "inside"), ("shut", "minutes")])
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "٣", "9" * 5000])
+def test_what_is_no_whole_number_is_a_bad_argument(name: str, argument: str, text: str) -> None:
+    with pytest.raises(commands.CommandFailed) as caught:
+        commands.run(name, None, {argument: text})  # type: ignore[arg-type]  # it is not reached
+    assert (caught.value.reason, caught.value.outcome) == ("bad_arguments", "rejected")
