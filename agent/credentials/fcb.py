@@ -13,8 +13,9 @@ with `1|` or `23|` is of these versions alone; words in braces are ranges in whi
 | day of issue, UTC | the days of validity count from it; their times are local |
 
 Without an offset from UTC the zone is not known: in Europe it is one from UTC to UTC+3, and near its ends nobody
-can tell whether such a ticket counts. What this reader cannot weigh (several tickets in one code, travel days that
-are activated one by one, a reservation alone, a specimen) is undecided: staff look at it.
+can tell whether such a ticket counts. What this reader cannot weigh is undecided, and staff look at it: several
+tickets in one code, travel days that are activated one by one, a pass for some of its days, hours or trips, a
+reservation alone, a specimen.
 """
 
 from __future__ import annotations
@@ -171,15 +172,15 @@ _OWN_TABLES = 3
 _PASS_LIMITS = (
     "activatedDay", "validityPeriodDetails", "trainValidity", "numberOfDaysOfTravel", "numberOfPossibleTrips",
 )  # fmt: skip
-"""One of them is enough, whatever stands in it: a pass then counts on some of its days, hours or trips alone."""
-_ONE_BY_ONE = "travel days that are activated one by one"
+"""One of them is enough, whatever stands in it: a pass then counts on some of its days, hours or trips."""
 _MARK = re.compile(r"(?:([123]+)\|)?(.*)")
 SLACK_S = 1.5 * 3600
 """Half the width of the zones of Europe, from UTC to UTC+3."""
 _MINUTE_S, _QUARTER_S = 60, 900
 _FARE_PAID = 3
 _MOST_TEXT = 40
-_CLASSES = {1: "1", 2: "2"}
+CLASSES = {1: "1", 2: "2"}
+"""Class of travel, by its number in a ticket of any form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +251,13 @@ def _issuer(issuing: Mapping[str, Any]) -> str:
 def _open(content: Mapping[str, Any], issue: _Issue) -> tuple[Entitlement, str]:
     regions = content.get("validRegion", ())
     services = tuple(_service(link, "travelDate", issue) for kind, link in regions if kind == "trainLink")
-    doubt = _ONE_BY_ONE if "activatedDay" in content else ""
+    doubt = "travel days that are activated one by one" if "activatedDay" in content else ""
     return _entitlement(content, issue, (*_stations(content, issue.issuer), *_zones(regions)), services), doubt
 
 
 def _pass(content: Mapping[str, Any], issue: _Issue) -> tuple[Entitlement, str]:
     countries = (f"country/{number}" for number in content.get("countries", ()))
-    doubt = _ONE_BY_ONE if any(part in content for part in _PASS_LIMITS) else ""
+    doubt = "a pass for some of its days, hours or trips" if any(part in content for part in _PASS_LIMITS) else ""
     places = (*countries, *_zones(content.get("validRegion", ())))
     return _entitlement(content, issue, places), doubt
 
@@ -278,8 +279,8 @@ def _reservation(content: Mapping[str, Any], issue: _Issue) -> tuple[Entitlement
         places=(*_stations(content, issue.issuer), *_product(content)),
         has_all_places=False,
         services=(_service(content, "departureDate", issue),),
-        starts_utc=_utc(leaves, 0, offset),
-        ends_utc=_utc(ends_at[0], arrival or 0, content.get("arrivalUTCOffset", offset)),
+        starts_utc=local_utc(leaves, 0, offset),
+        ends_utc=local_utc(ends_at[0], arrival or 0, content.get("arrivalUTCOffset", offset)),
         slack_s=SLACK_S if offset is None else 0.0,
         travel_class=_class(content),
         key=issue.key,
@@ -307,8 +308,8 @@ def _entitlement(
         places=(*places, *_product(content)),
         has_all_places=False,
         services=services,
-        starts_utc=_utc(first, content.get("validFromTime", 0), offset),
-        ends_utc=_utc(end_day, end_minute, content.get("validUntilUTCOffset", offset)),
+        starts_utc=local_utc(first, content.get("validFromTime", 0), offset),
+        ends_utc=local_utc(end_day, end_minute, content.get("validUntilUTCOffset", offset)),
         slack_s=SLACK_S if offset is None else 0.0,
         travel_class=_class(content),
         key=issue.key,
@@ -319,7 +320,7 @@ def _day(day: date, count: int) -> date:
     return day + timedelta(days=count)
 
 
-def _utc(day: date, minute: int, offset: int | None) -> float:
+def local_utc(day: date, minute: int, offset: int | None) -> float:
     """POSIX seconds of a local time; without its offset in quarters of an hour, of the middle of Europe's zones."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
     return midnight + _MINUTE_S * minute + (-SLACK_S if offset is None else _QUARTER_S * offset)
@@ -358,4 +359,4 @@ def _product(content: Mapping[str, Any]) -> list[str]:
 
 def _class(content: Mapping[str, Any]) -> str:
     """`1` or `2`; empty for another one, and for a station, which has none."""
-    return _CLASSES.get(content.get("classCode", 0), "")
+    return CLASSES.get(content.get("classCode", 0), "")

@@ -37,7 +37,6 @@ _VERSION = 3
 _RESERVATION, _OPEN = 1, 2
 _TICKET_CHARACTERS, _TRAIN_CHARACTERS = 14, 5
 _TABLES = {1: "uic", 2: "uic-res"}
-_CLASSES = {1: "1", 2: "2"}
 _DECADE, _YEAR_S = 10, 365.0 * 86_400
 _MOST_DAY = 366
 
@@ -61,7 +60,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 
 def _content(bits: uper.Bits, kind: int, signed: bytes, key_since_utc: float, now: TimeBounds) -> fcb.RailContent:
     bits.skip(14)
-    specimen, travel_class = bits.read(1), _CLASSES.get(bits.read(6), "")
+    specimen, travel_class = bits.read(1), fcb.CLASSES.get(bits.read(6), "")
     number = _text(bits, _TICKET_CHARACTERS)
     issued = _issued(bits.read(4), bits.read(9), now)
     key = digest.of_code(FORMAT, signed)
@@ -77,7 +76,7 @@ def _content(bits: uper.Bits, kind: int, signed: bytes, key_since_utc: float, no
         places = _stations(bits)
         leaves, minute = issued + timedelta(days=bits.read(9)), bits.read(11)
         services = (TicketService(_text(bits, _TRAIN_CHARACTERS), leaves.isoformat()),)
-        starts, ends = _utc(leaves), _utc(leaves) + 60.0 * minute + 86_400
+        starts, ends = _utc(leaves), _utc(leaves + timedelta(days=1), minute)
     else:
         return fcb.RailContent(Entitlement(has_all_places=False, key=key), references, "a pass or a group's ticket")
     entitlement = Entitlement(
@@ -127,6 +126,6 @@ def _issued(year: int, day: int, now: TimeBounds) -> date:
         raise Malformed("a day of issue that is none") from None
 
 
-def _utc(day: date) -> float:
-    """POSIX seconds of a local midnight, in the middle of Europe's zones."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() - fcb.SLACK_S
+def _utc(day: date, minute: int = 0) -> float:
+    """POSIX seconds of a local time, in the middle of Europe's zones."""
+    return fcb.local_utc(day, minute, offset=None)

@@ -334,6 +334,9 @@ def test_a_station_to_pass_through() -> None:
 HOURS = rails.sequence("Periods", excludedTimeRange=rails.Writer().length(1).bits(360, 11).bits(540, 11))
 
 
+SOME_DAYS = "a pass for some of its days, hours or trips"
+
+
 def a_pass(**more: rails.Writer) -> rails.Writer:
     return rails.sequence(
         "Pass",
@@ -350,12 +353,12 @@ def a_pass(**more: rails.Writer) -> rails.Writer:
     ("more", "doubt"),
     [
         ({}, ""),
-        ({"numberOfDaysOfTravel": rails.bits(4, 8)}, "travel days that are activated one by one"),
-        ({"numberOfPossibleTrips": rails.bits(4, 8)}, "travel days that are activated one by one"),
-        ({"validityPeriodDetails": rails.sequence("Periods")}, "travel days that are activated one by one"),
-        ({"validityPeriodDetails": HOURS}, "travel days that are activated one by one"),
-        ({"activatedDay": rails.Writer().length(0)}, "travel days that are activated one by one"),
-        ({"trainValidity": rails.sequence("TrainValidity")}, "travel days that are activated one by one"),
+        ({"numberOfDaysOfTravel": rails.bits(4, 8)}, SOME_DAYS),
+        ({"numberOfPossibleTrips": rails.bits(4, 8)}, SOME_DAYS),
+        ({"validityPeriodDetails": rails.sequence("Periods")}, SOME_DAYS),
+        ({"validityPeriodDetails": HOURS}, SOME_DAYS),
+        ({"activatedDay": rails.Writer().length(0)}, SOME_DAYS),
+        ({"trainValidity": rails.sequence("TrainValidity")}, SOME_DAYS),
     ],
 )
 def test_a_pass_for_countries(more: dict[str, rails.Writer], doubt: str) -> None:
