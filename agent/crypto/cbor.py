@@ -7,7 +7,6 @@ an error. The only file that knows cbor2.
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from io import BytesIO
 from typing import Any, NoReturn
 
@@ -57,6 +56,8 @@ def check_library() -> None:
     try:
         _decoder(BytesIO())
     except TypeError as error:
+        from importlib.metadata import version  # noqa: PLC0415 - it takes long, and is for this sentence alone
+
         what = f"cbor2 {version('cbor2')} is too old to bound what a code may do"
         remedy = "Gatepost needs cbor2 6 or newer: python3 -m pip install 'cbor2>=6'"
         raise ImportError(f"{what}; {remedy}", name="cbor2") from error
