@@ -171,7 +171,7 @@ class App:
             lambda: self._link.status().connected,
         )
         self._outbox.on_ledger = ledger.found
-        ledger.is_kept = venue.is_kept = self._outbox.has_ledger
+        venue.is_kept = self._outbox.has_ledger
         ledger.call_staff = partial(_call_staff, list(lanes.values()))
         self._groups = topics.groups
         self._lane_names = tuple(config.lanes)

@@ -80,8 +80,6 @@ class LedgerKeeper:
         """Set by the loop that owns this."""
         self.send: Callable[[bytes], bool] | None = None
         """To the other kiosks of the room; whether there is a connection for it."""
-        self.is_kept: Callable[[], bool] = lambda: True
-        """Whether all entries are on disk: only then others are told."""
         self._heard: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._are_peers_there = False
         self._told: tuple[Tally | None, float] = (None, -math.inf)
@@ -170,7 +168,7 @@ class LedgerKeeper:
             self._put_entries(entries, False)
         before, told_s = self._told
         tally = venue.tally
-        is_due = self.is_kept() and (tally != before or at_s - told_s >= TELL_EVERY_S)
+        is_due = venue.is_kept() and (tally != before or at_s - told_s >= TELL_EVERY_S)
         if is_due and self.send(json.dumps(tally_content(tally)).encode()):
             self._told = tally, at_s
 

@@ -153,7 +153,7 @@ class Venue:
         self._is_counted = False
         """Staff have counted in this run: a disk that does not answer is no reason to keep the room shut."""
         self.is_kept: Callable[[], bool] = lambda: True
-        """Whether all entries are on disk."""
+        """Whether all entries are on disk: only then the other kiosks are told."""
         self._unsaved = 0
         """Openings for those who come in that may not be."""
         self._early: list[Entry] = []

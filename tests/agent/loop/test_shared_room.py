@@ -40,7 +40,7 @@ class Gate:
         lanes = {"in": LaneSpec(Direction.ENTRY), "out": LaneSpec(Direction.EXIT)}
         self.venue = Venue(name, lanes, lambda: rules)
         self.keeper = LedgerKeeper(self.venue, lambda data, new: self.outbox.store_entries(data, replaces=new))
-        self.keeper.is_kept = self.venue.is_kept = self.outbox.has_ledger
+        self.venue.is_kept = self.outbox.has_ledger
         self.outbox.on_ledger = self.keeper.found
         self.link = Link(
             MqttOptions(host="127.0.0.1", port=port), topics, self.outbox, lambda: State(software_version="1")
