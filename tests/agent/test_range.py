@@ -20,9 +20,9 @@ from drivers.simulators.rangers import TfLuna
 from drivers.simulators.scan_engines import LineScanner
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 CONFIG = """\
@@ -77,13 +77,6 @@ def test_what_is_none_is_a_fault(tmp_path: Path) -> None:
         parse(config_of(tmp_path, lane_type="horse"), tmp_path / "agent.toml")
 
 
-def wait(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-
-
 def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_range_sensor(tmp_path: Path) -> None:
     trust = ["--private", str(tmp_path / "x.key"), "--keys", str(tmp_path / "issuers.toml")]
     assert cli.main(["keys", "new", "x", *trust]) == 0
@@ -102,10 +95,10 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
         decided = app._loop.decided
         world.stand(34.4, distance_mm=distance_mm)
         scanner.send(engine.encode(gatepost.issue(key, claims).encode()))
-        wait(lambda: app._loop.decided == decided + 1)
+        wait_for(lambda: app._loop.decided == decided + 1)
         world.leave()
         gone_s = time.monotonic() + 1.0
-        wait(lambda: time.monotonic() > gone_s)
+        wait_for(lambda: time.monotonic() > gone_s)
         return feeds[Role.GATE].status().items
 
     with (
@@ -115,13 +108,13 @@ def test_the_running_agent_measures_only_at_the_mark_and_nobody_without_its_rang
     ):
         thread.start()
         try:
-            wait(lambda: all(feed.status().up for feed in feeds.values()))
+            wait_for(lambda: all(feed.status().up for feed in feeds.values()))
             assert pass_by("far", 400.0) == 0
             assert pass_by("near", 50.0) == 1
             ranger.unplug()
-            wait(lambda: not feeds[Role.RANGE].status().up)
+            wait_for(lambda: not feeds[Role.RANGE].status().up)
             assert pass_by("blind", 50.0) == 1
-            wait(lambda: any(problem.part == "entry range" for problem in app._health.health.problems))
+            wait_for(lambda: any(problem.part == "entry range" for problem in app._health.health.problems))
         finally:
             app.stop()
             thread.join(LIMIT_S)

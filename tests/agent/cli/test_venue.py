@@ -27,9 +27,10 @@ from agent.venue import Vehicle
 from drivers.simulators.cards import Em4100Reader, SdtModule
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 CONFIG = """\
@@ -85,13 +86,6 @@ duty = [{name = "disinfect", every_h = 4}]
 LIMIT_S = 20.0
 
 
-def wait(condition: Callable[[], object]) -> None:
-    end_s = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-
-
 class Door:
     """A running agent with one lane: a scanner and a gate."""
 
@@ -117,10 +111,10 @@ class Door:
     def start(self) -> None:
         self.scanner.plug()
         self._thread.start()
-        wait(lambda: all(worker.status().up for worker in self.app._workers))
-        wait((self.folder / "run" / local_socket.NAME).exists)
+        wait_for(lambda: all(worker.status().up for worker in self.app._workers))
+        wait_for((self.folder / "run" / local_socket.NAME).exists)
         if (self.folder / "venue.toml").exists() and "[venue]" in (self.folder / "agent.toml").read_text():
-            wait(lambda: self.view is not None and self.view["occupancy"]["exact"])
+            wait_for(lambda: self.view is not None and self.view["occupancy"]["exact"])
 
     def stop(self) -> None:
         self.app.stop()
@@ -137,7 +131,7 @@ class Door:
         claims = gatepost.claims("x", holder, colour, issued_utc=now_utc - 60, expires_utc=now_utc + 600)
         decided = self.app._loop.decided
         self.scanner.send(self.engine.encode(gatepost.issue(self.key, claims).encode()))
-        wait(lambda: self.app._loop.decided == decided + 1)
+        wait_for(lambda: self.app._loop.decided == decided + 1)
 
     def opened(self) -> int:
         (gate,) = [worker.status() for worker in self.app._workers if worker.status().role is Role.GATE]
@@ -187,7 +181,7 @@ def test_the_first_venue_that_is_sent_counts_at_once_and_a_later_one_too(tmp_pat
     door.start()
     try:
         door.show("anna")
-        wait(lambda: door.opened() == 1)
+        wait_for(lambda: door.opened() == 1)
         assert door.view is None
         assert door.type("count", "120") == 1
         for version, capacity, come, let_in in ((1, 2, "abc", 2), (2, 0, "d", 1), (3, 1, "e", 0)):
@@ -195,13 +189,13 @@ def test_the_first_venue_that_is_sent_counts_at_once_and_a_later_one_too(tmp_pat
             text = f'name = "library"\nutc_offset_min = {offset_min}\nroom = {{capacity = {capacity}}}\n'
             now_utc = time.time()
             store.accept(sent("venue", text, version), TimeBounds(now_utc, now_utc + 1, ClockState.SYNCED))
-            wait(lambda limit=capacity or None: door.view and door.view["occupancy"]["capacity"] == limit)
-            wait(lambda: door.view["occupancy"]["exact"])
+            wait_for(lambda limit=capacity or None: door.view and door.view["occupancy"]["capacity"] == limit)
+            wait_for(lambda: door.view["occupancy"]["exact"])
             opened = door.opened()
             for holder in come:
                 door.show(holder)
-            wait(lambda was=opened, more=let_in: door.opened() == was + more)
-        wait(lambda: door.view["occupancy"]["inside"] == 3)
+            wait_for(lambda was=opened, more=let_in: door.opened() == was + more)
+        wait_for(lambda: door.view["occupancy"]["inside"] == 3)
         assert door.view["occupancy"]["room"] == "full"
         assert door.type("count", "0") == 0
     finally:
@@ -212,7 +206,7 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     door: Door, capsys: pytest.CaptureFixture[str]
 ) -> None:
     door.show("anna")
-    wait(lambda: door.opened() == 1)
+    wait_for(lambda: door.opened() == 1)
     door.show("stranger")
     assert door.opened() == 1, "on no roster, and not recorded"
     capsys.readouterr()
@@ -220,11 +214,11 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     assert "refer" in capsys.readouterr().out, "a mask is not what was missing"
     assert door.type("record", "record", "done", "--lane", "entry", "--by", "G07") == 0
     assert "admit, the gate opens" in capsys.readouterr().out
-    wait(lambda: door.opened() == 2)
+    wait_for(lambda: door.opened() == 2)
     door.show("rita", Colour.RED)
     assert door.type("record", "record", "done", "--lane", "entry") == 0
     assert "refuse, the gate stays shut" in capsys.readouterr().out, "no word of staff lifts a red code"
-    wait(lambda: door.view["cases"])
+    wait_for(lambda: door.view["cases"])
     case = door.view["cases"][0]["case"]
     assert door.type("case") == 0
     assert f"{case}  red  entry" in capsys.readouterr().out
@@ -242,7 +236,7 @@ def test_a_day_at_the_door_is_followed_from_the_command_line(
     assert door.type("duty", "disinfect") == 0
     assert door.type("duty", "dance") == 1
     assert "there are: disinfect" in capsys.readouterr().err
-    wait(lambda: door.view["report"]["duties"]["disinfect"]["done"])
+    wait_for(lambda: door.view["report"]["duties"]["disinfect"]["done"])
     assert door.type("report") == 0
     said = capsys.readouterr().out
     assert "people: 2 came, 0 left, 3 inside" in said
@@ -257,12 +251,12 @@ def test_the_ledger_is_folded_when_the_agent_starts_again(tmp_path: Path) -> Non
     door.start()
     door.show("anna")
     door.show("rita", Colour.RED)
-    wait(lambda: door.view["cases"])
+    wait_for(lambda: door.view["cases"])
     case = door.view["cases"][0]["case"]
     door.stop()
     again = Door(tmp_path)
     again.start()
-    wait(lambda: again.view["report"] is not None)
+    wait_for(lambda: again.view["report"] is not None)
     assert (again.view["occupancy"]["inside"], again.view["occupancy"]["came"]) == (1, 1)
     assert [each["case"] for each in again.view["cases"]] == [case]
     again.stop()
@@ -298,13 +292,13 @@ def test_a_packed_roster_names_nobody(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_a_lane_that_is_shut_lets_nobody_in_and_shows_so(door: Door) -> None:
     request = Observation("", Role.CLINICAL, Attestation(time.monotonic(), "shut", "entry", 30))
     assert door.app._loop.request(request, 5.0).reason is None
-    wait(lambda: door.view["shut"] == ["entry"])
-    wait(lambda: door.app._loop._checkpoint._lanes["entry"].closed)
+    wait_for(lambda: door.view["shut"] == ["entry"])
+    wait_for(lambda: door.app._loop._checkpoint._lanes["entry"].closed)
     door.show("anna")
     assert door.opened() == 0
     request = Observation("", Role.CLINICAL, Attestation(time.monotonic(), "shut", "entry", 0))
     door.app._loop.request(request, 5.0)
-    wait(lambda: not door.app._loop._checkpoint._lanes["entry"].closed)
+    wait_for(lambda: not door.app._loop._checkpoint._lanes["entry"].closed)
 
 
 PRIVATE = "reason=visit\nname=王小明\ntelephone=139 1234 5678\n"
@@ -336,7 +330,7 @@ def test_a_visitor_who_is_recorded_on_a_form_is_let_in_and_his_answers_are_seale
         assert door.opened() == 0, "who is on no roster is to be recorded"
         (tmp_path / "answers").write_text(PRIVATE)
         assert door.type("record", "visitor", "--answers", str(tmp_path / "answers"), "--lane", "entry") == 0
-        wait(lambda: door.opened() == 1)
+        wait_for(lambda: door.opened() == 1)
         assert door.type("record", "visitor", "reason=visit", "--answers", str(tmp_path / "answers")) == 0
         assert door.type("record", "visitor", "reason=gossip", "--answers", str(tmp_path / "answers")) == 0
         assert door.type("record", "visitor", "reason=visit") == 1
@@ -523,13 +517,13 @@ def test_names_numbers_and_plates_are_nowhere_in_the_clear(
             for lay in (lambda: module.lay(DOCUMENT.encode()), lambda: reader.lay(bytes.fromhex(FOB))):
                 decided = door.app._loop.decided
                 lay()
-                wait(lambda decided=decided: door.app._loop.decided > decided)
+                wait_for(lambda decided=decided: door.app._loop.decided > decided)
             reader.lay(b"")
             state_everything(door)
             for number in range(3):
                 door.show(f"other{number}")
-            wait(lambda: door.app._outbox.status().waiting == 0)
-            wait(lambda: {"attestation", "passage"} <= {each["type"].split(".")[1] for each in heard.events()})
+            wait_for(lambda: door.app._outbox.status().waiting == 0)
+            wait_for(lambda: {"attestation", "passage"} <= {each["type"].split(".")[1] for each in heard.events()})
             time.sleep(FORGOTTEN_S)
         finally:
             door.stop()
@@ -564,7 +558,7 @@ def test_the_number_of_an_identity_card_goes_no_further_than_the_reader(tmp_path
         door.start()
         try:
             module.lay(DOCUMENT.encode())
-            wait(lambda: seen)
+            wait_for(lambda: seen)
         finally:
             door.stop()
     assert set(seen) == {b"card:prc-id:"}

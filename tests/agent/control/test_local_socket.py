@@ -33,9 +33,10 @@ from drivers.simulators.rangers import TfLuna
 from drivers.simulators.scan_engines import LineScanner
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 CONFIG = """\
@@ -69,13 +70,6 @@ LIMIT_S = 20.0
 AT_MARK_MM, TOO_FAR_MM = 250.0, 800.0
 
 
-def wait(condition: Callable[[], object]) -> None:
-    end_s = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-
-
 class Kiosk:
     """A running agent with one lane of simulated devices."""
 
@@ -97,8 +91,8 @@ class Kiosk:
         for port in self.ports:
             port.plug()
         self._thread.start()
-        wait(lambda: all(feed.status().up for feed in self.feeds.values()))
-        wait((self.folder / "run" / local_socket.NAME).exists)
+        wait_for(lambda: all(feed.status().up for feed in self.feeds.values()))
+        wait_for((self.folder / "run" / local_socket.NAME).exists)
 
     def stop(self) -> None:
         self.app.stop()
@@ -115,7 +109,7 @@ class Kiosk:
         decided = self.app._loop.decided
         self.world.stand(skin_c, distance_mm=AT_MARK_MM)
         self.scanner.send(self.engine.encode(gatepost.issue(self.key, claims).encode()))
-        wait(lambda: self.app._loop.decided == decided + 1)
+        wait_for(lambda: self.app._loop.decided == decided + 1)
         self.world.leave()
 
     def opened(self) -> int:
@@ -145,28 +139,28 @@ def test_staffs_thermometer_opens_the_gate(kiosk: Kiosk, capsys: pytest.CaptureF
     assert "39.1 °C: refer, the gate stays shut. The temperature is raised." in capsys.readouterr().out
     assert kiosk.temperature("36,8") == 0
     assert "36.8 °C: admit, the gate opens. Valid green code." in capsys.readouterr().out
-    wait(lambda: kiosk.opened() == 1)
+    wait_for(lambda: kiosk.opened() == 1)
     assert kiosk.temperature("36.8") == 1
     assert "nobody waits" in capsys.readouterr().err
 
 
 def test_a_check_while_the_agent_runs_binds_at_once(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
     kiosk.pass_by("anna", 34.4)
-    wait(lambda: kiosk.opened() == 1)
+    wait_for(lambda: kiosk.opened() == 1)
     kiosk.world.stand(37.6, distance_mm=AT_MARK_MM)
     assert kiosk.black_body("check", 37.0) == 1
     assert "drifted" in capsys.readouterr().out
     kiosk.world.leave()
     assert calibration_files.load_sites(kiosk.folder / "site.toml")["entry"].check is not None
-    wait(lambda: kiosk.app._ruleset.thermometer("entry").why_unusable(0.0, 0.0) == "drift")
+    wait_for(lambda: kiosk.app._ruleset.thermometer("entry").why_unusable(0.0, 0.0) == "drift")
     kiosk.pass_by("bert", 34.4)
     assert kiosk.opened() == 1, "a thermometer that has drifted lets nobody in"
     kiosk.world.stand(37.3, distance_mm=AT_MARK_MM)
     assert kiosk.black_body("zero", 37.0) == 0
     kiosk.world.leave()
-    wait(lambda: not kiosk.app._ruleset.thermometer("entry").why_unusable(0.0, 0.0))
+    wait_for(lambda: not kiosk.app._ruleset.thermometer("entry").why_unusable(0.0, 0.0))
     kiosk.pass_by("carl", 34.4)
-    wait(lambda: kiosk.opened() == 2)
+    wait_for(lambda: kiosk.opened() == 2)
 
 
 def test_a_technician_looks_at_a_sensor_of_the_running_agent(
@@ -179,9 +173,9 @@ def test_a_technician_looks_at_a_sensor_of_the_running_agent(
     assert "sends people to staff until this ends" in said
     assert "surface 34." in said
     kiosk.world.leave()
-    wait(lambda: not kiosk.app._local_socket._tap.diverted)
+    wait_for(lambda: not kiosk.app._local_socket._tap.diverted)
     kiosk.pass_by("anna", 34.4)
-    wait(lambda: kiosk.opened() == 1)
+    wait_for(lambda: kiosk.opened() == 1)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +262,7 @@ def test_a_lent_thermometer_is_down_for_its_lane_until_it_is_back(loop: Loop) ->
         assert "people go to staff" in down.error
         assert WARM.item not in rest
         assert len(rest) == 4
-    wait(lambda: not loop.inbox.empty())
+    wait_for(lambda: not loop.inbox.empty())
     (back,) = loop.items()
     assert isinstance(back, DeviceUp)
     loop.tap.publish(WARM)
@@ -282,7 +276,7 @@ def test_a_lent_thermometer_that_is_pulled_stays_down_when_it_is_back(loop: Loop
         assert read(borrowed) == UP
         loop.tap.publish(gone)
         assert read(borrowed) == gone
-    wait(lambda: not loop.tap.diverted)
+    wait_for(lambda: not loop.tap.diverted)
     assert loop.items()[-1] == gone.item
 
 
@@ -291,9 +285,9 @@ def test_a_guest_that_is_killed_gives_back(loop: Loop) -> None:
     guest = socket.socket(socket.AF_UNIX)
     guest.connect(str(loop.folder / local_socket.NAME))
     guest.sendall(b'{"do": "borrow", "lane": "entry"}\n')
-    wait(lambda: loop.tap.diverted)
+    wait_for(lambda: loop.tap.diverted)
     guest.close()
-    wait(lambda: not loop.tap.diverted)
+    wait_for(lambda: not loop.tap.diverted)
     assert isinstance(loop.items()[-1], DeviceUp)
 
 
@@ -303,7 +297,7 @@ def test_who_has_borrowed_gives_back_before_the_desk_is_closed(loop: Loop) -> No
         assert read(borrowed) == UP
         loop.desk.stop()
         assert isinstance(loop.items()[-1], DeviceUp)
-        wait(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("desk")])
+        wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("desk")])
 
 
 def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is_new(loop: Loop) -> None:
@@ -314,8 +308,8 @@ def test_a_guest_that_is_busy_with_his_operator_keeps_the_loan_and_hears_what_is
         for number in range(20_000):
             loop.tap.publish(Observation("entry", Role.THERMOMETER, Reading(30.0, float(number), 0.5)))
             if not number % 500:
-                wait(unread.empty)
-        wait(unread.empty)
+                wait_for(unread.empty)
+        wait_for(unread.empty)
         assert loop.tap.diverted, "20,000 lines are more than a socket holds"
         seen = [read(borrowed)]
         loop.tap.publish(WARM)

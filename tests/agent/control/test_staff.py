@@ -8,13 +8,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml, wait
+from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml
 
 from agent.control import rights, staff_state
 from agent.control.staff import FRESH_S, OVERRIDE_REASONS
 from agent.credentials.staff_list import StaffRole
 from agent.model import Colour
 from agent.texts import CATALOGUE
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def waiting(kiosk: Kiosk, skin_c: float = ELEVATED_C, colour: Colour = Colour.GR
 
 
 def newcomer(kiosk: Kiosk, before: set[int]) -> dict[str, Any]:
-    wait(lambda: {each["number"] for each in kiosk.view()["waiting"]} - before)
+    wait_for(lambda: {each["number"] for each in kiosk.view()["waiting"]} - before)
     return kiosk.view()["waiting"][0]
 
 
@@ -92,8 +93,8 @@ def test_staffs_own_instrument_opens_the_gate_and_the_event_says_who(kiosk: Kios
     card, opened = waiting(kiosk), kiosk.opened()
     said = kiosk.deed("remeasure", lane="entry", number=card["number"], tenths=366, instrument="T12")
     assert (said["outcome"], said["gate_opened"]) == ("admit", True)
-    wait(lambda: kiosk.opened() == opened + 1)
-    wait(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    wait_for(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
     assert kiosk.events()[-1]["answers"] == {"number": str(card["number"]), "instrument": "T12"}
 
 
@@ -107,7 +108,7 @@ def test_no_temperature_of_a_body(kiosk: Kiosk, tenths: int) -> None:
 def test_measured_again(kiosk: Kiosk) -> None:
     waiting(kiosk)
     assert kiosk.deed("retest", lane="entry") == {"done": True}
-    wait(lambda: kiosk.deeds()[-1] == ("retest", "G07"))
+    wait_for(lambda: kiosk.deeds()[-1] == ("retest", "G07"))
 
 
 def overridable(kiosk: Kiosk) -> dict[str, Any]:
@@ -136,8 +137,8 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
     assert kiosk.opened() == opened
     said = kiosk.deed("override", **about, reason="document", words="Canary Words", second=SECOND)
     assert said["outcome"] == "admit"
-    wait(lambda: kiosk.opened() == opened + 1)
-    wait(lambda: kiosk.deeds()[-1] == ("override", "G07"))
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    wait_for(lambda: kiosk.deeds()[-1] == ("override", "G07"))
     event = kiosk.events()[-1]
     assert event["value"] == "document"
     assert event["answers"]["second"] == "S1"
@@ -148,7 +149,7 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
 def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     card = overridable(kiosk)
     kiosk.show_badge("S1")
-    wait(lambda: kiosk.door._badge[0] == "S1")
+    wait_for(lambda: kiosk.door._badge[0] == "S1")
     about = {"lane": "entry", "number": card["number"], "reason": "document", "second": {"badge": True}}
     assert kiosk.deed("override", **about)["outcome"] == "admit"
     assert kiosk.deed("override", **about) == {"refused": "second_needed"}
@@ -175,14 +176,14 @@ def test_a_gate_is_not_opened_past_somebody_who_waits(kiosk: Kiosk) -> None:
     assert kiosk.deed("left", lane="entry", number=card["number"]) == {"done": True}
     assert kiosk.opened() == opened
     assert kiosk.deed("open", lane="entry", reason="medical", second=SECOND) == {"done": True}
-    wait(lambda: kiosk.opened() == opened + 1)
-    wait(lambda: kiosk.deeds()[-2:] == [("left", "G07"), ("open", "G07")])
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    wait_for(lambda: kiosk.deeds()[-2:] == [("left", "G07"), ("open", "G07")])
 
 
 def test_all_out_opens_exits_and_no_entry(kiosk: Kiosk) -> None:
     entry, out = kiosk.opened(), kiosk.opened("exit")
     assert kiosk.deed("all_out") == {"done": True, "lanes": ["exit"]}
-    wait(lambda: kiosk.opened("exit") == out + 1)
+    wait_for(lambda: kiosk.opened("exit") == out + 1)
     assert kiosk.opened() == entry
     assert kiosk.deed("close", lane="exit") == {"refused": "not_allowed"}, "an exit stays an exit"
 
@@ -193,9 +194,9 @@ def test_mask_and_occupancy(kiosk: Kiosk) -> None:
     assert kiosk.deed("attest", **about, type="mask", value="sometimes") == {"refused": "bad_value"}
     assert kiosk.deed("attest", **about, type="mask", value="worn")["done"]
     assert kiosk.deed("state", type="count", number=2)["done"]
-    wait(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
+    wait_for(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
     assert kiosk.deed("state", type="duty", value="disinfect")["done"]
-    wait(lambda: kiosk.deeds()[-3:] == [("mask", "G07"), ("count", "G07"), ("duty", "G07")])
+    wait_for(lambda: kiosk.deeds()[-3:] == [("mask", "G07"), ("count", "G07"), ("duty", "G07")])
 
 
 def test_a_form_is_kept_by_the_venues_rules(kiosk: Kiosk) -> None:
@@ -211,7 +212,7 @@ def test_a_form_is_kept_by_the_venues_rules(kiosk: Kiosk) -> None:
 
 def test_a_case_has_steps_and_an_owner_until_it_is_answered(kiosk: Kiosk) -> None:
     waiting(kiosk, 34.4, Colour.RED)
-    wait(lambda: [each for each in kiosk.view()["venue"]["cases"] if each["kind"] == "red"])
+    wait_for(lambda: [each for each in kiosk.view()["venue"]["cases"] if each["kind"] == "red"])
     case = kiosk.view()["venue"]["cases"][-1]["case"]
     assert kiosk.deed("step", case=case, step="dreamt") == {"refused": "bad_value"}
     assert kiosk.deed("step", case=case, step="received") == {"done": True}
@@ -219,7 +220,7 @@ def test_a_case_has_steps_and_an_owner_until_it_is_answered(kiosk: Kiosk) -> Non
     (shown,) = [each for each in kiosk.view()["venue"]["cases"] if each["case"] == case]
     assert (shown["owner"], shown["done"]) == ("G07", {"received": "G07", "compared": "G07"})
     assert kiosk.deed("state", type="feedback", case=case, value="isolated")["done"]
-    wait(lambda: case not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
+    wait_for(lambda: case not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
     assert kiosk.deed("step", case=case, step="checked") == {"refused": "case_closed"}
     assert kiosk.deed("state", type="feedback", case=case, value="isolated")["refused"] == "case_closed"
 
@@ -241,22 +242,22 @@ def test_a_card_has_the_case_of_that_person_and_of_nobody_else(kiosk: Kiosk) -> 
 def test_a_badge_at_the_scanner_hands_over_and_is_no_passage(kiosk: Kiosk) -> None:
     decided = kiosk.app._loop.decided
     kiosk.show_badge("G08")
-    wait(lambda: kiosk.view()["on_duty"] == "G08")
+    wait_for(lambda: kiosk.view()["on_duty"] == "G08")
     time.sleep(0.1)
     kiosk.show_badge("G07")
-    wait(lambda: kiosk.view()["on_duty"] == "G07")
+    wait_for(lambda: kiosk.view()["on_duty"] == "G07")
     assert kiosk.view()["handed_by"] == "G08"
     assert kiosk.app._loop.decided == decided
     assert kiosk.deed("accept") == {"done": True}
     assert kiosk.view()["handed_by"] == ""
-    wait(lambda: ("badge", "G07") in kiosk.deeds())
+    wait_for(lambda: ("badge", "G07") in kiosk.deeds())
 
 
 def test_an_unknown_badge_is_an_unknown_code(kiosk: Kiosk) -> None:
     decided, on_duty = kiosk.app._loop.decided, kiosk.view()["on_duty"]
     kiosk.world.stand(34.4)
     kiosk.scanner.send(kiosk.engine.encode(badge("X99").encode()))
-    wait(lambda: kiosk.app._loop.decided == decided + 1)
+    wait_for(lambda: kiosk.app._loop.decided == decided + 1)
     kiosk.world.leave()
     assert kiosk.view()["on_duty"] == on_duty
 
@@ -264,13 +265,13 @@ def test_an_unknown_badge_is_an_unknown_code(kiosk: Kiosk) -> None:
 def test_a_badge_at_an_exit_opens_it_as_any_code_does(kiosk: Kiosk) -> None:
     out = kiosk.opened("exit")
     kiosk.show_badge("G08", kiosk.scanner2)
-    wait(lambda: kiosk.opened("exit") == out + 1)
+    wait_for(lambda: kiosk.opened("exit") == out + 1)
 
 
 def test_a_badge_logs_the_page_in_that_waits_for_it(kiosk: Kiosk) -> None:
     assert kiosk.page("badge") == {"awaited": True}
     kiosk.show_badge("S1")
-    wait(lambda: kiosk.door._logged_in_by_badge)
+    wait_for(lambda: kiosk.door._logged_in_by_badge)
     said = kiosk.page("badge")
     assert said["staff"] == "S1"
     assert kiosk.ask(do="who", device=kiosk.device, session=said["session"])["role"] == "supervisor"
@@ -282,7 +283,7 @@ def test_a_badge_logs_nobody_in_when_two_pages_wait(kiosk: Kiosk) -> None:
     for device in (first, second):
         assert kiosk.ask(do="badge", device=device, session="") == {"awaited": True}
     kiosk.show_badge("G08")
-    wait(lambda: kiosk.door._badge[0] == "G08")
+    wait_for(lambda: kiosk.door._badge[0] == "G08")
     assert not kiosk.door._logged_in_by_badge
     kiosk.door._awaiting.clear()
 
@@ -348,7 +349,7 @@ def test_no_deed_twice(kiosk: Kiosk) -> None:
     given = {"id": "the-same-one", "at_s": kiosk.view()["at_s"]}
     assert kiosk.page("all_out", **given)["done"]
     assert kiosk.page("all_out", **given) == {"refused": "repeated"}
-    wait(lambda: kiosk.opened("exit") == out + 1)
+    wait_for(lambda: kiosk.opened("exit") == out + 1)
 
 
 @pytest.mark.parametrize("who", ["G07", "T1", "S1"])
@@ -408,7 +409,7 @@ def test_five_wrong_pins_are_an_event_wherever_they_are_given(kiosk: Kiosk, by: 
         else:
             said = kiosk.deed("open", lane="exit", reason="known", second={"staff": who, "pin": "000000"})
         assert said == {"refused": "login_wrong"}
-    wait(lambda: kiosk.deeds().count(("login_closed", who)) == before + 1)
+    wait_for(lambda: kiosk.deeds().count(("login_closed", who)) == before + 1)
     kiosk.door._sessions._misses.clear()
 
 
@@ -419,7 +420,7 @@ def test_five_wrong_pins_close_the_login_and_are_an_event(kiosk: Kiosk) -> None:
         assert said == {"refused": "login_wrong"}
     said = kiosk.ask(do="login", device=device, session="", staff="G08", pin=PINS["G08"])
     assert said == {"refused": "login_closed"}
-    wait(lambda: ("login_closed", "G08") in kiosk.deeds())
+    wait_for(lambda: ("login_closed", "G08") in kiosk.deeds())
     assert kiosk.ask(do="login", device=device, session="", staff="ghost", pin="000000")["refused"] == "login_wrong"
     kiosk.door._sessions._misses.clear()
 
@@ -460,10 +461,10 @@ def test_a_closed_lane_stays_closed_over_a_restart() -> None:
         assert kiosk.view()["waiting"][0]["reasons"] == ["lane_closed"]
         assert kiosk.deed("reopen", lane="entry") == {"done": True}
         kiosk.come("bert", 34.4)
-        wait(lambda: kiosk.opened() == 1)
+        wait_for(lambda: kiosk.opened() == 1)
         assert kiosk.deed("state", type="count", number=1)["refused"] == "no_venue"
         kiosk.show_badge("G08")
-        wait(lambda: ("badge", "G08") in kiosk.deeds())
+        wait_for(lambda: ("badge", "G08") in kiosk.deeds())
         (kiosk.folder / staff_state.NAME).write_text("{")
         kiosk.stop()
         kiosk.start()

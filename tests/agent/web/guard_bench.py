@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent import cli
 from agent.app import App
@@ -26,9 +26,7 @@ from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
 from drivers.simulators.uart_thermometers import GyMcu90615
 from drivers.simulators.world import World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.conftest import wait_for
 
 CONFIG = """\
 [kiosk]
@@ -75,13 +73,6 @@ LIMIT_S = 20.0
 PINS = {"G07": "135790", "G08": "246801", "S1": "secret-1", "T1": "technician"}
 ROLES = {"G07": "guard", "G08": "guard", "S1": "supervisor", "T1": "technician"}
 NORMAL_C, ELEVATED_C = 34.4, 37.0
-
-
-def wait(condition: Callable[[], object], within_s: float = LIMIT_S) -> None:
-    end_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end_s, f"not within {within_s} s"
-        time.sleep(0.02)
 
 
 def badge(who: str) -> str:
@@ -141,10 +132,12 @@ class Kiosk:
         self.app._loop._to_outbox = also_here
         self._thread = threading.Thread(target=self.app.run)
         self._thread.start()
-        wait(lambda: all(worker.status().up for worker in self.app._workers))
-        wait((self.folder / "web" / staff.NAME).exists)
+        wait_for(lambda: all(worker.status().up for worker in self.app._workers))
+        wait_for((self.folder / "web" / staff.NAME).exists)
         ledger = self.app._ledger
-        wait(lambda: not ledger.venue.is_served or (ledger.view is not None and ledger.view["occupancy"]["exact"]))
+        wait_for(
+            lambda: not ledger.venue.is_served or (ledger.view is not None and ledger.view["occupancy"]["exact"])
+        )
 
     def stop(self) -> None:
         self.app.stop()
@@ -178,7 +171,7 @@ class Kiosk:
         decided = self.app._loop.decided
         self.world.stand(skin_c)
         self.scanner.send(self.engine.encode(self.code(holder, colour)))
-        wait(lambda: self.app._loop.decided == decided + 1)
+        wait_for(lambda: self.app._loop.decided == decided + 1)
         self.world.leave()
 
     def show_badge(self, who: str, port: Port | None = None) -> None:

@@ -7,10 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.checkpoint.effects import ShowCue
 from agent.control.watch import NAME, Watch
@@ -20,7 +19,6 @@ from agent.web.options import PanelOptions
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-LIMIT_S = 20.0
 GREEN_S, ANSWER_S = 3.0, 5.0
 
 
@@ -79,13 +77,6 @@ class Screens:
         self.end()
         self.watch.stop()
         shutil.rmtree(self.folder)
-
-
-def wait(condition: Any, within_s: float = LIMIT_S) -> None:
-    end_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end_s, f"not within {within_s} s"
-        time.sleep(0.02)
 
 
 def tone(page: Page) -> str:

@@ -9,10 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from screens_bench import Screens, wait
+from screens_bench import Screens
 
 from agent.indicators import Cue
 from agent.web.server import HEAD_S, MAX_CONNECTIONS
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +121,7 @@ def test_a_hundred_slow_heads_hold_nothing_up_and_are_hung_up_on(served: Screens
         each.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
     assert len(slow) > MAX_CONNECTIONS
     served.show("entry", Cue.MEASURE)
-    wait(lambda: served.watch._lanes["entry"]._shown[0] == "measure")
+    wait_for(lambda: served.watch._lanes["entry"]._shown[0] == "measure")
     began_s = time.monotonic()
     for each in slow:
         assert each.recv(1) == b"", "hung up"

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from guard_bench import ELEVATED_C, NORMAL_C, PINS, Kiosk, wait
+from guard_bench import ELEVATED_C, NORMAL_C, PINS, Kiosk
 from test_person_page import RULES
 
 from agent.control.sessions import IDLE_S
 from agent.model import Colour
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +95,8 @@ def test_a_guard_handles_a_fever_by_keyboard_alone(pages: Pages, page: Page) -> 
     page.keyboard.press("Enter")
     page.keyboard.type("36.6")
     page.keyboard.press("Enter")
-    wait(lambda: kiosk.opened() == opened + 1)
-    wait(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    wait_for(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
     page.get_by_text("Waiting: 0").wait_for()
 
 
@@ -104,7 +105,7 @@ def test_a_guard_closes_a_lane_and_sets_the_count(pages: Pages, page: Page) -> N
     page.get_by_text("closed").first.wait_for()
     assert pages.kiosk.door.state.closed == {"entry"}
     page.get_by_role("button", name="Reopen").click()
-    wait(lambda: not pages.kiosk.door.state.closed)
+    wait_for(lambda: not pages.kiosk.door.state.closed)
     page.get_by_role("button", name="Correct").click()
     page.get_by_label("People inside").fill("2")
     page.keyboard.press("Enter")
@@ -121,7 +122,7 @@ def test_opening_asks_for_a_whole_second_and_a_second_person(pages: Pages, page:
     page.wait_for_timeout(200)
     assert kiosk.opened("exit") == out
     held.click(delay=1200)
-    wait(lambda: kiosk.opened("exit") == out + 1)
+    wait_for(lambda: kiosk.opened("exit") == out + 1)
 
 
 def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Page) -> None:
@@ -129,16 +130,16 @@ def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Pa
     for holder in ("red, came first", "red, came later"):
         kiosk.come(holder, NORMAL_C, Colour.RED)
     kiosk.login("G08")
-    wait(lambda: len(kiosk.view()["waiting"]) >= 2)
+    wait_for(lambda: len(kiosk.view()["waiting"]) >= 2)
     _, first = kiosk.view()["waiting"][:2]
     card = page.locator(".card", has_text=f"entry {first['number']} ·")
     button = card.get_by_role("button", name="Follow the case")
     button.click()
     page.get_by_role("heading", name=first["case"]).wait_for()
     page.get_by_role("button", name="OK").click()
-    wait(lambda: first["case"] not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
+    wait_for(lambda: first["case"] not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
     page.get_by_text("Waiting:").wait_for()
-    wait(lambda: first["case"] not in page.locator("main").inner_text())
+    wait_for(lambda: first["case"] not in page.locator("main").inner_text())
     button.click()
     page.get_by_text("The case is closed already.").wait_for()
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from screens_bench import Screens, open_lane, tone, wait
+from screens_bench import Screens, open_lane, tone
 
 from agent.indicators import Cue
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
+from tests.conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,8 @@ def show(screens: Screens, page: Page, cue: Cue, hint: str = "") -> None:
     pictures._panel._latest = pictures._panel._standing
     screens.show("entry", cue, hint)
     sign = hint if hint in CATALOGUE["picture"] else "once_more" if cue is Cue.RETRY else str(cue)
-    wait(lambda: texts(sign)[0] in page.inner_text(".lines p"))
-    wait(lambda: not screens.watch.trouble("entry"))
+    wait_for(lambda: texts(sign)[0] in page.inner_text(".lines p"))
+    wait_for(lambda: not screens.watch.trouble("entry"))
 
 
 def pixels(page: Page) -> np.ndarray[Any, Any]:
@@ -197,7 +198,7 @@ def test_axe_would_find_pale_text_and_small_buttons(browser: Browser) -> None:
 
 def until_not_green(page: Page) -> float:
     began_s = time.monotonic()
-    wait(lambda: not tone(page).startswith("admit"))
+    wait_for(lambda: not tone(page).startswith("admit"))
     return time.monotonic() - began_s
 
 
@@ -223,7 +224,7 @@ def test_green_ends_when_the_screen_process_stands_still_or_dies(
     green(screens, page)
     screens.process.send_signal(number)
     assert until_not_green(page) <= NEVER_GREEN_AFTER_S
-    wait(lambda: screens.watch.trouble("entry"), 3.0)
+    wait_for(lambda: screens.watch.trouble("entry"), 3.0)
     screens.process.send_signal(signal.SIGCONT)
 
 
@@ -245,14 +246,14 @@ def test_the_page_ends_green_by_itself(screens: Screens, page: Page) -> None:
 def test_a_page_that_hangs_is_a_screen_that_is_down(screens: Screens, page: Page) -> None:
     green(screens, page)
     page.evaluate("setTimeout(() => { const end = Date.now() + 4000; while (Date.now() < end); }, 0)")
-    wait(lambda: screens.watch.trouble("entry"), 3.0)
+    wait_for(lambda: screens.watch.trouble("entry"), 3.0)
 
 
 def test_it_comes_back_with_the_agent_and_with_the_screen_process(screens: Screens, page: Page) -> None:
     open_lane(page, screens)
     show(screens, page, Cue.READY)
     screens.end()
-    wait(lambda: tone(page) == "fault")
+    wait_for(lambda: tone(page) == "fault")
     screens.serve(screens.port)
     show(screens, page, Cue.MEASURE)
 
@@ -262,7 +263,7 @@ def test_before_the_agent_is_there_it_starts(screens: Screens, page: Page) -> No
     screens.end()
     screens.serve(screens.port)
     open_lane(page, screens)
-    wait(lambda: page.get_attribute(".symbol use", "href") == "#starting")
+    wait_for(lambda: page.get_attribute(".symbol use", "href") == "#starting")
 
 
 def test_the_panel_that_is_the_default_can_be_read_and_a_telephones_from_afar_cannot() -> None:
