@@ -313,6 +313,24 @@ def test_readme_names_files_that_exist() -> None:
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
+def test_documents_name_tests_that_exist() -> None:
+    named = [
+        (name, path.rstrip("."))
+        for name in documents()
+        for path in re.findall(r"\btests/[\w./-]+", (ROOT / name).read_text())
+    ]
+    assert named
+    assert not [(name, path) for name, path in named if not (ROOT / path).exists()]
+
+
+def test_documents_name_commands_that_exist() -> None:
+    """As they are typed: `gatepost WORD …` in a line of its own or between backquotes."""
+    typed = re.compile(r"(?:`|^    )(?:sudo (?:-u gatepost )?)?gatepost ([a-z]+)\b(?! \|)", re.MULTILINE)
+    named = [(name, word) for name in documents() for word in typed.findall((ROOT / name).read_text())]
+    assert named
+    assert not [(name, word) for name, word in named if word not in cli.COMMANDS]
+
+
 def test_readme_leads_to_every_document() -> None:
     text = (ROOT / "README.md").read_text()
     assert not [name for name in documents() if name.startswith("docs/") and f"({name})" not in text]
