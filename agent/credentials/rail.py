@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.credentials import blocking, validity
+from agent.credentials.trust import TrustedKey, find_signer
 from agent.crypto import digest, signing
-from agent.crypto.refusal import CheckFailed
 from agent.model import CodeStatus
 
 if TYPE_CHECKING:
     from agent.credentials.fcb import RailContent
-    from agent.credentials.trust import TrustedKey, TrustStore
+    from agent.credentials.trust import TrustStore
     from agent.model import TimeBounds, Verdict
 
 FORMAT = "uic"
@@ -29,14 +29,13 @@ def key_name(issuer: str, key: str) -> bytes:
 
 def signer(trust: TrustStore, name: bytes, signature: tuple[int, int], signed: bytes) -> TrustedKey:
     """The pinned key whose signature (r, s) it is. Raises CheckFailed."""
-    keys = [key for key in trust.keys.get(name, ()) if FORMAT in key.formats]
-    if not keys:
-        raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its key {_readable(name)} is not pinned here")
-    for key in keys:
+
+    def has_signed(key: TrustedKey) -> bool:
         algorithm = key.algorithm or key.public.algorithm
-        if algorithm is not None and verify(key.public, signature, signed, algorithm):
-            return key
-    raise CheckFailed(CodeStatus.BAD_SIGNATURE, "the signature does not hold", issuer=keys[0].issuer)
+        return algorithm is not None and verify(key.public, signature, signed, algorithm)
+
+    missing = f"its key {_readable(name)} is not pinned here"
+    return find_signer(trust.pinned(FORMAT, name), has_signed, missing)
 
 
 def verify(key: signing.PublicKey, signature: tuple[int, int], signed: bytes, algorithm: int) -> bool:

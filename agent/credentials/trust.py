@@ -141,27 +141,34 @@ class TrustStore:
         """Cards with this revocation id are revoked if they were issued before this; POSIX seconds."""
         return self.revoked.get((kid, rid), 0.0)
 
+    def pinned(self, code_format: str, kid: bytes) -> list[TrustedKey]:
+        """The keys of that id that may sign codes of the format."""
+        return [key for key in self.keys.get(kid, ()) if code_format in key.formats]
+
     def signer(self, code_format: str, kid: bytes, signature: bytes, signed: bytes, algorithm: int) -> TrustedKey:
         """The key whose signature this is. Raises Refused when there is none."""
-        keys = [key for key in self.keys.get(kid, ()) if code_format in key.formats]
         missing = f"its key {kid[:16].hex() or '(unnamed)'} is not pinned here"
-        return _signer(keys, signature, signed, algorithm, missing)
+        return find_signer(
+            self.pinned(code_format, kid), lambda key: key.public.verify(signature, signed, algorithm), missing
+        )
 
     def signer_among(
         self, code_format: str, signature: bytes, signed: bytes, algorithm: int, issuer: str = ""
     ) -> TrustedKey:
         """As `signer`, for codes that name no key: each of the format, or of this issuer, is tried."""
         keys = [key for key in self.by_format.get(code_format, ()) if issuer in ("", key.issuer)]
-        return _signer(keys[:MOST_TRIED], signature, signed, algorithm, "no key of its issuer is pinned here")
+        return find_signer(
+            keys[:MOST_TRIED],
+            lambda key: key.public.verify(signature, signed, algorithm),
+            "no key of its issuer is pinned here",
+        )
 
 
-def _signer(
-    keys: Iterable[TrustedKey], signature: bytes, signed: bytes, algorithm: int, missing: str
-) -> TrustedKey:
-    """The first of the keys whose signature it is. Raises CheckFailed; `missing`: what to say without any key."""
+def find_signer(keys: Iterable[TrustedKey], has_signed: Callable[[TrustedKey], bool], missing: str) -> TrustedKey:
+    """The first of the keys that has signed. Raises CheckFailed; `missing`: what to say without any key."""
     issuers = []
     for key in keys:
-        if key.public.verify(signature, signed, algorithm):
+        if has_signed(key):
             return key
         issuers.append(key.issuer)
     if not issuers:

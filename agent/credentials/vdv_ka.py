@@ -73,7 +73,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     signature, rest, certificate, authority = ber.one(payload, _SIGNATURE, _REST, CERTIFICATE, AUTHORITY)
     if rest[-5:-2] != _MARK:
         raise Malformed("not marked as a ticket")
-    keys = [key for key in trust.keys.get(authority, ()) if FORMAT in key.formats]
+    keys = trust.pinned(FORMAT, authority)
     if not keys:
         raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its authority {authority.hex()} is not pinned here")
     key = keys[0]
