@@ -57,6 +57,12 @@ def _wide() -> bytes:
     return writer.bits(0x8000 | 0x3FFF, 16).bits(0, 4_000).bytes()
 
 
+def _countries() -> bytes:
+    """A pass for seven thousand countries, all of them there."""
+    many = rails.Writer().length(7_000).bits(0, 8 * 7_000)
+    return rails.ticket(rails.sequence("Pass", countries=many), kind=rails.PASS)
+
+
 CODES = {
     "1.4 MB of text": b"HC1:" + b"A" * 1_400_000,
     "zip bomb": _packed(bytes(2_700_000)),
@@ -69,6 +75,7 @@ CODES = {
     "rail: records without end": _signed(b"U_TEST010012" * 5_000),
     "rail: 8,000 bytes of nothing": _flexible(bytes(8_000)),
     "rail: a list of 16,383 parts": _flexible(_wide()),
+    "rail: a list of 7,000 parts that are there": _flexible(_countries()),
     "rail: a route of routes": _flexible(_routes(40)),
     "rail: lengths in fragments": _flexible(b"\x40" + b"\xc4" * 3_000),
     "rail: all ones": _flexible(b"\xff" * 7_000),
