@@ -18,7 +18,8 @@ from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, 
 from agent.control.commands import Commands
 from agent.control.inbox import MessageInbox
 from agent.control.local_socket import LocalSocket
-from agent.control.staff import StaffContext, StaffDoor
+from agent.control.staff import StaffDoor
+from agent.control.staff_context import StaffContext
 from agent.control.watch import Watch
 from agent.credentials import card
 from agent.credentials.bundle import BadBundle

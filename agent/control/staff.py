@@ -21,15 +21,17 @@ import logging
 import secrets
 import threading
 import time
-from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from agent import screening
 from agent.control import rights, staff_state
 from agent.control.door import Door, send
 from agent.control.sessions import Refused, StaffSessions
-from agent.credentials.staff_list import BADGE_PREFIX, StaffList
+from agent.control.staff_context import WAIT_S
+from agent.control.staff_view import StaffView, entries_of
+from agent.credentials.staff_list import BADGE_PREFIX
 from agent.model import (
     Attestation,
     AttestationRecord,
@@ -41,12 +43,10 @@ from agent.model import (
     Observation,
     OpenOnce,
     Override,
-    Passage,
     Recorded,
     RemeasureResult,
     Role,
     SentAway,
-    WhoWaits,
 )
 from agent.texts import CATALOGUE
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
@@ -58,9 +58,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.control.sessions import StaffSession
-    from agent.model import DecisionInput, LaneCommandResult, LaneSpec, TimeBounds
-    from agent.policy.explain import Explanation
-    from agent.venue.forms import Form
+    from agent.control.staff_context import StaffContext
 
 log = logging.getLogger(__name__)
 
@@ -68,57 +66,17 @@ NAME = "staff.sock"
 MODE = 0o660
 MAX_CLIENTS = 16
 MOST_BYTES = 8192
-WAIT_S = 2.0
-"""For the loop's answer."""
 FRESH_S = 10.0
 """A deed names the view that it follows from; that view must not be older."""
 ROUNDED_S = 0.01
-VIEW_S = 0.3
-"""The view is made once in so long, however many pages look."""
 BADGE_S = 30.0
 """So long a page waits for a badge, and a badge counts as the second person's."""
 HELD_S = 3.0
 """So long a badge before a scanner is the same showing."""
 ID_BYTES = 32
-MOST_IDS, MOST_PASSAGES, MOST_EXPLAINED = 512, 20, 64
+MOST_IDS = 512
 LONGEST_WORDS = 120
 OVERRIDE_REASONS = tuple(CATALOGUE["override"])
-
-
-class Ask(Protocol):
-    """How the loop is asked."""
-
-    def __call__(
-        self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
-    ) -> LaneCommandResult | RemeasureResult | AttestationResult:
-        """The loop's answer. Raises TimeoutError: then nothing is done any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class StaffContext:
-    """What the door needs of the agent; nothing of it blocks for long."""
-
-    lanes: Mapping[str, LaneSpec]
-    ask: Ask
-    record: Callable[[Observation | AttestationRecord], None]
-    """Into the loop's inbox."""
-    staff: Callable[[], StaffList]
-    """Who is on the signed list in force; nobody when there is none."""
-    now: Callable[[], TimeBounds]
-    explain: Callable[[DecisionInput], Explanation]
-    may_override: Callable[[DecisionInput], bool]
-    venue: Callable[[], Mapping[str, Any] | None]
-    forms: Callable[[], Mapping[str, Form]]
-    health: Callable[[], Mapping[str, Any]]
-    """As in status.json."""
-    show_pairing: Callable[[str, str, float], None]
-    """On the glass of every lane: secret, number, for how many seconds."""
-    clinical_uncertainty_c: float
-    rest_s: float
-    second_person: bool
-    """Whether an override needs a second person."""
-    hello: Callable[[], Mapping[str, Any]]
-    """What the process of the pages needs to listen: addresses, certificate."""
 
 
 class StaffDoor:
@@ -129,19 +87,13 @@ class StaffDoor:
     ) -> None:
         """`path`: of the socket; `state_file`: what must outlive a restart."""
         self._context, self._clock, self._file = context, clock, state_file
-        self._entries = [name for name, spec in context.lanes.items() if spec.direction is not Direction.EXIT]
-        self.state, trouble = staff_state.read(state_file, self._entries)
+        self.state, trouble = staff_state.read(state_file, entries_of(context.lanes))
         if trouble:
             log.warning("%s", trouble)
         self._sessions = StaffSessions(self.state.devices)
         self._lock = threading.RLock()
-        self._viewing = threading.Lock()
-        self._view: tuple[float, dict[str, Any]] = (float("-inf"), {})
+        self._view = StaffView(context, self.state, clock)
         self._ids: OrderedDict[str, None] = OrderedDict()
-        self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
-        self._case_of: dict[tuple[str, int], str] = {}
-        """Lane and number of whoever waits → the case of his last passage, `` when it has none."""
-        self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
         self._awaiting: dict[str, float] = {}
         """Device that waits for a badge → until when."""
         self._badge: tuple[str, float] = ("", float("-inf"))
@@ -167,14 +119,8 @@ class StaffDoor:
         self._door.stop()
 
     def on_effect(self, effect: object) -> None:
-        """Remember the last passages, and whose case is which. Called by the loop; does not block."""
-        if isinstance(effect, Passage):
-            if effect.number:
-                self._case_of[effect.lane, effect.number] = effect.venue.case if effect.venue is not None else ""
-            self._passages.appendleft({
-                "at_s": effect.decided_s, "lane": effect.lane, "outcome": effect.decision.outcome,
-                "reasons": list(effect.decision.reasons), "gate_opened": effect.gate_opened,
-            })  # fmt: skip
+        """For the view. Called by the loop; does not block."""
+        self._view.on_effect(effect)
 
     # -- badges
 
@@ -220,7 +166,7 @@ class StaffDoor:
         except OSError as error:
             log.warning("who is on duty cannot be kept: %s", error.strerror)
             return False
-        self._view = float("-inf"), {}
+        self._view.forget()
         return True
 
     # -- one request
@@ -362,68 +308,12 @@ class StaffDoor:
 
     def _view_for(self, session: StaffSession) -> dict[str, Any]:
         at_s = self._clock()
-        with self._viewing:
-            if at_s - self._view[0] >= VIEW_S:
-                self._view = at_s, self._make_view()
-            made = dict(self._view[1])
+        made = self._view.current()
         made["you"] = {
             "staff": session.staff, "role": session.role, "locked": session.is_locked(at_s),
             "may": sorted(verb for verb, roles in rights.VERBS.items() if session.role in roles),
         }  # fmt: skip
         return made
-
-    def _make_view(self) -> dict[str, Any]:
-        health = self._context.health()
-        venue = self._context.venue()
-        at_s = self._clock()
-        return {
-            "at_s": round(at_s, 2),
-            "kiosk": health.get("kiosk", {}).get("id", ""),
-            "safe": bool(health.get("safe")),
-            "lanes": [self._lane(name, spec, health) for name, spec in self._context.lanes.items()],
-            "waiting": [card for lane in self._entries for card in self._cards(lane)],
-            "passages": [
-                {**each, "ago_s": round(at_s - each["at_s"])} for each in list(self._passages)
-            ],
-            "faults": [{"part": each["part"], "text": each["text"]} for each in health.get("problems", [])],
-            "on_duty": self.state.on_duty,
-            "handed_by": self.state.handed_by,
-            "venue": None if venue is None else {**venue, "cases": self._cases(venue)},
-            "forms": [_form(each) for each in self._context.forms().values()] if venue is not None else [],
-            "second_person": self._context.second_person,
-            "waiting_events": health.get("outbox", {}).get("waiting", 0),
-            "online": bool(health.get("link", {}).get("connected")),
-            "lists": health.get("lists", []),
-        }  # fmt: skip
-
-    def _lane(self, name: str, spec: LaneSpec, health: Mapping[str, Any]) -> dict[str, Any]:
-        down = [each["role"] for each in health.get("devices", []) if each["lane"] == name and not each["up"]]
-        return {
-            "lane": name, "direction": spec.direction, "closed": name in self.state.closed, "down": down,
-            "gate": Role.GATE in spec.parts, "scanner": Role.SCANNER in spec.parts,
-        }  # fmt: skip
-
-    def _cards(self, lane: str) -> list[dict[str, Any]]:
-        told = self._context.ask(Observation(lane, Role.CLINICAL, WhoWaits(at_s := self._clock())), WAIT_S)
-        if not isinstance(told, RemeasureResult):
-            return []
-        made = []
-        for waits, given in zip(told.waiting, told.inputs, strict=True):
-            key = lane, waits.number, waits.since_s
-            explanation = self._explained.pop(key, None) or self._context.explain(given)
-            self._explained[key] = explanation
-            may = self._context.may_override(given)
-            ago_s = at_s - waits.since_s
-            case = self._case_of.get((lane, waits.number), "")
-            made.append(rights.card(lane, waits, case, explanation, ago_s, self._context.rest_s, may_override=may))
-        while len(self._explained) > MOST_EXPLAINED:
-            self._explained.popitem(last=False)
-        return made
-
-    def _cases(self, venue: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Open cases with owner and steps."""
-        none: dict[str, Any] = {"owner": "", "done": {}}
-        return [{**case, **self.state.steps.get(case["case"], none)} for case in venue["cases"]]
 
     # -- what is done
 
@@ -437,7 +327,7 @@ class StaffDoor:
             try:
                 return self._do(verb, rest, by)
             finally:
-                self._view = float("-inf"), {}
+                self._view.forget()
 
     def _do(self, verb: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:  # noqa: PLR0911 - one a deed
         match verb, rest:
@@ -668,14 +558,3 @@ def _words(reason: str, rest: dict[str, Any]) -> str:
     if reason == "other" and not words.strip():
         raise Refused("bad_arguments")
     return words.strip()
-
-
-def _form(form: Form) -> dict[str, Any]:
-    return {
-        "name": form.name,
-        "title": dict(form.title),
-        "fields": [
-            {"name": each.name, "choices": list(each.choices), "optional": each.optional, "private": not each.clear}
-            for each in form.fields
-        ],
-    }

@@ -197,7 +197,7 @@ def test_a_draft_is_cleared_alone_and_in_time(pages: Pages, page: Page) -> None:
 
 
 def test_a_page_does_not_say_that_the_connection_is_lost_once_it_is_back(pages: Pages, page: Page) -> None:
-    with pages.kiosk.door._viewing:
+    with pages.kiosk.door._view._lock:
         page.get_by_text("No connection").wait_for()
     page.get_by_text("No connection").wait_for(state="hidden")
     page.locator("main button:not([disabled])").first.wait_for()

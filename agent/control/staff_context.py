@@ -1,0 +1,62 @@
+"""What the door for the guards' pages needs of the agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.credentials.staff_list import StaffList
+    from agent.model import (
+        AttestationRecord,
+        AttestationResult,
+        DecisionInput,
+        LaneCommandResult,
+        LaneSpec,
+        Observation,
+        RemeasureResult,
+        TimeBounds,
+    )
+    from agent.policy.explain import Explanation
+    from agent.venue.forms import Form
+
+WAIT_S = 2.0
+"""For the loop's answer."""
+
+
+class Ask(Protocol):
+    """How the loop is asked."""
+
+    def __call__(
+        self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
+    ) -> LaneCommandResult | RemeasureResult | AttestationResult:
+        """The loop's answer. Raises TimeoutError: then nothing is done any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaffContext:
+    """What the door needs of the agent; nothing of it blocks for long."""
+
+    lanes: Mapping[str, LaneSpec]
+    ask: Ask
+    record: Callable[[Observation | AttestationRecord], None]
+    """Into the loop's inbox."""
+    staff: Callable[[], StaffList]
+    """Who is on the signed list in force; nobody when there is none."""
+    now: Callable[[], TimeBounds]
+    explain: Callable[[DecisionInput], Explanation]
+    may_override: Callable[[DecisionInput], bool]
+    venue: Callable[[], Mapping[str, Any] | None]
+    forms: Callable[[], Mapping[str, Form]]
+    health: Callable[[], Mapping[str, Any]]
+    """As in status.json."""
+    show_pairing: Callable[[str, str, float], None]
+    """On the glass of every lane: secret, number, for how many seconds."""
+    clinical_uncertainty_c: float
+    rest_s: float
+    second_person: bool
+    """Whether an override needs a second person."""
+    hello: Callable[[], Mapping[str, Any]]
+    """What the process of the pages needs to listen: addresses, certificate."""

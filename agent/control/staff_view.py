@@ -1,0 +1,130 @@
+"""What a guard's page shows: lanes, who waits with the reasons, cases, passages, faults. Nothing is done here."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any
+
+from agent.control import rights
+from agent.control.staff_context import WAIT_S
+from agent.model import Direction, Observation, Passage, RemeasureResult, Role, WhoWaits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agent.control.staff_context import StaffContext
+    from agent.control.staff_state import StaffState
+    from agent.model import LaneSpec
+    from agent.policy.explain import Explanation
+    from agent.venue.forms import Form
+
+VIEW_S = 0.3
+"""The view is made once in so long, however many pages look."""
+MOST_PASSAGES, MOST_EXPLAINED = 20, 64
+
+
+class StaffView:
+    """Of one kiosk; any thread may ask for it."""
+
+    def __init__(self, context: StaffContext, state: StaffState, clock: Callable[[], float]) -> None:
+        """`state`: what staff have arranged; it is read, and changed elsewhere."""
+        self._context, self._state, self._clock = context, state, clock
+        self._entries = entries_of(context.lanes)
+        self._lock = threading.Lock()
+        self._made: tuple[float, dict[str, Any]] = (float("-inf"), {})
+        self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
+        self._case_of: dict[tuple[str, int], str] = {}
+        """Lane and number of whoever waits → the case of his last passage, `` when it has none."""
+        self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
+
+    def on_effect(self, effect: object) -> None:
+        """Remember the last passages, and whose case is which. Called by the loop; does not block."""
+        if isinstance(effect, Passage):
+            if effect.number:
+                self._case_of[effect.lane, effect.number] = effect.venue.case if effect.venue is not None else ""
+            self._passages.appendleft({
+                "at_s": effect.decided_s, "lane": effect.lane, "outcome": effect.decision.outcome,
+                "reasons": list(effect.decision.reasons), "gate_opened": effect.gate_opened,
+            })  # fmt: skip
+
+    def current(self) -> dict[str, Any]:
+        """The view, made anew when it is old. Raises TimeoutError."""
+        at_s = self._clock()
+        with self._lock:
+            if at_s - self._made[0] >= VIEW_S:
+                self._made = at_s, self._make()
+            return dict(self._made[1])
+
+    def forget(self) -> None:
+        """Something was done: the next view is made anew."""
+        self._made = float("-inf"), {}
+
+    def _make(self) -> dict[str, Any]:
+        health = self._context.health()
+        venue = self._context.venue()
+        at_s = self._clock()
+        return {
+            "at_s": round(at_s, 2),
+            "kiosk": health.get("kiosk", {}).get("id", ""),
+            "safe": bool(health.get("safe")),
+            "lanes": [self._lane(name, spec, health) for name, spec in self._context.lanes.items()],
+            "waiting": [card for lane in self._entries for card in self._cards(lane)],
+            "passages": [
+                {**each, "ago_s": round(at_s - each["at_s"])} for each in list(self._passages)
+            ],
+            "faults": [{"part": each["part"], "text": each["text"]} for each in health.get("problems", [])],
+            "on_duty": self._state.on_duty,
+            "handed_by": self._state.handed_by,
+            "venue": None if venue is None else {**venue, "cases": self._cases(venue)},
+            "forms": [_form(each) for each in self._context.forms().values()] if venue is not None else [],
+            "second_person": self._context.second_person,
+            "waiting_events": health.get("outbox", {}).get("waiting", 0),
+            "online": bool(health.get("link", {}).get("connected")),
+            "lists": health.get("lists", []),
+        }  # fmt: skip
+
+    def _lane(self, name: str, spec: LaneSpec, health: Mapping[str, Any]) -> dict[str, Any]:
+        down = [each["role"] for each in health.get("devices", []) if each["lane"] == name and not each["up"]]
+        return {
+            "lane": name, "direction": spec.direction, "closed": name in self._state.closed, "down": down,
+            "gate": Role.GATE in spec.parts, "scanner": Role.SCANNER in spec.parts,
+        }  # fmt: skip
+
+    def _cards(self, lane: str) -> list[dict[str, Any]]:
+        told = self._context.ask(Observation(lane, Role.CLINICAL, WhoWaits(at_s := self._clock())), WAIT_S)
+        if not isinstance(told, RemeasureResult):
+            return []
+        made = []
+        for waits, given in zip(told.waiting, told.inputs, strict=True):
+            key = lane, waits.number, waits.since_s
+            explanation = self._explained.pop(key, None) or self._context.explain(given)
+            self._explained[key] = explanation
+            may = self._context.may_override(given)
+            ago_s = at_s - waits.since_s
+            case = self._case_of.get((lane, waits.number), "")
+            made.append(rights.card(lane, waits, case, explanation, ago_s, self._context.rest_s, may_override=may))
+        while len(self._explained) > MOST_EXPLAINED:
+            self._explained.popitem(last=False)
+        return made
+
+    def _cases(self, venue: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Open cases with owner and steps."""
+        none: dict[str, Any] = {"owner": "", "done": {}}
+        return [{**case, **self._state.steps.get(case["case"], none)} for case in venue["cases"]]
+
+
+def entries_of(lanes: Mapping[str, LaneSpec]) -> list[str]:
+    """The lanes at which somebody may wait for staff."""
+    return [name for name, spec in lanes.items() if spec.direction is not Direction.EXIT]
+
+
+def _form(form: Form) -> dict[str, Any]:
+    return {
+        "name": form.name,
+        "title": dict(form.title),
+        "fields": [
+            {"name": each.name, "choices": list(each.choices), "optional": each.optional, "private": not each.clear}
+            for each in form.fields
+        ],
+    }
