@@ -51,7 +51,7 @@ def run() -> Iterator[Row]:
             more_s <= MOST_MORE_S,
         )
     yield Row("memory", f"{more_mb:+.1f} MB", "", f"at most + {MOST_MORE_MB:.0f} MB", more_mb <= MOST_MORE_MB)
-    told = [problem for problem in report["problems"] if problem["part"] == "entry scanner"]
+    told = [problem["text"] for problem in report["problems"] if problem["part"] == "entry scanner"]
     yield Row("what the kiosk says of the device", "; ".join(told) or "nothing", "", "a fault", bool(told))
 
 
