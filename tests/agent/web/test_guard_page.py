@@ -203,6 +203,22 @@ def test_a_page_does_not_say_that_the_connection_is_lost_once_it_is_back(pages: 
     page.locator("main button:not([disabled])").first.wait_for()
 
 
+def test_a_supervisor_alone_connects_and_ends_tablets(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    assert page.get_by_role("button", name="Connect a tablet").count() == 0, "not for a guard"
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Badge number").fill("S1")
+    page.get_by_label("PIN").fill(PINS["S1"])
+    page.keyboard.press("Enter")
+    assert kiosk.door._sessions.pairing is None
+    page.get_by_role("button", name="Connect a tablet").click()
+    wait_for(lambda: kiosk.door._sessions.pairing is not None)
+    page.get_by_role("button", name="End all tablets").click(delay=1200)
+    page.get_by_label("Number on the kiosk").wait_for()
+    assert not kiosk.door.state.devices
+    kiosk.device = ""
+
+
 # -- the network
 
 

@@ -12,6 +12,7 @@ let drawn = "";
 let source = null;
 let sound = null;
 let draft = 0;
+let isHeld = false; // nothing is drawn anew under a finger
 
 function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -74,8 +75,8 @@ function button(parts, does, kind = "") {
 function holdButton(parts, does) {
   const made = el("button", { type: "button", class: "hold" }, parts);
   let timer = 0;
-  const begin = () => (timer ||= setTimeout(() => { timer = 0; does(); }, HOLD_MS));
-  const end = () => { clearTimeout(timer); timer = 0; };
+  const begin = () => { isHeld = true; timer ||= setTimeout(() => { end(); does(); }, HOLD_MS); };
+  const end = () => { clearTimeout(timer); timer = 0; isHeld = false; };
   made.addEventListener("pointerdown", begin);
   made.addEventListener("keydown", (event) => (event.key === " " || event.key === "Enter") && (event.preventDefault(), begin()));
   for (const name of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) made.addEventListener(name, end);
@@ -258,6 +259,9 @@ function draw() {
     ...section(both("Forms", "登记表"), view.forms.map((made) => el("li", {}, button(both(made.title.en, made.title.zh), () => fill(made, null))))),
     ...section(both("Faults", "故障"), view.faults.map((each) => el("li", { class: "card" }, `${each.part}: ${each.text}`))),
     ...section(both("Last passages", "最近通行"), view.passages.slice(0, 8).map((each) => el("li", { class: "card" }, `${each.lane} · ${each.ago_s} s · `, word("outcome", each.outcome)))),
+    ...(view.you.may.includes("pair") ? [el("h2", {}, both("Tablets", "平板")), el("div", { class: "row" },
+      button(both("Connect a tablet", "连接平板"), () => deed({ do: "pair" })),
+      holdButton(both("End all tablets", "断开全部平板"), () => deed({ do: "unpair" })))] : []),
     el("div", { class: "row" }, button(both("Log out", "退出"), () => ask({ do: "logout" }).then(begin))),
   );
   if (focus) [...main.querySelectorAll("button")].find((each) => each.textContent === focus)?.focus();
@@ -284,7 +288,7 @@ function watchView() {
     if ([...now].some((each) => !known.has(each))) ring();
     known = now;
     const key = JSON.stringify([view.waiting.map((card) => [card.number, card.reasons, Math.round(card.ago_s / 5)]), view.lanes, view.venue?.cases, view.venue?.occupancy, view.faults, view.handed_by, view.passages.length]);
-    if (drawn !== "form" && drawn !== key) { drawn = key; draw(); }
+    if (drawn !== "form" && !isHeld && drawn !== key) { drawn = key; draw(); }
     if (wasStale || !state.textContent) tell([`${view.you.staff} · ${view.kiosk}`]);
   });
   source.addEventListener("over", begin);
