@@ -35,7 +35,7 @@ from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
 from agent.loop.ledger import LedgerKeeper
-from agent.model import AgentEvent, Component, Direction, InForce, LaneSpec, Role
+from agent.model import AgentChange, Component, Direction, InForce, LaneSpec, Role
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
@@ -479,14 +479,14 @@ class _Lifetime:
 
     def start(self) -> None:
         """The agent has started, perhaps in safe mode."""
-        self._loop.record(AgentEvent("started", __version__, config_version=self._began.version))
+        self._loop.record(AgentChange("started", __version__, config_version=self._began.version))
         if self._began.safe:
-            self._loop.record(AgentEvent("safe_mode", __version__, detail=self._began.safe))
+            self._loop.record(AgentChange("safe_mode", __version__, detail=self._began.safe))
 
     def stop(self, _limit_s: float) -> None:
         """What waits in the inbox, then that the agent has stopped."""
         self._loop.finish()
-        self._loop.record(AgentEvent("stopped", __version__))
+        self._loop.record(AgentChange("stopped", __version__))
 
 
 class _Tickets:
@@ -665,10 +665,10 @@ def _log_totals(kept: OutboxStatus) -> None:
     )
 
 
-def _used_twice(second: Use, first: Use) -> AgentEvent:
+def _used_twice(second: Use, first: Use) -> AgentChange:
     """Two kiosks let somebody in on one ticket."""
     detail = f"ticket {second.key.hex()[:8]}: {first.kiosk} first, then {second.kiosk}"
-    return AgentEvent("ticket_used_twice", __version__, detail=detail)
+    return AgentChange("ticket_used_twice", __version__, detail=detail)
 
 
 def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets | None:

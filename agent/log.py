@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     AttestationRecord,
     CommandResult,
     CommandStatus,
@@ -44,7 +44,7 @@ def log_event(event: Event) -> None:
     match event.body:
         case DeviceChange(up=False):
             level = logging.WARNING
-        case AgentEvent(
+        case AgentChange(
             type="config_rejected" | "config_rolled_back" | "release_rejected" | "release_rolled_back" | "safe_mode"
         ):
             level = logging.WARNING
@@ -65,7 +65,7 @@ def format_event(event: Event) -> str:  # noqa: PLR0911 - one for each kind
         case DeviceChange() as change:
             state = "up" if change.up else f"DOWN: {change.error}"
             return f"{change.lane}: {change.role} {change.driver} {state}{_simulated(change.simulated)}"
-        case AgentEvent() as change:
+        case AgentChange() as change:
             word = "knows the time" if change.type == "clock_synchronised" else change.type
             config = f" {change.config_version}" if change.config_version else ""
             why = f": {change.detail}" if change.detail else ""
@@ -108,7 +108,7 @@ def event_fields(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for eac
                 "up": change.up,
                 "simulated": change.simulated,
             }
-        case AgentEvent() as change:
+        case AgentChange() as change:
             return {"event": "agent", "type": change.type, "version": change.version}
         case CommandResult() as reply:
             return {

@@ -768,7 +768,7 @@ AgentEventType: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class AgentEvent:
+class AgentChange:
     """The agent started or stopped, learned what time it is, or what it runs on has changed."""
 
     type: AgentEventType
@@ -951,7 +951,7 @@ class Event:
     """What is kept and sent. Id and sequence are given by the outbox."""
 
     kind: EventKind
-    body: Passage | DeviceChange | AgentEvent | CommandResult | AttestationRecord | Report | Loss
+    body: Passage | DeviceChange | AgentChange | CommandResult | AttestationRecord | Report | Loss
     at_s: float
     """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
     now: TimeBounds

@@ -291,6 +291,20 @@ def test_functions_are_named_by_what_they_do() -> None:
     ]
 
 
+EACH_HAS_ONE = {"Driver", "Options"}
+"""Every driver has both; a part's settings are its Options."""
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """A stranger searches for a name: it leads to one class, except where the name says what role it plays."""
+    places: dict[str, list[str]] = {}
+    for file in modules():
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(file)
+    assert not {name: found for name, found in places.items() if len(found) > 1 and name not in EACH_HAS_ONE}
+
+
 def documents() -> list[str]:
     return [name for name in tracked() if name.endswith(".md")]
 

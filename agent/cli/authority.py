@@ -23,7 +23,7 @@ from agent.cli.help import number, port
 from agent.config.compose import broker
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange_mqtt, invitation
-from agent.enrolment.authority import Authority, AuthorityError, Settings
+from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettings
 from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange_mqtt import ExchangeFailed
 from agent.platform.files import replace_file
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 def _new(args: argparse.Namespace) -> int:
     host, port = broker(args.broker)
     pins = (invitation.encoded(certificates.pin_of(args.broker_cert.read_bytes())),) if args.broker_cert else ()
-    settings = Settings(
+    settings = AuthoritySettings(
         args.fleet, host, port, pins, str(args.root.absolute()),
         str(args.broker_ca.absolute()) if args.broker_ca else "", args.enrol_port, args.days,
         tuple(args.sign_command), tuple(str(path.absolute()) for path in args.bundle),

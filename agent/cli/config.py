@@ -49,7 +49,7 @@ def _render(args: argparse.Namespace) -> int:
     try:
         common = args.common.read_text(encoding="utf-8") if args.common else ""
         rows = fleet.render(args.table.read_text(encoding="utf-8"), common)
-    except (fleet.BadTable, UnicodeDecodeError) as error:
+    except (fleet.BadFleetTable, UnicodeDecodeError) as error:
         print(f"{args.table}: {error}", file=sys.stderr)
         return 1
     except ValueError as error:

@@ -67,7 +67,7 @@ class CommandFailed(Exception):
 _MOST_DIGITS = 10
 
 
-class Kiosk(Protocol):
+class CommandTarget(Protocol):
     """What a command may do. Each raises CommandFailed when it cannot be done."""
 
     @property
@@ -111,7 +111,7 @@ class Kiosk(Protocol):
         """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
 
 
-def request_lane_command(kiosk: Kiosk, lane: str, command: LaneCommand, role: Role) -> CommandOutput:
+def request_lane_command(kiosk: CommandTarget, lane: str, command: LaneCommand, role: Role) -> CommandOutput:
     """Have the loop carry out a lane command. Raises CommandFailed."""
     if lane not in kiosk.lanes:
         raise CommandFailed(CommandReason.BAD_ARGUMENTS, outcome=CommandStatus.REJECTED)
@@ -129,7 +129,9 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
-def state_venue(kiosk: Kiosk, what: str, value: str = "", *, number: int = 0, case: str = "") -> CommandOutput:
+def state_venue(
+    kiosk: CommandTarget, what: str, value: str = "", *, number: int = 0, case: str = ""
+) -> CommandOutput:
     """Have the venue's ledger take a statement of the central server. Raises CommandFailed."""
     stated = Attestation(time.monotonic(), what, value, number, case, by="central")
     answer = kiosk.request(Observation("", Role.CLINICAL, stated))
@@ -149,7 +151,7 @@ _FILES = _find()
 COMMANDS: Mapping[str, CommandSpec] = {name: file.SPEC for name, file in _FILES.items()}
 
 
-def run(command: str, kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(command: str, kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """Carry a command out. Raises CommandFailed."""
     done: CommandOutput = _FILES[command].run(kiosk, arguments)
     return done

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandOutput, CommandSpec, state_venue
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(needs=frozenset({"case", "feedback"}))
 
 
-def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """State the feedback."""
     return state_venue(kiosk, "feedback", arguments["feedback"], case=arguments["case"])

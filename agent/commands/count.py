@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandOutput, CommandSpec, state_venue, whole_number
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(needs=frozenset({"inside"}))
 
 
-def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """State the count."""
     return state_venue(kiosk, "count", number=whole_number(arguments["inside"]))

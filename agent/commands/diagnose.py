@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandOutput, CommandSpec
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(harmless=True)
 REPORT_BYTES = 16_384
 
 
-def run(kiosk: Kiosk, _arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, _arguments: Arguments) -> CommandOutput:
     """As many lines as fit."""
     report, lines = kiosk.report(), kiosk.recent_log()
     while lines and len(json.dumps([report, lines])) > REPORT_BYTES:

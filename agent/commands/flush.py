@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandOutput, CommandSpec
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(harmless=True)
 
 
-def run(kiosk: Kiosk, _arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, _arguments: Arguments) -> CommandOutput:
     """Tells how many wait to be delivered."""
     return CommandOutput({"waiting": kiosk.flush_events()})

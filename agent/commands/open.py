@@ -8,11 +8,11 @@ from agent.commands import CommandOutput, CommandSpec, request_lane_command
 from agent.model import LaneCommand, Role
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(needs=frozenset({"lane"}))
 
 
-def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """Ask the lane."""
     return request_lane_command(kiosk, arguments["lane"], LaneCommand.OPEN, Role.GATE)

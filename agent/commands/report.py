@@ -9,12 +9,12 @@ from agent.model import CommandStatus
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(harmless=True)
 
 
-def run(kiosk: Kiosk, _arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, _arguments: Arguments) -> CommandOutput:
     """Give the counts of the day."""
     day = kiosk.venue_day()
     if day is None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandOutput, CommandSpec
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(may=frozenset({"lane", "role"}))
 
 
-def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """The agent restarts after the answer is on its way."""
     if not arguments:
         return CommandOutput(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from agent.commands import CommandOutput, CommandSpec
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(may=frozenset({"certificate"}))
 
 
-def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """A certificate is kept only when the broker accepts it."""
     if "certificate" not in arguments:
         return CommandOutput({"request": kiosk.certificate_request()})

@@ -12,12 +12,12 @@ from agent.model import CommandStatus
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
-    from agent.commands import Arguments, Kiosk
+    from agent.commands import Arguments, CommandTarget
 
 SPEC = CommandSpec(may=frozenset({"events"}))
 
 
-def run(kiosk: Kiosk, arguments: Arguments) -> CommandOutput:
+def run(kiosk: CommandTarget, arguments: Arguments) -> CommandOutput:
     """Root's part of it (`gatepost wipe --commanded`) begins after the answer is on its way."""
     events = arguments.get("events", "deliver")
     if events not in ("deliver", "discard"):

@@ -27,12 +27,12 @@ _PLAIN = re.compile(r"true|false|[+-]?\d+(\.\d+)?|\"[^\"\n]*\"|\[.*\]")
 _SITE, _KIOSK = "kiosk.site", "kiosk.id"
 
 
-class BadTable(ValueError):
+class BadFleetTable(ValueError):
     """A table that cannot be used; `str()` names line, column and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FleetRow:
     """One kiosk."""
 
     line: int
@@ -43,17 +43,17 @@ class Row:
     """Its whole configuration."""
 
 
-def render(table: str, common: str = "") -> list[Row]:
+def render(table: str, common: str = "") -> list[FleetRow]:
     """The configuration of each row, over the common file's text. Raises BadTable, ValueError."""
     base = tomllib.loads(common)
     reader = csv.reader(io.StringIO(table.removeprefix("\ufeff")))
     try:
         return list(_rows(reader, base))
     except csv.Error as error:
-        raise BadTable(f"line {reader.line_num}: is no CSV: {error}") from None
+        raise BadFleetTable(f"line {reader.line_num}: is no CSV: {error}") from None
 
 
-def _rows(reader: Any, base: dict[str, Any]) -> Iterator[Row]:
+def _rows(reader: Any, base: dict[str, Any]) -> Iterator[FleetRow]:
     columns = _columns(next(reader, []))
     seen: dict[tuple[str, str], int] = {}
     for cells in reader:
@@ -61,20 +61,20 @@ def _rows(reader: Any, base: dict[str, Any]) -> Iterator[Row]:
             continue
         line = reader.line_num
         if len(cells) != len(columns):
-            raise BadTable(f"line {line}: has {len(cells)} cells, the first line has {len(columns)}")
+            raise BadFleetTable(f"line {line}: has {len(cells)} cells, the first line has {len(columns)}")
         said = {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
         name = (said[_SITE], said[_KIOSK])
         if not all(name):
-            raise BadTable(f"line {line}: names no {_KIOSK if name[0] else _SITE}")
+            raise BadFleetTable(f"line {line}: names no {_KIOSK if name[0] else _SITE}")
         if name in seen:
-            raise BadTable(f"line {line}: {'/'.join(name)} stands on line {seen[name]} already")
+            raise BadFleetTable(f"line {line}: {'/'.join(name)} stands on line {seen[name]} already")
         seen[name] = line
         tree = dict(base)
         for column, cell in said.items():
             if cell:
                 literal = column in (_SITE, _KIOSK)
                 tree = laid_over(tree, _nested(column.split("."), cell if literal else _value(cell, line, column)))
-        yield Row(line, *name, toml_text(tree))
+        yield FleetRow(line, *name, toml_text(tree))
 
 
 def _columns(cells: Sequence[str]) -> list[str]:
@@ -82,11 +82,11 @@ def _columns(cells: Sequence[str]) -> list[str]:
     columns = [cell.strip() for cell in cells]
     for column in columns:
         if not _COLUMN.fullmatch(column):
-            raise BadTable(f"line 1: {column!r} is no path of a setting; an example is mqtt.host")
+            raise BadFleetTable(f"line 1: {column!r} is no path of a setting; an example is mqtt.host")
     if missing := {_SITE, _KIOSK} - set(columns):
-        raise BadTable(f"line 1: has no column {' and '.join(sorted(missing))}; a kiosk is named by both")
+        raise BadFleetTable(f"line 1: has no column {' and '.join(sorted(missing))}; a kiosk is named by both")
     if len(set(columns)) < len(columns):
-        raise BadTable("line 1: names a column twice")
+        raise BadFleetTable("line 1: names a column twice")
     return columns
 
 
@@ -102,4 +102,4 @@ def _value(cell: str, line: int, column: str) -> object:
     except ValueError as error:
         if cell[0] not in '["':
             return cell  # 007 is a name
-        raise BadTable(f"line {line}: {column}: {cell} cannot be read: {error}") from None
+        raise BadFleetTable(f"line {line}: {column}: {cell} cannot be read: {error}") from None

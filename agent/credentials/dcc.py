@@ -24,7 +24,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.credentials import cose, cwt, lab, validity, who
-from agent.credentials.lab import Finding
+from agent.credentials.lab import ResultMeaning
 from agent.credentials.wallclock import earliest_end, latest_start, moment
 from agent.crypto import base45, digest
 from agent.crypto.inflate import inflate
@@ -47,7 +47,7 @@ _UCI_PREFIX = "URN:UVCI:"
 _UCI = re.compile(r"(?=.*[0-9])[A-Z0-9]+(?:[/:#][A-Z0-9]*)*")
 _COVID = "840539006"
 _TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
-_FINDINGS = {"260415000": Finding.NEGATIVE, "260373001": Finding.POSITIVE}
+_FINDINGS = {"260415000": ResultMeaning.NEGATIVE, "260373001": ResultMeaning.POSITIVE}
 
 
 class _Health(NamedTuple):
@@ -186,4 +186,4 @@ def _subject(certificate: Mapping[Any, Any]) -> bytes:
 
 def _test(entry: Mapping[Any, Any]) -> LabResult | None:
     kind = _TESTS.get(str(entry.get("tt")), "") if entry.get("tg") == _COVID else ""
-    return lab.result(kind, moment(entry.get("sc")), _FINDINGS.get(str(entry.get("tr")), Finding.UNKNOWN))
+    return lab.result(kind, moment(entry.get("sc")), _FINDINGS.get(str(entry.get("tr")), ResultMeaning.UNKNOWN))

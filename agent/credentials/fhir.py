@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials import lab
-from agent.credentials.lab import Finding
+from agent.credentials.lab import ResultMeaning
 from agent.credentials.wallclock import Moment, moment
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _test(observation: Mapping[str, Any]) -> LabResult | None:
     if test is None or status in _WITHDRAWN:
         return None
     found = _finding(observation)
-    if found is not Finding.POSITIVE and status not in _FINAL:
+    if found is not ResultMeaning.POSITIVE and status not in _FINAL:
         return None  # no result as yet
     return lab.result(test, _sampling_time(observation), found)
 
@@ -119,42 +119,44 @@ def _kind_of_test(concept: object) -> str | None:
     return None if any(_OTHER.search(text.casefold()) for text in _texts(concept)) else ""
 
 
-def _finding(observation: Mapping[str, Any]) -> Finding:
+def _finding(observation: Mapping[str, Any]) -> ResultMeaning:
     """Negative if a code or word says so and none says otherwise."""
     values = [value for name, value in observation.items() if name.startswith("value")]
     interpretations = observation.get("interpretation")
     said = [each for value in values for each in _findings(value)]
     for each in interpretations if isinstance(interpretations, list) else [interpretations]:
-        said += [found for found in _findings(each) if found is not Finding.UNKNOWN]
-    if Finding.POSITIVE in said:
-        return Finding.POSITIVE
-    return Finding.NEGATIVE if said and Finding.UNKNOWN not in said else Finding.UNKNOWN
+        said += [found for found in _findings(each) if found is not ResultMeaning.UNKNOWN]
+    if ResultMeaning.POSITIVE in said:
+        return ResultMeaning.POSITIVE
+    return ResultMeaning.NEGATIVE if said and ResultMeaning.UNKNOWN not in said else ResultMeaning.UNKNOWN
 
 
-def _findings(value: object) -> list[Finding]:
+def _findings(value: object) -> list[ResultMeaning]:
     """What a value says, by each of its codes and words; `[UNKNOWN]` for one that cannot be read."""
     if isinstance(value, bool):
-        return [Finding.POSITIVE if value else Finding.UNKNOWN]
+        return [ResultMeaning.POSITIVE if value else ResultMeaning.UNKNOWN]
     if isinstance(value, str):
         return [lab.finding(value)]
     coded = [_coded(system, code) for system, code, _ in _codings(value)]
     words = [lab.finding(text) for text in _texts(value)]
-    if Finding.NEGATIVE in coded:  # words beside a code explain it; they may contradict, and need not repeat
-        words = [found for found in words if found is not Finding.UNKNOWN]
-    elif Finding.NEGATIVE in words:  # a code of the laboratory's own beside the word for it
+    if ResultMeaning.NEGATIVE in coded:  # words beside a code explain it; they may contradict, and need not repeat
+        words = [found for found in words if found is not ResultMeaning.UNKNOWN]
+    elif ResultMeaning.NEGATIVE in words:  # a code of the laboratory's own beside the word for it
         coded = [found for found in coded if found is not None]
-    found = [each or Finding.UNKNOWN for each in coded if each is not None or Finding.NEGATIVE not in coded] + words
-    return found or ([] if value is None else [Finding.UNKNOWN])
+    found = [
+        each or ResultMeaning.UNKNOWN for each in coded if each is not None or ResultMeaning.NEGATIVE not in coded
+    ] + words
+    return found or ([] if value is None else [ResultMeaning.UNKNOWN])
 
 
-def _coded(system: str, code: str) -> Finding | None:
+def _coded(system: str, code: str) -> ResultMeaning | None:
     """What a code says; None for one of a terminology that is not known."""
     for address, negative in _NEGATIVE.items():
         if _is_of(system, address) and code in negative:
-            return Finding.NEGATIVE
+            return ResultMeaning.NEGATIVE
     if code in _POSITIVE:
-        return Finding.POSITIVE
-    return Finding.UNKNOWN if system in _NEGATIVE else None
+        return ResultMeaning.POSITIVE
+    return ResultMeaning.UNKNOWN if system in _NEGATIVE else None
 
 
 _POSITIVE = _codes("260373001 10828004 52101004 462371000124108 LA6576-8 LA11882-0 POS DET A AA H HH RR 840533007")

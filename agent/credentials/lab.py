@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agent.credentials.wallclock import Moment
 
 
-class Finding(Enum):
+class ResultMeaning(Enum):
     """What a word says of a result."""
 
     NEGATIVE = "negative"
@@ -32,25 +32,25 @@ _POSITIVE = re.compile(
 )
 
 
-def result(kind: str, when: Moment | None, found: Finding) -> LabResult | None:
+def result(kind: str, when: Moment | None, found: ResultMeaning) -> LabResult | None:
     """The result with the two ends of its time; None for what is no test.
 
     Without a known kind only a positive one counts; with one, what cannot be read counts as positive. A negative
     result of no readable date is of long ago, a positive one is newer than all others.
     """
-    if not kind and found is not Finding.POSITIVE:
+    if not kind and found is not ResultMeaning.POSITIVE:
         return None
-    if found is Finding.NEGATIVE:
+    if found is ResultMeaning.NEGATIVE:
         taken = (0.0, 0.0) if when is None else when
     else:
         taken = (0.0, math.inf) if when is None else when
     earliest, latest = taken
-    return LabResult(kind, earliest, found is not Finding.NEGATIVE, latest if latest != earliest else None)
+    return LabResult(kind, earliest, found is not ResultMeaning.NEGATIVE, latest if latest != earliest else None)
 
 
-def finding(text: str) -> Finding:
+def finding(text: str) -> ResultMeaning:
     """What a result in plain words says; prose counts as negative only if it is nothing but the word for it."""
     words = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .:;()（）[]-+*!。")
     if _NEGATIVE.fullmatch(words):
-        return Finding.NEGATIVE
-    return Finding.POSITIVE if _POSITIVE.search(_NEGATIVE.sub(" ", words)) else Finding.UNKNOWN
+        return ResultMeaning.NEGATIVE
+    return ResultMeaning.POSITIVE if _POSITIVE.search(_NEGATIVE.sub(" ", words)) else ResultMeaning.UNKNOWN

@@ -88,7 +88,7 @@ class ListHeader:
             raise BadList("a head that makes no sense: its kind, a number or a time is none")
 
 
-class Source(Protocol):
+class ListBytes(Protocol):
     """The bytes of one list file, wherever they are."""
 
     def __len__(self) -> int:
@@ -121,7 +121,7 @@ class ListFile:
     """One file. `find` reads one bucket of it, and of a proved file it compares the bucket with what was proved."""
 
     head: ListHeader
-    source: Source = field(repr=False)
+    source: ListBytes = field(repr=False)
     directory: bytes = field(repr=False)
     sums: Sequence[int] | None = field(default=None, repr=False)
     """CRC-32 of each bucket's records, made while the whole was found to be as its head says; None: not proved."""
@@ -357,7 +357,7 @@ def file_bytes(head: ListHeader) -> int:
     return HEAD_BYTES + 4 * ((1 << head.bits) + 1) + head.count * (_SUFFIX + head.values)
 
 
-def parse(source: Source | bytes) -> ListFile:
+def parse(source: ListBytes | bytes) -> ListFile:
     """A list from its bytes, checked where it costs little: head, length, directory's end. Raises BadList."""
     if isinstance(source, bytes):
         source = InMemory(source)

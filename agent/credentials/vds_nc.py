@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials import lab, validity
-from agent.credentials.lab import Finding
+from agent.credentials.lab import ResultMeaning
 from agent.credentials.trust import short_hash
 from agent.credentials.wallclock import moment
 from agent.crypto import base64url, digest, signing, strict_json
@@ -126,7 +126,7 @@ def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:
     match message:
         case {"dat": {"sc": str(taken)}, "tr": {"tc": str(method), "r": str(found)}}:
             kind = _TESTS.get("".join(method.casefold().split()), "")
-            result = Finding.NEGATIVE if found.strip().casefold() == "normal" else lab.finding(found)
+            result = ResultMeaning.NEGATIVE if found.strip().casefold() == "normal" else lab.finding(found)
             test = lab.result(kind, moment(taken), result)
             return () if test is None else (test,)
     raise Malformed("a test without date or result")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from agent.credentials import bundle
 from agent.enrolment import certificates, exchange, invitation
 from agent.enrolment.certificates import BadCertificate
-from agent.enrolment.exchange import Answer, Request
+from agent.enrolment.exchange import Answer, CertificateRequest
 from agent.enrolment.invitation import Invitation
 from agent.platform.files import replace_file
 
@@ -52,7 +52,7 @@ class AuthorityError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AuthoritySettings:
     """authority.json."""
 
     fleet: str
@@ -87,7 +87,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Kiosk:
+class EnrolledKiosk:
     """What was issued to one name; by the key's fingerprint."""
 
     site: str
@@ -123,7 +123,7 @@ class Authority:
         try:
             plain = json.loads((folder / "authority.json").read_text())
             lists = {name: tuple(plain.get(name, ())) for name in ("pins", "sign_command", "bundles")}
-            self.settings = Settings(**{**plain, **lists})
+            self.settings = AuthoritySettings(**{**plain, **lists})
         except FileNotFoundError:
             raise AuthorityError(f"there is no authority in {folder}: gatepost authority new makes one") from None
         except (OSError, ValueError, TypeError) as error:
@@ -192,7 +192,7 @@ class Authority:
             self._write(path, {**_read(path), "revoked": True})
         return self._revoke(known, now_utc) if known is not None else 0
 
-    def _revoke(self, known: Kiosk, now_utc: float, but: str = "") -> int:
+    def _revoke(self, known: EnrolledKiosk, now_utc: float, but: str = "") -> int:
         issued = {
             key: each if each.revoked_utc or key == but else replace(each, revoked_utc=now_utc)
             for key, each in known.issued.items()
@@ -217,14 +217,14 @@ class Authority:
         replace_file(path, (certificates.revocations(serials, self._authority(), now_utc).encode(),))
         return path
 
-    def kiosks(self) -> Iterator[Kiosk]:
+    def kiosks(self) -> Iterator[EnrolledKiosk]:
         """All to whom anything was issued, by name."""
         for path in sorted(self._folder.glob("kiosks/*/*.json")):
             found = self.kiosk(path.parent.name, path.stem)
             if found is not None:
                 yield found
 
-    def kiosk(self, site: str, kiosk: str) -> Kiosk | None:
+    def kiosk(self, site: str, kiosk: str) -> EnrolledKiosk | None:
         """What was issued to a name."""
         if not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
             return None
@@ -233,7 +233,7 @@ class Authority:
         except FileNotFoundError:
             return None
         issued = {key: Certificate(**each) for key, each in plain["issued"].items()}
-        return Kiosk(plain["site"], plain["kiosk"], issued)
+        return EnrolledKiosk(plain["site"], plain["kiosk"], issued)
 
     def pending(self) -> Iterator[Pending]:
         """Those who ask without a token."""
@@ -261,7 +261,7 @@ class Authority:
             return fingerprint, exchange.answer(found, data, token)
         return fingerprint, exchange.answer(self._wait(asked, fingerprint, now_utc), data, b"")
 
-    def _enrol(self, asked: Request, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
+    def _enrol(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
         path = self._invitation(asked.id) if re.fullmatch(r"[0-9a-f]{32}", asked.id) else None
         try:
             plain = {} if path is None else _read(path)
@@ -279,7 +279,7 @@ class Authority:
             self._write(path, {**plain, "used": fingerprint})
         return self._issue(asked, fingerprint, found.site, found.kiosk, now_utc), found.token
 
-    def _renew(self, asked: Request, fingerprint: str, now_utc: float) -> Answer:
+    def _renew(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> Answer:
         try:
             present = certificates.about(asked.certificate)
             site, _, kiosk = present.name.partition("/")
@@ -299,7 +299,7 @@ class Authority:
             return Answer("refused", "expired")
         return self._issue(asked, fingerprint, site, kiosk, now_utc, renewed=True)
 
-    def _wait(self, asked: Request, fingerprint: str, now_utc: float) -> Answer:
+    def _wait(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> Answer:
         path = self._pending(fingerprint)
         try:
             found = Pending(**_read(path))
@@ -316,10 +316,17 @@ class Authority:
         return self._issue(asked, fingerprint, site, kiosk, now_utc)
 
     def _issue(
-        self, asked: Request, fingerprint: str, site: str, kiosk: str, now_utc: float, *, renewed: bool = False
+        self,
+        asked: CertificateRequest,
+        fingerprint: str,
+        site: str,
+        kiosk: str,
+        now_utc: float,
+        *,
+        renewed: bool = False,
     ) -> Answer:
         """The certificate for this key, made once. A new key for an old name revokes what the name had before."""
-        known = self.kiosk(site, kiosk) or Kiosk(site, kiosk)
+        known = self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk)
         certificate = known.issued.get(fingerprint)
         if certificate is not None and certificate.revoked_utc:
             return Answer("refused", "revoked")
@@ -339,7 +346,7 @@ class Authority:
             self._welcome(known, certificate.pem) if not renewed else Answer("issued", certificate=certificate.pem)
         )
 
-    def _welcome(self, known: Kiosk, pem: str) -> Answer:
+    def _welcome(self, known: EnrolledKiosk, pem: str) -> Answer:
         settings, folder = self.settings, self._folder
         table = folder / settings.fleet_folder / known.site / known.kiosk / "agent.toml"
         return Answer(
@@ -377,7 +384,7 @@ class Authority:
     def _pending(self, fingerprint: str) -> Path:
         return self._folder / "pending" / f"{fingerprint}.json"
 
-    def _save(self, known: Kiosk) -> None:
+    def _save(self, known: EnrolledKiosk) -> None:
         self._write(self._folder / "kiosks" / known.site / f"{known.kiosk}.json", asdict(known))
 
     def _write(self, path: Path, plain: dict[str, Any]) -> None:
@@ -385,7 +392,7 @@ class Authority:
         replace_file(path, (json.dumps(plain, indent=1).encode(),), _SECRET)
 
 
-def create(folder: Path, settings: Settings, now_utc: float) -> None:
+def create(folder: Path, settings: AuthoritySettings, now_utc: float) -> None:
     """Make an authority, with a key of its own unless another signs. Raises AuthorityError when there is one."""
     if (folder / "authority.json").exists():
         raise AuthorityError(f"there is an authority in {folder} already")

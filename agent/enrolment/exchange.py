@@ -58,7 +58,7 @@ class BadExchange(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CertificateRequest:
     """A kiosk asks for a certificate."""
 
     csr: str
@@ -95,12 +95,12 @@ class Answer:
 def request(csr: str, token: bytes, id_: str, release: str = "", serial: str = "") -> bytes:
     """A request as it travels."""
     proof = hmac.new(token, _REQUEST + csr.encode(), sha256).hexdigest() if token else ""
-    return _packed(asdict(Request(csr, id_, proof, "", release[:_SHORT], serial[:_SHORT])))
+    return _packed(asdict(CertificateRequest(csr, id_, proof, "", release[:_SHORT], serial[:_SHORT])))
 
 
 def renewal(csr: str, certificate: str, signature: str, release: str = "") -> bytes:
     """A request of a kiosk that has a certificate already."""
-    return _packed(asdict(Request(csr, "", signature, certificate, release[:_SHORT])))
+    return _packed(asdict(CertificateRequest(csr, "", signature, certificate, release[:_SHORT])))
 
 
 def renewal_message(csr: str) -> bytes:
@@ -108,13 +108,13 @@ def renewal_message(csr: str) -> bytes:
     return b"gatepost-renewal-1\0" + csr.encode()
 
 
-def parse_request(data: bytes) -> Request:
+def parse_request(data: bytes) -> CertificateRequest:
     """Raises BadExchange."""
     if len(data) > MAX_REQUEST:
         raise BadExchange("a request is shorter")
     try:
         plain = strict_json.decode_object(data)
-        made = Request(**plain)
+        made = CertificateRequest(**plain)
     except (Malformed, TypeError, ValueError):
         raise BadExchange("it is no request") from None
     if not all(isinstance(value, str) for value in plain.values()):
@@ -124,7 +124,7 @@ def parse_request(data: bytes) -> Request:
     return made
 
 
-def holds_token(asked: Request, token: bytes) -> bool:
+def holds_token(asked: CertificateRequest, token: bytes) -> bool:
     """Whether it was made with this token."""
     wanted = hmac.new(token, _REQUEST + asked.csr.encode(), sha256).hexdigest()
     return hmac.compare_digest(wanted, asked.proof.encode("ascii", "replace").decode())

@@ -27,7 +27,7 @@ from agent.mqtt.tls import context
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from agent.mqtt.client import Limits
+    from agent.mqtt.client import BrokerLimits
     from agent.mqtt.options import Options
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class _Inbox:
         self.refusal = ""
         self.messages: list[tuple[str, bytes]] = []
 
-    def on_connected(self, _limits: Limits) -> None:
+    def on_connected(self, _limits: BrokerLimits) -> None:
         self.greeted = True
 
     def on_acknowledgement(self, _mid: int, refusal: str) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from agent.events.contract import VERSION
 from agent.events.venue import attestation_json, report_json
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     AttestationRecord,
     ChainPosition,
     ClockState,
@@ -239,7 +239,7 @@ def data(event: Event) -> DataJson | AttestationJson | ReportJson:  # noqa: PLR0
                 "simulated": change.simulated,
                 "clock": _clock(event),
             }
-        case AgentEvent() as change:
+        case AgentChange() as change:
             return _change(change, _clock(event))
         case CommandResult() as reply:
             return _command_result(reply, _clock(event))
@@ -367,7 +367,7 @@ def _command_result(reply: CommandResult, clock: ClockJson) -> CommandResultJson
     }
 
 
-def _change(change: AgentEvent, clock: ClockJson) -> AgentJson:
+def _change(change: AgentChange, clock: ClockJson) -> AgentJson:
     said: AgentJson = {
         "type": change.type,
         "software_version": change.version,

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from agent import __version__, indicators, privacy
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
 from agent.indicators import Cue
-from agent.loop.inbox import LAPSE_S, Answer, Inbox, Message, Request
+from agent.loop.inbox import LAPSE_S, Answer, Inbox, LoopRequest, Message
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     Attestation,
     AttestationRecord,
     AttestationResult,
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Body: TypeAlias = Passage | DeviceChange | AgentEvent | CommandResult | AttestationRecord | Report
+Body: TypeAlias = Passage | DeviceChange | AgentChange | CommandResult | AttestationRecord | Report
 
 IDLE_TURN_S = 0.5
 _AT_ONCE = 16
@@ -137,7 +137,7 @@ class Loop:
         `deed`: the event that says who did it, stored if it was done. Raises TimeoutError: then nothing is done any
         more.
         """
-        request = Request(observation, deed=deed)
+        request = LoopRequest(observation, deed=deed)
         self.inbox.add(request)
         try:
             return request.answer.result(limit_s)
@@ -166,16 +166,16 @@ class Loop:
         match seen:
             case CommandResult():
                 self._store(EventKind.COMMAND_RESULT, seen, now)
-            case AgentEvent():
+            case AgentChange():
                 self.record(seen)
             case AttestationRecord():
                 self._store(EventKind.ATTESTATION, seen, now)
-            case Request():
+            case LoopRequest():
                 self._answer(seen, now)
             case Observation():
                 self._handle(seen, now)
 
-    def _answer(self, request: Request, now: TimeBounds) -> None:
+    def _answer(self, request: LoopRequest, now: TimeBounds) -> None:
         """Do what is requested, unless it is too late: whoever it was about may have gone."""
         if not request.answer.set_running_or_notify_cancel():
             return
@@ -288,10 +288,10 @@ class Loop:
         if self._ledger is not None:
             self._ledger.end()
         while (item := self.inbox.pop(0.0)) is not None:
-            if isinstance(item, CommandResult | AgentEvent | AttestationRecord):
+            if isinstance(item, CommandResult | AgentChange | AttestationRecord):
                 self._act(item, self._now())
 
-    def record(self, change: AgentEvent) -> None:
+    def record(self, change: AgentChange) -> None:
         """An event of the agent itself."""
         self._store(EventKind.AGENT, change, self._now())
 
@@ -302,7 +302,7 @@ class Loop:
             self._anchored = False
         elif state is ClockState.SYNCED and not self._anchored:
             self._anchored = True
-            self.record(AgentEvent("clock_synchronised", __version__))
+            self.record(AgentChange("clock_synchronised", __version__))
 
     def _store(
         self, kind: EventKind, body: Body, now: TimeBounds, entries: bytes = b"", *, replaces: bool = False

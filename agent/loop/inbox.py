@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     AttestationRecord,
     AttestationResult,
     CommandResult,
@@ -41,7 +41,7 @@ Answer: TypeAlias = "Future[LaneCommandResult | RemeasureResult | AttestationRes
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoopRequest:
     """An observation whose sender waits for the loop's answer."""
 
     observation: Observation
@@ -51,7 +51,7 @@ class Request:
     """The event to store once it is done: who has done it."""
 
 
-Message: TypeAlias = Observation | Request | CommandResult | AgentEvent | AttestationRecord
+Message: TypeAlias = Observation | LoopRequest | CommandResult | AgentChange | AttestationRecord
 
 MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""
@@ -159,7 +159,7 @@ class Inbox:
 
 
 def _source(message: Message) -> tuple[str, str]:
-    if isinstance(message, Request):
+    if isinstance(message, LoopRequest):
         message = message.observation
     return (message.lane, message.role) if isinstance(message, Observation) else ("", type(message).__name__)
 

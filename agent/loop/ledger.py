@@ -55,7 +55,7 @@ VIEW_EVERY_S, VIEW_SOON_S = 5.0, 0.5
 """How often the view of the venue is made, and how soon after something has changed."""
 
 
-class Store(Protocol):
+class EventWriter(Protocol):
     """How the loop stores an event."""
 
     def __call__(
@@ -76,7 +76,7 @@ class LedgerKeeper:
     ) -> None:
         """`put_entries`: entries that belong to no event, to the outbox; `online`: whether the broker is there."""
         self.venue, self._put_entries, self._online, self.wake = venue, put_entries, online, wake
-        self.store: Store | None = None
+        self.store: EventWriter | None = None
         """Set by the loop that owns this."""
         self.send: Callable[[bytes], bool] | None = None
         """To the other kiosks of the room; whether there is a connection for it."""

@@ -27,7 +27,7 @@ from agent.mqtt.options import Options
 from agent.mqtt.peers import PeerChannel, RequestChannel
 from agent.mqtt.receipts import ReceiptVerifier
 from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEvents
-from agent.mqtt.session import GOODBYE_S, Inbox, Session, SessionContext
+from agent.mqtt.session import GOODBYE_S, MessageReceiver, Session, SessionContext
 from agent.mqtt.short import ShortConnection
 from agent.mqtt.version import Version
 from agent.problems import Finding, Problem, ProblemCode, found, in_words
@@ -106,7 +106,7 @@ class Link:
         topics: Topics,
         outbox: Outbox,
         state: Callable[[], State],
-        inbox: Inbox | None = None,
+        inbox: MessageReceiver | None = None,
         verify_receipt: Callable[[bytes], Mapping[str, Any]] = _no_root,
         now: Callable[[], TimeBounds] = _by_the_system,
     ) -> None:
@@ -147,7 +147,7 @@ class Link:
         options: Options,
         topics: Topics,
         outbox: Outbox,
-        inbox: Inbox | None,
+        inbox: MessageReceiver | None,
         verify_receipt: Callable[[bytes], Mapping[str, Any]],
         now: Callable[[], TimeBounds],
     ) -> SessionContext:

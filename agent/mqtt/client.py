@@ -70,7 +70,7 @@ class ConnectionClosed(LinkLost):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BrokerLimits:
     """What the broker takes, by its greeting (MQTT 5, section 3.2.2.3)."""
 
     receive_maximum: int = NO_LIMIT
@@ -98,7 +98,7 @@ class Will:
 class Listener(Protocol):
     """Who is told what the broker says; on the thread that reads. May raise LinkLost."""
 
-    def on_connected(self, limits: Limits) -> None:
+    def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
 
     def on_acknowledgement(self, mid: int, refusal: str) -> None:
@@ -304,7 +304,7 @@ class Client(paho.Client):
             if reason.value == UNSUPPORTED_VERSION:
                 raise Unsupported(why)
             raise LinkLost(why, on_purpose=True, code=reason.value)
-        limits = Limits(
+        limits = BrokerLimits(
             getattr(props, "ReceiveMaximum", NO_LIMIT),
             getattr(props, "MaximumPacketSize", 0),
             bool(getattr(props, "RetainAvailable", 1)),

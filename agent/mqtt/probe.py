@@ -19,7 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.mqtt import failures
-from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Unsupported
+from agent.mqtt.client import BrokerLimits, Client, ConnectionClosed, LinkLost, Retained, Unsupported
 from agent.mqtt.client_certificate import ClientCertificates
 from agent.mqtt.tls import context, demand_not_ended
 
@@ -35,7 +35,7 @@ SESSION_TAKEN_OVER = 0x8E
 
 
 @dataclass(slots=True)
-class Report:
+class ProbeReport:
     """What was found, in sentences."""
 
     faults: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Report:
     """What the broker has shown to grant."""
 
 
-def probe(options: Options, topics: Topics, now: TimeBounds) -> Report:
+def probe(options: Options, topics: Topics, now: TimeBounds) -> ProbeReport:
     """Connect up to four times; each wait is limited by the setting for connecting."""
     name = options.client_id or f"gatepost-{topics.site}-{topics.kiosk}"
     options = replace(options, client_id=f"{name}-check-{secrets.token_hex(3)}")
@@ -54,12 +54,12 @@ def probe(options: Options, topics: Topics, now: TimeBounds) -> Report:
         try:
             options = ClientCertificates(options, topics.kiosk).with_certificate()
         except (OSError, ValueError) as error:
-            return Report([failures.no_context(error, options, now.earliest_utc)])
+            return ProbeReport([failures.no_context(error, options, now.earliest_utc)])
     try:
         return _Trial(options, topics, now, v5=options.protocol != "3.1.1").report()
     except Unsupported as error:
         if options.protocol == "5":
-            return Report([f'{error}: protocol in [mqtt] must be "auto" or "3.1.1"'])
+            return ProbeReport([f'{error}: protocol in [mqtt] must be "auto" or "3.1.1"'])
         return _Trial(options, topics, now, v5=False).report()
 
 
@@ -72,18 +72,18 @@ class _Trial:
 
     def __init__(self, options: Options, topics: Topics, now: TimeBounds, *, v5: bool) -> None:
         self._options, self._topics, self._now, self._v5 = options, topics, now, v5
-        self._limits: Limits | None = None
+        self._limits: BrokerLimits | None = None
         self._suback: list[Sequence[str]] = []
         self._delivered: dict[str, bytes] = {}
         self._puback: str | None = None
-        self._found = Report()
+        self._found = ProbeReport()
 
-    def report(self) -> Report:
+    def report(self) -> ProbeReport:
         """Raises Unsupported."""
         found = self._found
         try:
             self._try_reading()
-            if (self._limits or Limits()).acknowledges:
+            if (self._limits or BrokerLimits()).acknowledges:
                 topics = self._topics
                 self._try_writing(topics.event("check"), b"")
                 self._try_writing(topics.state, self._delivered.get(topics.state, b""))
@@ -157,7 +157,7 @@ class _Trial:
             self._found.shown.append(f"takes {topic}")
 
     def _report_limits(self) -> None:
-        limits = self._limits or Limits()
+        limits = self._limits or BrokerLimits()
         if limits.session_present:
             self._found.remarks.append(
                 "it takes us for the service (use_username_as_clientid?), whose connection was interrupted for this"
@@ -240,7 +240,7 @@ class _Trial:
 
     # -- what the broker says
 
-    def on_connected(self, limits: Limits) -> None:
+    def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
         self._limits = limits
 

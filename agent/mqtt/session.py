@@ -16,9 +16,9 @@ from agent.events import Topics, base_chunk_of
 from agent.events.state import State, offline_payload, read_mark, state_payload
 from agent.model import Mark
 from agent.mqtt import failures
-from agent.mqtt.client import Client, ConnectionClosed, Limits, LinkLost, Retained, Will
+from agent.mqtt.client import BrokerLimits, Client, ConnectionClosed, LinkLost, Retained, Will
 from agent.mqtt.peers import PeerTraffic
-from agent.mqtt.terms import Request, Terms
+from agent.mqtt.terms import BrokerTerm, Terms
 from agent.mqtt.tls import Contexts, demand_not_ended, end_of, is_settled
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ LISTEN_AGAIN_S = 60.0
 """How often a broker that does not let us listen is asked again."""
 
 
-class Inbox(Protocol):
+class MessageReceiver(Protocol):
     """Where what the broker sends goes."""
 
     def receive(self, topic: str, payload: bytes) -> None:
@@ -65,7 +65,7 @@ class SessionContext:
     """None: an event is delivered when the broker has it."""
     state: Callable[[], State]
     now: Callable[[], TimeBounds]
-    inbox: Inbox | None
+    inbox: MessageReceiver | None
     """None: what comes is dropped."""
     receipts: ReceiptVerifier
     is_drained: Callable[[], bool]
@@ -142,7 +142,7 @@ class Session:
         """The broker answered our subscription."""
         self.worked = False
         """The broker took something of us: an event, a state, a subscription."""
-        self._limits = Limits()
+        self._limits = BrokerLimits()
         self._limit = self._options.max_inflight
         self._flight: dict[int, tuple[Record | None, float]] = {}
         self._refused = ""
@@ -166,9 +166,9 @@ class Session:
         self._event_topics: dict[str, str] = {}
         topics = duty.topics
         will, now_s = None, monotonic()
-        if self._terms.asks(Request.WILL, now_s):
+        if self._terms.asks(BrokerTerm.WILL, now_s):
             offline = offline_payload(topics, duty.state().software_version, duty.mark())
-            retain, qos = self._terms.asks(Request.RETAIN, now_s), int(self._terms.asks(Request.QOS, now_s))
+            retain, qos = self._terms.asks(BrokerTerm.RETAIN, now_s), int(self._terms.asks(BrokerTerm.QOS, now_s))
             will = Will(topics.state, offline, retain, qos)
         self._with_will = will is not None
         name = f"gatepost-{topics.site}-{topics.kiosk}"
@@ -183,7 +183,7 @@ class Session:
 
     # -- what the broker says: called from `take_in` on this same thread --------------------------------
 
-    def on_connected(self, limits: Limits) -> None:
+    def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
         now_s = monotonic()
         self._limits = limits
@@ -193,17 +193,17 @@ class Session:
         self.greeted, self._greeted_s = True, now_s
         self._terms.greeted(now_s, with_will=self._with_will)
         if not limits.retains:
-            self._terms.refuse(Request.RETAIN, "", now_s)
+            self._terms.refuse(BrokerTerm.RETAIN, "", now_s)
         if not limits.acknowledges:
-            self._terms.refuse(Request.QOS, "", now_s)
-        elif self._terms.asks(Request.QOS, now_s):
-            self._terms.grant(Request.QOS)
+            self._terms.refuse(BrokerTerm.QOS, "", now_s)
+        elif self._terms.asks(BrokerTerm.QOS, now_s):
+            self._terms.grant(BrokerTerm.QOS)
         self._duty.connected()
 
     def on_acknowledgement(self, mid: int, refusal: str) -> None:
         """It acknowledged a message, or would not have it."""
         if self._sharing.on_acknowledgement(mid, refusal):
-            self._terms.grant(Request.PEERS)
+            self._terms.grant(BrokerTerm.PEERS)
             return
         if mid not in self._flight:
             return
@@ -225,17 +225,17 @@ class Session:
 
     def _state_answered(self, refusal: str) -> None:
         if refusal:
-            self._terms.refuse(Request.STATE, refusal, monotonic())
+            self._terms.refuse(BrokerTerm.STATE, refusal, monotonic())
             return
-        self._terms.grant(Request.STATE)
+        self._terms.grant(BrokerTerm.STATE)
         if self._state_retains:
-            self._terms.grant(Request.RETAIN)
+            self._terms.grant(BrokerTerm.RETAIN)
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """It lets us listen, or not."""
         self.listening, self._recalls = True, False
         self._subscribes, self.worked = False, True
-        self._terms.grant(Request.LISTEN)
+        self._terms.grant(BrokerTerm.LISTEN)
         own = self._duty.topics.state  # may we not hear that, we only know less
         refused = [
             f"{topic} ({why})" for topic, why in zip(self._asked, refusals, strict=False) if why and topic != own
@@ -342,11 +342,11 @@ class Session:
                 self._terms.turned_away(with_will=self._with_will)
             return
         if self._subscribes:
-            self._terms.ended_at(Request.LISTEN, now_s)
+            self._terms.ended_at(BrokerTerm.LISTEN, now_s)
         elif self._ended_at_peers():
-            self._terms.ended_at(Request.PEERS, now_s)
+            self._terms.ended_at(BrokerTerm.PEERS, now_s)
         elif any(record is None for record, _ in self._flight.values()):
-            self._terms.ended_at(Request.STATE, now_s)
+            self._terms.ended_at(BrokerTerm.STATE, now_s)
         elif len(self._flight) == 1:
             self._blame_event(now_s)
 
@@ -369,13 +369,13 @@ class Session:
         bundles = Retained.ALWAYS if self._duty.refetch_retained else Retained.IF_NEW
         wanted = [(topic, Retained.NEVER) for topic in topics.commands]
         wanted += [(topic, bundles) for topic in topics.bundles]
-        if not (self._duty.is_compared or self._terms.suspects(Request.LISTEN)):
+        if not (self._duty.is_compared or self._terms.suspects(BrokerTerm.LISTEN)):
             wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
         return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
     def _listen(self, now_s: float) -> None:
         self._listened_s = now_s
-        if not self._terms.asks(Request.LISTEN, now_s):
+        if not self._terms.asks(BrokerTerm.LISTEN, now_s):
             return
         self._subscribes = True
         self._asked = [topic for topic, _ in self._wanted()]
@@ -459,7 +459,7 @@ class Session:
             self._due = None
             if self._refusals.probes and self._flight:
                 return
-        if not self._terms.asks(Request.QOS, now_s) or not self._is_compared():
+        if not self._terms.asks(BrokerTerm.QOS, now_s) or not self._is_compared():
             return
         overdue = self._duty.overdue
         if not (self._duty.dated or overdue is not None):
@@ -514,11 +514,11 @@ class Session:
     def _publish_state(self, payload: bytes, now_s: float) -> None:
         """Send a state with the next `put_out`: retained, and to be acknowledged, where the broker does that."""
         self._duty.remember_own(payload)
-        if not self._terms.asks(Request.STATE, now_s):
+        if not self._terms.asks(BrokerTerm.STATE, now_s):
             return
         self._state_retains, qos = (
-            self._terms.asks(Request.RETAIN, now_s),
-            int(self._terms.asks(Request.QOS, now_s)),
+            self._terms.asks(BrokerTerm.RETAIN, now_s),
+            int(self._terms.asks(BrokerTerm.QOS, now_s)),
         )
         mid = self._client.send_state(self._duty.topics.state, payload, retain=self._state_retains, qos=qos)
         if qos:
@@ -549,7 +549,7 @@ class Session:
         self._resend_unconfirmed()
         self._fetch(now_s)
         is_free = self._duty.dated and not (self._subscribes or self._fetch_unanswered)
-        if is_free and self._terms.asks(Request.PEERS, now_s):
+        if is_free and self._terms.asks(BrokerTerm.PEERS, now_s):
             self._sharing.join(now_s)
         if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
             self._shelf.reload()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from agent.mqtt.client import Limits
+    from agent.mqtt.client import BrokerLimits
     from agent.mqtt.options import Options
 
 ANSWER_S = 20.0
@@ -85,7 +85,7 @@ class ShortConnection:
 
     # -- what the broker says
 
-    def on_connected(self, _limits: Limits) -> None:
+    def on_connected(self, _limits: BrokerLimits) -> None:
         """It accepts us."""
         self._greeted = True
 

@@ -16,7 +16,7 @@ ASK_AGAIN_S = 600.0
 """A request that was refused is made again after so long, on the next connection or with the next state."""
 
 
-class Request(StrEnum):
+class BrokerTerm(StrEnum):
     """What is asked; the value says what follows from a refusal, and where to look."""
 
     WILL = "takes no last will: nobody learns when the kiosk loses its power (the permission to write `state`?)"
@@ -27,7 +27,7 @@ class Request(StrEnum):
     PEERS = "ends the connection at what kiosks share: used tickets or places (permission for `used`, `tally`?)"
 
 
-_CODES = {0x9A: Request.RETAIN, 0x9B: Request.QOS}
+_CODES = {0x9A: BrokerTerm.RETAIN, 0x9B: BrokerTerm.QOS}
 """Reason codes of MQTT 5 that name what was asked: Retain not supported, QoS not supported."""
 
 
@@ -35,9 +35,9 @@ class Terms:
     """Across connections. Times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._refused: dict[Request, tuple[float, str]] = {}
+        self._refused: dict[BrokerTerm, tuple[float, str]] = {}
         """Until when it is not asked for, and the broker's own words."""
-        self._ended: Counter[Request] = Counter()
+        self._ended: Counter[BrokerTerm] = Counter()
         """Connections in a row that ended at this request."""
         self._tries_without_will = False
 
@@ -48,27 +48,27 @@ class Terms:
             f"the broker {request}{f': {why}' if why else ''}" for request, (_, why) in self._refused.items()
         )
 
-    def asks(self, request: Request, now_s: float) -> bool:
+    def asks(self, request: BrokerTerm, now_s: float) -> bool:
         """Whether to ask for it now."""
-        if request is Request.WILL and self._tries_without_will:
+        if request is BrokerTerm.WILL and self._tries_without_will:
             return False
         until_s, _ = self._refused.get(request, (now_s, ""))
         return now_s >= until_s
 
-    def refuse(self, request: Request, why: str, now_s: float) -> None:
+    def refuse(self, request: BrokerTerm, why: str, now_s: float) -> None:
         """The broker said no."""
         self._refused[request] = now_s + ASK_AGAIN_S, why
 
-    def grant(self, request: Request) -> None:
+    def grant(self, request: BrokerTerm) -> None:
         """The broker said yes."""
         self._refused.pop(request, None)
         self._ended.pop(request, None)
 
-    def suspects(self, request: Request) -> bool:
+    def suspects(self, request: BrokerTerm) -> bool:
         """Whether the last connection ended at this request."""
         return self._ended[request] > 0
 
-    def ended_at(self, request: Request, now_s: float) -> None:
+    def ended_at(self, request: BrokerTerm, now_s: float) -> None:
         """The broker ended the connection and had answered everything before this request."""
         self._ended[request] += 1
         if self._ended[request] >= TIMES:
@@ -86,13 +86,13 @@ class Terms:
         """
         self._tries_without_will = False
         if with_will:
-            self._ended[Request.WILL] += 1
-            self._tries_without_will = self._ended[Request.WILL] % TIMES == 0
+            self._ended[BrokerTerm.WILL] += 1
+            self._tries_without_will = self._ended[BrokerTerm.WILL] % TIMES == 0
 
     def greeted(self, now_s: float, *, with_will: bool) -> None:
         """The broker accepted us."""
         if with_will:
-            self.grant(Request.WILL)
+            self.grant(BrokerTerm.WILL)
         elif self._tries_without_will:
-            self.refuse(Request.WILL, "", now_s)
+            self.refuse(BrokerTerm.WILL, "", now_s)
         self._tries_without_will = False

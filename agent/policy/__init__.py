@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, Gt, Le
 
 from agent.model import Decision, Outcome
-from agent.policy.facts import Facts, Passback, SiteFacts, Venue, Zone, facts_of
+from agent.policy.facts import Facts, Passback, SiteFacts, VenueKind, Zone, facts_of
 from agent.policy.table import BadTable, Table, decide, permits, read
 from agent.policy.tickets import parse_service
 
@@ -23,7 +23,7 @@ __all__ = [
     "Passback",
     "SiteFacts",
     "Table",
-    "Venue",
+    "VenueKind",
     "Zone",
     "begins_with",
     "decide",
@@ -45,7 +45,7 @@ class Options:
 
     table: str = "default"
     """Name of a venue profile that comes with the agent (`gatepost policy list`), or path of a table (TOML)."""
-    venue: Venue = Venue.PUBLIC_PLACE
+    venue: VenueKind = VenueKind.PUBLIC_PLACE
     """Kind of place: residential, office, construction_site, retail, public_place, port_of_entry, medical, …"""
     zone: Zone = Zone.LOW
     """Risk of the area: low, medium, high."""
@@ -65,9 +65,9 @@ def left_to_staff(decision: Decision) -> Decision:
 
 def site_of(options: Options) -> SiteFacts:
     """What is the same for every passage. A table that is called as a kind of place is for it."""
-    venue = Venue(options.venue)
-    if venue is Venue.PUBLIC_PLACE and options.table in set(Venue):
-        venue = Venue(options.table)
+    venue = VenueKind(options.venue)
+    if venue is VenueKind.PUBLIC_PLACE and options.table in set(VenueKind):
+        venue = VenueKind(options.table)
     return SiteFacts(
         Zone(options.zone), venue, options.series_tests, options.series_days, options.series_spacing_h * 3600
     )

@@ -55,7 +55,7 @@ class Zone(StrEnum):
     """封控区: nobody comes in without staff, and who leaves is followed."""
 
 
-class Venue(StrEnum):
+class VenueKind(StrEnum):
     """Kind of place."""
 
     RESIDENTIAL = "residential"
@@ -151,7 +151,7 @@ class Facts(NamedTuple):
     code: CodeFact
     temperature: Screening
     zone: Zone = Zone.LOW
-    venue: Venue = Venue.PUBLIC_PLACE
+    venue: VenueKind = VenueKind.PUBLIC_PLACE
     kind: CredentialKind = CredentialKind.HEALTH
     test: TestFact = TestFact.NONE
     test_series: Series = Series.MET
@@ -178,7 +178,7 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "code": CodeFact,
     "temperature": Screening,
     "zone": Zone,
-    "venue": Venue,
+    "venue": VenueKind,
     "kind": CredentialKind,
     "test": TestFact,
     "test_series": Series,
@@ -223,7 +223,7 @@ class SiteFacts:
     """What is the same for every passage at this kiosk."""
 
     zone: Zone = Zone.LOW
-    venue: Venue = Venue.PUBLIC_PLACE
+    venue: VenueKind = VenueKind.PUBLIC_PLACE
     series_tests: Annotated[int, Ge(0)] = 0
     series_days: Annotated[float, Ge(0)] = 3.0
     series_spacing_s: Annotated[float, Ge(0)] = SAME_SWAB_S

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from agent import __version__, config
 from agent.config import BadConfig
 from agent.config.overlay import Overlay
-from agent.model import AgentEvent
+from agent.model import AgentChange
 from agent.ruleset.load import bundle_store
 from agent.supervisor.crash_loop import StartHistory
 from agent.supervisor.rollout_state import RemoteConfig, RolloutState, trial_result
@@ -82,7 +82,7 @@ class ConfigRollout:
             self._memory.settle(lambda settings: replace(settings, tell=None))
         else:
             self._told = tell
-            self._loop.inbox.add(AgentEvent(tell.word, __version__, config_version=tell.version, detail=tell.why))
+            self._loop.inbox.add(AgentChange(tell.word, __version__, config_version=tell.version, detail=tell.why))
 
     def _leave(self, up_s: float) -> None:
         """Out of safe mode: somebody has said so, or it has gone well for long."""

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from agent import __version__
 from agent.credentials.bundle import BadBundle
-from agent.model import AgentEvent
+from agent.model import AgentChange
 from agent.platform.files import replace_file
 from agent.ruleset.base_download import BadDownload, download, opener
 from agent.upgrade.release import ARCHITECTURES, BadRelease, File, Release, is_in, moment_s, parse_release
@@ -55,7 +55,7 @@ class Upgrades:
         folder: Path,
         store: BundleStore,
         source: str,
-        record: Callable[[AgentEvent], object],
+        record: Callable[[AgentChange], object],
         is_busy: Callable[[], bool],
         ca_file: Path | None = None,
         notice: Path = NOTICE,
@@ -213,7 +213,7 @@ class Upgrades:
             replace_file(told, (text,))
         except (OSError, ValueError, KeyError, TypeError):
             return
-        self._record(AgentEvent(kind, __version__, detail=detail))
+        self._record(AgentChange(kind, __version__, detail=detail))
 
     def _set_fault(self, fault: str) -> None:
         if fault and fault != self.fault:

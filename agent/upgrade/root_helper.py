@@ -67,7 +67,7 @@ class UpgradeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ReleaseTrial:
     """A release that has to show that everything works with it."""
 
     version: str
@@ -80,12 +80,12 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class HelperState:
     """What is remembered from run to run. A file that is lost or damaged is an empty one."""
 
     previous: str = ""
     """The release that was in use before the one that is."""
-    trial: Trial | None = None
+    trial: ReleaseTrial | None = None
     bundle: int = 0
     """Version of the release bundle that was used last: none before it counts."""
     digest: str = ""
@@ -95,11 +95,11 @@ class State:
     refused: tuple[tuple[str, str], ...] = ()
     """Releases that failed, and why."""
 
-    def passed(self) -> State:
+    def passed(self) -> HelperState:
         """The release on trial has shown that it works."""
         return replace(self, trial=None)
 
-    def failed(self, why: str) -> State:
+    def failed(self, why: str) -> HelperState:
         """It has not."""
         if self.trial is None:
             return self
@@ -123,13 +123,13 @@ class Sight:
     """Of what the service may take."""
 
 
-def is_well(sight: Sight, trial: Trial) -> bool:
+def is_well(sight: Sight, trial: ReleaseTrial) -> bool:
     """Whether everything works that worked before."""
     new = sight.problems - set(trial.problems)
     return sight.active and sight.version == trial.version and not new and sight.memory_share < _MOST_MEMORY
 
 
-def verdict(trial: Trial, sight: Sight, elapsed_s: float, well_s: float) -> str | None:
+def verdict(trial: ReleaseTrial, sight: Sight, elapsed_s: float, well_s: float) -> str | None:
     """`` when the trial is passed, why when it has failed, None while there is still hope.
 
     `elapsed_s` since it began, `well_s` since everything has been well (0: it is not).
@@ -218,14 +218,14 @@ class Releases:
         except OSError:
             return ""
 
-    def state(self) -> State:
+    def state(self) -> HelperState:
         """What is remembered."""
         try:
             plain = json.loads(self.layout.state.read_bytes())
             trial = plain.get("trial")
-            made = Trial(**{**trial, "problems": tuple(trial["problems"])}) if trial else None
+            made = ReleaseTrial(**{**trial, "problems": tuple(trial["problems"])}) if trial else None
             refused = tuple((str(version), str(why)) for version, why in plain.get("refused", ()))
-            return State(
+            return HelperState(
                 str(plain["previous"]),
                 made,
                 int(plain["bundle"]),
@@ -234,9 +234,9 @@ class Releases:
                 refused,
             )
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return State()
+            return HelperState()
 
-    def remember(self, state: State) -> None:
+    def remember(self, state: HelperState) -> None:
         """Write it down, whole and durably. Raises OSError."""
         write_file(self.layout.state, json.dumps(asdict(state)).encode())
 
@@ -404,14 +404,14 @@ def switch(releases: Releases, version: str) -> None:
     before, layout = releases.current(), releases.layout
     problems = tuple(sorted(report(layout)[1]))
     if before in releases.installed() and before != version and is_running(layout):
-        begin_trial(releases, Trial(version, before, problems))
+        begin_trial(releases, ReleaseTrial(version, before, problems))
     releases.use(version)
     print(f"gatepost: release {version} is in use")
     restart(layout)
     systemctl(layout, "restart", "--no-block", "gatepost-release.service")
 
 
-def begin_trial(releases: Releases, trial: Trial) -> None:
+def begin_trial(releases: Releases, trial: ReleaseTrial) -> None:
     """Remember it before anything changes: whatever happens then, the one before comes back."""
     refused = tuple(each for each in releases.state().refused if each[0] != trial.version)
     releases.remember(replace(releases.state(), trial=trial, refused=refused))

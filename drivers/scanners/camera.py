@@ -152,7 +152,7 @@ def _lens(options: Options) -> Lens:
         return mjpeg.Mjpeg(device, simulated=options.simulated or _is_here(device))
     if scheme in {"rtsp", "rtsps"}:
         return v4l2.NetworkCamera(device, simulated=options.simulated or _is_here(device))
-    settings = v4l2.Settings(
+    settings = v4l2.CaptureSettings(
         options.width, options.height, options.fps, options.fourcc, options.exposure, options.focus
     )
     if picamera.is_csi(device):

@@ -114,7 +114,7 @@ def number(found: bytes) -> str:
     return "random" if len(found) == 4 and found[0] == RANDOM else found.hex().upper()  # noqa: PLR2004
 
 
-class Link(Protocol):
+class Pn532Wire(Protocol):
     """How a board is reached."""
 
     name: str
@@ -214,7 +214,7 @@ class Driver:
     """A sighting for each card that is laid before the reader."""
 
     def __init__(self, options: Options, wire: Line | Bus | None = None) -> None:
-        self._link: Link = _link(options, wire)
+        self._link: Pn532Wire = _link(options, wire)
         self._period_s = options.period_s
         self._presence = CardPresence(options.away_s)
         self._due_s = 0.0
@@ -271,7 +271,7 @@ class Driver:
         self._link.close()
 
 
-def _link(options: Options, wire: Line | Bus | None) -> Link:
+def _link(options: Options, wire: Line | Bus | None) -> Pn532Wire:
     if not options.port:
         return I2cLink(
             cast("Bus | None", wire) or I2cBus(options.bus, simulated=options.simulated), options.address

@@ -42,7 +42,7 @@ CALL = struct.Struct("<BB2xIQ")
 """struct i2c_smbus_ioctl_data: read or write, command, size, pointer to the data."""
 
 
-class Bus(UMockdev.IoctlBase):  # type: ignore[misc] # umockdev publishes no types
+class SimulatedBus(UMockdev.IoctlBase):  # type: ignore[misc] # umockdev publishes no types
     """What stands behind one bus node; each program that opens it is a client with a state of its own."""
 
     def __init__(self, path: str) -> None:
@@ -104,7 +104,7 @@ def main(arguments: list[str]) -> int:
     pairs, program = arguments[:cut], arguments[cut + 1 :]
     testbed, loop = UMockdev.Testbed.new(), GLib.MainLoop()
     ended: list[int] = []
-    buses = {node: Bus(path) for path, node in zip(pairs[::2], pairs[1::2], strict=True)}
+    buses = {node: SimulatedBus(path) for path, node in zip(pairs[::2], pairs[1::2], strict=True)}
     for node, bus in buses.items():
         name = Path(node).name
         testbed.add_from_string(DEVICE.format(name=name, number=name.partition("-")[2]))

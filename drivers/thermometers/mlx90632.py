@@ -68,7 +68,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class FactoryConstants:
     """The factory's constants, as integers as they stand in the EEPROM."""
 
     p_r: int
@@ -86,7 +86,7 @@ class Calibration:
     hb: int
 
     @classmethod
-    def parse(cls, constants: bytes, corrections: bytes) -> Calibration:
+    def parse(cls, constants: bytes, corrections: bytes) -> FactoryConstants:
         """From registers 0x240C…0x242F and 0x2481…0x2482 as read from the wire."""
         words: tuple[int, ...] = struct.unpack(">36H", constants)
         ha, hb = struct.unpack(">2h", corrections)
@@ -124,7 +124,7 @@ class Raw:
     object: float
 
 
-def die_c(raw: Raw, calibration: Calibration) -> float:
+def die_c(raw: Raw, calibration: FactoryConstants) -> float:
     """The sensor's own temperature."""
     ambient = _ambient(raw, calibration) - calibration.p_r / 256
     square = calibration.p_t / 2**44 * ambient**2
@@ -133,7 +133,7 @@ def die_c(raw: Raw, calibration: Calibration) -> float:
 
 def object_c(
     raw: Raw,
-    calibration: Calibration,
+    calibration: FactoryConstants,
     *,
     emissivity: float = 1.0,
     surroundings_c: float | None = None,
@@ -162,7 +162,7 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> bits - 1 else value
 
 
-def _ambient(raw: Raw, calibration: Calibration) -> float:
+def _ambient(raw: Raw, calibration: FactoryConstants) -> float:
     reference = raw.ao + calibration.gb / 1024 * raw.an / 12
     return raw.an / 12 / reference * 2**19
 
@@ -173,7 +173,7 @@ class Driver(PolledI2cDriver[Reading]):
     def __init__(self, options: Options, wire: Bus | None = None) -> None:
         self._options = options
         self._extended = options.mode == "extended"
-        self._calibration: Calibration | None = None
+        self._calibration: FactoryConstants | None = None
         self._is_medical = False
         self._fresh_s = 0.0
         super().__init__(wire or I2cBus(options.bus, simulated=options.simulated), LOOK_S, options.frozen_s)
@@ -186,7 +186,7 @@ class Driver(PolledI2cDriver[Reading]):
         if self._extended and version >> 8 & 0x7F != DSP_VERSION:
             raise BadOptions(self._bus.name, "this MLX90632 has no extended range", 'set mode = "medical"')
         self._is_medical = version >> 8 & 0x7F == MEDICAL_PART
-        self._calibration = Calibration.parse(self._registers(CONSTANTS, 36), self._registers(CORRECTIONS, 2))
+        self._calibration = FactoryConstants.parse(self._registers(CONSTANTS, 36), self._registers(CORRECTIONS, 2))
         (control,) = struct.unpack(">H", self._registers(CONTROL, 1))
         wanted = control & ~(TYPE_MASK | POWER_MASK) | (EXTENDED if self._extended else MEDICAL)
         if control != wanted | CONTINUOUS:

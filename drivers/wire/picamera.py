@@ -19,7 +19,7 @@ from drivers.contract import BadOptions, DeviceGone
 from drivers.wire.frames import Frame
 
 if TYPE_CHECKING:
-    from drivers.wire.v4l2 import Settings
+    from drivers.wire.v4l2 import CaptureSettings
 
 SCHEME = "csi:"
 _AF_MANUAL, _AF_CONTINUOUS = 0, 2
@@ -39,7 +39,7 @@ class PiCamera:
     live = True
     ended = False
 
-    def __init__(self, device: str, settings: Settings, *, simulated: bool = False) -> None:
+    def __init__(self, device: str, settings: CaptureSettings, *, simulated: bool = False) -> None:
         """`device`: csi:0, csi:1 …, as `rpicam-hello --list-cameras` counts; exposure in µs, focus in dioptres."""
         self.name = device
         self.simulated = simulated

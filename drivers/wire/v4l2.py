@@ -30,7 +30,7 @@ _MISSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CaptureSettings:
     """What a camera is asked for; what it gives is read back."""
 
     width: int
@@ -49,7 +49,7 @@ class Camera:
     live = True
     ended = False
 
-    def __init__(self, path: str, settings: Settings, *, simulated: bool = False) -> None:
+    def __init__(self, path: str, settings: CaptureSettings, *, simulated: bool = False) -> None:
         self.name = path
         self.simulated = simulated
         self._settings = settings
@@ -221,7 +221,7 @@ class NetworkCamera:
         _release(capture)
 
 
-def shortfalls(wanted: Settings, given: Settings) -> list[str]:
+def shortfalls(wanted: CaptureSettings, given: CaptureSettings) -> list[str]:
     """What a camera does otherwise than asked, as sentences that its name begins; a faster one is none."""
     found = []
     asked, gives = (f"{each.width}x{each.height} {each.fourcc}" for each in (wanted, given))
@@ -238,10 +238,10 @@ def shortfalls(wanted: Settings, given: Settings) -> list[str]:
     return found
 
 
-def _read_back(capture: cv2.VideoCapture) -> Settings:
+def _read_back(capture: cv2.VideoCapture) -> CaptureSettings:
     """What the camera gives; OpenCV tells -1 for a control that is not there."""
     exposure, focus = capture.get(cv2.CAP_PROP_EXPOSURE), capture.get(cv2.CAP_PROP_FOCUS)
-    return Settings(
+    return CaptureSettings(
         int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
         int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
         capture.get(cv2.CAP_PROP_FPS),

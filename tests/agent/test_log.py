@@ -12,7 +12,7 @@ import pytest
 
 from agent import log
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     ClockState,
     CodeStatus,
     Colour,
@@ -74,7 +74,7 @@ SENTENCES = [
         DeviceChange("entry", Role.GATE, "serial_relay", up=False, error="gone (plug it in)"),
         "entry: gate serial_relay DOWN: gone (plug it in)",
     ),
-    (AgentEvent("started", "1.2"), "agent 1.2 started"),
+    (AgentChange("started", "1.2"), "agent 1.2 started"),
     (Loss("storage_full", 3), "3 events lost: storage_full"),
     (
         CommandResult("open", CommandStatus.SUCCEEDED, command_id="7", simulated=True),

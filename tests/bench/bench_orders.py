@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rig import ISSUER, Heard, Kiosk, Lane, kiosk_with, quantile
 from rows import Row
 
-from agent.cli.demo.authority import Authority
+from agent.cli.demo.authority import DemoAuthority
 from agent.model import Colour
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run() -> Iterator[Row]:
     """Colour changes pushed, the same by file, openings; each beside a bare round trip through the same broker."""
     lanes = {"entry": {}, "exit": {"direction": "exit"}}
     with kiosk_with(lanes, more=_MORE) as (kiosk, (lane, way_out), heard, folder):
-        authority = Authority()
+        authority = DemoAuthority()
         authority.install(folder / "bundles")
         authority.empty_list(folder / "status.gpl", ISSUER)
         config = folder / "agent.toml"
@@ -68,7 +68,7 @@ def run() -> Iterator[Row]:
         broker.stop()
 
 
-def _rows(broker: _Broker, authority: Authority, heard: Heard, lane: Lane, folder: Path) -> Iterator[Row]:
+def _rows(broker: _Broker, authority: DemoAuthority, heard: Heard, lane: Lane, folder: Path) -> Iterator[Row]:
     bare = [broker.round_trip_s() for _ in range(CHANGES)]
     colours = [Colour.RED, Colour.GREEN] * (CHANGES // 2)
 
@@ -101,7 +101,7 @@ def _rows(broker: _Broker, authority: Authority, heard: Heard, lane: Lane, folde
     yield Row(f"order → relay told to open, {OPENINGS} orders", _ms(opened), f"bare {_ms(bare)}", "< 1 s", met)
 
 
-def _flooded(broker: _Broker, authority: Authority, kiosk: Kiosk, lane: Lane, heard: Heard) -> Iterator[Row]:
+def _flooded(broker: _Broker, authority: DemoAuthority, kiosk: Kiosk, lane: Lane, heard: Heard) -> Iterator[Row]:
     """A code at the exit opens at once; does it still while strangers send what they can, and is each order done?
 
     What they send names the right key and is signed by none.
@@ -132,7 +132,7 @@ def _flooded(broker: _Broker, authority: Authority, kiosk: Kiosk, lane: Lane, he
     yield Row("signed orders done among them", f"{done} of {ORDERS}", "", "all", done == ORDERS)
 
 
-def _forged(authority: Authority) -> bytes:
+def _forged(authority: DemoAuthority) -> bytes:
     """An order with another signature than its own."""
     envelope = json.loads(authority.command(HERE, "open", lane="exit"))
     for entry in envelope["signatures"]:

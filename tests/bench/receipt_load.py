@@ -26,7 +26,7 @@ from agent.credentials import bundle
 from agent.crypto import signing
 from agent.events import Encoder, Topics
 from agent.events.state import State
-from agent.model import AgentEvent, ChainPosition, ClockState, Event, EventKind, Record, TimeBounds
+from agent.model import AgentChange, ChainPosition, ClockState, Event, EventKind, Record, TimeBounds
 from agent.outbox import Options, Outbox
 from agent.ruleset.load import BundleStore
 
@@ -188,7 +188,7 @@ class Delivery:
     def decide(self, count: int) -> None:
         """So many events more."""
         for number in range(self.put, self.put + count):
-            body = AgentEvent("started", f"{number}")
+            body = AgentChange("started", f"{number}")
             self.outbox.store(Event(EventKind.AGENT, body, 0.0, NOW))
         self.put += count
 

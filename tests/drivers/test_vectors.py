@@ -111,7 +111,7 @@ def medical(entry):
     values = {name.lower(): int(value, 0) for name, value in pairs}
     values["p_t"] -= 1 << 32
     raw = mlx90632.Raw(entry["an"], entry["ao"], (entry["on"] + entry["oo"]) / 2)
-    celsius = mlx90632.object_c(raw, mlx90632.Calibration(**values), emissivity=entry["eps"])
+    celsius = mlx90632.object_c(raw, mlx90632.FactoryConstants(**values), emissivity=entry["eps"])
     assert celsius == pytest.approx(entry["expect_c"], abs=entry["tol"])
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from agent.cli.demo.broker import Broker, MissingProgram, program
 from agent.cli.demo.issuer import Issuer
-from agent.cli.demo.kiosk import Kiosk
+from agent.cli.demo.kiosk import DemoKiosk
 from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
@@ -156,7 +156,7 @@ class Site:
         self.centre = Centre(self.broker.port)
         self.lines = []
         """What the agent logged, as JSON, over all its lives."""
-        self.kiosk = Kiosk(folder, lanes, hear=self.lines.append)
+        self.kiosk = DemoKiosk(folder, lanes, hear=self.lines.append)
         self.centre.start()
         (folder / "issuers.toml").write_text(self.issuer.key_table)
         for lane in lanes.values():

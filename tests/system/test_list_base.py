@@ -8,7 +8,7 @@ import time
 import pytest
 from base_bench import serving
 
-from agent.cli.demo.authority import Authority
+from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import program
 from agent.credentials import gatepost, lists
 from agent.events import base_chunk_topic
@@ -55,7 +55,7 @@ def web():
 @pytest.mark.parametrize("way", ["http", "mqtt"])
 def test_a_base_of_megabytes_comes_while_the_list_before_decides(build, wait_until, tmp_path, web, way):
     site = build(lanes, SETTINGS)
-    authority = Authority()
+    authority = DemoAuthority()
     authority.install(site.folder / "bundles")
     authority.empty_list(site.folder / "status.gpl", site.issuer.name)
     site.kiosk.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.demo.authority import Authority
+from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import program
 from agent.cli.demo.kiosk import is_online
 from agent.model import Colour
@@ -26,7 +26,7 @@ class Way:
 
     def __init__(self, site) -> None:
         self.site = site
-        self.authority = Authority()
+        self.authority = DemoAuthority()
         self.authority.install(site.folder / "bundles")
         self.list = site.folder / "status.gpl"
         self.authority.empty_list(self.list, site.issuer.name)
@@ -223,7 +223,7 @@ def test_the_python_of_the_document_gets_its_answer(way, wait_until):
 
 def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until):
     """Junk by the thousand; people pass meanwhile, and a true order is heard after it."""
-    stranger = Authority()
+    stranger = DemoAuthority()
     known, site = len(way.replies()), way.site
     attacks = [
         b"{" * 5000,

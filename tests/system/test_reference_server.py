@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import mqtt
-from agent.cli.demo.authority import Authority
+from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import program
 from agent.events import FIRST, Encoder, Topics
 from agent.events.state import State
@@ -98,7 +98,7 @@ def rows(postgres):
 
 @pytest.fixture
 def authority(tmp_path):
-    made = Authority("city")
+    made = DemoAuthority("city")
     (tmp_path / "receipts.key").write_bytes(made.pem())
     made.install(tmp_path / "bundles")
     return made

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from agent.app import RESTART
 from agent.cli.demo import ticket_day, venue_day
 from agent.cli.demo.broker import MissingProgram
-from agent.cli.demo.record import Recap, Record
+from agent.cli.demo.record import DemoTally, Recap
 from agent.cli.demo.scenario import read
 from agent.cli.demo.screens import write_pictures
 from agent.cli.demo.stage import Stage
@@ -124,7 +124,7 @@ class _Director:
     def __init__(self, stage: Stage, scenario: Scenario) -> None:
         self._stage = stage
         self._scenario = scenario
-        self._record = Record()
+        self._record = DemoTally()
         self._view: View = view_for(self._record, scenario.end)
         self._begun_s = time.monotonic()
         self._people = 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DAY_S = 86_400
 
 
-class Authority:
+class DemoAuthority:
     """Signs with one key, which holds every role."""
 
     def __init__(self, fleet: str = "demo") -> None:

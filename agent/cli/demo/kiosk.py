@@ -42,7 +42,7 @@ def has_devices(report: Report) -> bool:
     return all(device["up"] for device in report["devices"])
 
 
-class Kiosk:
+class DemoKiosk:
     """The lanes and the agent. The agent may be started, stopped, killed and started again."""
 
     def __init__(self, folder: Path, lanes: Mapping[str, Lane], hear: Callable[[dict[str, Any]], None]) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Row:
+class DemoPassage:
     """One passage, from the person to the broker."""
 
     at: float
@@ -28,10 +28,10 @@ class Row:
 
 
 @dataclass(slots=True)
-class Record:
+class DemoTally:
     """Fed with what is heard; asked by the views and the recap."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: list[DemoPassage] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     """Ids of all events that the subscriber got, repeats included."""
     not_marked: int = 0
@@ -57,17 +57,17 @@ class Record:
             self._interrupted.add(lane)
             self.interrupted += 1
 
-    def decided(self, at: float, facts: Mapping[str, Any]) -> Row:
+    def decided(self, at: float, facts: Mapping[str, Any]) -> DemoPassage:
         """A passage in the agent's log."""
         person = self._came.get(facts["lane"])
         expect = None if facts["lane"] in self._interrupted else person.expect if person else ""
-        row = Row(at, person.who if person else "?", facts, expect)
+        row = DemoPassage(at, person.who if person else "?", facts, expect)
         if self._early:
             row.arrived = self._early.pop(0)
         self.rows.append(row)
         return row
 
-    def received(self, event: Mapping[str, Any]) -> Row | None:
+    def received(self, event: Mapping[str, Any]) -> DemoPassage | None:
         """An event at the subscriber; the row it belongs to, if it is a passage not seen before."""
         known = event["id"] in self.ids
         self.ids.append(event["id"])
@@ -85,7 +85,7 @@ class Record:
             row.arrived = event["id"]
         return row
 
-    def wrong(self) -> list[Row]:
+    def wrong(self) -> list[DemoPassage]:
         """Passages that did not end as the scenario says."""
         return [row for row in self.rows if row.expect is not None and row.facts["decision"] != row.expect]
 

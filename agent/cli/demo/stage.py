@@ -11,10 +11,10 @@ import threading
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from agent.cli.demo import child
-from agent.cli.demo.authority import Authority
+from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import Broker, program
 from agent.cli.demo.issuer import Issuer
-from agent.cli.demo.kiosk import Kiosk
+from agent.cli.demo.kiosk import DemoKiosk
 from agent.cli.demo.screens import ScreenProcess
 from agent.model import Colour
 from drivers.simulators.lane import Lane
@@ -38,7 +38,7 @@ class Stage:
         self.heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         """(`agent`, a line of its log) and (`broker`, an event that a subscriber got), as they come."""
         self.broker = Broker(folder)
-        self.kiosk = Kiosk(
+        self.kiosk = DemoKiosk(
             folder,
             {
                 "entry": Lane(folder / "entry", scanner="camera", lamp=True, world=World(noise_c=0.03, seed=1)),
@@ -54,7 +54,7 @@ class Stage:
             hear=lambda line: self.heard.put(("agent", line)),
         )
         self._issuer = Issuer()
-        self._authority = Authority()
+        self._authority = DemoAuthority()
         self._key = folder / "centre.key"
         self._colours: dict[str, Colour] = {}
         self.round = 0

@@ -14,7 +14,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agent.cli.demo.record import Record, Row
+    from agent.cli.demo.record import DemoPassage, DemoTally
     from agent.cli.demo.scenario import Person
 
 _ROOMY, _TIGHT = 128, 100
@@ -54,10 +54,10 @@ class View(Protocol):
     def note(self, at: float, text: str) -> None:
         """Something happened to a device or the broker."""
 
-    def decided(self, row: Row) -> None:
+    def decided(self, row: DemoPassage) -> None:
         """The agent decided."""
 
-    def arrived(self, at: float, row: Row) -> None:
+    def arrived(self, at: float, row: DemoPassage) -> None:
         """The broker's subscriber has the event."""
 
     def refresh(self, at: float, report: Report | None, shown: Shown, *, broker_up: bool) -> None:
@@ -70,12 +70,12 @@ def describe(person: Person) -> str:
     return f"{person.who}: {code}, skin {person.skin_c:.1f} °C"
 
 
-def _is_withheld(row: Row) -> bool:
+def _is_withheld(row: DemoPassage) -> bool:
     """By the centre's word on privacy the agent says nothing of code, temperature and reasons."""
     return "screening" not in row.facts
 
 
-def _measured(row: Row) -> str:
+def _measured(row: DemoPassage) -> str:
     facts = row.facts
     if _is_withheld(row):
         return "withheld"
@@ -85,7 +85,7 @@ def _measured(row: Row) -> str:
     return f"{facts['surface_c']:.1f} ± {facts['uncertainty_c']:.1f} °C {facts['screening']}"
 
 
-def _code(row: Row) -> str:
+def _code(row: DemoPassage) -> str:
     facts = row.facts
     if _is_withheld(row):
         return "withheld"
@@ -96,11 +96,11 @@ def _code(row: Row) -> str:
     )
 
 
-def _why(row: Row) -> str:
+def _why(row: DemoPassage) -> str:
     return "details withheld" if _is_withheld(row) else ", ".join(row.facts["reasons"])
 
 
-def _briefly(row: Row) -> str:
+def _briefly(row: DemoPassage) -> str:
     if _is_withheld(row):
         return "–"
     surface_c = row.facts["surface_c"]
@@ -115,7 +115,7 @@ def _lamp(on: frozenset[str]) -> Text:
     return Text(" ").join([Text("lamp"), *(Text(*sign) for sign in signs), Text("♪" if "sound" in on else " ")])
 
 
-def _event(row: Row) -> Text:
+def _event(row: DemoPassage) -> Text:
     return Text(f"→ {row.arrived.rpartition(':')[2]}", "green") if row.arrived else Text("waits", "yellow")
 
 
@@ -140,7 +140,7 @@ class Plain:
         """A device or the broker."""
         self._print(at, "!", text)
 
-    def decided(self, row: Row) -> None:
+    def decided(self, row: DemoPassage) -> None:
         """The agent decided."""
         mark, _, word = _STYLES[row.facts["decision"]][0].partition(" ")
         opened = ", gate opens" if row.facts["gate_opened"] else ""
@@ -148,7 +148,7 @@ class Plain:
             row.at, mark, f"{row.facts['lane']:<6}{row.who}: {word} – {_measured(row)} – {_why(row)}{opened}"
         )
 
-    def arrived(self, at: float, row: Row) -> None:
+    def arrived(self, at: float, row: DemoPassage) -> None:
         """At the broker."""
         self._print(at, "→", f"{row.facts['lane']:<6}{row.who}: event {row.arrived}")
 
@@ -163,7 +163,7 @@ class Plain:
 class Page:
     """A page that is drawn anew: lanes, devices, the latest passages, the way to the broker."""
 
-    def __init__(self, record: Record, end: float) -> None:
+    def __init__(self, record: DemoTally, end: float) -> None:
         """`end`: seconds the scenario takes."""
         self._record = record
         self._end = end
@@ -198,10 +198,10 @@ class Page:
         """A device or the broker."""
         self._notes = [*self._notes, f"{at:5.1f} s  {text}"][-3:]
 
-    def decided(self, row: Row) -> None:
+    def decided(self, row: DemoPassage) -> None:
         """Drawn with the record."""
 
-    def arrived(self, at: float, row: Row) -> None:
+    def arrived(self, at: float, row: DemoPassage) -> None:
         """Drawn with the record."""
 
     def refresh(self, at: float, report: Report | None, shown: Shown, *, broker_up: bool) -> None:
@@ -263,7 +263,7 @@ class Page:
     def _passages(self) -> Table:
         """What decides stands on every terminal; the code and how sure the temperature is, where there is room."""
         width = self._console.width
-        columns: dict[str, Callable[[Row], str | Text]] = {
+        columns: dict[str, Callable[[DemoPassage], str | Text]] = {
             "time": lambda row: f"{row.at:.1f}",
             "lane": lambda row: str(row.facts["lane"]),
             "who": lambda row: row.who,
@@ -283,6 +283,6 @@ class Page:
         return table
 
 
-def view_for(record: Record, end: float) -> View:
+def view_for(record: DemoTally, end: float) -> View:
     """A page on a terminal, lines elsewhere."""
     return Page(record, end) if sys.stdout.isatty() else Plain()

@@ -17,7 +17,7 @@ import pytest
 from agent import app
 from agent.cli.demo import scenario
 from agent.cli.demo.issuer import Issuer
-from agent.cli.demo.record import Recap, Record, Row
+from agent.cli.demo.record import DemoPassage, DemoTally, Recap
 from agent.cli.demo.view import Page
 from agent.config import parse
 from agent.model import ClockState, DecisionInput, Direction, LaneSpec, Screening, Temperature, TimeBounds
@@ -222,7 +222,7 @@ SEEN = [
 def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", str(lines))
-    record = Record()
+    record = DemoTally()
     for at in range(40):
         outcome, screening, surface_c, code, colour, reasons = SEEN[at % 4]
         facts = {
@@ -230,7 +230,9 @@ def test_the_page_fits_the_terminal_and_cuts_nothing(columns, lines, monkeypatch
             "uncertainty_c": 0.5,
             "credential": code, "colour": colour, "reasons": reasons, "gate_opened": outcome == "admit",
         }  # fmt: skip
-        record.rows.append(Row(float(at), "a visitor", facts, outcome, f"demo-1:65683367:{at}" if at < 37 else ""))
+        record.rows.append(
+            DemoPassage(float(at), "a visitor", facts, outcome, f"demo-1:65683367:{at}" if at < 37 else "")
+        )
     devices = [
         {"lane": lane, "role": part, "driver": "mlx90614", "up": part != "thermometer"}
         for lane in ("entry", "exit")
@@ -456,8 +458,10 @@ AGREES = Recap(
 @pytest.mark.parametrize("columns", [80, 110, 150])
 def test_a_row_without_details_is_shown(columns, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(columns))
-    record = Record()
-    record.rows.append(Row(1.0, "Anna", {"lane": "entry", "decision": "admit", "gate_opened": True}, "admit"))
+    record = DemoTally()
+    record.rows.append(
+        DemoPassage(1.0, "Anna", {"lane": "entry", "decision": "admit", "gate_opened": True}, "admit")
+    )
     page = Page(record, 9.0)
     page.start()
     page.refresh(1.0, None, {}, broker_up=True)

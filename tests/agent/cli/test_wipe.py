@@ -15,7 +15,7 @@ from agent.commands import CommandFailed
 from agent.commands.wipe import run as commanded
 from agent.control.commands import Commands
 from agent.events import Encoder, Topics
-from agent.model import AgentEvent, ClockState, Event, EventKind, TimeBounds
+from agent.model import AgentChange, ClockState, Event, EventKind, TimeBounds
 from agent.outbox import Options, Outbox
 from agent.platform.wipe import forget_fleet, wipe_request
 
@@ -61,7 +61,7 @@ def test_what_is_delivered_does_not_wait(tmp_path: Path, acknowledged: int, wait
     store = Outbox(Options(path=tmp_path / "own.db"), Encoder(Topics("east", "k1")))
     store.start()
     for _ in range(3):
-        event = AgentEvent("started", "1.0")
+        event = AgentChange("started", "1.0")
         store.store(Event(EventKind.AGENT, event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
     assert store.flush(20)
     store.shelf.acked(store.shelf.claim_batch(acknowledged))

@@ -78,7 +78,7 @@ def test_a_table_with_a_fault_says_where(table: str, says: str) -> None:
     if not says:
         assert fleet.render(table)
         return
-    with pytest.raises(fleet.BadTable) as error:
+    with pytest.raises(fleet.BadFleetTable) as error:
         fleet.render(table)
     assert says in str(error.value)
 

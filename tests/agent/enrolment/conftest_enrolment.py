@@ -11,7 +11,7 @@ import pytest
 from agent.credentials import bundle
 from agent.crypto import signing
 from agent.enrolment import authority, exchange
-from agent.enrolment.authority import Authority, Settings
+from agent.enrolment.authority import Authority, AuthoritySettings
 from agent.enrolment.exchange import Answer
 from agent.enrolment.invitation import Invitation
 from agent.enrolment.kiosk import Enrolment
@@ -59,7 +59,7 @@ def office(tmp_path: Path) -> Office:
     key = signing.new_private_key()
     root = make_root(tmp_path, key)
     folder = tmp_path / "authority"
-    authority.create(folder, Settings("city", "broker.example", 8883, (PIN,), str(root)), NOW)
+    authority.create(folder, AuthoritySettings("city", "broker.example", 8883, (PIN,), str(root)), NOW)
     return Office(Authority(folder), folder, key)
 
 

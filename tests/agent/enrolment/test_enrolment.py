@@ -17,7 +17,7 @@ from agent import config
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange, invitation
 from agent.enrolment import kiosk as kiosk_module
-from agent.enrolment.authority import Authority, AuthorityError, Settings
+from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettings
 from agent.enrolment.exchange import BadExchange
 from agent.enrolment.invitation import QR_BYTES, BadInvitation
 from agent.enrolment.kiosk import Enrolment, EnrolmentError
@@ -117,7 +117,9 @@ def test_an_invitation_of_another_fleet_is_unknown(office: Office, kiosk: Enrolm
     key = signing.new_private_key()
     folder = tmp_path / "other"
     authority.create(
-        folder, Settings("other", "b", 8883, ("A" * 43,), str(make_root(tmp_path, key, fleet="other"))), NOW
+        folder,
+        AuthoritySettings("other", "b", 8883, ("A" * 43,), str(make_root(tmp_path, key, fleet="other"))),
+        NOW,
     )
     kiosk.follow(Authority(folder).invite("east", "k1", 7, [key], NOW)[1])
     with pytest.raises(BadExchange):
@@ -312,7 +314,9 @@ def test_a_kiosk_of_another_fleet_takes_the_new_root(office: Office, kiosk: Enro
     shutil.copy(tmp_path / "kiosk/bundles/root.bundle", tmp_path / "before")
     key = signing.new_private_key()
     authority.create(
-        tmp_path / "b", Settings("b", "b", 8883, ("A" * 43,), str(make_root(tmp_path, key, fleet="b"))), NOW
+        tmp_path / "b",
+        AuthoritySettings("b", "b", 8883, ("A" * 43,), str(make_root(tmp_path, key, fleet="b"))),
+        NOW,
     )
     other = Office(Authority(tmp_path / "b"), tmp_path / "b", key)
     kiosk.follow(other.invite("west", "k1")[1])

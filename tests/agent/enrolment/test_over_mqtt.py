@@ -17,7 +17,7 @@ from conftest_enrolment import Office, make_root
 from agent.cli.demo.broker import Broker, MissingProgram
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange_mqtt, invitation, service
-from agent.enrolment.authority import Authority, Settings
+from agent.enrolment.authority import Authority, AuthoritySettings
 from agent.enrolment.kiosk import Enrolment
 from agent.mqtt import Options
 
@@ -60,7 +60,7 @@ def served(broker: Broker, tmp_path: Path) -> Iterator[Office]:
     """An authority that listens at the broker."""
     key, now = signing.new_private_key(), time.time()
     pin = invitation.encoded(certificates.pin_of((broker.folder / "broker.crt").read_bytes()))
-    settings = Settings("city", "127.0.0.1", broker.port, (pin,), str(make_root(tmp_path, key)))
+    settings = AuthoritySettings("city", "127.0.0.1", broker.port, (pin,), str(make_root(tmp_path, key)))
     authority.create(tmp_path / "authority", settings, now)
     office = Office(Authority(tmp_path / "authority"), tmp_path / "authority", key)
     stopping, listening = threading.Event(), threading.Event()

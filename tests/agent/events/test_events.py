@@ -21,7 +21,7 @@ from agent.events.state import Counts, DeviceState, State
 from agent.events.state import offline_payload as offline
 from agent.events.state import state_payload as online
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     AgentEventType,
     ChainPosition,
     ClockState,
@@ -76,7 +76,7 @@ passages = st.builds(
 )
 devices = st.builds(DeviceChange, names, st.sampled_from(Role), names, st.booleans(), names, st.booleans())
 agents = st.builds(
-    AgentEvent, st.sampled_from(get_args(AgentEventType)), names, st.booleans(), st.integers(0, 1 << 53), names
+    AgentChange, st.sampled_from(get_args(AgentEventType)), names, st.booleans(), st.integers(0, 1 << 53), names
 )
 reasons = st.sampled_from(["storage_full", "memory_full", "storage_corrupt", "unencodable"])
 losses = st.builds(Loss, reasons, st.integers(0, 9), st.integers(0, 9), st.integers(0, 9), names)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent.loop import inbox as inbox_module
 from agent.loop.inbox import CODE_SHARE_S, LAPSE_S, MOST, Inbox
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     CommandResult,
     CommandStatus,
     DeviceDown,
@@ -111,7 +111,7 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
         Observation("entry", Role.CLINICAL, Reading(36.8, 0.0, 0.2)),
         Observation("entry", Role.GATE, LaneCommandRequest(0.0, LaneCommand.OPEN)),
         CommandResult("open", CommandStatus.SUCCEEDED),
-        AgentEvent("clock_synchronised", "1"),
+        AgentChange("clock_synchronised", "1"),
     ]
     for message in (code(1), reading(1), *stays):
         inbox.add(message)

@@ -12,7 +12,7 @@ from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.loop import Loop
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     AttestationRecord,
     ClockState,
     CodeStatus,
@@ -136,10 +136,10 @@ def test_a_deadline_passes_without_anything_new_to_see(bench):
 
 def test_devices_and_the_agent_are_events_too(bench):
     bench.turn(DeviceUp(1.0, "camera", simulated=True))
-    bench.loop.record(AgentEvent("started", "1"))
+    bench.loop.record(AgentChange("started", "1"))
     (device,), (agent,) = bench.events(EventKind.DEVICE), bench.events(EventKind.AGENT)
     assert device.body == DeviceChange("entry", Role.SCANNER, "camera", up=True, simulated=True)
-    assert agent.body == AgentEvent("started", "1")
+    assert agent.body == AgentChange("started", "1")
     assert bench.loop.decided == 0
 
 
@@ -283,7 +283,7 @@ def test_a_trial_marks_everything():
     bench = Bench(trial=True)
     bench.turn(DeviceUp(time.monotonic(), "fake"))
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
-    bench.loop.record(AgentEvent("started", "1"))
+    bench.loop.record(AgentChange("started", "1"))
     admit(bench)
     events = [event for what, event in bench.done if what == "keep"]
     assert len(events) == 5  # the clock's own among them
@@ -310,7 +310,7 @@ def test_a_turn_is_noted_when_it_begins(bench):
 def test_what_came_last_is_kept_when_the_agent_stops_and_what_was_seen_is_not(bench):
     last = (
         CommandResult("restart", CommandStatus.SUCCEEDED, command_id="7"),
-        AgentEvent("ticket_used_twice", "1.0"),
+        AgentChange("ticket_used_twice", "1.0"),
         AttestationRecord("close", "entry", by="G07"),
     )
     bench.loop.inbox.add(Observation("entry", Role.SCANNER, Sighting(b"anna", time.monotonic())))

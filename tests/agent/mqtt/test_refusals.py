@@ -196,11 +196,11 @@ def test_hang_ups_before_the_greeting_do_not_change_the_version(
 
 def test_what_was_refused_is_asked_for_again():
     asked, now_s = terms.Terms(), 0.0
-    asked.refuse(terms.Request.STATE, "Not authorized", now_s)
-    assert not asked.asks(terms.Request.STATE, now_s + 1)
+    asked.refuse(terms.BrokerTerm.STATE, "Not authorized", now_s)
+    assert not asked.asks(terms.BrokerTerm.STATE, now_s + 1)
     assert "Not authorized" in asked.fault
-    assert asked.asks(terms.Request.STATE, now_s + terms.ASK_AGAIN_S)
-    asked.grant(terms.Request.STATE)
+    assert asked.asks(terms.BrokerTerm.STATE, now_s + terms.ASK_AGAIN_S)
+    asked.grant(terms.BrokerTerm.STATE)
     assert not asked.fault
 
 

@@ -95,14 +95,14 @@ def test_no_code_and_a_broken_scanner_differ() -> None:
 
 def test_all_that_a_verdict_tells() -> None:
     verdict = Verdict(CodeStatus.VALID, "dcc", kind="test", tests=(ago(3),), watched=True, list_age=ListAge.STALE)
-    found = facts(verdict, venue=policy.Venue.SCHOOL, zone=policy.Zone.HIGH)
+    found = facts(verdict, venue=policy.VenueKind.SCHOOL, zone=policy.Zone.HIGH)
     assert (found.kind, found.test, found.watch, found.list_age) == (
         CredentialKind.TEST,
         TestFact.PCR_24H,
         WatchClass.HIT,
         ListAgeFact.STALE,
     )
-    assert (found.venue, found.zone) == (policy.Venue.SCHOOL, policy.Zone.HIGH)
+    assert (found.venue, found.zone) == (policy.VenueKind.SCHOOL, policy.Zone.HIGH)
 
 
 @pytest.mark.parametrize(

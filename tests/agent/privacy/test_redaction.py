@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from agent import events
 from agent.events import Encoder, Topics, contract, schemas
 from agent.model import (
-    AgentEvent,
+    AgentChange,
     ChainPosition,
     ClockState,
     CodeStatus,
@@ -215,7 +215,7 @@ def test_equal_passages_do_not_look_alike(event):
 
 
 def test_other_events_are_left_as_they_are(event):
-    agent = replace(event, kind=EventKind.AGENT, body=AgentEvent("started", "1"))
+    agent = replace(event, kind=EventKind.AGENT, body=AgentChange("started", "1"))
     assert sent(agent, TRACE)[0] is agent
 
 

@@ -128,7 +128,7 @@ def test_a_new_check_of_a_thermometer_binds_and_a_wrong_file_does_not(tmp_path: 
 def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
     (tmp_path / "issuers.toml").write_text(keys_file())
     put_list(tmp_path, 1, {})
-    rulebook = Ruleset(JUDGED, policy.Options("school", venue=policy.Venue.SCHOOL), tmp_path)
+    rulebook = Ruleset(JUDGED, policy.Options("school", venue=policy.VenueKind.SCHOOL), tmp_path)
     decided = {
         lane_type: rulebook.decide(
             DecisionInput(

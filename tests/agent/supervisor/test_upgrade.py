@@ -16,7 +16,7 @@ from agent import __version__
 from agent.cli import main
 from agent.credentials import bundle
 from agent.crypto import signing
-from agent.model import AgentEvent, ClockState, TimeBounds
+from agent.model import AgentChange, ClockState, TimeBounds
 from agent.ruleset.bundle_store import BundleStore
 from agent.supervisor import upgrade
 from agent.supervisor.upgrade import QUIET_S, Upgrades
@@ -63,7 +63,7 @@ def mirror() -> Iterator[Mirror]:
 class Kiosk:
     def __init__(self, folder: Path, mirror: Mirror) -> None:
         self.folder, self.mirror, self.key = folder, mirror, signing.new_private_key()
-        self.events: list[AgentEvent] = []
+        self.events: list[AgentChange] = []
         self.busy, self.version = False, 0
         self.store = BundleStore(folder / "bundles")
         kid = self.key.public.kid.hex()

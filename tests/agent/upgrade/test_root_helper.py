@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from agent.upgrade import root_helper
 from agent.upgrade.root_helper import (
+    HelperState,
     Layout,
     Releases,
+    ReleaseTrial,
     Sight,
-    State,
-    Trial,
     UpgradeError,
     is_well,
     order_of,
@@ -47,7 +47,7 @@ def test_the_first_release_is_used(releases: Releases) -> None:
     root_helper.on_installed(releases, "1.0")
     assert releases.current() == "1.0"
     assert str(releases.layout.current.readlink()) == "releases/1.0"
-    assert releases.state() == State()
+    assert releases.state() == HelperState()
 
 
 def test_the_newest_is_chosen_when_none_is_in_use(releases: Releases) -> None:
@@ -132,13 +132,13 @@ def test_the_last_one_goes(releases: Releases) -> None:
 def test_a_damaged_memory_is_an_empty_one(releases: Releases, content: bytes) -> None:
     releases.layout.state.parent.mkdir(parents=True)
     releases.layout.state.write_bytes(content)
-    assert releases.state() == State()
+    assert releases.state() == HelperState()
 
 
 def test_what_is_remembered_is_for_root_alone(releases: Releases) -> None:
-    releases.remember(State("1.0"))
+    releases.remember(HelperState("1.0"))
     assert stat.S_IMODE(releases.layout.state.stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
-    assert releases.state() == State("1.0")
+    assert releases.state() == HelperState("1.0")
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=4), st.lists(st.integers(0, 300), min_size=1, max_size=4))
@@ -160,7 +160,7 @@ def test_words_that_mean_nothing(words: list[str], capsys: pytest.CaptureFixture
     assert "gatepost-release use VERSION" in capsys.readouterr().err
 
 
-TRIAL = Trial("1.1", "1.0", ("device_down entry.scanner",))
+TRIAL = ReleaseTrial("1.1", "1.0", ("device_down entry.scanner",))
 WELL = Sight(active=True, version="1.1")
 
 

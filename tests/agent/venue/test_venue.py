@@ -27,7 +27,7 @@ from agent.model import (
     WatchClass,
     Window,
 )
-from agent.policy.facts import CodeFact, TestFact, Venue, Zone
+from agent.policy.facts import CodeFact, TestFact, VenueKind, Zone
 from agent.ruleset import load
 from agent.venue.attestations import ABOUT_A_PERSON
 from agent.venue.cases import case_name, parse_case
@@ -303,7 +303,7 @@ def no_statement_lifts_an_invariant(name: str) -> int:
             known = {key: value for key, value in stated.items() if value is not None}
             vouched = code is CodeFact.NONE and document == "seen" and record is not None
             facts = policy.Facts(
-                Direction.ENTRY, CodeFact.VOUCHED if vouched else code, screening, Zone.LOW, Venue.PUBLIC_PLACE,
+                Direction.ENTRY, CodeFact.VOUCHED if vouched else code, screening, Zone.LOW, VenueKind.PUBLIC_PLACE,
                 test=test, watch=watch,
                 mask=MaskState(known.get("mask", "unasked")), record=RecordState(known.get("record", "none")),
                 travel=TravelState(known.get("travel", "unasked")), role=PersonRole.UNKNOWN,

@@ -13,7 +13,7 @@ from typing import Any
 
 from agent import cli
 from agent.app import App
-from agent.cli.demo.authority import Authority
+from agent.cli.demo.authority import DemoAuthority
 from agent.config import parse
 from agent.control import staff
 from agent.credentials import gatepost
@@ -99,7 +99,7 @@ class Kiosk:
         trust = ["--private", str(folder / "x.key"), "--keys", str(folder / "issuers.toml")]
         assert cli.main(["keys", "new", "x", *trust]) == 0
         self.key = signing.private_key((folder / "x.key").read_bytes())
-        self.authority = Authority()
+        self.authority = DemoAuthority()
         self.authority.install(folder / "bundles")
         self.deliver(staff_toml())
         web += "" if second else "\nsecond_person = false"

@@ -16,7 +16,7 @@ def constants(text):
     pairs = re.findall(r"(\w+) (0x[0-9a-f]+|-?\d+)", text)
     values = {name.lower(): int(value, 0) for name, value in pairs}
     values["p_t"] -= 1 << 32
-    return mlx90632.Calibration(**values)
+    return mlx90632.FactoryConstants(**values)
 
 
 def test_the_makers_results(vectors):
@@ -38,12 +38,13 @@ def test_it_reads_its_constants_in_the_order_of_the_registers(vectors):
     words += [0] * (0x2424 - 0x2414)
     words += [word for value in (k.ea, k.eb, k.fa, k.fb, k.ga) for word in (value & 0xFFFF, value >> 16 & 0xFFFF)]
     words += [k.gb, k.ka]
-    assert mlx90632.Calibration.parse(struct.pack(">36H", *words), struct.pack(">2h", k.ha, k.hb)) == k
+    assert mlx90632.FactoryConstants.parse(struct.pack(">36H", *words), struct.pack(">2h", k.ha, k.hb)) == k
 
 
 @given(st.integers(-32768, 32767), st.integers(-32768, 32767), st.integers(-65536, 65534))
 def test_it_makes_a_number_or_a_refusal_of_any_words(an, ao, counts):
-    k = mlx90632.Calibration(0x587F5B, 0x4A10289, -432392, 0x1E0F, 4859535, 5686508, 53855361, 42874149, -14556410,
-                             9728, 10752, 16384, 0)  # fmt: skip
+    k = mlx90632.FactoryConstants(
+        0x587F5B, 0x4A10289, -432392, 0x1E0F, 4859535, 5686508, 53855361, 42874149, -14556410, 9728, 10752, 16384, 0
+    )
     with contextlib.suppress(ValueError, ZeroDivisionError, OverflowError):
         assert math.isfinite(mlx90632.object_c(mlx90632.Raw(an, ao, counts / 2), k))

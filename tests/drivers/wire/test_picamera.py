@@ -15,7 +15,7 @@ from drivers.contract import BadOptions, DeviceGone, Sighting
 from drivers.scanners.camera import Driver, Options, lens_for
 from drivers.simulators import qr
 from drivers.wire.picamera import PiCamera
-from drivers.wire.v4l2 import Settings
+from drivers.wire.v4l2 import CaptureSettings
 
 BUFFERS = 6
 
@@ -104,7 +104,7 @@ def library(monkeypatch):
 
 
 def settings(**changed):
-    return Settings(**{"width": 820, "height": 480, "fps": 30.0, "fourcc": "MJPG"} | changed)
+    return CaptureSettings(**{"width": 820, "height": 480, "fps": 30.0, "fourcc": "MJPG"} | changed)
 
 
 def test_a_code_before_the_ribbon_camera_is_told(library):

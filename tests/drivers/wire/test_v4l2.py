@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from drivers.wire.v4l2 import Settings, shortfalls
+from drivers.wire.v4l2 import CaptureSettings, shortfalls
 
-ASKED = Settings(1280, 720, 30.0, "MJPG", 50.0, 10.0)
+ASKED = CaptureSettings(1280, 720, 30.0, "MJPG", 50.0, 10.0)
 
 
 def test_a_camera_that_does_as_asked_is_not_spoken_of():
