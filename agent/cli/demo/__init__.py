@@ -147,10 +147,9 @@ class _Director:
             self._play()
             while stay and not self._enough:
                 self._play()
-            self._settle()
+            recap = self._settle()
         finally:
             self._view.stop()
-        recap = self._recap()
         status = self._stage.kiosk.stop()
         fallen = [*self._fallen, *([] if status in _CLEAN or self._ended_s is not None else [status])]
         print("\n".join(("", *recap.lines())))
@@ -260,24 +259,23 @@ class _Director:
     def _is_given_up(self) -> bool:
         return self._stage.kiosk.status == _WRONG_CONFIGURATION
 
-    def _settle(self) -> None:
-        """Wait until everybody is decided upon, the gates are shut and nothing is on its way."""
+    def _settle(self) -> Recap:
+        """Wait until everybody is decided upon, the gates are shut and nothing is on its way; what it is like then.
+
+        The agent reports once a second: of a device that fails just now, the event may be here before its count.
+        """
         begun_s = time.monotonic()
         while time.monotonic() - begun_s < _SETTLE_S:
             self._watch()
-            report = self._stage.kiosk.report()
             if self._is_given_up():
-                return
-            waiting = (
-                report is None or report["outbox"]["waiting"] or self._counts()["delivered"] > len(self._ids())
-            )
-            seen = len(self._record.rows) + self._record.interrupted
-            settled = seen >= self._people and self._count_commanded() == self._stage.pulses()
+                break
+            report, recap = self._stage.kiosk.report(), self._recap()
+            waiting = report is None or report["outbox"]["waiting"] or not recap.is_counted
+            seen = recap.passages + recap.interrupted
+            settled = seen >= recap.people and recap.opened + recap.ordered == recap.pulses
             if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
-                return
-
-    def _count_commanded(self) -> int:
-        return self._opened() + self._record.ordered
+                return recap
+        return self._recap()
 
     def _opened(self) -> int:
         return sum(1 for row in self._record.rows if row.facts["gate_opened"])

@@ -115,10 +115,15 @@ class Recap:
     """People who may have passed never, once or twice, since the agent was started anew before them."""
 
     @property
+    def is_counted(self) -> bool:
+        """Whether every event that was decided is stored, delivered and here."""
+        return self.decided == self.stored == self.delivered == self.arrived
+
+    @property
     def agrees(self) -> bool:
         """Whether nothing was lost, invented, decided wrongly or passed off as real."""
         return (
-            self.decided == self.stored == self.delivered == self.arrived
+            self.is_counted
             and abs(self.people - self.passages) <= self.interrupted
             and self.opened + self.ordered == self.pulses == self.greens
             and self.wrong == self.not_marked == 0
@@ -126,7 +131,7 @@ class Recap:
 
     def lines(self) -> list[str]:
         """For a terminal."""
-        same = "=" if self.decided == self.stored == self.delivered == self.arrived else "≠"
+        same = "=" if self.is_counted else "≠"
         counts = zip(
             ("decided", "stored", "delivered", "arrived"),
             (self.decided, self.stored, self.delivered, self.arrived),
