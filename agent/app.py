@@ -29,7 +29,7 @@ from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker
 from agent.devices.sensor_tap import SensorTap
 from agent.devices.workers import Workers
-from agent.events import Encoder, Topics
+from agent.events import CHANNELS, Encoder, Topics
 from agent.events.state import Counts, DeviceState, LaneCounts, State, VenueState
 from agent.indicators import Light
 from agent.loop import Loop
@@ -112,6 +112,16 @@ def faults_beyond_syntax(config: Config) -> list[ConfigError]:
         except (credentials.BadTrustStore, policy.BadTable, BadCalibration, BadVenueFile) as error:
             faults.append(config.fault(path, str(error)))
     return faults
+
+
+def channels(config: Config) -> list[str]:
+    """What this kiosk shares with the others of its site, of a configuration without faults (`events.CHANNELS`)."""
+    venue = load_venue(config.venue, _folder(config), config.codes.bundles).in_force
+    shares_tickets = any(lane.places for lane in config.lanes.values()) and set(config.tickets.kiosks) - {
+        config.kiosk.id
+    }
+    shares_room = venue is not None and venue.rules.room.kiosks
+    return [name for name, is_shared in zip(CHANNELS, (shares_tickets, shares_room), strict=True) if is_shared]
 
 
 class Service(Protocol):

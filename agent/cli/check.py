@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from agent import app
 from agent.cli import configuration
-from agent.config import PARTS, files
+from agent.config import PARTS, files, identity
 from agent.events import Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.probe import probe
@@ -82,7 +82,9 @@ def _broker(file: Path) -> int:
     config = configuration.read(file)
     if config is None:
         return 1
-    found = probe(config.mqtt, Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups), _now())
+    topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
+    renews = config.mqtt.tls and identity(config.file).exists()
+    found = probe(config.mqtt, topics, _now(), app.channels(config), renews=renews)
     print(f"broker {config.mqtt.host}:{config.mqtt.port}:")
     for sentence in found.shown:
         print(f"  ✓ {sentence}")

@@ -172,7 +172,7 @@ class PeerChannel:
     # -- inside, with the lock
 
     def _open_anew(self) -> None:
-        self._own_word, self._asked_s = _OPENS + secrets.token_hex(8).encode() + b'"}', monotonic()
+        self._own_word, self._asked_s = opening_word(), monotonic()
         self._to_send.append(self._own_word)
 
     def _close(self) -> None:
@@ -213,6 +213,11 @@ class PeerChannel:
             except Exception:
                 log.exception("%s: internal error in what kiosks tell each other", self.name)
             self._moved_s = monotonic()
+
+
+def opening_word() -> bytes:
+    """A new word to be heard again by whoever says it; all others pass over it."""
+    return _OPENS + secrets.token_hex(8).encode() + b'"}'
 
 
 class RequestChannel:

@@ -2,11 +2,13 @@
 
 It connects under a client id of its own. Some brokers put the user name in its place (mosquitto's
 `use_username_as_clientid`) and so give us the session of the service: what waits there is left unacknowledged, and
-the session is left as it was. Published are an empty message on `event/check`, a kind that no event has, and on
-`state` what is retained there, or an empty message where nothing is; neither as a retained one.
+the session is left as it was. None of what it publishes is retained: an empty message on `event/check`, a kind that
+no event has; on `state` what is retained there, or an empty message where nothing is; on `renewal/request` an empty
+one, where it renews its certificate; on `used` and `tally` a word that all kiosks pass over, where it has any.
 
-A right to read is shown only by what the broker delivers, which is what is retained. That it accepts a subscription
-shows nothing: mosquitto does so for any topic, and then delivers none of what its `acl_file` forbids.
+A right to read is shown only by what the broker delivers: what is retained, or our own word to the other kiosks.
+That it accepts a subscription shows nothing: mosquitto does so for any topic, and then delivers none of what its
+`acl_file` forbids.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING
 from agent.mqtt import failures
 from agent.mqtt.client import BrokerLimits, Client, ConnectionClosed, LinkLost, Retained, Unsupported
 from agent.mqtt.client_certificate import ClientCertificates
+from agent.mqtt.peers import opening_word
 from agent.mqtt.tls import context, demand_not_ended
 
 if TYPE_CHECKING:
@@ -46,8 +49,12 @@ class ProbeReport:
     """What the broker has shown to grant."""
 
 
-def probe(options: Options, topics: Topics, now: TimeBounds) -> ProbeReport:
-    """Connect up to four times; each wait is limited by the setting for connecting."""
+def probe(
+    options: Options, topics: Topics, now: TimeBounds, channels: Sequence[str] = (), *, renews: bool = False
+) -> ProbeReport:
+    """Connect some times; each wait is limited by the setting for connecting. `channels`: what this kiosk shares
+    with the others of its site (`used`, `tally`); `renews`: whether it renews its certificate over the broker.
+    """
     name = options.client_id or f"gatepost-{topics.site}-{topics.kiosk}"
     options = replace(options, client_id=f"{name}-check-{secrets.token_hex(3)}")
     if options.tls:
@@ -56,11 +63,11 @@ def probe(options: Options, topics: Topics, now: TimeBounds) -> ProbeReport:
         except (OSError, ValueError) as error:
             return ProbeReport([failures.no_context(error, options, now.earliest_utc)])
     try:
-        return _Trial(options, topics, now, v5=options.protocol != "3.1.1").report()
+        return _Trial(options, topics, now, channels, renews=renews, v5=options.protocol != "3.1.1").report()
     except Unsupported as error:
         if options.protocol == "5":
             return ProbeReport([f'{error}: protocol in [mqtt] must be "auto" or "3.1.1"'])
-        return _Trial(options, topics, now, v5=False).report()
+        return _Trial(options, topics, now, channels, renews=renews, v5=False).report()
 
 
 class _NoAnswer(LinkLost):
@@ -70,11 +77,16 @@ class _NoAnswer(LinkLost):
 class _Trial:
     """One try in one version of MQTT; it is told what the broker says."""
 
-    def __init__(self, options: Options, topics: Topics, now: TimeBounds, *, v5: bool) -> None:
+    def __init__(
+        self, options: Options, topics: Topics, now: TimeBounds, channels: Sequence[str], *, renews: bool, v5: bool
+    ) -> None:
         self._options, self._topics, self._now, self._v5 = options, topics, now, v5
+        self._channels, self._renews = channels, renews
         self._limits: BrokerLimits | None = None
         self._suback: list[Sequence[str]] = []
         self._delivered: dict[str, bytes] = {}
+        self._heard: set[bytes] = set()
+        """What was said just now."""
         self._puback: str | None = None
         self._found = ProbeReport()
 
@@ -87,6 +99,10 @@ class _Trial:
                 topics = self._topics
                 self._try_writing(topics.event("check"), b"")
                 self._try_writing(topics.state, self._delivered.get(topics.state, b""))
+                if self._renews:
+                    self._try_writing(topics.renewal[0], b"")
+                for channel in self._channels:
+                    self._try_sharing(channel)
         except Unsupported:
             raise
         except LinkLost as lost:
@@ -103,6 +119,7 @@ class _Trial:
         topics = self._topics
         wanted = [*topics.commands, *topics.bundles, topics.state]
         wanted += [topics.receipt] if self._options.delivery == "receipt" else []
+        wanted += [topics.renewal[1]] if self._renews else []
         ended = ""
         with self._connection() as client:
             self._report_limits()
@@ -144,7 +161,8 @@ class _Trial:
                 "prefer a broker with MQTT 5"
             )
             return
-        ended, self._puback = "", None
+        ended = ""
+        self._forget_answers()
         with self._connection() as client:
             try:
                 client.send_state(topic, payload, retain=False, qos=1)
@@ -155,6 +173,31 @@ class _Trial:
             self._found.faults.append(self._no_right("write", [topic], why))
         else:
             self._found.shown.append(f"takes {topic}")
+
+    def _try_sharing(self, channel: str) -> None:
+        """By a word of our own that comes back, which shows both rights in every version. Raises LinkLost."""
+        topic, all_ = self._topics.own(channel), self._topics.all_of(channel)
+        word, why = opening_word(), ""
+        self._forget_answers()
+        with self._connection() as client:
+            try:
+                client.listen([(all_, Retained.NEVER)], own=(all_,))
+                self._wait(client, lambda: bool(self._suback), "subscription")
+                client.send_to_peers(topic, word)
+                self._wait(client, lambda: self._puback is not None, "message")
+                why = self._suback[0][0] or self._puback or ""
+                if not why:
+                    self._wait(client, lambda: word in self._heard, "message")
+            except _NoAnswer:
+                if self._puback is None:
+                    raise
+                why = "what it publishes there does not come back"
+            except (LinkLost, OSError) as lost:
+                why = self._ended(lost, "share")
+        if why:
+            self._found.faults.append(self._no_right(f"write {topic}, or not read", [all_], why))
+        else:
+            self._found.shown.append(f"takes {topic}, and delivers {all_}")
 
     def _report_limits(self) -> None:
         limits = self._limits or BrokerLimits()
@@ -240,6 +283,10 @@ class _Trial:
 
     # -- what the broker says
 
+    def _forget_answers(self) -> None:
+        """Before something else is asked."""
+        self._suback, self._puback = [], None
+
     def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
         self._limits = limits
@@ -256,6 +303,8 @@ class _Trial:
         """What is retained shows the right to read; all else is for the service, and comes to it."""
         if retained:
             self._delivered[topic] = payload
+        else:
+            self._heard.add(payload)
 
 
 def _is_under(wanted: str, topic: str) -> bool:

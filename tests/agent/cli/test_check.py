@@ -325,3 +325,16 @@ def test_code_in_a_folder_that_the_service_may_not_enter_is_no_fault(kiosk, tmp_
     done = subprocess.run(words, cwd=closed, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "right. Kiosk" in done.stdout
+
+
+def test_what_the_kiosk_shares_is_tried_at_the_broker(broker, kiosk_file, capsys):
+    room = 'room = {capacity = 9, kiosks = ["k1", "other"]}\n'
+    (kiosk_file.parent / "venue.toml").write_text(f'name = "hall"\n{room}')
+    text = kiosk_file.read_text().replace("port = 1\n", f"port = {broker.port}\n", 1)
+    shared = '[venue]\nfile = "venue.toml"\n[tickets]\nkiosks = ["k1", "other"]\nused_file = "used.sqlite"\n'
+    placed = 'direction = "entry"\nplaces = ["concert"]\n'
+    kiosk_file.write_text(text.replace('direction = "entry"\n', placed, 1) + shared)
+    assert main(["check", "-c", str(kiosk_file), "--broker"]) == 0, capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "/used, and delivers " in said
+    assert "/tally, and delivers " in said

@@ -7,10 +7,11 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from agent.events import Topics
+from agent.events import CHANNELS, Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt import Options
 from agent.mqtt.probe import probe
@@ -27,10 +28,14 @@ ACCESS = "".join(
 """What docs/events.md grants a kiosk."""
 
 
-def look(port, host="127.0.0.1", connect_s=5.0, **options):
+SHARING = {"channels": CHANNELS, "renews": True}
+
+
+def look(port, host="127.0.0.1", connect_s=5.0, channels=(), renews=False, **options):
     utc_s = time.time()
     now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
-    return probe(Options(host=host, port=port, connect_timeout_s=connect_s, **options), TOPICS, now)
+    options = Options(host=host, port=port, connect_timeout_s=connect_s, **options)
+    return probe(options, TOPICS, now, channels, renews=renews)
 
 
 def only_fault(*args, **options):
@@ -209,3 +214,48 @@ def test_a_broker_that_keeps_nothing(make_broker):
     broker.config += "retain_available false\n"
     broker.start()
     assert "keeps no retained messages" in only_fault(broker.port)
+
+
+@pytest.mark.parametrize("protocol", ["auto", "3.1.1"])
+def test_what_kiosks_share_and_the_renewal(guarded, protocol):
+    """Both rights of a shared topic are shown, in every version: what is published there comes back."""
+    found = look(guarded().port, protocol=protocol, **SHARING, **OURS)
+    assert found.faults == []
+    for channel in CHANNELS:
+        assert f"takes {ROOT}/{channel}, and delivers gatepost/v1/library/+/{channel}" in found.shown
+    assert (f"takes {ROOT}/renewal/request" in found.shown) == (protocol != "3.1.1")
+
+
+@pytest.mark.parametrize("protocol", ["auto", "3.1.1"])
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("line", ["pattern write gatepost/v1/%u/{}\n", "pattern read gatepost/v1/+/+/{}\n"])
+def test_one_right_to_share_that_is_missing(guarded, channel, line, protocol):
+    line = line.format(channel)
+    assert line in ACCESS
+    broker = guarded(ACCESS.replace(line, ""))
+    fault = only_fault(broker.port, connect_s=1.0, protocol=protocol, **SHARING, **OURS)
+    assert f"may not write {ROOT}/{channel}, or not read gatepost/v1/library/+/{channel}" in fault
+
+
+def test_the_right_to_ask_for_a_renewal_is_missing(guarded):
+    line = "pattern write gatepost/v1/%u/renewal/request\n"
+    assert line in ACCESS
+    assert f"may not write {ROOT}/renewal/request" in only_fault(
+        guarded(ACCESS.replace(line, "")).port, **SHARING, **OURS
+    )
+
+
+def test_other_kiosks_pass_over_the_word_of_a_probe(broker, make_link, wait_for):
+    heard = []
+    peers = SimpleNamespace(
+        connected=lambda: heard.append("open"), disconnected=lambda: None, received=lambda *said: heard.append(said)
+    )
+    link = make_link(broker.port)
+    channel = link.share("used", peers)
+    channel.start()
+    wait_for(lambda: heard)
+    assert look(broker.port, **SHARING).faults == []
+    channel.send(b"{}")
+    wait_for(lambda: len(heard) > 1)
+    channel.stop()
+    assert heard == ["open", ("gate-3", b"{}")]
