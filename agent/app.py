@@ -383,7 +383,7 @@ class App:
         self._loop.wake()
 
     def restart(self, why: str) -> None:
-        """Stop as ever, with a status that tells whoever looks after the agent to start it anew. Any thread."""
+        """Stop as ever, with a status that makes the service manager start it again. Any thread."""
         if not self._stopping.is_set():
             journal.warning("the agent starts anew: %s", why)
             self.status = RESTART
@@ -427,7 +427,7 @@ class App:
         self._health.publish(self._report.sections)
 
     def _recover(self) -> bool:
-        """Leave safe mode, as the centre orders it; whether there was anything to leave."""
+        """Leave safe mode, as the central server commands it; whether there was anything to leave."""
         memory = self._began.memory
         if memory is None or not memory.starts.safe:
             return False
@@ -443,7 +443,7 @@ class App:
         return self._commands.apply_bundle(taken)
 
     def _verify_receipt(self, receipt: bytes) -> dict[str, Any]:
-        """What the centre has signed of a receipt. Raises BadBundle, or OSError when there is no root."""
+        """What the central server has signed of a receipt. Raises BadBundle, or OSError when there is no root."""
         return self._bundles.verify_statement(receipt, "receipt", self._clock.now())
 
     def _state(self) -> State:
@@ -576,7 +576,7 @@ class _LaneWorkers:
         yield from self.screens
 
     def open_gate(self) -> Future[None] | None:
-        """Order one opening; where there is no gate, none."""
+        """Command one opening; where there is no gate, none."""
         return None if self.gate is None else self.gate.open_gate()
 
     def show(self, cue: Cue, after: Future[None] | None) -> None:

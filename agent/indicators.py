@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Cue(StrEnum):
-    """What a lane tells whoever stands at it; `PATTERNS` says how that looks and sounds."""
+    """What a lane tells the person who stands at it; `PATTERNS` says how that looks and sounds."""
 
     READY = "ready"
     """Show your code."""
@@ -72,7 +72,7 @@ _SHORT_S, _LONG_S, _GAP_S = 0.2, 0.6, 0.2
 _LATE_S = 1.0
 """A sound that could not begin within this is not played any more."""
 HOLD_S, _RENEW_S = 2.0, 1.0
-"""How long a light without an end is ordered for, and how often anew."""
+"""How long a light without an end is commanded for, and how often anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,7 @@ def flashes(rhythm: Rhythm, since_s: float, until_s: float, at_s: float) -> Iter
 
 
 class CuePlayer:
-    """Turns what is shown into orders to the outputs. One for each time that the device is opened."""
+    """Turns what is shown into commands to the outputs. One for each time that the device is opened."""
 
     def __init__(self, panel: Panel) -> None:
         self.shown: CueChange | None = None
@@ -268,12 +268,12 @@ class CuePlayer:
         self._on_until_s: dict[Light, float] = {}
 
     def is_due(self, at_s: float) -> bool:
-        """Whether `orders` has something to say: another cue was given, or its time has come."""
+        """Whether `commands` has something to say: another cue was given, or its time has come."""
         return self._panel.showing(at_s) != self.shown or self.due_s <= at_s
 
     @property
     def due_s(self) -> float:
-        """When `orders` has something to say again, unless another cue is given before."""
+        """When `commands` has something to say again, unless another cue is given before."""
         until_s = math.inf if self.shown is None else self.shown.until_s
         return until_s if self._next is None else min(self._next[0] + self._late_s, until_s)
 

@@ -40,7 +40,7 @@ MARKS = {
 
 
 def log_event(event: Event) -> None:
-    """Log one event at INFO; a device that went down, an order that was not done and the like: WARNING."""
+    """Log one event at INFO; a device that went down, a command that was not done and the like: WARNING."""
     match event.body:
         case DeviceChange(up=False):
             level = logging.WARNING
@@ -177,7 +177,7 @@ def _format_exception(where: str, error: BaseException | None) -> None:
 
 
 def recent() -> list[str]:
-    """The latest lines of the log, the oldest first, for whoever cannot read the journal: the centre."""
+    """The latest lines of the log, the oldest first, for the central server, which cannot read the journal."""
     return list(_RECENT.lines)
 
 

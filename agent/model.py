@@ -438,7 +438,7 @@ class Role(StrEnum):
     SCREEN = "screen"
     CLINICAL = "clinical"
     BUTTON = "button"
-    """Whoever presses it at an exit wants to leave."""
+    """The person who presses it at an exit wants to leave."""
     LOCATION = "location"
     """Tells where the vehicle is that the kiosk stands in."""
 
@@ -589,7 +589,7 @@ class OpenOnce:
 
 @dataclass(frozen=True, slots=True)
 class SentAway:
-    """Whoever waits under this number has left, or was sent away: nothing is to be decided any more."""
+    """The person who waits under this number has left, or was sent away: nothing is to be decided any more."""
 
     at_s: float
     number: int
@@ -611,7 +611,7 @@ class Attestation:
     """Of a person: `mask`, `document`, `record`, `travel`; else `feedback`, `absence`, `duty`, `count`, …"""
     value: str = ""
     number: int = 0
-    """Of whoever waits under it; 0: whoever was decided last. For `count`: how many are inside."""
+    """Of the person who waits under it; 0: the person who was decided last. For `count`: how many are inside."""
     case: str = ""
     group: str = ""
     form: str = ""
@@ -620,7 +620,7 @@ class Attestation:
     private: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Answers that are sealed at once: never written or shown."""
     by: str = ""
-    """Badge of whoever states it; empty: none."""
+    """Badge of the person who states it; empty: none."""
 
 
 Item: TypeAlias = (
@@ -654,10 +654,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What only the centre can open: HPKE (RFC 9180), base mode."""
+    """What only the central server can open: HPKE (RFC 9180), base mode."""
 
     keyid: str
-    """Names the centre's key."""
+    """Names the central server's key."""
     enc: bytes
     """32 bytes, the encapsulated key."""
     ct: bytes
@@ -726,7 +726,7 @@ class Passage:
     facts: VenueFacts = NO_VENUE
     """By which it was decided."""
     number: int = 0
-    """Under which staff may decide anew about whoever was not let in; 0: nobody waits."""
+    """Under which staff may decide anew about the person who was not let in; 0: nobody waits."""
 
 
 class EventKind(StrEnum):
@@ -778,7 +778,7 @@ class AgentChange:
     simulated: bool = False
     """True if any configured device is simulated."""
     config_version: int = 0
-    """Version of the configuration from the centre that this is about; 0 for none."""
+    """Version of the configuration from the central server that this is about; 0 for none."""
     detail: str = ""
 
 
@@ -885,7 +885,7 @@ class AttestationResult:
     passage: Passage | None = None
     """The decision taken again with it, if there was somebody to decide about."""
     text: str = ""
-    """One sentence for whoever stated it."""
+    """One sentence for the person who stated it."""
 
 
 @dataclass(frozen=True, slots=True)

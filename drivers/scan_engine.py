@@ -43,7 +43,7 @@ LONGEST_PAUSE_S = 1.0
 """Pause that ends a code of an engine that sends terminators: the rest is not coming any more."""
 FIRST_PAUSE_S = 0.4
 """The same while it is not known yet whether it sends them."""
-STX, ETX, BYTE_ORDER_MARK = b"\x02", b"\x03", b"\xef\xbb\xbf"
+STX, ETX, BYTE_COMMAND_MARK = b"\x02", b"\x03", b"\xef\xbb\xbf"
 _IDENTIFIER = re.compile(rb"\]([A-Za-z])([0-9A-Za-z])")
 _ECI = re.compile(rb"\\([0-9]{6}|\\)")
 _ECI_MODIFIERS = {b"Q": b"246", b"d": b"456"}
@@ -57,7 +57,7 @@ _SYMBOLOGIES = {
 
 def symbology(heard: bytes) -> str:
     """What the symbol is, by the identifier that the engine was set to add; empty when it adds none."""
-    code = heard.removeprefix(STX).removeprefix(BYTE_ORDER_MARK)
+    code = heard.removeprefix(STX).removeprefix(BYTE_COMMAND_MARK)
     identifier = _IDENTIFIER.match(code)
     return "" if identifier is None else _SYMBOLOGIES.get(identifier[1], "")
 
@@ -67,7 +67,7 @@ def bare(heard: bytes) -> bytes:
     code = heard
     if code.startswith(STX):
         code = code[1:].removesuffix(ETX)
-    code = code.removeprefix(BYTE_ORDER_MARK)
+    code = code.removeprefix(BYTE_COMMAND_MARK)
     identifier = _IDENTIFIER.match(code)
     if identifier:
         code = code[identifier.end() :]
@@ -96,12 +96,12 @@ class LineOptions:
 
 @dataclass(frozen=True)
 class TriggerOptions(LineOptions):
-    """Settings of an engine that takes orders."""
+    """Settings of an engine that takes commands."""
 
     trigger: Literal["engine", "host"] = "engine"
-    """Who decides when it looks: the engine (continuous or sensing mode), or this driver, always, by order."""
+    """Who decides when it looks: the engine (continuous or sensing mode), or this driver, always, by command."""
     rearm_s: Annotated[float, Gt(0)] = 5.0
-    """Seconds that the engine looks after one order; it is then ordered again."""
+    """Seconds that the engine looks after one command; it is then triggered again."""
 
 
 class LineSplitter:
@@ -198,10 +198,10 @@ class ResponseFilter:
 
 
 class ScanEngine:
-    """A driver is this with its own orders and answers."""
+    """A driver is this with its own commands and answers."""
 
     start = b""
-    """The order that pulls the trigger; empty when the engine takes none."""
+    """The command that pulls the trigger; empty when the engine takes none."""
     stop = b""
     leads = b"\x02"
     """What an answer may begin with."""
@@ -215,7 +215,7 @@ class ScanEngine:
         self._idle_gap_s = options.idle_gap_s
         self._longest = longest
         self._rearm_s = options.rearm_s if isinstance(options, TriggerOptions) else 0.0
-        self._by_order = isinstance(options, TriggerOptions) and options.trigger == "host"
+        self._by_command = isinstance(options, TriggerOptions) and options.trigger == "host"
         self._armed_s = float("-inf")
         self._heard_s = 0.0
         self._ready: deque[Sighting] = deque()
@@ -256,7 +256,7 @@ class ScanEngine:
     def close(self) -> None:
         """Let go of the trigger and of the port."""
         try:
-            if self._by_order and self.stop:
+            if self._by_command and self.stop:
                 self._line.write(self.stop)
         except DriverError:
             pass  # a port that is gone has no trigger to let go
@@ -264,24 +264,24 @@ class ScanEngine:
             self._line.close()
 
     def _not_text(self, options: LineOptions) -> tuple[bytes, Answer | None]:
-        """What may begin something that was not scanned, and what is: answers, and our own orders where the line
+        """What may begin something that was not scanned, and what is: answers, and our own commands where the line
         echoes.
         """
-        takes_orders = isinstance(options, TriggerOptions) and options.trigger == "host"
-        orders = [each for each in (self.start, self.stop) if each and takes_orders]
+        takes_commands = isinstance(options, TriggerOptions) and options.trigger == "host"
+        commands = [each for each in (self.start, self.stop) if each and takes_commands]
         answer, leads = self.answer, self.leads
-        if not orders:
+        if not commands:
             return leads, answer
 
         def known(data: bytes) -> int | None:
-            for order in orders:
-                if data.startswith(order):
-                    return len(order)
-            if any(order.startswith(data) for order in orders):
+            for command in commands:
+                if data.startswith(command):
+                    return len(command)
+            if any(command.startswith(data) for command in commands):
                 return None
             return answer(data) if answer is not None and data[:1] in leads else 0
 
-        return leads + b"".join(order[:1] for order in orders), known
+        return leads + b"".join(command[:1] for command in commands), known
 
     @property
     def _pause_s(self) -> float:
@@ -295,7 +295,7 @@ class ScanEngine:
         return self._lines.is_waiting or self._sieve.is_waiting
 
     def _retrigger_if_due(self, now_s: float) -> None:
-        if self._by_order and not self._is_waiting and now_s - self._armed_s >= self._rearm_s:
+        if self._by_command and not self._is_waiting and now_s - self._armed_s >= self._rearm_s:
             self._armed_s = now_s
             self._line.write(self.start)
 

@@ -132,14 +132,14 @@ class Subscriber:
 
 
 class Broker(broker.Broker):
-    """The broker of the demonstration, with whoever talks to it in a test."""
+    """The broker of the demonstration, with its clients in a test."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "allow_anonymous true\nmax_queued_messages 0\n")
         self._subscribers: list[Subscriber] = []
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """What a centre would say; it is with the broker when this returns."""
+        """What a central server would say; it is with the broker when this returns."""
         words = [
             broker.program("mosquitto_pub"),
             "-h",

@@ -254,13 +254,32 @@ def texts() -> Iterator[tuple[str, int, str]]:
         yield from ((name, number, line) for number, line in enumerate(lines, 1))
 
 
+PRIVATE_WORDS = re.compile(
+    r"(?<!forehead )\bcentre\b(?! of)"  # the central server
+    r"|\ban order\b|\borders\b"  # a command; `order` is a sequence here
+    r"|\bwhoever\b"  # the person who, anyone who, the caller
+    r"|\bwish(?:es|ed)?\b",  # a command, a request
+    re.IGNORECASE,
+)
+"""Words that this project once used in a sense of its own, and the standard word beside each."""
+
+
 @pytest.mark.parametrize("pattern", [OURS_ALONE, UNFINISHED], ids=["machine", "unfinished"])
 def test_nothing_in_the_tree_is(pattern: re.Pattern[str]) -> None:
     assert not [f"{name}:{number}: {line.strip()}" for name, number, line in texts() if pattern.search(line)]
 
 
+def test_the_standard_word_is_used() -> None:
+    """The vision code has centres of modules, in the sense of geometry."""
+    assert not [
+        f"{name}:{number}: {line.strip()}"
+        for name, number, line in texts()
+        if PRIVATE_WORDS.search(line) and not name.startswith("drivers/vision/")
+    ]
+
+
 def test_every_function_does_something() -> None:
-    """A body of `pass` or `...` alone: whoever means to do nothing says so in a docstring, but for protocols."""
+    """A body of `pass` or `...` alone says why in a docstring, if nothing is meant to happen. Not for protocols."""
     stubs = []
     for file in modules():
         for owner in ast.walk(ast.parse((ROOT / file).read_text())):

@@ -10,7 +10,7 @@ as soon as no further reading can change it, or when its deadline has passed. Th
 - readings taken before a code count for it only if that warm presence has not been part of an earlier decision;
 - codes shown one after the other are judged together if they can be one person's (the parts of a card, a health
   code and the test result it lacks); else the first goes to staff and the second begins a passage of its own;
-- a body that was there with its code and leaves ends the passage: whoever steps up next is somebody else;
+- a body that was there with its code and leaves ends the passage: the person who steps up next is somebody else;
 - a holder who was let in counts as a repeat at every entry of this kiosk, until `passback_window_s` have passed;
 - after a decision the same code is not read again until `rescan_after_admit_s` (admitted) or
   `rescan_after_refusal_s` (not admitted) have passed, counted from when it was seen last.
@@ -110,7 +110,7 @@ class Options:
     rescan_after_refusal_s: Annotated[float, Gt(0)] = 2.0
     """A code that did not open the gate may be tried again after this."""
     passback_window_s: Annotated[float, Ge(0)] = 120.0
-    """For so long whoever was let in counts as shown again at every entry of this kiosk; 0: never."""
+    """For so long the person who was let in counts as shown again at every entry of this kiosk; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +401,9 @@ class Checkpoint:
                     yield AttestationResult(passage=result)
 
     def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
-        """The centre opens for somebody, which decides nothing about them; or lets them be measured afresh."""
+        """The central server opens for somebody, which decides nothing about them; or lets them be measured
+        afresh.
+        """
         lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_timeout_s
         if item.command is LaneCommand.OPEN and Role.GATE in lane.down:
@@ -639,7 +641,7 @@ class Checkpoint:
         return self._finish(name, lane, temperature, decision, at_s, hold_s=0.0)
 
     def _let_out(self, name: str, lane: LaneState, at_s: float) -> Iterable[Effect]:
-        """Whoever has shown a code at an exit goes, once."""
+        """The person who has shown a code at an exit goes, once."""
         pending = _pending(lane)
         if lane.spec.direction is not Direction.EXIT or pending.opened:
             return
@@ -754,7 +756,7 @@ class Checkpoint:
 
 
 def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
-    """Green is told only when the gate is not known to be down; the order goes out in any case."""
+    """Green is told only when the gate is not known to be down; the command goes out in any case."""
     lane.asks_to_leave(at_s)
     if Role.GATE in lane.down:
         return [Trying(name), ShowCue(name, Cue.FAULT)]
@@ -762,7 +764,7 @@ def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
 
 
 def _open_once(name: str, lane: LaneState, at_s: float) -> list[Effect]:
-    """For staff: whoever leaves goes in any case; at an entry nobody is let in past a decision."""
+    """For staff: the person who leaves goes in any case; at an entry nobody is let in past a decision."""
     if lane.is_exit:
         return [*_let_out(name, lane, at_s), RemeasureResult(name)]
     if lane.closed:

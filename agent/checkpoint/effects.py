@@ -28,7 +28,9 @@ class OpenGate:
 
 @dataclass(frozen=True, slots=True)
 class Trying:
-    """The exit's gate is known to be down: it is ordered to open all the same, and nobody is told that it does."""
+    """The exit's gate is known to be down: it is commanded to open all the same, and nobody is told that it
+    does.
+    """
 
     lane: str
 

@@ -24,9 +24,10 @@ _NEEDED = {*SCANNERS, Role.THERMOMETER, Role.RANGE, Role.GATE}
 _FACTS_S = 1.0
 """So long what the venue adds is good enough to tell whether more can make a difference."""
 _LEAVING_S = 60.0
-"""An exit's gate that comes back opens for whoever wanted to leave within this; later he shows the code again."""
-_ORDER_S = 3.0
-"""A gate that goes down so soon after an order may not have opened."""
+"""An exit's gate that comes back opens for the person who wanted to leave within this; later he shows the code
+again."""
+_COMMAND_S = 3.0
+"""A gate that goes down so soon after a command may not have opened."""
 MOST_WAITING = 999
 """People who wait for staff's thermometer are numbered up to this; the number is short enough to be called."""
 
@@ -112,15 +113,15 @@ class Leaving:
 
     asked_s: float
     """Last sign of it: the code, or the body that waits."""
-    ordered_s: float | None
-    """When a gate that was not known to be down was ordered to open; None: it is to open once it is back."""
+    commanded_s: float | None
+    """When a gate that was not known to be down was commanded to open; None: it is to open once it is back."""
     met: bool
     """The thermometer sees a body, so that it will also see it leave."""
 
     def stays(self, at_s: float) -> None:
         """A body is before the thermometer."""
         self.met = True
-        if self.ordered_s is None:
+        if self.commanded_s is None:
             self.asked_s = at_s
 
 
@@ -170,7 +171,7 @@ class LaneState:
     waiting: list[Waiting] = field(default_factory=list)
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
-    """Of whoever was decided last; 0: does not wait."""
+    """Of the person who was decided last; 0: does not wait."""
     closed_by: set[str] = field(default_factory=set)
     """Who keeps it closed."""
     step: ShowCue | None = None
@@ -236,7 +237,7 @@ class LaneState:
             self.asks_to_leave(at_s)
 
     def lost(self, part: Role, at_s: float) -> None:
-        """A device went down: an opening that was ordered a moment ago may not have been done, and without a
+        """A device went down: an opening that was commanded a moment ago may not have been done, and without a
         thermometer nobody is seen to leave.
         """
         leaving = self.leaving
@@ -244,8 +245,8 @@ class LaneState:
             return
         if part is Role.THERMOMETER:
             leaving.met = False
-        if part is Role.GATE and leaving.ordered_s is not None and at_s - leaving.ordered_s <= _ORDER_S:
-            leaving.ordered_s = None
+        if part is Role.GATE and leaving.commanded_s is not None and at_s - leaving.commanded_s <= _COMMAND_S:
+            leaving.commanded_s = None
             if self.pending is not None:
                 self.pending.opened = False
             if self.recent_decision is not None:
@@ -254,9 +255,9 @@ class LaneState:
     def may_leave_now(self, at_s: float) -> bool:
         """The gate is back: whether somebody still waits for it to open. If so, he is let out."""
         leaving = self.leaving
-        if leaving is None or leaving.ordered_s is not None or at_s - leaving.asked_s > _LEAVING_S:
+        if leaving is None or leaving.commanded_s is not None or at_s - leaving.asked_s > _LEAVING_S:
             return False
-        leaving.ordered_s = at_s
+        leaving.commanded_s = at_s
         if self.pending is not None and self.pending.shown:
             self.pending.opened = True
         if self.recent_decision is not None:
@@ -289,7 +290,7 @@ class LaneState:
 
     @property
     def last(self) -> Waiting | None:
-        """Whoever was decided last, if he waits."""
+        """The person who was decided last, if he waits."""
         return self.named(self.last_number)
 
     def named(self, number: int) -> Waiting | None:

@@ -66,7 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     invite.add_argument("--png", type=Path, help="write a QR picture")
     invite.add_argument("--out", type=Path, help="write a file: gatepost.invitation on a boot partition or stick")
     certificate = actions.add_parser("certificate", help="make NAME.key and NAME.crt for a program of your own")
-    certificate.add_argument("name", metavar="NAME", help="its name at the broker: authority, centre")
+    certificate.add_argument("name", metavar="NAME", help="its name at the broker: authority, server")
     serve = actions.add_parser("serve", help="answer kiosks over MQTT, until Ctrl-C")
     broker_login.add_arguments(serve)
     answer = actions.add_parser("answer", help="answer a request that came as a file")

@@ -132,7 +132,7 @@ def _load_code(file: Path) -> None:
 
 
 def _runs_it(file: Path) -> str:
-    """Whose rights the agent will have with this configuration; empty for those of whoever asks."""
+    """Whose rights the agent will have with this configuration; empty for those of the caller."""
     if os.geteuid() != 0 or file.absolute().parent != access.SETTINGS:
         return ""
     return next((entry.pw_name for entry in pwd.getpwall() if entry.pw_name == access.SERVICE_USER), "")

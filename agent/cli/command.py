@@ -1,7 +1,7 @@
 """`gatepost command`: make and sign a command for one kiosk, or a harmless one for many; for the central server.
 
 It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/command -s` sends what it reads; to many:
-`…/SITE/$all/command`, `…/$group/GROUP/command`, `…/$all/command`. See docs/orders.md.
+`…/SITE/$all/command`, `…/$group/GROUP/command`, `…/$all/command`. See docs/commands.md.
 
     gatepost command open lane=entry --to library/gate-3 --fleet city --key o.key
 """

@@ -95,7 +95,7 @@ def _off(file: Path) -> int:
     outputs.switch_off(gone, quiet=quiet)  # may well be unplugged
     if status:
         _report_if_held(file)
-    if result:  # whoever reads the end of the log asks why
+    if result:  # the end of the log must say why
         exit_status = os.environ.get("EXIT_STATUS", "unknown")
         print(
             f"The agent had ended ({result}, exit status {exit_status}), so its outputs were"

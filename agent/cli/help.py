@@ -76,7 +76,7 @@ def number(least: float, most: float, example: float) -> Callable[[str], Any]:
             )
         return value
 
-    read.example = example  # type: ignore[attr-defined]  # for whoever looks at the arguments
+    read.example = example  # type: ignore[attr-defined]  # for readers of the arguments
     return read
 
 

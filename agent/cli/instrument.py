@@ -76,7 +76,7 @@ class Instrument:
                 continue
             item = seen.item
             if not isinstance(item, Reading) or item.at_s < begun_s:
-                continue  # of whoever stood there before
+                continue  # of the person who stood there before
             filled = self._screens.is_filled(self._name, item.at_s)
             if not filled or item.surface_c < presence_c:
                 samples.clear()

@@ -1,4 +1,4 @@
-"""`gatepost keys`: keys of issuers of codes and of the centre; the root; bundles for the kiosks.
+"""`gatepost keys`: keys of issuers of codes and of the central server; the root; bundles for the kiosks.
 
 gatepost keys new demo-health                 an issuer of codes: demo-health.key, issuers.toml
 gatepost keys list --keys issuers.toml        whom a kiosk with this file believes
@@ -38,7 +38,7 @@ _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _MOST_DAYS = 36_500
 TRUST_FILE = Path("issuers.toml")
 _ROLES = ", ".join((*bundle.TYPES, *bundle.STATEMENT_TYPES))
-_ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys new --centre`"
+_ROOT_HELP = f"{_ROLES}; how many must sign (default: 1); files made by `keys new --server`"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,9 +48,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     new = actions.add_parser("new", help="make a key: NAME.key stays with its owner, kiosks get the keys file")
     new.add_argument("issuer", metavar="NAME", help="name of the issuer, for example demo-health")
     new.add_argument(
-        "--centre",
+        "--server",
         action="store_true",
-        help="for bundles, orders or receipts, never for codes: NAME.pub is for the root",
+        help="for bundles, commands or receipts, never for codes: NAME.pub is for the root",
     )
     new.add_argument("--kind", choices=("ed25519", "sm2"), default="ed25519", help="default: %(default)s")
     new.add_argument(
@@ -74,7 +74,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """What the centre makes of its keys, and the kiosk takes."""
+    """What the central server makes of its keys, and the kiosk takes."""
     sign = actions.add_parser("sign", help="wrap a file as a bundle for the kiosks, with one signature per key")
     sign.add_argument("file", type=Path, help="keys file, policy table, list, or the content of a root")
     sign.add_argument("--type", choices=bundle.TYPES, required=True)
@@ -128,14 +128,14 @@ def _new(args: argparse.Namespace) -> int:
     descriptor = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key.pem())
-    if not args.centre:
+    if not args.server:
         try:
             _pin(args.keys, [key_table(args.issuer, key.public, args.formats)])
         except (OSError, ValueError):
             private.unlink()
             raise
     print(f"{private}: private key of {args.issuer}, kid {key.public.kid.hex()}. It stays with its owner.")
-    if args.centre:
+    if args.server:
         public = private.with_suffix(".pub")
         replace_file(public, (b64encode(key.public.spki) + b"\n",))
         print(f"{public}: the public key, for `gatepost keys root`.")
@@ -303,11 +303,11 @@ def _root(args: argparse.Namespace) -> int:
 
 
 def _public_file(file: Path) -> signing.PublicKey:
-    """A key of a `.pub` file, as `keys new --centre` makes it. Raises ValueError."""
+    """A key of a `.pub` file, as `keys new --server` makes it. Raises ValueError."""
     try:
         return signing.public_key(b64decode(file.read_bytes(), validate=False))
     except ValueError as error:
-        raise ValueError(f"{file}: not a public key of `gatepost keys new --centre`: {error}") from None
+        raise ValueError(f"{file}: not a public key of `gatepost keys new --server`: {error}") from None
 
 
 def _install(args: argparse.Namespace) -> int:

@@ -1,4 +1,5 @@
-"""`gatepost privacy`: for the centre, never on a kiosk: make sealing keys, check a bundle's text, open events.
+"""`gatepost privacy`: for the central server, never on a kiosk: make sealing keys, check a bundle's text, open
+events.
 
 gatepost privacy new 2026-w47             for the week: 2026-w47.pem, and its [[key]] table
 gatepost privacy unseal --key 2026-w47.pem events.jsonl

@@ -3,8 +3,8 @@
 About somebody who waits on a lane: `mask worn`, `document seen`, `record done`, `travel clear`.
 About the venue: `absence ill --number 12`, `symptom cough --group class-1`, `badge G07`, `trip begin`.
 A form: its name, then NAME=VALUE for each answer; what is not said is asked for on the terminal. Private answers
-are better typed there, or read from a file, than left in the history of a shell. Whoever waits on the lane counts
-as recorded once a form such as `visitor` is filled in.
+are better typed there, or read from a file, than left in the history of a shell. The person who waits on the lane
+counts as recorded once a form such as `visitor` is filled in.
 
     gatepost record document seen --lane entry
     gatepost record record done --lane entry --for 7

@@ -70,8 +70,8 @@ def waiting(directory: Path, lane: str) -> list[dict[str, Any]]:
 
 
 def temperature(directory: Path, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
-    """What the agent decides of whoever was measured so; `number`: of whom, 0 for whoever was decided last. Raises
-    NotRunning or Refused.
+    """What the agent decides of the person who was measured so; `number`: of whom, 0 for the person who was decided
+    last. Raises NotRunning or Refused.
     """
     request: dict[str, Any] = {"do": "remeasure", "lane": lane, "celsius": celsius}
     if number:

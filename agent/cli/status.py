@@ -68,7 +68,7 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     if report["safe"]:
         yield f"  ! SAFE MODE, everybody at an entry goes to staff: {report['safe']}"
     if report["config_version"]:
-        yield f"  · centre's configuration {report['config_version']}{' on trial' * report['on_trial']}"
+        yield f"  · central server's configuration {report['config_version']}{' on trial' * report['on_trial']}"
     yield from (_device(device) for device in report["devices"])
     for kept in report["lists"]:
         age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
@@ -96,7 +96,9 @@ def _linked(link: dict[str, Any]) -> str:
 
 
 def _refused(link: dict[str, Any]) -> str:
-    """Receipts that were not taken: no fault as long as others are, but whoever writes the centre asks why."""
+    """Receipts that were not taken: no fault as long as others are, but anyone who writes the central server asks
+    why.
+    """
     count, why = link.get("refused_receipts", 0), link.get("refusal")
     return f"{count} receipts refused{f' ({why})' if why else ''}" if count else ""
 

@@ -79,8 +79,8 @@ class HealthOptions:
     last_good_after_s: Annotated[float, Gt(0), Le(86_400)] = 300.0
     """A configuration that has run for so long is kept as the last good one, seconds."""
     rollout_timeout_s: Annotated[float, Gt(0), Le(3600)] = 180.0
-    """So long a configuration from the centre has to get everything to work that worked before; else it is taken
-    back, seconds."""
+    """So long a configuration from the central server has to get everything to work that worked before; else it is
+    taken back, seconds."""
     rollout_stable_s: Annotated[float, Ge(0), Le(600)] = 30.0
     """So long everything must have worked for it to pass, seconds."""
     metrics_file: Path | None = None
@@ -115,7 +115,7 @@ class LaneConfig:
     range: Device | None = None
     """Tells how far somebody stands from the thermometer."""
     button: Device | None = None
-    """Whoever presses it wants to leave."""
+    """The person who presses it wants to leave."""
     location: Device | None = None
     """Tells where the vehicle is; serves all lanes."""
     lamp: Lamp | None = None
@@ -311,8 +311,8 @@ def drop_ins(file: Path) -> list[Path]:
 
 
 def parse(text: str, file: Path, above: Overlay | None = None) -> Config:
-    """Check a configuration's text, with the centre's laid over it; `file` gives relative paths their folder.
-    Raises BadConfig.
+    """Check a configuration's text, with the central server's laid over it; `file` gives relative paths their
+    folder. Raises BadConfig.
     """
     tree, places = _whole(text, file)
     reader = _ConfigReader(places, file)

@@ -1,4 +1,4 @@
-"""The files and folders that a configuration names, looked at with the rights of whoever asks.
+"""The files and folders that a configuration names, looked at with the rights of the caller.
 
 What is read must be there, open to us and whole; where the agent writes, it must be able to. Keys, policy table and
 calibration are not looked at here: to prove them takes the rooms that use them (`app.faults_beyond_syntax`).
@@ -69,7 +69,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
         yield f"outbox.limit_mb: events may take {limit_mb:g} MB, but {folder} has {free_mb:.0f} MB free"
     if config.codes.bundles and not (root := config.file.parent / config.codes.bundles / "root.bundle").exists():
         yield (
-            f"codes.bundles: no root in {root.parent}, nothing from the centre is taken"
+            f"codes.bundles: no root in {root.parent}, nothing from the central server is taken"
             f" (sudo -u {access.user()} gatepost keys install ROOT.bundle --bundles {root.parent})"
         )
     if _is_service(config):

@@ -93,7 +93,7 @@ def _outputs(path: Where, device: Device) -> Iterator[tuple[Where, Device]]:
 
 
 def _place(output: Device) -> tuple[object, ...]:
-    """Board and output; whoever names no board is alone in the world."""
+    """Board and output; an output without a board shares with nobody."""
     cls = type(output.options)
     board = [getattr(output.options, name) for name in _marked(cls, BOARD)]
     return (output.driver, *board, getattr(output.options, output_of(cls))) if board else (id(output),)

@@ -1,7 +1,9 @@
-"""The centre's configuration laid over a kiosk's own, key by key: which keys it may say, and what comes out. Pure.
+"""The central server's configuration laid over a kiosk's own, key by key: which keys it may say, and what comes
+out. Pure.
 
 What names this kiosk, says what is wired to it, whom it trusts and where the broker is stays in its own file: one
-wrong word from afar must not open a gate, hang up on the centre, or point to a file that only another kiosk has.
+wrong word from afar must not open a gate, hang up on the central server, or point to a file that only another kiosk
+has.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 Path = tuple[str, ...]
 
 SECTIONS = frozenset(("screening", "checkpoint", "policy", "health"))
-"""The centre may say everything in these, but for `FILES`."""
+"""The central server may say everything in these, but for `FILES`."""
 KEYS = frozenset(
     (
         ("runtime", "log_level"),
@@ -38,7 +40,7 @@ _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """A configuration from the centre."""
+    """A configuration from the central server."""
 
     version: int
     text: str
@@ -46,7 +48,7 @@ class Overlay:
     @property
     def name(self) -> str:
         """What faults and `gatepost show` call it."""
-        return f"centre's configuration {self.version}"
+        return f"central server's configuration {self.version}"
 
 
 def laid_over(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def laid_over(tree: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
 
 
 def faults(tree: Mapping[str, Any], over: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """What `over` says that the centre may not say of this kiosk, each with a sentence."""
+    """What `over` says that the central server may not say of this kiosk, each with a sentence."""
     lanes = tree.get("lanes")
     known = lanes if isinstance(lanes, dict) else {}
     for path in leaves(over):

@@ -1,6 +1,6 @@
-"""Hears the centre: proves its orders and bundles, has them carried out, and answers.
+"""Hears the central server: proves its commands and bundles, has them carried out, and answers.
 
-The link puts into bounded queues (`inbox`). One thread takes from them: an order is judged (`judging`),
+The link puts into bounded queues (`inbox`). One thread takes from them: a command is judged (`judging`),
 remembered on disk (`memory`), carried out, answered; a bundle is proved, kept, put in force, answered
 (`deliveries`). What a stranger may have sent is counted and costs him a rest, so that a flood of it slows nothing
 but itself.
@@ -55,12 +55,13 @@ REST_S = 0.02
 """After a bundle that brings nothing new: no more than fifty such a second are looked at."""
 REST_SHARE = 4.0
 """And at least so many times as long as looking at it took."""
-ORDER_REST_SHARE = 1.0
-"""The same for an order: to find out that a key has not signed it takes 0.2 ms, and a true one waits behind it."""
+COMMAND_REST_SHARE = 1.0
+"""The same for a command: to find out that a key has not signed it takes 0.2 ms, and a true one waits behind it."""
 BURST, EVERY_S = 20, 1.0
 """Answers that cost the asker nothing new (refusals, repeats): so many at once, then one in so many seconds."""
 STRANGERS_BURST, STRANGERS_EVERY_S = 8, 600.0
-"""The same for bundles that nobody has signed who may: the centre has taken a wrong key, or somebody plays."""
+"""The same for bundles that nobody has signed who may: the central server has taken a wrong key, or somebody
+plays."""
 SAY_EVERY_S = 60.0
 RECALL_EVERY_S, RECALL_SOON_S = 60.0, 1.0
 """How often at most retained bundles are asked for that there was no room for; and while that brings true ones."""
@@ -138,7 +139,7 @@ class CommandReceiver:
 
     def health(self) -> Iterable[Component]:
         """Whether the thread moves."""
-        yield Component("orders", monotonic() - self._moved_s, HANGS_S)
+        yield Component("commands", monotonic() - self._moved_s, HANGS_S)
 
     # -- the thread
 
@@ -176,26 +177,26 @@ class CommandReceiver:
         for reply in self._deliveries.doubts(lambda signed: (self._answers if signed else self._strangers).spend()):
             self._answer(reply)
 
-    def _handle(self, is_order: bool, payload: bytes) -> None:
+    def _handle(self, is_command: bool, payload: bytes) -> None:
         self._began_s = monotonic()
         try:
-            if is_order:
-                self._order(payload)
+            if is_command:
+                self._command(payload)
             else:
                 self._bundle(payload)
         except Unauthenticated as junk:
             self._junk(junk.fault)
-            self._rest(is_order=is_order)
-        except Exception:  # a defect must not end the thread that hears the centre
-            log.exception("orders: a defect; going on")
+            self._rest(is_command=is_command)
+        except Exception:  # a defect must not end the thread that hears the central server
+            log.exception("commands: a defect; going on")
             self._junk(Ignored.INTERNAL_ERROR)
-            self._rest(is_order=is_order)
+            self._rest(is_command=is_command)
 
     def _bundle(self, payload: bytes) -> None:
         reply = self._deliveries.receive(payload)
         self._recall_at_s = min(self._recall_at_s, self._began_s + RECALL_SOON_S)
         if reply is None:  # anybody can say again what is in force
-            self._rest(is_order=False)
+            self._rest(is_command=False)
             return
         if reply.status is not CommandStatus.SUCCEEDED:
             self._spend()
@@ -203,7 +204,7 @@ class CommandReceiver:
             self._inbox.resume()
         self._answer(reply)
 
-    def _order(self, payload: bytes) -> None:
+    def _command(self, payload: bytes) -> None:
         now = self._now()
         judged = verify_command(
             payload, self._root(), self._here, self._memory.replay_guard(now), self._options.allow, now
@@ -224,7 +225,7 @@ class CommandReceiver:
         try:
             self._memory.end(reply)
         except OSError as error:
-            log.warning("orders: what was answered cannot be kept: %s", error.strerror)
+            log.warning("commands: what was answered cannot be kept: %s", error.strerror)
         self._answer(reply)
         if then is not None:
             then()
@@ -240,23 +241,23 @@ class CommandReceiver:
         except BadBundle as error:
             raise Unauthenticated(error.fault) from None
 
-    def _remember(self, order: Command, now: TimeBounds) -> bool:
+    def _remember(self, command: Command, now: TimeBounds) -> bool:
         """Whether it may be done: it is remembered on disk, or does no harm when it is done twice."""
         try:
-            self._memory.begin(order, now)
+            self._memory.begin(command, now)
         except OSError as error:
-            log.warning("orders: cannot be remembered: %s", error.strerror)
-            return COMMANDS[order.command].harmless
+            log.warning("commands: cannot be remembered: %s", error.strerror)
+            return COMMANDS[command.command].harmless
         return True
 
-    def _carry_out(self, order: Command) -> tuple[CommandResult, Callable[[], None] | None]:
-        reply = CommandResult(order.command, CommandStatus.SUCCEEDED, command_id=order.id)
+    def _carry_out(self, command: Command) -> tuple[CommandResult, Callable[[], None] | None]:
+        reply = CommandResult(command.command, CommandStatus.SUCCEEDED, command_id=command.id)
         try:
-            done = self._do[order.command](order.arguments)
+            done = self._do[command.command](command.arguments)
         except CommandFailed as error:
             return replace(reply, status=error.outcome, reason=error.reason, simulated=error.simulated), None
         except Exception:
-            log.exception("orders: a defect in %s", order.command)
+            log.exception("commands: a defect in %s", command.command)
             return replace(reply, status=CommandStatus.FAILED, reason=CommandReason.INTERNAL_ERROR), None
         return replace(reply, result=done.result, simulated=done.simulated), done.then
 
@@ -288,11 +289,11 @@ class CommandReceiver:
             self._said_s = now_s
             status = self._status
             log.warning(
-                "orders: not from the centre, or not for us (%s); %d so far, %d more not looked at",
+                "commands: not from the central server, or not for us (%s); %d so far, %d more not looked at",
                 fault, status.unauthenticated, self._inbox.dropped,
             )  # fmt: skip
 
-    def _rest(self, *, is_order: bool) -> None:
+    def _rest(self, *, is_command: bool) -> None:
         """What costs much time to look at costs the more rest: the gate's threads share one interpreter with us."""
         took_s = monotonic() - self._began_s
-        self._stopping.wait(ORDER_REST_SHARE * took_s if is_order else max(REST_S, REST_SHARE * took_s))
+        self._stopping.wait(COMMAND_REST_SHARE * took_s if is_command else max(REST_S, REST_SHARE * took_s))

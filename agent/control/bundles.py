@@ -1,4 +1,4 @@
-"""Bundles that the centre pushes: proved, kept, put in force at once, and answered for.
+"""Bundles that the central server pushes: proved, kept, put in force at once, and answered for.
 
 They are retained by the broker, so the same ones come with each connection: what is in force already is passed over
 in silence, and what is refused is said once. What anybody may have made is said only when all is quiet again, and
@@ -90,7 +90,7 @@ class BundleReceiver:
         except BadBundle as error:
             return self._refused(data, error, told)
         except OSError as error:
-            log.warning("orders: a bundle cannot be kept: %s", error.strerror)
+            log.warning("commands: a bundle cannot be kept: %s", error.strerror)
             return CommandResult("bundle", CommandStatus.FAILED, CommandReason.NOT_PERSISTED, result=told)
         return self._activate(taken, told)
 
@@ -119,12 +119,14 @@ class BundleReceiver:
             return CommandResult("bundle", CommandStatus.SUCCEEDED, result={**told, **self._install(taken)})
         except CommandFailed as error:
             return CommandResult("bundle", error.outcome, error.reason, result=told)
-        except Exception:  # whatever it is, the centre must hear that it is not in force
-            log.exception("orders: a defect in putting a bundle in force")
+        except Exception:  # whatever it is, the central server must hear that it is not in force
+            log.exception("commands: a defect in putting a bundle in force")
             return CommandResult("bundle", CommandStatus.FAILED, CommandReason.INTERNAL_ERROR, result=told)
 
     def _refused(self, data: bytes, error: BadBundle, told: Mapping[str, object]) -> CommandResult | None:
-        """The centre's own mistakes are said at once, each once. Raises Junk for what anybody may have made."""
+        """The central server's own mistakes are said at once, each once. Raises Junk for what anybody may have
+        made.
+        """
         fault, is_root = error.fault, told.get("type") == "root"
         if is_root and fault is Rejection.ROLLBACK:
             return None  # an older root of the chain, retained for those who still need it

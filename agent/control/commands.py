@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 journal = logging.getLogger(__name__)
 
 ANSWER_S = 2.0
-"""Within this the loop answers, else it hangs: by then a wish has lapsed."""
+"""Within this the loop answers, else it hangs: by then the command has expired."""
 FLUSH_S = 5.0
 TRIAL_S = 30.0
 """So long the broker may take to greet us with a new certificate."""
@@ -59,7 +59,7 @@ class Commands:
         folder: Path | None = None,
         venue_day: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
-        """`ask`: what the loop says to a wish, or TimeoutError; `report`: how the kiosk is, as JSON has it;
+        """`ask`: the loop's answer to a lane command, or TimeoutError; `report`: how the kiosk is, as JSON has it;
         `restart`: the agent, because of …; `recover`: leaves safe mode, and says whether it was in it;
         `folder`: where the agent keeps what it writes.
         """

@@ -1,8 +1,8 @@
 """What was heard and not yet looked at: bounded, whatever a broker sends, and yet no bundle is lost for good.
 
-Orders and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do orders that
-name a key which may sign them and those that do not (the first are taken first: whoever sends the others costs
-nobody a place), and the same order waits once. A bundle for which there is no room is *missed*: the broker has it
+Commands and bundles wait apart and are taken in turn: much of one kind does not hide the other. So do commands that
+name a key which may sign them and those that do not (the first are taken first: anyone who sends the others costs
+nobody a place), and the same command waits once. A bundle for which there is no room is *missed*: the broker has it
 retained, and it is to be asked for all of them again. Then what was
 looked at since the first was missed is passed over, so that each time others find room, until all were looked at.
 """
@@ -19,7 +19,7 @@ from agent.control.verification import MAX_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MOST_ORDERS, MOST_BUNDLES = 64, 256
+MAX_COMMANDS, MOST_BUNDLES = 64, 256
 MOST_BUNDLE_BYTES = 4 << 20
 MOST_LOOKED_AT = 4096
 
@@ -35,33 +35,33 @@ class MessageInbox:
         self.dropped = 0
         """Messages for which there was no room, since the start."""
         self._changed = threading.Condition()
-        self._orders: tuple[dict[bytes, None], dict[bytes, None]] = {}, {}
+        self._commands: tuple[dict[bytes, None], dict[bytes, None]] = {}, {}
         """In order of coming: those that name a signer, and those that do not."""
         self._bundles: deque[bytes] = deque()
         self._bundle_bytes = 0
         self._looked_at: OrderedDict[bytes, None] = OrderedDict()
         """SHA-256 of bundles."""
-        self._order_is_next = True
+        self._command_is_next = True
         self._missed = False
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take a message from the link. Never blocks, never raises."""
-        is_order = topic in self._command_topics
-        names_signer = is_order and any(signer in payload for signer in self.signers)
-        if not self.offer(payload, is_order=is_order, names_signer=names_signer):
+        is_command = topic in self._command_topics
+        names_signer = is_command and any(signer in payload for signer in self.signers)
+        if not self.offer(payload, is_command=is_command, names_signer=names_signer):
             with self._changed:
                 self.dropped += 1
 
-    def offer(self, payload: bytes, *, is_order: bool, names_signer: bool = True) -> bool:
-        """Whether there is room for it, or need. Never waits for whoever takes. `names_signer`: of an order, that
+    def offer(self, payload: bytes, *, is_command: bool, names_signer: bool = True) -> bool:
+        """Whether there is room for it, or need. Never waits for the consumer. `names_signer`: of a command, that
         it names a key that may sign it; whether it is signed by it is found out later.
         """
         with self._changed:
-            if is_order:
-                orders = self._orders[not names_signer]
-                if len(payload) > MAX_BYTES or (len(orders) >= MOST_ORDERS and payload not in orders):
+            if is_command:
+                commands = self._commands[not names_signer]
+                if len(payload) > MAX_BYTES or (len(commands) >= MAX_COMMANDS and payload not in commands):
                     return False
-                orders[payload] = None
+                commands[payload] = None
             elif self._looked_at and sha256(payload).digest() in self._looked_at:
                 return True
             elif len(self._bundles) >= MOST_BUNDLES or self._bundle_bytes + len(payload) > MOST_BUNDLE_BYTES:
@@ -74,17 +74,17 @@ class MessageInbox:
         return True
 
     def next_message(self, within_s: float) -> tuple[bool, bytes] | None:
-        """The next one, and whether it is for orders; None when nothing came, or `wake` was called."""
+        """The next one, and whether it is for commands; None when nothing came, or `wake` was called."""
         with self._changed:
             if self.is_empty():
                 self._changed.wait(within_s)
-            orders = self._orders[0] or self._orders[1]
-            if orders and (self._order_is_next or not self._bundles):
-                self._order_is_next = False
-                payload = next(iter(orders))
-                del orders[payload]
+            commands = self._commands[0] or self._commands[1]
+            if commands and (self._command_is_next or not self._bundles):
+                self._command_is_next = False
+                payload = next(iter(commands))
+                del commands[payload]
                 return True, payload
-            self._order_is_next = True
+            self._command_is_next = True
             if not self._bundles:
                 return None
             payload = self._bundles.popleft()
@@ -96,11 +96,11 @@ class MessageInbox:
 
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return not (any(self._orders) or self._bundles)
+        return not (any(self._commands) or self._bundles)
 
     def request_refetch(self) -> bool:
         """Whether to ask for all bundles now, as some were missed and there is room; it is taken for done. When
-        none is missed any more, what was looked at is forgotten: the centre may mean to send it again.
+        none is missed any more, what was looked at is forgotten: the central server may mean to send it again.
         """
         with self._changed:
             if not self._missed:

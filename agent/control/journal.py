@@ -1,6 +1,7 @@
-"""Which orders were taken, on disk before they are carried out: so that none is done twice, whatever happens.
+"""Which commands were taken, on disk before they are carried out: so that none is done twice, whatever happens.
 
-One file, replaced whole: orders are rare. What is forgotten raises a limit below which no order counts any more.
+One file, replaced whole: commands are rare. What is forgotten raises a limit below which no command counts any
+more.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MOST_RESULT = 2048
 
 
 class CommandJournal:
-    """The orders of late. Owned by one thread."""
+    """The recent commands. Owned by one thread."""
 
     def __init__(self, path: Path) -> None:
         """`path` is read with `load`; its folder is made when it is written."""
@@ -40,18 +41,18 @@ class CommandJournal:
         self._issued_utc = 0.0
 
     def load(self) -> None:
-        """Read the file. One that cannot be read has lost its orders: then all that were issued until now are."""
+        """Read the file. One that cannot be read has lost its commands: then all that were issued until now are."""
         try:
             kept = _Kept(**json.loads(self._path.read_bytes()))
             self._expired_utc, self._issued_utc = float(kept.expired), float(kept.issued)
             if not (math.isfinite(self._expired_utc) and self._issued_utc >= 0):
                 raise ValueError("limits that cannot be")  # noqa: TRY301 - one way for all that is wrong with it
-            self._seen = {id_: _known(id_, entry) for id_, entry in kept.orders.items()}
+            self._seen = {id_: _known(id_, entry) for id_, entry in kept.commands.items()}
         except FileNotFoundError:
             return
         except Exception as error:  # noqa: BLE001 - whatever a card has made of it
             log.warning(
-                "orders: %s cannot be read (%s): older orders are refused", self._path, type(error).__name__
+                "commands: %s cannot be read (%s): older commands are refused", self._path, type(error).__name__
             )
             self._seen, self._expired_utc, self._issued_utc = {}, 0.0, math.inf
 
@@ -62,7 +63,7 @@ class CommandJournal:
         return ReplayGuard(self._seen, self._expired_utc, self._issued_utc)
 
     def interrupted(self) -> list[CommandResult]:
-        """Close the orders that were begun and never answered; what is to be said of them."""
+        """Close the commands that were begun and never answered; what is to be said of them."""
         replies = [
             CommandResult(known.command, CommandStatus.UNKNOWN, CommandReason.INTERRUPTED, id_)
             for id_, known in self._seen.items()
@@ -72,10 +73,10 @@ class CommandJournal:
             self._answer(reply)
         return replies
 
-    def begin(self, order: Command, now: TimeBounds) -> None:
-        """Remember `order`, durably. Raises OSError; it is remembered in memory all the same."""
+    def begin(self, command: Command, now: TimeBounds) -> None:
+        """Remember `command`, durably. Raises OSError; it is remembered in memory all the same."""
         self._forget(now)
-        self._seen[order.id] = ProcessedCommand(order.command, order.digest, order.expires_utc)
+        self._seen[command.id] = ProcessedCommand(command.command, command.digest, command.expires_utc)
         self._save()
 
     def end(self, reply: CommandResult) -> None:
@@ -102,7 +103,7 @@ class CommandJournal:
         kept = {
             "expired": self._expired_utc,
             "issued": self._issued_utc,
-            "orders": {id_: _entry(known) for id_, known in self._seen.items()},
+            "commands": {id_: _entry(known) for id_, known in self._seen.items()},
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._path, (json.dumps(kept).encode(),))
@@ -114,7 +115,7 @@ class _Kept:
 
     expired: float
     issued: float
-    orders: dict[str, Any]
+    commands: dict[str, Any]
 
 
 def _entry(known: ProcessedCommand) -> dict[str, Any]:

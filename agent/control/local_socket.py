@@ -1,7 +1,8 @@
 """What guard and technician ask of the running agent, over a socket of this machine.
 
 One request a connection, in one line of JSON; root and the agent's user may connect. A thermometer that
-is lent out is down for its lane: people go to staff until it is given back, or whoever borrowed it has gone.
+is lent out is down for its lane: people go to staff until it is given back, or the client that borrowed it has
+gone.
 
     {"do": "remeasure", "lane": "entry", "celsius": 36.8}
                                                         → {"decision": "admit", "reasons": [...], "actions": [],
@@ -59,7 +60,8 @@ log = logging.getLogger(__name__)
 
 NAME = "control.sock"
 MODE = 0o600
-"""What is asked here can open a gate: for root and the agent's own user, not for whoever may read its counters."""
+"""What is asked here can open a gate: for root and the agent's own user, not for anyone who may read its
+counters."""
 MOST_BYTES = 8000
 MAX_CLIENTS = 8
 WAIT_S = 5.0
@@ -221,7 +223,7 @@ class LocalSocket:
         return said
 
     def _record(self, lane: str, celsius: float, number: int = 0) -> dict[str, Any]:
-        """Staff's own thermometer; `number`: of whom, 0 for whoever was decided last."""
+        """Staff's own thermometer; `number`: of whom, 0 for the person who was decided last."""
         if not screening.is_of_a_body(celsius):
             return {"refused": LocalRefusal.OUT_OF_RANGE}
         reading = Reading(celsius, time.monotonic(), self._clinical_uncertainty_c)

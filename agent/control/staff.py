@@ -230,7 +230,7 @@ class StaffDoor:
     # -- access
 
     def begin_pairing(self) -> dict[str, Any]:
-        """Show a code on the glass of the lanes; for whoever is root here, and supervisors."""
+        """Show a code on the glass of the lanes; for root, and supervisors."""
         secret, number = secrets.token_urlsafe(16), f"{secrets.randbelow(10**6):06d}"
         with self._lock:
             pairing = self._sessions.begin_pairing(secret, number, self._clock())

@@ -35,7 +35,7 @@ class StaffView:
         self._made: tuple[float, dict[str, Any]] = (float("-inf"), {})
         self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
         self._case_of: dict[tuple[str, int], str] = {}
-        """Lane and number of whoever waits → the case of his last passage, `` when it has none."""
+        """Lane and number of the person who waits → the case of his last passage, `` when it has none."""
         self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
 
     def on_effect(self, effect: object) -> None:

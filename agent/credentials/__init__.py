@@ -68,10 +68,10 @@ class Options:
     """File of pinned issuer keys (made by `gatepost keys`); relative to the configuration file."""
     lists: tuple[str, ...] = ()
     """Files of revoked, status and watch lists (made by `gatepost lists build`); while one is missing, everybody at
-    an entry goes to staff. Lists that the centre changes: in /var/lib/gatepost/lists."""
+    an entry goes to staff. Lists that the central server changes: in /var/lib/gatepost/lists."""
     bundles: str = ""
-    """Folder of what the centre has sent, with the root that was installed there (`gatepost keys install`); best
-    /var/lib/gatepost/bundles. Empty: there is no centre."""
+    """Folder of what the central server has sent, with the root that was installed there (`gatepost keys install`);
+    best /var/lib/gatepost/bundles. Empty: there is no central server."""
     of_age_years: Annotated[int, Ge(0), Le(150)] = 18
     """From how many years on the holder of an identity counts as of age."""
 

@@ -15,8 +15,8 @@ and, last, 256 bytes: RSA-2048, PKCS #1 v1.5, SHA-256 over all before. Codes nam
 list tells of lost cards: this proves an identity, and that staff compare the face. UIDAI's keys change every few
 years while old cards stay good: a pinned key counts past its dates.
 
-Source: UIDAI, "User manual for QR code reader", 2019; vectors of anon-aadhaar. The law of India asks whoever checks
-such codes to register, to have consent, and to keep nothing; nothing is kept here.
+Source: UIDAI, "User manual for QR code reader", 2019; vectors of anon-aadhaar. The law of India asks the person who
+checks such codes to register, to have consent, and to keep nothing; nothing is kept here.
 """
 
 from __future__ import annotations

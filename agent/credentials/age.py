@@ -14,7 +14,9 @@ _MAX_UTC = 1 << 37
 
 
 def of_age(born: str, years: int, now: TimeBounds) -> Tristate:
-    """Whether whoever was born on that day (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`) is `years` old, wherever he is."""
+    """Whether the person who was born on that day (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`) is `years` old, wherever he
+    is.
+    """
     match = _DAY.fullmatch(born)
     if match is None or now.latest_utc >= _MAX_UTC:
         return Tristate.UNKNOWN

@@ -150,7 +150,7 @@ def accept(
 ) -> Bundle:
     """The bundle, if it may take the place of the last one of its kind and name. Raises BadBundle.
 
-    `targets`: those of this kiosk; None: whoever brings it by hand has chosen the kiosk.
+    `targets`: those of this kiosk; None: the person who brings it by hand has chosen the kiosk.
     """
     _demand_root_in_time(root, now)
     envelope = _open(data)

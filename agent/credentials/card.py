@@ -2,7 +2,7 @@
 
 A card proves possession, no more, and many kinds can be copied. It has a colour only by a signed status list of the
 issuer `card`; without one it says who is expected (the roster), and waits for a health code or for staff. Only what
-a card reader has read counts as a card: whoever reads codes cannot hand one over (`as_shown`).
+a card reader has read counts as a card: a code scanner cannot hand one over (`as_shown`).
 """
 
 from __future__ import annotations

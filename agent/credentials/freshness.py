@@ -80,7 +80,7 @@ class PassbackOptions:
     """When the same code is one too many."""
 
     window_s: Annotated[float, Ge(0)] = 600.0
-    """Whoever was let in is a repeat for so long; 0: never."""
+    """The person who was let in is a repeat for so long; 0: never."""
     most: Annotated[int, Gt(0)] = _MOST_REMEMBERED
     """How many keys are remembered at most; the oldest are forgotten first."""
 

@@ -2,7 +2,7 @@
 
 A set belongs to one issuer (`<iss>/.well-known/jwks.json`). Its name is taken from what is around it: a set under
 the issuer's address, a set with an `iss` member, or the address in a certificate (`x5c`) of one of its keys. A set
-that names nobody may sign for any address: whoever gave it to us has pinned it.
+that names nobody may sign for any address: the person who gave it to us has pinned it.
 """
 
 from __future__ import annotations

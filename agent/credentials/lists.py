@@ -1,6 +1,6 @@
 """Exact lists of millions of 16-byte keys: who is revoked, of what colour, watched. On disk, never loaded.
 
-One file format for the base (built at the centre) and for the delta on top of it (kept here):
+One file format for the base (built at the central server) and for the delta on top of it (kept here):
 
 | offset | content |
 |---|---|
@@ -299,7 +299,7 @@ class Built:
 
 
 def get_ready() -> None:
-    """Load what `build` needs: the first change that the centre pushes is not to wait for it."""
+    """Load what `build` needs: the first change that the central server pushes is not to wait for it."""
     import numpy as np  # noqa: F401, PLC0415 - see `build`
 
 

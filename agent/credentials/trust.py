@@ -27,7 +27,7 @@ An issuer of opaque codes has one table too, and a status list of the same issue
     adds = "travel"                 # optional: a travel record (行程卡), which joins a health code: green on the
                                     # status list is clear, any other colour a risk, a list too old is `old`
 
-Who may *add* such keys from the centre is another matter: see `bundle`.
+Who may *add* such keys from the central server is another matter: see `bundle`.
 """
 
 from __future__ import annotations

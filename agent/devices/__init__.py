@@ -1,6 +1,6 @@
 """One thread per device: open, use, and on a fault say so, back off and open again.
 
-A source's thread reads and puts observations into the inbox; a gate's thread takes orders. Python cannot end a
+A source's thread reads and puts observations into the inbox; a gate's thread takes commands. Python cannot end a
 thread that hangs inside a driver: such a thread is given up, nothing that it may still say counts, and a fresh one
 closes its device and opens it anew. After `MOST_LOST` threads the device is left alone.
 """
@@ -40,7 +40,7 @@ CODES_AT_ONCE, CODES_PER_S = 200, 100.0
 """More than people show and scan engines read: a camera that sees four codes in each of 25 pictures a second."""
 READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
 """The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
-_LATE_ORDER_S = 1.0
+_LATE_COMMAND_S = 1.0
 CHECK_EVERY_S = 1.0
 
 
@@ -54,7 +54,7 @@ class DeviceStatus:
     up: bool
     error: str
     items: int
-    """Items read, or orders carried out, since start."""
+    """Items read, or commands carried out, since start."""
     faults: int
     """Times the device went down since start."""
     silent_s: float
@@ -142,7 +142,7 @@ class DeviceWorker(Generic[D]):
         self._life = WorkerThread(self.name, self._run)
         self._lost: list[WorkerThread] = []
         self._lock = threading.Lock()
-        """Between a life that speaks and whoever gives it up."""
+        """Between a life that speaks and the thread that gives it up."""
         self._up = False
         self._why = "not opened yet"
         self._since_s = time.monotonic()
@@ -315,14 +315,14 @@ class SensorWorker(DeviceWorker["Source"]):
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """One order to a gate."""
+    """One command to a gate."""
 
-    ordered_s: float
+    requested_s: float
     done: Future[None] = field(default_factory=Future)
 
 
 class GateWorker(DeviceWorker["Sink"]):
-    """Drives a gate: takes orders, and looks after the device while there are none."""
+    """Drives a gate: takes commands, and looks after the device while there are none."""
 
     def __init__(
         self,
@@ -334,44 +334,44 @@ class GateWorker(DeviceWorker["Sink"]):
         release_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`release_s`: how long the gate stays released; `clock`: dates orders, seconds."""
+        """`release_s`: how long the gate stays released; `clock`: dates commands, seconds."""
         super().__init__(lane, part, driver, make, put)
         self._release_s = release_s
         self._clock = clock
-        self._orders: queue.SimpleQueue[_Opening | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[_Opening | None] = queue.SimpleQueue()
         """None wakes the thread."""
 
     def open_gate(self) -> Future[None]:
-        """Order one opening; returns at once. An order that cannot be carried out within a second lapses:
+        """Command one opening; returns at once. A command that cannot be carried out within a second lapses:
         a gate must not open for somebody who has gone. The future is done when the gate's output was switched, or
-        the order has lapsed or failed.
+        the command has lapsed or failed.
         """
         opening = _Opening(self._clock())
-        self._orders.put(opening)
+        self._commands.put(opening)
         return opening.done
 
     def request_stop(self) -> None:
-        """Tell the thread to end, also out of its wait for orders."""
+        """Tell the thread to end, also out of its wait for commands."""
         super().request_stop()
-        self._orders.put(None)
+        self._commands.put(None)
 
     def reopen(self) -> None:
-        """Close and open anew, also out of its wait for orders."""
+        """Close and open anew, also out of its wait for commands."""
         super().reopen()
-        self._orders.put(None)
+        self._commands.put(None)
 
     def _use(self, life: WorkerThread, device: Sink) -> None:
         while life.goes_on:
             life.heartbeat()
             try:
-                opening = self._orders.get(timeout=CHECK_EVERY_S)
+                opening = self._commands.get(timeout=CHECK_EVERY_S)
             except queue.Empty:
                 device.check()
                 continue
             if opening is None:
                 continue
             try:
-                if self._clock() - opening.ordered_s > _LATE_ORDER_S:
+                if self._clock() - opening.requested_s > _LATE_COMMAND_S:
                     log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                     continue
                 device.pulse(self._release_s)

@@ -121,10 +121,10 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
             wait((after,), GATE_FIRST_S)
 
 
-def obey(orders: Iterable[tuple[Light, float]], sinks: Mapping[str, Sink]) -> int:
-    """Carry a player's orders out; how many flashes there were. Raises DriverError."""
+def obey(commands: Iterable[tuple[Light, float]], sinks: Mapping[str, Sink]) -> int:
+    """Carry a player's commands out; how many flashes there were. Raises DriverError."""
     count = 0
-    for light, seconds in orders:
+    for light, seconds in commands:
         if seconds:
             sinks[light].pulse(seconds)
             count += 1

@@ -42,7 +42,7 @@ class SensorTap:
         self._readers: dict[str, Readings] = {}
 
     def publish(self, seen: Observation) -> None:
-        """Pass an observation on to the loop, and to whoever reads this lane's sensors."""
+        """Pass an observation on to the loop, and to a client that reads this lane's sensors."""
         with self._lock:
             if isinstance(seen.item, DeviceUp | DeviceDown):
                 self._states[seen.lane, seen.role] = seen

@@ -1,7 +1,7 @@
 """Request and answer of an enrolment or a renewal, and what proves them. Pure.
 
-The token itself never travels: a request carries HMAC-SHA-256 of it over the certificate request, so whoever reads
-along, also the broker, can neither use it for a key of his own nor answer in the authority's place.
+The token itself never travels: a request carries HMAC-SHA-256 of it over the certificate request, so anyone who
+reads along, also the broker, can neither use it for a key of his own nor answer in the authority's place.
 
 | request | meaning |
 |---|---|
@@ -9,7 +9,7 @@ along, also the broker, can neither use it for a key of his own nor answer in th
 | id | which invitation; empty for one without a token, and for a renewal |
 | proof | HMAC of the token over the csr, hexadecimal; of a renewal: the present key's signature over it, base64 |
 | certificate | of a renewal: the present certificate, PEM |
-| release, serial | of the software, of the machine: for whoever confirms |
+| release, serial | of the software, of the machine: for the person who confirms |
 
 | answer | meaning |
 |---|---|

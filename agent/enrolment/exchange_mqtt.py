@@ -153,7 +153,7 @@ def serve(
             _turn(client)
             for topic, payload in _drain(inbox):
                 answered = handle(payload)
-                # whoever asks for a key under another's name gets no answer: the broker holds him to his own topic
+                # a request for a key under another's name gets no answer: the broker holds him to his own topic
                 if answered is not None and (root := _root_of(topic, answered[0], payload)):
                     client.send_event(f"{root}/answer", answered[1])
     except TimeoutError:

@@ -209,7 +209,7 @@ class Enrolment:
 
 
 def _make(folder: Path) -> None:
-    """Make a folder of the service's own: what root makes belongs to whoever has the folder above."""
+    """Make a folder of the service's own: what root makes belongs to the owner of the folder above."""
     if folder.is_dir():
         return
     folder.mkdir(mode=0o700, parents=True)

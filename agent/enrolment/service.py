@@ -50,7 +50,7 @@ def unreadable() -> str:
 
 
 def serial() -> str:
-    """What this machine is called by its maker, or by its system; for whoever confirms."""
+    """What this machine is called by its maker, or by its system; for the person who confirms."""
     for place in _SERIALS:
         with suppress(OSError, UnicodeDecodeError):
             return Path(place).read_text().strip("\0\n ")[:64]

@@ -193,13 +193,13 @@ class AgentJson(TypedDict):
 
 
 class CommandResultJson(TypedDict):
-    """What became of a command or a bundle. See orders.md."""
+    """What became of a command or a bundle. See commands.md."""
 
     command_id: Annotated[str | None, "`id` of the command; null for a bundle"]
     command: Annotated[str, "its name, or `bundle`"]
     status: Annotated[CommandStatus, "`unknown`: stopped in the midst of it, it may have been done"]
     reason: Annotated[
-        CommandReason | Rejection | Literal[""], "why it was not done, see orders.md; empty when it was"
+        CommandReason | Rejection | Literal[""], "why it was not done, see commands.md; empty when it was"
     ]
     result: Annotated[dict[str, Any] | None, "what the command gives back; for a bundle its type, name and version"]
     duplicate: Annotated[bool, "the same command came again: nothing was done, and this was said before"]
@@ -367,7 +367,7 @@ class CommandJson(TypedDict):
     target: Annotated[str, "`<site>/<kiosk>`; for commands that are harmless also `<site>/*`, `@<group>`, `*/*`"]
     issued_at: Annotated[int, "POSIX seconds"]
     expires_at: Annotated[int, "POSIX seconds; at most a day after `issued_at`"]
-    command: Annotated[str, "see orders.md"]
+    command: Annotated[str, "see commands.md"]
     arguments: Annotated[dict[str, str], "of the command"]
 
 

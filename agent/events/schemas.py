@@ -182,7 +182,7 @@ def asyncapi(version: str) -> dict[str, Any]:
         "info": {
             "title": "Gatepost: what a kiosk tells the central server, and what it hears from there",
             "version": version,
-            "description": "Events come at least once and in order; `id` tells repeats. See events.md, orders.md.",
+            "description": "Events come at least once, in order; `id` tells repeats. See events.md, commands.md.",
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": channels,

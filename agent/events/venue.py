@@ -32,7 +32,7 @@ class AttestationJson(TypedDict):
         dict[str, str],
         "choices of the form that are marked as clear; of a deed: `number` of the person, `second` person, …",
     ]
-    by: Annotated[str | None, "badge of whoever stated or did it; null when nobody had signed on"]
+    by: Annotated[str | None, "badge of the person who stated or did it; null when nobody had signed on"]
     drill: Annotated[bool, "it belongs to an exercise"]
     sealed: NotRequired[Annotated[SealedJson | None, "private answers; only the central server opens them"]]
     simulated: bool

@@ -54,7 +54,7 @@ class PublishedKey:
         return "\n".join((*lines, f'public = "{b64encode(self.spki).decode()}"', ""))
 
     def line(self) -> str:
-        """The key in a line, for whoever reads the diff."""
+        """The key in a line, for the reader of the diff."""
         name = signing.public_key(self.spki).name
         algorithm = "" if self.algorithm is None else f" {_NAMES[self.algorithm]}"
         since = "…" if self.starts_utc == -math.inf else day(self.starts_utc)

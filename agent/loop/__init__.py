@@ -90,19 +90,19 @@ class Loop:
     ) -> None:
         """None of these blocks:
 
-        `open_gate`: lane → order one opening; gives a future that is done once the gate's output was switched.
+        `open_gate`: lane → command one opening; gives a future that is done once the gate's output was switched.
         `show`: lane → its lamp and buzzer; they wait a moment for the future of an opening that came before.
         `store`: to the outbox; `log_event`: to the log.
         `redact`: an event without what may not be kept of a person.
         `ruleset_generation`: another object whenever the rules are others.
         `simulated`: mark every event as simulated.
         `ledger`: what the venue keeps between passages.
-        `discreet`: whoever is refused sees the cue of those who wait for the staff.
+        `discreet`: the person who is refused sees the cue of those who wait for the staff.
         `observe`: every effect as it is carried out, with what may not be kept of a person: for screens. A passage
         has the venue's mark.
         """
         self.inbox = Inbox() if inbox is None else inbox
-        """What was seen, and what the centre is to be told of its orders and of the agent."""
+        """What was seen, and what the central server is to be told of its commands and of the agent."""
         self.last_step_s = time.monotonic()
         self.decided = 0
         self.passages: Counter[tuple[str, str]] = Counter()
@@ -176,7 +176,7 @@ class Loop:
                 self._handle(seen, now)
 
     def _answer(self, request: LoopRequest, now: TimeBounds) -> None:
-        """Do what is requested, unless it is too late: whoever it was about may have gone."""
+        """Do what is requested, unless it is too late: the person it was about may have left."""
         if not request.answer.set_running_or_notify_cancel():
             return
         seen = request.observation
@@ -243,8 +243,8 @@ class Loop:
         answer: Answer | None = None,
     ) -> None:
         """Carry out the checkpoint's effects, in their order. An internal error in it must not become a way to stop
-        the gate with a code: nobody is let in, nobody is kept in, whoever stands there is forgotten, and health
-        says so until the agent is restarted.
+        the gate with a code: nobody is let in, nobody is kept in, the person who stands there is forgotten, and
+        health says so until the agent is restarted.
         """
         try:
             effects = step()
@@ -284,7 +284,7 @@ class Loop:
         self.inbox.wake()
 
     def finish(self) -> None:
-        """After the last step: store what the centre is to be told of, and drop what was seen."""
+        """After the last step: store what the central server is to be told of, and drop what was seen."""
         if self._ledger is not None:
             self._ledger.end()
         while (item := self.inbox.pop(0.0)) is not None:

@@ -1,17 +1,18 @@
 """The loop's inbox: what devices saw and what others ask, bounded for each source, and fair between sources.
 
-A source is one device of one lane (or the centre). Each has a queue of its own:
+A source is one device of one lane (or the central server). Each has a queue of its own:
 
 - **Bounded.** At most `MOST` items wait; of a source that says more the oldest go: the newest is what is true now.
-- **Lapsing.** A code or a reading that waited longer than `LAPSE_S` is dropped: whoever it was about may have gone.
+- **Lapsing.** A code or a reading that waited longer than `LAPSE_S` is dropped: the person it was about may have
+  left.
 - **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
 - **Patient.** While `is_patient`, readings that come within `PATIENT_S` of the last look wake nobody: they are
   taken with whatever comes next. Each wake costs more than what is done with a reading of an empty lane.
 
-That a device works or not, what is asked, and what the centre is told, neither lapses nor is pushed out here: there
-is little of it, whatever a device sends.
+That a device works or not, what is asked, and what the central server is told, neither lapses nor is pushed out
+here: there is little of it, whatever a device sends.
 """
 
 from __future__ import annotations
@@ -103,16 +104,16 @@ class Inbox:
         self._lock = threading.Lock()
         self._sources: dict[tuple[str, str], _Source] = {}
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        """Rung for whoever waits: unlike a lock it may be touched by a signal's handler."""
+        """Rung for the consumer: unlike a lock it may be touched by a signal's handler."""
         self._is_awaited = False
         self._looked_s = 0.0
         self.is_patient = False
-        """Readings may wait a moment, since nobody waits for a decision. Written by whoever takes."""
+        """Readings may wait a moment, since nobody waits for a decision. Written by the consumer."""
         self.dropped = 0
         """Items that were pushed out or lapsed, since the start."""
 
     def add(self, message: Message) -> None:
-        """Never waits for whoever takes."""
+        """Never waits for the consumer."""
         now_s = time.monotonic()
         with self._lock:
             source = self._sources.setdefault(_source(message), _Source())

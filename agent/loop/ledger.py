@@ -232,8 +232,8 @@ class LedgerKeeper:
     def opened(self, seen: Observation, result: LaneCommandResult | RemeasureResult) -> None:
         """A gate that was opened on command lets somebody through, too."""
         item = seen.item
-        is_order = isinstance(item, LaneCommandRequest) and item.command is LaneCommand.OPEN
-        if self._has_begun and (is_order or isinstance(item, OpenOnce)) and not result.reason:
+        is_command = isinstance(item, LaneCommandRequest) and item.command is LaneCommand.OPEN
+        if self._has_begun and (is_command or isinstance(item, OpenOnce)) and not result.reason:
             self._put_entries(self.venue.opened(seen.lane, boottime_s()), False)
 
     def end(self) -> None:

@@ -1,7 +1,7 @@
 """The link: takes records from the outbox's shelf to the broker, in order, and back again when it breaks.
 
 A record leaves the outbox when its acknowledgement came and its reason code says success; or, with delivery
-`receipt`, when the centre has confirmed it. In MQTT 3.1.1 a broker acknowledges also what it refuses (no
+`receipt`, when the central server has confirmed it. In MQTT 3.1.1 a broker acknowledges also what it refuses (no
 permission, for example): that version is used only with a broker that knows no other (`version`).
 """
 
@@ -64,7 +64,7 @@ class LinkStatus:
     protocol: str = ""
     """`5` or `3.1.1`; empty before the first connection."""
     listening: bool = False
-    """What the centre says from now on reaches us, as far as the broker permits."""
+    """What the central server says from now on reaches us, as far as the broker permits."""
     on_the_way: int = 0
     connections: int = 0
     """Since the start."""
@@ -112,9 +112,10 @@ class Link:
     ) -> None:
         """`state` is asked from the link's thread, about twice a second.
 
-        `inbox` gets what the centre sends (orders, bundles), on the link's thread; it never blocks. The broker is
-        told that we have it when `put` returns. None: it is dropped. `verify_receipt` gives what the centre has
-        signed of a receipt, or raises ValueError or OSError. `now`: by it the dates of certificates are judged.
+        `inbox` gets what the central server sends (commands, bundles), on the link's thread; it never blocks. The
+        broker is told that we have it when `put` returns. None: it is dropped. `verify_receipt` gives what the
+        central server has signed of a receipt, or raises ValueError or OSError. `now`: by it the dates of
+        certificates are judged.
         """
         self._options = options
         self._state = state

@@ -37,7 +37,7 @@ WRITE_AT_ONCE = 65_536
 DISCONNECT = 0xE0
 """First byte of the packet after which paho closes the socket."""
 SESSION_S = 3600
-"""How long a broker keeps what it has for us while we are away: an order survives a link that flaps."""
+"""How long a broker keeps what it has for us while we are away: a command survives a link that flaps."""
 LARGEST = 2 << 20
 """Bytes of a packet that we take: a bundle has up to a megabyte."""
 PEER_EXPIRY_S = 5

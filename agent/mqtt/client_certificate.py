@@ -1,4 +1,4 @@
-"""The kiosk's key and certificate for the link, and how the centre renews them by order.
+"""The kiosk's key and certificate for the link, and how the central server renews them by command.
 
 The kiosk makes the new key itself and hands out a certificate request. What comes back is checked, laid beside the
 pair in use as one file, and tried: once the broker greets us with it, it takes the other's place in one step; a
@@ -44,7 +44,7 @@ class BadClientCertificate(ValueError):
 
 
 class ClientCertificates:
-    """The link's thread asks which pair to show and says what came of it; orders come from another."""
+    """The link's thread asks which pair to show and says what came of it; commands come from another."""
 
     def __init__(self, options: Options, name: str) -> None:
         """`name`: who asks for the first certificate, where there is none yet."""
@@ -107,7 +107,7 @@ class ClientCertificates:
             return None
         return self._file
 
-    # -- the centre's side
+    # -- the central server's side
 
     def request(self) -> str:
         """Make a new key, keep it, and ask for a certificate for it: PKCS #10, PEM. Raises OSError."""

@@ -40,11 +40,12 @@ class Options:
     key_file: Path | None = None
     """PEM of the key to it, without a passphrase; not set when it is in `cert_file`."""
     renewed_cert_file: Path = Path("/var/lib/gatepost/client.pem")
-    """Key and certificate that came by the order `rotate`; they go before `cert_file` unless that is newer."""
+    """Key and certificate that came by the command `rotate`; they go before `cert_file` unless that is newer."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """`auto`: MQTT 5, and 3.1.1 only with a broker that does not know 5."""
     delivery: Literal["broker", "receipt"] = "broker"
-    """What lets an event leave the disk: that the broker acknowledges it, or only the centre's signed receipt."""
+    """What lets an event leave the disk: that the broker acknowledges it, or only the central server's signed
+    receipt."""
     receipt_timeout_s: Annotated[float, Ge(1), Le(3600)] = 30.0
     """With `receipt`: after so long without one the oldest events are sent again; the wait grows to 10 minutes."""
     message_expiry_h: Annotated[float, Ge(0), Le(1000)] = 24.0

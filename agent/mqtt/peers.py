@@ -5,8 +5,8 @@ the site, itself too: so it knows in which order the broker has had the messages
 is kept while the connection is down.
 
 A channel is open when a word of our own has come back on this connection. A broker sends a client's messages in
-order, so whatever it had kept for us from before is over by then, and is dropped; and a broker that lets us neither
-write nor hear, in silence, is found out.
+command, so whatever it had kept for us from before is over by then, and is dropped; and a broker that lets us
+neither write nor hear, in silence, is found out.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ class RequestChannel:
     """A request of this kiosk and its answer, over the same connection; asked from any thread."""
 
     fault = ""
-    """None: what is refused is told to whoever asks."""
+    """None: what is refused is told to the caller."""
 
     def __init__(self, topic: str, answer: str, wake: Callable[[], None]) -> None:
         self.topic, self.all = topic, answer

@@ -1,4 +1,6 @@
-"""How the link bears with the other side: a broker that is away or refuses, a centre that does not confirm."""
+"""How the link bears with the other side: a broker that is away or refuses, a central server that does not
+confirm.
+"""
 
 from __future__ import annotations
 
@@ -62,13 +64,13 @@ FASTER = 4
 MOST_AGAIN = 512
 """A broker may drop what is queued beyond a thousand messages, as mosquitto does unless told otherwise."""
 SOON_S = 2.0
-"""After a new connection the centre may need a moment longer than we to be back."""
+"""After a new connection the central server may need a moment longer than we to be back."""
 
 
 AHEAD = 900
-"""Events that may be ahead of the receipts of a centre that answers, for the same reason."""
+"""Events that may be ahead of the receipts of a central server that answers, for the same reason."""
 ANSWERS_S = 2.0
-"""A centre that has confirmed nothing for so long is not waited for."""
+"""A central server that has confirmed nothing for so long is not waited for."""
 
 
 class ReconnectBackoff:
@@ -234,7 +236,9 @@ class RejectedEvents:
 
 
 class RedeliveryPacing:
-    """How far events may be ahead of the centre's receipts, while it answers. One that is away holds up nobody."""
+    """How far events may be ahead of the central server's receipts, while it answers. One that is away holds up
+    nobody.
+    """
 
     def __init__(self) -> None:
         self._ahead = 0
@@ -250,7 +254,7 @@ class RedeliveryPacing:
         self._ahead += count
 
     def room(self, wanted: int, confirmed: int, now_s: float) -> int:
-        """How many of the `wanted` may go now; `confirmed`: by the centre, since the start."""
+        """How many of the `wanted` may go now; `confirmed`: by the central server, since the start."""
         if confirmed != self._confirmed:
             self._ahead = max(0, self._ahead - (confirmed - self._confirmed))
             self._confirmed, self._answered_s = confirmed, now_s
@@ -261,10 +265,10 @@ class RedeliveryPacing:
 
 
 class AcknowledgementWatch:
-    """When to send again what the broker has acknowledged and the centre does not confirm.
+    """When to send again what the broker has acknowledged and the central server does not confirm.
 
-    A few of the oldest first: a centre that is away costs little. When it confirms just these, the originals
-    are lost, and more and more follow; when it confirms others too, the originals are coming.
+    A few of the oldest first: a central server that is away costs little. When it confirms just these, the
+    originals are lost, and more and more follow; when it confirms others too, the originals are coming.
     """
 
     def __init__(self, receipt_timeout_s: float) -> None:
@@ -296,12 +300,14 @@ class AcknowledgementWatch:
                 shelf.redeliver(self._count)
         elif now_s - self._since_s >= self._wait_s:
             if self._count and self._wait_s >= self._receipt_timeout_s:
-                self._set_fault("the centre does not confirm (is it running?): events are kept and sent again")
+                self._set_fault(
+                    "the central server does not confirm (is it running?): events are kept and sent again"
+                )
             self._wait_s = min(max(SOON_S, 2 * self._wait_s), LONGEST_S)
             self._since_s, self._count = now_s, A_FEW
             shelf.redeliver(A_FEW)
 
     def _set_fault(self, fault: str) -> None:
         if bool(fault) != bool(self.fault):
-            log.warning("mqtt: %s", fault or "the centre confirms again")
+            log.warning("mqtt: %s", fault or "the central server confirms again")
         self.fault = fault

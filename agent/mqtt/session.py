@@ -254,7 +254,7 @@ class Session:
         self._fetch_unanswered, self._duty.fetches_ended = False, 0
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """The centre says something. A defect in hearing it must not cost the link, again and again."""
+        """The central server says something. A defect in hearing it must not cost the link, again and again."""
         if topic == self._duty.topics.state:
             is_own = payload in self._duty.own_states  # RabbitMQ gives it back as if it had been there before
             if retained and not is_own and (mark := read_mark(payload)) is not None:
@@ -364,7 +364,7 @@ class Session:
         return self._sharing.is_unanswered and self._sharing.unanswered_since_s() <= sent_s
 
     def _wanted(self) -> list[tuple[str, Retained]]:
-        """What to subscribe to. A retained order would be obeyed for ever; bundles are wanted at each start."""
+        """What to subscribe to. A retained command would be obeyed for ever; bundles are wanted at each start."""
         topics = self._duty.topics
         bundles = Retained.ALWAYS if self._duty.refetch_retained else Retained.IF_NEW
         wanted = [(topic, Retained.NEVER) for topic in topics.commands]
@@ -463,7 +463,7 @@ class Session:
             return
         overdue = self._duty.overdue
         if not (self._duty.dated or overdue is not None):
-            return  # whoever has an old key of the broker's could take them; with receipts they stay here
+            return  # anyone who has an old key of the broker's could take them; with receipts they stay here
         room = self._refusals.window(self._limit, now_s) - len(self._flight)
         if overdue is not None:
             room = overdue.pace.room(room, self._shelf.delivered, now_s)
@@ -570,7 +570,7 @@ class Session:
         self._client.fetch(before, wanted, self._on_fetch_answered)
 
     def _resend_unconfirmed(self) -> None:
-        """Send again what the centre does not confirm."""
+        """Send again what the central server does not confirm."""
         if self._duty.overdue is not None:
             self._duty.overdue.resend_due(self._shelf, monotonic())
 

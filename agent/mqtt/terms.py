@@ -23,7 +23,7 @@ class BrokerTerm(StrEnum):
     RETAIN = "keeps no retained messages: who subscribes later does not see the kiosk's state (retain_available?)"
     QOS = "takes messages with QoS 0 only, and would acknowledge none: events are kept here and wait (max_qos?)"
     STATE = "does not take the kiosk's state: events are delivered without it (the permission to write `state`?)"
-    LISTEN = "ends the connection when we subscribe: no order and no bundle is heard (permission to read?)"
+    LISTEN = "ends the connection when we subscribe: no command and no bundle is heard (permission to read?)"
     PEERS = "ends the connection at what kiosks share: used tickets or places (permission for `used`, `tally`?)"
 
 

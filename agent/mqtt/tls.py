@@ -3,9 +3,9 @@
 A certificate is checked against the wall clock, and after a power cut a kiosk's is far behind: then the broker's
 is "not yet valid". So, while the clock is not trusted and the dates are all that is wrong, and with an authority
 of our own (`ca_file`) and no password to give away, chain and name are checked and the dates are not. What ended
-before the clock's floor is refused all the same. On such a connection the kiosk says how it is and hears orders and
-bundles, which are signed; events go only with delivery `receipt`, which keeps them until the centre has signed for
-them. As soon as the time is known, everything is checked, on a new connection.
+before the clock's floor is refused all the same. On such a connection the kiosk says how it is and hears commands
+and bundles, which are signed; events go only with delivery `receipt`, which keeps them until the central server has
+signed for them. As soon as the time is known, everything is checked, on a new connection.
 """
 
 from __future__ import annotations

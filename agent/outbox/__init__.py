@@ -77,7 +77,9 @@ class LedgerEntries:
 
 
 class Outbox:
-    """One thread puts, the loop's; one link takes from `shelf`, and puts what the centre answers into `answers`."""
+    """One thread puts, the loop's; one link takes from `shelf`, and puts what the central server answers into
+    `answers`.
+    """
 
     def __init__(
         self,
@@ -188,7 +190,7 @@ class Outbox:
         """How far the store had come, before this run, by the word of somebody else. Any thread; returns at once.
 
         A card that was put back from an image goes on with sequences that it has given before, to other events, and
-        whoever drops repeats would drop those: then a new epoch begins, and all that waits moves into it.
+        a server that drops repeats would drop those: then a new epoch begins, and all that waits moves into it.
         """
         if mark.epoch and mark.epoch == self._epoch and mark.last <= self._found.last:
             return
@@ -323,7 +325,7 @@ class Outbox:
         if store.epoch != self._found.epoch:
             self._found = Mark(store.epoch, store.last)
         self._last = store.last
-        self._epoch = store.epoch  # last: whoever sees it sees what waits, too
+        self._epoch = store.epoch  # last: a thread that sees it sees what waits, too
         return store
 
     def _begin_anew_if_gone_back(self, store: Store) -> Store:

@@ -1,9 +1,10 @@
-"""What the centre has confirmed: receipts are held against what was written, and say what may go from the disk.
+"""What the central server has confirmed: receipts are held against what was written, and say what may go from the
+disk.
 
 A receipt names ranges of sequences and, for each, the hash of its last payload. It counts when at least one of
-these hashes can be compared with a record that is still here, and none of them differs: a centre that has another
-kiosk's chain, or one that a copied card has written, confirms nothing. One of which nothing is here any more
-is late, and says nothing new.
+these hashes can be compared with a record that is still here, and none of them differs: a central server that has
+another kiosk's chain, or one that a copied card has written, confirms nothing. One of which nothing is here any
+more is late, and says nothing new.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Acknowledgements:
             try:
                 if receipt.epoch == memory.epoch:
                     self._apply_to_memory(receipt, memory.sequence)
-                elif store is not None:  # else it is lost: the centre's next one says the same and more
+                elif store is not None:  # else it is lost: the central server's next one says the same and more
                     self._apply(store, receipt)
             except Foreign as foreign:
                 self._answers.refuse(str(foreign))
@@ -149,6 +150,6 @@ def _keys(
             raise Wrong(f"it confirms event {part.last}, we have only made {made}: did the card lose some?")
         here = hash_at(key)
         if here and here != part.sha256:
-            raise Wrong(f"it has another hash of event {part.last} than we: the centre has another chain")
+            raise Wrong(f"it has another hash of event {part.last} than we: the central server has another chain")
         proved = proved or bool(here)
     return [(base + part.first, base + part.last) for part in receipt.ranges] if proved else []

@@ -1,4 +1,4 @@
-"""What an error of the outbox's file means: for its records, and for whoever looks after the kiosk."""
+"""What an error of the outbox's file means: for its records, and for the technician."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the centre says to have: receipts on their way from the link to the writer, and what was wrong with those
-that were not taken.
+"""What the central server says to have: receipts on their way from the link to the writer, and what was wrong with
+those that were not taken.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class ReceiptQueue:
         self.refusal = ""
         """What was wrong with one of the last minute's; empty since one was taken."""
         self.complaint = ""
-        """What the centre has signed and does not fit what was written here; empty since one did."""
+        """What the central server has signed and does not fit what was written here; empty since one did."""
 
     def add(self, receipt: Receipt) -> None:
-        """The centre says that it has these; the writer finds out whether that is so."""
+        """The central server says that it has these; the writer finds out whether that is so."""
         with self._lock:
             wakes = not self._waiting
             self._waiting.append(receipt)
@@ -54,7 +54,9 @@ class ReceiptQueue:
         return taken
 
     def refuse(self, why: str) -> None:
-        """A receipt was not taken. Whoever sends many can neither fill the log nor have us say ever new things."""
+        """A receipt was not taken. Anyone who sends many can neither fill the log nor have us say ever new
+        things.
+        """
         now_s = monotonic()
         with self._lock:
             self.refused += 1
@@ -67,7 +69,7 @@ class ReceiptQueue:
             log.warning("outbox: a receipt is not taken: %s (%d so far)", why, self.refused)
 
     def complain(self, why: str) -> None:
-        """A receipt was not taken, and nobody but the centre can have made it."""
+        """A receipt was not taken, and nobody but the central server can have made it."""
         self.refuse(why)
         self.complaint = why
 

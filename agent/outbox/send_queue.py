@@ -3,8 +3,8 @@
 The writer lays records out and collects what is done; the link takes, acknowledges and, when the connection is
 gone, puts back. Neither ever waits for the other: the lock is held for a few lines of memory work.
 
-A record is done when the broker has acknowledged it; or, with `expect_receipts`, when the centre has confirmed it:
-until then it stays on disk, and `go_back` lays the oldest out once more.
+A record is done when the broker has acknowledged it; or, with `expect_receipts`, when the central server has
+confirmed it: until then it stays on disk, and `go_back` lays the oldest out once more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HUNGRY_S = 2.0
 URGENT = 2
 """Records of this rank and above overtake a backlog that does not fit on the shelf."""
 A_FEW = 64
-"""Records sent again to see whether the centre confirms them now."""
+"""Records sent again to see whether the central server confirms them now."""
 NOWHERE = -MEMORY_ONLY
 """Below all keys."""
 
@@ -54,7 +54,7 @@ class SendQueue:
         self._resume = NOWHERE
         self._until_confirmed = False
         self._unconfirmed: dict[int, Record] = {}
-        """Of the records that no disk has, those that the broker acknowledged and the centre did not."""
+        """Of the records that no disk has, those that the broker acknowledged and the central server did not."""
         self._refused_from = MEMORY_ONLY
         self.acked_to = NOWHERE
         """The broker has acknowledged everything on disk up to this key, and nobody has confirmed it yet."""
@@ -104,7 +104,7 @@ class SendQueue:
             self._wake_link()
 
     def expect_receipts(self) -> None:
-        """From now on a record is done when the centre has confirmed it. Before anything is taken."""
+        """From now on a record is done when the central server has confirmed it. Before anything is taken."""
         self._until_confirmed = True
 
     def acked(self, records: Iterable[Record]) -> None:
@@ -130,7 +130,7 @@ class SendQueue:
             self._wake_writer()
 
     def _acknowledged(self, record: Record) -> None:
-        """The broker has it, the centre may not: the disk keeps it, or the shelf when no disk has it."""
+        """The broker has it, the central server may not: the disk keeps it, or the shelf when no disk has it."""
         if record.key >= MEMORY_ONLY:
             self._unconfirmed[record.key] = record
         elif record.key == self._refused_from:
@@ -144,7 +144,7 @@ class SendQueue:
         self.acked_to = max(self.acked_to, min(first - 1, self._refused_from - 1, max(self._laid_to, self._resume)))
 
     def overdue(self) -> int | None:
-        """The oldest record that the broker has acknowledged and the centre has not confirmed; its key."""
+        """The oldest record that the broker has acknowledged and the central server has not confirmed; its key."""
         with self._lock:
             if self._oldest is not None:
                 return self._oldest if self._oldest <= self.acked_to else None
@@ -189,7 +189,8 @@ class SendQueue:
     def reload(self) -> None:
         """Lay out again what is on disk and not done: what was set aside comes back in its order.
 
-        With receipts that would be all that the centre has not confirmed yet: then only the oldest come back.
+        With receipts that would be all that the central server has not confirmed yet: then only the oldest come
+        back.
         """
         if self._until_confirmed:
             self.redeliver(A_FEW)
@@ -248,7 +249,9 @@ class SendQueue:
         self._wake_link()
 
     def confirmed(self, low: int, high: int, count: int) -> None:
-        """The centre has the `count` records that there were from `low` to `high`: none of them is to be sent."""
+        """The central server has the `count` records that there were from `low` to `high`: none of them is to be
+        sent.
+        """
         with self._lock:
             self.delivered += count
             for pile in (self._out, self._unconfirmed):

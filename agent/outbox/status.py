@@ -21,7 +21,8 @@ class OutboxStatus:
     stored: int = 0
     """Of those, safe on disk."""
     delivered: int = 0
-    """Records that the broker has acknowledged, or with receipts the centre confirmed; earlier runs' included."""
+    """Records that the broker has acknowledged, or with receipts the central server confirmed; earlier runs'
+    included."""
     lost: int = 0
     waiting: int = 0
     """Not yet delivered, in memory or on disk."""

@@ -29,7 +29,7 @@ def replace_file(
     `mode`: less the umask, unless `exact_mode`. `durable=False`: whole at any time, but it need not survive a power
     cut. `modified_utc`: its modification time, POSIX seconds; None for now.
 
-    What root writes belongs to whoever has the folder, and whatever root's umask is, the group may read it: the
+    What root writes belongs to the owner of the folder, and whatever root's umask is, the group may read it: the
     service must be able to. A link in place of the file is replaced, not followed.
     """
     beside = path.with_name(path.name + ".new")

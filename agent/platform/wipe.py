@@ -1,7 +1,7 @@
 """Leave nothing of a kiosk's own on it: every file is overwritten, then removed. Raises OSError.
 
 A memory card writes elsewhere than where it is told (wear levelling), so an overwritten file may live on in a spare
-block until the card has used it again: whoever fears a laboratory destroys the card. Against everybody else, who
+block until the card has used it again: anyone who fears a laboratory destroys the card. Against everybody else, who
 reads what the file system shows or what lies in its free blocks, overwriting holds.
 """
 

@@ -77,7 +77,7 @@ def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = N
     """A proved table from TOML text. Raises BadTable.
 
     `beginning` gives the text of a named table whose rows, invariants and tests come before this one's, where it
-    says `extends = NAME`; without it, as for tables from the centre, a table must be whole.
+    says `extends = NAME`; without it, as for tables from the central server, a table must be whole.
     """
     document = _document(text, name)
     head = document.get("table")

@@ -200,7 +200,7 @@ DIMENSIONS: dict[str, type[StrEnum]] = {
     "travel": TravelState,
 }
 TICKET_FACTS = frozenset({"proof", "ticket_here", "ticket_now", "ticket_service", "of_age", "already_used"})
-"""Whoever asks for one of these has thought of tickets and identities."""
+"""A table that asks for one of these covers tickets and identities."""
 TICKET_KINDS = frozenset({CredentialKind.TICKET, CredentialKind.IDENTITY})
 REFINES: dict[str, dict[str, str]] = {
     "direction": {"check": "entry"},

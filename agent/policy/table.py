@@ -107,7 +107,7 @@ ALWAYS = (
     Invariant("no silent entry for the vouched", _entry(code=_VOUCHED), frozenset({Outcome.ADMIT})),
     Invariant("no entry for the vouched who are watched", _entry(code=_VOUCHED, watch=_WATCHED), _OPENING),
 )
-"""Hold for every table, whoever signed it."""
+"""Hold for every table, whatever key signed it."""
 
 
 _NOT = frozenset({"no"})

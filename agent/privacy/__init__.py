@@ -1,6 +1,7 @@
 """Who somebody was and how ill: nothing of it is stored or sent in the clear. Pure; see docs/privacy.md.
 
-`rules` says what the centre has signed, `withholding` takes it off the events, `hpke` seals it to the centre.
+`rules` says what the central server has signed, `withholding` takes it off the events, `hpke` seals it to the
+central server.
 """
 
 from agent.privacy.redaction import Redaction, anonymous, opened, without_details

@@ -1,6 +1,6 @@
 """Sealing to a public key: HPKE (RFC 9180), base mode, X25519, HKDF-SHA256, ChaCha20-Poly1305. Pure.
 
-Whoever sealed cannot open again: each message has a key pair of its own, whose private half is thrown away.
+The sender cannot open it again: each message has a key pair of its own, whose private half is thrown away.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def unseal(sealed: Sealed, private: PrivateKey, info: bytes) -> bytes:
 
 
 def new_private_key() -> PrivateKey:
-    """A fresh key pair of the centre, from the system's randomness."""
+    """A fresh key pair of the central server, from the system's randomness."""
     return X25519PrivateKey.generate()
 
 
@@ -49,7 +49,7 @@ def public_bytes(private: PrivateKey) -> bytes:
 
 
 def to_pem(private: PrivateKey) -> bytes:
-    """PKCS #8 without a passphrase: it stays with the centre."""
+    """PKCS #8 without a passphrase: it stays with the central server."""
     form = serialization.PrivateFormat.PKCS8
     return private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 

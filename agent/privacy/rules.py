@@ -1,10 +1,10 @@
-"""What becomes of personal data, as the centre has signed it: mode, keys, retention. Pure.
+"""What becomes of personal data, as the central server has signed it: mode, keys, retention. Pure.
 
 A `privacy` bundle's content is TOML:
 
     mode = "trace"                       # or "verify-only"
     details = true                       # verify-only: events tell code status and temperature (of nobody named)
-    retention_hours = 336                # sealed parts that wait longer for the centre are dropped
+    retention_hours = 336                # sealed parts that wait longer for the central server are dropped
     remember = "day"                     # roster numbers may be on the kiosk until the day's report; else "none"
     documents = true                     # numbers of identity documents may be read from a card
     [[key]]
@@ -46,7 +46,7 @@ class Mode(StrEnum):
     VERIFY_ONLY = "verify-only"
     """Nothing."""
     TRACE = "trace"
-    """Sealed to the centre."""
+    """Sealed to the central server."""
 
 
 class BadPrivacy(ValueError):
@@ -55,7 +55,7 @@ class BadPrivacy(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """A public key of the centre."""
+    """A public key of the central server."""
 
     keyid: str
     public: bytes
@@ -154,7 +154,7 @@ def parse(text: object) -> PrivacyRules:
     if len({key.keyid for key in rules.keys}) < len(rules.keys):
         raise BadPrivacy("two keys of one keyid")
     if rules.mode is Mode.TRACE and not rules.keys:
-        raise BadPrivacy("mode trace needs a key of the centre")
+        raise BadPrivacy("mode trace needs a key of the central server")
     return rules
 
 

@@ -1,6 +1,6 @@
 """What the checkpoint judges by: keys, lists, policy table, calibration, and new ones as soon as they are there.
 
-Whoever brings a list, a bundle, a table or a calibration replaces a file; within a second it is read, proved and
+Anyone who brings a list, a bundle, a table or a calibration replaces a file; within a second it is read, proved and
 put in force between two judgements. What does not hold changes nothing: the old one stays, and says so.
 """
 
@@ -206,19 +206,27 @@ class Ruleset:
                 return kind in {"root", "keys", "privacy", "venue", "roster", "zones", "staff"}
 
     def lacks(self, kind: str, name: str) -> bool:
-        """Whether this list, or the centre's keys, should be in force and are not: what lies there does not fit."""
+        """Whether this list, or the central server's keys, should be in force and are not: what lies there does not
+        fit.
+        """
         named = {f"list {file}" for file in self._judged.lists if Path(file).stem == name}
-        ours = f"{kind} from the central server" if kind in ("venue", "roster", "zones") else "keys from the centre"
+        ours = (
+            f"{kind} from the central server"
+            if kind in ("venue", "roster", "zones")
+            else "keys from the central server"
+        )
         wanted = named if kind == "list" else {ours}
         return any(age.name in wanted and age.issued_utc == -math.inf for age in self.ages)
 
     def awaits(self, kind: str, name: str) -> bool:
-        """Whether what the centre has sent of this list waits for its base, and the one before is in force."""
+        """Whether what the central server has sent of this list waits for its base, and the one before is in
+        force.
+        """
         marks = (each.awaited for each in self._trust.lists)
         return kind == "list" and any(mark is not None and mark.name == name for mark in marks)
 
     def wanted_bases(self) -> Sequence[WantedBase]:
-        """Bases that the centre has signed and says how to fetch, and that are not here."""
+        """Bases that the central server has signed and says how to fetch, and that are not here."""
         return () if self._careful else load.wanted_bases(self._judged, self._root)
 
     def scrub(self, count: int = SCRUB_BUCKETS) -> None:

@@ -3,7 +3,7 @@
 | file | content |
 |---|---|
 | NAME.gpl.part | what has come so far, of the whole length from the beginning |
-| NAME.gpl.next | whole: put in force by whoever reads the lists (`list_files.put_next_base`) |
+| NAME.gpl.next | whole: put in force when the lists are read (`list_files.put_next_base`) |
 
 Nothing else is kept: after a restart, or a power cut in the midst of a write, each piece is compared with its
 signed digest again, and what does not fit is fetched again.

@@ -1,4 +1,4 @@
-"""A list's base from the address that was signed: HTTP with ranges. What comes is proved by whoever takes it."""
+"""A list's base from the address that was signed: HTTP with ranges. The caller verifies what comes."""
 
 from __future__ import annotations
 

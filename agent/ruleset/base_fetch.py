@@ -197,7 +197,7 @@ class BaseFetcher(threading.Thread):
         return made
 
     def _pause(self, size: int, began_s: float) -> None:
-        """Keep to the pace, and out of the way of whoever is at the gate."""
+        """Keep to the pace, and out of the way of the person at the gate."""
         self._stopping.wait(max(0.0, size / self._bytes_per_s - (monotonic() - began_s)))
         until_s = monotonic() + MOST_BUSY_S
         while self._is_busy() and monotonic() < until_s and not self._stopping.wait(0.1):

@@ -1,9 +1,9 @@
-"""Bundles from the centre, on disk: what was taken last is kept, and is what the next one is measured by.
+"""Bundles from the central server, on disk: what was taken last is kept, and is what the next one is measured by.
 
 | file | content |
 |---|---|
 | root.bundle | the root in force; the first one is put there when the kiosk is installed |
-| root-N.bundle | the roots that came since, for whoever knows an older one only |
+| root-N.bundle | the roots that came since, for a kiosk that knows an older one only |
 | keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
 | list-NAME.previous | the last one whose base was here, until the base of a newer one is |
 
@@ -148,7 +148,7 @@ class BundleStore:
     def accept(self, data: bytes, now: TimeBounds, targets: Collection[str] | None = None) -> Bundle:
         """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed.
 
-        `targets`: those of this kiosk; None: whoever brings it by hand has chosen the kiosk.
+        `targets`: those of this kiosk; None: the person who brings it by hand has chosen the kiosk.
         """
         claimed = bundle.unverified_header(data)
         kind, name = claimed.type, claimed.name
@@ -209,7 +209,7 @@ class BundleStore:
                     if found is not None:
                         self._remember(found)
         except (BadBundle, BadRecord):
-            pass  # whoever reads it is told
+            pass  # the reader of the file reports it
 
     def _remember(self, taken: Bundle) -> None:
         root = self.root().bundle.version
@@ -305,15 +305,15 @@ def list_word(content: object) -> ListContent:
 
 
 def list_content(found: lists.CodeList, chunks: BaseChunks | None = None) -> dict[str, object]:
-    """What the centre signs of a list: its base's head, and all changes on top of it."""
+    """What the central server signs of a list: its base's head, and all changes on top of it."""
     return word_content(found.base.head, lists.entries(found.delta) if found.delta is not None else {}, chunks)
 
 
 def word_content(
     base: lists.ListHeader, changes: Mapping[bytes, int], chunks: BaseChunks | None = None
 ) -> dict[str, object]:
-    """What the centre signs of a list: its base's head, all changes (key → value) on top of it, and how the base
-    can be fetched.
+    """What the central server signs of a list: its base's head, all changes (key → value) on top of it, and how the
+    base can be fetched.
     """
     text = b64encode(b"".join(key + bytes((value,)) for key, value in changes.items())).decode()
     members: dict[str, object] = {"base": asdict(base), "changes": text}
@@ -335,7 +335,7 @@ def _text(taken: Bundle) -> str:
 
 
 PARSERS: Mapping[str, Callable[[Bundle], Any]] = {
-    "keys": lambda taken: parse_keys(taken.content, "from the centre"),
+    "keys": lambda taken: parse_keys(taken.content, "from the central server"),
     "policy": lambda taken: policy.parse_table(taken.content, taken.name),
     "list": lambda taken: list_word(taken.content),
     "privacy": lambda taken: privacy.parse(taken.content),

@@ -38,7 +38,7 @@ def swap_in_next_base(path: Path, head: lists.ListHeader) -> None:
 
 
 def next_path(path: Path) -> Path:
-    """Where a base may lie before the centre has spoken of it, while the one before is still in force."""
+    """Where a base may lie before the central server has spoken of it, while the one before is still in force."""
     return path.with_name(path.name + ".next")
 
 

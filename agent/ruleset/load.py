@@ -115,7 +115,9 @@ def chunks_of(path: Path, chunk_bytes: int, url: str = "") -> base_chunks.BaseCh
 
 
 def wanted_bases(options: credentials.Options, root: Path | None = None) -> list[WantedBase]:
-    """Bases that the centre has signed and says how to fetch, and that are not here, whole. Never raises."""
+    """Bases that the central server has signed and says how to fetch, and that are not here, whole. Never
+    raises.
+    """
     root, found = root or Path(), []
     for name in options.lists if options.bundles else ():
         path = root / name
@@ -166,8 +168,8 @@ def _heads(found: lists.CodeList) -> list[object]:
 
 
 def _configured(path: Path, name: str, record: AcceptedVersions | None) -> lists.CodeList | None:
-    """The very list that was in force as a file when the centre first spoke of it; None when it is another one, or
-    when one that was signed has been in force since. Raises BadList, BadRecord, OSError.
+    """The very list that was in force as a file when the central server first spoke of it; None when it is another
+    one, or when one that was signed has been in force since. Raises BadList, BadRecord, OSError.
     """
     before = None if record is None else record.get(name)
     if before is None or "heads" not in before:
@@ -177,10 +179,10 @@ def _configured(path: Path, name: str, record: AcceptedVersions | None) -> lists
 
 
 def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
-    """The centre's keys where it has sent any, else the configured file's.
+    """The central server's keys where it has sent any, else the configured file's.
 
     A bundle that is there and does not hold makes everything too old: it must not let older keys back in silently.
-    A kiosk that has a root needs no file: until the centre's keys come, nobody is believed.
+    A kiosk that has a root needs no file: until the central server's keys come, nobody is believed.
     """
     if not options.bundles:
         return _keys_file(root / options.keys)
@@ -193,8 +195,8 @@ def _keys(options: credentials.Options, root: Path) -> credentials.TrustStore:
             keys: credentials.TrustStore = store.content(sent)
             return replace(keys, ages=(sent.age,), in_force=(InForce("keys", "", sent.version),))
     except (BadBundle, BadTrustStore, OSError):
-        return replace(trust, ages=(freshness.missing("keys from the centre"),))
-    return replace(trust, ages=(freshness.missing("keys from the centre"),)) if awaits_keys else trust
+        return replace(trust, ages=(freshness.missing("keys from the central server"),))
+    return replace(trust, ages=(freshness.missing("keys from the central server"),)) if awaits_keys else trust
 
 
 def _keys_file(path: Path) -> credentials.TrustStore:
@@ -214,9 +216,9 @@ def _keys_file(path: Path) -> credentials.TrustStore:
 def _sent(
     path: Path, sent: Bundle, store: BundleStore, name: str, record: AcceptedVersions | None
 ) -> lists.CodeList:
-    """A list as the centre has sent word of it. Until the base of that is here, the list that it takes the place
-    of, within its own age: as it was signed, or as it was configured if none that was signed has been in force yet,
-    and marked with what is awaited. Raises BadList, BadRecord, OSError.
+    """A list as the central server has sent word of it. Until the base of that is here, the list that it takes the
+    place of, within its own age: as it was signed, or as it was configured if none that was signed has been in
+    force yet, and marked with what is awaited. Raises BadList, BadRecord, OSError.
     """
     word: ListContent = store.content(sent)
     try:
@@ -256,7 +258,7 @@ def _signed(path: Path, sent: Bundle) -> lists.CodeList:
     word = list_word(sent.content)
     base = prove_base(path)
     if word.base != base.head:
-        raise lists.BadList(f"list {path}: not the base that the centre has signed")
+        raise lists.BadList(f"list {path}: not the base that the central server has signed")
     head = replace(
         base.head,
         version=max(sent.version, base.head.version + 1),  # changes are always newer than their base
@@ -272,14 +274,14 @@ def _signed(path: Path, sent: Bundle) -> lists.CodeList:
         set_changes(path, head, word.changes)
         opened = prove_list(path)
     if not opened.has_changes(head, word.changes):
-        raise lists.BadList(f"list {path}: its changes are not those that the centre has signed")
+        raise lists.BadList(f"list {path}: its changes are not those that the central server has signed")
     return opened
 
 
 def load_table(options: policy.Options, root: Path | None = None, bundles: str = "") -> policy.Table:
     """The table that the options name, proved; paths are relative to `root`. Raises BadTable.
 
-    One of that name that the centre has sent (in the folder `bundles`) comes before the agent's own.
+    One of that name that the central server has sent (in the folder `bundles`) comes before the agent's own.
     """
     if bundles:
         try:
@@ -289,7 +291,7 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
                 table: policy.Table = store.content(sent)
                 return replace(table, in_force=InForce("policy", sent.name, sent.version))
         except (BadBundle, OSError) as error:
-            raise policy.BadTable(options.table, [f"sent by the centre, but {error}"]) from None
+            raise policy.BadTable(options.table, [f"sent by the central server, but {error}"]) from None
     is_path = options.table.endswith(".toml")
     path = (root or Path()) / options.table if is_path else packaged(f"policy/{options.table}.toml")
     table = policy.parse_table(_table_text(path), str(path), _beginning)
@@ -298,7 +300,9 @@ def load_table(options: policy.Options, root: Path | None = None, bundles: str =
 
 
 def load_privacy(options: credentials.Options, root: Path | None = None) -> privacy.PrivacyInForce:
-    """What the centre has sent about personal data; never raises. What does not hold closes rather than opens."""
+    """What the central server has sent about personal data; never raises. What does not hold closes rather than
+    opens.
+    """
     if not options.bundles:
         return privacy.PrivacyInForce()
     try:
@@ -316,7 +320,9 @@ def load_privacy(options: credentials.Options, root: Path | None = None) -> priv
 
 
 def whole_table(path: Path) -> str:
-    """Text of a table with the rows that it begins with written out: as the centre sends it. Raises BadTable."""
+    """Text of a table with the rows that it begins with written out: as the central server sends it. Raises
+    BadTable.
+    """
     text = _table_text(path)
     begins = policy.begins_with(text, str(path))
     if begins:

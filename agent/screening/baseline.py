@@ -11,9 +11,9 @@ its trend per person and its slope on the room's temperature, with three changes
 - it knows how well it knows: `u_c` is the uncertainty of the level, which grows over a night without people.
 
 The limit lies at the level plus a margin: the quantile of the residuals that leaves `flagged` above it, tracked by
-counting (a fever counts once, however hot) and held between 1.3 and 2.2 robust standard deviations. Whoever lies at
-or above the limit is counted there and pulls nothing else. So level and width are learnt from a sample that is cut
-off at the limit; the expected pull and the median of the residuals are corrected for the part that is missing.
+counting (a fever counts once, however hot) and held between 1.3 and 2.2 robust standard deviations. Anyone who lies
+at or above the limit is counted there and pulls nothing else. So level and width are learnt from a sample that is
+cut off at the limit; the expected pull and the median of the residuals are corrected for the part that is missing.
 
 However many people pull, the limit moves no faster than `Options` allow: it lies within a band about an anchor, and
 the anchor follows it at so many degrees an hour. It never leaves the span from floor to ceiling. Both are told.

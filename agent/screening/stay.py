@@ -75,7 +75,7 @@ class Stay:
             self._left(at_s)
 
     def decided(self, holder: bytes, at_s: float) -> None:
-        """A passage is over; whoever stands there now was measured for it."""
+        """A passage is over; the person who stands there now was measured for it."""
         if max(self.warm.lasts_s(at_s), self.mark.lasts_s(at_s) if self.ranged else 0.0) > 0:
             self.holder = holder
 

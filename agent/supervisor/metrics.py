@@ -108,7 +108,7 @@ def families(vitals: HealthReport, health: Health, up_s: float) -> Iterator[Fami
     )
     yield _of("gatepost_clock_state", "What the kiosk knows of the time.", vitals.clock.now().state, ClockState)
     yield from _events(vitals)
-    yield _orders(vitals)
+    yield _commands(vitals)
     yield from _devices(vitals)
     yield from _lists(vitals)
     yield from _process()
@@ -153,9 +153,9 @@ def _events(vitals: HealthReport) -> Iterator[Family]:
     yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", vitals.outbox.took)
 
 
-def _orders(vitals: HealthReport) -> Family:
-    """What the centre said, and what strangers did."""
-    status = vitals.orders.status()
+def _commands(vitals: HealthReport) -> Family:
+    """What the central server said, and what strangers did."""
+    status = vitals.commands.status()
     results = {
         "succeeded": status.succeeded,
         "rejected": status.rejected,

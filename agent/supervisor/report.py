@@ -34,7 +34,7 @@ class HealthReport:
     loop: Loop
     clock: Clock
     rulebook: Ruleset
-    orders: CommandReceiver
+    commands: CommandReceiver
     began: Startup
     venue: Callable[[], VenueState | None]
 
@@ -56,7 +56,7 @@ class HealthReport:
             "devices": [asdict(one) for one in self.workers.status()],
             "outbox": _with_fault(self.outbox.status()),
             "link": _with_fault(self.link.status()),
-            "commands": asdict(self.orders.status()),
+            "commands": asdict(self.commands.status()),
         }
 
 

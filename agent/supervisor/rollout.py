@@ -74,7 +74,7 @@ class ConfigRollout:
             self._stage()
 
     def _publish_notices(self) -> None:
-        """What the centre is to be told: put, and forgotten a look later, when it is on disk."""
+        """What the central server is to be told: put, and forgotten a look later, when it is on disk."""
         tell = self._memory.settings.tell
         if tell is None:
             return
@@ -87,7 +87,7 @@ class ConfigRollout:
     def _leave(self, up_s: float) -> None:
         """Out of safe mode: somebody has said so, or it has gone well for long."""
         if not self._latched:
-            return  # a file with faults is the reason: whoever mends it starts the agent anew
+            return  # a file with faults is the reason: the technician who corrects it restarts the agent
         if up_s >= SAFE_FOR_S:
             self._memory.count(StartHistory.recovered)
         if not self._memory.is_careful():
@@ -110,7 +110,7 @@ class ConfigRollout:
         elif passed is False:
             why = f"not well within {options.rollout_timeout_s:.0f} s: {', '.join(sorted(worse))}"
             self._memory.settle(lambda settings: settings.rolled_back(__version__, why))
-            self._restart(f"the centre's configuration {trial.pushed.version} is taken back: {why}")
+            self._restart(f"the central server's configuration {trial.pushed.version} is taken back: {why}")
 
     def _prove(self, up_s: float) -> None:
         """It has run for long: from now on it is what to go back to."""
@@ -118,22 +118,22 @@ class ConfigRollout:
             self._memory.settle(lambda settings: settings.proved(self._began.own, self._began.pushed))
 
     def _stage(self) -> None:
-        """Put what the centre has sent on trial, if it holds."""
+        """Put what the central server has sent on trial, if it holds."""
         bundle = self._new_bundle()
         if bundle is None or self._memory.settings.knows(bundle.digest, __version__):
             return
         pushed = RemoteConfig(bundle.version, bundle.digest, bundle.content)
         why = self._wrong_with(pushed)
         if why:
-            log.warning("the centre's configuration %d is refused: %s", pushed.version, why)
+            log.warning("the central server's configuration %d is refused: %s", pushed.version, why)
             self._memory.settle(lambda settings: settings.refuse(pushed, __version__, why))
             return
         bad = self._health().bad
         self._memory.settle(lambda settings: settings.staged(pushed, bad))
-        self._restart(f"the centre's configuration {pushed.version} is put on trial")
+        self._restart(f"the central server's configuration {pushed.version} is put on trial")
 
     def _new_bundle(self) -> Bundle | None:
-        """What the centre sent last, when its file is another than at the last look."""
+        """What the central server sent last, when its file is another than at the last look."""
         options = self._began.config.codes
         if not options.bundles:
             return None

@@ -1,4 +1,6 @@
-"""Which configuration is in force, on trial, refused, proved: what becomes of one that the centre sent. Pure."""
+"""Which configuration is in force, on trial, refused, proved: what becomes of one that the central server sent.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class RemoteConfig:
-    """A configuration from the centre."""
+    """A configuration from the central server."""
 
     version: int
     digest: str
@@ -49,7 +51,7 @@ class LastKnownGood:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the centre is to be told."""
+    """What the central server is to be told."""
 
     word: NoticeType
     version: int
@@ -150,4 +152,4 @@ def _parse_notice(plain: Any) -> Notice:
             "why": str(why),
         }:
             return Notice(word, version, why)
-    raise ValueError("no word to the centre")
+    raise ValueError("no word to the central server")

@@ -1,4 +1,5 @@
-"""What the agent starts with: its own file, the centre's configuration above it; or the last that it ran well with.
+"""What the agent starts with: its own file, the central server's configuration above it; or the last that it ran
+well with.
 
 | what is found | what happens |
 |---|---|
@@ -43,15 +44,15 @@ class Startup:
     safe: str = ""
     """Why the agent is in safe mode; empty when it is not."""
     pushed: RemoteConfig | None = None
-    """What the centre sent and is in force."""
+    """What the central server sent and is in force."""
     on_trial: bool = False
     """`pushed` was, when the agent began."""
     fault: str = ""
-    """Why the centre's configuration is not in force though it was good once."""
+    """Why the central server's configuration is not in force though it was good once."""
 
     @property
     def version(self) -> int:
-        """Of the centre's configuration that is in force; 0 for none."""
+        """Of the central server's configuration that is in force; 0 for none."""
         return 0 if self.pushed is None else self.pushed.version
 
     def health(self) -> Iterable[Component]:
@@ -137,7 +138,9 @@ def _usual(file: Path, memory: StateFiles) -> Startup:
         return _with(alone, good)
     except BadConfig as error:
         first = str(error).splitlines()[0]
-        return replace(alone, fault=f"{first} (this kiosk's own file is in force alone; have the centre send anew)")
+        return replace(
+            alone, fault=f"{first} (this kiosk's own file is in force alone; have the central server send anew)"
+        )
 
 
 def _with(alone: Startup, pushed: RemoteConfig, *, on_trial: bool = False) -> Startup:

@@ -72,7 +72,7 @@ class Upgrades:
 
     def start(self) -> None:
         """Begin."""
-        self._busy_s = time.monotonic()  # whoever was here before is not known
+        self._busy_s = time.monotonic()  # how long nobody has been here is not known
         self._thread.start()
 
     def stop(self, limit_s: float) -> None:

@@ -43,7 +43,7 @@ class Options:
 
 
 class UsedTickets:
-    """The register of one kiosk. Whoever links it to its peers sets `send`, and calls `connected`, `received`."""
+    """The register of one kiosk. The link to its peers sets `send`, and calls `connected`, `received`."""
 
     def __init__(
         self, kiosk: str, options: Options, report: Callable[[Use, Use], None], wait_s: float = CLAIM_WAIT_S

@@ -171,7 +171,7 @@ class Venue:
         self._at_s = 0.0
         """Seconds since boot, as the latest turn has told."""
         self.badge = ""
-        """Number of whoever has signed on."""
+        """Number of the person who has signed on."""
         self.fix: Fix | None = None
         """Where the vehicle is, as told last."""
         self._permit_known: tuple[Verdict | None, Roster | None, Permit | None] = None, None, None

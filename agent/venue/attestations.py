@@ -156,7 +156,7 @@ def _form(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> M
 
 
 def _badge(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> Made:
-    """Empty: whoever was signed on signs off."""
+    """Empty: the person who was signed on signs off."""
     if stated.value and not (stated.value.isascii() and stated.value.isalnum() and len(stated.value) <= 16):  # noqa: PLR2004
         raise BadAttestation(
             StatementRefusal.BAD_VALUE,

@@ -24,7 +24,8 @@ __all__ = ["CASE_KINDS", "FEEDBACK", "case_id", "case_kind", "case_name", "parse
 def case_kind(passage: Passage, zone_locked: bool = False) -> str:
     """Which case this passage opens, the weightiest; empty for none.
 
-    Everybody whom a watch list names, and whoever is red, has fever or is positive, unless nobody had to look.
+    Everybody whom a watch list names, and everybody who is red, has fever or is positive, unless nobody had to
+    look.
     """
     verdict, decision = passage.verdict, passage.decision
     if decision.outcome not in _CAME_TO_STAFF:

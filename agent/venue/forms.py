@@ -5,7 +5,7 @@ A form is TOML, one file each:
     name = "visitor"
     title.en = "Visitor"
     title.zh = "访客登记"
-    records = true                              # whoever waits counts as recorded once it is filled in
+    records = true                              # the person who waits counts as recorded once it is filled in
 
     [[field]]
     name = "reason"
@@ -61,7 +61,7 @@ class Form:
     title: Mapping[str, str]
     fields: tuple[Field, ...]
     records: bool = False
-    """Whoever waits counts as recorded once it is filled in."""
+    """The person who waits counts as recorded once it is filled in."""
 
     @property
     def is_private(self) -> bool:

@@ -93,7 +93,7 @@ class Roster:
         return len(self.rows) // ROW_BYTES
 
     def find(self, subject: bytes) -> Permit | None:
-        """The permit of whoever `subject` (8 bytes or more) stands for."""
+        """The permit of the person for whom `subject` (8 bytes or more) stands."""
         key = subject[:KEY_BYTES]
         if len(key) < KEY_BYTES:
             return None

@@ -1,6 +1,6 @@
 """Gatepost's reference server: from the broker to rows in PostgreSQL, each event once, and receipts after the commit.
 
-    python server.py postgresql:///gatepost mqtt://centre:PASSWORD@broker --key receipts.key
+    python server.py postgresql:///gatepost mqtt://server:PASSWORD@broker --key receipts.key
 
 An example to read and to start from; README.md beside it explains. It needs psycopg, cryptography, and paho-mqtt or pika.
 """
@@ -342,12 +342,12 @@ def main() -> int:
     parser.add_argument("database", help="postgresql://USER:PASSWORD@HOST/NAME")
     parser.add_argument("broker", nargs="*", help="mqtt://, mqtts://; or amqp:// of one or more nodes of RabbitMQ")
     parser.add_argument("--create", action="store_true", help="make the tables, and end when no broker is named")
-    parser.add_argument("--key", type=Path, help="signs receipts: gatepost keys new receipts --centre")
+    parser.add_argument("--key", type=Path, help="signs receipts: gatepost keys new receipts --server")
     parser.add_argument(
         "--unseal", type=Path, action="append", default=[], metavar="KEY", help="opens sealed parts"
     )
     parser.add_argument(
-        "--share", default="centre", help="a long word that no kiosk knows; the same for all servers"
+        "--share", default="server", help="a long word that no kiosk knows; the same for all servers"
     )
     parser.add_argument("--ca-file", help="authority behind an mqtts broker; default: those of the system")
     parser.add_argument("--receipt-every-s", type=float, default=1.0, help="seconds between receipts (default: 1)")

@@ -10,8 +10,8 @@ input.
 
 The board counts the time, so the relay drops even when this process is killed or the cable is cut: the safest
 choice of gate here. Quirks: channels count from 0 on the wire and from 1 in the options; tenths of a second.
-Accuracy of the pulse: the board's, 0.1 s. Every order is answered, so an absent or dead board is told. An RS-485
-adapter may hear what it sends itself, and the answer to an order is the order's own bytes: so each order is
+Accuracy of the pulse: the board's, 0.1 s. Every command is answered, so an absent or dead board is told. An RS-485
+adapter may hear what it sends itself, and the answer to a command is the command's own bytes: so each command is
 followed by the question for the states, whose answer is never its echo: only that proves that the board is there.
 """
 
@@ -41,7 +41,7 @@ STATES_BYTES = 6
 GAP_CHARACTERS, CHARACTER_BITS, LEAST_GAP_S = 3.5, 11, 0.00175
 """Silence between two frames (Modbus over Serial Line V1.02, §2.5.1.1); from 19200 baud up it is fixed."""
 MOST_BYTES = 256
-"""The longest frame of the bus: whoever says more in answer to an order is no board."""
+"""The longest frame of the bus: what sends more in answer to a command is no board."""
 FRESH_S = 0.9
 """A check a second for each part of a board would keep the wire busy: one answer serves all."""
 
@@ -59,18 +59,18 @@ class Options:
     slave: Annotated[int, Ge(1), Le(247), BOARD] = 1
     """Address on the bus."""
     longest_s: Annotated[float, Gt(0), Le(3276.7)] = 10.0
-    """Longest pulse that may be ordered, seconds."""
+    """Longest pulse that may be requested, seconds."""
     simulated: bool = False
     """Mark this output as simulated. A pseudo-terminal is always marked."""
 
 
 def switch_off(slave: int, channel: int) -> bytes:
-    """The order that drops a relay."""
+    """The command that drops a relay."""
     return sealed(bytes((slave, WRITE_COIL, 0, channel - 1, 0, 0)))
 
 
 def flash_on(slave: int, channel: int, seconds: float) -> bytes:
-    """The order that pulls a relay in for a time."""
+    """The command that pulls a relay in for a time."""
     ticks = max(1, round(seconds / TICK_S))
     return sealed(bytes((slave, WRITE_COIL, FLASH_ON, channel - 1)) + ticks.to_bytes(2, "big"))
 
@@ -110,15 +110,15 @@ class Driver:
             raise
 
     def pulse(self, seconds: float) -> None:
-        """Order the pulse; a new one replaces what is left of the last."""
+        """Command the pulse; a new one replaces what is left of the last."""
         options = self._options
         if not 0 < seconds <= options.longest_s:
             raise BadOptions(options.port, f"a pulse of {seconds} s is out of bounds", "see longest_s")
-        self._order(flash_on(options.slave, options.channel, seconds))
+        self._command(flash_on(options.slave, options.channel, seconds))
 
     def off(self) -> None:
         """Drop the relay before the time is up."""
-        self._order(switch_off(self._options.slave, self._options.channel))
+        self._command(switch_off(self._options.slave, self._options.channel))
 
     def check(self) -> None:
         """Ask for the relays' states, unless the board has answered any of its parts just now; raises DeviceGone
@@ -136,13 +136,13 @@ class Driver:
             self.off()
         self._line.close()
 
-    def _order(self, order: bytes) -> None:
+    def _command(self, command: bytes) -> None:
         """Send it, wait for the board's answer (the same bytes), and have it proved that a board gave it."""
         with self._line.held():
             if self._line.echoes is None:
                 self._query_states()
             answers = 2 if self._line.echoes else 1
-            self._exchange(order, lambda heard: heard.count(order) >= answers)
+            self._exchange(command, lambda heard: heard.count(command) >= answers)
             self._query_states()
 
     def _query_states(self) -> None:
@@ -167,7 +167,7 @@ class Driver:
                 time.sleep(max(GAP_CHARACTERS * CHARACTER_BITS / self._options.baud, LEAST_GAP_S))
                 return
         if heard and not heard.replace(sent, b""):
-            fact = "the relay board does not answer: only the echo of our own order comes back"
+            fact = "the relay board does not answer: only the echo of our own command comes back"
             raise DeviceGone(line.name, fact, "the adapter hears itself; check the board's power, address, A and B")
         if heard:
             raise BadReply(line.name, "answers, but not as a relay board", "check its speed and address")

@@ -40,7 +40,7 @@ class Options:
     active_low: bool = True
     """Low is on."""
     longest_s: Annotated[float, Gt(0)] = 10.0
-    """Longest pulse that may be ordered, seconds."""
+    """Longest pulse that may be requested, seconds."""
     simulated: bool = False
     """Mark this output as simulated. A node that is no real bus is always marked."""
 

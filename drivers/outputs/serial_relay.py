@@ -12,7 +12,7 @@ The relay latches: it stays on until OFF arrives, so this driver sends OFF from 
 the caller and which the interpreter waits for on its way out. What is left: if the process is killed outright while
 the relay is on, it stays on until the agent starts again (opening sends OFF first) or USB power goes. Where that
 matters, take a gate controller that needs only an edge, or a board that times the pulse itself. Emergency egress
-must never hang on this board. Quirks: no answer to any order, so a welded or absent relay cannot be told; OFF is
+must never hang on this board. Quirks: no answer to any command, so a welded or absent relay cannot be told; OFF is
 sent twice. Accuracy of the pulse: the scheduler's, some milliseconds.
 """
 
@@ -45,12 +45,12 @@ class Options:
     channel: Annotated[int, Ge(1), Le(8), OUTPUT] = 1
     """Which relay of the board, from 1."""
     longest_s: Annotated[float, Gt(0)] = 10.0
-    """Longest pulse that may be ordered, seconds."""
+    """Longest pulse that may be requested, seconds."""
     simulated: bool = False
     """Mark this output as simulated. A pseudo-terminal is always marked."""
 
 
-def order(channel: int, *, on: bool) -> bytes:
+def command(channel: int, *, on: bool) -> bytes:
     """The four bytes that switch a relay."""
     head = bytes((START, channel, int(on)))
     return head + bytes((sum8(head),))
@@ -74,8 +74,8 @@ class Driver(PulsedOutput):
         self._line.open()
 
     def switch(self, *, on: bool) -> None:
-        """Order the relay; OFF is said twice, since no answer tells whether it was heard."""
-        self._line.write(order(self._channel, on=on) * (1 if on else 2))
+        """Command the relay; OFF is said twice, since no answer tells whether it was heard."""
+        self._line.write(command(self._channel, on=on) * (1 if on else 2))
 
     def verify_present(self) -> None:
         """See that the port is there. The board itself never answers, and takes its relay's power with it."""

@@ -24,11 +24,11 @@ class Options:
     output: Annotated[int, Ge(1), OUTPUT] = 1
     """Which output; a lamp has three."""
     longest_s: Annotated[float, Gt(0)] = 10.0
-    """Longest pulse that may be ordered, seconds."""
+    """Longest pulse that may be requested, seconds."""
 
 
 class Driver:
-    """Keeps each pulse as (when it was ordered, for how long)."""
+    """Keeps each pulse as (when it was requested, for how long)."""
 
     simulated = True
 
@@ -40,7 +40,7 @@ class Driver:
         """Nothing to take."""
 
     def pulse(self, seconds: float) -> None:
-        """Remember the order."""
+        """Remember the command."""
         if not 0 < seconds <= self._options.longest_s:
             raise BadOptions("simulated gate", f"a pulse of {seconds} s is out of bounds", "see longest_s")
         self.pulses.append((time.monotonic(), seconds))

@@ -10,7 +10,7 @@ Wiring: supply 5 V, GND, reader TX to our RX through a divider (5 V levels on th
            02   5 bytes as hex text  exclusive or, hex text   03
 
 Quirks: the reader repeats the frame about each 65 ms while the card lies there, so one sighting is made of them; it
-takes no orders, so one that is not there cannot be told from one without a card, except that its port is gone. An
+takes no commands, so one that is not there cannot be told from one without a card, except that its port is gone. An
 EM4100 number is neither secret nor hard to copy: use it for a list, never as a proof.
 """
 

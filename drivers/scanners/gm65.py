@@ -5,8 +5,8 @@ github.com/bezahl-online/gm65, docs/gm65_manual.pdf).
 
 Wiring: TTL 8N1 at 9600 baud, or USB-CDC after scanning the manual's "virtual serial port" code.
 
-    order   7E 00 type len address CRC-16         type 07 read, 08 write, 09 save; CRC over type … data
-    answer  02 00 type len data… CRC-16           CRC-16/XMODEM; an order that is wrong gets no answer
+    command   7E 00 type len address CRC-16         type 07 read, 08 write, 09 save; CRC over type … data
+    answer  02 00 type len data… CRC-16           CRC-16/XMODEM; a command that is wrong gets no answer
     look    7E 00 08 01 00 02 01 02 DA            write 1 to zone 0002 (needs command mode, zone 0000 = xx01)
 
 Quirks: answers come in the middle of scanned text and are taken out by length and checksum; text is sent as GBK

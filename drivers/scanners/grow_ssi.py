@@ -8,8 +8,8 @@ Wiring: TTL 8N1 at 9600 or 115200 baud according to the unit, or USB-CDC after s
     sum    16 bits, two's complement of the sum of those bytes, high byte first
     look   04 E4 04 00 FF 14     stop 04 E5 04 00 FF 13     ACK 04 D0 00 00 FF 2C     NAK 05 D1 00 00 why …
 
-Quirks: orders work in host mode only (otherwise NAK 06); ACK and NAK come in the middle of scanned text and are
-taken out by form and checksum; a sleeping unit loses the first order, which is repeated.
+Quirks: commands work in host mode only (otherwise NAK 06); ACK and NAK come in the middle of scanned text and are
+taken out by form and checksum; a sleeping unit loses the first command, which is repeated.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Wiring: USB-CDC ("USB serial" code of the guide, TRMUSB130) or RS-232/TTL 8N1 at
 
     look  16 54 0D (SYN T CR)      stop  16 55 0D (SYN U CR)
 
-Quirks: the orders work in manual/serial trigger mode only (TRGMOD0; presentation mode needs none) and are not
+Quirks: the commands work in manual/serial trigger mode only (TRGMOD0; presentation mode needs none) and are not
 answered; Honeywell's default suffix is CR.
 """
 
@@ -28,7 +28,7 @@ class Options(TriggerOptions):
     """Settings of a Honeywell engine."""
 
     trigger: Literal["engine", "host"] = "host"
-    """Who decides when it looks: the engine (presentation mode), or this driver, always, by order."""
+    """Who decides when it looks: the engine (presentation mode), or this driver, always, by command."""
 
 
 class Driver(ScanEngine):

@@ -4,7 +4,7 @@ Sources: the suffix and interface chapters that scan engines have in common: New
 `TSUENA`, default CR LF), GM65 user manual (zone 0x0060: CR, CR LF, TAB or none), Honeywell/HHP quick guides.
 
 Wiring: USB-CDC ("virtual COM", appears as /dev/ttyACM*) or TTL/RS-232 8N1, 9600 baud unless the engine was told
-otherwise. Set the engine to continuous or presentation mode; this driver gives no orders.
+otherwise. Set the engine to continuous or presentation mode; this driver gives no commands.
 
     frame  code bytes, then CR, LF, CR LF or TAB; or nothing, and a pause of more than `idle_gap_s`
 

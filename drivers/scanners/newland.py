@@ -5,12 +5,12 @@ commands).
 
 Wiring: USB-CDC (scan the guide's "USB CDC" code), or RS-232/TTL 8N1 at 9600 baud.
 
-    order  7E 01 "0000" "#" tag sub data ; 03      "#" temporary, "@" permanent
+    command  7E 01 "0000" "#" tag sub data ; 03      "#" temporary, "@" permanent
     reply  02 01 "0000" … 06 | 15 | 05 ; 03        done, bad value, unknown
     look   ~ SOH 0000#SCNTRG1; ETX                 stop: SCNTRG0
 
-Quirks: replies come in the middle of scanned text and are taken out by form; only temporary orders are sent, since
-permanent ones wear the flash; orders need 50 ms between them; factory exposure suits phone screens.
+Quirks: replies come in the middle of scanned text and are taken out by form; only temporary commands are sent,
+since permanent ones wear the flash; commands need 50 ms between them; factory exposure suits phone screens.
 """
 
 from __future__ import annotations

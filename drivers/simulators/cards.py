@@ -28,7 +28,7 @@ class Em4100Reader:
         """The card that lies there."""
         return self.encode(self._card) if self._card else b""
 
-    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders
+    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no commands
         """Nothing to answer."""
         return b""
 

@@ -1,4 +1,4 @@
-"""An I²C adapter with simulated chips, served on a Unix socket to whoever opens it as a bus.
+"""An I²C adapter with simulated chips, served on a Unix socket to clients that open it as a bus.
 
 The near side is `i2c_host`, in the process under trial. One request and one answer per line, as JSON:
 

@@ -29,7 +29,7 @@ class TfLuna:
         body = b"YY" + struct.pack("<HHH", centimetres, self.strength, warmth)
         return body + bytes((sum(body) % 256,))
 
-    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders here
+    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no commands here
         """Nothing to answer."""
         return b""
 
@@ -77,7 +77,9 @@ class Vl53l1x:
 
 
 class Vl53l0x:
-    """VL53L0X as ST's API uses it: byte registers, one measurement per order, 30 ms each, status 11 when valid."""
+    """VL53L0X as ST's API uses it: byte registers, one measurement per command, 30 ms each, status 11 when
+    valid.
+    """
 
     addresses = (0x29,)
 

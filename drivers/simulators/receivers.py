@@ -30,7 +30,7 @@ class NmeaReceiver:
         said.append(f"GNGGA,083559.00,{place},{int(self.has_fix)},08,1.01,499.6,M,48.0,M,,")
         return b"".join(map(sentence, said))
 
-    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no orders here
+    def respond(self, data: bytes) -> bytes:  # noqa: ARG002 - it takes no commands here
         """Nothing to answer."""
         return b""
 

@@ -7,7 +7,7 @@ import threading
 import time
 
 START = 0xA0
-ORDER_BYTES = 4
+COMMAND_BYTES = 4
 
 
 class Contacts:
@@ -15,7 +15,7 @@ class Contacts:
 
     def __init__(self) -> None:
         self.changes: list[tuple[float, int, bool]] = []
-        """(monotonic seconds, channel, on) for each order that changed a relay."""
+        """(monotonic seconds, channel, on) for each command that changed a relay."""
         self.changed = threading.Condition()
         """Notified with each change."""
         self._on: dict[int, bool] = {}
@@ -58,13 +58,13 @@ class LcusRelay(Contacts):
         return b""
 
     def respond(self, data: bytes) -> bytes:
-        """Obey whole, correct orders; skip anything else."""
+        """Obey whole, correct commands; skip anything else."""
         self._heard += data
-        while len(self._heard) >= ORDER_BYTES:
-            start, channel, state, check = self._heard[:ORDER_BYTES]
+        while len(self._heard) >= COMMAND_BYTES:
+            start, channel, state, check = self._heard[:COMMAND_BYTES]
             if start == START and state in (0, 1) and (start + channel + state) % 256 == check:
                 self.switch(channel, on=bool(state))
-                del self._heard[:ORDER_BYTES]
+                del self._heard[:COMMAND_BYTES]
             else:
                 del self._heard[:1]
         return b""
@@ -86,13 +86,13 @@ class WaveshareRelay(Contacts):
         return b""
 
     def respond(self, data: bytes) -> bytes:
-        """Orders 05 and 01, told apart by their eight bytes."""
+        """Commands 05 and 01, told apart by their eight bytes."""
         return b"".join(self._obey(data[i : i + 8]) for i in range(0, len(data), 8))
 
-    def _obey(self, order: bytes) -> bytes:
-        if order[:1] != bytes((self._slave,)) or self._crc(order[:-2]) != order[-2:]:
+    def _obey(self, command: bytes) -> bytes:
+        if command[:1] != bytes((self._slave,)) or self._crc(command[:-2]) != command[-2:]:
             return b""
-        _, function, kind, coil, high, low = order[:6]
+        _, function, kind, coil, high, low = command[:6]
         if function == 0x01:
             bits = sum(1 << i for i in range(8) if self.is_on(i + 1))
             body = bytes((self._slave, 1, 1, bits))
@@ -107,10 +107,10 @@ class WaveshareRelay(Contacts):
         else:
             self._stop_timer(coil)
             self.switch(coil + 1, on=bool(high))
-        return order
+        return command
 
     def _stop_timer(self, coil: int) -> None:
-        """What is left of a pulse counts no more: another order has come."""
+        """What is left of a pulse counts no more: another command has come."""
         timer = self._timers.pop(coil, None)
         if timer is not None:
             timer.cancel()

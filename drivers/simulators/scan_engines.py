@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LineScanner:
-    """An engine in serial mode: a code's bytes, then the suffix it is set to. Gives no heed to orders."""
+    """An engine in serial mode: a code's bytes, then the suffix it is set to. Gives no heed to commands."""
 
     def __init__(self, suffix: bytes = b"\r\n", baud: int = 0) -> None:
         self.baud = baud
@@ -25,35 +25,35 @@ class LineScanner:
 
 
 class _Triggered(LineScanner):
-    """An engine that reads only while it was told to look, and once per order."""
+    """An engine that reads only while it was told to look, and once per command."""
 
-    def __init__(self, suffix: bytes = b"\r\n", *, by_order: bool = False) -> None:
+    def __init__(self, suffix: bytes = b"\r\n", *, by_command: bool = False) -> None:
         super().__init__(suffix, baud=9600)
-        self.looks = not by_order
+        self.looks = not by_command
         self.chatters = False
         """Fault: an answer goes out in the middle of the scanned text."""
-        self._by_order = by_order
+        self._by_command = by_command
 
     def encode(self, code: bytes) -> bytes:
         """What goes over the line; nothing when it is not looking."""
         if not self.looks:
             return b""
-        self.looks = not self._by_order
+        self.looks = not self._by_command
         middle = len(code) // 2
         return code[:middle] + (self.acknowledgement() if self.chatters else b"") + code[middle:] + self._suffix
 
     def acknowledgement(self) -> bytes:
-        """What it answers to an order that it takes."""
+        """What it answers to a command that it takes."""
         return b""
 
 
 class Gm65(_Triggered):
-    """GM65 after its manual: 7E 00 orders with CRC-16/XMODEM over type to data; a wrong one gets no answer."""
+    """GM65 after its manual: 7E 00 commands with CRC-16/XMODEM over type to data; a wrong one gets no answer."""
 
     def respond(self, data: bytes) -> bytes:
         """Zone reads and writes, one or several; AB CD stands for "do not check"."""
         said = b""
-        while len(data) >= 9 and data[:2] == b"\x7e\x00":  # noqa: PLR2004 - the shortest order
+        while len(data) >= 9 and data[:2] == b"\x7e\x00":  # noqa: PLR2004 - the shortest command
             size = 8 + (data[3] if data[2] == 0x08 else 1)  # noqa: PLR2004 - a write carries its data
             said += self._obey(data[2 : size - 2], data[size - 2 : size])
             data = data[size:]
@@ -99,7 +99,7 @@ class GrowSsi(_Triggered):
     def _obey(self, data: bytes) -> bytes:
         if len(data) < 6 or (sum(data[:-2]) + int.from_bytes(data[-2:])) & 0xFFFF:  # noqa: PLR2004 - the shortest
             return b""
-        if not self._by_order:
+        if not self._by_command:
             return bytes.fromhex("05 d1 00 00 06 ff 24")
         if data[1] in (0xE4, 0xE5):
             self.looks = data[1] == 0xE4  # noqa: PLR2004 - start
@@ -111,7 +111,7 @@ class GrowSsi(_Triggered):
 
 
 class Newland(_Triggered):
-    """NLS-HR52 after its guide: answers with the order's text and 06, or 05 for what it does not know."""
+    """NLS-HR52 after its guide: answers with the command's text and 06, or 05 for what it does not know."""
 
     def respond(self, data: bytes) -> bytes:
         """SCNTRG1 and SCNTRG0, one or several."""
@@ -120,11 +120,11 @@ class Newland(_Triggered):
     def _obey(self, data: bytes) -> bytes:
         if data[:6] != b"\x7e\x010000":
             return b""
-        order = data[6:]
-        known = order in (b"#SCNTRG1", b"#SCNTRG0")
+        command = data[6:]
+        known = command in (b"#SCNTRG1", b"#SCNTRG0")
         if known:
-            self.looks = order.endswith(b"1") or not self._by_order
-        return b"\x02\x010000" + order + (b"\x06" if known else b"\x05") + b";\x03"
+            self.looks = command.endswith(b"1") or not self._by_command
+        return b"\x02\x010000" + command + (b"\x06" if known else b"\x05") + b";\x03"
 
     def acknowledgement(self) -> bytes:
         """The answer to SCNTRG1."""
@@ -134,13 +134,13 @@ class Newland(_Triggered):
 class Honeywell(_Triggered):
     """Xenon and kin after their guides: SYN T CR looks, SYN U CR stops; no answer; suffix CR."""
 
-    def __init__(self, suffix: bytes = b"\r", *, by_order: bool = True) -> None:
-        super().__init__(suffix, by_order=by_order)
+    def __init__(self, suffix: bytes = b"\r", *, by_command: bool = True) -> None:
+        super().__init__(suffix, by_command=by_command)
 
     def respond(self, data: bytes) -> bytes:
-        """The two orders."""
+        """The two commands."""
         if b"\x16T\r" in data:
             self.looks = True
         elif b"\x16U\r" in data:
-            self.looks = not self._by_order
+            self.looks = not self._by_command
         return b""

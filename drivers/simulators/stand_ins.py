@@ -80,11 +80,13 @@ MAKERS: dict[tuple[str, str], Callable[[World, Path], StandIn]] = {
     ("ranging", "vl53l0x"): _on_i2c(rangers.Vl53l0x),
     ("ranging", "vl53l1x"): _on_i2c(rangers.Vl53l1x),
     ("scanners", "em4100"): _on_uart(lambda _: cards.Em4100Reader(), away_s=0.001),
-    ("scanners", "gm65"): _on_uart(lambda _: scan_engines.Gm65(by_order=True), trigger="host", rearm_s=0.1),
-    ("scanners", "grow_ssi"): _on_uart(lambda _: scan_engines.GrowSsi(by_order=True), trigger="host", rearm_s=0.1),
+    ("scanners", "gm65"): _on_uart(lambda _: scan_engines.Gm65(by_command=True), trigger="host", rearm_s=0.1),
+    ("scanners", "grow_ssi"): _on_uart(
+        lambda _: scan_engines.GrowSsi(by_command=True), trigger="host", rearm_s=0.1
+    ),
     ("scanners", "honeywell"): _on_uart(lambda _: scan_engines.Honeywell(), rearm_s=0.1),
     ("scanners", "id_card"): _on_uart(lambda _: cards.SdtModule(), period_s=0.02, away_s=0.001),
-    ("scanners", "newland"): _on_uart(lambda _: scan_engines.Newland(by_order=True), trigger="host", rearm_s=0.1),
+    ("scanners", "newland"): _on_uart(lambda _: scan_engines.Newland(by_command=True), trigger="host", rearm_s=0.1),
     ("scanners", "pn532"): _on_uart(lambda _: cards.Pn532(), period_s=0.02, away_s=0.001),
     ("scanners", "line"): _on_uart(lambda _: scan_engines.LineScanner()),
     ("outputs", "mcp23017"): _on_i2c(lambda _: relays.Mcp23017()),

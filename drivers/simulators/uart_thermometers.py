@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class GyMcu90615:
     """GY-MCU90615/90614 after GY-MCU90615.pdf: big-endian hundredths, sum over all that goes before.
 
-    Speaks about 14 times a second in continuous mode (order A5 45 EA, the state after power-up), or once per query
-    (A5 15 BA). `tail`: the tenth byte of the boards that send their module id.
+    Speaks about 14 times a second in continuous mode (command A5 45 EA, the state after power-up), or once per
+    query (A5 15 BA). `tail`: the tenth byte of the boards that send their module id.
     """
 
     def __init__(self, world: World, baud: int = 115200, tail: bytes = b"") -> None:
@@ -32,7 +32,7 @@ class GyMcu90615:
         return self._last
 
     def respond(self, data: bytes) -> bytes:
-        """Orders: continuous, or a single query."""
+        """Commands: continuous, or a single query."""
         if b"\xa5\x45\xea" in data:
             self.period_s = 1 / 14
         if b"\xa5\x15\xba" in data:
@@ -80,7 +80,7 @@ class Cjmcu90614:
         return b"ff\x01\x04" + data + bytes((sum(data) % 256,))
 
     def respond(self, data: bytes) -> bytes:
-        """Order 02: only when asked; 01: continuously."""
+        """Command 02: only when asked; 01: continuously."""
         if b"ff\x02V" in data:
             self.period_s = 0.0
         if b"ff\x01V" in data:

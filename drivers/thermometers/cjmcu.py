@@ -8,7 +8,7 @@ Wiring: VCC 3–5 V, GND, board TX to our RX, board RX to our TX (3.3 V levels);
     byte   0   1   2        3   4..5     6..7     8
            66  66  01 | 02  04  object   board    low byte of the sum of bytes 4..7 only
                                 uint16 BE /100
-    order  66 66 01 56: send continuously
+    command  66 66 01 56: send continuously
 
 Accuracy: the chip's own ±0.5 °C; not fever-grade. Quirks: the checksum leaves the header out.
 """

@@ -10,7 +10,7 @@ the 90614 at 9600, so both are tried unless `baud` says which.
     byte   0   1   2   3    4..5            6..7             8
            5A  5A  45  04   object          board            low byte of the sum of bytes 0..7
                             int16 BE /100   int16 BE /100
-    order  A5 45 EA: send continuously (about 14 per second)
+    command  A5 45 EA: send continuously (about 14 per second)
 
 Accuracy: the chip's own ±0.5 °C (object 0–60 °C, board 0–50 °C); not fever-grade. Quirks: some boards add a tenth
 byte, the module's id, outside the checksum; the payload may itself hold 5A 5A, so after a false start one byte is

@@ -72,8 +72,8 @@ class Driver(PolledI2cDriver[Reading]):
     def start(self) -> None:
         """See that it answers; wake an 8L."""
         if self._options.model == "8L":
-            for order in WAKE_8L:
-                self._bus.transfer(ADDRESS, bytes.fromhex(order), 0)
+            for command in WAKE_8L:
+                self._bus.transfer(ADDRESS, bytes.fromhex(command), 0)
         self._frame()
 
     def measure(self) -> Reading:

@@ -104,7 +104,7 @@ class Eye:
         return items
 
     def blind(self, at_s: float) -> list[Sighting | Departure]:
-        """No frames come any more: whoever was in view is not known to be there."""
+        """No frames come any more: the person who was in view is not known to be there."""
         self._thumb = None
         self._settled = self._still = False
         self._seen, self._together = ([], None), frozenset()

@@ -1,7 +1,7 @@
 """A serial port that several outputs of one relay board use at the same time, each through a driver of its own.
 
-A board is one device on one wire: the first user takes the port, the last lets go of it. Whoever finds it gone lets
-go of it for all; the others find out at their next call, and whoever opens again first takes it anew.
+A board is one device on one wire: the first user takes the port, the last lets go of it. The user that finds it
+gone closes it for all; the others notice at their next call, and the first that opens again takes it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _finding = threading.Lock()
 
 
 class SharedUart:
-    """One user's hold on a port: a `Line` that can be held for an order and its answer."""
+    """One user's hold on a port: a `Line` that can be held for a command and its answer."""
 
     def __init__(self, name: str, baud: int, *, simulated: bool = False) -> None:
         """`name`: device path, spelled the same by all its users."""

@@ -2,7 +2,7 @@
 
 Facts that this file is built on: `set` answering True proves nothing, so every setting is read back; the index
 in /dev/video0 changes when cameras are replugged, so take the path under /dev/v4l/by-id; an unplugged camera may go
-on handing out its last frame, which whoever looks at the frames has to notice; MJPG and YUYV are taken raw, so that
+on handing out its last frame, which the reader of the frames has to notice; MJPG and YUYV are taken raw, so that
 a frame that is dropped is never decoded and gray costs no detour through colour.
 """
 

@@ -1,4 +1,4 @@
-"""An anchor dates the events of its boot, by the very lines that docs/events.md gives to the centre."""
+"""An anchor dates the events of its boot, by the very lines that docs/events.md gives to the central server."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _kiosk() -> Iterator[tuple[Kiosk, Lane, Heard]]:
 
 
 def write() -> None:
-    """For ever: whoever records ends it."""
+    """For ever: the recorder ends it."""
     with _kiosk() as (kiosk, lane, _):
         kiosk.start()
         kiosk.until_up()

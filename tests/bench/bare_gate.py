@@ -1,6 +1,6 @@
 """The least a kiosk could do, in C calls only: wait for a line on one pty, write ON to another. A yardstick.
 
-What this takes is the machine's: two ptys, two schedulings and whoever else is busy.
+What this takes is the machine's: two ptys, two schedulings and what else is busy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a scanned code to the order on the gate's wire, on a card whose syncs take 0.2 s, 2 s, or fail.
+"""From a scanned code to the command on the gate's wire, on a card whose syncs take 0.2 s, 2 s, or fail.
 
 One agent, whose card changes its ways every few passages, so that all ways meet the same machine; four lanes with
 scan engines. The temperature has settled before the code comes. PASSAGES in the environment changes how many each.

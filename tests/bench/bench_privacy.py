@@ -91,7 +91,7 @@ def run() -> Iterator[Row]:
         gates[mode] += _gate_us(mode)
     here, there = _p50_p99(gates["trace"]), _p50_p99(gates["verify-only"])
     yield Row(
-        "from the last reading to the gate's order",
+        "from the last reading to the gate's command",
         f"p50 {here[0]:.0f} µs, p99 {here[1]:.0f} µs",
         f"verify-only: p50 {there[0]:.0f} µs, p99 {there[1]:.0f} µs",
         "p50 + ≤ 50 µs",

@@ -1,8 +1,8 @@
-"""To the centre, with a broker that is killed again and again and the centre away half of the time.
+"""To the central server, with a broker that is killed again and again and the central server away half of the time.
 
-The broker is mosquitto as Debian ships it: what it has not saved yet is gone with `kill -9`. The centre is the
-example of docs/events.md. The peer is our own delivery `broker`, which is what every other agent promises: an event
-is delivered when the broker has acknowledged it.
+The broker is mosquitto as Debian ships it: what it has not saved yet is gone with `kill -9`. The central server is
+the example of docs/events.md. The peer is our own delivery `broker`, which is what every other agent promises: an
+event is delivered when the broker has acknowledged it.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def run() -> Iterator[Row]:
     """The same story with both kinds of delivery; then a plain drain, to see what receipts cost."""
     ours, peer = _story("receipt"), _story("broker")
     yield Row(
-        f"{EVENTS} events, broker killed {KILLS} times, centre away for half: lost at the centre",
+        f"{EVENTS} events, broker killed {KILLS} times, central server away for half: lost at the central server",
         f"{ours[0]}",
         f"delivery `broker`: {peer[0]}",
         "0",
         ours[0] == 0,
     )
-    yield Row("repeats that the centre dropped", f"{ours[1]}", f"{peer[1]}")
+    yield Row("repeats that the central server dropped", f"{ours[1]}", f"{peer[1]}")
     yield Row("from the last kill until all is confirmed", f"{ours[2]:.1f} s", "it believes to be done at once")
     confirmed, acknowledged = _drain("receipt"), _drain("broker")
     yield Row(
-        f"{EVENTS} events from disk to the centre's disk, confirmed and gone here",
+        f"{EVENTS} events from disk to the central server's disk, confirmed and gone here",
         f"{EVENTS / confirmed[0]:.0f}/s, {confirmed[1] / EVENTS * 1e6:.0f} µs CPU each",
         f"delivery `broker`: {EVENTS / acknowledged[0]:.0f}/s, {acknowledged[1] / EVENTS * 1e6:.0f} µs",
     )
@@ -50,7 +50,7 @@ def _story(delivery: str) -> tuple[int, int, float]:
         share = EVENTS // KILLS
         for turn in range(KILLS):
             if turn % 2:
-                all_of_it.stop_centre()
+                all_of_it.stop_server()
             for _ in range(10):
                 all_of_it.decide(share // 10)
                 time.sleep(0.1)
@@ -59,7 +59,7 @@ def _story(delivery: str) -> tuple[int, int, float]:
             until(all_of_it.outbox.is_sent, 10)  # the broker has acknowledged all of it
             all_of_it.kill_broker()
             if turn % 2:
-                all_of_it.start_centre()
+                all_of_it.start_server()
             all_of_it.start_broker()
         begun_s = time.monotonic()
         until(lambda: all_of_it.outbox.status().waiting == 0, 120)

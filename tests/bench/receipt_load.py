@@ -1,7 +1,8 @@
-"""A kiosk's outbox and link, a broker with mosquitto's defaults, and the centre of docs/events.md as a process.
+"""A kiosk's outbox and link, a broker with mosquitto's defaults, and the central server of docs/events.md as a
+process.
 
-For `bench_receipt` and for a smaller test. The broker is killed, the centre comes and goes; what counts is what
-the centre has on its disk in the end.
+For `bench_receipt` and for a smaller test. The broker is killed, the central server comes and goes; what counts is
+what the central server has on its disk in the end.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ class Delivery:
         (self.folder / "mosquitto.conf").write_text(DEFAULTS.format(port=self.port, folder=self.folder))
         example = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "events.md").read_text(), re.DOTALL)
         assert example is not None
-        (self.folder / "centre.py").write_text(example[1])
+        (self.folder / "server.py").write_text(example[1])
         self._broker: subprocess.Popen[bytes] | None = None
-        self._centre: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
         self.put = 0
         store = BundleStore(self.folder / "bundles")
         store.install(self._root())
@@ -84,14 +85,14 @@ class Delivery:
             verify_receipt=lambda data: store.verify_statement(data, "receipt", NOW),
         )
         self.start_broker()
-        self.start_centre()
+        self.start_server()
         until(self._is_subscribed, 20)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.link.stop(0.0)
         self.outbox.stop()
-        self.stop_centre()
+        self.stop_server()
         self.kill_broker()
 
     def _encoded(self, event: Event, place: ChainPosition) -> Record:
@@ -100,7 +101,7 @@ class Delivery:
         return record
 
     def say_receipt(self, payload: bytes) -> None:
-        """As the centre would."""
+        """As the central server would."""
         self._say(TOPICS.receipt, payload)
 
     def say_event(self, kiosk: str, payload: bytes) -> None:
@@ -122,7 +123,7 @@ class Delivery:
         return bundle.sign({**right, **wrong}, [key or self._key], "receipt")
 
     def _root(self) -> bytes:
-        """A root whose one key signs all; the centre has it in a file."""
+        """A root whose one key signs all; the central server has it in a file."""
         key = self._key = signing.new_private_key()
         self.another_key = signing.new_private_key()
         (self.folder / "receipt.key").write_bytes(key.pem())
@@ -162,17 +163,17 @@ class Delivery:
             self._broker.wait(10)
             self._broker = None
 
-    def start_centre(self) -> None:
-        words = [sys.executable, "centre.py", f"mqtt://127.0.0.1:{self.port}", "centre.db", "receipt.key"]
-        with (self.folder / "centre.log").open("ab") as log:
-            self._centre = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
+    def start_server(self) -> None:
+        words = [sys.executable, "server.py", f"mqtt://127.0.0.1:{self.port}", "server.db", "receipt.key"]
+        with (self.folder / "server.log").open("ab") as log:
+            self._server = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log)
 
-    def stop_centre(self) -> None:
+    def stop_server(self) -> None:
         """SIGKILL, as a power cut would."""
-        if self._centre is not None:
-            self._centre.kill()
-            self._centre.wait(10)
-            self._centre = None
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait(10)
+            self._server = None
 
     def _is_subscribed(self) -> bool:
         """Ask by a message of another kiosk until it is heard."""
@@ -181,8 +182,8 @@ class Delivery:
         return "came" in self.log()
 
     def log(self) -> str:
-        """What the centre printed."""
-        file = self.folder / "centre.log"
+        """What the central server printed."""
+        file = self.folder / "server.log"
         return file.read_text() if file.exists() else ""
 
     def decide(self, count: int) -> None:
@@ -193,14 +194,14 @@ class Delivery:
         self.put += count
 
     def has(self) -> int:
-        """How many different events the centre has on disk."""
-        with closing(sqlite3.connect(self.folder / "centre.db")) as db:
+        """How many different events the central server has on disk."""
+        with closing(sqlite3.connect(self.folder / "server.db")) as db:
             source = TOPICS.source
             count: int = db.execute("SELECT COUNT(*) FROM event WHERE source = ?", (source,)).fetchone()[0]
         return count
 
     def repeats(self) -> int:
-        """How many came that the centre had already."""
+        """How many came that the central server had already."""
         found = re.findall(r"(\d+) came, (\d+) new", self.log())
         return sum(int(came) - int(new) for came, new in found) - self.log().count("1 came, 0 new")
 

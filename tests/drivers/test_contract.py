@@ -279,7 +279,7 @@ def test_gate_acts_and_goes_back_by_itself(device):
     with device.device.changed:
         assert device.device.changed.wait_for(device.device.pulses, PATIENCE_S)
     ((_, length_s),) = device.device.pulses()
-    assert length_s >= 0.1  # as the board heard it: a busy machine may be late with the first order
+    assert length_s >= 0.1  # as the board heard it: a busy machine may be late with the first command
     assert not device.device.is_on()
 
 

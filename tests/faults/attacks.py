@@ -1,4 +1,4 @@
-"""What a hostile or broken centre may send instead of the next signed bundle, and what must become of it.
+"""What a hostile or broken central server may send instead of the next signed bundle, and what must become of it.
 
 A history is a list of states of a repository. In each lie roots, in the order in which they are offered, and a
 policy. It says who signed what, in names and numbers only, so that another implementation of The Update Framework

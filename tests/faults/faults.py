@@ -109,7 +109,7 @@ class Card:
         (self.path / "filler").unlink(missing_ok=True)
 
     def freeze(self) -> None:
-        """Whoever writes waits until `thaw`."""
+        """Writers wait until `thaw`."""
         _run("fsfreeze", "-f", str(self.path))
 
     def thaw(self) -> None:

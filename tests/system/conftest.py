@@ -33,7 +33,7 @@ def wait_until(condition, what, limit_s=LIMIT_S):
     return value
 
 
-class Centre:
+class CentralServer:
     """A subscriber whose session the broker keeps: what arrives here is what was delivered."""
 
     def __init__(self, port):
@@ -52,7 +52,7 @@ class Centre:
                 "-x",
                 "3600",
             ),
-            *("-i", "centre", "-t", "gatepost/v1/#", "-F", "%t %p"),
+            *("-i", "server", "-t", "gatepost/v1/#", "-F", "%t %p"),
         ]
         self.raw = []
         """(topic, payload) in order of arrival, repeats included."""
@@ -120,13 +120,13 @@ class Centre:
         `memory`: the card failed at times; what then left from memory has an epoch and a chain of its own.
         """
         contents = defaultdict(set)
-        order = defaultdict(list)
+        by_epoch = defaultdict(list)
         for topic, payload in list(self.raw):
             if "/event/" not in topic:
                 continue
             event = json.loads(payload)
             if event["id"] not in contents:
-                order[event["epoch"]].append(event)
+                by_epoch[event["epoch"]].append(event)
             contents[event["id"]].add(payload)
             assert topic.rpartition("/")[2] == event["type"].split(".")[1]
             unmarked = event["type"] in ("gatepost.agent.v1", "gatepost.command_result.v1")
@@ -134,7 +134,7 @@ class Centre:
             assert "loss" not in event["data"], event
         changed = [name for name, payloads in contents.items() if len(payloads) > 1]
         assert not changed, f"ids with different content: {changed}"
-        for epoch, events in order.items():
+        for epoch, events in by_epoch.items():
             sequences = [int(event["sequence"]) for event in events]
             assert sequences == list(range(1, len(events) + 1)), f"epoch {epoch}: {sequences}"
             before = "0" * 64
@@ -142,7 +142,7 @@ class Centre:
                 assert event["previoussha256"] == before, f"the chain breaks at {event['id']}"
                 (payload,) = contents[event["id"]]
                 before = hashlib.sha256(payload).hexdigest()
-        assert memory or len(order) == 1, f"the store was lost: epochs {sorted(order)}"
+        assert memory or len(by_epoch) == 1, f"the store was lost: epochs {sorted(by_epoch)}"
 
 
 class Site:
@@ -153,11 +153,11 @@ class Site:
         self.broker = Broker(folder)
         self.broker.start()
         self.issuer = Issuer()
-        self.centre = Centre(self.broker.port)
+        self.server = CentralServer(self.broker.port)
         self.lines = []
         """What the agent logged, as JSON, over all its lives."""
         self.kiosk = DemoKiosk(folder, lanes, hear=self.lines.append)
-        self.centre.start()
+        self.server.start()
         (folder / "issuers.toml").write_text(self.issuer.key_table)
         for lane in lanes.values():
             lane.plug()
@@ -178,11 +178,11 @@ class Site:
 
     def close(self):
         self.kiosk.close()
-        self.centre.close()
+        self.server.close()
         self.broker.stop()
 
     def step_aside(self, lane):
-        """Whoever was there has gone, and the thermometer saw that nobody is there (if it works)."""
+        """The person who was there has gone, and the thermometer saw that nobody is there (if it works)."""
         world, deadline_s = self.kiosk.lanes[lane].world, time.monotonic() + 1.0
         while not world.is_occupied and world.looks < GONE_LOOKS and time.monotonic() < deadline_s:
             time.sleep(0.02)
@@ -226,7 +226,7 @@ class Site:
         return self.kiosk.wait(lambda r: r["outbox"]["stored"] == r["outbox"]["decided"] >= self.told())
 
     def all_delivered(self):
-        """Wait until the agent has nothing left to send and the centre has it all; the agent's report."""
+        """Wait until the agent has nothing left to send and the central server has it all; the agent's report."""
         try:
             report = self.kiosk.wait(
                 lambda r: (
@@ -235,7 +235,7 @@ class Site:
             )
         except TimeoutError:
             pytest.fail(f"not all delivered: {self.told()} told, {self.kiosk.report()}")
-        self.centre.has_all(report)
+        self.server.has_all(report)
         return report
 
 
@@ -268,7 +268,7 @@ def built(lanes=two_lanes, settings=None):
 
 @pytest.fixture
 def site():
-    """A fresh kiosk of two lanes, broker and centre up, the agent not started."""
+    """A fresh kiosk of two lanes, broker and central server up, the agent not started."""
     with built() as made:
         yield made
 

@@ -104,7 +104,7 @@ class Office:
 
 def states(office: Office) -> dict[str, dict[str, Any]]:
     """What is retained of each kiosk."""
-    tls = "--cafile broker.crt --cert centre.crt --key centre.key"
+    tls = "--cafile broker.crt --cert server.crt --key server.key"
     done = office.sh(
         f"timeout 3 mosquitto_sub -h 127.0.0.1 -p 8883 {tls} -V mqttv5 -W 2 -v -t 'gatepost/v1/+/+/state' || true"
     )
@@ -228,7 +228,7 @@ def wiped(found: Found, office: Office, booted: dict[str, Machine]) -> None:
     serial = kiosk.sh("cat /var/lib/gatepost/identity.toml")
     found.check("there is something to wipe", len(key) > 30 and "east-gate" in serial, key[:5])
     typed = block("fleet.md", "The end", "gatepost command wipe").partition("gatepost authority revoke")[0]
-    tls = "-p 8883 --cafile broker.crt --cert centre.crt --key centre.key"
+    tls = "-p 8883 --cafile broker.crt --cert server.crt --key server.key"
     began_s = time.monotonic()
     done = office.sh(typed.replace("-h broker ", f"-h 127.0.0.1 {tls} "))
     found.check("the command is sent", done.returncode == 0, done.stderr)

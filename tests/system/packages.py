@@ -726,7 +726,7 @@ def main(words: Sequence[str]) -> int:
 
 def build(out: Path, *, arm64: bool) -> dict[str, Path]:
     """The packages of this tree, and a second release that differs in its version. With GATEPOST_DEBS they are made
-    once and kept in that folder: for whoever tries a part again and again.
+    once and kept in that folder: for anyone who tries a part again and again.
     """
     out = Path(os.environ.get("GATEPOST_DEBS", out))
     program = [sys.executable, str(ROOT / "systemd/build_deb.py")]

@@ -36,7 +36,7 @@ class BadCard:
         assert any(problem["part"] == "outbox" for problem in report["problems"])
         if self.site.broker.is_up:
             wait_until(
-                lambda: any(each["part"] == "outbox" for each in self.site.centre.state["problems"]),
+                lambda: any(each["part"] == "outbox" for each in self.site.server.state["problems"]),
                 "a retained fault",
             )
         return report["outbox"]["fault"]
@@ -47,8 +47,8 @@ class BadCard:
         outbox = self.site.all_delivered()["outbox"]
         assert outbox["lost"] == 0
         told = [line for line in list(self.site.lines) if "event" in line]
-        assert len(self.site.centre.events) == len(told), "each came, under one id"
-        self.site.centre.judge(memory=True)
+        assert len(self.site.server.events) == len(told), "each came, under one id"
+        self.site.server.judge(memory=True)
 
 
 @pytest.fixture
@@ -129,8 +129,8 @@ def test_a_sync_that_failed_is_not_believed(bad, spoil):
     bad.site.broker.start()
     bad.site.kiosk.wait(is_online)
     bad.site.all_delivered()
-    assert len(bad.site.centre.events) >= told + 1
-    bad.site.centre.judge()
+    assert len(bad.site.server.events) >= told + 1
+    bad.site.server.judge()
 
 
 def test_a_card_that_hangs_holds_up_nobody(bad):
@@ -151,7 +151,7 @@ def test_starts_on_a_card_that_is_read_only_and_decides(bad, wait_until):
     bad.start()
     bad.people()
     bad.said(wait_until)
-    wait_until(lambda: len(bad.site.centre.passages) == 1 + PEOPLE, "passages from memory")
+    wait_until(lambda: len(bad.site.server.passages) == 1 + PEOPLE, "passages from memory")
     bad.card.repair()
     bad.people(1)
     bad.all_arrived()

@@ -1,4 +1,4 @@
-"""The daemon with lists, a venue's table and tests in codes: what the centre is told of each passage."""
+"""The daemon with lists, a venue's table and tests in codes: what the central server is told of each passage."""
 
 import time
 from dataclasses import replace
@@ -59,11 +59,11 @@ def office(build):
         ("looked-for", 5, "refer", "watch_hit"),
     ],
 )
-def test_what_the_centre_is_told(office, subject, tested_hours_ago, decision, reason):
-    before = len(office.centre.passages)
+def test_what_the_server_is_told(office, subject, tested_hours_ago, decision, reason):
+    before = len(office.server.passages)
     office.pass_by("entry", code(subject, tested_hours_ago=tested_hours_ago))
     office.all_delivered()
-    (passage,) = office.centre.passages[before:]
+    (passage,) = office.server.passages[before:]
     assert (passage["decision"], passage["reasons"][0]) == (decision, reason)
     assert passage["gate_opened"] is (decision == "admit")
 
@@ -76,12 +76,12 @@ def scanned(report):
 
 def test_a_second_code_brings_the_test(office, wait_until):
     """First the code in the phone, then the result on paper: one passage, admitted."""
-    before, sighted = len(office.centre.passages), office.kiosk.wait(lambda _: True)
+    before, sighted = len(office.server.passages), office.kiosk.wait(lambda _: True)
     with office.visitor("entry", code("two-codes")):
         office.kiosk.wait(lambda report: scanned(report) > scanned(sighted))
         office.kiosk.lanes["entry"].show(code("two-codes", tested_hours_ago=3))
-        wait_until(lambda: len(office.centre.passages) > before, "a decision")
-    (passage,) = office.centre.passages[before:]
+        wait_until(lambda: len(office.server.passages) > before, "a decision")
+    (passage,) = office.server.passages[before:]
     assert (passage["decision"], passage["gate_opened"]) == ("admit", True)
 
 
@@ -91,7 +91,7 @@ def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build):
     site.kiosk.start()
     site.pass_by("entry", code("anybody"))
     report = site.all_delivered()
-    (passage,) = site.centre.passages
+    (passage,) = site.server.passages
     assert (passage["decision"], passage["reasons"]) == ("refer", ["lists_too_old"])
     (fault,) = [kept["fault"] for kept in report["lists"]]
     assert "everybody goes to staff" in fault

@@ -1,4 +1,5 @@
-"""The agent falls, its files are spoilt, the centre sends what does not work: it goes on with care, and says so."""
+"""The agent falls, its files are spoilt, the central server sends what does not work: it goes on with care, and
+says so."""
 
 import json
 import os
@@ -76,7 +77,7 @@ def remembered(site):
 
 def changes(site, word):
     """The agent's own events with this word, in the order of their coming."""
-    found = [event["data"] for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
+    found = [event["data"] for event in site.server.events if event["type"] == "gatepost.agent.v1"]
     return [data for data in found if data["type"] == word]
 
 
@@ -88,7 +89,7 @@ def everybody_goes_to_staff(site):
 
 
 class StuckBus:
-    """An I²C bus whose next requests never come back, as far as whoever asks can tell; until `let_go`.
+    """An I²C bus whose next requests never come back, as far as the caller can tell; until `let_go`.
 
     As with a real adapter nobody else gets through meanwhile.
     """
@@ -129,7 +130,7 @@ def test_a_driver_that_hangs_is_replaced(site, wait_until):
     print(f"hanging thermometer: given up after {found_s:.1f} s; works {time.monotonic() - freed_s:.1f} s later")
     wait_until(lambda: thermometer(site)["abandoned"] == 0, "the old thread ends when its call ends")
     assert site.pass_by("entry")["decision"] == "admit"
-    assert any("hangs" in device["error"] for device in site.centre.devices), "the centre was told"
+    assert any("hangs" in device["error"] for device in site.server.devices), "the central server was told"
 
 
 def test_a_device_that_hangs_for_good_costs_only_itself(site, wait_until):
@@ -157,8 +158,8 @@ def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
     assert "5 starts within 5 minutes" in report["safe"]
     assert report["condition"] == "degraded"
     everybody_goes_to_staff(site)
-    wait_until(lambda: site.centre.state.get("mode") == "safe", "the retained state says so")
-    assert any("gatepost recover" in each["text"] for each in site.centre.state["problems"])
+    wait_until(lambda: site.server.state.get("mode") == "safe", "the retained state says so")
+    assert any("gatepost recover" in each["text"] for each in site.server.state["problems"])
     assert changes(site, "safe_mode")
     status = gatepost(site, "status")
     assert status.returncode == 1
@@ -202,8 +203,8 @@ def test_without_a_last_good_configuration_it_ends(site):
         site.kiosk.start()
 
 
-class Centre:
-    """Whoever may sign configurations."""
+class CentralServer:
+    """Anyone who may sign configurations."""
 
     def __init__(self, site):
         self._site = site
@@ -243,21 +244,21 @@ class Centre:
         )
 
 
-def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
-    centre = Centre(site)
+def test_a_configuration_from_the_server_is_tried_and_kept(site, wait_until):
+    server = CentralServer(site)
     site.kiosk.start()
     assert site.kiosk.report()["config_version"] == 0
-    centre.send(5, "[screening]\ncalibrated_threshold_c = 36.0\n[checkpoint]\nrescan_after_admit_s = 1.0\n")
+    server.send(5, "[screening]\ncalibrated_threshold_c = 36.0\n[checkpoint]\nrescan_after_admit_s = 1.0\n")
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start()
     report = site.kiosk.report()
     assert (report["config_version"], report["on_trial"]) == (5, True)
-    wait_until(lambda: changes(site, "config_applied"), "the centre is told")
+    wait_until(lambda: changes(site, "config_applied"), "the central server is told")
     assert [change["config_version"] for change in changes(site, "config_applied")] == [5]
-    wait_until(lambda: not site.kiosk.report()["on_trial"], "and whoever asks on the kiosk")
-    wait_until(lambda: site.centre.state.get("config_version") == 5, "the retained state says so")
+    wait_until(lambda: not site.kiosk.report()["on_trial"], "and on the kiosk")
+    wait_until(lambda: site.server.state.get("config_version") == 5, "the retained state says so")
     shown = gatepost(site, "show").stdout
-    assert "rescan_after_admit_s = 1.0  # centre's configuration 5:4" in shown
+    assert "rescan_after_admit_s = 1.0  # central server's configuration 5:4" in shown
     assert f'id = "k1"  # {site.kiosk.config}:2' in shown
     site.kiosk.stop()
     site.kiosk.start()
@@ -266,14 +267,14 @@ def test_a_configuration_from_the_centre_is_tried_and_kept(site, wait_until):
 
 
 def test_a_configuration_that_does_not_hold_is_refused_with_its_lines(site, wait_until):
-    centre = Centre(site)
+    server = CentralServer(site)
     site.kiosk.start()
-    centre.send(6, "[screening]\nthresold_c = 36.0\n[mqtt]\nhost = 'elsewhere'\n")
-    wait_until(lambda: changes(site, "config_rejected"), "the centre is told")
+    server.send(6, "[screening]\nthresold_c = 36.0\n[mqtt]\nhost = 'elsewhere'\n")
+    wait_until(lambda: changes(site, "config_rejected"), "the central server is told")
     (refused,) = changes(site, "config_rejected")
     assert refused["config_version"] == 6
     assert (
-        "centre's configuration 6:2: screening.thresold_c: unknown setting; did you mean threshold_c?"
+        "central server's configuration 6:2: screening.thresold_c: unknown setting; did you mean threshold_c?"
         in refused["detail"]
     )
     assert "6:4: mqtt.host: is the kiosk's own" in refused["detail"]
@@ -282,9 +283,9 @@ def test_a_configuration_that_does_not_hold_is_refused_with_its_lines(site, wait
 
 
 def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
-    centre = Centre(site)
+    server = CentralServer(site)
     site.kiosk.start()
-    centre.send(7, "[mqtt]\nconnect_timeout_s = 0.000001\n")  # right by all rules, and the link can never come up
+    server.send(7, "[mqtt]\nconnect_timeout_s = 0.000001\n")  # right by all rules, and the link can never come up
     ends_to_begin_anew(site, wait_until)
     site.kiosk.start(until=has_devices)
     assert site.kiosk.report()["on_trial"]
@@ -292,7 +293,7 @@ def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
     site.kiosk.start()
     report = site.kiosk.report()
     assert (report["config_version"], report["on_trial"]) == (0, False)
-    wait_until(lambda: changes(site, "config_rolled_back"), "the centre is told")
+    wait_until(lambda: changes(site, "config_rolled_back"), "the central server is told")
     (back,) = changes(site, "config_rolled_back")
     assert back["config_version"] == 7
     assert "mqtt" in back["detail"]
@@ -300,9 +301,9 @@ def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
 
 
 def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
-    centre = Centre(site)
+    server = CentralServer(site)
     site.kiosk.start()
-    centre.send(8, "[health]\nrollout_stable_s = 100.0\nrollout_timeout_s = 100.0\n")
+    server.send(8, "[health]\nrollout_stable_s = 100.0\nrollout_timeout_s = 100.0\n")
     ends_to_begin_anew(site, wait_until)
     for _ in range(3):
         site.kiosk.start()
@@ -311,4 +312,4 @@ def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
     site.kiosk.start()
     assert site.kiosk.report()["config_version"] == 0
     assert not site.kiosk.report()["safe"]
-    wait_until(lambda: changes(site, "config_rolled_back"), "the centre is told")
+    wait_until(lambda: changes(site, "config_rolled_back"), "the central server is told")

@@ -77,7 +77,7 @@ def test_a_base_of_megabytes_comes_while_the_list_before_decides(build, wait_unt
         assert problem["severity"] == "warning"
         assert f"list status: {web.url} answers 503" in problem["text"]
         wait_until(
-            lambda: "list_fetch_failed" in [each["code"] for each in site.centre.state.get("problems", [])],
+            lambda: "list_fetch_failed" in [each["code"] for each in site.server.state.get("problems", [])],
             "the retained state says it",
         )
     told = site.pass_by("entry", code)["decision"]

@@ -1,6 +1,7 @@
 """Whose code it was stays at the gate: not in the log, not on disk, not on the wire, and soon not in memory either.
 
-In mode `trace` it goes to the centre, sealed: the same words must be nowhere, and the centre must find them.
+In mode `trace` it goes to the central server, sealed: the same words must be nowhere, and the central server must
+find them.
 """
 
 import itertools
@@ -29,8 +30,8 @@ OTHERS = 5
 BUNDLES = {"codes": {"keys": "issuers.toml", "bundles": "bundles"}}
 
 
-class Centre:
-    """Whoever signs bundles and holds the private key that opens what is sealed."""
+class CentralServer:
+    """Anyone who signs bundles and holds the private key that opens what is sealed."""
 
     def __init__(self):
         self.private = hpke.new_private_key()
@@ -96,9 +97,9 @@ def files(folder):
 @pytest.mark.parametrize("mode", ["verify-only", "trace"])
 def test_no_code_text_and_no_subject_anywhere(build, mode):
     site = build(settings={"runtime": {"directory": "run", "log_level": "debug"}, **BUNDLES})
-    centre, canaries = Centre(), Canaries(site.issuer)
+    server, canaries = CentralServer(), Canaries(site.issuer)
     if mode == "trace":
-        centre.ask_to_trace(site.folder / "bundles")
+        server.ask_to_trace(site.folder / "bundles")
     site.kiosk.start()
     for code in canaries.codes[:5]:
         site.pass_by("entry", code)
@@ -120,10 +121,10 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
     site.broker.start()
     site.kiosk.start(has_devices)
     site.all_delivered()
-    wire = b"\n".join(payload for _, payload in site.centre.raw)
+    wire = b"\n".join(payload for _, payload in site.server.raw)
     assert not canaries.found({**kept, "status.json": status, "log": log.encode(), "broker": wire})
 
-    passages = [event for event in site.centre.events if event["type"] == "gatepost.passage.v1"]
+    passages = [event for event in site.server.events if event["type"] == "gatepost.passage.v1"]
     assert len(passages) == 5 + len(canaries.codes)
     if mode == "verify-only":
         assert not any("sealed" in event["data"] for event in passages)
@@ -131,7 +132,7 @@ def test_no_code_text_and_no_subject_anywhere(build, mode):
     assert not any(
         event["data"]["credential"]["status"] != "withheld" or event["data"]["reasons"] for event in passages
     )
-    told = [opened(event, centre.private)["data"] for event in passages]
+    told = [opened(event, server.private)["data"] for event in passages]
     assert {b64decode(code) for data in told for code in data["payloads"]} == set(canaries.codes)
     assert {data["credential"]["status"] for data in told} >= {"valid", "expired", "bad_signature", "unrecognised"}
     assert any(data["temperature"]["surface_c"] for data in told)
@@ -154,8 +155,8 @@ def test_the_service_leaves_no_word_in_memory_once_the_person_has_left(build):
         },
     }
     site = build(settings=BUNDLES | short)
-    centre, canaries = Centre(), Canaries(site.issuer)
-    centre.ask_to_trace(site.folder / "bundles")
+    server, canaries = CentralServer(), Canaries(site.issuer)
+    server.ask_to_trace(site.folder / "bundles")
     site.kiosk.start(**environment_of_the_service())
     for lane, code in itertools.product(("entry", "exit"), canaries.codes[:7]):
         site.pass_by(lane, code)

@@ -61,13 +61,13 @@ def shown(shared, build, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def passages(shown, wait_until):
-    """The passages at the centre, once both lanes have come to the end of their pictures."""
-    centre = shown[0].centre
+    """The passages at the central server, once both lanes have come to the end of their pictures."""
+    server = shown[0].server
     wait_until(
-        lambda: sum(p["reasons"] == ["code_red"] for p in centre.passages) == len(CAMERAS), "the last picture", 100
+        lambda: sum(p["reasons"] == ["code_red"] for p in server.passages) == len(CAMERAS), "the last picture", 100
     )
-    centre.judge()
-    return centre.passages
+    server.judge()
+    return server.passages
 
 
 def test_certificates_of_strangers_are_read_and_go_to_staff(shared, passages):
@@ -94,7 +94,7 @@ def test_every_passage_comes_from_a_code(shown, passages):
 
 def test_no_text_of_a_photograph_leaves_the_kiosk(shown, passages):
     site, texts = shown
-    heaps = [payload for _, payload in site.centre.raw]
+    heaps = [payload for _, payload in site.server.raw]
     heaps += [json.dumps(line, ensure_ascii=False).encode() for line in site.lines]
     heaps += [path.read_bytes() for path in site.folder.glob("outbox.db*")]
     telling = {text.encode() for text in texts.values() if len(text) > 8}
@@ -138,14 +138,14 @@ def test_temperatures_of_real_foreheads(shared, build, wait_until):
             site.step_aside(lane)
             site.kiosk.lanes[lane].world.stand(queues[lane][turn])
             site.kiosk.lanes[lane].show(site.issuer.code("green"))
-        wait_until(lambda count=(turn + 1) * THERMOMETERS: len(site.centre.passages) == count, f"turn {turn}")
+        wait_until(lambda count=(turn + 1) * THERMOMETERS: len(site.server.passages) == count, f"turn {turn}")
         for lane in lanes:
             site.kiosk.lanes[lane].world.leave()
-    site.centre.judge()
+    site.server.judge()
 
     outcomes = Counter()
     for lane in lanes:
-        arrived = [passage for passage in site.centre.passages if passage["lane"] == lane]
+        arrived = [passage for passage in site.server.passages if passage["lane"] == lane]
         for skin_c, passage in zip(queues[lane], arrived, strict=True):
             measured = passage["temperature"]
             assert abs(measured["surface_c"] - skin_c) <= WIRE_C / 2 + 0.006, (skin_c, measured)

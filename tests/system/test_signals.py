@@ -88,15 +88,15 @@ def test_a_lane_without_its_thermometer_says_so(ready, wait_until):
 
 
 def test_a_board_that_is_pulled_holds_nothing_up(ready, wait_until):
-    lane, centre = ready.kiosk.lanes["entry"], ready.centre
+    lane, server = ready.kiosk.lanes["entry"], ready.server
     lane.unplug("gate")
 
     def told(part, *, up):
-        said = [d["up"] for d in centre.devices if (d["lane"], d["role"]) == ("entry", part)]
+        said = [d["up"] for d in server.devices if (d["lane"], d["role"]) == ("entry", part)]
         return said and said[-1] is up
 
     for part in ("gate", "lamp", "buzzer"):
-        wait_until(lambda part=part: told(part, up=False), f"the centre is told of the {part}")
+        wait_until(lambda part=part: told(part, up=False), f"the central server is told of the {part}")
     refused = ready.pass_by("entry")
     assert (refused["decision"], refused["reasons"], refused["gate_opened"]) == ("refer", ["gate_fault"], False)
     assert ready.pass_by("exit")["decision"] == "admit"
@@ -130,4 +130,4 @@ def test_an_agent_that_stops_leaves_everything_dark(ready, wait_until):
         wait_until(lambda lane=lane: lane.shown() == DARK, "dark")
     ready.kiosk.start()
     ready.all_delivered()
-    ready.centre.judge()
+    ready.server.judge()

@@ -209,7 +209,7 @@ class Day:
         """It forgets what it has acknowledged within its last second: let it have nothing on its hands."""
         with contextlib.suppress(TimeoutError):
             report = self.site.kiosk.wait(lambda r: r["link"]["connected"] and not r["outbox"]["waiting"])
-            self.site.centre.has_all(report)
+            self.site.server.has_all(report)
             time.sleep(3)
             self.site.broker.kill()
             self.person()
@@ -310,10 +310,10 @@ def test_a_long_day(build):
         day.live(MINUTES * 60 * (1 - LONG_LIFE), (day.killed, day.ended))
         kiosk.wait(has_devices)
         site.all_delivered()
-    print(f"{day.people} people, {day.decided} decided; {len(site.centre.events)} events arrived")
+    print(f"{day.people} people, {day.decided} decided; {len(site.server.events)} events arrived")
 
-    site.centre.judge(memory=True)
-    passages = site.centre.passages
+    site.server.judge(memory=True)
+    passages = site.server.passages
     twice = Counter(map(recognised_event, passages)) - Counter(map(recognised, lines_of(site.lines)))
     print(f"{twice.total()} passages arrived under two ids")  # a sync that fails for over half a minute may do that
     unheard = Counter(map(recognised, lines_of(told))) - Counter(map(recognised_event, passages))

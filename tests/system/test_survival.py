@@ -137,9 +137,9 @@ def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, w
         more_lines(site, 20, wait_until)
     site.all_delivered()
     assert site.kiosk.stop() == 0
-    wait_until(lambda: site.centre.events[-1]["data"].get("type") == "stopped", "the last word")
-    site.centre.judge()
-    logged, delivered = logged_lives(site.lines), delivered_lives(site.centre.events)
+    wait_until(lambda: site.server.events[-1]["data"].get("type") == "stopped", "the last word")
+    site.server.judge()
+    logged, delivered = logged_lives(site.lines), delivered_lives(site.server.events)
     assert len(logged) == len(delivered) == 5, f"seed {seed}"
     for life, (lines, events) in enumerate(zip(logged, delivered, strict=True)):
         check_nothing_lost(lines, events, killed=life < 4)
@@ -167,9 +167,9 @@ def test_broker_restart_under_traffic(site, traffic, wait_until):
             site.broker.start()
             site.kiosk.wait(is_online)
     outbox = site.all_delivered()["outbox"]
-    site.centre.judge()
-    check_nothing_lost(site.lines, site.centre.events, killed=False)
-    assert outbox["decided"] == outbox["stored"] == outbox["delivered"] == len(site.centre.events)
+    site.server.judge()
+    check_nothing_lost(site.lines, site.server.events, killed=False)
+    assert outbox["decided"] == outbox["stored"] == outbox["delivered"] == len(site.server.events)
     assert outbox["lost"] == 0
 
 
@@ -178,10 +178,10 @@ def test_sigterm_drains(site, traffic, wait_until):
     with traffic:
         more_lines(site, 30, wait_until)
         assert site.kiosk.stop(signal.SIGTERM) == 0
-    wait_until(lambda: site.centre.state.get("state") == "offline", "the retained state says offline")
-    wait_until(lambda: site.centre.events[-1]["data"].get("type") == "stopped", "the last word")
-    site.centre.judge()
-    check_nothing_lost(site.lines, site.centre.events, killed=False)
+    wait_until(lambda: site.server.state.get("state") == "offline", "the retained state says offline")
+    wait_until(lambda: site.server.events[-1]["data"].get("type") == "stopped", "the last word")
+    site.server.judge()
+    check_nothing_lost(site.lines, site.server.events, killed=False)
     assert not (site.folder / "run" / "status.json").exists()
     for lane in site.kiosk.lanes.values():
         assert not lane.device("gate").is_on()
@@ -189,6 +189,6 @@ def test_sigterm_drains(site, traffic, wait_until):
 
 def test_the_last_will_speaks_for_the_dead(site, wait_until):
     site.kiosk.start()
-    wait_until(lambda: site.centre.state.get("state") == "online", "the retained state says online")
+    wait_until(lambda: site.server.state.get("state") == "online", "the retained state says online")
     site.kiosk.stop(signal.SIGKILL)
-    wait_until(lambda: site.centre.state.get("state") == "offline", "the last will")
+    wait_until(lambda: site.server.state.get("state") == "offline", "the last will")

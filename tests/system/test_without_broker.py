@@ -26,9 +26,9 @@ def test_broker_down_at_the_start(site, wait_until):
     site.kiosk.wait(is_online)
     site.all_delivered()
     report = site.kiosk.wait(lambda report: report["condition"] == "ok")
-    site.centre.judge()
-    assert len(site.centre.events) == report["outbox"]["decided"]
-    assert [p["decision"] for p in site.centre.passages] == ["admit", "refer", "refuse", "admit"]
+    site.server.judge()
+    assert len(site.server.events) == report["outbox"]["decided"]
+    assert [p["decision"] for p in site.server.passages] == ["admit", "refer", "refuse", "admit"]
 
 
 def test_broker_never_there(site, wait_until):
@@ -36,15 +36,15 @@ def test_broker_never_there(site, wait_until):
     site.kiosk.start(has_devices)
     some_people(site)
     assert site.kiosk.stop() == 0
-    assert not site.centre.events
+    assert not site.server.events
     decided = sum(line.get("event") in ("passage", "device", "agent") for line in site.lines)
 
     site.broker.start()
     site.kiosk.start()
     site.all_delivered()
-    wait_until(lambda: len(site.centre.events) > decided, "the first life's events, and more")
-    site.centre.judge()
-    words = [event["data"].get("type") for event in site.centre.events if event["type"] == "gatepost.agent.v1"]
+    wait_until(lambda: len(site.server.events) > decided, "the first life's events, and more")
+    site.server.judge()
+    words = [event["data"].get("type") for event in site.server.events if event["type"] == "gatepost.agent.v1"]
     words = [word for word in words if word != "clock_synchronised"]
     assert words == ["started", "stopped", "started"]
-    assert [p["decision"] for p in site.centre.passages] == ["admit", "refer", "refuse", "admit"]
+    assert [p["decision"] for p in site.server.passages] == ["admit", "refer", "refuse", "admit"]

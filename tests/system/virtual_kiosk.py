@@ -125,8 +125,8 @@ class Trial:
         return list(found.values())
 
     def passages(self, lane: str) -> list[dict[str, Any]]:
-        """What was heard of one lane. Both lanes look at the same thermometer here: whoever stands at the entry
-        for long is somebody without a code to the exit.
+        """What was heard of one lane. Both lanes look at the same thermometer here: the person who stands at the
+        entry for long is somebody without a code to the exit.
         """
         return [event for event in self.heard("passage") if event["data"]["lane"] == lane]
 
@@ -340,7 +340,8 @@ def bring(trial: Trial, key: signing.PrivateKey, kind: str, version: int, conten
 
 
 def is_configured(trial: Trial) -> None:
-    """The centre sends a configuration that holds and works, and one with which the link can never come up."""
+    """The central server sends a configuration that holds and works, and one with which the link can never come
+    up."""
     key = signing.new_private_key()
     kid = key.public.kid.hex()
     roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "config")}
@@ -353,7 +354,7 @@ def is_configured(trial: Trial) -> None:
     bring(trial, key, "config", 1, "[checkpoint]\nrescan_after_refusal_s = 1.5\n", "import-bundle")
     trial.check("a configuration is tried and kept", trial.until(lambda: told("config_applied") == [1], 90))
     said = trial.sh("gatepost show | grep rescan_after_refusal_s")
-    trial.check("says who says what", "centre's configuration 1:2" in said, said)
+    trial.check("says who says what", "central server's configuration 1:2" in said, said)
     bring(trial, key, "config", 2, "[mqtt]\nconnect_timeout_s = 0.000001\n", "import-bundle")
     trial.check("one that does not work is taken back", trial.until(lambda: told("config_rolled_back") == [2], 180))
     trial.check(

@@ -200,7 +200,7 @@ class _Director:
         self._view.left(person)
 
     def _send(self, word: Word) -> None:
-        self._view.note(self._at(), f"the centre: {word.says}")
+        self._view.note(self._at(), f"the central server: {word.says}")
         self._stage.send(word)
 
     def _trouble(self, trouble: Trouble, *, begins: bool) -> None:
@@ -272,7 +272,7 @@ class _Director:
             report, recap = self._stage.kiosk.report(), self._recap()
             waiting = report is None or report["outbox"]["waiting"] or not recap.is_counted
             seen = recap.passages + recap.interrupted
-            settled = seen >= recap.people and recap.opened + recap.ordered == recap.pulses
+            settled = seen >= recap.people and recap.opened + recap.commanded == recap.pulses
             if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
                 return recap
         return self._recap()
@@ -303,7 +303,7 @@ class _Director:
             passages=len(rows),
             wrong=len(self._record.wrong()),
             opened=self._opened(),
-            ordered=self._record.ordered,
+            commanded=self._record.commanded,
             pulses=self._stage.pulses(),
             greens=self._stage.greens(),
             not_marked=self._record.not_marked,

@@ -29,7 +29,7 @@ def main(parent: int, command: list[str]) -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it has ended before it could be heard of
         sys.exit(1)
-    os.execvp(command[0], command)  # noqa: S606 - the words of whoever starts it
+    os.execvp(command[0], command)  # noqa: S606 - the parent's command line
 
 
 if __name__ == "__main__":

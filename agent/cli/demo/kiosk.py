@@ -94,7 +94,7 @@ class DemoKiosk:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, **environment},
-            process_group=0,  # a Ctrl-C is for whoever started it
+            process_group=0,  # a Ctrl-C is for the parent process
         )
         self._listener = threading.Thread(
             target=self._listen, args=(self._agent.stderr,), name="hear agent", daemon=True

@@ -36,8 +36,8 @@ class DemoTally:
     """Ids of all events that the subscriber got, repeats included."""
     not_marked: int = 0
     """Events that arrived without the mark of simulation: must stay 0."""
-    ordered: int = 0
-    """Openings that the central server ordered and that were done."""
+    commanded: int = 0
+    """Openings that the central server commanded and that were done."""
     interrupted: int = 0
     """People who stood at a lane while the agent was started anew: what becomes of them cannot be foretold."""
     _came: dict[str, Person] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class DemoTally:
         if not data["simulated"]:
             self.not_marked += 1
         if not known and data.get("command") == "open" and data["status"] == "succeeded" and not data["duplicate"]:
-            self.ordered += 1
+            self.commanded += 1
         if known or not event["type"].startswith("gatepost.passage"):
             return None
         row = next((row for row in self.rows if not row.arrived), None)  # events come in the order of decisions
@@ -104,7 +104,7 @@ class Recap:
     passages: int
     wrong: int
     opened: int
-    ordered: int
+    commanded: int
     """Openings by command; the other ones follow from a decision."""
     pulses: int
     """What the relay boards really did."""
@@ -125,7 +125,7 @@ class Recap:
         return (
             self.is_counted
             and abs(self.people - self.passages) <= self.interrupted
-            and self.opened + self.ordered == self.pulses == self.greens
+            and self.opened + self.commanded == self.pulses == self.greens
             and self.wrong == self.not_marked == 0
         )
 
@@ -144,7 +144,7 @@ class Recap:
         return [
             f"{events}   (events; {self.repeats} repeats dropped)",
             f"{people}, not as the scenario expects {self.wrong}",
-            f"gates told to open {self.opened} + {self.ordered} by command, {gates}",
+            f"gates told to open {self.opened} + {self.commanded} by command, {gates}",
             f"events not marked as simulated {self.not_marked}",
             "everything agrees" if self.agrees else "THE COUNTS DO NOT AGREE",
         ]

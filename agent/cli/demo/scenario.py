@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 _HEARD_S = 1.0
-"""After the centre's last word: time to hear it and to answer."""
+"""After the central server's last word: time to hear it and to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What the centre says to the kiosk."""
+    """What the central server says to the kiosk."""
 
     at: float
     says: str
-    """`turn WHO COLOUR`: a signed change of the list of colours; `open LANE` and `restart agent`: a signed order;
+    """`turn WHO COLOUR`: a signed change of the list of colours; `open LANE` and `restart agent`: a signed command;
     `withhold details`: a signed bundle on privacy.
     """
 
@@ -84,7 +84,7 @@ class Word:
                 pass
             case _:
                 raise ValueError(
-                    f"the centre says {self.says!r}:"
+                    f"the central server says {self.says!r}:"
                     " say 'turn WHO COLOUR', 'open LANE', 'restart agent' or 'withhold details'"
                 )
 
@@ -107,11 +107,11 @@ class Scenario:
 def read(file: Path) -> Scenario:
     """Read a scenario. Raises ValueError with a sentence, or OSError."""
     tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    if unknown := tree.keys() - {"person", "trouble", "centre"}:
-        raise ValueError(f"unknown section {', '.join(sorted(unknown))}; there are person, trouble and centre")
+    if unknown := tree.keys() - {"person", "trouble", "server"}:
+        raise ValueError(f"unknown section {', '.join(sorted(unknown))}; there are person, trouble and server")
     people = [_entry(Person, entry) for entry in tree.get("person", [])]
     troubles = [_entry(Trouble, entry) for entry in tree.get("trouble", [])]
-    words = [_entry(Word, entry) for entry in tree.get("centre", [])]
+    words = [_entry(Word, entry) for entry in tree.get("server", [])]
     return Scenario(
         tuple(sorted(people, key=lambda person: person.at)),
         tuple(sorted(troubles, key=lambda trouble: trouble.at)),

@@ -55,7 +55,7 @@ class Stage:
         )
         self._issuer = Issuer()
         self._authority = DemoAuthority()
-        self._key = folder / "centre.key"
+        self._key = folder / "server.key"
         self._colours: dict[str, Colour] = {}
         self.round = 0
         """How often the scenario was begun."""
@@ -63,7 +63,7 @@ class Stage:
         self._subscriber: subprocess.Popen[bytes] | None = None
         self._subscribing = [
             *(program("mosquitto_sub"), "-h", "127.0.0.1", "-p", str(self.broker.port), "-V", "5", "-q", "1"),
-            *("-c", "-x", "3600", "-i", "demo-centre", "-t", "gatepost/v1/+/+/event/#"),
+            *("-c", "-x", "3600", "-i", "demo-server", "-t", "gatepost/v1/+/+/event/#"),
         ]
 
     def __enter__(self) -> Self:
@@ -107,12 +107,12 @@ class Stage:
         )
 
     def hints(self) -> tuple[str, str]:
-        """Commands of a shell: to listen as a centre, and to give an order."""
+        """Commands of a shell: to listen as a central server, and to give a command."""
         host = f"-h 127.0.0.1 -p {self.broker.port} -V mqttv5 -q 1"
-        order = f"command open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
+        command = f"command open lane=exit --to demo/demo-1 --fleet demo --key {self._key}"
         return (
             f"mosquitto_sub {host} -t 'gatepost/v1/+/+/event/#' -F '%t %p'",
-            f"{shlex.quote(sys.argv[0])} {order} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/command -s",
+            f"{shlex.quote(sys.argv[0])} {command} | mosquitto_pub {host} -t gatepost/v1/demo/demo-1/command -s",
         )
 
     @property
@@ -179,7 +179,7 @@ class Stage:
         self.kiosk.lanes[person.lane].world.leave()
 
     def send(self, word: Word) -> None:
-        """The centre says something: a bundle, which the broker keeps, or an order."""
+        """The central server says something: a bundle, which the broker keeps, or a command."""
         match word.says.split():
             case ["turn", who, colour]:
                 self._colours[self._holder(who)] = Colour(colour)
@@ -215,7 +215,7 @@ class Stage:
                 self.broker.start()
 
     def _subscribe(self) -> None:
-        """The centre: a subscriber whose session the broker keeps, so that it misses nothing."""
+        """The central server: a subscriber whose session the broker keeps, so that it misses nothing."""
         subprocess.run([*self._subscribing, "-E"], timeout=_STOP_S, check=True)  # noqa: S603 - our own words
         self._subscriber = subprocess.Popen(  # noqa: S603 - our own words
             child.words(*self._subscribing), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0

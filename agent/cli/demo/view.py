@@ -71,7 +71,7 @@ def describe(person: Person) -> str:
 
 
 def _is_withheld(row: DemoPassage) -> bool:
-    """By the centre's word on privacy the agent says nothing of code, temperature and reasons."""
+    """By the central server's word on privacy the agent says nothing of code, temperature and reasons."""
     return "screening" not in row.facts
 
 

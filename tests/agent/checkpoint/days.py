@@ -1,7 +1,8 @@
 """Random days with a ground truth: who stands where, how warm, with which code; who may be let in.
 
 People are at two entries and two exits at the same time. Devices come and go, lists grow old and are renewed, staff
-measures by hand, with a number and without, the centre orders retests, some lack the test that is demanded of them.
+measures by hand, with a number and without, the central server commands retests, some lack the test that is
+demanded of them.
 
     python tests/agent/checkpoint/days.py 20000 [FIRST]
 
@@ -95,7 +96,7 @@ class Day:
         """Lane and part → until when."""
         self.flapped_s: dict[str, float] = dict.fromkeys(LANES, 0.0)
         self.judged: dict[tuple[str, str], tuple[int, float]] = {}
-        """Lane and name → number and moment of whoever was turned away."""
+        """Lane and name → number and moment of the person who was turned away."""
         self.measured_by_staff: Person | None = None
         self.told = 0
         self.let_in: set[str] = set()
@@ -163,15 +164,15 @@ class Day:
     def _judge(self) -> None:
         """Hold what was decided and opened since the last look against the truth."""
         results, self.told = self.bench.results[self.told :], len(self.bench.results)
-        orders = Counter(each.lane for each in results if isinstance(each, OpenGate))
-        self.opened += orders
+        commands = Counter(each.lane for each in results if isinstance(each, OpenGate))
+        self.opened += commands
         for passage in [each for each in results if isinstance(each, Passage)]:
             if passage.direction is Direction.ENTRY:
                 self._entry(passage)
-                orders[passage.lane] -= passage.gate_opened
+                commands[passage.lane] -= passage.gate_opened
         for lane in ENTRIES:
-            if orders[lane]:
-                self.wrong.append(f"{orders[lane]} openings without a passage at {lane}")
+            if commands[lane]:
+                self.wrong.append(f"{commands[lane]} openings without a passage at {lane}")
 
     def _entry(self, passage: Passage) -> None:
         lane = passage.lane

@@ -136,7 +136,7 @@ class Bench:
         return replace(verdict, status=CodeStatus.EXPIRED) if self.expired & set(payloads) else verdict
 
     def second(self, celsius: float, lane: str = "in", number: int = 0) -> RemeasureResult:
-        """Staff's own thermometer says so of whoever was decided last, or waits under this number."""
+        """Staff's own thermometer says so of the person who was decided last, or waits under this number."""
         reading = Reading(celsius, self.at_s, 0.2)
         return self._told(lane, Recorded(reading, number) if number else reading)
 
@@ -187,10 +187,10 @@ class Bench:
     def openings(self) -> list[str]:
         return [result.lane for result in self.results if isinstance(result, OpenGate)]
 
-    def ask(self, wish: LaneCommand, lane: str = "in") -> LaneCommandResult:
-        """What the checkpoint answers to a wish of the centre."""
+    def ask(self, command: LaneCommand, lane: str = "in") -> LaneCommandResult:
+        """What the checkpoint answers to a command of the central server."""
         before = len(self.results)
-        self.put(lane, Role.GATE, LaneCommandRequest(self.at_s, wish))
+        self.put(lane, Role.GATE, LaneCommandRequest(self.at_s, command))
         (answer,) = [result for result in self.results[before:] if isinstance(result, LaneCommandResult)]
         return answer
 

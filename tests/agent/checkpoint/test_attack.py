@@ -48,8 +48,8 @@ class Attack(RuleBasedStateMachine):
         self.sightings = 0
         self.marked: dict[str, list[float]] = {lane: [] for lane in LANES}
         """When somebody was measured at the mark."""
-        self.ordered: list[str] = []
-        """Lanes that the centre has opened."""
+        self.commanded: list[str] = []
+        """Lanes that the central server has opened."""
         self.recorded: list[Passage] = []
         """What staff's own thermometer has decided."""
 
@@ -89,13 +89,13 @@ class Attack(RuleBasedStateMachine):
     def leave(self, lane: str) -> None:
         self.bench.put(lane, Role.SCANNER, Departure(self.bench.at_s))
 
-    @rule(lane=lanes, wish=st.sampled_from(LaneCommand))
-    def ask(self, lane: str, wish: LaneCommand) -> None:
+    @rule(lane=lanes, command=st.sampled_from(LaneCommand))
+    def ask(self, lane: str, command: LaneCommand) -> None:
         before = len(self.bench.openings)
-        answer = self.bench.ask(wish, lane)
+        answer = self.bench.ask(command, lane)
         opened = self.bench.openings[before:]
-        assert opened == ([lane] if wish is LaneCommand.OPEN and not answer.reason else [])
-        self.ordered += opened
+        assert opened == ([lane] if command is LaneCommand.OPEN and not answer.reason else [])
+        self.commanded += opened
 
     @rule(lane=lanes, celsius=st.sampled_from([36.6, 38.5, 12.0]))
     def record(self, lane: str, celsius: float) -> None:
@@ -136,7 +136,7 @@ class Attack(RuleBasedStateMachine):
         for lane in ENTRIES:
             passages = [p for p in self.bench.passages if p.lane == lane]
             admitted = [p for p in passages if p.decision.outcome is Outcome.ADMIT]
-            assert self.bench.openings.count(lane) - self.ordered.count(lane) == len(admitted)
+            assert self.bench.openings.count(lane) - self.commanded.count(lane) == len(admitted)
             assert all(p.gate_opened == (p in admitted) for p in passages)
 
     @invariant()
@@ -153,7 +153,7 @@ class Attack(RuleBasedStateMachine):
         for lane in ENTRIES:
             outcomes = [p.decision.outcome for p in self.bench.passages if p.lane == lane]
             for outcome in (Outcome.ADMIT, Outcome.REFUSE):
-                extra = self.ordered.count(lane) if outcome is Outcome.ADMIT else 0
+                extra = self.commanded.count(lane) if outcome is Outcome.ADMIT else 0
                 assert told.count((lane, Cue(outcome))) == outcomes.count(outcome) + extra
 
     @invariant()

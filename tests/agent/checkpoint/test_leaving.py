@@ -53,7 +53,9 @@ def test_a_code_opens_once_whatever_is_down(missing: frozenset[Role], before: bo
         for part in missing:
             up(bench, part, lane)
         lost = not before and Role.GATE in missing
-        assert bench.openings == [lane] * (2 if lost else 1), "what was ordered just before may not have been done"
+        assert bench.openings == [lane] * (2 if lost else 1), (
+            "what was commanded just before may not have been done"
+        )
         assert ShowCue(lane, Cue.ADMIT) in bench.results
 
 
@@ -111,7 +113,7 @@ def test_whoever_shows_no_code_waits_for_the_gate_too(thermometer: bool) -> None
     assert bench.openings == ["out"]
 
 
-def test_a_gate_that_fails_at_the_order_opens_when_it_is_back(bench: Bench) -> None:
+def test_a_gate_that_fails_at_the_command_opens_when_it_is_back(bench: Bench) -> None:
     bench.show(b"green:anna", "out")
     bench.wait(0.5)
     down(bench, Role.GATE, "out")

@@ -25,7 +25,7 @@ from agent.model import (
 from drivers.contract import Distance, Reading
 
 
-def test_screening_keeps_its_limits_in_order() -> None:
+def test_screening_keeps_its_limits_in_command() -> None:
     with pytest.raises(ValueError, match="must hold"):
         replace(screening.Options(), min_skin_c=40.0)
 

@@ -59,7 +59,7 @@ def test_at_an_exit_nobody_is_told_anothers_temperature(bench: Bench) -> None:
     bench.measure(NORMAL_C, "out", count=2)
     bench.wait(1.5)
     bench.measure(FEVER_C, "out", count=6)
-    assert bench.openings == ["out", "out"], "an exit opens for whoever stands there now"
+    assert bench.openings == ["out", "out"], "an exit opens for the person who stands there now"
     assert bench.passages[0].temperature.surface_c is None
 
 
@@ -110,7 +110,9 @@ def test_a_gate_that_goes_down_while_its_person_is_measured_opens_nothing(bench:
 
 
 @pytest.mark.parametrize("code", [b"green:anna", None])
-def test_an_exit_whose_gate_is_down_is_ordered_to_open_and_tells_no_green(bench: Bench, code: bytes | None) -> None:
+def test_an_exit_whose_gate_is_down_is_commanded_to_open_and_tells_no_green(
+    bench: Bench, code: bytes | None
+) -> None:
     bench.put("out", Role.GATE, DeviceDown(bench.at_s, "fake", "unplugged"))
     if code:
         bench.show(code, "out")

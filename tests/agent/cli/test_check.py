@@ -178,7 +178,7 @@ def test_other_files_are_looked_at_too(kiosk, check):
     )
 
 
-def test_a_folder_for_the_centre_without_a_root_is_told_and_a_spoilt_root_is_a_fault(kiosk, check):
+def test_a_folder_for_the_server_without_a_root_is_told_and_a_spoilt_root_is_a_fault(kiosk, check):
     kiosk.write_text(kiosk.read_text().replace('"issuers.toml"', '"issuers.toml"\nbundles = "sent"'))
     status, out, _ = check(kiosk)
     assert status == 0

@@ -24,24 +24,30 @@ def made(capsys, *words) -> dict:
     return json.loads(printed.payload) | {"signers": len(printed.signatures)}
 
 
-def test_an_order(capsys, key):
-    order = made(capsys, "open", "lane=in", "--to", "library/gate-3", "--fleet", "city", "--key", key, "--key", key)
-    assert (order["command"], order["arguments"], order["target"]) == ("open", {"lane": "in"}, "library/gate-3")
-    assert order["expires_at"] - order["issued_at"] == 60
-    assert order["signers"] == 2
-    assert order["id"] != made(capsys, "flush", "--to", "*/*", "--fleet", "city", "--key", key)["id"]
+def test_a_command(capsys, key):
+    command = made(
+        capsys, "open", "lane=in", "--to", "library/gate-3", "--fleet", "city", "--key", key, "--key", key
+    )
+    assert (command["command"], command["arguments"], command["target"]) == (
+        "open",
+        {"lane": "in"},
+        "library/gate-3",
+    )
+    assert command["expires_at"] - command["issued_at"] == 60
+    assert command["signers"] == 2
+    assert command["id"] != made(capsys, "flush", "--to", "*/*", "--fleet", "city", "--key", key)["id"]
 
 
 def test_arguments_may_stand_after_options(capsys, key):
-    order = made(capsys, "open", "--to", "library/gate-3", "lane=in", "--fleet", "city", "--key", key)
-    assert (order["arguments"], order["target"]) == ({"lane": "in"}, "library/gate-3")
+    command = made(capsys, "open", "--to", "library/gate-3", "lane=in", "--fleet", "city", "--key", key)
+    assert (command["arguments"], command["target"]) == ({"lane": "in"}, "library/gate-3")
 
 
 def test_an_argument_from_a_file(capsys, key, tmp_path):
     (tmp_path / "new.crt").write_text("PEM\n")
     how = ("--to", "library/gate-3", "--fleet", "city", "--key", key, "--id", "7", "--seconds", "600")
-    order = made(capsys, "rotate", f"certificate=@{tmp_path / 'new.crt'}", *how)
-    assert (order["id"], order["arguments"], order["expires_at"] - order["issued_at"]) == (
+    command = made(capsys, "rotate", f"certificate=@{tmp_path / 'new.crt'}", *how)
+    assert (command["id"], command["arguments"], command["expires_at"] - command["issued_at"]) == (
         "7",
         {"certificate": "PEM\n"},
         600,

@@ -345,7 +345,7 @@ def test_status_of_an_agent_that_hangs(config, say):
     assert "✗ clock    its source contradicts itself (timedatectl)" in out
     assert "this report is 1 min 0 s old" in out
     assert "up 1 h 6 min" in out
-    assert "centre's configuration 3 on trial" in out
+    assert "central server's configuration 3 on trial" in out
     assert "✗ entry    scanner" in out
     assert "gone (plug it in), down for 1 min 1 s, 2 faults, 1 restart, hanging: 1 thread" in out
     assert "✓ loop     7 passages decided" in out

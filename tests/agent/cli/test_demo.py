@@ -47,8 +47,8 @@ scanner = { driver = "line", port = "nothing" }
 thermometer = { driver = "mlx90614" }
 gate = { driver = "simulated" }
 """
-THE_CENTRE = """
-[[centre]]
+THE_SERVER = """
+[[server]]
 at = 0.2
 says = "turn Anna red"
 [[person]]
@@ -59,12 +59,12 @@ code = "green"
 skin_c = 34.5
 stay_s = 1.0
 expect = "refuse"
-[[centre]]
+[[server]]
 at = 1.5
 says = "open exit"
 """
 WITHHELD = """
-[[centre]]
+[[server]]
 at = 0.2
 says = "withhold details"
 [[person]]
@@ -77,7 +77,7 @@ stay_s = 1.5
 expect = "admit"
 """
 RESTARTED = """
-[[centre]]
+[[server]]
 at = 0.2
 says = "restart agent"
 [[person]]
@@ -140,15 +140,15 @@ def test_in_a_pipe_it_ends_by_itself_and_the_counts_agree(script):
     assert done.stderr == ""
 
 
-def test_what_the_centre_says_is_obeyed_and_counted(script):
-    done = play(*script(THE_CENTRE))
+def test_what_the_server_says_is_obeyed_and_counted(script):
+    done = play(*script(THE_SERVER))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Anna: REFUSE" in done.stdout
     assert "command open: succeeded" in done.stdout
     assert "gates told to open 0 + 1 by command, relay pulses 1, lamps turned green 1" in done.stdout
 
 
-def test_when_the_centre_withholds_details_it_goes_on(script):
+def test_when_the_server_withholds_details_it_goes_on(script):
     done = play(*script(WITHHELD))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Anna: ADMIT – withheld – details withheld, gate opens" in done.stdout
@@ -163,20 +163,20 @@ def test_an_agent_that_is_told_to_restart_is_started_again_as_by_systemd(script)
     assert done.stdout.splitlines()[-1] == "everything agrees"
 
 
-def test_whoever_watches_may_listen_and_give_an_order(script):
-    """By the two commands that it prints: so a centre's programmer begins."""
+def test_whoever_watches_may_listen_and_give_a_command(script):
+    """By the two commands that it prints: so a central server's programmer begins."""
     demo = subprocess.Popen(
         [*WORDS, "--stay", *script(ANNA.format(expect="admit"))], stdout=subprocess.PIPE, text=True
     )
     try:
         lines = iter(demo.stdout.readline, "")
-        listen, order = [next(line for line in lines if line.startswith("    ")).strip() for _ in range(2)]
+        listen, command = [next(line for line in lines if line.startswith("    ")).strip() for _ in range(2)]
         heard = subprocess.run(["sh", "-c", f"{listen} -C 1"], capture_output=True, timeout=LIMIT_S, check=True)
         assert heard.stdout.startswith(b"gatepost/v1/demo/demo-1/event/")
-        program, _, words = order.partition(" command ")
+        program, _, words = command.partition(" command ")
         assert program == "-c", "what it was called by"
-        order = f"{shlex.join(WORDS[:-1])} command {words}"
-        subprocess.run(["sh", "-c", order], timeout=LIMIT_S, check=True)
+        command = f"{shlex.join(WORDS[:-1])} command {words}"
+        subprocess.run(["sh", "-c", command], timeout=LIMIT_S, check=True)
         assert any("command open: succeeded" in line for line in lines)
         demo.send_signal(signal.SIGINT)
         assert demo.communicate(timeout=LIMIT_S)[0].splitlines()[-1] == "everything agrees"
@@ -385,7 +385,7 @@ def test_without_mosquitto_it_says_how_to_get_it(script, tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[[people]]\n", "unknown section people; there are person, trouble and centre"),
+        ("[[people]]\n", "unknown section people; there are person, trouble and server"),
         ("[[person]]\nwho = 'A'\nfrom = 'afar'\n", "unknown key from; there are at, code, "),
         ("[[person]]\nwho = 'A'\n", "A: "),
         (
@@ -450,7 +450,7 @@ def test_the_packaged_scenario_expects_what_the_packaged_policy_decides(tmp_path
 
 
 AGREES = Recap(
-    decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, ordered=0,
+    decided=5, stored=5, delivered=5, arrived=5, repeats=1, people=2, passages=2, wrong=0, opened=1, commanded=0,
     pulses=1, greens=1, not_marked=0,
 )  # fmt: skip
 
@@ -481,7 +481,7 @@ def test_who_stood_there_while_the_agent_was_started_anew_is_not_held_against_it
     "change",
     [
         {"decided": 6}, {"stored": 4}, {"delivered": 4}, {"arrived": 4}, {"people": 3}, {"passages": 3},
-        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"greens": 2}, {"ordered": 1}, {"not_marked": 1},
+        {"wrong": 1}, {"opened": 2}, {"pulses": 2}, {"greens": 2}, {"commanded": 1}, {"not_marked": 1},
     ],
 )  # fmt: skip
 def test_any_count_that_is_off_is_said(change):

@@ -50,9 +50,9 @@ def test_the_commands_are_there(document):
 
 
 def test_what_is_not_there_is_found():
-    text = "`gatepost privacy open`, `gatepost check --quick`\n\n    gatepost keys take x\n    gatepost order\n"
+    text = "`gatepost privacy open`, `gatepost check --quick`\n\n    gatepost keys take x\n    gatepost command\n"
     found = list(calls(text))
-    assert found == [["privacy", "open"], ["check", "--quick"], ["keys", "take", "x"], ["order"]]
+    assert found == [["privacy", "open"], ["check", "--quick"], ["keys", "take", "x"], ["command"]]
     (commands,) = (each for each in cli.parser_of("keys")._actions if isinstance(each, argparse._SubParsersAction))
     assert understood(commands.choices["keys"], ["take", "x"]) == ["take"]
     assert understood(commands.choices["keys"], ["new", "x", "--nothing"]) == ["--nothing"]

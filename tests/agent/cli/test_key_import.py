@@ -63,7 +63,7 @@ def test_from_the_list_to_the_bundle(here: Path, capsys: pytest.CaptureFixture[s
     assert [key.issuer for key in trust.by_format["gatepost"]] == ["health"]
     assert trust.revoked
     assert keys.read_text().startswith("# of the north")
-    assert cli.main(["keys", "new", "root", "--centre"]) == 0
+    assert cli.main(["keys", "new", "root", "--server"]) == 0
     capsys.readouterr()
     words = [
         "keys",

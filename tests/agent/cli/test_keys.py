@@ -139,8 +139,8 @@ def test_others_keys_are_pinned_from_what_they_publish(here: Path, capsys: pytes
     assert json.loads(said(capsys, "verify", "--json", card))["issuer"].startswith("https://")
 
 
-def test_a_key_of_the_centre_signs_no_codes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said(capsys, "keys", "new", "duty", "--centre")
+def test_a_key_of_the_server_signs_no_codes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "keys", "new", "duty", "--server")
     assert stat.S_IMODE((here / "duty.key").stat().st_mode) == 0o600
     assert not (here / "issuers.toml").exists()
 
@@ -148,7 +148,7 @@ def test_a_key_of_the_centre_signs_no_codes(here: Path, capsys: pytest.CaptureFi
 def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said(capsys, "keys", "new", "issuer")
     for name in ("root1", "root2"):
-        said(capsys, "keys", "new", name, "--centre")
+        said(capsys, "keys", "new", name, "--server")
     (here / "root.json").write_text(said(capsys, "keys", "root", "root=2:root1.pub,root2.pub", "keys=root1.pub"))
     both = ["--fleet", "city", "--version", "1", "--key", "root1.key"]
     root = bundle.first_root(
@@ -169,7 +169,7 @@ def test_a_bundle_for_the_gates(here: Path, capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("how", [["keys", "north"], ["keys", "*/gate-3"], ["root", "@north"]])
 def test_a_target_that_is_none(here: Path, capsys: pytest.CaptureFixture[str], how: list[str]) -> None:
-    said(capsys, "keys", "new", "root", "--centre")
+    said(capsys, "keys", "new", "root", "--server")
     (here / "root.json").write_text(said(capsys, "keys", "root", "root=root.pub"))
     words = ["--fleet", "city", "--version", "1", "--key", "root.key", "--type", how[0], "--target", how[1]]
     assert cli.main(["keys", "sign", "root.json", *words]) == 1
@@ -178,10 +178,10 @@ def test_a_target_that_is_none(here: Path, capsys: pytest.CaptureFixture[str], h
 
 @pytest.mark.parametrize(
     "roles",
-    [["keys=a.pub"], ["root=a.pub", "orders=a.pub"], ["root=a.pub", "root=a.pub"], ["root=a.key"], ["root="]],
+    [["keys=a.pub"], ["root=a.pub", "commands=a.pub"], ["root=a.pub", "root=a.pub"], ["root=a.key"], ["root="]],
 )
 def test_a_root_that_no_gate_would_take(here: Path, capsys: pytest.CaptureFixture[str], roles: list[str]) -> None:
-    said(capsys, "keys", "new", "a", "--centre")
+    said(capsys, "keys", "new", "a", "--server")
     assert cli.main(["keys", "root", *roles]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -196,10 +196,10 @@ def test_the_code_of_a_place(here: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_profile_is_signed_whole_so_that_a_gate_takes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said(capsys, "keys", "new", "centre", "--centre")
-    (here / "root.json").write_text(said(capsys, "keys", "root", "root=centre.pub", "policy=centre.pub"))
+    said(capsys, "keys", "new", "server", "--server")
+    (here / "root.json").write_text(said(capsys, "keys", "root", "root=server.pub", "policy=server.pub"))
     (here / "office.toml").write_text(packaged("policy/office.toml").read_text())
-    sign = ("keys", "sign", "--fleet", "city", "--key", "centre.key")
+    sign = ("keys", "sign", "--fleet", "city", "--key", "server.key")
     office = ("office.toml", "--type", "policy", "--name", "office")
     (here / "root.bundle").write_text(said(capsys, *sign, "root.json", "--type", "root", "--version", "1"))
     (here / "office.bundle").write_text(said(capsys, *sign, *office, "--version", "1"))
@@ -224,7 +224,7 @@ def test_a_root_that_nobody_could_sign_is_not_made(
     here: Path, capsys: pytest.CaptureFixture[str], roles: list[str], why: str
 ) -> None:
     for name in ("one", "two"):
-        said(capsys, "keys", "new", name, "--centre")
+        said(capsys, "keys", "new", name, "--server")
     assert cli.main(["keys", "root", *roles]) == 1
     answer = capsys.readouterr()
     assert (answer.out, why in answer.err) == ("", True)
@@ -246,14 +246,14 @@ def test_a_root_that_nobody_could_sign_is_not_made(
 def test_what_no_kiosk_would_take_is_not_signed(
     here: Path, capsys: pytest.CaptureFixture[str], words: list[str], why: str
 ) -> None:
-    said(capsys, "keys", "new", "centre", "--centre")
+    said(capsys, "keys", "new", "server", "--server")
     said(capsys, "keys", "new", "issuer")
     (here / "office.toml").write_text(packaged("policy/office.toml").read_text())
     (here / "bad.toml").write_text("[[key]]\nissuer = 7\n")
-    root = json.loads(said(capsys, "keys", "root", "root=centre.pub"))
+    root = json.loads(said(capsys, "keys", "root", "root=server.pub"))
     root["roles"]["root"]["threshold"] = 2
     (here / "root.json").write_text(json.dumps(root))
-    sign = ["keys", "sign", "--key", "centre.key"]
+    sign = ["keys", "sign", "--key", "server.key"]
     usual = {"--fleet": "city", "--version": "1"}
     missing = [word for name, value in usual.items() if name not in words for word in (name, value)]
     assert cli.main([*sign, *words, *missing]) == 1

@@ -1,4 +1,4 @@
-"""The centre's side: keys, the bundle's text, and events opened."""
+"""The central server's side: keys, the bundle's text, and events opened."""
 
 import json
 import stat

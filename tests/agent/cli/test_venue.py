@@ -149,8 +149,8 @@ def door(tmp_path: Path) -> Iterator[Door]:
     made.stop()
 
 
-CENTRE = signing.new_private_key()
-ROLE = {"threshold": 1, "keyids": [CENTRE.public.kid.hex()]}
+SERVER = signing.new_private_key()
+ROLE = {"threshold": 1, "keyids": [SERVER.public.kid.hex()]}
 BUNDLES = """[codes]
 bundles = "bundles"
 """
@@ -163,11 +163,11 @@ def sent(kind: str, content: object, version: int = 1) -> bytes:
         "type": kind, "name": "", "fleet": "city", "version": version, "issued_at": now_utc - 10,
         "expires_at": now_utc + 86_400, "warn_age_s": 43_200, "max_age_s": 86_400, "content": content,
     }  # fmt: skip
-    return bundle.sign(members, [CENTRE])
+    return bundle.sign(members, [SERVER])
 
 
 def root() -> bytes:
-    keys = {CENTRE.public.kid.hex(): b64encode(CENTRE.public.spki).decode()}
+    keys = {SERVER.public.kid.hex(): b64encode(SERVER.public.spki).decode()}
     return sent(
         "root", {"keys": keys, "roles": dict.fromkeys(("root", "venue", "roster", "zones", "privacy"), ROLE)}
     )
@@ -305,7 +305,7 @@ PRIVATE = "reason=visit\nname=王小明\ntelephone=139 1234 5678\n"
 
 
 def with_privacy(folder: Path) -> BundleStore:
-    """A store whose privacy rules seal to the centre."""
+    """A store whose privacy rules seal to the central server."""
     store = BundleStore(folder / "bundles")
     store.install(root())
     now_utc = time.time()
@@ -457,7 +457,7 @@ gate = {{{{ driver = "simulated" }}}}
 temperature_timeout_s = 0.3
 """
 FORGOTTEN_S = 3.0
-"""Whoever waits for staff is remembered for `clinical_timeout_s`, here a second."""
+"""The person who waits for staff is remembered for `clinical_timeout_s`, here a second."""
 
 
 def found_in(text: bytes | str) -> list[str]:

@@ -1,4 +1,5 @@
-"""The centre's configuration over a kiosk's own: what it may say, what comes out, and whose line a fault is."""
+"""The central server's configuration over a kiosk's own: what it may say, what comes out, and whose line a fault
+is."""
 
 from __future__ import annotations
 
@@ -94,22 +95,25 @@ def test_what_is_the_kiosk_s_own_stays_its_own(text: str) -> None:
     (fault,) = faults(text)
     section, key = text.splitlines()
     assert fault.startswith(
-        f"centre's configuration 5:2: {section.strip('[]')}.{key.split()[0]}: is the kiosk's own"
+        f"central server's configuration 5:2: {section.strip('[]')}.{key.split()[0]}: is the kiosk's own"
     )
 
 
 def test_faults_have_the_line_of_whoever_said_it() -> None:
     found = faults("[screening]\nthresold_c = 37.0\nwindow_s = 'long'\n[lanes.gate7]\nrelease_s = 1.0\n")
     assert (
-        found[0] == "centre's configuration 5:2: screening.thresold_c: unknown setting; did you mean threshold_c?"
+        found[0]
+        == "central server's configuration 5:2: screening.thresold_c: unknown setting; did you mean threshold_c?"
     )
-    assert found[1].startswith("centre's configuration 5:3: screening.window_s: should be a number, without quotes")
-    assert "centre's configuration 5:4: lanes.gate7: there is no such lane on this kiosk" in found
+    assert found[1].startswith(
+        "central server's configuration 5:3: screening.window_s: should be a number, without quotes"
+    )
+    assert "central server's configuration 5:4: lanes.gate7: there is no such lane on this kiosk" in found
 
 
 def test_text_that_is_no_toml() -> None:
     assert faults("[screening\n") == [
-        "centre's configuration 5:1: is not TOML: Expected ']' at the end of a table declaration"
+        "central server's configuration 5:1: is not TOML: Expected ']' at the end of a table declaration"
     ]
 
 
@@ -122,7 +126,7 @@ def test_a_wrong_file_below_is_told_as_well(own: str) -> None:
 
 def test_who_said_what() -> None:
     said = config.parse(OWN, FILE, Overlay(5, "[screening]\ncalibrated_threshold_c = 37.0\n")).said
-    assert str(said["screening", "calibrated_threshold_c"]) == "centre's configuration 5:2"
+    assert str(said["screening", "calibrated_threshold_c"]) == "central server's configuration 5:2"
     assert str(said["kiosk", "id"]) == f"{FILE}:2"
     assert str(said["lanes", "entry", "gate", "port"]) == f"{FILE}:9"
     assert ("screening", "window_s") not in said

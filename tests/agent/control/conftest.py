@@ -1,4 +1,4 @@
-"""A centre with its keys, for tests of orders and bundles."""
+"""A central server with its keys, for tests of commands and bundles."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ UTC = 1_800_000_000
 DAY = 86_400
 
 
-class Centre:
-    """Signs orders and bundles. Two keys of three must sign an order; one key signs all bundles."""
+class CentralServer:
+    """Signs commands and bundles. Two keys of three must sign a command; one key signs all bundles."""
 
     def __init__(self) -> None:
         self.keys = {name: signing.new_private_key() for name in ("root", "a", "b", "c", "data", "thief")}
@@ -66,7 +66,7 @@ class Centre:
     @staticmethod
     def members(**changes: Any) -> dict[str, Any]:
         return {
-            "id": "order-1",
+            "id": "command-1",
             "fleet": "city",
             "target": "library/gate-3",
             "issued_at": UTC - 5,
@@ -75,20 +75,20 @@ class Centre:
             "arguments": {"lane": "in"},
         } | changes
 
-    def order(self, signers: tuple[str, ...] = ("a", "b"), role: str = "command", **changes: Any) -> bytes:
+    def command(self, signers: tuple[str, ...] = ("a", "b"), role: str = "command", **changes: Any) -> bytes:
         return bundle.sign(self.members(**changes), [self.keys[name] for name in signers], role)
 
 
 @pytest.fixture(scope="session")
-def centre() -> Centre:
-    return Centre()
+def server() -> CentralServer:
+    return CentralServer()
 
 
 @pytest.fixture
-def store(tmp_path, centre) -> load.BundleStore:
-    """A kiosk's bundles, with the centre's first root."""
+def store(tmp_path, server) -> load.BundleStore:
+    """A kiosk's bundles, with the central server's first root."""
     made = load.BundleStore(tmp_path / "bundles")
-    made.install(centre.root())
+    made.install(server.root())
     return made
 
 

@@ -21,7 +21,7 @@ TOPICS = Topics("library", "gate-3")
 
 def test_topic_and_chunk_are_the_same_thing() -> None:
     assert base_chunk_of(base_chunk_topic("0a" * 16, 17)) == ("0a" * 16, 17)
-    for other in ("gatepost/v1/$all/base/0a/1", f"gatepost/v1/$all/base/{'0a' * 16}/01", "gatepost/v1/a/b/order"):
+    for other in ("gatepost/v1/$all/base/0a/1", f"gatepost/v1/$all/base/{'0a' * 16}/01", "gatepost/v1/a/b/command"):
         assert base_chunk_of(other) is None
 
 

@@ -35,8 +35,8 @@ def told(deliveries, data) -> list[CommandResult]:
     return [] if reply is None else [reply]
 
 
-def test_a_bundle_is_put_in_force_and_answered_once(deliveries, centre, put_in_force):
-    data = centre.bundle("keys", "# keys", version=3)
+def test_a_bundle_is_put_in_force_and_answered_once(deliveries, server, put_in_force):
+    data = server.bundle("keys", "# keys", version=3)
     (reply,) = told(deliveries, data)
     assert reply == CommandResult(
         "bundle", CommandStatus.SUCCEEDED, result={"type": "keys", "name": "", "version": 3, "in_use": True}
@@ -45,8 +45,8 @@ def test_a_bundle_is_put_in_force_and_answered_once(deliveries, centre, put_in_f
     assert put_in_force == [("keys", 3)]
 
 
-def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, centre):
-    data = centre.bundle("keys", "# keys")
+def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, server):
+    data = server.bundle("keys", "# keys")
     told(deliveries, data)
     assert told(BundleReceiver(store, lambda _: {}, now), data) == []
 
@@ -64,9 +64,9 @@ def test_after_a_restart_the_same_bundle_is_passed_over(deliveries, store, now, 
     ],
     ids=str,
 )
-def test_the_centres_mistakes_are_said_once(deliveries, centre, put_in_force, how, fault):
-    told(deliveries, centre.bundle("keys", "# keys", version=5))
-    data = centre.bundle("keys", **{"content": "# keys", "version": 5} | how)
+def test_the_servers_mistakes_are_said_once(deliveries, server, put_in_force, how, fault):
+    told(deliveries, server.bundle("keys", "# keys", version=5))
+    data = server.bundle("keys", **{"content": "# keys", "version": 5} | how)
     (reply,) = told(deliveries, data)
     assert (reply.status, reply.reason) == (CommandStatus.REJECTED, fault)
     assert told(deliveries, data) == []
@@ -74,15 +74,15 @@ def test_the_centres_mistakes_are_said_once(deliveries, centre, put_in_force, ho
 
 
 @pytest.mark.parametrize("target", ["", "library/gate-3", "library/*", "@north", "@wave-1", "*/*"])
-def test_a_bundle_for_this_kiosk_or_one_of_its_groups_is_taken(deliveries, centre, put_in_force, target):
-    (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=5, target=target))
+def test_a_bundle_for_this_kiosk_or_one_of_its_groups_is_taken(deliveries, server, put_in_force, target):
+    (reply,) = told(deliveries, server.bundle("keys", "# keys", version=5, target=target))
     assert reply.status is CommandStatus.SUCCEEDED
     assert put_in_force == [("keys", 5)]
 
 
-def test_a_root_has_no_target(deliveries, centre):
+def test_a_root_has_no_target(deliveries, server):
     with pytest.raises(Unauthenticated) as caught:
-        told(deliveries, centre.bundle("root", {}, 2, signers=("root",), target="@north"))
+        told(deliveries, server.bundle("root", {}, 2, signers=("root",), target="@north"))
     assert caught.value.fault is Rejection.MALFORMED
 
 
@@ -98,16 +98,16 @@ def test_a_root_has_no_target(deliveries, centre):
     ],
     ids=str,
 )
-def test_strangers_bundles_get_no_answer(deliveries, centre, put_in_force, how, fault):
+def test_strangers_bundles_get_no_answer(deliveries, server, put_in_force, how, fault):
     with pytest.raises(Unauthenticated) as caught:
-        told(deliveries, centre.bundle("keys", "# keys", **how))
+        told(deliveries, server.bundle("keys", "# keys", **how))
     assert caught.value.fault == fault
     assert not put_in_force
 
 
-def test_an_order_is_no_bundle(deliveries, centre):
+def test_a_command_is_no_bundle(deliveries, server):
     with pytest.raises(Unauthenticated):
-        told(deliveries, centre.order())
+        told(deliveries, server.command())
 
 
 def doubts(deliveries, **may) -> list[tuple[str, object]]:
@@ -115,9 +115,9 @@ def doubts(deliveries, **may) -> list[tuple[str, object]]:
     return [(reply.reason, reply.result) for reply in deliveries.doubts(lambda signed: may.get("signed", signed))]
 
 
-def test_what_is_signed_by_too_few_is_said_when_it_is_quiet_and_once(deliveries, centre):
-    data = centre.bundle("list", {}, 7, name="status", signers=("data",))
-    root = centre.root(2, list=centre.role(2, "data", "a"))
+def test_what_is_signed_by_too_few_is_said_when_it_is_quiet_and_once(deliveries, server):
+    data = server.bundle("list", {}, 7, name="status", signers=("data",))
+    root = server.root(2, list=server.role(2, "data", "a"))
     assert told(deliveries, root)[0].status is CommandStatus.SUCCEEDED
     for _ in range(2):
         with pytest.raises(Unauthenticated):
@@ -129,15 +129,15 @@ def test_what_is_signed_by_too_few_is_said_when_it_is_quiet_and_once(deliveries,
     assert doubts(deliveries) == []
 
 
-def test_what_nobody_has_signed_who_may_is_said_as_far_as_that_is_allowed(deliveries, centre):
+def test_what_nobody_has_signed_who_may_is_said_as_far_as_that_is_allowed(deliveries, server):
     for number in range(100):
         with pytest.raises(Unauthenticated):
-            told(deliveries, centre.bundle("keys", f"# {number}", signers=("thief",)))
-    for data in (b"junk", centre.bundle("keys", "# keys", name="two\nlines")):
+            told(deliveries, server.bundle("keys", f"# {number}", signers=("thief",)))
+    for data in (b"junk", server.bundle("keys", "# keys", name="two\nlines")):
         with pytest.raises(Unauthenticated):
             told(deliveries, data)
     assert doubts(deliveries) == []
-    for data in (b"junk", centre.bundle("keys", "# keys", name="two\nlines")):
+    for data in (b"junk", server.bundle("keys", "# keys", name="two\nlines")):
         with pytest.raises(Unauthenticated):
             told(deliveries, data)
     (malformed, digest), (named, result) = doubts(deliveries, signed=True)
@@ -145,10 +145,10 @@ def test_what_nobody_has_signed_who_may_is_said_as_far_as_that_is_allowed(delive
     assert (named, result["name"]) == ("wrong_name", ""), "what a stranger writes is not repeated"
 
 
-def test_a_root_cures_what_came_before_it(deliveries, centre, put_in_force):
-    early = centre.bundle("keys", "# keys", signers=("a",))
-    second = centre.root(2, keys=centre.role(1, "a"))
-    third = centre.root(3, keys=centre.role(1, "a"))
+def test_a_root_cures_what_came_before_it(deliveries, server, put_in_force):
+    early = server.bundle("keys", "# keys", signers=("a",))
+    second = server.root(2, keys=server.role(1, "a"))
+    third = server.root(3, keys=server.role(1, "a"))
     for data in (early, third):
         with pytest.raises(Unauthenticated):
             told(deliveries, data)
@@ -162,32 +162,32 @@ def test_a_root_cures_what_came_before_it(deliveries, centre, put_in_force):
     assert told(deliveries, second) == [], "an older root of the chain stays retained"
 
 
-def test_a_stolen_key_has_not_used_up_the_versions(deliveries, centre, put_in_force):
-    told(deliveries, centre.bundle("keys", "# theirs", version=90_000))
-    told(deliveries, centre.root(2, keys=centre.role(1, "a")))
-    (reply,) = told(deliveries, centre.bundle("keys", "# ours", version=2, signers=("a",)))
+def test_a_stolen_key_has_not_used_up_the_versions(deliveries, server, put_in_force):
+    told(deliveries, server.bundle("keys", "# theirs", version=90_000))
+    told(deliveries, server.root(2, keys=server.role(1, "a")))
+    (reply,) = told(deliveries, server.bundle("keys", "# ours", version=2, signers=("a",)))
     assert reply.status is CommandStatus.SUCCEEDED
     assert put_in_force[-1] == ("keys", 2)
 
 
-def test_what_does_not_fit_is_said(store, now, centre):
+def test_what_does_not_fit_is_said(store, now, server):
     def then(taken):
         if taken.version == 1:
             raise CommandFailed("incompatible")
         raise ZeroDivisionError
 
     deliveries = BundleReceiver(store, then, now)
-    (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
+    (reply,) = told(deliveries, server.bundle("keys", "# keys"))
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, "incompatible")
-    (reply,) = told(deliveries, centre.bundle("keys", "# keys", version=2))
+    (reply,) = told(deliveries, server.bundle("keys", "# keys", version=2))
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, "internal_error")
 
 
-def test_a_disk_that_fails_is_said(deliveries, store, centre, tmp_path):
+def test_a_disk_that_fails_is_said(deliveries, store, server, tmp_path):
     (tmp_path / "bundles" / "keys.bundle.new").mkdir()
-    (reply,) = told(deliveries, centre.bundle("keys", "# keys"))
+    (reply,) = told(deliveries, server.bundle("keys", "# keys"))
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, "not_persisted")
 
 
-def test_a_kiosk_without_a_root_hears_nobody(now, centre):
-    assert told(BundleReceiver(None, lambda _: {}, now), centre.bundle("keys", "# keys")) == []
+def test_a_kiosk_without_a_root_hears_nobody(now, server):
+    assert told(BundleReceiver(None, lambda _: {}, now), server.bundle("keys", "# keys")) == []

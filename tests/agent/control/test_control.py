@@ -1,4 +1,4 @@
-"""The thread that hears the centre: at most once, an answer to all that is signed, and none to a flood."""
+"""The thread that hears the central server: at most once, an answer to all that is signed, and none to a flood."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import pytest
 
-from agent import control as orders_module
+from agent import control as commands_module
 from agent.control import STRANGERS_BURST, BundleReceiver, CommandFailed, CommandOutput, CommandReceiver, Options
 from agent.control.inbox import MOST_BUNDLE_BYTES, MOST_BUNDLES, MessageInbox
 from agent.control.verification import MAX_BYTES
@@ -17,7 +17,7 @@ from agent.model import CommandResult, CommandStatus
 
 
 class Bench:
-    """Orders with commands that only count."""
+    """Commands with commands that only count."""
 
     def __init__(self, tmp_path, here, store, now) -> None:
         self.topic, self.bundle_topic = here.command, f"{here.root}/bundle/keys"
@@ -27,7 +27,7 @@ class Bench:
         self.store = store
         self.options = Options(journal_file=tmp_path / "command-journal.json")
         self.here = here
-        self.orders = self.begin()
+        self.commands = self.begin()
 
     def begin(self) -> CommandReceiver:
         """One life of the agent."""
@@ -39,11 +39,11 @@ class Bench:
         }
         self.messages = MessageInbox((self.topic,))
         deliveries = BundleReceiver(self.store, lambda _: {}, self.now)
-        self.orders = CommandReceiver(
+        self.commands = CommandReceiver(
             self.options, self.here, self.messages, self.store, table, deliveries, self.replies.put, self.now
         )
-        self.orders.start()
-        return self.orders
+        self.commands.start()
+        return self.commands
 
     def _open(self, arguments) -> CommandOutput:
         self.done.append(arguments["lane"])
@@ -58,7 +58,7 @@ class Bench:
     def reply(self) -> CommandResult:
         return self.replies.get(timeout=20)
 
-    def order(self, data) -> CommandResult:
+    def command(self, data) -> CommandResult:
         self.messages.receive(self.topic, data)
         while (reply := self.reply()).command == "bundle":
             continue
@@ -69,50 +69,50 @@ class Bench:
 def bench(tmp_path, here, store, now):
     made = Bench(tmp_path, here, store, now)
     yield made
-    made.orders.stop(5)
+    made.commands.stop(5)
 
 
-def test_an_order_is_done_and_answered(bench, centre, wait_for):
-    reply = bench.order(centre.order())
+def test_a_command_is_done_and_answered(bench, server, wait_for):
+    reply = bench.command(server.command())
     assert reply == CommandResult(
-        "open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"}, simulated=True
+        "open", CommandStatus.SUCCEEDED, command_id="command-1", result={"lane": "in"}, simulated=True
     )
     wait_for(lambda: bench.done == ["in", "then"])
 
 
-def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, centre):
-    data = centre.order()
-    first = bench.order(data)
-    assert bench.order(data).duplicate
-    bench.orders.stop(5)
+def test_again_is_said_again_and_not_done_again_also_after_a_restart(bench, server):
+    data = server.command()
+    first = bench.command(data)
+    assert bench.command(data).duplicate
+    bench.commands.stop(5)
     bench.begin()
-    again = bench.order(data)
+    again = bench.command(data)
     assert (again.duplicate, again.result, again.status) == (True, first.result, first.status)
     assert bench.done.count("in") == 1
 
 
-def test_what_was_interrupted_is_said_by_itself(bench, centre):
-    bench.order(centre.order())
-    bench.orders.stop(5)
+def test_what_was_interrupted_is_said_by_itself(bench, server):
+    bench.command(server.command())
+    bench.commands.stop(5)
     memory = bench.options.journal_file
     memory.write_text(memory.read_text().replace('["succeeded", "", {"lane": "in"}, true]', "null"))
     bench.begin()
     reply = bench.reply()
-    assert (reply.status, reply.reason, reply.command_id) == (CommandStatus.UNKNOWN, "interrupted", "order-1")
+    assert (reply.status, reply.reason, reply.command_id) == (CommandStatus.UNKNOWN, "interrupted", "command-1")
 
 
 @pytest.mark.parametrize(("command", "reason"), [("retest", "no_person"), ("restart", "internal_error")])
-def test_what_cannot_be_done_is_said(bench, centre, command, reason):
+def test_what_cannot_be_done_is_said(bench, server, command, reason):
     arguments = {"lane": "in"}
-    reply = bench.order(centre.order(command=command, arguments=arguments))
+    reply = bench.command(server.command(command=command, arguments=arguments))
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, reason)
 
 
-def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, centre):
+def test_what_cannot_be_remembered_is_not_done_unless_it_is_harmless(bench, server):
     bench.options.journal_file.with_name("command-journal.json.new").mkdir()
-    assert bench.order(centre.order()).reason == "not_persisted"
+    assert bench.command(server.command()).reason == "not_persisted"
     assert bench.done == []
-    assert bench.order(centre.order(id="2", command="diagnose", arguments={})).status is CommandStatus.SUCCEEDED
+    assert bench.command(server.command(id="2", command="diagnose", arguments={})).status is CommandStatus.SUCCEEDED
 
 
 class Retained:
@@ -133,14 +133,14 @@ class Retained:
 @pytest.fixture
 def burst(bench, monkeypatch):
     """`burst(bundles)`: a kiosk that starts with so many retained; it has taken none of them yet."""
-    monkeypatch.setattr(orders_module, "RECALL_SOON_S", 0.05)
+    monkeypatch.setattr(commands_module, "RECALL_SOON_S", 0.05)
 
     def make(bundles) -> Retained:
-        bench.orders.stop(5)
+        bench.commands.stop(5)
         broker = Retained(bench, bundles)
         bench.messages = MessageInbox((bench.topic,))
         deliveries = BundleReceiver(bench.store, lambda _: {}, bench.now)
-        bench.orders = CommandReceiver(
+        bench.commands = CommandReceiver(
             bench.options,
             bench.here,
             bench.messages,
@@ -152,168 +152,171 @@ def burst(bench, monkeypatch):
             broker.recall,
         )
         broker.send()
-        bench.orders.start()
+        bench.commands.start()
         return broker
 
     return make
 
 
-def list_bundles(centre, count, **how) -> list[bytes]:
+def list_bundles(server, count, **how) -> list[bytes]:
     content = {"base": asdict(ListHeader("status", "demo", 1, 1_790_000_000, 1, 2)), "changes": ""}
-    return [centre.bundle("list", content, name=f"l{each}", **how) for each in range(count)]
+    return [server.bundle("list", content, name=f"l{each}", **how) for each in range(count)]
 
 
 @pytest.mark.parametrize("junk", [0, 100])
-def test_more_retained_bundles_than_there_is_room_for_are_all_taken(bench, burst, centre, wait_for, junk):
+def test_more_retained_bundles_than_there_is_room_for_are_all_taken(bench, burst, server, wait_for, junk):
     """Strangers' among them, which come first each time."""
-    bundles = [b"junk %d" % each for each in range(junk)] + list_bundles(centre, 3 * MOST_BUNDLES // 2)
+    bundles = [b"junk %d" % each for each in range(junk)] + list_bundles(server, 3 * MOST_BUNDLES // 2)
     broker = burst(bundles)
-    wait_for(lambda: bench.orders.status().succeeded == len(bundles) - junk, 60)
+    wait_for(lambda: bench.commands.status().succeeded == len(bundles) - junk, 60)
     assert broker.asked <= 3
 
 
-def test_large_bundles_wait_at_the_broker_not_in_memory(bench, burst, centre, wait_for):
-    large = [centre.bundle("keys", "#" * 700_000 + str(version), version) for version in range(1, 12)]
+def test_large_bundles_wait_at_the_broker_not_in_memory(bench, burst, server, wait_for):
+    large = [server.bundle("keys", "#" * 700_000 + str(version), version) for version in range(1, 12)]
     burst(large)
-    assert bench.orders._inbox._bundle_bytes <= MOST_BUNDLE_BYTES
+    assert bench.commands._inbox._bundle_bytes <= MOST_BUNDLE_BYTES
     wait_for(lambda: bench.store.current("keys") and bench.store.current("keys").version == 11, 60)
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_roots_and_what_they_cure_come_in_any_order(bench, burst, centre, wait_for, backwards):
-    roots = [centre.root(version, list=centre.role(1, "a")) for version in (2, 3, 4)]
-    bundles = [*roots, *list_bundles(centre, 40, signers=("a",))]
+def test_roots_and_what_they_cure_come_in_any_command(bench, burst, server, wait_for, backwards):
+    roots = [server.root(version, list=server.role(1, "a")) for version in (2, 3, 4)]
+    bundles = [*roots, *list_bundles(server, 40, signers=("a",))]
     burst(bundles[::-1] if backwards else bundles)
-    wait_for(lambda: bench.orders.status().succeeded == len(bundles), 60)
+    wait_for(lambda: bench.commands.status().succeeded == len(bundles), 60)
     outcomes = {bench.reply().status for _ in bundles}
     assert outcomes == {CommandStatus.SUCCEEDED}, "what was cured was not refused before"
 
 
-def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, centre):
-    data = centre.bundle("keys", "# keys", 4, signers=("thief",))
+def test_a_bundle_that_is_refused_is_told_when_all_is_quiet(bench, server):
+    data = server.bundle("keys", "# keys", 4, signers=("thief",))
     bench.messages.receive(bench.bundle_topic, data)
     reply = bench.reply()
     assert (reply.status, reply.reason) == (CommandStatus.REJECTED, "too_few_signatures")
     assert (reply.result["type"], reply.result["version"]) == ("keys", 4)
 
 
-def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, centre, wait_for):
+def test_strangers_bundles_by_the_thousand_are_told_of_a_few_times(bench, server, wait_for):
     for number in range(2000):
-        bench.messages.receive(bench.bundle_topic, centre.bundle("keys", f"# {number}", signers=("thief",)))
-    wait_for(bench.orders._inbox.is_empty, 60)
-    wait_for(lambda: not bench.orders._deliveries._unsigned)
+        bench.messages.receive(bench.bundle_topic, server.bundle("keys", f"# {number}", signers=("thief",)))
+    wait_for(bench.commands._inbox.is_empty, 60)
+    wait_for(lambda: not bench.commands._deliveries._unsigned)
     assert 0 < bench.replies.qsize() <= STRANGERS_BURST
 
 
-def test_a_flood_of_bundles_does_not_hide_an_order(bench, centre):
+def test_a_flood_of_bundles_does_not_hide_a_command(bench, server):
     for number in range(1000):
         bench.messages.receive(bench.bundle_topic, b"junk %d" % number)
-    assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED
-    assert bench.orders.status().dropped > 0
+    assert bench.command(server.command()).status is CommandStatus.SUCCEEDED
+    assert bench.commands.status().dropped > 0
 
 
-def test_a_bundle_is_taken(bench, centre):
-    bench.messages.receive(bench.bundle_topic, centre.bundle("keys", "# keys"))
+def test_a_bundle_is_taken(bench, server):
+    bench.messages.receive(bench.bundle_topic, server.bundle("keys", "# keys"))
     assert bench.reply().status is CommandStatus.SUCCEEDED
 
 
-def test_junk_is_counted_said_once_and_not_answered(bench, centre, wait_for, caplog):
+def test_junk_is_counted_said_once_and_not_answered(bench, server, wait_for, caplog):
     caplog.set_level(logging.WARNING)
     for number in range(30):
         bench.messages.receive(bench.topic, b"junk %d" % number)
         bench.messages.receive(bench.bundle_topic, b"junk %d" % number)
-    bench.messages.receive(bench.topic, centre.order(signers=("a",)))
-    wait_for(lambda: bench.orders.status().unauthenticated == 61)
+    bench.messages.receive(bench.topic, server.command(signers=("a",)))
+    wait_for(lambda: bench.commands.status().unauthenticated == 61)
     assert len(caplog.records) == 1
-    assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED, "of the orders before it nobody was told"
+    assert bench.command(server.command()).status is CommandStatus.SUCCEEDED, (
+        "of the commands before it nobody was told"
+    )
 
 
-def test_no_order_is_lost_in_a_flood_of_junk(bench, centre, wait_for):
+def test_no_command_is_lost_in_a_flood_of_junk(bench, server, wait_for):
     """Two thousand strangers' messages before each, all at once: there is no time to look at them."""
     wait_for(lambda: bench.messages.signers != (b"",))
-    orders = [centre.order(id=f"order-{number}") for number in range(40)]
-    for order in orders:
+    commands = [server.command(id=f"command-{number}") for number in range(40)]
+    for command in commands:
         for number in range(2000):
             bench.messages.receive(bench.topic, b"junk %d" % number)
-        bench.messages.receive(bench.topic, order)
+        bench.messages.receive(bench.topic, command)
     wait_for(lambda: bench.done.count("in") == 40)
 
 
-def test_no_order_is_lost_among_forged_ones_that_name_the_right_keys(bench, centre, wait_for):
+def test_no_command_is_lost_among_forged_ones_that_name_the_right_keys(bench, server, wait_for):
     """As many as are looked at in the meantime: thirty before each, two hundred at most in all that wait."""
-    forged = [_forged(centre, number) for number in range(1200)]
+    forged = [_forged(server, number) for number in range(1200)]
     for number in range(40):
         for _ in range(30):
             bench.messages.receive(bench.topic, forged.pop())
-        bench.messages.receive(bench.topic, centre.order(id=f"order-{number}"))
+        bench.messages.receive(bench.topic, server.command(id=f"command-{number}"))
         wait_for(lambda at=number: bench.done.count("in") == at + 1)
-    assert bench.orders.status().unauthenticated == 1200
+    assert bench.commands.status().unauthenticated == 1200
 
 
-def _forged(centre, number):
+def _forged(server, number):
     """Signed by a stranger, with the ids of the keys that may."""
-    data = centre.order(id=f"forged-{number}", signers=("thief", "data"))
+    data = server.command(id=f"forged-{number}", signers=("thief", "data"))
     for stranger, known in (("thief", "a"), ("data", "b")):
         data = data.replace(
-            centre.keys[stranger].public.kid.hex().encode(), centre.keys[known].public.kid.hex().encode()
+            server.keys[stranger].public.kid.hex().encode(), server.keys[known].public.kid.hex().encode()
         )
     return data
 
 
-def test_the_same_order_waits_once():
-    inbox = MessageInbox(("order",))
-    assert all(inbox.offer(b"replayed", is_order=True) for _ in range(1000))
-    assert inbox.offer(b"another", is_order=True)
+def test_the_same_command_waits_once():
+    inbox = MessageInbox(("command",))
+    assert all(inbox.offer(b"replayed", is_command=True) for _ in range(1000))
+    assert inbox.offer(b"another", is_command=True)
     assert [inbox.next_message(0)[1] for _ in range(2)] == [b"replayed", b"another"]
     assert inbox.is_empty()
 
 
-def test_a_flood_takes_no_memory_and_an_order_after_it_counts(bench, centre, wait_for):
+def test_a_flood_takes_no_memory_and_a_command_after_it_counts(bench, server, wait_for):
     for number in range(5000):
         bench.messages.receive(bench.topic, b"x" * 20_000 + b"%d" % number)
     bench.messages.receive(bench.topic, b"x" * (MAX_BYTES + 1))
-    status = bench.orders.status()
+    status = bench.commands.status()
     assert status.dropped > 4000
-    wait_for(lambda: bench.orders.status().unauthenticated + bench.orders.status().dropped == 5001)
-    assert bench.order(centre.order()).status is CommandStatus.SUCCEEDED
+    wait_for(lambda: bench.commands.status().unauthenticated + bench.commands.status().dropped == 5001)
+    assert bench.command(server.command()).status is CommandStatus.SUCCEEDED
 
 
-def test_replays_make_no_storm_of_replies(bench, centre, wait_for):
-    data = centre.order()
-    bench.order(data)
+def test_replays_make_no_storm_of_replies(bench, server, wait_for):
+    data = server.command()
+    bench.command(data)
     for number in range(60):
         bench.messages.receive(bench.topic, data)
-        wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
+        wait_for(lambda at=number: bench.commands.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
     assert bench.done.count("in") == 1
 
 
-def test_old_bundles_make_no_storm_of_replies(bench, centre, wait_for):
-    """Whoever has kept what the centre once signed can send it again and again; replies go before passages."""
-    old = [centre.bundle("list", {}, version, name="status") for version in range(1, 100)]
+def test_old_bundles_make_no_storm_of_replies(bench, server, wait_for):
+    """Anyone who has kept what the central server once signed can send it again and again; replies go before
+    passages."""
+    old = [server.bundle("list", {}, version, name="status") for version in range(1, 100)]
     for number, data in enumerate(old):
         bench.messages.receive(bench.bundle_topic, data)
-        wait_for(lambda at=number: bench.orders.status().unauthenticated + bench.replies.qsize() > at)
+        wait_for(lambda at=number: bench.commands.status().unauthenticated + bench.replies.qsize() > at)
     assert bench.replies.qsize() <= 25
 
 
-def test_an_order_lapses_while_a_slow_disk_remembers_it(bench, centre, monkeypatch):
-    begin = bench.orders._memory.begin
+def test_a_command_lapses_while_a_slow_disk_remembers_it(bench, server, monkeypatch):
+    begin = bench.commands._memory.begin
 
-    def slow(order, now):
-        begin(order, now)
+    def slow(command, now):
+        begin(command, now)
         bench.now.pass_by(100)
 
-    monkeypatch.setattr(bench.orders._memory, "begin", slow)
-    assert bench.order(centre.order()).reason == "expired"
+    monkeypatch.setattr(bench.commands._memory, "begin", slow)
+    assert bench.command(server.command()).reason == "expired"
     assert bench.done == []
 
 
-def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, centre, wait_for):
+def test_without_a_root_everybody_is_a_stranger(tmp_path, here, now, server, wait_for):
     bench = Bench(tmp_path, here, None, now)
-    bench.messages.receive(bench.topic, centre.order())
-    wait_for(lambda: bench.orders.status().unauthenticated == 1)
-    bench.orders.stop(5)
+    bench.messages.receive(bench.topic, server.command())
+    wait_for(lambda: bench.commands.status().unauthenticated == 1)
+    bench.commands.stop(5)
     assert bench.done == []
 
 

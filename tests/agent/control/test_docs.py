@@ -1,4 +1,4 @@
-"""What docs/orders.md says is so."""
+"""What docs/commands.md says is so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agent.events.contract import BundleJson, CommandJson, CommandResultEvent, L
 from agent.reasons import CommandReason, Rejection
 from agent.ruleset.bundle_store import word_content
 
-TEXT = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
+TEXT = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -27,10 +27,10 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_examples_fit_the_contract():
-    order, reply = (json.loads(block) for block in blocks("json"))
-    TypeAdapter(CommandJson).validate_python(order)
+    command, reply = (json.loads(block) for block in blocks("json"))
+    TypeAdapter(CommandJson).validate_python(command)
     TypeAdapter(CommandResultEvent).validate_python(reply)
-    assert reply["data"]["command_id"] == order["id"]
+    assert reply["data"]["command_id"] == command["id"]
 
 
 def test_the_schema_says_what_is_taken_for_a_strangers():
@@ -39,15 +39,15 @@ def test_the_schema_says_what_is_taken_for_a_strangers():
     assert {schema["properties"][name]["pattern"] for name in ("id", "command")} == {f"^{_ID.pattern}$"}
 
 
-def test_the_schema_of_bundles_says_what_is_signed_here(centre):
+def test_the_schema_of_bundles_says_what_is_signed_here(server):
     head = lists.ListHeader("status", "city", 3, 1.7e9, 3600.0, 7200.0, sha256="0" * 64)
     contents = {
-        "root": (json.loads(signed_bytes(centre.root()))["content"], RootJson),
+        "root": (json.loads(signed_bytes(server.root()))["content"], RootJson),
         "list": (word_content(head, {bytes(16): 3}), ListJson),
         "policy": ("text of a table", str),
     }
     for kind, (content, shape) in contents.items():
-        signed = json.loads(signed_bytes(centre.bundle(kind, content)))
+        signed = json.loads(signed_bytes(server.bundle(kind, content)))
         assert TypeAdapter(BundleJson).validate_python(signed, strict=True) == signed  # others would be left out
         assert TypeAdapter(shape).validate_python(content, strict=True) == content
     assert get_args(get_type_hints(BundleJson)["type"]) == bundle.TYPES
@@ -66,12 +66,12 @@ def test_every_command_and_reason_is_explained():
     assert f"{MAX_BYTES // 1024} kB" in TEXT
 
 
-def test_an_order_made_by_the_python_of_the_document_counts(centre, here, now):
+def test_a_command_made_by_the_python_of_the_document_counts(server, here, now):
     (code,) = blocks("python")
     made: dict = {}
     exec(code, made)  # noqa: S102 - the document's own
-    root = bundle.first_root(centre.root())
-    pems = [centre.keys[name].pem() for name in ("a", "c")]
+    root = bundle.first_root(server.root())
+    pems = [server.keys[name].pem() for name in ("a", "c")]
     now.lo_utc, now.hi_utc = made["time"].time(), made["time"].time() + 1
     data = made["command"]("city", "library/gate-3", "open", pems, lane="in")
     root = replace(root, bundle=replace(root.bundle, expires_utc=math.inf))

@@ -1,4 +1,4 @@
-"""None is done twice: over restarts, torn files, floods of orders and a clock that comes late."""
+"""None is done twice: over restarts, torn files, floods of commands and a clock that comes late."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
 UTC = 1_800_000_000.0
 
 
-def order(number: int = 1, issued: float = UTC, life_s: float = 60.0) -> Command:
-    return Command(f"order-{number}", "open", {"lane": "in"}, issued, issued + life_s, f"{number:064x}")
+def command(number: int = 1, issued: float = UTC, life_s: float = 60.0) -> Command:
+    return Command(f"command-{number}", "open", {"lane": "in"}, issued, issued + life_s, f"{number:064x}")
 
 
 def at(utc: float) -> TimeBounds:
@@ -39,42 +39,42 @@ def loaded(path) -> CommandJournal:
 
 
 def test_what_was_begun_is_known_after_a_restart_and_said_to_be_unknown(path):
-    loaded(path).begin(order(), at(UTC))
+    loaded(path).begin(command(), at(UTC))
     memory = loaded(path)
     assert memory.interrupted() == [
-        CommandResult("open", CommandStatus.UNKNOWN, CommandReason.INTERRUPTED, "order-1")
+        CommandResult("open", CommandStatus.UNKNOWN, CommandReason.INTERRUPTED, "command-1")
     ]
     assert memory.interrupted() == []
-    assert memory.replay_guard(at(UTC)).seen["order-1"].reply is not None
+    assert memory.replay_guard(at(UTC)).seen["command-1"].reply is not None
 
 
 def test_what_was_answered_is_answered_the_same_after_a_restart(path):
     reply = CommandResult(
-        "open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"}, simulated=True
+        "open", CommandStatus.SUCCEEDED, command_id="command-1", result={"lane": "in"}, simulated=True
     )
     memory = loaded(path)
-    memory.begin(order(), at(UTC))
+    memory.begin(command(), at(UTC))
     memory.end(reply)
     again = loaded(path)
     assert again.interrupted() == []
-    assert again.replay_guard(at(UTC)).seen["order-1"].reply == reply
+    assert again.replay_guard(at(UTC)).seen["command-1"].reply == reply
 
 
 def test_a_long_result_is_not_kept(path):
     memory = loaded(path)
-    memory.begin(order(), at(UTC))
-    memory.end(CommandResult("open", CommandStatus.SUCCEEDED, command_id="order-1", result={"log": "x" * 5000}))
-    assert loaded(path).replay_guard(at(UTC)).seen["order-1"].reply.result is None
+    memory.begin(command(), at(UTC))
+    memory.end(CommandResult("open", CommandStatus.SUCCEEDED, command_id="command-1", result={"log": "x" * 5000}))
+    assert loaded(path).replay_guard(at(UTC)).seen["command-1"].reply.result is None
 
 
 @pytest.mark.parametrize(
     "junk",
     [
         b"[" * 100_000,
-        b'{"expired": 1' + b"0" * 400 + b', "issued": 0, "orders": {}}',
-        b'{"expired": NaN, "issued": 0, "orders": {}}',
-        b'{"expired": Infinity, "issued": 0, "orders": {}}',
-        b'{"expired": 0, "issued": NaN, "orders": {}}',
+        b'{"expired": 1' + b"0" * 400 + b', "issued": 0, "commands": {}}',
+        b'{"expired": NaN, "issued": 0, "commands": {}}',
+        b'{"expired": Infinity, "issued": 0, "commands": {}}',
+        b'{"expired": 0, "issued": NaN, "commands": {}}',
     ],
 )
 def test_numbers_that_cannot_be_are_a_lost_memory(path, junk):
@@ -86,53 +86,54 @@ def test_numbers_that_cannot_be_are_a_lost_memory(path, junk):
 
 def test_what_has_expired_is_forgotten_and_never_new_again(path):
     memory = loaded(path)
-    memory.begin(order(1), at(UTC))
-    memory.begin(order(2, UTC + 100), at(UTC + 100))
+    memory.begin(command(1), at(UTC))
+    memory.begin(command(2, UTC + 100), at(UTC + 100))
     past = loaded(path).replay_guard(at(UTC))
-    assert set(past.seen) == {"order-2"}
-    assert past.expired_utc == order(1).expires_utc
+    assert set(past.seen) == {"command-2"}
+    assert past.expired_utc == command(1).expires_utc
 
 
 def test_too_many_push_out_those_that_expire_first(path):
     memory = loaded(path)
     for number in range(MOST + 10):
-        memory.begin(order(number, UTC, 60.0 + number), at(UTC))
+        memory.begin(command(number, UTC, 60.0 + number), at(UTC))
     past = memory.replay_guard(at(UTC))
     assert len(past.seen) == MOST
     assert past.expired_utc == UTC + 69.0
     assert path.stat().st_size < 200_000
 
 
-LIMITS = b'{"expired": 1, "issued": 2, "orders": '
+LIMITS = b'{"expired": 1, "issued": 2, "commands": '
 TORN = b'{"1": {"command": "open", "digest": "0", "expires": 1, "said": ["x"]}}}'
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b"\0" * 4096, b'{"expired": 1}', LIMITS + b"[]}", LIMITS + TORN]
 )
-def test_a_damaged_memory_forgets_no_order_that_was_issued_before(path, content):
+def test_a_damaged_memory_forgets_no_command_that_was_issued_before(path, content):
     path.parent.mkdir()
     path.write_bytes(content)
     memory = loaded(path)
     unsure = TimeBounds(UTC, math.inf, ClockState.FLOOR)
     assert memory.replay_guard(unsure).issued_utc == math.inf
     assert memory.replay_guard(at(UTC)).issued_utc == UTC + 1 + AHEAD_S
-    memory.begin(order(1, UTC + 100), at(UTC + 100))
+    memory.begin(command(1, UTC + 100), at(UTC + 100))
     assert loaded(path).replay_guard(at(UTC + 200)).issued_utc == UTC + 1 + AHEAD_S
 
 
-def test_a_disk_that_fails_is_told_and_the_order_is_known_all_the_same(tmp_path):
+def test_a_disk_that_fails_is_told_and_the_command_is_known_all_the_same(tmp_path):
     (tmp_path / "state").write_text("in the way")
     memory = CommandJournal(tmp_path / "state" / "command-journal.json")
     memory.load()
     assert memory.replay_guard(at(UTC)).issued_utc > UTC, "whether there was a file cannot be told"
     with pytest.raises(OSError, match="exists"):
-        memory.begin(order(), at(UTC))
-    assert "order-1" in memory.replay_guard(at(UTC)).seen
+        memory.begin(command(), at(UTC))
+    assert "command-1" in memory.replay_guard(at(UTC)).seen
 
 
 class Kiosk(RuleBasedStateMachine):
-    """Orders are sent and replayed; the agent dies before or after it acts; the clock jumps. None is done twice."""
+    """Commands are sent and replayed; the agent dies before or after it acts; the clock jumps. None is done
+    twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +146,7 @@ class Kiosk(RuleBasedStateMachine):
 
     @rule(life_s=st.sampled_from([1.0, 60.0, 86_400.0]), early_s=st.sampled_from([0.0, 30.0, 5000.0]))
     def send(self, life_s: float, early_s: float) -> None:
-        self.sent.append(order(len(self.sent), self.utc - early_s, life_s))
+        self.sent.append(command(len(self.sent), self.utc - early_s, life_s))
         self.hear(len(self.sent) - 1, dies=None)
 
     @rule(number=st.integers(0, 50), dies=st.sampled_from([None, "before", "after"]))

@@ -1,4 +1,4 @@
-"""Which orders count: the attacks one by one, then anything at all."""
+"""Which commands count: the attacks one by one, then anything at all."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ NEVER = ReplayGuard()
 
 
 @pytest.fixture
-def ask(centre, here):
-    root = bundle.first_root(centre.root())
+def ask(server, here):
+    root = bundle.first_root(server.root())
 
     def asked(data, past=NEVER, now=NOW, obeyed=tuple(COMMANDS)):
         return verify_command(data, root, here, past, obeyed, now)
@@ -41,10 +41,10 @@ def ask(centre, here):
     return asked
 
 
-def test_an_order_that_counts(ask, centre):
-    judged = ask(centre.order())
+def test_a_command_that_counts(ask, server):
+    judged = ask(server.command())
     assert isinstance(judged, Command)
-    assert (judged.id, judged.command, judged.arguments) == ("order-1", "open", {"lane": "in"})
+    assert (judged.id, judged.command, judged.arguments) == ("command-1", "open", {"lane": "in"})
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_an_order_that_counts(ask, centre):
     ],
     ids=str,
 )
-def test_a_strangers_order_gets_no_answer(ask, centre, how, fault):
+def test_a_strangers_command_gets_no_answer(ask, server, how, fault):
     with pytest.raises(Unauthenticated) as caught:
-        ask(centre.order(**how))
+        ask(server.command(**how))
     assert caught.value.fault == fault
 
 
@@ -95,9 +95,9 @@ def test_a_strangers_order_gets_no_answer(ask, centre, how, fault):
     ],
     ids=str,
 )
-def test_who_may_sign_is_told_what_is_wrong(ask, centre, how, reason):
-    told = ask(centre.order(**how))
-    assert (told.status, told.reason, told.command_id) == (CommandStatus.REJECTED, reason, "order-1")
+def test_who_may_sign_is_told_what_is_wrong(ask, server, how, reason):
+    told = ask(server.command(**how))
+    assert (told.status, told.reason, told.command_id) == (CommandStatus.REJECTED, reason, "command-1")
 
 
 @pytest.mark.parametrize(
@@ -121,51 +121,51 @@ def test_who_may_sign_is_told_what_is_wrong(ask, centre, how, reason):
     ],
     ids=str,
 )
-def test_what_the_centre_got_wrong_is_said(ask, centre, changes, reason):
-    told = ask(centre.order(**changes))
+def test_what_the_server_got_wrong_is_said(ask, server, changes, reason):
+    told = ask(server.command(**changes))
     assert isinstance(told, CommandResult)
-    assert (told.status, told.reason, told.command_id) == (CommandStatus.REJECTED, reason, "order-1")
+    assert (told.status, told.reason, told.command_id) == (CommandStatus.REJECTED, reason, "command-1")
 
 
-def test_harmless_commands_may_go_to_many(ask, centre):
+def test_harmless_commands_may_go_to_many(ask, server):
     for command in ("diagnose", "reload", "flush"):
         for to in ("library/gate-3", "library/*", "@north", "@wave-1", "*/*"):
-            assert isinstance(ask(centre.order(command=command, arguments={}, target=to)), Command)
+            assert isinstance(ask(server.command(command=command, arguments={}, target=to)), Command)
 
 
-def test_a_kiosk_obeys_what_its_configuration_names(ask, centre):
-    told = ask(centre.order(), obeyed=("diagnose",))
+def test_a_kiosk_obeys_what_its_configuration_names(ask, server):
+    told = ask(server.command(), obeyed=("diagnose",))
     assert isinstance(told, CommandResult)
     assert told.reason is CommandReason.COMMAND_DISABLED
 
 
 @pytest.mark.parametrize("hi_utc", [UTC + 61.0, math.inf])
-def test_an_order_that_may_have_expired_is_not_carried_out(ask, centre, hi_utc):
-    told = ask(centre.order(), now=TimeBounds(UTC, hi_utc, ClockState.FLOOR))
+def test_a_command_that_may_have_expired_is_not_carried_out(ask, server, hi_utc):
+    told = ask(server.command(), now=TimeBounds(UTC, hi_utc, ClockState.FLOOR))
     assert isinstance(told, CommandResult)
     assert told.reason is CommandReason.TIME_UNKNOWN
 
 
-def test_the_same_order_again_gets_the_same_answer(ask, centre):
-    data = centre.order()
+def test_the_same_command_again_gets_the_same_answer(ask, server):
+    data = server.command()
     judged = ask(data)
-    said = CommandResult("open", CommandStatus.SUCCEEDED, command_id="order-1", result={"lane": "in"})
-    past = ReplayGuard({"order-1": ProcessedCommand("open", judged.digest, judged.expires_utc, said)})
+    said = CommandResult("open", CommandStatus.SUCCEEDED, command_id="command-1", result={"lane": "in"})
+    past = ReplayGuard({"command-1": ProcessedCommand("open", judged.digest, judged.expires_utc, said)})
     assert ask(data, past) == replace(said, duplicate=True)
-    resigned = centre.order(signers=("b", "c"))
-    assert ask(resigned, past) == replace(said, duplicate=True), "other signatures make no other order"
+    resigned = server.command(signers=("b", "c"))
+    assert ask(resigned, past) == replace(said, duplicate=True), "other signatures make no other command"
 
 
-def test_another_order_with_an_id_that_was_used(ask, centre):
-    judged = ask(centre.order())
+def test_another_command_with_an_id_that_was_used(ask, server):
+    judged = ask(server.command())
     past = ReplayGuard(
         {
-            "order-1": ProcessedCommand(
+            "command-1": ProcessedCommand(
                 "open", judged.digest, judged.expires_utc, CommandResult("open", CommandStatus.SUCCEEDED)
             )
         }
     )
-    told = ask(centre.order(arguments={"lane": "out"}), past)
+    told = ask(server.command(arguments={"lane": "out"}), past)
     assert isinstance(told, CommandResult)
     assert told.reason is CommandReason.DUPLICATE_ID
 
@@ -173,8 +173,8 @@ def test_another_order_with_an_id_that_was_used(ask, centre):
 @pytest.mark.parametrize(
     "past", [ReplayGuard(expired_utc=UTC + 60), ReplayGuard(issued_utc=UTC - 5), ReplayGuard(issued_utc=math.inf)]
 )
-def test_what_may_be_forgotten_is_not_done(ask, centre, past):
-    told = ask(centre.order(), past)
+def test_what_may_be_forgotten_is_not_done(ask, server, past):
+    told = ask(server.command(), past)
     assert isinstance(told, CommandResult)
     assert told.reason is CommandReason.REPLAY_UNKNOWN
 
@@ -212,9 +212,9 @@ def test_junk(ask, data):
         ask(data)
 
 
-def test_deep_or_doubled_members_under_a_good_signature(ask, centre):
+def test_deep_or_doubled_members_under_a_good_signature(ask, server):
     """Also those who may sign cannot make it stumble."""
-    keys = [centre.keys["a"], centre.keys["b"]]
+    keys = [server.keys["a"], server.keys["b"]]
     for content in (b"[" * 10_000, b'{"id": "1", "id": "2"}', b"[]", b'"x"', b"7", b""):
         with pytest.raises(Unauthenticated) as caught:
             ask(dsse.sign(COMMAND, content, keys))
@@ -238,9 +238,9 @@ def test_anything_at_all_is_junk(ask, data):
 
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=3))
-def test_anything_signed_is_an_order_a_refusal_or_junk(ask, centre, changes):
+def test_anything_signed_is_a_command_a_refusal_or_junk(ask, server, changes):
     try:
-        judged = ask(centre.order(**changes))
+        judged = ask(server.command(**changes))
     except Unauthenticated:
         return
     if isinstance(judged, Command):

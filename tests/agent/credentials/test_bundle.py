@@ -1,4 +1,4 @@
-"""Bundles from the centre: the attacks that The Update Framework's own tests name, one by one."""
+"""Bundles from the central server: the attacks that The Update Framework's own tests name, one by one."""
 
 from __future__ import annotations
 

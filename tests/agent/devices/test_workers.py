@@ -175,7 +175,7 @@ def test_a_gate_obeys_at_once(inbox: queue.Queue[Observation], start: Start) -> 
     assert relay.pulses.get(timeout=LIMIT_S) == 1.5
 
 
-def test_an_opening_ordered_while_the_gate_was_away_lapses(inbox: queue.Queue[Observation], start: Start) -> None:
+def test_an_opening_commanded_while_the_gate_was_away_lapses(inbox: queue.Queue[Observation], start: Start) -> None:
     relay, now = Relay(), [100.0]
     relay.broken.set()
     gate = GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, release_s=1.5, clock=lambda: now[0])
@@ -183,12 +183,12 @@ def test_an_opening_ordered_while_the_gate_was_away_lapses(inbox: queue.Queue[Ob
     next_of(inbox, DeviceDown)
     gate.open_gate()
     assert not gate.status().up
-    now[0] += 1.1  # longer than an order lives
+    now[0] += 1.1  # longer than a command lives
     relay.broken.clear()
     next_of(inbox, DeviceUp)
     gate.open_gate()
     assert relay.pulses.get(timeout=LIMIT_S) == 1.5
-    assert relay.pulses.empty(), "the order from before was carried out for somebody who had gone"
+    assert relay.pulses.empty(), "the command from before was carried out for somebody who had gone"
 
 
 def test_stopping_a_gate_is_no_lapsed_opening(
@@ -203,7 +203,7 @@ def test_stopping_a_gate_is_no_lapsed_opening(
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_a_gate_that_goes_is_noticed_without_an_order(inbox: queue.Queue[Observation], start: Start) -> None:
+def test_a_gate_that_goes_is_noticed_without_a_command(inbox: queue.Queue[Observation], start: Start) -> None:
     relay = Relay()
     start(GateWorker("in", Role.GATE, "relay", lambda: relay, inbox.put, release_s=1.0))
     next_of(inbox, DeviceUp)

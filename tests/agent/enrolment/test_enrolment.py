@@ -1,4 +1,4 @@
-"""Enrolment without a network: whoever was invited gets one identity, and nobody else gets any."""
+"""Enrolment without a network: the person who was invited gets one identity, and nobody else gets any."""
 
 from __future__ import annotations
 
@@ -376,10 +376,10 @@ def test_another_authority_signs_by_its_program(office: Office, kiosk: Enrolment
 
 
 def test_a_program_of_the_deployers_gets_a_certificate(office: Office) -> None:
-    key, certificate = office.authority.certificate("centre", NOW)
+    key, certificate = office.authority.certificate("server", NOW)
     about = certificates.about(certificate)
-    assert (about.name, about.fingerprint) == ("centre", certificates.fingerprint_of_key(key))
+    assert (about.name, about.fingerprint) == ("server", certificates.fingerprint_of_key(key))
     certificates.demand_issued_by(certificate, (office.folder / "ca.pem").read_text())
     for name in ("", "east/k1", "a b", "$all"):
-        with pytest.raises(AuthorityError, match="for example centre"):
+        with pytest.raises(AuthorityError, match="for example central server"):
             office.authority.certificate(name, NOW)

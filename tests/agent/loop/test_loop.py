@@ -184,14 +184,14 @@ def test_a_reading_of_staff_s_that_comes_late_decides_nothing(bench):
     assert bench.ask(reading, Role.CLINICAL) == RemeasureResult("entry", reason="timed_out")
 
 
-def test_a_wish_opens_the_gate_and_is_answered(bench):
+def test_a_command_opens_the_gate_and_is_answered(bench):
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.GATE)
     bench.done.clear()
     assert bench.ask(LaneCommandRequest(time.monotonic(), LaneCommand.OPEN), Role.GATE) == LaneCommandResult()
     assert bench.done == [("gate", None)]
 
 
-def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_wish(bench):
+def test_an_answer_that_comes_late_is_not_the_answer_to_the_next_command(bench):
     """The gate that is down is the first one's; who asks next is told of his own."""
     with pytest.raises(TimeoutError):
         bench.loop.request(

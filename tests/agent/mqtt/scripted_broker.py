@@ -28,8 +28,8 @@ class ScriptedBroker:
         ungreeted=0,
     ) -> None:
         """`properties`: of its greeting, as bytes; `hates`: at which messages it ends the connection;
-        `hates_topic`: at which subscriptions; `hates_wills`: the reason code to whoever has one (0x9A: a retained
-        one); `ungreeted`: how many connections it ends before it greets.
+        `hates_topic`: at which subscriptions; `hates_wills`: the reason code to anyone who has one (0x9A: a
+        retained one); `ungreeted`: how many connections it ends before it greets.
         """
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]

@@ -231,7 +231,7 @@ def test_a_real_broker_refuses_it_and_gets_the_old_pair_again(link, options, aut
 
 @pytest.fixture
 def rotate(link):
-    """The order, with a real link."""
+    """The command, with a real link."""
     table = Commands(
         (), (), None, None, link,
         ask=None, report=dict, restart=None, now=now,
@@ -239,14 +239,14 @@ def rotate(link):
     return lambda **arguments: table["rotate"](arguments)
 
 
-def test_the_order_asks_and_then_answers_when_the_broker_has_greeted(rotate, authority, link):
+def test_the_command_asks_and_then_answers_when_the_broker_has_greeted(rotate, authority, link):
     request = rotate().result["request"]
     done = rotate(certificate=authority.answer(request))
     assert datetime.fromisoformat(done.result["not_after"]) > datetime.now(UTC)
     assert link.pairs.greeted_new
 
 
-def test_the_order_says_what_is_wrong(rotate, authority):
+def test_the_command_says_what_is_wrong(rotate, authority):
     with pytest.raises(CommandFailed) as caught:
         rotate(certificate=authority.answer(rotate().result["request"], days=(-60, -1)))
     assert caught.value.reason == "invalid_certificate"

@@ -1,4 +1,4 @@
-"""To the centre: the example of docs/events.md as a process, a broker that forgets, and signed receipts."""
+"""To the central server: the example of docs/events.md as a process, a broker that forgets, and signed receipts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 
 @pytest.fixture
 def delivery(tmp_path, make_broker):
-    """`delivery(kind, **options)`: outbox, link (not started), broker and centre, as they are measured."""
+    """`delivery(kind, **options)`: outbox, link (not started), broker and central server, as they are measured."""
     make_broker()  # skips where there is no mosquitto
     spec = importlib.util.spec_from_file_location("receipt_load", BENCH / "receipt_load.py")
     module = sys.modules["receipt_load"] = importlib.util.module_from_spec(spec)
@@ -28,13 +28,13 @@ def test_a_broker_that_forgets_what_it_acknowledged(delivery, kind, wait_for):
         whole.decide(100)
         wait_for(lambda: whole.outbox.status().waiting == 0)
         wait_for(lambda: whole.has() == 100)
-        whole.stop_centre()
+        whole.stop_server()
         whole.decide(1000)
         wait_for(whole.outbox.is_sent)
         assert whole.outbox.status().waiting == (1000 if kind == "receipt" else 0)
         whole.kill_broker()
         whole.start_broker()
-        whole.start_centre()
+        whole.start_server()
         wait_for(lambda: whole.outbox.status().waiting == 0, 60)
         if kind == "broker":
             assert whole.has() == 100, "the harness finds what is lost"
@@ -46,7 +46,7 @@ def test_a_broker_that_forgets_what_it_acknowledged(delivery, kind, wait_for):
 def test_receipts_of_strangers_are_counted_and_are_no_fault(delivery, wait_for):
     """A link that works must not look ill for what anybody may publish."""
     with delivery("receipt", receipt_timeout_s=600) as whole:
-        whole.stop_centre()
+        whole.stop_server()
         whole.link.start()
         whole.decide(10)
         wait_for(whole.outbox.is_sent)
@@ -66,9 +66,9 @@ def test_receipts_of_strangers_are_counted_and_are_no_fault(delivery, wait_for):
 
 
 @pytest.mark.parametrize("wrong", [{"sha256": "ab" * 32}, {"up_to": 11}], ids=["chain", "count"])
-def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delivery, wait_for, wrong):
+def test_what_only_the_server_can_have_signed_and_does_not_fit_is_a_fault(delivery, wait_for, wrong):
     with delivery("receipt", receipt_timeout_s=600) as whole:
-        whole.stop_centre()
+        whole.stop_server()
         whole.link.start()
         whole.decide(10)
         wait_for(whole.outbox.is_sent)
@@ -80,20 +80,20 @@ def test_what_only_the_centre_can_have_signed_and_does_not_fit_is_a_fault(delive
         wait_for(lambda: whole.link.status().fault == "")
 
 
-def test_a_centre_whose_receipts_are_refused_is_told_why(delivery, wait_for):
+def test_a_server_whose_receipts_are_refused_is_told_why(delivery, wait_for):
     with delivery("receipt", receipt_timeout_s=1) as whole:
-        whole.stop_centre()
+        whole.stop_server()
         whole.link.start()
         whole.decide(10)
         wait_for(whole.outbox.is_sent)
-        wait_for(lambda: "the centre does not confirm" in whole.link.status().fault)
+        wait_for(lambda: "the central server does not confirm" in whole.link.status().fault)
         whole.say_receipt(whole.receipt(key=whole.another_key))
         wait_for(lambda: "are refused: bundle refused: 0 signatures hold" in whole.link.status().fault)
         whole.say_receipt(whole.receipt())
         wait_for(lambda: whole.link.status().fault == "")
 
 
-def test_junk_and_forged_events_neither_stop_the_centre_nor_take_a_true_ones_place(delivery, wait_for):
+def test_junk_and_forged_events_neither_stop_the_server_nor_take_a_true_ones_place(delivery, wait_for):
     """A broker guards topics, not what is said on them: a stolen kiosk must not hurt the others."""
     with delivery("receipt") as whole:
         epoch = whole.outbox.status().epoch

@@ -46,7 +46,7 @@ def documented(make_broker, tmp_path):
         pytest.skip("mosquitto_passwd is not installed")
     (tmp_path / "acl_file").write_text(block("# acl_file"))
     (tmp_path / "passwords").touch()
-    for user in ("centre", *(f"{each.site}/{each.kiosk}" for each in KIOSKS.values())):
+    for user in ("server", *(f"{each.site}/{each.kiosk}" for each in KIOSKS.values())):
         subprocess.run(["mosquitto_passwd", "-b", tmp_path / "passwords", user, "secret"], check=True)
     settings = without(
         block("# mosquitto.conf"), "listener", "cafile", "certfile", "keyfile", "persistence_location"
@@ -72,9 +72,9 @@ def say(documented):
 
 def test_a_kiosk_says_only_its_own(say):
     allowed = [("library/gate-3", f"{OURS}/event/passage"), ("library/gate-3", f"{OURS}/state")]
-    allowed += [("centre", f"{OURS}/{word}") for word in ("command", "receipt", "bundle/list/status")]
-    allowed += [("centre", "gatepost/v1/$all/bundle/privacy"), ("centre", "gatepost/v1/$group/north/command")]
-    allowed += [("centre", "gatepost/v1/library/$all/command")]
+    allowed += [("server", f"{OURS}/{word}") for word in ("command", "receipt", "bundle/list/status")]
+    allowed += [("server", "gatepost/v1/$all/bundle/privacy"), ("server", "gatepost/v1/$group/north/command")]
+    allowed += [("server", "gatepost/v1/library/$all/command")]
     theirs = [f"{OURS}/command", f"{OURS}/receipt", f"{OURS}/bundle/keys", "gatepost/v1/$all/bundle/keys"]
     theirs += [
         "gatepost/v1/library/$all/command",
@@ -83,7 +83,7 @@ def test_a_kiosk_says_only_its_own(say):
     ]
     theirs += [f"{OTHERS}/event/passage", f"{OTHERS}/state", "gatepost/v1/museum/gate-3/event/passage"]
     refused = [("library/gate-3", topic) for topic in theirs]
-    refused += [("centre", f"{OURS}/event/passage"), ("centre", f"{OURS}/state"), ("", f"{OURS}/command")]
+    refused += [("server", f"{OURS}/event/passage"), ("server", f"{OURS}/state"), ("", f"{OURS}/command")]
     answers = {each: say("mosquitto_pub", each[0], "-t", each[1], "-m", "x") for each in (*allowed, *refused)}
     assert {each for each, answer in answers.items() if not answer} == set(allowed)
     assert all("Not authorized" in answers[each] or "rotocol error" in answers[each] for each in refused)
@@ -92,13 +92,13 @@ def test_a_kiosk_says_only_its_own(say):
 def test_a_kiosk_hears_only_its_own(say):
     for user, topic in [
         ("library/gate-4", f"{OTHERS}/state"),
-        ("centre", f"{OTHERS}/command"),
-        ("centre", f"{OURS}/command"),
+        ("server", f"{OTHERS}/command"),
+        ("server", f"{OURS}/command"),
     ]:
         assert say("mosquitto_pub", user, "-r", "-t", topic, "-m", "x") == ""
     words = ["-t", f"{OTHERS}/#", "-t", f"{OURS}/#", "-C", "1", "-F", "%t"]
     assert say("mosquitto_sub", "library/gate-3", *words) == f"{OURS}/command\n"
-    assert say("mosquitto_sub", "centre", *words).startswith(OTHERS), "the broker sends them in this order"
+    assert say("mosquitto_sub", "server", *words).startswith(OTHERS), "the broker sends them in this order"
 
 
 SHARED = {
@@ -128,8 +128,8 @@ def test_each_kiosk_reads_what_is_for_its_site_and_its_groups(
     try:
         wait_for(lambda: all(link.status().listening for link in links))
         for place in SHARED:
-            assert say("mosquitto_pub", "centre", "-t", f"{place}/command", "-m", f"command {place}") == ""
-            assert say("mosquitto_pub", "centre", "-r", "-t", f"{place}/bundle/keys", "-m", f"bundle {place}") == ""
+            assert say("mosquitto_pub", "server", "-t", f"{place}/command", "-m", f"command {place}") == ""
+            assert say("mosquitto_pub", "server", "-r", "-t", f"{place}/bundle/keys", "-m", f"bundle {place}") == ""
         for name, inbox in inboxes.items():
             places = {place for place, readers in SHARED.items() if name in readers.split()}
             wanted = {f"{kind} {place}" for place in places for kind in ("command", "bundle")}
@@ -150,19 +150,19 @@ def _read_all(inbox, read):
 
 
 def test_the_bridge_hands_on_each_way(make_broker):
-    centre, site = make_broker(), make_broker()
-    bridge = without(block("connection centre"), "address", "bridge_cafile", "remote_username", "remote_password")
-    site.config += f"{bridge}address 127.0.0.1:{centre.port}\n"
-    centre.start()
+    server, site = make_broker(), make_broker()
+    bridge = without(block("connection server"), "address", "bridge_cafile", "remote_username", "remote_password")
+    site.config += f"{bridge}address 127.0.0.1:{server.port}\n"
+    server.start()
     down = [f"{OURS}/receipt", f"{OURS}/bundle/list/status", "gatepost/v1/$all/bundle/privacy"]
     down += ["gatepost/v1/library/$all/bundle/keys", "gatepost/v1/$group/north/bundle/keys"]
     for topic in down:
-        centre.publish(topic, b"{}", retain=True)
+        server.publish(topic, b"{}", retain=True)
     site.start()
     hears = site.subscriber()
     hears.wait_until(lambda: set(down) <= {message.topic for message in hears.messages})
-    there = centre.subscriber()
-    centre.publish(f"{OURS}/command", b"{}")
+    there = server.subscriber()
+    server.publish(f"{OURS}/command", b"{}")
     hears.wait_until(lambda: f"{OURS}/command" in {message.topic for message in hears.messages})
     for topic in (f"{OURS}/event/passage", f"{OURS}/state"):
         site.publish(topic, b'{"state": ""}', retain=topic.endswith("state"))

@@ -1,4 +1,4 @@
-"""What the centre says reaches the agent."""
+"""What the central server says reaches the agent."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_retained_bundles_come_again_when_they_are_asked_for(broker, make_link, 
     wait_for(lambda: heard == [b"keys"] * 2)
 
 
-def test_an_order_given_while_the_link_flaps_arrives_and_a_retained_one_never(
+def test_a_command_given_while_the_link_flaps_arrives_and_a_retained_one_never(
     make_broker, make_link, make_outbox, wait_for
 ):
     broker = make_broker()

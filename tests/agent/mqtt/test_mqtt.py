@@ -30,7 +30,7 @@ def numbers(events):
     return [event["data"]["duration_ms"] for event in events]
 
 
-def test_events_arrive_whole_in_order_and_leave_the_outbox(broker, make_link, passage_event, wait_for):
+def test_events_arrive_whole_in_command_and_leave_the_outbox(broker, make_link, passage_event, wait_for):
     subscriber = broker.subscriber()
     link = make_link(broker.port)
     for number in range(500):

@@ -95,7 +95,7 @@ def as_user(name):
     return {"username": f"library/{name}", "password": "secret"}
 
 
-def test_one_connection_carries_events_orders_tickets_and_places_where_the_user_is_the_client_id(
+def test_one_connection_carries_events_commands_tickets_and_places_where_the_user_is_the_client_id(
     guarded, make_kiosk, passage_event, wait_for
 ):
     broker = guarded(ACCESS)

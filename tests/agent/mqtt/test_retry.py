@@ -189,7 +189,7 @@ def test_of_a_fleet_that_does_not_a_quarter_comes_back_in_one_second():
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1500)), max_size=60))
-def test_never_far_ahead_of_a_centre_that_answers_and_never_held_up_by_one_that_does_not(story):
+def test_never_far_ahead_of_a_server_that_answers_and_never_held_up_by_one_that_does_not(story):
     pace, now_s, confirmed, sent, answered_s = retry.RedeliveryPacing(), 0.0, 0, 0, 0.0
     pace.connected(0.0)
     for pause_s, more in story:

@@ -54,7 +54,7 @@ def take(outbox, count, wait_for):
 
 
 def receipt_of(*records):
-    """What a centre says that has these, and all before the first."""
+    """What a central server says that has these, and all before the first."""
     epoch, through = place(records[0])
     also = tuple(ConfirmedRange(place(r)[1], place(r)[1], head(r)) for r in records[1:])
     return Receipt(epoch, (ConfirmedRange(1, through, head(records[0])), *also))

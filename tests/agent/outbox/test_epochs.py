@@ -103,15 +103,16 @@ class Kept(Life):
 
 
 class Delivered(Life):
-    """Any life with receipts: all that was put reaches the centre, in order of first arrival, whatever is lost,
-    doubled, late or forged on the way; and in the end nothing is left."""
+    """Any life with receipts: all that was put reaches the central server, in order of first arrival, whatever is
+    lost, doubled, late or forged on the way; and in the end nothing is left."""
 
     expects_receipts = True
 
     def __init__(self):
         self.now_s = 0.0  # what a rule finds depends on threads, so rules draw no data by it
-        self.at_broker, self.centre, self.first = [], {}, []
-        """Payloads on their way; sequence → payload that the centre has; sequences in order of first arrival."""
+        self.at_broker, self.server, self.first = [], {}, []
+        """Payloads on their way; sequence → payload that the central server has; sequences in order of first
+        arrival."""
         self.old_receipts, self.confirmed_to = [], 0
         super().__init__()
 
@@ -137,7 +138,7 @@ class Delivered(Life):
     def arrive(self, count):
         for payload in self.at_broker[:count]:
             sequence = int(json.loads(payload)["sequence"])
-            assert self.centre.setdefault(sequence, payload) == payload, "the same id has the same bytes"
+            assert self.server.setdefault(sequence, payload) == payload, "the same id has the same bytes"
             if sequence not in self.first:
                 self.first.append(sequence)
         del self.at_broker[:count]
@@ -158,8 +159,8 @@ class Delivered(Life):
         self.overdue.resend_due(self.outbox.shelf, self.now_s)
 
     def receipt(self):
-        """What the centre would sign now: its unbroken beginning, and all runs beyond."""
-        have = sorted(self.centre)
+        """What the central server would sign now: its unbroken beginning, and all runs beyond."""
+        have = sorted(self.server)
         runs = []
         for sequence in have:
             if runs and runs[-1][1] == sequence - 1:
@@ -168,12 +169,12 @@ class Delivered(Life):
                 runs.append([sequence, sequence])
         return Receipt(
             self.outbox.status().epoch,
-            tuple(ConfirmedRange(a, b, sha256(self.centre[b]).hexdigest()) for a, b in runs),
+            tuple(ConfirmedRange(a, b, sha256(self.server[b]).hexdigest()) for a, b in runs),
         )
 
     @rule()
     def confirm(self):
-        if not self.centre:
+        if not self.server:
             return
         self.old_receipts.append(self.receipt())
         self.outbox.answers.add(self.old_receipts[-1])
@@ -194,26 +195,26 @@ class Delivered(Life):
     def nothing_unconfirmed_is_gone(self):
         status = self.outbox.status()
         assert status.lost == 0
-        assert status.waiting >= self.put - len(self.centre), "only what the centre has may be gone"
+        assert status.waiting >= self.put - len(self.server), "only what the central server has may be gone"
 
     def teardown(self):
         for _ in range(2000):
-            if len(self.centre) == self.put and self.outbox.status().waiting == 0:
+            if len(self.server) == self.put and self.outbox.status().waiting == 0:
                 break
             self.send(1000)
             self.acknowledge(1000, lost=False)
             self.arrive(10_000)
             self.time_passes(31.0)
-            if self.centre:
+            if self.server:
                 self.confirm()
             self.outbox._stop.wait(0.002)
-        assert len(self.centre) == self.put
+        assert len(self.server) == self.put
         assert self.outbox.status().waiting == 0
         self.outbox.stop()
 
 
 @pytest.mark.parametrize(("kind", "examples", "steps"), [(Kept, 25, 20), (Delivered, 30, 30)])
-def test_any_life_keeps_everything_and_brings_it_to_the_centre(tmp_path, passage_event, kind, examples, steps):
+def test_any_life_keeps_everything_and_brings_it_to_the_server(tmp_path, passage_event, kind, examples, steps):
     class Here(kind):
         directory = tmp_path
         make_event = staticmethod(passage_event)

@@ -127,7 +127,7 @@ def test_a_connection_that_breaks_while_all_is_laid_out_again_counts_nothing_twi
 
 
 @pytest.mark.parametrize("how", ["confirmed", "dropped"])
-def test_a_refused_event_that_is_gone_does_not_hide_what_the_centre_does_not_confirm(how):
+def test_a_refused_event_that_is_gone_does_not_hide_what_the_server_does_not_confirm(how):
     shelf = SendQueue(lambda: None)
     shelf.expect_receipts()
     disk = [Record(key, "passage", 0, b"") for key in range(1, 6)]

@@ -278,16 +278,16 @@ def test_a_profile_written_out_whole_is_the_same_table(name: str) -> None:
     assert policy.parse_table(text, name) == table(name)
 
 
-def test_a_table_from_the_centre_must_be_whole() -> None:
+def test_a_table_from_the_server_must_be_whole() -> None:
     text = '[table]\nname = "x"\nversion = 1\nextends = "guards"\n[[row]]\noutcome = "refer"\nreasons = ["fever"]\n'
     with pytest.raises(BadTable):
-        policy.parse_table(text, "centre")
+        policy.parse_table(text, "server")
 
 
 @pytest.mark.parametrize("text", ["[[[", "x = ", "\0"])
 def test_text_that_is_no_toml(text: str) -> None:
     with pytest.raises(BadTable):
-        policy.parse_table(text, "centre")
+        policy.parse_table(text, "server")
 
 
 def test_nothing_depends_on_temperature_where_the_code_already_refuses() -> None:

@@ -15,7 +15,7 @@ TEXT = (Path(__file__).parents[3] / "docs" / "privacy.md").read_text()
 TOPICS = Topics("图书馆", "gate-3")
 
 
-def test_the_centre_s_program_opens_an_event(passage_event):
+def test_the_server_s_program_opens_an_event(passage_event):
     (program,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names = {}
     exec(program, names)  # noqa: S102 - our own document

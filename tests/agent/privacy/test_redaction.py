@@ -1,4 +1,4 @@
-"""What is left of a passage in each mode, and that only the centre can open the rest."""
+"""What is left of a passage in each mode, and that only the central server can open the rest."""
 
 import json
 from base64 import b64decode
@@ -128,7 +128,7 @@ def test_no_code_is_told_from_a_withheld_one(event):
     assert opened(message, PRIVATE)["data"]["payloads"] == []
 
 
-def test_the_centre_opens_all_that_was_withheld(event):
+def test_the_server_opens_all_that_was_withheld(event):
     _, message = sent(event, TRACE)
     data = opened(message, PRIVATE)["data"]
     assert [b64decode(code) for code in data.pop("payloads")] == [b"GP1:CANARY", b"\xff\x00junk"]

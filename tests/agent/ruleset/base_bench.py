@@ -19,10 +19,10 @@ PIECE = base_chunks.MIN_BYTES
 
 
 class Base:
-    """A list at the centre, and what a kiosk wants of it."""
+    """A list at the central server, and what a kiosk wants of it."""
 
     def __init__(self, folder: Path, url: str = "", keys: int = 3000) -> None:
-        file = folder / "centre.gpl"
+        file = folder / "server.gpl"
         content = b"".join(number.to_bytes(16) for number in range(keys))
         load.write_list(file, lists.ListHeader("revoked", "demo", 2, 1.0, 2.0, 3.0), content)
         self.data = file.read_bytes()

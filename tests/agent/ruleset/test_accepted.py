@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 UTC = 1_700_000_000
 NOW = TimeBounds(UTC, UTC + 1, ClockState.SYNCED)
-CENTRE, ISSUER = signing.new_private_key(), signing.new_private_key()
+SERVER, ISSUER = signing.new_private_key(), signing.new_private_key()
 OPTIONS = credentials.Options(bundles="bundles", lists=("revoked.gpl",))
 TABLE = """
 [table]
@@ -47,14 +47,14 @@ reasons = ["code_undecided"]
 def signed(kind: str, content: Any, version: int, name: str = "") -> bytes:
     members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued_at": UTC - 10}
     members |= {"expires_at": UTC + 86_400, "warn_age_s": 1000, "max_age_s": 2000, "content": content}
-    return bundle.sign(members, [CENTRE])
+    return bundle.sign(members, [SERVER])
 
 
 def root(version: int = 1) -> bytes:
-    kid = CENTRE.public.kid.hex()
+    kid = SERVER.public.kid.hex()
     role = {"threshold": 1, "keyids": [kid]}
     roles = dict.fromkeys(("root", "keys", "policy", "list", "privacy", "config"), role)
-    keys = {kid: b64encode(CENTRE.public.spki).decode()}
+    keys = {kid: b64encode(SERVER.public.spki).decode()}
     return signed("root", {"keys": keys, "roles": roles}, version)
 
 

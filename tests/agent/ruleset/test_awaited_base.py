@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 UTC = 1_700_000_000
 NOW = TimeBounds(UTC, UTC + 1, ClockState.SYNCED)
 LATER = TimeBounds(UTC + 2100, UTC + 2101, ClockState.SYNCED)
-CENTRE, OTHER, ISSUER = (signing.new_private_key() for _ in range(3))
+SERVER, OTHER, ISSUER = (signing.new_private_key() for _ in range(3))
 ANNA, BEN = (gatepost.subject_key("demo", name) for name in ("anna", "ben"))
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -35,12 +35,12 @@ DOCS = Path(__file__).parents[3] / "docs"
 def signed(kind: str, content: Any, version: int, name: str = "", *, issued: int = UTC - 10) -> bytes:
     members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued_at": issued}
     members |= {"expires_at": UTC + 86_400, "warn_age_s": 1000, "max_age_s": 2000, "content": content}
-    return bundle.sign(members, [CENTRE])
+    return bundle.sign(members, [SERVER])
 
 
 def root(version: int, lists_key: signing.PrivateKey) -> bytes:
-    keys = {each.public.kid.hex(): b64encode(each.public.spki).decode() for each in (CENTRE, OTHER)}
-    roles = {kind: {"threshold": 1, "keyids": [CENTRE.public.kid.hex()]} for kind in ("root", "keys")}
+    keys = {each.public.kid.hex(): b64encode(each.public.spki).decode() for each in (SERVER, OTHER)}
+    roles = {kind: {"threshold": 1, "keyids": [SERVER.public.kid.hex()]} for kind in ("root", "keys")}
     roles["list"] = {"threshold": 1, "keyids": [lists_key.public.kid.hex()]}
     return signed("root", {"keys": keys, "roles": roles}, version)
 
@@ -51,18 +51,19 @@ def code(holder: str, *, valid_s: int = 100, colour: Colour = Colour.GREEN) -> b
 
 
 class Kiosk:
-    """One list, in force by its first bundle; a second base is at the centre."""
+    """One list, in force by its first bundle; a second base is at the central server."""
 
     def __init__(self, folder: Path, kind: str, first: Mapping[bytes, int] | None) -> None:
-        """`first`: what the centre has changed on the first base; None: it has not spoken of the list yet."""
+        """`first`: what the central server has changed on the first base; None: it has not spoken of the list
+        yet."""
         self.folder, self.kind = folder, kind
-        self.path, self.new = folder / "people.gpl", folder / "centre.gpl"
+        self.path, self.new = folder / "people.gpl", folder / "server.gpl"
         public = b64encode(ISSUER.public.spki).decode()
         (folder / "issuers.toml").write_text(f'[[key]]\nissuer = "demo"\npublic = "{public}"\n')
         self.write(self.path, 1, {})
         self.write(self.new, 2, {bytes(16): 1})
         self.store = load.BundleStore(folder / "bundles")
-        self.store.install(root(1, CENTRE))
+        self.store.install(root(1, SERVER))
         self.options = credentials.Options(bundles="bundles", lists=("people.gpl",))
         self.old_base, self.new_base = (load.open_list(path).base.head for path in (self.path, self.new))
         if first is not None:
@@ -181,12 +182,12 @@ def test_several_pushes_before_the_base_comes(tmp_path: Path) -> None:
     assert kiosk.check("ben").status is CodeStatus.REVOKED
     assert kiosk.check().list_age is ListAge.STALE
     kiosk.take(4, kiosk.old_base, {})
-    assert kiosk.check("ben").status is CodeStatus.VALID, "the centre goes back to the old base"
+    assert kiosk.check("ben").status is CodeStatus.VALID, "the central server goes back to the old base"
     assert kiosk.check("ben").list_age is ListAge.FRESH
     assert not list((tmp_path / "bundles").glob("*.previous"))
 
 
-def test_a_base_may_lie_beside_before_the_centre_speaks_of_it(tmp_path: Path) -> None:
+def test_a_base_may_lie_beside_before_the_server_speaks_of_it(tmp_path: Path) -> None:
     kiosk = Kiosk(tmp_path, "revoked", {BEN: 1})
     beside = load.next_path(kiosk.path)
     whole = kiosk.new.read_bytes()
@@ -309,14 +310,14 @@ def test_as_many_changes_fit_in_a_message_as_the_documents_say() -> None:
     most = 34_000
     base = asdict(lists.ListHeader("status", "i" * 200, 1 << 52, UTC, 1e9, 1e9, 1 << 52, sha256="0" * 64))
     head = lists.ListHeader(**base)
-    for name in ("codes.md", "orders.md"):
+    for name in ("codes.md", "commands.md"):
         assert f"{most:,} changes" in (DOCS / name).read_text()
 
     def message(count: int) -> bytes:
         changes = {number.to_bytes(16): 3 for number in range(count)}
         members = {"type": "list", "name": "n" * 64, "fleet": "f" * 64, "version": 1 << 52, "issued_at": UTC}
         members |= {"expires_at": UTC + 1, "warn_age_s": 1, "max_age_s": 2, "content": word_content(head, changes)}
-        return bundle.sign(members, [CENTRE] * dsse.MAX_SIGNATURES)
+        return bundle.sign(members, [SERVER] * dsse.MAX_SIGNATURES)
 
     assert bundle.unverified_header(message(most)).name
     with pytest.raises(BadBundle) as caught:

@@ -245,18 +245,18 @@ def test_the_thread_ends_in_the_midst_of_it(tmp_path: Path, web: Web) -> None:
     assert not base.next.exists()
 
 
-CENTRE = signing.new_private_key()
+SERVER = signing.new_private_key()
 NOW = TimeBounds(1_700_000_000, 1_700_000_001, ClockState.SYNCED)
 
 
 def _bundle(kind: str, content: object, version: int, name: str = "") -> bytes:
     members = {"type": kind, "name": name, "fleet": "city", "version": version, "issued_at": 1_699_999_990}
     members |= {"expires_at": 1_700_086_400, "warn_age_s": 1000, "max_age_s": 2000, "content": content}
-    return bundle.sign(members, [CENTRE])
+    return bundle.sign(members, [SERVER])
 
 
 def test_the_old_list_stays_in_force_until_the_new_one_is_proved(tmp_path: Path, web: Web) -> None:
-    kid, public = CENTRE.public.kid.hex(), b64encode(CENTRE.public.spki).decode()
+    kid, public = SERVER.public.kid.hex(), b64encode(SERVER.public.spki).decode()
     roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "list")}
     (tmp_path / "issuers.toml").write_text("")
     load.write_list(tmp_path / "people.gpl", lists.ListHeader("revoked", "demo", 1, 1.7e9 - 50, 1000, 2000), b"")
@@ -272,7 +272,7 @@ def test_the_old_list_stays_in_force_until_the_new_one_is_proved(tmp_path: Path,
     fetcher.step(0.0)
     assert not rules.wanted_bases()
 
-    content = load.list_content(load.open_list(tmp_path / "centre.gpl"), base.wanted.chunks)
+    content = load.list_content(load.open_list(tmp_path / "server.gpl"), base.wanted.chunks)
     store.accept(_bundle("list", content, 2, "people"), NOW)
     rules.refresh()
     assert rules.awaits("list", "people")
@@ -309,12 +309,12 @@ def test_what_the_commands_make_is_what_a_kiosk_wants(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     base = Base(tmp_path)
-    assert main(["keys", "new", "c", "--centre"]) == 0
+    assert main(["keys", "new", "c", "--server"]) == 0
     capsys.readouterr()
     words = [
         "keys",
         "sign",
-        "centre.gpl",
+        "server.gpl",
         "--type",
         "list",
         "--name",
@@ -330,7 +330,7 @@ def test_what_the_commands_make_is_what_a_kiosk_wants(
     chunks = load.list_word(content).chunks
     assert chunks is not None
     assert chunks.url == "https://lists.example.org/status.gpl"
-    assert main(["lists", "chunks", "centre.gpl", "out", "--chunk-kb", "4"]) == 0
+    assert main(["lists", "chunks", "server.gpl", "out", "--chunk-kb", "4"]) == 0
     assert f"gatepost/v1/$all/base/{chunks.id}/INDEX" in capsys.readouterr().out
     files = tmp_path / "out" / chunks.id
     assert [(files / str(index)).read_bytes() for index in range(len(chunks))] == base.pieces

@@ -23,8 +23,8 @@ from agent.ruleset.bundle_store import list_word
 UTC = 1_700_000_000
 DAY = 86_400
 NOW = TimeBounds(UTC, UTC + 1, ClockState.SYNCED)
-CENTRE, ISSUER = signing.new_private_key(), signing.new_private_key()
-KID = CENTRE.public.kid.hex()
+SERVER, ISSUER = signing.new_private_key(), signing.new_private_key()
+KID = SERVER.public.kid.hex()
 ROLE = {"threshold": 1, "keyids": [KID]}
 
 
@@ -44,12 +44,12 @@ def made(kind: str, content: Any, version: int = 1, name: str = "", **changes: A
         "max_age_s": 2000,
         "content": content,
     }
-    return bundle.sign(members | changes, [CENTRE])
+    return bundle.sign(members | changes, [SERVER])
 
 
 def root(version: int = 1, **changes: Any) -> bytes:
     roles = dict.fromkeys(("root", "keys", "policy", "list"), ROLE)
-    return made("root", {"keys": {KID: b64encode(CENTRE.public.spki).decode()}, "roles": roles}, version, **changes)
+    return made("root", {"keys": {KID: b64encode(SERVER.public.spki).decode()}, "roles": roles}, version, **changes)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def code() -> bytes:
     return gatepost.issue(ISSUER, claims).encode()
 
 
-def test_keys_from_the_centre(tmp_path: Path, store: load.BundleStore) -> None:
+def test_keys_from_the_server(tmp_path: Path, store: load.BundleStore) -> None:
     assert credentials.check(code(), load.load_trust(OPTIONS, tmp_path), NOW).status is CodeStatus.UNKNOWN_ISSUER
     store.accept(made("keys", keys_file(ISSUER)), NOW)
     trust = load.load_trust(OPTIONS, tmp_path)
@@ -85,7 +85,7 @@ def test_keys_from_the_centre(tmp_path: Path, store: load.BundleStore) -> None:
 )
 def test_the_end_of_the_root_is_said_before(tmp_path: Path, left_s: float, said: str) -> None:
     store = load.BundleStore(tmp_path)
-    assert in_words(store.root_findings(NOW)) == "", "a kiosk without a centre lacks nothing"
+    assert in_words(store.root_findings(NOW)) == "", "a kiosk without a central server lacks nothing"
     store.install(root(expires_at=int(NOW.earliest_utc + left_s)))
     assert in_words(store.root_findings(NOW)).startswith(said)
     assert bool(in_words(store.root_findings(NOW))) is bool(said)
@@ -97,11 +97,11 @@ def test_a_refused_bundle_changes_nothing(tmp_path: Path, store: load.BundleStor
     store.accept(made("keys", keys_file(ISSUER), version=5), NOW)
     before = sorted((path.name, path.read_bytes()) for path in (tmp_path / "bundles").iterdir())
     refused = {
-        Rejection.ROLLBACK: made("keys", keys_file(CENTRE), version=4),
-        Rejection.VERSION_CONFLICT: made("keys", keys_file(CENTRE), version=5),
+        Rejection.ROLLBACK: made("keys", keys_file(SERVER), version=4),
+        Rejection.VERSION_CONFLICT: made("keys", keys_file(SERVER), version=5),
         Rejection.BAD_CONTENT: made("keys", "not TOML", version=6),
-        Rejection.WRONG_FLEET: made("keys", keys_file(CENTRE), version=6, fleet="other"),
-        Rejection.EXPIRED: made("keys", keys_file(CENTRE), version=6, expires_at=UTC - 1),
+        Rejection.WRONG_FLEET: made("keys", keys_file(SERVER), version=6, fleet="other"),
+        Rejection.EXPIRED: made("keys", keys_file(SERVER), version=6, expires_at=UTC - 1),
         Rejection.WRONG_NAME: made("policy", "", name="../../etc/passwd"),
         Rejection.INVALID_ENVELOPE: b"junk",
     }
@@ -125,7 +125,7 @@ def test_a_kiosk_with_a_root_needs_no_keys_file_and_believes_nobody_until_keys_c
 ) -> None:
     (tmp_path / "issuers.toml").unlink()
     trust = load.load_trust(OPTIONS, tmp_path)
-    assert (trust.keys, [age.name for age in trust.ages]) == ({}, ["keys from the centre"])
+    assert (trust.keys, [age.name for age in trust.ages]) == ({}, ["keys from the central server"])
     store.accept(made("keys", keys_file(ISSUER), version=5), NOW)
     trust = load.load_trust(OPTIONS, tmp_path)
     assert len(trust.keys) == 1
@@ -168,7 +168,7 @@ reasons = ["code_undecided"]
 """
 
 
-def test_a_table_from_the_centre_comes_before_the_agents_own(tmp_path: Path, store: load.BundleStore) -> None:
+def test_a_table_from_the_server_comes_before_the_agents_own(tmp_path: Path, store: load.BundleStore) -> None:
     options = policy.Options("office")
     assert load.load_table(options, tmp_path, "bundles").version == 1
     store.accept(made("policy", TABLE, name="office"), NOW)
@@ -207,7 +207,7 @@ def test_changes_of_a_list(tmp_path: Path, store: load.BundleStore) -> None:
     assert load.load_trust(options, tmp_path).ages[-1].staleness(NOW) is ListAge.EXPIRED, "a base nobody signed"
 
 
-def test_what_the_centre_signs_of_a_list_is_what_a_gate_applies(tmp_path: Path) -> None:
+def test_what_the_server_signs_of_a_list_is_what_a_gate_applies(tmp_path: Path) -> None:
     path, (a, b) = tmp_path / "x.gpl", (bytes([n]) * 16 for n in (1, 2))
     load.write_list(path, lists.ListHeader("status", "demo", 1, UTC, 1, 2), a, b"\1")
     load.change_list(path, lists.ListHeader("status", "demo", 2, UTC, 1, 2), {a: lists.GONE, b: 3})
@@ -245,7 +245,7 @@ def test_the_envelope_is_kept_as_it_came(tmp_path: Path, store: load.BundleStore
     assert (tmp_path / "bundles" / "keys.bundle").read_bytes() == data
 
 
-def test_a_list_whose_content_is_not_what_the_centre_signed(tmp_path: Path, store: load.BundleStore) -> None:
+def test_a_list_whose_content_is_not_what_the_server_signed(tmp_path: Path, store: load.BundleStore) -> None:
     path, anna = tmp_path / "revoked.gpl", gatepost.subject_key("demo", "anna")
     load.write_list(path, lists.ListHeader("revoked", "demo", 1, UTC - 50, 10_000, 20_000), anna)
     store.accept(made("keys", keys_file(ISSUER)), NOW)
@@ -258,7 +258,7 @@ def test_a_list_whose_content_is_not_what_the_centre_signed(tmp_path: Path, stor
     assert load.load_trust(options, tmp_path).ages[-1].staleness(NOW) is ListAge.EXPIRED
 
 
-def test_only_signed_changes_count_where_the_centre_has_spoken(tmp_path: Path, store: load.BundleStore) -> None:
+def test_only_signed_changes_count_where_the_server_has_spoken(tmp_path: Path, store: load.BundleStore) -> None:
     path, anna = tmp_path / "revoked.gpl", gatepost.subject_key("demo", "anna")
     head = lists.ListHeader("revoked", "demo", 31, UTC - 50, 10_000, 20_000)
     load.write_list(path, head, b"")

@@ -154,7 +154,7 @@ def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, rulebook: Rule
     assert rulebook.check((code(),), NOW).status is CodeStatus.VALID
 
 
-# -- what the centre says of personal data
+# -- what the central server says of personal data
 
 
 SEALING = hpke.new_private_key()
@@ -168,7 +168,7 @@ until = 2023-12-01T00:00:00Z
 
 
 def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> None:
-    """The centre's word on personal data takes the place of the last one."""
+    """The central server's word on personal data takes the place of the last one."""
     store = load.BundleStore(root / "bundles")
     if not (root / "bundles").exists():
         kid = KEY.public.kid.hex()
@@ -187,7 +187,7 @@ def signed(kind: str, version: int, content: object, expires: int) -> bytes:
 
 @pytest.fixture
 def told(tmp_path: Path, rulebook: Ruleset) -> Ruleset:
-    """A rulebook with a folder for what the centre sends."""
+    """A rulebook with a folder for what the central server sends."""
     assert rulebook.privacy_rules(NOW) == privacy.DEFAULT
     say(tmp_path, 1, 'mode = "verify-only"')
     return Ruleset(credentials.Options(lists=("status.gpl",), bundles="bundles"), DECIDED, tmp_path)

@@ -73,7 +73,7 @@ def test_somebody_recovers_it(start: Start, kiosk_file: Path) -> None:
     assert app.status == RESTART
 
 
-def test_the_centre_recovers_it(start: Start, kiosk_file: Path) -> None:
+def test_the_server_recovers_it(start: Start, kiosk_file: Path) -> None:
     StateFiles(kiosk_file).count(lambda starts: starts.enter_safe_mode("a test"))
     app, watch = start()
     assert app._commands.table["recover"]({}).result == {"was_safe": True}

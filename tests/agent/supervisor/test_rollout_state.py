@@ -1,4 +1,4 @@
-"""What becomes of a configuration from the centre, step by step; and a power cut at any of them."""
+"""What becomes of a configuration from the central server, step by step; and a power cut at any of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pushed(version: int) -> RemoteConfig:
 
 
 class Life(RuleBasedStateMachine):
-    """The centre sends, the agent starts, runs well or falls; after each step the power may go."""
+    """The central server sends, the agent starts, runs well or falls; after each step the power may go."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the agent starts with, whatever it finds: its file, what the centre sent, what it remembers."""
+"""What the agent starts with, whatever it finds: its file, what the central server sent, what it remembers."""
 
 from __future__ import annotations
 

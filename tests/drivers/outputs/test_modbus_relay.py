@@ -9,7 +9,7 @@ from drivers.simulators.relays import WaveshareRelay
 from drivers.wire.modbus import sealed
 
 
-def test_orders_are_those_of_the_makers_table():
+def test_commands_are_those_of_the_makers_table():
     assert flash_on(1, 1, 0.7) == bytes.fromhex("01 05 02 00 00 07 8d b0")
     assert switch_off(1, 1) == bytes.fromhex("01 05 00 00 00 00 cd ca")
 
@@ -66,12 +66,12 @@ def test_an_echo_is_no_answer_when_opening(board):
     board.port.faults.echo = True
     dead(board)
     gate = Driver(Options(str(board.port.link)))
-    with pytest.raises(DeviceGone, match="only the echo of our own order"):
+    with pytest.raises(DeviceGone, match="only the echo of our own command"):
         gate.open()
 
 
 @pytest.mark.parametrize("since", ["always", "now"])
-def test_an_echo_is_no_answer_to_an_order_once_the_board_has_died(board, since):
+def test_an_echo_is_no_answer_to_a_command_once_the_board_has_died(board, since):
     """Also when the line has begun to echo only after the last answer, so that nobody could know."""
     board.port.faults.echo = since == "always"
     gate = Driver(Options(str(board.port.link)))

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from drivers.contract import BadOptions
-from drivers.outputs.serial_relay import Driver, Options, order
+from drivers.outputs.serial_relay import Driver, Options, command
 from drivers.simulators.pty import Port
 from drivers.simulators.relays import LcusRelay
 
@@ -35,10 +35,10 @@ def wait(board, condition):
         assert board.changed.wait_for(condition, PATIENCE_S)
 
 
-def test_orders_are_those_of_the_sheet():
-    assert order(1, on=True) == bytes.fromhex("a00101a2")
-    assert order(1, on=False) == bytes.fromhex("a00100a1")
-    assert order(2, on=True) == bytes.fromhex("a00201a3")
+def test_commands_are_those_of_the_sheet():
+    assert command(1, on=True) == bytes.fromhex("a00101a2")
+    assert command(1, on=False) == bytes.fromhex("a00100a1")
+    assert command(2, on=True) == bytes.fromhex("a00201a3")
 
 
 def test_a_pulse_within_a_pulse_ends_later(board):
@@ -54,7 +54,7 @@ def test_a_pulse_within_a_pulse_ends_later(board):
 
 
 def test_opening_switches_off_what_a_killed_agent_left_on(board):
-    board.respond(order(1, on=True))
+    board.respond(command(1, on=True))
     driver = Driver(Options(board.link))
     driver.open()
     wait(board, lambda: not board.is_on())

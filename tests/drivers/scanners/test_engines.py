@@ -17,7 +17,7 @@ ENGINES = {
 }
 
 
-def test_golden_orders(vectors):
+def test_golden_commands(vectors):
     assert [gm65.START.hex(" ")] == [
         entry["hex"] for entry in vectors("gm65", "trigger") if not entry["hex"].endswith("ab cd")
     ]
@@ -42,8 +42,8 @@ def test_golden_answers_are_known_as_answers(vectors):
 
 def test_golden_checksums(vectors):
     for kind in ("read", "save"):
-        order = bytes.fromhex(vectors("gm65", kind)[0]["hex"])
-        assert crc16_xmodem(order[2:-2]) == int.from_bytes(order[-2:])
+        command = bytes.fromhex(vectors("gm65", kind)[0]["hex"])
+        assert crc16_xmodem(command[2:-2]) == int.from_bytes(command[-2:])
     for entry in vectors("gm67_ssi"):
         frame = bytes.fromhex(entry["hex"])
         assert grow_ssi.checksum(frame[:-2]) == frame[-2:]
@@ -88,7 +88,7 @@ def test_a_sieve_neither_invents_nor_doubles_bytes(pieces, name):
 @pytest.mark.parametrize("name", sorted(ENGINES))
 def test_an_answer_amid_the_text_does_not_spoil_the_code(name, tmp_path):
     module, make, _ = ENGINES[name]
-    engine = make(by_order=True)
+    engine = make(by_command=True)
     engine.chatters = True
     with Port(tmp_path / name, engine) as port:
         driver = module.Driver(module.Options(str(port.link), trigger="host", rearm_s=0.1))
@@ -104,7 +104,7 @@ def test_an_answer_amid_the_text_does_not_spoil_the_code(name, tmp_path):
 
 
 def test_the_trigger_is_let_go_on_closing(tmp_path):
-    engine = scan_engines.GrowSsi(by_order=True)
+    engine = scan_engines.GrowSsi(by_command=True)
     with Port(tmp_path / "grow", engine) as port:
         driver = grow_ssi.Driver(grow_ssi.Options(str(port.link), trigger="host"))
         driver.open()
@@ -131,15 +131,15 @@ class Waiter:
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))
-def test_two_orders_that_arrive_together_are_both_answered(name):
+def test_two_commands_that_arrive_together_are_both_answered(name):
     module, make, leads = ENGINES[name]
-    answered = make(by_order=True).respond(module.START * 2)
+    answered = make(by_command=True).respond(module.START * 2)
     assert ResponseFilter(leads, module.answer).feed(answered) == b""
-    assert answered == make(by_order=True).respond(module.START) * 2
+    assert answered == make(by_command=True).respond(module.START) * 2
 
 
 @pytest.mark.parametrize("module", [gm65, grow_ssi, honeywell, newland])
-def test_an_order_that_the_line_echoes_is_no_code(module, scripted_line, items_of):
+def test_a_command_that_the_line_echoes_is_no_code(module, scripted_line, items_of):
     pieces = [module.START, b"", b"GATE" + module.START + b"POST:1\r", module.START[:3], module.START[3:], b"X\r"]
     driver = module.Driver(module.Options("x", trigger="host"), scripted_line(pieces))
     driver.open()

@@ -1,4 +1,4 @@
-"""What is said to whoever mounts the camera, for pictures whose fault is known."""
+"""What is said to anyone who mounts the camera, for pictures whose fault is known."""
 
 import numpy as np
 import pytest

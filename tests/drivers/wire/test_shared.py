@@ -72,7 +72,7 @@ def test_who_finds_the_port_gone_says_so_for_all_and_the_first_to_open_takes_it_
     assert users[2].read(5.0) == b"b"
 
 
-def test_nobody_speaks_between_an_order_and_its_answer(users):
+def test_nobody_speaks_between_a_command_and_its_answer(users):
     for user in users:
         user.open()
     wrong = []

@@ -1,4 +1,4 @@
-"""What the centre asks of a lane."""
+"""What the central server asks of a lane."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from agent.reasons import CommandReason
 
 
 @pytest.mark.parametrize("lane", ["in", "out"])
-def test_the_centre_opens_a_gate_once(bench: Bench, lane: str) -> None:
+def test_the_server_opens_a_gate_once(bench: Bench, lane: str) -> None:
     assert bench.ask(LaneCommand.OPEN, lane) == LaneCommandResult()
     assert bench.openings == [lane]
     assert not bench.passages
 
 
-def test_an_opening_by_order_decides_nothing_about_who_stands_there(bench: Bench) -> None:
+def test_an_opening_by_command_decides_nothing_about_who_stands_there(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.ask(LaneCommand.OPEN)
     bench.measure(FEVER_C, count=5)

@@ -1,4 +1,4 @@
-"""The centre's way back, whole: a real broker, the real agent, and what a real authority has signed."""
+"""The central server's way back, whole: a real broker, the real agent, and what a real authority has signed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HERE = "test/k1"
 
 
 class Way:
-    """A site, and the authority that may order it about."""
+    """A site, and the authority that may command it about."""
 
     def __init__(self, site) -> None:
         self.site = site
@@ -38,40 +38,40 @@ class Way:
             how = (*how, "--repeat", str(times))
         subprocess.run([*words, "-t", topic, "-s", *how], input=payload, check=True, timeout=60)
 
-    def order(self, command: str, **arguments: str) -> dict:
-        """The reply to a fresh order."""
+    def command(self, command: str, **arguments: str) -> dict:
+        """The reply to a fresh command."""
         return self.reply_to(self.authority.command(HERE, command, **arguments))
 
-    def reply_to(self, order: bytes) -> dict:
+    def reply_to(self, command: bytes) -> dict:
         known = len(self.replies())
-        self.say(f"{ROOT}/command", order)
-        return self.reply(known, of_order=True)
+        self.say(f"{ROOT}/command", command)
+        return self.reply(known, of_command=True)
 
     def push(self, kind: str, data: bytes) -> dict:
         """The reply to a bundle, which the broker keeps."""
         known = len(self.replies())
         self.say(f"{ROOT}/bundle/{kind}", data, "-r")
-        return self.reply(known, of_order=False)
+        return self.reply(known, of_command=False)
 
-    def reply(self, after: int, *, of_order: bool) -> dict:
+    def reply(self, after: int, *, of_command: bool) -> dict:
         """The first of its kind after so many: at each start the kiosk also answers for older bundles that are
         still retained.
         """
 
         def found() -> list[dict]:
-            return [each for each in self.replies()[after:] if (each["command_id"] is not None) == of_order]
+            return [each for each in self.replies()[after:] if (each["command_id"] is not None) == of_command]
 
         return self.site.wait_until(found, "a reply")[0]
 
     def replies(self) -> list[dict]:
-        return [event["data"] for event in self.site.centre.events if event["type"] == "gatepost.command_result.v1"]
+        return [event["data"] for event in self.site.server.events if event["type"] == "gatepost.command_result.v1"]
 
     def colours(self, **holders: Colour) -> bytes:
         return self.authority.colours(self.list, self.site.issuer.name, holders)
 
 
 BUSY_S = 120.0
-"""For what waits behind thousands of forged orders, on a machine that does other things as well."""
+"""For what waits behind thousands of forged commands, on a machine that does other things as well."""
 SETTINGS = {
     "codes": {"keys": "issuers.toml", "lists": ["status.gpl"], "bundles": "bundles"},
     "checkpoint": {
@@ -135,27 +135,27 @@ def test_the_answer_to_a_bundle_names_it_and_the_same_one_again_gets_none(way):
     known = len(way.replies())
     way.say(f"{ROOT}/bundle/list/status", data)
     way.say("gatepost/v1/$all/bundle/list/status", data)
-    assert way.order("flush")["status"] == "succeeded"
+    assert way.command("flush")["status"] == "succeeded"
     assert len(way.replies()) == known + 1
 
 
 def test_a_bundle_to_all_kiosks(way):
     known = len(way.replies())
     way.say("gatepost/v1/$all/bundle/list/status", way.colours(carl=Colour.RED))
-    assert way.reply(known, of_order=False)["status"] == "succeeded"
+    assert way.reply(known, of_command=False)["status"] == "succeeded"
 
 
-def test_an_order_opens_a_gate_once_and_leaves_an_event(way, wait_until):
+def test_a_command_opens_a_gate_once_and_leaves_an_event(way, wait_until):
     gate = way.site.kiosk.lanes["exit"].device("gate")
     wait_until(lambda: not gate.is_on(1), "the gate is shut after the test before")
     before = len(gate.pulses())
-    order = way.authority.command(HERE, "open", lane="exit")
-    told = way.reply_to(order)
+    command = way.authority.command(HERE, "open", lane="exit")
+    told = way.reply_to(command)
     assert (told["status"], told["result"], told["simulated"]) == ("succeeded", {"lane": "exit"}, True)
     wait_until(lambda: len(gate.pulses()) == before + 1, "the gate opens and shuts")
-    again = way.reply_to(order)
+    again = way.reply_to(command)
     assert (again["duplicate"], again["command_id"]) == (True, told["command_id"])
-    assert way.order("open", lane="nowhere")["reason"] == "bad_arguments"
+    assert way.command("open", lane="nowhere")["reason"] == "bad_arguments"
     assert len(gate.pulses()) == before + 1
     assert any("command open: succeeded" in line.get("message", "") for line in way.site.lines)
 
@@ -165,26 +165,26 @@ def test_a_person_is_measured_again(build, wait_until):
     site = way.site
     code = site.issuer.code("green", "dora")
     assert site.pass_by("entry", code, skin_c=37.4)["decision"] == "refer"
-    assert way.order("retest", lane="entry")["status"] == "succeeded"
+    assert way.command("retest", lane="entry")["status"] == "succeeded"
     assert site.pass_by("entry", code)["decision"] == "admit"
-    assert way.order("retest", lane="entry")["reason"] == "no_person"
+    assert way.command("retest", lane="entry")["reason"] == "no_person"
 
 
 def test_a_device_is_closed_and_opened_anew(way, wait_until):
-    centre = way.site.centre
-    before = len(centre.devices)
-    assert way.order("restart", lane="exit", role="thermometer")["result"] == {"restarts": ["exit/thermometer"]}
+    server = way.site.server
+    before = len(server.devices)
+    assert way.command("restart", lane="exit", role="thermometer")["result"] == {"restarts": ["exit/thermometer"]}
     wait_until(
-        lambda: [d for d in way.site.centre.devices[before:] if d["role"] == "thermometer"], "it is up again"
+        lambda: [d for d in way.site.server.devices[before:] if d["role"] == "thermometer"], "it is up again"
     )
-    assert way.site.centre.devices[-1]["up"] is True
-    assert way.order("restart", lane="exit", role="piano")["reason"] == "bad_arguments"
+    assert way.site.server.devices[-1]["up"] is True
+    assert way.command("restart", lane="exit", role="piano")["reason"] == "bad_arguments"
 
 
 def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
     site = way.site
     site.pass_by("entry", site.issuer.code("green", "CANARY-SUBJECT"))
-    told = way.order("diagnose")
+    told = way.command("diagnose")
     report = told["result"]["report"]
     assert report["version"]
     assert {device["role"] for device in report["devices"]} >= {"scanner", "thermometer", "gate"}
@@ -196,33 +196,33 @@ def test_a_diagnosis_says_how_it_is_and_nothing_of_people(way):
 
 
 def test_rules_and_events_at_once(way):
-    assert way.order("reload") | {"clock": 0} == way.replies()[-1] | {"clock": 0}
+    assert way.command("reload") | {"clock": 0} == way.replies()[-1] | {"clock": 0}
     assert way.replies()[-1]["status"] == "succeeded"
-    assert way.order("flush")["result"]["waiting"] >= 0
+    assert way.command("flush")["result"]["waiting"] >= 0
 
 
 def test_without_tls_there_is_no_certificate_to_renew(way):
-    assert way.order("rotate")["reason"] == "no_certificate"
+    assert way.command("rotate")["reason"] == "no_certificate"
 
 
-def test_an_order_to_the_whole_site(way):
-    order = way.authority.command("test/*", "reload")
-    assert way.reply_to(order)["status"] == "succeeded"
+def test_a_command_to_the_whole_site(way):
+    command = way.authority.command("test/*", "reload")
+    assert way.reply_to(command)["status"] == "succeeded"
 
 
 def test_the_python_of_the_document_gets_its_answer(way, wait_until):
-    text = (Path(__file__).parents[2] / "docs" / "orders.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
     made: dict = {}
     exec(text.partition("```python\n")[2].partition("```")[0], made)  # noqa: S102 - the document's own
-    order = made["command"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
+    command = made["command"]("demo", HERE, "open", [way.authority.pem()], lane="exit")
     known = len(way.replies())
-    told = made["ask"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, order)
+    told = made["ask"](f"mqtt://127.0.0.1:{way.site.broker.port}", HERE, command)
     assert (told["status"], told["result"]) == ("succeeded", {"lane": "exit"})
     wait_until(lambda: len(way.replies()) > known, "the answer at the central server as well")
 
 
 def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until):
-    """Junk by the thousand; people pass meanwhile, and a true order is heard after it."""
+    """Junk by the thousand; people pass meanwhile, and a true command is heard after it."""
     stranger = DemoAuthority()
     known, site = len(way.replies()), way.site
     attacks = [
@@ -235,7 +235,7 @@ def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until)
     for data in attacks:
         way.say(f"{ROOT}/command", data)
         way.say(f"{ROOT}/bundle/list/status", data)
-    way.say(f"{ROOT}/command", way.authority.bundle("config", "a bundle's signature is none on an order"))
+    way.say(f"{ROOT}/command", way.authority.bundle("config", "a bundle's signature is none on a command"))
     way.say(f"{ROOT}/bundle/root", stranger.root())
     way.say(f"{ROOT}/command", way.authority.command("test/k2", "open", lane="entry"))
     way.say(f"{ROOT}/command", stranger.command(HERE, "open", lane="entry"), times=3000)
@@ -248,14 +248,14 @@ def test_strangers_are_not_answered_and_the_gate_keeps_its_pace(way, wait_until)
     assert not [at_s for at_s, _ in pulses if at_s > began_s]
 
 
-def test_an_order_waits_for_a_kiosk_that_was_away_and_an_old_one_lapses(way, wait_until):
+def test_a_command_waits_for_a_kiosk_that_was_away_and_an_old_one_lapses(way, wait_until):
     site = way.site
     report = site.kiosk.report()
     site.kiosk.stop()
     known = len(way.replies())
     way.say(f"{ROOT}/command", way.authority.command(HERE, "open", lane="exit"))
     site.kiosk.start(is_online)
-    told = way.reply(known, of_order=True)
+    told = way.reply(known, of_command=True)
     assert told["status"] == "succeeded"
     assert site.kiosk.report()["pid"] != report["pid"]
 
@@ -265,22 +265,22 @@ def test_over_a_restart_nothing_is_done_twice(way, wait_until):
     gate = site.kiosk.lanes["exit"].device("gate")
     wait_until(lambda: not gate.is_on(1), "the gate is shut after the test before")
     before = len(gate.pulses())
-    order = way.authority.command(HERE, "open", lane="exit")
-    assert way.reply_to(order)["status"] == "succeeded"
+    command = way.authority.command(HERE, "open", lane="exit")
+    assert way.reply_to(command)["status"] == "succeeded"
     wait_until(lambda: len(gate.pulses()) == before + 1, "the gate opens and shuts")
     site.kiosk.stop(signal.SIGKILL)
     site.kiosk.start(is_online)
-    told = way.reply_to(order)
+    told = way.reply_to(command)
     assert (told["duplicate"], told["status"]) == (True, "succeeded")
     assert len(gate.pulses()) == before + 1
 
 
-def test_the_agent_ends_as_ordered_and_says_so_first(way, wait_until):
+def test_the_agent_ends_as_commanded_and_says_so_first(way, wait_until):
     site = way.site
-    told = way.order("restart")
+    told = way.command("restart")
     assert told["result"] == {"restarts": "agent"}
     wait_until(lambda: not site.kiosk.is_running, "the agent ends")
     assert site.kiosk.status == 75
     site.kiosk.start(is_online)
     site.all_delivered()
-    site.centre.judge()
+    site.server.judge()

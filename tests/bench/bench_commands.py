@@ -1,4 +1,5 @@
-"""From the centre's word to the gate: a changed colour, an opening; beside it the bare broker, and a file's way.
+"""From the central server's word to the gate: a changed colour, an opening; beside it the bare broker, and a file's
+way.
 
 One holder's code is scanned every 20 ms while the authority turns it red and green again by list bundles. Counted
 is from handing the signed bundle to the MQTT client until the first decision by the new colour is back at a
@@ -32,7 +33,7 @@ DROPS = 10
 OPENINGS = 50
 JUNK_EVERY_S = 0.0005
 FORGED = 2000
-ORDERS, ORDER_EVERY_S = 40, 0.1
+COMMANDS, COMMAND_EVERY_S = 40, 0.1
 SCAN_EVERY_S = 0.02
 HERE, ROOT = "bench/kiosk", "gatepost/v1/bench/kiosk"
 DECISIONS = {Colour.RED: "refuse", Colour.GREEN: "refer"}
@@ -93,16 +94,16 @@ def _rows(broker: _Broker, authority: DemoAuthority, heard: Heard, lane: Lane, f
     yield Row(f"the same as a file laid on the kiosk, {DROPS} changes", _ms(dropped), "looked for once a second")
     opened = []
     for _ in range(OPENINGS):
-        order = authority.command(HERE, "open", lane="entry")
+        command = authority.command(HERE, "open", lane="entry")
         begun_s = time.monotonic()
-        broker.say(f"{ROOT}/command", order)
+        broker.say(f"{ROOT}/command", command)
         opened.append(_opened_s(lane, begun_s) - begun_s)
     met = max(opened) < 1.0
-    yield Row(f"order → relay told to open, {OPENINGS} orders", _ms(opened), f"bare {_ms(bare)}", "< 1 s", met)
+    yield Row(f"command → relay told to open, {OPENINGS} commands", _ms(opened), f"bare {_ms(bare)}", "< 1 s", met)
 
 
 def _flooded(broker: _Broker, authority: DemoAuthority, kiosk: Kiosk, lane: Lane, heard: Heard) -> Iterator[Row]:
-    """A code at the exit opens at once; does it still while strangers send what they can, and is each order done?
+    """A code at the exit opens at once; does it still while strangers send what they can, and is each command done?
 
     What they send names the right key and is signed by none.
     """
@@ -122,18 +123,18 @@ def _flooded(broker: _Broker, authority: DemoAuthority, kiosk: Kiosk, lane: Lane
         flooded = openings()
         rate = (broker.said - before) / (time.monotonic() - begun_s)
         heard.drain()
-        for _ in range(ORDERS):
+        for _ in range(COMMANDS):
             broker.say(f"{ROOT}/command", authority.command(HERE, "flush"))
-            time.sleep(ORDER_EVERY_S)
+            time.sleep(COMMAND_EVERY_S)
         done = sum(_is_done(topic, payload) for _, topic, payload in heard.drain())
     yield Row(
-        f"code → relay, {rate:.0f} forged orders a second meanwhile", _ms(flooded), f"without them {_ms(calm)}"
+        f"code → relay, {rate:.0f} forged commands a second meanwhile", _ms(flooded), f"without them {_ms(calm)}"
     )
-    yield Row("signed orders done among them", f"{done} of {ORDERS}", "", "all", done == ORDERS)
+    yield Row("signed commands done among them", f"{done} of {COMMANDS}", "", "all", done == COMMANDS)
 
 
 def _forged(authority: DemoAuthority) -> bytes:
-    """An order with another signature than its own."""
+    """A command with another signature than its own."""
     envelope = json.loads(authority.command(HERE, "open", lane="exit"))
     for entry in envelope["signatures"]:
         entry["sig"] = entry["sig"][1:] + entry["sig"][:1]
@@ -186,12 +187,12 @@ def _again_and_again(act: Callable[[], object], every_s: float) -> Iterator[None
 
 
 class _Broker:
-    """A plain paho client: speaks for the centre, and measures the way through the broker alone."""
+    """A plain paho client: speaks for the central server, and measures the way through the broker alone."""
 
     def __init__(self, port: int) -> None:
         self.said = 0
         self._heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="centre")
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="server")
         self._client.on_message = lambda _c, _u, message: self._heard.put(message.payload)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
