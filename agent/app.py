@@ -23,7 +23,6 @@ from agent.control.staff_context import StaffContext
 from agent.control.watch import Watch
 from agent.credentials import card
 from agent.credentials.bundle import BadBundle
-from agent.credentials.staff_list import StaffList
 from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker
@@ -47,6 +46,7 @@ from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset import load as vault
 from agent.ruleset.base_fetch import BaseFetcher
 from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
+from agent.ruleset.staff_file import StaffFile
 from agent.ruleset.venue_files import BadVenueFile, load_venue
 from agent.screening import BadCalibration
 from agent.supervisor import HealthMonitor, metrics
@@ -156,6 +156,7 @@ class App:
         self._stopping = threading.Event()
         self._clock = clock = Clock(config.clock)
         self._bundles = _bundles(config)
+        self._staff_file = StaffFile(self._bundles, clock.now)
         topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
         self._health = HealthMonitor(config.runtime.directory, self.restart)
         retention = Retention(lambda now: self._ruleset.privacy_rules(now).retention_s, clock.now, boot_id())
@@ -315,7 +316,8 @@ class App:
             {name: _way(lane) for name, lane in config.lanes.items()},
             self._loop.request,
             self._loop.inbox.add,
-            self._staff_list,
+            self._staff_file.read,
+            self._staff_file.known,
             self._clock.now,
             self._ruleset.explain,
             self._ruleset.may_override,
@@ -329,17 +331,6 @@ class App:
             lambda: _pages(config, self._clock.now()),
         )
         return StaffDoor(config.web.directory / staff.NAME, folder / staff_state.NAME, context)
-
-    def _staff_list(self) -> StaffList:
-        """Who may act at the pages: the signed list in force; nobody when there is none, or it has ended."""
-        try:
-            sent = self._bundles.current("staff")
-            if sent is None or sent.expires_utc <= self._clock.now().earliest_utc:
-                return StaffList()
-            found: StaffList = self._bundles.content(sent)
-        except (BadBundle, OSError, ValueError, TypeError, AttributeError):
-            return StaffList()
-        return found
 
     def _renewal(self, config: Config, now: Callable[[], TimeBounds]) -> Iterator[Renewal]:
         """Of the certificate of a kiosk that was enrolled."""
@@ -400,6 +391,7 @@ class App:
         yield Job("clock", LOOK_EVERY_S, self._clock.save_if_due, self._clock.save)
         yield Job("baseline", calibration_files.EVERY_S, baselines.save_if_changed, baselines.save_if_changed)
         yield Job("room", LOOK_EVERY_S, self._room.open_channel_if_named)
+        yield Job("staff list", LOOK_EVERY_S, self._staff_file.read)
         if (tickets := self._tickets) is not None and not tickets.has_peers:
             yield Job("tickets", TICKETS_EVERY_S, lambda: tickets.tick(self._clock.now()))
         yield Job("memory", malloc.EVERY_S, malloc.give_back)
@@ -440,6 +432,8 @@ class App:
             return {"in_use": False, "on_trial": self._began.memory is not None}
         if taken.type == "release":  # it is fetched first
             return {"in_use": False, "on_trial": True}
+        if taken.type == "staff":
+            self._staff_file.read()
         return self._commands.apply_bundle(taken)
 
     def _verify_receipt(self, receipt: bytes) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class StaffDoor:
 
     def start(self) -> None:
         """Listen; lanes that were closed stay closed."""
+        self._context.staff()  # read from disk here: the scanners' threads get what was read
         self._door.start()
 
     def closures(self) -> list[Observation]:
@@ -131,7 +132,7 @@ class StaffDoor:
             self._context.record(seen)
             return
         spec = self._context.lanes[seen.lane]
-        member = self._context.staff().with_badge(item.payload.decode("ascii", "replace"))
+        member = self._context.known_staff().with_badge(item.payload.decode("ascii", "replace"))
         if member is None or spec.direction is Direction.EXIT:
             self._context.record(seen)
         if member is not None:  # in a thread of its own: no scanner waits for a disk

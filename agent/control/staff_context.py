@@ -44,7 +44,9 @@ class StaffContext:
     record: Callable[[Observation | AttestationRecord], None]
     """Into the loop's inbox."""
     staff: Callable[[], StaffList]
-    """Who is on the signed list in force; nobody when there is none."""
+    """Who is on the signed list in force; nobody when there is none. May wait for the disk."""
+    known_staff: Callable[[], StaffList]
+    """The same as it was read last: for the threads of scanners, which wait for no disk."""
     now: Callable[[], TimeBounds]
     explain: Callable[[DecisionInput], Explanation]
     may_override: Callable[[DecisionInput], bool]

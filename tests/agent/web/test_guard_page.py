@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, Kiosk
@@ -19,6 +20,7 @@ from test_person_page import RULES
 
 from agent.control.sessions import IDLE_S
 from agent.model import Colour
+from agent.web.guard import DEVICE, MAX_STREAMS, SESSION
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -125,6 +127,33 @@ def test_opening_asks_for_a_whole_second_and_a_second_person(pages: Pages, page:
     wait_for(lambda: kiosk.opened("exit") == out + 1)
 
 
+def test_a_key_that_stays_down_is_one_press(pages: Pages, page: Page) -> None:
+    kiosk, out = pages.kiosk, pages.kiosk.opened("exit")
+    page.get_by_role("button", name="All out").focus()
+    page.keyboard.down("Enter")
+    wait_for(lambda: kiosk.opened("exit") == out + 1)
+    for _ in range(12):  # as a keyboard repeats it, for longer than a second press would take
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(100)
+    page.keyboard.up("Enter")
+    assert kiosk.opened("exit") == out + 1
+
+
+def test_a_page_comes_back_once_there_is_room_for_its_stream(pages: Pages, page: Page) -> None:
+    pages.kiosk.login("G08")
+    page.goto("about:blank")
+    full = [open_stream(pages) for _ in range(MAX_STREAMS)]
+    assert all(b" 200 " in each.recv(64) for each in full)
+    with open_stream(pages) as refused:
+        assert b" 503 " in refused.recv(64)
+    with page.expect_response("**/guard/events") as answer:
+        page.goto(f"{pages.url}guard")
+    assert answer.value.status == 503
+    for each in full:
+        each.close()
+    page.get_by_text("Waiting:").wait_for()
+
+
 def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Page) -> None:
     kiosk = pages.kiosk
     for holder in ("red, came first", "red, came later"):
@@ -220,6 +249,15 @@ def test_a_supervisor_alone_connects_and_ends_tablets(pages: Pages, page: Page) 
 
 
 # -- the network
+
+
+def open_stream(pages: Pages) -> socket.socket:
+    """A page that looks, and never ends; refused when there are too many."""
+    client = socket.create_connection(("127.0.0.1", urlsplit(pages.url).port), timeout=20)
+    cookies = f"{DEVICE}={pages.kiosk.device}; {SESSION}={pages.kiosk.session}"
+    head = f"GET /guard/events HTTP/1.1\r\nHost: {urlsplit(pages.url).netloc}\r\nCookie: {cookies}\r\n\r\n"
+    client.sendall(head.encode())
+    return client
 
 
 def over_tls(pages: Pages, method: str, path: str, said: object = None, **headers: str) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 const STALE_MS = 2500; // without a view for so long no button does anything
 const HOLD_MS = 1000;
+const AGAIN_MS = 2000;
 const main = document.getElementById("main");
 const state = document.getElementById("state");
 const texts = await (await fetch("/guard/texts")).json();
@@ -78,7 +79,11 @@ function holdButton(parts, does) {
   const begin = () => { isHeld = true; timer ||= setTimeout(() => { end(); does(); }, HOLD_MS); };
   const end = () => { clearTimeout(timer); timer = 0; isHeld = false; };
   made.addEventListener("pointerdown", begin);
-  made.addEventListener("keydown", (event) => (event.key === " " || event.key === "Enter") && (event.preventDefault(), begin()));
+  made.addEventListener("keydown", (event) => {
+    if (event.key !== " " && event.key !== "Enter") return;
+    event.preventDefault();
+    if (!event.repeat) begin(); // a key that stays down is one press
+  });
   for (const name of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) made.addEventListener(name, end);
   return made;
 }
@@ -292,6 +297,10 @@ function watchView() {
     if (wasStale || !state.textContent) tell([`${view.you.staff} · ${view.kiosk}`]);
   });
   source.addEventListener("over", begin);
+  source.addEventListener("error", () => {
+    // refused, as when too many pages look: unlike a broken connection, the browser does not try again by itself
+    if (source.readyState === EventSource.CLOSED) setTimeout(watchView, AGAIN_MS);
+  });
 }
 
 setInterval(() => {

@@ -1,0 +1,83 @@
+"""The staff list in force: read from disk by some threads, known to all."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.cli.demo.authority import DemoAuthority
+from agent.credentials.staff_list import hash_badge
+from agent.model import ClockState, TimeBounds
+from agent.ruleset.bundle_store import BundleStore
+from agent.ruleset.staff_file import StaffFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LIST = f'[[person]]\nid = "G07"\nrole = "guard"\nbadge = "{hash_badge("GPB1:G07")}"\n'
+DAY_S = 86_400.0
+
+
+class Site:
+    def __init__(self, folder: Path) -> None:
+        self.authority, self.store = DemoAuthority(), BundleStore(folder / "bundles")
+        self.authority.install(folder / "bundles")
+        self.file = folder / "bundles" / "staff.bundle"
+        self.now = TimeBounds(time.time(), time.time(), ClockState.SYNCED)
+        self.staff = StaffFile(self.store, lambda: self.now)
+
+    def deliver(self, content: str) -> None:
+        self.store.accept(self.authority.bundle("staff", content), self.now)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_nobody_is_known_before_it_was_read_and_without_a_list(site: Site) -> None:
+    assert not site.staff.read().people
+    site.deliver(LIST)
+    assert not site.staff.known().people
+    assert site.staff.read().people.keys() == site.staff.known().people.keys() == {"G07"}
+
+
+def test_it_is_parsed_once_for_each_bundle(site: Site) -> None:
+    site.deliver(LIST)
+    assert site.staff.read() is site.staff.read()
+    site.deliver(LIST.replace("G07", "G08"))
+    assert site.staff.read().people.keys() == {"G08"}
+
+
+def test_a_list_that_has_ended_or_is_damaged_is_nobodys(site: Site) -> None:
+    site.deliver(LIST)
+    site.staff.read()
+    site.now = replace(site.now, earliest_utc=site.now.earliest_utc + 31 * DAY_S)
+    assert not site.staff.known().people, "ended while nobody has read it"
+    site.now = replace(site.now, earliest_utc=site.now.earliest_utc - 31 * DAY_S)
+    assert site.staff.known().people
+    data = site.file.read_bytes()
+    site.file.write_bytes(data[:-40] + b"!" + data[-39:])
+    assert not site.staff.read().people
+    assert not site.staff.known().people
+
+
+def test_what_is_known_waits_for_no_disk(site: Site) -> None:
+    site.deliver(LIST)
+    site.staff.read()
+    data = site.file.read_bytes()
+    site.file.unlink()
+    os.mkfifo(site.file)  # as a disk that does not answer
+    reader = threading.Thread(target=site.staff.read)
+    reader.start()
+    reader.join(0.2)
+    assert reader.is_alive()
+    assert site.staff.known().people.keys() == {"G07"}
+    site.file.write_bytes(data)
+    reader.join(20)
+    assert not reader.is_alive()
