@@ -216,7 +216,7 @@ class PeerChannel:
 
 
 def opening_word() -> bytes:
-    """A new word to be heard again by whoever says it; all others pass over it."""
+    """A new marker that only its sender acts on; all others ignore it."""
     return _OPENS + secrets.token_hex(8).encode() + b'"}'
 
 

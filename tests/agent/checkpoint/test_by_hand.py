@@ -99,9 +99,9 @@ FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.valu
 def test_no_word_of_staff_lifts_an_invariant(facts: Facts, profile: str) -> None:
     table = load.load_table(policy.Options(profile))
     if policy.permits(table, facts, Outcome.ADMIT) and facts.direction == "entry":
-        assert facts.temperature == "normal"
+        assert facts.temperature in {"normal", "unasked"}
         assert facts.code in {"green", "yellow", "red", "certificate", "ticket"}
-        assert (facts.test, facts.watch) == ("positive", "hit") or facts.test != "positive"
+        assert facts.test != "positive"
         assert facts.watch != "hit"
 
 
