@@ -6,7 +6,8 @@ It looks at every file that the configuration names. For one in /etc/gatepost ro
     sudo gatepost check
     gatepost check -c draft.toml
     sudo gatepost check --broker         connect as the service would: TLS, login, the right to each topic
-    sudo gatepost check --site           the machine too: clock, card, power, Wi-Fi, watchdog, screen
+    sudo gatepost check --site           the whole place: broker and time server, and the machine: clock, card, free
+                                         space, power, heat, Wi-Fi, watchdog, screen
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from agent.config import PARTS, files, identity
 from agent.events import Topics
 from agent.model import ClockState, TimeBounds
 from agent.mqtt.probe import probe
-from agent.platform import access, site
+from agent.platform import access, site, time_server
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from agent.config import Config
     from agent.config.outputs import Device
 
 _GRADES = {"ok": "✓", "warning": "!", "error": "✗"}
@@ -48,7 +50,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--broker", action="store_true", help="connect to the broker too: TLS, login, the right to each topic"
     )
     parser.add_argument(
-        "--site", action="store_true", help="look at the machine too: clock, card, power, Wi-Fi, watchdog, screen"
+        "--site",
+        action="store_true",
+        help="look at the whole place: broker, time server, clock, card, power, Wi-Fi, watchdog, screen",
     )
     parser.add_argument("--user", help="look with this user's rights; needs root")
 
@@ -60,9 +64,10 @@ def run(args: argparse.Namespace) -> int:
         if user and user != access.user():
             _load_code(args.config)
         with _rights_of(user):
-            status = _check(args.config)
-            if args.broker and status == 0:
-                status = _broker(args.config)
+            config = configuration.read(args.config)
+            status = 1 if config is None else _check(args.config, config)
+            if config is not None and (args.broker or args.site):
+                status = max(status, _broker(config))
             return max(status, _site() if args.site else 0)
     except (KeyError, PermissionError):
         print(f"--user {args.user}: there is no such user, or you are not root", file=sys.stderr)
@@ -70,18 +75,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _site() -> int:
-    """What the machine is like; 1 when something of it must be mended first."""
-    found = list(site.checks())
+    """What the place and the machine are like; 1 when something of it must be mended first."""
+    found = [time_server.check(Path("/")), *site.checks()]
     for each in found:
         print(f"  {_GRADES[each.grade]} {each.what}: {each.text}")
     return 1 if any(each.grade == "error" for each in found) else 0
 
 
-def _broker(file: Path) -> int:
+def _broker(config: Config) -> int:
     """What the broker grants; 1 when it keeps the service from working."""
-    config = configuration.read(file)
-    if config is None:
-        return 1
     topics = Topics(config.kiosk.site, config.kiosk.id, config.kiosk.groups)
     renews = config.mqtt.tls and identity(config.file).exists()
     found = probe(config.mqtt, topics, _now(), app.channels(config), renews=renews)
@@ -100,10 +102,7 @@ def _now() -> TimeBounds:
     return TimeBounds(utc_s, utc_s, ClockState.SYNCED)
 
 
-def _check(file: Path) -> int:
-    config = configuration.read(file)
-    if config is None:
-        return 1
+def _check(file: Path, config: Config) -> int:
     now = _now()
     faults = sorted([*app.faults_beyond_syntax(config), *files.faults(config, now)])
     for fault in faults:
@@ -128,7 +127,8 @@ def _load_code(file: Path) -> None:
     enter its folder (a checkout in root's home), which says nothing of the configuration.
     """
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        _check(file)
+        if (config := configuration.read(file)) is not None:
+            _check(file, config)
 
 
 def _runs_it(file: Path) -> str:

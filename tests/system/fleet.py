@@ -259,6 +259,7 @@ def main(words: Sequence[str]) -> int:
     ]:
         print(f"skipped: {'; '.join(absent)}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # machines that were started are stopped
     found = Found()
     with tempfile.TemporaryDirectory(prefix="gatepost-fleet-") as folder:
         built = build(Path(folder), arm64=False)

@@ -14,6 +14,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,8 @@ thermometer = { driver = "replayed", file = "skin.jsonl", loop = true }
 gate = { driver = "simulated" }
 """
 CUTS = int(os.environ.get("GATEPOST_CUTS", "10"))
+SEED = int(os.environ.get("GATEPOST_SEED", "2"))
+"""Of the random moments: another one for each slice of a long run."""
 APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0"
 
 
@@ -476,7 +479,7 @@ def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -
     """At a random moment of a switch, up and down, the power goes, or all of Gatepost is killed; 1,000 events wait.
     A release that works comes up each time, and in the end every event is at the broker.
     """
-    chance, one, two = random.Random(2), version_of(packages_of(first)), version_of(packages_of(second))
+    chance, one, two = random.Random(SEED), version_of(packages_of(first)), version_of(packages_of(second))
     with machine(suite, packages_of(first)) as kiosk:
         kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
         another_release(kiosk, one, two)
@@ -711,6 +714,7 @@ def main(words: Sequence[str]) -> int:
     if found := missing():
         print(f"skipped: {'; '.join(found)}")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # machines that were started are stopped
     result = Found()
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
         chosen = set(words) & set(PARTS) or set(PARTS)

@@ -50,6 +50,11 @@ def test_this_release_passes_its_self_test() -> None:
     assert "a green code opens" in done.stdout
 
 
-def test_check_looks_at_the_machine_too(tmp_path: Path) -> None:
-    (tmp_path / "agent.toml").write_text(CONFIG)
-    assert "watchdog: " in gatepost("check", "-c", tmp_path / "agent.toml", "--site").stdout
+def test_check_looks_at_the_whole_place(tmp_path: Path) -> None:
+    here = CONFIG.replace("broker.example", "127.0.0.1").replace("[mqtt]", "[mqtt]\nport = 1")
+    (tmp_path / "agent.toml").write_text(here)
+    done = gatepost("check", "-c", tmp_path / "agent.toml", "--site")
+    assert "broker: 127.0.0.1:1: nobody listens there" in done.stderr
+    for what in ("time server", "clock", "disk /var/lib", "watchdog", "memory"):
+        assert f" {what}: " in done.stdout
+    assert done.returncode == 1
