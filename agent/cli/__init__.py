@@ -61,7 +61,8 @@ GROUPS = {
     "Central server and issuers": {
         "keys": "keys, the root, and bundles for the kiosks",
         "issue": "make a signed code, as text or QR picture",
-        "command": "make and sign a command for a kiosk",
+        "command": "make, sign and send a command; wait for answers",
+        "push": "publish bundles; see which kiosks have or refuse them",
         "privacy": "make sealing keys; unseal what kiosks have sealed",
         "authority": "certificates for kiosks: invite, answer, confirm, revoke",
         "upgrade": "make what a release bundle says",

@@ -1,9 +1,10 @@
 """`gatepost command`: make and sign a command for one kiosk, or a harmless one for many; for the central server.
 
-It is printed; `mosquitto_pub -q 1 -t gatepost/v1/SITE/KIOSK/command -s` sends what it reads; to many:
-`…/SITE/$all/command`, `…/$group/GROUP/command`, `…/$all/command`. See docs/commands.md.
+It is printed; with --broker it is published instead, and with --wait the answers are shown: it ends with 0 when
+every kiosk that it is for has succeeded, 3 when one has not, or has not answered in time. See docs/commands.md.
 
     gatepost command open lane=entry --to library/gate-3 --fleet city --key o.key
+    gatepost command flush --to @north --fleet city --key o.key --broker localhost:1883 --plain --wait 30
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from agent.cli import broker_login, delivery
 from agent.cli.help import number
 from agent.commands import COMMANDS
 from agent.control.verification import LONGEST_LIFE_S, TARGET, is_broadcast
 from agent.credentials import bundle
 from agent.crypto import signing
+from agent.events import root_of_target
+from agent.events.answers import Delivery
+from agent.mqtt import LinkLost
 
 if TYPE_CHECKING:
     import argparse
@@ -43,10 +48,19 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seconds", type=_LIFE_S, default=60, help="it expires after so many (default: 60)")
     parser.add_argument("--id", default="", help="the same id is done once (default: a new one)")
     parser.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
+    parser.add_argument("--broker", default="", help="HOST or HOST:PORT: publish it there")
+    broker_login.add_arguments(parser)
+    parser.add_argument(
+        "--wait", type=delivery.wait_s, default=0.0, metavar="SECONDS", help="for answers, with --broker"
+    )
+    parser.add_argument("--json", action="store_true", help="answers for programs")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when it was printed; 1 with one sentence on standard error."""
+    """0 when printed, published, or done by all; 3 when not by all; 1 with one sentence on standard error."""
+    if args.wait and not args.broker:
+        print("--wait: answers come from a broker: add --broker, for example localhost:1883", file=sys.stderr)
+        return 1
     try:
         arguments = _arguments(args.arguments)
         keys = [signing.private_key(file.read_bytes()) for file in args.key]
@@ -56,8 +70,23 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    print(bundle.sign(members, keys, "command").decode())
+    envelope = bundle.sign(members, keys, "command")
+    if args.broker:
+        return _publish(args, str(members["id"]), envelope)
+    print(envelope.decode())
     return 0
+
+
+def _publish(args: argparse.Namespace, command_id: str, envelope: bytes) -> int:
+    message = (f"{root_of_target(args.to)}/command", envelope)
+    try:
+        with delivery.connect(args) as connection:
+            sent = Delivery(args.to, command_id)
+            answers = delivery.publish_and_wait(connection, sent, [message], retain=False, within_s=args.wait)
+    except (LinkLost, OSError, ValueError) as error:
+        print(f"{args.broker}: {error}", file=sys.stderr)
+        return 1
+    return delivery.show([answers], is_json=args.json) if args.wait else 0
 
 
 def members_of(

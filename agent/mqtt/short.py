@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from agent.mqtt.client import Client, LinkLost, Retained
+from agent.mqtt.client import Client, LinkLost, Retained, Unsupported
 from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
@@ -19,32 +19,49 @@ if TYPE_CHECKING:
 
 ANSWER_S = 20.0
 _TURN_S = 0.2
-_QUIET_S = 0.3
+_STRAGGLER_S = 0.05
+"""For brokers that send what is retained beside the answers to subscriptions."""
+_NO_KIOSK = "$none"
+"""In the place of a name in a topic: no kiosk has it."""
 
 
 class ShortConnection:
-    """MQTT 5, one thread, no session that outlives it. Every method raises LinkLost or OSError."""
+    """One thread, no session that outlives it; MQTT 5, or 3.1.1 with a broker that knows no other. Every method
+    raises LinkLost or OSError.
+    """
 
     def __init__(self, options: Options, name: str) -> None:
         """`name`: of the client at the broker."""
-        self.options = options
-        self._greeted = self._subscribed = False
+        self.options, self._name = options, name
+        self._greeted = False
+        self._unanswered = 0
+        """Subscriptions that the broker has not answered."""
         self._refusal = ""
         self._acknowledged: set[int] = set()
         self._messages: list[tuple[str, bytes]] = []
-        self._client = Client(options, name, None, self, v5=True)
-        if options.tls:
-            self._client.tls_set_context(context(options, dated=True))
+        self._client = self._new_client(v5=True)
 
     def __enter__(self) -> Self:
         """Connect."""
         try:
-            self._client.dial()
-            self._turn_until(lambda: self._greeted, "does not answer")
+            try:
+                self._greet()
+            except Unsupported:
+                self._client.close()
+                self._client = self._new_client(v5=False)
+                self._greet()
         except BaseException:
             self._client.close()
             raise
         return self
+
+    def _new_client(self, *, v5: bool) -> Client:
+        tls = context(self.options, dated=True) if self.options.tls else None
+        return Client(self.options, self._name, None, self, v5=v5, tls=tls)
+
+    def _greet(self) -> None:
+        self._client.dial()
+        self._turn_until(lambda: self._greeted, "does not answer")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -56,9 +73,8 @@ class ShortConnection:
 
     def subscribe(self, topics: Sequence[str], qos: int = 1) -> None:
         """Read these topics, what is retained there included. `qos` 0 is faster: none is acknowledged."""
-        self._subscribed = False
-        self._client.listen([(topic, Retained.ALWAYS) for topic in topics], qos=qos)
-        self._turn_until(lambda: self._subscribed, f"does not answer a subscription to {', '.join(topics)}")
+        self._listen(topics, qos)
+        self._turn_until(lambda: not self._unanswered, f"does not answer a subscription to {', '.join(topics)}")
         self._demand(f"does not let us read {', '.join(topics)}")
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
@@ -70,16 +86,23 @@ class ShortConnection:
     def read(self, within_s: float) -> list[tuple[str, bytes]]:
         """What has come; waits for up to so long for something."""
         end_s = time.monotonic() + within_s
-        while not self._messages and time.monotonic() < end_s:
-            self._turn()
+        while not self._messages and (left_s := end_s - time.monotonic()) > 0:
+            self._turn(min(left_s, _TURN_S))
         read, self._messages = self._messages, []
         return read
 
     def read_retained(self, topic: str) -> list[tuple[str, bytes]]:
-        """All that is retained under a topic; it is here when nothing more has come for a moment."""
-        self.subscribe([topic], qos=0)
+        """All that is retained under a topic, which stays subscribed.
+
+        Brokers answer in turn: a second subscription, to a topic of nobody, is answered after what the first one
+        brought.
+        """
+        self._listen([topic], 0)
+        self._listen([topic.replace("+", _NO_KIOSK)], 0)
+        self._turn_until(lambda: not self._unanswered, f"does not answer a subscription to {topic}")
+        self._demand(f"does not let us read {topic}")
         found: list[tuple[str, bytes]] = []
-        while messages := self.read(_QUIET_S):
+        while messages := self.read(_STRAGGLER_S):
             found += messages
         return found
 
@@ -96,7 +119,7 @@ class ShortConnection:
 
     def on_subscribed(self, refusals: Sequence[str]) -> None:
         """Of a subscription."""
-        self._subscribed = True
+        self._unanswered -= 1
         self._refusal = self._refusal or next(filter(None, refusals), "")
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
@@ -105,6 +128,10 @@ class ShortConnection:
         self._messages.append((topic, payload))
 
     # --
+
+    def _listen(self, topics: Sequence[str], qos: int) -> None:
+        self._unanswered += 1
+        self._client.listen([(topic, Retained.ALWAYS) for topic in topics], qos=qos)
 
     def _demand(self, what: str) -> None:
         if self._refusal:
@@ -118,10 +145,10 @@ class ShortConnection:
                 raise LinkLost(f"the broker {what}")
             self._turn()
 
-    def _turn(self) -> None:
+    def _turn(self, limit_s: float = _TURN_S) -> None:
         self._client.flush()
         wants = [self._client] if self._client.holds_output() else []
-        readable, _, _ = select.select([self._client], wants, [], _TURN_S)
+        readable, _, _ = select.select([self._client], wants, [], limit_s)
         if readable:
             self._client.read()
         self._client.flush()

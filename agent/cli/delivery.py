@@ -1,0 +1,67 @@
+"""Publish something signed for kiosks, wait for what they answer, and show it: for `command` and `push`."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from agent.cli import broker_login
+from agent.cli.help import number
+from agent.config.compose import broker
+from agent.events.answers import FleetAnswers, as_json, table
+from agent.mqtt import ShortConnection
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Mapping
+
+    from agent.events.answers import Delivery
+
+NOT_ALL = 3
+"""Exit status: some kiosk has not succeeded within the time."""
+wait_s = number(0.0, 86_400.0, 30.0)
+
+
+def connect(args: argparse.Namespace) -> ShortConnection:
+    """To the broker of `--broker`; to be entered. Raises OSError, ValueError."""
+    host, port = broker(args.broker)
+    return ShortConnection(broker_login.options(args, host, port), f"gatepost-{args.name}-{uuid4().hex[:8]}")
+
+
+def publish_and_wait(
+    connection: ShortConnection,
+    sent: Delivery,
+    messages: Iterable[tuple[str, bytes]],
+    *,
+    retain: bool,
+    within_s: float,
+) -> FleetAnswers:
+    """Publish (topic, payload) in order; what is known when everybody has answered, or the time is over. Raises
+    LinkLost, OSError.
+    """
+    answers = FleetAnswers(sent)
+    states, results = sent.topics
+    if within_s:
+        connection.subscribe([results])
+        for topic, payload in connection.read_retained(states):
+            answers.read(topic, payload)
+    for topic, payload in messages:
+        connection.publish(topic, payload, retain=retain)
+    until_s = time.monotonic() + within_s
+    while not answers.is_complete and (left_s := until_s - time.monotonic()) > 0:
+        for topic, payload in connection.read(left_s):
+            answers.read(topic, payload)
+    return answers
+
+
+def show(answers: Iterable[FleetAnswers], *, is_json: bool) -> int:
+    """Print them; the exit status."""
+    found = list(answers)
+    if is_json:
+        told: list[Mapping[str, object]] = [as_json(each) for each in found]
+        print(json.dumps(told if len(told) > 1 else told[0], indent=1))
+    else:
+        print("\n\n".join("\n".join(table(each)) for each in found))
+    return 0 if all(each.have_all_succeeded for each in found) else NOT_ALL
