@@ -563,8 +563,8 @@ class Checkpoint:
         pending = _pending(lane)
         works = lane.scanner_works
         again = pending.again or self._repeats.is_repeat(lane.spec.direction, pending.keys, at_s)
+        ticket = _one_use(lane, verdict)
         if used is None:
-            ticket = _one_use(lane, verdict)
             used = Tristate.NO if ticket is None else self._rules.tickets.used(ticket.key)
         if facts is None:
             facts = pending.facts = self._facts(lane, verdict, at_s)
@@ -573,15 +573,8 @@ class Checkpoint:
         )
         if lane.is_exit or decision.outcome is Outcome.REFUSE:
             return decision
-        if lane.closed:
-            return Decision(Outcome.REFER, ("lane_closed",), rule="lane-closed", actions=("staff_check",))
-        if not _opens(decision):
-            return decision
-        if verdict is not None and verdict.drill:
-            return Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=("staff_check",))
-        if Role.GATE in lane.down:
-            return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
-        return decision
+        is_lost = ticket is not None and used is Tristate.UNKNOWN and self._rules.tickets.lost
+        return _barred(lane, verdict, decision, is_lost=is_lost) or decision
 
     def _may_be_admitted(self, lane: LaneState) -> bool:
         """Whether staff's own thermometer could still change the outcome: the table does not refuse this person at
@@ -789,6 +782,23 @@ def _pending(lane: LaneState) -> PendingPassage:
     if lane.pending is None:
         raise AssertionError("no passage is pending")
     return lane.pending
+
+
+def _barred(lane: LaneState, verdict: Verdict | None, decision: Decision, *, is_lost: bool) -> Decision | None:
+    """Why somebody at an entry goes to staff whatever the table says; `is_lost`: a ticket that cannot be told from
+    one that was used, since the list of those is lost.
+    """
+    if lane.closed:
+        return Decision(Outcome.REFER, ("lane_closed",), rule="lane-closed", actions=("staff_check",))
+    if not _opens(decision):
+        return None
+    if verdict is not None and verdict.drill:
+        return Decision(Outcome.REFER, ("drill", *decision.reasons), rule="drill", actions=("staff_check",))
+    if is_lost:
+        return Decision(Outcome.REFER, ("ticket_use_lost",), rule="uses-lost", actions=("staff_check",))
+    if Role.GATE in lane.down:
+        return Decision(Outcome.REFER, ("gate_fault",), rule="gate-fault", actions=("staff_check",))
+    return None
 
 
 def _adds(verdict: Verdict) -> bool:

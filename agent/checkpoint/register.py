@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 class TicketRegister(Protocol):
     """What the checkpoint asks about a ticket that lets somebody in once. Keys are 16 bytes."""
 
+    @property
+    def lost(self) -> bool:
+        """Whether uses that were kept here are gone: what is not known then is for staff."""
+
     def used(self, key: bytes) -> Tristate:
         """Whether it has let somebody in. Quick."""
 
@@ -27,6 +31,8 @@ class TicketRegister(Protocol):
 
 class NoRegister:
     """Where no lane has tickets: nothing is known, nothing can be kept."""
+
+    lost = False
 
     def used(self, _key: bytes) -> Tristate:
         """UNKNOWN."""

@@ -56,6 +56,10 @@ REASONS: Texts = {
         "This gate cannot tell whether another one has let this ticket in.",
         "本机无法得知该票是否已在其他闸机使用。",
     ),
+    "ticket_use_lost": Text(
+        "This gate has lost its list of used tickets: staff will look at yours.",
+        "本机已用票证记录丢失，请工作人员核验该票。",
+    ),
     "ticket_unrecorded": Text("The use of this ticket cannot be recorded here.", "本机无法记录该票的使用。"),
     "under_age": Text("Not known to be of age.", "未能确认已成年。"),
     # the temperature

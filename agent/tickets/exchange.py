@@ -6,16 +6,20 @@ each published by one kiosk and received by all, the sender too, in one order: t
 
 | member | meaning |
 |---|---|
-| have | {source: number}: the last use known of each source; sent every `HAVE_EVERY_S` |
+| have | {source: number}: the last use kept of each source; sent every `HAVE_EVERY_S` |
 | claims | keys that the sender is about to admit |
 | uses | [[key, source, number, time, end]]: key in hexadecimal; time of the admission, end of the ticket |
 | after | the number before the first of `uses`: what was between is forgotten by its kiosk |
 | claim | a key: the sender is about to admit it, unless somebody else's claim comes back to it first |
+| lost | with `have`: the sender has lost uses of its own, so that nobody knows of all |
 
 A kiosk admits on a ticket for certain (`NO`: not used) only when its claim has come back to it, no other was before
 it, and all peers have been heard lately and lack nothing of theirs here. Else it cannot know (`UNKNOWN`); what was
 admitted twice is found when the kiosks hear each other again. The earlier use stands, the later one is reported by
 the kiosk that made it.
+
+A kiosk that has lost its own uses is given those that the others have heard of. Which of its uses nobody had heard
+of is not known.
 """
 
 from __future__ import annotations
@@ -70,7 +74,10 @@ class UseStore(Protocol):
         """All uses of a ticket."""
 
     def have(self) -> dict[str, int]:
-        """Source → the last number."""
+        """Source → the last number of those kept; one without any is not there."""
+
+    def last(self, source: str) -> int:
+        """The last number ever given by a source of our own, kept or not; 0: none."""
 
     def since(self, source: str, number: int, most: int) -> list[Use]:
         """The uses of a source after that number, in order."""
@@ -85,6 +92,10 @@ class Exchange:
         self.peers = frozenset(peers) - {kiosk}
         self._heard_s: dict[str, float] = {}
         """Peer → when it was last found to have nothing that we lack, while connected."""
+        self.lost = False
+        """Uses of ours are lost, and not all of them were heard of by others."""
+        self.recovered_end_utc = 0.0
+        """When the last ticket ends of whose use here others had to tell us; it may be set back."""
         self._connected = False
         self._claims: dict[bytes, tuple[str, float]] = {}
         """Key → whose claim came first, and when."""
@@ -96,20 +107,20 @@ class Exchange:
 
     # -- the connection
 
-    def connected(self) -> list[Message]:
+    def connected(self, at_s: float) -> list[Message]:
         """Messages go out and come in again: what to say first."""
         self._connected = True
         self._heard_s.clear()
-        return [self._have()]
+        return [self._have(at_s)]
 
     def disconnected(self) -> None:
         """Nothing goes out or comes in."""
         self._connected = False
         self._heard_s.clear()
 
-    def tick(self) -> list[Message]:
+    def tick(self, at_s: float) -> list[Message]:
         """What to say every `HAVE_EVERY_S`."""
-        return [self._have()] if self._connected and self.peers else []
+        return [self._have(at_s)] if self._connected and self.peers else []
 
     def received(self, sender: str, message: Mapping[str, Any], at_s: float) -> tuple[list[Message], list[Use]]:
         """Take a message of `sender`, which may be ourselves: what to say to it, and which of our own uses turn out
@@ -123,12 +134,14 @@ class Exchange:
             case {"claim": str(text)} if (key := _key(text)) is not None:
                 self._claimed(sender, key, at_s)
             case {"uses": list(rows), "after": int(after)} if sender != self.kiosk:
-                doubles += self._merge([use for use in map(_use, rows[:MOST_USES]) if use is not None], after)
+                uses = [use for use in map(_use, rows[:MOST_USES]) if use is not None]
+                doubles += self._merge(sender, uses, after)
             case {"have": dict(have)} if sender in self.peers:
-                for key in filter(None, map(_key, message.get("claims", ()))):
+                claims = message.get("claims")
+                for key in filter(None, map(_key, claims if isinstance(claims, list) else ())):
                     self._claimed(sender, key, at_s)
-                replies += self._missing(have)
-                if self._lacks(sender, have):
+                replies += self._missing(sender, have)
+                if self._lacks(sender, have) or message.get("lost"):
                     self._heard_s.pop(sender, None)
                 else:
                     self._heard_s[sender] = at_s
@@ -168,11 +181,11 @@ class Exchange:
 
     def use(self, key: bytes, utc: float, ends_utc: float) -> Message:
         """Somebody is admitted: kept when this returns. What to say of it. Raises what the store raises."""
-        number = self.store.have().get(self.source, 0) + 1
-        use = Use(utc, self.source, number, key, ends_utc)
+        before = self.store.have().get(self.source, 0)
+        use = Use(utc, self.source, self.store.last(self.source) + 1, key, ends_utc)
         self.store.add(use)
         self.let_go(key)
-        return {"uses": [_row(use)], "after": number - 1}
+        return {"uses": [_row(use)], "after": before}
 
     def doubles(self, key: bytes) -> list[Use]:
         """Our own uses of a ticket that were not the first."""
@@ -183,7 +196,7 @@ class Exchange:
 
     def _is_certain(self, at_s: float) -> bool:
         lately = {peer for peer, heard_s in self._heard_s.items() if at_s - heard_s < LOST_AFTER_S}
-        return not self.peers or (self._connected and self.peers <= lately)
+        return not self.lost and (not self.peers or (self._connected and self.peers <= lately))
 
     def _claimed(self, sender: str, key: bytes, at_s: float) -> None:
         """The first claim stands until it is void."""
@@ -194,38 +207,48 @@ class Exchange:
         if sender == self.kiosk and key in self._own:
             self._returned[key] = self._is_certain(at_s)
 
-    def _merge(self, uses: Sequence[Use], after: int) -> list[Use]:
-        """Keep uses of another kiosk that follow what we have of it; our own that turn out to be second ones."""
+    def _merge(self, sender: str, uses: Sequence[Use], after: int) -> list[Use]:
+        """Keep uses of the sender that follow what we have of it, and our own of an earlier run that we have lost;
+        our own that turn out to be second ones.
+        """
         have, doubles = self.store.have(), []
         for use in uses:
             last = have.get(use.source, 0)
             is_known = use.source in have or len(have) < MOST_SOURCES
-            if use.kiosk != self.kiosk and use.source == uses[0].source and after <= last < use.number and is_known:
+            is_of_them = use.kiosk in (sender, self.kiosk) and use.source == uses[0].source != self.source
+            if is_of_them and after <= last < use.number and is_known:
                 self.store.add(use)
                 have[use.source] = after = use.number
                 doubles += self.doubles(use.key)
+                if use.kiosk == self.kiosk:
+                    self.recovered_end_utc = max(self.recovered_end_utc, use.ends_utc)
         return doubles
 
-    def _have(self) -> Message:
-        """What we know, and what we are about to admit."""
-        return {"have": self.store.have(), "claims": [key.hex() for key in self._own]}
+    def _have(self, at_s: float) -> Message:
+        """What we know, and what we are about to admit. A claim that led to nothing is not told for ever."""
+        self._own = {key: since_s for key, since_s in self._own.items() if at_s - since_s < CLAIM_S}
+        said = {"have": self.store.have(), "claims": [key.hex() for key in self._own]}
+        return {**said, "lost": True} if self.lost else said
 
-    def _missing(self, have: Mapping[str, Any]) -> list[Message]:
-        """Our own uses, of this run and those before, that a peer lacks."""
+    def _missing(self, peer: str, have: Mapping[str, Any]) -> list[Message]:
+        """Uses that a peer lacks: our own, of this run and those before, and its own that it has lost."""
         found: list[Message] = []
         for source, last in self.store.have().items():
             known = have.get(source, 0)
-            if kiosk_of(source) == self.kiosk and isinstance(known, int) and known < last:
+            if kiosk_of(source) in (self.kiosk, peer) and isinstance(known, int) and known < last:
                 rows = [_row(use) for use in self.store.since(source, known, MOST_USES)]
                 if rows:
                     found.append({"uses": rows, "after": known})
         return found
 
     def _lacks(self, sender: str, have: Mapping[str, Any]) -> bool:
-        """Whether the sender has uses of its own that we do not have."""
+        """Whether the sender has uses of its own, or of ours, that we do not have."""
         own = self.store.have()
         return any(
-            kiosk_of(source) == sender and isinstance(last, int) and last > own.get(source, 0)
+            kiosk_of(source) in (sender, self.kiosk)
+            and source != self.source
+            and isinstance(last, int)
+            and last > own.get(source, 0)
             for source, last in have.items()
         )
 

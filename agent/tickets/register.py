@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import sqlite3
 import threading
@@ -63,7 +64,14 @@ class UsedTickets:
         self._tick_s = self._expire_s = 0.0
         self.send: Callable[[bytes], bool] = lambda _: False
         """Publish a message to all kiosks, this one too; whether it is on its way."""
-        self._lost = self._store.lost
+        self._now_utc = math.inf
+        """As last told; nothing has ended before it was."""
+        self._note_lost()
+
+    @property
+    def lost(self) -> bool:
+        """See `checkpoint.register.TicketRegister`."""
+        return bool(self._lost) or self._exchange.recovered_end_utc > self._now_utc
 
     @property
     def has_peers(self) -> bool:
@@ -76,7 +84,7 @@ class UsedTickets:
         """See `checkpoint.register.TicketRegister`."""
         try:
             with self._lock:
-                return self._known(self._exchange.used(key, time.monotonic()))
+                return self._exchange.used(key, time.monotonic())
         except sqlite3.Error as error:
             return self._failed(error)
 
@@ -85,14 +93,14 @@ class UsedTickets:
         try:
             with self._returned:
                 used = self._exchange.used(key, time.monotonic())
-                if used is not Tristate.NO or not self._exchange.peers:
-                    return self._known(used)
+                if used is not Tristate.NO or not self._exchange.peers or self.lost:
+                    return used
                 if self._send([self._exchange.claim(key, time.monotonic())]):
                     self._returned.wait_for(lambda: self._exchange.is_returned(key), self._wait_s)
                 used = self._exchange.claimed(key, time.monotonic())
                 if used is Tristate.YES:
                     self._exchange.let_go(key)
-                return self._known(used)
+                return used
         except sqlite3.Error as error:
             return self._failed(error)
 
@@ -116,8 +124,8 @@ class UsedTickets:
     def health(self) -> Iterator[Component]:
         """Whether uses can be kept. Any thread."""
         lost = self._lost and (
-            f"used tickets were lost ({self._lost}): whether a ticket was used is not known; when no ticket of"
-            " those days is valid any more, remove that file"
+            f"used tickets were lost ({self._lost}): whether a ticket was used is not known, and staff must look at"
+            " each; when no ticket of those days is valid any more, remove that file"
         )
         findings = (
             *found(ProblemCode.TICKETS_NOT_KEPT, self.fault),
@@ -131,7 +139,7 @@ class UsedTickets:
         """Messages go out and come in."""
         try:
             with self._lock:
-                self._send(self._exchange.connected())
+                self._send(self._exchange.connected(time.monotonic()))
         except sqlite3.Error as error:
             self._failed(error)
 
@@ -149,6 +157,7 @@ class UsedTickets:
         try:
             with self._returned:
                 replies, second = self._exchange.received(sender, message, time.monotonic())
+                self._note_recovered()
                 doubles = self._doubles(second)
                 self._send(replies)
                 self._returned.notify_all()
@@ -163,10 +172,12 @@ class UsedTickets:
         try:
             with self._lock:
                 self._open_again()
-                self._lost = self._store.lost
+                self._now_utc = now.earliest_utc
+                self._note_recovered()
+                self._note_lost()
                 if at_s - self._tick_s >= HAVE_EVERY_S:
                     self._tick_s = at_s
-                    self._send(self._exchange.tick())
+                    self._send(self._exchange.tick(at_s))
                 if at_s - self._expire_s >= _EXPIRE_EVERY_S:
                     self._expire_s = at_s
                     self._store.expire(now.earliest_utc, self._exchange.source)
@@ -205,9 +216,19 @@ class UsedTickets:
             self._failed(error)
             return NoStore(error)
 
-    def _known(self, used: Tristate) -> Tristate:
-        """Of a ticket that is not in the store, nothing is known once uses were lost."""
-        return Tristate.UNKNOWN if used is Tristate.NO and self._lost else used
+    def _note_lost(self) -> None:
+        self._lost = self._store.lost
+        self._exchange.lost = self.lost
+
+    def _note_recovered(self) -> None:
+        """Others knew of uses here that were gone, of tickets that have not ended: of more, nobody may know."""
+        if self._exchange.recovered_end_utc > self._now_utc:
+            try:
+                self._store.note_lost("other kiosks knew of uses here that were gone")
+                self._exchange.recovered_end_utc = 0.0
+            except OSError as error:
+                self._failed(error)
+            self._note_lost()
 
     def _send(self, messages: Iterable[Mapping[str, Any]]) -> bool:
         """Whether all are on their way."""

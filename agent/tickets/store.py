@@ -34,7 +34,7 @@ class SqliteUses:
         A file that is damaged is put aside and begun anew; that one was there before is told by a second file, so
         that a lost one is noticed, too (`lost`).
         """
-        self._lost = path.with_name(path.name + ".lost")
+        self._path, self._lost = path, path.with_name(path.name + ".lost")
         known = path.with_name(path.name + ".known")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -54,9 +54,13 @@ class SqliteUses:
         """What is wrong when uses were lost, until somebody removes the file that says so; empty: nothing."""
         return f"{self._lost} says what was lost" if self._lost.exists() else ""
 
+    def note_lost(self, why: str) -> None:
+        """Keep a note that uses were lost. Raises OSError."""
+        replace_file(self._lost, (f"{self._path}: {why}\n".encode(),))
+
     def _begin_anew(self, path: Path, why: str) -> None:
         """Keep a note that uses were lost, and what is left of them."""
-        replace_file(self._lost, (f"{path}: {why}\n".encode(),))
+        self.note_lost(why)
         for suffix in ("", "-wal", "-shm"):
             left = path.with_name(path.name + suffix)
             if left.exists():
@@ -72,7 +76,11 @@ class SqliteUses:
             self._db.close()
             raise sqlite3.DatabaseError(str(sound))
         self._db.executescript(_SCHEMA)
-        self._have = dict(self._db.execute("SELECT name, last FROM source"))
+        self._count()
+
+    def _count(self) -> None:
+        self._last: dict[str, int] = dict(self._db.execute("SELECT name, last FROM source"))
+        self._have: dict[str, int] = dict(self._db.execute("SELECT source, max(number) FROM use GROUP BY source"))
 
     def add(self, use: Use) -> None:
         """Keep a use, on the disk when this returns."""
@@ -83,15 +91,19 @@ class SqliteUses:
                 "INSERT INTO use(source, number, key, utc, ends) VALUES(?, ?, ?, ?, ?)",
                 (use.source, use.number, use.key, use.utc, use.ends_utc),
             )
-        self._have[use.source] = use.number
+        self._have[use.source] = self._last[use.source] = use.number
 
     def of(self, key: bytes) -> list[Use]:
         """All uses of a ticket."""
         return [Use(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM use WHERE key = ?", (key,))]  # noqa: S608
 
     def have(self) -> dict[str, int]:
-        """Source → the last number."""
+        """See `UseStore`."""
         return dict(self._have)
+
+    def last(self, source: str) -> int:
+        """See `UseStore`."""
+        return self._last.get(source, 0)
 
     def since(self, source: str, number: int, most: int) -> list[Use]:
         """The uses of a source after that number, in order."""
@@ -120,7 +132,7 @@ class SqliteUses:
             self._db.execute(
                 "DELETE FROM source WHERE name != ? AND name NOT IN (SELECT source FROM use)", (current,)
             )
-        self._have = dict(self._db.execute("SELECT name, last FROM source"))
+        self._count()
 
     def close(self) -> None:
         """Close the file."""
@@ -138,7 +150,7 @@ class NoStore:
     def _fail(self, *_: object) -> Any:
         raise sqlite3.OperationalError(str(self._why))
 
-    add = of = have = since = unreported = reported = expire = _fail
+    add = of = have = last = since = unreported = reported = expire = note_lost = _fail
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -148,6 +148,11 @@ class TicketKiosk:
         self.doubles += doubles
         return replies
 
+    @property
+    def lost(self) -> bool:
+        """See `checkpoint.register.TicketRegister`."""
+        return self.exchange.lost
+
     def used(self, key: bytes) -> Tristate:
         """See `checkpoint.register.TicketRegister`."""
         return self.exchange.used(key, self._day.at_s)
@@ -193,7 +198,7 @@ class Evening:
         self.utc += seconds
         if seconds >= HAVE_EVERY_S:
             for name, kiosk in self.wire.kiosks.items():
-                self.wire.send(name, kiosk.exchange.tick(), self.at_s)
+                self.wire.send(name, kiosk.exchange.tick(self.at_s), self.at_s)
 
     def play(self) -> Iterator[str]:
         """The whole evening."""
@@ -210,7 +215,7 @@ class Evening:
         hall = [TicketKiosk(name, "event", CONCERT, self, HALL) for name in HALL]
         self.wire.kiosks = {kiosk.name: kiosk for kiosk in hall}
         for kiosk in hall:
-            self.wire.send(kiosk.name, kiosk.exchange.connected(), self.at_s)
+            self.wire.send(kiosk.name, kiosk.exchange.connected(self.at_s), self.at_s)
         yield from self._come(hall[0], "concert")
         yield from self._come(hall[1], "concert")
         yield from self._come(hall[0], "other-evening")
@@ -224,7 +229,7 @@ class Evening:
         yield from self._come(hall[1], "balcony")
         yield "        the cable is in again: the kiosks compare what they have used"
         self.wire.cut.clear()
-        self.wire.send("hall-2", hall[1].exchange.connected(), self.at_s)
+        self.wire.send("hall-2", hall[1].exchange.connected(self.at_s), self.at_s)
         self.pass_time(HAVE_EVERY_S)
         for kiosk in hall:
             for _ in kiosk.doubles:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, deque
+from pathlib import Path
 
 import pytest
 
 from agent.model import Tristate
 from agent.tickets.exchange import Exchange, Use, second_uses
+from agent.tickets.store import SqliteUses
 
 HISTORIES = 10_000
 KIOSKS = ("gate-1", "gate-2", "gate-3")
@@ -36,6 +38,9 @@ class Disk:
             last[use.source] = max(use.number, last.get(use.source, 0))
         return last
 
+    def last(self, source: str) -> int:
+        return self.have().get(source, 0)
+
     def since(self, source: str, number: int, most: int) -> list[Use]:
         return [use for use in self.uses if use.source == source and use.number > number][:most]
 
@@ -50,6 +55,7 @@ class Site:
         self.disks = {name: Disk() for name in self.names}
         self.skew = {name: self.dice.choice((-2.0, 0.0, 3.0)) for name in self.names}
         self.starts: Counter[str] = Counter()
+        self.lost: set[str] = set()
         self.to_broker: dict[str, deque[str]] = {name: deque() for name in self.names}
         self.to_kiosk: dict[str, deque[tuple[str, str]]] = {name: deque() for name in self.names}
         self.linked: dict[str, bool] = dict.fromkeys(self.names, False)
@@ -62,16 +68,24 @@ class Site:
             self.restart(name)
             self.link(name)
 
+    def lose(self, name: str) -> None:
+        """The card is damaged: the kiosk begins with an empty store, and says so."""
+        self.disks[name] = Disk()
+        self.lost.add(name)
+        self.restart(name)
+        self.link(name)
+
     def restart(self, name: str) -> None:
         self.cut(name)
         self.starts[name] += 1
         self.kiosks[name] = Exchange(name, f"e{self.starts[name]}", self.disks[name], self.names)
+        self.kiosks[name].lost = name in self.lost
         self.claiming.pop(name, None)
 
     def link(self, name: str) -> None:
         if not self.linked[name]:
             self.linked[name] = True
-            self.send(name, self.kiosks[name].connected())
+            self.send(name, self.kiosks[name].connected(self.now_s))
 
     def cut(self, name: str) -> None:
         """All that is on the way is lost."""
@@ -131,12 +145,12 @@ class Site:
         for _ in range(12):
             self.now_s += 2.0
             for name in self.names:
-                self.send(name, self.kiosks[name].tick())
+                self.send(name, self.kiosks[name].tick(self.now_s))
             while any(self.to_broker.values()) or any(self.to_kiosk.values()):
                 self.step()
 
 
-def play(seed: int, *, cuts: bool) -> Site:
+def play(seed: int, *, cuts: bool, losses: bool = False) -> Site:
     dice = random.Random(seed)
     site = Site(dice.choice((2, 2, 3)), seed)
     if dice.random() < 0.7:
@@ -152,7 +166,9 @@ def play(seed: int, *, cuts: bool) -> Site:
             if site.kiosks[name].is_returned(site.claiming.get(name, b"")) or dice.random() < 0.3:
                 site.finish(name)
         elif what < 0.85:
-            site.send(name, site.kiosks[name].tick())
+            site.send(name, site.kiosks[name].tick(site.now_s))
+        elif losses and what > 0.98:
+            site.lose(name)
         elif cuts:
             dice.choice((site.cut, site.link, site.link, site.restart))(name)
     return site
@@ -180,6 +196,83 @@ def test_never_twice_for_certain_and_every_double_is_reported(part: int) -> None
         twice += len(second)
     assert unsure > 50  # else these histories show nothing
     assert twice > 50
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_with_lost_stores_never_twice_for_certain_and_all_that_is_known_comes_back(part: int) -> None:
+    came_back = 0
+    for seed in range(part, 2000, 4):
+        site = play(seed, cuts=True, losses=True)
+        certain = Counter(key for key, _, used, _ in site.admitted if used is NO)
+        assert max(certain.values(), default=0) <= 1, seed
+        known = {use for disk in site.disks.values() for use in disk.uses}
+        before = {use for name in site.names for use in site.disks[name].uses if use.kiosk == name}
+        site.settle()
+        for name, disk in site.disks.items():
+            own = {use for use in known if use.kiosk == name}
+            assert own <= set(disk.uses), (seed, name)
+        came_back += len(known - before)
+        for name in site.names:
+            assert site.kiosks[name].used(b"n" * 16, site.now_s) is (UNKNOWN if site.lost else NO), seed
+    assert came_back > 5  # else these histories show nothing
+
+
+def test_a_claim_that_led_to_nothing_is_void_after_a_while() -> None:
+    """Else the holder of that ticket would be told for ever that it was used."""
+    site = Site(2, 1)
+    site.settle()
+    one, two = (site.kiosks[name] for name in site.names)
+    site.send("gate-1", [one.claim(TICKETS[0], site.now_s)])
+    while any(site.to_broker.values()) or any(site.to_kiosk.values()):
+        site.step()
+    assert two.used(TICKETS[0], site.now_s) is YES
+    site.settle()
+    assert two.used(TICKETS[0], site.now_s) is NO
+
+
+def test_once_all_tickets_have_ended_nothing_is_unknown(tmp_path: Path) -> None:
+    """Each forgets them when it comes to it; the one that used them goes on counting where it was."""
+    stores = {name: SqliteUses(tmp_path / name) for name in KIOSKS[:2]}
+    kiosks = {name: Exchange(name, "e", store, stores) for name, store in stores.items()}
+    one, two = kiosks.values()
+
+    def talk(at_s: float) -> None:
+        for _ in range(2):  # with what was lacking, the next word shows that all is there
+            waiting = [(name, message) for name, kiosk in kiosks.items() for message in kiosk.tick(at_s)]
+            spread(waiting, at_s)
+
+    def spread(waiting: list[tuple[str, dict[str, object]]], at_s: float) -> None:
+        while waiting:
+            sender, message = waiting.pop(0)
+            for name, kiosk in kiosks.items():
+                waiting += [(name, reply) for reply in kiosk.received(sender, message, at_s)[0]]
+
+    for kiosk in kiosks.values():
+        kiosk.connected(0.0)
+    for key, ends_utc in zip(TICKETS, (9.0, 5.0, 5.0), strict=True):
+        one.use(key, 1.0, ends_utc)
+    talk(2.0)
+    assert (two.used(TICKETS[0], 2.0), two.used(b"n" * 16, 2.0)) == (YES, NO)
+    for at_s, name in ((4.0, "gate-1"), (6.0, "gate-2"), (8.0, "gate-1"), (10.0, "gate-2")):
+        stores[name].expire(6.0 if at_s < 8 else 10.0, kiosks[name].source)
+        talk(at_s)
+        assert [kiosk.used(b"n" * 16, at_s) for kiosk in (one, two)] == [NO, NO], at_s
+    said = one.use(TICKETS[1], 11.0, 20.0)
+    two.received("gate-1", said, 11.0)
+    assert two.used(TICKETS[1], 11.0) is YES, "at once"
+    for store in stores.values():
+        store.close()
+
+
+def test_a_kiosk_speaks_for_nobody_else() -> None:
+    """Neither for another one, nor for this one in its present run; of an earlier run it may know more."""
+    kiosk = Exchange("gate-1", "now", Disk(), ["gate-2", "gate-3"])
+    kiosk.connected(0.0)
+    taken = {"gate-3/e": False, "gate-1/now": False, "gate-1/before": True, "gate-2/e": True}
+    for source, is_taken in taken.items():
+        key = source.encode().ljust(16)
+        kiosk.received("gate-2", {"uses": [[key.hex(), source, 1 << 39, 1.0, 2.0]], "after": 0}, 0.0)
+        assert (kiosk.used(key, 0.0) is YES) == is_taken, source
 
 
 def test_all_linked_and_quiet_nothing_is_unknown() -> None:
@@ -221,6 +314,7 @@ def test_a_peer_that_is_silent_may_be_admitting() -> None:
         {"claim": "zz"},
         {"claim": 7},
         {"have": []},
+        {"have": {}, "claims": 5},
         {"have": {"gate-2/e": "many", "x": None}, "claims": [1, "ab"]},
         {"uses": [[], None, ["ab", "gate-2/e", 1, 1, 1], ["ab" * 16, "gate-2/e", -1, 1, 1]], "after": 0},
         {"uses": [["ab" * 16, "gate-2/e", True, 1, 1], ["ab" * 16, "gate-1/e", 1, 1, 1]], "after": 0},
@@ -237,14 +331,14 @@ def test_a_peer_that_is_silent_may_be_admitting() -> None:
 def test_what_cannot_be_read_is_passed_over(message: dict[str, object]) -> None:
     disk = Disk()
     kiosk = Exchange("gate-1", "e", disk, ["gate-2"])
-    kiosk.connected()
+    kiosk.connected(0.0)
     kiosk.received("gate-2", message, 0.0)
     assert not disk.uses
 
 
 def test_a_kiosk_that_has_no_part_in_the_tickets_uses_none_up() -> None:
     kiosk = Exchange("gate-1", "e", Disk(), ["gate-2"])
-    kiosk.connected()
+    kiosk.connected(0.0)
     key = TICKETS[0]
     kiosk.received("shop", {"claim": key.hex()}, 0.0)
     kiosk.received("shop", {"uses": [[key.hex(), "shop/e", 1, 1.0, 2.0]], "after": 0}, 0.0)

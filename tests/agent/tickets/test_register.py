@@ -156,6 +156,7 @@ def test_what_was_used_and_is_lost_is_not_known(kiosk: Callable[..., Kiosk], tmp
     again = kiosk("gate-1")
     assert again.tickets.used(KEYS[1]) is UNKNOWN
     assert again.tickets.claim(KEYS[1]) is UNKNOWN
+    assert again.tickets.lost
     (component,) = again.tickets.health()
     assert "used tickets were lost" in component.findings[0].text
     assert again.tickets.record(KEYS[1], None, NOW), "what is used from now on is kept"
@@ -186,6 +187,33 @@ def test_a_store_that_cannot_be_opened_sends_to_staff_until_it_can(
     one.tickets.tick(NOW)
     assert one.tickets.used(KEYS[0]) is NO
     assert one.tickets.record(KEYS[0], None, NOW)
+
+
+def test_a_lost_list_is_fetched_from_the_others(make_broker, kiosk: Callable[..., Kiosk], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Also where nothing is left that says that there was one: a new card. What others know of is used; the rest
+    cannot be known, here and at the others, until somebody says that no such ticket is valid any more.
+    """
+    broker = make_broker()
+    broker.start()
+    names = ("gate-1", "gate-2")
+    one, two = (kiosk(name, names, broker.port) for name in names)
+    wait_until(lambda: one.tickets.used(KEYS[0]) is NO and two.tickets.used(KEYS[0]) is NO)
+    used = [number.to_bytes(16) for number in range(450)]
+    for key in used:
+        assert one.tickets.record(key, NOW.earliest_utc + 3600, NOW)
+    wait_until(lambda: two.tickets.used(used[-1]) is YES)
+    one.stop()
+    for left in tmp_path.glob("gate-1.sqlite*"):
+        left.unlink()
+    again = kiosk("gate-1", names, broker.port)
+    wait_until(lambda: all(again.tickets.used(key) is YES for key in used))
+    assert again.tickets.lost
+    assert again.tickets.used(KEYS[1]) is UNKNOWN
+    wait_until(lambda: two.tickets.used(KEYS[1]) is UNKNOWN)
+    (component,) = again.tickets.health()
+    assert "staff must look at each" in component.findings[0].text
+    (tmp_path / "gate-1.sqlite.lost").unlink()
+    wait_until(lambda: again.tickets.used(KEYS[1]) is NO and two.tickets.used(KEYS[1]) is NO)
 
 
 def test_two_kiosks_over_a_broker(make_broker, kiosk: Callable[..., Kiosk]) -> None:  # type: ignore[no-untyped-def]
@@ -224,9 +252,9 @@ def test_two_kiosks_over_a_broker(make_broker, kiosk: Callable[..., Kiosk]) -> N
 class Watched:
     """A register that says in which order it was asked."""
 
-    def __init__(self, used: Tristate = NO, keeps: bool = True) -> None:
+    def __init__(self, used: Tristate = NO, *, keeps: bool = True, lost: bool = False) -> None:
         self.asked: list[str] = []
-        self.answer, self.keeps = used, keeps
+        self.answer, self.keeps, self.lost = used, keeps, lost
 
     def used(self, _key: bytes) -> Tristate:
         return NO
@@ -301,6 +329,15 @@ def test_cut_off_the_holder_is_let_in_with_a_notice() -> None:
     assert passage.decision.outcome is Outcome.ADMIT_WITH_NOTICE
     assert "ticket_use_unknown" in passage.decision.reasons
     assert opened
+
+
+def test_where_used_tickets_were_lost_staff_look_at_each() -> None:
+    """A kiosk that is cut off tells a notice; one that has lost what it knew lets nobody in on a guess."""
+    register = Watched(UNKNOWN, lost=True)
+    passage, opened = show(register)
+    assert (passage.decision.outcome, passage.decision.reasons) == (Outcome.REFER, ("ticket_use_lost",))
+    assert (opened, register.asked) == (False, ["claim"])
+    assert show(Watched(NO, lost=True))[1], "what is known for certain is not lost"
 
 
 def test_an_inner_door_asks_nobody() -> None:
