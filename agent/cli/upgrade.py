@@ -195,7 +195,7 @@ def _verify(args: argparse.Namespace) -> int:
         raise BadRelease(f"release {release.version} has no package for {args.architecture}")
     if sha256(args.package.read_bytes()).hexdigest() != file.sha256:
         raise BadRelease(f"{args.package} is not the package that was signed")
-    print(json.dumps({"version": release.version, "bundle": found.version, "digest": found.digest}))
+    print(json.dumps({"version": release.version, "bundle": found.version, "digest": release.rollout}))
     return 0
 
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import shutil
 import ssl
 import threading
 import time
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,10 +106,10 @@ class Upgrades:
         if not package.exists() and now_s >= self._retry_s:
             self._fetch(release, file, package, now_s)
         if package.exists() and now_s - self._busy_s >= QUIET_S:
-            self._request(bundle, release, package)
+            self._request(release, package)
 
     def _is_wanted(self, bundle: Bundle, release: Release, now_s: float) -> bool:
-        if release.version == __version__ or not is_in(release, self._source) or self._was_refused(bundle.digest):
+        if release.version == __version__ or not is_in(release, self._source) or self._was_refused(release.rollout):
             return False
         if ARCHITECTURES.get(platform.machine()) not in release.files:
             self._set_fault(f"release {release.version} has no package for {platform.machine()}")
@@ -120,10 +121,10 @@ class Upgrades:
     def _request_file(self) -> Path:
         return self._folder / "request.json"
 
-    def _was_refused(self, digest: str) -> bool:
-        """A release that was refused or taken back is not asked for again."""
+    def _was_refused(self, rollout: str) -> bool:
+        """A release that was refused or taken back is not asked for again, by no wave of the same rollout."""
         try:
-            return digest in json.loads(self._notice.read_bytes())["done"]
+            return rollout in json.loads(self._notice.read_bytes())["done"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -136,34 +137,47 @@ class Upgrades:
             for other in self._folder.glob("*.deb*"):
                 if other not in (part, package):
                     other.unlink()
-            self._bring(release, file, part)
-            if not self._stopping.is_set():
-                self._check(file, part)
+            if self._bring(release, file, part):
                 part.replace(package)
                 self._set_fault("")
         except (BadDownload, OSError, ssl.SSLError) as error:
             self._retry_s = now_s + RETRY_S
             self._set_fault(f"release {release.version} does not come: {error}")
 
-    def _bring(self, release: Release, file: File, part: Path) -> None:
-        """From a stick, else from the addresses one after the other, from where it broke off. Raises BadDownload,
-        OSError.
+    def _bring(self, release: Release, file: File, part: Path) -> bool:
+        """From a stick, else from the addresses one after the other, from where it broke off. What is not what was
+        signed keeps nobody from the next one. False: we are to stop. Raises BadDownload, OSError.
         """
         name = f"gatepost-release_{release.version}_{ARCHITECTURES[platform.machine()]}.deb"
         for place in STICKS:
             for found in (*Path(place).glob(name), *Path(place).glob(f"*/{name}")):
-                if found.stat().st_size == file.size:
-                    part.write_bytes(found.read_bytes())
-                    return
+                if found.stat().st_size == file.size and _digest(found) == file.sha256:
+                    shutil.copyfile(found, part)
+                    return True
         fault = BadDownload("it names no address, and there is no stick with it")
         for url in file.urls:
             try:
-                self._download(url, file.size, part)
+                if self._download_whole(url, file, part):
+                    return True
+                if self._stopping.is_set():
+                    return False
+                fault = BadDownload(f"{url} serves what is not what was signed")
             except BadDownload as error:
                 fault = BadDownload(f"{url} {error}")
-            else:
-                return
         raise fault
+
+    def _download_whole(self, url: str, file: File, part: Path) -> bool:
+        """Whether the file is here as it was signed. What another address began may be what is wrong with it: then
+        once more from the beginning. Raises BadDownload, OSError.
+        """
+        goes_on = part.exists()
+        self._download(url, file.size, part)
+        if self._stopping.is_set():
+            return False
+        if _digest(part) == file.sha256:
+            return True
+        part.unlink()
+        return goes_on and self._download_whole(url, file, part)
 
     def _download(self, url: str, size: int, part: Path) -> None:
         context = ssl.create_default_context()
@@ -179,19 +193,9 @@ class Upgrades:
                     out.write(answer.read(at, end))
                     at = end
 
-    def _check(self, file: File, part: Path) -> None:
-        """Raises BadDownload, and takes away what is wrong."""
-        digest = sha256()
-        with part.open("rb") as opened:
-            while piece := opened.read(_PIECE):
-                digest.update(piece)
-        if digest.hexdigest() != file.sha256:
-            part.unlink()
-            raise BadDownload("what came is not what was signed")
-
-    def _request(self, bundle: Bundle, release: Release, package: Path) -> None:
+    def _request(self, release: Release, package: Path) -> None:
         """The bundle itself is read by the helper, from where it lies."""
-        asked = {"version": release.version, "package": package.name, "digest": bundle.digest}
+        asked = {"version": release.version, "package": package.name, "digest": release.rollout}
         with suppress(OSError):
             replace_file(self._request_file, (json.dumps(asked).encode(),))
             log.info("release %s is here: root's helper is asked to use it", release.version)
@@ -219,3 +223,9 @@ class Upgrades:
         if fault and fault != self.fault:
             log.warning("%s", fault)
         self.fault = fault
+
+
+def _digest(file: Path) -> str:
+    """SHA-256, hexadecimal. Raises OSError."""
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()

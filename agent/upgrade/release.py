@@ -51,6 +51,14 @@ class Release:
     spread_s: int = 0
     """Within so many seconds kiosks begin to fetch, each at a moment of its own."""
 
+    @property
+    def rollout(self) -> str:
+        """Names what all waves of one rollout share: version, files and salt. A kiosk tries a rollout once; another
+        salt is another one.
+        """
+        digests = sorted((name, file.sha256) for name, file in self.files.items())
+        return sha256(json.dumps([self.version, digests, self.salt]).encode()).hexdigest()
+
 
 def parse_release(text: object) -> Release:
     """From a bundle's content. Raises BadRelease."""

@@ -39,6 +39,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -52,14 +53,15 @@ _CHECK_S = 120.0
 _USAGE = 2
 TRIES = 3
 WELL_S, READY_S, TRIAL_S = 30.0, 60.0, 180.0
+"""A slow card needs half a minute to load a release that was never loaded before."""
 _LOOK_S, _STALE_S = 2.0, 15.0
 _MOST_MEMORY = 0.9
 _MOST_REFUSED, _MOST_DETAIL = 20, 300
 _MOST_ROOTS = 200
+_MOST_BYTES, _PIECE = 1 << 30, 1 << 20
 _INSTALL_S = 900.0
 _UPGRADING = "GATEPOST_UPGRADING"
 """Set while this program has a release installed: the package's script leaves the choice to it."""
-"""A slow card needs half a minute to load a release that was never loaded before."""
 
 
 class UpgradeError(Exception):
@@ -89,9 +91,9 @@ class HelperState:
     bundle: int = 0
     """Version of the release bundle that was used last: none before it counts."""
     digest: str = ""
-    """Of the bundle that the release on trial came by; empty for one that somebody installed."""
+    """Of the rollout that the release on trial came by; empty for one that somebody installed."""
     done: tuple[str, ...] = ()
-    """Digests of bundles that are not looked at again."""
+    """Digests of rollouts that are not tried again."""
     refused: tuple[tuple[str, str], ...] = ()
     """Releases that failed, and why."""
 
@@ -476,7 +478,7 @@ def upgrade(releases: Releases) -> None:
     version, digest = "?", ""
     incoming = layout.state.parent / "incoming"
     try:
-        plain = json.loads(asked.read_bytes())
+        plain = json.loads(copy_beyond_reach(asked, incoming / "request.json").read_bytes())
         version, digest, name = (
             str(plain["version"])[:64],
             str(plain["digest"])[:64],
@@ -505,11 +507,22 @@ def upgrade(releases: Releases) -> None:
 
 
 def copy_beyond_reach(source: Path, target: Path) -> Path:
-    """Copy a file of the agent's to where it cannot change it any more; a link is not followed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Copy a file of the agent's to where it can neither change nor read it: a folder of the agent's may be a link
+    to one of root's. A link in the file's own place is not followed, and no more than a release has is read. Raises
+    UpgradeError, OSError.
+    """
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as opened, target.open("wb") as out:
-        shutil.copyfileobj(opened, out)
+    with os.fdopen(descriptor, "rb") as opened:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+            raise UpgradeError(f"{source} is no file of up to {_MOST_BYTES} bytes")
+        for folder in reversed((target.parent, *target.parent.parents)):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(made, "wb") as out:
+            left = found.st_size  # it may grow meanwhile
+            while left > 0 and (piece := opened.read(min(left, _PIECE))):
+                left -= out.write(piece)
     return target
 
 

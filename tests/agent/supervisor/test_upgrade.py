@@ -80,8 +80,8 @@ class Kiosk:
         head = {"type": kind, "name": "", "fleet": "city", "version": self.version}
         return bundle.sign({**head, **times, "content": content}, [self.key, *beside])
 
-    def release(self, version: str = "9.9", *, package: bytes = PACKAGE, **more: object) -> None:
-        file = {"sha256": sha256(package).hexdigest(), "size": len(package), "urls": [self.mirror.url]}
+    def release(self, version: str = "9.9", *, urls: list[str] | None = None, **more: object) -> None:
+        file = {"sha256": sha256(PACKAGE).hexdigest(), "size": len(PACKAGE), "urls": urls or [self.mirror.url]}
         plain = {"version": version, "files": {"amd64": file, "arm64": file}, **more}
         self.store.accept(self.signed("release", json.dumps(plain)), TimeBounds(NOW, NOW, ClockState.SYNCED))
 
@@ -143,6 +143,34 @@ def test_a_stick_goes_before_the_network(kiosk: Kiosk, mirror: Mirror, tmp_path:
     assert mirror.starts == []
 
 
+def test_a_stick_with_a_spoilt_file_does_not_hold_up_the_network(
+    kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade, "STICKS", (str(tmp_path / "media"),))
+    (tmp_path / "media").mkdir()
+    for architecture in ("amd64", "arm64"):
+        (tmp_path / f"media/gatepost-release_9.9_{architecture}.deb").write_bytes(PACKAGE[:-1] + b"!")
+    kiosk.release()
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.asked() is not None
+
+
+@pytest.mark.parametrize("breaks_after", [300_000, len(PACKAGE)])
+def test_a_mirror_with_a_spoilt_file_does_not_hold_up_the_next_one(
+    kiosk: Kiosk, mirror: Mirror, breaks_after: int
+) -> None:
+    """Also when it breaks off, and what it began is gone on with at the next one."""
+    spoilt = Mirror()
+    spoilt.content, spoilt.breaks_after = b"!" * len(PACKAGE), breaks_after
+    kiosk.release(urls=[spoilt.url, mirror.url])
+    kiosk.upgrades.step(1000.0)
+    spoilt.server.shutdown()
+    spoilt.server.server_close()
+    assert spoilt.starts == [0]
+    assert mirror.starts[-1] == 0
+    assert kiosk.asked() is not None
+
+
 @pytest.mark.parametrize("wave", [{"salt": "s", "permille": 0}, None])
 def test_who_is_not_in_or_has_it_does_nothing(kiosk: Kiosk, mirror: Mirror, wave: dict[str, object] | None) -> None:
     if wave:
@@ -167,8 +195,8 @@ def test_it_begins_at_its_own_moment(kiosk: Kiosk, mirror: Mirror) -> None:
 
 def test_what_came_of_it_is_told_once_and_a_bad_one_is_not_asked_for_again(kiosk: Kiosk) -> None:
     kiosk.release()
-    digest = kiosk.store.current("release").digest  # type: ignore[union-attr]
-    notice = {"type": "release_rolled_back", "version": "9.9", "detail": "it fell 3 times", "done": [digest]}
+    rollout = upgrade.parse_release(kiosk.store.current("release").content).rollout  # type: ignore[union-attr]
+    notice = {"type": "release_rolled_back", "version": "9.9", "detail": "it fell 3 times", "done": [rollout]}
     (kiosk.folder / "notice.json").write_text(json.dumps(notice))
     for turn in range(3):
         kiosk.upgrades.step(1000.0 + turn)
@@ -176,9 +204,21 @@ def test_what_came_of_it_is_told_once_and_a_bad_one_is_not_asked_for_again(kiosk
         ("release_rolled_back", "9.9: it fell 3 times")
     ]
     assert kiosk.asked() is None
+    kiosk.release(wave={"salt": "", "permille": 900}, spread_s=5)
+    kiosk.upgrades.step(2000.0)
+    assert kiosk.asked() is None, "nor by a later wave of the same rollout"
+    kiosk.release(wave={"salt": "once more", "permille": 1000})
+    kiosk.upgrades.step(3000.0)
+    assert kiosk.asked() is not None, "another rollout is tried"
+
+
+def test_another_release_is_asked_for_after_a_bad_one(kiosk: Kiosk) -> None:
+    kiosk.release()
+    rollout = upgrade.parse_release(kiosk.store.current("release").content).rollout  # type: ignore[union-attr]
+    (kiosk.folder / "notice.json").write_text(json.dumps({"done": [rollout]}))
     kiosk.release("9.10")
     kiosk.upgrades.step(2000.0)
-    assert kiosk.asked() is not None, "another one is"
+    assert kiosk.asked() is not None
 
 
 def verify(kiosk: Kiosk, package: Path, trusted: Path, capsys, *, floor: int = 0, code: int = 0) -> str:

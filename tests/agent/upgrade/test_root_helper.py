@@ -359,6 +359,29 @@ def test_a_package_that_does_not_fit_or_is_another_is_not_installed(
     assert releases.installed() == []
 
 
+def test_the_agent_cannot_read_what_root_copies(tmp_path: Path) -> None:
+    """The agent may make its folder a link to one of root's, and name a file there as its package."""
+    secrets, agent, kept = tmp_path / "secrets", tmp_path / "agent", tmp_path / "kept/incoming"
+    secrets.mkdir()
+    (secrets / "shadow").write_text("secret")
+    agent.symlink_to(secrets)
+    copied = root_helper.copy_beyond_reach(agent / "shadow", kept / "bundles/x")
+    assert (copied.stat().st_mode & 0o077, kept.stat().st_mode & 0o077) == (0, 0)
+
+
+def test_root_reads_no_more_of_the_agents_than_a_release_has(tmp_path: Path) -> None:
+    sparse, pipe, link = tmp_path / "sparse", tmp_path / "pipe", tmp_path / "link"
+    with sparse.open("wb") as made:
+        made.truncate((1 << 30) + 1)
+    os.mkfifo(pipe)
+    link.symlink_to("/etc/passwd")
+    for source in (sparse, pipe, Path("/dev/zero")):
+        with pytest.raises(UpgradeError, match="is no file of up to 1073741824 bytes"):
+            root_helper.copy_beyond_reach(source, tmp_path / "kept/x")
+    with pytest.raises(OSError, match="symbolic links"):
+        root_helper.copy_beyond_reach(link, tmp_path / "kept/x")
+
+
 @needs_dpkg
 @pytest.mark.parametrize("cut_after", range(0, 40, 2))
 def test_after_a_power_cut_an_upgrade_is_begun_again_and_comes_to_its_end(
