@@ -73,6 +73,7 @@ GROUPS = {
     },
     "To see it work": {
         "demo": "a simulated kiosk and its broker, for a minute",
+        "simulate": "many simulated kiosks at a broker",
     },
 }
 EX_CONFIG = 78

@@ -181,6 +181,10 @@ class Session:
         """Events sent and not yet acknowledged."""
         return len(self._flight)
 
+    def fileno(self) -> int:
+        """The connection's socket; -1 before it was dialled."""
+        return self._client.fileno()
+
     # -- what the broker says: called from `take_in` on this same thread --------------------------------
 
     def on_connected(self, limits: BrokerLimits) -> None:

@@ -1,0 +1,150 @@
+"""`gatepost simulate`: many kiosks at a broker, to see what it and the central server bear, or to show a fleet.
+
+Each has the real outbox, encoder and link; people come by the hour of the day. It ends with 0 when every event that
+was decided was delivered, 3 when not. Start it only at a broker that is for trials. See docs/fleet.md.
+
+    gatepost simulate 500 localhost:1883 --plain
+    gatepost simulate 2000 localhost:1883 --plain --speed 60 --outage-every 300 --outage 20 --restart-every 600
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from multiprocessing import connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli import broker_login
+from agent.cli.help import count, number, seconds
+from agent.cli.simulated_fleet import FleetCounts, SimulationPlan, run_share
+from agent.config.compose import broker
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+
+NOT_ALL = 3
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+_KIOSKS = number(1, 100_000, 500)
+_PER_PROCESS = 1000
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Arguments of `simulate`."""
+    parser = subparsers.add_parser("simulate", description=__doc__)
+    parser.add_argument("kiosks", type=_KIOSKS, metavar="N", help="how many kiosks")
+    parser.add_argument("broker", help="HOST or HOST:PORT")
+    broker_login.add_arguments(parser)
+
+    def add(name: str, kind: Callable[[str], float], default: float, help_text: str) -> None:
+        parser.add_argument(name, type=kind, default=default, help=f"{help_text} (default: %(default)g)")
+
+    add("--people", count, 2000, "come to each kiosk in a day")
+    add("--hour", number(0.0, 24.0, 7.5), 7.5, "of the day at the start")
+    add("--speed", number(0.001, 86_400.0, 60.0), 1.0, "how many times faster than real the day goes")
+    add("--seconds", seconds, 0.0, "for which people come; 0: until Ctrl-C")
+    add("--drain", seconds, 60.0, "seconds to deliver what waits then")
+    add("--outage-every", seconds, 0.0, "seconds between outages of the network; 0: none")
+    add("--outage", seconds, 10.0, "seconds that each lasts")
+    add("--restart-every", seconds, 0.0, "mean seconds between restarts of each kiosk; 0: none")
+    add("--every", number(0.2, 3600.0, 5.0), 5.0, "seconds between lines")
+    add("--processes", number(0, 64, 2), 0, "0: one for 1000 kiosks")
+    parser.add_argument("--folder", type=Path, help="for the kiosks' disks (default: a new one in memory)")
+    parser.add_argument(
+        "--bundles", type=Path, help="folder with a root: kiosks keep events until a receipt that it lets count"
+    )
+    parser.add_argument("--json", action="store_true", help="lines for programs")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when all that was decided was delivered; 3 when not; 1 when it cannot begin."""
+    try:
+        host, port = broker(args.broker)
+        options = broker_login.options(args, host, port)
+    except (OSError, ValueError) as error:
+        print(f"{args.broker}: {error}", file=sys.stderr)
+        return 1
+    options = replace(options, fleet_size=args.kiosks, keepalive_s=60, state_interval_s=300.0)
+    if args.bundles is not None:
+        options = replace(options, delivery="receipt")
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="gatepost-simulated-", dir=memory) as folder:
+        place = args.folder or Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        processes = args.processes or -(-args.kiosks // _PER_PROCESS)
+        shares = [range(args.kiosks)[first::processes] for first in range(processes)]
+        plans = [
+            SimulationPlan(
+                options, share, str(place), args.people, args.speed, args.hour, args.seconds, args.drain,
+                args.outage_every, args.outage, args.restart_every, args.every, args.bundles,
+            )
+            for share in shares if share
+        ]  # fmt: skip
+        try:
+            counts = _follow(plans, args)
+        except EOFError:
+            print("a process of the simulation has ended: is there too little memory?", file=sys.stderr)
+            return 1
+    done = counts.decided == counts.delivered
+    if not args.json:
+        print(f"decided {counts.decided} {'=' if done else '≠'} delivered {counts.delivered} (events)")
+    return 0 if done else NOT_ALL
+
+
+def _follow(plans: list[SimulationPlan], args: argparse.Namespace) -> FleetCounts:
+    """Run them, each a process; the last counts of all."""
+    context = multiprocessing.get_context("spawn")
+    ends: list[Connection] = []
+    processes = []
+    for plan in plans:
+        ours, theirs = context.Pipe()
+        processes.append(context.Process(target=run_share, args=(plan, theirs), daemon=True))
+        processes[-1].start()
+        theirs.close()
+        ends.append(ours)
+    begun_s = time.monotonic()
+    try:
+        for counts in _reports(ends, args.every):
+            _show(counts, time.monotonic() - begun_s, is_json=args.json)
+    finally:
+        for process in processes:
+            process.join(10.0)
+            process.kill()
+    return counts
+
+
+def _reports(ends: list[Connection], every_s: float) -> Iterator[FleetCounts]:
+    """What all together have done, now and then, and at the end."""
+    latest: dict[Connection, FleetCounts] = {}
+    running, due_s = list(ends), 0.0
+    while running:
+        try:
+            ready = connection.wait(running, every_s)
+            for end in [each for each in running if each in ready]:
+                is_last, latest[end] = end.recv()
+                if is_last:
+                    running.remove(end)
+        except KeyboardInterrupt:
+            for end in running:
+                end.send("stop")
+        if time.monotonic() >= due_s and len(latest) == len(ends):
+            due_s = time.monotonic() + every_s
+            yield sum(latest.values(), FleetCounts())
+    yield sum(latest.values(), FleetCounts())
+
+
+def _show(counts: FleetCounts, at_s: float, *, is_json: bool) -> None:
+    if is_json:
+        print(json.dumps({"at_s": round(at_s, 2), **asdict(counts)}), flush=True)
+        return
+    print(
+        f"{at_s:7.1f} s  {counts.online} of {counts.kiosks} online, {counts.connections} connections,"
+        f" {counts.decided} decided, {counts.delivered} delivered, {counts.waiting} wait, {counts.lost} lost",
+        flush=True,
+    )
