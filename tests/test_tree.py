@@ -80,6 +80,7 @@ MET_IN = {
     "cv2": {"drivers/vision/neural_reader.py", "drivers/vision/opencv.py", "drivers/wire/v4l2.py"},
     "gi": {"drivers/simulators/i2c_testbed.py"},  # of the system's Python, under which that file runs
     "gpiod": {"drivers/wire/gpio.py"},
+    "nacl": {"agent/crypto/ed25519.py"},
     "paho": {"agent/mqtt/client.py"},
     "pydantic": {"agent/config/__init__.py", "agent/events/schemas.py"},
     "picamera2": {"drivers/wire/picamera.py"},

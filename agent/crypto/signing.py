@@ -1,4 +1,5 @@
-"""Signature keys: load, verify, sign. The only file that knows `cryptography` (SM2 is in `sm2`).
+"""Signature keys: load, verify, sign. The only file that knows `cryptography`; SM2 is in `sm2`, and Ed25519 is
+verified in `ed25519`.
 
 Algorithms by their COSE number (RFC 9053): ES256 -7, ES384 -35, ES512 -36 with any curve, PS256 -37, EdDSA -8.
 ES* signatures are r and s side by side, each as long as the curve's order. Rail tickets have DSA too, some with
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from agent.crypto import limits, sm2
+from agent.crypto import ed25519, limits, sm2
 from agent.crypto.der import mended, signed_part
 from agent.crypto.iso9796 import RsaKey
 from agent.crypto.limits import Limits
@@ -95,8 +97,8 @@ def public_key(spki: bytes) -> PublicKey:
         key = serialization.load_der_public_key(spki)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey("not a public key in DER SubjectPublicKeyInfo form") from None
-    if isinstance(key, ed25519.Ed25519PublicKey):
-        return PublicKey(spki, "Ed25519", _ed25519(key))
+    if isinstance(key, Ed25519PublicKey):
+        return PublicKey(spki, "Ed25519", _ed25519(key.public_bytes_raw()))
     if isinstance(key, ec.EllipticCurvePublicKey):
         half = (key.curve.key_size + 7) // 8
         return PublicKey(spki, key.curve.name, _ecdsa(key), half, _BY_CURVE.get(half))
@@ -259,20 +261,20 @@ def split_signature(der: bytes) -> tuple[int, int]:
 def ed25519_key(raw: bytes) -> PublicKey:
     """Key from its 32 bytes. Raises BadKey."""
     try:
-        return public_key(ed25519.Ed25519PublicKey.from_public_bytes(raw).public_bytes(_DER, _SPKI))
+        spki = Ed25519PublicKey.from_public_bytes(raw).public_bytes(_DER, _SPKI)
     except ValueError:
         raise BadKey("not the 32 bytes of an Ed25519 key") from None
+    return public_key(spki)
 
 
-def _ed25519(key: ed25519.Ed25519PublicKey) -> Verifier:
+def _ed25519(raw: bytes) -> Verifier:
+    try:
+        holds = ed25519.verifier(raw)
+    except ValueError as error:
+        raise BadKey(str(error)) from None
+
     def verify(signature: bytes, message: bytes, algorithm: int) -> bool:
-        if algorithm != EDDSA:
-            return False
-        try:
-            key.verify(signature, message)
-        except InvalidSignature:
-            return False
-        return True
+        return algorithm == EDDSA and holds(signature, message)
 
     return verify
 
@@ -356,7 +358,7 @@ class Ed25519Key:
 
     algorithm = EDDSA
 
-    def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
+    def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
         self.public = public_key(key.public_key().public_bytes(_DER, _SPKI))
 
@@ -391,7 +393,7 @@ class SM2Key:
 def new_private_key(kind: str = "ed25519") -> PrivateKey:
     """A fresh key, `ed25519` or `sm2`, from the system's randomness. Raises BadKey."""
     if kind == "ed25519":
-        return Ed25519Key(ed25519.Ed25519PrivateKey.generate())
+        return Ed25519Key(Ed25519PrivateKey.generate())
     try:
         return SM2Key(sm2.new_private_key())
     except sm2.NoSM2 as error:
@@ -408,6 +410,6 @@ def private_key(pem: bytes) -> PrivateKey:
         raise BadKey(str(error)) from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey("not a private key in PEM form without passphrase") from None
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
+    if not isinstance(key, Ed25519PrivateKey):
         raise BadKey("neither an Ed25519 nor an SM2 private key")
     return Ed25519Key(key)
