@@ -29,6 +29,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.credentials import blocking, german_time, validity
+from agent.credentials.trust import MOST_TRIED
 from agent.crypto import ber, digest, signing
 from agent.crypto.iso9796 import RsaKey, recover
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -76,12 +77,17 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     keys = trust.pinned(FORMAT, authority)
     if not keys:
         raise CheckFailed(CodeStatus.UNKNOWN_ISSUER, f"its authority {authority.hex()} is not pinned here")
-    key = keys[0]
-    try:
-        seller = open_certificate(certificate, signing.rsa_numbers(key.public), authority)
-        ticket = recover(seller.key, signature, rest)
-    except CheckFailed as no:
-        raise CheckFailed(no.status, no.reason, issuer=key.issuer) from None
+    for key in keys[:MOST_TRIED]:  # an authority has a new one every few years, under the same name
+        try:
+            seller = open_certificate(certificate, signing.rsa_numbers(key.public), authority)
+            ticket = recover(seller.key, signature, rest)
+            break
+        except signing.BadKey:
+            failed = CheckFailed(CodeStatus.BAD_SIGNATURE, "its authority's key is not RSA", issuer=key.issuer)
+        except CheckFailed as no:
+            failed = CheckFailed(no.status, no.reason, issuer=key.issuer)
+    else:
+        raise failed
     entitlement, alias = _entitlement(ticket)
     verdict = validity.ticket_verdict(
         FORMAT, key, entitlement, now, expires=seller.ends_utc, ended=_SELLER_ENDED, aliases=(alias,)

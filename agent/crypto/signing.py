@@ -51,6 +51,7 @@ _DSA: dict[int, hashes.HashAlgorithm] = {
     DSA_SHA256: hashes.SHA256(),
 }
 _BY_CURVE = {32: ES256, 48: ES384, 66: ES512}
+_CURVE_NAMES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _WEAK_RSA_BITS = 2048
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
 
@@ -101,7 +102,8 @@ def public_key(spki: bytes) -> PublicKey:
         return PublicKey(spki, "Ed25519", _ed25519(key.public_bytes_raw()))
     if isinstance(key, ec.EllipticCurvePublicKey):
         half = (key.curve.key_size + 7) // 8
-        return PublicKey(spki, key.curve.name, _ecdsa(key), half, _BY_CURVE.get(half))
+        name = _CURVE_NAMES.get(key.curve.name, key.curve.name)
+        return PublicKey(spki, name, _ecdsa(key), half, _BY_CURVE.get(half))
     if isinstance(key, rsa.RSAPublicKey):
         return PublicKey(spki, f"RSA {key.key_size}", _rsa(key), is_weak=key.key_size < _WEAK_RSA_BITS)
     if isinstance(key, dsa.DSAPublicKey):

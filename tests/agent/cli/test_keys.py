@@ -337,7 +337,7 @@ def test_a_key_set_of_nobody_asks_for_the_issuer(here: Path, capsys: pytest.Capt
     said(capsys, *add, status=1)
     assert not (here / "issuers.toml").exists()
     said(capsys, *add, "--issuer", "https://Health.example/cards/")
-    assert "https://health.example/cards  secp256r1" in said(capsys, "keys", "list")
+    assert "https://health.example/cards  P-256" in said(capsys, "keys", "list")
 
 
 def test_a_name_that_makes_no_table_leaves_no_key_behind(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -503,6 +503,27 @@ def test_a_weak_key_signs_nothing_else() -> None:
         parse_keys(text.replace("dsa-sha256", "md5"), "x")
 
 
+ED25519 = signing.ed25519_key(bytes.fromhex(vectors.CLAIM169_ED25519_KEY)).spki
+
+
+@pytest.mark.parametrize(
+    ("formats", "key", "sentence"),
+    [
+        ("vdv-ka", ED25519, 'this key is Ed25519; keys of "vdv-ka" are RSA'),
+        ("vdv-ka", vectors.UIC_KEY, 'this key is DSA; keys of "vdv-ka" are RSA'),
+        ("aadhaar", ED25519, 'this key is Ed25519; keys of "aadhaar" are RSA'),
+        ("pretix", vectors.AADHAAR_KEY, 'this key is RSA; keys of "pretix" are Ed25519'),
+        ("claim169", vectors.AADHAAR_KEY, 'this key is RSA; keys of "claim169" are Ed25519 or P-256'),
+        ("uic", vectors.AADHAAR_KEY, 'this key is RSA; keys of "uic" are DSA or P-256 or P-384 or P-521'),
+    ],
+)
+def test_a_key_of_a_kind_that_its_format_does_not_have_is_refused(formats: str, key: bytes, sentence: str) -> None:
+    text = f'[[key]]\nissuer = "x"\nformats = ["{formats}"]\npublic = "{b64encode(key).decode()}"\n'
+    with pytest.raises(BadTrustStore) as caught:
+        parse_keys(text, "issuers.toml")
+    assert str(caught.value) == f"keys file issuers.toml: key 1: {sentence}"
+
+
 def test_key_names() -> None:
     assert rail.key_name("0080", "00006") == rail.key_name("80", "6") == b"80/6"
     assert rail.key_name("1080", "TT005") == b"1080/TT005"

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from agent import credentials
 from agent.credentials import german_time, lists, vdv_ka
-from agent.credentials.trust import TrustStore
-from agent.crypto import ber, iso9796
+from agent.credentials.trust import TrustedKey, TrustStore
+from agent.crypto import ber, iso9796, signing
 from agent.crypto.refusal import CheckFailed, Malformed
+from agent.crypto.signing import PublicKey
 from agent.model import ClockState, CodeStatus, ListAge, TimeBounds
 
 TRUST = vectors.vdv_trust()
@@ -133,3 +134,30 @@ def test_the_authoritys_certificate_says_when_it_ends() -> None:
     for cut in range(0, len(vectors.VDV_AUTHORITY), 7):
         with pytest.raises(Malformed):
             vdv_ka.read_certificate(vectors.VDV_AUTHORITY[:cut])
+
+
+def _pinned(key: PublicKey) -> TrustedKey:
+    (authority,) = TRUST.by_format["vdv-ka"]
+    return replace(authority, public=key)
+
+
+@pytest.mark.parametrize("mine", [0, 1, 2])
+def test_each_key_of_an_authority_is_tried(mine: int) -> None:
+    """An authority has a new key every few years, maybe of another length, under the same name."""
+    (authority,) = TRUST.by_format["vdv-ka"]
+    others = [_pinned(signing.rsa_key(iso9796.RsaKey((1 << 8 * size) - 1, 3))) for size in (192, 248)]
+    keys = [*others[:mine], authority, *others[mine:]]
+    trust = replace(blocking_list(), keys={authority.kid: tuple(keys)})
+    assert credentials.check(vectors.VDV_TICKET, trust, IN_MARCH).status is CodeStatus.VALID
+    none = credentials.check(vectors.VDV_TICKET, replace(trust, keys={authority.kid: tuple(others)}), IN_MARCH)
+    assert none.status in (CodeStatus.BAD_SIGNATURE, CodeStatus.MALFORMED)
+    assert none.issuer == authority.issuer
+
+
+def test_a_key_that_is_not_rsa_opens_nothing_and_ends_nothing() -> None:
+    (authority,) = TRUST.by_format["vdv-ka"]
+    strange = _pinned(signing.new_private_key().public)
+    alone = replace(TRUST, keys={authority.kid: (strange,)})
+    assert credentials.check(vectors.VDV_TICKET, alone, IN_MARCH).status is CodeStatus.BAD_SIGNATURE
+    beside = replace(blocking_list(), keys={authority.kid: (strange, authority)})
+    assert credentials.check(vectors.VDV_TICKET, beside, IN_MARCH).status is CodeStatus.VALID

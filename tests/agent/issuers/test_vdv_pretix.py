@@ -76,7 +76,7 @@ def test_what_is_no_event() -> None:
     other = b64encode(signing.point_key("P-256", *_POINT).spki).decode()
     found = pretix.read({"e.json": json.dumps([_pem(other), "%"]).encode()}, NOW, "concert")
     assert [line.partition(": ")[2] for line in found.left_out] == [
-        "secp256r1, and not Ed25519",
+        "P-256, and not Ed25519",
         "not base64 of a public key in PEM form",
     ]
 
