@@ -34,8 +34,8 @@ check: .venv/.ready ## for every day, about two minutes: lint, types, the tree, 
 	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
 .PHONY: browser
-browser: | system ## Chromium and a Chinese font by apt, for the tests of the pages; without them these skip
-	@systemd/packages $(PYTHON) chromium cjk
+browser: | system ## Chromium, a Chinese font and Xvfb by apt, for the tests of the pages; without them these skip
+	@systemd/packages $(PYTHON) chromium cjk xvfb
 
 .PHONY: lint
 lint: .venv/.ready ## ruff and mypy, as the tests run them

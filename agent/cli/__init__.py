@@ -37,6 +37,7 @@ GROUPS = {
         "wipe": "the end: make this kiosk forget everything",
         "selftest": "does this release work? with simulated devices",
         "screen": "the pages of the running agent (a second service)",
+        "display": "a lane's page on the glass of this machine (a service)",
         "run": "the agent itself (what the service starts)",
     },
     "At the gate": {
@@ -78,7 +79,7 @@ GROUPS = {
 }
 EX_CONFIG = 78
 """Of sysexits.h; systemd does not start it again."""
-DRAWS = {"demo", "run", "screen", "watch"}
+DRAWS = {"demo", "display", "run", "screen", "watch"}
 """They write to the terminal by means of their own: a view, a log."""
 COMMANDS = {name: line for group in GROUPS.values() for name, line in group.items()}
 

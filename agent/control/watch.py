@@ -7,7 +7,7 @@ Everything here may be read by anybody who stands in the queue: the picture is a
     → {"lane": "entry", "number": 7, "picture": "refer", "hint": "", "for_ms": 5000}  for_ms 0: until the next one
     → {"beat": true}                                         four times a second, while the agent's loop moves
     → {"lane": "entry", "number": 8, "picture": "pair", "pairing": [secret, number], …}   two minutes at most
-    ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again each second
+    ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again twice a second
 
 A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down.
 """
@@ -44,7 +44,9 @@ BEAT_S = 0.25
 STARTING_S = 10.0
 """So long after its start a lane that is not ready yet is starting, not out of service."""
 LATE_S = 1.0
-"""A picture that is not painted by then, or not said to be again, is not to be relied on."""
+"""A picture that is not painted by then is not to be relied on."""
+SILENT_S = 1.5
+"""Nor is one that is not said to be on the glass again: two words of it were missed."""
 _MOST_BYTES = 4096
 _LOOK_S = 0.05
 """How soon a picture that ends by itself is noticed."""
@@ -156,7 +158,7 @@ class Watch:
             picture = self._lanes[lane].now(at_s)
             number, painted_s = self._painted.get(lane, (0, -math.inf))
             changed_s = self._lanes[lane].changed_s
-        if at_s - painted_s > BEAT_S + 2 * LATE_S:
+        if at_s - painted_s > SILENT_S:
             return "shows nothing"
         if number != picture.number and at_s - changed_s > LATE_S:
             return f"has not painted the last picture within {LATE_S:.0f} s"

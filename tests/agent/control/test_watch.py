@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from agent import indicators, policy
 from agent.checkpoint.effects import ShowCue
-from agent.control.watch import BEAT_S, LATE_S, NAME, STARTING_S, LanePictures, Watch
+from agent.control.watch import BEAT_S, LATE_S, NAME, SILENT_S, STARTING_S, LanePictures, Watch
 from agent.indicators import Cue, LampPanel
 from agent.model import Decision, Direction, Outcome, Screening, Temperature, WatchClass
 from agent.policy.facts import DIMENSIONS, CodeFact, Facts, TestFact
@@ -251,7 +251,7 @@ def test_a_screen_is_down_until_it_paints_and_when_it_is_late(bench: Bench, wait
         assert "has not painted" in bench.watch.trouble("entry")
         screen.say(json.dumps({"lane": "entry", "painted": screen.next_picture("entry")["number"]}).encode())
         wait_for(lambda: bench.watch.trouble("entry") == "")
-        bench.at_s += BEAT_S + 2 * LATE_S + 0.01
+        bench.at_s += SILENT_S + 0.01
         assert bench.watch.trouble("entry") != ""
 
 

@@ -38,6 +38,15 @@ class Screens:
         self.url = ""
         self.serve()
 
+    @staticmethod
+    def green_for_ever(folder: str) -> None:
+        """Serve a lane that stays green, in this process."""
+        panels = {"entry": LampPanel(600.0, 600.0)}
+        watch = Watch(Path(folder) / NAME, panels, {"entry": PanelOptions()}, moves=lambda: True)
+        watch.start()
+        for cue in (Cue.READY, Cue.ADMIT):
+            watch.on_effect(ShowCue("entry", cue, ""))
+
     def serve(self, port: int = 0) -> None:
         """Start the screen process."""
         words = [
@@ -77,6 +86,13 @@ class Screens:
         self.end()
         self.watch.stop()
         shutil.rmtree(self.folder)
+
+
+def hang(page: Page, seconds: float = 4.0) -> None:
+    """From now on the page's script does nothing else."""
+    page.evaluate(
+        f"setTimeout(() => {{ const end = Date.now() + {1000 * seconds}; while (Date.now() < end); }}, 0)"
+    )
 
 
 def tone(page: Page) -> str:

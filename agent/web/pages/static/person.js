@@ -1,9 +1,11 @@
 // The person's screen: paints what the agent shows, says so, and is never green for longer than it was told.
 
 const BEAT_MS = 900; // without a beat for so long: nobody is let in
-const AGAIN_MS = 1000; // how often the picture on the glass is acknowledged again
+const AGAIN_MS = 500; // how often the picture on the glass is acknowledged again
 const OVER_MS = 300; // the next picture is to come this soon after one has ended
 const BIGGEST_OF_HEIGHT = 0.16;
+const LIFT_MS = 250; // how often the curtain is lifted
+const DARK_MS = 1400; // a curtain that is not lifted again is black by then
 
 const lane = location.pathname.split("/").pop();
 const body = document.body;
@@ -18,6 +20,7 @@ let beatAt = performance.now();
 let acknowledgedAt = 0;
 let ending = 0;
 let moving = null;
+let liftedAt = 0;
 
 function textsOf() {
   return Object.fromEntries([...field.children].map((line) => [line.lang, [line.textContent.trim()]]));
@@ -114,9 +117,20 @@ function follow() {
   source.addEventListener("error", () => paint(staff));
 }
 
+// Falls by itself unless it is lifted again. The compositor draws it, also while this page's script hangs.
+const curtain = document.querySelector(".curtain").animate(
+  [{ opacity: 0 }, { opacity: 0, offset: 0.9 }, { opacity: 1 }],
+  { duration: DARK_MS, fill: "forwards" },
+);
+
 setInterval(() => {
-  if (shown !== staff && performance.now() - beatAt > BEAT_MS) {
+  const now = performance.now();
+  if (shown !== staff && now - beatAt > BEAT_MS) {
     paint(staff);
+  }
+  if (now - liftedAt >= LIFT_MS) {
+    liftedAt = now;
+    curtain.currentTime = 0;
   }
 }, 100);
 addEventListener("resize", fit);

@@ -1,0 +1,145 @@
+"""The browser on a lane's screen: started here, asked for frames through a pipe, ended with all its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_FLAGS = (
+    "--kiosk",
+    "--log-level=3",
+    "--incognito",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--noerrdialogs",
+    "--disable-background-networking",
+    "--disable-breakpad",
+    "--disable-component-update",
+    "--disable-dev-tools",
+    "--disable-extensions",
+    "--disable-pinch",
+    "--disable-sync",
+    "--disable-translate",
+    "--overscroll-history-navigation=0",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--password-store=basic",
+)
+"""Nothing but one page of this machine: no other address, no question, no gesture that leads away."""
+_FROM_PIPE, _TO_PIPE = 3, 4
+"""Where Chromium expects the pipe of its remote control (`--remote-debugging-pipe`)."""
+_HIGH = 20
+_ONE_FRAME = "new Promise(painted => requestAnimationFrame(() => requestAnimationFrame(() => painted({}))))"
+"""The second frame begins when the first is on the screen, so its promise needs script, renderer and compositor."""
+_PIECE = 65536
+
+
+class BrowserGone(Exception):
+    """The browser has ended, or says what nobody can read."""
+
+
+class Browser:
+    """One life of Chromium. Every call that waits is bounded by its argument."""
+
+    def __init__(self, words: Sequence[str], profile: Path, environment: Mapping[str, str]) -> None:
+        """`words`: the browser, after its compositor if it needs one; `profile`: an empty folder."""
+        commands, self._write = _pipe()
+        self._read, answers = _pipe()
+        root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium has no sandbox for root
+        line = [*words, *_FLAGS, *root, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+        self._pid = os.posix_spawnp(
+            line[0],
+            line,
+            dict(environment),
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, commands, _FROM_PIPE),
+                (os.POSIX_SPAWN_DUP2, answers, _TO_PIPE),
+            ],
+            setpgroup=0,
+        )
+        os.close(commands)
+        os.close(answers)
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        self._unread = b""
+        self._number = 0
+        self._session = ""
+
+    def open(self, url: str, limit_s: float) -> None:
+        """Show a page. Raises TimeoutError or BrowserGone."""
+        until_s = time.monotonic() + limit_s
+        while not self._session:
+            targets = self._call("Target.getTargets", {}, until_s)["targetInfos"]
+            page = next((each["targetId"] for each in targets if each["type"] == "page"), None)
+            if page is not None:
+                to = {"targetId": page, "flatten": True}
+                self._session = self._call("Target.attachToTarget", to, until_s)["sessionId"]
+        self._call("Page.navigate", {"url": url}, until_s)
+
+    def paint(self, expression: str, limit_s: float) -> Any:
+        """Wait for a frame on the screen; then what `expression` is there. Raises TimeoutError or BrowserGone."""
+        script = f"{_ONE_FRAME}.then(() => {expression})"
+        asked = {"expression": script, "awaitPromise": True, "returnByValue": True}
+        answer = self._call("Runtime.evaluate", asked, time.monotonic() + limit_s)
+        return answer.get("result", {}).get("value")
+
+    def kill(self) -> None:
+        """End the browser with its compositor and all processes, whatever state they are in."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+        os.close(self._read)
+        os.close(self._write)
+
+    def _call(self, method: str, parameters: Mapping[str, Any], until_s: float) -> dict[str, Any]:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        try:
+            os.write(self._write, json.dumps(message).encode() + b"\0")
+        except BlockingIOError:
+            raise TimeoutError from None
+        except OSError as error:
+            raise BrowserGone(str(error)) from None
+        while True:
+            said = self._message(until_s)
+            if said.get("id") == self._number:
+                result = said.get("result", {})
+                return result if isinstance(result, dict) else {}
+
+    def _message(self, until_s: float) -> dict[str, Any]:
+        """The next message, of whatever kind."""
+        while b"\0" not in self._unread:
+            ready, _, _ = select.select([self._read], [], [], max(0.0, until_s - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            got = os.read(self._read, _PIECE)
+            if not got:
+                raise BrowserGone("it has ended")
+            self._unread += got
+        line, _, self._unread = self._unread.partition(b"\0")
+        try:
+            said = json.loads(line)
+        except ValueError as error:
+            raise BrowserGone(str(error)) from None
+        return said if isinstance(said, dict) else {}
+
+
+def _pipe() -> tuple[int, int]:
+    """Both ends of a pipe, above the numbers that the browser wants for its own."""
+    made = os.pipe()
+    high = tuple(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, _HIGH) for end in made)
+    for end in made:
+        os.close(end)
+    return high[0], high[1]

@@ -1,0 +1,126 @@
+"""Green on the glass, and something stands still: a monitor shows that it is dark, or "see the staff"."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from glass import Glass
+from screens_bench import Screens, hang
+
+from agent.indicators import Cue
+from tests.conftest import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+NEVER_GREEN_AFTER_S = 2.0
+IN_STATUS_AFTER_S = 3.0
+_WORKER_AND_REPORT_S = 1.25
+"""The screen is looked at four times a second, the report written each second."""
+START_S = 40.0
+HERE = Path(__file__).parent
+_DAEMON = "import time; from screens_bench import Screens; Screens.green_for_ever({folder!r}); time.sleep(600)"
+
+
+@pytest.fixture
+def glass(browser: Browser) -> Iterator[Glass]:
+    if shutil.which("Xvfb") is None:
+        pytest.skip("no Xvfb on this machine: make browser")
+    made = Glass()
+    yield made
+    made.close()
+
+
+def green(screens: Screens, glass: Glass) -> None:
+    """Green for long, as far as the agent is concerned."""
+    screens.watch._lanes["entry"]._panel._green_s = 60.0
+    wait_for(lambda: not screens.watch.trouble("entry"), START_S)
+    screens.show("entry", Cue.ADMIT)
+    wait_for(glass.is_green)
+
+
+def until_not_green(glass: Glass) -> float:
+    began_s = time.monotonic()
+    wait_for(lambda: not glass.is_green())
+    return time.monotonic() - began_s
+
+
+@pytest.mark.parametrize("kind", ["renderer", "gpu-process", ""], ids=["renderer", "compositor", "all"])
+def test_a_browser_that_stands_still_is_killed_and_the_lane_says_so(
+    screens: Screens, glass: Glass, kind: str
+) -> None:
+    glass.launch("entry", screens.port)
+    green(screens, glass)
+    began_s = time.monotonic()
+    glass.stop(kind)
+    assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+    wait_for(lambda: screens.watch.trouble("entry"))
+    assert time.monotonic() - began_s <= IN_STATUS_AFTER_S - _WORKER_AND_REPORT_S
+    assert glass.launcher is not None
+    assert glass.launcher.wait(10.0) == 1
+    assert not glass.left_behind()
+
+
+def test_the_screen_process_stands_still(screens: Screens, glass: Glass) -> None:
+    glass.launch("entry", screens.port)
+    green(screens, glass)
+    screens.process.send_signal(signal.SIGSTOP)
+    try:
+        assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+    finally:
+        screens.process.send_signal(signal.SIGCONT)
+
+
+def test_the_agent_stands_still(glass: Glass) -> None:
+    """In a process of its own, which alone stands still."""
+    screens = Screens("entry")
+    screens.watch.stop()
+    agent = subprocess.Popen(
+        [sys.executable, "-c", _DAEMON.format(folder=str(screens.folder))],
+        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[2]}"},
+    )
+    try:
+        glass.launch("entry", screens.port)
+        wait_for(glass.is_green, START_S)
+        agent.send_signal(signal.SIGSTOP)
+        assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+    finally:
+        agent.kill()
+        agent.wait()
+        screens.close()
+
+
+def test_the_page_hangs_and_nobody_kills_it(screens: Screens, glass: Glass, browser: Browser) -> None:
+    """The compositor alone ends the green."""
+    window = browser.browser_type.launch(
+        executable_path=shutil.which("chromium"),
+        headless=False,
+        args=["--no-sandbox", "--kiosk"],
+        env=os.environ | {"DISPLAY": glass.display},
+    )
+    try:
+        page = window.new_page(no_viewport=True)
+        page.goto(f"{screens.url}lanes/entry")
+        green(screens, glass)
+        hang(page)
+        assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+    finally:
+        window.close()
+
+
+def test_a_page_that_is_not_served_is_shown_when_it_is(screens: Screens, glass: Glass) -> None:
+    screens.end()
+    glass.launch("entry", screens.port)
+    wait_for(lambda: glass.pixels().max() > 200, START_S)  # “out of service”, of the launcher's own
+    screens.serve(screens.port)
+    green(screens, glass)
