@@ -31,7 +31,7 @@ from agent.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
 __all__ = ["AntiPassback", "BadTrustStore", "Options", "PassbackOptions", "TrustStore", "check", "check_all"]
 
@@ -108,7 +108,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         if verdict.status not in _JUDGED:
             return verdict
         checked = _against_lists(verdict, trust, now)
-        is_damaged = any(each.is_damaged for each in trust.lists)  # as if missing: what it says is not known
+        is_damaged = any([file.is_damaged for file in trust.list_files])  # as if missing: what it says is not known
         return replace(checked, list_age=ListAge.EXPIRED) if is_damaged else checked
     except Exception as error:  # noqa: BLE001 - it must send one person to staff, not stop the gate
         return _of_internal_error(error)
@@ -150,9 +150,11 @@ def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verdict:
     """What the lists know beyond the code: colour, revocation, watch, and how old they are themselves."""
     known = trust.lists
-    apart = trust.ages_apart
-    ages = (age for age in trust.ages if age.name not in apart)
-    staleness = max((age.staleness(now) for age in ages), key=_STALENESS.index, default=ListAge.FRESH)
+    staleness = ListAge.FRESH
+    for age in trust.ages:
+        found = age.staleness(now)
+        if found is not ListAge.FRESH and age.name not in trust.ages_apart:
+            staleness = max(staleness, found, key=_STALENESS.index)
     if staleness is not ListAge.FRESH:
         verdict = replace(verdict, list_age=staleness)
     status = known.status.get(verdict.issuer)
@@ -241,14 +243,14 @@ def _stricter(one: Verdict, other: Verdict) -> Verdict:
     return max(one, other, key=lambda each: lists.VALUES[each.colour or Colour.RED])
 
 
-def _is_on(found: Sequence[lists.CodeList], keys: Iterable[bytes]) -> bool:
+def _is_on(found: Sequence[lists.CodeList], keys: Collection[bytes]) -> bool:
     """Whether one of them is on a list, or on the newer one that is awaited."""
-    keys = tuple(keys)
-    return any(
-        _find(each, key) or (each.awaited is not None and each.awaited.changes.get(key, lists.GONE) != lists.GONE)
-        for each in found
-        for key in keys
-    )
+    for each in found:
+        awaited = each.awaited
+        for key in keys:
+            if _find(each, key) or (awaited is not None and awaited.changes.get(key, lists.GONE) != lists.GONE):
+                return True
+    return False
 
 
 def _find(each: lists.CodeList, key: bytes) -> int | None:

@@ -32,12 +32,18 @@ TITLE = "national identity (Claim 169)"
 WITHOUT_PREFIX = True
 IDENTITY = 169
 _ID, _NAME, _BORN = 1, 4, 8
-_BEGIN = 24
-"""Characters that are looked at to recognise one: they hold the heads of zlib and COSE."""
+_ZLIB = frozenset(
+    base45.encode(head.to_bytes(2)).encode()
+    for head in range(0x0800, 0x7900)
+    if head >> 8 & 15 == 8 and head % 31 == 0 and not head & 0x20  # noqa: PLR2004 - deflate, its check, no dictionary
+)
+"""Characters that stand for the head of a zlib stream."""
+_BEGINS = (24, 600)
+"""Characters that are decoded to see the head of COSE: nearly always the first few are enough, but a stream may
+have tables of 300 bytes before its content, as those with a picture do."""
 _SIGN1 = (b"\xd2", b"\xd8\x3d")
 _ENCRYPTED = b"\xd0"
 _ALGORITHMS = (signing.EDDSA, signing.ES256)
-_BASE45 = re.compile(rb"[0-9A-Z $%*+\-./:]+")
 _DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)", re.ASCII)
 
 
@@ -87,13 +93,17 @@ def subject_key(issuer: str, identity: str) -> bytes:
 
 def _head(payload: bytes) -> bytes:
     """The first two bytes of what the stream holds; `` for what is none."""
-    begin = payload[:_BEGIN]
-    if _BASE45.fullmatch(begin) is None:
+    if payload[:3] not in _ZLIB:
         return b""
-    try:
-        return zlib.decompressobj().decompress(base45.decode(begin), 2)
-    except (zlib.error, Malformed):
-        return b""
+    head = b""
+    for count in _BEGINS:
+        try:
+            head = zlib.decompressobj().decompress(base45.decode(payload[:count]), 2)
+        except (zlib.error, Malformed):
+            return b""
+        if len(head) > 1:
+            break
+    return head
 
 
 def _subject(issuer: str, identity: Mapping[object, object]) -> bytes:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.crypto import uper
@@ -176,7 +176,8 @@ _PASS_LIMITS = (
 _MARK = re.compile(r"(?:([123]+)\|)?(.*)")
 SLACK_S = 1.5 * 3600
 """Half the width of the zones of Europe, from UTC to UTC+3."""
-_MINUTE_S, _QUARTER_S = 60, 900
+_MINUTE_S, _QUARTER_S, _DAY_S = 60, 900, 86_400
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 _FARE_PAID = 3
 _MOST_TEXT = 40
 CLASSES = {1: "1", 2: "2"}
@@ -322,7 +323,7 @@ def _day(day: date, count: int) -> date:
 
 def local_utc(day: date, minute: int, offset: int | None) -> float:
     """POSIX seconds of a local time; without its offset in quarters of an hour, of the middle of Europe's zones."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+    midnight = _DAY_S * (day.toordinal() - _FIRST_DAY)
     return midnight + _MINUTE_S * minute + (-SLACK_S if offset is None else _QUARTER_S * offset)
 
 

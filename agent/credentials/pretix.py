@@ -36,7 +36,8 @@ TITLE = "pretix ticket"
 WITHOUT_PREFIX = True
 _HEAD, _SIGNATURE = 5, 64
 _MOST_PAYLOAD = 512
-_SEED, _ITEM, _VARIATION, _SUBEVENT, _FROM, _UNTIL = range(1, 7)
+_SEED, *_NUMBERS = range(1, 7)
+"""Then item, variation, date of a series, valid from, valid until."""
 _MOST_UTC = 1 << 40
 
 
@@ -81,9 +82,7 @@ def _entitlement(event: str, content: bytes) -> Entitlement:
     found = protobuf.fields(content)
     if not isinstance(found.get(_SEED, b""), bytes):
         raise Malformed("a seed that is no text")
-    item, variation, subevent, starts, ends = (
-        _number(found.get(field, 0)) for field in (_ITEM, _VARIATION, _SUBEVENT, _FROM, _UNTIL)
-    )
+    item, variation, subevent, starts, ends = [_number(found.get(field, 0)) for field in _NUMBERS]
     day = f"@{subevent}" if subevent else ""
     places = [event + day, f"{event}/{item}{day}"]
     if variation:

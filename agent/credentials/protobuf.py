@@ -35,6 +35,8 @@ def fields(data: bytes) -> dict[int, int | bytes]:
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """A number and the place after it. Raises Malformed."""
+    if at < len(data) and data[at] < 0x80:  # noqa: PLR2004 - nearly all numbers are of one byte
+        return data[at], at + 1
     value = 0
     for count, byte in enumerate(data[at : at + _MOST_VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * count

@@ -43,7 +43,7 @@ from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.credentials.lists import CodeLists
+from agent.credentials.lists import CodeLists, ListFile
 from agent.crypto import signing
 from agent.crypto.limits import NONE, Limits
 from agent.crypto.refusal import CheckFailed
@@ -133,6 +133,8 @@ class TrustStore:
     ages_apart: frozenset[str] = field(init=False, repr=False, compare=False)
     """Names of lists whose age concerns those only who show that code: travel records."""
     by_format: Mapping[str, tuple[TrustedKey, ...]] = field(init=False, repr=False, compare=False)
+    list_files: tuple[ListFile, ...] = field(init=False, repr=False, compare=False)
+    """Of all lists: bases and changes."""
 
     def __post_init__(self) -> None:
         """Sort the keys by what they may sign."""
@@ -141,6 +143,7 @@ class TrustStore:
             for name in key.formats:
                 by_format[name] = (*by_format.get(name, ()), key)
         object.__setattr__(self, "by_format", by_format)
+        object.__setattr__(self, "list_files", tuple(file for each in self.lists for file in each.files))
         status = self.lists.status
         apart = (status[each.issuer].age.name for each in self.opaque if each.adds and each.issuer in status)
         object.__setattr__(self, "ages_apart", frozenset(apart))

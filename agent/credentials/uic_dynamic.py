@@ -66,6 +66,8 @@ _SKEW_S = 60.0
 """A phone's clock may be ahead of ours by this; it cannot make its code count for longer."""
 _DAY_S = 86_400.0
 _HEAD_BITS = 23
+_BEGIN_MASK = (1 << _HEAD_BITS - 1) - 1
+_BEGINS = frozenset(2 << 14 | ord("U") << 7 | ord(digit) for digit in "12")
 
 
 class _Level1:
@@ -91,8 +93,7 @@ class _Level1:
 
 def recognises(payload: bytes) -> bool:
     """Whether this file is the one to check it: a text of two letters, `U1` or `U2`, from the second bit on."""
-    head = int.from_bytes(payload[:3]) >> 1 & (1 << _HEAD_BITS - 1) - 1
-    return head in (2 << 14 | ord("U") << 7 | ord(digit) for digit in "12")
+    return int.from_bytes(payload[:3]) >> 1 & _BEGIN_MASK in _BEGINS
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:

@@ -147,20 +147,21 @@ def _sequence(fields: list[str], readers: Mapping[str, Read], wanted: Collection
         bit -= optional
         steps.append((name if keep else "", read, 1 << bit if optional else 0))
 
+    width, extended = count + extensible, (1 << count if extensible else 0)
+
     def sequence(bits: Bits) -> dict[str, Any]:
         bits.part()
         bits.depth += 1
         if bits.depth > _MOST_DEPTH:
             raise Malformed("deeper than any ticket")
-        extended = extensible and bits.read(1)
-        present = bits.read(count) if count else 0
+        present = bits.read(width)
         found: dict[str, Any] = dict(defaults)
         for name, read, mask in steps:
             if not mask or present & mask:
                 value = read(bits)
                 if name:
                     found[name] = value
-        if extended:
+        if present & extended:
             _additions(bits)
         bits.depth -= 1
         return found
@@ -298,7 +299,7 @@ def _skip_ia5(bits: Bits) -> None:
 
 def _characters(bits: Bits, count: int) -> str:
     value = bits.read(7 * count)
-    return "".join(chr(value >> 7 * place & 0x7F) for place in reversed(range(count)))
+    return bytes([value >> place & 0x7F for place in range(7 * count - 7, -7, -7)]).decode("ascii")
 
 
 def _octets(bits: Bits) -> bytes:

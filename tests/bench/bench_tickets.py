@@ -43,10 +43,11 @@ from drivers.vision.pipeline import Ladder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS = 300
+ROUNDS = 1000
 PACKAGES = (
     "protobuf==6.33.1",
     "cryptography",
+    "pynacl>=1.6.2",
     "cwt==3.3.0",
     "base45==0.4.4",
     "cbor2",
@@ -90,8 +91,13 @@ def _checks() -> Iterator[Row]:
         mine, other = here[name], there[name]
         words = f"{other:.0f} µs, {1e6 / other:.0f} a second"
         yield Row(f"one check, {title}", f"{mine:.0f} µs, {1e6 / mine:.0f} a second", words, "ahead", mine < other)
-    mine, other = here["claim169"], there["claim169_cwt"]
-    yield Row("one check, Claim 169, beside cwt", f"{mine:.0f} µs", f"{other:.0f} µs", "ahead", mine < other)
+    for name, peer, title in (
+        ("claim169", "claim169_cwt", "Claim 169, beside cwt"),
+        ("pretix", "pretix_nacl", "pretix, beside the same path with PyNaCl"),
+        ("claim169", "claim169_nacl", "Claim 169, beside the same path with PyNaCl"),
+    ):
+        mine, other = here[name], there[peer]
+        yield Row(f"one check, {title}", f"{mine:.0f} µs", f"{other:.0f} µs", "ahead", mine < other)
 
 
 def _best_us(name: str) -> float:

@@ -6,8 +6,8 @@ about.
 
 | ticket | from |
 |---|---|
-| pretix | `protobuf`, `cryptography` |
-| Claim 169 | `cwt`; and composed of `base45`, `cbor2`, `cryptography` |
+| pretix | `protobuf`, `cryptography`, as pretix itself does; and with `pynacl` |
+| Claim 169 | `cwt`; and composed of `base45`, `cbor2`, `cryptography`; and with `pynacl` |
 | UIC | `asn1tools`, `cryptography` |
 | VDV-KA | `asn1crypto`, `hashlib`, `pow` |
 """
@@ -32,8 +32,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from nacl.signing import VerifyKey
 
-ROUNDS = 300
+ROUNDS = 1000
 
 
 def _message() -> Any:
@@ -53,8 +54,25 @@ def _message() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("Ticket"))
 
 
+class Sodium:
+    """An Ed25519 key of PyNaCl, called as one of `cryptography` is."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._key = VerifyKey(raw)
+
+    def verify(self, signature: bytes, message: bytes) -> None:
+        self._key.verify(message, signature)
+
+
 def pretix(case: dict[str, Any]) -> Any:
-    keys = [serialization.load_der_public_key(b64decode(key)) for key in case["keys"]]
+    return _pretix(case, [serialization.load_der_public_key(b64decode(key)) for key in case["keys"]])
+
+
+def pretix_by_nacl(case: dict[str, Any]) -> Any:
+    return _pretix(case, [Sodium(b64decode(key)[-32:]) for key in case["keys"]])
+
+
+def _pretix(case: dict[str, Any], keys: list[Any]) -> Any:
     text, message = b64decode(case["code"]).decode(), _message()
 
     def check() -> Any:
@@ -86,7 +104,14 @@ def claim169_by_cwt(case: dict[str, Any]) -> Any:
 
 
 def claim169(case: dict[str, Any]) -> Any:
-    key = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(case["raw"]))
+    return _claim169(case, ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(case["raw"])))
+
+
+def claim169_by_nacl(case: dict[str, Any]) -> Any:
+    return _claim169(case, Sodium(bytes.fromhex(case["raw"])))
+
+
+def _claim169(case: dict[str, Any], key: Any) -> Any:
     text = b64decode(case["code"]).decode()
 
     def check() -> Any:
@@ -154,7 +179,15 @@ def best_us(check: Any) -> float:
 
 def main() -> None:
     cases = json.loads(Path(sys.argv[1]).read_text())
-    ways = {"pretix": pretix, "claim169": claim169, "claim169_cwt": claim169_by_cwt, "uic": uic, "vdv": vdv}
+    ways = {
+        "pretix": pretix,
+        "pretix_nacl": pretix_by_nacl,
+        "claim169": claim169,
+        "claim169_nacl": claim169_by_nacl,
+        "claim169_cwt": claim169_by_cwt,
+        "uic": uic,
+        "vdv": vdv,
+    }
     print(json.dumps({name: best_us(way(cases[name.partition("_")[0]])) for name, way in ways.items()}))
 
 

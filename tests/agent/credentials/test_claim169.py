@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from datetime import UTC, datetime
 
@@ -124,3 +125,22 @@ def test_of_age(born: str, today: str, expected: Tristate) -> None:
 @given(st.text(max_size=10), st.floats(0, 1e12))
 def test_of_age_from_noise(born: str, utc: float) -> None:
     assert age.of_age(born, 18, TimeBounds(utc, utc, ClockState.SYNCED)) in set(Tristate)
+
+
+@pytest.mark.parametrize("size", [0, 20, 200, 700, 1500, 3000])
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_an_identity_with_a_picture_is_recognised(size: int, level: int) -> None:
+    """A longer stream begins with tables, which may be longer than all of a short one."""
+    uneven = [1 + 30 * (byte % 7 == 0) for byte in range(256)]
+    picture = bytes(random.Random(size).choices(range(256), uneven, k=size))
+    message = zlib.decompress(base45.decode(issue({1: "12", 4: "Nobody", 62: picture})))
+    code = base45.encode(zlib.compress(message, level)).encode()
+    assert claim169.recognises(code)
+    assert credentials.check(code, OWN, NOW).status is CodeStatus.VALID
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"6BF", b"6B", b"SHOP-4711", b"6BFXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", b"$5B" * 400]
+)
+def test_what_only_begins_like_one_is_none(text: bytes) -> None:
+    assert not claim169.recognises(text)
