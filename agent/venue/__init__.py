@@ -327,9 +327,8 @@ class Venue:
     def room_state(self, at_s: float) -> RoomState:
         """Whether one more may come in."""
         rules = self.rules.room
-        if not (self._restored or self._is_counted) and (rules.capacity or rules.daily):
-            return RoomState.UNKNOWN
-        if rules.capacity and self._is_behind():
+        is_known = (self._restored or self._is_counted) and not self._is_behind()
+        if (rules.capacity or rules.daily) and not is_known:
             return RoomState.UNKNOWN
         came = self.ledger.came_today(tenths(at_s)) if rules.daily else 0
         return room.room_state(self.ledger, rules, self.kiosk, self.peers, came)

@@ -71,12 +71,19 @@ def tally_content(tally: Tally) -> dict[str, Any]:
 
 def share_of(rules: RoomRules, kiosk: str) -> int:
     """The places that a kiosk begins with: its part of what is handed out; 0 for a kiosk that is not named."""
-    if not rules.kiosks:
-        return rules.capacity
+    return _part(int(rules.capacity * rules.share), rules, kiosk) if rules.kiosks else rules.capacity
+
+
+def daily_of(rules: RoomRules, kiosk: str) -> int:
+    """How many may come by this kiosk in one day: its part of all, as no kiosk hears of each who came at another."""
+    return _part(rules.daily, rules, kiosk) if rules.kiosks else rules.daily
+
+
+def _part(whole: int, rules: RoomRules, kiosk: str) -> int:
     if kiosk not in rules.kiosks:
         return 0
-    places, count, index = int(rules.capacity * rules.share), len(rules.kiosks), rules.kiosks.index(kiosk)
-    return places // count + (index < places % count)
+    count, index = len(rules.kiosks), rules.kiosks.index(kiosk)
+    return whole // count + (index < whole % count)
 
 
 def own_tally(ledger: Ledger, rules: RoomRules, kiosk: str) -> Tally:
@@ -117,12 +124,12 @@ def room_state(
     ledger: Ledger, rules: RoomRules, kiosk: str, peers: Mapping[str, Tally], came_today: int
 ) -> RoomState:
     """Whether one more may come in."""
-    if rules.daily and came_today >= rules.daily:
+    if rules.daily and came_today >= daily_of(rules, kiosk):
         return RoomState.FULL
+    if not ledger.exact and (rules.daily or rules.capacity):
+        return RoomState.UNKNOWN
     if not rules.capacity:
         return RoomState.FREE
-    if not ledger.exact:
-        return RoomState.UNKNOWN
     if not rules.kiosks:
         inside = ledger.inside
         left = rules.capacity - inside

@@ -42,6 +42,9 @@ class Gate:
     def state(self) -> RoomState:
         return room_state(self.ledger, self.rules, self.name, self.peers, 0)
 
+    def state_after(self, came_today: int) -> RoomState:
+        return room_state(self.ledger, self.rules, self.name, self.peers, came_today)
+
     def commit(self) -> None:
         self.disk = self.ledger.entries
 
@@ -109,6 +112,17 @@ def random_room(seed: int, steps: int = 300) -> tuple[int, int, int]:  # noqa: C
                     if name != other.name and chance.random() < 0.8:
                         other.hear(name, tally)
     return most, rules.capacity, vain
+
+
+def test_a_daily_cap_is_one_for_all_kiosks() -> None:
+    """No kiosk hears of each who came at another: each has its part, and one that is not named has none."""
+    names = ("gate-1", "gate-2", "gate-3")
+    rules = RoomRules(100, daily=8, kiosks=names)
+    most = [
+        next(came for came in range(100) if Gate(name, rules).state_after(came) is RoomState.FULL) for name in names
+    ]
+    assert most == [3, 3, 2]
+    assert Gate("gate-9", rules).state_after(0) is RoomState.FULL
 
 
 @settings(max_examples=150, deadline=None)

@@ -120,8 +120,9 @@ def test_the_daily_cap_counts_who_came_and_begins_anew_at_midnight() -> None:
     assert kiosk.facts("guest").room is RoomState.FREE
 
 
-def test_where_the_count_was_lost_nobody_comes_in_until_staff_have_counted() -> None:
-    kiosk = Kiosk()
+@pytest.mark.parametrize("room", ["capacity = 5", "daily = 100"])
+def test_where_the_count_was_lost_nobody_comes_in_until_staff_have_counted(room: str) -> None:
+    kiosk = Kiosk(SCHOOL.replace("capacity = 5, daily = 100", room))
     kiosk.pass_by("guest")
     kiosk.boot_utc = kiosk.utc
     again = type(kiosk.venue)(kiosk.name, {"in": kiosk.venue._lanes["in"]}, lambda: kiosk.force)
