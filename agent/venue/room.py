@@ -75,7 +75,7 @@ def share_of(rules: RoomRules, kiosk: str) -> int:
 
 
 def daily_of(rules: RoomRules, kiosk: str) -> int:
-    """How many may come by this kiosk in one day: its part of all, as no kiosk hears of each who came at another."""
+    """How many may come by this kiosk in one day: its part of all, as none hears of each who came at another."""
     return _part(rules.daily, rules, kiosk) if rules.kiosks else rules.daily
 
 
