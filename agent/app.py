@@ -88,6 +88,7 @@ RESTART = 75
 STOP_S = 5.0
 """Each service gets so long to stop; most need a moment."""
 LOOK_EVERY_S = 1.0
+_MEASURING = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
 _NO_VENUE = VenueInForce(is_served=False)
 TICKETS_EVERY_S = 10.0
 """How often the store of used tickets is looked after where no other kiosk is told of them."""
@@ -591,9 +592,14 @@ def _lane_workers(
         Role.BUTTON: lane.button,
         Role.LOCATION: lane.location,
     }
+
+    def nap(role: Role, seconds: float) -> bool:
+        """What measures may, while nobody is there and no technician reads along."""
+        return role in _MEASURING and not tap.diverted and inbox.nap(seconds)
+
     return _LaneWorkers(
         [
-            SensorWorker(name, role, device.driver, _maker(device), tap.publish)
+            SensorWorker(name, role, device.driver, _maker(device), tap.publish, partial(nap, role))
             for role, device in sensors.items()
             if device is not None
         ],

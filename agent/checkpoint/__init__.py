@@ -169,6 +169,11 @@ class Checkpoint:
             for lane in self._lanes.values()
         )
 
+    @property
+    def vacant_below_c(self) -> float:
+        """While nobody is at any lane: a colder surface is not somebody who comes. Else -inf."""
+        return self._rules.screening.presence_c if self.is_vacant else -math.inf
+
     def handle(self, seen: Observation, now: TimeBounds) -> list[Effect]:  # noqa: C901 - one line for each item
         """Take one observation; `now` is the wall-clock interval at this moment. Returns what follows."""
         lane, item = self._lanes[seen.lane], seen.item

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READ_LIMIT_S = 0.25
+READ_LIMIT_S = 0.5
 USE_LIMIT_S = 5.0
 """A driver's call on an open device ends within half a second; so much longer means that it hangs."""
 OPEN_LIMIT_S = 15.0
@@ -40,6 +40,8 @@ CODES_AT_ONCE, CODES_PER_S = 200, 100.0
 """More than people show and scan engines read: a camera that sees four codes in each of 25 pictures a second."""
 READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
 """The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
+NAP_S = 0.2
+"""While nobody is there a thermometer is read so often, and the newest counts; a person stays for longer."""
 _LATE_COMMAND_S = 1.0
 CHECK_EVERY_S = 1.0
 
@@ -294,13 +296,30 @@ class DeviceWorker(Generic[D]):
 class SensorWorker(DeviceWorker["Source"]):
     """Reads a scanner, a thermometer or a ranger."""
 
+    def __init__(
+        self,
+        lane: str,
+        part: Role,
+        driver: str,
+        make: Callable[[], Source],
+        put: Callable[[Observation], None],
+        nap: Callable[[float], bool] = lambda _: False,
+    ) -> None:
+        """`nap`: wait so many seconds while nobody is there; False: somebody is, or has come."""
+        super().__init__(lane, part, driver, make, put)
+        self._nap = nap
+
     def _use(self, life: WorkerThread, device: Source) -> None:
         began_s = time.monotonic()
         codes, others = Rate(CODES_AT_ONCE, CODES_PER_S, began_s), Rate(READINGS_AT_ONCE, READINGS_PER_S, began_s)
+        has_napped, newest = False, None
         while life.goes_on:
-            item = device.read(READ_LIMIT_S)
+            item = device.read(0.0 if has_napped else READ_LIMIT_S)
             life.heartbeat()
             if item is None:
+                if newest is not None:
+                    self._observe(life, newest)
+                has_napped, newest = self._nap(NAP_S), None
                 continue
             rate = codes if isinstance(item, Sighting) else others
             if not rate.allows(life.moved_s):
@@ -310,7 +329,11 @@ class SensorWorker(DeviceWorker["Source"]):
                     f"floods: more than {rate.burst} {what}, and then more than {rate.per_s:.0f} a second",
                     "is its cable crossed with another's, its trigger stuck, or somebody else on its line?",
                 )
+            if has_napped:
+                newest = item
+                continue
             self._observe(life, item)
+            has_napped = self._nap(NAP_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ log = logging.getLogger(__name__)
 Body: TypeAlias = Passage | DeviceChange | AgentChange | CommandResult | AttestationRecord | Report
 
 IDLE_TURN_S = 0.5
-_AT_ONCE = 16
+_AT_ONCE = 64
 """So many further items of an empty kiosk are taken in one step."""
 HANGS_S = 8.0
 """A step takes half a second at most; a card that stalls may hold up the log for some seconds."""
@@ -157,8 +157,8 @@ class Loop:
             if not self._checkpoint.is_vacant or (seen := self.inbox.pop(0)) is None:
                 break
             self._act(seen, now)
-        self.inbox.is_patient = self._checkpoint.is_vacant
         self._run_checkpoint(partial(self._checkpoint.tick, time.monotonic()), now)
+        self.inbox.set_vacant(self._checkpoint.vacant_below_c)
         if self._ledger is not None:
             self._ledger.turn(now)
 

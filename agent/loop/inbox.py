@@ -8,8 +8,8 @@ A source is one device of one lane (or the central server). Each has a queue of 
 - **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
-- **Patient.** While `is_patient`, readings that come within `PATIENT_S` of the last look wake nobody: they are
-  taken with whatever comes next. Each wake costs more than what is done with a reading of an empty lane.
+- **Patient.** While the kiosk is empty, what is measured of nobody wakes nobody: it is taken with whatever comes
+  next, or when the loop comes round. Each wake costs more than what is done with a reading of an empty lane.
 
 That a device works or not, what is asked, and what the central server is told, neither lapses nor is pushed out
 here: there is little of it, whatever a device sends.
@@ -18,6 +18,7 @@ here: there is little of it, whatever a device sends.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -61,8 +62,6 @@ SHARE_S = 0.005
 """A source that says no more than one item in so long is never behind others: 200 readings a second."""
 CODE_SHARE_S = 0.02
 """The same for codes, which cost more to judge: 50 a second."""
-PATIENT_S = 0.1
-"""So long may readings of an empty kiosk wait before they wake the loop."""
 
 
 class _Source:
@@ -106,9 +105,9 @@ class Inbox:
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         """Rung for the consumer: unlike a lock it may be touched by a signal's handler."""
         self._is_awaited = False
-        self._looked_s = 0.0
-        self.is_patient = False
-        """Readings may wait a moment, since nobody waits for a decision. Written by the consumer."""
+        self._vacant_below_c = -math.inf
+        self._busy = threading.Event()
+        self._busy.set()
         self.dropped = 0
         """Items that were pushed out or lapsed, since the start."""
 
@@ -118,8 +117,7 @@ class Inbox:
         with self._lock:
             source = self._sources.setdefault(_source(message), _Source())
             self.dropped += source.add(message, now_s)
-            may_wait = self.is_patient and now_s - self._looked_s < PATIENT_S and _is_reading(message)
-            rings = self._is_awaited and not may_wait
+            rings = self._is_awaited and not (self._is_of_nobody(message) and len(source.items) < MOST // 2)
             if rings:
                 self._is_awaited = False
         if rings:
@@ -132,6 +130,31 @@ class Inbox:
                 self._bell.get(timeout=limit_s)
             message = self._next()
         return message
+
+    def set_vacant(self, below_c: float) -> None:
+        """Nobody is known to be here: surfaces below `below_c` are of nobody; -inf: somebody is. For the loop."""
+        if below_c == self._vacant_below_c:
+            return
+        self._vacant_below_c = below_c
+        if below_c == -math.inf:
+            self._busy.set()
+        else:
+            self._busy.clear()
+
+    def nap(self, seconds: float) -> bool:
+        """Wait until somebody comes, for `seconds` at most; False at once while somebody is here. Any thread."""
+        return not self._busy.is_set() and not self._busy.wait(seconds)
+
+    def _is_of_nobody(self, message: Message) -> bool:
+        """Whether the kiosk is empty, and this does not change it."""
+        if self._vacant_below_c == -math.inf or not isinstance(message, Observation):
+            return False
+        item = message.item
+        if isinstance(item, Reading):
+            return message.role is Role.ROOM or (
+                message.role is Role.THERMOMETER and item.surface_c < self._vacant_below_c
+            )
+        return isinstance(item, Distance)
 
     def wake(self) -> None:
         """End the current wait; from any thread or a signal's handler."""
@@ -148,7 +171,7 @@ class Inbox:
 
     def _next(self, *, waits: bool = False) -> Message | None:
         """`waits`: whether to be rung for when there is none."""
-        self._looked_s = now_s = time.monotonic()
+        now_s = time.monotonic()
         with self._lock:
             while waiting := [source for source in self._sources.values() if source.items]:
                 came_s, message = min(waiting, key=lambda source: source.items[0][0]).pop()
@@ -172,10 +195,6 @@ def _is_seen(message: Message) -> bool:
         and message.role is not Role.CLINICAL
         and isinstance(message.item, Sighting | Reading | Distance | Departure | Fix | Pressed)
     )
-
-
-def _is_reading(message: Message) -> bool:
-    return isinstance(message, Observation) and isinstance(message.item, Reading) and _is_seen(message)
 
 
 def _is_departure(message: Message) -> bool:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TICK_S = 0.5
+TICK_S = 1.0
 GOODBYE_S = 1.0
 MOST_PASSED_OVER = 512
 """Events that are not to be sent now, looked at in one go."""
@@ -529,7 +529,7 @@ class Session:
             self._flight[mid] = (None, now_s)
 
     def _tick(self, now_s: float) -> None:
-        """Twice a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
+        """Once a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
         self._duty.moved_s = now_s
         self._client.tick()
         if not self._duty.dated and is_settled(self._duty.now()):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
+PAUSE_S = 0.1
+"""What this thread comes later than that is a pause of the machine."""
 
 
 class HealthMonitor:
@@ -99,7 +101,7 @@ class HealthMonitor:
         """
         now_s = time.monotonic()
         late_s, self._beat_s = now_s - self._beat_s - EVERY_S, now_s
-        self._paused_s = max(0.0, late_s, self._paused_s - EVERY_S)
+        self._paused_s = max(late_s if late_s > PAUSE_S else 0.0, self._paused_s - EVERY_S)
         return self._paused_s
 
     def _watchdog(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.config import KioskOptions
-    from agent.control import CommandReceiver
+    from agent.control import CommandReceiver, CommandStats
+    from agent.devices import DeviceStatus
     from agent.devices.workers import Workers
     from agent.events.state import VenueState
     from agent.loop import Loop
@@ -53,15 +54,20 @@ class HealthReport:
             "lists": [
                 {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.rulebook.ages
             ],
-            "devices": [asdict(one) for one in self.workers.status()],
+            "devices": [_plain(one) for one in self.workers.status()],
             "outbox": _with_fault(self.outbox.status()),
             "link": _with_fault(self.link.status()),
-            "commands": asdict(self.commands.status()),
+            "commands": _plain(self.commands.status()),
         }
 
 
 def _with_fault(status: OutboxStatus | LinkStatus) -> dict[str, Any]:
     """Its findings in words."""
-    plain = asdict(status)
+    plain = _plain(status)
     del plain["findings"]
     return {**plain, "fault": status.fault}
+
+
+def _plain(status: DeviceStatus | OutboxStatus | LinkStatus | CommandStats) -> dict[str, Any]:
+    """Its fields, as they are: `asdict` copies deeply what is written down at once."""
+    return {field.name: getattr(status, field.name) for field in fields(status)}

@@ -126,6 +126,36 @@ def test_a_flood_is_a_fault_of_its_device(
     next_of(inbox, type(item))
 
 
+class Line(Script):
+    """Plays what has come by now when it is asked without a limit; else waits for the next."""
+
+    def __init__(self, *plays: Item | Exception | None) -> None:
+        super().__init__(*plays)
+        self.limits: list[float] = []
+
+    def read(self, limit_s: float) -> Item | None:
+        self.limits.append(limit_s)
+        return super().read(limit_s)
+
+
+def test_after_a_nap_only_the_newest_of_what_was_measured_meanwhile_counts(
+    inbox: queue.Queue[Observation], start: Start
+) -> None:
+    first, old, newest, warm = (Reading(surface_c, 1.0, 0.5) for surface_c in (22.0, 22.1, 22.2, 34.0))
+    naps = iter((True, False))  # nobody there, then somebody has come
+    line = Line(first, old, newest, None, warm)
+    start(SensorWorker("in", Role.THERMOMETER, "script", lambda: line, inbox.put, lambda _: next(naps, False)))
+    assert [next_of(inbox, Reading).item for _ in range(3)] == [first, newest, warm]
+    assert line.limits[:5] == [feeds.READ_LIMIT_S, 0.0, 0.0, 0.0, feeds.READ_LIMIT_S]
+
+
+def test_a_device_that_is_lost_during_a_nap_is_told(inbox: queue.Queue[Observation], start: Start) -> None:
+    scripts = iter([Script(Reading(22.0, 1.0, 0.5), DeviceGone("ttyUSB0", "was unplugged"), None)])
+    start(SensorWorker("in", Role.THERMOMETER, "script", lambda: next(scripts), inbox.put, lambda _: True))
+    down = next_of(inbox, DeviceDown)
+    assert "was unplugged" in down.item.error  # type: ignore[union-attr]
+
+
 def test_a_lost_device_is_said_once_and_comes_back(inbox: queue.Queue[Observation], start: Start) -> None:
     gone = DeviceGone("ttyUSB0", "was unplugged", "plug it in again")
     scripts = iter([Script(gone), Script(gone), Script(Reading(34.0, 2.0, 0.5))])

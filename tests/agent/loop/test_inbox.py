@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import queue
 import threading
 
 import pytest
@@ -158,21 +160,72 @@ def test_nothing_is_doubled_or_put_out_of_its_source_s_order(story):
     assert len(got) + inbox.dropped == len(put)
 
 
-def test_readings_of_an_empty_kiosk_wake_the_loop_ten_times_a_second_at_most(hand):
+PRESENCE_C = 30.0
+
+
+def measured(surface_c: float, role: Role = Role.THERMOMETER) -> Observation:
+    return Observation("entry", role, Reading(surface_c, 0.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [measured(22.0), measured(31.0, Role.ROOM), Observation("entry", Role.RANGE, Distance(900.0, 0.0))],
+    ids=["cold", "room", "range"],
+)
+def test_what_is_measured_of_nobody_wakes_nobody_and_is_taken_with_what_comes_next(hand, message):
     inbox, rung = Inbox(), []
-    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(hand.now_s)})()
-    inbox.is_patient = True
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
+    inbox.set_vacant(PRESENCE_C)
     inbox._next(waits=True)
-    begun_s, taken = hand.now_s, 0
-    for number in range(280):
-        hand.now_s += 1 / 28
-        rung_before = len(rung)
-        inbox.add(reading(number, f"lane{number % 2}"))
-        if len(rung) > rung_before:
-            taken += len(drain(inbox))
-            inbox._next(waits=True)
-    assert taken + inbox.waiting() == 280
-    assert 50 < len(rung) <= 10 * (hand.now_s - begun_s) + 1
+    for _ in range(10):
+        inbox.add(message)
+    assert not rung
+    assert drain(inbox) == [message] * 10
+
+
+def test_a_source_that_says_much_of_nobody_is_taken_before_anything_is_pushed_out(hand):
+    inbox, rung = Inbox(), []
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
+    inbox.set_vacant(PRESENCE_C)
+    inbox._next(waits=True)
+    for _ in range(MOST):
+        inbox.add(measured(22.0))
+    assert len(rung) == 1
+    assert len(drain(inbox)) == MOST
+    assert not inbox.dropped
+
+
+@pytest.mark.parametrize("surface_c", [PRESENCE_C, 34.0])
+def test_somebody_warm_wakes_the_loop_of_an_empty_kiosk_at_once(hand, surface_c):
+    inbox, rung = Inbox(), []
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
+    inbox.set_vacant(PRESENCE_C)
+    inbox._next(waits=True)
+    inbox.add(measured(surface_c))
+    assert len(rung) == 1
+
+
+def test_staffs_own_thermometer_wakes_the_loop_of_an_empty_kiosk(hand):
+    inbox, rung = Inbox(), []
+    inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
+    inbox.set_vacant(PRESENCE_C)
+    inbox._next(waits=True)
+    inbox.add(measured(22.0, Role.CLINICAL))
+    assert len(rung) == 1
+
+
+def test_a_nap_lasts_while_nobody_is_there_and_ends_when_somebody_comes():
+    inbox = Inbox()
+    assert not inbox.nap(60.0), "as long as nobody has said that the kiosk is empty"
+    inbox.set_vacant(PRESENCE_C)
+    assert inbox.nap(0.001)
+    naps: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    sleeper = threading.Thread(target=lambda: naps.put(inbox.nap(60.0)))
+    sleeper.start()
+    inbox.set_vacant(-math.inf)
+    assert naps.get(timeout=30) is False
+    sleeper.join()
+    assert not inbox.nap(60.0)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +239,13 @@ def test_readings_of_an_empty_kiosk_wake_the_loop_ten_times_a_second_at_most(han
 def test_all_else_wakes_a_patient_loop_at_once_and_takes_the_readings_along(hand, message):
     inbox, rung = Inbox(), []
     inbox._bell = type("Bell", (), {"put": lambda _, __: rung.append(None)})()
-    inbox.is_patient = True
+    inbox.set_vacant(PRESENCE_C)
     inbox._next(waits=True)
-    inbox.add(reading(1))
+    inbox.add(measured(22.0))
     assert not rung
     inbox.add(message)
     assert len(rung) == 1
-    assert drain(inbox) == [reading(1), message]
+    assert drain(inbox) == [measured(22.0), message]
 
 
 def test_a_reading_wakes_a_loop_with_somebody_before_it_at_once(hand):
