@@ -108,7 +108,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         if verdict.status not in _JUDGED:
             return verdict
         checked = _against_lists(verdict, trust, now)
-        is_damaged = any([file.is_damaged for file in trust.list_files])  # as if missing: what it says is not known
+        is_damaged = any(file.is_damaged for file in trust.list_files)  # as if missing: what it says is not known
         return replace(checked, list_age=ListAge.EXPIRED) if is_damaged else checked
     except Exception as error:  # noqa: BLE001 - it must send one person to staff, not stop the gate
         return _of_internal_error(error)
