@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import vectors_today as vectors
 
+from agent import credentials
 from agent.credentials import vdv_ka
 from agent.credentials.trust import parse_keys
 from agent.crypto import signing
 from agent.issuers import keys_file, pretix, vdv
+from agent.model import ClockState, TimeBounds
 
 NOW = datetime(2023, 3, 15, tzinfo=UTC).timestamp()
 
@@ -85,3 +88,21 @@ _POINT = (
     0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
     0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
 )
+
+
+def _directory() -> dict[str, bytes]:
+    lines = Path(__file__).with_name("vdv-certificates.txt").read_text().splitlines()
+    return {name: b64decode(text) for name, text in (line.split() for line in lines if not line.startswith("#"))}
+
+
+def test_the_whole_directory_of_authorities() -> None:
+    """Two of its files hold one certificate, and two are named otherwise than what they hold."""
+    files = _directory()
+    found = vdv.read(files, NOW)
+    assert (len(files), len(found.keys), len(found.left_out)) == (31, 19, 11)
+    assert all("ended on 2021-1" in line for line in found.left_out)
+    last_days = {line for key in found.keys for line in key.table().splitlines() if line.startswith("until")}
+    assert last_days == {"until = 2026-12-01", "until = 2031-12-01"}
+    trust = parse_keys(keys_file.change("", found.keys, lambda _: True).text, "issuers.toml")
+    ticket = credentials.check(vectors.VDV_TICKET, trust, TimeBounds(NOW, NOW, ClockState.SYNCED))
+    assert ticket.reason.startswith("signature only")
