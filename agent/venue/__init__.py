@@ -7,7 +7,6 @@ knows is folded from ledger entries, which `agent.outbox` writes in the commit o
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,7 @@ from agent.venue.entries import (
     Entry,
     What,
     pack,
+    permit_tag,
     tag,
     tag16,
     tenths,
@@ -72,7 +72,6 @@ OLDEST_FIX_S = 600.0
 """A place that was told longer ago is none any more."""
 CLOCK_OFF_S = 2.0
 """The ledger's clock may be off by so much against the agent's."""
-_MOST_MARKS = 100_000
 _STOPPED = 1
 """Value of the last entry before a clean stop."""
 _ROLE = {role: index for index, role in enumerate(ROLES)}
@@ -159,13 +158,9 @@ class Venue:
         self._early: list[Entry] = []
         self._cases_of: dict[bytes, int] = {}
         """Holder of a code → his open case."""
-        self._used: Counter[bytes] = Counter()
-        """Permit → how often it was used today. In memory only."""
-        self._inside: Counter[bytes] = Counter()
-        """Permit of a party → how many are inside with it. In memory only."""
         self._checked: dict[int, set[bytes]] = {}
         """Round → who was measured in it. In memory only."""
-        self._used_on = self._checked_on = -1
+        self._checked_on = -1
         self._alive_at = 0
         self._opened_count = 0
         self._at_s = 0.0
@@ -317,12 +312,14 @@ class Venue:
         if permit is None:
             asks = here.rules.permits == "required" or here.roster_problem
             return PermitState.MISSING if asks else PermitState.UNASKED
-        self._forget_marks(at_s)
-        places = (here.rules.name, lane)
-        state = permit_state(permit, now, here.rules.offset_s, places, self._used[permit.key])
-        if state is PermitState.VALID and permit.kind.party > 1 and self._inside[permit.key] >= permit.kind.party:
-            return PermitState.USED
-        return state
+        places, kind, tag = (here.rules.name, lane), permit.kind, permit_tag(permit.key)
+        used = self.ledger.came_today_with(tag, tenths(at_s)) if kind.uses else 0
+        state = permit_state(permit, now, here.rules.offset_s, places, used)
+        if state is not PermitState.VALID or not _counts_uses(permit):
+            return state
+        is_known = (self._restored or self._is_counted) and self.ledger.exact
+        has_place = kind.party == 1 or self.ledger.with_permit[tag] < kind.party
+        return PermitState.VALID if is_known and has_place else PermitState.USED
 
     def room_state(self, at_s: float) -> RoomState:
         """Whether one more may come in."""
@@ -340,15 +337,6 @@ class Venue:
         if self._unsaved and self.is_kept():
             self._unsaved = 0
         return self._unsaved >= max(1, self._lanes_in) and not self._is_counted
-
-    def _forget_marks(self, at_s: float) -> None:
-        """Uses are counted by the day."""
-        utc = self.ledger.utc_of(tenths(at_s))
-        day = -1 if utc is None else self.ledger.day_of(utc)
-        if day != self._used_on:
-            if self._used_on >= 0:
-                self._used.clear()
-            self._used_on = day
 
     # -- what happens
 
@@ -368,7 +356,7 @@ class Venue:
             entries.append(Entry(at, lane, What.DECIDED, role, decision))
             if passage.gate_opened:
                 entries += self._count(at, lane, spec)
-                self._mark_used(permit, spec, at_s)
+                entries += _permit_entries(at, lane, permit, spec)
             entries += self._checks(passage, permit, here, now, at, role)
         case = self._follow(passage, drill, facts, at, entries)
         if permit is not None and is_driver and not is_exit and not drill and _is_let_in(passage):
@@ -404,17 +392,6 @@ class Venue:
     def _count(at: int, lane: int, spec: LaneSpec) -> list[Entry]:
         what = {"in": What.IN, "out": What.OUT}.get(spec.counts_as)
         return [] if what is None else [Entry(at, lane, what)]
-
-    def _mark_used(self, permit: Permit | None, spec: LaneSpec, at_s: float) -> None:
-        if permit is None or len(self._used) + len(self._inside) > _MOST_MARKS:
-            return
-        self._forget_marks(at_s)
-        if spec.counts_as == "in" or spec.direction is Direction.ENTRY:
-            self._used[permit.key] += 1
-            if permit.kind.party > 1:
-                self._inside[permit.key] += 1
-        elif permit.kind.party > 1 and self._inside[permit.key]:
-            self._inside[permit.key] -= 1
 
     def _checks(
         self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int
@@ -619,7 +596,6 @@ class Venue:
                     Entry(at, NO_LANE, What.REPORTED, number=day, case=_CLOSED),
                 ]
             )
-            self._inside.clear()
 
     def _due(self, now: TimeBounds, at: int) -> Iterator[Written]:
         here = self._in_force()
@@ -772,6 +748,19 @@ def report_view(report: Report) -> dict[str, object]:
 def _is_card(verdict: Verdict) -> bool:
     """Whether a card was shown of which no list tells a colour, and no health code beside it."""
     return verdict.status is CodeStatus.UNDECIDED and bool(verdict.adds)
+
+
+def _counts_uses(permit: Permit) -> bool:
+    """Whether it is limited how often, or for how many at a time, a permit lets somebody in."""
+    return bool(permit.kind.uses) or permit.kind.party > 1
+
+
+def _permit_entries(at: int, lane: int, permit: Permit | None, spec: LaneSpec) -> list[Entry]:
+    """That somebody comes or leaves with a permit, where that counts."""
+    if permit is None or not _counts_uses(permit):
+        return []
+    comes = spec.counts_as == "in" or spec.direction is Direction.ENTRY
+    return [Entry(at, lane, What.PERMIT, value=1 if comes else 2, case=permit_tag(permit.key))]
 
 
 def _is_let_in(passage: Passage) -> bool:

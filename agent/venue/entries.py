@@ -9,7 +9,7 @@
 | 1 | value | by `what`: decision, case kind, feedback, symptom … |
 | 2 | group | `tag16` of a roster group; 0: none |
 | 4 | number | by `what`: roster number, head count, day, POSIX seconds |
-| 4 | case | by `what`: id of a case, `tag` of a round or duty |
+| 4 | case | by `what`: id of a case, `tag` of a round or duty, `permit_tag` |
 
 No entry names anybody. Roster numbers are written only where the signed privacy rules say `remember = "day"`.
 """
@@ -92,6 +92,9 @@ class What(IntEnum):
     SHUT = 25
     """A lane, or with `NO_LANE` all, is shut to those who come in until `number` (POSIX seconds, `FOR_GOOD`); 0:
     open again."""
+    PERMIT = 26
+    """A permit that counts its uses or its party: `case` is its `permit_tag`; somebody came in with it (`value` 1)
+    or left (2); 0: carried over, `number` are inside with it."""
 
 
 class Entry(NamedTuple):
@@ -136,6 +139,11 @@ def tenths(at_s: float) -> int:
 def tag(name: str) -> int:
     """What stands for a name of a round, a duty or a kiosk: 1 or more, and stable when the list changes."""
     return crc32(name.encode()) or 1
+
+
+def permit_tag(key: bytes) -> int:
+    """What stands for a permit. Two may have one: then the uses of both are counted together."""
+    return crc32(key)
 
 
 def tag16(name: str) -> int:

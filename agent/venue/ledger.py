@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from agent.venue.entries import CASE_KINDS, DRILL, LAYOUT, NO_LANE, SIZE, Entry, What, pack, signed, unsigned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 DAY_S = 86_400
 UNDATED = 0xFFFF_FFFF
@@ -65,6 +65,8 @@ class DayTally:
     symptoms: Counter[tuple[int, int]] = field(default_factory=Counter)
     """Group, symptom → how many."""
     duties: Counter[int] = field(default_factory=Counter)
+    permits: Counter[int] = field(default_factory=Counter)
+    """Tag of a permit → how many came in with it."""
     trips: int = 0
     opened: int = 0
     answered: int = 0
@@ -103,6 +105,8 @@ class Ledger:
         self.days: dict[int, DayTally] = {}
         self.gave: dict[int, int] = {}
         """Tag of a peer → places given to it, in all."""
+        self.with_permit: Counter[int] = Counter()
+        """Tag of a permit → how many are inside with it."""
         self.total_in = self.total_out = 0
         """Since the ledger began; they only grow."""
         self.since_utc: float | None = None
@@ -211,6 +215,9 @@ class Ledger:
                 self.gave[entry.case] = entry.number
             case What.SHUT:
                 self._shut(entry)
+            case What.PERMIT:
+                change = {1: 1, 2: -1}.get(entry.value, entry.number)
+                self.with_permit[entry.case] = max(0, self.with_permit[entry.case] + change)
             case What.TRIP:
                 self.trip = entry.case if entry.value else 0
                 self.trip_since_utc = float(entry.number) if entry.number else self.utc_of(entry.at)
@@ -222,6 +229,8 @@ class Ledger:
 
     def _recount(self, entry: Entry) -> None:
         before, self.inside = self.inside, 0 if entry.what == What.CLOSED else signed(entry.number)
+        if entry.what == What.CLOSED:
+            self.with_permit.clear()
         if entry.value in (_CARRIED_EXACT, _CARRIED_INEXACT):
             self.exact = entry.value == _CARRIED_EXACT
             return
@@ -274,7 +283,7 @@ class Ledger:
             self.cases[case.id] = Case(case.id, case.kind, case.lane, self.utc_of(case.at), case.at, case.drill)
         self._note(utc)
 
-    def _date(self, entry: Entry, utc: float) -> None:  # noqa: C901, PLR0912 - one for each kind of entry
+    def _date(self, entry: Entry, utc: float) -> None:  # noqa: C901, PLR0912, PLR0915 - one for each kind of entry
         """Count an entry on its day."""
         self._note(utc)
         tally = self._tally(utc)
@@ -312,6 +321,8 @@ class Ledger:
                 tally.symptoms[entry.group, entry.value] += 1
             case What.TRIP if entry.value and not entry.number:
                 tally.trips += 1
+            case What.PERMIT if entry.value == 1:
+                tally.permits[entry.case] += 1
             case What.DUTY:
                 tally.duties[entry.case] += 1
                 self.duty_done_utc[entry.case] = utc
@@ -393,11 +404,22 @@ class Ledger:
         return self.days.get(day) or DayTally(most=0)
 
     def came_today(self, at: int) -> int:
-        """How many came on the day of this moment, or in this boot while the clock is not known."""
+        """How many came on the day of this moment; while the clock is not known, since the last known day began."""
+        tally, undated = self._of_today(at)
+        return tally.came + sum(entry.what == What.IN for entry in undated)
+
+    def came_today_with(self, permit: int, at: int) -> int:
+        """The same with one permit, by its tag."""
+        tally, undated = self._of_today(at)
+        came = (What.PERMIT, permit, 1)
+        return tally.permits[permit] + sum((entry.what, entry.case, entry.value) == came for entry in undated)
+
+    def _of_today(self, at: int) -> tuple[DayTally, Sequence[Entry]]:
         utc = self.utc_of(at)
-        if utc is None:
-            return sum(entry.what == What.IN for entry in self._undated)
-        return self.tally(max(self.day_of(utc), self.reported.get(0, -1) + 1)).came
+        if utc is not None:
+            return self.tally(max(self.day_of(utc), self.reported.get(0, -1) + 1)), ()
+        last = DayTally() if self._latest_utc is None else self.tally(self.day_of(self._latest_utc))
+        return last, (*self._undatable, *self._undated)
 
     def undated_counts(self) -> tuple[int, int]:
         """How many came and left in entries that have no date yet."""
@@ -471,7 +493,7 @@ class Ledger:
                 walked.apply(entry)
         return len(self._raw) // SIZE
 
-    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901 - one for each kind of entry
+    def carried(self, day: int) -> Iterator[Entry]:  # noqa: C901, PLR0912 - one for each kind of entry
         """What is still true after a day, as entries."""
         if self.since_utc is not None:
             yield Entry(self._boot_at, NO_LANE, What.SINCE, number=int(self.since_utc))
@@ -490,6 +512,9 @@ class Ledger:
         yield Entry(at, NO_LANE, What.TOTAL, value=2, number=self.total_out)
         for tag, given in sorted(self.gave.items()):
             yield Entry(at, NO_LANE, What.GAVE, number=given, case=tag)
+        for tag, inside in sorted(self.with_permit.items()):
+            if inside:
+                yield Entry(at, NO_LANE, What.PERMIT, number=inside, case=tag)
         for case in self.cases.values():
             value = CASE_KINDS.index(case.kind) | (DRILL if case.drill else 0)
             since = int(case.since_utc) if case.since_utc is not None else 0

@@ -98,6 +98,49 @@ def test_two_visitors_of_a_resident_and_a_third_when_one_has_left() -> None:
     assert kiosk.facts("bed-7").permit is PermitState.VALID
 
 
+@pytest.mark.parametrize("knows_time", [True, False])
+def test_a_permit_that_was_used_is_used_after_a_restart_and_a_power_cut(knows_time: bool) -> None:
+    kinds = {"anna": PermitKind("visitor", uses=1), "bed-7": PermitKind("visitor", party=2)}
+    people = roster_of(dict.fromkeys(kinds, ("visitor", "", 0)), kinds)
+    kiosk = Kiosk(SCHOOL.replace("capacity = 5", "capacity = 50"), people, knows_time=knows_time)
+    for name in ("anna", "bed-7", "bed-7"):
+        kiosk.pass_by(name)
+    for again in (kiosk.stop, kiosk.cut):
+        again()
+        assert (kiosk.facts("anna").permit, kiosk.facts("bed-7").permit) == (PermitState.USED, PermitState.USED)
+    kiosk.pass_by("bed-7", lane="out")
+    kiosk.stop()
+    assert kiosk.facts("bed-7").permit is PermitState.VALID
+    kiosk.pass_by("bed-7")
+    if knows_time:
+        kiosk.wait(DAY_S)
+        kiosk.stop()
+        assert kiosk.facts("anna").permit is PermitState.VALID, "another day"
+        assert kiosk.facts("bed-7").permit is PermitState.VALID, "all are gone at closing"
+
+
+def test_a_party_is_inside_over_midnight_where_no_time_of_closing_is_given() -> None:
+    people = roster_of({"bed-7": ("visitor", "", 7)}, {"bed-7": PermitKind("visitor", party=2)})
+    kiosk = Kiosk(SCHOOL.replace(', closes = "21:00"', ""), people)
+    kiosk.pass_by("bed-7")
+    kiosk.pass_by("bed-7")
+    kiosk.wait(3 * DAY_S)
+    assert len(kiosk.venue.ledger) < 100, "the ledger was compacted"
+    kiosk.stop()
+    assert kiosk.facts("bed-7").permit is PermitState.USED
+
+
+def test_where_the_ledger_was_lost_no_permit_with_uses_counts_until_staff_have_counted() -> None:
+    kinds = {"anna": PermitKind("visitor", uses=1), "bert": PermitKind("visitor")}
+    kiosk = Kiosk(roster=roster_of(dict.fromkeys(kinds, ("visitor", "", 0)), kinds))
+    kiosk.venue = type(kiosk.venue)(kiosk.name, kiosk.venue._lanes, lambda: kiosk.force)
+    kiosk.venue.begin(kiosk.at_s)
+    kiosk.venue.restore(b"", kiosk.at_s, damaged=True)
+    assert (kiosk.facts("anna").permit, kiosk.facts("bert").permit) == (PermitState.USED, PermitState.VALID)
+    assert kiosk.state("count", number=3).reason is None
+    assert kiosk.facts("anna").permit is PermitState.VALID
+
+
 def test_a_full_room_and_one_out_one_in() -> None:
     kiosk = Kiosk()
     for _ in range(4):
