@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
             replace_file(args.request, (enrolment.request(__version__, service.serial()),))
             print(f"Wrote {args.request}: gatepost authority answer {args.request} on the authority's machine.")
             return 0
-        if args.answer:
+        if args.answer and not invited.token:
+            told = "an answer in a file needs a token to prove it: have this kiosk invited by its name, SITE/KIOSK"
+        elif args.answer:
             request = enrolment.request(__version__, service.serial())
             found = exchange.parse_answer(args.answer.read_bytes(), request, invited.token)
             told = "" if found.status == "issued" else exchange.REASONS.get(found.reason, found.status)

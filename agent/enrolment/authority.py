@@ -8,6 +8,7 @@
 | kiosks/SITE/KIOSK.json | what was issued to a kiosk |
 | pending/FINGERPRINT.json | who asks without a token, and what a person has said |
 | revoked.crl | for the broker's `crlfile` |
+| lock | held by whoever changes something |
 
 Each file is replaced whole. An invitation is marked as used before the certificate is made, with the key that used
 it: a request that is repeated gets its own certificate again, and no other key gets any.
@@ -15,16 +16,19 @@ it: a request that is repeated gets its own certificate again, and no other key 
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import re
 import secrets
 import subprocess
 from base64 import b64decode
 from binascii import Error as BadBase64
 from dataclasses import asdict, dataclass, field, replace
+from functools import wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from agent.credentials import bundle
 from agent.enrolment import certificates, exchange, invitation
@@ -34,9 +38,13 @@ from agent.enrolment.invitation import Invitation
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from agent.crypto.signing import PrivateKey
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger(__name__)
 
 _SECRET = 0o600
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -44,7 +52,9 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _DAY_S = 86_400
 _SIGN_S = 60.0
 MOST_PENDING = 1000
-"""Strangers may ask; they must not fill the disk."""
+"""Strangers may ask; they must not fill the disk. The oldest that nobody has answered gives way: it asks again."""
+MOST_CERTIFICATES = 12
+"""Valid ones of one kiosk: one that asks again and again must not fill the disk either."""
 
 
 class AuthorityError(Exception):
@@ -114,12 +124,24 @@ class Pending:
     rejected: bool = False
 
 
+def _alone(action: Callable[Concatenate[Authority, P], R]) -> Callable[Concatenate[Authority, P], R]:
+    """One at a time, in all processes: `serve` issues while a person revokes, and neither may undo the other."""
+
+    @wraps(action)
+    def locked(self: Authority, /, *words: P.args, **named: P.kwargs) -> R:
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return action(self, *words, **named)
+
+    return locked
+
+
 class Authority:
     """One folder."""
 
     def __init__(self, folder: Path) -> None:
         """Raises AuthorityError when there is no authority in it."""
-        self._folder = folder
+        self.folder = folder
         try:
             plain = json.loads((folder / "authority.json").read_text())
             lists = {name: tuple(plain.get(name, ())) for name in ("pins", "sign_command", "bundles")}
@@ -131,6 +153,7 @@ class Authority:
 
     # -- what people ask for
 
+    @_alone
     def invite(
         self, site: str, kiosk: str, days: int, keys: list[PrivateKey], now_utc: float
     ) -> tuple[Invitation, bytes]:
@@ -144,6 +167,11 @@ class Authority:
         if not 1 <= days <= invitation.MAX_DAYS:
             raise AuthorityError(f"an invitation is valid for 1 to {invitation.MAX_DAYS} days, not {days}")
         settings = self.settings
+        if not kiosk and not settings.pins:
+            raise AuthorityError(
+                "without a token the broker's key must tell who answers, and this authority knows none: "
+                f"name a kiosk, for example {site}/k01, or make the authority with --broker-cert"
+            )
         made = Invitation(
             settings.fleet, self._root_hash(), tuple(map(invitation.decoded, settings.pins)), settings.host,
             settings.enrol_port or settings.port, site, kiosk,
@@ -163,6 +191,7 @@ class Authority:
         key = certificates.new_key()
         return key, self._sign(certificates.request_for(key, name), name, now_utc)
 
+    @_alone
     def approve(self, said: str, name: str) -> Pending:
         """Give a pending key a name; `said`: the six signs it shows, or its fingerprint. Raises AuthorityError."""
         site, _, kiosk = name.partition("/")
@@ -179,6 +208,7 @@ class Authority:
         self._write(self._pending(decided.fingerprint), asdict(decided))
         return decided
 
+    @_alone
     def revoke(self, name: str, now_utc: float) -> int:
         """Take back all of a kiosk's certificates and invitations; how many certificates. Raises AuthorityError,
         OSError.
@@ -213,13 +243,13 @@ class Authority:
             for each in known.issued.values()
             if each.revoked_utc
         }
-        path = self._folder / "revoked.crl"
+        path = self.folder / "revoked.crl"
         replace_file(path, (certificates.revocations(serials, self._authority(), now_utc).encode(),))
         return path
 
     def kiosks(self) -> Iterator[EnrolledKiosk]:
         """All to whom anything was issued, by name."""
-        for path in sorted(self._folder.glob("kiosks/*/*.json")):
+        for path in sorted(self.folder.glob("kiosks/*/*.json")):
             found = self.kiosk(path.parent.name, path.stem)
             if found is not None:
                 yield found
@@ -229,7 +259,7 @@ class Authority:
         if not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
             return None
         try:
-            plain = _read(self._folder / "kiosks" / site / f"{kiosk}.json")
+            plain = _read(self.folder / "kiosks" / site / f"{kiosk}.json")
         except FileNotFoundError:
             return None
         issued = {key: Certificate(**each) for key, each in plain["issued"].items()}
@@ -237,7 +267,7 @@ class Authority:
 
     def pending(self) -> Iterator[Pending]:
         """Those who ask without a token."""
-        for path in sorted(self._folder.glob("pending/*.json")):
+        for path in sorted(self.folder.glob("pending/*.json")):
             yield Pending(**_read(path))
 
     def invitations(self) -> Iterator[dict[str, Any]]:
@@ -247,19 +277,34 @@ class Authority:
 
     # -- what kiosks ask for
 
+    @_alone
     def handle(self, data: bytes, now_utc: float) -> tuple[str, bytes] | None:
-        """(fingerprint of the key that asks, answer); None for what gets no answer. Raises OSError."""
+        """(fingerprint of the key that asks, answer); None for what gets no answer. Never raises: a file that is
+        damaged, or a disk that is full, is logged, and fails the one who asks.
+        """
         try:
             asked = exchange.parse_request(data)
             fingerprint = certificates.fingerprint_of_request(asked.csr)
         except (exchange.BadExchange, BadCertificate):
             return None
+        try:
+            found, token = self._decide(asked, fingerprint, now_utc)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning(
+                "%s asks, and what is known here cannot be used: %s", certificates.spoken(fingerprint), error
+            )
+            found, token = Answer("refused", "authority_failed"), b""
+        return fingerprint, exchange.answer(found, data, token)
+
+    def _decide(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
+        """The answer, and the token that proves it. Raises OSError; ValueError, TypeError, KeyError for a damaged
+        file.
+        """
         if asked.certificate:
-            return fingerprint, exchange.answer(self._renew(asked, fingerprint, now_utc), data, b"")
+            return self._renew(asked, fingerprint, now_utc), b""
         if asked.id:
-            found, token = self._enrol(asked, fingerprint, now_utc)
-            return fingerprint, exchange.answer(found, data, token)
-        return fingerprint, exchange.answer(self._wait(asked, fingerprint, now_utc), data, b"")
+            return self._enrol(asked, fingerprint, now_utc)
+        return self._wait(asked, fingerprint, now_utc), b""
 
     def _enrol(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
         path = self._invitation(asked.id) if re.fullmatch(r"[0-9a-f]{32}", asked.id) else None
@@ -304,9 +349,12 @@ class Authority:
         try:
             found = Pending(**_read(path))
         except FileNotFoundError:
-            if sum(1 for _ in self._folder.glob("pending/*.json")) < MOST_PENDING:
-                waiting = Pending(fingerprint, asked.csr, asked.release, asked.serial, now_utc)
-                self._write(path, asdict(waiting))
+            undecided = [each for each in self.pending() if not (each.approved or each.rejected)]
+            if len(undecided) >= MOST_PENDING:
+                oldest = min(undecided, key=lambda each: each.at_utc)
+                self._pending(oldest.fingerprint).unlink(missing_ok=True)
+            waiting = Pending(fingerprint, asked.csr, asked.release, asked.serial, now_utc)
+            self._write(path, asdict(waiting))
             return Answer("pending")
         if found.rejected:
             return Answer("refused", "revoked")
@@ -331,6 +379,9 @@ class Authority:
         if certificate is not None and certificate.revoked_utc:
             return Answer("refused", "revoked")
         if certificate is None:
+            valid = sum(not each.revoked_utc and each.not_after_utc > now_utc for each in known.issued.values())
+            if renewed and valid >= MOST_CERTIFICATES:
+                return Answer("refused", "too_many")
             try:
                 pem = self._sign(asked.csr, known.name, now_utc)
                 found = certificates.about(pem)
@@ -347,7 +398,7 @@ class Authority:
         )
 
     def _welcome(self, known: EnrolledKiosk, pem: str) -> Answer:
-        settings, folder = self.settings, self._folder
+        settings, folder = self.settings, self.folder
         table = folder / settings.fleet_folder / known.site / known.kiosk / "agent.toml"
         return Answer(
             "issued", "", pem, (folder / settings.broker_ca).read_text() if settings.broker_ca else "",
@@ -369,23 +420,23 @@ class Authority:
     # -- files
 
     def _root_hash(self) -> bytes:
-        return sha256((self._folder / self.settings.root).read_bytes()).digest()
+        return sha256((self.folder / self.settings.root).read_bytes()).digest()
 
     def _authority(self) -> tuple[str, str]:
-        return (self._folder / "ca.key").read_text(), (self._folder / "ca.pem").read_text()
+        return (self.folder / "ca.key").read_text(), (self.folder / "ca.pem").read_text()
 
     def _invitations(self) -> Iterator[tuple[Path, dict[str, Any]]]:
-        for path in sorted(self._folder.glob("invitations/*.json")):
+        for path in sorted(self.folder.glob("invitations/*.json")):
             yield path, _read(path)
 
     def _invitation(self, id_: str) -> Path:
-        return self._folder / "invitations" / f"{id_}.json"
+        return self.folder / "invitations" / f"{id_}.json"
 
     def _pending(self, fingerprint: str) -> Path:
-        return self._folder / "pending" / f"{fingerprint}.json"
+        return self.folder / "pending" / f"{fingerprint}.json"
 
     def _save(self, known: EnrolledKiosk) -> None:
-        self._write(self._folder / "kiosks" / known.site / f"{known.kiosk}.json", asdict(known))
+        self._write(self.folder / "kiosks" / known.site / f"{known.kiosk}.json", asdict(known))
 
     def _write(self, path: Path, plain: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

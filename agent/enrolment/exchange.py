@@ -36,7 +36,7 @@ _SHORT = 128
 Status = Literal["issued", "pending", "refused"]
 Reason = Literal[
     "", "malformed", "unknown_invitation", "expired", "revoked", "used", "bad_proof", "bad_request", "not_ours",
-    "root_changed", "authority_failed",
+    "root_changed", "authority_failed", "too_many",
 ]  # fmt: skip
 REASONS: dict[str, str] = {
     "malformed": "the request cannot be read: the kiosk and the authority are of different releases",
@@ -49,6 +49,7 @@ REASONS: dict[str, str] = {
     "not_ours": "the certificate was not issued here",
     "root_changed": "the fleet has another root now: ask for a new invitation",
     "authority_failed": "the authority could not issue a certificate: its own log says why",
+    "too_many": "this kiosk has many certificates that are valid still: revoke it, and invite it again",
 }
 """What to do, for people."""
 

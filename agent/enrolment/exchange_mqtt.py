@@ -104,9 +104,9 @@ def send_request(
     end_s = time.monotonic() + limit_s
     inbox = _Inbox()
     tls = context(options, dated=True) if pins is None and options.tls else pinned(pins) if pins else None
-    client = _client(options, fingerprint, inbox, tls, acknowledges=False)
+    client = _client(options, fingerprint, inbox, tls)
     try:
-        client.dial()
+        client.dial(session_s=0)  # an answer to an earlier request, which nobody has read, must not come first
         _turn_until(client, lambda: inbox.greeted, end_s)
         client.listen([(f"{PREFIX}/{fingerprint}/answer", Retained.NEVER)])
         _turn_until(client, lambda: inbox.subscribed, end_s)
@@ -185,12 +185,10 @@ def _drain(inbox: _Inbox) -> list[tuple[str, bytes]]:
     return taken
 
 
-def _client(
-    options: Options, name: str, inbox: _Inbox, tls: ssl.SSLContext | None, *, acknowledges: bool = True
-) -> Client:
-    """`acknowledges`: not where the broker may take us for the service, whose commands are left to it."""
+def _client(options: Options, name: str, inbox: _Inbox, tls: ssl.SSLContext | None) -> Client:
+    """A connection under this client id, with what it hears in the inbox."""
     plain = dataclasses.replace(options, tls=False, ca_file=None, cert_file=None, key_file=None, client_id=name)
-    client = Client(plain, name, None, inbox, v5=True, acknowledges=acknowledges)
+    client = Client(plain, name, None, inbox, v5=True)
     if tls is not None:
         client.tls_set_context(tls)
     return client

@@ -63,19 +63,20 @@ class Enrolment:
         """Keep an invitation. Raises BadInvitation, OSError."""
         found = invitation.unverified(data)
         _make(self._work)
-        if self._invited() != data.strip():
+        if self.shown() != data.strip():
             replace_file(self._work / "invitation", (data.strip(),), _SECRET)
         return found
 
     def invitation(self) -> Invitation | None:
         """The one that was shown last; None before that."""
-        data = self._invited()
+        data = self.shown()
         try:
             return invitation.unverified(data) if data else None
         except BadInvitation:
             return None
 
-    def _invited(self) -> bytes:
+    def shown(self) -> bytes:
+        """The invitation that was kept last, as it was shown; empty before that."""
         try:
             return (self._work / "invitation").read_bytes()
         except OSError:
@@ -153,7 +154,7 @@ class Enrolment:
             raise EnrolmentError("its root is not the one that was invited")
         try:
             root = bundle.first_root(data)
-            bundle.verify_statement(self._invited(), root, "enrol", _ANY_TIME)
+            bundle.verify_statement(self.shown(), root, "enrol", _ANY_TIME)
         except BadBundle as error:
             raise EnrolmentError(f"the root does not stand by the invitation: {error}") from None
         if root.bundle.fleet != invited.fleet:

@@ -13,7 +13,7 @@ from agent import __version__
 from agent.enrolment import certificates, exchange, exchange_mqtt
 from agent.enrolment.exchange import BadExchange
 from agent.enrolment.exchange_mqtt import ExchangeFailed
-from agent.enrolment.invitation import MAX_BYTES, BadInvitation, Invitation
+from agent.enrolment.invitation import MAX_BYTES, BadInvitation, Invitation, unverified
 from agent.enrolment.kiosk import Enrolment, EnrolmentError
 from agent.mqtt import Options
 from agent.platform import systemd
@@ -28,6 +28,7 @@ PLACES = (
     "/media/*/*/gatepost.invitation", "/mnt/gatepost.invitation", "/etc/gatepost/invitation",
 )  # fmt: skip
 """Where a file is looked for: the boot partition of an image, a stick, a file brought by SSH."""
+MOST_SEEN = 4
 _SOON_S, _LATE_S = 5.0, 300.0
 _SERIALS = ("/sys/firmware/devicetree/base/serial-number", "/etc/machine-id")
 
@@ -86,17 +87,18 @@ def run(
     """Until the kiosk has its identity (True) or is to stop. `looks`: where invitations may be seen."""
     enrolment = Enrolment(folder)
     systemd.notify("READY=1", "STATUS=not enrolled yet: waits for an invitation")
+    seen = list(filter(None, [enrolment.shown()]))
     wait_s, said, due_s = _SOON_S, "", 0.0
     while not stopping():
         systemd.notify("WATCHDOG=1")
         if enrolment.identity.exists():
             enrolment.finish()
             return True
-        if _read_invitation(enrolment, looks):
+        if found := _new_invitations(seen, looks):
+            seen = [*found, *seen][:MOST_SEEN]
             wait_s, due_s = _SOON_S, 0.0
-        invited = enrolment.invitation()
         if time.monotonic() >= due_s:
-            told = unreadable() if invited is None else _try(enrolment, invited)
+            told = _try_each(enrolment, seen) if seen else unreadable()
             if told and told != said:
                 said = told
                 log.warning("enrolment: %s", told)
@@ -107,18 +109,30 @@ def run(
     return False
 
 
-def _try(enrolment: Enrolment, invited: Invitation) -> str:
+def _try_each(enrolment: Enrolment, seen: list[bytes]) -> str:
+    """Ask by each invitation, the newest first; empty when the kiosk has its identity. One that has ended, or that
+    a stranger left, does not hold up the right one. The newest is what is kept over a power cut.
+    """
+    told = []
     try:
-        return once(enrolment, invited, limit_s=4.0)  # the watchdog wants to hear of us
-    except OSError as error:
-        return f"the disk takes nothing: {error.strerror}"
+        for data in seen:
+            systemd.notify("WATCHDOG=1")
+            answer = once(enrolment, enrolment.follow(data), limit_s=4.0)  # the watchdog wants to hear of us
+            if not answer:
+                return ""
+            told.append(answer)
+        enrolment.follow(seen[0])
+    except (OSError, BadInvitation) as error:
+        return f"the disk takes nothing: {error}"
+    return "; ".join(dict.fromkeys(told))
 
 
-def _read_invitation(enrolment: Enrolment, looks: Iterable[Callable[[], Iterable[bytes]]]) -> bool:
-    """Whether another invitation than the last one was seen."""
-    before, found = enrolment.invitation(), False
+def _new_invitations(seen: list[bytes], looks: Iterable[Callable[[], Iterable[bytes]]]) -> list[bytes]:
+    """Those that were not seen before."""
+    found: list[bytes] = []
     for look in looks:
-        for data in look():
-            with suppress(BadInvitation, OSError):
-                found = enrolment.follow(data) != before or found
+        for data in map(bytes.strip, look()):
+            with suppress(BadInvitation):
+                unverified(data)
+                found += [data] if data not in (*seen, *found) else []
     return found

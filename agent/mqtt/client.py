@@ -172,13 +172,16 @@ class Client(paho.Client):
         self.on_socket_open = _tune
         self.on_socket_register_write = lambda *_: None  # keeps paho from writing each packet by itself
 
-    def dial(self) -> None:
-        """Connect the socket and send the greeting. Raises OSError, ValueError or LinkLost."""
+    def dial(self, *, session_s: int = SESSION_S) -> None:
+        """Connect the socket and send the greeting. `session_s`: how long the broker keeps our session; 0: it keeps
+        none, and what it kept is forgotten. Raises OSError, ValueError or LinkLost.
+        """
         options = self._options
         if self._v5:
             self.connect(
-                options.host, options.port, options.keepalive_s, clean_start=False, properties=_connect_properties()
-            )
+                options.host, options.port, options.keepalive_s, clean_start=not session_s,
+                properties=_connect_properties(session_s),
+            )  # fmt: skip
         else:
             self.connect(options.host, options.port, options.keepalive_s)
         self._socket = self.socket()
@@ -382,10 +385,10 @@ def _expiry_s(options: Options) -> float:
     return options.message_expiry_h * 3600 if options.delivery == "receipt" else 0.0
 
 
-def _connect_properties() -> Properties:
+def _connect_properties(session_s: int) -> Properties:
     """What we ask of the broker: keep our session for a while, and send no more than we can take."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
-    properties.SessionExpiryInterval = SESSION_S
+    properties.SessionExpiryInterval = session_s
     properties.MaximumPacketSize = LARGEST
     properties.ReceiveMaximum = AT_A_TIME
     return properties

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
+import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,7 @@ from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange, invitation
 from agent.enrolment import kiosk as kiosk_module
 from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettings
-from agent.enrolment.exchange import BadExchange
+from agent.enrolment.exchange import Answer, BadExchange
 from agent.enrolment.invitation import QR_BYTES, BadInvitation
 from agent.enrolment.kiosk import Enrolment, EnrolmentError
 
@@ -202,10 +205,107 @@ def test_who_was_turned_away_gets_nothing(office: Office, kiosk: Enrolment) -> N
 
 def test_strangers_do_not_fill_the_disk(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authority, "MOST_PENDING", 3)
-    for _ in range(6):
+    for second in range(6):
         csr = certificates.request_for(certificates.new_key(), "x")
-        office.answer(exchange.request(csr, b"", ""))
+        office.answer(exchange.request(csr, b"", ""), NOW + second)
     assert len(list(office.authority.pending())) == 3
+
+
+def test_strangers_do_not_keep_a_kiosk_from_being_approved(
+    office: Office, kiosk: Enrolment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authority, "MOST_PENDING", 3)
+    kiosk.follow(office.invite("east", "")[1])
+    seconds = itertools.count()
+
+    def crowd() -> None:
+        for _ in range(5):
+            csr = certificates.request_for(certificates.new_key(), "x")
+            office.answer(exchange.request(csr, b"", ""), NOW + next(seconds))
+
+    crowd()
+    assert exchanged(office, kiosk, NOW + next(seconds)).status == "pending"
+    office.authority.approve(kiosk.fingerprint, "east/k1")
+    crowd()
+    kiosk.install(exchanged(office, kiosk))
+    assert (tmp_path / "kiosk/identity.toml").exists()
+
+
+def renewal_of(folder: Path) -> bytes:
+    """A request of the member whose key and certificate lie there, for a new key."""
+    pair = (folder / "client.pem").read_text()
+    csr = certificates.request_for(certificates.new_key(), "east/k1")
+    signature = certificates.signature(pair, exchange.renewal_message(csr))
+    return exchange.renewal(csr, pair[pair.index("-----BEGIN CERTIFICATE") :], signature)
+
+
+def test_a_member_that_renews_without_end_does_not_fill_the_disk(
+    office: Office, kiosk: Enrolment, tmp_path: Path
+) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+
+    def renew() -> Answer:
+        request = renewal_of(tmp_path / "kiosk")
+        return exchange.parse_answer(office.answer(request), request, b"")
+
+    found = [renew().status for _ in range(authority.MOST_CERTIFICATES + 3)]
+    assert found.count("issued") == authority.MOST_CERTIFICATES - 1, "it has its first one"
+    assert renew().reason == "too_many"
+    office.authority.revoke("east/k1", NOW)
+    assert renew().reason == "revoked"
+
+
+def test_a_damaged_file_fails_only_who_asks_for_it(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+    other = Enrolment(tmp_path / "other")
+    other.follow(office.invite("east", "k2")[1])
+    kiosk.follow(office.invite("east", "k1")[1])
+    damaged = office.folder / "kiosks/east/k1.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"site": "east"')
+    request = kiosk.request("", "")
+    assert exchange.parse_answer(office.answer(request), request, b"").reason == "authority_failed"
+    other.install(exchanged(office, other))
+    damaged.unlink()
+    kiosk.install(exchanged(office, kiosk))
+    assert len(list(office.authority.kiosks())) == 2
+
+
+SIGN_WHILE_REVOKED = """
+import subprocess, sys
+from pathlib import Path
+from agent.enrolment import certificates
+folder, name, now = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+revoke = "import sys; from pathlib import Path; from agent.enrolment.authority import Authority;"
+revoke += "Authority(Path(sys.argv[1])).revoke(sys.argv[2], float(sys.argv[3]))"
+quiet = subprocess.DEVNULL
+process = subprocess.Popen([sys.executable, "-c", revoke, *sys.argv[1:]], stdout=quiet, stderr=quiet)
+blocked = lambda: any("->" in line and str(process.pid) in line.split() for line in open("/proc/locks"))
+while process.poll() is None and not blocked():
+    pass
+pair = (folder / "ca.key").read_text(), (folder / "ca.pem").read_text()
+print(certificates.issue(sys.stdin.read(), name, pair, 90, now))
+"""
+"""Another authority's program: signs once a person, in a process of its own, has revoked or waits to."""
+
+
+def test_what_a_person_revokes_while_it_is_signed_stays_revoked(
+    office: Office, kiosk: Enrolment, tmp_path: Path, wait_for: Callable[..., None]
+) -> None:
+    kiosk.follow(office.invite()[1])
+    kiosk.install(exchanged(office, kiosk))
+    plain = json.loads((office.folder / "authority.json").read_text())
+    words = [sys.executable, "-c", SIGN_WHILE_REVOKED, str(office.folder), "{name}", str(NOW)]
+    (office.folder / "authority.json").write_text(json.dumps({**plain, "sign_command": words}))
+    office.authority = Authority(office.folder)
+    request = renewal_of(tmp_path / "kiosk")
+    assert exchange.parse_answer(office.answer(request), request, b"").status == "issued"
+
+    def all_are_revoked() -> bool:
+        (known,) = office.authority.kiosks()
+        return len(known.issued) == 2 and all(each.revoked_utc for each in known.issued.values())
+
+    wait_for(all_are_revoked)
 
 
 def test_a_new_invitation_of_the_same_name_revokes_the_old_certificate(

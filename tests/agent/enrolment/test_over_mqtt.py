@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -95,6 +96,15 @@ def test_a_kiosk_asks_and_is_a_member(served: Office, kiosk: Enrolment) -> None:
     assert kiosk.identity.exists()
 
 
+def test_who_waits_is_a_member_once_a_person_has_confirmed(served: Office, kiosk: Enrolment) -> None:
+    """Also after it has asked several times: the broker brings no answer of before."""
+    invited = kiosk.follow(invite(served, ""))
+    for _ in range(3):
+        assert service.once(kiosk, invited).startswith("waits for somebody to confirm")
+    served.authority.approve(kiosk.fingerprint, "east/k1")
+    assert service.once(kiosk, invited) == ""
+
+
 def test_a_broker_with_another_key_is_told_nothing(served: Office, kiosk: Enrolment, broker: Broker) -> None:
     """A man in the middle has a certificate of his own; the request must not reach him."""
     invited = kiosk.follow(invite(served))
@@ -152,6 +162,21 @@ def test_the_service_waits_for_an_invitation_and_enrols(
     assert (tmp_path / "kiosk/identity.toml").exists()
 
 
+@pytest.mark.parametrize("newest_last", [True, False])
+def test_an_invitation_that_has_ended_does_not_hold_up_another(
+    served: Office, tmp_path: Path, newest_last: bool
+) -> None:
+    """A card may still hold the last one, and a stranger may leave one that nobody knows."""
+    ended = invite(served, "k9")
+    served.authority.revoke("east/k9", time.time())
+    places = [ended, invite(served)]
+    looks = (lambda: places if newest_last else places[::-1],)
+    pauses = itertools.count()
+    done = service.run(tmp_path / "kiosk", lambda: next(pauses) > 3, looks, lambda _: None)
+    assert done
+    assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name == "east/k1"
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_invitation_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gatepost.invitation").touch(mode=0)
@@ -169,6 +194,15 @@ def gatepost(*words: object, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+def test_an_answer_in_a_file_needs_a_token(served: Office, tmp_path: Path) -> None:
+    """Nothing else proves it: who brings the stick could bring a certificate and a broker of his own."""
+    (tmp_path / "any.invitation").write_bytes(invite(served, ""))
+    config, request, answer = tmp_path / "kiosk/agent.toml", tmp_path / "request.json", tmp_path / "answer.json"
+    gatepost("enrol", "-c", config, tmp_path / "any.invitation", "--request", request)
+    gatepost("authority", "--folder", served.folder, "answer", request, "--out", answer)
+    assert "needs a token" in gatepost("enrol", "-c", config, "--answer", answer, code=1)
+
+
 def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
     """Every step as a person types it."""
     key = signing.new_private_key()
@@ -182,6 +216,8 @@ def test_by_a_stick_without_any_network(tmp_path: Path) -> None:
         *office, "invite", "east/k1", "--key", tmp_path / "enrol.key", "--out", stick, "--png", tmp_path / "k1.png"
     )
     assert (tmp_path / "k1.png").stat().st_size > 500
+    site_only = ("invite", "east/", "--key", tmp_path / "enrol.key", "--out", tmp_path / "any.invitation")
+    assert "--broker-cert" in gatepost(*office, *site_only, code=1)
     gatepost("enrol", "-c", config, stick, "--request", tmp_path / "request.json")
     gatepost(*office, "answer", tmp_path / "request.json", "--out", tmp_path / "answer.json")
     assert "Enrolled" in gatepost("enrol", "-c", config, "--answer", tmp_path / "answer.json")
