@@ -8,7 +8,7 @@
 | kiosks/SITE/KIOSK.json | what was issued to a kiosk |
 | pending/FINGERPRINT.json | who asks without a token, and what a person has said |
 | revoked.crl | for the broker's `crlfile` |
-| lock | held by whoever changes something |
+| lock | held while something is changed |
 
 Each file is replaced whole. An invitation is marked as used before the certificate is made, with the key that used
 it: a request that is repeated gets its own certificate again, and no other key gets any.
