@@ -164,7 +164,7 @@ class App:
         self._outbox = Outbox(config.outbox, Encoder(topics), retention.too_old)
 
         # from the devices to the decision, and back to gate, lamp and buzzer
-        inbox = Inbox()
+        inbox = Inbox(name for name, lane in config.lanes.items() if lane.direction is Direction.EXIT)
         tap = SensorTap(
             _without_documents(
                 lambda seen: self._staff.on_observation(seen),  # noqa: PLW0108 - it is made below

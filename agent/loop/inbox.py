@@ -4,7 +4,7 @@ A source is one device of one lane (or the central server). Each has a queue of 
 
 - **Bounded.** At most `MOST` items wait; of a source that says more the oldest go: the newest is what is true now.
 - **Lapsing.** A code or a reading that waited longer than `LAPSE_S` is dropped: the person it was about may have
-  left.
+  left. A code at an exit waits for `LEAVING_S`: whoever wants to leave shows it once, and stands there.
 - **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
@@ -25,7 +25,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from agent.model import (
     AgentChange,
@@ -38,6 +38,9 @@ from agent.model import (
     Role,
 )
 from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Answer: TypeAlias = "Future[LaneCommandResult | RemeasureResult | AttestationResult]"
 
@@ -58,6 +61,8 @@ Message: TypeAlias = Observation | LoopRequest | CommandResult | AgentChange | A
 MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""
 LAPSE_S = 1.0
+LEAVING_S = 60.0
+"""As long as an exit whose gate was down still opens for whoever asked."""
 SHARE_S = 0.005
 """A source that says no more than one item in so long is never behind others: 200 readings a second."""
 CODE_SHARE_S = 0.02
@@ -99,7 +104,9 @@ class _Source:
 class Inbox:
     """Any thread puts; one takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, exits: Iterable[str] = ()) -> None:
+        """`exits`: the lanes by which people leave."""
+        self._exits = frozenset(exits)
         self._lock = threading.Lock()
         self._sources: dict[tuple[str, str], _Source] = {}
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -175,11 +182,19 @@ class Inbox:
         with self._lock:
             while waiting := [source for source in self._sources.values() if source.items]:
                 came_s, message = min(waiting, key=lambda source: source.items[0][0]).pop()
-                if not (now_s - came_s > LAPSE_S and _is_seen(message) and not _is_departure(message)):
+                if now_s - came_s <= self._lapse_s(message):
                     return message
                 self.dropped += 1
             self._is_awaited = waits
         return None
+
+    def _lapse_s(self, message: Message) -> float:
+        """How long it may wait. That somebody left, or wants to leave, stays true."""
+        if not isinstance(message, Observation) or not _is_seen(message):
+            return math.inf
+        if isinstance(message.item, Departure | Pressed):
+            return math.inf
+        return LEAVING_S if message.lane in self._exits and isinstance(message.item, Sighting) else LAPSE_S
 
 
 def _source(message: Message) -> tuple[str, str]:
@@ -195,8 +210,3 @@ def _is_seen(message: Message) -> bool:
         and message.role is not Role.CLINICAL
         and isinstance(message.item, Sighting | Reading | Distance | Departure | Fix | Pressed)
     )
-
-
-def _is_departure(message: Message) -> bool:
-    """Somebody left, or wants to leave: that stays true."""
-    return isinstance(message, Observation) and isinstance(message.item, Departure | Pressed)

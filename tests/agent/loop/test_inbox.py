@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.loop import inbox as inbox_module
-from agent.loop.inbox import CODE_SHARE_S, LAPSE_S, MOST, Inbox
+from agent.loop.inbox import CODE_SHARE_S, LAPSE_S, LEAVING_S, MOST, Inbox
 from agent.model import (
     AgentChange,
     CommandResult,
@@ -122,6 +122,18 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
     left = drain(inbox)
     assert {str(each) for each in left} == {str(each) for each in (*stays, code(2))}
     assert inbox.dropped == 2
+
+
+def test_a_code_at_an_exit_waits_for_a_loop_that_stood_still(hand):
+    """Whoever wants to leave shows it once; what is measured there lapses as everywhere."""
+    inbox = Inbox(["exit"])
+    for message in (code(1), code(2, "exit"), reading(1, "exit")):
+        inbox.add(message)
+    hand.now_s += LEAVING_S - 0.01
+    assert [str(each) for each in drain(inbox)] == [str(code(2, "exit"))]
+    inbox.add(code(3, "exit"))
+    hand.now_s += LEAVING_S + 0.01
+    assert drain(inbox) == []
 
 
 def test_a_flood_pushes_out_no_fault_of_its_device():
