@@ -14,7 +14,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --no-input
 ARGS ?=
 TEST_WORKERS ?= 6
 
-# A venv does not survive its folder's renaming or a new Python: its stamps go, and it is made afresh.
+# A venv does not survive its folder's renaming or a new Python: its stamps go, and it is made again.
 $(shell [ "$$(cat .venv/.place 2>/dev/null)" = "$$PWD $$($(PYTHON) -V 2>&1)" ] || rm -f .venv/.place .venv/.locked .venv/.ready)
 
 .PHONY: help
@@ -95,7 +95,7 @@ uninstall: ## as root: the service off this machine; data and configuration stay
 	@exec apt-get -q -y remove gatepost 'gatepost-release-*'
 
 .PHONY: lock
-lock: ## the lock files anew from pyproject.toml; ARGS=--upgrade for newer versions
+lock: ## the lock files, made again from pyproject.toml; ARGS=--upgrade for newer versions
 	@[ -x .venv-lock/bin/uv ] || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip -q install uv; }
 	lock() { .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	  --custom-compile-command 'make lock' --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS) --output-file "$$@"; }

@@ -377,7 +377,7 @@ class App:
     def restart(self, why: str) -> None:
         """Stop as ever, with a status that makes the service manager start it again. Any thread."""
         if not self._stopping.is_set():
-            journal.warning("the agent starts anew: %s", why)
+            journal.warning("the agent restarts: %s", why)
             self.status = RESTART
             self.stop()
 
@@ -424,7 +424,7 @@ class App:
         memory = self._began.memory
         if memory is None or not memory.starts.safe:
             return False
-        memory.count(StartHistory.recovered)  # the watch over the configuration sees it, and starts the agent anew
+        memory.count(StartHistory.recovered)  # the watch over the configuration sees it, and starts the agent again
         return True
 
     def _install_bundle(self, taken: Bundle) -> Mapping[str, object]:
@@ -688,20 +688,20 @@ def _tickets(config: Config, report: Callable[[Use, Use], None]) -> UsedTickets 
     return UsedTickets(config.kiosk.id, config.tickets, report)
 
 
-def _venue(config: Config, rulebook: Ruleset, now: Callable[[], TimeBounds]) -> Venue:
+def _venue(config: Config, ruleset: Ruleset, now: Callable[[], TimeBounds]) -> Venue:
     """What is kept between passages, where there is a venue; one that is sent later counts from then on."""
     found: tuple[object, float, VenueInForce] = (None, 0.0, _NO_VENUE)
 
     def in_force() -> VenueInForce:
-        """Asked for some times for each person: made anew for other rules, and four times a second."""
+        """Asked for some times for each person: made again for other rules, and four times a second."""
         nonlocal found
-        here, at_s = rulebook.venue(), time.monotonic()
+        here, at_s = ruleset.venue(), time.monotonic()
         if here is not found[0] or at_s >= found[1]:
             found = here, at_s + _VENUE_S, _NO_VENUE if here is None else made_of(here)
         return found[2]
 
     def made_of(here: VenueInForce) -> VenueInForce:
-        kept = rulebook.privacy_rules(at := now())
+        kept = ruleset.privacy_rules(at := now())
         if vehicle is not None and vehicle.seats and not here.rules.room.capacity:
             room = replace(here.rules.room, capacity=vehicle.seats)
             here = replace(here, rules=replace(here.rules, room=room))
@@ -733,9 +733,9 @@ def _venue_state(view: Mapping[str, Any] | None, region: str) -> VenueState | No
 
 
 def _checkpoint(
-    config: Config, rulebook: Ruleset, tickets: UsedTickets | None = None, venue: Venue | None = None
+    config: Config, ruleset: Ruleset, tickets: UsedTickets | None = None, venue: Venue | None = None
 ) -> Checkpoint:
-    judgements = rules(config, rulebook, venue)
+    judgements = rules(config, ruleset, venue)
     return Checkpoint(
         {name: _way(lane) for name, lane in config.lanes.items()},
         judgements if tickets is None else replace(judgements, tickets=tickets),
@@ -744,14 +744,14 @@ def _checkpoint(
     )
 
 
-def rules(config: Config, rulebook: Ruleset, venue: Venue | None = None) -> DecisionRules:
+def rules(config: Config, ruleset: Ruleset, venue: Venue | None = None) -> DecisionRules:
     """The checkpoint's judgements as this configuration wants them."""
     made = DecisionRules(
-        rulebook.check,
-        rulebook.decide,
+        ruleset.check,
+        ruleset.decide,
         config.screening,
-        rulebook.thermometer,
-        may_override=rulebook.may_override,
+        ruleset.thermometer,
+        may_override=ruleset.may_override,
     )
     return made if venue is None else replace(made, venue=venue.facts_now)
 

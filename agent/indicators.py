@@ -72,7 +72,7 @@ _SHORT_S, _LONG_S, _GAP_S = 0.2, 0.6, 0.2
 _LATE_S = 1.0
 """A sound that could not begin within this is not played any more."""
 HOLD_S, _RENEW_S = 2.0, 1.0
-"""How long a light without an end is commanded for, and how often anew."""
+"""For how long a light without an end is switched on, and how often that is repeated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ def install_excepthooks() -> None:
 
 def _format_exception(where: str, error: BaseException | None) -> None:
     if error is not None and not isinstance(error, SystemExit):
-        log.critical("a defect, in %s", where, exc_info=error)
+        log.critical("an internal error, in %s", where, exc_info=error)
 
 
 def recent() -> list[str]:

@@ -726,7 +726,7 @@ class Passage:
     facts: VenueFacts = NO_VENUE
     """By which it was decided."""
     number: int = 0
-    """Under which staff may decide anew about the person who was not let in; 0: nobody waits."""
+    """Under which staff may decide again about the person who was not let in; 0: nobody waits."""
 
 
 class EventKind(StrEnum):
@@ -1020,7 +1020,7 @@ class Component:
     findings: tuple[Finding, ...] = ()
     """What is wrong with it and what to do; none: it is up."""
     vital: bool = False
-    """Without it nobody is judged or nothing is kept: when it hangs the whole agent must be started anew."""
+    """Without it nobody is judged or nothing is kept: when it hangs the whole agent must be restarted."""
 
     @property
     def up(self) -> bool:

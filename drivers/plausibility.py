@@ -31,7 +31,7 @@ class FreezeDetector(Generic[T]):
         return 0 < self._frozen_s <= at_s - self._since_s
 
     def reset(self) -> None:
-        """Start afresh, as after opening."""
+        """Start again, as after opening."""
         self._last = None
 
 

@@ -74,14 +74,14 @@ class PolledI2cDriver(Generic[T]):
             if self._failures >= PATIENCE:
                 raise
             if self._failures == PATIENCE // 2:
-                self._start_anew()
+                self._start_again()
             return None
         self._due_s = time.monotonic() + self._period_s
         if measured is not None:  # a part that has nothing new yet has not recovered by that
             self._failures = 0
         return measured
 
-    def _start_anew(self) -> None:
+    def _start_again(self) -> None:
         """Free the bus and set the part up again: a dip of its supply makes it forget what it was told."""
         self._bus.recover()
         with contextlib.suppress(DriverError):  # the next failures say what is wrong

@@ -202,7 +202,7 @@ def _log_of_its_own() -> Iterator[None]:
 @pytest.fixture
 def open_tmp_path() -> Iterator[Path]:
     """A folder that other users may enter too. It lies beside that of `tmp_path`, which every run of pytest by the
-    same user closes anew.
+    same user closes again.
     """
     with TemporaryDirectory(prefix="gatepost-") as name:
         Path(name).chmod(0o755)

@@ -238,7 +238,9 @@ class Checkpoint:
         return []
 
     def reset(self, seen: Observation | None) -> list[Effect]:
-        """Begin anew with everybody: nothing that a defect has half judged may count. But nobody is locked in."""
+        """Start over with everybody: nothing that an internal error has half judged may count. But nobody is locked
+        in.
+        """
         for lane in self._lanes.values():
             lane.pending, lane.present_since_s, lane.presence_used = None, None, False
             lane.samples.clear()
@@ -407,7 +409,7 @@ class Checkpoint:
 
     def _on_lane_command(self, name: str, lane: LaneState, item: LaneCommandRequest) -> Iterable[Effect]:
         """The central server opens for somebody, which decides nothing about them; or lets them be measured
-        afresh.
+        again.
         """
         lane.expire(item.at_s, self._rules.screening.clinical_timeout_s)
         simulated, deadline_s = bool(lane.simulated_parts), item.at_s + self._options.temperature_timeout_s
@@ -454,7 +456,7 @@ class Checkpoint:
     def _on_clinical_reading(
         self, name: str, lane: LaneState, item: Reading, now: TimeBounds, number: int = 0
     ) -> Iterable[Effect]:
-        """Staff has measured somebody who waits here: decide anew, with all else as it was shown."""
+        """Staff has measured somebody who waits here: decide again, with all else as it was shown."""
         waiting = lane.named(number) if number else lane.last
         before = None if waiting is None else waiting.pending
         told = lane.who_waits(item.at_s)

@@ -127,7 +127,7 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Somebody who was not let in: staff may measure anew, whatever it was for."""
+    """Somebody who was not let in: staff may measure again, whatever it was for."""
 
     number: int
     """What staff calls this person; the same as long as he waits."""
@@ -274,7 +274,7 @@ class LaneState:
     def decide(
         self, pending: PendingPassage, at_s: float, temperature: Temperature, decision: Decision, number: int
     ) -> None:
-        """The passage is over; `number`: under which staff may measure anew, 0 if there is no need."""
+        """The passage is over; `number`: under which staff may measure again, 0 if there is no need."""
         self.pending, self.presence_used, self.decided_s = None, True, at_s
         self.waits_no_more(pending.holder)
         self.waiting = [each for each in self.waiting if each.number != number]

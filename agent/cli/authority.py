@@ -199,7 +199,7 @@ def _reject(args: argparse.Namespace) -> int:
 def _revoke(args: argparse.Namespace) -> int:
     count = Authority(args.folder).revoke(args.name, time.time())
     print(
-        f"{count} certificates of {args.name} are revoked; have the broker read {args.folder / 'revoked.crl'} anew."
+        f"{count} certificates of {args.name} are revoked; let the broker read {args.folder / 'revoked.crl'} again."
     )
     return 0
 

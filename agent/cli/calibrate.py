@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _zero(args: argparse.Namespace, config: Config, site: ThermometerSite, _file: Path) -> ThermometerSite:
-    """The offset that brings the thermometer to the reference; the check begins anew."""
+    """The offset that brings the thermometer to the reference; the check starts over."""
     surface_c = _of_black_body(args, config)
     offset_c = round(args.reference_c - surface_c, 2)
     print(f"{args.lane}: measured {surface_c:.2f} °C, reference {args.reference_c:.2f} °C: zero {offset_c:+.2f} °C")

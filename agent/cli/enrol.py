@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when the kiosk has its identity, or the request is written."""
     enrolment = Enrolment(state_folder(args.config.absolute().parent))
     if enrolment.identity.exists() and not args.invitation:
-        print(f"This kiosk is enrolled: {enrolment.identity}. A new invitation enrols it anew.")
+        print(f"This kiosk is enrolled: {enrolment.identity}. A new invitation enrols it again.")
         return 0
     try:
         if args.invitation:

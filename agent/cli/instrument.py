@@ -48,7 +48,7 @@ class Instrument:
     """A context manager. Raises Refused when the running agent does not lend its devices."""
 
     def __init__(self, name: str, lane: LaneConfig, options: Options, directory: Path) -> None:
-        """`directory`: where a running agent has its desk."""
+        """`directory`: where a running agent has its control socket."""
         self._name, self._lane, self._options, self._directory = name, lane, options, directory
         self._screens = LaneScreening(options, ranged=() if lane.range is None else (name,))
 

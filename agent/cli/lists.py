@@ -160,7 +160,7 @@ def _check(args: argparse.Namespace) -> int:
     for part in parts:
         head = part.head
         issued = datetime.fromtimestamp(head.issued_at, UTC)
-        sound = "sound" if part.is_sound() else "DAMAGED: ask for it anew"
+        sound = "sound" if part.is_sound() else "DAMAGED: ask for it again"
         what = "base" if part is found.base else "changes"
         print(
             f"{what}: {head.kind} of {head.issuer}, version {head.version}, {issued:%Y-%m-%d %H:%MZ}, "

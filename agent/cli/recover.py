@@ -1,4 +1,4 @@
-"""`gatepost recover`: back from safe mode to work. The running agent notices within a second and starts anew.
+"""`gatepost recover`: back from safe mode to work. The running agent notices within a second and restarts.
 
 sudo gatepost recover
 """
@@ -26,5 +26,5 @@ def run(args: argparse.Namespace) -> int:
     memory = StateFiles(args.config)
     was = memory.starts.safe
     memory.count(StartHistory.recovered)
-    print(f"was in safe mode: {was}\nThe agent starts anew." if was else "not in safe mode")
+    print(f"was in safe mode: {was}\nThe agent restarts." if was else "not in safe mode")
     return 0

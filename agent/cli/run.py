@@ -31,7 +31,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 after a clean stop; 75 when the agent asks to be started anew (`app.RESTART`); 78 (EX_CONFIG, which systemd
+    """0 after a clean stop; 75 when the agent asks to be restarted (`app.RESTART`); 78 (EX_CONFIG, which systemd
     does not retry) for a wrong configuration.
     """
     log.configure("info")

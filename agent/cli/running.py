@@ -1,4 +1,4 @@
-"""The running agent, from the command line: what its desk can be asked."""
+"""The running agent, from the command line: what its control socket can be asked."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:
     except OSError as error:
         yield access.why(error, folder / "root.bundle")
     except BadBundle as error:
-        yield f"the root in {folder}: {error} (install it anew: gatepost keys install)"
+        yield f"the root in {folder}: {error} (install it again: gatepost keys install)"
     else:
         if what := in_words(store.root_findings(now)):
             yield f"the root in {folder} {what}"

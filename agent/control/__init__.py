@@ -187,8 +187,8 @@ class CommandReceiver:
         except Unauthenticated as junk:
             self._junk(junk.fault)
             self._rest(is_command=is_command)
-        except Exception:  # a defect must not end the thread that hears the central server
-            log.exception("commands: a defect; going on")
+        except Exception:  # an internal error must not end the thread that hears the central server
+            log.exception("commands: an internal error; going on")
             self._junk(Ignored.INTERNAL_ERROR)
             self._rest(is_command=is_command)
 
@@ -257,7 +257,7 @@ class CommandReceiver:
         except CommandFailed as error:
             return replace(reply, status=error.outcome, reason=error.reason, simulated=error.simulated), None
         except Exception:
-            log.exception("commands: a defect in %s", command.command)
+            log.exception("commands: an internal error in %s", command.command)
             return replace(reply, status=CommandStatus.FAILED, reason=CommandReason.INTERNAL_ERROR), None
         return replace(reply, result=done.result, simulated=done.simulated), done.then
 
@@ -275,7 +275,7 @@ class CommandReceiver:
             )
 
     def _spend(self) -> None:
-        """Raises Junk when too much was said of late that cost the asker nothing."""
+        """Raises Junk when too much was said recently that cost the asker nothing."""
         if not self._answers.spend():
             raise Unauthenticated(Ignored.RATE_LIMITED)
 

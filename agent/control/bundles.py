@@ -120,7 +120,7 @@ class BundleReceiver:
         except CommandFailed as error:
             return CommandResult("bundle", error.outcome, error.reason, result=told)
         except Exception:  # whatever it is, the central server must hear that it is not in force
-            log.exception("commands: a defect in putting a bundle in force")
+            log.exception("commands: an internal error in putting a bundle in force")
             return CommandResult("bundle", CommandStatus.FAILED, CommandReason.INTERNAL_ERROR, result=told)
 
     def _refused(self, data: bytes, error: BadBundle, told: Mapping[str, object]) -> CommandResult | None:

@@ -48,7 +48,7 @@ class Commands:
         lanes: Collection[str],
         workers: Workers,
         outbox: Outbox,
-        rulebook: Ruleset,
+        ruleset: Ruleset,
         link: Link,
         *,
         ask: Callable[[Observation, float], LaneCommandResult | RemeasureResult | AttestationResult],
@@ -64,7 +64,7 @@ class Commands:
         `folder`: where the agent keeps what it writes.
         """
         self._folder = folder
-        self._lanes, self._workers, self._outbox, self._rulebook = lanes, workers, outbox, rulebook
+        self._lanes, self._workers, self._outbox, self._ruleset = lanes, workers, outbox, ruleset
         self._ask_loop, self._report, self._restart_agent, self._recover = ask, report, restart, recover
         self._link, self._now = link, now
         self.venue_day = venue_day
@@ -79,12 +79,12 @@ class Commands:
         """Put keys, a table or a list in force. Raises CannotDo when what was taken does not fit what
         lies here, or when this kiosk does not judge by it.
         """
-        self._rulebook.refresh()
-        if not self._rulebook.uses(taken.type, taken.name):
+        self._ruleset.refresh()
+        if not self._ruleset.uses(taken.type, taken.name):
             raise CommandFailed(CommandReason.NOT_IN_USE, outcome=CommandStatus.REJECTED)
-        if self._rulebook.fault or self._rulebook.lacks(taken.type, taken.name):
+        if self._ruleset.fault or self._ruleset.lacks(taken.type, taken.name):
             raise CommandFailed(CommandReason.INCOMPATIBLE)
-        if self._rulebook.awaits(taken.type, taken.name):
+        if self._ruleset.awaits(taken.type, taken.name):
             raise CommandFailed(CommandReason.BASE_AWAITED)
         return {"in_use": True}
 
@@ -139,8 +139,8 @@ class Commands:
 
     def reload_rules(self) -> bool:
         """Whether anything was new."""
-        changed = self._rulebook.refresh()
-        if self._rulebook.fault:
+        changed = self._ruleset.refresh()
+        if self._ruleset.fault:
             raise CommandFailed(CommandReason.INCOMPATIBLE)
         return changed
 

@@ -68,7 +68,7 @@ WAIT_S = 5.0
 """For a request, and for its answer."""
 _TURN_S = 0.5
 _LEAVE_S = 2 * _TURN_S
-"""A guest who has not gone by then is left standing."""
+"""A client who has not gone by then is left standing."""
 _KINDS = {kind.__name__: kind for kind in (Reading, Distance, DeviceUp, DeviceDown)}
 
 
@@ -103,7 +103,7 @@ class LocalSocket:
     # -- life
 
     def start(self) -> None:
-        """Open the desk. Without it the agent works on: that it cannot be had is only said."""
+        """Open the control socket. Without it the agent works on: that it cannot be had is only said."""
         server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ class LocalSocket:
             log.warning("nothing can be asked of this agent: %s: %s", self._path, error.strerror or error)
             return
         self._server = server
-        self._host = threading.Thread(target=self._accept, args=(server,), name="desk", daemon=True)
+        self._host = threading.Thread(target=self._accept, args=(server,), name="control", daemon=True)
         self._host.start()
 
     def stop(self, limit_s: float = _LEAVE_S) -> None:
@@ -140,40 +140,40 @@ class LocalSocket:
     def _accept(self, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while not self._stopping.is_set():
-                guest, _ = server.accept()
+                client, _ = server.accept()
                 if self._guests.acquire(blocking=False):
-                    threading.Thread(target=self._serve, args=(guest,), name="desk guest", daemon=True).start()
+                    threading.Thread(target=self._serve, args=(client,), name="control client", daemon=True).start()
                 else:
-                    guest.close()
+                    client.close()
 
-    def _serve(self, guest: socket.socket) -> None:
+    def _serve(self, client: socket.socket) -> None:
         try:
-            with guest, contextlib.suppress(OSError):  # the guest has gone: nobody to tell
-                guest.settimeout(WAIT_S)
-                match _request(guest):
+            with client, contextlib.suppress(OSError):  # the client has gone: nobody to tell
+                client.settimeout(WAIT_S)
+                match _request(client):
                     case {"do": "attest", **stated}:
-                        _send_line(guest, self._attest({str(name): value for name, value in stated.items()}))
+                        _send_line(client, self._attest({str(name): value for name, value in stated.items()}))
                     case {"do": "venue"}:
-                        _send_line(guest, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
+                        _send_line(client, dict(self._venue() or {"refused": LocalRefusal.NO_VENUE}))
                     case {"do": "pair"}:
-                        _send_line(guest, dict(self._pair()))
+                        _send_line(client, dict(self._pair()))
                     case {"lane": lane} if not isinstance(lane, str) or lane not in self._lanes:
-                        _send_line(guest, {"refused": LocalRefusal.NO_SUCH_LANE})
+                        _send_line(client, {"refused": LocalRefusal.NO_SUCH_LANE})
                     case {
                         "do": "remeasure",
                         "lane": lane,
                         "celsius": float() | int() as celsius,
                         "number": int() as number,
                     } if number > 0:
-                        _send_line(guest, self._record(lane, celsius, number))
+                        _send_line(client, self._record(lane, celsius, number))
                     case {"do": "remeasure", "number": _}:
-                        _send_line(guest, {"refused": LocalRefusal.NO_SUCH_NUMBER})
+                        _send_line(client, {"refused": LocalRefusal.NO_SUCH_NUMBER})
                     case {"do": "remeasure", "lane": lane, "celsius": float() | int() as celsius}:
-                        _send_line(guest, self._record(lane, celsius))
+                        _send_line(client, self._record(lane, celsius))
                     case {"do": "waiting", "lane": lane}:
-                        _send_line(guest, self._waiting(lane))
+                        _send_line(client, self._waiting(lane))
                     case {"do": "borrow", "lane": lane}:
-                        self._lend(guest, lane)
+                        self._lend(client, lane)
         finally:
             self._guests.release()
 
@@ -236,24 +236,24 @@ class LocalSocket:
             return {"refused": settled.reason}
         return _decision(settled.passage)
 
-    def _lend(self, guest: socket.socket, lane: str) -> None:
+    def _lend(self, client: socket.socket, lane: str) -> None:
         """Stream the lane's sensors to the client; until it has gone the checkpoint gets no thermometer."""
         try:
             with self._tap.divert(lane) as readings:
                 log.info("the thermometer of %s is lent out", lane)
                 try:
-                    self._stream(guest, readings)
+                    self._stream(client, readings)
                 finally:
                     log.info("the thermometer of %s is back", lane)
         except LaneBusy:
-            _send_line(guest, {"refused": LocalRefusal.BUSY})
+            _send_line(client, {"refused": LocalRefusal.BUSY})
 
-    def _stream(self, guest: socket.socket, readings: Readings) -> None:
-        while not self._stopping.is_set() and not _has_gone(guest):
+    def _stream(self, client: socket.socket, readings: Readings) -> None:
+        while not self._stopping.is_set() and not _has_gone(client):
             with contextlib.suppress(queue.Empty):
                 seen = readings.get(timeout=_TURN_S)
-                if _takes_more(guest):  # else its operator is being asked: what is old then is of no use
-                    _send_line(guest, _plain(seen))
+                if _takes_more(client):  # else its operator is being asked: what is old then is of no use
+                    _send_line(client, _plain(seen))
 
 
 def read(line: bytes) -> Observation:
@@ -287,22 +287,22 @@ def _plain(seen: Observation) -> dict[str, Any]:
     return {"lane": seen.lane, "role": seen.role, "kind": type(item).__name__, "item": asdict(item)}
 
 
-def _send_line(guest: socket.socket, words: dict[str, Any]) -> None:
-    guest.sendall(json.dumps(words).encode() + b"\n")
+def _send_line(client: socket.socket, words: dict[str, Any]) -> None:
+    client.sendall(json.dumps(words).encode() + b"\n")
 
 
-def _request(guest: socket.socket) -> Any:
+def _request(client: socket.socket) -> Any:
     """What is asked; None when it is no request."""
-    with guest.makefile("rb") as lines, contextlib.suppress(ValueError, RecursionError):
+    with client.makefile("rb") as lines, contextlib.suppress(ValueError, RecursionError):
         return json.loads(lines.readline(MOST_BYTES))
 
 
-def _takes_more(guest: socket.socket) -> bool:
-    _, ready, _ = select.select([], [guest], [], 0)
+def _takes_more(client: socket.socket) -> bool:
+    _, ready, _ = select.select([], [client], [], 0)
     return bool(ready)
 
 
-def _has_gone(guest: socket.socket) -> bool:
-    """A guest that has asked has no more to say: anything to be read is its end."""
-    ready, _, _ = select.select([guest], [], [], 0)
+def _has_gone(client: socket.socket) -> bool:
+    """A client that has asked has no more to say: anything to be read is its end."""
+    ready, _, _ = select.select([client], [], [], 0)
     return bool(ready)

@@ -49,7 +49,7 @@ class StaffView:
             })  # fmt: skip
 
     def current(self) -> dict[str, Any]:
-        """The view, made anew when it is old. Raises TimeoutError."""
+        """The view, made again when it is old. Raises TimeoutError."""
         at_s = self._clock()
         with self._lock:
             if at_s - self._made[0] >= VIEW_S:
@@ -57,7 +57,7 @@ class StaffView:
             return dict(self._made[1])
 
     def forget(self) -> None:
-        """Something was done: the next view is made anew."""
+        """Something was done: the next view is made again."""
         self._made = float("-inf"), {}
 
     def _make(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Several codes of one person in one passage: a health code and a test result, a card in parts. Pure.
 
-The whole set is judged anew whenever one is added, whatever came first: the order of showing must not matter.
+The whole set is judged again whenever one is added, whatever came first: the order of showing must not matter.
 """
 
 from __future__ import annotations

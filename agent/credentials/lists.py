@@ -126,7 +126,7 @@ class ListFile:
     sums: Sequence[int] | None = field(default=None, repr=False)
     """CRC-32 of each bucket's records, made while the whole was found to be as its head says; None: not proved."""
     is_damaged: bool = False
-    """A byte has changed since it was proved. It stays so: the file is to be opened anew."""
+    """A byte has changed since it was proved. It stays so: the file is to be opened again."""
 
     def find(self, key: bytes) -> int | None:
         """Value of a key (1 in a list without values), None when it is not there. Raises DamagedList."""

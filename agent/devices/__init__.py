@@ -2,7 +2,7 @@
 
 A source's thread reads and puts observations into the inbox; a gate's thread takes commands. Python cannot end a
 thread that hangs inside a driver: such a thread is given up, nothing that it may still say counts, and a fresh one
-closes its device and opens it anew. After `MOST_LOST` threads the device is left alone.
+closes its device and opens it again. After `MOST_LOST` threads the device is left alone.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class WorkerThread(threading.Thread):
         self.device: _Device | None = None
         self.ending = False
         self.again = False
-        """Asked to open the device anew."""
+        """Asked to open the device again."""
         self.moved_s = time.monotonic()
         self.limit_s = OPEN_LIMIT_S
         self._live = live
@@ -192,7 +192,7 @@ class DeviceWorker(Generic[D]):
         return self._life.is_alive()
 
     def reopen(self) -> None:
-        """Close the device and open it anew, now, also out of a pause. From any thread; returns at once."""
+        """Close the device and open it again, now, also out of a pause. From any thread; returns at once."""
         self._life.again = True
         self._life.wake()
 
@@ -213,7 +213,7 @@ class DeviceWorker(Generic[D]):
                 life.again = True  # should its call ever end
                 return
             what = "its thread ended" if ended else f"hangs for {silent_s:.0f} s"
-            self._mark_down(f"{self._driver}: {what}; it is started anew", is_gone=False)
+            self._mark_down(f"{self._driver}: {what}; it is restarted", is_gone=False)
             self._restarts += 1
             self._lost.append(life)
             life.ending = True
@@ -379,7 +379,7 @@ class GateWorker(DeviceWorker["Sink"]):
         self._commands.put(None)
 
     def reopen(self) -> None:
-        """Close and open anew, also out of its wait for commands."""
+        """Close and open again, also out of its wait for commands."""
         super().reopen()
         self._commands.put(None)
 

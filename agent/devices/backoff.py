@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How often a part has failed of late."""
+    """How often a part has failed recently."""
 
     steps_s: tuple[float, ...]
     """The pauses before it is started again; the last one repeats."""

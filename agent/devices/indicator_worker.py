@@ -93,7 +93,7 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
             self._told.notify_all()
 
     def reopen(self) -> None:
-        """Close and open anew, also out of its wait for the next flash."""
+        """Close and open again, also out of its wait for the next flash."""
         super().reopen()
         with self._told:
             self._told.notify_all()

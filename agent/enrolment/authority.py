@@ -234,7 +234,7 @@ class Authority:
         return changed
 
     def write_revocations(self, now_utc: float) -> Path | None:
-        """Write revoked.crl anew; None where another authority signs. Raises OSError."""
+        """Write revoked.crl again; None where another authority signs. Raises OSError."""
         if self.settings.sign_command:
             return None
         serials = {

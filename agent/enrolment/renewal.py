@@ -42,7 +42,7 @@ class Renewal:
         renew: Callable[[], object],
     ) -> None:
         """`ask`: sends a request and waits so many seconds for its answer, or raises LinkLost; `renew`: has the
-        link connect anew with what was installed.
+        link connect again with what was installed.
         """
         self._pairs, self._ask, self._now, self._renew = pairs, ask, now, renew
         self._stopping = threading.Event()

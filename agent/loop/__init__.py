@@ -64,7 +64,9 @@ _AT_ONCE = 64
 """So many further items of an empty kiosk are taken in one step."""
 HANGS_S = 8.0
 """A step takes half a second at most; a card that stalls may hold up the log for some seconds."""
-_INTERNAL_ERROR = "a defect in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
+_INTERNAL_ERROR = (
+    "an internal error in judging was caught; keep the log (journalctl -u gatepost), then restart the agent"
+)
 
 
 class Loop:
@@ -250,7 +252,7 @@ class Loop:
             effects = step()
         except Exception:
             self.internal_errors += 1
-            log.exception("a defect in judging: nobody was let in")
+            log.exception("an internal error in judging: nobody was let in")
             effects = [*(ShowCue(lane, Cue.REFER) for lane in self._show), *self._checkpoint.reset(seen)]
         opening: dict[str, Future[None] | None] = {}
         for each in effects:
@@ -324,7 +326,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 - what it says could name a person: it is not told
             self.internal_errors += 1
             kind = type(error).__name__
-            log.error("a defect in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
+            log.error("an internal error in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
             return privacy.without_details(event)
 
 

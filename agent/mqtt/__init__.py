@@ -1,4 +1,4 @@
-"""The link: takes records from the outbox's shelf to the broker, in order, and back again when it breaks.
+"""The link: takes records from the outbox's send queue to the broker, in order, and back again when it breaks.
 
 A record leaves the outbox when its acknowledgement came and its reason code says success; or, with delivery
 `receipt`, when the central server has confirmed it. In MQTT 3.1.1 a broker acknowledges also what it refuses (no
@@ -98,7 +98,7 @@ def _by_the_system() -> TimeBounds:
 
 
 class Link:
-    """Thread that keeps a connection to the broker and empties the shelf through it."""
+    """Thread that keeps a connection to the broker and empties the send queue through it."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Link:
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
-        self._duty = self._new_duty(options, topics, outbox, inbox, verify_receipt, now)
+        self._context = self._new_context(options, topics, outbox, inbox, verify_receipt, now)
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._stopping = threading.Event()
         self._session: Session | None = None
@@ -138,12 +138,12 @@ class Link:
         self.pairs = ClientCertificates(options, topics.kiosk) if options.tls else None
         """Our key and certificate; None without TLS."""
         if self.pairs is not None:
-            self._duty.connected = self.pairs.connected
-        outbox.shelf.listen(self.wake)
+            self._context.connected = self.pairs.connected
+        outbox.send_queue.listen(self.wake)
         if options.delivery == "receipt":
-            outbox.shelf.expect_receipts()
+            outbox.send_queue.expect_receipts()
 
-    def _new_duty(
+    def _new_context(
         self,
         options: Options,
         topics: Topics,
@@ -156,7 +156,7 @@ class Link:
         return SessionContext(
             options=options,
             topics=topics,
-            shelf=outbox.shelf,
+            send_queue=outbox.send_queue,
             refusals=RejectedEvents(),
             overdue=AcknowledgementWatch(options.receipt_timeout_s) if options.delivery == "receipt" else None,
             state=self._report_state,
@@ -176,7 +176,7 @@ class Link:
 
     def stop(self, limit_s: float = 5.0) -> None:
         """Deliver what waits within `limit_s` if connected, say goodbye, and end the thread."""
-        self._duty.stop_at_s = monotonic() + limit_s
+        self._context.stop_at_s = monotonic() + limit_s
         self._stopping.set()
         self.wake()
         if self._thread.is_alive():
@@ -186,11 +186,11 @@ class Link:
         """How it is now."""
         session = self._session
         connected = session is not None and session.greeted
-        left = tls.days_left(self._duty.ends_utc, self._duty.now())
+        left = tls.days_left(self._context.ends_utc, self._context.now())
         findings = (
-            *found(ProblemCode.EVENTS_REJECTED, self._duty.refusals.fault),
+            *found(ProblemCode.EVENTS_REJECTED, self._context.refusals.fault),
             *(self._unheard() if connected else found(ProblemCode.BROKER_NOT_CONNECTED, self._fault)),
-            *found(ProblemCode.BROKER_TERMS, self._duty.terms.fault if connected else ""),
+            *found(ProblemCode.BROKER_TERMS, self._context.terms.fault if connected else ""),
             *tls.findings(left),
         )
         next_try_s = self._next_try_s
@@ -199,14 +199,14 @@ class Link:
             protocol=("5" if self._version.is_five else "3.1.1") if connected else self._spoken,
             listening=session is not None and session.listening,
             on_the_way=0 if session is None else session.on_the_way,
-            connections=self._duty.connections,
-            refused=self._duty.refusals.total,
+            connections=self._context.connections,
+            refused=self._context.refusals.total,
             refused_receipts=self._answers.refused,
             refusal=self._answers.refusal,
             certificates=left,
             findings=findings,
             next_try_s=None if connected or next_try_s is None else round(max(0.0, next_try_s - monotonic()), 1),
-            moved_s=self._duty.moved_s,
+            moved_s=self._context.moved_s,
         )
 
     def health(self) -> Iterable[Component]:
@@ -216,18 +216,18 @@ class Link:
 
     def _unheard(self) -> tuple[Finding, ...]:
         """What is wrong with what we hear, though connected."""
-        if self._duty.overdue is None and not self._duty.dated:
+        if self._context.overdue is None and not self._context.dated:
             return found(
                 ProblemCode.BROKER_CERTIFICATE_UNDATED,
                 "the time is not known, nor whether the broker's certificate has ended: events wait (clock, NTP?)",
             )
-        return (*found(ProblemCode.SUBSCRIPTION_DENIED, self._duty.subscribe_error), *self._unconfirmed())
+        return (*found(ProblemCode.SUBSCRIPTION_DENIED, self._context.subscribe_error), *self._unconfirmed())
 
     def _unconfirmed(self) -> tuple[Finding, ...]:
         """That the central server does not confirm, or not what we have made. That receipts are refused is no fault
         as long as others are taken: a stranger can send those.
         """
-        overdue, answers = self._duty.overdue, self._answers
+        overdue, answers = self._context.overdue, self._answers
         if answers.complaint:
             text = f"a receipt of the central server does not fit: {answers.complaint}"
             return found(ProblemCode.RECEIPT_MISMATCH, text)
@@ -243,34 +243,34 @@ class Link:
 
     def refetch_retained(self) -> None:
         """Have the broker send the retained bundles again, now or when it is back. Any thread."""
-        self._duty.refetch_retained = True
+        self._context.refetch_retained = True
 
     def fetch(self, chunks: Sequence[tuple[str, int]], take: Callable[[str, int, bytes], None]) -> None:
         """From now on these chunks of lists' bases (id, index) are wanted, and no others; called again, they are
         sent again. `take` gets each on the link's thread and never blocks. Any thread.
         """
-        self._duty.take_chunk = take
-        self._duty.fetch = [base_chunk_topic(*chunk) for chunk in chunks]
+        self._context.take_chunk = take
+        self._context.fetch = [base_chunk_topic(*chunk) for chunk in chunks]
 
     def share(self, name: str, peers: Peers, tick: Callable[[], None] = lambda: None) -> PeerChannel:
         """What is shared with the other kiosks of the site under this name. Any thread; once for each name."""
-        channel = PeerChannel(name, self._duty.topics, peers, tick, self.wake)
-        self._duty.channels.append(channel)
+        channel = PeerChannel(name, self._context.topics, peers, tick, self.wake)
+        self._context.channels.append(channel)
         return channel
 
     def requests(self) -> RequestChannel:
         """What a member asks the authority; once."""
-        channel = RequestChannel(*self._duty.topics.renewal, self.wake)
-        self._duty.channels.append(channel)
+        channel = RequestChannel(*self._context.topics.renewal, self.wake)
+        self._context.channels.append(channel)
         return channel
 
     def renew(self) -> None:
-        """Connect anew, with the certificate that there is by now. Any thread."""
-        self._duty.renew = True
+        """Connect again, with the certificate that there is by now. Any thread."""
+        self._context.renew = True
         self.wake()
 
     def _report_state(self) -> State:
-        """What to say of the kiosk. A defect in finding it out must not cost the link."""
+        """What to say of the kiosk. An internal error in finding it out must not cost the link."""
         try:
             return self._state()
         except Exception:
@@ -291,33 +291,33 @@ class Link:
         """One connection, as long as it lasts: whether the broker turned us away on purpose, and whether it took
         anything before.
         """
-        self._duty.moved_s = monotonic()
+        self._context.moved_s = monotonic()
         session, unsupported, on_purpose = None, False, False
         try:
             host, port = self._addresses[self._address % len(self._addresses)]
             shown = self._options if self.pairs is None else self.pairs.with_certificate()
-            self._duty.options = replace(shown, host=host, port=port)
+            self._context.options = replace(shown, host=host, port=port)
             if self.pairs is not None:
-                self._duty.ends_utc = {**self._duty.ends_utc, **tls.ends(self._duty.options)}
-            self._duty.dated = self._duty.dated or tls.is_settled(self._duty.now())
+                self._context.ends_utc = {**self._context.ends_utc, **tls.ends(self._context.options)}
+            self._context.dated = self._context.dated or tls.is_settled(self._context.now())
             version = self._version
-            session = self._session = Session(self._duty, v5=version.is_five, only_probes=version.only_probes)
+            session = self._session = Session(self._context, v5=version.is_five, only_probes=version.only_probes)
             session.run()
         except LinkLost as lost:
             unsupported, on_purpose = isinstance(lost, Unsupported), lost.on_purpose
             self._set_fault(str(lost))
         except (OSError, ValueError) as error:
-            failure = failures.no_connection(error, self._duty.options)
+            failure = failures.no_connection(error, self._context.options)
             if session is None:
-                failure = failures.no_context(error, self._duty.options, self._duty.now().earliest_utc)
+                failure = failures.no_context(error, self._context.options, self._context.now().earliest_utc)
             self._set_fault(failure)
-            self._duty.dated = not tls.may_go_undated(self._options, error, self._duty.now())
+            self._context.dated = not tls.may_go_undated(self._options, error, self._context.now())
         except Exception:
-            log.exception("mqtt: unexpected error; connecting anew")
+            log.exception("mqtt: unexpected error; connecting again")
             self._set_fault("unexpected error: see the log")
         finally:
             self._session = None
-            self._duty.shelf.requeue()
+            self._context.send_queue.requeue()
             if self.pairs is not None and (session is None or (session.reached and not session.greeted)):
                 self.pairs.rejected()
             if session is not None:
@@ -330,7 +330,7 @@ class Link:
         """Until the next try, showing that the thread lives."""
         self._next_try_s = until_s = monotonic() + seconds
         while (left_s := until_s - monotonic()) > 0 and not self._stopping.wait(min(left_s, STILL_ALIVE_S)):
-            self._duty.moved_s = monotonic()
+            self._context.moved_s = monotonic()
         self._next_try_s = None
 
     def _set_fault(self, fault: str) -> None:

@@ -41,7 +41,7 @@ SESSION_S = 3600
 LARGEST = 2 << 20
 """Bytes of a packet that we take: a bundle has up to a megabyte."""
 PEER_EXPIRY_S = 5
-"""How long a broker keeps what a kiosk tells the others: later it is told anew."""
+"""How long a broker keeps what a kiosk tells the others: later it is told again."""
 AT_A_TIME = 20
 """Messages that a broker may have on the way to us unacknowledged."""
 

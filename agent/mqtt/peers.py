@@ -35,7 +35,7 @@ TICK_S = 0.5
 HANGS_S = 60.0
 """What is heard may have to be written to a slow disk."""
 MOST_WAITING = 1000
-"""Messages in each direction; beyond that the channel is opened anew."""
+"""Messages in each direction; beyond that the channel is opened again."""
 KEPT = 4
 """Of the unacknowledged messages that a broker takes at a time, those that events leave to these."""
 JOIN_AGAIN_S = 60.0
@@ -131,7 +131,7 @@ class PeerChannel:
             return
         with self._changed:
             if not self._is_open:
-                self._open_anew()
+                self._open_again()
 
     def on_acknowledgement(self, refusal: str) -> None:
         """It has a message, or would not have it."""
@@ -155,7 +155,7 @@ class PeerChannel:
             elif len(self._heard) >= MOST_WAITING:
                 log.warning("%s: more is told than can be heard", self.name)
                 self._close()
-                self._open_anew()
+                self._open_again()
             else:
                 self._hand_over(lambda: self._peers.received(sender, payload))
 
@@ -171,7 +171,7 @@ class PeerChannel:
 
     # -- inside, with the lock
 
-    def _open_anew(self) -> None:
+    def _open_again(self) -> None:
         self._own_word, self._asked_s = opening_word(), monotonic()
         self._to_send.append(self._own_word)
 

@@ -128,7 +128,7 @@ class RejectedEvents:
         self._losses = self._room = 0
         """Connections in a row that ended with an event unanswered; and how many were accepted since the last."""
         self._ends: tuple[int, int] = (0, 0)
-        """Key of the event at which connections ended of late, and how many did in a row."""
+        """Key of the event at which connections ended recently, and how many did in a row."""
         self._parked: dict[int, tuple[float, int]] = {}
         """Key → until when it is not sent, and how often it was parked."""
         self._too_long: set[int] = set()
@@ -286,18 +286,18 @@ class AcknowledgementWatch:
         if self._oldest is not None:
             self._wait_s = 0.0
 
-    def resend_due(self, shelf: SendQueue, now_s: float) -> None:
+    def resend_due(self, send_queue: SendQueue, now_s: float) -> None:
         """A moment of the link: send again what is due."""
-        oldest = shelf.overdue()
+        oldest = send_queue.overdue()
         if oldest is None or oldest != self._oldest:
             self._oldest, self._since_s, self._wait_s = oldest, now_s, self._receipt_timeout_s
             self._set_fault("")
-            if self._count and oldest is not None and oldest <= shelf.again_to:
+            if self._count and oldest is not None and oldest <= send_queue.again_to:
                 return
-            only_these = self._count > 0 and oldest == shelf.again_next
+            only_these = self._count > 0 and oldest == send_queue.again_next
             self._count = min(self._count * FASTER, MOST_AGAIN) if only_these else 0
             if only_these:
-                shelf.redeliver(self._count)
+                send_queue.redeliver(self._count)
         elif now_s - self._since_s >= self._wait_s:
             if self._count and self._wait_s >= self._receipt_timeout_s:
                 self._set_fault(
@@ -305,7 +305,7 @@ class AcknowledgementWatch:
                 )
             self._wait_s = min(max(SOON_S, 2 * self._wait_s), LONGEST_S)
             self._since_s, self._count = now_s, A_FEW
-            shelf.redeliver(A_FEW)
+            send_queue.redeliver(A_FEW)
 
     def _set_fault(self, fault: str) -> None:
         if bool(fault) != bool(self.fault):

@@ -59,7 +59,7 @@ class SessionContext:
 
     options: Options
     topics: Topics
-    shelf: SendQueue
+    send_queue: SendQueue
     refusals: RejectedEvents
     overdue: AcknowledgementWatch | None
     """None: an event is delivered when the broker has it."""
@@ -124,14 +124,14 @@ class SessionContext:
 class Session:
     """One connection, from dialling to its end."""
 
-    def __init__(self, duty: SessionContext, *, v5: bool, only_probes: bool = False) -> None:
+    def __init__(self, context: SessionContext, *, v5: bool, only_probes: bool = False) -> None:
         """`only_probes`: end once the broker has greeted us."""
-        self._duty = duty
-        self._terms = duty.terms
+        self._context = context
+        self._terms = context.terms
         self._only_probes = only_probes
-        self._options = duty.options
-        self._shelf = duty.shelf
-        self._refusals = duty.refusals
+        self._options = context.options
+        self._send_queue = context.send_queue
+        self._refusals = context.refusals
         self.reached = False
         """The broker's port answered."""
         self.greeted = False
@@ -164,17 +164,17 @@ class Session:
         self._state_retains = False
         """The state was told last as one to be retained."""
         self._event_topics: dict[str, str] = {}
-        topics = duty.topics
+        topics = context.topics
         will, now_s = None, monotonic()
         if self._terms.asks(BrokerTerm.WILL, now_s):
-            offline = offline_payload(topics, duty.state().software_version, duty.mark())
+            offline = offline_payload(topics, context.state().software_version, context.mark())
             retain, qos = self._terms.asks(BrokerTerm.RETAIN, now_s), int(self._terms.asks(BrokerTerm.QOS, now_s))
             will = Will(topics.state, offline, retain, qos)
         self._with_will = will is not None
         name = f"gatepost-{topics.site}-{topics.kiosk}"
-        context = duty.contexts.of(duty.options, dated=duty.dated) if duty.options.tls else None
-        self._client = Client(duty.options, name, will, self, v5=v5, tls=context)
-        self._sharing = PeerTraffic(self._client, duty.channels)
+        tls_context = context.contexts.of(context.options, dated=context.dated) if context.options.tls else None
+        self._client = Client(context.options, name, will, self, v5=v5, tls=tls_context)
+        self._sharing = PeerTraffic(self._client, context.channels)
 
     @property
     def on_the_way(self) -> int:
@@ -202,7 +202,7 @@ class Session:
             self._terms.refuse(BrokerTerm.QOS, "", now_s)
         elif self._terms.asks(BrokerTerm.QOS, now_s):
             self._terms.grant(BrokerTerm.QOS)
-        self._duty.connected()
+        self._context.connected()
 
     def on_acknowledgement(self, mid: int, refusal: str) -> None:
         """It acknowledged a message, or would not have it."""
@@ -225,7 +225,7 @@ class Session:
                 self._client.flush()
             return
         self._refusals.note(record, refusal, monotonic())
-        self._shelf.park(record)
+        self._send_queue.park(record)
 
     def _state_answered(self, refusal: str) -> None:
         if refusal:
@@ -240,39 +240,41 @@ class Session:
         self.listening, self._recalls = True, False
         self._subscribes, self.worked = False, True
         self._terms.grant(BrokerTerm.LISTEN)
-        own = self._duty.topics.state  # may we not hear that, we only know less
+        own = self._context.topics.state  # may we not hear that, we only know less
         refused = [
             f"{topic} ({why})" for topic, why in zip(self._asked, refusals, strict=False) if why and topic != own
         ]
         deaf = f"the broker does not let us hear {', '.join(refused)}: its permissions?" if refused else ""
-        if deaf != self._duty.subscribe_error:
+        if deaf != self._context.subscribe_error:
             log.warning("mqtt: %s", deaf or "the broker lets us hear everything again")
-        self._duty.subscribe_error = deaf
+        self._context.subscribe_error = deaf
 
     def _compare(self, mark: Mark) -> None:
-        if not self._duty.is_compared:
-            self._duty.compare(mark)
+        if not self._context.is_compared:
+            self._context.compare(mark)
 
     def _on_fetch_answered(self) -> None:
         """What there is of it comes now."""
-        self._fetch_unanswered, self._duty.fetches_ended = False, 0
+        self._fetch_unanswered, self._context.fetches_ended = False, 0
 
     def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        """The central server says something. A defect in hearing it must not cost the link, again and again."""
-        if topic == self._duty.topics.state:
-            is_own = payload in self._duty.own_states  # RabbitMQ gives it back as if it had been there before
+        """The central server says something. An internal error in hearing it must not cost the link, again and
+        again.
+        """
+        if topic == self._context.topics.state:
+            is_own = payload in self._context.own_states  # RabbitMQ gives it back as if it had been there before
             if retained and not is_own and (mark := read_mark(payload)) is not None:
                 self._compare(mark)
             return
         try:
-            if self._duty.topics.is_of_channels(topic):
+            if self._context.topics.is_of_channels(topic):
                 self._sharing.on_message(topic, payload, retained=retained)
             elif (chunk := base_chunk_of(topic)) is not None:
-                self._duty.take_chunk(*chunk, payload)
-            elif topic == self._duty.topics.receipt:
-                self._duty.receipts.add(payload, self._compare)
-            elif self._duty.inbox is not None:
-                self._duty.inbox.receive(topic, payload)
+                self._context.take_chunk(*chunk, payload)
+            elif topic == self._context.topics.receipt:
+                self._context.receipts.add(payload, self._compare)
+            elif self._context.inbox is not None:
+                self._context.inbox.receive(topic, payload)
         except Exception:
             log.exception("mqtt: a message of %d bytes on %s was not taken", len(payload), topic)
 
@@ -284,16 +286,16 @@ class Session:
             self._client.dial()
             self.reached = True
             if certificate := self._client.certificate():
-                demand_not_ended(certificate, self._duty.now())
-                self._duty.ends_utc = {**self._duty.ends_utc, "the broker's certificate": end_of(certificate)}
+                demand_not_ended(certificate, self._context.now())
+                self._context.ends_utc = {**self._context.ends_utc, "the broker's certificate": end_of(certificate)}
             self._await_greeting()
             self._demand_more_than_a_probe()
-            self._duty.connections += 1
+            self._context.connections += 1
             log.info("mqtt: connected to %s:%d", self._options.host, self._options.port)
             self._listen(monotonic())
             self._client.flush()  # else it would be written after the first wait
-            if self._duty.overdue is not None:
-                self._duty.overdue.reconnected(monotonic())
+            if self._context.overdue is not None:
+                self._context.overdue.reconnected(monotonic())
             self._deliver()
         except (LinkLost, OSError) as lost:
             self._blame(getattr(lost, "code", 0), str(lost))
@@ -302,8 +304,8 @@ class Session:
                 raise LinkLost(f"{lost}, {occasion} ({remedy})") from None
             raise
         finally:
-            self._duty.refetch_retained = self._duty.refetch_retained or self._recalls
-            self._shelf.acked(self._acked)
+            self._context.refetch_retained = self._context.refetch_retained or self._recalls
+            self._send_queue.acked(self._acked)
             self._refusals.connection_ended(unanswered=self._unanswered_event())
             self._sharing.on_lost()
             self._client.close()
@@ -335,8 +337,8 @@ class Session:
         """
         now_s = monotonic()
         if self._fetch_unanswered:
-            self._duty.fetch_from_s = now_s + min(FETCH_AGAIN_S, FETCH_SOON_S * 4.0**self._duty.fetches_ended)
-            self._duty.fetches_ended = min(self._duty.fetches_ended + 1, 9)
+            self._context.fetch_from_s = now_s + min(FETCH_AGAIN_S, FETCH_SOON_S * 4.0**self._context.fetches_ended)
+            self._context.fetches_ended = min(self._context.fetches_ended + 1, 9)
             log.warning("mqtt: the connection ended as we asked for a list's base (permission to read?)")
             return
         if self._terms.named(code, why, now_s):
@@ -360,7 +362,7 @@ class Session:
         if record is not None:
             self._refusals.ended_at(record, now_s)
             if self._refusals.is_parked(record, now_s):
-                self._shelf.park(record)
+                self._send_queue.park(record)
 
     def _ended_at_peers(self) -> bool:
         """Whether what is shared with the other kiosks is what the broker left unanswered first."""
@@ -369,13 +371,13 @@ class Session:
 
     def _wanted(self) -> list[tuple[str, Retained]]:
         """What to subscribe to. A retained command would be obeyed for ever; bundles are wanted at each start."""
-        topics = self._duty.topics
-        bundles = Retained.ALWAYS if self._duty.refetch_retained else Retained.IF_NEW
+        topics = self._context.topics
+        bundles = Retained.ALWAYS if self._context.refetch_retained else Retained.IF_NEW
         wanted = [(topic, Retained.NEVER) for topic in topics.commands]
         wanted += [(topic, bundles) for topic in topics.bundles]
-        if not (self._duty.is_compared or self._terms.suspects(BrokerTerm.LISTEN)):
+        if not (self._context.is_compared or self._terms.suspects(BrokerTerm.LISTEN)):
             wanted.insert(1, (topics.state, Retained.ALWAYS))  # before the bundles, which may be many
-        return wanted if self._duty.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
+        return wanted if self._context.overdue is None else [(topics.receipt, Retained.ALWAYS), *wanted]
 
     def _listen(self, now_s: float) -> None:
         self._listened_s = now_s
@@ -383,12 +385,12 @@ class Session:
             return
         self._subscribes = True
         self._asked = [topic for topic, _ in self._wanted()]
-        wanted, self._recalls, self._duty.refetch_retained = (
+        wanted, self._recalls, self._context.refetch_retained = (
             self._wanted(),
-            self._duty.refetch_retained or self._recalls,
+            self._context.refetch_retained or self._recalls,
             False,
         )
-        self._client.listen(wanted, own=(self._duty.topics.state,))
+        self._client.listen(wanted, own=(self._context.topics.state,))
 
     def _await_greeting(self) -> None:
         try:
@@ -407,7 +409,7 @@ class Session:
         self._client.flush()
         while not self.greeted:
             left_s = until_s - monotonic()
-            if left_s <= 0 or self._duty.stop_at_s is not None:
+            if left_s <= 0 or self._context.stop_at_s is not None:
                 raise LinkLost(failures.silent(self._options))
             poll.poll(min(left_s, TICK_S) * 1000)
             self._read()
@@ -416,14 +418,14 @@ class Session:
         """Until told to stop, or the connection is lost."""
         poll = select.poll()
         poll.register(self._client.fileno(), select.POLLIN)
-        poll.register(self._duty.wake.fileno(), select.POLLIN)
+        poll.register(self._context.wake.fileno(), select.POLLIN)
         writing = False
         tick_s = 0.0
         while True:
             ready = poll.poll(TICK_S * 1000)
             for descriptor, _ in ready:
-                if descriptor == self._duty.wake.fileno():
-                    self._duty.wake.recv(4096)
+                if descriptor == self._context.wake.fileno():
+                    self._context.wake.recv(4096)
                     self._resend_unconfirmed()
                 else:
                     self._read()
@@ -447,7 +449,7 @@ class Session:
     def _settle(self) -> None:
         """What was acknowledged leaves the outbox."""
         if self._acked:
-            self._shelf.acked(self._acked)
+            self._send_queue.acked(self._acked)
             self._refusals.accepted(self._acked)
             self._acked = []
 
@@ -465,14 +467,14 @@ class Session:
                 return
         if not self._terms.asks(BrokerTerm.QOS, now_s) or not self._is_compared():
             return
-        overdue = self._duty.overdue
-        if not (self._duty.dated or overdue is not None):
+        overdue = self._context.overdue
+        if not (self._context.dated or overdue is not None):
             return  # anyone who has an old key of the broker's could take them; with receipts they stay here
         room = self._refusals.window(self._limit, now_s) - len(self._flight)
         if overdue is not None:
-            room = overdue.pace.room(room, self._shelf.delivered, now_s)
+            room = overdue.pace.room(room, self._send_queue.delivered, now_s)
         passed_over = 0
-        while room > 0 and passed_over < MOST_PASSED_OVER and (taken := self._shelf.claim_batch(room)):
+        while room > 0 and passed_over < MOST_PASSED_OVER and (taken := self._send_queue.claim_batch(room)):
             sent = sum(self._send(record, now_s) for record in taken)
             room, passed_over = room - sent, passed_over + len(taken) - sent
             if overdue is not None:
@@ -484,25 +486,25 @@ class Session:
         """
         if self._due is None or len(self._flight) >= self._limits.receive_maximum:
             return False
-        events_first = self._duty.is_compared and now_s - self._greeted_s < STATE_LATEST_S
-        return not events_first or self._shelf.is_empty()
+        events_first = self._context.is_compared and now_s - self._greeted_s < STATE_LATEST_S
+        return not events_first or self._send_queue.is_empty()
 
     def _is_compared(self) -> bool:
         """Whether what our own retained state says of the store has come, if there is one: a broker takes packets
         in order, so it came before the answer to the state that we told after asking for it.
         """
-        if not self._duty.is_compared:
+        if not self._context.is_compared:
             state_is_on_its_way = any(record is None for record, _ in self._flight.values())
-            self._duty.is_compared = self._told is not None and not self._subscribes and not state_is_on_its_way
-        return self._duty.is_compared
+            self._context.is_compared = self._told is not None and not self._subscribes and not state_is_on_its_way
+        return self._context.is_compared
 
     def _send(self, record: Record, now_s: float) -> bool:
         """Send an event with the next `put_out`, unless it would end the connection: then it is set aside."""
         topic = self._event_topics.get(record.kind)
         if topic is None:
-            topic = self._event_topics[record.kind] = self._duty.topics.event(record.kind)
+            topic = self._event_topics[record.kind] = self._context.topics.event(record.kind)
         if self._refusals.is_parked(record, now_s) or self._is_too_long(record, topic, now_s):
-            self._shelf.park(record)
+            self._send_queue.park(record)
             return False
         self._flight[self._client.send_event(topic, record.payload)] = (record, now_s)
         return True
@@ -517,14 +519,14 @@ class Session:
 
     def _publish_state(self, payload: bytes, now_s: float) -> None:
         """Send a state with the next `put_out`: retained, and to be acknowledged, where the broker does that."""
-        self._duty.remember_own(payload)
+        self._context.remember_own(payload)
         if not self._terms.asks(BrokerTerm.STATE, now_s):
             return
         self._state_retains, qos = (
             self._terms.asks(BrokerTerm.RETAIN, now_s),
             int(self._terms.asks(BrokerTerm.QOS, now_s)),
         )
-        mid = self._client.send_state(self._duty.topics.state, payload, retain=self._state_retains, qos=qos)
+        mid = self._client.send_state(self._context.topics.state, payload, retain=self._state_retains, qos=qos)
         if qos:
             self._flight[mid] = (None, now_s)
 
@@ -532,7 +534,7 @@ class Session:
         """Once a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
         self._duty.moved_s = now_s
         self._client.tick()
-        if not self._duty.dated and is_settled(self._duty.now()):
+        if not self._context.dated and is_settled(self._context.now()):
             raise LinkLost("the time is known now: connecting again, to check the dates of certificates as well")
         for _, sent_s in self._flight.values():
             if now_s - sent_s > self._options.ack_timeout_s:
@@ -546,19 +548,19 @@ class Session:
             raise LinkLost(
                 f"no answer to our subscription within {self._options.ack_timeout_s:g} s: the link is dead"
             )
-        state = self._duty.state()
+        state = self._context.state()
         if state.differs(self._told) or now_s - self._told_s >= self._options.state_interval_s:
             self._told, self._told_s = state, now_s
-            self._due = state_payload(self._duty.topics, state, self._duty.mark())
+            self._due = state_payload(self._context.topics, state, self._context.mark())
         self._resend_unconfirmed()
         self._fetch(now_s)
-        is_free = self._duty.dated and not (self._subscribes or self._fetch_unanswered)
+        is_free = self._context.dated and not (self._subscribes or self._fetch_unanswered)
         if is_free and self._terms.asks(BrokerTerm.PEERS, now_s):
             self._sharing.join(now_s)
-        if self._refusals.try_again(now_s, none_left=self._shelf.is_empty(refused=True)):
-            self._shelf.reload()
-        if self._duty.refetch_retained or (
-            self._duty.subscribe_error and now_s - self._listened_s >= LISTEN_AGAIN_S
+        if self._refusals.try_again(now_s, none_left=self._send_queue.is_empty(refused=True)):
+            self._send_queue.reload()
+        if self._context.refetch_retained or (
+            self._context.subscribe_error and now_s - self._listened_s >= LISTEN_AGAIN_S
         ):
             self._listen(now_s)
 
@@ -566,8 +568,8 @@ class Session:
         """Ask for the chunks that are wanted now; never beside anything else whose fault an end of the connection
         could be.
         """
-        wanted = self._duty.fetch
-        if wanted is self._fetching or now_s < self._duty.fetch_from_s or not self.listening or self._subscribes:
+        wanted = self._context.fetch
+        if wanted is self._fetching or now_s < self._context.fetch_from_s or not self.listening or self._subscribes:
             return
         before, self._fetching = self._fetching, wanted
         self._fetch_unanswered = bool(wanted)
@@ -575,26 +577,26 @@ class Session:
 
     def _resend_unconfirmed(self) -> None:
         """Send again what the central server does not confirm."""
-        if self._duty.overdue is not None:
-            self._duty.overdue.resend_due(self._shelf, monotonic())
+        if self._context.overdue is not None:
+            self._context.overdue.resend_due(self._send_queue, monotonic())
 
     def _is_over(self, now_s: float) -> bool:
         """Whether to end, being asked to: when all is delivered, after a retained `offline` and DISCONNECT.
 
         When time runs out first, the connection is just cut: the broker then tells the last will instead.
         """
-        if self._duty.renew:
-            self._duty.renew = False
+        if self._context.renew:
+            self._context.renew = False
             self._client.leave(keep_session=True)
             return True
-        if self._duty.stop_at_s is None:
+        if self._context.stop_at_s is None:
             return False
-        if not self._leaving and not self._flight and self._duty.is_drained():
+        if not self._leaving and not self._flight and self._context.is_drained():
             self._leaving = True
-            topics = self._duty.topics
-            offline = offline_payload(topics, self._duty.state().software_version, self._duty.mark())
+            topics = self._context.topics
+            offline = offline_payload(topics, self._context.state().software_version, self._context.mark())
             self._publish_state(offline, now_s)
         elif self._leaving and not self._flight:
             self._client.leave(keep_session=True)
             return True
-        return now_s >= self._duty.stop_at_s + (GOODBYE_S if self._leaving else 0)
+        return now_s >= self._context.stop_at_s + (GOODBYE_S if self._leaving else 0)

@@ -100,7 +100,7 @@ def _unfit(cert_file: Path, key_file: Path | None) -> str:
             return f"{key} is locked by a passphrase, which nobody types here (openssl pkey -in {key} -out NEW)"
         if "PRIVATE KEY-----" not in key.read_text(encoding="ascii", errors="replace"):
             return f"{key} holds no private key in PEM form (name it as key_file, if it is in another)"
-        return f"{key} cannot be used with {cert_file}: {error.reason or error} (have both made anew)"
+        return f"{key} cannot be used with {cert_file}: {error.reason or error} (have both made again)"
     except OSError as error:
         return access.why(error, key)
     return ""

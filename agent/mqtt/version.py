@@ -54,9 +54,9 @@ class Version:
             case _Step.PROBE:
                 self._step = _Step.AGAIN if greeted else _Step.FIVE
             case _Step.OLD:
-                self._begin_anew()
+                self._begin_again()
             case _ if greeted:
-                self._begin_anew()
+                self._begin_again()
             case _ if unsupported:
                 self._step = _Step.OLD
             case _Step.FIVE:
@@ -67,5 +67,5 @@ class Version:
                 self._rounds += 1
                 self._step = _Step.OLD if self._rounds >= ROUNDS else _Step.PROBE
 
-    def _begin_anew(self) -> None:
+    def _begin_again(self) -> None:
         self._step, self._hang_ups, self._rounds = _Step.FIVE, 0, 0

@@ -2,7 +2,7 @@
 
 `put` hands an event to the writer thread and returns at once, whatever the disk does. The writer gives it its place
 (epoch, sequence, hash of the one before), encodes it and commits whatever has gathered. The link takes records in
-order from the shelf, where the writer lays out the oldest; deletions ride along with a later commit.
+order from the send queue, where the writer lays out the oldest; deletions ride along with a later commit.
 
 When the disk fails, events wait in memory (bounded). If the link has nothing else to send they leave from there,
 under an epoch of their own: a sequence that is not on disk could be given twice.
@@ -77,7 +77,7 @@ class LedgerEntries:
 
 
 class Outbox:
-    """One thread puts, the loop's; one link takes from `shelf`, and puts what the central server answers into
+    """One thread puts, the loop's; one link takes from `send_queue`, and puts what the central server answers into
     `answers`.
     """
 
@@ -96,13 +96,13 @@ class Outbox:
         self._path = Path(options.path)
         self._encode = encode
         self._inbox: SimpleQueue[Event | LedgerEntries | None] = SimpleQueue()
-        self.shelf = SendQueue(wake_writer=lambda: self._inbox.put(None))
+        self.send_queue = SendQueue(wake_writer=lambda: self._inbox.put(None))
         self.answers = ReceiptQueue(wake_writer=lambda: self._inbox.put(None))
         self.took = Histogram()  # each commit
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._stop = threading.Event()
         self._store: Store | None = None
-        self._confirmed = Acknowledgements(self.shelf, self.answers)
+        self._confirmed = Acknowledgements(self.send_queue, self.answers)
         self._batch: list[Event] = []
         self._tried: list[Record] = []
         self._loose = LedgerEntries(b"")
@@ -169,9 +169,9 @@ class Outbox:
             epoch=self._epoch,
             decided=self._decided,
             stored=self._stored,
-            delivered=self.shelf.delivered,
+            delivered=self.send_queue.delivered,
             lost=self._lost + self._dropped,
-            waiting=unsettled + self.shelf.waiting(),
+            waiting=unsettled + self.send_queue.waiting(),
             bytes_held=0 if store is None else store.bytes,
             findings=() if self._fault is None else (self._fault,),
             moved_s=self._moved_s,
@@ -196,12 +196,12 @@ class Outbox:
             return
         self._seen = mark
         if mark.epoch == self._epoch:
-            self.shelf.hold()
+            self.send_queue.hold()
         self._inbox.put(None)
 
     def is_sent(self) -> bool:
         """Whether there is nothing left to send: the broker has all, but for what it refused."""
-        return self._decided - self._dropped <= self._settled and self.shelf.is_empty()
+        return self._decided - self._dropped <= self._settled and self.send_queue.is_empty()
 
     def flush(self, limit_s: float) -> bool:
         """Wait until all that was put is on disk (or has left from memory), at most `limit_s`; whether it is."""
@@ -228,7 +228,9 @@ class Outbox:
                 self._turn()
             except (sqlite3.Error, OSError, CorruptRecord) as error:
                 self._failed(error)
-            except Exception as error:  # a defect must not end the thread that keeps events, nor hold them up
+            except (
+                Exception
+            ) as error:  # an internal error must not end the thread that keeps events, nor hold them up
                 log.exception("outbox: unexpected error; going on")
                 self._failed(error)
         if self._store is not None:
@@ -242,7 +244,7 @@ class Outbox:
 
     def _is_finished(self) -> bool:
         """Whether there is nothing left to do before closing, or nothing that can be done."""
-        left = self._batch or self._loose.entries or self.shelf.done() or self._confirmed.count
+        left = self._batch or self._loose.entries or self.send_queue.done() or self._confirmed.count
         return self._failures > 0 or (not left and self._inbox.empty())
 
     def _turn(self) -> None:
@@ -253,13 +255,13 @@ class Outbox:
             self._send_from_memory()
             if monotonic() < self._retry_at_s:
                 return
-        store = self._begin_anew_if_gone_back(self._store or self._open())
+        store = self._begin_again_if_gone_back(self._store or self._open())
         self._confirmed.on_receipt(store, self._memory_place)
         self._commit(store)
         self._make_room(store)
-        wanted, beyond = self.shelf.room()
+        wanted, beyond = self.send_queue.room()
         if wanted:
-            self.shelf.fill(store.after(beyond, wanted), wanted, self._confirmed)
+            self.send_queue.fill(store.after(beyond, wanted), wanted, self._confirmed)
         if self._failures:
             log.warning("outbox: the disk takes events again")
             self._failures, self._fault = 0, None
@@ -328,20 +330,20 @@ class Outbox:
         self._epoch = store.epoch  # last: a thread that sees it sees what waits, too
         return store
 
-    def _begin_anew_if_gone_back(self, store: Store) -> Store:
+    def _begin_again_if_gone_back(self, store: Store) -> Store:
         if (seen := self._seen) is None:
             return store
         if seen.epoch != store.epoch or seen.last <= self._found.last or self._is_renewed:
             self._seen = None
-            self.shelf.release()
+            self.send_queue.release()
             return store
-        done, old, last = self.shelf.done(), store.epoch, self._found.last
+        done, old, last = self.send_queue.done(), store.epoch, self._found.last
         self._store = None
         renew(self._path, store, done, self._alive)
         self._damaged = False
         store = self._store = Store(self._path, self.took)
         self._seen, self._is_renewed = None, True
-        self.shelf.clear(gone=self.shelf.done())
+        self.send_queue.clear(gone=self.send_queue.done())
         self._confirmed.clear()
         self._tried = []
         self._last, self._epoch, self._found = store.last, store.epoch, Mark(store.epoch, store.last)
@@ -356,9 +358,9 @@ class Outbox:
 
     def _salvage(self) -> Store:
         """Save what can be read into a new store; what is missing is owed as a loss."""
-        done = self.shelf.done()
-        found = salvage(self._path, self.shelf.contents(), done, self._alive)
-        self.shelf.clear(gone=done, lowered=EPOCH_SPAN)
+        done = self.send_queue.done()
+        found = salvage(self._path, self.send_queue.contents(), done, self._alive)
+        self.send_queue.clear(gone=done, lowered=EPOCH_SPAN)
         self._confirmed.clear()
         self._damaged = False
         log.error("outbox: %s was damaged; put aside, %d events saved from it", self._path, found.saved)
@@ -369,7 +371,7 @@ class Outbox:
     def _commit(self, store: Store) -> None:
         """One commit of the batch and of what may go by now."""
         self._notice_drops()
-        done = self.shelf.done()
+        done = self.send_queue.done()
         idle = monotonic() - self._written_s > IDLE_S or self._stop.is_set()
         some = len(done) + self._confirmed.count >= ACKS_TO_RIDE or (idle and not self._batch)
         some = some or self._failures > 0  # the commit that failed may have deleted them: they would count twice
@@ -401,7 +403,7 @@ class Outbox:
             self._loose = LedgerEntries(self._loose.entries[len(self._trying_loose.entries) :])
         self._last = store.last
         self._written_s = monotonic()
-        self.shelf.committed(records, gone, store.count - self._confirmed.count)
+        self.send_queue.committed(records, gone, store.count - self._confirmed.count)
         self._stored += self._trying
         self._complete_batch()
         if not self._batch and not self._loose.entries:
@@ -423,19 +425,19 @@ class Outbox:
                 store.write([], chosen)
                 self._confirmed.gone(store, chosen)
                 continue
-            flying = len(self.shelf.on_the_way() | self.shelf.done())
-            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + flying, self.shelf.acked_to)
+            flying = len(self.send_queue.on_the_way() | self.send_queue.done())
+            least = store.least_worth(max(LEAST_TO_DROP, store.count // 100) + flying, self.send_queue.acked_to)
             if not self._drop(store, least, "storage_full"):
                 return
 
     def _drop(self, store: Store, keys: list[int], reason: LossReason) -> bool:
         """Let go of those that are not on their way, and owe a loss for them; whether there were any."""
-        flying = self.shelf.on_the_way() | self.shelf.done()
+        flying = self.send_queue.on_the_way() | self.send_queue.done()
         gone = [key for key in keys if key not in flying]
         if not gone:
             return False
         store.write([], ranges(sorted(gone)))
-        self.shelf.drop(gone)
+        self.send_queue.drop(gone)
         self._confirmed.on_acknowledged(store)
         self._lost += len(gone)
         own = [key for key in gone if key > 0]
@@ -449,13 +451,13 @@ class Outbox:
         if (
             unsure
             or self._failures < TRIES_BEFORE_MEMORY
-            or not self.shelf.wants_records(self._options.memory_events)
+            or not self.send_queue.wants_records(self._options.memory_events)
         ):
             return
         records = self._encoded(self._memory_place, BATCH)
         if records:
             self._memory_place = ChainPosition(self._memory_place.epoch, records[-1].key, _hash(records[-1]))
-            self.shelf.fill_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
+            self.send_queue.fill_from_memory([replace(record, key=MEMORY_ONLY + record.key) for record in records])
             self._loose = self._ledger_of_batch()  # the ledger still wants a disk
             self._complete_batch()
 
@@ -482,7 +484,7 @@ class Outbox:
             place = replace(place, sequence=place.sequence + 1)
             try:
                 record = self._encode(event, place)
-            except Exception:  # a defect in one event must not hold up all others
+            except Exception:  # an internal error in one event must not hold up all others
                 log.exception("outbox: an event of kind %s cannot be encoded", event.kind)
                 self._corrupt(event)
                 batch = [other for other in batch if other is not event]

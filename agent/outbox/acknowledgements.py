@@ -38,8 +38,8 @@ class Foreign(Wrong):
 class Acknowledgements:
     """Ranges of keys that are confirmed and still on disk: they go with a later commit. For the writer's thread."""
 
-    def __init__(self, shelf: SendQueue, answers: ReceiptQueue) -> None:
-        self._shelf, self._answers = shelf, answers
+    def __init__(self, send_queue: SendQueue, answers: ReceiptQueue) -> None:
+        self._send_queue, self._answers = send_queue, answers
         self._ranges: list[tuple[int, int]] = []
         self.count = 0
         """How many records on disk they hold."""
@@ -58,10 +58,10 @@ class Acknowledgements:
                 self._answers.complain(str(wrong))
 
     def on_acknowledged(self, store: Store) -> None:
-        """Tell the shelf how many records are on disk, and which is the oldest that nobody has confirmed."""
+        """Tell the send queue how many records are on disk, and which is the oldest that nobody has confirmed."""
         self._count(store)
-        self._shelf.committed([], (), store.count - self.count)
-        self._shelf.set_oldest(self._oldest(store))
+        self._send_queue.committed([], (), store.count - self.count)
+        self._send_queue.set_oldest(self._oldest(store))
 
     def next(self) -> list[tuple[int, int]]:
         """What one commit may let go of; `gone` says that it has."""
@@ -94,16 +94,16 @@ class Acknowledgements:
         if base is None:
             raise Foreign(f"it is about epoch {receipt.epoch}, of which nothing is here")
         for low, high in _keys(receipt, base, store.last if base == 0 else None, store.hash_at):
-            self._shelf.confirmed(low, high, self._add(store, low, high))
+            self._send_queue.confirmed(low, high, self._add(store, low, high))
             self._answers.accept()
         self.on_acknowledged(store)
 
     def _apply_to_memory(self, receipt: Receipt, last: int) -> None:
         """The same for records that no disk has. Raises Wrong."""
-        held = self._shelf.in_memory()
+        held = self._send_queue.in_memory()
         hashes = {key: sha256(record.payload).hexdigest() for key, record in held.items()}
         for low, high in _keys(receipt, MEMORY_ONLY, MEMORY_ONLY + last, lambda key: hashes.get(key, "")):
-            self._shelf.confirmed(low, high, sum(low <= key <= high for key in held))
+            self._send_queue.confirmed(low, high, sum(low <= key <= high for key in held))
             self._answers.accept()
 
     def _add(self, store: Store, low: int, high: int) -> int:

@@ -1,4 +1,4 @@
-"""The shelf between the writer and the link: the oldest undelivered records, in order, in memory.
+"""The send queue between the writer and the link: the oldest undelivered records, in order, in memory.
 
 The writer lays records out and collects what is done; the link takes, acknowledges and, when the connection is
 gone, puts back. Neither ever waits for the other: the lock is held for a few lines of memory work.
@@ -27,7 +27,7 @@ MEMORY_ONLY = 1 << 62
 """Keys from here on belong to records that are in no file."""
 HUNGRY_S = 2.0
 URGENT = 2
-"""Records of this rank and above overtake a backlog that does not fit on the shelf."""
+"""Records of this rank and above overtake a backlog that does not fit on the send queue."""
 A_FEW = 64
 """Records sent again to see whether the central server confirms them now."""
 NOWHERE = -MEMORY_ONLY
@@ -130,7 +130,9 @@ class SendQueue:
             self._wake_writer()
 
     def _acknowledged(self, record: Record) -> None:
-        """The broker has it, the central server may not: the disk keeps it, or the shelf when no disk has it."""
+        """The broker has it, the central server may not: the disk keeps it, or the send queue when no disk has
+        it.
+        """
         if record.key >= MEMORY_ONLY:
             self._unconfirmed[record.key] = record
         elif record.key == self._refused_from:

@@ -233,7 +233,7 @@ class Store:
 
     def _sync_what_is_there(self) -> None:
         """A log that is found may never have reached the card: its process was killed before the sync, or the sync
-        failed, and then the system believes its copy in memory to be clean. So it is written anew, into the table.
+        failed, and then the system believes its copy in memory to be clean. So it is written again, into the table.
         """
         try:
             self._fold()
@@ -241,7 +241,7 @@ class Store:
             if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
                 raise
             with self._path.with_name(self._path.name + "-wal").open("rb") as log:
-                os.fsync(log.fileno())  # no room to write it anew
+                os.fsync(log.fileno())  # no room to write it again
 
     def close(self) -> None:
         """Close; never raises. SQLite folds the log into the file if it can."""

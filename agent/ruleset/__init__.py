@@ -76,7 +76,7 @@ class Ruleset:
         self._is_ready = not (judged.bundles and judged.lists)
         self._refreshing = threading.Lock()
         self.internal_errors = 0
-        """Codes that could not be checked for a defect of the agent."""
+        """Codes that could not be checked for an internal error."""
         self.findings: tuple[Finding, ...] = ()
         """What was refused since, and that the old one stays."""
         self._record = load.AcceptedVersions(state_folder(root) / "lists.accepted")
@@ -231,7 +231,7 @@ class Ruleset:
 
     def scrub(self, count: int = SCRUB_BUCKETS) -> None:
         """Compare the next `count` buckets of each list with what was proved when it was opened. A list that has
-        changed counts as missing at once, and the next `refresh` reads it anew.
+        changed counts as missing at once, and the next `refresh` reads it again.
         """
         places = {}
         for each in self._trust.lists:
@@ -277,9 +277,9 @@ class Ruleset:
         self._privacy = load.load_privacy(self._judged, self._root)
         self.findings = tuple(faults)
         if faults:
-            log.warning("rules read anew: %s", self.fault)
+            log.warning("rules read again: %s", self.fault)
         else:
-            log.info("rules read anew")
+            log.info("rules read again")
         return True
 
     def _remember_accepted(self) -> None:
@@ -325,4 +325,4 @@ class Ruleset:
 def _in_words(error: Exception) -> str:
     """The sentence of our own errors; of any other only what it is: its text could hold anything."""
     expected = isinstance(error, credentials.BadTrustStore | policy.BadTable | BadCalibration | BadVenueFile)
-    return str(error) if expected else f"a defect of the agent ({type(error).__name__})"
+    return str(error) if expected else f"an internal error ({type(error).__name__})"

@@ -33,7 +33,7 @@ class AcceptedVersions:
         return self._read().get(name)
 
     def store(self, name: str, members: dict[str, object]) -> None:
-        """Keep this of a name, durably. Raises OSError. A damaged file is begun anew."""
+        """Keep this of a name, durably. Raises OSError. A damaged file is started over."""
         with _WRITING:
             try:
                 entries = self._read()

@@ -52,7 +52,7 @@ class BaseFetcher(threading.Thread):
         ca_file: Path | None = None,
         bytes_per_s: float = BYTES_PER_S,
     ) -> None:
-        """`wanted`: reads it from disk; asked anew when `generation` gives another object. `ask`: which chunks
+        """`wanted`: reads it from disk; asked again when `generation` gives another object. `ask`: which chunks
         (id, index) are wanted over MQTT from now on, and what takes them. `is_busy`: somebody is being decided.
         `paths`: of all lists in use. `ca_file`: an authority whose servers are trusted beside those of the system.
         """
@@ -90,7 +90,7 @@ class BaseFetcher(threading.Thread):
             try:
                 self.step()
             except Exception:
-                log.exception("lists: a defect in fetching a base; going on")
+                log.exception("lists: an internal error in fetching a base; going on")
                 self._stopping.wait(LAST_RETRY_S)
 
     def stop(self, limit_s: float = LOOK_EVERY_S) -> None:

@@ -93,7 +93,7 @@ class BundleStore:
         except FileNotFoundError:
             return ()
         except (BadBundle, OSError) as error:
-            text = f"{error} (nothing from the central server is taken; install the root anew)"
+            text = f"{error} (nothing from the central server is taken; install the root again)"
             return found(ProblemCode.ROOT_INVALID, text)
         if left_s < 0:
             text = "has expired: nothing more from the central server is taken (send the next root)"

@@ -43,7 +43,7 @@ def save_sites(path: Path, sites: Mapping[str, ThermometerSite]) -> None:
 
 def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
     """Lane → crowd as it was kept. What cannot be read, or cannot have been learnt under these options, begins
-    anew: nothing is lost but some patience.
+    again: nothing is lost but some patience.
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))

@@ -268,7 +268,7 @@ def _signed(path: Path, sent: Bundle) -> lists.CodeList:
     )
     try:
         opened = prove_list(path)
-    except lists.BadList:  # the changes: they are made anew from what was signed
+    except lists.BadList:  # the changes: they are made again from what was signed
         opened = lists.CodeList(base)
     if not opened.has_changes(head, word.changes):
         set_changes(path, head, word.changes)

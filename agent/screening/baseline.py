@@ -165,7 +165,7 @@ class Baseline:
         simulated: bool = False,
     ) -> Baseline:
         """The crowd with one more person. While the room's sensor is down nobody is learnt from; the crowd starts
-        anew when there is a first room sensor or none for a day, when people became simulated ones, and when the
+        again when there is a first room sensor or none for a day, when people became simulated ones, and when the
         last person was too long ago, or in the future.
         """
         room = ambient_c is not None
@@ -329,7 +329,7 @@ def to_plain(crowd: Baseline) -> dict[str, Any]:
 
 
 def from_plain(plain: Mapping[str, Any]) -> Baseline:
-    """Back from a file. Raises ValueError when it is none of ours: then a crowd begins anew."""
+    """Back from a file. Raises ValueError when it is none of ours: then a crowd starts over."""
     if missing := {entry.name for entry in fields(Baseline)} - set(plain):
         raise ValueError(
             f"no crowd: {', '.join(sorted(missing))} missing; an older version may have learnt from anybody"

@@ -23,7 +23,7 @@ AMBIENT_C = 23.0
 MOST_ZERO_C = 0.5
 """A thermometer that is further off is broken or dirty: it is not talked right, it goes to service."""
 MOST_DRIFT_C = 0.3
-"""From here on the thermometer is not used until it is zeroed anew (screening thermographs: IEC 80601-2-59)."""
+"""From here on the thermometer is not used until it is zeroed again (screening thermographs: IEC 80601-2-59)."""
 
 _T = TypeVar("_T")
 

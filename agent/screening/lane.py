@@ -187,7 +187,7 @@ class LaneScreening:
         return max(fresh, key=lambda reading: reading.at_s).surface_c if fresh else None
 
     def _is_new(self, lane: str, holder: bytes, at_s: float) -> bool:
-        """Whether this lane's crowd has not learnt from this holder of late; from now on it has."""
+        """Whether this lane's crowd has not learnt from this holder recently; from now on it has."""
         key = hash((lane, holder))
         learnt_s = self._learnt.get(key, -math.inf)
         if at_s - learnt_s < self._options.baseline_relearn_s or len(self._learnt) >= MOST_LEARNT:

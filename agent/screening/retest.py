@@ -92,7 +92,7 @@ class Retests:
         return episode if episode is not None and at_s - episode.at_s <= self._options.retest_memory_s else None
 
     def _is_early(self, holder: bytes, at_s: float) -> bool:
-        """Elevated again before the rest was over: that was no third reading, and the rest begins anew."""
+        """Elevated again before the rest was over: that was no third reading, and the rest starts over."""
         episode = self._current(holder, at_s)
         return (
             episode is not None and episode.elevated == _AGAIN and at_s - episode.at_s < self._options.retest_wait_s

@@ -1,4 +1,6 @@
-"""Once a second: is every part moving? Starts what hangs anew, feeds the watchdog, writes down how the kiosk is."""
+"""Once a second: is every part moving? Starts what hangs again, feeds the watchdog, writes down how the kiosk
+is.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the agent was started of late without coming to a clean end; whether it is to be careful for that."""
+"""How often the agent was started recently without coming to a clean end; whether it is to be careful for that."""
 
 from __future__ import annotations
 

@@ -54,6 +54,6 @@ def assess(parts: Iterable[Component]) -> Health:
 
 
 def _hangs(part: Component) -> Problem:
-    remedy = part.error or ("the watchdog starts the agent anew" if part.vital else "systemctl restart gatepost")
+    remedy = part.error or ("the watchdog restarts the agent" if part.vital else "systemctl restart gatepost")
     code = ProblemCode.AGENT_STUCK if part.vital else ProblemCode.PART_HANGS
     return Problem(code, part.name, f"no progress for more than {part.limit_s:.0f} s ({remedy})")

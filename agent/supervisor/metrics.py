@@ -55,8 +55,8 @@ class Family:
 class Metrics:
     """Writes the file; a job of housekeeping, for the disk may be slow and health must not wait."""
 
-    def __init__(self, file: Path, vitals: HealthReport, health: Callable[[], Health]) -> None:
-        self._file, self._vitals, self._health = file, vitals, health
+    def __init__(self, file: Path, report: HealthReport, health: Callable[[], Health]) -> None:
+        self._file, self._report, self._health = file, report, health
         self._started_s = time.monotonic()
         self._fault = ""
 
@@ -77,7 +77,7 @@ class Metrics:
 
     def write(self) -> None:
         """Replace the file in one step; it need not survive a power cut. Raises OSError."""
-        found = families(self._vitals, self._health(), time.monotonic() - self._started_s)
+        found = families(self._report, self._health(), time.monotonic() - self._started_s)
         page = "".join(map(text, found)).encode()
         replace_file(self._file, (page,), _MODE, durable=False, exact_mode=True)
 
@@ -91,31 +91,31 @@ def text(family: Family) -> str:
     return "\n".join(lines) + "\n"
 
 
-def families(vitals: HealthReport, health: Health, up_s: float) -> Iterator[Family]:
+def families(report: HealthReport, health: Health, up_s: float) -> Iterator[Family]:
     """Everything there is to count."""
-    kiosk = {"kiosk": vitals.kiosk.id, "site": vitals.kiosk.site, "version": __version__}
+    kiosk = {"kiosk": report.kiosk.id, "site": report.kiosk.site, "version": __version__}
     yield _one("gatepost_info", "gauge", "Which kiosk, which release; always 1.", 1, kiosk)
     yield _one("gatepost_up_seconds", "gauge", "Since the agent started.", up_s)
     yield _of(
         "gatepost_health_state", "The state of health: 1 for the one that holds.", health.condition, Condition
     )
-    yield _one("gatepost_safe_mode", "gauge", "1: everybody at an entry is left to staff.", bool(vitals.began.safe))
+    yield _one("gatepost_safe_mode", "gauge", "1: everybody at an entry is left to staff.", bool(report.began.safe))
     yield _one(
         "gatepost_config_version",
         "gauge",
         "Version of the configuration from the central server; 0: none.",
-        vitals.began.version,
+        report.began.version,
     )
-    yield _of("gatepost_clock_state", "What the kiosk knows of the time.", vitals.clock.now().state, ClockState)
-    yield from _events(vitals)
-    yield _commands(vitals)
-    yield from _devices(vitals)
-    yield from _lists(vitals)
+    yield _of("gatepost_clock_state", "What the kiosk knows of the time.", report.clock.now().state, ClockState)
+    yield from _events(report)
+    yield _commands(report)
+    yield from _devices(report)
+    yield from _lists(report)
     yield from _process()
 
 
-def _events(vitals: HealthReport) -> Iterator[Family]:
-    outbox, link, loop = vitals.outbox.status(), vitals.link.status(), vitals.loop
+def _events(report: HealthReport) -> Iterator[Family]:
+    outbox, link, loop = report.outbox.status(), report.link.status(), report.loop
     for name in ("decided", "stored", "delivered", "lost"):
         yield _one(
             f"gatepost_events_{name}_total", "counter", f"Events {name} since the start.", getattr(outbox, name)
@@ -145,17 +145,17 @@ def _events(vitals: HealthReport) -> Iterator[Family]:
         "People by what their temperature was, of those whose events tell it.",
         loop.temperatures,
     )
-    if (venue := vitals.venue()) is not None:
+    if (venue := report.venue()) is not None:
         yield _one("gatepost_people_inside", "gauge", "People inside the venue, as counted.", venue.inside)
         yield _one("gatepost_cases_open", "gauge", "Cases without feedback.", venue.cases)
         yield _one("gatepost_cases_overdue", "gauge", "Cases open for longer than the venue allows.", venue.overdue)
     yield _histogram("gatepost_decision_seconds", "From the last thing seen to the decision.", loop.decision_times)
-    yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", vitals.outbox.took)
+    yield _histogram("gatepost_commit_seconds", "Writing events to the disk.", report.outbox.took)
 
 
-def _commands(vitals: HealthReport) -> Family:
+def _commands(report: HealthReport) -> Family:
     """What the central server said, and what strangers did."""
-    status = vitals.commands.status()
+    status = report.commands.status()
     results = {
         "succeeded": status.succeeded,
         "rejected": status.rejected,
@@ -166,9 +166,9 @@ def _commands(vitals: HealthReport) -> Family:
     return Family("gatepost_commands_total", "counter", "Commands and bundles, by result.", samples)
 
 
-def _devices(vitals: HealthReport) -> Iterator[Family]:
+def _devices(report: HealthReport) -> Iterator[Family]:
     found = [
-        ({"lane": one.lane, "role": str(one.role), "driver": one.driver}, one) for one in vitals.workers.status()
+        ({"lane": one.lane, "role": str(one.role), "driver": one.driver}, one) for one in report.workers.status()
     ]
     columns: tuple[tuple[str, Kind, str, str], ...] = (
         ("up", "gauge", "up", "1: the device works."),
@@ -182,9 +182,9 @@ def _devices(vitals: HealthReport) -> Iterator[Family]:
         yield Family(f"gatepost_device_{name}", kind, meaning, samples)
 
 
-def _lists(vitals: HealthReport) -> Iterator[Family]:
-    now = vitals.clock.now()
-    ages = [((("list", age.name),), age.age_s(now), age.fault(now)) for age in vitals.rulebook.ages]
+def _lists(report: HealthReport) -> Iterator[Family]:
+    now = report.clock.now()
+    ages = [((("list", age.name),), age.age_s(now), age.fault(now)) for age in report.ruleset.ages]
     aged = tuple(("", labels, age_s) for labels, age_s, _ in ages if age_s is not None)
     yield Family(
         "gatepost_list_age_seconds", "gauge", "Age of a list, or of the keys from the central server.", aged

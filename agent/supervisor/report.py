@@ -34,7 +34,7 @@ class HealthReport:
     link: Link
     loop: Loop
     clock: Clock
-    rulebook: Ruleset
+    ruleset: Ruleset
     commands: CommandReceiver
     began: Startup
     venue: Callable[[], VenueState | None]
@@ -52,7 +52,7 @@ class HealthReport:
             "on_trial": self.began.still_on_trial,
             "decided": self.loop.decided,
             "lists": [
-                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.rulebook.ages
+                {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.ruleset.ages
             ],
             "devices": [_plain(one) for one in self.workers.status()],
             "outbox": _with_fault(self.outbox.status()),

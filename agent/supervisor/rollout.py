@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-DEFECTS = 10
-"""Defects in judging that are too many to go on as if nothing were."""
+MAX_INTERNAL_ERRORS = 10
+"""Internal errors in judging that are too many to go on as if nothing were."""
 SAFE_FOR_S = 3600.0
 """After a good hour in safe mode the agent tries to work as usual: whatever made it fall may have passed."""
 
@@ -49,7 +49,9 @@ class ConfigRollout:
         faults_of: Callable[[Config], list[ConfigError]],
         restart: Callable[[str], None],
     ) -> None:
-        """`faults_of`: what a configuration names but does not fit; `restart`: start the agent anew because of …"""
+        """`faults_of`: what a configuration names but does not fit; `restart`: start the agent again because of
+        …
+        """
         self._began, self._memory, self._loop, self._health = began, memory, loop, health
         self._faults_of, self._restart = faults_of, restart
         self._latched = bool(memory.starts.safe)
@@ -64,9 +66,11 @@ class ConfigRollout:
         self._publish_notices()
         if self._began.safe:
             self._leave(up_s)
-        elif self._loop.internal_errors >= DEFECTS:
-            self._memory.count(lambda starts: starts.enter_safe_mode(f"{DEFECTS} defects in judging"))
-            self._restart("too many defects: in safe mode from now on")
+        elif self._loop.internal_errors >= MAX_INTERNAL_ERRORS:
+            self._memory.count(
+                lambda starts: starts.enter_safe_mode(f"{MAX_INTERNAL_ERRORS} internal errors in judging")
+            )
+            self._restart("too many internal errors: in safe mode from now on")
         elif self._began.on_trial:
             self._evaluate_trial(up_s)
         else:

@@ -139,7 +139,7 @@ def _usual(file: Path, memory: StateFiles) -> Startup:
     except BadConfig as error:
         first = str(error).splitlines()[0]
         return replace(
-            alone, fault=f"{first} (this kiosk's own file is in force alone; have the central server send anew)"
+            alone, fault=f"{first} (this kiosk's own file is in force alone; have the central server send again)"
         )
 
 

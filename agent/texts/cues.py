@@ -31,7 +31,7 @@ PICTURES: Texts = {
 HINTS: Texts = {
     "no_code": Text("No code was shown.", "未出示健康码。"),
     "code_expired": Text("The code has expired.", "健康码已过期。"),
-    "renew_code": Text("Please open the code anew.", "请刷新健康码。"),
+    "renew_code": Text("Please open the code again.", "请刷新健康码。"),
     "code_malformed": Text("The code is damaged.", "健康码内容损坏。"),
     "code_unrecognised": Text("This is not a health code.", "这不是健康码。"),
     "temperature_missing": Text("No temperature was measured.", "未测到体温。"),

@@ -109,7 +109,7 @@ REASONS: Texts = {
     "retest": Text("Please stand closer and be measured again.", "请靠近测温处，重新测温。"),
     "staff_check": Text("A member of staff will look at it.", "请等候工作人员核验。"),
     "show_id": Text("Please show your identity document.", "请出示身份证件。"),
-    "renew_code": Text("Please open the code anew.", "请刷新健康码后再试。"),
+    "renew_code": Text("Please open the code again.", "请刷新健康码后再试。"),
     "take_test": Text("Please take a test.", "请尽快进行检测。"),
     "wear_mask": Text("Please wear a mask.", "请佩戴口罩。"),
     "register": Text("Please sign the register.", "请登记信息。"),

@@ -47,7 +47,7 @@ class What(IntEnum):
     """What an entry records."""
 
     BOOT = 1
-    """The kiosk was started; `at` counts from here on anew."""
+    """The kiosk was started; `at` counts from here on again."""
     CLOCK = 2
     """`number`: POSIX seconds at `at`, a lower bound; `value`: tenths of a second beyond."""
     ALIVE = 3

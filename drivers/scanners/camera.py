@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from drivers.contract import Departure, Sighting
     from drivers.vision.neural import Neural
     from drivers.vision.opencv import Picture
-    from drivers.vision.watcher import Eye
+    from drivers.vision.watcher import Watcher
     from drivers.wire.frames import Frame, Grabber, Lens
 
 BUS, PROOF = "USB, IP, CSI", Proof.KERNEL
@@ -186,7 +186,7 @@ class Driver:
         self._apart = _apart(options) if wire is None else None
         self._lens: Lens | None = None
         self._grabber: Grabber | None = None
-        self._eye: Eye | None = None
+        self._watcher: Watcher | None = None
         self._neural: Neural | None = None
         self._ready: deque[Sighting | Departure] = deque()
         self._lengths = LengthGate()
@@ -211,8 +211,8 @@ class Driver:
             return
         try:
             from drivers.vision.neural import Neural  # noqa: PLC0415 - the same
-            from drivers.vision.pipeline import Ladder  # noqa: PLC0415 - the same
-            from drivers.vision.watcher import Eye  # noqa: PLC0415 - OpenCV is for the thread that needs it
+            from drivers.vision.pipeline import Pipeline  # noqa: PLC0415 - the same
+            from drivers.vision.watcher import Watcher  # noqa: PLC0415 - OpenCV is for the thread that needs it
             from drivers.wire.frames import Grabber  # noqa: PLC0415 - the same
         except ImportError as error:
             raise BadOptions(self._options.device, str(error), "install the decoder libraries") from error
@@ -222,8 +222,10 @@ class Driver:
         self._ready.clear()
         self._neural = Neural(self._options.neural) if self._options.neural else None
         symbols = [name for name in self._options.symbologies if name != symbologies.QR]
-        ladder = Ladder(self._options.budget_ms / 1000, self._options.steps, self._neural, symbols)
-        self._eye = Eye(ladder, self._options.away_s, region=self._options.region, simulated=lens.simulated)
+        pipeline = Pipeline(self._options.budget_ms / 1000, self._options.steps, self._neural, symbols)
+        self._watcher = Watcher(
+            pipeline, self._options.away_s, region=self._options.region, simulated=lens.simulated
+        )
         self._lengths.reset()
         self._vitality = _Vitality(lens.name, self._options.stale_s if lens.live else float("inf"), self._clock())
         self._grabber = Grabber(lens, self._may_drop) if lens.live else None
@@ -252,35 +254,35 @@ class Driver:
             neural.close()
 
     def _read_frame(self, limit_s: float) -> None:
-        lens, eye, grabber = self._lens, self._eye, self._grabber
-        if lens is None or eye is None:
+        lens, watcher, grabber = self._lens, self._watcher, self._grabber
+        if lens is None or watcher is None:
             raise DeviceGone(self._options.device, "is closed")
         frame = grabber.newest(limit_s) if grabber is not None else lens.next(limit_s)
         now_s = self._clock()
         if frame is not None and now_s - frame.at_s <= self._options.oldest_s:
-            self._see(eye, frame)
+            self._see(watcher, frame)
         self._vitality.changed(self._lengths.dropped_s)
         self._vitality.check(now_s)
         if lens.ended:
-            self._ready.extend(eye.blind(now_s))
+            self._ready.extend(watcher.blind(now_s))
 
     def _may_drop(self, frame: Frame) -> bool:
         """Whether a frame need not be looked at; asked in the grabber's thread."""
         return frame.length is not None and self._lengths.may_drop(frame.length, frame.at_s)
 
-    def _see(self, eye: Eye, frame: Frame) -> None:
+    def _see(self, watcher: Watcher, frame: Frame) -> None:
         from drivers.vision.opencv import UnreadablePicture  # noqa: PLC0415 - OpenCV is for the thread that needs it
 
         try:
-            small = frame.small() if eye.idle else frame.gray()
+            small = frame.small() if watcher.idle else frame.gray()
             black = _is_black(small) and _is_black(frame.gray()[::16, ::16])  # in a small one noise averages out
-            told = eye.glance(small, frame.at_s)
-            self._ready.extend(eye.examine(frame.gray(), frame.at_s) if told is None else told)
+            told = watcher.glance(small, frame.at_s)
+            self._ready.extend(watcher.examine(frame.gray(), frame.at_s) if told is None else told)
         except UnreadablePicture:
             self._lengths.reset()
             self._vitality.broken(frame.at_s)
             return
-        if frame.length is not None and eye.vacant:
+        if frame.length is not None and watcher.vacant:
             self._lengths.learn(frame.length, frame.at_s)
         else:
             self._lengths.reset()

@@ -11,7 +11,7 @@ supply 3.3 or 5 V as the board says, 150 mA in bursts.
 
 Quirks: after power-on a serial board sleeps until it hears 55 55; a board on I²C stretches the clock, so use a bus
 that can (a Raspberry Pi's `i2c-gpio`, not its own controller, when reads fail). An id of four bytes that begins
-with 08 is drawn afresh each time (ISO/IEC 14443-3 §6.5.4): it names no card and is handed over as `random`. An id
+with 08 is random each time (ISO/IEC 14443-3 §6.5.4): it names no card and is handed over as `random`. An id
 can be copied: use it for a list, never as a proof. Resident identity cards answer to type B only: see `id_card`.
 """
 

@@ -1,7 +1,7 @@
 """From a picture to the bytes of the codes in it.
 
     opencv           OpenCV, set up for a kiosk         zxing, zbar       one decoder library each
-    steps_order      the rungs of the ladder, by name   decoders          which of them are there
+    steps_order      The steps of the pipeline, by name   decoders          which of them are there
     steps            each rung, pure                    code, text        a code found: bytes, corners, text
     pipeline         rungs under a budget of CPU time   length_gate       which frames need not be decoded
     watcher          frames in, sightings out           tracker           who is in view, reported once
@@ -23,7 +23,7 @@ FAST_S = 0.030
 
 
 def read(gray: Picture) -> list[str]:
-    """The texts in one grayscale picture (uint8, height x width), by the whole ladder."""
+    """The texts in one grayscale picture (uint8, height x width), by the whole pipeline."""
     return list(dict.fromkeys(code.text() for code in _codes(gray, float("inf"))))
 
 
@@ -47,9 +47,9 @@ def others(gray: Picture) -> list[str]:
 
 def _codes(gray: Picture, budget_s: float, without: str = "") -> list[Code]:
     # the libraries are for those who look at pictures
-    from drivers.vision.pipeline import Ladder  # noqa: PLC0415
+    from drivers.vision.pipeline import Pipeline  # noqa: PLC0415
     from drivers.vision.steps import bounded  # noqa: PLC0415
     from drivers.vision.steps_order import ALL  # noqa: PLC0415
 
-    ladder = Ladder(budget_s, [name for name in ALL if name != without])
-    return ladder.read(bounded(gray))
+    pipeline = Pipeline(budget_s, [name for name in ALL if name != without])
+    return pipeline.read(bounded(gray))

@@ -26,7 +26,7 @@ class Code:
     declared: str | None = None
     """The text, where the code itself declares its character set (ECI)."""
     rung: str = ""
-    """Which step of the ladder read it."""
+    """Which step of the pipeline read it."""
     modules: int = 0
     """Modules along a side; 0 when the decoder does not tell."""
     is_negative: bool = False

@@ -10,7 +10,7 @@ import numpy as np
 
 from drivers.vision import decoders, finders, grid, sheet, steps, symbol
 from drivers.vision.opencv import Picture, cv2
-from drivers.vision.pipeline import Ladder
+from drivers.vision.pipeline import Pipeline
 from drivers.vision.tracker import NEARER
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Aim:
     """One picture, judged."""
 
     rung: str
-    """Which step of the ladder read a code; empty when none did."""
+    """Which step of the pipeline read a code; empty when none did."""
     payload_bytes: int
     corners: tuple[Point, ...]
     """Of the code, read or only found; empty when there is none."""
@@ -57,8 +57,8 @@ class Aim:
 
 
 def measured(picture: Picture) -> Aim:
-    """Read the picture by the whole ladder and measure it."""
-    codes = Ladder(float("inf")).read(picture)
+    """Read the picture by the whole pipeline and measure it."""
+    codes = Pipeline(float("inf")).read(picture)
     code = max(codes, key=lambda each: each.area(), default=None)
     corners, modules = (code.corners, code.modules) if code else _found(picture)
     if code and not modules:

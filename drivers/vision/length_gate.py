@@ -64,5 +64,5 @@ class LengthGate:
         self._count += 1
 
     def reset(self) -> None:
-        """Something changed: the scene's lengths are to be learnt anew."""
+        """Something changed: the scene's lengths are to be learnt again."""
         self._count = 0

@@ -26,7 +26,7 @@ _SECOND_VIEW = 0.8
 """Scale at which the neural reader is asked again about a picture that stands alone."""
 
 
-class Ladder:
+class Pipeline:
     """Reads one picture after another, within a budget of CPU time for the hard part of each."""
 
     def __init__(

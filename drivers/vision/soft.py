@@ -28,7 +28,7 @@ _RIDGE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A code as decoded: its modules, drawn anew without a fault."""
+    """A code as decoded: its modules, drawn again without a fault."""
 
     modules: npt.NDArray[np.bool_]
     erased: int

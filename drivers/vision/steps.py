@@ -1,4 +1,4 @@
-"""The rungs of the ladder: each a small pure function, picture → codes, named so that a config can order them
+"""The steps of the pipeline: each a small pure function, picture → codes, named so that a config can order them
 (see `order`).
 
 What each is for was measured on real photographs: `half` alone reads most of what can be read, at a quarter of the

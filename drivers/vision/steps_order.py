@@ -1,4 +1,4 @@
-"""The names of the ladder's steps in the order that reads most for its cost; no library, so that a config can.
+"""The names of the pipeline's steps in the order that reads most for its cost; no library, so that a config can.
 
 What each does stands in `steps`. The order was measured on real photographs: what reads most of what the steps
 before it leave, for its CPU time, comes first.

@@ -1,4 +1,4 @@
-"""Frames in, sightings and departures out: motion gate, region of interest, ladder, track.
+"""Frames in, sightings and departures out: motion gate, region of interest, pipeline, track.
 
 A frame in which nothing moved is not read again; a moving code is looked for where it was last; the whole
 picture is searched only when that fails. That is what makes a day of mostly idle frames cheap.
@@ -17,7 +17,7 @@ from drivers.vision.tracker import Box, Track
 
 if TYPE_CHECKING:
     from drivers.vision.code import Code
-    from drivers.vision.pipeline import Ladder
+    from drivers.vision.pipeline import Pipeline
     from drivers.vision.sheet import Pairs
 
 Fractions: TypeAlias = tuple[float, float, float, float]
@@ -37,15 +37,15 @@ _WHOLE_EVERY = 15
 """While a code is followed, every so many frames the whole picture is looked at: for one that is nearer."""
 
 
-class Eye:
+class Watcher:
     """One camera's view: what is shown to it, told once."""
 
     def __init__(
-        self, ladder: Ladder, away_s: float, *, region: Fractions | None = None, simulated: bool = False
+        self, pipeline: Pipeline, away_s: float, *, region: Fractions | None = None, simulated: bool = False
     ) -> None:
         """`away_s`: a code out of view for so long has left; `region`: the part that is looked at."""
         self.simulated = simulated
-        self._ladder = ladder
+        self._pipeline = pipeline
         self._region = region
         self._track = Track(away_s)
         self._thumb: Picture | None = None
@@ -77,7 +77,7 @@ class Eye:
         self._still = self._unchanged(_part(small, self._region)) and self._settled
         if not self._still or self._frames % _LOOK_EVERY == 0:
             return None
-        self._ladder.pass_over()
+        self._pipeline.pass_over()
         return self._reported(at_s)
 
     def examine(self, picture: Picture, at_s: float) -> list[Sighting | Departure]:
@@ -85,11 +85,11 @@ class Eye:
         picture, still = _part(picture, self._region), self._still
         codes, looked_at = self._read(picture, at_s, only_cheap=still)
         if any(not self._track.is_reported(code.payload) for code in codes):
-            codes, looked_at = self._ladder.read_beside(picture, codes), None
+            codes, looked_at = self._pipeline.read_beside(picture, codes), None
         if codes or not still:  # what took hard steps to read is not gone because a cheap look misses it
             self._seen = self._agreed(codes, at_s), looked_at
             self._together = sheet.pairs(picture, self._seen[0])
-        self._settled = still or bool(self._seen[0]) or (not codes and self._ladder.exhausted)
+        self._settled = still or bool(self._seen[0]) or (not codes and self._pipeline.exhausted)
         return self._reported(at_s)
 
     def _reported(self, at_s: float) -> list[Sighting | Departure]:
@@ -137,13 +137,13 @@ class Eye:
         followed = self._track.followed(at_s)
         if followed is not None:
             left, top, right, bottom = near = _around(followed, picture)
-            again = self._ladder.read_again(picture[top:bottom, left:right], followed.moved(1.0, -left, -top))
+            again = self._pipeline.read_again(picture[top:bottom, left:right], followed.moved(1.0, -left, -top))
             codes = [code.moved(1.0, left, top) for code in again]
             if codes and self._frames % _WHOLE_EVERY:
                 return codes, near
             if codes:
-                return [*codes, *self._ladder.read_cheap(picture)], None
-        return self._ladder.read_cheap(picture) if only_cheap else self._ladder.read(picture), None
+                return [*codes, *self._pipeline.read_cheap(picture)], None
+        return self._pipeline.read_cheap(picture) if only_cheap else self._pipeline.read(picture), None
 
 
 def _part(picture: Picture, region: Fractions | None) -> Picture:

@@ -129,4 +129,4 @@ def why_refused(status: int, *, named: bool) -> tuple[str, str]:
         return "does not let this user see the stream", "give the user the right to view it, at the camera"
     if status == NOT_FOUND:
         return "has no stream at this path", "its manual or its own page tells the path"
-    return f"answers with error {status}", "see the camera's manual, or start it anew"
+    return f"answers with error {status}", "see the camera's manual, or start it again"

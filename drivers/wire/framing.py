@@ -52,7 +52,7 @@ class Framer(Generic[T]):
         self._pending.clear()
 
     def clear(self) -> None:
-        """Start afresh."""
+        """Start again."""
         self._pending.clear()
         self.junk = 0
 

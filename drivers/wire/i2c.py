@@ -120,7 +120,7 @@ class I2cBus:
         return bytes(messages[-1]) if count else b""
 
     def recover(self) -> None:
-        """Clock the bus and take it anew.
+        """Clock the bus and take it again.
 
         A device that was cut off in the middle of a byte holds the data line until it has seen the rest of its
         clocks. Addressing nobody gives nine of them and a stop, and needs no right beyond the bus; adapters with a

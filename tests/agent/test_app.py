@@ -1,4 +1,5 @@
-"""The composition root in this process: what it builds, in which order it ends, and what a defect does to it."""
+"""The composition root in this process: what it builds, in which order it ends, and what an internal error does to
+it."""
 
 import json
 import sqlite3
@@ -117,10 +118,12 @@ def test_a_defect_in_judging_does_not_stop_the_gate_and_shows_in_health(running,
     running.see(*(Sighting(b"", time.monotonic()) for _ in range(3)), lane="no such lane")
     running.see(Sighting(b"https://example.org/", time.monotonic()), lane="exit")
     running.wait(lambda: running.app._loop.decided == 1)
-    running.wait(lambda: any("a defect" in problem.text for problem in running.app._health.health.problems))
+    running.wait(
+        lambda: any("an internal error" in problem.text for problem in running.app._health.health.problems)
+    )
     running.stop()
     assert running.error is None
-    assert "a defect in judging" in caplog.text
+    assert "an internal error in judging" in caplog.text
     events = running.stored()
     assert [event["type"] for event in events].count("gatepost.passage.v1") == 1
     assert events[-1]["data"]["type"] == "stopped"
@@ -152,7 +155,7 @@ def test_a_loop_that_does_not_turn_is_stuck_and_a_device_that_is_gone_is_not(con
     assert "WATCHDOG=1" not in told
     assert "WATCHDOG=trigger" in told
     assert any(line.startswith("STATUS=stuck; loop: no progress for more than 8 s") for line in told)
-    assert not any("defect" in line for line in told), "it hangs, and has none"
+    assert not any("internal error" in line for line in told), "it hangs, and has none"
     (loop,) = (part for part in app._health.components() if part.name == "loop")
     assert (loop.up, loop.error) == (True, "")
     for feed in app._workers:

@@ -12,7 +12,7 @@ from agent.config import parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 LIMIT_S = 30.0
-ALWAYS = {"MainThread", "health", "outbox", "mqtt", "housekeeping", "commands", "desk"}
+ALWAYS = {"MainThread", "health", "outbox", "mqtt", "housekeeping", "commands", "control"}
 """Rows of threads that every running agent has."""
 
 

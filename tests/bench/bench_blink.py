@@ -24,8 +24,8 @@ from rows import Row
 from agent import credentials
 from agent.model import ClockState, CodeStatus, TimeBounds
 from drivers.vision.opencv import from_bytes
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -135,8 +135,8 @@ def _parts(kiosk: Kiosk, lane: Lane) -> Iterator[Row]:
     frames = [lane.camera._scenery.jpeg(code, turn) for turn in range(8)]
     pictures = [from_bytes(frame) for frame in frames]
     yield Row("of it, decode the JPEG", _timed(lambda turn: from_bytes(frames[turn % len(frames)])))
-    ladder = Ladder(0.012)
-    yield Row("of it, read the code", _timed(lambda turn: ladder.read(pictures[turn % len(pictures)])))
+    pipeline = Pipeline(0.012)
+    yield Row("of it, read the code", _timed(lambda turn: pipeline.read(pictures[turn % len(pictures)])))
     yield Row("look at a frame in which nothing moved", _timed(_still(pictures)))
     trust, now = kiosk.trust(), TimeBounds(time.time(), time.time(), ClockState.SYNCED)
     assert credentials.check(code, trust, now).status is CodeStatus.VALID
@@ -144,8 +144,8 @@ def _parts(kiosk: Kiosk, lane: Lane) -> Iterator[Row]:
 
 
 def _still(pictures: list[Picture]) -> Callable[[int], object]:
-    eye = Eye(Ladder(0.012), 1.0)
-    return lambda turn: eye.see(pictures[0], turn / FPS)
+    watcher = Watcher(Pipeline(0.012), 1.0)
+    return lambda turn: watcher.see(pictures[0], turn / FPS)
 
 
 def _timed(act: Callable[[int], object], runs: int = 50) -> str:

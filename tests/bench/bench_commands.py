@@ -3,7 +3,7 @@ way.
 
 One holder's code is scanned every 20 ms while the authority turns it red and green again by list bundles. Counted
 is from handing the signed bundle to the MQTT client until the first decision by the new colour is back at a
-subscriber: network, proof, two files made durable, rules read anew, the next scan, and the event's way back.
+subscriber: network, proof, two files made durable, rules read again, the next scan, and the event's way back.
 """
 
 from __future__ import annotations

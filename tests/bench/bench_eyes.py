@@ -22,8 +22,8 @@ from rows import Row
 from drivers.contract import Sighting
 from drivers.simulators import qr, scenes
 from drivers.vision.opencv import cv2
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +43,8 @@ def reader(name):
         return lambda frame, _: [
             code.bytes for code in zxingcpp.read_barcodes(frame, formats=zxingcpp.BarcodeFormat.QRCode)
         ]
-    eye = Eye(Ladder(BUDGET_S), away_s=1.0)
-    return lambda frame, at_s: [i.payload for i in eye.see(frame, at_s) if isinstance(i, Sighting)]
+    watcher = Watcher(Pipeline(BUDGET_S), away_s=1.0)
+    return lambda frame, at_s: [i.payload for i in watcher.see(frame, at_s) if isinstance(i, Sighting)]
 
 
 def show(name, films):

@@ -38,7 +38,7 @@ from agent.model import ClockState, CodeStatus, TimeBounds, Tristate
 from agent.tickets.exchange import second_uses
 from drivers.simulators import qr
 from drivers.vision import symbologies
-from drivers.vision.pipeline import Ladder
+from drivers.vision.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,8 +234,8 @@ def _symbols() -> Iterator[Row]:
             picture = test_symbologies.scene(test_symbologies.drawn(name, payload), seed)
             wanted = getattr(zxingcpp.BarcodeFormat, test_symbologies.FORMATS[name])
             alone += any(bytes(each.bytes) == payload for each in zxingcpp.read_barcodes(picture, formats=wanted))
-            ladder = Ladder(float("inf"), ("half", "full"), symbols=[name])
-            ours += any(code.payload == payload for code in ladder.read(picture))
+            pipeline = Pipeline(float("inf"), ("half", "full"), symbols=[name])
+            ours += any(code.payload == payload for code in pipeline.read(picture))
         yield Row(
             f"{scenes} rendered scenes, {name}", str(ours), f"zxing-cpp {alone}", "≥ zxing-cpp", ours >= alone
         )
@@ -244,8 +244,8 @@ def _symbols() -> Iterator[Row]:
         payload = test_symbologies.payload_of(seed)
         code = np.pad(qr.drawn(payload, 4), 32, constant_values=255)
         picture = test_symbologies.scene(code, seed)
-        plain += any(each.payload == payload for each in Ladder(float("inf")).read(picture))
-        others = Ladder(float("inf"), symbols=symbologies.OTHERS)
+        plain += any(each.payload == payload for each in Pipeline(float("inf")).read(picture))
+        others = Pipeline(float("inf"), symbols=symbologies.OTHERS)
         beside += any(each.payload == payload for each in others.read(picture))
     met = abs(plain - beside) <= plain / 100
     yield Row(f"{scenes} rendered scenes, qr, the others asked for", str(beside), f"alone {plain}", "± 1 %", met)

@@ -3,7 +3,7 @@
 The steps' order and the hunt's thresholds were chosen with the shared photographs in sight. Two checks against
 having learnt them by heart: pictures that nobody looked at while choosing (drawn here from a seed: payload,
 size, pose and one to three faults each at random), for all readers in the same run; and the order of the steps
-fitted anew on one half of the photographs (by a hash of the name), replayed on the other within the same 30 ms.
+fitted again on one half of the photographs (by a hash of the name), replayed on the other within the same 30 ms.
 """
 
 from __future__ import annotations

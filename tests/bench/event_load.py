@@ -156,8 +156,8 @@ def card(file: str, number: int, burst: int) -> dict[str, float]:
         for each in range(first, first + burst):
             outbox.store(passage(each))
         outbox.flush(60)
-        while taken := outbox.shelf.claim_batch(WINDOW):
-            outbox.shelf.acked(taken)
+        while taken := outbox.send_queue.claim_batch(WINDOW):
+            outbox.send_queue.acked(taken)
     outbox.stop()
     return {}
 

@@ -51,11 +51,11 @@ def write() -> None:
             sys.exit("the outbox does not keep what it is given")
         number = burst.stop
         print("".join(f"ack {each}\n" for each in burst if each % 2), end="", flush=True)
-        taken = outbox.shelf.claim_batch(20)
-        outbox.shelf.acked(record for record in taken if number_of(record.payload) % 2 == 0)
+        taken = outbox.send_queue.claim_batch(20)
+        outbox.send_queue.acked(record for record in taken if number_of(record.payload) % 2 == 0)
         for record in taken:
             if number_of(record.payload) % 2:
-                outbox.shelf.park(record)
+                outbox.send_queue.park(record)
 
 
 def check() -> None:
@@ -67,7 +67,7 @@ def check() -> None:
     found: list[bytes] = []
     end_s = time.monotonic() + 30
     while len(found) < outbox.status().waiting and time.monotonic() < end_s:
-        found += [record.payload for record in outbox.shelf.claim_batch(500)]
+        found += [record.payload for record in outbox.send_queue.claim_batch(500)]
     outbox.stop()
     hashes = {int(json.loads(payload)["sequence"]): sha256(payload).hexdigest() for payload in found}
     for payload in found:

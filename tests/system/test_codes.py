@@ -97,15 +97,15 @@ def test_a_list_that_is_missing_sends_everybody_to_staff_and_says_so(build):
     assert "everybody goes to staff" in fault
 
 
-def read_anew(site):
+def read_again(site):
     """How often the agent has read its rules since it started."""
-    return sum("rules read anew" in str(line) for line in list(site.lines))
+    return sum("rules read again" in str(line) for line in list(site.lines))
 
 
 def test_a_status_that_changes_binds_at_once(office, wait_until):
     assert office.pass_by("entry", code("changing", tested_hours_ago=5))["decision"] == "admit"
-    before = read_anew(office)
+    before = read_again(office)
     head, keys, values = listed("status", "turned-red", "changing")
     load.write_list(office.folder / "status.gpl", replace(head, version=2, issued_at=time.time()), keys, values)
-    wait_until(lambda: read_anew(office) > before, "the new list is in force")
+    wait_until(lambda: read_again(office) > before, "the new list is in force")
     assert office.pass_by("entry", code("changing", tested_hours_ago=4))["decision"] == "refuse"

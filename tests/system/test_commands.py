@@ -170,7 +170,7 @@ def test_a_person_is_measured_again(build, wait_until):
     assert way.command("retest", lane="entry")["reason"] == "no_person"
 
 
-def test_a_device_is_closed_and_opened_anew(way, wait_until):
+def test_a_device_is_closed_and_opened_again(way, wait_until):
     server = way.site.server
     before = len(server.devices)
     assert way.command("restart", lane="exit", role="thermometer")["result"] == {"restarts": ["exit/thermometer"]}

@@ -18,7 +18,7 @@ from agent.crypto import signing
 
 MANY = 5
 AGAIN = 75
-"""Exit status: start me anew, as systemd does."""
+"""Exit status: start me again, as systemd does."""
 DAY_S = 86_400
 GATEPOST = "import sys; from agent.cli import main; sys.exit(main())"
 
@@ -50,7 +50,7 @@ def gatepost(site, *words):
 
 
 def falls(site):
-    """The agent dies as from a defect in a native library."""
+    """The agent dies as from an internal error in a native library."""
     os.kill(site.kiosk.pid, signal.SIGSEGV)
     deadline_s = time.monotonic() + 30
     while site.kiosk.is_running:
@@ -58,7 +58,7 @@ def falls(site):
         time.sleep(0.01)
 
 
-def ends_to_begin_anew(site, wait_until):
+def ends_to_begin_again(site, wait_until):
     wait_until(lambda: not site.kiosk.is_running, "the agent ends by itself")
     assert site.kiosk.status == AGAIN
 
@@ -126,7 +126,7 @@ def test_a_driver_that_hangs_is_replaced(site, wait_until):
     assert thermometer(site)["abandoned"] == 1
     freed_s = time.monotonic()
     bus.let_go()
-    wait_until(lambda: thermometer(site)["up"], "a fresh thread has opened it anew")
+    wait_until(lambda: thermometer(site)["up"], "a fresh thread has opened it again")
     print(f"hanging thermometer: given up after {found_s:.1f} s; works {time.monotonic() - freed_s:.1f} s later")
     wait_until(lambda: thermometer(site)["abandoned"] == 0, "the old thread ends when its call ends")
     assert site.pass_by("entry")["decision"] == "admit"
@@ -168,8 +168,8 @@ def test_an_agent_that_falls_again_and_again_becomes_careful(site, wait_until):
     site.kiosk.start()
     assert site.kiosk.report()["safe"], "it stays careful over a fall"
 
-    assert "starts anew" in gatepost(site, "recover").stdout
-    ends_to_begin_anew(site, wait_until)
+    assert "restarts" in gatepost(site, "recover").stdout
+    ends_to_begin_again(site, wait_until)
     site.kiosk.start()
     assert not site.kiosk.report()["safe"]
     assert site.pass_by("entry")["decision"] == "admit"
@@ -249,7 +249,7 @@ def test_a_configuration_from_the_server_is_tried_and_kept(site, wait_until):
     site.kiosk.start()
     assert site.kiosk.report()["config_version"] == 0
     server.send(5, "[screening]\ncalibrated_threshold_c = 36.0\n[checkpoint]\nrescan_after_admit_s = 1.0\n")
-    ends_to_begin_anew(site, wait_until)
+    ends_to_begin_again(site, wait_until)
     site.kiosk.start()
     report = site.kiosk.report()
     assert (report["config_version"], report["on_trial"]) == (5, True)
@@ -286,10 +286,10 @@ def test_a_configuration_that_does_not_work_is_taken_back(site, wait_until):
     server = CentralServer(site)
     site.kiosk.start()
     server.send(7, "[mqtt]\nconnect_timeout_s = 0.000001\n")  # right by all rules, and the link can never come up
-    ends_to_begin_anew(site, wait_until)
+    ends_to_begin_again(site, wait_until)
     site.kiosk.start(until=has_devices)
     assert site.kiosk.report()["on_trial"]
-    ends_to_begin_anew(site, wait_until)
+    ends_to_begin_again(site, wait_until)
     site.kiosk.start()
     report = site.kiosk.report()
     assert (report["config_version"], report["on_trial"]) == (0, False)
@@ -304,7 +304,7 @@ def test_a_configuration_with_which_it_falls_is_taken_back(site, wait_until):
     server = CentralServer(site)
     site.kiosk.start()
     server.send(8, "[health]\nrollout_stable_s = 100.0\nrollout_timeout_s = 100.0\n")
-    ends_to_begin_anew(site, wait_until)
+    ends_to_begin_again(site, wait_until)
     for _ in range(3):
         site.kiosk.start()
         assert site.kiosk.report()["on_trial"]

@@ -304,7 +304,8 @@ def survives(trial: Trial) -> None:
 
 
 def is_careful(trial: Trial) -> None:
-    """It falls again and again, as from a defect in a native library: nobody is let in until it has recovered."""
+    """It falls again and again, as from an internal error in a native library: nobody is let in until it has
+    recovered."""
 
     def runs(pid: int) -> bool:
         report = trial.report()

@@ -238,7 +238,7 @@ class _Director:
         )
 
     def _restart_if_ended(self) -> None:
-        """Start one that has ended anew, as systemd would."""
+        """Start one that has ended again, as systemd would."""
         kiosk = self._stage.kiosk
         if not kiosk.is_running or kiosk.report() is None:
             for lane in self._there:

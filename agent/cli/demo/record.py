@@ -39,7 +39,7 @@ class DemoTally:
     commanded: int = 0
     """Openings that the central server commanded and that were done."""
     interrupted: int = 0
-    """People who stood at a lane while the agent was started anew: what becomes of them cannot be foretold."""
+    """People who stood at a lane while the agent was restarted: what becomes of them cannot be foretold."""
     _came: dict[str, Person] = field(default_factory=dict)
     _early: list[str] = field(default_factory=list)
     """Ids of passages that arrived before their log line was read."""
@@ -112,7 +112,7 @@ class Recap:
     """How often lamps turned green."""
     not_marked: int
     interrupted: int = 0
-    """People who may have passed never, once or twice, since the agent was started anew before them."""
+    """People who may have passed never, once or twice, since the agent was restarted before them."""
 
     @property
     def is_counted(self) -> bool:

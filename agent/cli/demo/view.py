@@ -161,7 +161,7 @@ class Plain:
 
 
 class Page:
-    """A page that is drawn anew: lanes, devices, the latest passages, the way to the broker."""
+    """A page that is drawn again: lanes, devices, the latest passages, the way to the broker."""
 
     def __init__(self, record: DemoTally, end: float) -> None:
         """`end`: seconds the scenario takes."""

@@ -1,8 +1,8 @@
 """What lies beyond every decoder: codes whose finders are there but whose modules no library trusts.
 
 Finder candidates → planes → grids, straight and bent → leaning modules → bytes. The work is cut into small pieces,
-so that a camera's loop can do one between two frames. A symbol that is found is drawn anew without a fault and read
-by an ordinary decoder, so that its payload means what it always means.
+so that a camera's loop can do one between two frames. A symbol that is found is drawn again without a fault and
+read by an ordinary decoder, so that its payload means what it always means.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _symbols(picture: Picture, plane: grid.Plane) -> Iterator[soft.Symbol | Pict
 
 
 def _read(symbol: soft.Symbol, plane: grid.Plane) -> Code | None:
-    """What an ordinary decoder reads from the symbol drawn anew; nothing when it is empty."""
+    """What an ordinary decoder reads from the symbol drawn again; nothing when it is empty."""
     black = np.kron(np.pad(symbol.modules, _QUIET), np.ones((_DRAW_PX, _DRAW_PX), bool))
     codes = decoders.first(np.where(black, 0, 255).astype(np.uint8))
     if len(codes) != 1 or not codes[0].payload:

@@ -63,7 +63,7 @@ def test_a_gate_that_has_not_come_up_yet_cannot_be_opened() -> None:
     assert checkpoint.handle(asked, NOW) == [LaneCommandResult("gate_down"), ShowCue("in", Cue.FAULT)]
 
 
-def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> None:
+def test_measured_again_the_first_reading_is_the_first_again(bench: Bench) -> None:
     for _ in range(2):
         bench.show(b"green:anna")
         bench.measure(FEVER_C, count=5)
@@ -76,7 +76,7 @@ def test_measured_afresh_the_first_reading_is_the_first_again(bench: Bench) -> N
     assert bench.openings == ["in"]
 
 
-def test_measured_afresh_the_same_code_counts_at_once(bench: Bench) -> None:
+def test_measured_again_the_same_code_counts_at_once(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.measure(FEVER_C, count=5)
     bench.show(b"green:anna")
@@ -97,7 +97,7 @@ def test_who_is_being_measured_gets_new_time_and_one_decision(bench: Bench) -> N
     assert bench.only().decision.outcome is Outcome.ADMIT
 
 
-def test_nobody_to_measure_afresh(bench: Bench) -> None:
+def test_nobody_to_measure_again(bench: Bench) -> None:
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult("no_person")
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
@@ -106,7 +106,7 @@ def test_nobody_to_measure_afresh(bench: Bench) -> None:
     assert len(bench.passages) == 1
 
 
-def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
+def test_measured_again_is_only_who_is_meant(bench: Bench) -> None:
     raised(bench)
     bench.show(b"green:bert")
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult()
@@ -117,7 +117,7 @@ def test_measured_afresh_is_only_who_is_meant(bench: Bench) -> None:
     assert bench.passages[-1].temperature.attempt == 2, "anna's first reading still counts"
 
 
-def test_of_several_who_wait_nobody_is_measured_afresh(bench: Bench) -> None:
+def test_of_several_who_wait_nobody_is_measured_again(bench: Bench) -> None:
     raised(bench, b"green:anna")
     raised(bench, b"green:bert")
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
@@ -127,7 +127,7 @@ def test_of_several_who_wait_nobody_is_measured_afresh(bench: Bench) -> None:
     assert bench.passages[-1].temperature.attempt == 2, "bert's first reading still counts"
 
 
-def test_of_several_who_wait_the_one_who_shows_the_code_is_measured_afresh(bench: Bench) -> None:
+def test_of_several_who_wait_the_one_who_shows_the_code_is_measured_again(bench: Bench) -> None:
     raised(bench, b"green:anna")
     raised(bench, b"green:bert")
     bench.show(b"green:anna")
@@ -136,7 +136,7 @@ def test_of_several_who_wait_the_one_who_shows_the_code_is_measured_afresh(bench
     assert bench.passages[-1].temperature.attempt == 1
 
 
-def test_a_body_without_a_code_among_several_is_not_measured_afresh(bench: Bench) -> None:
+def test_a_body_without_a_code_among_several_is_not_measured_again(bench: Bench) -> None:
     raised(bench, b"green:anna")
     raised(bench, b"green:bert")
     bench.measure(NORMAL_C, count=1)
@@ -151,7 +151,7 @@ def test_who_was_refused_last_is_not_taken_for_the_one_who_waits(bench: Bench) -
     assert bench.ask(LaneCommand.RETEST) == LaneCommandResult(CommandReason.AMBIGUOUS_PERSON)
 
 
-def test_of_several_the_only_one_left_is_measured_afresh(bench: Bench) -> None:
+def test_of_several_the_only_one_left_is_measured_again(bench: Bench) -> None:
     raised(bench, b"green:anna")
     bench.wait(400.0)
     raised(bench, b"green:bert")

@@ -1,4 +1,4 @@
-"""Staff's own thermometer decides anew, about the right person."""
+"""Staff's own thermometer decides again, about the right person."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from agent.model import (
 )
 
 
-def test_staffs_own_thermometer_decides_anew(bench: Bench) -> None:
+def test_staffs_own_thermometer_decides_again(bench: Bench) -> None:
     raised(bench)
     settled = bench.second(36.8)
     assert settled.passage is bench.passages[-1]
-    first, anew = bench.passages
+    first, again = bench.passages
     assert first.decision.outcome is Outcome.REFER
-    assert anew.decision.outcome is Outcome.ADMIT
+    assert again.decision.outcome is Outcome.ADMIT
     assert bench.openings == ["in"]
-    told = anew.temperature
+    told = again.temperature
     assert (told.outcome, told.estimate_c, told.threshold_c) == (Screening.NORMAL, 36.8, 37.3)
     assert (told.basis, told.reason, told.attempt) == ("clinical", "clinical_decides", 2)
     assert bench.second(36.8).reason == "no_candidate", "who was let in is decided"
@@ -85,7 +85,7 @@ def test_a_code_that_turns_red_meanwhile_is_no_longer_good(bench: Bench) -> None
     assert not bench.openings
 
 
-def test_the_code_is_checked_anew(bench: Bench) -> None:
+def test_the_code_is_checked_again(bench: Bench) -> None:
     raised(bench)
     bench.expired.add(b"green:anna")
     passage = bench.second(36.5).passage

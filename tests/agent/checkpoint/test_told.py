@@ -65,7 +65,7 @@ def test_a_second_reading_is_asked_for(bench: Bench) -> None:
     assert Cue.RETRY in told(bench)
 
 
-def test_measured_afresh_at_the_server_s_command_the_person_hears_of_it(bench: Bench) -> None:
+def test_measured_again_at_the_server_s_command_the_person_hears_of_it(bench: Bench) -> None:
     bench.show(b"green:anna")
     bench.ask(LaneCommand.RETEST)
     assert told(bench)[-2:] == [Cue.MEASURE, Cue.RETRY]

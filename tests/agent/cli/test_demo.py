@@ -469,7 +469,7 @@ def test_a_row_without_details_is_shown(columns, monkeypatch, capsys):
     assert "details withheld" in capsys.readouterr().out
 
 
-def test_who_stood_there_while_the_agent_was_started_anew_is_not_held_against_it():
+def test_who_stood_there_while_the_agent_was_started_again_is_not_held_against_it():
     assert replace(AGREES, people=3, interrupted=1).agrees
     assert not replace(AGREES, people=4, interrupted=1).agrees
     assert (

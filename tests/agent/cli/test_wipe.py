@@ -64,7 +64,7 @@ def test_what_is_delivered_does_not_wait(tmp_path: Path, acknowledged: int, wait
         event = AgentChange("started", "1.0")
         store.store(Event(EventKind.AGENT, event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
     assert store.flush(20)
-    store.shelf.acked(store.shelf.claim_batch(acknowledged))
+    store.send_queue.acked(store.send_queue.claim_batch(acknowledged))
     store.stop()
     assert wipe.undelivered(tmp_path / "own.db") == waiting
 

@@ -24,12 +24,12 @@ NOTHING = cast("Callable[..., Any]", None)
 @pytest.mark.parametrize(("kind", "name"), [("list", "revoked"), ("policy", "office")])
 def test_a_bundle_that_this_kiosk_does_not_judge_by_is_refused(tmp_path: Path, kind: str, name: str) -> None:
     (tmp_path / "issuers.toml").write_text("")
-    rulebook = Ruleset(credentials.Options(), policy.Options(), tmp_path)
+    ruleset = Ruleset(credentials.Options(), policy.Options(), tmp_path)
     commands = Commands(
         (),
         (),
         cast("Any", None),
-        rulebook,
+        ruleset,
         cast("Any", None),
         ask=NOTHING,
         report=NOTHING,

@@ -337,7 +337,13 @@ def test_what_is_no_request_gets_no_answer_and_does_no_harm(loop: Loop) -> None:
             guest.sendall(words)
             with contextlib.suppress(ConnectionResetError):
                 assert guest.recv(100) == b""
-    for lane in ("attic", None, 1, ["entry"], {"entry": 1}):  # in the loop these would be defects in judging
+    for lane in (
+        "attic",
+        None,
+        1,
+        ["entry"],
+        {"entry": 1},
+    ):  # in the loop these would be internal errors in judging
         for do in ("remeasure", "borrow"):
             assert ask(loop, {"do": do, "lane": lane, "celsius": 36.8}) == {"refused": "no_such_lane"}
     for celsius in (True, 10**400, -1, 1e300):

@@ -151,7 +151,7 @@ def test_a_certificate_that_only_shares_the_pinned_id() -> None:
 
 
 def with_null(leaf: bytes, authority: ec.EllipticCurvePrivateKey) -> bytes:
-    """The certificate with a NULL after its algorithm, in both places, signed anew."""
+    """The certificate with a NULL after its algorithm, in both places, signed again."""
     name = bytes.fromhex("06082a8648ce3d040302")
     content = signed_part(leaf)[4:].replace(b"\x30\x0a" + name, b"\x30\x0c" + name + b"\5\0", 1)
     content = sequence(content)

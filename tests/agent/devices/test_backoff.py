@@ -12,17 +12,17 @@ ladders = st.sampled_from([FAULT_BACKOFF, ABSENT_BACKOFF])
 worked = st.lists(st.floats(0, 2000))
 
 
-def climb(ladder: Backoff, times_s: list[float]) -> Backoff:
+def climb(pipeline: Backoff, times_s: list[float]) -> Backoff:
     for worked_s in times_s:
-        ladder = ladder.failed(worked_s)
-    return ladder
+        pipeline = pipeline.failed(worked_s)
+    return pipeline
 
 
 def test_the_steps_of_a_device_that_fails_at_once() -> None:
-    ladder, pauses = FAULT_BACKOFF, []
+    pipeline, pauses = FAULT_BACKOFF, []
     for _ in range(7):
-        ladder = ladder.failed(0.0)
-        pauses.append(ladder.pause_s(0.5))
+        pipeline = pipeline.failed(0.0)
+        pauses.append(pipeline.pause_s(0.5))
     assert pauses == pytest.approx([1, 2, 5, 15, 60, 60, 60])
 
 
@@ -31,18 +31,18 @@ def test_no_pause_before_the_first_failure() -> None:
 
 
 @given(ladders, worked, st.floats(0, 1))
-def test_pauses_stay_within_a_fifth_of_a_step(ladder: Backoff, times_s: list[float], chance: float) -> None:
-    pause_s = climb(ladder, times_s).pause_s(chance)
-    assert pause_s == 0.0 or any(0.8 * step <= pause_s <= 1.2 * step * (1 + 1e-9) for step in ladder.steps_s)
+def test_pauses_stay_within_a_fifth_of_a_step(pipeline: Backoff, times_s: list[float], chance: float) -> None:
+    pause_s = climb(pipeline, times_s).pause_s(chance)
+    assert pause_s == 0.0 or any(0.8 * step <= pause_s <= 1.2 * step * (1 + 1e-9) for step in pipeline.steps_s)
     assert bool(pause_s) == bool(times_s)
 
 
 @given(ladders, worked, st.floats(0, 2000))
 def test_only_a_long_good_time_leads_back_to_the_first_step(
-    ladder: Backoff, times_s: list[float], worked_s: float
+    pipeline: Backoff, times_s: list[float], worked_s: float
 ) -> None:
-    before, after = (found := climb(ladder, times_s)), found.failed(worked_s)
-    if worked_s >= ladder.healthy_s:
+    before, after = (found := climb(pipeline, times_s)), found.failed(worked_s)
+    if worked_s >= pipeline.healthy_s:
         assert after.failures == 1
     else:
         assert after.failures == before.failures + 1
@@ -50,5 +50,7 @@ def test_only_a_long_good_time_leads_back_to_the_first_step(
 
 
 @given(st.lists(st.just("entry scanner")), st.floats(0, 2 * LEAST_BETWEEN_S))
-def test_the_agent_is_not_started_anew_for_devices_more_than_once_an_hour(hopeless: list[str], up_s: float) -> None:
+def test_the_agent_is_not_started_again_for_devices_more_than_once_an_hour(
+    hopeless: list[str], up_s: float
+) -> None:
     assert restarts_agent(hopeless, up_s) == (bool(hopeless) and up_s >= LEAST_BETWEEN_S)

@@ -305,7 +305,7 @@ def watched(feed: SensorWorker | GateWorker, until: Callable[[], object]) -> Non
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_hanging_driver_is_closed_and_opened_anew(
+def test_a_hanging_driver_is_closed_and_opened_again(
     inbox: queue.Queue[Observation], start: Start, freed: threading.Event
 ) -> None:
     stuck, sound = Stuck(Reading(99.0, 1.0, 0.5), freed=freed), Script(Reading(34.0, 2.0, 0.5))
@@ -371,7 +371,7 @@ def test_a_driver_that_fails_to_close_does_not_end_its_thread(
 
 
 @pytest.mark.parametrize("kind", ["source", "gate"])
-def test_a_device_can_be_opened_anew_on_demand(inbox: queue.Queue[Observation], start: Start, kind: str) -> None:
+def test_a_device_can_be_opened_again_on_demand(inbox: queue.Queue[Observation], start: Start, kind: str) -> None:
     feed = (
         SensorWorker("in", Role.SCANNER, "script", Script, inbox.put)
         if kind == "source"

@@ -400,7 +400,7 @@ def test_a_power_cut_of_the_authority_is_repeated(
     assert len(known.issued) == 1
 
 
-def test_a_spoilt_key_is_made_anew(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
+def test_a_spoilt_key_is_made_again(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
     kiosk.follow(office.invite()[1])
     kiosk.request("", "")
     (tmp_path / "kiosk/enrolment/key.pem").write_bytes(b"\0" * 300)

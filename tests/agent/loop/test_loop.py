@@ -152,11 +152,11 @@ def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
     begin_s = time.monotonic()
     bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Role.THERMOMETER)
     assert not bench.done
-    assert "a defect" in caplog.text
+    assert "an internal error" in caplog.text
 
 
 def test_a_defect_locks_nobody_in():
-    """A code that stumbles over a defect is no reason to keep somebody inside."""
+    """A code that stumbles over an internal error is no reason to keep somebody inside."""
 
     def defect(_payloads, _now):
         raise ZeroDivisionError
@@ -244,7 +244,7 @@ def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
     assert (event.body.payloads, event.body.verdict, event.body.redacted) == ((), None, Redacted("test"))
     assert bench.loop.internal_errors > 0
     assert "anna" not in repr(event) + caplog.text
-    assert "a defect in withholding (ValueError)" in caplog.text
+    assert "an internal error in withholding (ValueError)" in caplog.text
 
 
 def test_nobody_is_named_in_what_is_kept_and_told(bench):

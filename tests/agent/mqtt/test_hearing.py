@@ -12,7 +12,7 @@ def test_a_defect_in_hearing_does_not_cost_the_link(broker, make_link, passage_e
 
     def hear(topic, payload):
         heard.append(payload)
-        raise RuntimeError("a defect")
+        raise RuntimeError("an internal error")
 
     link = make_link(broker.port, hear=hear)
     wait_for(lambda: link.status().listening)

@@ -96,8 +96,8 @@ def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_e
         outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 10)
     before = outbox.status().epoch
-    session, told = Session(link._duty, v5=True), state_payload(TOPICS, FAULTLESS, outbox.mark())
-    link._duty.remember_own(told)
+    session, told = Session(link._context, v5=True), state_payload(TOPICS, FAULTLESS, outbox.mark())
+    link._context.remember_own(told)
     session.on_message(TOPICS.state, told, retained=True)
     outbox.store(passage_event(10))
     wait_for(lambda: outbox.status().stored == 11)
@@ -219,7 +219,7 @@ def test_wrong_password_is_said(make_broker, make_link, wait_for):
 
 def test_a_state_that_cannot_be_told_does_not_cost_the_link(broker, make_link, passage_event):
     def broken():
-        raise RuntimeError("a defect")
+        raise RuntimeError("an internal error")
 
     subscriber = broker.subscriber()
     link = make_link(broker.port, state=broken)

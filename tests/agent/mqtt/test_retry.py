@@ -16,73 +16,73 @@ def records(count):
 
 
 def shelf_with(disk):
-    shelf = SendQueue(lambda: None)
-    shelf.committed(disk, (), len(disk))
-    lay(shelf, disk)
-    return shelf
+    send_queue = SendQueue(lambda: None)
+    send_queue.committed(disk, (), len(disk))
+    lay(send_queue, disk)
+    return send_queue
 
 
-def lay(shelf, disk):
-    wanted, beyond = shelf.room()
-    shelf.fill([record for record in disk if record.key > beyond], wanted)
+def lay(send_queue, disk):
+    wanted, beyond = send_queue.room()
+    send_queue.fill([record for record in disk if record.key > beyond], wanted)
 
 
-def refuse(shelf, refusals, now_s):
-    taken = shelf.claim_batch(1000)
+def refuse(send_queue, refusals, now_s):
+    taken = send_queue.claim_batch(1000)
     for record in taken:
         refusals.note(record, "Not authorized", now_s)
-        shelf.park(record)
+        send_queue.park(record)
     return taken
 
 
-def ask(shelf, refusals, now_s):
+def ask(send_queue, refusals, now_s):
     """A tick of the link."""
-    again = refusals.try_again(now_s, none_left=shelf.is_empty(refused=True))
+    again = refusals.try_again(now_s, none_left=send_queue.is_empty(refused=True))
     if again:
-        shelf.reload()
+        send_queue.reload()
     return again
 
 
 def test_a_refused_event_that_had_to_go_is_refused_no_more():
     disk, refusals, now_s = records(3), RejectedEvents(), 0.0
-    shelf = shelf_with(disk)
-    assert len(refuse(shelf, refusals, now_s)) == 3
+    send_queue = shelf_with(disk)
+    assert len(refuse(send_queue, refusals, now_s)) == 3
     for _ in range(3):
         now_s += 100.0
-        assert ask(shelf, refusals, now_s), "the broker is asked again as long as there is one"
-        lay(shelf, disk)
-        assert len(refuse(shelf, refusals, now_s)) == 3
+        assert ask(send_queue, refusals, now_s), "the broker is asked again as long as there is one"
+        lay(send_queue, disk)
+        assert len(refuse(send_queue, refusals, now_s)) == 3
         assert "refuses events" in refusals.fault
-    shelf.drop([1, 2, 3])
-    assert ask(shelf, refusals, now_s + 100) is False
+    send_queue.drop([1, 2, 3])
+    assert ask(send_queue, refusals, now_s + 100) is False
     assert refusals.fault == ""
     refusals.note(disk[0], "Not authorized", now_s + 200)
-    assert refusals.fault, "and it begins anew"
+    assert refusals.fault, "and it starts over"
 
 
 def test_however_many_are_refused_no_more_than_some_are_counted(monkeypatch):
     monkeypatch.setattr(retry, "MOST_COUNTED", 5)
     disk, refusals = records(20), RejectedEvents()
-    shelf = shelf_with(disk)
-    refuse(shelf, refusals, 0.0)
+    send_queue = shelf_with(disk)
+    refuse(send_queue, refusals, 0.0)
     assert len(refusals._times) == 5
-    assert ask(shelf, refusals, 100.0)
-    lay(shelf, disk)
-    taken = shelf.claim_batch(1000)
+    assert ask(send_queue, refusals, 100.0)
+    lay(send_queue, disk)
+    taken = send_queue.claim_batch(1000)
     assert len(taken) == 20
-    shelf.acked(taken[:10])
+    send_queue.acked(taken[:10])
     refusals.accepted(taken[:10])
     for record in taken[10:]:
         refusals.note(record, "Not authorized", 100.0)
-        shelf.park(record)
+        send_queue.park(record)
     assert refusals.fault, "those that are not counted are refused, too"
-    assert ask(shelf, refusals, 200.0)
-    lay(shelf, disk[10:])
-    taken = shelf.claim_batch(1000)
+    assert ask(send_queue, refusals, 200.0)
+    lay(send_queue, disk[10:])
+    taken = send_queue.claim_batch(1000)
     assert len(taken) == 10
-    shelf.acked(taken)
+    send_queue.acked(taken)
     refusals.accepted(taken)
-    assert ask(shelf, refusals, 300.0) is False
+    assert ask(send_queue, refusals, 300.0) is False
     assert refusals.fault == ""
 
 

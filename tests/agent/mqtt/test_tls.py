@@ -182,13 +182,13 @@ def test_once_the_time_is_known_all_is_checked_on_a_new_connection(
     broker, how = tls_broker("localhost")
     moments = [floor(-10)]
     link = make_timed_link(broker, lambda: moments[0], **how)
-    link._duty.dated = False  # as after a wall clock that was wrong
+    link._context.dated = False  # as after a wall clock that was wrong
     wait_for(lambda: link.status().connected)
-    link._duty.dated = False
+    link._context.dated = False
     link.outbox.store(passage_event(1))
     moments[0] = TimeBounds(time.time(), time.time() + 1, ClockState.SYNCED)
     wait_for(lambda: link.outbox.status().delivered == 1)
-    assert link._duty.dated
+    assert link._context.dated
     assert link.status().connections >= 2
 
 
@@ -207,7 +207,7 @@ def test_a_floor_does_not_excuse_what_is_wrong_otherwise(
     broker, how = tls_broker(name, **dates)
     link = make_timed_link(broker, lambda: floor(floor_days), **how, **more)
     connections = []
-    link._duty.connected = lambda: connections.append(1)
+    link._context.connected = lambda: connections.append(1)
     wait_for(lambda: why in link.status().fault)
     wait_for(lambda: broker.log.count("New connection") >= 4)
     assert not connections

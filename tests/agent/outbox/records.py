@@ -22,10 +22,10 @@ def take_all(outbox, wait_for, count, *, acknowledge=True):
     taken = []
 
     def enough():
-        records = outbox.shelf.claim_batch(50)
+        records = outbox.send_queue.claim_batch(50)
         taken.extend(records)
         if acknowledge:
-            outbox.shelf.acked(records)
+            outbox.send_queue.acked(records)
         return len(taken) >= count
 
     wait_for(enough)

@@ -22,7 +22,7 @@ def make_expecting(make_outbox):
 
     def make(**options):
         outbox = make_outbox(**options)
-        outbox.shelf.expect_receipts()
+        outbox.send_queue.expect_receipts()
         return outbox
 
     return make
@@ -46,7 +46,7 @@ def take(outbox, count, wait_for):
     taken = []
 
     def enough():
-        taken.extend(outbox.shelf.claim_batch(count - len(taken)))
+        taken.extend(outbox.send_queue.claim_batch(count - len(taken)))
         return len(taken) >= count
 
     wait_for(enough)
@@ -65,13 +65,13 @@ def test_an_acknowledged_event_stays_until_it_is_confirmed(make_expecting, passa
     for each in range(100):
         outbox.store(passage_event(each))
     records = take(outbox, 100, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     assert outbox.is_sent()
     assert (outbox.status().delivered, outbox.status().waiting) == (0, 100)
     outbox.answers.add(receipt_of(records[59]))
     wait_for(lambda: outbox.status().waiting == 40)
     assert outbox.status().delivered == 60
-    assert outbox.shelf.overdue() == records[60].key
+    assert outbox.send_queue.overdue() == records[60].key
     outbox.stop()
     again = make_expecting()
     assert [number(r) for r in take(again, 40, wait_for)] == list(range(60, 100)), "the same ones, after a restart"
@@ -84,9 +84,9 @@ def test_an_event_may_be_confirmed_before_the_broker_acknowledges_it(make_expect
     records = take(outbox, 10, wait_for)
     outbox.answers.add(receipt_of(records[9]))
     wait_for(lambda: outbox.status().waiting == 0)
-    outbox.shelf.acked(records)
-    outbox.shelf.requeue()
-    assert outbox.shelf.claim_batch(10) == []
+    outbox.send_queue.acked(records)
+    outbox.send_queue.requeue()
+    assert outbox.send_queue.claim_batch(10) == []
     assert outbox.status().delivered == 10
 
 
@@ -95,13 +95,13 @@ def test_ranges_are_confirmed_apart_and_only_the_hole_is_sent_again(make_expecti
     for each in range(200):
         outbox.store(passage_event(each))
     records = take(outbox, 200, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     also = ConfirmedRange(61, 200, head(records[199]))
     outbox.answers.add(Receipt(place(records[0])[0], (ConfirmedRange(1, 50, head(records[49])), also)))
     wait_for(lambda: outbox.status().waiting == 10)
-    outbox.shelf.redeliver(64)
+    outbox.send_queue.redeliver(64)
     assert [number(r) for r in take(outbox, 10, wait_for)] == list(range(50, 60))
-    assert outbox.shelf.claim_batch(5) == []
+    assert outbox.send_queue.claim_batch(5) == []
 
 
 def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
@@ -113,7 +113,7 @@ def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
     for each in range(10):
         outbox.store(passage_event(each))
     records = take(outbox, 10, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     epoch, _ = place(records[0])
     outbox.answers.add(Receipt(epoch, (ConfirmedRange(3, 6, head(records[5])),)))
     wait_for(lambda: outbox.status().waiting == 6)
@@ -124,7 +124,7 @@ def test_a_closed_gap_is_confirmed_though_the_last_of_the_range_has_gone(
     wait_for(lambda: "another hash of event 6" in outbox.answers.complaint)
     outbox.answers.add(receipt_of(records[5]))
     wait_for(lambda: outbox.status().waiting == 6)
-    assert outbox.shelf.overdue() == records[6].key
+    assert outbox.send_queue.overdue() == records[6].key
 
 
 @pytest.mark.parametrize("wrong", ["head", "epoch", "future", "one of two heads"])
@@ -133,7 +133,7 @@ def test_what_does_not_fit_changes_nothing_and_is_said(make_expecting, passage_e
     for each in range(10):
         outbox.store(passage_event(each))
     records = take(outbox, 10, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     epoch, _ = place(records[0])
     other = "ab" * 32
     bad = {
@@ -158,7 +158,7 @@ def test_a_late_or_doubled_receipt_changes_nothing(make_expecting, passage_event
     for each in range(100):
         outbox.store(passage_event(each))
     records = take(outbox, 100, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     for upto in (49, 79, 79, 9, 49):
         outbox.answers.add(receipt_of(records[upto]))
     wait_for(lambda: outbox.status().waiting == 20)
@@ -172,8 +172,8 @@ def test_going_back_repeats_the_oldest_and_then_goes_on_in_order(make_expecting,
     for each in range(2000):
         outbox.store(passage_event(each))
     assert outbox.flush(10)
-    outbox.shelf.acked(take(outbox, 300, wait_for))
-    outbox.shelf.redeliver(64)
+    outbox.send_queue.acked(take(outbox, 300, wait_for))
+    outbox.send_queue.redeliver(64)
     numbers = [number(r) for r in take(outbox, 1764, wait_for)]
     assert sorted(numbers) == sorted([*range(64), *range(300, 2000)])
     assert [n for n in numbers if n >= 300] == list(range(300, 2000)), "first arrivals are in order"
@@ -186,7 +186,7 @@ def test_a_backlog_of_confirmed_events_goes_in_small_commits(make_expecting, pas
         outbox.store(passage_event(each))
     assert outbox.flush(10)
     records = take(outbox, 1000, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     outbox.answers.add(receipt_of(records[949]))
     wait_for(lambda: outbox.status().waiting == 50)
     path = Path(outbox._options.path)
@@ -200,7 +200,7 @@ def test_when_full_what_the_broker_has_goes_first_then_the_lowest_class(make_exp
     for each in range(100):
         outbox.store(passage_event(each, outcome=Outcome.REFUSE))
     records = take(outbox, 100, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     for each in range(100, 1500):
         outbox.store(passage_event(each, outcome=Outcome.REFUSE if each % 10 == 0 else Outcome.ADMIT))
     assert outbox.flush(10)
@@ -208,9 +208,9 @@ def test_when_full_what_the_broker_has_goes_first_then_the_lowest_class(make_exp
     left = []
 
     def counted():
-        more = outbox.shelf.claim_batch(500)
+        more = outbox.send_queue.claim_batch(500)
         left.extend(more)
-        outbox.shelf.acked(more)
+        outbox.send_queue.acked(more)
         losses = [json.loads(r.payload)["data"].get("loss") for r in left if r.kind == "agent"]
         return not more and outbox.is_sent() and sum(loss["count"] for loss in losses) == outbox.status().lost
 
@@ -231,24 +231,24 @@ def test_events_that_left_from_memory_stay_there_until_confirmed(
         outbox.store(passage_event(each))
     wait_for(lambda: outbox.status().fault != "")
     records = take(outbox, 250, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     wait_for(lambda: outbox.status().waiting == 250)  # counted twice for the moment in which they are handed over
     assert outbox.status().delivered == 0
     outbox.answers.add(receipt_of(records[199]))
     wait_for(lambda: outbox.status().waiting == 50)
-    assert outbox.shelf.overdue() == records[200].key
-    outbox.shelf.redeliver(64)
+    assert outbox.send_queue.overdue() == records[200].key
+    outbox.send_queue.redeliver(64)
     assert take(outbox, 50, wait_for) == records[200:], "the same ones, byte for byte"
-    outbox.shelf.acked(records[200:])
+    outbox.send_queue.acked(records[200:])
     for each in range(250, 1000):
         outbox.store(passage_event(each))
     more = []
-    wait_for(lambda: more.extend(outbox.shelf.claim_batch(500)) or len(more) >= 256)
-    outbox.shelf.acked(more)
-    assert outbox.shelf.claim_batch(500) == [], "no more in memory than it may hold"
+    wait_for(lambda: more.extend(outbox.send_queue.claim_batch(500)) or len(more) >= 256)
+    outbox.send_queue.acked(more)
+    assert outbox.send_queue.claim_batch(500) == [], "no more in memory than it may hold"
     outbox.answers.add(receipt_of(more[-1]))
     before = len(more)
-    wait_for(lambda: more.extend(outbox.shelf.claim_batch(500)) or len(more) > before)
+    wait_for(lambda: more.extend(outbox.send_queue.claim_batch(500)) or len(more) > before)
     assert outbox.answers.complaint == ""
 
 
@@ -273,7 +273,7 @@ def test_what_was_saved_from_a_damaged_file_is_confirmed_under_its_own_epoch(
             outbox.stop()
     count = outbox.status().waiting
     records = take(outbox, count, wait_for)
-    outbox.shelf.acked(records)
+    outbox.send_queue.acked(records)
     epochs = list(dict.fromkeys(place(r)[0] for r in records))
     assert len(epochs) == 3
     for epoch in epochs:

@@ -35,7 +35,7 @@ class Life(RuleBasedStateMachine):
     def start(self):
         self.outbox = Outbox(Options(path=str(self.path), commit_ms=0.0), Encoder(Topics("a", "b")))
         if self.expects_receipts:
-            self.outbox.shelf.expect_receipts()
+            self.outbox.send_queue.expect_receipts()
         self.outbox.start()
 
     @rule(count=st.integers(1, 40))
@@ -64,7 +64,7 @@ class Kept(Life):
         there = self.put - len(self.acknowledged) - len(self.out)
         wanted = len(self.out) + min(count, there)
         while len(self.out) < wanted:
-            self.out += self.outbox.shelf.claim_batch(wanted - len(self.out))
+            self.out += self.outbox.send_queue.claim_batch(wanted - len(self.out))
             self.outbox._stop.wait(0.001)
         assert numbers(self.out) == sorted(set(numbers(self.out)))
 
@@ -72,13 +72,13 @@ class Kept(Life):
     @rule(data=st.data())
     def acknowledge(self, data):
         chosen = data.draw(st.lists(st.sampled_from(self.out), unique_by=lambda record: record.key))
-        self.outbox.shelf.acked(chosen)
+        self.outbox.send_queue.acked(chosen)
         self.acknowledged |= set(numbers(chosen))
         self.out = [record for record in self.out if record not in chosen]
 
     @rule()
     def lose_connection(self):
-        self.outbox.shelf.requeue()
+        self.outbox.send_queue.requeue()
         self.out = []
 
     @invariant()
@@ -89,11 +89,11 @@ class Kept(Life):
             assert status.waiting == self.put - len(self.acknowledged)
 
     def teardown(self):
-        self.outbox.shelf.requeue()
+        self.outbox.send_queue.requeue()
         expected = [number for number in range(self.put) if number not in self.acknowledged]
         kept = []
         for _ in range(500):
-            kept += numbers(self.outbox.shelf.claim_batch(500))
+            kept += numbers(self.outbox.send_queue.claim_batch(500))
             if len(kept) >= len(expected):
                 break
             self.outbox.flush(1)
@@ -124,13 +124,13 @@ class Delivered(Life):
 
     @rule(count=st.integers(1, 60))
     def send(self, count):
-        self.out += self.outbox.shelf.claim_batch(count)
+        self.out += self.outbox.send_queue.claim_batch(count)
 
     @rule(share=st.integers(1, 100), lost=st.booleans())
     def acknowledge(self, share, lost):
         """The broker has some; it may lose them all before anyone gets them."""
         chosen, self.out = self.out[:share], self.out[share:]
-        self.outbox.shelf.acked(chosen)
+        self.outbox.send_queue.acked(chosen)
         if not lost:
             self.at_broker += [record.payload for record in chosen]
 
@@ -145,7 +145,7 @@ class Delivered(Life):
 
     @rule()
     def lose_connection(self):
-        self.outbox.shelf.requeue()
+        self.outbox.send_queue.requeue()
         self.out = []
         self.overdue.reconnected(self.now_s)
 
@@ -156,7 +156,7 @@ class Delivered(Life):
     @rule(seconds=st.sampled_from([0.5, 29.0, 31.0, 700.0]))
     def time_passes(self, seconds):
         self.now_s += seconds
-        self.overdue.resend_due(self.outbox.shelf, self.now_s)
+        self.overdue.resend_due(self.outbox.send_queue, self.now_s)
 
     def receipt(self):
         """What the central server would sign now: its unbroken beginning, and all runs beyond."""

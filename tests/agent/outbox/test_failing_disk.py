@@ -109,7 +109,7 @@ for number in range(100):
 kept = outbox.flush(60)
 taken = []
 while len(taken) < 100:
-    taken += outbox.shelf.claim_batch(100)
+    taken += outbox.send_queue.claim_batch(100)
 numbers = [json.loads(record.payload)["data"]["duration_ms"] for record in taken]
 print(json.dumps({"longest_s": longest_s, "kept": kept, "numbers": numbers}))
 """
@@ -156,9 +156,9 @@ heard, over = [], False
 
 def link():
     while not over:
-        records = outbox.shelf.claim_batch(40)
+        records = outbox.send_queue.claim_batch(40)
         heard.extend(records)
-        outbox.shelf.acked(records)
+        outbox.send_queue.acked(records)
         time.sleep(0.002)
 
 thread = threading.Thread(target=link)

@@ -50,8 +50,8 @@ def test_what_was_not_acknowledged_comes_again_with_the_same_bytes(make_outbox, 
     for number in range(10):
         first.store(passage_event(number))
     taken = take_all(first, wait_for, 10, acknowledge=False)
-    first.shelf.acked([taken[0], taken[4]])
-    first.shelf.requeue()
+    first.send_queue.acked([taken[0], taken[4]])
+    first.send_queue.requeue()
     again = take_all(first, wait_for, 8, acknowledge=False)
     assert numbers(again) == [1, 2, 3, 5, 6, 7, 8, 9]
     first.stop()
@@ -64,12 +64,12 @@ def test_a_record_set_aside_comes_back_with_reload(make_outbox, passage_event, w
     for number in range(4):
         outbox.store(passage_event(number))
     taken = take_all(outbox, wait_for, 4, acknowledge=False)
-    outbox.shelf.park(taken[1])
-    outbox.shelf.acked([taken[0]])
-    outbox.shelf.requeue()
+    outbox.send_queue.park(taken[1])
+    outbox.send_queue.acked([taken[0]])
+    outbox.send_queue.requeue()
     assert numbers(take_all(outbox, wait_for, 2, acknowledge=False)) == [2, 3]
-    outbox.shelf.requeue()
-    outbox.shelf.reload()
+    outbox.send_queue.requeue()
+    outbox.send_queue.reload()
     assert numbers(take_all(outbox, wait_for, 3)) == [1, 2, 3]
 
 
@@ -82,8 +82,8 @@ def test_an_alarm_overtakes_a_backlog_once(make_outbox, passage_event, wait_for)
     for number in (3000, 3001):
         outbox.store(passage_event(number, outcome=Outcome.REFUSE))
     assert outbox.flush(20)
-    assert numbers(outbox.shelf.claim_batch(3))[:2] == [3000, 3001]
-    outbox.shelf.requeue()  # the connection went before any was acknowledged
+    assert numbers(outbox.send_queue.claim_batch(3))[:2] == [3000, 3001]
+    outbox.send_queue.requeue()  # the connection went before any was acknowledged
     rest = take_all(outbox, wait_for, 3002)
     assert sorted(numbers(rest)) == list(range(3002)), "each once"
     routine = [number for number in numbers(rest) if number < 3000]
@@ -115,7 +115,7 @@ def test_an_event_that_cannot_be_encoded_is_a_loss_and_holds_up_nobody(tmp_path,
 
     def fragile(event, place):
         if event.kind is EventKind.PASSAGE and event.at_s == 100.001:
-            raise ValueError("a defect")
+            raise ValueError("an internal error")
         return encode(event, place)
 
     outbox = Outbox(Options(path=str(tmp_path / "outbox.db")), fragile)
@@ -145,9 +145,9 @@ while True:
         outbox.store(passage_event(number))
         number += 1
     assert outbox.flush(30)
-    taken = outbox.shelf.claim_batch(9)
+    taken = outbox.send_queue.claim_batch(9)
     print(number, *(json.loads(record.payload)["data"]["duration_ms"] for record in taken), flush=True)
-    outbox.shelf.acked(taken)
+    outbox.send_queue.acked(taken)
 """
 
 

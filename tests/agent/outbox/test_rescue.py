@@ -169,7 +169,7 @@ def test_what_is_acknowledged_while_the_file_is_saved_is_delivered_once(
 
     def slow(*args):
         found = rescue(*args)
-        outbox.shelf.acked(taken[:4])
+        outbox.send_queue.acked(taken[:4])
         return found
 
     monkeypatch.setattr(outbox_module, "salvage", slow)
@@ -221,7 +221,7 @@ def test_an_older_copy_in_the_place_of_the_file_gives_no_sequence_twice(
     break_once(monkeypatch, reached=False, error=failed_sync())
     outbox.store(passage_event(6))
     after = []
-    wait_for(lambda: after.extend(outbox.shelf.claim_batch(50)) or 6 in numbers(after))
+    wait_for(lambda: after.extend(outbox.send_queue.claim_batch(50)) or 6 in numbers(after))
     contents = {}
     for record in before + after:
         name = json.loads(record.payload)["id"]

@@ -21,7 +21,7 @@ def taken(outbox, wait_for):
     records = []
 
     def more():
-        records.extend(outbox.shelf.claim_batch(100))
+        records.extend(outbox.send_queue.claim_batch(100))
         return outbox.status().waiting == len(records) and records
 
     wait_for(more)
@@ -35,7 +35,7 @@ def restored(make_outbox, passage_event, tmp_path, wait_for):
     for number in range(7):
         outbox.store(passage_event(number))
     wait_for(lambda: outbox.status().stored == 7)
-    outbox.shelf.acked(outbox.shelf.claim_batch(5))
+    outbox.send_queue.acked(outbox.send_queue.claim_batch(5))
     outbox.stop()
     shutil.copy(tmp_path / "outbox.db", tmp_path / "image")
     outbox = make_outbox()
@@ -90,7 +90,7 @@ def test_nothing_is_given_out_between_the_word_and_the_new_epoch(restored, wait_
     given = []
 
     def look():
-        given.extend(outbox.shelf.claim_batch(1))
+        given.extend(outbox.send_queue.claim_batch(1))
         return outbox.status().epoch != mark.epoch and given
 
     wait_for(look)

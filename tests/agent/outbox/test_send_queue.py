@@ -1,4 +1,4 @@
-"""The shelf between a writer and a link that come in at any moment, one step of either at a time."""
+"""The send queue between a writer and a link that come in at any moment, one step of either at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Handing(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.shelf = SendQueue(lambda: None)
+        self.send_queue = SendQueue(lambda: None)
         self.disk, self.made, self.in_memory = {}, 0, 0
         """Key → whether it is urgent."""
         self.flight, self.acknowledged = [], set()
@@ -28,34 +28,34 @@ class Handing(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 8), urgent=st.booleans())
     def commit(self, count, urgent):
-        gone = self.shelf.done()
+        gone = self.send_queue.done()
         for key in gone:
             del self.disk[key]
         new = range(self.made + 1, self.made + count + 1)
         self.made += count
         self.disk.update(dict.fromkeys(new, urgent))
-        self.shelf.committed([self.record(key) for key in new], gone, len(self.disk))
+        self.send_queue.committed([self.record(key) for key in new], gone, len(self.disk))
 
     @rule(count=st.integers(1, 3))
     def leave_from_memory(self, count):
         first = MEMORY_ONLY + self.in_memory
         self.in_memory += count
-        self.shelf.fill_from_memory([self.record(first + each) for each in range(count)])
+        self.send_queue.fill_from_memory([self.record(first + each) for each in range(count)])
 
     @rule(between=st.lists(st.sampled_from(["take", "acknowledge", "lose_connection", "reload"]), max_size=2))
     def lay(self, between=()):
         """The writer reads, and lays out what it has read: the link may do something `between`."""
-        wanted, beyond = self.shelf.room()
+        wanted, beyond = self.send_queue.room()
         keys = [key for key in sorted(self.disk) if key > beyond][:wanted]
         records = [self.record(key) for key in keys]
         for name in between:
             getattr(self, name)(6)
         if wanted:
-            self.shelf.fill(records, wanted)
+            self.send_queue.fill(records, wanted)
 
     @rule(count=st.integers(1, 12))
     def take(self, count):
-        taken = self.shelf.claim_batch(count)
+        taken = self.send_queue.claim_batch(count)
         keys = {record.key for record in taken}
         assert len(keys) == len(taken)
         assert not keys & {record.key for record in self.flight}, "twice on its way"
@@ -65,27 +65,27 @@ class Handing(RuleBasedStateMachine):
     @rule(count=st.integers(1, 12))
     def acknowledge(self, count):
         chosen, self.flight = self.flight[:count], self.flight[count:]
-        self.shelf.acked(chosen)
+        self.send_queue.acked(chosen)
         self.acknowledged |= {record.key for record in chosen}
 
     @precondition(lambda self: self.flight)
     @rule()
     def refuse(self):
-        self.shelf.park(self.flight.pop(0))
+        self.send_queue.park(self.flight.pop(0))
 
     @rule()
     def lose_connection(self, _=0):
-        self.shelf.requeue()
+        self.send_queue.requeue()
         self.flight = []
 
     @rule()
     def reload(self, _=0):
-        self.shelf.reload()
+        self.send_queue.reload()
 
     @invariant()
     def each_counts_once(self):
-        assert self.shelf.delivered == len(self.acknowledged)
-        assert self.shelf.waiting() == self.made + self.in_memory - len(self.acknowledged)
+        assert self.send_queue.delivered == len(self.acknowledged)
+        assert self.send_queue.waiting() == self.made + self.in_memory - len(self.acknowledged)
 
     def teardown(self):
         self.lose_connection()
@@ -96,7 +96,7 @@ class Handing(RuleBasedStateMachine):
             self.acknowledge(12)
         memory = range(MEMORY_ONLY, MEMORY_ONLY + self.in_memory)
         assert self.acknowledged == {*range(1, self.made + 1), *memory}, "each in the end"
-        assert self.shelf.is_empty()
+        assert self.send_queue.is_empty()
         self.each_counts_once()
 
 
@@ -111,34 +111,34 @@ def test_each_is_handed_over_once_whatever_comes_between(monkeypatch):
 
 
 def test_a_connection_that_breaks_while_all_is_laid_out_again_counts_nothing_twice():
-    shelf = SendQueue(lambda: None)
+    send_queue = SendQueue(lambda: None)
     disk = [Record(key, "passage", 0, b"") for key in (1, 2, 3)]
-    shelf.committed(disk, (), 3)
-    shelf.fill(disk, *shelf.room()[:1])
-    shelf.claim_batch(3)
-    shelf.reload()
-    shelf.requeue()
-    wanted, _ = shelf.room()
-    shelf.fill([Record(key, "passage", 0, b"") for key in (1, 2, 3)], wanted)
-    taken = shelf.claim_batch(10)
+    send_queue.committed(disk, (), 3)
+    send_queue.fill(disk, *send_queue.room()[:1])
+    send_queue.claim_batch(3)
+    send_queue.reload()
+    send_queue.requeue()
+    wanted, _ = send_queue.room()
+    send_queue.fill([Record(key, "passage", 0, b"") for key in (1, 2, 3)], wanted)
+    taken = send_queue.claim_batch(10)
     assert [record.key for record in taken] == [1, 2, 3]
-    shelf.acked(taken)
-    assert shelf.delivered == 3
+    send_queue.acked(taken)
+    assert send_queue.delivered == 3
 
 
 @pytest.mark.parametrize("how", ["confirmed", "dropped"])
 def test_a_refused_event_that_is_gone_does_not_hide_what_the_server_does_not_confirm(how):
-    shelf = SendQueue(lambda: None)
-    shelf.expect_receipts()
+    send_queue = SendQueue(lambda: None)
+    send_queue.expect_receipts()
     disk = [Record(key, "passage", 0, b"") for key in range(1, 6)]
-    shelf.committed(disk, (), 5)
-    shelf.fill(disk, *shelf.room()[:1])
-    first, *others = shelf.claim_batch(5)
-    shelf.park(first)
+    send_queue.committed(disk, (), 5)
+    send_queue.fill(disk, *send_queue.room()[:1])
+    first, *others = send_queue.claim_batch(5)
+    send_queue.park(first)
     if how == "confirmed":
-        shelf.confirmed(1, 1, 1)
+        send_queue.confirmed(1, 1, 1)
     else:
-        shelf.drop([1])
-    shelf.set_oldest(2)
-    shelf.acked(others)
-    assert shelf.overdue() == 2
+        send_queue.drop([1])
+    send_queue.set_oldest(2)
+    send_queue.acked(others)
+    assert send_queue.overdue() == 2

@@ -175,7 +175,7 @@ def test_what_timesyncd_said_before_somebody_set_the_clock_does_not_count(kernel
     true = asked.now()
     kernel.here_s += 0.5
     kernel.booted_utc += by_s
-    for _ in range(2):  # nor when the agent is started anew
+    for _ in range(2):  # nor when the agent is restarted
         held = asked.now()
         assert held.state is not ClockState.SYNCED
         assert held.earliest_utc <= true.earliest_utc + 0.5

@@ -68,7 +68,7 @@ class Kiosk:
         self.old_base, self.new_base = (load.open_list(path).base.head for path in (self.path, self.new))
         if first is not None:
             self.take(1, self.old_base, first)
-        self.rulebook = Ruleset(self.options, policy.Options(), folder)
+        self.ruleset = Ruleset(self.options, policy.Options(), folder)
 
     def write(self, path: Path, version: int, entries: Mapping[bytes, int]) -> None:
         head = lists.ListHeader(self.kind, "demo", version, UTC - 50, 1000, 2000)
@@ -82,8 +82,8 @@ class Kiosk:
 
     def check(self, holder: str = "anna", now: TimeBounds = NOW, **of_code: Any) -> Verdict:
         """The same by the running kiosk and by one that starts now."""
-        self.rulebook.refresh()
-        found = self.rulebook.check([code(holder, **of_code)], now)
+        self.ruleset.refresh()
+        found = self.ruleset.check([code(holder, **of_code)], now)
         again = Ruleset(self.options, policy.Options(), self.folder).check([code(holder, **of_code)], now)
         assert replace(again, code=b"") == replace(found, code=b"")
         return found
@@ -91,7 +91,7 @@ class Kiosk:
     def judge(self, version: int) -> dict[str, object]:
         nothing = cast("Any", None)
         made = Commands(
-            (), (), nothing, self.rulebook, nothing, ask=nothing, report=nothing, restart=nothing, now=nothing
+            (), (), nothing, self.ruleset, nothing, ask=nothing, report=nothing, restart=nothing, now=nothing
         )
         taken = self.store.current("list", "people")
         assert taken is not None
@@ -120,7 +120,7 @@ def test_its_state_says_which_version_is_in_force_and_which_is_awaited(tmp_path:
     kiosk = Kiosk(tmp_path, "revoked", {})
     kiosk.take(7, kiosk.new_base, {})
     kiosk.check()
-    (fault,) = (age.fault(NOW) for age in kiosk.rulebook.ages)
+    (fault,) = (age.fault(NOW) for age in kiosk.ruleset.ages)
     in_force = load.open_list(kiosk.path).head.version
     assert f"version {in_force} is in force, 7 is awaited: its base of 1 keys (sha256 " in fault
     assert kiosk.new_base.sha256[:16] in fault
@@ -133,7 +133,7 @@ def test_after_its_own_age_everybody_goes_to_staff_however_new_the_awaited_one_i
     kiosk.take(3, kiosk.new_base, {}, issued=UTC + 2000)
     assert kiosk.check(valid_s=5000).list_age is ListAge.STALE
     assert kiosk.check(now=LATER, valid_s=5000).list_age is ListAge.EXPIRED
-    (fault,) = (age.fault(LATER) for age in kiosk.rulebook.ages)
+    (fault,) = (age.fault(LATER) for age in kiosk.ruleset.ages)
     assert "everybody goes to staff" in fault
 
 
@@ -248,7 +248,7 @@ def test_a_list_that_was_only_configured_stays_until_the_first_signed_base_is_he
     with pytest.raises(CommandFailed) as caught:
         kiosk.judge(1)
     assert caught.value.reason == "base_awaited"
-    (in_force,) = (each for each in kiosk.rulebook.in_force() if each.type == "list")
+    (in_force,) = (each for each in kiosk.ruleset.in_force() if each.type == "list")
     assert (in_force.version, in_force.source) == (1, "file")
     kiosk.take(2, replace(kiosk.new_base, count=7), {ANNA: 1})
     assert kiosk.check().status is CodeStatus.REVOKED, "one push after the other"

@@ -90,7 +90,7 @@ def test_the_end_of_the_root_is_said_before(tmp_path: Path, left_s: float, said:
     assert in_words(store.root_findings(NOW)).startswith(said)
     assert bool(in_words(store.root_findings(NOW))) is bool(said)
     (tmp_path / "root.bundle").write_bytes(b"spoilt by a card")
-    assert "install the root anew" in in_words(store.root_findings(NOW))
+    assert "install the root again" in in_words(store.root_findings(NOW))
 
 
 def test_a_refused_bundle_changes_nothing(tmp_path: Path, store: load.BundleStore) -> None:

@@ -56,7 +56,7 @@ def kiosk(folder: Path, where: str) -> Path:
     return folder / f"{where}.gpl"
 
 
-def rulebook(folder: Path) -> Ruleset:
+def ruleset(folder: Path) -> Ruleset:
     return Ruleset(OPTIONS, policy.Options(), folder)
 
 
@@ -85,7 +85,7 @@ def test_any_byte_changed_before_the_start(
     data = bytearray(path.read_bytes())
     data[at] ^= flip
     path.write_bytes(data)
-    found = rulebook(folder)
+    found = ruleset(folder)
     assert not is_green(found)
     assert is_told(found)
 
@@ -98,7 +98,7 @@ def test_any_byte_changed_while_it_works(
     """A card rots without a new time of change: nothing but reading tells."""
     folder = tmp_path_factory.mktemp("kiosk")
     path = kiosk(folder, where)
-    found = rulebook(folder)
+    found = ruleset(folder)
     before = path.stat()
     with path.open("r+b") as file:
         file.seek(at, os.SEEK_END if at < 0 else os.SEEK_SET)
@@ -111,7 +111,7 @@ def test_any_byte_changed_while_it_works(
     in_records = at < 0
     assert is_told(found) is in_records, "head and directory are in memory"
     if in_records:
-        assert found.refresh(), "it is read anew"
+        assert found.refresh(), "it is read again"
         assert not is_green(found)
         assert is_told(found)
 
@@ -125,7 +125,7 @@ def empty(path: Path) -> None:
 
 
 def copied_over(path: Path) -> None:
-    """As `cp` does it: the same file, cut off and written anew."""
+    """As `cp` does it: the same file, cut off and written again."""
     other = path.with_name("other")
     load.write_list(other, head("revoked", 2), b"")
     shutil.copyfile(other, path)
@@ -134,7 +134,7 @@ def copied_over(path: Path) -> None:
 @pytest.mark.parametrize("harm", [cut, empty, copied_over])
 def test_a_file_written_over_while_it_is_in_use(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     path = kiosk(tmp_path, "revoked")
-    found = rulebook(tmp_path)
+    found = ruleset(tmp_path)
     assert found.check([CODE], NOW).status is CodeStatus.REVOKED
     harm(path)
     assert not is_green(found)
@@ -177,14 +177,14 @@ def another_issuer(path: Path) -> None:
 @pytest.mark.parametrize("started_anew", [False, True])
 @pytest.mark.parametrize("harm", [lose_changes, changes_are_a_folder, older_changes, another_kind, another_issuer])
 def test_what_was_in_force_and_is_not_there_any_more(
-    tmp_path: Path, harm: Callable[[Path], None], *, started_anew: bool
+    tmp_path: Path, harm: Callable[[Path], None], *, started_again: bool
 ) -> None:
     kiosk(tmp_path, "changes")
-    found = rulebook(tmp_path)
+    found = ruleset(tmp_path)
     assert found.check([CODE], NOW).status is CodeStatus.REVOKED
     harm(tmp_path / "revoked.gpl")
-    if started_anew:
-        found = rulebook(tmp_path)
+    if started_again:
+        found = ruleset(tmp_path)
     else:
         found.refresh()
     assert not is_green(found)

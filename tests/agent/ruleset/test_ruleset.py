@@ -52,88 +52,88 @@ def put_list(root: Path, version: int, entries: dict[bytes, int]) -> None:
 
 
 @pytest.fixture
-def rulebook(tmp_path: Path) -> Ruleset:
+def ruleset(tmp_path: Path) -> Ruleset:
     (tmp_path / "issuers.toml").write_text(keys_file())
     (tmp_path / "table.toml").write_text(packaged("policy/default.toml").read_text())
     put_list(tmp_path, 1, {})
     return Ruleset(JUDGED, DECIDED, tmp_path)
 
 
-def test_nothing_new_is_not_read(rulebook: Ruleset) -> None:
-    assert not rulebook.refresh()
+def test_nothing_new_is_not_read(ruleset: Ruleset) -> None:
+    assert not ruleset.refresh()
 
 
-def test_a_new_list_binds(tmp_path: Path, rulebook: Ruleset) -> None:
-    assert rulebook.check([code()], NOW).colour is Colour.GREEN
+def test_a_new_list_binds(tmp_path: Path, ruleset: Ruleset) -> None:
+    assert ruleset.check([code()], NOW).colour is Colour.GREEN
     put_list(tmp_path, 2, {gatepost.subject_key("demo", "anna"): 3})
-    assert rulebook.refresh()
-    assert rulebook.check([code()], NOW).colour is Colour.RED
-    assert not rulebook.fault
+    assert ruleset.refresh()
+    assert ruleset.check([code()], NOW).colour is Colour.RED
+    assert not ruleset.fault
 
 
-def test_changes_beside_it_bind(tmp_path: Path, rulebook: Ruleset) -> None:
+def test_changes_beside_it_bind(tmp_path: Path, ruleset: Ruleset) -> None:
     head = lists.ListHeader("status", "demo", 2, UTC - 10, 1000, 2000)
     load.change_list(tmp_path / "status.gpl", head, {gatepost.subject_key("demo", "anna"): 3})
-    assert rulebook.refresh()
-    assert rulebook.check([code()], NOW).colour is Colour.RED
+    assert ruleset.refresh()
+    assert ruleset.check([code()], NOW).colour is Colour.RED
 
 
-def test_wrong_keys_are_refused_and_the_old_ones_stay(tmp_path: Path, rulebook: Ruleset) -> None:
+def test_wrong_keys_are_refused_and_the_old_ones_stay(tmp_path: Path, ruleset: Ruleset) -> None:
     (tmp_path / "issuers.toml").write_text("not TOML")
-    assert rulebook.refresh()
-    assert "the old ones stay" in rulebook.fault
-    assert rulebook.check([code()], NOW).status is CodeStatus.VALID
+    assert ruleset.refresh()
+    assert "the old ones stay" in ruleset.fault
+    assert ruleset.check([code()], NOW).status is CodeStatus.VALID
     (tmp_path / "issuers.toml").write_text(keys_file() + "\n")
-    assert rulebook.refresh()
-    assert not rulebook.fault
+    assert ruleset.refresh()
+    assert not ruleset.fault
 
 
-def test_a_wrong_table_is_refused_and_the_old_one_stays(tmp_path: Path, rulebook: Ruleset) -> None:
+def test_a_wrong_table_is_refused_and_the_old_one_stays(tmp_path: Path, ruleset: Ruleset) -> None:
     table = tmp_path / "table.toml"
     good = table.read_text()
     table.write_text(good.replace('name = "green"\n', 'name = "green"\nwhen = { code = "red" }\n'))
-    assert rulebook.refresh()
-    assert "the old one stays" in rulebook.fault
+    assert ruleset.refresh()
+    assert "the old one stays" in ruleset.fault
     table.write_text(good + "\n# better\n")
-    assert rulebook.refresh()
-    assert not rulebook.fault
+    assert ruleset.refresh()
+    assert not ruleset.fault
 
 
-def test_a_list_that_went_away_is_told(tmp_path: Path, rulebook: Ruleset) -> None:
+def test_a_list_that_went_away_is_told(tmp_path: Path, ruleset: Ruleset) -> None:
     (tmp_path / "status.gpl").unlink()
-    assert rulebook.refresh()
-    assert [bool(age.fault(NOW)) for age in rulebook.ages] == [True]
+    assert ruleset.refresh()
+    assert [bool(age.fault(NOW)) for age in ruleset.ages] == [True]
 
 
 def test_a_new_check_of_a_thermometer_binds_and_a_wrong_file_does_not(tmp_path: Path) -> None:
     (tmp_path / "issuers.toml").write_text(keys_file())
     file = tmp_path / "calibration.toml"
     save_sites(file, {"entry": ThermometerSite(check=ReferenceCheck(0.1, UTC, "black body", "Li Wei"))})
-    rulebook = Ruleset(credentials.Options(), policy.Options(), tmp_path, file)
-    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
-    assert rulebook.thermometer("exit") == ThermometerSite()
+    ruleset = Ruleset(credentials.Options(), policy.Options(), tmp_path, file)
+    assert ruleset.thermometer("entry").why_unusable(0.0, UTC) == ""
+    assert ruleset.thermometer("exit") == ThermometerSite()
     save_sites(file, {"entry": ThermometerSite(check=ReferenceCheck(0.4, UTC, "black body", "Li Wei"))})
-    assert rulebook.refresh()
-    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == "drift"
+    assert ruleset.refresh()
+    assert ruleset.thermometer("entry").why_unusable(0.0, UTC) == "drift"
     file.write_text("lanes = 5")
-    assert rulebook.refresh()
-    assert "the old one stays" in rulebook.fault
-    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == "drift"
+    assert ruleset.refresh()
+    assert "the old one stays" in ruleset.fault
+    assert ruleset.thermometer("entry").why_unusable(0.0, UTC) == "drift"
     save_sites(file, {"entry": ThermometerSite(check=ReferenceCheck(0.0, UTC, "black body", "Li Wei"))})
-    assert rulebook.refresh()
-    assert not rulebook.fault
-    assert rulebook.thermometer("entry").why_unusable(0.0, UTC) == ""
+    assert ruleset.refresh()
+    assert not ruleset.fault
+    assert ruleset.thermometer("entry").why_unusable(0.0, UTC) == ""
 
 
 def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
     (tmp_path / "issuers.toml").write_text(keys_file())
     put_list(tmp_path, 1, {})
-    rulebook = Ruleset(JUDGED, policy.Options("school", venue=policy.VenueKind.SCHOOL), tmp_path)
+    ruleset = Ruleset(JUDGED, policy.Options("school", venue=policy.VenueKind.SCHOOL), tmp_path)
     decided = {
-        lane_type: rulebook.decide(
+        lane_type: ruleset.decide(
             DecisionInput(
                 LaneSpec(Direction.ENTRY, lane_type),
-                rulebook.check([code()], NOW),
+                ruleset.check([code()], NOW),
                 Temperature(Screening.NORMAL),
                 scanner_works=True,
                 shown_again=False,
@@ -147,11 +147,11 @@ def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["issuers.toml", "table.toml"])
-def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, rulebook: Ruleset, name: str) -> None:
+def test_whatever_is_in_a_file_the_old_rules_stay(tmp_path: Path, ruleset: Ruleset, name: str) -> None:
     (tmp_path / name).write_text("a = " + "[" * 5000)
-    assert rulebook.refresh()
-    assert "stay" in rulebook.fault
-    assert rulebook.check((code(),), NOW).status is CodeStatus.VALID
+    assert ruleset.refresh()
+    assert "stay" in ruleset.fault
+    assert ruleset.check((code(),), NOW).status is CodeStatus.VALID
 
 
 # -- what the central server says of personal data
@@ -186,9 +186,9 @@ def signed(kind: str, version: int, content: object, expires: int) -> bytes:
 
 
 @pytest.fixture
-def told(tmp_path: Path, rulebook: Ruleset) -> Ruleset:
-    """A rulebook with a folder for what the central server sends."""
-    assert rulebook.privacy_rules(NOW) == privacy.DEFAULT
+def told(tmp_path: Path, ruleset: Ruleset) -> Ruleset:
+    """A ruleset with a folder for what the central server sends."""
+    assert ruleset.privacy_rules(NOW) == privacy.DEFAULT
     say(tmp_path, 1, 'mode = "verify-only"')
     return Ruleset(credentials.Options(lists=("status.gpl",), bundles="bundles"), DECIDED, tmp_path)
 
@@ -230,16 +230,16 @@ def test_a_word_that_cannot_be_used_is_not_taken(tmp_path: Path, told: Ruleset) 
 
 
 def test_a_code_that_the_agent_fails_on_goes_to_staff_and_health_says_so(
-    rulebook: Ruleset, monkeypatch: pytest.MonkeyPatch
+    ruleset: Ruleset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object) -> None:
-        raise TypeError("a defect")
+        raise TypeError("an internal error")
 
     monkeypatch.setattr(gatepost, "check", failing)
-    verdict = rulebook.check([code()], NOW)
+    verdict = ruleset.check([code()], NOW)
     assert verdict.status is CodeStatus.INTERNAL_ERROR
     assert "an internal error in checking a code" in "; ".join(
-        in_words(part.findings) for part in rulebook.health(NOW) if part.name == "rules"
+        in_words(part.findings) for part in ruleset.health(NOW) if part.name == "rules"
     )
     case = DecisionInput(
         LaneSpec(Direction.ENTRY, LaneType.PEDESTRIAN),
@@ -249,4 +249,4 @@ def test_a_code_that_the_agent_fails_on_goes_to_staff_and_health_says_so(
         shown_again=False,
         now=NOW,
     )
-    assert rulebook.decide(case).outcome is Outcome.REFER
+    assert ruleset.decide(case).outcome is Outcome.REFER

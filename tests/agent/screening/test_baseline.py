@@ -160,12 +160,12 @@ def test_its_numbers_stay_sound_whatever_comes(seen: list[tuple[float, float, fl
         {"anchor_c": math.inf},
     ],
 )
-def test_a_broken_file_begins_anew(known: Baseline, broken: dict[str, object]) -> None:
+def test_a_broken_file_begins_again(known: Baseline, broken: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="no crowd"):
         from_plain({**to_plain(known), **broken})
 
 
-def test_a_file_of_an_older_version_begins_anew(known: Baseline) -> None:
+def test_a_file_of_an_older_version_begins_again(known: Baseline) -> None:
     plain = to_plain(known)
     del plain["anchor_c"]
     with pytest.raises(ValueError, match="anchor_c missing"):

@@ -81,7 +81,7 @@ def test_elevated_before_the_rest_is_over_is_no_third_reading() -> None:
     assert desk.measure(34.8).reason == "rest_not_over"
 
 
-def test_the_next_day_begins_anew() -> None:
+def test_the_next_day_begins_again() -> None:
     desk = Desk()
     desk.measure(36.4)
     desk.at_s += OPTIONS.retest_memory_s + 1

@@ -45,7 +45,7 @@ def part(name="entry scanner", *, up=True, silent_s=0.0, vital=False):
         (
             [part("x", up=False), part("loop", silent_s=6, vital=True)],
             Condition.STUCK,
-            "stuck; loop: no progress for more than 5 s (the watchdog starts the agent anew); x: gone (plug it in)",
+            "stuck; loop: no progress for more than 5 s (the watchdog restarts the agent); x: gone (plug it in)",
         ),
     ],
 )

@@ -44,13 +44,13 @@ def test_nothing_to_do(start: Start) -> None:
 
 def test_too_many_defects(start: Start, kiosk_file: Path) -> None:
     app, watch = start()
-    app._loop.internal_errors = rollout.DEFECTS - 1
+    app._loop.internal_errors = rollout.MAX_INTERNAL_ERRORS - 1
     watch.check()
     assert app.status == 0
     app._loop.internal_errors += 1
     watch.check()
     assert app.status == RESTART
-    assert "10 defects in judging" in StateFiles(kiosk_file).starts.safe
+    assert "10 internal errors in judging" in StateFiles(kiosk_file).starts.safe
     assert start()[0]._state().safe
 
 

@@ -153,7 +153,7 @@ def test_a_full_room_and_one_out_one_in() -> None:
     assert kiosk.facts("guest").room is RoomState.BUSY
 
 
-def test_the_daily_cap_counts_who_came_and_begins_anew_at_midnight() -> None:
+def test_the_daily_cap_counts_who_came_and_begins_again_at_midnight() -> None:
     kiosk = Kiosk(SCHOOL.replace("daily = 100", "daily = 2"))
     for _ in range(2):
         kiosk.pass_by("guest")

@@ -78,7 +78,7 @@ def test_a_dip_of_the_supply_is_ridden_out(part, chip, world, tmp_path):
         driver.open()
         assert next_of(driver)
         there.power_cycle()
-        assert next_of(driver), "it is set up anew without being given up"
+        assert next_of(driver), "it is set up again without being given up"
         driver.close()
 
 

@@ -12,8 +12,8 @@ from drivers.simulators import qr, scenes
 from drivers.vision import decoders, finders, hunt, opencv, soft, symbol
 from drivers.vision.hunt.accumulator import Evidence
 from drivers.vision.opencv import cv2
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "qr"
 needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs are not on this machine")
@@ -127,14 +127,14 @@ def test_what_took_guesses_is_told_when_a_second_frame_agrees(monkeypatch):
     picture = np.pad(code, 30, constant_values=200)
     (plain,) = decoders.first(picture)
     guess = hunt.Code(plain.payload, plain.corners, rung="beyond", is_guess=True)
-    ladder = Ladder(0.01)
-    monkeypatch.setattr(ladder, "read_cheap", lambda _: [])
-    monkeypatch.setattr(ladder, "read", lambda *_: [guess])
-    eye = Eye(ladder, away_s=1.0)
+    pipeline = Pipeline(0.01)
+    monkeypatch.setattr(pipeline, "read_cheap", lambda _: [])
+    monkeypatch.setattr(pipeline, "read", lambda *_: [guess])
+    watcher = Watcher(pipeline, away_s=1.0)
 
-    assert eye.see(picture, 0.0) == []
-    assert [item.payload for item in eye.see(255 - picture, 0.1)] == [b"told twice"]
-    assert eye.see(picture, 0.2) == []
+    assert watcher.see(picture, 0.0) == []
+    assert [item.payload for item in watcher.see(255 - picture, 0.1)] == [b"told twice"]
+    assert watcher.see(picture, 0.2) == []
 
 
 def test_a_code_in_white_on_black_with_a_hidden_part_is_read_and_followed():
@@ -156,11 +156,11 @@ def test_a_guess_is_looked_at_again_where_it_was_and_not_hunted_for_again(monkey
     picture = cv2.GaussianBlur(np.pad(code, 40, constant_values=255), (0, 0), 1)
     (found,) = hunted(picture)
     monkeypatch.setattr(hunt, "hunt", lambda *_: iter([hunt.replace(found, is_guess=True)]))
-    ladder = Ladder(10.0, ("hunt",))
-    assert [guess.is_guess for guess in ladder.read(picture)] == [True]
+    pipeline = Pipeline(10.0, ("hunt",))
+    assert [guess.is_guess for guess in pipeline.read(picture)] == [True]
     monkeypatch.setattr(hunt, "hunt", lambda *_: pytest.fail("it was hunted for again"))
 
-    (again,) = ladder.read(np.roll(picture, 4, axis=1))
+    (again,) = pipeline.read(np.roll(picture, 4, axis=1))
 
     assert again.payload == found.payload
     assert abs(again.corners[0][0] - found.corners[0][0] - 4) < 1
@@ -188,8 +188,8 @@ def test_a_hidden_finder_is_put_where_it_should_be():
 @pytest.mark.parametrize("name", ["tight margin", "low light", "dark mode", "thumb"])
 def test_hard_scenes_are_read_and_nothing_else_is(name):
     payload, frames = scenes.film(name, 0)
-    eye = Eye(Ladder(0.012), away_s=1.0)
-    told = [item.payload for number, frame in enumerate(frames) for item in eye.see(frame, number / scenes.FPS)
+    watcher = Watcher(Pipeline(0.012), away_s=1.0)
+    told = [item.payload for number, frame in enumerate(frames) for item in watcher.see(frame, number / scenes.FPS)
             if hasattr(item, "payload")]  # fmt: skip
 
     assert told == [payload]
@@ -215,7 +215,7 @@ def test_a_guess_about_a_still_picture_has_to_hold_in_another_rendering(monkeypa
     (there,) = decoders.first(picture)
     guess = hunt.replace(there, rung="beyond", is_guess=True)
     for payload, reads in ((b"there", [b"there"]), (b"not there", [])):
-        ladder = Ladder(float("inf"), ("hunt",))
+        pipeline = Pipeline(float("inf"), ("hunt",))
         found = hunt.replace(guess, payload=payload)
         monkeypatch.setattr(hunt, "hunt", lambda *_, found=found: iter([found]))
-        assert [code.payload for code in ladder.read(picture)] == reads
+        assert [code.payload for code in pipeline.read(picture)] == reads

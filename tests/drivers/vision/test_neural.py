@@ -13,8 +13,8 @@ from drivers.contract import Departure, Sighting
 from drivers.simulators import qr
 from drivers.vision import neural as room
 from drivers.vision.neural import Neural
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 PYTHON = os.environ.get("GATEPOST_NEURAL", "")
 needs_reader = pytest.mark.skipif(not Path(PYTHON).is_file(), reason="GATEPOST_NEURAL names no Python that has it")
@@ -123,11 +123,11 @@ def noisy(turn):
     return np.random.default_rng(turn).integers(90, 140, (240, 320)).astype(np.uint8)
 
 
-def sightings(eye, turns, done):
+def sightings(watcher, turns, done):
     """What is told of so many frames a third of a second apart in which only the reader apart sees anything."""
     told = []
     for turn in range(turns):
-        told += [item.payload for item in eye.see(noisy(turn), turn / 3) if isinstance(item, Sighting)]
+        told += [item.payload for item in watcher.see(noisy(turn), turn / 3) if isinstance(item, Sighting)]
         if done(told):
             break
     return told
@@ -135,17 +135,17 @@ def sightings(eye, turns, done):
 
 def test_what_it_says_twice_is_told(standing_in):
     neural = standing_in("text = 'GP1:seen'")
-    eye = Eye(Ladder(0.001, ("half", "neural"), neural), away_s=30)
-    assert sightings(eye, 3000, bool) == [b"GP1:seen"]
+    watcher = Watcher(Pipeline(0.001, ("half", "neural"), neural), away_s=30)
+    assert sightings(watcher, 3000, bool) == [b"GP1:seen"]
 
 
 def test_what_it_reads_is_told_once_until_it_leaves(standing_in):
     neural = standing_in("text = 'GP1:seen' if pixels[0] > 60 else ''")
-    eye = Eye(Ladder(0.001, ("half", "neural"), neural), away_s=0.5)
+    watcher = Watcher(Pipeline(0.001, ("half", "neural"), neural), away_s=0.5)
     told = []
     for turn in range(120):
         frame = noisy(turn) if turn < 60 else noisy(turn) // 3
-        told += [type(item) for item in eye.see(frame, turn / 15)]
+        told += [type(item) for item in watcher.see(frame, turn / 15)]
         while neural.is_busy and not select.select([neural._socket], [], [], 5)[0]:
             pass  # so that it answers before the next frame
     assert told == [Sighting, Departure]
@@ -153,14 +153,14 @@ def test_what_it_reads_is_told_once_until_it_leaves(standing_in):
 
 def test_what_it_says_once_is_never_told(standing_in):
     neural = standing_in("text = f'GP1:{turn}'")
-    eye = Eye(Ladder(0.001, ("half", "neural"), neural), away_s=30)
-    assert sightings(eye, 400, bool) == []
+    watcher = Watcher(Pipeline(0.001, ("half", "neural"), neural), away_s=30)
+    assert sightings(watcher, 400, bool) == []
 
 
 @pytest.mark.parametrize(("does", "reads"), [("text = 'same'", [b"same"]), ("text = f'{turn}'", [])])
 def test_a_picture_that_stands_alone_is_asked_about_twice(standing_in, does, reads):
-    ladder = Ladder(float("inf"), ("half", "neural"), standing_in(does))
-    assert [code.payload for code in ladder.read(noisy(1))] == reads
+    pipeline = Pipeline(float("inf"), ("half", "neural"), standing_in(does))
+    assert [code.payload for code in pipeline.read(noisy(1))] == reads
 
 
 def test_an_answer_about_a_scene_that_is_over_is_dropped(standing_in):

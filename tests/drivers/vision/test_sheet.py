@@ -7,8 +7,8 @@ from drivers.contract import Sighting
 from drivers.simulators import qr
 from drivers.vision import decoders, framing_advice, sheet
 from drivers.vision.opencv import cv2
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 WALL, WHITE = 120, 235
 
@@ -49,8 +49,8 @@ def codes_in(picture):
 
 
 def told(picture, seconds=1.0):
-    eye = Eye(Ladder(0.0), away_s=0.5)
-    items = [item for turn in range(int(30 * seconds)) for item in eye.see(picture, turn / 30)]
+    watcher = Watcher(Pipeline(0.0), away_s=0.5)
+    items = [item for turn in range(int(30 * seconds)) for item in watcher.see(picture, turn / 30)]
     return sorted(item.payload for item in items if isinstance(item, Sighting))
 
 

@@ -13,8 +13,8 @@ from drivers import scan_engine
 from drivers.contract import Sighting
 from drivers.simulators import qr
 from drivers.vision import symbologies
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 SCENES = 40
 FORMATS = {"aztec": "Aztec", "pdf417": "PDF417", "datamatrix": "DataMatrix"}
@@ -57,7 +57,7 @@ def test_forty_scenes_no_fewer_than_the_library_alone(name: str) -> None:
         picture = scene(drawn(name, payload), seed)
         wanted = getattr(zxingcpp.BarcodeFormat, FORMATS[name])
         alone += [bytes(each.bytes) == payload for each in zxingcpp.read_barcodes(picture, formats=wanted)]
-        codes = Ladder(float("inf"), ("half", "full"), symbols=[name]).read(picture)
+        codes = Pipeline(float("inf"), ("half", "full"), symbols=[name]).read(picture)
         ours += [code.payload == payload for code in codes]
     assert sum(ours) >= sum(alone) >= SCENES * 0.25
     assert ours.count(False) <= alone.count(False)  # the library misreads PDF417 now and then: signatures tell
@@ -66,16 +66,16 @@ def test_forty_scenes_no_fewer_than_the_library_alone(name: str) -> None:
 @pytest.mark.parametrize("name", symbologies.OTHERS)
 def test_a_lane_that_does_not_ask_reads_none(name: str) -> None:
     picture = scene(drawn(name, payload_of(0)), 0)
-    assert not Ladder(float("inf"), ("half", "full")).read(picture)
+    assert not Pipeline(float("inf"), ("half", "full")).read(picture)
 
 
 @pytest.mark.parametrize("name", symbologies.OTHERS)
 def test_a_symbol_comes_into_view_and_leaves(name: str) -> None:
     """On a live camera it is looked for on every third picture, and is followed once it is found."""
-    eye = Eye(Ladder(0.0, symbols=symbologies.OTHERS), away_s=0.5)
+    watcher = Watcher(Pipeline(0.0, symbols=symbologies.OTHERS), away_s=0.5)
     payload = bytes(range(256))
     flat = scene(drawn(name, payload, 3), 3)
-    seen = [item for turn in range(12) for item in eye.see(np.roll(flat, 2 * turn, 1), turn / 30)]
+    seen = [item for turn in range(12) for item in watcher.see(np.roll(flat, 2 * turn, 1), turn / 30)]
     assert [(item.payload, item.symbology) for item in seen if isinstance(item, Sighting)] == [(payload, name)]
 
 
@@ -83,8 +83,8 @@ def test_qr_codes_are_read_as_before() -> None:
     picture = np.full((720, 1280), 120, np.uint8)
     code = qr.drawn(b"mine", 8)
     picture[100 : 100 + len(code), 100 : 100 + len(code)] = code
-    (plain,) = Ladder(0.0).read(picture)
-    assert plain == Ladder(0.0, symbols=symbologies.OTHERS).read(picture)[0]
+    (plain,) = Pipeline(0.0).read(picture)
+    assert plain == Pipeline(0.0, symbols=symbologies.OTHERS).read(picture)[0]
     assert plain.symbology == "qr"
 
 

@@ -12,7 +12,7 @@ from drivers import vision
 from drivers.simulators import qr
 from drivers.vision import decoders, opencv, steps, steps_order
 from drivers.vision.code import Code
-from drivers.vision.pipeline import Ladder
+from drivers.vision.pipeline import Pipeline
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "qr"
 needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs are not on this machine")
@@ -21,7 +21,7 @@ needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the pho
 @given(st.binary(min_size=1, max_size=300))
 @settings(max_examples=40, deadline=None)
 def test_bytes_come_through_as_coded(payload):
-    codes = Ladder(float("inf")).read(qr.drawn(payload, 4))
+    codes = Pipeline(float("inf")).read(qr.drawn(payload, 4))
 
     assert [code.payload for code in codes] == [payload]
 
@@ -96,17 +96,17 @@ def test_only_one_decoder_is_enough(monkeypatch):
 
 
 def test_hard_steps_go_on_where_the_last_picture_left_off():
-    ladder = Ladder(0.0)
+    pipeline = Pipeline(0.0)
     blank = np.full((200, 200), 128, np.uint8)
-    assert ladder.read(blank) == []
-    assert ladder.exhausted
+    assert pipeline.read(blank) == []
+    assert pipeline.exhausted
 
-    ladder = Ladder(1e-9, ("histogram", "erode", "gamma-up"))
-    ladder.read(blank)
-    assert not ladder.exhausted
-    ladder.read(blank)
-    ladder.read(blank)
-    assert ladder.exhausted
+    pipeline = Pipeline(1e-9, ("histogram", "erode", "gamma-up"))
+    pipeline.read(blank)
+    assert not pipeline.exhausted
+    pipeline.read(blank)
+    pipeline.read(blank)
+    assert pipeline.exhausted
 
 
 def test_every_step_that_can_be_named_is_there_and_documented():
@@ -118,10 +118,12 @@ def test_every_step_that_can_be_named_is_there_and_documented():
 def test_only_the_steps_of_the_order_are_taken_and_in_that_order():
     picture = qr.drawn(b"which step", 4)
 
-    assert [code.rung for code in Ladder(1.0, ("full", "half")).read(picture)] == ["full"]
-    assert [code.rung for code in Ladder(1.0, ("erode", "quarter")).read(picture)] == ["erode"]
-    assert [code.rung for code in Ladder(1.0, ("zbar", "half")).read(picture)] == ["half"], "cheap ones come first"
-    assert Ladder(1.0, ("half",)).read(np.full((200, 200), 128, np.uint8)) == []
+    assert [code.rung for code in Pipeline(1.0, ("full", "half")).read(picture)] == ["full"]
+    assert [code.rung for code in Pipeline(1.0, ("erode", "quarter")).read(picture)] == ["erode"]
+    assert [code.rung for code in Pipeline(1.0, ("zbar", "half")).read(picture)] == ["half"], (
+        "cheap ones come first"
+    )
+    assert Pipeline(1.0, ("half",)).read(np.full((200, 200), 128, np.uint8)) == []
 
 
 def printable(text):

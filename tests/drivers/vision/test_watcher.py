@@ -4,8 +4,8 @@ import numpy as np
 
 from drivers.contract import Sighting
 from drivers.simulators import qr
-from drivers.vision.pipeline import Ladder
-from drivers.vision.watcher import Eye
+from drivers.vision.pipeline import Pipeline
+from drivers.vision.watcher import Watcher
 
 
 def scene(*codes):
@@ -17,33 +17,33 @@ def scene(*codes):
     return picture
 
 
-def told(eye, picture, at_s):
-    return [item.payload for item in eye.see(picture, at_s) if isinstance(item, Sighting)]
+def told(watcher, picture, at_s):
+    return [item.payload for item in watcher.see(picture, at_s) if isinstance(item, Sighting)]
 
 
 def test_two_phones_of_like_size_are_told_when_only_one_remains():
-    eye = Eye(Ladder(0.0), away_s=0.5)
+    watcher = Watcher(Pipeline(0.0), away_s=0.5)
     both = scene((b"mine", 8, 100, 100), (b"yours", 8, 800, 300))
     mine = scene((b"mine", 8, 100, 100))
 
-    assert [told(eye, both, turn / 30) for turn in range(30)] == [[]] * 30
-    seen = [told(eye, mine, 1 + turn / 30) for turn in range(30)]
+    assert [told(watcher, both, turn / 30) for turn in range(30)] == [[]] * 30
+    seen = [told(watcher, mine, 1 + turn / 30) for turn in range(30)]
     assert [payloads for payloads in seen if payloads] == [[b"mine"]]
 
 
 def test_the_nearer_of_two_phones_is_told_at_once():
-    eye = Eye(Ladder(0.0), away_s=0.5)
+    watcher = Watcher(Pipeline(0.0), away_s=0.5)
 
-    assert told(eye, scene((b"mine", 10, 100, 100), (b"yours", 7, 800, 300)), 0.0) == [b"mine"]
+    assert told(watcher, scene((b"mine", 10, 100, 100), (b"yours", 7, 800, 300)), 0.0) == [b"mine"]
 
 
 def test_a_neighbour_that_the_first_step_cannot_read_is_not_overlooked():
     picture = scene((b"mine", 8, 100, 100), (b"yours", 8, 800, 300))
     picture[250:650, 750:1250] = 255 - picture[250:650, 750:1250]
-    ladder = Ladder(0.0)
-    assert [code.payload for code in ladder.read_cheap(picture)] == [b"mine"], (
+    pipeline = Pipeline(0.0)
+    assert [code.payload for code in pipeline.read_cheap(picture)] == [b"mine"], (
         "white on black needs the second step"
     )
 
-    eye = Eye(ladder, away_s=0.5)
-    assert [told(eye, picture, turn / 30) for turn in range(30)] == [[]] * 30
+    watcher = Watcher(pipeline, away_s=0.5)
+    assert [told(watcher, picture, turn / 30) for turn in range(30)] == [[]] * 30

@@ -56,7 +56,7 @@ def test_a_user_that_has_not_opened_may_not_speak_on_another_s_port(users):
         users[1].write(b"x")
 
 
-def test_who_finds_the_port_gone_says_so_for_all_and_the_first_to_open_takes_it_anew(port, users):
+def test_who_finds_the_port_gone_says_so_for_all_and_the_first_to_open_takes_it_again(port, users):
     for user in users:
         user.open()
     port.unplug()

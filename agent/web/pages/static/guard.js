@@ -13,7 +13,7 @@ let drawn = "";
 let source = null;
 let sound = null;
 let draft = 0;
-let isHeld = false; // nothing is drawn anew under a finger
+let isHeld = false; // nothing is drawn again under a finger
 
 function el(name, attributes = {}, ...children) {
   const made = document.createElement(name);
