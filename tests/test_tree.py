@@ -259,7 +259,10 @@ PRIVATE_WORDS = re.compile(
     r"(?<!forehead )\bcentre\b(?! of)"  # the central server
     r"|\ban order\b|\borders\b"  # a command; `order` is a sequence here
     r"|\bwhoever\b"  # the person who, anyone who, the caller
-    r"|\bwish(?:es|ed)?\b",  # a command, a request
+    r"|\bwish(?:es|ed)?\b"  # a command, a request
+    r"|\banew\b|\bafresh\b|\bof late\b"  # again, recently
+    r"|\brulebook\b"  # the rule set
+    r"|\bdefects?\b",  # an internal error
     re.IGNORECASE,
 )
 """Words that this project once used in a sense of its own, and the standard word beside each."""

@@ -31,7 +31,7 @@ class SqliteUses:
     def __init__(self, path: Path) -> None:
         """Open or create. Raises OSError, sqlite3.Error.
 
-        A file that is damaged is put aside and begun anew; that one was there before is told by a second file, so
+        A file that is damaged is put aside and started over; that one was there before is told by a second file, so
         that a lost one is noticed, too (`lost`).
         """
         self._path, self._lost = path, path.with_name(path.name + ".lost")
@@ -39,12 +39,12 @@ class SqliteUses:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             if known.exists() and not path.exists():
-                self._begin_anew(path, "is not there any more")
+                self._begin_again(path, "is not there any more")
             self._open(path)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, full, not readable: the file itself may be whole
-            self._begin_anew(path, str(error))
+            self._begin_again(path, str(error))
             self._open(path)
         known.touch(_OURS_ALONE)
         sync_folder(path.parent)
@@ -58,7 +58,7 @@ class SqliteUses:
         """Keep a note that uses were lost. Raises OSError."""
         replace_file(self._lost, (f"{self._path}: {why}\n".encode(),))
 
-    def _begin_anew(self, path: Path, why: str) -> None:
+    def _begin_again(self, path: Path, why: str) -> None:
         """Keep a note that uses were lost, and what is left of them."""
         self.note_lost(why)
         for suffix in ("", "-wal", "-shm"):

@@ -158,13 +158,13 @@ def test_a_defect_lets_nobody_in_and_forgets_who_stood_there(bench, caplog):
 def test_a_defect_locks_nobody_in():
     """A code that stumbles over an internal error is no reason to keep somebody inside."""
 
-    def defect(_payloads, _now):
+    def fails(_payloads, _now):
         raise ZeroDivisionError
 
     opened = []
     lanes = {"entry": LaneSpec(Direction.ENTRY), "exit": LaneSpec(Direction.EXIT)}
     loop = Loop(
-        Checkpoint(lanes, DecisionRules(defect, decide, screening.Options()), Options()),
+        Checkpoint(lanes, DecisionRules(fails, decide, screening.Options()), Options()),
         open_gate={lane: lambda lane=lane: opened.append(lane) for lane in lanes},
         show=dict.fromkeys(lanes, print),
         store=print,
