@@ -532,7 +532,7 @@ class Session:
 
     def _tick(self, now_s: float) -> None:
         """Once a second: keep alive, find a dead link, tell a changed state, try again what was refused."""
-        self._duty.moved_s = now_s
+        self._context.moved_s = now_s
         self._client.tick()
         if not self._context.dated and is_settled(self._context.now()):
             raise LinkLost("the time is known now: connecting again, to check the dates of certificates as well")

@@ -33,7 +33,7 @@ MINUTES = float(os.environ.get("GATEPOST_SOAK_MINUTES", "10"))
 SEED = int(os.environ.get("GATEPOST_SOAK_SEED", "0")) or random.randrange(1, 10**6)
 LONG_LIFE = 11 / 12
 WARM_UP_FAULTS = 500 if MINUTES >= 120 else round(2 * MINUTES)
-"""Within so many all has filled that has a bound: people of late, names that Python knows, the last log."""
+"""Within so many all has filled that has a bound: people recently, names that Python knows, the last log."""
 WINDOW_S, LEAST_WINDOWS = (600.0 if MINUTES >= 120 else MINUTES * 2), 8
 SAMPLE_S, SAY_S = 2.0, 300.0
 SLOPE_MB_PER_H, GROWTH_FILES, GROWTH_THREADS = 0.3, 8, 3
