@@ -4,7 +4,7 @@ A source is one device of one lane (or the central server). Each has a queue of 
 
 - **Bounded.** At most `MOST` items wait; of a source that says more the oldest go: the newest is what is true now.
 - **Lapsing.** A code or a reading that waited longer than `LAPSE_S` is dropped: the person it was about may have
-  left. A code at an exit waits for `LEAVING_S`: whoever wants to leave shows it once, and stands there.
+  left. A code at an exit waits for `LEAVING_S`: a person who wants to leave shows it once, and stands there.
 - **Fair.** Items are taken in the order in which they came, but a source that says more than its share is put
   behind all others. (Each source has a virtual clock, as in L. Zhang's scheduling algorithm of that name: an item
   is stamped no earlier than one share after the one before it, and the lowest stamp goes first.)
@@ -62,7 +62,7 @@ MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""
 LAPSE_S = 1.0
 LEAVING_S = 60.0
-"""As long as an exit whose gate was down still opens for whoever asked."""
+"""As long as an exit whose gate was down still opens for a person who asked."""
 SHARE_S = 0.005
 """A source that says no more than one item in so long is never behind others: 200 readings a second."""
 CODE_SHARE_S = 0.02

@@ -125,7 +125,7 @@ def test_what_was_seen_lapses_and_what_is_so_stays(hand):
 
 
 def test_a_code_at_an_exit_waits_for_a_loop_that_stood_still(hand):
-    """Whoever wants to leave shows it once; what is measured there lapses as everywhere."""
+    """A person who wants to leave shows it once; what is measured there lapses as everywhere."""
     inbox = Inbox(["exit"])
     for message in (code(1), code(2, "exit"), reading(1, "exit")):
         inbox.add(message)
