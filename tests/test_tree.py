@@ -87,6 +87,7 @@ MET_IN = {
     "pyzbar": {"drivers/vision/zbar.py"},
     "rich": {"agent/cli/watch.py", "agent/cli/demo/view.py"},
     "segno": {
+        "agent/web/pictures.py",
         "agent/cli/authority.py",
         "agent/cli/issue.py",
         "drivers/simulators/qr.py",

@@ -711,7 +711,8 @@ class Checkpoint:
         if is_exit:
             return [*_let_out(name, lane, at_s), passage]
         cue = indicators.cue_for(decision, temperature)
-        told = ShowCue(name, cue, indicators.hint_for(decision, cue))
+        rest_s = self.screens.rest_left_s(pending.holder, at_s) if temperature.next_step == "rest" else 0.0
+        told = ShowCue(name, cue, indicators.hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
 
     def _is_repeat(self, lane: LaneState, who: bytes, holder: bytes, at_s: float) -> bool:

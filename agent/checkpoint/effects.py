@@ -17,6 +17,8 @@ class ShowCue:
     cue: Cue
     hint: str = ""
     """More for the screen: a code of the texts on `hint` or `picture`, which anybody may read."""
+    rest_s: float = 0.0
+    """How long the person is still to rest before the next reading: for a screen that may say so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,9 @@ from typing import TYPE_CHECKING
 
 from agent.cli import configuration, running
 from agent.credentials.staff_list import BADGE_PREFIX, StaffRole, hash_badge, hash_pin, parse
-from agent.web.options import address_of
 
 if TYPE_CHECKING:
     import argparse
-
-LOCAL = "http://127.0.0.1:8470"
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,9 +45,7 @@ def _pair(args: argparse.Namespace) -> int:
     except running.RequestRefused as error:
         print(error, file=sys.stderr)
         return 1
-    web = config.web
-    site = f"https://{web.names[0]}:{address_of(web.listen)[1]}" if web.listen else LOCAL
-    print(f"{site}/guard#pair={shown['secret']}")
+    print(shown["link"])
     print(f"number {shown['number']}, for {shown['seconds']} s, once")
     return 0
 

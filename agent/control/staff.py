@@ -50,6 +50,7 @@ from agent.model import (
 )
 from agent.texts import CATALOGUE
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
+from agent.web.options import site_of
 from drivers.contract import Reading, Sighting
 
 if TYPE_CHECKING:
@@ -236,8 +237,10 @@ class StaffDoor:
         with self._lock:
             pairing = self._sessions.begin_pairing(secret, number, self._clock())
         seconds = pairing.until_s - self._clock()
-        self._context.show_pairing(secret, number, seconds)
-        return {"secret": secret, "number": number, "seconds": round(seconds)}
+        pages = self._context.hello()
+        link = f"{site_of(pages)}/guard#pair={secret}"
+        self._context.show_pairing(link, number, pages.get("fingerprint", ""), seconds)
+        return {"secret": secret, "link": link, "number": number, "seconds": round(seconds)}
 
     def _pair(self, secret: str, number: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
@@ -250,7 +253,7 @@ class StaffDoor:
                 self.state.devices.clear()
                 self.state.devices.update(before)
                 raise
-        self._context.show_pairing("", "", 0.0)
+        self._context.show_pairing("", "", "", 0.0)
         self._record_deed("paired", "", "")
         return {"device": token}
 

@@ -54,7 +54,7 @@ class StaffContext:
     forms: Callable[[], Mapping[str, Form]]
     health: Callable[[], Mapping[str, Any]]
     """As in status.json."""
-    show_pairing: Callable[[str, str, float], None]
+    show_pairing: Callable[[str, str, str, float], None]
     """On the glass of every lane: secret, number, for how many seconds."""
     clinical_uncertainty_c: float
     rest_s: float

@@ -4,9 +4,10 @@ Everything here may be read by anybody who stands in the queue: the picture is a
 `picture`, and the hint one of the closed list of public hints. No reason, name or temperature comes this way.
 
     → {"lanes": {"entry": {…its panel…}}}                                             once, at the beginning
-    → {"lane": "entry", "number": 7, "picture": "refer", "hint": "", "for_ms": 5000}  for_ms 0: until the next one
+    → {"lane": "entry", "number": 7, "picture": "refer", "hint": "", "for_ms": 5000, "rest_s": 0}
+                                                             for_ms 0: until the next one; rest_s: to count down
     → {"beat": true}                                         four times a second, while the agent's loop moves
-    → {"lane": "entry", "number": 8, "picture": "pair", "pairing": [secret, number], …}   two minutes at most
+    → {"lane": "entry", "number": 8, "picture": "pair", "pairing": [link, number, fingerprint], …}
     ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again twice a second
 
 A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down.
@@ -40,6 +41,8 @@ MODE = 0o660
 MAX_CLIENTS = 8
 PAIR = "pair"
 """The picture with the code for a tablet of the staff."""
+REST = "rest"
+"""The picture that counts down until the next reading."""
 BEAT_S = 0.25
 STARTING_S = 10.0
 """So long after its start a lane that is not ready yet is starting, not out of service."""
@@ -63,6 +66,8 @@ class Picture:
     hint: str
     for_ms: int
     """0: until another comes."""
+    rest_s: int = 0
+    """What is to be counted down; 0: nothing."""
 
 
 class LanePictures:
@@ -73,6 +78,7 @@ class LanePictures:
         self._lane, self._panel, self._began_s = lane, panel, began_s
         self._number, self._shown = 0, ("", "", -math.inf)
         self._was_ready = False
+        self._rest_until_s = -math.inf
         self.pair_until_s = -math.inf
         self.changed_s = began_s
         """When the latest picture came."""
@@ -80,6 +86,8 @@ class LanePictures:
     def show(self, effect: ShowCue, at_s: float) -> None:
         """A new cue."""
         self._was_ready |= effect.cue is not Cue.FAULT
+        if effect.cue not in (Cue.READY, Cue.FAULT):  # how the lane stands cuts no answer short
+            self._rest_until_s = at_s + effect.rest_s
         self._panel.show(effect.cue, at_s, effect.hint)
 
     def now(self, at_s: float) -> Picture:
@@ -92,13 +100,15 @@ class LanePictures:
             picture = "once_more"
         elif change.cue is Cue.FAULT and not self._was_ready and at_s - self._began_s < STARTING_S:
             picture = "starting"
-        until_s = change.until_s
+        until_s, rest_s = change.until_s, 0
+        if change.cue is Cue.REFER and at_s < self._rest_until_s:
+            picture, hint, rest_s = REST, "", math.ceil(self._rest_until_s - at_s)
         if at_s < self.pair_until_s and change.cue in (Cue.READY, Cue.FAULT):
             picture, hint, until_s = PAIR, "", self.pair_until_s
         if (shown := (picture, hint, change.since_s if picture != PAIR else self.pair_until_s)) != self._shown:
             self._shown, self._number, self.changed_s = shown, self._number + 1, at_s
         left_s = 0.0 if until_s == math.inf else max(0.001, until_s - at_s)
-        return Picture(self._lane, self._number, picture, hint, round(1000 * left_s))
+        return Picture(self._lane, self._number, picture, hint, round(1000 * left_s), rest_s)
 
 
 class Watch:
@@ -122,8 +132,8 @@ class Watch:
         self._wakers: set[int] = set()
         """One for each client: it looks up when something was written there."""
         self._painted: dict[str, tuple[int, float]] = {}
-        self._pairing: tuple[str, str] = ("", "")
-        """Secret and number that a tablet of the staff is to give."""
+        self._pairing: tuple[str, str, str] = ("", "", "")
+        """The link that a tablet of the staff is to open, the number to type, and the certificate's fingerprint."""
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
 
     def start(self) -> None:
@@ -142,10 +152,10 @@ class Watch:
                 for waker in self._wakers:
                     os.eventfd_write(waker, 1)
 
-    def show_pairing(self, secret: str, number: str, for_s: float) -> None:
+    def show_pairing(self, link: str, number: str, fingerprint: str, for_s: float) -> None:
         """Show what a tablet of the staff is to give, where nobody is being answered; for no time: take it off."""
         with self._lock:
-            self._pairing = secret, number
+            self._pairing = link, number, fingerprint
             for lane in self._lanes.values():
                 lane.pair_until_s = self._clock() + for_s
             for waker in self._wakers:

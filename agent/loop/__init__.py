@@ -258,7 +258,7 @@ class Loop:
         for each in effects:
             effect = each
             if isinstance(effect, ShowCue) and self._discreet:
-                effect = replace(effect, cue=indicators.discreet(effect.cue))
+                effect = replace(effect, cue=indicators.discreet(effect.cue), rest_s=0.0)
             match effect:
                 case OpenGate(lane) | Trying(lane):
                     opening[lane] = self._open_gate[lane]()

@@ -167,6 +167,10 @@ class LaneScreening:
                 self.crowds[lane] = crowd
         self._update_problems(lane, now.earliest_utc)
 
+    def rest_left_s(self, holder: bytes, at_s: float) -> float:
+        """How long this holder is still to rest before the next reading."""
+        return self._retests.rest_left_s(holder, at_s)
+
     def restart(self, holder: bytes) -> None:
         """This holder is measured as for the first time."""
         self._retests.restart(holder)

@@ -76,6 +76,13 @@ class Retests:
         if len(self._episodes) > MOST_HOLDERS:
             del self._episodes[next(iter(self._episodes))]
 
+    def rest_left_s(self, holder: bytes, at_s: float) -> float:
+        """How long this holder is still to rest; none is owed before a second elevated reading."""
+        episode = self._current(holder, at_s)
+        if episode is None or episode.elevated < _AGAIN:
+            return 0.0
+        return max(0.0, episode.at_s + self._options.retest_wait_s - at_s)
+
     def restart(self, holder: bytes) -> None:
         """Forget the readings of this holder."""
         self._episodes.pop(holder, None)

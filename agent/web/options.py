@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
 from agent.texts import CATALOGUE, LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 LETTER_DEG = 0.7
 """Least height of a capital H at the stated distance (EN 301 549, 5.1.4)."""
@@ -46,6 +46,18 @@ def address_of(listen: str) -> tuple[str, int]:
     if not (host and colon and port.isascii() and port.isdigit() and int(port) in _PORTS):
         raise ValueError(f"listen {listen!r} is no address with a port (1 to 65535), for example 0.0.0.0:8471")
     return host, int(port)
+
+
+LOCAL = "http://127.0.0.1:8470"
+"""Where the pages are without `listen`: for a browser on this kiosk."""
+
+
+def site_of(pages: Mapping[str, Any]) -> str:
+    """The address under which tablets find the guard's page. `pages`: `listen` and `names` as in the settings."""
+    if not pages.get("listen"):
+        return LOCAL
+    name, (_, port) = pages["names"][0], address_of(pages["listen"])
+    return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
 
 
 class PublicDetail(StrEnum):

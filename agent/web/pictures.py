@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import segno
+
 from agent.indicators import PATTERNS, Cue
 from agent.texts import CATALOGUE
 from agent.web.options import PanelOptions
@@ -16,6 +18,14 @@ LANG_TAGS = {"en": "en", "zh": "zh-Hans"}
 """Language → its tag on the page: without the script a browser may take Japanese forms of the letters."""
 STAFF = "fault"
 """The picture of everything that is not known: please see the staff."""
+_FINGERPRINT_BEGINS = 23
+"""Eight bytes with colons between them: enough to compare."""
+_QUIET = 4
+"""Modules of white around a QR code that its standard asks for."""
+_CUES = {
+    "another_card": Cue.RETRY, "full": Cue.REFER, "once_more": Cue.RETRY, "pair": Cue.READY, "rest": Cue.REFER,
+}  # fmt: skip
+"""Of pictures that are no cue of their own."""
 _STEADY_S = 1.2
 """One pass of the arrow where the lamp is steady."""
 
@@ -38,15 +48,36 @@ def compose(shown: Mapping[str, Any], panel: PanelOptions) -> dict[str, Any]:
         "arrow": _arrow(cue, panel),
         "rhythm_ms": [round(1000 * each) for each in _rhythm(cue)],
         "for_ms": shown.get("for_ms", 0),
+        "figure": _figure(shown),
+        "rest_s": shown.get("rest_s", 0),
+        "code": _qr(shown["pairing"][0]) if "pairing" in shown else None,
         "font_px": panel.font_px,
         "panel_px": [panel.width_px, panel.height_px],
     }
 
 
+def _figure(shown: Mapping[str, Any]) -> list[str]:
+    """What stands beside the code for a tablet: the number to type, and the fingerprint's first bytes."""
+    if "pairing" not in shown:
+        return []
+    _, number, fingerprint = shown["pairing"]
+    begins = fingerprint[:_FINGERPRINT_BEGINS].replace(":", " ")
+    return [f"{number[:3]} {number[3:]}", *([f"SHA-256 {begins} …"] if begins else [])]
+
+
+def _qr(link: str) -> dict[str, Any]:
+    """A QR code as the path of a picture: one unit a module, with its quiet zone."""
+    made = segno.make_qr(link, error="m")
+    rows = list(made.matrix_iter(border=_QUIET))
+    dark = [f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, module in enumerate(row) if module]
+    return {"size": len(rows), "path": "".join(dark)}
+
+
 def _cue(picture: str) -> Cue:
     """The cue whose colours and rhythm the picture has."""
-    others = {"another_card": Cue.RETRY, "once_more": Cue.RETRY, "rest": Cue.REFER, "full": Cue.REFER}
-    return others[picture] if picture in others else Cue(picture) if picture in set(Cue) else Cue.FAULT
+    if picture in _CUES:
+        return _CUES[picture]
+    return Cue(picture) if picture in set(Cue) else Cue.FAULT
 
 
 def _arrow(cue: Cue, panel: PanelOptions) -> str:

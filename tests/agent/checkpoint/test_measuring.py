@@ -15,6 +15,7 @@ from lane_bench import (
 )
 
 from agent import screening
+from agent.checkpoint.effects import ShowCue
 from agent.model import (
     DeviceChange,
     DeviceDown,
@@ -95,6 +96,9 @@ def test_after_a_rest_that_was_too_short_nobody_is_admitted(bench: Bench) -> Non
         bench.wait(10.0)
     assert [passage.temperature.next_step for passage in bench.passages] == ["second_reading", "rest", "rest"]
     assert bench.passages[2].temperature.reason == "rest_not_over"
+    rests_s = [told.rest_s for told in bench.results if isinstance(told, ShowCue) and told.rest_s]
+    assert rests_s[0] == screening.Options().retest_wait_s
+    assert 0 < rests_s[1] <= rests_s[0] - 10.0
     assert not bench.openings
 
 

@@ -60,7 +60,7 @@ def test_what_is_private_looks_the_same(profile: str) -> None:
     seen = {who: public_bytes(cue_of(TABLES[profile], dict(facts), t)) for who, (facts, t) in PRIVATE.items()}
     assert len(set(seen.values())) == 1, seen
     assert json.loads(seen["red"]) == {
-        "lane": "entry", "number": 2, "picture": "refer", "hint": "", "for_ms": 5000
+        "lane": "entry", "number": 2, "picture": "refer", "hint": "", "for_ms": 5000, "rest_s": 0
     }  # fmt: skip
 
 
@@ -114,6 +114,20 @@ class Lane:
     def now(self) -> tuple[int, str, str, int]:
         picture = self.pictures.now(self.at_s)
         return picture.number, picture.picture, picture.hint, picture.for_ms
+
+
+def test_a_rest_is_a_picture_with_what_is_left_of_it_until_the_next_one() -> None:
+    lane = Lane()
+    lane.show(Cue.READY)
+    lane.pictures.show(ShowCue("entry", Cue.REFER, "", 90.5), 0.0)
+    lane.at_s = 1.0
+    lane.show(Cue.READY)
+    assert (lane.now[1], lane.pictures.now(1.0).rest_s) == ("rest", 90)
+    number = lane.now[0]
+    lane.at_s = 3.0
+    assert lane.now[0] == number, "it counts by itself"
+    lane.show(Cue.REFER)
+    assert (lane.now[1], lane.pictures.now(3.0).rest_s) == ("refer", 0)
 
 
 def test_it_starts_then_is_out_of_service() -> None:

@@ -227,9 +227,10 @@ def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
 def test_a_refusal_is_shown_as_one_only_where_it_is_to_be(discreet, cue):
     observed = []
     bench = Bench(discreet=discreet, observe=observed.append)
-    bench.loop._run_checkpoint(lambda: [ShowCue("entry", Cue.REFUSE)], NOW)
-    assert [shown for shown, _ in bench.shown] == [cue]
-    assert observed == [ShowCue("entry", cue)]
+    resting = ShowCue("entry", Cue.REFER, rest_s=600.0)
+    bench.loop._run_checkpoint(lambda: [ShowCue("entry", Cue.REFUSE), resting], NOW)
+    assert [shown for shown, _ in bench.shown] == [cue, Cue.REFER]
+    assert observed == [ShowCue("entry", cue), ShowCue("entry", Cue.REFER, rest_s=0.0 if discreet else 600.0)]
 
 
 def test_a_defect_in_withholding_keeps_nothing_personal(caplog):

@@ -67,8 +67,8 @@ class Screens:
                 return
         raise AssertionError("gatepost screen ended")
 
-    def show(self, lane: str, cue: Cue, hint: str = "") -> None:
-        self.watch.on_effect(ShowCue(lane, cue, hint))
+    def show(self, lane: str, cue: Cue, hint: str = "", rest_s: float = 0.0) -> None:
+        self.watch.on_effect(ShowCue(lane, cue, hint, rest_s))
 
     def hold(self, lane: str, seconds: float) -> None:
         """The agent stays with the picture, whatever the screens were told."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+import zxingcpp
 from screens_bench import Screens, hang, open_lane, tone
 
 from agent.indicators import Cue
@@ -80,6 +81,37 @@ def test_every_picture_says_it_in_both_languages_at_equal_size(
     assert len(sizes) == 1
     assert page.locator(".symbol use").get_attribute("href") == f"#{sign}"
     assert page.locator(".symbol").evaluate("svg => svg.getBBox().width") > 10
+
+
+def test_a_rest_is_counted_down(screens: Screens, page: Page) -> None:
+    open_lane(page, screens)
+    screens.show("entry", Cue.REFER, rest_s=600.0)
+    wait_for(lambda: page.inner_text(".figure") == "9:58")
+    assert texts("rest")[0] in page.inner_text(".lines p")
+    assert page.locator(".symbol use").get_attribute("href") == "#rest"
+    screens.show("entry", Cue.WAIT)
+    wait_for(lambda: not page.is_visible(".figure"))
+
+
+def test_the_code_for_a_tablet_can_be_read_from_the_glass_and_only_while_it_is_asked_for(
+    screens: Screens, page: Page
+) -> None:
+    link = "https://gate-1.local:8471/guard#pair=0123456789abcdefABCDEF"
+    open_lane(page, screens)
+    screens.show("entry", Cue.READY)
+    wait_for(lambda: page.is_visible(".symbol"))
+    assert not page.is_visible(".code")
+    screens.watch.show_pairing(link, "042137", "AB:CD:EF:01:23:45:67:89:AA:BB", 120.0)
+    wait_for(lambda: page.is_visible(".code"))
+    assert page.locator(".figure span").all_text_contents() == ["042 137", "SHA-256 AB CD EF 01 23 45 67 89 …"]
+    picture = np.ascontiguousarray(pixels(page)[:, :, ::-1])
+    assert [found.text for found in zxingcpp.read_barcodes(picture)] == [link]
+    screens.show("entry", Cue.MEASURE)
+    wait_for(lambda: not page.is_visible(".code"))
+    screens.watch.show_pairing("", "", "", 0.0)
+    screens.show("entry", Cue.READY)
+    wait_for(lambda: page.is_visible(".symbol"))
+    assert not page.is_visible(".code")
 
 
 def test_an_arrow_points_to_the_gate_and_to_the_thermometer(browser: Browser) -> None:

@@ -11,8 +11,10 @@ const lane = location.pathname.split("/").pop();
 const body = document.body;
 const symbol = document.querySelector(".symbol use");
 const arrow = document.querySelector(".arrow");
+const code = document.querySelector(".code");
+const figure = document.querySelector(".figure");
 const field = document.querySelector(".lines");
-const staff = { sign: "fault", tone: "fault", lines: textsOf(), arrow: "", rhythm_ms: [], for_ms: 0, font_px: 0, panel_px: [1, 1] };
+const staff = { sign: "fault", tone: "fault", lines: textsOf(), arrow: "", rhythm_ms: [], for_ms: 0, rest_s: 0, figure: [], code: null, font_px: 0, panel_px: [1, 1] };
 
 let shown = staff;
 let number = 0;
@@ -20,6 +22,7 @@ let beatAt = performance.now();
 let acknowledgedAt = 0;
 let ending = 0;
 let moving = null;
+let restUntil = 0;
 let liftedAt = 0;
 
 function textsOf() {
@@ -33,8 +36,18 @@ function paint(picture) {
   symbol.setAttribute("href", `#${picture.sign}`);
   arrow.toggleAttribute("hidden", picture.arrow === "");
   arrow.dataset.to = picture.arrow;
+  code.toggleAttribute("hidden", !picture.code);
+  symbol.parentElement.toggleAttribute("hidden", Boolean(picture.code));
+  if (picture.code) {
+    code.setAttribute("viewBox", `0 0 ${picture.code.size} ${picture.code.size}`);
+    code.firstElementChild.setAttribute("d", picture.code.path);
+  }
+  restUntil = performance.now() + 1000 * picture.rest_s;
+  figure.toggleAttribute("hidden", !picture.rest_s && !picture.figure.length);
+  figure.replaceChildren(...picture.figure.map((text) => sentence(text, "en")));
+  count();
   for (const line of field.children) {
-    line.replaceChildren(...picture.lines[line.lang].map(sentence));
+    line.replaceChildren(...picture.lines[line.lang].map((text) => sentence(text, line.lang)));
   }
   fit();
   move();
@@ -43,9 +56,27 @@ function paint(picture) {
   }
 }
 
-function sentence(text) {
+// Minutes and seconds until the rest is over.
+function count() {
+  if (shown.rest_s > 0) {
+    const left = Math.max(0, Math.ceil((restUntil - performance.now()) / 1000));
+    const text = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (figure.textContent !== text) {
+      figure.textContent = text;
+    }
+  }
+}
+
+// Chinese is broken between words only, as English is.
+function sentence(text, lang) {
   const span = document.createElement("span");
-  span.textContent = text;
+  const words = [...new Intl.Segmenter(lang, { granularity: "word" }).segment(text)];
+  for (const { segment, isWordLike } of words) {
+    if (isWordLike && lang !== "en") {
+      span.append(document.createElement("wbr"));
+    }
+    span.append(segment);
+  }
   return span;
 }
 
@@ -128,6 +159,7 @@ setInterval(() => {
   if (shown !== staff && now - beatAt > BEAT_MS) {
     paint(staff);
   }
+  count();
   if (now - liftedAt >= LIFT_MS) {
     liftedAt = now;
     curtain.currentTime = 0;
