@@ -28,22 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _LIMIT_S = 20.0
+_UNITS = [f"--unit=gatepost{name}" for name in ("", "-screen", "-release", "-upgrade", "-wipe")]
 _COMMANDS = {
-    "journal.txt": [
-        "journalctl",
-        "-u",
-        "gatepost",
-        "-u",
-        "gatepost-release",
-        "-n",
-        "3000",
-        "-o",
-        "short-iso",
-        "--no-pager",
-    ],
+    "journal.txt": ["journalctl", *_UNITS, "--lines=3000", "--output=short-iso", "--no-pager"],
     "unit.txt": ["systemctl", "show", "gatepost.service", "--no-pager"],
     "clock.txt": ["timedatectl"],
-    "disk.txt": ["df", "-h"],
+    "disk.txt": [
+        "df",
+        "-h",
+        "/",
+        "/boot/firmware",
+        "/var/lib/gatepost",
+    ],  # others are named after people: /media/anna
     "releases.txt": ["gatepost-release", "list"],
     "usb.txt": ["lsusb"],
 }

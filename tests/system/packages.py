@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from base64 import b64encode
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 ROOTS = Path(os.environ.get("GATEPOST_ROOTS", ROOT / ".cache" / "roots"))
-SUITES = ("bookworm", "trixie")
+SUITES = {"bookworm": "3.11", "trixie": "3.13"}
+"""And the Python of each."""
 INCLUDED = "python3,libzbar0,systemd,systemd-sysv,udev,dbus,kmod,procps,iproute2,mosquitto,mosquitto-clients"
 """What stands in for Raspberry Pi OS Lite, and a broker to send to."""
 CONFIG = """
@@ -258,6 +260,12 @@ def installs(found: Found, suite: str, first: Path, second: Path) -> None:
         first_s = time.monotonic() - started_s
         note = f"{first_s:.1f} s after the start, {taken_s + first_s:.1f} s with the installation"
         found.check(f"{suite}: first passage at the broker", passages and taken_s + first_s < 60, note)
+        kiosk.sh("cd /var/tmp && gatepost support")
+        packed = kiosk.sh("cd /var/tmp && tar -xzOf gatepost-support.tar.gz")
+        code = bytes.fromhex(re.findall(r'"payload": "([0-9a-f]+)"', kiosk.sh("cat /etc/gatepost/codes.jsonl"))[0])
+        found.check(f"{suite}: the support file tells of passages", '"event": "passage"' in packed, packed[:200])
+        personal = [word for word in ("anna", "Anna", code.decode()) if word in packed]
+        found.check(f"{suite}: and of nobody", not personal, personal)
         exposure = kiosk.sh("systemd-analyze security gatepost --no-pager | tail -1")
         found.check(f"{suite}: is locked up", float(exposure.split(":")[1].split()[0]) <= 1.5, exposure)
 
@@ -671,33 +679,94 @@ def is_fresh(kiosk: Machine) -> bool:
     return age.lstrip("-").isdecimal() and int(age) < 3
 
 
-def emulated(found: Found, suite: str, first: Path) -> None:
-    """Install and demonstrate under emulation: no systemd, all of the agent."""
+class Emulated:
+    """A machine of another processor: no systemd, all of the agent, no network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, command: str, limit_s: float = 600) -> subprocess.CompletedProcess[str]:
+        terminals = "mkdir -p /dev/pts /dev/shm; mount -t devpts -o ptmxmode=666 devpts /dev/pts"
+        terminals += "; ln -sf pts/ptmx /dev/ptmx"
+        inside = f"mount -t proc proc /proc; {terminals}; ip link set lo up; {command}"
+        words = ["unshare", "--net", "--mount", "--pid", "--fork", "chroot", str(self.folder), "sh", "-c", inside]
+        return subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=limit_s,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "QEMU_CPU": "cortex-a72"},
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def emulated(found: Found, suite: str, first: Path) -> Iterator[Emulated]:
+    """With the packages installed."""
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
         subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "arm64"))], check=True)
         for package in packages_of(first):
             shutil.copy(package, folder)
         Path(folder, "usr/sbin/policy-rc.d").unlink(missing_ok=True)
-
-        def sh(command: str, limit_s: float = 600) -> subprocess.CompletedProcess[str]:
-            terminals = "mkdir -p /dev/pts /dev/shm; mount -t devpts -o ptmxmode=666 devpts /dev/pts"
-            terminals += "; ln -sf pts/ptmx /dev/ptmx"
-            inside = f"mount -t proc proc /proc; {terminals}; ip link set lo up; {command}"
-            words = ["unshare", "--net", "--mount", "--pid", "--fork", "chroot", folder, "sh", "-c", inside]
-            return subprocess.run(
-                words, capture_output=True, text=True, check=False, timeout=limit_s,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "QEMU_CPU": "cortex-a72"},
-            )  # fmt: skip
-
+        machine = Emulated(Path(folder))
         began_s = time.monotonic()
-        done = sh(f"{APT} install /*.deb")
-        found.check(f"{suite} arm64: installs offline", done.returncode == 0,
-                    f"{time.monotonic() - began_s:.1f} s {done.stderr}")  # fmt: skip
-        done = sh("cd /tmp && gatepost demo")
+        done = machine.run(f"{APT} install /*.deb")
+        note = f"{time.monotonic() - began_s:.1f} s {done.stderr}"
+        found.check(f"{suite} arm64: installs offline", done.returncode == 0, note)
+        yield machine
+
+
+def arm64_demo(found: Found, suite: str, first: Path) -> None:
+    """The whole demonstration: what is decided, stored, delivered and what arrives must agree."""
+    with emulated(found, suite, first) as kiosk:
+        done = kiosk.run("cd /tmp && gatepost demo")
         last = done.stdout.strip().splitlines()[-1:]
         found.check(f"{suite} arm64: the demonstration agrees", done.returncode == 0, [*last, done.stderr[-300:]])
 
 
+def arm64_tests(found: Found, suite: str, first: Path) -> None:
+    """The tests of the pure rooms, against the release that the package brought."""
+    with emulated(found, suite, first) as kiosk:
+        python, tree = SUITES[suite], kiosk.folder / "var/tmp/tree"
+        for name in ("tests", "config"):
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", tree)
+        bring_test_libraries(tree / "libraries", python)
+        home = "/usr/lib/gatepost/current/lib"
+        path = f"{home}/common:{home}/python{python}/site-packages:/var/tmp/tree/libraries"
+        rooms = " ".join(f"tests/agent/{name}" for name in PURE)
+        began_s = time.monotonic()
+        done = kiosk.run(
+            "cd /var/tmp/tree && export PYTHONDONTWRITEBYTECODE=1 && "
+            f"PYTHONPATH={path} python3 -m pytest -p no:cacheprovider {rooms}",
+            3600,
+        )
+        note = [f"{time.monotonic() - began_s:.0f} s", *done.stdout.strip().splitlines()[-1:]]
+        note += [] if done.returncode == 0 else [(done.stdout + done.stderr)[-500:]]
+        found.check(f"{suite} arm64: the tests of the pure rooms pass", done.returncode == 0, note)
+
+
+def bring_test_libraries(libraries: Path, python: str) -> None:
+    """What tests need: this machine's where nothing is compiled, hypothesis for that processor and Python."""
+    libraries.mkdir()
+    for name in TEST_LIBRARIES:
+        source = Path(sysconfig.get_path("purelib"), name)
+        if source.is_dir():
+            shutil.copytree(source, libraries / name)
+        else:
+            shutil.copy(source, libraries)
+    locked = re.search(r"^hypothesis==(?:.*\\\n)*.*$", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
+    assert locked is not None
+    lock = libraries / "hypothesis.lock"
+    lock.write_text(locked[0])
+    words = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--target", str(libraries)]
+    words += ["--implementation", "cp", "--python-version", python, "-r", str(lock)]
+    words += [word for name in (28, 17) for word in ("--platform", f"manylinux_2_{name}_aarch64")]
+    subprocess.run([sys.executable, "-m", "pip", "-q", "install", *words], check=True, stderr=subprocess.DEVNULL)
+
+
+TEST_LIBRARIES = (
+    "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "pytest_timeout.py", "sortedcontainers",
+)  # fmt: skip
+"""Of this machine's: nothing in them is compiled. What is tested comes from the package."""
+PURE = ("crypto", "checkpoint", "policy", "privacy", "screening", "events", "outbox", "credentials")
+"""Rooms whose tests need no processes: what must be the same on every processor."""
 PARTS: dict[str, Callable[[Found, str, dict[str, Path]], None]] = {
     "installs": lambda found, suite, built: installs(found, suite, built["amd64"], built["second"]),
     "upgrades": lambda found, suite, built: upgrades(found, suite, built["amd64"]),
@@ -705,12 +774,19 @@ PARTS: dict[str, Callable[[Found, str, dict[str, Path]], None]] = {
     "power_cuts": lambda found, suite, built: power_cuts(found, suite, built["amd64"], built["second"], CUTS),
     "downtime": lambda found, suite, built: downtime(found, suite, built["amd64"], built["second"]),
     "deployed": lambda found, suite, built: deployed(found, suite, built["amd64"]),
-    "emulated": lambda found, suite, built: emulated(found, suite, built["arm64"]),
+    "arm64_demo": lambda found, suite, built: arm64_demo(found, suite, built["arm64"]),
+    "arm64_tests": lambda found, suite, built: arm64_tests(found, suite, built["arm64"]),
 }
 """What is tried; `make deb-test ARGS="trixie power_cuts"` for one of it."""
 
 
+ARM64 = {name for name in PARTS if name.startswith("arm64")}
+
+
 def main(words: Sequence[str]) -> int:
+    if unknown := set(words) - set(SUITES) - set(PARTS):
+        print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join([*SUITES, *PARTS])}", file=sys.stderr)
+        return 2
     if found := missing():
         print(f"skipped: {'; '.join(found)}")
         return 0
@@ -718,11 +794,11 @@ def main(words: Sequence[str]) -> int:
     result = Found()
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
         chosen = set(words) & set(PARTS) or set(PARTS)
-        emulates = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists() and "emulated" in chosen
-        built = build(Path(folder), arm64=emulates)
+        emulates = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists() and chosen & ARM64
+        built = build(Path(folder), arm64=bool(emulates))
         for suite in set(words) & set(SUITES) or SUITES:
             for name, part in PARTS.items():
-                if name in chosen and (name != "emulated" or "arm64" in built):
+                if name in chosen and (name not in ARM64 or "arm64" in built):
                     part(result, suite, built)
     print(f"{result.passed} passed, {result.failed} failed")
     return result.failed > 0
