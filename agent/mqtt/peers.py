@@ -5,7 +5,7 @@ the site, itself too: so it knows in which order the broker has had the messages
 is kept while the connection is down.
 
 A channel is open when a word of our own has come back on this connection. A broker sends a client's messages in
-command, so whatever it had kept for us from before is over by then, and is dropped; and a broker that lets us
+order, so whatever it had kept for us from before is over by then, and is dropped; and a broker that lets us
 neither write nor hear, in silence, is found out.
 """
 

@@ -57,36 +57,36 @@ class Driver(PolledI2cDriver[Distance]):
     def __init__(self, options: Options, wire: Bus | None = None) -> None:
         self._address = options.address
         self._stop = 0
-        self._requested_s = 0.0
+        self._started_s = 0.0
         super().__init__(wire or I2cBus(options.bus, simulated=options.simulated), LOOK_S, frozen_s=0.0)
 
     def start(self) -> None:
-        """See what part it is, note its stop variable, command the first measurement."""
+        """See what part it is, note its stop variable, start the first measurement."""
         if self._get(IDENTITY, 1)[0] != MODEL:
             raise BadReply(self._bus.name, "is no VL53L0X", "check the address; a VL53L1X has the same one")
         self._set(*ENTER)
         self._stop = self._get(STOP, 1)[0]
         self._set(*LEAVE)
-        self._command()
+        self._start()
 
     def measure(self) -> Distance | None:
-        """The distance that was requested, once the part says that it is there."""
+        """The distance that was measured, once the part says that it is there."""
         ready = self._get(READY, 1)[0] & READY_MASK
         at_s = time.monotonic()
         if not ready:
-            if at_s - self._requested_s > STALLED_S:
+            if at_s - self._started_s > STALLED_S:
                 raise BadReply(self._bus.name, "the VL53L0X has stopped ranging", "power-cycle the sensor")
             return None
         status = self._get(STATUS, 1)[0] >> 3 & 0x0F
         distance_mm = int.from_bytes(self._get(RANGE, 2))
         self._set((CLEAR, 0x01))
-        self._command()
+        self._start()
         is_valid = status == VALID and distance_mm < NOTHING_MM
         return Distance(float(distance_mm) if is_valid else None, at_s, self.simulated)
 
-    def _command(self) -> None:
+    def _start(self) -> None:
         self._set(*ENTER, (STOP, self._stop), *LEAVE, (START, 0x01))
-        self._requested_s = time.monotonic()
+        self._started_s = time.monotonic()
 
     def _get(self, register: int, count: int) -> bytes:
         return self._bus.transfer(self._address, bytes((register,)), count)
