@@ -39,7 +39,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `simulate`."""
     parser = subparsers.add_parser("simulate", description=__doc__)
     parser.add_argument("kiosks", type=_KIOSKS, metavar="N", help="how many kiosks")
-    parser.add_argument("broker", help="HOST or HOST:PORT")
+    parser.add_argument("broker", nargs="+", help="HOST or HOST:PORT; of a cluster all nodes")
     broker_login.add_arguments(parser)
 
     def add(name: str, kind: Callable[[str], float], default: float, help_text: str) -> None:
@@ -59,18 +59,21 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--bundles", type=Path, help="folder with a root: kiosks keep events until a receipt that it lets count"
     )
+    parser.add_argument("--protocol", choices=("auto", "5", "3.1.1"), default="auto", help="as in [mqtt]")
     parser.add_argument("--json", action="store_true", help="lines for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """0 when all that was decided was delivered; 3 when not; 1 when it cannot begin."""
     try:
-        host, port = broker(args.broker)
-        options = broker_login.options(args, host, port)
+        host, port = broker(args.broker[0])
+        options = replace(broker_login.options(args, host, port), more_hosts=tuple(args.broker[1:]))
     except (OSError, ValueError) as error:
-        print(f"{args.broker}: {error}", file=sys.stderr)
+        print(f"{' '.join(args.broker)}: {error}", file=sys.stderr)
         return 1
-    options = replace(options, fleet_size=args.kiosks, keepalive_s=60, state_interval_s=300.0)
+    options = replace(
+        options, protocol=args.protocol, fleet_size=args.kiosks, keepalive_s=60, state_interval_s=300.0
+    )
     if args.bundles is not None:
         options = replace(options, delivery="receipt")
     memory = _MEMORY if _MEMORY.is_dir() else None

@@ -33,6 +33,7 @@ _UNSEEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))) 
 _WRITABLE = tuple(map(Path, ("/var/lib/gatepost", "/run/gatepost", "/run/gatepost-metrics", "/run/gatepost-web")))
 """All else is read-only to it (ProtectSystem=strict)."""
 _TLS_PORT, _PLAIN_PORT = 8883, 1883
+_LARGE_FLEET, _FLEET_KEEPALIVE_S, _FLEET_STATE_S = 1000, 30, 120
 _MB = 1e6
 
 
@@ -62,6 +63,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
         usual = "in the clear" if mqtt.tls else "with TLS"
         yield f"mqtt.port: {mqtt.port} is usual {usual}, but tls = {str(mqtt.tls).lower()}"
     yield from _login_remarks(config)
+    yield from _fleet_remarks(config)
     if mqtt.tls and (ends_soon := in_words(tls.findings(tls.days_left(tls.ends(mqtt), now)))):
         yield f"mqtt: {ends_soon}"
     if folder.is_dir() and (free_mb := _free_mb(folder)) < config.outbox.limit_mb:
@@ -79,6 +81,28 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
                     f"{'.'.join(setting)}: the service may write to {_WRITABLE[0]} only; for {path.parent} it needs"
                     f" ReadWritePaths={path.parent} (sudo systemctl edit gatepost)"
                 )
+
+
+def _fleet_remarks(config: Config) -> Iterator[str]:
+    """What a broker of many kiosks, or a cluster, does not bear."""
+    kiosk, mqtt = config.kiosk, config.mqtt
+    for setting, name in (("site", kiosk.site), ("id", kiosk.id), *(("groups", each) for each in kiosk.groups)):
+        if "." in name:
+            yield (
+                f'kiosk.{setting}: "{name}" has a dot: RabbitMQ takes it for a /, and no queue gets this kiosk\'s'
+                f' events; with RabbitMQ write "{name.replace(".", "-")}"'
+            )
+    if mqtt.fleet_size > _LARGE_FLEET and mqtt.keepalive_s < _FLEET_KEEPALIVE_S:
+        yield (
+            f"mqtt.keepalive_s: {mqtt.fleet_size:,} kiosks that ping every {mqtt.keepalive_s} s are"
+            f" {mqtt.fleet_size / mqtt.keepalive_s:,.0f} pings a second; for a fleet 60 is usual"
+        )
+    if mqtt.fleet_size > _LARGE_FLEET and mqtt.state_interval_s < _FLEET_STATE_S:
+        yield (
+            f"mqtt.state_interval_s: {mqtt.fleet_size:,} kiosks that tell their state every"
+            f" {mqtt.state_interval_s:g} s are {mqtt.fleet_size / mqtt.state_interval_s:,.0f} retained messages a"
+            " second; for a fleet 300 is usual"
+        )
 
 
 def _login_remarks(config: Config) -> Iterator[str]:

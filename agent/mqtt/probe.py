@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 TICK_S = 0.2
 SESSION_TAKEN_OVER = 0x8E
+HANGS_UP_ON_5 = (
+    "it hangs up on MQTT 5 without a word and greets MQTT 3.1.1, as RabbitMQ before 3.13 does: each new connection "
+    'would begin with several vain tries; set protocol = "3.1.1" in [mqtt]'
+)
 
 
 @dataclass(slots=True)
@@ -62,12 +66,19 @@ def probe(
             options = ClientCertificates(options, topics.kiosk).with_certificate()
         except (OSError, ValueError) as error:
             return ProbeReport([failures.no_context(error, options, now.earliest_utc)])
+    five = _Trial(options, topics, now, channels, renews=renews, v5=options.protocol != "3.1.1")
     try:
-        return _Trial(options, topics, now, channels, renews=renews, v5=options.protocol != "3.1.1").report()
+        found = five.report()
     except Unsupported as error:
         if options.protocol == "5":
             return ProbeReport([f'{error}: protocol in [mqtt] must be "auto" or "3.1.1"'])
         return _Trial(options, topics, now, channels, renews=renews, v5=False).report()
+    if options.protocol == "auto" and five.is_hung_up:
+        old = _Trial(options, topics, now, channels, renews=renews, v5=False)
+        if not (found_old := old.report()).faults:
+            found_old.remarks.append(HANGS_UP_ON_5)
+            return found_old
+    return found
 
 
 class _NoAnswer(LinkLost):
@@ -89,6 +100,8 @@ class _Trial:
         """What was said just now."""
         self._puback: str | None = None
         self._found = ProbeReport()
+        self.is_hung_up = False
+        """The broker was reached, and ended the connection before it greeted us."""
 
     def report(self) -> ProbeReport:
         """Raises Unsupported."""
@@ -257,6 +270,7 @@ class _Trial:
         try:
             self._wait(client, lambda: self._limits is not None, "")
         except (ConnectionClosed, OSError) as error:
+            self.is_hung_up = True
             raise LinkLost(failures.hung_up(getattr(error, "reason", None) or "", self._options)) from None
 
     def _wait(self, client: Client, is_done: Callable[[], bool], what: str) -> None:

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from agent.mqtt.client import Client, LinkLost, Retained, Unsupported
+from agent.mqtt.client import Client, ConnectionClosed, LinkLost, Retained, Unsupported
 from agent.mqtt.tls import context
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ShortConnection:
         try:
             try:
                 self._greet()
-            except Unsupported:
+            except (Unsupported, ConnectionClosed):  # RabbitMQ before 3.13 hangs up on MQTT 5
                 self._client.close()
                 self._client = self._new_client(v5=False)
                 self._greet()

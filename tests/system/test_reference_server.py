@@ -18,10 +18,11 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from postgres import Postgres
 
 from agent import mqtt
 from agent.cli.demo.authority import DemoAuthority
-from agent.cli.demo.broker import program
+from agent.cli.demo.broker import MissingProgram, program
 from agent.events import FIRST, Encoder, Topics
 from agent.events.state import State
 from agent.model import ChainPosition, ClockState, TimeBounds
@@ -46,37 +47,13 @@ load("chain")
 server = load("server")
 
 
-class Postgres:
-    """A private PostgreSQL that can be ended at once. It syncs nothing: the disk belongs to the other tests too."""
-
-    def __init__(self, folder: Path) -> None:
-        paths = [*os.environ["PATH"].split(os.pathsep), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
-        found = shutil.which("pg_ctl", path=os.pathsep.join(paths))
-        if not found:
-            pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-        # it does not run as root: there it is somebody else in a namespace of its own
-        as_whom = ["unshare", "-U", "--map-user=1000", "--map-group=1000"] if os.geteuid() == 0 else []
-        if as_whom and subprocess.run([*as_whom, "true"], check=False).returncode:
-            pytest.skip("PostgreSQL does not run as root, and this kernel makes no user namespaces")
-        self._words, self._folder = [*as_whom, found, "-s", "-D", str(folder / "data")], folder
-        self._run("initdb", "-o", "-A trust -U postgres -E UTF8 --locale=C -N")
-        self.dsn = f"postgresql:///postgres?host={folder}&user=postgres"
-
-    def _run(self, *words: str) -> None:
-        subprocess.run([*self._words, *words], check=True, timeout=60, stdout=subprocess.DEVNULL)
-
-    def start(self) -> None:
-        options = f"-c fsync=off -c listen_addresses= -c unix_socket_directories={self._folder}"
-        self._run("start", "-w", "-o", options, "-l", str(self._folder / "log"))
-
-    def crash(self) -> None:
-        self._run("stop", "-m", "immediate")
-
-
 @pytest.fixture(scope="module")
 def postgres():
     with TemporaryDirectory(prefix="gp-pg-") as name:
-        database = Postgres(Path(name))
+        try:
+            database = Postgres(Path(name))
+        except MissingProgram as missing:
+            pytest.skip(str(missing))
         database.start()
         yield database
         database.crash()
@@ -221,6 +198,85 @@ def test_the_same_from_a_quorum_queue_of_rabbitmq(serve, make_kiosk, rows, rabbi
     epoch = kiosk.outbox.status().epoch
     assert rows("SELECT up_to, runs FROM chain WHERE epoch = %s", epoch) == [(300, [])]
     assert rows("SELECT count(*) FROM event WHERE epoch = %s", epoch) == [(300,)]
+
+
+CACHE = SERVER.parents[1] / ".cache" / "consumers"
+"""Packages that the consumers in other languages need; fetched once."""
+
+
+def javascript(folder: Path) -> list[str]:
+    """How the consumer in JavaScript is started; skips where that cannot be."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("Node.js is not installed (apt-get install nodejs npm)")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not all((folder / "node_modules" / name).is_dir() for name in ("mqtt", "pg")):
+        fetched = subprocess.run(
+            [npm, "install", "--silent", "--no-audit", "--no-fund", "mqtt@5", "pg@8"],
+            cwd=folder, check=False, timeout=100, capture_output=True,
+        )  # fmt: skip
+        if fetched.returncode:
+            pytest.skip("the packages mqtt and pg cannot be fetched: is this machine online?")
+    shutil.copy(SERVER / "consumer.mjs", folder)
+    return [node, str(folder / "consumer.mjs")]
+
+
+def go(folder: Path) -> list[str]:
+    """The same in Go, with the libraries of Debian's packages."""
+    go_, sources = shutil.which("go"), Path("/usr/share/gocode")
+    libraries = ("github.com/eclipse/paho.mqtt.golang", "github.com/lib/pq")
+    if go_ is None or not all((sources / "src" / name).is_dir() for name in libraries):
+        packages = "golang golang-github-eclipse-paho.mqtt.golang-dev golang-github-lib-pq-dev"
+        pytest.skip(f"Go or its libraries are not installed (apt-get install {packages})")
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(sources), "GOCACHE": str(folder / "built")}
+    subprocess.run(
+        [go_, "build", "-o", folder / "consumer", SERVER / "consumer.go"], env=environment, check=True, timeout=110
+    )
+    return [str(folder / "consumer")]
+
+
+@pytest.mark.parametrize(("build", "scheme"), [(javascript, "mqtt"), (go, "tcp")], ids=["javascript", "go"])
+def test_consumers_in_other_languages_keep_the_same_promises(
+    build, scheme, postgres, rows, broker, authority, kiosk, passage_event, wait_for, tmp_path
+):
+    """Two on one share, of which one is killed; the database is away; strangers send what is no event."""
+    words = [*build(CACHE / build.__name__), postgres.dsn, f"{scheme}://127.0.0.1:{broker.port}"]
+    words.append(str(tmp_path / "receipts.key"))
+    put, running = 0, []
+
+    def start():
+        log = tmp_path / f"consumer-{len(running)}.log"
+        with log.open("wb") as out:
+            running.append(subprocess.Popen(words, stdout=out, stderr=out))
+        wait_for(lambda: "listening" in log.read_text())
+
+    def decide(count):
+        nonlocal put
+        for number in range(put, put + count):
+            kiosk.outbox.store(passage_event(number))
+        put += count
+
+    try:
+        start()
+        start()
+        for payload in (b"\xff", b"[]", b"[" * 50_000, event(1), event(2, {"text": "\0"})):
+            broker.publish("gatepost/v1/library/thief/event/passage", payload)
+        decide(200)
+        wait_for(lambda: rows("SELECT count(*) > 20 FROM event") == [(True,)])
+        running[0].kill()
+        decide(100)
+        postgres.crash()
+        decide(100)
+        postgres.start()
+        start()
+        wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
+    assert rows("SELECT up_to FROM chain") == [(put,)]
 
 
 def event(sequence, payload=None, previous="0" * 64, **members):

@@ -18,6 +18,7 @@ class ScriptedBroker:
         acknowledge=True,
         reason=0,
         only_3_1_1=False,
+        hangs_up_on_5=False,
         suback=(1, 1, 1),
         properties=b"",
         state_reason=0,
@@ -34,7 +35,7 @@ class ScriptedBroker:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.receive_maximum, self.acknowledge, self.reason = receive_maximum, acknowledge, reason
-        self.only_3_1_1, self.suback = only_3_1_1, suback
+        self.only_3_1_1, self.hangs_up_on_5, self.suback = only_3_1_1, hangs_up_on_5, suback
         self.subscriptions = []
         """Body of each SUBSCRIBE."""
         self.properties, self.state_reason = properties, state_reason
@@ -102,6 +103,8 @@ class ScriptedBroker:
     def _greet(self, wire, body):
         version, has_will = body[6], body[7] & (0x20 if self.hates_wills == 0x9A else 4)
         self.versions.append(version)
+        if self.hangs_up_on_5 and version > 4:
+            raise EOFError
         if self.ungreeted:
             self.ungreeted -= 1
             raise EOFError

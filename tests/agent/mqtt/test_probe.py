@@ -63,6 +63,13 @@ def guarded(make_broker):
     return make
 
 
+def test_a_broker_that_hangs_up_on_5_is_told_with_its_setting(scripted):
+    found = look(scripted(hangs_up_on_5=True, suback=(1,) * 12).port)
+    assert found.faults == []
+    assert any('protocol = "3.1.1"' in remark for remark in found.remarks)
+    assert "hangs up on our greeting" in only_fault(scripted(ungreeted=9).port)
+
+
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
 def test_all_is_well_and_nothing_is_left_behind(broker, protocol):
     broker.publish(f"{ROOT}/state", b"of the service", retain=True)

@@ -1,0 +1,198 @@
+"""Events decided = rows in PostgreSQL, while nodes of RabbitMQ, servers, the database and kiosks fall.
+
+Three nodes of RabbitMQ, two of docs/server/server.py on a quorum queue, kiosks' real outboxes and links. A node is
+killed every 20 s, servers between a commit and its acknowledgement; the database is away for a minute, and all
+kiosks lose their power once. MINUTES=9 says how long, KIOSKS=40 and PEOPLE=400000 a day how many.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import psycopg
+from rabbitmq_nodes import NODES, RabbitNodes
+from rows import ROOT, Row
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+
+from postgres import Postgres
+
+from agent.cli.demo.authority import DemoAuthority
+from agent.events import Encoder, Topics
+from agent.outbox import Options, Outbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MINUTES = float(os.environ.get("MINUTES", "9"))
+KIOSKS = int(os.environ.get("KIOSKS", "40"))
+PEOPLE = int(os.environ.get("PEOPLE", "400000"))
+EVERY_S = 20.0
+DATABASE_AWAY_S = 60.0
+DRAIN_S = 180.0
+SERVER = ROOT / "docs" / "server"
+MAIN = "import sys; from agent.cli import main; sys.exit(main())"
+DIES = """
+import os, sys
+sys.path.insert(0, {folder!r})
+import brokers, server
+left = {batches}
+true = brokers.AmqpBroker.acknowledge
+def acknowledge(self, messages):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), 9)
+    true(self, messages)
+brokers.AmqpBroker.acknowledge = acknowledge
+sys.exit(server.main())
+"""
+"""A server whose power is cut when so many batches are acknowledged and one more is committed."""
+
+
+class Servers:
+    """Two; who has died is started again, to die later."""
+
+    def __init__(self, dsn: str, urls: list[str], key: Path, folder: Path) -> None:
+        self._words = [dsn, *urls, "--key", str(key), "--receipt-every-s", "1"]
+        self._log = (folder / "servers.log").open("ab")
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.deaths = -2
+
+    def look_after(self) -> None:
+        """Start what is missing."""
+        self._running = [each for each in self._running if each.poll() is None]
+        while len(self._running) < 2:
+            self.deaths += 1
+            program = DIES.format(folder=str(SERVER), batches=random.randrange(20, 400))
+            self._running.append(
+                subprocess.Popen([sys.executable, "-c", program, *self._words], stdout=self._log, stderr=self._log)
+            )
+
+    def stop(self) -> None:
+        for each in self._running:
+            each.kill()
+            each.wait()
+        self._log.close()
+
+
+def run() -> Iterator[Row]:
+    """One long run."""
+    with TemporaryDirectory(prefix="gp-cl-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        yield from _run(Path(name))
+
+
+def _run(folder: Path) -> Iterator[Row]:
+    (folder / "pg").mkdir()
+    database = Postgres(folder / "pg")
+    database.start()
+    subprocess.run([sys.executable, SERVER / "server.py", database.dsn, "--create"], check=True)
+    authority = DemoAuthority("city")
+    (folder / "receipts.key").write_bytes(authority.pem())
+    nodes = RabbitNodes(folder)
+    servers = Servers(database.dsn, nodes.amqp, folder / "receipts.key", folder)
+    kiosks = None
+    try:
+        nodes.start()
+        servers.look_after()
+        _wait(lambda: b"connected" in (folder / "servers.log").read_bytes(), 60, "a server at the queue")
+        begun_s = time.monotonic()
+        end_s = begun_s + MINUTES * 60
+        kiosks = _kiosks(nodes, folder, 3600.0)
+        _torment(nodes, servers, database, end_s)
+        os.killpg(kiosks.pid, signal.SIGKILL)  # their power is cut
+        kiosks.wait()
+        kiosks = _kiosks(nodes, folder, 1.0)  # and they deliver what is on their disks
+        _wait(lambda: kiosks.poll() is not None, DRAIN_S + 60, "the kiosks' end", servers.look_after)
+        decided, shares = _decided(folder)
+        _wait(lambda: _rows(database.dsn)[0] >= decided, DRAIN_S, "all rows", servers.look_after)
+        took_s = time.monotonic() - begun_s
+        rows, different, gaps, chained = _rows(database.dsn)
+    finally:
+        servers.stop()
+        nodes.stop()
+        if kiosks is not None and kiosks.poll() is None:
+            os.killpg(kiosks.pid, signal.SIGKILL)
+        database.crash()
+    what = (
+        f"{nodes.kills} nodes killed, {servers.deaths} servers killed between commit and acknowledgement, "
+        f"database away {DATABASE_AWAY_S:.0f} s, {shares} kiosks killed once, {took_s / 60:.1f} min"
+    )
+    lost, twice, out = decided - different, rows - different, gaps + abs(chained - decided)
+    yield Row(
+        what, f"{lost} lost, {twice} twice, {out} out of chain of {decided}", "", "0, 0, 0",
+        (lost, twice, out) == (0, 0, 0),
+    )  # fmt: skip
+
+
+def _kiosks(nodes: RabbitNodes, folder: Path, seconds: float) -> subprocess.Popen[bytes]:
+    words = ["simulate", str(KIOSKS), *nodes.mqtt, "--plain", "--protocol", "3.1.1", "--json"]
+    words += ["--folder", str(folder / "kiosks"), "--people", str(PEOPLE), "--hour", "8"]
+    words += ["--seconds", str(seconds), "--drain", str(DRAIN_S), "--restart-every", "600"]
+    with (folder / "kiosks.log").open("ab") as log:
+        return subprocess.Popen([sys.executable, "-c", MAIN, *words], stdout=log, process_group=0)
+
+
+def _torment(nodes: RabbitNodes, servers: Servers, database: Postgres, end_s: float) -> None:
+    """Until `end_s`."""
+    begun_s = time.monotonic()
+    number, kill_s, back_s = 0, begun_s + EVERY_S, 0.0
+    down_s, up_s = begun_s + (end_s - begun_s) / 3, 0.0
+    while (now_s := time.monotonic()) < end_s:
+        servers.look_after()
+        if now_s >= kill_s:
+            nodes.kill(number)
+            kill_s, back_s = now_s + EVERY_S, now_s + 2
+        if back_s and now_s >= back_s:
+            nodes.start_node(number)
+            number, back_s = (number + 1) % NODES, 0.0
+        if down_s and now_s >= down_s:
+            database.crash()
+            down_s, up_s = 0.0, now_s + DATABASE_AWAY_S
+        if up_s and now_s >= up_s:
+            database.start()
+            up_s = 0.0
+        time.sleep(0.2)
+    if back_s:
+        nodes.start_node(number)
+
+
+def _decided(folder: Path) -> tuple[int, int]:
+    """How many events the kiosks' disks say that there were, and how many kiosks."""
+    total = count = 0
+    for path in (folder / "kiosks").glob("*.db"):
+        box = Outbox(Options(path=path), Encoder(Topics("x", "x")))
+        box.start()
+        _wait(lambda box=box: box.mark().epoch, 20, f"the outbox of {path}")
+        total, count = total + box.mark().last, count + 1
+        box.stop()
+    return total, count
+
+
+def _rows(dsn: str) -> tuple[int, int, int, int]:
+    """Rows, different ones, gaps and breaks, and how far the chains go without one."""
+    with psycopg.connect(dsn) as db:
+        rows, different = db.execute(
+            "SELECT count(*), count(DISTINCT (source, epoch, sequence)) FROM event"
+        ).fetchone()
+        gaps = db.execute("SELECT count(*) FROM gap").fetchone()[0]
+        return rows, different, gaps, db.execute("SELECT coalesce(sum(up_to), 0)::bigint FROM chain").fetchone()[0]
+
+
+def _wait(
+    holds: Callable[[], object], within_s: float, what: str, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    until_s = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"not within {within_s:.0f} s: {what}")
+        meanwhile()
+        time.sleep(0.2)
