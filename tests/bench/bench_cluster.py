@@ -116,6 +116,10 @@ def _run(folder: Path) -> Iterator[Row]:
         _wait(lambda: _rows(database.dsn)[0] >= decided, DRAIN_S, "all rows", servers.look_after)
         took_s = time.monotonic() - begun_s
         rows, different, gaps, chained = _rows(database.dsn)
+    except BaseException:
+        for log in ("kiosks.log", "servers.log"):
+            print((folder / log).read_text()[-1500:], file=sys.stderr)
+        raise
     finally:
         servers.stop()
         nodes.stop()
