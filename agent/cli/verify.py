@@ -2,6 +2,7 @@
 
 gatepost verify photo.png
 gatepost verify photo.png --temperature elevated --direction entry
+gatepost verify ticket.txt --lane hall
 """
 
 from __future__ import annotations
@@ -13,16 +14,27 @@ import math
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from agent import credentials, policy, texts
 from agent.cli import configuration
+from agent.config import lane_tickets
 from agent.credentials import batch
 from agent.credentials.trust import TrustStore
-from agent.model import ClockState, CodeStatus, Direction, ListAge, Screening, TimeBounds, Verdict
+from agent.model import (
+    ClockState,
+    CodeStatus,
+    Direction,
+    LaneTickets,
+    ListAge,
+    Screening,
+    TimeBounds,
+    Tristate,
+    Verdict,
+)
 from agent.platform import access
 from agent.policy import explain
 from agent.ruleset import load
@@ -45,6 +57,10 @@ class _Gate:
     table: policy.Table
     site: policy.SiteFacts
     now: TimeBounds
+    direction: Direction = Direction.ENTRY
+    tickets: LaneTickets = field(default_factory=LaneTickets)
+    used: Tristate = Tristate.UNKNOWN
+    """Whether a ticket was used; without a lane nobody can tell."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,10 +74,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--lists", type=Path, action="append", default=[], help="list file; may be repeated")
     parser.add_argument("--table", help="policy table or profile (default: the configuration's)")
     parser.add_argument(
+        "--lane",
+        help="a lane of the configuration: its direction, and what tickets count there; as if not used before",
+    )
+    parser.add_argument(
         "--direction",
         choices=[*Direction],
-        default=Direction.ENTRY,
-        help="which way the lane goes (default: entry)",
+        help="which way the lane goes (default: the lane's, else entry)",
     )
     parser.add_argument("--temperature", choices=[*Screening], default=Screening.NORMAL)
     configuration.add_argument(parser)
@@ -100,7 +119,13 @@ def _codes(args: argparse.Namespace, gate: _Gate) -> int:
             continue
         verdict = credentials.check_all(payloads, gate.trust, gate.now)
         facts = policy.facts_of(
-            Direction(args.direction), verdict, Screening(args.temperature), gate.now, site=gate.site
+            Direction(args.direction or gate.direction),
+            verdict,
+            Screening(args.temperature),
+            gate.now,
+            site=gate.site,
+            tickets=gate.tickets,
+            used=gate.used,
         )
         found = explain.explain(gate.table, facts)
         print(json.dumps(_as_json(verdict, found), ensure_ascii=False) if args.json else _as_text(verdict, found))
@@ -130,12 +155,19 @@ def _gate(args: argparse.Namespace) -> _Gate:
     root = args.config.parent if config is not None else None
     bundles = config.codes.bundles if config is not None else ""
     table = load.load_table(policy.Options(args.table)) if args.table else load.load_table(options, root, bundles)
-    return _Gate(
+    gate = _Gate(
         _trust(args, config.codes if config is not None else None, root),
         table,
         policy.site_of(options),
         _now(args.at),
     )
+    if args.lane is None:
+        return gate
+    lane = None if config is None else config.lanes.get(args.lane)
+    if lane is None:
+        names = "none" if config is None else ", ".join(config.lanes)
+        raise argparse.ArgumentTypeError(f"--lane {args.lane}: no lane of {args.config}, which has {names}")
+    return replace(gate, direction=lane.direction, tickets=lane_tickets(lane), used=Tristate.NO)
 
 
 def _trust(args: argparse.Namespace, configured: credentials.Options | None, root: Path | None) -> TrustStore:

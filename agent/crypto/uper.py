@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 MAX_BYTES = 1 << 13
-_MOST_PARTS = 4_000
+_MOST_PARTS = 1_000
 _MOST_DEPTH = 16
 _MOST_INTEGER_BYTES = 16
 _SHORT, _LONG = 0x80, 0x4000

@@ -187,9 +187,9 @@ def _hostile() -> Iterator[Row]:
     for name, payload in hostile_codes.CODES.items():
         spent = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.thread_time()
             reasons.add(bool(credentials.check(payload, trust, now).reason))
-            spent.append(time.perf_counter() - began)
+            spent.append(time.thread_time() - began)
         tracemalloc.start()
         credentials.check(payload, trust, now)
         worst_kb = max(worst_kb, tracemalloc.get_traced_memory()[1] / 1024)

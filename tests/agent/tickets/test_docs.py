@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from base64 import b64encode
@@ -85,3 +86,34 @@ def test_its_figures() -> None:
     assert f"up to {MOST_TRIED} keys" in PAGE
     assert register.CLAIM_WAIT_S == 0.25
     assert exchange.LOST_AFTER_S == 6
+
+
+@pytest.mark.parametrize(
+    ("places", "code", "outcome"),
+    [
+        ("concert@14", vectors.PRETIX_VALID, "admit"),
+        ("concert", vectors.PRETIX_VALID, "refuse"),
+        ("concert@14", vectors.PRETIX_VALID[:40] + b"A" + vectors.PRETIX_VALID[41:], "refuse"),
+    ],
+)
+def test_a_ticket_is_tried_before_the_doors_open(
+    places: str,
+    code: bytes,
+    outcome: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("issuers.toml").write_text(block("[[key]]", "concert"))
+    Path("ticket.txt").write_bytes(code)
+    kiosk = '[kiosk]\nid = "gate-1"\nsite = "hall"\n\n'
+    scanner = '[lanes.hall.scanner]\ndriver = "gm65"\nport = "/dev/ttyACM0"\n\n'
+    gate = f'{scanner}[lanes.hall.gate]\ndriver = "gpio"\nline = 17\n\n'
+    lane = block("[policy]").replace('"concert@14"', f'"{places}"').replace("[tickets]", f"{gate}[tickets]")
+    Path("agent.toml").write_text(kiosk + lane)
+    cli.main([*command("verify", "--lane"), "--json", "--at", "2023-01-29T12:00:00Z"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["outcome"] == outcome
+    assert cli.main(["verify", "ticket.txt", "--lane", "door", "-c", "agent.toml"]) == 2
+    assert capsys.readouterr().err == "--lane door: no lane of agent.toml, which has hall\n"
