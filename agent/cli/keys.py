@@ -22,7 +22,7 @@ from agent.cli import key_import
 from agent.cli.help import chunk_kb, days, hours, version
 from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
-from agent.credentials.trust import FORMATS, TrustedKey, certified, parse_keys
+from agent.credentials.trust import TrustedKey, certified, key_uses, parse_keys
 from agent.crypto import signing, strict_json
 from agent.crypto.refusal import Malformed
 from agent.model import ClockState, TimeBounds
@@ -64,7 +64,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = actions.add_parser("add", help="pin the keys of a certificate (PEM, DER) or of a key set (JWKS)")
     add.add_argument("file", type=Path)
     add.add_argument("--issuer", help="a health card's https address, a pass's did:web, else a name for staff")
-    add.add_argument("--formats", nargs="+", choices=FORMATS, required=True, help="what these keys may sign")
+    add.add_argument(
+        "--formats", nargs="+", choices=sorted(key_uses()), required=True, help="what these keys may sign"
+    )
     add.add_argument("--keys", type=Path, default=TRUST_FILE, help="keys file to add to (default: %(default)s)")
     public = actions.add_parser("public", help="print the [[key]] table for an issuer's private key")
     public.add_argument("private", type=Path, help="file made by `keys new`")

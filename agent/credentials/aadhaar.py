@@ -26,6 +26,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from agent.credentials import age
+from agent.credentials.trust import KeyUse
 from agent.crypto import digest, signing
 from agent.crypto.inflate import inflate
 from agent.crypto.refusal import Malformed
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 FORMAT = "aadhaar"
 TITLE = "Aadhaar Secure QR (India)"
+KEYS = {FORMAT: KeyUse(("RSA",))}
 WITHOUT_PREFIX = True
 _FEWEST, _MOST = 640, 7_089
 """Digits: 256 bytes of signature cannot be packed, and a QR code holds no more."""

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agent.credentials import age, cose, cwt, validity
+from agent.credentials.trust import KeyUse
 from agent.crypto import base45, digest, signing
 from agent.crypto.inflate import inflate
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = "claim169"
 TITLE = "national identity (Claim 169)"
+KEYS = {FORMAT: KeyUse(("Ed25519", "P-256"))}
 WITHOUT_PREFIX = True
 IDENTITY = 169
 _ID, _NAME, _BORN = 1, 4, 8

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.credentials import cose, cwt, lab, validity, who
 from agent.credentials.lab import ResultMeaning
+from agent.credentials.trust import KeyUse
 from agent.credentials.wallclock import earliest_end, latest_start, moment
 from agent.crypto import base45, digest
 from agent.crypto.inflate import inflate
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 FORMAT = "dcc"
 TITLE = "EU Digital COVID Certificate"
+KEYS = {FORMAT: KeyUse()}
 PREFIX = b"HC1:"
 HCERT, V1 = -260, 1
 

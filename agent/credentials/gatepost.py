@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.credentials import cose, cwt, validity
+from agent.credentials.trust import KeyUse
 from agent.crypto import base45, cbor, digest, signing
 from agent.crypto.refusal import CheckFailed, Malformed
 from agent.model import CodeStatus, Colour, LabResult, TimeBounds, Verdict
@@ -32,6 +33,7 @@ FORMAT = "gatepost"
 TITLE = "Gatepost code"
 PREFIX = b"GP1:"
 DRILL = "drill"
+KEYS = {FORMAT: KeyUse(), DRILL: KeyUse()}
 """What a key is pinned for whose codes are those of an exercise (演练)."""
 
 COLOUR, TESTS = -70001, -70002

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agent.credentials import cose, cwt, validity
+from agent.credentials.trust import KeyUse
 from agent.crypto import digest
 from agent.crypto.refusal import CheckFailed, Malformed
 from agent.model import CodeStatus, TimeBounds, Verdict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "nzcp"
 TITLE = "New Zealand COVID Pass"
+KEYS = {FORMAT: KeyUse()}
 PREFIX = b"NZCP:/"
 _VERSION = b"1/"
 _PASS = "PublicCovidPass"  # noqa: S105 - the type of the credential, no secret

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials import cose, cwt, validity
+from agent.credentials.trust import KeyUse
 from agent.crypto import base45, cbor, digest, signing
 from agent.crypto.refusal import CheckFailed, Malformed
 from agent.model import CodeStatus, Permit, TimeBounds, Verdict
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "permit"
 TITLE = "permit of a venue (凭证)"
+KEYS = {FORMAT: KeyUse()}
 PREFIX = b"GPE1:"
 PERMIT = -70010
 _LONGEST_GROUP, _MOST_NUMBER = 32, 65_535

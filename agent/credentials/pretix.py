@@ -24,6 +24,7 @@ import binascii
 from typing import TYPE_CHECKING
 
 from agent.credentials import protobuf, validity
+from agent.credentials.trust import KeyUse
 from agent.crypto import digest, signing
 from agent.crypto.refusal import Malformed
 from agent.model import Entitlement, TimeBounds, Verdict
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = "pretix"
 TITLE = "pretix ticket"
+KEYS = {FORMAT: KeyUse(("Ed25519",))}
 WITHOUT_PREFIX = True
 _HEAD, _SIGNATURE = 5, 64
 _MOST_PAYLOAD = 512

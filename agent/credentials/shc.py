@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials import cwt, fhir, validity
-from agent.credentials.trust import issuer_name
+from agent.credentials.trust import KeyUse, issuer_name
 from agent.crypto import base64url, digest, signing, strict_json
 from agent.crypto.inflate import RAW, inflate
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "shc"
 TITLE = "SMART Health Card"
+KEYS = {FORMAT: KeyUse()}
 PREFIX = b"shc:/"
 HEALTH_CARD = "https://smarthealth.cards#health-card"
 

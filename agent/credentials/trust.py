@@ -33,7 +33,10 @@ Who may *add* such keys from the central server is another matter: see `bundle`.
 from __future__ import annotations
 
 import binascii
+import functools
+import importlib
 import math
+import pkgutil
 import re
 import tomllib
 from base64 import b64decode
@@ -56,22 +59,27 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-FORMATS = (
-    "gatepost", "dcc", "shc", "nzcp", "vds-nc", "who", "pretix", "claim169", "vdv-ka", "uic", "aadhaar", "permit",
-    "drill",
-)  # fmt: skip
-_WEAK = {"RSA": frozenset({"vdv-ka"}), "DSA": frozenset({"uic"})}
-"""Formats that have nothing but keys which nobody should use any more."""
-_KINDS = {
-    "pretix": ("Ed25519",),
-    "claim169": ("Ed25519", "P-256"),
-    "aadhaar": ("RSA",),
-    "vdv-ka": ("RSA",),
-    "uic": ("DSA", "P-256", "P-384", "P-521"),
-}
-"""What keys there are in formats that do not have all kinds: another one was pinned by mistake."""
 MOST_TRIED = 64
 """Keys of one format whose codes name no key: each is tried, at a twentieth of a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """Which keys may sign a format. The file of each signed format says it in `KEYS`, by name."""
+
+    kinds: tuple[str, ...] = ()
+    """Kinds of keys, where it does not have all: another one was pinned by mistake. Empty: all."""
+    weak: str = ""
+    """A kind that nobody should use any more, and beside which this format has nothing better."""
+
+
+@functools.cache
+def key_uses() -> dict[str, KeyUse]:
+    """What pinned keys may sign: the formats of this package, which are found by themselves."""
+    room = importlib.import_module(__name__.rpartition(".")[0])
+    names = sorted(info.name for info in pkgutil.iter_modules(room.__path__))
+    files = [importlib.import_module(f"{room.__name__}.{name}") for name in names]
+    return {name: use for file in files for name, use in getattr(file, "KEYS", {}).items()}
 
 
 class BadTrustStore(ValueError):
@@ -106,8 +114,11 @@ class TrustedKey:
 
     def __post_init__(self) -> None:
         """Raise BadKey for a weak key, unless its formats have nothing better."""
-        if self.public.is_weak and not self.formats <= _WEAK[self.public.name.split()[0]]:
-            allowed = ", ".join(sorted(_WEAK[self.public.name.split()[0]]))
+        kind = self.public.name.split()[0]
+        if self.public.is_weak and not self.formats <= (
+            weak := {n for n, use in key_uses().items() if use.weak == kind}
+        ):
+            allowed = ", ".join(sorted(weak))
             raise signing.BadKey(
                 f"{self.public.name} is weak: it may sign {allowed} alone, as there is no better key"
             )
@@ -272,8 +283,8 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
     if not isinstance(issuer, str) or not issuer or not issuer.isprintable():
         raise ValueError("issuer is missing, or not a name in print")
     issuer = issuer_name(issuer)
-    if not isinstance(formats, list) or not formats or not all(each in FORMATS for each in formats):
-        raise ValueError(f"formats must be some of {', '.join(FORMATS)}")
+    if not isinstance(formats, list) or not formats or not all(each in key_uses() for each in formats):
+        raise ValueError(f"formats must be some of {', '.join(sorted(key_uses()))}")
     if ("public" in entry) == ("certificate" in entry):
         raise ValueError("give either public or certificate")
     der = _base64(entry.get("public", entry.get("certificate")))
@@ -292,8 +303,8 @@ def _public(der: bytes, formats: Iterable[str], *, is_certificate: bool) -> sign
     key = signing.certificate_key(der) if is_certificate else signing.public_key(der)
     kind = key.name.split()[0]
     for name in formats:
-        kinds = _KINDS.get(name)
-        if kinds is not None and kind not in kinds:
+        kinds = key_uses()[name].kinds
+        if kinds and kind not in kinds:
             raise ValueError(f'this key is {kind}; keys of "{name}" are {" or ".join(kinds)}')
     return key
 
@@ -320,14 +331,16 @@ def _days(entry: Mapping[str, Any]) -> Limits:
     return Limits(starts, ends)
 
 
-def certified(der: bytes, formats: Iterable[str] = FORMATS, *, issuer: str = "", kid: bytes = b"") -> TrustedKey:
-    """The key of a certificate, within what the certificate allows; named by it unless `issuer` is given. Raises
-    BadKey.
+def certified(
+    der: bytes, formats: Iterable[str] | None = None, *, issuer: str = "", kid: bytes = b""
+) -> TrustedKey:
+    """The key of a certificate, within what the certificate allows; named by it unless `issuer` is given. Without
+    `formats` it may sign all. Raises BadKey.
     """
     return TrustedKey(
         issuer or signing.certificate_name(der),
         kid or short_hash(der),
-        frozenset(formats),
+        frozenset(key_uses() if formats is None else formats),
         signing.certificate_key(der),
         signing.certificate_limits(der),
         der,

@@ -22,6 +22,7 @@ import re
 from typing import TYPE_CHECKING
 
 from agent.credentials import fcb, rail
+from agent.credentials.trust import KeyUse
 from agent.crypto import digest, signing
 from agent.crypto.inflate import inflate
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT = rail.FORMAT
 TITLE = "European rail ticket (UIC)"
+KEYS = {FORMAT: KeyUse(("DSA", "P-256", "P-384", "P-521"), weak="DSA")}
 _HEAD = re.compile(rb"#UT(0[12])(\d{4})([0-9A-Za-z]{5})")
 _SIGNATURE = {b"01": 50, b"02": 64}
 _LENGTH = re.compile(rb"\d{4}")

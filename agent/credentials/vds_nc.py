@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.credentials import lab, validity
 from agent.credentials.lab import ResultMeaning
-from agent.credentials.trust import short_hash
+from agent.credentials.trust import KeyUse, short_hash
 from agent.credentials.wallclock import moment
 from agent.crypto import base64url, digest, signing, strict_json
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "vds-nc"
 TITLE = "ICAO health seal (VDS-NC)"
+KEYS = {FORMAT: KeyUse()}
 _KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
 _TESTS = {
     "molecular(pcr)": "pcr",

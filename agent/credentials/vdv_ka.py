@@ -29,7 +29,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.credentials import blocking, german_time, validity
-from agent.credentials.trust import MOST_TRIED
+from agent.credentials.trust import MOST_TRIED, KeyUse
 from agent.crypto import ber, digest, signing
 from agent.crypto.iso9796 import RsaKey, recover
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 FORMAT = "vdv-ka"
 TITLE = "German transport ticket (VDV-KA)"
+KEYS = {FORMAT: KeyUse(("RSA",), weak="RSA")}
 _SIGNATURE, _REST, CERTIFICATE, AUTHORITY = 0x9E, 0x9A, 0x7F21, 0x42
 CERTIFICATE_SIGNATURE, CERTIFICATE_REST, _CONTENT = 0x5F37, 0x5F38, 0x5F4E
 _BEGIN = bytes((_SIGNATURE, 0x81, 0x80))

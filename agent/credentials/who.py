@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agent.credentials import cwt, validity
+from agent.credentials.trust import KeyUse
 from agent.credentials.wallclock import earliest_end, latest_start
 from agent.crypto import digest
 from agent.crypto.refusal import CheckFailed, Malformed
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "who"
 TITLE = "WHO vaccination certificate (ICVP) or health link"
+KEYS = {FORMAT: KeyUse()}
 DCC, DVC, DDCC_VACCINATION, DDCC_TEST, LINK = 1, -6, 3, 4, 5
 _KNOWN = (DVC, DDCC_VACCINATION, DDCC_TEST, LINK)
 _YELLOW_FEVER = "1D47"

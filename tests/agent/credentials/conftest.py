@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.credentials import gatepost
-from agent.credentials.trust import FORMATS, TrustedKey, TrustStore, parse_trust_store
+from agent.credentials.trust import TrustedKey, TrustStore, key_uses, parse_trust_store
 from agent.crypto import signing
 from agent.model import ClockState, Colour, TimeBounds
 
@@ -24,7 +24,7 @@ def key() -> signing.PrivateKey:
 
 @pytest.fixture(scope="session")
 def trust(key: signing.PrivateKey) -> TrustStore:
-    return parse_trust_store([TrustedKey("demo", key.public.kid, frozenset(FORMATS), key.public)])
+    return parse_trust_store([TrustedKey("demo", key.public.kid, frozenset(key_uses()), key.public)])
 
 
 @pytest.fixture

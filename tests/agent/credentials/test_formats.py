@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials.trust import TrustStore
+from agent.credentials.trust import TrustStore, key_uses
 from agent.model import ClockState, CodeStatus, TimeBounds
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ BEGINNINGS = [
 ]
 FORMAT = '''\
 """A format for this test."""
+from agent.credentials.trust import KeyUse
 from agent.model import CodeStatus, Verdict
-FORMAT, TITLE = "test", "a test"
+FORMAT, TITLE, KEYS = "test", "a test", {"test": KeyUse()}
 def recognises(payload):
     return payload.startswith(b"TEST-FORMAT:")
 def check(payload, trust, now):
@@ -52,11 +53,14 @@ def test_a_file_in_the_room_is_enough(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(credentials, "__path__", [*credentials.__path__, str(tmp_path)])
     credentials._files.cache_clear()
     credentials.formats.cache_clear()
+    key_uses.cache_clear()
     try:
+        assert "test" in key_uses(), "and a key can be pinned for it"
         verdict = credentials.check(b"TEST-FORMAT:anna", TrustStore(), NOW)
     finally:
         credentials._files.cache_clear()
         credentials.formats.cache_clear()
+        key_uses.cache_clear()
         sys.modules.pop("agent.credentials.test_format_of_a_test", None)
     assert (verdict.status, verdict.format) == (CodeStatus.VALID, "test")
 

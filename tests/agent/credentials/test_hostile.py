@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from agent import credentials
 from agent.credentials import cose, dcc, gatepost
-from agent.credentials.trust import FORMATS, TrustedKey, TrustStore, parse_trust_store, short_hash
+from agent.credentials.trust import TrustedKey, TrustStore, key_uses, parse_trust_store, short_hash
 from agent.crypto import base45, cbor, signing
 from agent.crypto.refusal import CheckFailed
 from agent.model import ClockState, CodeStatus, TimeBounds
@@ -116,7 +116,7 @@ def test_no_untyped_exception_from_noise(prefix: bytes, noise: bytes) -> None:
 def test_no_untyped_exception_from_signed_nonsense(claims: Any) -> None:
     """Even a trusted issuer may sign anything."""
     key = signing.new_private_key()
-    trust = parse_trust_store([TrustedKey("x", key.public.kid, frozenset(FORMATS), key.public)])
+    trust = parse_trust_store([TrustedKey("x", key.public.kid, frozenset(key_uses()), key.public)])
     payload = cbor.encode(claims)
     protected, to_sign = cose.build(signing.EDDSA, key.public.kid, payload)
     message = cose.assemble(protected, payload, key.sign(to_sign))
