@@ -51,6 +51,7 @@ from agent.ruleset.venue_files import BadVenueFile, load_venue
 from agent.screening import BadCalibration
 from agent.supervisor import HealthMonitor, metrics
 from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.lane_status import LaneStatusKeeper
 from agent.supervisor.metrics import Metrics
 from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
@@ -188,6 +189,7 @@ class App:
         ledger.call_staff = partial(_call_staff, list(lanes.values()))
         self._groups = topics.groups
         self._lane_names = tuple(config.lanes)
+        self._lane_status = LaneStatusKeeper(config.lanes)
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
         self._loop = Loop(
@@ -255,7 +257,7 @@ class App:
         # what is looked after
         self._report = HealthReport(
             config.kiosk, self._workers, self._outbox, self._link, self._loop, clock, self._ruleset, self._receiver,
-            began, self._venue,
+            began, self._venue, self._lane_status, lambda: list(self._in_force()),
         )  # fmt: skip
         self._tickets = tickets
         baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.crowds)
@@ -309,6 +311,7 @@ class App:
         """Every effect of the checkpoint: for screens and pages."""
         self._watch.on_effect(effect)
         self._staff.on_effect(effect)
+        self._lane_status.on_effect(effect)
 
     def _staff_door(self, config: Config, venue: Callable[[], Mapping[str, Any] | None]) -> StaffDoor:
         """The socket for the pages of guards."""

@@ -59,7 +59,8 @@ PURE = {
     "credentials", "crypto", "events", "indicators.py", "model.py", "outbox/receipt.py", "platform/histogram.py",
     "issuers", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py",
     "screening", "supervisor/crash_loop.py", "supervisor/health.py", "supervisor/rollout_state.py", "texts",
-    "tickets/exchange.py", "upgrade/release.py", "upgrade/waves.py", "venue", "web/options.py", "web/pictures.py",
+    "tickets/exchange.py", "upgrade/release.py", "upgrade/waves.py", "venue",
+    "web/options.py", "web/overview.py", "web/pictures.py",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

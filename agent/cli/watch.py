@@ -1,16 +1,33 @@
-"""`gatepost watch`: the whole kiosk on one screen of 80 by 24, as it is, until Ctrl-C. Works over SSH.
+"""`gatepost watch`: the whole kiosk on one screen of 80 by 24, as it is, until `q`. Works over SSH.
 
-What stands in `gatepost status`, drawn again each second: devices with the items a second that they give, outbox,
-link, lists, and what is wrong with its remedy.
+Lanes with their last decision, limit and room; devices with the items a second that they give; outbox, link with
+its next try, lists with ages and versions, heat and throttling, what is wrong with its remedy, the end of the log.
 
     sudo gatepost watch
     sudo gatepost watch --once      print it once, for a pipe
+
+| key | what it does |
+|---|---|
+| `?` | these keys |
+| `/` | only devices with the text that is typed; Enter ends it, Escape shows all again |
+| Enter | everything that is wrong in full, and back |
+| `l` | the log alone, and back |
+| `r` | restart the service, after `y` |
+| `c` | the camera as it sees (`gatepost camera`) |
+| `q` | end |
 """
 
 from __future__ import annotations
 
+import os
+import select
+import subprocess
 import sys
+import termios
 import time
+import tty
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -20,19 +37,23 @@ from rich.text import Text
 
 from agent.cli import configuration
 from agent.supervisor import read_report
-from drivers.contract import printable
+from agent.web.overview import Overview, Rates, Report, overview
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
-EVERY_S = 1.0
-_OLD_S = 5.0
-_LEAST_LINES = 20
-_STYLES = {"ok": "bold green", "degraded": "bold yellow", "stuck": "bold red"}
+    from agent.web.overview import DeviceRow
 
-Report = dict[str, Any]
+EVERY_S = 1.0
+_LEAST_LINES = 22
+_STYLES = {"ok": "bold green", "degraded": "bold yellow", "stuck": "bold red"}
+_HELP = """\
+?      these keys                         l   the log alone, and back
+/      only devices with a text           r   restart the service, after y
+Enter  all that is wrong, in full         c   the camera as it sees
+Esc    back to everything                 q   end"""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,114 +64,177 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 after Ctrl-C or once it was printed, 1 for a wrong configuration, 3 when no agent runs."""
+    """0 after `q` or Ctrl-C, or once it was printed, 1 for a wrong configuration, 3 when no agent runs."""
     config = configuration.read(args.config)
     if config is None:
         return 1
     rates = Rates()
-    if args.once or not sys.stdout.isatty():
+    if args.once or not (sys.stdout.isatty() and sys.stdin.isatty()):
         report = read_report(config.runtime.directory)
         Console(highlight=False).print(page(report, rates, time.monotonic(), _LEAST_LINES))
         return 0 if report is not None else 3
-    return _follow(config.runtime.directory, rates)
+    return _follow(config.runtime.directory, rates, args.config)
 
 
-def _follow(directory: Path, rates: Rates) -> int:
-    console = Console(highlight=False)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            at_s = time.monotonic()
-            live.update(page(read_report(directory), rates, at_s, console.height), refresh=True)
-            time.sleep(EVERY_S)
+# -- keys
 
 
-class Rates:
-    """How many items a second each device gives, from one report to the next."""
+@dataclass(frozen=True, slots=True)
+class WatchKeys:
+    """What the keys have chosen."""
 
-    def __init__(self) -> None:
-        self._before: dict[tuple[str, str], tuple[float, int]] = {}
+    shows: str = ""
+    """`help`, `problems` or `log` in place of everything."""
+    needle: str = ""
+    """Only devices with this text."""
+    is_typing: bool = False
+    asks_restart: bool = False
+    act: str = ""
+    """`quit`, `restart` or `camera`: to be done now."""
 
-    def of(self, report: Report) -> dict[tuple[str, str], float]:
-        """(lane, role) → items a second since the report before; nothing for a device that is new."""
-        at_s, found = float(report["at_s"]), {}
-        for device in report["devices"]:
-            key = (device["lane"], device["role"])
-            before_s, items = self._before.get(key, (at_s, device["items"]))
-            if at_s > before_s:
-                found[key] = max(0, device["items"] - items) / (at_s - before_s)
-            if at_s > before_s or key not in self._before:
-                self._before[key] = (at_s, device["items"])
-        return found
+    def press(self, key: str) -> WatchKeys:  # noqa: PLR0911 - one a key
+        """What one key changes; any other key takes back a question."""
+        chosen = replace(self, act="", asks_restart=False)
+        if self.is_typing:
+            return replace(chosen, **self._type(key))
+        if self.asks_restart:
+            return replace(chosen, act="restart" if key == "y" else "")
+        match key:
+            case "q":
+                return replace(chosen, act="quit")
+            case "/":
+                return replace(chosen, shows="", needle="", is_typing=True)
+            case "r":
+                return replace(chosen, asks_restart=True)
+            case "c":
+                return replace(chosen, act="camera")
+            case "\x1b":
+                return WatchKeys()
+            case "?" | "\r" | "\n" | "l":
+                shows = {"?": "help", "l": "log"}.get(key, "problems")
+                return replace(chosen, shows="" if self.shows == shows else shows)
+        return chosen
+
+    def _type(self, key: str) -> dict[str, Any]:
+        if key in "\r\n\x1b":
+            return {"is_typing": False, "needle": "" if key == "\x1b" else self.needle}
+        if key == "\x7f":
+            return {"needle": self.needle[:-1]}
+        return {"needle": self.needle + key} if key.isprintable() else {}
 
 
-def page(report: Report | None, rates: Rates, now_s: float, height: int) -> RenderableType:
-    """The screen. Faults come first where there is not room for all devices."""
+_NONE = WatchKeys()
+
+
+def _follow(directory: Path, rates: Rates, config: Path) -> int:
+    console, keys = Console(highlight=False), WatchKeys()
+    while keys.act != "quit":
+        with _single_keys(), Live(console=console, screen=True, auto_refresh=False) as live:
+            keys = replace(keys, act="")
+            while not keys.act:
+                at_s = time.monotonic()
+                view = page(read_report(directory), rates, at_s, console.height, keys)
+                live.update(view, refresh=True)
+                for key in _typed(at_s + EVERY_S):
+                    keys = keys.press(key)
+        if keys.act == "restart":
+            subprocess.run(["systemctl", "restart", "gatepost"], check=False)  # noqa: S607 - found by PATH
+        elif keys.act == "camera":
+            subprocess.run([sys.argv[0], "camera", "--config", str(config)], check=False)  # noqa: S603 - our own words
+    return 0
+
+
+def _typed(until_s: float) -> str:
+    """What is typed until then; at once when something is."""
+    ready, _, _ = select.select([sys.stdin], [], [], max(0.0, until_s - time.monotonic()))
+    return os.read(sys.stdin.fileno(), 64).decode(errors="ignore") if ready else ""
+
+
+@contextmanager
+def _single_keys() -> Iterator[None]:
+    """WatchKeys come one by one and are not shown; Ctrl-C works as always."""
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+# -- the screen
+
+
+def page(report: Report | None, rates: Rates, now_s: float, height: int, keys: WatchKeys = _NONE) -> RenderableType:
+    """The screen. What is down comes first where there is not room for all."""
     if report is None:
         return Text("No agent runs here, or it writes elsewhere: gatepost status", "bold red")
-    devices = sorted(report["devices"], key=lambda device: device["up"])
-    problems = list(report["problems"])
-    room = max(_LEAST_LINES, height) - 8 - min(len(problems), 4)
+    seen = overview(report, rates.of(report), now_s)
+    match keys.shows:
+        case "help":
+            return Group(_head(seen), Text(_HELP))
+        case "problems":
+            return Group(_head(seen), Text("\n".join(f"! {each}" for each in seen.problems) or "Nothing is wrong."))
+        case "log":
+            return Group(_head(seen), *(_line(line) for line in seen.log))
+    return _everything(seen, height, keys)
+
+
+def _everything(seen: Overview, height: int, keys: WatchKeys) -> RenderableType:
+    devices = [row for row in seen.devices if keys.needle in f"{row.lane} {row.role} {row.driver} {row.text}"]
+    problems = seen.problems[:3]
+    others = 2 + len(seen.warnings) + len(seen.lanes) + len(seen.facts) + len(problems) + 1
+    room = max(3, height - 1 - others)
+    hidden = max(0, len(devices) - room)
+    shown = devices[: room - 1] if hidden else devices
+    log_lines = max(0, height - 1 - others - len(shown) - bool(hidden))
     return Group(
-        _head(report, now_s - float(report["at_s"])),
-        _devices(devices[:room], rates.of(report)),
-        *([Text(f"  … and {len(devices) - room} more devices, all up", "dim")] if len(devices) > room else []),
-        Text("\n".join(_totals(report))),
-        *(
-            Text("! " + _format_problem(problem), "bold red", no_wrap=True, overflow="ellipsis")
-            for problem in problems[:4]
-        ),
+        _head(seen),
+        *(_line(f"lane    {line}") for line in seen.lanes),
+        _devices(shown),
+        *([Text(f"  … and {len(devices) - len(shown)} more devices", "dim")] if hidden else []),
+        *(_line(f"{name:<8}{text}") for name, text in seen.facts),
+        *(_line(f"! {each}", "bold red") for each in problems),
+        *(_line(line, "dim") for line in seen.log[len(seen.log) - log_lines :]),
+        _foot(keys),
     )
 
 
-def _head(report: Report, age_s: float) -> Text:
-    kiosk, condition = report["kiosk"], str(report["condition"])
+def _foot(keys: WatchKeys) -> Text:
+    if keys.asks_restart:
+        return Text("restart the service? y", "bold yellow")
+    if keys.is_typing or keys.needle:
+        return Text(f"/{keys.needle}", "bold")
+    return Text("? keys  / find  Enter problems  l log  r restart  c camera  q end", "dim")
+
+
+def _head(seen: Overview) -> Text:
     head = Text.assemble(
-        (f"{kiosk['id']} at {kiosk['site']} ", "bold"),
-        (condition.upper(), _STYLES.get(condition, "bold red")),
-        f"  gatepost {report['version']}, clock {report['clock']}, {report['decided']} decided",
+        (f"{seen.title} ", "bold"),
+        (seen.condition.upper(), _STYLES.get(seen.condition, "bold red")),
+        f"  {seen.head}",
     )
-    if age_s > _OLD_S:
-        head.append(
-            f"\nThis is {age_s:.0f} s old: the agent has stopped or hangs (journalctl -u gatepost)", "bold red"
-        )
-    if report["safe"]:
-        head.append(
-            f"\nSAFE MODE, everybody at an entry goes to staff: {printable(str(report['safe']))}", "bold red"
-        )
+    for warning in seen.warnings:
+        head.append(f"\n{warning}", "bold red")
     return head
 
 
-def _devices(devices: list[Mapping[str, Any]], rates: Mapping[tuple[str, str], float]) -> Table:
+def _line(text: str, style: str = "") -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _devices(rows: list[DeviceRow]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True)
     for name in ("", "lane", "device", "driver", "items", "per s"):
         table.add_column(name, no_wrap=True, justify="right" if name in ("items", "per s") else "left")
     table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
-    for device in devices:
-        rate = rates.get((device["lane"], device["role"]))
+    for row in rows:
         table.add_row(
-            Text("✓", "green") if device["up"] else Text("✗", "bold red"),
-            printable(device["lane"]),
-            device["role"],
-            device["driver"],
-            str(device["items"]),
-            "" if rate is None else f"{rate:.1f}",
-            "" if device["up"] else Text(printable(device["error"]), "red"),
+            Text("✓", "green") if row.up else Text("✗", "bold red"),
+            row.lane,
+            row.role,
+            row.driver,
+            str(row.items),
+            "" if row.rate is None else f"{row.rate:.1f}",
+            Text(row.text, "red"),
         )
     return table
-
-
-def _totals(report: Report) -> Iterator[str]:
-    outbox, link = report["outbox"], report["link"]
-    yield "outbox  " + ", ".join(f"{outbox[name]} {name}" for name in ("stored", "delivered", "waiting", "lost"))
-    wait_s = link.get("next_try_s")
-    trying = "trying now" if wait_s is None else f"next try in {wait_s:.0f} s"
-    yield "link    " + ("connected" if link["connected"] else f"not connected, {trying}")
-    for kept in report["lists"][:3]:
-        age = "age unknown" if kept["age_s"] is None else f"{kept['age_s'] / 3600:.1f} h old"
-        yield f"list    {printable(kept['name'])}: {printable(kept['fault'] or age)}"
-
-
-def _format_problem(problem: object) -> str:
-    """A problem in words."""
-    text = problem.get("text", "") if isinstance(problem, dict) else problem
-    return printable(str(text))

@@ -51,6 +51,8 @@ _MEASURE_OF = {
     "no_code": "document", "show_id": "document", "permit_missing": "visitor",
 }  # fmt: skip
 """Reason or action → the measure that answers it; the first that a decision names is the button."""
+_FIXED = {"direction", "venue", "lane_type", "zone"}
+"""Facts of the place: nobody at the gate can change them."""
 _SERIOUS = {"watch_hit", "code_red", "test_positive"}
 """No measurement answers these: a case does."""
 
@@ -69,7 +71,7 @@ def first_measure(decision: Decision, temperature: Temperature) -> str:
 
 def would_change(explanation: Explanation) -> str:
     """The one fact that would let the person in; `nothing` when there is none."""
-    facts = {change.fact for change in explanation.changes if change.outcome in LETS_IN}
+    facts = {change.fact for change in explanation.changes if change.outcome in LETS_IN} - _FIXED
     if not facts:
         return "nothing"
     return next((fact for fact in _PREFERRED if fact in facts), "other")

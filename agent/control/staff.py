@@ -72,6 +72,8 @@ FRESH_S = 10.0
 ROUNDED_S = 0.01
 BADGE_S = 30.0
 """So long a page waits for a badge, and a badge counts as the second person's."""
+SECOND_S = 5.0
+"""So long after a page has asked for it, a badge is a second person's, and no handover. Pages ask each 2 s."""
 HELD_S = 3.0
 """So long a badge before a scanner is the same showing."""
 ID_BYTES = 32
@@ -100,6 +102,8 @@ class StaffDoor:
         self._badge: tuple[str, float] = ("", float("-inf"))
         """Whose badge was shown last, and when, until it was used."""
         self._logged_in_by_badge: dict[str, str] = {}
+        self._second_until_s = float("-inf")
+        """A page waits for the badge of a second person until then: it is no handover."""
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
 
     # -- life
@@ -161,7 +165,7 @@ class StaffDoor:
         if len(self._awaiting) == 1:  # with several nobody can tell whose it is
             self._logged_in_by_badge[self._awaiting.popitem()[0]] = who
         before = self.state.on_duty
-        if before == who:
+        if before == who or at_s < self._second_until_s:
             return False
         try:
             self._save_state(on_duty=who, handed_by=before)
@@ -219,6 +223,12 @@ class StaffDoor:
                 with self._lock:
                     self._sessions.logout(session)
                 return {"done": True}
+            case "second", _:
+                with self._lock:
+                    found = self._sessions.find(self._context.staff(), session, device, self._clock())
+                    self._second_until_s = self._clock() + SECOND_S
+                    who = self._second_badge(found)
+                return {"seen": who} if who else {"awaited": True}
             case "view", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
@@ -358,14 +368,28 @@ class StaffDoor:
         said: dict[str, Any] = {"done": True}
         match verb:
             case "accept":
-                self._save_state(handed_by="")
+                return self._accept(by)
             case "pair":
                 said["seconds"] = self.begin_pairing()["seconds"]
             case _:
                 self._sessions.unpair_all()
                 self._save_state()
-        self._record_deed("handover" if verb == "accept" else verb, by.staff, "")
+        self._record_deed(verb, by.staff, "")
         return said
+
+    def _accept(self, by: StaffSession) -> dict[str, Any]:
+        """Whose badge was shown takes over from the one before: open cases are theirs now."""
+        if by.staff != self.state.on_duty:
+            raise Refused("not_on_duty")
+        if not self.state.handed_by:
+            raise Refused("repeated")
+        before, now = self.state.handed_by, self._view.current()
+        cases = [each["case"] for each in now["venue"]["cases"]] if now["venue"] is not None else []
+        done = {case: self.state.steps.get(case, {}).get("done", {}) for case in cases}
+        self._save_state(handed_by="", steps={case: {"owner": by.staff, "done": done[case]} for case in cases})
+        answers = {"from": before, "cases": str(len(cases)), "faults": str(len(now["faults"]))}
+        self._context.record(AttestationRecord("handover", answers=answers, by=by.staff))
+        return {"done": True, "cases": cases}
 
     def _about_a_person(self, verb: str, lane: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
         at_s, answers = self._clock(), {"number": str(rest.get("number", ""))}
@@ -440,18 +464,21 @@ class StaffDoor:
                 with self._pin_of(who):
                     return self._sessions.confirm(staff, who, pin, by.staff, allowed, self._clock())
             case {"badge": True}:
-                who, shown_s = self._badge
-                member = self._context.staff().people.get(who)
-                if (
-                    member is None or who == by.staff or member.role not in rights.SECONDS
-                    or self._clock() - shown_s > BADGE_S
-                ):  # fmt: skip
+                who = self._second_badge(by)
+                if not who:
                     raise Refused("second_needed")
-                self._badge = "", float("-inf")
+                self._badge, self._second_until_s = ("", float("-inf")), float("-inf")
                 return who
         if self._context.second_person:
             raise Refused("second_needed")
         return ""
+
+    def _second_badge(self, by: StaffSession) -> str:
+        """Whose badge was shown just now, if that may confirm a deed of `by`; `` if not."""
+        who, shown_s = self._badge
+        member = self._context.staff().people.get(who)
+        is_other = member is not None and who != by.staff and member.role in rights.SECONDS
+        return who if is_other and self._clock() - shown_s <= BADGE_S else ""
 
     def _known_lane(self, lane: str) -> str:
         if lane not in self._context.lanes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.control import rights
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
 
 VIEW_S = 0.3
 """The view is made once in so long, however many pages look."""
-MOST_PASSAGES, MOST_EXPLAINED = 20, 64
+MOST_PASSAGES, MOST_EXPLAINED, MOST_PEOPLE = 20, 64, 256
+
+
+@dataclass(slots=True)
+class _Person:
+    """Somebody who waits or has waited."""
+
+    case: str = ""
+    """Of the latest passage; empty when it has none."""
+    attempts_c: list[float] = field(default_factory=list)
+    """What each attempt has measured, °C."""
 
 
 class StaffView:
@@ -34,19 +45,29 @@ class StaffView:
         self._lock = threading.Lock()
         self._made: tuple[float, dict[str, Any]] = (float("-inf"), {})
         self._passages: deque[dict[str, Any]] = deque(maxlen=MOST_PASSAGES)
-        self._case_of: dict[tuple[str, int], str] = {}
-        """Lane and number of the person who waits → the case of his last passage, `` when it has none."""
+        self._people: OrderedDict[tuple[str, int], _Person] = OrderedDict()
+        """Lane and number → what their passages were so far."""
         self._explained: OrderedDict[tuple[str, int, float], Explanation] = OrderedDict()
 
     def on_effect(self, effect: object) -> None:
         """Remember the last passages, and whose case is which. Called by the loop; does not block."""
         if isinstance(effect, Passage):
             if effect.number:
-                self._case_of[effect.lane, effect.number] = effect.venue.case if effect.venue is not None else ""
+                self._remember(effect)
             self._passages.appendleft({
                 "at_s": effect.decided_s, "lane": effect.lane, "outcome": effect.decision.outcome,
                 "reasons": list(effect.decision.reasons), "gate_opened": effect.gate_opened,
             })  # fmt: skip
+
+    def _remember(self, passage: Passage) -> None:
+        """Which case somebody's latest passage belongs to, and what each attempt has measured."""
+        person = self._people.setdefault((passage.lane, passage.number), _Person())
+        person.case = passage.venue.case if passage.venue is not None else ""
+        surface_c = passage.temperature.surface_c
+        if surface_c is not None and surface_c not in person.attempts_c[-1:]:
+            person.attempts_c.append(surface_c)
+        if len(self._people) > MOST_PEOPLE:
+            self._people.popitem(last=False)
 
     def current(self) -> dict[str, Any]:
         """The view, made again when it is old. Raises TimeoutError."""
@@ -102,8 +123,9 @@ class StaffView:
             self._explained[key] = explanation
             may = self._context.may_override(given)
             ago_s = at_s - waits.since_s
-            case = self._case_of.get((lane, waits.number), "")
-            made.append(rights.card(lane, waits, case, explanation, ago_s, self._context.rest_s, may_override=may))
+            person = self._people.get((lane, waits.number)) or _Person()
+            card = rights.card(lane, waits, person.case, explanation, ago_s, self._context.rest_s, may_override=may)
+            made.append({**card, "attempts_c": list(person.attempts_c)})
         while len(self._explained) > MOST_EXPLAINED:
             self._explained.popitem(last=False)
         return made
@@ -124,7 +146,12 @@ def _form(form: Form) -> dict[str, Any]:
         "name": form.name,
         "title": dict(form.title),
         "fields": [
-            {"name": each.name, "choices": list(each.choices), "optional": each.optional, "private": not each.clear}
+            {
+                "name": each.name, "title": dict(each.title), "choices": list(each.choices),
+                "choice_titles": {language: list(words) for language, words in each.choice_titles.items()},
+                "optional": each.optional, "private": not each.clear,
+            }
             for each in form.fields
         ],
-    }
+        "records": form.records,
+    }  # fmt: skip

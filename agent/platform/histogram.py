@@ -26,6 +26,12 @@ class Histogram:
         self._counts[bisect_left(self.bounds_s, seconds)] += 1
         self.sum_s += seconds
 
+    def quantile_s(self, share: float) -> float | None:
+        """The bound that this share of all does not exceed; None before the first, infinite beyond all."""
+        counted = list(self.up_to())
+        total = counted[-1][1]
+        return next((bound for bound, count in counted if count >= share * total), None) if total else None
+
     def up_to(self) -> Iterator[tuple[float, int]]:
         """Each bound with the number of durations up to it; at last infinity with all of them."""
         return zip((*self.bounds_s, float("inf")), accumulate(list(self._counts)), strict=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import asdict, dataclass, fields
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import __version__
+from agent import __version__, log
+from agent.platform import site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.config import KioskOptions
     from agent.control import CommandReceiver, CommandStats
@@ -17,11 +21,19 @@ if TYPE_CHECKING:
     from agent.devices.workers import Workers
     from agent.events.state import VenueState
     from agent.loop import Loop
+    from agent.model import InForce
     from agent.mqtt import Link, LinkStatus
     from agent.outbox import Outbox, OutboxStatus
     from agent.platform.clock import Clock
+    from agent.platform.site import SiteCheck
     from agent.ruleset import Ruleset
+    from agent.supervisor.lane_status import LaneStatusKeeper
     from agent.supervisor.startup import Startup
+
+_ROOT = Path("/")
+_SLOW_S = 10.0
+_LOG_LINES = 12
+"""Of the log that stand in the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,9 @@ class HealthReport:
     commands: CommandReceiver
     began: Startup
     venue: Callable[[], VenueState | None]
+    lanes: LaneStatusKeeper
+    in_force: Callable[[], Iterable[InForce]]
+    slow: SlowSections = field(default_factory=lambda: SlowSections())  # noqa: PLW0108 - it is made below
 
     def sections(self) -> dict[str, Any]:
         """For status.json."""
@@ -54,11 +69,37 @@ class HealthReport:
             "lists": [
                 {"name": age.name, "fault": age.fault(now), "age_s": age.age_s(now)} for age in self.ruleset.ages
             ],
+            **self.slow.sections(self.in_force),
+            "lanes": self.lanes.rows(),
+            "decision_p99_ms": _in_ms(self.loop.decision_times.quantile_s(0.99)),
+            "commit_p99_ms": _in_ms(self.outbox.took.quantile_s(0.99)),
+            "log": log.recent()[-_LOG_LINES:],
             "devices": [_plain(one) for one in self.workers.status()],
             "outbox": _with_fault(self.outbox.status()),
             "link": _with_fault(self.link.status()),
             "commands": _plain(self.commands.status()),
         }
+
+
+class SlowSections:
+    """What changes seldom and costs a look at files: made again every ten seconds."""
+
+    def __init__(self) -> None:
+        self._made_s = -math.inf
+        self._made: dict[str, Any] = {}
+
+    def sections(self, in_force: Callable[[], Iterable[InForce]]) -> dict[str, Any]:
+        """Versions in force; heat and power of the machine."""
+        if time.monotonic() - self._made_s >= _SLOW_S:
+            machine = [_plain(each) for each in site.power(_ROOT)]
+            self._made = {"in_force": [_plain(each) for each in in_force()], "machine": machine}
+            self._made_s = time.monotonic()
+        return self._made
+
+
+def _in_ms(seconds: float | None) -> float | None:
+    """None also for what is longer than everything that is told apart: JSON has no infinity."""
+    return None if seconds is None or math.isinf(seconds) else round(1000 * seconds, 1)
 
 
 def _with_fault(status: OutboxStatus | LinkStatus) -> dict[str, Any]:
@@ -68,6 +109,6 @@ def _with_fault(status: OutboxStatus | LinkStatus) -> dict[str, Any]:
     return {**plain, "fault": status.fault}
 
 
-def _plain(status: DeviceStatus | OutboxStatus | LinkStatus | CommandStats) -> dict[str, Any]:
+def _plain(status: DeviceStatus | OutboxStatus | LinkStatus | CommandStats | InForce | SiteCheck) -> dict[str, Any]:
     """Its fields, as they are: `asdict` copies deeply what is written down at once."""
-    return {field.name: getattr(status, field.name) for field in fields(status)}
+    return {each.name: getattr(status, each.name) for each in fields(status)}

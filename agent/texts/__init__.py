@@ -7,8 +7,21 @@ from __future__ import annotations
 
 from agent.texts.cues import CUES, HINTS, PICTURES
 from agent.texts.decisions import EXPLANATIONS, OUTCOMES
+from agent.texts.guard_page import PAGE
 from agent.texts.reasons import REASONS
-from agent.texts.staff import CHANGES, FEEDBACKS, KINDS, MEASURES, OVERRIDE_REASONS, REFUSALS, STEPS
+from agent.texts.staff import (
+    ABSENCES,
+    CHANGES,
+    FEEDBACKS,
+    KINDS,
+    MEASURES,
+    OVERRIDE_REASONS,
+    REFUSALS,
+    ROLES,
+    ROUND_STATES,
+    STEPS,
+    SYMPTOMS,
+)
 from agent.texts.temperature import NEXT_STEPS, TEMPERATURE
 from agent.texts.text import LANGUAGES, Text, Texts
 
@@ -30,6 +43,11 @@ CATALOGUE: dict[str, Texts] = {
     "step": STEPS,
     "feedback": FEEDBACKS,
     "case": KINDS,
+    "absence": ABSENCES,
+    "symptom": SYMPTOMS,
+    "round": ROUND_STATES,
+    "role": ROLES,
+    "page": PAGE,
 }
 """Subject → code → text. Codes of one subject are one enumeration of the agent; tests hold them equal."""
 

@@ -16,6 +16,7 @@ REFUSALS: Texts = {
     "not_logged_in": Text("Please log in.", "请登录。"),
     "locked": Text("Locked after five minutes: give your PIN.", "已锁定，请输入密码。"),
     "not_allowed": Text("Your role may not do this.", "您的岗位无权进行此操作。"),
+    "not_on_duty": Text("Show your badge at a lane first: then you take over.", "请先在通道出示工牌，再接班。"),
     "second_needed": Text("A second person must confirm this.", "需要第二人确认。"),
     "badge_awaited": Text("Show your badge at the scanner.", "请在扫码口出示工牌。"),
     "too_late": Text("The page is too old for this: look again.", "页面已过时，请再看一眼。"),
@@ -75,6 +76,7 @@ MEASURES: Texts = {
     "document": Text("Document seen", "已验证件"),
     "travel": Text("Travel record is clear", "行程无风险"),
     "case": Text("Follow the case", "处置事件"),
+    "paper": Text("Written on paper", "已纸质登记"),
     "left": Text("Has left", "已离开"),
     "override": Text("Let in: hold", "放行（按住）"),
     "count": Text("Count people", "清点人数"),
@@ -115,3 +117,36 @@ KINDS: Texts = {
     "zone_locked": Text("Locked area", "封控区"),
 }
 """Kinds of cases."""
+
+ABSENCES: Texts = {
+    "ill": Text("Ill", "生病"),
+    "leave": Text("Leave", "请假"),
+    "travel": Text("Travel", "外出"),
+    "quarantine": Text("Quarantine", "隔离"),
+    "other": Text("Other", "其他"),
+}
+"""Why somebody of the roster has not come."""
+
+SYMPTOMS: Texts = {
+    "fever": Text("Fever", "发热"),
+    "cough": Text("Cough", "咳嗽"),
+    "rash": Text("Rash", "皮疹"),
+    "diarrhoea": Text("Diarrhoea", "腹泻"),
+    "vomiting": Text("Vomiting", "呕吐"),
+    "red_eyes": Text("Red eyes", "红眼"),
+    "swollen_cheeks": Text("Swollen cheeks", "腮腺肿大"),
+    "other": Text("Other", "其他"),
+}
+
+ROUND_STATES: Texts = {
+    "later": Text("to come", "未开始"),
+    "open": Text("going on", "进行中"),
+    "reported": Text("reported", "已上报"),
+}
+
+ROLES: Texts = {
+    "guard": Text("guard", "门卫"),
+    "supervisor": Text("supervisor", "主管"),
+    "technician": Text("technician", "技术员"),
+}
+"""Of staff."""

@@ -7,6 +7,7 @@ knows is folded from ledger entries, which `agent.outbox` writes in the commit o
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,8 @@ OLDEST_FIX_S = 600.0
 """A place that was told longer ago is none any more."""
 CLOCK_OFF_S = 2.0
 """The ledger's clock may be off by so much against the agent's."""
+MOST_NUMBERS_SHOWN = 200
+"""Of those who are absent from a round."""
 _STOPPED = 1
 """Value of the last entry before a clean stop."""
 _ROLE = {role: index for index, role in enumerate(ROLES)}
@@ -661,6 +664,7 @@ class Venue:
                     "lane": next((name for name, index in self._index.items() if index == case.lane), ""),
                     "age_s": round(age_s) if age_s is not None else None,
                     "overdue": self._is_too_old(age_s),
+                    "left_s": round(self.rules.answer_min * 60 - age_s) if age_s is not None else None,
                     "drill": case.drill,
                 }
             )
@@ -700,7 +704,39 @@ class Venue:
         return {
             "round": going_on.name, "expected": report.expected, "checked": report.checked, "absent": report.absent,
             "groups": {name: dict(counts) for name, counts in report.groups.items()},
+            "absent_numbers": list(report.absent_numbers[:MOST_NUMBERS_SHOWN]),
         }  # fmt: skip
+
+    def rounds_today(self, now: TimeBounds) -> list[dict[str, object]]:
+        """Rounds of this day, each of which is reported when it has ended; none while the time is not known."""
+        if not reports.knows(now) or not self.ledger.knows_time:
+            return []
+        day = self.ledger.day_of(now.earliest_utc)
+        minute = (now.earliest_utc - self.ledger.day_began_utc(day)) / 60
+        return [
+            {
+                "name": each.name, "from": hh_mm(each.from_min), "until": hh_mm(each.until_min),
+                "state": "later" if minute < each.from_min else "open" if minute < each.until_min else "reported",
+            }
+            for each in self.rules.rounds
+            if each.takes_place(day)
+        ]  # fmt: skip
+
+    def roster_groups(self, now: TimeBounds) -> dict[str, object] | None:
+        """Group → how many belong to it, and for how many an absence was noted today; None without a roster."""
+        here = self._in_force()
+        if here.roster is None:
+            return None
+        excused: Counter[int] = Counter()
+        if reports.knows(now) and self.ledger.knows_time:
+            tally = self.ledger.tally(self.ledger.day_of(now.earliest_utc))
+            excused.update(group for group, _ in tally.absent.values())
+            for (group, _), count in tally.absences.items():
+                excused[group] += count
+        return {
+            name: {"people": count, "excused": excused[tag16(name)]}
+            for name, count in here.roster.expected(()).items()
+        }
 
     def view(self, now: TimeBounds, at_s: float) -> dict[str, object]:
         """All of it at once, as JSON has it; of this moment."""
@@ -711,6 +747,9 @@ class Venue:
             "cases": self.open_cases(at_s),
             "attendance": self.attendance(now),
             "duties": {duty.name: self.duty_age_s(duty.tag, at_s) for duty in self.rules.duties},
+            "duty_hours": {duty.name: duty.every_h for duty in self.rules.duties},
+            "rounds": self.rounds_today(now),
+            "roster": self.roster_groups(now),
             "badge": self.badge,
             "shut": sorted(self.shut_lanes(now)),
             "trip": case_name(self.ledger.trip) if self.ledger.trip else "",
@@ -731,6 +770,11 @@ class Venue:
 def _last(data: bytes) -> tuple[int, ...]:
     whole = len(data) - len(data) % SIZE
     return LAYOUT.unpack_from(data, whole - SIZE)
+
+
+def hh_mm(minutes: int) -> str:
+    """Minutes after midnight as a clock shows them."""
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def report_view(report: Report) -> dict[str, object]:

@@ -9,7 +9,9 @@ A form is TOML, one file each:
 
     [[field]]
     name = "reason"
+    title = {en = "Reason", zh = "事由"}         # left out: the name stands there
     choices = ["delivery", "visit", "work"]     # only choices may be clear; there is no free text in the clear
+    choice_titles.zh = ["送货", "探访", "施工"]   # in the order of the choices; left out: the choices themselves
     clear = true
 
     [[field]]
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ class Field:
     """Of a private answer; it must fit as a whole."""
     clear: bool = False
     optional: bool = False
+    title: Mapping[str, str] = field(default_factory=dict)
+    """Language → how a page calls it."""
+    choice_titles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Language → how a page calls the choices, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +72,26 @@ class Form:
     @property
     def is_private(self) -> bool:
         """Whether it asks for anything that must be sealed."""
-        return any(not field.clear for field in self.fields)
+        return any(not each.clear for each in self.fields)
 
     def read(self, answers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Clear and private answers. Raises BadForm with every fault; it never repeats a private answer."""
-        known = {field.name for field in self.fields}
+        known = {each.name for each in self.fields}
         faults = [f"there is no question {name!r}" for name in answers if name not in known]
         clear: dict[str, str] = {}
         private: dict[str, str] = {}
-        for field in self.fields:
-            answer = answers.get(field.name, "").strip()
+        for each in self.fields:
+            answer = answers.get(each.name, "").strip()
             if not answer:
-                if not field.optional:
-                    faults.append(f"{field.name} is not answered")
+                if not each.optional:
+                    faults.append(f"{each.name} is not answered")
                 continue
-            if field.choices and answer not in field.choices:
-                faults.append(f"{field.name} is one of {', '.join(field.choices)}")
-            elif not field.choices and not _fits(field.pattern, answer):
-                faults.append(f"{field.name} does not fit {field.pattern or f'1 to {LONGEST_ANSWER} characters'}")
+            if each.choices and answer not in each.choices:
+                faults.append(f"{each.name} is one of {', '.join(each.choices)}")
+            elif not each.choices and not _fits(each.pattern, answer):
+                faults.append(f"{each.name} does not fit {each.pattern or f'1 to {LONGEST_ANSWER} characters'}")
             else:
-                (clear if field.clear else private)[field.name] = answer
+                (clear if each.clear else private)[each.name] = answer
         if faults:
             raise BadForm(self.name, faults)
         return clear, private
@@ -109,7 +115,7 @@ def parse_form(text: str, name: str = "form") -> Form:
     if len(fields) > MOST_FIELDS:
         faults.append(f"asks up to {MOST_FIELDS} questions, not {len(fields)}")
     made = tuple(_field(entry, faults) for entry in fields)
-    if len({field.name for field in made}) < len(made):
+    if len({each.name for each in made}) < len(made):
         faults.append("asks one question twice")
     title = content.get("title", {})
     if not _NAME.fullmatch(str(content.get("name", ""))):
@@ -132,8 +138,8 @@ def _field(entry: Any, faults: list[str]) -> Field:
         case _:
             faults.append("a field needs a name of small letters, for example telephone")
             return Field("")
-    if rest.keys() - {"choices", "pattern", "clear", "optional"}:
-        faults.append(f"{name}: has choices, pattern, clear and optional, and nothing else")
+    if rest.keys() - {"title", "choices", "choice_titles", "pattern", "clear", "optional"}:
+        faults.append(f"{name}: has title, choices, choice_titles, pattern, clear and optional, and nothing else")
     choices, pattern = rest.get("choices", []), rest.get("pattern", "")
     clear = rest.get("clear", False) is True
     if not isinstance(choices, list) or not all(isinstance(each, str) and each for each in choices):
@@ -146,4 +152,23 @@ def _field(entry: Any, faults: list[str]) -> Field:
     except (re.error, OverflowError, RecursionError) as error:
         faults.append(f"{name}: pattern: {error}")
         pattern = ""
-    return Field(name, tuple(choices), str(pattern), clear, rest.get("optional", False) is True)
+    title, choice_titles = rest.get("title", {}), rest.get("choice_titles", {})
+    if not isinstance(title, dict) or not all(isinstance(each, str) and each for each in title.values()):
+        faults.append(f'{name}: title is a text for each language, for example {{en = "Name", zh = "姓名"}}')
+        title = {}
+    if not isinstance(choice_titles, dict) or not all(_are_words(each, choices) for each in choice_titles.values()):
+        faults.append(f"{name}: choice_titles has as many words for each language as there are choices")
+        choice_titles = {}
+    return Field(
+        name,
+        tuple(choices),
+        str(pattern),
+        clear,
+        rest.get("optional", False) is True,
+        title,
+        {language: tuple(words) for language, words in choice_titles.items()},
+    )
+
+
+def _are_words(words: object, choices: list[str]) -> bool:
+    return isinstance(words, list) and len(words) == len(choices) and all(isinstance(word, str) for word in words)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -10,6 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from agent.texts import CATALOGUE
+from agent.web.overview import Rates, overview
 from agent.web.site import PAGES, body, stream
 
 if TYPE_CHECKING:
@@ -21,9 +24,12 @@ if TYPE_CHECKING:
 
 DEVICE, SESSION = "__Host-device", "__Host-session"
 DEVICE_S = 90 * 86_400
-VIEW_EVERY_S = 0.5
+VIEW_EVERY_S, STATUS_EVERY_S = 0.5, 1.0
 MAX_STREAMS = 16
-_SUBJECTS = ("reason", "outcome", "refusal", "change", "measure", "override", "step", "feedback", "case")
+_SUBJECTS = (
+    "page", "reason", "outcome", "refusal", "change", "measure", "override", "step", "feedback", "case", "absence",
+    "symptom", "round", "role",
+)  # fmt: skip
 _OPEN = {"pair", "login", "badge", "unlock", "logout", "who"}
 """What is no deed."""
 
@@ -54,16 +60,27 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
             response.delete_cookie(SESSION, "/", secure=True, httponly=True, samesite="strict")
         return response
 
+    async def technician(_: Request) -> Response:
+        return HTMLResponse((PAGES / "technician.html").read_text(encoding="utf-8"))
+
     async def events(request: Request) -> Response:
+        return _bounded(_views(client, _cookies(request), streams))
+
+    async def statuses(request: Request) -> Response:
+        return _bounded(_statuses(client, _cookies(request), streams))
+
+    def _bounded(made: AsyncIterator[tuple[str, dict[str, Any]]]) -> Response:
         if streams.locked():
             raise HTTPException(503)
-        return stream(_views(client, _cookies(request), streams))
+        return stream(made)
 
     return [
         Route("/guard", page),
         Route("/guard/texts", texts),
         Route("/guard/ask", forward_request, methods=["POST"]),
         Route("/guard/events", events),
+        Route("/technician", technician),
+        Route("/technician/events", statuses),
     ]
 
 
@@ -79,6 +96,22 @@ async def _views(
                 return
             yield ("lost" if "refused" in view else "view"), view
             await asyncio.sleep(VIEW_EVERY_S)
+
+
+async def _statuses(
+    client: StaffClient, cookies: dict[str, str], streams: asyncio.Semaphore
+) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """What the technician sees, each second, until the session ends."""
+    rates = Rates()
+    async with streams:
+        while True:
+            report = await client.request({"do": "status", **cookies})
+            if report.get("refused") in ("not_logged_in", "bad_arguments"):
+                yield "over", report
+                return
+            if "refused" not in report:
+                yield "status", asdict(overview(report, rates.of(report), time.monotonic()))
+            await asyncio.sleep(STATUS_EVERY_S)
 
 
 def _cookies(request: Request) -> dict[str, str]:

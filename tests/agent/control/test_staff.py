@@ -76,7 +76,7 @@ def test_every_code_of_a_card_has_words_in_both_languages(kiosk: Kiosk) -> None:
 
 
 def test_every_measure_and_refusal_has_words() -> None:
-    assert set(rights._MEASURE_OF.values()) | {"override", "left"} == CATALOGUE["measure"].keys()
+    assert set(rights._MEASURE_OF.values()) | {"override", "left", "paper"} == CATALOGUE["measure"].keys()
     assert set(rights._MEASURE_OF) <= CATALOGUE["reason"].keys()
     assert set(OVERRIDE_REASONS) == CATALOGUE["override"].keys()
 

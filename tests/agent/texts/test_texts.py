@@ -84,7 +84,7 @@ def test_reasons_are_used() -> None:
 @pytest.mark.parametrize(("subject", "code"), ENTRIES)
 def test_both_languages_say_it(subject: str, code: str) -> None:
     text = CATALOGUE[subject][code]
-    assert text.en.isascii() or subject in TEMPLATES
+    assert text.en.replace("°C", "").isascii() or subject in TEMPLATES
     assert HAN.search(text.zh)
     assert not HAN.search(text.en)
     if subject in ("cue", "picture", "hint", "reason", "temperature", "next_step"):

@@ -8,6 +8,8 @@ import socket
 import tempfile
 import threading
 import time
+from base64 import b64encode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from agent.app import App
 from agent.cli.demo.authority import DemoAuthority
 from agent.config import parse
 from agent.control import staff
-from agent.credentials import gatepost
+from agent.credentials import gatepost, lists
 from agent.credentials.staff_list import BADGE_PREFIX, hash_badge, hash_pin
 from agent.crypto import signing
 from agent.events import data
 from agent.model import ClockState, Colour, Event, Role, TimeBounds
+from agent.privacy import hpke
+from agent.ruleset import load
 from agent.ruleset.bundle_store import BundleStore
 from drivers.simulators.pty import Port
 from drivers.simulators.scan_engines import LineScanner
@@ -38,6 +42,7 @@ source = "system"
 last_known_time_file = "clock"
 [codes]
 bundles = "bundles"
+lists = ["watched.gpl"]
 [screening]
 baseline_file = "baseline.json"
 [outbox]
@@ -69,10 +74,21 @@ utc_offset_min = 480
 room = {capacity = 3}
 duty = [{name = "disinfect", every_h = 4}]
 """
+FULL_VENUE = (
+    VENUE.replace("room =", "register = true\nroom =")
+    + """
+round = [{name = "all-day", from = "00:00", until = "24:00"}]
+"""
+)
+"""Visitors are registered, and a round goes on."""
 LIMIT_S = 20.0
 PINS = {"G07": "135790", "G08": "246801", "S1": "secret-1", "T1": "technician"}
 ROLES = {"G07": "guard", "G08": "guard", "S1": "supervisor", "T1": "technician"}
 NORMAL_C, ELEVATED_C = 34.4, 37.0
+ON_ROSTER = ("anna", "bert", "carl", "dora", "emil", "fay")
+"""Holders of codes who belong here."""
+WANTED = "wanted"
+"""Holder of a code who is on a watch list."""
 
 
 def badge(who: str) -> str:
@@ -89,10 +105,21 @@ def staff_toml(people: dict[str, str] = ROLES) -> str:
     )
 
 
+def privacy_toml(seal: hpke.PrivateKey) -> str:
+    """Rules that seal to the central server."""
+    begins, ends = (
+        datetime.fromtimestamp(time.time() + s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for s in (-60, 86_400)
+    )
+    public = b64encode(hpke.public_bytes(seal)).decode()
+    return f'mode = "trace"\n[[key]]\nkeyid = "k"\npublic = "{public}"\nfrom = {begins}\nuntil = {ends}\n'
+
+
 class Kiosk:
     """A running agent; `ask` speaks with its staff door as the process of the pages does."""
 
-    def __init__(self, web: str = "", *, venue: bool = True, second: bool = True) -> None:
+    def __init__(
+        self, web: str = "", *, venue: bool = True, second: bool = True, rules: str = VENUE, sealed: bool = False
+    ) -> None:
         self.folder = folder = Path(tempfile.mkdtemp(prefix="gp-"))
         (folder / "web").mkdir()
         self.world, self.engine = World(noise_c=0.03), LineScanner()
@@ -102,13 +129,19 @@ class Kiosk:
         self.authority = DemoAuthority()
         self.authority.install(folder / "bundles")
         self.deliver(staff_toml())
+        self.seal = hpke.new_private_key()
+        if sealed:
+            self.deliver(privacy_toml(self.seal), "privacy")
+        head = lists.ListHeader("watched", "x", 1, time.time(), warn_age_s=86_400, max_age_s=3 * 86_400)
+        load.write_list(folder / "watched.gpl", head, gatepost.subject_key("x", WANTED), bytes([1]))
         web += "" if second else "\nsecond_person = false"
         config = CONFIG.format(folder=folder, web=web)
         if not venue:
             config = config.replace('[venue]\nfile = "venue.toml"\nroster = "roster.json"\n', "")
         (folder / "agent.toml").write_text(config)
-        (folder / "venue.toml").write_text(VENUE)
-        (folder / "r.csv").write_text("issuer,subject,role,number,group\nx,anna,visitor,7,readers\n")
+        (folder / "venue.toml").write_text(rules)
+        people = "".join(f"x,{who},visitor,{number},readers\n" for number, who in enumerate(ON_ROSTER, 7))
+        (folder / "r.csv").write_text(f"issuer,subject,role,number,group\n{people}")
         assert cli.main(["roster", "build", str(folder / "r.csv"), "--out", str(folder / "roster.json")]) == 0
         self.scanner, self.scanner2 = (Port(folder / name, self.engine) for name in ("scanner", "scanner2"))
         self.ports = [self.scanner, self.scanner2, Port(folder / "thermometer", GyMcu90615(self.world))]
@@ -150,9 +183,9 @@ class Kiosk:
             port.close()
         shutil.rmtree(self.folder)
 
-    def deliver(self, content: str) -> None:
-        """A staff list from the central server."""
-        data = self.authority.bundle("staff", content)
+    def deliver(self, content: str, kind: str = "staff") -> None:
+        """A staff list, or another bundle, from the central server."""
+        data = self.authority.bundle(kind, content)
         now = time.time()
         BundleStore(self.folder / "bundles").accept(data, TimeBounds(now, now, ClockState.SYNCED))
 

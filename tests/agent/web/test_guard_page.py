@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from guard_bench import ELEVATED_C, NORMAL_C, PINS, Kiosk
+from guard_bench import ELEVATED_C, FULL_VENUE, NORMAL_C, PINS, WANTED, Kiosk
 from test_person_page import RULES
 
+from agent import log
 from agent.control.sessions import IDLE_S
 from agent.model import Colour
+from agent.texts import CATALOGUE
 from agent.web.guard import DEVICE, MAX_STREAMS, SESSION
+from agent.web.site import PAGES
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 
@@ -41,7 +44,8 @@ class Pages:
 
     def __init__(self) -> None:
         self.tls_port = free_port()
-        self.kiosk = Kiosk(f'listen = "127.0.0.1:{self.tls_port}"\nnames = ["127.0.0.1"]')
+        web = f'listen = "127.0.0.1:{self.tls_port}"\nnames = ["127.0.0.1"]'
+        self.kiosk = Kiosk(web, rules=FULL_VENUE, sealed=True)
         words = [sys.executable, "-c", MAIN, "screen", "--directory", str(self.kiosk.folder / "web"), "--port", "0"]
         self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
         assert self.process.stderr is not None
@@ -59,6 +63,19 @@ class Pages:
         self.process.stderr.close()
         self.kiosk.close()
 
+    def log_in(self, page: Page, who: str = "G07") -> None:
+        page.get_by_label("Badge number").fill(who)
+        page.get_by_label("PIN").fill(PINS[who])
+        page.keyboard.press("Enter")
+        page.get_by_text("Waiting:").wait_for()
+
+    def empty(self) -> None:
+        """Nobody waits, nobody is inside."""
+        self.kiosk.login("G08")
+        for card in self.kiosk.view()["waiting"]:
+            self.kiosk.deed("left", lane=card["lane"], number=card["number"])
+        self.kiosk.deed("state", type="count", number=0)
+
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[Pages]:
@@ -69,8 +86,12 @@ def pages() -> Iterator[Pages]:
 
 @pytest.fixture
 def page(browser: Browser, pages: Pages) -> Iterator[Page]:
-    """A telephone, paired and logged in."""
-    context = browser.new_context(viewport={"width": 360, "height": 740})
+    """A telephone, paired and logged in, at an empty gate."""
+    pages.kiosk.door._sessions.unpair_all()
+    pages.kiosk.device = ""
+    pages.empty()
+    context = browser.new_context(viewport={"width": 360, "height": 740}, locale="en-GB")
+    context.set_default_timeout(12_000)
     made = context.new_page()
     faults: list[str] = []
     made.on("pageerror", lambda error: faults.append(str(error)))
@@ -78,57 +99,256 @@ def page(browser: Browser, pages: Pages) -> Iterator[Page]:
     made.goto(f"{pages.url}guard#pair={shown['secret']}")
     made.get_by_label("Number on the kiosk").fill(shown["number"])
     made.keyboard.press("Enter")
-    made.get_by_label("Badge number").fill("G07")
-    made.get_by_label("PIN").fill(PINS["G07"])
-    made.keyboard.press("Enter")
-    made.get_by_text("Waiting:").wait_for()
+    pages.log_in(made)
     yield made
     context.close()
     assert not faults
 
 
+def part(page: Page, name: str) -> None:
+    page.locator("#nav button", has_text=name).click()
+
+
+def unfold(card: Locator) -> Locator:
+    """A card with all its measures."""
+    if card.locator("details[open]").count() == 0:
+        card.locator("summary").click()
+    return card
+
+
+def tab_to(page: Page, name: str) -> None:
+    """By the Tab key alone, as somebody without mouse and finger does."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        text = page.evaluate("document.activeElement.textContent || document.activeElement.ariaLabel || ''")
+        if name in text and page.evaluate("document.activeElement !== document.body"):
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "it is seen"
+            return
+    pytest.fail(f"{name} cannot be reached by Tab")
+
+
+# -- a guard's day
+
+
 def test_a_guard_handles_a_fever_by_keyboard_alone(pages: Pages, page: Page) -> None:
     kiosk, opened = pages.kiosk, pages.kiosk.opened()
-    kiosk.come("fever", ELEVATED_C)
+    kiosk.come("bert", ELEVATED_C)
     card = page.locator(".card", has_text="The temperature is raised.")
     card.wait_for()
     assert "A normal temperature would change this." in card.inner_text()
-    card.get_by_role("button", name="Enter temperature").focus()
+    assert "Measured: 37" in card.inner_text()
+    tab_to(page, "Other measures")
     page.keyboard.press("Enter")
-    page.keyboard.type("36.6")
+    tab_to(page, "Enter temperature")
+    page.keyboard.press("Enter")
+    page.keyboard.type("366")
+    assert page.get_by_label("Temperature, °C").input_value() == "36.6"
+    assert "limit" not in page.locator("dialog").inner_text(), "the limit is told after the entry"
     page.keyboard.press("Enter")
     wait_for(lambda: kiosk.opened() == opened + 1)
     wait_for(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
+    page.get_by_text("The limit was").wait_for()
     page.get_by_text("Waiting: 0").wait_for()
 
 
+def test_the_keypad_types_tenths_and_an_instrument_is_remembered(pages: Pages, page: Page) -> None:
+    pages.kiosk.come("fever, by keypad", ELEVATED_C)
+    for instrument in ("T12", None):
+        unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature").click()
+        dialog = page.locator("dialog")
+        if instrument:
+            dialog.get_by_label("Number of the thermometer").fill(instrument)
+        assert dialog.get_by_label("Number of the thermometer").input_value() == "T12"
+        for digit in "385":
+            dialog.get_by_role("button", name=digit, exact=True).click()
+        dialog.get_by_role("button", name="OK").click()
+        dialog.wait_for(state="hidden")
+    wait_for(lambda: pages.kiosk.events()[-1]["answers"].get("instrument") == "T12")
+    page.locator(".card", has_text="The temperature is raised.").wait_for()
+
+
+def test_a_visitor_is_recorded_on_the_form_and_let_in_and_nothing_private_stays(pages: Pages, page: Page) -> None:
+    kiosk, opened = pages.kiosk, pages.kiosk.opened()
+    kiosk.come("a visitor", NORMAL_C)
+    card = page.locator(".card", has_text="A record in the register would change this.")
+    card.get_by_role("button", name="Visitor form").click()
+    dialog = page.locator("dialog")
+    dialog.get_by_text("sealed at once").wait_for()
+    dialog.get_by_label("Reason").select_option("Delivery")
+    dialog.get_by_label("Name").fill("Canary Visitor")
+    dialog.get_by_label("Telephone").fill("no number")
+    dialog.get_by_role("button", name="OK").click()
+    dialog.get_by_text("telephone does not fit").wait_for()
+    dialog.get_by_label("Telephone").fill("0123456789")
+    page.keyboard.press("Enter")
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    page.get_by_text("Waiting: 0").wait_for()
+    wait_for(lambda: kiosk.deeds()[-2:] == [("form", "G07"), ("record", "G07")])
+    form = kiosk.events()[-2]
+    assert form["answers"] == {"reason": "delivery"}
+    assert form["sealed"]
+    kept = [path.read_bytes() for path in kiosk.folder.rglob("*") if path.is_file()]
+    assert not [data for data in kept if b"Canary" in data or b"0123456789" in data]
+    assert "Canary" not in page.content() + json.dumps([kiosk.view(), kiosk.events(), log.recent()])
+
+
+def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
+    kiosk, opened = pages.kiosk, pages.kiosk.opened()
+    kiosk.come(WANTED, NORMAL_C)
+    card = page.locator(".card", has_text="check list")
+    card.get_by_role("button", name="Follow the case").click()
+    dialog = page.locator("dialog")
+    case = dialog.get_by_role("heading", name="Watch list").inner_text()[-5:]
+    for name in ("Received", "Compared with ID", "Checked on the spot"):
+        dialog.get_by_role("button", name=name).click()
+        dialog.get_by_text(f"{name}: done by G07").wait_for()
+    dialog.get_by_role("button", name="Answered").click()
+    assert dialog.is_visible(), "without feedback it stays open"
+    dialog.get_by_label("Feedback").select_option("Handed over")
+    dialog.get_by_role("button", name="Answered").click()
+    dialog.wait_for(state="hidden")
+    part(page, "Cases")
+    page.locator("#cases").get_by_text(case).wait_for(state="hidden")
+    part(page, "Waiting")
+    unfold(card).get_by_role("button", name="Has left").click()
+    page.get_by_text("Nobody waits.").wait_for()
+    assert kiosk.opened() == opened
+    assert [each for each, _ in kiosk.deeds()[-5:]] == ["step", "step", "step", "feedback", "left"]
+
+
+def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    kiosk.deed("state", type="count", number=3)
+    part(page, "Place")
+    page.get_by_text("Full: nobody is let in").wait_for()
+    part(page, "Waiting")
+    opened = kiosk.opened()
+    kiosk.come("carl", NORMAL_C)
+    card = page.locator(".card", has_text="Room inside would change this.")
+    card.get_by_role("button", name="Count people").click()
+    page.get_by_label("People inside").fill("2")
+    page.keyboard.press("Enter")
+    wait_for(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
+    assert kiosk.opened() == opened
+    kiosk.come("dora", NORMAL_C)
+    wait_for(lambda: kiosk.opened() == opened + 1)
+
+
+def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    kiosk.come("anna", ELEVATED_C)
+    number = kiosk.view()["waiting"][0]["number"]
+    kiosk.deed("attest", lane="entry", number=number, type="travel", value="risk")
+    kiosk.deed("remeasure", lane="entry", number=number, tenths=366)
+    opened, on_duty = kiosk.opened(), kiosk.view()["on_duty"]
+    card = page.locator(".card", has_text="Refer to staff")
+    unfold(card).get_by_role("button", name="Let in").click()
+    dialog = page.locator("dialog")
+    held = dialog.get_by_role("button", name="Hold one second")
+    held.click(delay=1200)
+    dialog.get_by_text("Reason: must be answered").wait_for()
+    dialog.get_by_label("Reason").select_option("Documents checked")
+    held.click(delay=1200)
+    dialog.get_by_text("A second person must confirm this.").wait_for()
+    kiosk.show_badge("S1")
+    dialog.get_by_text("Badge seen: S1").wait_for()
+    held.click(delay=300)
+    page.wait_for_timeout(200)
+    assert kiosk.opened() == opened, "a short press does nothing"
+    held.click(delay=1200)
+    wait_for(lambda: kiosk.opened() == opened + 1)
+    wait_for(lambda: kiosk.deeds()[-1] == ("override", "G07"))
+    assert kiosk.events()[-1]["answers"]["second"] == "S1"
+    assert kiosk.view()["on_duty"] == on_duty, "to confirm is not to take over"
+
+
+def test_a_shift_is_handed_over_by_badge_with_its_open_cases(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    kiosk.come("fever at the end of a shift", ELEVATED_C)
+    (case,) = [each["case"] for each in kiosk.view()["venue"]["cases"] if each["kind"] == "fever"][-1:]
+    for who in ("G08", "G07"):
+        kiosk.show_badge(who)
+        wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
+    card = page.locator("#top .card")
+    card.get_by_text("Shift from G08").wait_for()
+    assert case in card.inner_text()
+    card.get_by_role("button", name="Accept the shift").click()
+    card.wait_for(state="hidden")
+    wait_for(lambda: kiosk.deeds()[-1] == ("handover", "G07"))
+    assert kiosk.events()[-1]["answers"]["from"] == "G08"
+    part(page, "Cases")
+    page.locator(".card", has_text=case).get_by_text("Owner: G07").wait_for()
+
+
+def test_roster_absence_symptom_round_and_duty(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    part(page, "Place")
+    page.get_by_text("all-day 00:00–24:00: going on").wait_for()
+    for type_, button, value in (("absence", "Note an absence", "Leave"), ("symptom", "Note a symptom", "Cough")):
+        page.get_by_role("button", name=button).click()
+        dialog = page.locator("dialog")
+        dialog.locator("select").last.select_option(value)
+        page.keyboard.press("Enter")
+        dialog.get_by_role("button", name="OK").click()
+        dialog.wait_for(state="hidden")
+        wait_for(lambda type_=type_: kiosk.deeds()[-1] == (type_, "G07"))
+    wait_for(lambda: page.locator("table tbody tr").inner_text().split()[-1] != "0")
+    page.get_by_text("due").wait_for()
+    page.get_by_role("button", name="Done: disinfect").click()
+    wait_for(lambda: kiosk.deeds()[-1] == ("duty", "G07"))
+    page.get_by_text("done 0 s ago").wait_for()
+
+
+def test_every_form_of_the_venue_is_drawn_from_its_data(pages: Pages, page: Page) -> None:
+    part(page, "Place")
+    forms = pages.kiosk.view()["forms"]
+    assert {form["name"] for form in forms} >= {"visitor", "cargo", "driver", "inspection", "symptoms", "absence"}
+    for form in forms:
+        page.locator("#place").get_by_role("button", name=form["title"]["en"], exact=True).click()
+        dialog = page.locator("dialog")
+        labels = [text.split("\n")[0] for text in dialog.locator("label").all_inner_texts()]
+        assert [label.replace(" (must be answered)", "") for label in labels] == [
+            each["title"]["en"] for each in form["fields"]
+        ]
+        assert ("sealed at once" in dialog.inner_text()) is any(each["private"] for each in form["fields"])
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="hidden")
+    page.locator("#place").get_by_role("button", name="Inspection").click()
+    page.get_by_label("Subject").select_option("Masks")
+    page.get_by_label("Finding").select_option("To be mended")
+    page.get_by_role("button", name="OK").click()
+    wait_for(lambda: pages.kiosk.events()[-1]["answers"] == {"subject": "masks", "finding": "mend"})
+
+
 def test_a_guard_closes_a_lane_and_sets_the_count(pages: Pages, page: Page) -> None:
+    part(page, "Lanes")
     page.get_by_role("button", name="Close").click()
-    page.get_by_text("closed").first.wait_for()
+    page.get_by_text("entry · closed").wait_for()
     assert pages.kiosk.door.state.closed == {"entry"}
     page.get_by_role("button", name="Reopen").click()
     wait_for(lambda: not pages.kiosk.door.state.closed)
+    part(page, "Place")
     page.get_by_role("button", name="Correct").click()
     page.get_by_label("People inside").fill("2")
     page.keyboard.press("Enter")
     page.get_by_text("Inside: 2 of 3").wait_for()
 
 
-def test_opening_asks_for_a_whole_second_and_a_second_person(pages: Pages, page: Page) -> None:
+def test_opening_asks_for_a_second_person_by_number_and_pin_too(pages: Pages, page: Page) -> None:
     kiosk, out = pages.kiosk, pages.kiosk.opened("exit")
+    part(page, "Lanes")
     page.get_by_role("button", name="Open once").last.click()
-    page.get_by_label("Second person: badge number").fill("S1")
-    page.get_by_label("Second person: PIN").fill(PINS["S1"])
-    held = page.get_by_role("button", name="Hold one second")
-    held.click()
-    page.wait_for_timeout(200)
-    assert kiosk.opened("exit") == out
-    held.click(delay=1200)
+    page.get_by_label("Reason").select_option("Emergency")
+    page.get_by_text("Their number and PIN").click()
+    page.get_by_label("Badge number").fill("S1")
+    page.get_by_label("PIN").fill(PINS["S1"])
+    page.get_by_role("button", name="Hold one second").click(delay=1200)
     wait_for(lambda: kiosk.opened("exit") == out + 1)
 
 
 def test_a_key_that_stays_down_is_one_press(pages: Pages, page: Page) -> None:
     kiosk, out = pages.kiosk, pages.kiosk.opened("exit")
+    part(page, "Lanes")
     page.get_by_role("button", name="All out").focus()
     page.keyboard.down("Enter")
     wait_for(lambda: kiosk.opened("exit") == out + 1)
@@ -137,6 +357,103 @@ def test_a_key_that_stays_down_is_one_press(pages: Pages, page: Page) -> None:
         page.wait_for_timeout(100)
     page.keyboard.up("Enter")
     assert kiosk.opened("exit") == out + 1
+
+
+def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    for holder in ("red, came first", "red, came later"):
+        kiosk.come(holder, NORMAL_C, Colour.RED)
+    wait_for(lambda: len(kiosk.view()["waiting"]) >= 2)
+    _, first = kiosk.view()["waiting"][:2]
+    button = page.locator(f"[data-card='entry {first['number']}']").get_by_role("button", name="Follow the case")
+    button.click()
+    dialog = page.locator("dialog")
+    dialog.get_by_role("heading", name=first["case"]).wait_for()
+    dialog.get_by_label("Feedback").select_option("Isolated")
+    dialog.get_by_role("button", name="Answered").click()
+    wait_for(lambda: first["case"] not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
+    dialog.wait_for(state="hidden")
+    page.wait_for_timeout(1000)
+    button.click()
+    page.get_by_text("The case is closed already.").wait_for()
+
+
+def test_a_supervisor_alone_connects_and_ends_tablets(pages: Pages, page: Page) -> None:
+    kiosk = pages.kiosk
+    part(page, "Kiosk")
+    page.get_by_text("On duty").wait_for()
+    assert page.get_by_role("button", name="Connect a tablet").count() == 0, "not for a guard"
+    page.get_by_role("button", name="Log out").click()
+    pages.log_in(page, "S1")
+    part(page, "Kiosk")
+    page.get_by_role("button", name="Connect a tablet").click()
+    wait_for(lambda: kiosk.door._sessions.pairing is not None)
+    page.get_by_role("button", name="End all tablets").click(delay=1200)
+    page.get_by_label("Number on the kiosk").wait_for()
+    assert not kiosk.door.state.devices
+
+
+# -- what a page does by itself
+
+
+def test_a_new_card_sounds_and_is_announced(pages: Pages, page: Page) -> None:
+    page.evaluate(
+        "() => { window.tones = 0; const made = AudioContext.prototype.createOscillator;"
+        " AudioContext.prototype.createOscillator = function () { window.tones += 1; return made.call(this); } }"
+    )
+    part(page, "Place")
+    page.get_by_role("button", name="Turn the sound on").wait_for(state="hidden")
+    pages.kiosk.come("somebody new", ELEVATED_C)
+    page.get_by_text("New: entry No.").wait_for()
+    page.wait_for_function("window.tones === 1")
+
+
+def test_a_locked_page_asks_for_the_pin_over_the_form(pages: Pages, page: Page) -> None:
+    pages.kiosk.come("emil", ELEVATED_C)
+    unfold(page.locator(".card").first).get_by_role("button", name="Enter temperature").click()
+    page.get_by_label("Temperature").fill("366")
+    sessions = pages.kiosk.door._sessions._sessions
+    for key, session in sessions.items():
+        sessions[key] = replace(session, active_s=session.active_s - IDLE_S)
+    page.keyboard.press("Enter")
+    page.get_by_label("PIN").fill(PINS["G07"])
+    page.keyboard.press("Enter")
+    page.get_by_label("PIN").wait_for(state="hidden")
+    assert page.get_by_label("Temperature").input_value() == "36.6"
+    page.get_by_role("button", name="OK").click()
+    page.get_by_text("Waiting: 0").wait_for()
+
+
+def test_a_draft_is_cleared_alone_and_in_time(pages: Pages, page: Page) -> None:
+    page.clock.install()
+    part(page, "Place")
+    for left in (True, False):
+        page.get_by_role("button", name="Visitor").click()
+        page.get_by_label("Name").fill("Canary")
+        if left:
+            page.get_by_role("button", name="Back").click()
+            page.get_by_role("button", name="Correct").click()
+        page.clock.fast_forward(119_000 if left else 121_000)
+        assert page.get_by_label("People inside").is_visible() is left
+        if left:
+            page.get_by_role("button", name="Back").click()
+    page.locator("dialog").wait_for(state="hidden")
+    assert "Canary" not in page.content()
+
+
+def test_without_the_agent_no_button_does_anything(pages: Pages, page: Page) -> None:
+    page.route("**/guard/events", lambda route: route.abort())
+    page.evaluate("window.stop()")
+    page.get_by_text("No connection").wait_for()
+    assert page.locator("main button:not([disabled])").count() == 0
+
+
+def test_a_page_does_not_say_that_the_connection_is_lost_once_it_is_back(pages: Pages, page: Page) -> None:
+    part(page, "Lanes")
+    with pages.kiosk.door._view._lock:
+        page.get_by_text("No connection").wait_for()
+    page.get_by_text("No connection").wait_for(state="hidden")
+    page.locator("#lanes button:not([disabled])").first.wait_for()
 
 
 def test_a_page_comes_back_once_there_is_room_for_its_stream(pages: Pages, page: Page) -> None:
@@ -149,103 +466,127 @@ def test_a_page_comes_back_once_there_is_room_for_its_stream(pages: Pages, page:
     with page.expect_response("**/guard/events") as answer:
         page.goto(f"{pages.url}guard")
     assert answer.value.status == 503
+    page.get_by_text("Too many pages are open").wait_for()
     for each in full:
         each.close()
     page.get_by_text("Waiting:").wait_for()
 
 
-def test_follow_on_a_card_opens_that_persons_case_or_none(pages: Pages, page: Page) -> None:
-    kiosk = pages.kiosk
-    for holder in ("red, came first", "red, came later"):
-        kiosk.come(holder, NORMAL_C, Colour.RED)
-    kiosk.login("G08")
-    wait_for(lambda: len(kiosk.view()["waiting"]) >= 2)
-    _, first = kiosk.view()["waiting"][:2]
-    card = page.locator(".card", has_text=f"entry {first['number']} ·")
-    button = card.get_by_role("button", name="Follow the case")
-    button.click()
-    page.get_by_role("heading", name=first["case"]).wait_for()
-    page.get_by_role("button", name="OK").click()
-    wait_for(lambda: first["case"] not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
-    page.get_by_text("Waiting:").wait_for()
-    wait_for(lambda: first["case"] not in page.locator("main").inner_text())
-    button.click()
-    page.get_by_text("The case is closed already.").wait_for()
+def test_every_word_of_the_page_is_in_the_catalogue_and_none_is_left_over() -> None:
+    scripts = "".join(file.read_text() for file in (PAGES / "static").glob("*.js"))
+    words = set(re.findall(r"""["'`](\w+)["'`]""", scripts))
+    noted = {f"note_{type_}" for type_ in ("absence", "symptom")}
+    assert set(re.findall(r'\bw\("(\w+)"', scripts)) <= CATALOGUE["page"].keys()
+    assert CATALOGUE["page"].keys() - words - noted == set()
 
 
-def test_a_locked_page_asks_for_the_pin_in_place_of_the_form(pages: Pages, page: Page) -> None:
-    pages.kiosk.come("fever at a locked page", ELEVATED_C)
-    page.get_by_role("button", name="Enter temperature").first.click()
-    page.get_by_label("Temperature").fill("36.6")
-    sessions = pages.kiosk.door._sessions._sessions
-    for key, session in sessions.items():
-        sessions[key] = replace(session, active_s=session.active_s - IDLE_S)
-    page.keyboard.press("Enter")
-    page.get_by_label("PIN").fill(PINS["G07"])
-    page.keyboard.press("Enter")
-    page.get_by_text("Waiting:").wait_for()
+# -- for everybody: both languages, contrast, small and enlarged
 
 
-@pytest.mark.parametrize("size", [(360, 740), (1024, 600), (640, 360)])
-def test_axe_finds_nothing_and_nothing_is_cut_off(pages: Pages, page: Page, size: tuple[int, int]) -> None:
+STATES: dict[str, tuple[str, ...]] = {
+    "waiting": (), "unfolded": ("Other measures",), "keypad": ("Other measures", "Enter temperature"),
+    "override": ("Lanes", "Open once"), "cases": ("Cases",), "case": ("Cases", "Follow"), "place": ("Place",),
+    "form": ("Place", "Visitor"), "absence": ("Place", "Note an absence"), "lanes": ("Lanes",), "kiosk": ("Kiosk",),
+}  # fmt: skip
+
+
+def reach(page: Page, state: str) -> None:
+    for name in STATES[state]:
+        if name == "Other measures":
+            unfold(page.locator("#waiting .card").first)
+        else:
+            page.locator("#nav button:visible, main button:visible").filter(has_text=name).first.click()
+
+
+def left_over(page: Page, *, enlarged: bool = False) -> list[Any]:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    pages.kiosk.come(f"axe {size}", ELEVATED_C)
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.locator(".card").first.wait_for()
     rules: dict[str, Any] = {**RULES, "rules": {"color-contrast-enhanced": {"enabled": True}}}
-    for name in ("", "Enter temperature", "Visitor form"):
-        if name:
-            page.get_by_role("button", name=name).first.click()
-        assert not axe.run(page, options=rules).response["violations"], name
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-        if name:
-            page.get_by_role("button", name="Back").click()
+    found = axe.run(page, options=rules).response["violations"]
+    if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+        found.append("something is cut off")
+    if not enlarged:
+        found += page.evaluate(
+            "[...document.querySelectorAll('button, input, select, summary')].filter((each) =>"
+            " each.checkVisibility() && each.getBoundingClientRect().height < 55).map((each) => each.outerHTML)"
+        )
+    return list(found)
 
 
-def test_without_the_agent_no_button_does_anything(pages: Pages, page: Page) -> None:
-    page.route("**/guard/events", lambda route: route.abort())
-    page.evaluate("window.stop()")
-    page.get_by_text("No connection").wait_for()
-    assert page.locator("main button:not([disabled])").count() == 0
+@pytest.fixture
+def busy(pages: Pages, page: Page) -> Page:
+    """A page with something in each of its parts."""
+    for who in ("S1", "G08", "G07"):
+        pages.kiosk.show_badge(who)
+        wait_for(lambda who=who: pages.kiosk.view()["on_duty"] == who)
+    pages.kiosk.come("axe, red", NORMAL_C, Colour.RED)
+    pages.kiosk.come("axe, fever", ELEVATED_C)
+    page.locator("#waiting .card").nth(1).wait_for()
+    return page
 
 
-def test_a_draft_is_cleared_alone_and_in_time(pages: Pages, page: Page) -> None:
-    pages.kiosk.come("fever beside a draft", ELEVATED_C)
-    page.clock.install()
-    for left in (True, False):
-        page.get_by_role("button", name="Visitor form").first.click()
-        if left:
-            page.get_by_role("button", name="Back").click()
-            page.get_by_role("button", name="Enter temperature").first.click()
-        page.clock.fast_forward(121_000)
-        page.wait_for_timeout(100)
-        assert page.get_by_label("Temperature").is_visible() is left
-        if left:
-            page.get_by_role("button", name="Back").click()
-    page.get_by_text("Waiting:").wait_for()
+@pytest.mark.parametrize("size", [(360, 740), (1280, 800), (640, 360)], ids=["telephone", "desk", "desk at 200 %"])
+def test_axe_finds_nothing_in_any_state_in_both_languages(busy: Page, size: tuple[int, int]) -> None:
+    busy.set_viewport_size({"width": size[0], "height": size[1]})
+    for state in STATES:
+        reach(busy, state)
+        english = left_over(busy)
+        assert not english, (state, english)
+        busy.evaluate("document.querySelectorAll('dialog').forEach((each) => each.close())")
+        busy.locator("#nav button").first.click()
+    busy.get_by_role("button", name="中文").click()
+    busy.get_by_text("等候: 2").wait_for()
+    for part_of_page in range(5):
+        busy.locator("#nav button").nth(part_of_page).click()
+        assert busy.evaluate("document.documentElement.lang") == "zh-Hans"
+        assert not left_over(busy), part_of_page
+    for number, button in ((0, ".card button.first"), (1, ".card button.first"), (2, "[data-key='form visitor']")):
+        busy.locator("#nav button").nth(number).click()
+        busy.locator(f"main[data-tab] section:nth-of-type({number + 1}) {button}").last.click()
+        busy.wait_for_timeout(300)
+        assert not left_over(busy), (number, button)
+        busy.keyboard.press("Escape")
 
 
-def test_a_page_does_not_say_that_the_connection_is_lost_once_it_is_back(pages: Pages, page: Page) -> None:
-    with pages.kiosk.door._view._lock:
-        page.get_by_text("No connection").wait_for()
-    page.get_by_text("No connection").wait_for(state="hidden")
-    page.locator("main button:not([disabled])").first.wait_for()
+def test_axe_finds_nothing_before_the_login_in_both_languages(browser: Browser, pages: Pages) -> None:
+    with browser.new_context(viewport={"width": 360, "height": 740}, locale="zh-CN") as context:
+        made = context.new_page()
+        made.goto(f"{pages.url}guard")
+        made.get_by_label("本机显示的数字").wait_for()
+        assert not left_over(made)
+        made.get_by_role("button", name="English").click()
+        made.get_by_label("Number on the kiosk").wait_for()
+        assert not left_over(made)
 
 
-def test_a_supervisor_alone_connects_and_ends_tablets(pages: Pages, page: Page) -> None:
-    kiosk = pages.kiosk
-    assert page.get_by_role("button", name="Connect a tablet").count() == 0, "not for a guard"
-    page.get_by_role("button", name="Log out").click()
-    page.get_by_label("Badge number").fill("S1")
-    page.get_by_label("PIN").fill(PINS["S1"])
-    page.keyboard.press("Enter")
-    assert kiosk.door._sessions.pairing is None
-    page.get_by_role("button", name="Connect a tablet").click()
-    wait_for(lambda: kiosk.door._sessions.pairing is not None)
-    page.get_by_role("button", name="End all tablets").click(delay=1200)
-    page.get_by_label("Number on the kiosk").wait_for()
-    assert not kiosk.door.state.devices
-    kiosk.device = ""
+def test_planted_faults_are_found(busy: Page) -> None:
+    plants = (
+        "document.querySelector('.why').style.color = '#8a8a8a'",
+        "document.querySelector('.card button').style = 'min-height: 18px; height: 18px; padding: 0'",
+        "document.querySelector('.card button').replaceChildren()",
+        "document.querySelector('main').style.width = '200vw'",
+        "document.documentElement.removeAttribute('lang')",
+    )
+    assert not left_over(busy)
+    for plant in plants:
+        with busy.expect_event("framenavigated", timeout=20_000):
+            busy.reload()
+        busy.locator("#waiting .card").nth(1).wait_for()
+        busy.evaluate(plant)
+        assert left_over(busy), plant
+
+
+def test_twice_the_text_size_and_forced_colours_and_no_motion(busy: Page) -> None:
+    busy.emulate_media(forced_colors="active", reduced_motion="reduce")
+    busy.evaluate("document.documentElement.style.fontSize = '200%'")
+    for state in STATES:
+        reach(busy, state)
+        assert busy.evaluate("document.documentElement.scrollWidth <= innerWidth"), state
+        busy.evaluate("document.querySelectorAll('dialog').forEach((each) => each.close())")
+        busy.locator("#nav button").first.click()
+    assert busy.evaluate("matchMedia('(forced-colors: active) and (prefers-reduced-motion: reduce)').matches")
+    assert (
+        busy.locator("#waiting .card").first.evaluate("(each) => getComputedStyle(each).borderLeftWidth") != "0px"
+    )
 
 
 # -- the network
