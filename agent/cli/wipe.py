@@ -3,8 +3,9 @@
 sudo gatepost wipe --export /media/stick/outbox.db     events that were never delivered are carried away first
 sudo gatepost wipe --discard                           or given up
 
-It stops the service, and overwrites and removes all of /etc/gatepost and /var/lib/gatepost. Then the kiosk is
-as a new one and waits for an invitation. Revoke its certificate as well (docs/enrolment.md).
+It stops the service, and overwrites and removes all of /etc/gatepost and /var/lib/gatepost. What stays there is one
+time: commands that were issued before it count for nothing, so that none of them ends this kiosk again. Then the
+kiosk is as a new one and waits for an invitation. Revoke its certificate as well (docs/enrolment.md).
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import outbox
+from agent.commands import Options as CommandOptions
+from agent.control.journal import refuse_issued_until
+from agent.control.verification import AHEAD_S
 from agent.enrolment.service import PLACES
 from agent.platform import access
 from agent.platform.files import state_folder
-from agent.platform.wipe import forget_fleet, wipe, wipe_request
+from agent.platform.wipe import forget_fleet, overwrite, wipe, wipe_request
 
 if TYPE_CHECKING:
     import argparse
@@ -108,7 +112,12 @@ def _forget() -> int:
     """Everything goes; the service then waits for an invitation. Raises OSError."""
     _service("stop")
     forget_fleet(Path("/"), PLACES)
-    count = wipe((access.SETTINGS, state_folder(access.SETTINGS)))  # the request goes last: a power cut repeats all
+    journal = CommandOptions().journal_file
+    if journal.exists():
+        overwrite(journal)
+    refuse_issued_until(journal, time.time() + AHEAD_S)
+    # the request goes last: a power cut repeats all
+    count = wipe((access.SETTINGS, state_folder(access.SETTINGS)), but=(journal,))
     print(f"{count} files are gone. Revoke this kiosk now: gatepost authority revoke SITE/KIOSK")
     _service("start")
     return 0

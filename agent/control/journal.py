@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,16 @@ class CommandJournal:
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._path, (json.dumps(kept).encode(),))
+
+
+def refuse_issued_until(path: Path, utc_s: float) -> None:
+    """Begin a journal that knows no command, and counts all that were issued until then as done: whoever kept the
+    command that ended this kiosk must not end the next one of its name. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, (json.dumps({"expired": 0.0, "issued": utc_s, "commands": {}}).encode(),))
+    owner = path.parent.stat()
+    os.chown(path, owner.st_uid, owner.st_gid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -349,10 +349,7 @@ class Authority:
         try:
             found = Pending(**_read(path))
         except FileNotFoundError:
-            undecided = [each for each in self.pending() if not (each.approved or each.rejected)]
-            if len(undecided) >= MOST_PENDING:
-                oldest = min(undecided, key=lambda each: each.at_utc)
-                self._pending(oldest.fingerprint).unlink(missing_ok=True)
+            self._make_room()
             waiting = Pending(fingerprint, asked.csr, asked.release, asked.serial, now_utc)
             self._write(path, asdict(waiting))
             return Answer("pending")
@@ -362,6 +359,15 @@ class Authority:
             return Answer("pending")
         site, _, kiosk = found.approved.partition("/")
         return self._issue(asked, fingerprint, site, kiosk, now_utc)
+
+    def _make_room(self) -> None:
+        """For one more who waits. Files are read only when there are many: a stranger's request must be cheap."""
+        if sum(1 for _ in self.folder.glob("pending/*.json")) < MOST_PENDING:
+            return
+        undecided = [each for each in self.pending() if not (each.approved or each.rejected)]
+        if len(undecided) >= MOST_PENDING:
+            oldest = min(undecided, key=lambda each: each.at_utc)
+            self._pending(oldest.fingerprint).unlink(missing_ok=True)
 
     def _issue(
         self,

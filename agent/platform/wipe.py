@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from agent.platform.files import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 _PIECE = 1 << 20
@@ -35,7 +35,7 @@ def forget_fleet(root: Path, invitations: Iterable[str]) -> None:
     """
     for place in (f"{_HELPER}/root.bundle", f"{_HELPER}/notice.json", *(each.lstrip("/") for each in invitations)):
         for found in root.glob(place):
-            _overwrite(found)
+            overwrite(found)
             found.unlink()
     state = root / _HELPER / "state.json"
     try:
@@ -45,19 +45,21 @@ def forget_fleet(root: Path, invitations: Iterable[str]) -> None:
     replace_file(state, (json.dumps(plain).encode(),))
 
 
-def wipe(folders: Iterable[Path]) -> int:
-    """Remove all that is in these folders, links not followed; the folders stay. How many files."""
-    return sum(_wipe_folder(folder) for folder in folders if folder.is_dir() and not folder.is_symlink())
+def wipe(folders: Iterable[Path], but: Collection[Path] = ()) -> int:
+    """Remove all that is in these folders `but` these files, links not followed; how many. The folders stay."""
+    return sum(_wipe_folder(folder, but) for folder in folders if folder.is_dir() and not folder.is_symlink())
 
 
-def _wipe_folder(folder: Path) -> int:
+def _wipe_folder(folder: Path, but: Collection[Path]) -> int:
     count = 0
     for entry in sorted(folder.iterdir()):
+        if entry in but:
+            continue
         if entry.is_dir() and not entry.is_symlink():
-            count += _wipe_folder(entry)
+            count += _wipe_folder(entry, ())
             entry.rmdir()
             continue
-        _overwrite(entry)
+        overwrite(entry)
         entry.unlink()
         count += 1
     descriptor = os.open(folder, os.O_RDONLY)
@@ -68,8 +70,8 @@ def _wipe_folder(folder: Path) -> int:
     return count
 
 
-def _overwrite(file: Path) -> None:
-    """With chance bytes, and on the disk before it is removed; what is no plain file is left to be removed."""
+def overwrite(file: Path) -> None:
+    """Fill with chance bytes, and on the disk before it is removed; what is no plain file is left to be removed."""
     found = file.lstat()
     if not stat.S_ISREG(found.st_mode):
         return

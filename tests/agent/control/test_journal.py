@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from agent.control.journal import MOST, CommandJournal
+from agent.control.journal import MOST, CommandJournal, refuse_issued_until
 from agent.control.verification import AHEAD_S, COMMANDS, Command, CommandReason, _why_not
 from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
 
@@ -192,3 +192,15 @@ class Kiosk(RuleBasedStateMachine):
 
 TestKiosk = Kiosk.TestCase
 TestKiosk.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_kiosk_of_the_same_name_is_not_ended_by_the_command_that_ended_the_one_before(path):
+    """Who kept the command, or a broker that brings it again, has no second use of it."""
+    memory, wiped = loaded(path), command(1)
+    memory.begin(wiped, at(UTC))
+    refuse_issued_until(path, UTC + AHEAD_S)
+    later = at(UTC + 30)
+    guard = loaded(path).replay_guard(later)
+    assert guard.seen == {}
+    assert _why_not(wiped, "east/k1", guard, COMMANDS, later) is CommandReason.REPLAY_UNKNOWN
+    assert _why_not(command(2, UTC + 90), "east/k1", guard, COMMANDS, at(UTC + 90)) is None

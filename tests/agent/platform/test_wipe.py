@@ -28,6 +28,14 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     assert wipe([folder]) == 0, "twice is fine"
 
 
+def test_what_is_to_stay_stays(tmp_path: Path) -> None:
+    for name in ("journal", "folder/journal", "key"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(CANARY)
+    assert wipe([tmp_path], but=(tmp_path / "journal",)) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "journal"]
+
+
 def test_a_link_in_place_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/file").touch()
