@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 GREEN_S, ANSWER_S = 3.0, 5.0
 
 
+def start_screens(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], int]:
+    """`gatepost screen` for the sockets of a folder, and its port."""
+    main = "import sys; from agent.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", main, "screen", "--directory", str(folder), "--port", str(port)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+            return process, int(found[1])
+    raise AssertionError("gatepost screen ended")
+
+
 class Screens:
     """The screens of some lanes. `moves` may be set: whether the agent's loop does."""
 
@@ -49,23 +61,8 @@ class Screens:
 
     def serve(self, port: int = 0) -> None:
         """Start the screen process."""
-        words = [
-            sys.executable,
-            "-c",
-            "import sys; from agent.cli import main; sys.exit(main())",
-            "screen",
-            "--directory",
-            str(self.folder),
-            "--port",
-            str(port),
-        ]
-        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
-                self.port, self.url = int(found[1]), found[0]
-                return
-        raise AssertionError("gatepost screen ended")
+        self.process, self.port = start_screens(self.folder, port)
+        self.url = f"http://127.0.0.1:{self.port}/"
 
     def show(self, lane: str, cue: Cue, hint: str = "", rest_s: float = 0.0) -> None:
         self.watch.on_effect(ShowCue(lane, cue, hint, rest_s))

@@ -23,6 +23,7 @@ let acknowledgedAt = 0;
 let ending = 0;
 let moving = null;
 let restUntil = 0;
+const fonts = new Map(); // what was found to fit, for each text and size of the page
 let liftedAt = 0;
 
 function textsOf() {
@@ -82,6 +83,14 @@ function sentence(text, lang) {
 
 // The largest font that the lines fit in, and never one that cannot be read from where people stand.
 function fit() {
+  const about = JSON.stringify([shown.lines, shown.font_px, shown.panel_px, innerWidth, innerHeight]);
+  if (!fonts.has(about)) {
+    fonts.set(about, largest());
+  }
+  body.style.setProperty("--font", `${fonts.get(about)}px`);
+}
+
+function largest() {
   const [width, height] = shown.panel_px;
   const least = Math.floor(shown.font_px * Math.min(innerWidth / width, innerHeight / height));
   let [low, high] = [Math.max(least, 12), Math.max(least, Math.floor(innerHeight * BIGGEST_OF_HEIGHT))];
@@ -92,7 +101,7 @@ function fit() {
     const fits = tall <= field.clientHeight * 0.94 && [...field.querySelectorAll("span")].every((span) => span.scrollWidth <= span.clientWidth);
     [low, high] = fits ? [middle, high] : [low, middle - 1];
   }
-  body.style.setProperty("--font", `${low}px`);
+  return low;
 }
 
 // The arrow moves in the lamp's rhythm; it stands for those who want no motion.
@@ -166,6 +175,9 @@ setInterval(() => {
   }
 }, 100);
 addEventListener("resize", fit);
-document.fonts?.ready.then(fit);
+document.fonts?.ready.then(() => {
+  fonts.clear();
+  fit();
+});
 paint(staff);
 follow();
