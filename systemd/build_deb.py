@@ -186,7 +186,7 @@ def release(root: Path, version: str, files: list[str], wheels: dict[str, list[P
 
 def shared_parts(root: Path, files: list[str]) -> None:
     """Lay out what all releases share below `root`."""
-    units = ["gatepost.service", "gatepost-screen.service", "gatepost-release.service"]
+    units = ["gatepost.service", "gatepost-screen.service", "gatepost-display@.service", "gatepost-release.service"]
     units += [f"gatepost-{name}.{kind}" for name in ("upgrade", "wipe") for kind in ("path", "service")]
     for unit in units:
         copy(ROOT / "systemd" / unit, root / "usr/lib/systemd/system" / unit)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DRIVER = "web"
 _LOOK_S = 0.25
-_REMEDY = "systemctl status gatepost-screen"
+_REMEDY = "systemctl status gatepost-screen 'gatepost-display@*'"
 
 
 class Screen:
