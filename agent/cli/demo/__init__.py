@@ -84,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"Agent online after {stage.start_agent():.1f} s.", flush=True)
                 if stage.screens_url:
                     print(f"The lanes' screens, for a browser on this machine: {stage.screens_url}", flush=True)
+                    print(f"The guard's page, once a tablet is paired: {stage.screens_url}guard", flush=True)
                 print("From another terminal:", *stage.hints(), sep="\n    ", flush=True)
                 return _Director(stage, scenario).direct(stay=args.stay)
         except (MissingProgram, TimeoutError) as error:
