@@ -111,8 +111,8 @@ class CommandJournal:
 
 
 def refuse_issued_until(path: Path, utc_s: float) -> None:
-    """Begin a journal that knows no command, and counts all that were issued until then as done: whoever kept the
-    command that ended this kiosk must not end the next one of its name. Raises OSError.
+    """Begin a journal that knows no command, and refuses all that were issued until then: a copy of the command
+    that ended this kiosk must not end the next one of its name. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, (json.dumps({"expired": 0.0, "issued": utc_s, "commands": {}}).encode(),))
