@@ -25,6 +25,9 @@ from agent.crypto import signing
 from agent.events import root_of_target
 from agent.events.answers import Delivery
 from agent.mqtt import LinkLost
+from agent.venue.attestations import MOST_PEOPLE, MOST_SHUT_MIN
+from agent.venue.cases import parse_case
+from agent.venue.entries import FEEDBACK
 
 if TYPE_CHECKING:
     import argparse
@@ -89,6 +92,18 @@ def _publish(args: argparse.Namespace, command_id: str, envelope: bytes) -> int:
     return delivery.show([answers], is_json=args.json) if args.wait else 0
 
 
+def _demand_values(command: str, arguments: Mapping[str, str]) -> None:
+    """Refuse values that no kiosk takes. Raises ValueError."""
+    for name, most, unit in (("minutes", MOST_SHUT_MIN, "minutes"), ("inside", MOST_PEOPLE, "people")):
+        text = arguments.get(name, "0")
+        if not (text.isascii() and text.isdecimal() and int(text) <= most):
+            raise ValueError(f"{name}={text}: a whole number from 0 to {most} ({unit}), for example {name}=30")
+    if "feedback" in arguments and arguments["feedback"] not in FEEDBACK[1:]:
+        raise ValueError(f"feedback={arguments['feedback']}: one of {', '.join(FEEDBACK[1:])}")
+    if command == "close" and parse_case(arguments["case"]) is None:
+        raise ValueError(f"case={arguments['case']}: five letters, for example KTRWA")
+
+
 def members_of(
     command: str, arguments: Mapping[str, str], *, target: str, fleet: str, life_s: int = 60, command_id: str = ""
 ) -> dict[str, object]:
@@ -97,6 +112,7 @@ def members_of(
     if not known.needs <= arguments.keys() <= known.needs | known.may:
         asked = ", ".join((*sorted(known.needs), *(f"[{name}]" for name in sorted(known.may)))) or "no argument"
         raise ValueError(f"{command} takes {asked}")
+    _demand_values(command, arguments)
     if not TARGET.fullmatch(target):
         raise ValueError(f"--to {target!r}: SITE/KIOSK, for example library/gate-3; many: SITE/*, @GROUP or */*")
     if is_broadcast(target) and not known.harmless:

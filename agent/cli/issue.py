@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import tomllib
+from base64 import b64encode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +35,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--key", type=Path, required=True, help="private key made by `gatepost keys new`")
     parser.add_argument("--issuer", help="name under which kiosks pin the key (default: name of the key file)")
     parser.add_argument("--subject", help="pseudonym of the holder; no name, no document number")
-    parser.add_argument("--colour", choices=[*Colour], default="green")
+    parser.add_argument("--colour", choices=[*Colour], help="default: green")
     parser.add_argument("--days", type=days, default=1.0, help="valid for so many days (default: 1)")
     parser.add_argument("--seconds", type=seconds, help="valid for so many seconds: a dynamic code")
     parser.add_argument("--issued", type=_moment, help="time of issue, ISO 8601 (default: now)")
@@ -101,6 +103,7 @@ def picture(text: str) -> segno.QRCode:
 
 
 def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
+    _demand_sense(args)
     if args.place:
         return venue_code.issue(key, args.issuer or args.key.stem, args.place, int(time.time()))
     if args.permit:
@@ -108,6 +111,51 @@ def _text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
     if not args.subject:
         raise ValueError("say whose code it is (--subject), or of which place (--place)")
     return gatepost.issue(key, _claims(args))
+
+
+def _formats_of(file: Path) -> set[str]:
+    """What kiosks take of a key, by the keys file that `gatepost keys new` wrote beside it; empty: not known."""
+    beside = file.with_name("issuers.toml")
+    if not beside.is_file():
+        return set()
+    public = b64encode(signing.private_key(file.read_bytes()).public.spki).decode()
+    try:
+        pinned = tomllib.loads(beside.read_text(encoding="utf-8")).get("key", [])
+        return {name for entry in pinned if entry.get("public") == public for name in entry.get("formats", ())}
+    except (OSError, ValueError, AttributeError):
+        return set()
+
+
+_OF_A_PERMIT: dict[str, object] = {
+    "at": "",
+    "hours": None,
+    "weekdays": None,
+    "uses": 0,
+    "party": 1,
+    "group": "",
+    "number": 0,
+}
+_OF_A_HEALTH_CODE: dict[str, object] = {"colour": None, "test": []}
+
+
+def _demand_sense(args: argparse.Namespace) -> None:
+    """Refuse what would be left out of the code in silence, and what no kiosk would take. Raises ValueError."""
+    foreign = (_OF_A_HEALTH_CODE if args.permit or args.place else {}) | ({} if args.permit else _OF_A_PERMIT)
+    given = [f"--{name}" for name, unset in foreign.items() if getattr(args, name) != unset]
+    if args.place and (args.permit or args.subject):
+        given.append("--permit" if args.permit else "--subject")
+    if given:
+        what = "the code of a place" if args.place else "a permit" if args.permit else "a health code"
+        raise ValueError(f"{', '.join(given)}: {what} does not say this; leave it out, or see --permit and --place")
+    wanted = ["permit"] if args.permit else [] if args.place else ["gatepost", "drill"]
+    known = _formats_of(args.key)
+    if args.key.with_suffix(".pub").exists():
+        raise ValueError(f"{args.key}: a key of the central server, for bundles and commands, signs no code")
+    if wanted and known and not known & {*wanted}:
+        formats = ", ".join(sorted(known))
+        raise ValueError(
+            f"{args.key}: kiosks take {formats} of this key, by the keys file beside it, and no other code"
+        )
 
 
 def _permit_text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
@@ -127,6 +175,8 @@ def _permit_text(key: signing.PrivateKey, args: argparse.Namespace) -> str:
     parse_kind(kind)
     issued = int(args.issued if args.issued is not None else time.time())
     life_s = int(args.seconds if args.seconds is not None else args.days * _DAY_S)
+    if issued + life_s <= time.time():
+        raise ValueError(f"it would have expired at {_text_of(issued + life_s)}: no kiosk would take it")
     if not 1 <= life_s <= _MOST_S:
         raise ValueError(f"a permit is valid for 1 second to {_MOST_S // _DAY_S} days, for example --days 1")
     content = {"kind": kind, "group": args.group, "number": args.number}
@@ -151,10 +201,12 @@ def _claims(args: argparse.Namespace) -> dict[int, object]:
                 f"--test {test.kind}:{_text_of(test.taken_utc)}: a test is taken before the code's issue, "
                 f"{_text_of(issued)}, for example pcr:2026-01-31T08:00"
             )
+    if issued + life_s <= now:
+        raise ValueError(f"it would have expired at {_text_of(issued + life_s)}: no kiosk would take it")
     return gatepost.claims(
         args.issuer or args.key.stem,
         args.subject,
-        Colour(args.colour),
+        Colour(args.colour or "green"),
         issued_utc=issued,
         expires_utc=int(issued + life_s),
         tests=args.test,

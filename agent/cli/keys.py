@@ -12,6 +12,7 @@ import re
 import stat
 import sys
 import time
+import tomllib
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from agent import credentials
 from agent.cli import key_import
 from agent.cli.help import chunk_kb, days, hours, version
+from agent.config import overlay
 from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
 from agent.credentials.trust import TrustedKey, certified, key_uses, parse_keys
@@ -257,6 +259,8 @@ def _demand_sense(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--target {args.target}: SITE/KIOSK, SITE/* or @GROUP, for example @north; a root is for all"
         )
+    if len({file.resolve() for file in args.key}) < len(args.key):
+        raise ValueError("--key: one key is given twice, and counts once")
     if args.version < 1:
         raise ValueError(f"--version {args.version}: 1 or more, and more than that of the last one")
     if args.url and args.type != "list":
@@ -278,7 +282,20 @@ def _content(args: argparse.Namespace) -> object:
     if args.type == "policy":
         return load.whole_table(args.file)
     data = args.file.read_bytes()
+    if not data.strip():
+        raise ValueError(f"{args.file}: it is empty")
+    if args.type == "config":
+        _demand_overlay(data.decode())
+    if args.type == "keys" and not tomllib.loads(data.decode()):
+        raise ValueError(f"{args.file}: it names no key: kiosks would believe nobody")
     return strict_json.decode_object(data) if args.type == "root" else data.decode()
+
+
+def _demand_overlay(text: str) -> None:
+    """Refuse settings that no kiosk takes from the central server. Raises ValueError."""
+    over = tomllib.loads(text)
+    for path, why in overlay.faults({"lanes": over.get("lanes")}, over):
+        raise ValueError(f"{'.'.join(path)}: {why}")
 
 
 def _root(args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.verb == "build":
             with args.table.open(encoding="utf-8-sig", newline="") as file:
-                content = build_roster(read_table(csv.DictReader(file)))
+                content = build_roster(_somebody(read_table(csv.DictReader(file))))
             replace_file(args.out, (json.dumps(content, ensure_ascii=False).encode(),))
         else:
             content = json.loads(args.roster.read_text(encoding="utf-8"))
@@ -61,6 +61,13 @@ def run(args: argparse.Namespace) -> int:
         print(f"{count:6} {role} {group}".rstrip())
     print(f"{len(roster):6} in all")
     return 0
+
+
+def _somebody(permits: list[Permit]) -> list[Permit]:
+    """The same. Raises BadRoster for none."""
+    if not permits:
+        raise BadRoster("the table names nobody: below the columns stands one line for each person")
+    return permits
 
 
 def read_table(rows: csv.DictReader[str]) -> list[Permit]:

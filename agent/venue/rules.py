@@ -188,8 +188,8 @@ class _Reader:
         room = self._table("room")
         self._known(room, {"capacity", "busy", "daily", "closes", "share", "kiosks"}, "room")
         kiosks = room.get("kiosks", [])
-        if not isinstance(kiosks, list) or not all(isinstance(each, str) and each for each in kiosks):
-            self.faults.append('room.kiosks is a list of names, for example ["gate-1", "gate-2"]')
+        if not isinstance(kiosks, list) or not all(map(self._is_name, kiosks)):
+            self.faults.append('room.kiosks is a list of names without the site, for example ["gate-1", "gate-2"]')
             kiosks = []
         if len({tag(each) for each in kiosks}) < len(kiosks):
             self.faults.append("room.kiosks has one name twice")
@@ -205,11 +205,22 @@ class _Reader:
             tuple(kiosks),
         )
 
+    @staticmethod
+    def _is_name(text: object) -> bool:
+        """Whether it can be the name of a kiosk: one level of a topic."""
+        return isinstance(text, str) and bool(text) and text.isprintable() and not set(text) & set("/+#:$ ")
+
     def _badges(self) -> tuple[str, ...]:
         badges = self._content.get("badges", [])
-        if isinstance(badges, list) and all(isinstance(each, str) and _BADGE.fullmatch(each) for each in badges):
+        is_list = isinstance(badges, list) and all(
+            isinstance(each, str) and _BADGE.fullmatch(each) for each in badges
+        )
+        if is_list and (badges or "badges" not in self._content):  # empty reads like nobody, left out is anybody
             return tuple(badges)
-        self.faults.append('badges is a list of numbers of 1 to 16 letters and digits, for example ["G01", "G07"]')
+        self.faults.append(
+            "badges is a list of numbers of 1 to 16 letters and digits, left out for any; "
+            'for example ["G01", "G07"]'
+        )
         return ()
 
     def _rounds(self) -> tuple[Round, ...]:
