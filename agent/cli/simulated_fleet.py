@@ -112,6 +112,21 @@ def _height(hour: float) -> float:
 _MEAN_HEIGHT = sum(_height(minute / 60) for minute in range(24 * 60)) / (24 * 60)
 
 
+def passage_event(boot_id: str) -> Event:
+    """Somebody passes now; one of a hundred has a fever."""
+    decision = _REFER if random.random() < _FEVER_SHARE else _ADMIT  # noqa: S311 - no secret
+    verdict = Verdict(CodeStatus.VALID, "gatepost", b"simulated", "simulation", Colour.GREEN)
+    screening = Screening.ELEVATED if decision is _REFER else Screening.NORMAL
+    temperature = Temperature(screening, 36.1 if decision is _ADMIT else 37.9, 0.5, 8, 37.3)
+    monotonic_s, utc = time.monotonic(), time.time()
+    passage = Passage(
+        lane="in", direction=Direction.ENTRY, verdict=verdict, temperature=temperature, decision=decision,
+        gate_opened=decision is _ADMIT, began_s=monotonic_s - 0.8, decided_s=monotonic_s, simulated=True,
+    )  # fmt: skip
+    now = TimeBounds(utc - 0.05, utc + 0.05, ClockState.SYNCED)
+    return Event(EventKind.PASSAGE, passage, monotonic_s, now, boot_id)
+
+
 class SimulatedKiosk:
     """One kiosk. `outbox` and `link` are the real ones."""
 
@@ -136,17 +151,7 @@ class SimulatedKiosk:
 
     def pass_person(self) -> None:
         """Somebody comes; the event is stored."""
-        decision = _REFER if random.random() < _FEVER_SHARE else _ADMIT  # noqa: S311 - no secret
-        verdict = Verdict(CodeStatus.VALID, "gatepost", b"simulated", "simulation", Colour.GREEN)
-        screening = Screening.ELEVATED if decision is _REFER else Screening.NORMAL
-        temperature = Temperature(screening, 36.1 if decision is _ADMIT else 37.9, 0.5, 8, 37.3)
-        monotonic_s, utc = time.monotonic(), time.time()
-        passage = Passage(
-            lane="in", direction=Direction.ENTRY, verdict=verdict, temperature=temperature, decision=decision,
-            gate_opened=decision is _ADMIT, began_s=monotonic_s - 0.8, decided_s=monotonic_s, simulated=True,
-        )  # fmt: skip
-        now = TimeBounds(utc - 0.05, utc + 0.05, ClockState.SYNCED)
-        self.outbox.store(Event(EventKind.PASSAGE, passage, monotonic_s, now, self._boot_id))
+        self.outbox.store(passage_event(self._boot_id))
 
     def restart(self) -> None:
         """As after a power cut, when the disk has all that was decided."""
