@@ -1,4 +1,4 @@
-"""`gatepost recover`: back from safe mode to work. The running agent notices within a second and restarts.
+"""`gatepost recover`: leave safe mode. The running agent notices within a second and restarts.
 
 sudo gatepost recover
 """
