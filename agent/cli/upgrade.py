@@ -131,6 +131,7 @@ def _rollout(args: argparse.Namespace) -> int:
         connection.subscribe([ALL_STATES, "gatepost/v1/+/+/event/agent"])
         while _read(connection, fleet, found[0]):  # until all that is retained has come
             pass
+        waves.demand_kiosks(found[0], fleet)
         for place, wave in enumerate(found, 1):
             name = f"wave {place} of {len(found)} ({wave.release.permille} ‰)"
             connection.publish(wave.topic, wave.data, retain=True)

@@ -162,5 +162,15 @@ def demand_order(waves: Sequence[Wave], stop: Wave) -> None:
         raise BadRelease("all bundles need the same target: one that stops reaches only whom it is for")
 
 
+def demand_kiosks(first: Wave, fleet: Fleet) -> None:
+    """The first wave must reach somebody, or it tries nothing before the next one. Raises BadRelease."""
+    if not fleet.members(first):
+        raise BadRelease(
+            f"the first wave ({first.release.permille} ‰) reaches none of the {len(fleet.targets)} kiosks"
+            " that the broker knows: nothing is sent. Sign it with a larger --permille, for example 500,"
+            " or another --salt"
+        )
+
+
 def _listed(each: Iterable[object]) -> str:
     return ", ".join(map(str, each))

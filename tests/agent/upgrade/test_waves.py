@@ -194,6 +194,18 @@ def test_a_rollout_sends_wave_after_wave(sender: Sender, capsys) -> None:
     assert "wave 2 of 2 (1000 ‰): well" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("kiosks", "permille"), [(0, 1000), (3, 1)])
+def test_a_first_wave_that_reaches_nobody_tries_nothing(sender: Sender, capsys, kiosks: int, permille: int) -> None:
+    first, everyone, stop = (sender.sign(capsys, 4 + n, each) for n, each in enumerate((permille, 1000, 0)))
+    for source in sender.sources[:kiosks]:
+        sender.tell(source, "1.0")
+    heard = sender.broker.subscriber(topics="gatepost/v1/$all/bundle/release")
+    words = ["upgrade", "rollout", str(first), str(everyone), "--stop", str(stop), "--plain", "--settle-s", "0"]
+    assert main([*words, "--broker", f"127.0.0.1:{sender.broker.port}"]) == 1
+    assert f"reaches none of the {kiosks} kiosks" in capsys.readouterr().err
+    assert not heard.messages
+
+
 def test_a_rollout_stops_itself(sender: Sender, capsys) -> None:
     code, sent = rollout(sender, capsys, fails=True)
     told = capsys.readouterr().out
