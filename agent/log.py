@@ -129,8 +129,9 @@ def _report(report: Report) -> str:
     day = report.day or "a day without a date"
     if report.type == "round":
         expected = "" if report.expected is None else f" of {report.expected}"
+        unmeasured = f", {report.unmeasured} here without a measurement" if report.unmeasured else ""
         absent = "" if report.absent is None else f", {report.absent} absent ({report.absent_ill} ill)"
-        return f"report: round {report.name} of {day}: {report.checked}{expected} checked{absent}"
+        return f"report: round {report.name} of {day}: {report.checked}{expected} checked{unmeasured}{absent}"
     unanswered = report.cases.get("unanswered")
     return (
         f"report: day {day}: {report.came} came, {report.left} left, {report.inside} inside, "

@@ -912,6 +912,8 @@ class Report:
     decisions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     expected: int | None = None
     checked: int | None = None
+    unmeasured: int | None = None
+    """Who was here, and was referred or refused before a measurement: neither checked nor absent."""
     absent: int | None = None
     absent_ill: int | None = None
     groups: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -44,6 +44,7 @@ class AttendanceJson(TypedDict):
 
     expected: Annotated[int | None, "by the roster; null without one"]
     checked: Annotated[int | None, "each person once"]
+    unmeasured: Annotated[int | None, "were here, and were referred or refused before they were measured"]
     absent: int | None
     absent_ill: Annotated[int | None, "of the absent, those stated to be ill"]
 
@@ -157,6 +158,7 @@ def report_json(report: Report, clock: ClockJson, sealed: SealedJson | None) -> 
         "drift": report.drift,
         "expected": report.expected,
         "checked": report.checked,
+        "unmeasured": report.unmeasured,
         "absent": report.absent,
         "absent_ill": report.absent_ill,
         "decisions": {role: dict(counts) for role, counts in report.decisions.items()},

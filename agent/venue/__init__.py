@@ -39,10 +39,13 @@ from agent.venue.entries import (
     DECISIONS,
     DRILL,
     LAYOUT,
+    MEASURED,
+    MEASURED_LATER,
     NO_LANE,
     ROLES,
     SIZE,
     SYMPTOMS,
+    UNMEASURED,
     Entry,
     What,
     pack,
@@ -161,7 +164,7 @@ class Venue:
         self._early: list[Entry] = []
         self._cases_of: dict[bytes, int] = {}
         """Holder of a code → his open case."""
-        self._checked: dict[int, set[bytes]] = {}
+        self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it. In memory only."""
         self._checked_on = -1
         self._alive_at = 0
@@ -399,8 +402,12 @@ class Venue:
     def _checks(
         self, passage: Passage, permit: Permit | None, here: VenueInForce, now: TimeBounds, at: int, role: int
     ) -> Iterator[Entry]:
-        """A roster member who was measured while a round goes on; a raised temperature counts for clusters."""
-        if permit is None or passage.temperature.outcome not in _MEASURED or not self.ledger.knows_time:
+        """A roster member who was here while a round goes on, measured or not; a raised temperature counts for
+        clusters.
+        """
+        is_measured = passage.temperature.outcome in _MEASURED
+        is_exit = self._lanes[passage.lane].direction is Direction.EXIT
+        if permit is None or not self.ledger.knows_time or (is_exit and not is_measured):
             return
         lane, group = self._index[passage.lane], tag16(permit.group)
         number = permit.number if here.remembers else 0
@@ -410,11 +417,13 @@ class Venue:
         day = self.ledger.day_of(now.earliest_utc)
         if day != self._checked_on:
             self._checked, self._checked_on = {}, day
-        seen = self._checked.setdefault(going_on.tag, set())
-        if permit.key in seen or self.ledger.reported.get(going_on.tag, -1) >= day:
+        seen = self._checked.setdefault(going_on.tag, {})
+        before = seen.get(permit.key)
+        if before or before is is_measured or self.ledger.reported.get(going_on.tag, -1) >= day:
             return
-        seen.add(permit.key)
-        yield Entry(at, lane, What.CHECKED, role, 0, group, number, going_on.tag)
+        seen[permit.key] = is_measured
+        how = UNMEASURED if not is_measured else MEASURED if before is None else MEASURED_LATER
+        yield Entry(at, lane, What.CHECKED, role, how, group, number, going_on.tag)
         if passage.temperature.outcome is Screening.ELEVATED:
             yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
 

@@ -39,6 +39,8 @@ SYMPTOMS = ("", "fever", "cough", "rash", "diarrhoea", "vomiting", "red_eyes", "
 ABSENCES = ("", "ill", "leave", "travel", "quarantine", "other")
 FOR_GOOD = 0xFFFF_FFFF
 """Until it is opened again."""
+MEASURED, UNMEASURED, MEASURED_LATER = range(3)
+"""Of somebody in a round: measured; referred or refused before a measurement; measured after that."""
 DRILL = 0x80
 """Added to the value of a case that a drill code opened."""
 
@@ -57,7 +59,8 @@ class What(IntEnum):
     DECIDED = 6
     """`value`: in DECISIONS, `role`."""
     CHECKED = 7
-    """A roster member was measured in a round: `case` is the round's tag, `group`, `number` where allowed."""
+    """A roster member was here in a round: `case` is the round's tag, `group`, `number` where allowed; `value` is
+    `MEASURED`, `UNMEASURED` or `MEASURED_LATER`."""
     CASE = 8
     """A case was opened: `case` is its id, `value` in CASE_KINDS (+ DRILL), `number`: since when, if not `at`."""
     ANSWERED = 9

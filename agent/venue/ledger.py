@@ -13,7 +13,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agent.venue.entries import CASE_KINDS, DRILL, LAYOUT, NO_LANE, SIZE, Entry, What, pack, signed, unsigned
+from agent.venue.entries import (
+    CASE_KINDS,
+    DRILL,
+    LAYOUT,
+    MEASURED_LATER,
+    NO_LANE,
+    SIZE,
+    UNMEASURED,
+    Entry,
+    What,
+    pack,
+    signed,
+    unsigned,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -58,6 +71,10 @@ class DayTally:
     """Tag of a round → group → how many were measured, without those whose number is known."""
     numbers: dict[int, dict[int, int]] = field(default_factory=dict)
     """Tag of a round → roster number → group."""
+    unmeasured: dict[int, Counter[int]] = field(default_factory=dict)
+    """As `checked`: here, and referred or refused before a measurement."""
+    unmeasured_numbers: dict[int, dict[int, int]] = field(default_factory=dict)
+    """As `numbers`; who was measured later stands in both."""
     absent: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Roster number → group, reason."""
     absences: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -283,7 +300,7 @@ class Ledger:
             self.cases[case.id] = Case(case.id, case.kind, case.lane, self.utc_of(case.at), case.at, case.drill)
         self._note(utc)
 
-    def _date(self, entry: Entry, utc: float) -> None:  # noqa: C901, PLR0912, PLR0915 - one for each kind of entry
+    def _date(self, entry: Entry, utc: float) -> None:  # noqa: C901, PLR0912 - one for each kind of entry
         """Count an entry on its day."""
         self._note(utc)
         tally = self._tally(utc)
@@ -301,10 +318,7 @@ class Ledger:
             return
         match what:
             case What.CHECKED:
-                if entry.number:
-                    tally.numbers.setdefault(entry.case, {})[entry.number] = entry.group
-                else:
-                    tally.checked.setdefault(entry.case, Counter())[entry.group] += 1
+                _check(tally, entry)
             case What.CASE if not entry.number:
                 if entry.value & DRILL:
                     tally.drills += 1
@@ -538,6 +552,19 @@ class Ledger:
 
     def __len__(self) -> int:
         return len(self._raw) // SIZE
+
+
+def _check(tally: DayTally, entry: Entry) -> None:
+    """Somebody of the roster was here in a round."""
+    is_measured = entry.value != UNMEASURED
+    if entry.number:
+        numbers = tally.numbers if is_measured else tally.unmeasured_numbers
+        numbers.setdefault(entry.case, {})[entry.number] = entry.group
+        return
+    counts = tally.checked if is_measured else tally.unmeasured
+    counts.setdefault(entry.case, Counter())[entry.group] += 1
+    if entry.value == MEASURED_LATER:
+        tally.unmeasured.setdefault(entry.case, Counter())[entry.group] -= 1
 
 
 def _overlap_s(intervals: list[_Interval], from_utc: float, until_utc: float, latest_utc: float | None) -> float:

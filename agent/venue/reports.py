@@ -150,7 +150,7 @@ def day_report(ledger: Ledger, made: Due, place: Place, now_utc: float, later: L
         drift=tally.drift,
         decisions=_decisions(tally),
         rounds={
-            name: {key: found[key] for key in ("expected", "checked", "absent", "absent_ill")}
+            name: {key: found[key] for key in ("expected", "checked", "unmeasured", "absent", "absent_ill")}
             for name, found in attended.items()
         },
         clusters=_clusters(tally, place),
@@ -205,11 +205,16 @@ def _decisions(tally: DayTally) -> dict[str, dict[str, int]]:
 
 
 def _attendance(tally: DayTally, each: Round, roster: Roster | None) -> dict[str, Any]:
-    """Expected, checked and absent, in all and by group; the numbers of the absent, where numbers are kept."""
+    """Expected, measured, here without a measurement, absent, in all and by group; the numbers of the absent, where
+    numbers are kept.
+    """
     named, unnamed = tally.numbers.get(each.tag, {}), tally.checked.get(each.tag, Counter())
+    here = {**tally.unmeasured_numbers.get(each.tag, {}), **named}
     checked = Counter(named.values()) + Counter(unnamed)
+    unmeasured = Counter(group for number, group in here.items() if number not in named)
+    unmeasured += tally.unmeasured.get(each.tag, Counter())
     ill = Counter(
-        group for number, (group, reason) in tally.absent.items() if reason == _ILL and number not in named
+        group for number, (group, reason) in tally.absent.items() if reason == _ILL and number not in here
     )
     for (group, reason), count in tally.absences.items():
         if reason == _ILL:
@@ -219,22 +224,28 @@ def _attendance(tally: DayTally, each: Round, roster: Roster | None) -> dict[str
     for name in sorted(expected):
         mark, wanted = tag16(name), expected[name]
         present = min(checked[mark], wanted)
+        waiting = min(unmeasured[mark], wanted - present)
+        absent = wanted - present - waiting
         groups[name or "-"] = {
             "expected": wanted,
             "checked": present,
-            "absent": wanted - present,
-            "absent_ill": min(ill[mark], wanted - present),
+            "unmeasured": waiting,
+            "absent": absent,
+            "absent_ill": min(ill[mark], absent),
         }
-    absent: tuple[int, ...] = ()
-    if roster is not None and (named or tally.absent):
-        absent = tuple(sorted(number for number in roster.numbers(each.roles) if number not in named))
+    numbers: tuple[int, ...] = ()
+    if roster is not None and (here or tally.absent):
+        numbers = tuple(sorted(number for number in roster.numbers(each.roles) if number not in here))
     return {
         "expected": sum(found["expected"] for found in groups.values()) if roster is not None else None,
         "checked": sum(found["checked"] for found in groups.values()) if roster is not None else checked.total(),
+        "unmeasured": sum(found["unmeasured"] for found in groups.values())
+        if roster is not None
+        else unmeasured.total(),
         "absent": sum(found["absent"] for found in groups.values()) if roster is not None else None,
         "absent_ill": sum(found["absent_ill"] for found in groups.values()) if roster is not None else ill.total(),
         "groups": groups,
-        "absent_numbers": absent,
+        "absent_numbers": numbers,
     }
 
 

@@ -188,7 +188,7 @@ def report_lines(report: Report) -> list[str]:
     """A report in a few lines."""
     if report.type == "round":
         head = f"REPORT round {report.name}: {report.checked} of {report.expected} checked"
-        absent = f"{report.absent} absent, {report.absent_ill} of them ill"
+        absent = f"{report.unmeasured} to staff unmeasured, {report.absent} absent, {report.absent_ill} of them ill"
         groups = ", ".join(
             f"{name} {counts['absent']}" for name, counts in report.groups.items() if counts["absent"]
         )

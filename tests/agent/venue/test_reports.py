@@ -42,8 +42,9 @@ def test_a_morning_round_says_who_has_come_and_who_has_not() -> None:
     kiosk.until(9)
     report = of(kiosk, "round", "morning")
     assert (report.expected, report.checked, report.absent, report.absent_ill) == (6, 4, 2, 1)
-    assert report.groups["class-1"] == {"expected": 3, "checked": 3, "absent": 0, "absent_ill": 0}
-    assert report.groups["class-2"] == {"expected": 3, "checked": 1, "absent": 2, "absent_ill": 1}
+    everybody = {"expected": 3, "checked": 3, "unmeasured": 0, "absent": 0, "absent_ill": 0}
+    assert report.groups["class-1"] == everybody
+    assert report.groups["class-2"] == {**everybody, "checked": 1, "absent": 2, "absent_ill": 1}
     assert report.absent_numbers == (5, 6)
     assert (report.complete, report.exact, report.dated) == (True, True, True)
 
@@ -57,6 +58,37 @@ def test_without_the_right_to_remember_numbers_a_round_counts_without_names() ->
     kiosk.until(9)
     report = of(kiosk, "round", "morning")
     assert (report.checked, report.absent, report.absent_ill, report.absent_numbers) == (2, 4, 1, ())
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_who_went_to_staff_before_a_measurement_is_neither_checked_nor_absent(*, remembers: bool) -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS), remembers=remembers)
+    kiosk.until(7.5)
+    kiosk.pass_by("pupil1")
+    for name in ("pupil4", "pupil5", "pupil4"):
+        kiosk.pass_by(name, outcome=Outcome.REFER, screening=Screening.INDETERMINATE, reasons=("watched",))
+    kiosk.pass_by("pupil5")
+    kiosk.pass_by("pupil1", outcome=Outcome.REFER, screening=Screening.INDETERMINATE)
+    kiosk.until(9)
+    report = of(kiosk, "round", "morning")
+    assert (report.expected, report.checked, report.unmeasured, report.absent) == (6, 2, 1, 3)
+    assert report.groups["class-2"]["unmeasured"] == 1
+    assert report.absent_numbers == ((2, 3, 6) if remembers else ())
+    kiosk.until(12.5)
+    kiosk.pass_by("pupil4")
+    kiosk.until(14)
+    assert of(kiosk, "round", "noon").unmeasured == 0, "each round for itself"
+    kiosk.wait(DAY_S)
+    assert of(kiosk, "day").rounds["morning"]["unmeasured"] == 1
+
+
+def test_who_leaves_without_a_measurement_was_not_seen_to_come() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))
+    kiosk.until(7.5)
+    kiosk.pass_by("pupil1", lane="out", screening=Screening.UNASKED)
+    kiosk.until(9)
+    report = of(kiosk, "round", "morning")
+    assert (report.checked, report.unmeasured, report.absent) == (0, 0, 6)
 
 
 def test_zero_is_reported_too() -> None:

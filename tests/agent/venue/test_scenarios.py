@@ -45,8 +45,13 @@ def test_school__a_morning_round_an_absence_a_contact_and_the_days_report(tmp_pa
     assert site.state("record", "done").passage.decision.outcome is ADMIT
     site.at("08:40")
     morning = site.round("morning")
-    assert (morning.expected, morning.checked, morning.absent, morning.absent_ill) == (6, 4, 2, 1)
-    assert morning.groups["class-2"] == {"expected": 3, "checked": 1, "absent": 2, "absent_ill": 1}
+    assert (morning.expected, morning.checked, morning.unmeasured) == (6, 4, 1), (
+        "the contact came, and is not absent"
+    )
+    assert (morning.absent, morning.absent_ill) == (1, 1)
+    assert morning.groups["class-2"] == {
+        "expected": 3, "checked": 1, "unmeasured": 1, "absent": 1, "absent_ill": 1
+    }  # fmt: skip
     for case, feedback in ((fever.venue.case, "sent_home"), (contact.venue.case, "handed_over")):
         assert site.state("feedback", feedback, case=case, by="G07").reason is None
     site.state("duty", "disinfect")
