@@ -29,6 +29,7 @@ from agent.platform.files import replace_file
 from agent.problems import Finding, ProblemCode, found
 from agent.reasons import Rejection
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
+from agent.ruleset.located import with_lines
 from agent.upgrade.release import parse_release
 from agent.venue.permits import parse_roster
 from agent.venue.rules import parse_venue
@@ -321,11 +322,14 @@ def word_content(
 
 
 def examine(taken: Bundle, parse: Callable[[Bundle], object] | None = None) -> None:
-    """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle."""
+    """What is signed may still be wrong: keys must load, a table must be proved. Raises BadBundle, which names the
+    line of the entry that is wrong, where the content is text.
+    """
     try:
         (parse or PARSERS[taken.type])(taken)
     except (ValueError, TypeError, AttributeError) as error:
-        raise BadBundle(Rejection.BAD_CONTENT, str(error)) from None
+        sentence = with_lines(taken.content, str(error)) if isinstance(taken.content, str) else str(error)
+        raise BadBundle(Rejection.BAD_CONTENT, sentence) from None
 
 
 def _text(taken: Bundle) -> str:
