@@ -12,9 +12,10 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import paho.mqtt.client as paho
+from paho.mqtt._packet import decode_puback
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -24,7 +25,7 @@ from agent.events import CONTENT_TYPE
 from agent.mqtt.failures import unwanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from paho.mqtt.reasoncodes import ReasonCode
 
@@ -34,6 +35,7 @@ UNSUPPORTED_VERSION = 0x84
 NO_LIMIT = 65_535
 READ_AHEAD = 4096
 WRITE_AT_ONCE = 65_536
+PUBLISH_QOS1, ID_BYTES = 0x32, 2
 DISCONNECT = 0xE0
 """First byte of the packet after which paho closes the socket."""
 SESSION_S = 3600
@@ -122,7 +124,9 @@ class Retained(IntEnum):
 class Client(paho.Client):
     """One connection. It makes fewer system calls: paho reads a packet in three pieces and writes each by itself.
 
-    The two methods overridden for that are paho's own; should they go one day, all still works, with more calls.
+    The methods overridden for that are paho's own; should they go one day, all still works, with more calls. Events
+    are packed and their acknowledgements read here: paho makes a message, a condition and two objects of each, to
+    keep what the outbox keeps.
     """
 
     def __init__(
@@ -152,6 +156,8 @@ class Client(paho.Client):
         self._subscriptions: dict[int, Callable[[Sequence[str]], None]] = {}
         """Who is told what the broker says to a subscription."""
         self._to_write = bytearray()
+        self._events: set[int] = set()
+        """Ids of events that are not acknowledged."""
         self._socket: paho.SocketLike | None = None
         self._event_properties = _PackedOnce(CONTENT_TYPE, _expiry_s(options)) if v5 else None
         self._state_properties = _PackedOnce("application/json") if v5 else None
@@ -251,9 +257,13 @@ class Client(paho.Client):
 
     def send_event(self, topic: str, payload: bytes) -> int:
         """Hand over an event; it is written with the next `put_out`. Its id."""
-        info = self.publish(topic, payload, qos=1, properties=self._event_properties)
-        _check(info.rc)
-        return info.mid
+        properties = self._event_properties
+        head = _text(topic) + (mid := self._mid_generate()).to_bytes(2, "big")
+        body = head + (b"" if properties is None else properties.packed) + payload
+        packet = bytes((PUBLISH_QOS1, *_length(len(body)))) + body
+        _check(self._packet_queue(PUBLISH_QOS1, packet, mid, 1))
+        self._events.add(mid)
+        return mid
 
     def send_state(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> int:
         """The same with a state. With QoS 0 nobody answers."""
@@ -269,7 +279,7 @@ class Client(paho.Client):
 
     def event_bytes(self, topic: str, payload: bytes) -> int:
         """Length of an event's packet: header, topic, id, properties, payload (MQTT 5, section 3.3)."""
-        properties = 0 if self._event_properties is None else self._event_properties.size
+        properties = 0 if self._event_properties is None else len(self._event_properties.packed)
         rest = 2 + len(topic.encode()) + 2 + properties + len(payload)
         return 1 + (1 if rest < 1 << 7 else 2 if rest < 1 << 14 else 3 if rest < 1 << 21 else 4) + rest
 
@@ -318,6 +328,19 @@ class Client(paho.Client):
 
     def _answered(self, _c: paho.Client, _u: object, mid: int, reason: ReasonCode, _p: Properties) -> None:
         self._ear.on_acknowledgement(mid, str(reason) if reason.is_failure else "")
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        packet = self._in_packet["packet"]
+        mid = int.from_bytes(packet[:2], "big")
+        if cmd != "PUBACK" or mid not in self._events:
+            return super()._handle_pubackcomp(cmd)
+        refusal = ""
+        if len(packet) != ID_BYTES:  # it says more than that it has the event
+            reason = decode_puback(self._in_packet["command"], packet, self._protocol).reason
+            refusal = str(reason) if reason.is_failure else ""
+        self._events.remove(mid)
+        self._ear.on_acknowledgement(mid, refusal)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _subscribed(
         self, _c: paho.Client, _u: object, mid: int, reasons: list[ReasonCode], _p: Properties | None
@@ -374,10 +397,24 @@ class _PackedOnce(Properties):
             self.MessageExpiryInterval = max(1, round(expiry_s))
         packed: bytes = super().pack()  # type: ignore[no-untyped-call]  # same
         self.__dict__["pack"] = lambda: packed  # its own setter takes nothing but properties
-        self.__dict__["size"] = len(packed)
+        self.__dict__["packed"] = packed
 
-    size: int
-    """Bytes, their length included."""
+    packed: bytes
+    """Their length included."""
+
+
+def _text(words: str) -> bytes:
+    """As MQTT writes a text: its length before it."""
+    encoded = words.encode()
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+def _length(number: int) -> Iterator[int]:
+    """A variable byte integer (MQTT 5, section 1.5.5)."""
+    while number >= 1 << 7:
+        yield number & 0x7F | 0x80
+        number >>= 7
+    yield number
 
 
 def _expiry_s(options: Options) -> float:

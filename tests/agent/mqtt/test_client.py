@@ -1,0 +1,124 @@
+"""Events are packed, and their acknowledgements read, without paho's objects: to the same bytes and words."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.mqtt.client import Client, ConnectionClosed, LinkLost
+from agent.mqtt.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.mqtt.client import BrokerLimits
+
+
+class Acknowledged:
+    """A listener that notes what was acknowledged."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[int, str]] = []
+
+    def on_connected(self, limits: BrokerLimits) -> None: ...
+    def on_subscribed(self, refusals: object) -> None: ...
+    def on_message(self, topic: str, payload: bytes, *, retained: bool) -> None: ...
+    def on_acknowledgement(self, mid: int, refusal: str) -> None:
+        self.answers.append((mid, refusal))
+
+
+@pytest.fixture(params=[True, False], ids=["5", "3.1.1"])
+def line(request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
+    """A client whose socket ends here: (client, far end, listener)."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.settimeout(10)
+    told = Acknowledged()
+    client = Client(Options(), "kiosk", None, told, v5=request.param)
+    client._sock = client._socket = near  # as after `dial`
+    yield SimpleNamespace(client=client, far=far, told=told)
+    near.close()
+    far.close()
+
+
+def written(line: SimpleNamespace) -> bytes:
+    line.client.flush()
+    found = bytearray()
+    line.far.settimeout(0.0)
+    while True:
+        try:
+            found += line.far.recv(1 << 20)
+        except BlockingIOError:
+            if not line.client.holds_output():
+                return bytes(found)
+            line.client.flush()
+
+
+@pytest.mark.parametrize("v5", [True, False])
+@given(
+    topic=st.text(st.characters(exclude_characters="+#\x00", exclude_categories=["Cs"]), min_size=1, max_size=60),
+    payload=st.one_of(
+        st.binary(min_size=1, max_size=300), st.sampled_from([127, 128, 16_383, 16_384, 70_000]).map(bytes)
+    ),
+)
+def test_an_event_is_the_packet_that_paho_makes_of_it(v5: bool, topic: str, payload: bytes) -> None:
+    packets = []
+    for by_paho in (False, True):  # each client gives the id 1 first
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            client = Client(Options(), "kiosk", None, Acknowledged(), v5=v5)
+            client._sock = client._socket = near
+            if by_paho:
+                client.publish(topic, payload, qos=1, properties=client._event_properties)
+            else:
+                client.send_event(topic, payload)
+            packets.append(written(SimpleNamespace(client=client, far=far)))
+    ours, theirs = packets
+    assert ours == theirs
+    assert len(ours) == client.event_bytes(topic, payload)
+
+
+def test_each_event_is_acknowledged_once_and_by_its_id(line: SimpleNamespace) -> None:
+    first, second = (line.client.send_event("a/b", b"x") for _ in range(2))
+    line.far.sendall(b"".join(b"\x40\x02" + mid.to_bytes(2, "big") for mid in (second, first, first, 999)))
+    line.client.read()
+    assert line.told.answers == [(second, ""), (first, "")]
+
+
+ONLY_5 = pytest.mark.parametrize("line", [True], indirect=True, ids=["5"])
+
+
+@ONLY_5
+@pytest.mark.parametrize("code", [0x87, 0x97, 0x99])
+def test_a_refusal_is_told_in_pahos_words(line: SimpleNamespace, code: int) -> None:
+    mid = line.client.send_event("a/b", b"x")
+    line.far.sendall(b"\x40\x04" + mid.to_bytes(2, "big") + bytes((code, 0)))
+    line.client.read()
+    assert line.told.answers == [(mid, str(ReasonCode(PacketTypes.PUBACK, identifier=code)))]
+
+
+@ONLY_5
+def test_nobody_there_to_take_it_is_no_refusal(line: SimpleNamespace) -> None:
+    mid = line.client.send_event("a/b", b"x")
+    line.far.sendall(b"\x40\x03" + mid.to_bytes(2, "big") + b"\x10")
+    line.client.read()
+    assert line.told.answers == [(mid, "")]
+
+
+@pytest.mark.parametrize("more", [b"\x01", b"\x87\x05\x99"])
+def test_a_malformed_acknowledgement_ends_the_connection_and_acknowledges_nothing(
+    line: SimpleNamespace, more: bytes
+) -> None:
+    mid = line.client.send_event("a/b", b"x")
+    line.far.sendall(bytes((0x40, 2 + len(more))) + mid.to_bytes(2, "big") + more)
+    with pytest.raises((LinkLost, ConnectionClosed)):
+        line.client.read()
+    assert not line.told.answers
