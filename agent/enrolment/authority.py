@@ -197,12 +197,18 @@ class Authority:
         site, _, kiosk = name.partition("/")
         if name and not (_NAME.fullmatch(site) and _NAME.fullmatch(kiosk)):
             raise AuthorityError(f"{name} is no name of a kiosk, for example east-gate/k01")
+        known = self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk)
+        valid = {key for key, each in known.issued.items() if not each.revoked_utc}
         found = [
             each for each in self.pending() if said in (each.fingerprint, certificates.spoken(each.fingerprint))
         ]
         if len(found) != 1:
             raise AuthorityError(
                 f"{len(found)} kiosks that wait show {said}: gatepost authority list shows who waits"
+            )
+        if valid - {found[0].fingerprint}:
+            raise AuthorityError(
+                f"{name} is a member already: choose another name, or first: gatepost authority revoke {name}"
             )
         decided = replace(found[0], approved=name, rejected=not name)
         self._write(self._pending(decided.fingerprint), asdict(decided))

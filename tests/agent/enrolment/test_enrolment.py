@@ -196,6 +196,27 @@ def test_without_a_token_a_person_confirms(office: Office, kiosk: Enrolment) -> 
     assert tomllib.loads(kiosk.identity.read_text())["kiosk"]["id"] == "k7"
 
 
+def test_a_person_cannot_give_a_member_s_name_away_by_mistake(
+    office: Office, kiosk: Enrolment, tmp_path: Path
+) -> None:
+    kiosk.follow(office.invite("east", "k1")[1])
+    kiosk.install(exchanged(office, kiosk))
+    other = Enrolment(tmp_path / "other")
+    other.follow(office.invite("east", "")[1])
+    exchanged(office, other)
+    with pytest.raises(AuthorityError, match="east/k1 is a member"):
+        office.authority.approve(other.fingerprint, "east/k1")
+    office.authority.approve(other.fingerprint, "east/k2")
+    office.authority.approve(other.fingerprint, "east/k2")
+    other.install(exchanged(office, other))
+    office.authority.revoke("east/k1", NOW)
+    third = Enrolment(tmp_path / "third")
+    third.follow(office.invite("east", "")[1])
+    exchanged(office, third)
+    office.authority.approve(third.fingerprint, "east/k1")
+    third.install(exchanged(office, third))
+
+
 def test_who_was_turned_away_gets_nothing(office: Office, kiosk: Enrolment) -> None:
     kiosk.follow(office.invite("east", "")[1])
     exchanged(office, kiosk)

@@ -177,6 +177,13 @@ def test_an_invitation_that_has_ended_does_not_hold_up_another(
     assert certificates.about((tmp_path / "kiosk/client.pem").read_text()).name == "east/k1"
 
 
+def test_a_pipe_on_a_stick_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "a.invitation")
+    (tmp_path / "b.invitation").write_bytes(b"read")
+    monkeypatch.setattr(service, "PLACES", (str(tmp_path / "*.invitation"),))
+    assert list(service.files()) == [b"read"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_invitation_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gatepost.invitation").touch(mode=0)
