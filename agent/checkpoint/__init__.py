@@ -11,6 +11,8 @@ as soon as no further reading can change it, or when its deadline has passed. Th
 - codes shown one after the other are judged together if they can be one person's (the parts of a card, a health
   code and the test result it lacks); else the first goes to staff and the second begins a passage of its own;
 - a body that was there with its code and leaves ends the passage: the person who steps up next is somebody else;
+- a code that was shown while nobody could be measured waits no longer than until somebody can: its holder may have
+  left unseen;
 - a holder who was let in counts as a repeat at every entry of this kiosk, until `passback_window_s` have passed;
 - after a decision the same code is not read again until `rescan_after_admit_s` (admitted) or
   `rescan_after_refusal_s` (not admitted) have passed, counted from when it was seen last.
@@ -337,6 +339,9 @@ class Checkpoint:
             if part is Role.GATE and lane.may_leave_now(item.at_s):
                 yield OpenGate(name)
                 yield ShowCue(name, Cue.ADMIT)
+            is_waiting = lane.pending is not None and lane.pending.verdict is not None
+            if part in _MEASURING and is_waiting and not lane.is_exit:
+                yield from self._abandon(name, lane, item.at_s)  # meanwhile its holder may have left unseen
             return
         lane.down.add(part)
         lane.lost(part, item.at_s)

@@ -131,3 +131,22 @@ def test_an_exit_opens_as_soon_as_its_gate_is_back(bench: Bench) -> None:
     assert OpenGate("out") in bench.results
     bench.measure(NORMAL_C, "out", count=6)
     assert bench.only().gate_opened
+
+
+@pytest.mark.parametrize("part", [Role.THERMOMETER, Role.RANGE])
+def test_a_code_of_while_nobody_could_be_measured_joins_no_code_of_later(part):
+    """Its holder may have left unseen; the next person's code is not added to it. It may be shown again at once."""
+    bench = Bench()
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.put("marked", part, DeviceDown(bench.at_s, "fake", "gone"))
+    bench.show(b"half1:anna", "marked")
+    bench.wait(1.0)
+    assert bench.passages == []
+    bench.put("marked", part, DeviceUp(bench.at_s, "fake"))
+    assert bench.only().temperature.reason == "has_left"
+    bench.show(b"half2:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=8)
+    assert bench.openings == []
+    bench.show(b"half1:anna", "marked")
+    bench.measure(NORMAL_C, "marked", count=8)
+    assert bench.openings == ["marked"]
