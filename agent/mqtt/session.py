@@ -114,7 +114,9 @@ class SessionContext:
     """Which topics the broker does not let us hear, as a sentence; empty when it does."""
 
     def remember_own(self, payload: bytes) -> None:
-        """A state that is told now. (A last will may be what the run before said at its end, to the byte.)"""
+        """A state that is told now, or the last will of a connection that is over. (That of one that begins may be
+        what the run before said at its end, to the byte.)
+        """
         if self.is_compared:
             self.own_states.clear()
         else:
@@ -170,7 +172,7 @@ class Session:
             offline = offline_payload(topics, context.state().software_version, context.mark())
             retain, qos = self._terms.asks(BrokerTerm.RETAIN, now_s), int(self._terms.asks(BrokerTerm.QOS, now_s))
             will = Will(topics.state, offline, retain, qos)
-        self._with_will = will is not None
+        self._with_will, self._will = will is not None, will
         name = f"gatepost-{topics.site}-{topics.kiosk}"
         tls_context = context.contexts.of(context.options, dated=context.dated) if context.options.tls else None
         self._client = Client(context.options, name, will, self, v5=v5, tls=tls_context)
@@ -304,6 +306,8 @@ class Session:
                 raise LinkLost(f"{lost}, {occasion} ({remedy})") from None
             raise
         finally:
+            if self._will is not None and self.reached and not self._context.is_compared:
+                self._context.remember_own(self._will.payload)
             self._context.refetch_retained = self._context.refetch_retained or self._recalls
             self._send_queue.acked(self._acked)
             self._refusals.connection_ended(unanswered=self._unanswered_event())
