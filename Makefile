@@ -33,6 +33,10 @@ test: .venv/.ready ## every test, in TEST_WORKERS processes: most of them wait, 
 check: .venv/.ready ## for every day, about two minutes: lint, types, the tree, and the tests without processes or waits
 	@exec $(PY) -m pytest -n 2 --dist worksteal -m quick $(ARGS)
 
+.PHONY: guard-pictures
+guard-pictures: .venv/.ready ## the pictures of docs/guard.md, from the guard's page; needs `make browser`
+	@PYTHONPATH=.:tests/agent/web .venv/bin/python tests/agent/web/guard_pictures.py
+
 .PHONY: browser
 browser: | system ## Chromium, a Chinese font and Xvfb by apt, for the tests of the pages; without them these skip
 	@systemd/packages $(PYTHON) chromium cjk xvfb

@@ -226,7 +226,8 @@ class StaffDoor:
             case "second", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
-                    self._second_until_s = self._clock() + SECOND_S
+                    is_over = rest.get("over") is True
+                    self._second_until_s = float("-inf") if is_over else self._clock() + SECOND_S
                     who = self._second_badge(found)
                 return {"seen": who} if who else {"awaited": True}
             case "view", _:

@@ -4,9 +4,9 @@ Ends by itself after about a minute; the exit status says whether decided = stor
 
     gatepost demo
     gatepost demo --stay          until Ctrl-C
+    gatepost demo --guard         a fever, a visitor, a watch hit, a full place: for the guard's page
     gatepost demo --day school    a venue's day in fast motion
     gatepost demo --day concert   an evening with real tickets: a hall, a tram stop, a platform
-    gatepost demo --stay      until Ctrl-C
     gatepost demo --screens pictures      only write a picture of each cue
 """
 
@@ -55,6 +55,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `demo`."""
     parser = subparsers.add_parser("demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="begin again and again, until Ctrl-C")
+    parser.add_argument("--guard", action="store_true", help="people for the guard's page, until Ctrl-C")
     parser.add_argument(
         "--day", choices=(*venue_day.DAYS, ticket_day.DAY), help="a venue's day in fast motion, without devices"
     )
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.screens is not None:
         return _write_pictures(args.screens)
     try:
-        scenario = read(args.scenario or packaged("demo.toml"))
+        scenario = read(args.scenario or packaged("demo_guard.toml" if args.guard else "demo.toml"))
     except (OSError, ValueError) as error:
         what = access.why(error) if isinstance(error, OSError) else error
         print(f"scenario: {what}", file=sys.stderr)
@@ -79,14 +80,15 @@ def run(args: argparse.Namespace) -> int:
     _clear_away_at((signal.SIGTERM, signal.SIGHUP))
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
         try:
-            with Stage(Path(folder)) as stage:
+            with Stage(Path(folder), guarded=args.guard) as stage:
                 print("Private broker and simulated devices are ready; starting the agent …", flush=True)
                 print(f"Agent online after {stage.start_agent():.1f} s.", flush=True)
                 if stage.screens_url:
                     print(f"The lanes' screens, for a browser on this machine: {stage.screens_url}", flush=True)
-                    print(f"The guard's page, once a tablet is paired: {stage.screens_url}guard", flush=True)
+                    print("The guard's page, the same way:", *stage.invitation(), sep="\n    ", flush=True)
                 print("From another terminal:", *stage.hints(), sep="\n    ", flush=True)
-                return _Director(stage, scenario).direct(stay=args.stay)
+                director = _Director(stage, scenario)
+                return director.attend() if args.guard else director.direct(stay=args.stay)
         except (MissingProgram, TimeoutError) as error:
             print(error, file=sys.stderr)
             return 2
@@ -157,6 +159,18 @@ class _Director:
         for status in fallen:
             print(f"the agent ended with status {status}")
         return 0 if recap.agrees and not fallen else 1
+
+    def attend(self) -> int:
+        """Play once, then let the guard work until Ctrl-C: what staff decide cannot be foretold, nor counted."""
+        self._view.start()
+        signal.signal(signal.SIGINT, self._stop)
+        try:
+            self._play()
+            while not self._enough:
+                self._watch()
+        finally:
+            self._view.stop()
+        return 0 if self._stage.kiosk.stop() in _CLEAN else 1
 
     def _stop(self, *_: object) -> None:
         """The watcher has seen enough: settle and count. A second Ctrl-C ends it at once."""

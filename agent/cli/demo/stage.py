@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from agent.cli.demo import child
+from agent.cli.demo import child, guard_desk
 from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import Broker, program
 from agent.cli.demo.issuer import Issuer
@@ -33,8 +33,11 @@ _WITHHOLD = 'mode = "verify-only"\ndetails = false\n'
 class Stage:
     """Everything around the agent, and the agent. A context manager: enter sets up, leave clears away."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: an empty directory with a short path (Unix sockets). Raises MissingProgram."""
+    def __init__(self, folder: Path, *, guarded: bool = False) -> None:
+        """`folder`: an empty directory with a short path (Unix sockets); `guarded`: there is a small place whose
+        guard has work. Raises MissingProgram.
+        """
+        self._guarded = guarded
         self.heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         """(`agent`, a line of its log) and (`broker`, an event that a subscriber got), as they come."""
         self.broker = Broker(folder)
@@ -87,23 +90,28 @@ class Stage:
         self._screens = ScreenProcess(folder / "web")
         (folder / "issuers.toml").write_text(self._issuer.key_table)
         self._authority.install(folder / "bundles")
+        guard_desk.deliver_staff(self._authority, folder / "bundles")
         self._key.write_bytes(self._authority.pem())
         self._authority.empty_list(folder / _LIST, self._issuer.name)
         for lane in self.kiosk.lanes.values():
             lane.plug()
+        more = guard_desk.open_place(self._authority, folder, self._issuer.name) if self._guarded else {}
+        settings: dict[str, dict[str, Any]] = {
+            "kiosk": {"id": "demo-1", "site": "demo", "simulated": True},
+            "runtime": {"directory": "run"},
+            "clock": {"source": "system", "last_known_time_file": "clock"},
+            "screening": {"baseline_file": "baseline.json"},
+            "codes": {"keys": "issuers.toml", "lists": [_LIST], "bundles": "bundles"},
+            "checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0},
+            "outbox": {"path": "outbox.db"},
+            "commands": {"journal_file": "command-journal.json"},
+            "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
+            "web": {"directory": "web"},
+        }
+        lists = [*settings["codes"]["lists"], *more.pop("codes", {}).get("lists", ())]
+        settings["codes"]["lists"] = lists
         self.kiosk.configure(
-            {
-                "kiosk": {"id": "demo-1", "site": "demo", "simulated": True},
-                "runtime": {"directory": "run"},
-                "clock": {"source": "system", "last_known_time_file": "clock"},
-                "screening": {"baseline_file": "baseline.json"},
-                "codes": {"keys": "issuers.toml", "lists": [_LIST], "bundles": "bundles"},
-                "checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0},
-                "outbox": {"path": "outbox.db"},
-                "commands": {"journal_file": "command-journal.json"},
-                "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
-                "web": {"directory": "web"},
-            }
+            {**settings, **{name: {**settings.get(name, {}), **table} for name, table in more.items()}}
         )
 
     def hints(self) -> tuple[str, str]:
@@ -119,6 +127,10 @@ class Stage:
     def screens_url(self) -> str:
         """Where a browser on this machine finds the lanes' screens; empty where they cannot be served."""
         return "" if self._screens is None else self._screens.url
+
+    def invitation(self) -> tuple[str, ...]:
+        """How to open the guard's page; nothing where the screens cannot be served."""
+        return guard_desk.invitation(self.kiosk.folder / "run", self.screens_url) if self.screens_url else ()
 
     def clear(self) -> None:
         """Stop every program and device; may be called twice."""

@@ -248,9 +248,40 @@ def test_a_badge_at_the_scanner_hands_over_and_is_no_passage(kiosk: Kiosk) -> No
     wait_for(lambda: kiosk.view()["on_duty"] == "G07")
     assert kiosk.view()["handed_by"] == "G08"
     assert kiosk.app._loop.decided == decided
-    assert kiosk.deed("accept") == {"done": True}
+    assert kiosk.deed("accept")["done"]
     assert kiosk.view()["handed_by"] == ""
     wait_for(lambda: ("badge", "G07") in kiosk.deeds())
+
+
+def test_a_second_persons_badge_is_no_handover_while_a_page_waits_for_it(kiosk: Kiosk) -> None:
+    on_duty = kiosk.view()["on_duty"]
+    who = next(each for each in ("S1", "G08") if each not in (on_duty, kiosk.door._badge[0]))
+    kiosk.page("second")
+    kiosk.show_badge(who)
+    wait_for(lambda: kiosk.page("second").get("seen") == who)
+    assert kiosk.view()["on_duty"] == on_duty
+    kiosk.page("second", over=True)
+    kiosk.show_badge("G07")
+    wait_for(lambda: kiosk.door._badge[0] == "G07")
+    assert kiosk.page("second").get("seen") is None, "one's own badge is no second person's"
+    kiosk.page("second", over=True)
+
+
+def test_only_whose_badge_was_shown_accepts_the_shift_and_the_cases_are_theirs(kiosk: Kiosk) -> None:
+    card = waiting(kiosk)
+    for who in ("S1", "G08"):
+        kiosk.show_badge(who)
+        wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
+    assert kiosk.deed("accept") == {"refused": "not_on_duty"}
+    kiosk.login("G08")
+    kiosk.deed("step", case=card["case"], step="received")
+    assert card["case"] in kiosk.deed("accept")["cases"]
+    (case,) = [each for each in kiosk.view()["venue"]["cases"] if each["case"] == card["case"]]
+    assert (case["owner"], case["done"]) == ("G08", {"received": "G08"})
+    wait_for(lambda: kiosk.deeds()[-1] == ("handover", "G08"))
+    assert kiosk.events()[-1]["answers"]["from"] == "S1"
+    assert kiosk.deed("accept") == {"refused": "repeated"}
+    kiosk.login("G07")
 
 
 def test_an_unknown_badge_is_an_unknown_code(kiosk: Kiosk) -> None:

@@ -480,6 +480,22 @@ def test_every_word_of_the_page_is_in_the_catalogue_and_none_is_left_over() -> N
     assert CATALOGUE["page"].keys() - words - noted == set()
 
 
+def test_the_technician_sees_the_kiosk_and_can_do_nothing(pages: Pages, page: Page) -> None:
+    part(page, "Kiosk")
+    page.get_by_role("link", name="Technician's view").click()
+    page.locator("table", has_text="thermometer").wait_for()
+    text = page.locator("main").inner_text()
+    for shown in ("works", "not connected, next try in", "list", "decided", "entry    "):
+        assert shown.strip() in text, shown
+    assert page.locator("main button").count() == 0
+    for name in ("中文", "English"):
+        assert not left_over(page)
+        page.get_by_role("button", name=name).click()
+    page.context.clear_cookies()
+    page.goto(f"{pages.url}technician")
+    page.get_by_label("Number on the kiosk").wait_for()
+
+
 # -- for everybody: both languages, contrast, small and enlarged
 
 

@@ -21,7 +21,7 @@ export async function deed(said, about = "") {
     refuse(answer);
     return null;
   }
-  const became = answer.outcome ? [t("outcome", answer.outcome), ...answer.reasons.map((code) => t("reason", code))].join(" · ") : w("done");
+  const became = answer.outcome ? `${t("outcome", answer.outcome)}. ${answer.reasons.map((code) => t("reason", code)).join(" ")}` : w("done");
   answer.message = [about, became].filter(Boolean).join(" ");
   message(answer.message);
   return answer;
@@ -59,7 +59,7 @@ function keypad(card) {
       localStorage.setItem("instrument", instrument.value);
       const answer = await deed({ do: "remeasure", lane: card.lane, number: card.number, tenths, instrument: instrument.value });
       if (!answer) return false;
-      const limit = answer.threshold_c ? ` · ${w("limit_after", `${answer.threshold_c.toFixed(1)} °C`)}` : "";
+      const limit = answer.threshold_c ? ` ${w("limit_after", `${answer.threshold_c.toFixed(1)} °C`)}` : "";
       setTimeout(() => message(`${celsius.value} °C: ${answer.message}${limit}`)); // after entry, so that nobody types to it
       return true;
     });
@@ -89,7 +89,7 @@ export function reasoned(title, said) {
   const made = dialog(title, [
     reasonLabel, wordsLabel,
     asks ? el("fieldset", {}, el("legend", {}, w("second")), el("p", {}, w("second_badge"), ": "), badge, el("details", {}, el("summary", {}, w("second_pin")), whoLabel, pinLabel)) : "",
-  ], null, { action: holdButton(w("hold"), send), onclose: () => clearInterval(timer) });
+  ], null, { action: holdButton(w("hold"), send), onclose: () => { clearInterval(timer); if (asks) ask({ do: "second", over: true }); } });
 }
 
 // Any form of the venue: its fields are data. With `card`, the person who waits counts as recorded after it.
