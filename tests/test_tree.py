@@ -33,8 +33,7 @@ TOP = {
 AGENT_FLOORS: tuple[set[str], ...] = (
     {"cli"},
     {"app"},
-    {"supervisor"},
-    {"enrolment"},
+    {"enrolment", "supervisor"},
     {"config", "control", "loop"},
     {"checkpoint", "issuers", "mqtt", "ruleset", "web"},
     {"analysis", "credentials", "devices", "outbox", "privacy", "tickets", "upgrade"},
