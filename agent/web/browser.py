@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -91,6 +92,14 @@ class Browser:
         asked = {"expression": script, "awaitPromise": True, "returnByValue": True}
         answer = self._call("Runtime.evaluate", asked, time.monotonic() + limit_s)
         return answer.get("result", {}).get("value")
+
+    def picture(self, width_px: int, height_px: int, limit_s: float) -> bytes:
+        """What the page looks like at this size, PNG. Raises TimeoutError or BrowserGone."""
+        until_s = time.monotonic() + limit_s
+        size = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", size, until_s)
+        self.paint("true", limit_s)
+        return base64.b64decode(self._call("Page.captureScreenshot", {}, until_s).get("data", ""))
 
     def kill(self) -> None:
         """End the browser with its compositor and all processes, whatever state they are in."""

@@ -32,6 +32,7 @@ from agent.cli.demo.stage import Stage
 from agent.cli.demo.view import View, view_for
 from agent.platform import access
 from agent.platform.packaged import packaged
+from agent.web.browser import BrowserGone
 
 if TYPE_CHECKING:
     import argparse
@@ -59,7 +60,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--day", choices=(*venue_day.DAYS, ticket_day.DAY), help="a venue's day in fast motion, without devices"
     )
-    parser.add_argument("--screens", type=Path, metavar="FOLDER", help="only write a picture of each cue there")
+    parser.add_argument("--screens", type=Path, metavar="FOLDER", help="only write pictures of each cue there")
     parser.add_argument("--scenario", type=Path, help="another scenario (default: the packaged config/demo.toml)")
 
 
@@ -100,7 +101,7 @@ def _write_pictures(out: Path) -> int:
         try:
             for file in write_pictures(out, Path(sockets)):
                 print(file, flush=True)
-        except MissingProgram as error:
+        except (MissingProgram, TimeoutError, BrowserGone) as error:
             print(error, file=sys.stderr)
             return 2
     return 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from agent.checkpoint.effects import ShowCue
@@ -16,19 +19,36 @@ from agent.cli.demo.broker import MissingProgram
 from agent.control import watch
 from agent.control.watch import Watch
 from agent.indicators import Cue, LampPanel
-from agent.web.options import PanelOptions
+from agent.web.browser import Browser
+from agent.web.options import PanelOptions, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _STOP_S = 5.0
 _MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 _SHOWN_S = 60.0
-_PAINT_MS = (1500, 4000, 12000)
-"""So long a page may take; longer on a machine that is busy."""
 _PICTURE_LIMIT_S = 60.0
-_OWN_PICTURES = {"once_more": (Cue.RETRY, ""), "another_card": (Cue.RETRY, "another_card")}
+_LINK = "https://gate-1.local:8471/guard#pair=demonstration-only-000"
+SHOWN = {
+    **{str(cue): ShowCue("", cue) for cue in Cue if cue is not Cue.RETRY},
+    "once_more": ShowCue("", Cue.RETRY),
+    "another_card": ShowCue("", Cue.RETRY, "another_card"),
+    "closed": ShowCue("", Cue.FAULT, "closed"),
+    "full": ShowCue("", Cue.REFER, "full"),
+    "rest": ShowCue("", Cue.REFER, rest_s=598.0),
+    "refer_register": ShowCue("", Cue.REFER, "register"),
+    watch.PAIR: ShowCue("", Cue.READY),
+}
+"""Name of the picture → what its lane is told; a hint only where one may stand."""
+PANELS = {
+    "kiosk": PanelOptions(gate=Side.RIGHT),
+    "standing": PanelOptions(136.0, 217.0, 800, 1280, gate=Side.RIGHT),
+    "tablet": PanelOptions(154.0, 86.0, 1024, 600, distance_mm=400.0, gate=Side.RIGHT),
+    "phone": PanelOptions(65.0, 140.0, 390, 844, distance_mm=300.0, gate=Side.RIGHT),
+}
+"""Folder → the glass: 10.1 inches lying and standing, 7 inches, a telephone."""
 
 
 class ScreenProcess:
@@ -74,45 +94,43 @@ def _drain(stream: IO[str]) -> None:
             pass
 
 
-def write_pictures(out: Path, sockets: Path, panel: PanelOptions | None = None) -> Iterator[Path]:
-    """A picture of each cue, as a browser paints it; gives each file as it is there. Raises MissingProgram or
-    OSError. `sockets`: an empty folder with a short path.
+def write_pictures(out: Path, sockets: Path, panels: Mapping[str, PanelOptions] = PANELS) -> Iterator[Path]:
+    """A picture of everything that a screen can show, on each panel, as a browser paints it; gives each file when
+    it is there. Raises MissingProgram, TimeoutError or BrowserGone. `sockets`: an empty folder with a short path.
     """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         raise MissingProgram("chromium is not on this machine: apt-get install chromium")
-    out.mkdir(parents=True, exist_ok=True)
-    panel = panel or PanelOptions()
-    shown: dict[str, tuple[Cue, str]] = {str(cue): (cue, "") for cue in Cue if cue is not Cue.RETRY}
-    shown |= {"closed": (Cue.FAULT, "closed"), "full": (Cue.FAULT, "full"), **_OWN_PICTURES}
-    lamps = {name: LampPanel(_SHOWN_S, _SHOWN_S) for name in shown}
-    pictures = Watch(sockets / watch.NAME, lamps, dict.fromkeys(shown, panel), moves=lambda: True)
-    pictures.start()
-    screens = ScreenProcess(sockets)
-    taken: set[bytes] = set()
-    try:
-        for name, (cue, hint) in shown.items():
-            pictures.on_effect(ShowCue(name, Cue.READY))
-            pictures.on_effect(ShowCue(name, cue, hint))
-            file = out / f"{name}.png"
-            for paint_ms in _PAINT_MS:
-                _photograph(chromium, f"{screens.url}lanes/{name}", file, panel, paint_ms)
-                # it was on the glass, and not only after the picture was taken: no two cues look alike
-                if not pictures.trouble(name) and file.read_bytes() not in taken:
-                    break
-            taken.add(file.read_bytes())
-            yield file
-    finally:
-        screens.stop()
-        pictures.stop()
+    lamps = {name: LampPanel(_SHOWN_S, _SHOWN_S) for name in SHOWN}
+    for folder, panel in panels.items():
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        pictures = Watch(sockets / watch.NAME, lamps, dict.fromkeys(SHOWN, panel), moves=lambda: True)
+        pictures.start()
+        screens = ScreenProcess(sockets)
+        profile = sockets / f"profile-{folder}"
+        browser = Browser([chromium, "--headless", "--disable-gpu", "--hide-scrollbars"], profile, os.environ)
+        try:
+            for name, shown in SHOWN.items():
+                pictures.on_effect(ShowCue(name, Cue.READY))
+                pictures.on_effect(replace(shown, lane=name))
+            for name in SHOWN:
+                if name == watch.PAIR:  # it takes the place of all that stand ready
+                    pictures.show_pairing(_LINK, "042137", "3F:A2:91:BC:07:D1:55:E0", _SHOWN_S)
+                browser.open(f"{screens.url}lanes/{name}", _PICTURE_LIMIT_S)
+                _until_painted(browser, pictures, name)
+                file = out / folder / f"{name}.png"
+                file.write_bytes(browser.picture(panel.width_px, panel.height_px, _PICTURE_LIMIT_S))
+                yield file
+        finally:
+            browser.kill()
+            screens.stop()
+            pictures.stop()
 
 
-def _photograph(chromium: str, url: str, file: Path, panel: PanelOptions, paint_ms: int) -> None:
-    size = f"--window-size={panel.width_px},{panel.height_px}"
-    options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", size, f"--timeout={paint_ms}"]
-    done = subprocess.run(  # noqa: S603 - our own words
-        [chromium, *options, f"--screenshot={file.absolute()}", url],
-        capture_output=True, timeout=_PICTURE_LIMIT_S, check=False,
-    )  # fmt: skip
-    if done.returncode or not file.is_file():
-        raise OSError(f"chromium took no picture of {url}: exit status {done.returncode}")
+def _until_painted(browser: Browser, pictures: Watch, name: str) -> None:
+    """Until the page has said that what the lane shows is on the glass. Raises TimeoutError."""
+    until_s = time.monotonic() + _PICTURE_LIMIT_S
+    while pictures.trouble(name):
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"the browser did not paint {name} within {_PICTURE_LIMIT_S:.0f} s")
+        browser.paint("true", _PICTURE_LIMIT_S)

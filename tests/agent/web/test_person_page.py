@@ -29,6 +29,7 @@ PICTURES: list[tuple[Cue, str, str]] = [
     (Cue.RETRY, "", "once_more"),
     *((Cue.FAULT, code, code) for code in ("closed", "full")),
     (Cue.RETRY, "another_card", "another_card"),
+    (Cue.REFER, "rest", "rest"),
 ]
 PHONE, TABLET, KIOSK, STANDING = (390, 844), (1024, 600), (1280, 800), (800, 1280)
 
@@ -49,11 +50,15 @@ def texts(sign: str) -> list[str]:
     return [text.en, text.zh]
 
 
-def show(screens: Screens, page: Page, cue: Cue, hint: str = "") -> None:
+def show(screens: Screens, page: Page, cue: Cue, hint: str = "", for_s: float = 60.0) -> None:
     """Show it, also in place of one that is the same or that would stand after an answer."""
     pictures = screens.watch._lanes["entry"]
+    pictures._panel._green_s = pictures._panel._indication_s = for_s
     pictures._panel._latest = pictures._panel._standing
-    screens.show("entry", cue, hint)
+    if hint == "rest":
+        screens.show("entry", cue, rest_s=598.0)
+    else:
+        screens.show("entry", cue, hint)
     sign = hint if hint in CATALOGUE["picture"] else "once_more" if cue is Cue.RETRY else str(cue)
     wait_for(lambda: texts(sign)[0] in page.inner_text(".lines p"))
     wait_for(lambda: not screens.watch.trouble("entry"))
@@ -64,7 +69,8 @@ def arrows(page: Page) -> int:
 
 
 def pixels(page: Page) -> np.ndarray[Any, Any]:
-    page.evaluate("document.querySelector('.arrow').getAnimations().forEach((each) => each.cancel())")
+    """The arrow stands, and the curtain does not fall however slow this machine is."""
+    page.evaluate("document.getAnimations().forEach((each) => each.cancel())")
     return cv2.imdecode(np.frombuffer(page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
 
 
@@ -240,9 +246,7 @@ def until_not_green(page: Page) -> float:
 
 
 def green(screens: Screens, page: Page) -> None:
-    """Green for half a minute, as far as the agent is concerned."""
-    pictures = screens.watch._lanes["entry"]
-    pictures._panel._green_s = 30.0
+    """Green for a minute, as far as the agent is concerned."""
     open_lane(page, screens)
     show(screens, page, Cue.ADMIT)
 
@@ -274,8 +278,7 @@ def test_green_ends_when_the_agent_ends(screens: Screens, page: Page) -> None:
 def test_the_page_ends_green_by_itself(screens: Screens, page: Page) -> None:
     """The next picture is lost on the way, the beats go on."""
     open_lane(page, screens)
-    screens.watch._lanes["entry"]._panel._green_s = 1.0
-    show(screens, page, Cue.ADMIT)
+    show(screens, page, Cue.ADMIT, for_s=1.0)
     screens.hold("entry", 30.0)
     assert until_not_green(page) <= 1.0 + NEVER_GREEN_AFTER_S
 
