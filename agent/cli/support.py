@@ -29,17 +29,13 @@ if TYPE_CHECKING:
 
 _LIMIT_S = 20.0
 _UNITS = [f"--unit=gatepost{name}" for name in ("", "-screen", "-release", "-upgrade", "-wipe")]
+_PLACES = ("/", "/boot/firmware", "/var/lib/gatepost")
+"""No others: a stick is mounted under the name of a person, such as /media/anna."""
 _COMMANDS = {
     "journal.txt": ["journalctl", *_UNITS, "--lines=3000", "--output=short-iso", "--no-pager"],
     "unit.txt": ["systemctl", "show", "gatepost.service", "--no-pager"],
     "clock.txt": ["timedatectl"],
-    "disk.txt": [
-        "df",
-        "-h",
-        "/",
-        "/boot/firmware",
-        "/var/lib/gatepost",
-    ],  # others are named after people: /media/anna
+    "disk.txt": ["df", "-h", *_PLACES],
     "releases.txt": ["gatepost-release", "list"],
     "usb.txt": ["lsusb"],
 }

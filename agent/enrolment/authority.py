@@ -186,7 +186,7 @@ class Authority:
         """A key and a certificate for a program of yours, PEM. Raises AuthorityError, BadCertificate."""
         if not name or not name.isprintable() or set(name) & set("/+#:$ "):
             raise AuthorityError(
-                f"{name!r} is no name of a program: without / + # : $ and space, for example central server"
+                f"{name!r} is no name of a program: without / + # : $ and space, for example server"
             )
         key = certificates.new_key()
         return key, self._sign(certificates.request_for(key, name), name, now_utc)

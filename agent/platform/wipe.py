@@ -71,7 +71,7 @@ def _wipe_folder(folder: Path, but: Collection[Path]) -> int:
 
 
 def overwrite(file: Path) -> None:
-    """Fill with chance bytes, and on the disk before it is removed; what is no plain file is left to be removed."""
+    """Fill with chance bytes, which are on the disk when this returns; what is no plain file is left as it is."""
     found = file.lstat()
     if not stat.S_ISREG(found.st_mode):
         return

@@ -502,5 +502,5 @@ def test_a_program_of_the_deployers_gets_a_certificate(office: Office) -> None:
     assert (about.name, about.fingerprint) == ("server", certificates.fingerprint_of_key(key))
     certificates.demand_issued_by(certificate, (office.folder / "ca.pem").read_text())
     for name in ("", "east/k1", "a b", "$all"):
-        with pytest.raises(AuthorityError, match="for example central server"):
+        with pytest.raises(AuthorityError, match="for example server"):
             office.authority.certificate(name, NOW)
