@@ -143,7 +143,7 @@ def _lists(report: Report) -> Iterator[str]:
     versions = {each["name"] or each["type"]: each["version"] for each in report.get("in_force", ())}
     for kept in report["lists"]:
         name = str(kept["name"])
-        version = versions.pop(name.rpartition(" ")[2], 0)
+        version = versions.pop(next((each for each in versions if each in name.split()), ""), 0)
         age = "age unknown" if kept["age_s"] is None else f"{span(kept['age_s'])} old"
         yield printable(f"{name}{f' v{version}' if version else ''} {kept['fault'] or age}")
     yield from (printable(f"{name} v{version}") for name, version in versions.items() if version)

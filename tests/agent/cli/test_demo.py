@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from agent import app
-from agent.cli.demo import scenario
+from agent.cli.demo import guard_desk, scenario
+from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.issuer import Issuer
 from agent.cli.demo.record import DemoPassage, DemoTally, Recap
 from agent.cli.demo.view import Page
@@ -23,6 +24,7 @@ from agent.config import parse
 from agent.model import ClockState, DecisionInput, Direction, LaneSpec, Screening, Temperature, TimeBounds
 from agent.platform.packaged import packaged
 from agent.ruleset import Ruleset
+from agent.ruleset.bundle_store import BundleStore
 
 LIMIT_S = 60.0
 WORDS = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main())", "demo"]
@@ -489,3 +491,18 @@ def test_any_count_that_is_off_is_said(change):
     off = replace(AGREES, **change)
     assert not off.agrees
     assert off.lines()[-1] == "THE COUNTS DO NOT AGREE"
+
+
+def test_the_guards_scenario_brings_each_kind_of_work_to_a_signed_list_of_staff(tmp_path: Path) -> None:
+    script = scenario.read(packaged("demo_guard.toml"))
+    assert [person.expect for person in script.people].count("refer") == 4
+    assert {guard_desk.WANTED, *guard_desk.MEMBERS} == {person.who for person in script.people} - {"a visitor"}
+    authority = DemoAuthority()
+    authority.install(tmp_path / "bundles")
+    guard_desk.deliver_staff(authority, tmp_path / "bundles")
+    store = BundleStore(tmp_path / "bundles")
+    sent = store.current("staff")
+    assert sent is not None
+    people = store.content(sent).people
+    assert people.keys() == guard_desk.STAFF.keys()
+    assert all(member.has_pin(guard_desk.PIN) for member in people.values())
