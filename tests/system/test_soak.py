@@ -5,8 +5,8 @@
 First one long life of the agent, in the environment that its service unit sets, under every fault that it must live
 through. What it holds (memory, open files, threads) is sampled. After `WARM_UP_FAULTS` faults, since memory fills
 with what faults leave behind and not with time, a line is laid through the lowest memory of each window: what is in
-use, whatever a fault takes for a moment. The life ends once the slope and its interval are on one side of the bar,
-or after eleven twelfths of the time. Then short lives: killed and ended in between. All that was decided must have
+use, whatever a fault takes for a moment. The life ends once the slope and its interval lie below the bar, or after
+eleven twelfths of the time. Then short lives: killed and ended in between. All that was decided must have
 arrived. Faults of the card need root and a loop device.
 """
 
@@ -79,7 +79,8 @@ class Weight:
 
     def _warm(self, column):
         """(hours, value) of the samples after the warm-up."""
-        return [(each[0], each[column]) for each in self.samples if each[0] >= (self._warm_h or math.inf)]
+        since_h = math.inf if self._warm_h is None else self._warm_h
+        return [(each[0], each[column]) for each in self.samples if each[0] >= since_h]
 
     def minima(self):
         """(hours, megabytes) of the lowest sample of each whole window after the warm-up."""
@@ -95,11 +96,9 @@ class Weight:
         return slope(points) if len(points) >= LEAST_WINDOWS else None
 
     def is_decided(self):
-        """Whether more of the day would change nothing: the interval lies below the bar, or above it."""
-        if (found := self.slope()) is None:
-            return False
-        per_hour, within = found
-        return per_hour + within <= SLOPE_MB_PER_H or per_hour - within > SLOPE_MB_PER_H
+        """Whether memory is shown to stand still. What grows may still be warming up: that takes the whole day."""
+        found = self.slope()
+        return found is not None and sum(found) <= SLOPE_MB_PER_H
 
     def ends(self, column):
         """The medians of the first and the last tenth."""
