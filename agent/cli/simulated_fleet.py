@@ -52,7 +52,7 @@ _STACK_BYTES = 256 << 10
 """Of each thread: there are two for a kiosk."""
 _DRAIN_LOOK_S = 0.2
 _ADMIT = Decision(Outcome.ADMIT, ("code_green", "temperature_normal"), "green and normal")
-_REFER = Decision(Outcome.REFER, ("code_green", "temperature_elevated"), "fever")
+_REFER = Decision(Outcome.REFER, ("code_green", "fever"), "fever")
 _FEVER_SHARE = 0.01
 
 

@@ -30,7 +30,7 @@ def test_the_settings_it_names_are_there() -> None:
     owners = (Options, checkpoint.Options)
     fields = {entry.name: entry.default for owner in owners for entry in dataclasses.fields(owner)}
     settings = set(re.findall(r"`(\w+_(?:c|s|hours|people|flagged|file|mm))`", TEXT))
-    assert settings - set(fields) == {"surface_c", "estimate_c", "u_c", "limit_c"}
+    assert settings - set(fields) == {"surface_c", "estimate_c", "uncertainty_c"}
     assert (fields["baseline_people"], fields["calibrated_threshold_c"], fields["threshold_c"]) == (30, 37.3, 35.6)
     assert (MOST_ZERO_C, MOST_DRIFT_C) == (0.5, 0.3)
     assert ", ".join(evaluation.COLUMNS) in TEXT
