@@ -29,7 +29,7 @@ MEMBERS, WANTED = ("Anna", "Ben", "Chen", "Dora"), "Wanda"
 _VENUE = """\
 name = "demo"
 register = true
-room = {capacity = 2}
+room = {capacity = 3}
 duty = [{name = "disinfect", every_h = 4}]
 round = [{name = "morning", from = "00:00", until = "24:00"}]
 """

@@ -495,7 +495,7 @@ def test_any_count_that_is_off_is_said(change):
 
 def test_the_guards_scenario_brings_each_kind_of_work_to_a_signed_list_of_staff(tmp_path: Path) -> None:
     script = scenario.read(packaged("demo_guard.toml"))
-    assert [person.expect for person in script.people].count("refer") == 4
+    assert [person.expect for person in script.people].count("refer") == 5
     assert {guard_desk.WANTED, *guard_desk.MEMBERS} == {person.who for person in script.people} - {"a visitor"}
     authority = DemoAuthority()
     authority.install(tmp_path / "bundles")
