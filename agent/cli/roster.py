@@ -78,11 +78,22 @@ def read_table(rows: csv.DictReader[str]) -> list[Permit]:
             f"the columns are some of {', '.join(sorted(COLUMNS))}, role among them; not {unknown or '…'}"
         )
     permits = []
+    people: dict[bytes, int] = {}
+    numbers: dict[int, int] = {}
     for row in rows:
+        line = rows.line_num
         try:
-            permits.append(_permit({name: (value or "").strip() for name, value in row.items() if name}))
+            permit = _permit({name: (value or "").strip() for name, value in row.items() if name})
         except (BadRoster, ValueError) as error:
-            raise BadRoster(f"line {rows.line_num}: {error}") from None
+            raise BadRoster(f"line {line}: {error}") from None
+        if (other := people.setdefault(permit.key, line)) != line:
+            raise BadRoster(f"line {line}: the same person as on line {other}: one line for each")
+        if permit.number and (other := numbers.setdefault(permit.number, line)) != line:
+            raise BadRoster(
+                f"line {line}: two people have the number {permit.number}, the other is on line {other}: "
+                "each number may stand once, or be 0 for none"
+            )
+        permits.append(permit)
     return permits
 
 

@@ -165,7 +165,7 @@ class _Reader:
                 "case",
                 "badges",
             },
-            "venue.toml",
+            "",
         )
         case = self._table("case")
         self._known(case, {"answer_min", "cluster"}, "case")
@@ -234,11 +234,12 @@ class _Reader:
             )
             if ends <= begins:
                 self.faults.append(
-                    f"{where}: until must be later than from on the same day, for example from 07:00 until 08:30"
+                    f"{where}: until ({entry.get('until')}) must be later than from ({entry.get('from')}) "
+                    "on the same day, for example from 07:00 until 08:30"
                 )
             roles = entry.get("roles", [])
             if not isinstance(roles, list) or not set(map(str, roles)) <= set(ROLES[1:]):
-                self.faults.append(f"{where}: roles are some of {', '.join(ROLES[1:])}")
+                self.faults.append(f"{where}: roles are some of {', '.join(ROLES[1:])}, not {roles!r}")
                 roles = []
             days = entry.get("weekdays", [1, 2, 3, 4, 5, 6, 7])
             if not isinstance(days, list) or not days or not all(day in range(1, 8) for day in days):
@@ -284,7 +285,8 @@ class _Reader:
         return []
 
     def _known(self, table: Mapping[str, Any], known: set[str], where: str) -> None:
-        self.faults += [f"{where}: unknown setting {key!r}; there are {', '.join(sorted(known))}"
+        begin = f"{where}: " if where else ""
+        self.faults += [f"{begin}unknown setting {key!r}; there are {', '.join(sorted(known))}"
                         for key in table if key not in known]  # fmt: skip
 
     def _name(self, value: object, where: str) -> str:
@@ -316,7 +318,7 @@ class _Reader:
             return value
         number = "a whole number" if whole else "a number"
         self.faults.append(
-            f"{where}{key} is {number} from {least:g} to {most:g} ({unit}), not {value!r}; for example {default:g}"
+            f"{where}{key} is {number} from {least} to {most} ({unit}), not {value!r}; for example {default}"
         )
         return default
 

@@ -266,7 +266,11 @@ def test_the_ledger_is_folded_when_the_agent_starts_again(tmp_path: Path) -> Non
     ("text", "part"),
     [
         ("subject,role\nanna,pupil\n", "line 2: it has neither"),
-        ("issuer,subject,role,number\nx,anna,pupil,7\nx,bert,pupil,7\n", "two people have the number 7"),
+        (
+            "issuer,subject,role,number\nx,anna,pupil,7\nx,bert,pupil,7\n",
+            "line 3: two people have the number 7, the other is on line 2",
+        ),
+        ("issuer,subject,role,number\nx,anna,pupil,7\nx,anna,pupil,8\n", "line 3: the same person as on line 2"),
         ("issuer,subject,role\nx,anna,king\n", "resident"),
         ("issuer,subject,role,from,until\nx,anna,pupil,09:00,08:00\n", "ends before it begins"),
         ("name,role\nAnna,pupil\n", "the columns are"),
