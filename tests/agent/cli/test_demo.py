@@ -172,7 +172,10 @@ def test_whoever_watches_may_listen_and_give_a_command(script):
     )
     try:
         lines = iter(demo.stdout.readline, "")
-        listen, command = [next(line for line in lines if line.startswith("    ")).strip() for _ in range(2)]
+        listen, command = [
+            next(line for line in lines if word in line and line.startswith("    ")).strip()
+            for word in ("mosquitto_sub", " command ")
+        ]
         heard = subprocess.run(["sh", "-c", f"{listen} -C 1"], capture_output=True, timeout=LIMIT_S, check=True)
         assert heard.stdout.startswith(b"gatepost/v1/demo/demo-1/event/")
         program, _, words = command.partition(" command ")

@@ -19,7 +19,7 @@ def test_the_day_of_a_school(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo", "--day", "school"]) == 0
     said = capsys.readouterr().out
     for part in (
-        "REPORT round morning: 76 of 80 checked, 4 absent, 1 of them ill",
+        "REPORT round morning: 76 of 80 checked, 0 to staff unmeasured, 4 absent, 1 of them ill",
         "REPORT round noon: 75 of 80 checked",
         "visitor: refer – Not on the list of this place",
         "There is no room at the moment",

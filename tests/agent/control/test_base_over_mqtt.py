@@ -30,7 +30,7 @@ class Kiosk:
 
     def __init__(self, port: int, base: Base, outbox: object, **options: object) -> None:
         options = mqtt.Options(host="127.0.0.1", port=port, reconnect_max_s=1.0, **options)  # type: ignore[assignment,arg-type]
-        self.link = mqtt.Link(options, TOPICS, outbox, lambda: State(version="1"))  # type: ignore[arg-type]
+        self.link = mqtt.Link(options, TOPICS, outbox, lambda: State(software_version="1"))  # type: ignore[arg-type]
         self.fetcher = BaseFetcher(lambda: [base.wanted], lambda: base, self.link.fetch, bytes_per_s=1e9)
         self.link.start()
         self.fetcher.start()
@@ -112,6 +112,6 @@ def test_without_permission_to_read_it_the_link_holds(tmp_path: Path, make_broke
     broker.start()
     kiosk = make_kiosk(broker.port, base)
     wait_for(lambda: bool(kiosk.fetcher._asked) and kiosk.link.status().listening)
-    wait_for(lambda: kiosk.link._duty.fetch is kiosk.link._session._fetching)
+    wait_for(lambda: kiosk.link._context.fetch is kiosk.link._session._fetching)
     assert kiosk.link.status().connections == 1
     assert not base.next.exists()

@@ -174,7 +174,7 @@ def another_issuer(path: Path) -> None:
     load.write_list(path, lists.ListHeader("revoked", "other", 9, UTC - 50, 10_000, 20_000), b"")
 
 
-@pytest.mark.parametrize("started_anew", [False, True])
+@pytest.mark.parametrize("started_again", [False, True])
 @pytest.mark.parametrize("harm", [lose_changes, changes_are_a_folder, older_changes, another_kind, another_issuer])
 def test_what_was_in_force_and_is_not_there_any_more(
     tmp_path: Path, harm: Callable[[Path], None], *, started_again: bool

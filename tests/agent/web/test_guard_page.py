@@ -237,6 +237,7 @@ def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page
 def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages: Pages, page: Page) -> None:
     kiosk = pages.kiosk
     kiosk.come("anna", ELEVATED_C)
+    wait_for(lambda: kiosk.view()["waiting"])
     number = kiosk.view()["waiting"][0]["number"]
     kiosk.deed("attest", lane="entry", number=number, type="travel", value="risk")
     kiosk.deed("remeasure", lane="entry", number=number, tenths=366)
