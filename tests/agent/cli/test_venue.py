@@ -132,6 +132,7 @@ class Door:
         decided = self.app._loop.decided
         self.scanner.send(self.engine.encode(gatepost.issue(self.key, claims).encode()))
         wait_for(lambda: self.app._loop.decided == decided + 1)
+        wait_for(self.app._outbox.has_ledger)  # until then the place of the next one is not known: staff count
 
     def opened(self) -> int:
         (gate,) = [worker.status() for worker in self.app._workers if worker.status().role is Role.GATE]
