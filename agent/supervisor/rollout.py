@@ -53,7 +53,8 @@ class ConfigRollout:
         …
         """
         self._began, self._memory, self._loop, self._health = began, memory, loop, health
-        self._faults_of, self._restart = faults_of, restart
+        self._faults_of, self._restart_agent = faults_of, restart
+        self._restarting = False
         self._latched = bool(memory.starts.safe)
         self._started_s = time.monotonic()
         self._well_since_s: float | None = None
@@ -61,7 +62,9 @@ class ConfigRollout:
         self._seen: tuple[int, int, int] | None = None
 
     def check(self) -> None:
-        """One look at everything."""
+        """One look at everything; none while the agent ends: the next start goes on from what is on disk."""
+        if self._restarting:
+            return
         up_s = time.monotonic() - self._started_s
         self._publish_notices()
         if self._began.safe:
@@ -87,6 +90,10 @@ class ConfigRollout:
         else:
             self._told = tell
             self._loop.inbox.add(AgentChange(tell.word, __version__, config_version=tell.version, detail=tell.why))
+
+    def _restart(self, why: str) -> None:
+        self._restarting = True
+        self._restart_agent(why)
 
     def _leave(self, up_s: float) -> None:
         """Out of safe mode: somebody has said so, or it has gone well for long."""

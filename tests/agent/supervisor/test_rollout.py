@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent.app import RESTART, App
+from agent.model import AgentChange
 from agent.supervisor import rollout
 from agent.supervisor.crash_loop import StartHistory
 from agent.supervisor.rollout import ConfigRollout
+from agent.supervisor.rollout_state import RemoteConfig
 from agent.supervisor.startup import begin
 from agent.supervisor.state_files import StateFiles
 
@@ -81,3 +83,27 @@ def test_the_server_recovers_it(start: Start, kiosk_file: Path) -> None:
     watch.check()
     assert app.status == RESTART
     assert start()[0]._commands.table["recover"]({}).result == {"was_safe": False}
+
+
+def test_what_is_taken_back_is_told_by_the_next_start_alone(
+    start: Start, kiosk_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the agent takes to end: else the central server gets it twice, under two ids."""
+    StateFiles(kiosk_file).settle(lambda settings: settings.staged(RemoteConfig(7, "ab" * 32, ""), frozenset()))
+    app, watch = start()
+    monkeypatch.setattr(rollout, "trial_result", lambda *_: False)
+    for _ in range(3):
+        watch.check()
+    assert app.status == RESTART
+    assert told(app) == []
+    assert StateFiles(kiosk_file).settings.tell is not None
+    app, watch = start()
+    for _ in range(3):
+        watch.check()
+    assert told(app) == ["config_rolled_back"]
+    assert StateFiles(kiosk_file).settings.tell is None
+
+
+def told(app: App) -> list[str]:
+    inbox = app._loop.inbox
+    return [item.type for item in iter(lambda: inbox.pop(0.0), None) if isinstance(item, AgentChange)]
