@@ -127,7 +127,7 @@ def test_temperatures_of_real_foreheads(shared, build, wait_until):
         lambda folder: {
             lane: Lane(folder / lane, world=World(noise_c=0.001, seed=number)) for number, lane in enumerate(lanes)
         },
-        {"checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 1.5, "presence_timeout_s": 0.3}},
+        {"checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0, "presence_timeout_s": 0.3}},
     )
     site.kiosk.start()
     people = foreheads(shared)
