@@ -33,6 +33,7 @@ from agent.upgrade.waves import Fleet, Step, Wave, WaveLimits
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
 _EVER = 4e9
 _READ_S = 1.0
@@ -128,9 +129,8 @@ def _rollout(args: argparse.Namespace) -> int:
     limits = WaveLimits(args.failed_permille, args.enough_permille, args.settle_s)
     fleet = Fleet()
     with ShortConnection(options, "gatepost-rollout") as connection:
-        connection.subscribe([ALL_STATES, "gatepost/v1/+/+/event/agent"])
-        while _read(connection, fleet, found[0]):  # until all that is retained has come
-            pass
+        connection.subscribe(["gatepost/v1/+/+/event/agent"])
+        _read(connection.read_retained(ALL_STATES), fleet, found[0])
         waves.demand_kiosks(found[0], fleet)
         for place, wave in enumerate(found, 1):
             name = f"wave {place} of {len(found)} ({wave.release.permille} ‰)"
@@ -151,7 +151,7 @@ def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveL
     well_since_s: float | None = None
     told = None
     while True:
-        _read(connection, fleet, wave)
+        _read(connection.read(_READ_S), fleet, wave)
         found, now_s = waves.count(fleet, wave), time.monotonic()
         if found != told:
             print(
@@ -164,12 +164,9 @@ def _follow(connection: ShortConnection, fleet: Fleet, wave: Wave, limits: WaveL
             return step
 
 
-def _read(connection: ShortConnection, fleet: Fleet, wave: Wave) -> bool:
-    """Whether anything came."""
-    read = connection.read(_READ_S)
-    for topic, payload in read:
+def _read(messages: Iterable[tuple[str, bytes]], fleet: Fleet, wave: Wave) -> None:
+    for topic, payload in messages:
         fleet.read(topic, payload, wave.release.version)
-    return bool(read)
 
 
 def _wave(path: Path) -> Wave:
