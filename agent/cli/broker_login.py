@@ -1,11 +1,13 @@
-"""Arguments with which a command of the central server's side logs in at a broker."""
+"""Arguments with which a command of the central server's side logs in at a broker, and the connection."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from agent.mqtt import Options
+from agent.config.compose import broker
+from agent.mqtt import Options, ShortConnection
 
 if TYPE_CHECKING:
     import argparse
@@ -28,3 +30,9 @@ def options(args: argparse.Namespace, host: str, port: int) -> Options:
         host=host, port=port, tls=not args.plain, ca_file=args.ca, cert_file=args.cert, key_file=args.cert_key,
         username=args.username, password=password,
     )  # fmt: skip
+
+
+def connect(args: argparse.Namespace) -> ShortConnection:
+    """To the broker that `broker` names, for this command; to be entered. Raises OSError, ValueError."""
+    host, port = broker(args.broker)
+    return ShortConnection(options(args, host, port), f"gatepost-{args.name}-{uuid4().hex[:8]}")

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 def _publish(args: argparse.Namespace, command_id: str, envelope: bytes) -> int:
     message = (f"{root_of_target(args.to)}/command", envelope)
     try:
-        with delivery.connect(args) as connection:
+        with broker_login.connect(args) as connection:
             sent = Delivery(args.to, command_id)
             answers = delivery.publish_and_wait(connection, sent, [message], retain=False, within_s=args.wait)
     except (LinkLost, OSError, ValueError) as error:

@@ -5,29 +5,19 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from agent.cli import broker_login
 from agent.cli.help import number
-from agent.config.compose import broker
 from agent.events.answers import FleetAnswers, as_json, table
-from agent.mqtt import ShortConnection
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Mapping
 
     from agent.events.answers import Delivery
+    from agent.mqtt import ShortConnection
 
 NOT_ALL = 3
 """Exit status: some kiosk has not succeeded within the time."""
 wait_s = number(0.0, 86_400.0, 30.0)
-
-
-def connect(args: argparse.Namespace) -> ShortConnection:
-    """To the broker of `--broker`; to be entered. Raises OSError, ValueError."""
-    host, port = broker(args.broker)
-    return ShortConnection(broker_login.options(args, host, port), f"gatepost-{args.name}-{uuid4().hex[:8]}")
 
 
 def publish_and_wait(

@@ -13,14 +13,12 @@ import json
 import sys
 import time
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from agent.cli import broker_login
 from agent.cli.help import number
-from agent.config.compose import broker
 from agent.events.fleet import KioskRow, as_json, row_of, table
 from agent.events.state import ALL_STATES
-from agent.mqtt import LinkLost, ShortConnection
+from agent.mqtt import LinkLost
 
 if TYPE_CHECKING:
     import argparse
@@ -67,9 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when all kiosks are online; 3 when some are not; 1 when there is none, or the broker cannot be used."""
     fleet = _Fleet()
     try:
-        host, port = broker(args.broker)
-        options = broker_login.options(args, host, port)
-        with ShortConnection(options, f"gatepost-fleet-{uuid4().hex[:8]}") as connection:
+        with broker_login.connect(args) as connection:
             fleet.read(connection.read_retained(ALL_STATES))
             _show(fleet, args)
             while args.watch:

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from agent.cli import broker_login
-from agent.config.compose import broker
 from agent.events.homeassistant import PREFIX, config_topic, discovery
 from agent.events.state import ALL_STATES, kiosk_of
-from agent.mqtt import LinkLost, ShortConnection
+from agent.mqtt import LinkLost
 
 if TYPE_CHECKING:
     import argparse
@@ -37,9 +35,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when every kiosk that is online is told of; 1 when there is none, or the broker cannot be used."""
     try:
-        host, port = broker(args.broker)
-        options = broker_login.options(args, host, port)
-        with ShortConnection(options, f"gatepost-homeassistant-{uuid4().hex[:8]}") as connection:
+        with broker_login.connect(args) as connection:
             states = dict(connection.read_retained(ALL_STATES))
             messages = dict(_removals(states, args.prefix) if args.remove else _configs(states, args.prefix))
             for topic, payload in messages.items():

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         found = [(_header(file, data), data) for file, data in read]
         pieces = list(_pieces(args.base, found))
         targets = [_target(args.to, said) for said, _ in found]
-        with delivery.connect(args) as connection:
+        with broker_login.connect(args) as connection:
             for file, topic, start, size in pieces:
                 _publish_piece(connection, file, topic, start, size)
             answers = [

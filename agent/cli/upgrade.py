@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from agent.cli import broker_login
 from agent.cli.help import number, version
-from agent.config.compose import broker
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Root, VersionFloor
 from agent.events.state import ALL_STATES
@@ -124,11 +123,9 @@ def _rollout(args: argparse.Namespace) -> int:
     found = [_wave(path) for path in args.waves]
     stop = _wave(args.stop)
     waves.demand_order(found, stop)
-    host, port = broker(args.broker)
-    options = broker_login.options(args, host, port)
     limits = WaveLimits(args.failed_permille, args.enough_permille, args.settle_s)
     fleet = Fleet()
-    with ShortConnection(options, "gatepost-rollout") as connection:
+    with broker_login.connect(args) as connection:
         connection.subscribe(["gatepost/v1/+/+/event/agent"])
         _read(connection.read_retained(ALL_STATES), fleet, found[0])
         waves.demand_kiosks(found[0], fleet)
