@@ -5,16 +5,6 @@ its next try, lists with ages and versions, heat and throttling, what is wrong w
 
     sudo gatepost watch
     sudo gatepost watch --once      print it once, for a pipe
-
-| key | what it does |
-|---|---|
-| `?` | these keys |
-| `/` | only devices with the text that is typed; Enter ends it, Escape shows all again |
-| Enter | everything that is wrong in full, and back |
-| `l` | the log alone, and back |
-| `r` | restart the service, after `y` |
-| `c` | the camera as it sees (`gatepost camera`) |
-| `q` | end |
 """
 
 from __future__ import annotations
@@ -28,6 +18,7 @@ import time
 import tty
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
@@ -58,7 +49,7 @@ Esc    back to everything                 q   end"""
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `watch`."""
-    parser = subparsers.add_parser("watch", description=__doc__)
+    parser = subparsers.add_parser("watch", description=f"{__doc__}\nKeys:\n{indent(_HELP, '    ')}")
     configuration.add_argument(parser)
     parser.add_argument("--once", action="store_true", help="print it once instead of drawing it again each second")
 

@@ -28,6 +28,7 @@ def test_every_action_says_what_it_is_for(command):
     (whole,) = (each for each in parsers(cli.parser_of(command)) if each.prog == f"gatepost {command}")
     for parser in parsers(whole):
         assert parser.description, parser.prog
+        assert "|---" not in parser.format_help(), "a table is filled like prose: write its lines with an indent"
         for action in parser._actions:
             assert action.help or action.choices or action.dest in {"issuer", "file", "subject"}, parser.prog
 
