@@ -37,7 +37,7 @@ GROUPS = {
         "wipe": "delete everything that this kiosk knows",
         "selftest": "test this release with simulated devices",
         "screen": "the pages of the running agent (a second service)",
-        "display": "a lane's page on the glass of this machine (a service)",
+        "display": "a lane's page on the monitor of this machine (a service)",
         "run": "the agent itself (what the service starts)",
     },
     "At the gate": {

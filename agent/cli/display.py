@@ -1,10 +1,10 @@
-"""`gatepost display`: a lane's page on the glass of this machine. What gatepost-display@.service starts.
+"""`gatepost display`: a lane's page on the monitor of this machine. What gatepost-display@.service starts.
 
 gatepost display entry                           the page of the lane `entry`, in cage and Chromium
 gatepost display entry --compositor ""           in the session that is there already
 
 The browser is asked for a frame four times a second. When none comes for a second, whatever hangs in it, it is
-killed with its compositor: the glass is dark. This command then ends with status 1, and its service starts it
+killed with its compositor: the monitor is dark. This command then ends with status 1, and its service starts it
 again.
 """
 

@@ -64,7 +64,7 @@ lamp's section says red, amber and green in place of the driver's channel, pin o
   green = 4
 What they show and sound: docs/devices.md.
 
-A lane may have a screen for the person, in [lanes.NAME.screen]: its glass, and where the gate and
+A lane may have a screen for the person, in [lanes.NAME.screen]: its monitor, and where the gate and
 the thermometer are from there. Another process paints it: docs/screen.md."""
 _EXAMPLE: dict[str, dict[str, str]] = {
     "entry": {"scanner": "camera", "thermometer": "mlx90614", "gate": "serial_relay"},

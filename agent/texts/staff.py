@@ -6,8 +6,8 @@ from agent.texts.text import Text, Texts
 
 REFUSALS: Texts = {
     # access
-    "pairing_over": Text("The code on the glass is over: start over.", "屏上的二维码已失效，请重新开始。"),
-    "pairing_wrong": Text("That is not the number on the glass.", "与屏上数字不符。"),
+    "pairing_over": Text("The code on the screen has expired: start again.", "屏上的二维码已失效，请重新开始。"),
+    "pairing_wrong": Text("That is not the number on the screen.", "与屏上数字不符。"),
     "too_many_devices": Text("Too many devices are connected.", "已连接的设备过多。"),
     "not_paired": Text("This device is not connected with the kiosk.", "此设备尚未与本机连接。"),
     "no_staff_list": Text("There is no valid list of staff here.", "本机没有有效的工作人员名单。"),

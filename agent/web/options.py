@@ -93,7 +93,7 @@ class Options:
     """Names and addresses by which tablets reach the kiosk, for example ["gate-1.local", "192.168.1.20"]: requests
     for another name are refused. The first stands in the code that a tablet scans."""
     certificate: Path | None = None
-    """Certificate chain for them, PEM; none: one is made here, and its fingerprint stands on the glass."""
+    """Certificate chain for them, PEM; none: one is made here, and its fingerprint stands on the screen."""
     key: Path | None = None
     """Private key of the certificate, PEM."""
     second_person: bool = True
@@ -113,7 +113,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class PanelOptions:
-    """The screen of a lane: its glass, and where things are from there."""
+    """The screen of a lane: its monitor, and where things are from there."""
 
     width_mm: Annotated[float, Gt(0), Le(2000)] = 217.0
     """Width of the visible glass, mm. The default is a 10.1 inch panel that lies."""
