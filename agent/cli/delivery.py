@@ -32,9 +32,9 @@ def publish_and_wait(
     LinkLost, OSError.
     """
     answers = FleetAnswers(sent)
-    states, results = sent.topics
+    states, events = sent.topics
     if within_s:
-        connection.subscribe([results])
+        connection.subscribe(events)
         for topic, payload in connection.read_retained(states):
             answers.read(topic, payload)
     for topic, payload in messages:

@@ -1,4 +1,4 @@
-"""Who has answered a command, or has a bundle: from retained states and command results as they come. Pure."""
+"""Who has answered a command, or has a bundle: from retained states and events as they come. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agent.events.fleet import KioskRow, row_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_RESULT = re.compile(rf"(gatepost/v{VERSION}/([^/+#$]+/[^/+#$]+))/event/command_result")
+_EVENT = re.compile(rf"(gatepost/v{VERSION}/([^/+#$]+/[^/+#$]+))/event/(command_result|agent)")
 _ONE_KIOSK = re.compile(r"[^/*@]+/[^/*]+")
 _NAMES_WIDTH = 32
 
@@ -33,6 +33,14 @@ class AnswerStatus(StrEnum):
     """It has the bundle, and is not through with it: a base is awaited, a configuration is on trial."""
     NO_ANSWER = "no_answer"
     OFFLINE = "offline"
+
+
+_ON_TRIAL = "on_trial"
+_TRIAL_ENDS = {
+    "config_applied": AnswerStatus.SUCCEEDED,
+    "config_rejected": AnswerStatus.REJECTED,
+    "config_rolled_back": AnswerStatus.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,13 @@ class Delivery:
     version: int = 0
 
     @property
-    def topics(self) -> tuple[str, str]:
-        """Filters for the states and the results of those whom it is for."""
+    def topics(self) -> tuple[str, list[str]]:
+        """Filters for the states and the answers of those whom it is for."""
         who = self.target if _ONE_KIOSK.fullmatch(self.target) else "+/+"
         if self.target.endswith("/*") and self.target != "*/*":
             who = self.target.replace("*", "+")
-        return f"gatepost/v{VERSION}/{who}/state", f"gatepost/v{VERSION}/{who}/event/command_result"
+        kinds = ["command_result", "agent"] if self.bundle == "config" else ["command_result"]
+        return f"gatepost/v{VERSION}/{who}/state", [f"gatepost/v{VERSION}/{who}/event/{kind}" for kind in kinds]
 
 
 @dataclass(slots=True)
@@ -79,11 +88,12 @@ class FleetAnswers:
             self.answers[self.sent.target] = KioskAnswer(AnswerStatus.NO_ANSWER)
 
     def read(self, topic: str, payload: bytes) -> None:
-        """A state or a result; anything else is passed over."""
+        """A state or an answer; anything else is passed over."""
         if (row := row_of(topic, payload)) is not None:
             self._read_state(row)
-        elif (found := _RESULT.fullmatch(topic)) is not None:
-            self._read_result(found[2], f"/{found[1]}", payload)
+        elif (found := _EVENT.fullmatch(topic)) is not None:
+            root, kiosk, kind = found.groups()
+            self._read_event(kiosk, f"/{root}", kind, payload)
 
     @property
     def is_complete(self) -> bool:
@@ -100,6 +110,8 @@ class FleetAnswers:
         before, sent = self.answers.get(row.kiosk), self.sent
         if before is None and not self._is_addressed(row):
             return
+        if before is not None and before.reason == _ON_TRIAL:
+            return  # it is in force meanwhile
         if sent.bundle and (held := dict(row.held).get(sent.bundle, 0)) >= sent.version:
             newer = f"has version {held}" if held > sent.version else ""
             self.answers[row.kiosk] = KioskAnswer(AnswerStatus.SUCCEEDED, newer)
@@ -115,18 +127,32 @@ class FleetAnswers:
         except ValueError:
             return False
 
-    def _read_result(self, kiosk: str, source: str, payload: bytes) -> None:
+    def _read_event(self, kiosk: str, source: str, kind: str, payload: bytes) -> None:
         try:
             body = json.loads(payload)
-            data = body["data"]
-            if body["source"] != source or not self._is_of_ours(data):
+            if body["source"] != source:
                 return
-            answer = KioskAnswer(AnswerStatus(data["status"]), str(data["reason"]), data["result"])
+            answer = self._trial_end(body["data"]) if kind == "agent" else self._result(body["data"])
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             return
+        if answer is not None:
+            self.answers[kiosk] = answer
+
+    def _result(self, data: Mapping[str, Any]) -> KioskAnswer | None:
+        if not self._is_of_ours(data):
+            return None
+        answer = KioskAnswer(AnswerStatus(data["status"]), str(data["reason"]), data["result"])
         if self.sent.bundle and (answer.reason == "base_awaited" or (answer.result or {}).get("on_trial")):
-            answer = KioskAnswer(AnswerStatus.PENDING, answer.reason or "on_trial", answer.result)
-        self.answers[kiosk] = answer
+            return KioskAnswer(AnswerStatus.PENDING, answer.reason or _ON_TRIAL, answer.result)
+        return answer
+
+    def _trial_end(self, data: Mapping[str, Any]) -> KioskAnswer | None:
+        """Of a configuration: whether it has passed."""
+        if self.sent.bundle != "config" or data.get("config_version") != self.sent.version:
+            return None
+        status = _TRIAL_ENDS.get(data["type"])
+        reason = "" if status is AnswerStatus.SUCCEEDED else data["type"]
+        return None if status is None else KioskAnswer(status, reason, {"detail": str(data.get("detail", ""))})
 
     def _is_of_ours(self, data: Mapping[str, Any]) -> bool:
         if self.sent.command_id:

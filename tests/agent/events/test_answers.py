@@ -91,7 +91,7 @@ def test_whom_it_is_for(target, members):
     [("", "+/+"), ("*/*", "+/+"), ("@north", "+/+"), ("library/*", "library/+"), ("a/b", "a/b")],
 )
 def test_no_more_is_read_than_is_needed(target, who):
-    assert Delivery(target).topics == (f"gatepost/v1/{who}/state", f"gatepost/v1/{who}/event/command_result")
+    assert Delivery(target).topics == (f"gatepost/v1/{who}/state", [f"gatepost/v1/{who}/event/command_result"])
 
 
 def test_a_command_is_answered_by_its_id_from_the_kiosks_own_topic():
@@ -102,6 +102,29 @@ def test_a_command_is_answered_by_its_id_from_the_kiosks_own_topic():
     assert not answers.is_complete
     answers.read(*result(GATES[0], "rejected", "expired", command_id="42"))
     assert (answers.is_complete, answers.have_all_succeeded) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("ended", "status"),
+    [("config_applied", "succeeded"), ("config_rejected", "rejected"), ("config_rolled_back", "failed")],
+)
+def test_a_configuration_on_trial_has_not_succeeded_until_the_kiosk_says_how_it_ended(ended, status):
+    answers, gate = FleetAnswers(Delivery("library/gate-0", bundle="config", version=7)), GATES[0]
+    in_force = state_payload(gate, State("1.0", in_force=(InForce("config", "", 7, "bundle"),)))
+
+    def read_agent_event(**data):
+        answers.read(gate.event("agent"), json.dumps({"source": gate.source, "data": data}).encode())
+
+    answers.read(*result(gate, type="config", name="", on_trial=True))
+    answers.read(gate.state, in_force)
+    read_agent_event(type="started")
+    read_agent_event(type=ended, config_version=6)
+    assert answers.answers["library/gate-0"].status is AnswerStatus.PENDING
+    assert answers.sent.topics[1][1] == gate.event("agent")
+    read_agent_event(type=ended, config_version=7, detail="the gate is down")
+    answers.read(gate.state, in_force if status == "succeeded" else state(gate)[1])
+    assert answers.answers["library/gate-0"].status == status
+    assert answers.is_complete
 
 
 def test_nobody_is_not_everybody():
