@@ -187,7 +187,7 @@ class Session:
         """The connection's socket; -1 before it was dialled."""
         return self._client.fileno()
 
-    # -- what the broker says: called from `take_in` on this same thread --------------------------------
+    # -- what the broker says: called from `read` on this same thread --------------------------------
 
     def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
@@ -503,7 +503,7 @@ class Session:
         return self._context.is_compared
 
     def _send(self, record: Record, now_s: float) -> bool:
-        """Send an event with the next `put_out`, unless it would end the connection: then it is set aside."""
+        """Send an event with the next `flush`, unless it would end the connection: then it is set aside."""
         topic = self._event_topics.get(record.kind)
         if topic is None:
             topic = self._event_topics[record.kind] = self._context.topics.event(record.kind)
@@ -522,7 +522,7 @@ class Session:
         return True
 
     def _publish_state(self, payload: bytes, now_s: float) -> None:
-        """Send a state with the next `put_out`: retained, and to be acknowledged, where the broker does that."""
+        """Send a state with the next `flush`: retained, and to be acknowledged, where the broker does that."""
         self._context.remember_own(payload)
         if not self._terms.asks(BrokerTerm.STATE, now_s):
             return

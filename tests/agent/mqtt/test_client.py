@@ -122,3 +122,14 @@ def test_a_malformed_acknowledgement_ends_the_connection_and_acknowledges_nothin
     with pytest.raises((LinkLost, ConnectionClosed)):
         line.client.read()
     assert not line.told.answers
+
+
+@pytest.mark.parametrize("packet", [b"\x40\x00", b"\x40\x01\x01"])
+def test_a_cut_off_acknowledgement_ends_the_connection_and_acknowledges_nothing(
+    line: SimpleNamespace, packet: bytes
+) -> None:
+    assert line.client.send_event("a/b", b"x") == 1
+    line.far.sendall(packet)
+    with pytest.raises((LinkLost, ConnectionClosed)):
+        line.client.read()
+    assert not line.told.answers
