@@ -82,9 +82,8 @@ def read(message: Message) -> Event | tuple[str, str, dict[str, Any]]:
         if parts is None or not isinstance(body, dict) or "\\u0000" in text:
             raise Refused("no event and no state")
         if "\\ud" in text or "\\uD" in text:
-            json.dumps(
-                body, ensure_ascii=False
-            ).encode()  # half a pair is no text: PostgreSQL's jsonb does not take it
+            # half a pair is no text: PostgreSQL's jsonb does not take it
+            json.dumps(body, ensure_ascii=False).encode()
         source, site, kiosk, kind = "/" + parts[1], parts[2], parts[3], parts[5]
         if kind is None:
             if (body["type"], body["kiosk"]) != ("gatepost.state.v1", kiosk) or body["state"] not in (

@@ -17,6 +17,7 @@ def test_a_day_has_its_people_and_a_morning_peak():
     assert sum(by_minute) == pytest.approx(2000)
     assert by_minute.index(max(by_minute)) // 60 in (7, 8)
     assert by_minute[8 * 60] > 10 * by_minute[3 * 60]
+    assert max(by_minute) == pytest.approx(7.2 * 2000 / (24 * 60), rel=0.01)
 
 
 def test_what_is_decided_arrives_over_outages_and_restarts(broker, capfd):
