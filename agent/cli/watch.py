@@ -106,6 +106,15 @@ class WatchKeys:
                 return replace(chosen, shows="" if self.shows == shows else shows)
         return chosen
 
+    def press_all(self, typed: str) -> WatchKeys:
+        """What came at once, up to the first key that is to be done now; the rest was meant for another screen."""
+        keys = self
+        for key in typed:
+            keys = keys.press(key)
+            if keys.act:
+                break
+        return keys
+
     def _type(self, key: str) -> dict[str, Any]:
         if key in "\r\n\x1b":
             return {"is_typing": False, "needle": "" if key == "\x1b" else self.needle}
@@ -126,8 +135,7 @@ def _follow(directory: Path, rates: Rates, config: Path) -> int:
                 at_s = time.monotonic()
                 view = page(read_report(directory), rates, at_s, console.height, keys)
                 live.update(view, refresh=True)
-                for key in _typed(at_s + EVERY_S):
-                    keys = keys.press(key)
+                keys = keys.press_all(_typed(at_s + EVERY_S))
         if keys.act == "restart":
             subprocess.run(["systemctl", "restart", "gatepost"], check=False)  # noqa: S607 - found by PATH
         elif keys.act == "camera":
@@ -143,7 +151,7 @@ def _typed(until_s: float) -> str:
 
 @contextmanager
 def _single_keys() -> Iterator[None]:
-    """WatchKeys come one by one and are not shown; Ctrl-C works as always."""
+    """Keys come one by one and are not shown; Ctrl-C works as always."""
     before = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
     try:

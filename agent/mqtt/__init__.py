@@ -110,10 +110,10 @@ class Link:
         verify_receipt: Callable[[bytes], Mapping[str, Any]] = _no_root,
         now: Callable[[], TimeBounds] = _by_the_system,
     ) -> None:
-        """`state` is asked from the link's thread, about twice a second.
+        """`state` is asked from the link's thread, about once a second.
 
         `inbox` gets what the central server sends (commands, bundles), on the link's thread; it never blocks. The
-        broker is told that we have it when `put` returns. None: it is dropped. `verify_receipt` gives what the
+        broker is told that we have it when `receive` returns. None: it is dropped. `verify_receipt` gives what the
         central server has signed of a receipt, or raises ValueError or OSError. `now`: by it the dates of
         certificates are judged.
         """

@@ -92,10 +92,7 @@ def test_the_end_of_the_log_fills_what_is_left(height: int) -> None:
 
 
 def pressed(text: str) -> watch.WatchKeys:
-    keys = watch.WatchKeys()
-    for key in text:
-        keys = keys.press(key)
-    return keys
+    return watch.WatchKeys().press_all(text)
 
 
 def test_keys() -> None:
@@ -104,6 +101,7 @@ def test_keys() -> None:
     assert pressed("ry").act == "restart"
     assert pressed("rn") == pressed("rny") == watch.WatchKeys()
     assert pressed("c").act == "camera"
+    assert [pressed(text).act for text in ("q\n", "cq", "ryq")] == ["quit", "camera", "restart"]  # come at once
     assert pressed("?").shows == "help"
     assert pressed("??").shows == pressed("l\x1b").shows == ""
     assert pressed("/gaq\x7f\r").needle == "ga"
