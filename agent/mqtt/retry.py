@@ -1,6 +1,4 @@
-"""How the link bears with the other side: a broker that is away or refuses, a central server that does not
-confirm.
-"""
+"""Reconnect back-off, retry of rejected events, and redelivery of what the central server has not confirmed."""
 
 from __future__ import annotations
 

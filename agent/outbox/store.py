@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SYNCHRONOUS = "FULL"
+"""SQLite's `synchronous`: each commit waits until the log is on the disk."""
 PAGE_BYTES = 2048
 """A commit logs whole pages, each with a 24-byte header: pages of 2 KB touch the fewest blocks of the card."""
 LOG_PAGES = 2000
