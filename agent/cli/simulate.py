@@ -1,7 +1,8 @@
 """`gatepost simulate`: many kiosks at a broker, to see what it and the central server bear, or to show a fleet.
 
 Each has the real outbox, encoder and link; people come by the hour of the day. It ends with 0 when every event that
-was decided was delivered, 3 when not. Start it only at a broker that is for trials. See docs/fleet.md.
+was decided was delivered, 3 when not, or when nobody came. Start it only at a broker that is for trials. See
+docs/fleet.md.
 
     gatepost simulate 500 localhost:1883 --plain
     gatepost simulate 2000 localhost:1883 --plain --speed 60 --outage-every 300 --outage 20 --restart-every 600
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli import broker_login
-from agent.cli.help import count, number, seconds
+from agent.cli.help import number, seconds
 from agent.cli.simulated_fleet import FleetCounts, SimulationPlan, run_share
 from agent.config.compose import broker
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 NOT_ALL = 3
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 _KIOSKS = number(1, 100_000, 500)
+_PEOPLE = number(1, 1_000_000, 2000)
 _PER_PROCESS = 1000
 
 
@@ -45,7 +47,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     def add(name: str, kind: Callable[[str], float], default: float, help_text: str) -> None:
         parser.add_argument(name, type=kind, default=default, help=f"{help_text} (default: %(default)g)")
 
-    add("--people", count, 2000, "come to each kiosk in a day")
+    add("--people", _PEOPLE, 2000, "come to each kiosk in a day")
     add("--hour", number(0.0, 24.0, 7.5), 7.5, "of the day at the start")
     add("--speed", number(0.001, 86_400.0, 60.0), 1.0, "how many times faster than real the day goes")
     add("--seconds", seconds, 0.0, "for which people come; 0: until Ctrl-C")
@@ -64,7 +66,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when all that was decided was delivered; 3 when not; 1 when it cannot begin."""
+    """0 when all that was decided was delivered; 3 when not, or when nothing was; 1 when it cannot begin."""
     try:
         host, port = broker(args.broker[0])
         options = replace(broker_login.options(args, host, port), more_hosts=tuple(args.broker[1:]))
@@ -94,8 +96,10 @@ def run(args: argparse.Namespace) -> int:
         except EOFError:
             print("a process of the simulation has ended: is there too little memory?", file=sys.stderr)
             return 1
-    done = counts.decided == counts.delivered
-    if not args.json:
+    done = 0 < counts.decided == counts.delivered
+    if not counts.decided:
+        print("nobody came, so nothing is shown: more --seconds, --people or --speed", file=sys.stderr)
+    elif not args.json:
         print(f"decided {counts.decided} {'=' if done else '≠'} delivered {counts.delivered} (events)")
     return 0 if done else NOT_ALL
 

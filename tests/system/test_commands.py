@@ -22,7 +22,7 @@ HERE = "test/k1"
 
 
 class Way:
-    """A site, and the authority that may command it about."""
+    """A site, and the authority that may command it."""
 
     def __init__(self, site) -> None:
         self.site = site

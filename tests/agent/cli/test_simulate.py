@@ -43,6 +43,15 @@ def test_without_receipts_events_that_need_one_stay(broker, tmp_path, capfd):
     assert "≠ delivered 0" in capfd.readouterr().out
 
 
+def test_that_nobody_came_shows_nothing(capfd):
+    words = "--plain --seconds 0.1 --drain 0 --people 1"
+    assert main(["simulate", "1", "127.0.0.1:1", *words.split()]) == 3
+    assert "nobody came" in capfd.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["simulate", "1", "127.0.0.1:1", "--people", "0"])
+    assert "from 1 to 1000000" in capfd.readouterr().err
+
+
 def test_no_address_is_told(capsys):
     assert main(["simulate", "2", "http://broker"]) == 1
     assert "http://broker" in capsys.readouterr().err
