@@ -75,7 +75,8 @@ def probe(
         return _Trial(options, topics, now, channels, renews=renews, v5=False).report()
     if options.protocol == "auto" and five.is_hung_up:
         old = _Trial(options, topics, now, channels, renews=renews, v5=False)
-        if not (found_old := old.report()).faults:
+        found_old = old.report()
+        if old.is_greeted:
             found_old.remarks.append(HANGS_UP_ON_5)
             return found_old
     return found
@@ -100,6 +101,7 @@ class _Trial:
         """What was said just now."""
         self._puback: str | None = None
         self._found = ProbeReport()
+        self.is_greeted = False
         self.is_hung_up = False
         """The broker was reached, and ended the connection before it greeted us."""
 
@@ -303,7 +305,7 @@ class _Trial:
 
     def on_connected(self, limits: BrokerLimits) -> None:
         """It accepts us."""
-        self._limits = limits
+        self._limits, self.is_greeted = limits, True
 
     def on_acknowledgement(self, _mid: int, refusal: str) -> None:
         """It takes our message, or not."""

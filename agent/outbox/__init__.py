@@ -228,9 +228,7 @@ class Outbox:
                 self._turn()
             except (sqlite3.Error, OSError, CorruptRecord) as error:
                 self._failed(error)
-            except (
-                Exception
-            ) as error:  # an internal error must not end the thread that keeps events, nor hold them up
+            except Exception as error:  # an internal error must not end this thread, nor hold events up
                 log.exception("outbox: unexpected error; going on")
                 self._failed(error)
         if self._store is not None:

@@ -4,7 +4,7 @@ The writer lays records out and collects what is done; the link takes, acknowled
 gone, puts back. Neither ever waits for the other: the lock is held for a few lines of memory work.
 
 A record is done when the broker has acknowledged it; or, with `expect_receipts`, when the central server has
-confirmed it: until then it stays on disk, and `go_back` lays the oldest out once more.
+confirmed it: until then it stays on disk, and `redeliver` lays the oldest out once more.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SendQueue:
         self.acked_to = NOWHERE
         """The broker has acknowledged everything on disk up to this key, and nobody has confirmed it yet."""
         self.again_to = NOWHERE
-        """The last key that `go_back` laid out ..."""
+        """The last key that `redeliver` laid out ..."""
         self.again_next = NOWHERE
         """... and the first beyond, where there is one."""
         self._held = False

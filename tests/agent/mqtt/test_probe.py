@@ -68,6 +68,9 @@ def test_a_broker_that_hangs_up_on_5_is_told_with_its_setting(scripted):
     assert found.faults == []
     assert any('protocol = "3.1.1"' in remark for remark in found.remarks)
     assert "hangs up on our greeting" in only_fault(scripted(ungreeted=9).port)
+    refusing = look(scripted(hangs_up_on_5=True, suback=(0x80,) * 12).port)
+    assert any("may not read" in fault for fault in refusing.faults), "what it refuses in 3.1.1 is not hidden"
+    assert any('protocol = "3.1.1"' in remark for remark in refusing.remarks)
 
 
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
