@@ -65,7 +65,7 @@ class Options:
     """Longest wait between tries, seconds; each wait is random up to its limit, so that kiosks spread out."""
     fleet_size: Annotated[int, Ge(1), Le(10_000_000)] = 1
     """Kiosks that this broker has to take back after an outage. Beyond 500, they come back spread over a second
-    for each 500: 100,000 within 200 s."""
+    for each 500, the last of them within `reconnect_max_s` if that is longer."""
     state_interval_s: Annotated[float, Ge(1), Le(3600)] = 60.0
     """The retained state is sent when it changes, and as often as this with fresh counts, seconds."""
 
