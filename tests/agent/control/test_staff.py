@@ -274,7 +274,8 @@ def test_only_whose_badge_was_shown_accepts_the_shift_and_the_cases_are_theirs(k
         wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
     assert kiosk.deed("accept") == {"refused": "not_on_duty"}
     kiosk.login("G08")
-    kiosk.deed("step", case=card["case"], step="received")
+    wait_for(lambda: card["case"] in {each["case"] for each in kiosk.view()["venue"]["cases"]})
+    assert kiosk.deed("step", case=card["case"], step="received") == {"done": True}
     assert card["case"] in kiosk.deed("accept")["cases"]
     (case,) = [each for each in kiosk.view()["venue"]["cases"] if each["case"] == card["case"]]
     assert (case["owner"], case["done"]) == ("G08", {"received": "G08"})
