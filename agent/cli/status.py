@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from agent.cli import configuration
 from agent.cli.service import how_to_start
 from agent.supervisor import read_report
+from agent.web.overview import OLD_S, span
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-
-_OLD_S = 5.0
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{directory}/status.json: not written by this version of the agent", file=sys.stderr)
         return 3
     print(json.dumps({**report, "age_s": round(age_s, 1)}, indent=2) if args.json else "\n".join(lines))
-    if age_s > _OLD_S:
+    if age_s > OLD_S:
         return 3
     return 0 if report["condition"] == "ok" else 1
 
@@ -61,17 +60,17 @@ def _lines(report: dict[str, Any], age_s: float) -> Iterator[str]:
     kiosk = report["kiosk"]
     yield (
         f"{kiosk['id']} at {kiosk['site']}: {report['condition'].upper()}   gatepost {report['version']},"
-        f" pid {report['pid']}, up {_span(report['up_s'])}, clock {report['clock']}"
+        f" pid {report['pid']}, up {span(report['up_s'])}, clock {report['clock']}"
     )
-    if age_s > _OLD_S:
-        yield f"  ! this report is {_span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
+    if age_s > OLD_S:
+        yield f"  ! this report is {span(age_s)} old: the agent has stopped or hangs; see: journalctl -u gatepost"
     if report["safe"]:
         yield f"  ! SAFE MODE, everybody at an entry goes to staff: {report['safe']}"
     if report["config_version"]:
         yield f"  · central server's configuration {report['config_version']}{' on trial' * report['on_trial']}"
     yield from (_device(device) for device in report["devices"])
     for kept in report["lists"]:
-        age = "age unknown" if kept["age_s"] is None else f"{_span(kept['age_s'])} old"
+        age = "age unknown" if kept["age_s"] is None else f"{span(kept['age_s'])} old"
         yield f"  {'✗' if kept['fault'] else '✓'} {kept['name']}: {kept['fault'] or age}"
     outbox, link = report["outbox"], report["link"]
     told = {
@@ -92,7 +91,7 @@ def _linked(link: dict[str, Any]) -> str:
     if link["connected"]:
         return "connected"
     wait_s = link.get("next_try_s")
-    return "not connected, " + ("trying now" if wait_s is None else f"next try in {_span(wait_s)}")
+    return "not connected, " + ("trying now" if wait_s is None else f"next try in {span(wait_s)}")
 
 
 def _refused(link: dict[str, Any]) -> str:
@@ -116,7 +115,7 @@ def _device(device: dict[str, Any]) -> str:
     simulated = " simulated" if device["simulated"] else ""
     counts = [f"{_counted(device['items'], 'item')}{simulated}"] if device["up"] else [device["error"]]
     if device["down_s"] is not None:
-        counts.append(f"down for {_span(device['down_s'])}")
+        counts.append(f"down for {span(device['down_s'])}")
     counts += [_counted(device[f"{name}s"], name) for name in ("fault", "restart") if device[f"{name}s"]]
     if device["abandoned"]:
         counts.append(f"hanging: {_counted(device['abandoned'], 'thread')}")
@@ -128,7 +127,7 @@ def _part(part: dict[str, Any], told: str) -> str:
     """One part of the agent itself: what it did; what is wrong, and the remedy."""
     hangs = part["silent_s"] > part["limit_s"]
     fault = (
-        f"hangs for {_span(part['silent_s'])} {part['error']}".rstrip()
+        f"hangs for {span(part['silent_s'])} {part['error']}".rstrip()
         if hangs
         else ""
         if part["up"]
@@ -140,11 +139,3 @@ def _part(part: dict[str, Any], told: str) -> str:
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
-
-
-def _span(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from agent.texts import CATALOGUE
 from agent.web.overview import Rates, overview
-from agent.web.site import PAGES, body, stream
+from agent.web.site import body, page, stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,8 +38,8 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
     """Pages and requests of guards."""
     streams = asyncio.Semaphore(MAX_STREAMS)
 
-    async def page(_: Request) -> Response:
-        return HTMLResponse((PAGES / "guard.html").read_text(encoding="utf-8"))
+    async def guard(_: Request) -> Response:
+        return HTMLResponse(page("staff.html", script="guard.js"))
 
     async def texts(_: Request) -> Response:
         return JSONResponse({subject: CATALOGUE[subject] for subject in _SUBJECTS})
@@ -61,7 +61,7 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
         return response
 
     async def technician(_: Request) -> Response:
-        return HTMLResponse((PAGES / "technician.html").read_text(encoding="utf-8"))
+        return HTMLResponse(page("staff.html", script="technician.js"))
 
     async def events(request: Request) -> Response:
         return _bounded(_views(client, _cookies(request), streams))
@@ -75,7 +75,7 @@ def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route 
         return stream(made)
 
     return [
-        Route("/guard", page),
+        Route("/guard", guard),
         Route("/guard/texts", texts),
         Route("/guard/ask", forward_request, methods=["POST"]),
         Route("/guard/events", events),
