@@ -36,6 +36,22 @@ _LOG_LINES = 12
 """Of the log that stand in the report."""
 
 
+class SlowSections:
+    """What changes seldom and costs a look at files: made again every ten seconds."""
+
+    def __init__(self) -> None:
+        self._made_s = -math.inf
+        self._made: dict[str, Any] = {}
+
+    def sections(self, in_force: Callable[[], Iterable[InForce]]) -> dict[str, Any]:
+        """Versions in force; heat and power of the machine."""
+        if time.monotonic() - self._made_s >= _SLOW_S:
+            machine = [_plain(each) for each in site.power(_ROOT)]
+            self._made = {"in_force": [_plain(each) for each in in_force()], "machine": machine}
+            self._made_s = time.monotonic()
+        return self._made
+
+
 @dataclass(frozen=True, slots=True)
 class HealthReport:
     """What the parts count and report, beside their health. Looks only; changes nothing."""
@@ -52,7 +68,7 @@ class HealthReport:
     venue: Callable[[], VenueState | None]
     lanes: LaneStatusKeeper
     in_force: Callable[[], Iterable[InForce]]
-    slow: SlowSections = field(default_factory=lambda: SlowSections())  # noqa: PLW0108 - it is made below
+    slow: SlowSections = field(default_factory=SlowSections)
 
     def sections(self) -> dict[str, Any]:
         """For status.json."""
@@ -79,22 +95,6 @@ class HealthReport:
             "link": _with_fault(self.link.status()),
             "commands": _plain(self.commands.status()),
         }
-
-
-class SlowSections:
-    """What changes seldom and costs a look at files: made again every ten seconds."""
-
-    def __init__(self) -> None:
-        self._made_s = -math.inf
-        self._made: dict[str, Any] = {}
-
-    def sections(self, in_force: Callable[[], Iterable[InForce]]) -> dict[str, Any]:
-        """Versions in force; heat and power of the machine."""
-        if time.monotonic() - self._made_s >= _SLOW_S:
-            machine = [_plain(each) for each in site.power(_ROOT)]
-            self._made = {"in_force": [_plain(each) for each in in_force()], "machine": machine}
-            self._made_s = time.monotonic()
-        return self._made
 
 
 def _in_ms(seconds: float | None) -> float | None:
