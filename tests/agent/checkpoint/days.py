@@ -16,7 +16,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[3]))
@@ -40,7 +40,7 @@ from agent.model import (
 from drivers.contract import Distance, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from agent.model import DecisionInput, TimeBounds
 
@@ -50,6 +50,17 @@ FLAPPING = (Role.SCANNER, Role.THERMOMETER, Role.GATE, Role.RANGE)
 TICK_S = 0.1
 LEAVES_TICKS = 10
 """After somebody who was not decided yet, nobody stands there for at least so long: less cannot be known."""
+
+
+class PlayedDay(Protocol):
+    """A day that plays itself."""
+
+    wrong: list[str]
+    """Openings for somebody who may not come in, and people who were kept in."""
+    counts: Counter[str]
+
+    def run(self) -> None:
+        """From morning to evening."""
 
 
 @dataclass(frozen=True)
@@ -290,18 +301,23 @@ def _decide(case: DecisionInput) -> Decision:
     return decide(case)
 
 
-def total(seeds: range) -> tuple[list[str], Counter[str]]:
-    """All wrong openings with their day, and the sum of what was counted."""
+def total(seeds: range, make: Callable[[int], PlayedDay] = Day) -> tuple[list[str], Counter[str]]:
+    """All wrong openings with their day, and the sum of what was counted; `make`: a day from its number."""
     wrong, counts = [], Counter[str]()
     for seed in seeds:
-        day = Day(seed)
+        day = make(seed)
         day.run()
         wrong += [f"day {seed}: {each}" for each in day.wrong]
         counts += day.counts
     return wrong, counts
 
 
-if __name__ == "__main__":
+def long_run(make: Callable[[int], PlayedDay]) -> None:
+    """As many days as the command line says, from a first one on."""
     days, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    found, counted = total(range(first, first + days))
+    found, counted = total(range(first, first + days), make)
     print(f"{days} days, {len(found)} wrong openings or people kept in", *found[:5], dict(counted), sep="\n")
+
+
+if __name__ == "__main__":
+    long_run(Day)

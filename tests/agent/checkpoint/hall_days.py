@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from days import long_run
 from lane_bench import FEVER_C, NORMAL_C, ROOM_C
 
 from agent import screening
@@ -470,18 +471,5 @@ class HallDay:
         return all(other.ticket != guest.ticket or other == guest for other in everybody)
 
 
-def total(seeds: range) -> tuple[list[str], Counter[str]]:
-    """All wrong openings with their day, and the sum of what was counted."""
-    wrong, counts = [], Counter[str]()
-    for seed in seeds:
-        day = HallDay(seed)
-        day.run()
-        wrong += [f"day {seed}: {each}" for each in day.wrong]
-        counts += day.counts
-    return wrong, counts
-
-
 if __name__ == "__main__":
-    days, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    found, counted = total(range(first, first + days))
-    print(f"{days} days, {len(found)} wrong openings or people kept in", *found[:5], dict(counted), sep="\n")
+    long_run(HallDay)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hall_days import Kiosk, total
+from days import total
+from hall_days import HallDay, Kiosk
 
 from agent.checkpoint import Checkpoint
 from agent.model import Tristate
@@ -11,7 +12,7 @@ from agent.venue import room
 
 
 def test_nobody_is_let_in_on_anothers_card_twice_on_a_ticket_or_into_a_full_room() -> None:
-    wrong, counts = total(range(25))
+    wrong, counts = total(range(25), HallDay)
     assert not wrong
     assert counts["honest, in vain"] <= 0.15 * counts["honest"]
     assert counts["tickets"] > 40
@@ -30,6 +31,6 @@ def test_nobody_is_let_in_on_anothers_card_twice_on_a_ticket_or_into_a_full_room
 def test_the_days_find_an_agent_that_is_wrong(monkeypatch: pytest.MonkeyPatch, where, what, instead) -> None:
     monkeypatch.setattr(where, what, instead)
     for seed in range(200):
-        if total(range(seed, seed + 1))[0]:
+        if total(range(seed, seed + 1), HallDay)[0]:
             return
     pytest.fail("nothing found in 200 days")
