@@ -501,15 +501,20 @@ class StaffDoor:
         return said
 
     def _all_out(self, by: StaffSession) -> dict[str, Any]:
-        """Open every exit once; entries stay as they are."""
-        opened = []
-        for lane, spec in self._context.lanes.items():
-            if spec.direction is Direction.EXIT:
-                deed = self._as_deed("all_out", by, lane)
-                with contextlib.suppress(TimeoutError, Refused):
-                    self._request(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
-                    opened.append(lane)
-        return {"done": bool(opened), "lanes": opened}
+        """Open every exit once; entries stay as they are. Refused with the names of those that did not open."""
+        exits = [lane for lane, spec in self._context.lanes.items() if spec.direction is Direction.EXIT]
+        if not exits:
+            raise Refused("no_such_lane")
+        shut: dict[str, str] = {}
+        for lane in exits:
+            deed = self._as_deed("all_out", by, lane)
+            try:
+                self._request(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
+            except (TimeoutError, Refused) as error:
+                shut[lane] = str(error) if isinstance(error, Refused) else "timeout"
+        if shut:
+            return {"refused": next(iter(shut.values())), "text": ", ".join(shut)}
+        return {"done": True, "lanes": exits}
 
     def _step(self, case: str, step: str, by: StaffSession) -> dict[str, Any]:
         venue = self._context.venue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml
 from agent.control import rights, staff_state
 from agent.control.staff import FRESH_S, OVERRIDE_REASONS
 from agent.credentials.staff_list import StaffRole
-from agent.model import Colour
+from agent.model import Colour, RemeasureResult
 from agent.texts import CATALOGUE
 from tests.conftest import wait_for
 
@@ -186,6 +187,19 @@ def test_all_out_opens_exits_and_no_entry(kiosk: Kiosk) -> None:
     wait_for(lambda: kiosk.opened("exit") == out + 1)
     assert kiosk.opened() == entry
     assert kiosk.deed("close", lane="exit") == {"refused": "not_allowed"}, "an exit stays an exit"
+
+
+def test_all_out_names_the_exits_that_did_not_open(kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = kiosk.door._context
+
+    def no_answer(*_: object) -> RemeasureResult:
+        raise TimeoutError
+
+    monkeypatch.setattr(kiosk.door, "_context", replace(context, ask=no_answer))
+    assert kiosk.deed("all_out") == {"refused": "timeout", "text": "exit"}
+    entry_alone = {"entry": context.lanes["entry"]}
+    monkeypatch.setattr(kiosk.door, "_context", replace(context, lanes=entry_alone))
+    assert kiosk.deed("all_out") == {"refused": "no_such_lane"}
 
 
 def test_mask_and_occupancy(kiosk: Kiosk) -> None:
