@@ -216,6 +216,27 @@ def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
     assert [each for each, _ in kiosk.deeds()[-5:]] == ["step", "step", "step", "feedback", "left"]
 
 
+def test_the_dialog_of_a_case_shows_the_time_that_is_left_now(pages: Pages, page: Page) -> None:
+    def left_s(clock: Locator) -> int:
+        units = {"s": 1, "min": 60, "h": 3600}
+        return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+) (\w+)", clock.inner_text()))
+
+    pages.kiosk.come(WANTED, NORMAL_C)
+    part(page, "Cases")
+    card = page.locator("#cases .card", has_text="Watch list").last
+    at_first_s = left_s(card.locator(".clock"))
+
+    def in_dialog_s() -> int:
+        card.get_by_role("button", name="Follow").click()
+        dialog = page.locator("dialog")
+        shown_s = left_s(dialog.locator(".clock"))
+        page.keyboard.press("Escape")
+        dialog.wait_for(state="detached")
+        return shown_s
+
+    wait_for(lambda: in_dialog_s() < at_first_s - 1)
+
+
 def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page) -> None:
     kiosk = pages.kiosk
     kiosk.deed("state", type="count", number=3)

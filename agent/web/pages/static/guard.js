@@ -82,8 +82,10 @@ function show(place, name, what, make) {
   if (focused) [...place.querySelectorAll("[data-key]")].find((each) => each.dataset.key === focused)?.focus();
 }
 
-const steady = (card) => ({ ...card, ago_s: 0, rest_s: card.rest_s === null ? null : 0 });
-const steadyCase = (item) => ({ ...item, age_s: 0, left_s: 0 });
+// Times go on by themselves: of them only what is to be drawn again counts. null is no time at all.
+const whole = (seconds, unit_s) => (seconds === null ? null : Math.round(seconds / unit_s));
+const steady = (card) => ({ ...card, ago_s: 0, rest_s: whole(card.rest_s, Infinity) });
+const steadyCase = (item) => ({ ...item, age_s: 0, left_s: whole(item.left_s, Infinity) });
 
 function draw() {
   const view = seen.view;
@@ -100,10 +102,10 @@ function draw() {
   show(places.waiting, "waiting", view.waiting.map(steady), () => parts.waiting(view, opened));
   const cases = (view.venue?.cases ?? []).map(steadyCase);
   show(places.cases, "cases", cases, () => parts.cases(view));
-  const venue = view.venue && { ...view.venue, cases: null, duties: Object.entries(view.venue.duties).map(([name, age]) => [name, Math.round(age / 60)]), report: { ...view.venue.report, powered_s: 0 } };
+  const venue = view.venue && { ...view.venue, cases: null, duties: Object.entries(view.venue.duties).map(([name, age]) => [name, whole(age, 60)]), report: { ...view.venue.report, powered_s: 0 } };
   show(places.place, "place", [venue, view.forms], () => parts.place(view));
-  show(places.lanes, "lanes", [view.lanes, view.passages.map((each) => [each.at_s, Math.round(each.ago_s / 10)])], () => parts.lanes(view));
-  const lists = view.lists.map((each) => [each.name, each.fault, Math.round(each.age_s / 60)]);
+  show(places.lanes, "lanes", [view.lanes, view.passages.map((each) => [each.at_s, whole(each.ago_s, 10)])], () => parts.lanes(view));
+  const lists = view.lists.map((each) => [each.name, each.fault, whole(each.age_s, 60)]);
   show(places.kiosk, "kiosk", [view.on_duty, view.faults, view.online, view.waiting_events, lists, view.you.may], () => parts.kiosk(view, begin));
   document.getElementById("who").textContent = `${view.kiosk} · ${view.you.staff} (${t("role", view.you.role)})`;
 }

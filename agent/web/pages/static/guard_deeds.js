@@ -126,14 +126,14 @@ function recordForm(card) {
   return form ? fill(form, card) : message(t("refusal", "no_such_form"), true);
 }
 
-// A new case is in the ledger a moment before it is in the view.
-async function caseOf(card) {
-  for (let tries = 0; card.case && tries < CASE_TRIES; tries += 1) {
-    const item = seen.view?.venue?.cases.find((each) => each.case === card.case);
+// As it is now: a card may have been drawn long ago, and a new case is in the ledger a moment before it is in the view.
+export async function followCase(number) {
+  for (let tries = 0; number && tries < CASE_TRIES; tries += 1) {
+    const item = seen.view?.venue?.cases.find((each) => each.case === number);
     if (item) return follow(item);
     await new Promise((done) => setTimeout(done, 500));
   }
-  return message(t("refusal", card.case ? "case_closed" : "no_such_case"), true);
+  return message(t("refusal", number ? "case_closed" : "no_such_case"), true);
 }
 
 export const MEASURES = {
@@ -144,7 +144,7 @@ export const MEASURES = {
   travel: (card) => attest(card, "travel", "clear"),
   visitor: recordForm,
   paper: (card) => attest(card, "record", "paper"),
-  case: caseOf,
+  case: (card) => followCase(card.case),
   count: counted,
   left: (card) => deed({ do: "left", lane: card.lane, number: card.number }, w("person", card.lane, card.number)),
   override: (card) => reasoned(`${t("measure", "override")}: ${w("person", card.lane, card.number)}`, { do: "override", lane: card.lane, number: card.number }),
@@ -153,7 +153,7 @@ export const MEASURES = {
 // -- cases, roster
 
 // 推送—比对—排查—反馈: each step by somebody, the last closes the case.
-export function follow(item) {
+function follow(item) {
   const steps = choicesOf("step").filter(([step]) => step !== "answered").map(([step, name]) => {
     const mark = (who) => { made.textContent = who ? `✓ ${w("step_done", name, who)}` : name; };
     const made = button(name, async () => {

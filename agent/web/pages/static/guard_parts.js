@@ -1,7 +1,7 @@
 // The parts of the guard's page, drawn from the view that the agent gives.
 
 import { ask, button, clock, el, holdButton, inLanguage, message, span, t, w } from "./page_kit.js";
-import { MEASURES, counted, deed, fill, follow, noted, reasoned } from "./guard_deeds.js";
+import { MEASURES, counted, deed, fill, followCase, noted, reasoned } from "./guard_deeds.js";
 
 const SIGNS = { admit: "✓", admit_with_notice: "✓!", refer: "?", refuse: "✗" };
 const celsius = (value) => `${value.toFixed(1)} °C`;
@@ -52,7 +52,7 @@ function caseCard(item) {
     el("h3", {}, `${t("case", item.kind)} · ${item.case}`, item.drill ? ` · ${w("drill")}` : "", item.lane ? el("span", { class: "meta" }, item.lane) : ""),
     el("p", {}, item.overdue ? el("strong", {}, "⚠ ", w("overdue"), " ") : `${w("left")}: `, item.left_s === null ? "?" : item.overdue ? clock(-item.left_s) : clock(item.left_s, true)),
     el("p", {}, w("owner", item.owner || w("nobody")), done.length ? ` · ✓ ${done.map((step) => t("step", step)).join(" ✓ ")}` : ""),
-    row(button(w("follow"), () => follow(item), { kind: "first", key: `follow ${item.case}` })));
+    row(button(w("follow"), () => followCase(item.case), { kind: "first", key: `follow ${item.case}` })));
 }
 
 export const cases = (view) => [el("h2", { tabindex: "-1" }, `${w("cases")}: ${view.venue?.cases.length ?? 0}`), cards((view.venue?.cases ?? []).map(caseCard), w("no_cases"))];
