@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from agent.cli.help import port
-from agent.cli.screen import PORT
 from agent.platform import systemd
 from agent.texts import CATALOGUE
 from agent.web.browser import Browser, BrowserGone
+from agent.web.options import LOCAL_PORT
 from agent.web.pictures import LANG_TAGS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `display`."""
     parser = subparsers.add_parser("display", description=__doc__)
     parser.add_argument("lane", help="whose page is shown")
-    parser.add_argument("--port", type=port, default=PORT, help=f"of the screens (default: {PORT})")
+    parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"of the screens (default: {LOCAL_PORT})")
     parser.add_argument(
         "--compositor", default="cage -d --", help='what it runs in, "" for nothing (default: cage -d --)'
     )

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.help import port
+from agent.web.options import LOCAL_PORT
 
 if TYPE_CHECKING:
     import argparse
-
-PORT = 8470
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=Path("/run/gatepost-web"),
         help="folder of the agent's sockets, `directory` in [web] (default: /run/gatepost-web)",
     )
-    parser.add_argument("--port", type=port, default=PORT, help=f"of 127.0.0.1 (default: {PORT})")
+    parser.add_argument("--port", type=port, default=LOCAL_PORT, help=f"of 127.0.0.1 (default: {LOCAL_PORT})")
 
 
 def run(args: argparse.Namespace) -> int:

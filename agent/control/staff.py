@@ -50,7 +50,7 @@ from agent.model import (
 )
 from agent.texts import CATALOGUE
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
-from agent.web.options import site_of
+from agent.web.options import guard_address
 from drivers.contract import Reading, Sighting
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class StaffDoor:
             pairing = self._sessions.begin_pairing(secret, number, self._clock())
         seconds = pairing.until_s - self._clock()
         pages = self._context.hello()
-        link = f"{site_of(pages)}/guard#pair={secret}"
+        link = f"{guard_address(pages)}/guard#pair={secret}"
         self._context.show_pairing(link, number, pages.get("fingerprint", ""), seconds)
         return {"secret": secret, "link": link, "number": number, "seconds": round(seconds)}
 

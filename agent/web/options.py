@@ -48,14 +48,14 @@ def address_of(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-LOCAL = "http://127.0.0.1:8470"
-"""Where the pages are without `listen`: for a browser on this kiosk."""
+LOCAL_PORT = 8470
+"""Where the pages are for a browser on this kiosk, unless `gatepost screen --port` says another."""
 
 
-def site_of(pages: Mapping[str, Any]) -> str:
+def guard_address(pages: Mapping[str, Any]) -> str:
     """The address under which tablets find the guard's page. `pages`: `listen` and `names` as in the settings."""
     if not pages.get("listen"):
-        return LOCAL
+        return f"http://127.0.0.1:{LOCAL_PORT}"
     name, (_, port) = pages["names"][0], address_of(pages["listen"])
     return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
 
