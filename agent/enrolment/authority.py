@@ -8,7 +8,6 @@
 | kiosks/SITE/KIOSK.json | what was issued to a kiosk |
 | pending/FINGERPRINT.json | who asks without a token, and what a person has said |
 | revoked.crl | for the broker's `crlfile` |
-| lock | held while something is changed |
 
 Each file is replaced whole. An invitation is marked as used before the certificate is made, with the key that used
 it: a request that is repeated gets its own certificate again, and no other key gets any.
@@ -19,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import os
 import re
 import secrets
 import subprocess
@@ -125,13 +125,19 @@ class Pending:
 
 
 def _alone(action: Callable[Concatenate[Authority, P], R]) -> Callable[Concatenate[Authority, P], R]:
-    """One at a time, in all processes: `serve` issues while a person revokes, and neither may undo the other."""
+    """One at a time, in all processes: `serve` issues while a person revokes, and neither may undo the other.
+
+    The folder itself is locked: a file of root's would lock out a `serve` that runs as another user.
+    """
 
     @wraps(action)
     def locked(self: Authority, /, *words: P.args, **named: P.kwargs) -> R:
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
             return action(self, *words, **named)
+        finally:
+            os.close(folder)
 
     return locked
 

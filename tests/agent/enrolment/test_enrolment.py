@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import sys
+import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,9 @@ from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettin
 from agent.enrolment.exchange import Answer, BadExchange
 from agent.enrolment.invitation import QR_BYTES, BadInvitation
 from agent.enrolment.kiosk import Enrolment, EnrolmentError
+
+NOBODY = 65534
+"""A user that every Debian has, and that may do nothing."""
 
 
 def test_who_was_invited_becomes_a_member(office: Office, kiosk: Enrolment, tmp_path: Path) -> None:
@@ -327,6 +332,31 @@ def test_what_a_person_revokes_while_it_is_signed_stays_revoked(
         return len(known.issued) == 2 and all(each.revoked_utc for each in known.issued.values())
 
     wait_for(all_are_revoked)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_root_did_keeps_no_other_user_from_serving(
+    office: Office, kiosk: Enrolment, served_by_another: Path
+) -> None:
+    kiosk.follow(office.invite()[1])
+    request = kiosk.request("", "")
+    with pytest.raises(AuthorityError):
+        Authority(served_by_another).revoke("east/nobody", NOW)
+    os.seteuid(NOBODY)
+    try:
+        assert Authority(served_by_another).handle(request, NOW) is not None
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def served_by_another(office: Office) -> Iterator[Path]:
+    """A copy of the authority that belongs to another user than root."""
+    with tempfile.TemporaryDirectory() as folder:
+        copied = Path(shutil.copytree(office.folder, folder, dirs_exist_ok=True))
+        for each in (copied, *copied.rglob("*")):
+            os.chown(each, NOBODY, NOBODY)
+        yield copied
 
 
 def test_a_new_invitation_of_the_same_name_revokes_the_old_certificate(
