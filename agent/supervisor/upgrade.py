@@ -151,9 +151,10 @@ class Upgrades:
         name = f"gatepost-release_{release.version}_{ARCHITECTURES[platform.machine()]}.deb"
         for place in STICKS:
             for found in (*Path(place).glob(name), *Path(place).glob(f"*/{name}")):
-                if found.stat().st_size == file.size and _digest(found) == file.sha256:
-                    shutil.copyfile(found, part)
-                    return True
+                with suppress(OSError):  # one that cannot be read is as none
+                    if found.stat().st_size == file.size and _digest(found) == file.sha256:
+                        shutil.copyfile(found, part)
+                        return True
         fault = BadDownload("it names no address, and there is no stick with it")
         for url in file.urls:
             try:

@@ -155,6 +155,21 @@ def test_a_stick_with_a_spoilt_file_does_not_hold_up_the_network(
     assert kiosk.asked() is not None
 
 
+def test_a_stick_that_cannot_be_read_does_not_hold_up_the_network(
+    kiosk: Kiosk, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder in the file's place, of the file's size: nobody, not even root, can read it."""
+    monkeypatch.setattr(upgrade, "STICKS", (str(tmp_path / "media"),))
+    for architecture in ("amd64", "arm64"):
+        (folder := tmp_path / f"media/gatepost-release_9.9_{architecture}.deb").mkdir(parents=True)
+        (folder / "file").touch()
+    monkeypatch.setitem(globals(), "PACKAGE", bytes(folder.stat().st_size))
+    mirror.content = PACKAGE
+    kiosk.release()
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.asked() is not None
+
+
 @pytest.mark.parametrize("breaks_after", [300_000, len(PACKAGE)])
 def test_a_mirror_with_a_spoilt_file_does_not_hold_up_the_next_one(
     kiosk: Kiosk, mirror: Mirror, breaks_after: int
