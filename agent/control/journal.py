@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -116,8 +115,6 @@ def refuse_issued_until(path: Path, utc_s: float) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, (json.dumps({"expired": 0.0, "issued": utc_s, "commands": {}}).encode(),))
-    owner = path.parent.stat()
-    os.chown(path, owner.st_uid, owner.st_gid)
 
 
 @dataclass(frozen=True, slots=True)
