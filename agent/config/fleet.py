@@ -44,7 +44,7 @@ class FleetRow:
 
 
 def render(table: str, common: str = "") -> list[FleetRow]:
-    """The configuration of each row, over the common file's text. Raises BadTable, ValueError."""
+    """The configuration of each row, over the common file's text. Raises BadFleetTable, ValueError."""
     base = tomllib.loads(common)
     reader = csv.reader(io.StringIO(table.removeprefix("\ufeff")))
     try:
@@ -78,7 +78,7 @@ def _rows(reader: Any, base: dict[str, Any]) -> Iterator[FleetRow]:
 
 
 def _columns(cells: Sequence[str]) -> list[str]:
-    """The first line. Raises BadTable."""
+    """The first line. Raises BadFleetTable."""
     columns = [cell.strip() for cell in cells]
     for column in columns:
         if not _COLUMN.fullmatch(column):
