@@ -35,7 +35,7 @@ check: .venv/.ready ## for every day, about two minutes: lint, types, the tree, 
 
 .PHONY: guard-pictures
 guard-pictures: .venv/.ready ## the pictures of docs/guard.md, from the guard's page; needs `make browser`
-	@PYTHONPATH=.:tests/agent/web .venv/bin/python tests/agent/web/guard_pictures.py
+	@PYTHONPATH=.:tests/agent/web $(PY) tests/agent/web/guard_pictures.py
 
 .PHONY: browser
 browser: | system ## Chromium, a Chinese font and Xvfb by apt, for the tests of the pages; without them these skip

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 
 from agent import outbox
 from agent.commands import Options as CommandOptions
-from agent.control.journal import refuse_issued_until
+from agent.control.journal import CommandJournal
 from agent.control.verification import AHEAD_S
 from agent.enrolment.service import PLACES
 from agent.platform import access
 from agent.platform.files import state_folder
-from agent.platform.wipe import forget_fleet, overwrite, wipe, wipe_request
+from agent.platform.wipe import forget_fleet, wipe, wipe_request
 
 if TYPE_CHECKING:
     import argparse
@@ -113,9 +113,9 @@ def _forget() -> int:
     _service("stop")
     forget_fleet(Path("/"), PLACES)
     journal = CommandOptions().journal_file
-    if journal.exists():
-        overwrite(journal)
-    refuse_issued_until(journal, time.time() + AHEAD_S)
+    commands = CommandJournal(journal)
+    commands.load()
+    commands.forget_all(time.time() + AHEAD_S)
     # the request goes last: a power cut repeats all
     count = wipe((access.SETTINGS, state_folder(access.SETTINGS)), but=(journal,))
     print(f"{count} files are gone. Revoke this kiosk now: gatepost authority revoke SITE/KIOSK")

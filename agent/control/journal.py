@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
 from agent.platform.files import replace_file
+from agent.platform.wipe import overwrite
 from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
@@ -99,6 +100,18 @@ class CommandJournal:
             self._expired_utc = max(self._expired_utc, expires_utc)
             del self._seen[id_]
 
+    def forget_all(self, utc_s: float) -> None:
+        """Start over: a copy of the command that ended this kiosk must not end the next one of its name. All are
+        refused that were issued until `utc_s`, and, since that may be of a wrong clock, all that expire no later
+        than those that were known. Raises OSError.
+        """
+        self._expired_utc = max(self._expired_utc, *(known.expires_utc for known in self._seen.values()), 0.0)
+        self._issued_utc = max(self._issued_utc, utc_s)
+        self._seen = {}
+        if self._path.exists():
+            overwrite(self._path)
+        self._save()
+
     def _save(self) -> None:
         kept = {
             "expired": self._expired_utc,
@@ -107,14 +120,6 @@ class CommandJournal:
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._path, (json.dumps(kept).encode(),))
-
-
-def refuse_issued_until(path: Path, utc_s: float) -> None:
-    """Begin a journal that knows no command, and refuses all that were issued until then: a copy of the command
-    that ended this kiosk must not end the next one of its name. Raises OSError.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps({"expired": 0.0, "issued": utc_s, "commands": {}}).encode(),))
 
 
 @dataclass(frozen=True, slots=True)

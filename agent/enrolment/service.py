@@ -89,7 +89,7 @@ def run(
     """Until the kiosk has its identity (True) or is to stop. `looks`: where invitations may be seen."""
     enrolment = Enrolment(folder)
     systemd.notify("READY=1", "STATUS=not enrolled yet: waits for an invitation")
-    seen = list(filter(None, [enrolment.shown()]))
+    seen = [enrolment.shown()] if enrolment.invitation() is not None else []
     wait_s, said, due_s = _SOON_S, "", 0.0
     while not stopping():
         systemd.notify("WATCHDOG=1")
@@ -124,7 +124,7 @@ def _try_each(enrolment: Enrolment, seen: list[bytes]) -> str:
                 return ""
             told.append(answer)
         enrolment.follow(seen[0])
-    except (OSError, BadInvitation) as error:
+    except OSError as error:
         return f"the disk takes nothing: {error}"
     return "; ".join(dict.fromkeys(told))
 

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from agent.control.journal import MOST, CommandJournal, refuse_issued_until
+from agent.control.journal import MOST, CommandJournal
 from agent.control.verification import AHEAD_S, COMMANDS, Command, CommandReason, _why_not
 from agent.model import ClockState, CommandResult, CommandStatus, TimeBounds
 
@@ -194,11 +194,12 @@ TestKiosk = Kiosk.TestCase
 TestKiosk.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-def test_a_kiosk_of_the_same_name_is_not_ended_by_the_command_that_ended_the_one_before(path):
+@pytest.mark.parametrize("wiped_utc", [UTC, 0.0], ids=["the clock is right", "the clock says 1970"])
+def test_a_kiosk_of_the_same_name_is_not_ended_by_the_command_that_ended_the_one_before(path, wiped_utc):
     """Who kept the command, or a broker that brings it again, has no second use of it."""
     memory, wiped = loaded(path), command(1)
     memory.begin(wiped, at(UTC))
-    refuse_issued_until(path, UTC + AHEAD_S)
+    loaded(path).forget_all(wiped_utc + AHEAD_S)
     later = at(UTC + 30)
     guard = loaded(path).replay_guard(later)
     assert guard.seen == {}
