@@ -3,9 +3,10 @@
 sudo gatepost wipe --export /media/stick/outbox.db     events that were never delivered are carried away first
 sudo gatepost wipe --discard                           or given up
 
-It stops the service, and overwrites and removes all of /etc/gatepost and /var/lib/gatepost. What stays there is one
-time: commands that were issued before it count for nothing, so that none of them ends this kiosk again. Then the
-kiosk is as a new one and waits for an invitation. Revoke its certificate as well (docs/enrolment.md).
+It stops the service, and overwrites and removes all of /etc/gatepost and /var/lib/gatepost. What stays there are
+two times: commands that were issued or expire before them count for nothing, so that none of them ends this kiosk
+again. Then the kiosk is as a new one and waits for an invitation. Revoke its certificate as well
+(docs/enrolment.md).
 """
 
 from __future__ import annotations
