@@ -243,8 +243,12 @@ def test_a_card_has_the_case_of_that_person_and_of_nobody_else(kiosk: Kiosk) -> 
     fever, first, second = waiting(kiosk), *(waiting(kiosk, 34.4, Colour.RED) for _ in range(2))
     kiosk.deed("remeasure", lane="entry", number=fever["number"], tenths=385)
     cases = {each["number"]: each["case"] for each in kiosk.view()["waiting"]}
-    kinds = {each["case"]: each["kind"] for each in kiosk.view()["venue"]["cases"]}
-    assert [kinds[cases[each["number"]]] for each in (fever, first, second)] == ["fever", "red", "red"]
+
+    def kinds() -> dict[str, str]:
+        return {each["case"]: each["kind"] for each in kiosk.view()["venue"]["cases"]}
+
+    wait_for(lambda: kinds().keys() >= set(cases.values()))  # a case is opened when its event is on disk
+    assert [kinds()[cases[each["number"]]] for each in (fever, first, second)] == ["fever", "red", "red"]
     assert len({*cases.values()}) == 3
     assert kiosk.deed("state", type="feedback", case=first["case"], value="cleared")["done"]
     assert {each["number"]: each["case"] for each in kiosk.view()["waiting"]} == cases
