@@ -120,7 +120,7 @@ class Driver:
         """Take the port, and see that a module answers."""
         self._line.open()
         try:
-            if not self._query(FIND, ANSWER_S):
+            if not any(self._query(FIND, ANSWER_S) for _ in range(PATIENCE)):
                 raise self._silent()
         except DriverError:
             self._line.close()

@@ -92,7 +92,7 @@ def test_one_that_hangs_or_dies_is_killed_and_rests_longer_each_time(
         began_s = time.monotonic()
         while neural.is_busy:
             assert neural.answer(0.05) == []
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < 30, "it would have slept for 60 s"
         assert f"{says}: it rests for {rest} s" in caplog.text
         caplog.clear()
     assert neural._rest_s > 0.15
