@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import secrets
 import sqlite3
 import threading
@@ -64,7 +63,7 @@ class UsedTickets:
         self._tick_s = self._expire_s = 0.0
         self.send: Callable[[bytes], bool] = lambda _: False
         """Publish a message to all kiosks, this one too; whether it is on its way."""
-        self._now_utc = math.inf
+        self._now_utc = 0.0
         """As last told; nothing has ended before it was."""
         self._note_lost()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -214,6 +215,19 @@ def test_a_lost_list_is_fetched_from_the_others(make_broker, kiosk: Callable[...
     assert "staff must look at each" in component.findings[0].text
     (tmp_path / "gate-1.sqlite.lost").unlink()
     wait_until(lambda: again.tickets.used(KEYS[1]) is NO and two.tickets.used(KEYS[1]) is NO)
+
+
+def test_uses_that_others_give_back_are_lost_ones_before_any_time_is_told(tmp_path: Path) -> None:
+    """Whether those tickets have ended cannot be told yet, and nothing has ended for certain."""
+    options = TicketOptions(tmp_path / "used.sqlite", ("gate-1", "gate-2"))
+    tickets = UsedTickets("gate-1", options, lambda _second, _first: None)
+    tickets.connected()
+    use = [KEYS[0].hex(), "gate-1/before", 1, 1.0, NOW.earliest_utc + 60]
+    tickets.received("gate-2", json.dumps({"uses": [use], "after": 0}).encode())
+    tickets.received("gate-2", json.dumps({"have": {"gate-1/before": 1}}).encode())
+    assert (tickets.used(KEYS[0]), tickets.used(KEYS[1])) == (YES, UNKNOWN)
+    assert tickets.lost
+    tickets.close()
 
 
 def test_two_kiosks_over_a_broker(make_broker, kiosk: Callable[..., Kiosk]) -> None:  # type: ignore[no-untyped-def]
