@@ -283,8 +283,9 @@ def _key(entry: Mapping[str, Any]) -> TrustedKey:
     if not isinstance(issuer, str) or not issuer or not issuer.isprintable():
         raise ValueError("issuer is missing, or not a name in print")
     issuer = issuer_name(issuer)
-    if not isinstance(formats, list) or not formats or not all(each in key_uses() for each in formats):
-        raise ValueError(f"formats must be some of {', '.join(sorted(key_uses()))}")
+    known = sorted(key_uses())
+    if not isinstance(formats, list) or not formats or not all(each in known for each in formats):
+        raise ValueError(f"formats must be some of {', '.join(known)}")
     if ("public" in entry) == ("certificate" in entry):
         raise ValueError("give either public or certificate")
     der = _base64(entry.get("public", entry.get("certificate")))
@@ -314,7 +315,7 @@ def _algorithm(entry: Mapping[str, Any]) -> int | None:
     name = entry.get("algorithm")
     if name is None:
         return None
-    if name not in signing.NAMES:
+    if not isinstance(name, str) or name not in signing.NAMES:
         raise ValueError(f"algorithm = {name!r} must be one of {', '.join(signing.NAMES)}")
     return signing.NAMES[name]
 
