@@ -7,8 +7,6 @@ room that offers what `CodeFormat` names is a format: it is found by itself.
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -16,7 +14,7 @@ from annotated_types import Ge, Le
 
 from agent.credentials import combine, lists, opaque, shc
 from agent.credentials.freshness import AntiPassback, PassbackOptions
-from agent.credentials.trust import BadTrustStore, TrustStore
+from agent.credentials.trust import BadTrustStore, TrustStore, package_files
 from agent.crypto.refusal import CheckFailed
 from agent.model import (
     CodeProof,
@@ -77,23 +75,17 @@ class Options:
 
 
 @functools.cache
-def _files() -> tuple[Any, ...]:
-    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
-
-
-@functools.cache
 def formats() -> tuple[CodeFormat, ...]:
     """Every format of this room: by the order of their files' names, those without a prefix of their own last
     (`WITHOUT_PREFIX`).
     """
-    found = [each for each in _files() if all(hasattr(each, member) for member in _MEMBERS)]
+    found = [each for each in package_files() if all(hasattr(each, member) for member in _MEMBERS)]
     return tuple(sorted(found, key=lambda each: getattr(each, "WITHOUT_PREFIX", False)))
 
 
 def titles() -> dict[str, str]:
     """What people call each format, by its name in a verdict."""
-    return {each.FORMAT: each.TITLE for each in _files() if hasattr(each, "TITLE")}
+    return {each.FORMAT: each.TITLE for each in package_files() if hasattr(each, "TITLE")}
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:

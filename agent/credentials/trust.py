@@ -74,12 +74,17 @@ class KeyUse:
 
 
 @functools.cache
+def package_files() -> tuple[Any, ...]:
+    """Every file of this package, by name: a format is found by what its file offers."""
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return tuple(importlib.import_module(f"{package.__name__}.{name}") for name in names)
+
+
+@functools.cache
 def key_uses() -> dict[str, KeyUse]:
-    """What pinned keys may sign: the formats of this package, which are found by themselves."""
-    room = importlib.import_module(__name__.rpartition(".")[0])
-    names = sorted(info.name for info in pkgutil.iter_modules(room.__path__))
-    files = [importlib.import_module(f"{room.__name__}.{name}") for name in names]
-    return {name: use for file in files for name, use in getattr(file, "KEYS", {}).items()}
+    """What pinned keys may sign."""
+    return {name: use for file in package_files() for name, use in getattr(file, "KEYS", {}).items()}
 
 
 class BadTrustStore(ValueError):
@@ -114,13 +119,13 @@ class TrustedKey:
 
     def __post_init__(self) -> None:
         """Raise BadKey for a weak key, unless its formats have nothing better."""
+        if not self.public.is_weak:
+            return
         kind = self.public.name.split()[0]
-        if self.public.is_weak and not self.formats <= (
-            weak := {n for n, use in key_uses().items() if use.weak == kind}
-        ):
-            allowed = ", ".join(sorted(weak))
+        allowed = sorted(name for name, use in key_uses().items() if use.weak == kind)
+        if not self.formats <= set(allowed):
             raise signing.BadKey(
-                f"{self.public.name} is weak: it may sign {allowed} alone, as there is no better key"
+                f"{self.public.name} is weak: it may sign {', '.join(allowed)} alone, as there is no better key"
             )
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials.trust import TrustStore, key_uses
+from agent.credentials.trust import TrustStore, key_uses, package_files
 from agent.model import ClockState, CodeStatus, TimeBounds
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def test_every_format_of_the_room_is_found() -> None:
 def test_a_file_in_the_room_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "test_format_of_a_test.py").write_text(FORMAT)
     monkeypatch.setattr(credentials, "__path__", [*credentials.__path__, str(tmp_path)])
-    credentials._files.cache_clear()
+    package_files.cache_clear()
     credentials.formats.cache_clear()
     key_uses.cache_clear()
     try:
         assert "test" in key_uses(), "and a key can be pinned for it"
         verdict = credentials.check(b"TEST-FORMAT:anna", TrustStore(), NOW)
     finally:
-        credentials._files.cache_clear()
+        package_files.cache_clear()
         credentials.formats.cache_clear()
         key_uses.cache_clear()
         sys.modules.pop("agent.credentials.test_format_of_a_test", None)
