@@ -524,7 +524,9 @@ def test_a_key_of_a_kind_that_its_format_does_not_have_is_refused(formats: str, 
     assert str(caught.value) == f"keys file issuers.toml: key 1: {sentence}"
 
 
-@pytest.mark.parametrize("setting", ["issuer", "formats", "public", "certificate", "kid", "from", "until", "algorithm"])
+@pytest.mark.parametrize(
+    "setting", ["issuer", "formats", "public", "certificate", "kid", "from", "until", "algorithm"]
+)
 @pytest.mark.parametrize("value", ["7", "true", "2027-12-31", "[]", "{}", '[["dcc"]]', "[{}]", "[7]"])
 def test_a_setting_of_a_key_that_is_of_another_kind_is_told_in_a_sentence(setting: str, value: str) -> None:
     entry = {"issuer": '"x"', "public": f'"{b64encode(ED25519).decode()}"', setting: value}
