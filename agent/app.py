@@ -76,9 +76,9 @@ if TYPE_CHECKING:
     from agent.enrolment.renewal import Renewal
     from agent.indicators import Cue
     from agent.model import Observation, TimeBounds
+    from agent.model.problems import Finding
     from agent.mqtt.peers import PeerChannel
     from agent.outbox import OutboxStatus
-    from agent.problems import Finding
     from agent.tickets.exchange import Use
     from drivers.contract import Sink
 

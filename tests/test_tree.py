@@ -38,8 +38,7 @@ AGENT_FLOORS: tuple[set[str], ...] = (
     {"checkpoint", "issuers", "mqtt", "ruleset", "web"},
     {"analysis", "credentials", "devices", "outbox", "privacy", "tickets", "upgrade"},
     {"commands", "crypto", "events", "indicators", "log", "platform", "policy", "screening", "venue"},
-    {"model"},
-    {"problems", "reasons", "texts"},
+    {"model", "texts"},
 )
 DRIVERS_FLOORS: tuple[set[str], ...] = (
     {"discovery"},
@@ -55,11 +54,10 @@ DOORS = {"contract", "registry"}  # what agent sees of drivers; cli may use the 
 
 PURE = {
     "analysis", "checkpoint", "config/compose.py", "config/fleet.py", "config/overlay.py", "config/toml_text.py",
-    "credentials", "crypto", "events", "indicators.py", "model.py", "outbox/receipt.py", "platform/histogram.py",
-    "issuers", "platform/rate.py", "policy", "privacy", "problems.py", "reasons.py",
-    "screening", "supervisor/crash_loop.py", "supervisor/health.py", "supervisor/rollout_state.py", "texts",
-    "tickets/exchange.py", "upgrade/release.py", "upgrade/waves.py", "venue",
-    "web/options.py", "web/overview.py", "web/pictures.py",
+    "credentials", "crypto", "events", "indicators.py", "model", "outbox/receipt.py", "platform/histogram.py",
+    "issuers", "platform/rate.py", "policy", "privacy", "screening", "supervisor/crash_loop.py",
+    "supervisor/health.py", "supervisor/rollout_state.py", "texts", "tickets/exchange.py",
+    "upgrade/release.py", "upgrade/waves.py", "venue", "web/options.py", "web/overview.py", "web/pictures.py",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

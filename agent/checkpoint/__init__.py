@@ -77,7 +77,7 @@ from agent.model import (
     VenueFacts,
     WhoWaits,
 )
-from agent.reasons import CommandReason, LocalRefusal, StatementRefusal
+from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.model import NO_VENUE, SCANNERS, CodeStatus, Direction, Role, VenueFacts, Waits
-from agent.reasons import CommandReason
+from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.cli.service import how_to_start
 from agent.control import local_socket
 from agent.model import DeviceDown, DeviceUp
-from agent.reasons import LocalRefusal
+from agent.model.reasons import LocalRefusal
 from drivers.contract import DeviceGone, Distance, Reading
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from agent.model import (
     Observation,
     Role,
 )
-from agent.reasons import CommandReason
+from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

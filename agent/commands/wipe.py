@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.commands import CommandFailed, CommandOutput, CommandSpec
 from agent.model import CommandStatus
-from agent.reasons import CommandReason
+from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:
     from agent.commands import Arguments, CommandTarget

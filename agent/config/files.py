@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from agent.credentials.bundle import BadBundle
 from agent.credentials.lists import BadList
+from agent.model.problems import in_words
 from agent.mqtt import tls, tls_files
 from agent.platform import access
-from agent.problems import in_words
 from agent.ruleset import load
 from drivers.contract import without_secrets
 

@@ -29,8 +29,8 @@ from agent.control.verification import (
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.model import CommandResult, CommandStatus, Component
+from agent.model.reasons import CommandReason, Rejection
 from agent.platform.rate_limit import TokenBucket
-from agent.reasons import CommandReason, Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -17,7 +17,7 @@ from agent.control.verification import Ignored, Unauthenticated
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle, Bundle
 from agent.model import CommandResult, CommandStatus
-from agent.reasons import CommandReason, Rejection
+from agent.model.reasons import CommandReason, Rejection
 from agent.ruleset.bundle_store import NAME
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from agent import commands, log
 from agent.commands import CommandFailed
 from agent.model import CommandStatus, Role
+from agent.model.reasons import CommandReason
 from agent.mqtt import BadClientCertificate
 from agent.platform.files import replace_file
 from agent.platform.wipe import wipe_request
-from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

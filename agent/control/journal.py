@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
+from agent.model.reasons import CommandReason
 from agent.platform.files import replace_file
 from agent.platform.wipe import overwrite
-from agent.reasons import CommandReason
 
 if TYPE_CHECKING:
     from pathlib import Path

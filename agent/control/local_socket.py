@@ -45,7 +45,7 @@ from agent.model import (
     Role,
     WhoWaits,
 )
-from agent.reasons import LocalRefusal
+from agent.model.reasons import LocalRefusal
 from agent.venue.attestations import ABOUT_A_PERSON, BadAttestation, check_person
 from drivers.contract import Distance, Reading
 

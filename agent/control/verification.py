@@ -26,7 +26,7 @@ from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.crypto import strict_json
 from agent.model import CommandResult, CommandStatus
-from agent.reasons import CommandReason, Rejection
+from agent.model.reasons import CommandReason, Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

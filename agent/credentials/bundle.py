@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from agent.credentials.freshness import MAX_AHEAD_S, Age
 from agent.crypto import dsse, signing, strict_json
 from agent.crypto.refusal import Malformed
-from agent.reasons import Rejection
+from agent.model.reasons import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from annotated_types import Ge, Gt
 
 from agent.model import ListAge, TimeBounds
-from agent.problems import Finding, ProblemCode, found
+from agent.model.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from agent.devices import GateWorker, SensorWorker
 from agent.devices.indicator_worker import IndicatorWorker
 from agent.devices.screen_worker import ScreenWorker
 from agent.model import Component
-from agent.problems import ProblemCode, found
+from agent.model.problems import ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -24,8 +24,8 @@ from agent.model import (
     Role,
     Screening,
 )
-from agent.problems import ProblemCode, Severity
-from agent.reasons import CommandReason, Rejection
+from agent.model.problems import ProblemCode, Severity
+from agent.model.reasons import CommandReason, Rejection
 
 VERSION = 1
 

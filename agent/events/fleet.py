@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.events.state import kiosk_of
-from agent.problems import ProblemCode
+from agent.model.problems import ProblemCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

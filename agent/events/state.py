@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agent.events import Topics
     from agent.events.contract import StateJson
     from agent.model import ClockState, InForce, Role
-    from agent.problems import Problem
+    from agent.model.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)

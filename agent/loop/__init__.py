@@ -40,10 +40,10 @@ from agent.model import (
     Report,
     SentAway,
 )
+from agent.model.problems import ProblemCode, found
+from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from agent.platform.clock import boottime_s
 from agent.platform.histogram import Histogram
-from agent.problems import ProblemCode, found
-from agent.reasons import CommandReason, LocalRefusal, StatementRefusal
 from agent.venue.attestations import ABOUT_A_PERSON
 from drivers.contract import Fix, Reading
 

@@ -24,8 +24,8 @@ from agent.model import (
     OpenOnce,
     Role,
 )
+from agent.model.reasons import StatementRefusal
 from agent.platform.clock import boottime_s
-from agent.reasons import StatementRefusal
 from agent.venue import Written
 from agent.venue.room import tally_content
 

@@ -20,6 +20,7 @@ from zlib import crc32
 from agent.events import base_chunk_topic
 from agent.events.state import State
 from agent.model import ClockState, Component, TimeBounds
+from agent.model.problems import Finding, Problem, ProblemCode, found, in_words
 from agent.mqtt import failures, tls
 from agent.mqtt.client import LinkLost, Unsupported
 from agent.mqtt.client_certificate import BadClientCertificate, ClientCertificates
@@ -30,7 +31,6 @@ from agent.mqtt.retry import AcknowledgementWatch, ReconnectBackoff, RejectedEve
 from agent.mqtt.session import GOODBYE_S, MessageReceiver, Session, SessionContext
 from agent.mqtt.short import ShortConnection
 from agent.mqtt.version import Version
-from agent.problems import Finding, Problem, ProblemCode, found, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,8 +20,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from agent.model import Component
+from agent.model.problems import ProblemCode, found
 from agent.mqtt.client import LinkLost, Retained
-from agent.problems import ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

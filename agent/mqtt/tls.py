@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from agent.crypto import signing
 from agent.model import ClockState, TimeBounds
-from agent.problems import Finding, ProblemCode, found
+from agent.model.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from agent.model import LossReason
-    from agent.problems import Finding
+    from agent.model.problems import Finding
 
 __all__ = ["Options", "Outbox", "OutboxStatus"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from agent.problems import Finding, ProblemCode
+from agent.model.problems import Finding, ProblemCode
 
 if TYPE_CHECKING:
     from pathlib import Path

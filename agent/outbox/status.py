@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.problems import in_words
+from agent.model.problems import in_words
 
 if TYPE_CHECKING:
-    from agent.problems import Finding
+    from agent.model.problems import Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from uuid import UUID
 from annotated_types import Ge
 
 from agent.model import ClockState, Component, TimeBounds
+from agent.model.problems import Finding, ProblemCode, found
 from agent.platform.files import replace_file
-from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -27,8 +27,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from agent.model import InForce
+from agent.model.problems import Finding, ProblemCode, found
 from agent.privacy import hpke
-from agent.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:
     from agent.model import TimeBounds

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from agent import credentials, policy, privacy
 from agent.credentials.freshness import missing
 from agent.model import CodeStatus, Component, Direction, Outcome, Verdict
+from agent.model.problems import Finding, ProblemCode, found, in_words
 from agent.platform.files import state_folder
 from agent.platform.packaged import packaged
 from agent.policy.explain import explain
-from agent.problems import Finding, ProblemCode, found, in_words
 from agent.ruleset import load
 from agent.ruleset.calibration_files import load_sites
 from agent.ruleset.venue_files import BadVenueFile, FoundVenue, VenueOptions, form_files, load_venue

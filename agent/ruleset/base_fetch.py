@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.model import Component
-from agent.problems import ProblemCode, found
+from agent.model.problems import ProblemCode, found
 from agent.ruleset.base_assembly import Assembly, part_path
 from agent.ruleset.base_download import BadDownload, download, opener
 

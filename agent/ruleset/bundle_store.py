@@ -25,9 +25,9 @@ from agent.credentials import base_chunks, bundle, lists, staff_list
 from agent.credentials.bundle import BadBundle, Bundle, Root
 from agent.credentials.trust import parse_keys
 from agent.crypto import digest
+from agent.model.problems import Finding, ProblemCode, found
+from agent.model.reasons import Rejection
 from agent.platform.files import replace_file
-from agent.problems import Finding, ProblemCode, found
-from agent.reasons import Rejection
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 from agent.ruleset.located import with_lines
 from agent.upgrade.release import parse_release

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.model import Screening, Temperature
-from agent.problems import Finding, ProblemCode, found
+from agent.model.problems import Finding, ProblemCode, found
 from agent.screening.baseline import Baseline
 from agent.screening.calibration import ThermometerSite
 from agent.screening.outcome import ScreeningContext, screen

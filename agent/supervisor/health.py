@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from agent.model import Component
-from agent.problems import Problem, ProblemCode
+from agent.model.problems import Problem, ProblemCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

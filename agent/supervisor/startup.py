@@ -19,9 +19,9 @@ from agent import __version__, config
 from agent.config import BadConfig, Config
 from agent.config.overlay import Overlay
 from agent.model import Component
+from agent.model.problems import ProblemCode, found
 from agent.platform import access
 from agent.platform.clock import boot_id, boottime_s
-from agent.problems import ProblemCode, found
 from agent.supervisor.crash_loop import StartHistory
 from agent.supervisor.rollout_state import TRIES, RemoteConfig, RolloutState
 from agent.supervisor.state_files import StateFiles

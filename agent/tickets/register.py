@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Component, Tristate
-from agent.problems import ProblemCode, found
+from agent.model.problems import ProblemCode, found
 from agent.tickets.exchange import HAVE_EVERY_S, Exchange, Use
 from agent.tickets.store import FOREVER_S, NoStore, SqliteUses
 

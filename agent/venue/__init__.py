@@ -31,7 +31,7 @@ from agent.model import (
     VenueFacts,
     VenueMark,
 )
-from agent.reasons import StatementRefusal
+from agent.model.reasons import StatementRefusal
 from agent.venue import attestations, reports, room
 from agent.venue.cases import case_id, case_kind, case_name, parse_case
 from agent.venue.entries import (

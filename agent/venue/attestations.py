@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.reasons import StatementRefusal
+from agent.model.reasons import StatementRefusal
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import ABSENCES, FEEDBACK, FOR_GOOD, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned
 from agent.venue.forms import BadForm

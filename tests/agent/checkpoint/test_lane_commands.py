@@ -30,7 +30,7 @@ from agent.model import (
     Outcome,
     Role,
 )
-from agent.reasons import CommandReason
+from agent.model.reasons import CommandReason
 
 
 @pytest.mark.parametrize("lane", ["in", "out"])

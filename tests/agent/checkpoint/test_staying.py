@@ -9,7 +9,7 @@ from lane_bench import AT_MARK_MM, NORMAL_C, ROOM_C, Bench, raised
 
 from agent import screening
 from agent.model import Outcome, Screening
-from agent.problems import in_words
+from agent.model.problems import in_words
 
 STAY_S = screening.Options().stay_s
 PAD_C = 34.5

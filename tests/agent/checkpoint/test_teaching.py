@@ -7,7 +7,7 @@ from lane_bench import FEVER_C, NOW, ROOM_C, Bench
 
 from agent import screening
 from agent.model import Outcome, Screening
-from agent.problems import in_words
+from agent.model.problems import in_words
 from agent.screening import Baseline
 
 OPTIONS = screening.Options()

@@ -32,7 +32,7 @@ from agent.model import (
     VenueFacts,
     Verdict,
 )
-from agent.reasons import StatementRefusal
+from agent.model.reasons import StatementRefusal
 from drivers.contract import Pressed, Reading, Sighting
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from agent.credentials import bundle, lists
 from agent.crypto import dsse
 from agent.events import schemas
 from agent.events.contract import BundleJson, CommandJson, CommandResultEvent, ListJson, RootJson
-from agent.reasons import CommandReason, Rejection
+from agent.model.reasons import CommandReason, Rejection
 from agent.ruleset.bundle_store import word_content
 
 TEXT = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()

@@ -43,8 +43,8 @@ from agent.model import (
     TimeBounds,
     Verdict,
 )
-from agent.problems import SEVERITY, Problem, ProblemCode
-from agent.reasons import CommandReason, Rejection
+from agent.model.problems import SEVERITY, Problem, ProblemCode
+from agent.model.reasons import CommandReason, Rejection
 
 ROOT = Path(__file__).parents[3]
 TOPICS = Topics("library", "gate-3")

@@ -10,7 +10,7 @@ from agent.events import Topics
 from agent.events.fleet import as_json, behind, row_of, summary, table
 from agent.events.state import Counts, State, VenueState, offline_payload, state_payload
 from agent.model import InForce
-from agent.problems import Problem, ProblemCode
+from agent.model.problems import Problem, ProblemCode
 
 
 def row(number=1, **how):

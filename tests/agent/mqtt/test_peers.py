@@ -14,7 +14,7 @@ import pytest
 from agent import mqtt
 from agent.events import Topics
 from agent.events.state import State
-from agent.problems import ProblemCode
+from agent.model.problems import ProblemCode
 
 EVENTS = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 ACCESS = textwrap.dedent(re.search(r"^    # acl_file\n(?:    .*\n)*", EVENTS, re.MULTILINE)[0])

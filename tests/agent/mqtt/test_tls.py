@@ -16,8 +16,8 @@ from agent import mqtt
 from agent.events import Topics
 from agent.events.state import State
 from agent.model import ClockState, TimeBounds
+from agent.model.problems import in_words
 from agent.mqtt import tls
-from agent.problems import in_words
 
 TOPICS = Topics("library", "gate-3")
 FAULTLESS = State(software_version="1")

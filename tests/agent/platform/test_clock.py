@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import ClockState
+from agent.model.problems import in_words
 from agent.platform import clock
 from agent.platform.clock import BUILT_UTC, Clock, KernelTime, Options, Sources, TimeSource
 from agent.platform.periodic import Housekeeping, Job
-from agent.problems import in_words
 
 
 def test_a_synchronised_clock_is_an_interval_around_the_wall(file):

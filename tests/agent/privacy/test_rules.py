@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import ClockState, TimeBounds
+from agent.model.problems import in_words
 from agent.privacy import CLOSED, DEFAULT, BadPrivacy, Mode, PrivacyInForce, PrivacyRules, hpke, parse
-from agent.problems import in_words
 
 PUBLIC = hpke.public_bytes(hpke.new_private_key())
 T0 = 1_795_000_000.0

@@ -16,8 +16,8 @@ from agent.credentials import bundle, gatepost, lists
 from agent.credentials.bundle import BadBundle
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
+from agent.model.problems import in_words
 from agent.policy.table import BadTable
-from agent.problems import in_words
 from agent.ruleset import load
 from agent.ruleset.accepted import AcceptedVersions, BadRecord
 

@@ -15,8 +15,8 @@ from agent.credentials import bundle, gatepost, lists
 from agent.credentials.bundle import BadBundle, Rejection
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, Colour, ListAge, TimeBounds
+from agent.model.problems import in_words
 from agent.policy.table import BadTable
-from agent.problems import in_words
 from agent.ruleset import bundle_store, load
 from agent.ruleset.bundle_store import list_word
 

@@ -23,9 +23,9 @@ from agent.model import (
     Temperature,
     TimeBounds,
 )
+from agent.model.problems import in_words
 from agent.platform.packaged import packaged
 from agent.privacy import hpke
-from agent.problems import in_words
 from agent.ruleset import Ruleset, load
 from agent.ruleset.calibration_files import save_sites
 from agent.screening import ReferenceCheck, ThermometerSite

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Component
-from agent.problems import SEVERITY, Finding, ProblemCode, Severity, found
+from agent.model.problems import SEVERITY, Finding, ProblemCode, Severity, found
 from agent.supervisor.health import Condition, assess
 
 GONE = found(ProblemCode.DEVICE_DOWN, "gone (plug it in)")

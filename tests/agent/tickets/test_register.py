@@ -31,9 +31,9 @@ from agent.model import (
     TimeBounds,
     Tristate,
 )
+from agent.model.problems import ProblemCode
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox
-from agent.problems import ProblemCode
 from agent.ruleset import load
 from agent.tickets.exchange import Use
 from agent.tickets.register import Options as TicketOptions

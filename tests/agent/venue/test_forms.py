@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kiosk_bench import Kiosk
 
-from agent.reasons import StatementRefusal
+from agent.model.reasons import StatementRefusal
 from agent.venue.forms import BadForm, parse_form
 
 ROOT = Path(__file__).parents[3] / "config/forms"

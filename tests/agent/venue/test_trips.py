@@ -8,7 +8,7 @@ import pytest
 from kiosk_bench import HOUR_S, Kiosk, roster_of
 
 from agent.model import Outcome, PermitKind
-from agent.reasons import StatementRefusal
+from agent.model.reasons import StatementRefusal
 from agent.venue import Vehicle
 from agent.venue.cases import parse_case
 from drivers.contract import Fix

@@ -1,4 +1,5 @@
-"""The words of the house: what travels between rooms. Frozen, typed, units in the names.
+"""Value types that all components share: frozen, typed, units in the names. Why something is wrong: `problems`,
+why something was not done: `reasons`.
 
 Pure: no time, threads, sockets or files here. Monotonic seconds (`_s`) order things within one run of the agent;
 wall-clock times are POSIX seconds, UTC (`_utc`).
@@ -13,8 +14,8 @@ from datetime import UTC, tzinfo
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
-from agent.problems import Finding, in_words
-from agent.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
+from agent.model.problems import Finding, in_words
+from agent.model.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
 from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
 
 
