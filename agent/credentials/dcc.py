@@ -46,6 +46,8 @@ HCERT, V1 = -260, 1
 _KINDS = {"v": "vaccination", "t": "test", "r": "recovery"}
 _COUNTRY = re.compile(r"[A-Z]{2,3}")
 _UCI_PREFIX = "URN:UVCI:"
+_UCI_PARTS = re.compile(r"(?:URN:UV?CI:)?(.+?)(?:#.{1,2})?", re.DOTALL)
+"""Prefix and check characters may be missing, in the certificate as in a list; NL writes `URN:UCI:`."""
 _UCI = re.compile(r"(?=.*[0-9])[A-Z0-9]+(?:[/:#][A-Z0-9]*)*")
 _COVID = "840539006"
 _TESTS = {"LP6464-4": "pcr", "LP217198-3": "antigen"}
@@ -106,8 +108,8 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 
 
 def code_key(uci: str) -> bytes:
-    """Key of a certificate by its identifier, in capitals and with its optional prefix: the form of hash that the
-    EU's revocation lists call `UCI`.
+    """Key of a certificate by its identifier: in capitals, with the optional prefix, without the optional check
+    characters after `#`.
     """
     return _hash(_canonical(uci))
 
@@ -118,19 +120,20 @@ def is_uci(text: str) -> bool:
 
 
 def _keys(ucis: Iterable[str]) -> list[bytes]:
-    """Keys of a certificate by all its identifiers, and by their hashes as they are written: so the EU's own lists
-    have them. Nearly always one.
+    """Keys of a certificate by all its identifiers. The EU's own lists, which call this form of hash `UCI`, have
+    them with the check characters, in capitals or as they are written.
     """
-    keys = []
-    for uci in ucis:
-        canonical = _canonical(uci)
-        keys.append(_hash(canonical))
-        if uci != canonical:
-            keys.append(_hash(uci))
-    return keys
+    written = [(uci, _with_prefix(uci)) for uci in ucis]
+    return list(dict.fromkeys(key for uci, full in written for key in (code_key(uci), _hash(full), _hash(uci))))
 
 
 def _canonical(uci: str) -> str:
+    capitals = uci.strip().upper()
+    parts = _UCI_PARTS.fullmatch(capitals)
+    return _UCI_PREFIX + (parts.group(1) if parts else capitals)
+
+
+def _with_prefix(uci: str) -> str:
     capitals = uci.strip().upper()
     return capitals if capitals.startswith(_UCI_PREFIX) else _UCI_PREFIX + capitals
 

@@ -145,8 +145,18 @@ def test_a_positive_test_beside_a_vaccination_counts() -> None:
     assert (verdict.kind, [test.positive for test in verdict.tests]) == ("other", [True])
 
 
-@pytest.mark.parametrize("ci", ["URN:UVCI:01:XX:7A#1", "urn:uvci:01:xx:7a#1", "01:XX:7A#1", " 01:xx:7a#1"])
-@pytest.mark.parametrize("listed", ["URN:UVCI:01:XX:7A#1", "01:XX:7A#1", "01:xx:7a#1"])
+SPELLINGS = [
+    "URN:UVCI:01:XX:7A#1",
+    "urn:uvci:01:xx:7a#1",
+    "01:XX:7A#1",
+    " 01:xx:7a#1",
+    "01:xx:7a",
+    "URN:UCI:01:XX:7A",
+]
+
+
+@pytest.mark.parametrize("ci", SPELLINGS)
+@pytest.mark.parametrize("listed", SPELLINGS)
 def test_an_identifier_is_found_in_any_spelling(ci: str, listed: str) -> None:
     verdict = state(v=[DOSE | {"ci": ci}])
     assert dcc.code_key(listed) in {verdict.code, *verdict.aliases}

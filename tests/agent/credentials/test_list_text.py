@@ -22,9 +22,14 @@ def test_any_text_is_keys_or_a_refusal(lines: list[str], of: str, changes: bool)
             assert all(len(key) == 16 and 0 <= value <= 3 for key, value in found)
 
 
-@given(st.from_regex(r"[0-9]{2}:[A-Z]{2}:[A-Z0-9]{1,12}(#[A-Z0-9])?", fullmatch=True), st.booleans(), st.booleans())
-def test_an_identifier_in_any_spelling_is_one_key(uci: str, prefix: bool, small: bool) -> None:
-    written = ("URN:UVCI:" if prefix else "") + uci
+@given(
+    st.from_regex(r"[0-9]{2}:[A-Z]{2}:[A-Z0-9]{1,12}", fullmatch=True),
+    st.sampled_from(["", "URN:UVCI:", "URN:UCI:"]),
+    st.sampled_from(["", "#7", "##", "#49", "#/"]),
+    st.booleans(),
+)
+def test_an_identifier_in_any_spelling_is_one_key(uci: str, prefix: str, check: str, small: bool) -> None:
+    written = prefix + uci + check
     written = written.lower() if small else written
     assert dcc.is_uci(written)
     assert list_text.key_of("uci", "x", f" {written} ") == dcc.code_key(f"urn:uvci:{uci}")
