@@ -10,9 +10,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent import cli, credentials, problems, reasons
+from agent import cli, credentials
 from agent.commands import COMMANDS
 from agent.credentials.trust import key_uses
+from agent.model import problems, reasons
 from agent.texts import CATALOGUE
 from drivers import registry
 
