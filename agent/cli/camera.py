@@ -23,6 +23,7 @@ from agent.cli import configuration, terminal
 from agent.cli.help import number, seconds
 from drivers.contract import DeviceGone, DriverError, Sighting
 from drivers.scanners import camera
+from drivers.vision import symbologies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +102,7 @@ def _watch(args: argparse.Namespace) -> int:
     if options is None:
         return 1
     lens = _opened(options)
+    symbols = [name for name in options.symbologies if name != symbologies.QR]
     is_terminal = sys.stdout.isatty()
     seen = read = broken = 0
     turned = f", turned by {options.rotate}°" * bool(options.rotate) + ", mirrored" * options.mirror
@@ -111,7 +113,7 @@ def _watch(args: argparse.Namespace) -> int:
             print(f"{frame.name or lens.name}: a broken picture, passed over (another cable, fourcc or size?)")
             broken += 1
             continue
-        judged = framing_advice.measured(picture)
+        judged = framing_advice.measured(picture, symbols)
         seen, read = seen + 1, read + bool(judged.rung)
         advice = framing_advice.advice(judged, code_cm=args.code_cm, view_degrees=args.view_degrees)
         drawn = _drawn(frame, judged, args)
@@ -139,7 +141,9 @@ def _options(args: argparse.Namespace) -> camera.Options | None:
     """Of the source that was named; of a lane's camera, as configured; else of the configuration's first."""
     source = getattr(args, "source", None)
     if source and not source.endswith(".scanner"):
-        return camera.Options(source, each_s=0.0, rotate=args.rotate, mirror=args.mirror)
+        return camera.Options(
+            source, each_s=0.0, rotate=args.rotate, mirror=args.mirror, symbologies=symbologies.ALL
+        )
     config = configuration.read(args.config)
     if config is None:
         return None

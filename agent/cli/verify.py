@@ -44,6 +44,8 @@ from drivers.vision import opencv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from drivers.vision.opencv import Picture
+
 _NO_FORMAT = "not a code that this kiosk knows"
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 _MAX_INPUT_BYTES = 32 << 20
@@ -96,7 +98,6 @@ def run(args: argparse.Namespace) -> int:
     except (
         credentials.BadTrustStore,
         policy.BadTable,
-        opencv.UnreadablePicture,
         argparse.ArgumentTypeError,
     ) as error:
         print(error, file=sys.stderr)
@@ -110,12 +111,10 @@ def run(args: argparse.Namespace) -> int:
 def _codes(args: argparse.Namespace, gate: _Gate) -> int:
     if not args.code:
         raise argparse.ArgumentTypeError("say what to verify: a text, a picture, or - for standard input")
-    every = True
+    statuses = []
     for source in args.code:
-        payloads = _payloads(source)
+        payloads = _readable(source)
         if not payloads:
-            print(f"{source}: no code found in this picture", file=sys.stderr)
-            every = False
             continue
         verdict = credentials.check_all(payloads, gate.trust, gate.now)
         facts = policy.facts_of(
@@ -129,8 +128,29 @@ def _codes(args: argparse.Namespace, gate: _Gate) -> int:
         )
         found = explain.explain(gate.table, facts)
         print(json.dumps(_as_json(verdict, found), ensure_ascii=False) if args.json else _as_text(verdict, found))
-        every = every and verdict.status is CodeStatus.VALID
-    return 0 if every else 1
+        statuses.append(verdict.status)
+    if not statuses:
+        return 2
+    return 0 if statuses == [CodeStatus.VALID] * len(args.code) else 1
+
+
+def _readable(source: str) -> list[bytes]:
+    """The codes of one source; none, and a sentence, when it has none or cannot be read: the others still count."""
+    try:
+        payloads = _payloads(source)
+    except argparse.ArgumentTypeError as error:
+        print(error, file=sys.stderr)
+    except opencv.UnreadablePicture as error:
+        print(f"{source}: {error}", file=sys.stderr)
+    except OSError as error:
+        if error.filename is None:
+            raise  # not what was to be judged, but who reads the answer
+        print(access.why(error), file=sys.stderr)
+    else:
+        if not payloads:
+            print(f"{source}: no code found", file=sys.stderr)
+        return payloads
+    return []
 
 
 def _batch(name: str, trust: TrustStore) -> int:
@@ -210,12 +230,20 @@ def _payloads(source: str) -> list[bytes]:
         raise argparse.ArgumentTypeError(f"{source}: {what}, neither a picture nor the text of a code: {_INSTEAD}")
     if Path(source).suffix.lower() in _PICTURES or _is_picture(data):
         picture = opencv.from_bytes(data)
-        payloads = vision.read_bytes(picture)
-        if not payloads and (others := vision.others(picture)):
-            shows = f"{source}: shows {' and '.join(others)} and no QR code"
-            raise argparse.ArgumentTypeError(f"{shows}: every code for a gate is a QR code")
-        return payloads
+        return vision.read_bytes(picture) or _other_symbols(source, picture)
     return [line.rstrip(b"\r") for line in data.split(b"\n") if line.strip()]
+
+
+def _other_symbols(source: str, picture: Picture) -> list[bytes]:
+    """What a picture without a QR code holds, for a lane that is set to read it."""
+    symbols = vision.read_symbols(picture)
+    for symbology in dict.fromkeys(symbols.values()):
+        setting = f'symbologies = ["qr", "{symbology}"]'
+        print(f"{source}: no QR code: a camera reads this one where it has {setting}", file=sys.stderr)
+    if not symbols and (others := vision.others(picture)):
+        shows = f"{source}: shows {' and '.join(others)}"
+        raise argparse.ArgumentTypeError(f"{shows}: a gate reads QR, Aztec, PDF417 and Data Matrix codes")
+    return list(symbols)
 
 
 def _is_file(source: str) -> bool:
@@ -238,6 +266,12 @@ _BEGINNINGS = {
     b"<html": "a web page",
     b"\xff\x0a": "a JPEG XL picture",
     b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 picture",
+    b"%!PS": "a PostScript document",
+    b"7z\xbc\xaf": "a compressed file (7z)",
+    b"Rar!": "a compressed file (RAR)",
+    b"\x1a\x45\xdf\xa3": "a film",
 }
 _BRANDS = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}
 

@@ -37,8 +37,16 @@ def read_bytes(gray: Picture) -> list[bytes]:
     return list(dict.fromkeys(code.payload for code in _codes(gray, float("inf"))))
 
 
+def read_symbols(gray: Picture) -> dict[bytes, str]:
+    """The payloads of the Aztec, PDF417 and Data Matrix symbols in a picture, and the symbology of each."""
+    from drivers.vision import decoders, symbologies  # noqa: PLC0415 - the libraries are for those who look at pictures
+    from drivers.vision.steps import bounded  # noqa: PLC0415 - the same
+
+    return {code.payload: code.symbology for code in decoders.symbols(bounded(gray), symbologies.OTHERS)}
+
+
 def others(gray: Picture) -> list[str]:
-    """Names of the symbols in a picture that are no QR codes: Aztec, Data Matrix, PDF417 and the like."""
+    """Names of the symbols in a picture that are no QR codes, such as `Aztec` or `Code 128`."""
     from drivers.vision import decoders  # noqa: PLC0415 - the libraries are for those who look at pictures
     from drivers.vision.steps import bounded  # noqa: PLC0415 - the same
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drivers.vision import decoders, finders, grid, sheet, steps, symbol
+from drivers.vision import decoders, finders, grid, sheet, steps, symbol, symbologies
 from drivers.vision.opencv import Picture, cv2
 from drivers.vision.pipeline import Pipeline
 from drivers.vision.tracker import NEARER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drivers.vision.code import Code, Point
 
 ENOUGH_PX = 3.0
@@ -51,17 +53,17 @@ class Aim:
     size: tuple[int, int]
     """Width and height of the picture."""
     others: tuple[str, ...] = ()
-    """Symbols in view that are no QR codes, by name; looked for only when no QR code was read."""
+    """Symbols in view that are no QR codes, by name; looked for only when no code was read."""
     rivals: int = 0
     """Other codes of like size: while they are in view, the agent tells none of them."""
 
 
-def measured(picture: Picture) -> Aim:
-    """Read the picture by the whole pipeline and measure it."""
-    codes = Pipeline(float("inf")).read(picture)
+def measured(picture: Picture, symbols: Sequence[str] = symbologies.OTHERS) -> Aim:
+    """Read the picture by the whole pipeline and measure it. `symbols`: what is read beside QR codes."""
+    codes = Pipeline(float("inf"), symbols=symbols).read(picture)
     code = max(codes, key=lambda each: each.area(), default=None)
     corners, modules = (code.corners, code.modules) if code else _found(picture)
-    if code and not modules:
+    if code and not modules and code.symbology == symbologies.QR:
         modules = _modules_of(picture, code)
     part = _part(picture, corners)
     flat = _flat(picture, corners, modules) if corners and modules else part
@@ -99,7 +101,8 @@ def advice(aim: Aim, *, code_cm: float = 5.0, view_degrees: float = 60.0) -> lis
     """
     said = _light(aim)
     if aim.others:
-        return [f"{' and '.join(aim.others)} in view, which is not read here: show the QR code"]
+        names = " and ".join(aim.others)
+        return [f"{names} in view, which this camera does not read: show another code, or see its symbologies"]
     if not aim.corners:
         return [*said, "no code in view: hold one before the camera, flat, sharp and large enough"]
     if aim.rivals:

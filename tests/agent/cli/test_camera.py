@@ -148,19 +148,44 @@ def test_a_live_cameras_broken_pictures_are_passed_over(live, tmp_path, capsys):
     assert cli.main(["camera", "record", live(good[:400], good), str(film), "--codes", "--seconds", "1"]) == 0
 
 
-@pytest.mark.parametrize(
-    ("symbol", "name"),
-    [("Aztec", "Aztec"), ("DataMatrix", "Data Matrix"), ("PDF417", "PDF417"), ("Code128", "Code 128")],
-)
-def test_a_symbol_that_is_no_qr_code_is_named(symbol, name, tmp_path, capsys):
+@pytest.fixture
+def symbol(request, tmp_path):
+    """A picture of a symbol that is no QR code: its file."""
     zxingcpp = pytest.importorskip("zxingcpp")
-    made = zxingcpp.create_barcode("HELLO 12345", getattr(zxingcpp.BarcodeFormat, symbol))
+    made = zxingcpp.create_barcode("HELLO 12345", getattr(zxingcpp.BarcodeFormat, request.param))
     picture = np.pad(np.array(made.to_image(scale=4)), 60, constant_values=255)
     file = tmp_path / "seen.png"
     file.write_bytes(opencv.to_png(picture))
-    assert cli.main(["camera", "look", str(file)]) == 1
+    return file
+
+
+@pytest.mark.parametrize("symbol", ["Code128"], indirect=True)
+def test_a_symbol_that_no_gate_reads_is_named(symbol, capsys):
+    assert cli.main(["camera", "look", str(symbol)]) == 1
     out = capsys.readouterr().out
-    assert f"{name} in view, which is not read here: show the QR code" in out
+    assert "Code 128 in view, which this camera does not read" in out
     assert "no code in view" not in out
-    assert cli.main(["verify", str(file)]) == 2
-    assert f"shows {name} and no QR code" in capsys.readouterr().err
+    assert cli.main(["verify", str(symbol)]) == 2
+    assert "shows Code 128: a gate reads QR, Aztec, PDF417 and Data Matrix codes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("symbol", ["Aztec", "DataMatrix", "PDF417"], indirect=True)
+def test_a_symbol_of_a_ticket_is_read_and_verified(symbol, capsys):
+    assert cli.main(["camera", "look", str(symbol)]) == 0
+    assert "read by symbols (11 bytes)" in capsys.readouterr().out
+    assert cli.main(["verify", str(symbol)]) == 1
+    said = capsys.readouterr()
+    assert "no format that this gate knows" in said.out
+    assert 'a camera reads this one where it has symbologies = ["qr", ' in said.err
+
+
+@pytest.mark.parametrize("symbol", ["Aztec"], indirect=True)
+def test_the_camera_of_a_lane_reads_what_it_is_set_to(symbol, tmp_path, capsys):
+    def look(extra=""):
+        file = tmp_path / "agent.toml"
+        file.write_text(LANE.format(folder=symbol.parent).replace("each_s = 0.0", "each_s = 0.0" + extra))
+        return cli.main(["camera", "look", "entry.scanner", "--config", str(file)])
+
+    assert look() == 1
+    assert "Aztec in view, which this camera does not read" in capsys.readouterr().out
+    assert look(', symbologies = ["qr", "aztec"]') == 0

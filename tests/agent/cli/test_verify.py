@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,19 @@ def test_bad_input_is_a_sentence(capsys: pytest.CaptureFixture[str], words: list
     assert found.out if status == 1 else len(found.err.splitlines()) == 1
 
 
+def test_what_cannot_be_read_does_not_stop_the_others(
+    code: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "pass.pdf").write_bytes(b"%PDF-1.7")
+    bad = ["torn.png", "pass.pdf", "missing.png"]
+    assert cli.main(["verify", *bad, code, "--at", "2023-11-14T22:13:30Z"]) == 1
+    said = capsys.readouterr()
+    assert "Gatepost code" in said.out
+    assert [re.split("[: ]", line)[0] for line in said.err.splitlines()] == bad
+    assert cli.main(["verify", *bad]) == 2
+
+
 def test_in_a_pipe(code: str, tmp_path: Path) -> None:
     main = "import sys; from agent import cli; sys.exit(cli.main())"
     command = [sys.executable, "-c", main, "verify", "-", "--json", "--keys", "issuers.toml"]
@@ -141,6 +155,8 @@ def test_a_picture_stands_for_the_bytes_of_its_code_whatever_they_are(tmp_path: 
         ("code.svg", b'<?xml version="1.0"?><svg/>', "SVG"),
         ("page.html", b"\n<!DOCTYPE html>", "a web page"),
         ("codes.gz", b"\x1f\x8b\x08", "gzip"),
+        ("scan.jp2", b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
+        ("code.eps", b"%!PS-Adobe-3.0", "a PostScript document"),
     ],
 )
 def test_a_file_of_another_kind_is_named(
