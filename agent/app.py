@@ -45,6 +45,7 @@ from agent.privacy import Redaction
 from agent.ruleset import Ruleset, calibration_files
 from agent.ruleset import load as vault
 from agent.ruleset.base_fetch import BaseFetcher
+from agent.ruleset.base_siblings import SiteSharing
 from agent.ruleset.calibration_files import BaselineSaver, load_baselines, load_sites
 from agent.ruleset.staff_file import StaffFile
 from agent.ruleset.venue_files import BadVenueFile, load_venue
@@ -277,6 +278,9 @@ class App:
             is_busy=lambda: checkpoint.is_busy,
             paths=[folder / name for name in config.codes.lists],
             ca_file=config.mqtt.ca_file,
+            source=topics.source,
+            sharing=SiteSharing(config.codes.share_port) if config.codes.share_port else None,
+            held=self._ruleset.held_bases,
         )
         self._health.register(bases.health)
         self._services: tuple[Service, ...] = (

@@ -98,6 +98,12 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
         default=256,
         help="of a list: size of its base's pieces (4 to 1024; default: 256)",
     )
+    sign.add_argument(
+        "--spread-s", type=int, default=0, help="of a list: kiosks begin to fetch its base within so many seconds"
+    )
+    sign.add_argument(
+        "--after", type=Path, metavar="BUNDLE", help="of a list: sign only what has changed since this whole bundle"
+    )
     sign.add_argument("--key", type=Path, action="append", required=True, help="private key; may be repeated")
     root = actions.add_parser("root", help="print the content of a root: whose signatures count for what")
     root.add_argument("roles", nargs="+", metavar="ROLE=[N:]FILE[,FILE…]", help=_ROOT_HELP)
@@ -263,8 +269,7 @@ def _demand_sense(args: argparse.Namespace) -> None:
         raise ValueError("--key: one key is given twice, and counts once")
     if args.version < 1:
         raise ValueError(f"--version {args.version}: 1 or more, and more than that of the last one")
-    if args.url and args.type != "list":
-        raise ValueError(f"--url {args.url}: only a list has a base to fetch; leave it out")
+    _demand_list_options(args)
     if not 0 < args.days <= _MOST_DAYS:
         raise ValueError(f"--days {args.days:g}: more than 0 and up to {_MOST_DAYS}, for example 30")
     if not 0 < args.warn_hours <= args.refer_hours <= _MOST_DAYS * 24:
@@ -274,11 +279,25 @@ def _demand_sense(args: argparse.Namespace) -> None:
         )
 
 
+def _demand_list_options(args: argparse.Namespace) -> None:
+    for option, given in (("--url", args.url), ("--spread-s", args.spread_s), ("--after", args.after)):
+        if given and args.type != "list":
+            raise ValueError(f"{option} {given}: only a list has a base and changes; leave it out")
+    if args.after and (args.url or args.spread_s):
+        raise ValueError(f"--after {args.after}: that bundle says how the base is fetched; leave the rest out")
+
+
 def _content(args: argparse.Namespace) -> object:
     """What is to be signed of a file, by its type."""
     if args.type == "list":
-        chunks = load.chunks_of(args.file, args.chunk_kb * 1024, args.url)
-        return load.list_content(load.open_list(args.file), chunks)
+        found = load.open_list(args.file)
+        if args.after:
+            whole = bundle.unverified_header(args.after.read_bytes())
+            if (whole.type, whole.name) != ("list", args.name):
+                raise ValueError(f"--after {args.after}: it is no bundle of the list {args.name}")
+            return load.increment_content(found, whole)
+        chunks = load.chunks_of(args.file, args.chunk_kb * 1024, args.url, args.spread_s)
+        return load.list_content(found, chunks)
     if args.type == "policy":
         return load.whole_table(args.file)
     data = args.file.read_bytes()

@@ -106,6 +106,8 @@ def _sent(said: Bundle, target: str) -> Delivery:
 def _topic(said: Bundle, target: str) -> str:
     """Each root has a topic of its own: who was away long goes through all of them."""
     what = f"root-{said.version}" if said.type == "root" else _named(said)
+    if said.type == "list" and load.list_word(said.content).after is not None:
+        what += "/increment"  # beside the whole bundle, which stays retained for those who lack it
     return f"{root_of_target(target)}/bundle/{what}"
 
 
@@ -115,7 +117,7 @@ def _pieces(base: Path | None, found: list[tuple[Bundle, bytes]]) -> Iterator[tu
         return
     for said, _ in found:
         chunks = load.list_word(said.content).chunks if said.type == "list" else None
-        if chunks is not None and load.chunks_of(base, chunks.chunk_bytes, chunks.url) == chunks:
+        if chunks is not None and load.chunks_of(base, chunks.chunk_bytes).digests == chunks.digests:
             size = base.stat().st_size
             for index in range(len(chunks)):
                 start, end = chunks.span(index, size)

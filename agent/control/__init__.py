@@ -203,6 +203,8 @@ class CommandReceiver:
         if self._deliveries.is_cured(reply):
             self._inbox.resume()
         self._answer(reply)
+        if (increment := self._deliveries.claim_increment(reply)) is not None:
+            self._bundle(increment)
 
     def _command(self, payload: bytes) -> None:
         now = self._now()

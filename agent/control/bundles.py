@@ -35,6 +35,8 @@ V = TypeVar("V")
 
 MOST_SAID = 256
 MOST_DOUBTFUL = 16
+MOST_INCREMENTS = 4
+"""Lists whose newest increment is held until the bundle that it came after is here."""
 _SIGNER_ERRORS = (
     Rejection.ROLLBACK,
     Rejection.VERSION_CONFLICT,
@@ -42,6 +44,7 @@ _SIGNER_ERRORS = (
     Rejection.EXPIRED,
     Rejection.ISSUED_IN_FUTURE,
     Rejection.BAD_CONTENT,
+    Rejection.INCREMENT_GAP,
     Rejection.WRONG_TARGET,
 )
 """Found after the signatures held. (A root is measured before its signatures.)"""
@@ -73,6 +76,8 @@ class BundleReceiver:
         self._unsigned: OrderedDict[bytes, CommandResult] = OrderedDict()
         """The same of those that nobody has signed who may."""
         self._is_early = False
+        self._increments: OrderedDict[str, bytes] = OrderedDict()
+        """By a list's name: its newest increment, whose whole bundle has not come."""
 
     def receive(self, data: bytes) -> CommandResult | None:
         """Take a bundle; what is to be said of it at once. Raises Junk."""
@@ -93,6 +98,13 @@ class BundleReceiver:
             log.warning("commands: a bundle cannot be kept: %s", error.strerror)
             return CommandResult("bundle", CommandStatus.FAILED, CommandReason.NOT_PERSISTED, result=told)
         return self._activate(taken, told)
+
+    def claim_increment(self, reply: CommandResult) -> bytes | None:
+        """The increment that came before the whole bundle that this reply tells of; it is to be received again."""
+        told = reply.result or {}
+        if told.get("type") != "list" or reply.status is CommandStatus.REJECTED:
+            return None
+        return self._increments.pop(str(told["name"]), None)
 
     def is_cured(self, reply: CommandResult) -> bool:
         """Whether this reply tells of a root that may cure what was refused before: all is to come again."""
@@ -130,6 +142,10 @@ class BundleReceiver:
         fault, is_root = error.fault, told.get("type") == "root"
         if is_root and fault is Rejection.ROLLBACK:
             return None  # an older root of the chain, retained for those who still need it
+        if fault is Rejection.ROLLBACK and _is_increment(data):
+            return None  # retained still, and the whole bundle after it is in force
+        if fault is Rejection.INCREMENT_GAP:
+            _remember(self._increments, str(told["name"]), data, MOST_INCREMENTS)
         self._is_early = self._is_early or fault in _EARLY
         if is_root or fault not in _SIGNER_ERRORS:
             self._doubt(data, fault, told, signed=error.signed)
@@ -147,6 +163,11 @@ class BundleReceiver:
                 "bundle", CommandStatus.REJECTED, fault, result={**told, "sha256": digest.hexdigest()}
             )
             _remember(self._signed if signed else self._unsigned, digest.digest(), reply, MOST_DOUBTFUL)
+
+
+def _is_increment(data: bytes) -> bool:
+    content = bundle.unverified_header(data).content
+    return isinstance(content, dict) and "after" in content
 
 
 def _remember(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:

@@ -70,6 +70,9 @@ class Options:
     bundles: str = ""
     """Folder of what the central server has sent, with the root that was installed there (`gatepost keys install`);
     best /var/lib/gatepost/bundles. Empty: there is no central server."""
+    share_port: Annotated[int, Ge(0), Le(65_535)] = 0
+    """Fetch the base of a list once for all kiosks of the site, then from each other in the site's own network: by
+    UDP multicast (239.255.71.80) and HTTP at this port, the same at all of them, for example 8472. 0: not."""
     of_age_years: Annotated[int, Ge(0), Le(150)] = 18
     """From how many years on the holder of an identity counts as of age."""
 

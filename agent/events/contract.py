@@ -424,14 +424,28 @@ class ChunksJson(TypedDict):
     bytes: Annotated[int, Ge(4096), Le(1 << 20)]
     sha256: Annotated[str, "base64 of the SHA-256 of each piece, one after the other"]
     url: NotRequired[Annotated[str, "http or https: the whole file, best with byte ranges"]]
+    spread_s: NotRequired[
+        Annotated[int, Ge(0), Le(604_800), "kiosks begin to fetch within so long of the base's issue, seconds"]
+    ]
+
+
+class AfterJson(TypedDict):
+    """The bundle that an increment's changes come after."""
+
+    version: Annotated[int, Ge(1)]
+    sha256: Annotated[str, "of its signed payload, hexadecimal"]
 
 
 class ListJson(TypedDict):
     """Content of a bundle of type `list`."""
 
     base: ListHeadJson
-    changes: Annotated[str, "base64 of all changes since the base: 16 bytes of key, 1 of value; 0 takes it off"]
+    changes: Annotated[
+        str,
+        "base64 of all changes since the base, or since `after`: 16 bytes of key, 1 of value; 0 takes it off",
+    ]
     chunks: NotRequired[ChunksJson]
+    after: NotRequired[Annotated[AfterJson, "of an increment; then there are no `chunks`"]]
 
 
 class RosterJson(TypedDict, total=False):

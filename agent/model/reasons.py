@@ -91,6 +91,8 @@ class Rejection(StrEnum):
     ISSUED_IN_FUTURE = "issued_in_future"
     ROOT_EXPIRED = "root_expired"
     BAD_CONTENT = "bad_content"
+    INCREMENT_GAP = "increment_gap"
+    """Changes of a list after a bundle that is not here."""
     NO_ROOT = "no_root"
     """No root was installed on this kiosk."""
     MISSING = "missing"

@@ -229,6 +229,10 @@ class Ruleset:
         """Bases that the central server has signed and says how to fetch, and that are not here."""
         return () if self._careful else load.wanted_bases(self._judged, self._root)
 
+    def held_bases(self) -> Sequence[WantedBase]:
+        """Those that are here, to be shared."""
+        return () if self._careful else load.wanted_bases(self._judged, self._root, held=True)
+
     def scrub(self, count: int = SCRUB_BUCKETS) -> None:
         """Compare the next `count` buckets of each list with what was proved when it was opened. A list that has
         changed counts as missing at once, and the next `refresh` reads it again.
@@ -311,6 +315,7 @@ class Ruleset:
         if self._judged.bundles:
             folder = self._root / self._judged.bundles
             yield from folder.glob("*.bundle")
+            yield from folder.glob("*.increment")
             yield folder.with_name(folder.name + ".accepted")
         for name in filter(None, (self._venue_options.file, self._venue_options.roster)):
             yield self._root / name

@@ -1,29 +1,33 @@
-"""Fetches bases of lists that were signed and are not here: from the signed address, or piece by piece over MQTT.
+"""Fetches bases of lists that were signed and are not here: from other kiosks of the site, from the signed address,
+or piece by piece over MQTT.
 
-One thread, slow on purpose: at most `BYTES_PER_S`, and it waits while somebody is being decided. Nothing that is in
-force changes before the base is whole and proved.
+One thread, slow on purpose: at most `BYTES_PER_S`, and it waits while somebody is being decided. Each kiosk begins
+at a moment of its own in the signed window. Nothing that is in force changes before the base is whole and proved.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import random
 import ssl
 import threading
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from agent.model import Component
 from agent.model.problems import ProblemCode, found
 from agent.ruleset.base_assembly import Assembly, part_path
 from agent.ruleset.base_download import BadDownload, download, opener
+from agent.ruleset.base_siblings import EVERY_S, LineTurn, Offer, SiblingBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from agent.ruleset.base_assembly import WantedBase
+    from agent.ruleset.base_siblings import Sibling, SiteSharing
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,13 @@ AT_ONCE = 4
 ASK_AGAIN_S = 60.0
 """When none of those has come."""
 MOST_WAITING = 2 * AT_ONCE
+PATIENCE = 4
+"""Times as long as the whole takes at `BYTES_PER_S`, a kiosk lets others of its site fetch first; at least two
+minutes."""
+GIVE_WAY_S = 5.0
+"""After an address has not worked, other kiosks of the site may try theirs."""
+LEFT_ALONE_S = 30.0
+"""A sibling that did not give what it should, is not asked."""
 
 
 class BaseFetcher(threading.Thread):
@@ -51,16 +62,27 @@ class BaseFetcher(threading.Thread):
         paths: Sequence[Path] = (),
         ca_file: Path | None = None,
         bytes_per_s: float = BYTES_PER_S,
+        source: str = "",
+        sharing: SiteSharing | None = None,
+        held: Callable[[], Sequence[WantedBase]] = tuple,
     ) -> None:
         """`wanted`: reads it from disk; asked again when `generation` gives another object. `ask`: which chunks
         (id, index) are wanted over MQTT from now on, and what takes them. `is_busy`: somebody is being decided.
         `paths`: of all lists in use. `ca_file`: an authority whose servers are trusted beside those of the system.
+        `source`: this kiosk, which chooses its moment. `sharing`: with the site's other kiosks; None: with nobody.
+        `held`: bases that are here, to be shared; asked when `wanted` is.
         """
         super().__init__(name="list-bases", daemon=True)
         self._wanted, self._generation, self._ask, self._is_busy = wanted, generation, ask, is_busy
         self._ca_file, self._bytes_per_s, self._paths = ca_file, bytes_per_s, paths
+        self._source, self._sharing, self._held = source, sharing, held
         self._seen: object = None
         self._assemblies: list[Assembly] = []
+        self._turns: dict[WantedBase, LineTurn] = {}
+        self._shared: list[WantedBase] = []
+        """Bases that are whole here."""
+        self._left_alone: dict[tuple[str, int], float] = {}
+        """Address of a sibling → until when."""
         self._retry: dict[str, tuple[float, float]] = {}
         """Address → when it is tried again, and how long to wait after that."""
         self._messages: queue.Queue[tuple[str, int, bytes]] = queue.Queue(MOST_WAITING)
@@ -86,6 +108,8 @@ class BaseFetcher(threading.Thread):
 
     def run(self) -> None:
         """Until `stop`."""
+        if self._sharing is not None:
+            self._sharing.start()
         while not self._stopping.is_set():
             try:
                 self.step()
@@ -96,6 +120,8 @@ class BaseFetcher(threading.Thread):
     def stop(self, limit_s: float = LOOK_EVERY_S) -> None:
         """End the thread; may be called although it was never started."""
         self._stopping.set()
+        if self._sharing is not None:
+            self._sharing.stop()
         if self.is_alive():
             self.join(limit_s)
 
@@ -103,7 +129,9 @@ class BaseFetcher(threading.Thread):
         """Look once what is wanted, and fetch of it what can be fetched now."""
         self._update_wanted()
         for assembly in list(self._assemblies):
-            self._from_address(assembly)
+            self._from_siblings(assembly)
+            if self._may_use_line(assembly):
+                self._from_address(assembly)
             self._finish(assembly)
         self._request(self._wanted_over_mqtt())
         self._receive_messages(wait_s)
@@ -131,6 +159,9 @@ class BaseFetcher(threading.Thread):
             except OSError as error:
                 self._set_fault(each.name, f"its base cannot be taken: {error.strerror}")
         self._assemblies = opened
+        self._turns = {each.wanted: self._turns.get(each.wanted) or self._turn(each.wanted) for each in opened}
+        self._shared = list(self._held()) if self._sharing is not None else []
+        self._offer()
         self._seen = generation if len(opened) == len(wanted) else None
         if self._seen is None:
             self._stopping.wait(FIRST_RETRY_S)
@@ -146,6 +177,8 @@ class BaseFetcher(threading.Thread):
         self._set_fault(assembly.wanted.name, "")
         assembly.close()
         self._assemblies.remove(assembly)
+        self._shared.append(assembly.wanted)
+        self._offer()
 
     def _set_fault(self, name: str, why: str) -> None:
         """Why the base of this list does not come; empty: it comes."""
@@ -155,6 +188,81 @@ class BaseFetcher(threading.Thread):
             if faults[name] != self._faults.get(name):
                 log.warning("%s", faults[name])
         self._faults = faults  # a new one: others may be reading it
+
+    # -- from the site's other kiosks, and when it is this one's turn to use the line
+
+    def _turn(self, wanted: WantedBase) -> LineTurn:
+        wait_s = wanted.chunks.fetch_wait_s(self._source, wanted.head.issued_at, time())
+        if wait_s > 1.0:
+            log.info("lists: the base of %s is fetched in %.0f s, or from the site's kiosks", wanted.name, wait_s)
+        token = "" if self._sharing is None else self._sharing.token
+        listening_s = 0.0 if self._sharing is None else 1.5 * EVERY_S
+        begin_s = monotonic() + max(wait_s, listening_s)
+        return LineTurn(token, begin_s, begin_s + max(120.0, PATIENCE * wanted.size / self._bytes_per_s))
+
+    def _offer(self) -> None:
+        if self._sharing is not None:
+            self._sharing.offer([*map(Offer, self._shared), *map(self._offer_of, self._assemblies)])
+            self._sharing.announce()
+
+    def _offer_of(self, assembly: Assembly) -> Offer:
+        turn = self._turns[assembly.wanted]
+        return Offer(assembly.wanted, lambda: tuple(assembly.missing), lambda: turn.uses_line)
+
+    def _may_use_line(self, assembly: Assembly) -> bool:
+        turn, sharing = self._turns[assembly.wanted], self._sharing
+        if sharing is None or not assembly.missing:
+            return monotonic() >= turn.begin_s
+        before = turn.uses_line
+        is_ours = turn.is_ours(sharing.siblings(assembly.wanted.chunks.id), monotonic())
+        if turn.uses_line is not before:
+            sharing.announce()
+        return is_ours
+
+    def _holder(self, assembly: Assembly, missing: Sequence[int]) -> tuple[int, Sibling] | None:
+        """One of these pieces that a sibling has, and who; each of them is as likely."""
+        if self._sharing is None or not missing:
+            return None
+        now_s, found = monotonic(), self._sharing.siblings(assembly.wanted.chunks.id)
+        asked = [each for each in found if self._left_alone.get(each.address, 0.0) < now_s]
+        random.shuffle(asked)
+        start = random.randrange(len(missing))  # noqa: S311 - no secret
+        for index in (*missing[start:], *missing[:start]):
+            for sibling in asked:
+                if sibling.has(index):
+                    return index, sibling
+        return None
+
+    def _from_siblings(self, assembly: Assembly) -> None:
+        """All that they have."""
+        sharing = self._sharing
+        while sharing is not None and not self._stopping.is_set() and self._generation() is self._seen:
+            found = self._holder(assembly, assembly.missing)
+            if found is None:
+                return
+            began_s = monotonic()
+            try:
+                size = self._from_sibling(sharing, assembly, *found)
+            except OSError as error:
+                self._set_fault(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
+                return
+            self._pause(size, began_s)
+
+    def _from_sibling(self, sharing: SiteSharing, assembly: Assembly, index: int, sibling: Sibling) -> int:
+        """How many bytes it has given. Raises OSError of our own disk."""
+        try:
+            data = sharing.fetch(sibling, assembly.wanted, index)
+        except SiblingBusy:
+            self._stopping.wait(random.uniform(0.05, 0.3))  # noqa: S311 - no secret
+            return 0
+        except OSError as error:
+            log.info("lists: %s:%d does not give a piece: %s", *sibling.address, error.strerror or error)
+            self._left_alone[sibling.address] = monotonic() + LEFT_ALONE_S
+            return 0
+        if not assembly.add_chunk(index, data):
+            log.warning("lists: %s:%d gives other bytes than were signed", *sibling.address)
+            self._left_alone[sibling.address] = monotonic() + LEFT_ALONE_S
+        return len(data)
 
     # -- from the address
 
@@ -168,6 +276,9 @@ class BaseFetcher(threading.Thread):
         except (BadDownload, ssl.SSLError) as error:
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
             self._set_fault(assembly.wanted.name, f"{url} {error}; {assembly.progress}")
+            if self._sharing is not None:
+                self._turns[assembly.wanted].release(monotonic() + GIVE_WAY_S)
+                self._sharing.announce()
         except OSError as error:
             self._retry[url] = monotonic() + wait_s, min(2 * wait_s, LAST_RETRY_S)
             self._set_fault(assembly.wanted.name, f"its base cannot be kept: {error.strerror}")
@@ -187,6 +298,8 @@ class BaseFetcher(threading.Thread):
                     raise BadDownload(f"gives other bytes than were signed, in piece {index} of {len(chunks)}")
                 self._pause(len(data), began_s)
                 if self._stopping.is_set() or self._generation() is not self._seen:
+                    return
+                if not self._may_use_line(assembly) or self._holder(assembly, assembly.missing[:1]):
                     return
 
     def _context(self) -> ssl.SSLContext:
@@ -210,7 +323,8 @@ class BaseFetcher(threading.Thread):
         return tuple(
             (assembly.wanted.chunks.id, index)
             for assembly in self._assemblies
-            if not assembly.wanted.chunks.url or assembly.wanted.chunks.url in self._retry
+            if (not assembly.wanted.chunks.url or assembly.wanted.chunks.url in self._retry)
+            and self._may_use_line(assembly)
             for index in assembly.missing[:AT_ONCE]
         )[:AT_ONCE]
 

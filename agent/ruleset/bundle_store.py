@@ -5,7 +5,8 @@
 | root.bundle | the root in force; the first one is put there when the kiosk is installed |
 | root-N.bundle | the roots that came since, for a kiosk that knows an older one only |
 | keys.bundle, policy-NAME.bundle, list-NAME.bundle | the last of its kind and name, as it came |
-| list-NAME.previous | the last one whose base was here, until the base of a newer one is |
+| list-NAME.increment | changes after that list bundle, as they came; those after another one count for nothing |
+| list-NAME.previous, list-NAME.previous-increment | the last whose base was here, until that of a newer one is |
 
 Beside the folder, FOLDER.accepted holds version and digest of each: a bundle that is missing, or older than that,
 is a fault and never the same as one that was never sent.
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ENTRY = digest.SIZE + 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DAY_S = 86_400.0
 _WARN_S = 14 * _DAY_S
 """A root that ends sooner is spoken of; made without further words it lives for thirty days."""
@@ -58,6 +60,8 @@ class BundleStore:
         self._root: tuple[tuple[int, int], Root] | None = None
         self._verified: dict[tuple[str, str], tuple[bytes, str, Bundle]] = {}
         """By type and name: SHA-256 of the file, digest of the root it was verified by, the bundle."""
+        self._merged: dict[str, tuple[str, str, Bundle]] = {}
+        """By a list's name: digests of the whole bundle and of the increment, and what both say together."""
         self._parsed: dict[tuple[str, str], tuple[str, Any]] = {}
         """By type and name: digest of the bundle, its content as `PARSERS` gives it."""
 
@@ -120,6 +124,8 @@ class BundleStore:
             raise BadBundle(Rejection.MISSING, f"{path.name} was accepted before and is not there") from None
         root = self.root()
         found = self._verify(data, root, kind, name)
+        if kind == "list":
+            found = self._with_increment(found, self._increment(name))
         if remembered is not None:
             if root.bundle.version < remembered.root:
                 raise BadBundle(Rejection.ROLLBACK, "the root is older than the one it was accepted under")
@@ -137,14 +143,47 @@ class BundleStore:
             known = self._parsed[key] = found.digest, PARSERS[found.type](found)
         return known[1]
 
-    def _verify(self, data: bytes, root: Root, kind: str, name: str) -> Bundle:
-        """A bundle that lies here, verified once as long as neither it nor the root changes. Raises BadBundle."""
-        digest = sha256(data).digest()
-        known = self._verified.get((kind, name))
+    def _verify(self, data: bytes, root: Root, kind: str, name: str, place: str = "") -> Bundle:
+        """A bundle that lies here, verified once as long as neither it nor the root changes. `place`: of a list,
+        which of its files. Raises BadBundle.
+        """
+        digest, key = sha256(data).digest(), (kind, name + place)
+        known = self._verified.get(key)
         if known is None or known[:2] != (digest, root.bundle.digest):
             found = bundle.verify_stored(data, root, kind=kind, name=name)
-            known = self._verified[kind, name] = digest, root.bundle.digest, found
+            known = self._verified[key] = digest, root.bundle.digest, found
         return known[2]
+
+    def _with_increment(self, whole: Bundle, increment: Path) -> Bundle:
+        """A list's bundle and the changes that came after it, as one; itself when those came after another one.
+        Raises BadBundle, OSError.
+        """
+        try:
+            data = increment.read_bytes()
+        except FileNotFoundError:
+            return whole
+        later = self._verify(data, self.root(), "list", whole.name, increment.suffix)
+        known = self._merged.get(whole.name)
+        if known is None or known[:2] != (whole.digest, later.digest):
+            word, more = list_word(whole.content), list_word(later.content)
+            if not more.follows(whole, word):
+                return whole
+            content = word_content(word.base, word.changes | more.changes, word.chunks)
+            known = self._merged[whole.name] = whole.digest, later.digest, replace(later, content=content)
+        return known[2]
+
+    def _demand_whole(self, taken: Bundle, word: ListContent) -> None:
+        """What an increment changes must be here. Raises BadBundle, OSError."""
+        try:
+            whole = self._verify(self._path("list", taken.name).read_bytes(), self.root(), "list", taken.name)
+        except (FileNotFoundError, BadBundle):
+            whole = None
+        if whole is None or not word.follows(whole, list_word(whole.content)):
+            here = "none is here" if whole is None else f"version {whole.version} is here"
+            after = word.after.version if word.after is not None else 0
+            raise BadBundle(
+                Rejection.INCREMENT_GAP, f"its changes are those after version {after}, and {here}: send that one"
+            )
 
     def accept(self, data: bytes, now: TimeBounds, targets: Collection[str] | None = None) -> Bundle:
         """Take a bundle, if it may take the place of the last one. Raises BadBundle, and nothing has changed.
@@ -162,11 +201,19 @@ class BundleStore:
         else:
             last = self._measure(kind, name, root)
             taken = bundle.accept(data, root, last, now, kind=kind, name=name, targets=targets)
-            examine(taken, self.content)
+            # of an increment `content` is to be parsed with the whole that it changes
+            examine(taken, None if kind == "list" else self.content)
+        path = self._path(kind, name)
         if kind == "list":
+            word = list_word(taken.content)
+            if word.after is not None:
+                self._demand_whole(taken, word)
+                path = self._increment(name)
             self._save_previous(taken)
-        replace_file(self._path(kind, name), (data,))
+        replace_file(path, (data,))
         self._remember(taken)
+        if kind == "list" and path != self._increment(name):
+            self._increment(name).unlink(missing_ok=True)
         return taken
 
     def previous_list(self, name: str) -> Bundle | None:
@@ -174,8 +221,10 @@ class BundleStore:
         one that was kept, signed as the root asks now. Raises OSError.
         """
         try:
-            found = bundle.verify_stored(self._previous(name).read_bytes(), self.root(), kind="list", name=name)
-            remembered = self._accepted.get(self._previous(name).name)
+            path = self._previous(name)
+            whole = self._verify(path.read_bytes(), self.root(), "list", name, path.suffix)
+            found = self._with_increment(whole, self._previous_increment(name))
+            remembered = self._accepted.get(path.name)
         except (FileNotFoundError, BadBundle, BadRecord):
             return None
         return found if remembered is not None and remembered.get("digest") == found.digest else None
@@ -185,6 +234,7 @@ class BundleStore:
         if self._previous(name).exists():
             self._accepted.store(self._previous(name).name, {})
             self._previous(name).unlink(missing_ok=True)
+            self._previous_increment(name).unlink(missing_ok=True)
 
     def _save_previous(self, taken: Bundle) -> None:
         """Before a list's bundle of another base takes the place of the last one. Raises OSError."""
@@ -192,11 +242,19 @@ class BundleStore:
         if last is None or list_word(last.content).base == list_word(taken.content).base:
             return
         if self.previous_list(taken.name) is None:  # else the base of `last` has never been here
+            if self._increment(taken.name).exists():
+                replace_file(self._previous_increment(taken.name), (self._increment(taken.name).read_bytes(),))
             replace_file(self._previous(taken.name), (self._path("list", taken.name).read_bytes(),))
             self._accepted.store(self._previous(taken.name).name, {"version": last.version, "digest": last.digest})
 
+    def _increment(self, name: str) -> Path:
+        return self._path("list", name).with_suffix(".increment")
+
     def _previous(self, name: str) -> Path:
         return self._path("list", name).with_suffix(".previous")
+
+    def _previous_increment(self, name: str) -> Path:
+        return self._path("list", name).with_suffix(".previous-increment")
 
     def remember_all(self) -> None:
         """Remember the bundles in force of which nothing is remembered: they came before that was kept. Raises
@@ -245,9 +303,14 @@ class BundleStore:
         return bundle.version_floor(last) if last is not None else None
 
     def is_in_force(self, claimed: Bundle) -> bool:
-        """Whether this very bundle was taken last of its kind and name. Raises OSError, BadBundle for the root."""
+        """Whether this very bundle was taken last of its kind and name, or is the one that the increment in force
+        came after. Raises OSError, BadBundle for the root.
+        """
         last = self.root().bundle if claimed.type == "root" else self._last(claimed.type, claimed.name)
-        return last is not None and last.digest == claimed.digest
+        if last is None:
+            return False
+        whole = self._verified.get((claimed.type, claimed.name))
+        return claimed.digest in (last.digest, whole[2].digest if whole is not None else "")
 
     def _last(self, kind: str, name: str) -> Bundle | None:
         """What the next one is measured by. What the root does not stand by any more counts for nothing: a stolen
@@ -275,6 +338,15 @@ def _key(kind: str, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class After:
+    """The list bundle that an increment's changes come after."""
+
+    version: int
+    digest: str
+    """SHA-256 of its signed bytes, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListContent:
     """What a list bundle says: which base it means, and all changes since."""
 
@@ -283,26 +355,57 @@ class ListContent:
     changes: dict[bytes, int]
     chunks: BaseChunks | None = None
     """How the base can be fetched; None: it comes as a file."""
+    after: After | None = None
+    """Of an increment: these are all changes since that bundle, and not since the base."""
+
+    def follows(self, whole: Bundle, word: ListContent) -> bool:
+        """Whether this is an increment on that bundle, which says `word`."""
+        return self.after == After(whole.version, whole.digest) and word.after is None and self.base == word.base
 
 
 def list_word(content: object) -> ListContent:
-    """From `{"base": head, "changes": base64 of 17 bytes each, a key and its value}`, and optionally `chunks`: how
-    the base can be fetched. Raises ValueError.
+    """From `{"base": head, "changes": base64 of 17 bytes each, a key and its value}`, and optionally either
+    `chunks`: how the base can be fetched, or `after`: which bundle the changes come after. Raises ValueError.
     """
     match content:
-        case {"base": dict(base), "changes": str(text), **rest} if rest.keys() <= {"chunks"}:
+        case {"base": dict(base), "changes": str(text), **rest} if rest.keys() in ({"chunks"}, {"after"}, set()):
             data = b64decode(text, validate=True)
             if len(data) % _ENTRY == 0:
                 ends = range(digest.SIZE, len(data), _ENTRY)
-                chunks = base_chunks.from_json(rest["chunks"]) if rest else None
+                chunks = base_chunks.from_json(rest["chunks"]) if "chunks" in rest else None
+                after = _after(rest["after"]) if "after" in rest else None
                 try:
                     head = lists.ListHeader(**base)
                 except TypeError:
                     raise ValueError("not the head of a base") from None
                 if chunks is not None and not chunks.fits(lists.file_bytes(head)):
                     raise ValueError("its chunks are not those of a base of this length")
-                return ListContent(head, {data[at - digest.SIZE : at]: data[at] for at in ends}, chunks)
+                return ListContent(head, {data[at - digest.SIZE : at]: data[at] for at in ends}, chunks, after)
     raise ValueError("not the head of a base and its changes")
+
+
+def _after(members: object) -> After:
+    match members:
+        case {"version": int(version), "sha256": str(sha), **rest} if not rest and _SHA256.fullmatch(sha):
+            return After(version, sha)
+    raise ValueError('after should be {"version": 812, "sha256": "64 hexadecimal digits"} of the bundle before')
+
+
+def increment_content(found: lists.CodeList, whole: Bundle) -> dict[str, object]:
+    """What the central server signs of a list's changes since `whole`, its last bundle. Raises ValueError when
+    that is of another base, itself an increment, or has changes that the list has no more.
+    """
+    word, now = list_word(whole.content), lists.entries(found.delta) if found.delta is not None else {}
+    if word.after is not None:
+        raise ValueError(
+            f"version {whole.version} is itself an increment: give the whole bundle that it came after"
+        )
+    if word.base != found.base.head:
+        raise ValueError(f"version {whole.version} is of another base: sign the whole list")
+    if not word.changes.keys() <= now.keys():
+        raise ValueError(f"version {whole.version} has changes that the list has no more: sign the whole list")
+    changes = {key: value for key, value in now.items() if word.changes.get(key) != value}
+    return word_content(word.base, changes) | {"after": {"version": whole.version, "sha256": whole.digest}}
 
 
 def list_content(found: lists.CodeList, chunks: BaseChunks | None = None) -> dict[str, object]:

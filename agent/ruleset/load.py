@@ -23,6 +23,7 @@ from agent.ruleset.bundle_store import (
     BundleStore,
     ListContent,
     bundle_store,
+    increment_content,
     list_content,
     list_word,
     word_content,
@@ -46,6 +47,7 @@ __all__ = [
     "bundle_store",
     "change_list",
     "chunks_of",
+    "increment_content",
     "list_content",
     "list_word",
     "load_privacy",
@@ -108,15 +110,15 @@ def _list_in_force(
     return InForce("list", sent.name, sent.version if found.awaited is None else found.head.version)
 
 
-def chunks_of(path: Path, chunk_bytes: int, url: str = "") -> base_chunks.BaseChunks:
+def chunks_of(path: Path, chunk_bytes: int, url: str = "", spread_s: int = 0) -> base_chunks.BaseChunks:
     """What is signed of a base so that it can be fetched. Raises ValueError, OSError."""
     with path.open("rb") as file:
-        return base_chunks.cut(iter(lambda: file.read(chunk_bytes), b""), chunk_bytes, url)
+        return base_chunks.cut(iter(lambda: file.read(chunk_bytes), b""), chunk_bytes, url, spread_s)
 
 
-def wanted_bases(options: credentials.Options, root: Path | None = None) -> list[WantedBase]:
-    """Bases that the central server has signed and says how to fetch, and that are not here, whole. Never
-    raises.
+def wanted_bases(options: credentials.Options, root: Path | None = None, *, held: bool = False) -> list[WantedBase]:
+    """Bases that the central server has signed and says how to fetch, and that are not here, whole; or, if `held`,
+    those that are. Never raises.
     """
     root, found = root or Path(), []
     for name in options.lists if options.bundles else ():
@@ -128,7 +130,7 @@ def wanted_bases(options: credentials.Options, root: Path | None = None) -> list
             continue
         if sent is None or word is None or word.chunks is None:
             continue
-        if not any(_is_base(file, word.base) for file in (path, next_path(path))):
+        if any(_is_base(file, word.base) for file in (path, next_path(path))) is held:
             found.append(WantedBase(sent.name, path, word.base, word.chunks))
     return found
 

@@ -31,7 +31,7 @@ class BrokerError(Exception):
 class Broker(Protocol):
     def fetch(self, most: int, wait_s: float) -> list[Message]: ...
     def acknowledge(self, messages: list[Message]) -> None: ...
-    def publish(self, topic: str, payload: str) -> None: ...
+    def publish(self, topic: str, payload: str, *, retain: bool = True) -> None: ...
     def pause(self, seconds: float) -> None: ...
 
 
@@ -112,9 +112,9 @@ class MqttBroker:
             if life == self._life:
                 self._client.ack(mid, qos)
 
-    def publish(self, topic: str, payload: str) -> None:
-        """Retained, at QoS 1: who is away gets it later."""
-        self._client.publish(topic, payload, qos=1, retain=True)
+    def publish(self, topic: str, payload: str, *, retain: bool = True) -> None:
+        """At QoS 1; what is retained, who is away gets later."""
+        self._client.publish(topic, payload, qos=1, retain=retain)
 
     def pause(self, seconds: float) -> None:
         """Wait with the connection alive: paho has a thread for that."""
@@ -184,7 +184,7 @@ class AmqpBroker:
             except (self._pika.exceptions.AMQPError, OSError) as error:
                 self._lost(error)
 
-    def publish(self, topic: str, payload: str) -> None:
+    def publish(self, topic: str, payload: str, *, retain: bool = True) -> None:  # noqa: ARG002
         """To whom listens now: RabbitMQ retains nothing that comes by AMQP."""
         if self._connection is not None:
             try:

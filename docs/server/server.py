@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from brokers import AmqpBroker, Broker, BrokerError, Message, MqttBroker
+from bundles import Bundles
 from chain import Run, advanced, joined
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
@@ -124,6 +125,8 @@ class Store:
 
     def __init__(self, dsn: str, unseal: list[Any]) -> None:
         self._dsn, self._unseal = dsn, unseal
+        self.states: dict[str, dict[str, Any]] = {}
+        """By source, those that have come lately, until they are looked at."""
         self._db: psycopg.Connection[Any] | None = None
 
     @property
@@ -177,6 +180,7 @@ class Store:
             for source, (site, body) in sorted(states.items())
         ]
         self.db.cursor().executemany(STATE, rows)
+        self.states |= {source: body for source, (_, body) in states.items()}
 
     def _keep_events(self, events: dict[tuple[str, str, int], Event]) -> None:
         cursor = self.db.cursor()
@@ -322,6 +326,7 @@ def serve(store: Store, broker: Broker, key: Any, args: argparse.Namespace) -> N
     """Until stopped. Each batch: committed, then acknowledged, then, now and then, confirmed to the kiosks."""
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     keyid, touched, due_s, clean_s = sha256(public).hexdigest()[:16], set(), 0.0, 0.0
+    bundles = Bundles(args.bundles)
     while True:
         batch = broker.fetch(BATCH, 0.2)
         while True:
@@ -345,6 +350,10 @@ def serve(store: Store, broker: Broker, key: Any, args: argparse.Namespace) -> N
                 broker.pause(1.0)
         if batch:
             broker.acknowledge(batch)
+            for source, body in store.states.items():
+                for topic, envelope in bundles.lacking(source, body, time.monotonic()):
+                    broker.publish(topic, envelope, retain=False)
+            store.states.clear()
             print(f"{len(batch)} came", flush=True)
 
 
@@ -362,6 +371,7 @@ def main() -> int:
     )
     parser.add_argument("--ca-file", help="authority behind an mqtts broker; default: those of the system")
     parser.add_argument("--receipt-every-s", type=float, default=1.0, help="seconds between receipts (default: 1)")
+    parser.add_argument("--bundles", type=Path, help="folder of signed *.bundle: kiosks that lack one are sent it")
     parser.add_argument("--keep-days", type=int, default=0, help="delete events older than this; 0: keep all")
     args = parser.parse_args()
     if args.create:

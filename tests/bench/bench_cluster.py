@@ -2,17 +2,22 @@
 
 Three nodes of RabbitMQ, two of docs/server/server.py on a quorum queue, kiosks' real outboxes and links. A node is
 killed every 20 s, or when the one before is back; servers between a commit and its acknowledgement; the database is
-away for a minute, and all kiosks lose their power once. MINUTES=9, KIOSKS=40 and PEOPLE=400000 a day can be set.
+away for a minute, and all kiosks lose their power once. MINUTES=5, KIOSKS=40 and PEOPLE=60000 a day can be set.
+
+A long run may be made in parts: FOLDER=… keeps all disks, and the next call with the same folder goes on where
+everything was cut off; what is counted is then of all parts together.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -32,11 +37,12 @@ from agent.outbox import Options, Outbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MINUTES = float(os.environ.get("MINUTES", "9"))
+MINUTES = float(os.environ.get("MINUTES", "5"))
 KIOSKS = int(os.environ.get("KIOSKS", "40"))
-PEOPLE = int(os.environ.get("PEOPLE", "400000"))
+PEOPLE = int(os.environ.get("PEOPLE", "60000"))
+FOLDER = os.environ.get("FOLDER", "")
 EVERY_S = 20.0
-DATABASE_AWAY_S = 60.0
+AWAY_S = 60.0
 DRAIN_S = 180.0
 SERVER = ROOT / "docs" / "server"
 MAIN = "import sys; from agent.cli import main; sys.exit(main())"
@@ -85,23 +91,50 @@ class Servers:
 
 
 def run() -> Iterator[Row]:
-    """One long run."""
+    """One part of a long run."""
+    if FOLDER:
+        Path(FOLDER).mkdir(parents=True, exist_ok=True)
+        yield from _run(Path(FOLDER))
+        return
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with TemporaryDirectory(prefix="gp-cl-", ignore_cleanup_errors=True, dir=memory) as name:
         yield from _run(Path(name))
 
 
+@dataclass
+class Told:
+    """What was done in all parts so far; beside the disks."""
+
+    file: Path
+    minutes: float = 0.0
+    nodes: int = 0
+    servers: int = 0
+    away_s: float = 0.0
+    power_cuts: int = 0
+    parts: int = 0
+
+    def read(self) -> None:
+        if self.file.exists():
+            vars(self).update(json.loads(self.file.read_text()))
+
+    def write(self) -> None:
+        self.file.write_text(json.dumps({name: each for name, each in vars(self).items() if name != "file"}))
+
+
 def _run(folder: Path) -> Iterator[Row]:
-    (folder / "pg").mkdir()
+    (folder / "pg").mkdir(exist_ok=True)
+    told = Told(folder / "told.json")
+    told.read()
     database = Postgres(folder / "pg")
     database.start()
     subprocess.run([sys.executable, SERVER / "server.py", database.dsn, "--create"], check=True)
-    authority = DemoAuthority("city")
-    (folder / "receipts.key").write_bytes(authority.pem())
+    if not (folder / "receipts.key").exists():
+        (folder / "receipts.key").write_bytes(DemoAuthority("city").pem())
     nodes = RabbitNodes(folder)
     servers = Servers(database.dsn, nodes.amqp, folder / "receipts.key", folder)
     kiosks = None
     try:
+        _log("nodes start")
         nodes.start()
         servers.look_after()
         _wait(lambda: b"connected" in (folder / "servers.log").read_bytes(), 60, "a server at the queue")
@@ -111,11 +144,14 @@ def _run(folder: Path) -> Iterator[Row]:
         _torment(nodes, servers, database, end_s)
         os.killpg(kiosks.pid, signal.SIGKILL)  # their power is cut
         kiosks.wait()
-        kiosks = _kiosks(nodes, folder, 1.0)  # and they deliver what is on their disks
+        _log("kiosks killed; they deliver what is on their disks")
+        _wait(nodes.are_up, DRAIN_S, "all nodes", servers.look_after)
+        kiosks = _kiosks(nodes, folder, 1.0)
         _wait(lambda: kiosks.poll() is not None, DRAIN_S + 60, "the kiosks' end", servers.look_after)
         decided, shares = _decided(folder)
+        _log(f"{decided} decided, {_rows(database.dsn)[0]} rows")
         _wait(lambda: _rows(database.dsn)[0] >= decided, DRAIN_S, "all rows", servers.look_after)
-        took_s = time.monotonic() - begun_s
+        told.minutes += (time.monotonic() - begun_s) / 60
         rows, different, gaps, chained = _rows(database.dsn)
     except BaseException:
         for log in ("kiosks.log", "servers.log"):
@@ -127,15 +163,30 @@ def _run(folder: Path) -> Iterator[Row]:
         if kiosks is not None and kiosks.poll() is None:
             os.killpg(kiosks.pid, signal.SIGKILL)
         database.crash()
+    told.nodes, told.servers, told.away_s = (
+        told.nodes + nodes.kills,
+        told.servers + servers.deaths,
+        told.away_s + AWAY_S,
+    )
+    told.power_cuts, told.parts = told.power_cuts + 1, told.parts + 1
+    told.write()
     what = (
-        f"{nodes.kills} nodes killed, {servers.deaths} servers killed between commit and acknowledgement, "
-        f"database away {DATABASE_AWAY_S:.0f} s, {shares} kiosks killed once, {took_s / 60:.1f} min"
+        f"{told.nodes} nodes killed, {told.servers} servers killed between commit and acknowledgement, database "
+        f"away {told.away_s:.0f} s, {shares} kiosks killed {told.power_cuts} times, everything {told.parts - 1} "
+        f"times; {told.minutes:.1f} min"
     )
     lost, twice, out = decided - different, rows - different, gaps + abs(chained - decided)
     yield Row(
         what, f"{lost} lost, {twice} twice, {out} out of chain of {decided}", "", "0, 0, 0",
         (lost, twice, out) == (0, 0, 0),
     )  # fmt: skip
+
+
+_BEGUN_S = time.monotonic()
+
+
+def _log(text: str) -> None:
+    print(f"{time.monotonic() - _BEGUN_S:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
 def _kiosks(nodes: RabbitNodes, folder: Path, seconds: float) -> subprocess.Popen[bytes]:
@@ -154,14 +205,16 @@ def _torment(nodes: RabbitNodes, servers: Servers, database: Postgres, end_s: fl
     while (now_s := time.monotonic()) < end_s:
         servers.look_after()
         if now_s >= kill_s and nodes.are_up():
+            _log(f"node {number} is killed")
             nodes.kill(number)
             kill_s, back_s = now_s + EVERY_S, now_s + 2
         if back_s and now_s >= back_s:
             nodes.start_node(number)
             number, back_s = (number + 1) % NODES, 0.0
         if down_s and now_s >= down_s:
+            _log("database down")
             database.crash()
-            down_s, up_s = 0.0, now_s + DATABASE_AWAY_S
+            down_s, up_s = 0.0, now_s + AWAY_S
         if up_s and now_s >= up_s:
             database.start()
             up_s = 0.0

@@ -106,6 +106,11 @@ class Broker:
         """Whether it was started and not stopped."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs; 0: none does."""
+        return 0 if self._process is None else self._process.pid
+
     def stop(self) -> None:
         """SIGTERM: it saves its sessions."""
         if self._process is not None:

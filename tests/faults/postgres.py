@@ -24,7 +24,8 @@ class Postgres:
         if as_whom and subprocess.run([*as_whom, "true"], check=False).returncode:
             raise MissingProgram("PostgreSQL does not run as root, and this kernel makes no user namespaces")
         self._words, self._folder = [*as_whom, found, "-s", "-D", str(folder / "data")], folder
-        self._run("initdb", "-o", "-A trust -U postgres -E UTF8 --locale=C -N")
+        if not (folder / "data").exists():
+            self._run("initdb", "-o", "-A trust -U postgres -E UTF8 --locale=C -N")
         self.dsn = f"postgresql:///postgres?host={folder}&user=postgres"
 
     def _run(self, *words: str) -> None:
@@ -33,6 +34,11 @@ class Postgres:
     def start(self) -> None:
         options = f"-c fsync=off -c listen_addresses= -c unix_socket_directories={self._folder}"
         self._run("start", "-w", "-o", options, "-l", str(self._folder / "log"))
+
+    @property
+    def pid(self) -> int:
+        """Of the process whose children are all others."""
+        return int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def crash(self) -> None:
         self._run("stop", "-m", "immediate")

@@ -23,11 +23,14 @@ from postgres import Postgres
 from agent import mqtt
 from agent.cli.demo.authority import DemoAuthority
 from agent.cli.demo.broker import MissingProgram, program
+from agent.credentials import bundle, lists
+from agent.crypto import signing
 from agent.events import FIRST, Encoder, Topics
 from agent.events.state import State
 from agent.model import ChainPosition, ClockState, TimeBounds
 from agent.privacy import Mode, PrivacyRules, Redaction, hpke
 from agent.privacy.rules import SealingKey
+from agent.ruleset.bundle_store import word_content
 from agent.ruleset.load import BundleStore
 
 SERVER = Path(__file__).parents[2] / "docs" / "server"
@@ -44,6 +47,7 @@ def load(name):
 
 load("brokers")
 load("chain")
+bundles = load("bundles")
 server = load("server")
 
 
@@ -362,6 +366,68 @@ def test_in_whatever_order_and_pieces_events_come_the_chain_ends_the_same(order,
         assert up_to == next(n for n in range(13) if n + 1 not in had)
         assert head == hashes[up_to]
     assert runs == []
+
+
+def list_bundle(authority, version, after=None, target=""):
+    head = lists.ListHeader("revoked", "demo", 1, 1.0, 2.0, 3.0)
+    said = None if after is None else bundle.unverified_header(after)
+    more = {} if said is None else {"after": {"version": said.version, "sha256": said.digest}}
+    content = word_content(head, {}) | more
+    members = {
+        "type": "list",
+        "name": "people",
+        "fleet": "city",
+        "version": version,
+        "issued_at": 1,
+        "expires_at": 9,
+    }
+    members |= {"warn_age_s": 1, "max_age_s": 2, "content": content} | ({"target": target} if target else {})
+    return bundle.sign(members, [authority])
+
+
+def state_of(*held, groups=()):
+    in_force = [{"type": "list", "name": "people", "version": each, "source": "bundle"} for each in held]
+    return {"state": "online", "in_force": in_force, "groups": list(groups)}
+
+
+def test_who_lacks_a_bundle_is_sent_it(tmp_path):
+    """By the state alone: the whole list and the increment on it, to kiosks that it is for, three times at most."""
+    key = signing.new_private_key()
+    whole = list_bundle(key, 5)
+    files = [list_bundle(key, 3), whole, list_bundle(key, 6, whole), list_bundle(key, 8, whole)]
+    files += [list_bundle(key, 9, list_bundle(key, 4)), list_bundle(key, 7, target="@north")]
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}.bundle").write_bytes(data)
+    found = bundles.Bundles(tmp_path)
+    topic = "gatepost/v1/library/gate-3/bundle/list/people"
+    source = "/gatepost/v1/library/gate-3"
+    assert [(each, bundle.unverified_header(data.encode()).version) for each, data in found.lacking(source, state_of(), 0)] == [
+        (topic, 5), (f"{topic}/increment", 8),
+    ]  # fmt: skip
+    assert found.lacking(source, state_of(), 10) == []
+    assert [each for each, _ in found.lacking(source, state_of(5), 700)] == [f"{topic}/increment"]
+    assert found.lacking(source, state_of(8), 1400) == []
+    assert [each for each, _ in found.lacking(f"{source}-b", state_of(6, groups=["north"]), 0)] == [
+        "gatepost/v1/library/gate-3-b/bundle/list/people",
+        "gatepost/v1/library/gate-3-b/bundle/list/people/increment",
+    ]
+    times = sum(bool(found.lacking(source, state_of(), at_s)) for at_s in range(2000, 20_000, 700))
+    assert times <= 3
+    for junk in ({"state": "offline"}, {"state": "online", "in_force": [7]}, {"state": "online", "groups": 7}):
+        assert found.lacking("/gatepost/v1/a/b", junk, 0) == []
+    (tmp_path / "new.bundle").write_bytes(list_bundle(key, 11))
+    assert [each for each, _ in found.lacking(source, state_of(8), 30_000)] == [topic]
+
+
+def test_a_kiosk_whose_state_lacks_a_bundle_gets_it_from_the_server(serve, broker, tmp_path, wait_for):
+    (tmp_path / "signed").mkdir()
+    data = list_bundle(signing.new_private_key(), 5)
+    (tmp_path / "signed" / "people.bundle").write_bytes(data)
+    kiosk = broker.subscriber(topics="gatepost/v1/library/gate-3/bundle/#")
+    serve("--bundles", tmp_path / "signed")
+    state = {"type": "gatepost.state.v1", "kiosk": "gate-3", **state_of(4)}
+    broker.publish("gatepost/v1/library/gate-3/state", json.dumps(state).encode(), retain=True)
+    kiosk.wait_until(lambda: [each.payload for each in kiosk.messages] == [data])
 
 
 def test_regions_zero_reports_cases_and_retention(store, keep, rows):

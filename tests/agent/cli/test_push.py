@@ -170,6 +170,43 @@ def test_a_base_goes_out_in_the_pieces_that_were_signed(authority, push, broker,
     assert push(authority.bundle("list", content, "status"), more=["--base", base], wait=0)[0] == 1
 
 
+def test_an_increment_is_signed_and_goes_beside_the_whole_bundle(authority, kiosk, push, broker, tmp_path, capsys):
+    """Signed by `keys sign --after`; the whole one stays retained for the kiosks that lack it."""
+    base, more = tmp_path / "status.gpl", tmp_path / "more.txt"
+    authority.empty_list(base, "shop")
+    kiosk("gate-1")
+    sign = ["keys", "sign", str(base), "--type", "list", "--name", "status", "--fleet", "city"]
+    sign += ["--key", str(tmp_path / "duty.key"), "--version"]
+
+    def signed(version, *words):
+        assert main([*sign, version, *map(str, words)]) == 0
+        return capsys.readouterr().out.encode()
+
+    whole = signed("5", "--spread-s", 60)
+    (tmp_path / "whole.bundle").write_bytes(whole)
+    more.write_text("anna red\n")
+    words = ["--kind", "status", "--issuer", "shop", "--version", "2", "--of", "opaque", "--delta"]
+    assert main(["lists", "build", str(more), str(base), *words]) == 0
+    capsys.readouterr()
+    increment = signed("6", "--after", tmp_path / "whole.bundle")
+    status, told = push(increment)
+    assert (status, told["kiosks"]["library/gate-1"]["reason"]) == (3, "increment_gap")
+    status, told = push(whole, increment)
+    assert (status, [each["counts"] for each in told]) == (0, [{"succeeded": 1}] * 2)
+    retained = broker.subscriber(topics="gatepost/v1/$all/#")
+    retained.wait_until(lambda: len(retained.messages) == 2)
+    assert {each.topic: each.payload for each in retained.messages} == {
+        "gatepost/v1/$all/bundle/list/status": whole,
+        "gatepost/v1/$all/bundle/list/status/increment": increment,
+    }
+    for words, why in (
+        (["--after", tmp_path / "whole.bundle", "--url", "https://a.example/x"], "--after"),
+        (["--spread-s", "-1"], "0 to 604800"),
+    ):
+        assert main([*sign, "7", *map(str, words)]) == 1
+        assert why in capsys.readouterr().err
+
+
 def command(broker, folder, *words):
     login = ["--broker", f"127.0.0.1:{broker.port}", "--plain"]
     return main(["command", *words, "--fleet", "city", "--key", str(folder / "duty.key"), *login])

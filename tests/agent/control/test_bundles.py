@@ -8,8 +8,10 @@ import pytest
 
 from agent.control import BundleReceiver, CommandFailed
 from agent.control.verification import Unauthenticated
+from agent.credentials import bundle, lists
 from agent.credentials.bundle import Rejection
 from agent.model import CommandResult, CommandStatus
+from agent.ruleset.bundle_store import word_content
 
 TABLE = "words"
 
@@ -181,6 +183,40 @@ def test_what_does_not_fit_is_said(store, now, server):
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, "incompatible")
     (reply,) = told(deliveries, server.bundle("keys", "# keys", version=2))
     assert (reply.status, reply.reason) == (CommandStatus.FAILED, "internal_error")
+
+
+def list_bundle(server, version, after=None):
+    head = lists.ListHeader("revoked", "demo", 1, 1.0, 2.0, 3.0)
+    said = None if after is None else bundle.unverified_header(after)
+    more = {} if said is None else {"after": {"version": said.version, "sha256": said.digest}}
+    return server.bundle("list", word_content(head, {}) | more, version, "people")
+
+
+def test_an_increment_that_came_before_its_whole_bundle_is_taken_after_it(deliveries, server, put_in_force):
+    whole = list_bundle(server, 5)
+    for version in (6, 7):
+        (reply,) = told(deliveries, list_bundle(server, version, whole))
+        assert (reply.status, reply.reason) == (CommandStatus.REJECTED, Rejection.INCREMENT_GAP)
+        assert deliveries.claim_increment(reply) is None
+    (reply,) = told(deliveries, whole)
+    newest = deliveries.claim_increment(reply)
+    assert newest == list_bundle(server, 7, whole), "the last that came is kept"
+    assert deliveries.claim_increment(reply) is None
+    (reply,) = told(deliveries, newest)
+    assert reply.status is CommandStatus.SUCCEEDED
+    assert put_in_force == [("list", 5), ("list", 7)]
+
+
+def test_what_is_retained_of_days_before_is_passed_over_in_silence(deliveries, server):
+    """The whole bundle of today comes at each connection, and yesterday's increment stays on its topic."""
+    yesterday = list_bundle(server, 5)
+    told(deliveries, yesterday)
+    today = list_bundle(server, 8)
+    told(deliveries, today)
+    assert told(deliveries, list_bundle(server, 7, yesterday)) == []
+    told(deliveries, list_bundle(server, 9, today))
+    assert told(deliveries, today) == []
+    assert told(deliveries, list_bundle(server, 9, today)) == []
 
 
 def test_a_disk_that_fails_is_said(deliveries, store, server, tmp_path):

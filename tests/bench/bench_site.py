@@ -1,0 +1,189 @@
+"""A list's base to all kiosks of a site over its one line, with the siblings' help and without; as root.
+
+Each kiosk is a process in a network namespace of its own on the bridge of the site, with the real fetcher; a router
+leads to the web server over a line of 10 Mbit/s (tc), whose bytes the kernel counts. It can be set: KIOSKS=50,
+KEYS=1000000, ALONE=3 (kiosks of the run without siblings).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Self
+
+from rows import ROOT, Row
+
+from agent.credentials import base_chunks, lists
+from agent.ruleset import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KIOSKS = int(os.environ.get("KIOSKS", "50"))
+ALONE = int(os.environ.get("ALONE", "3"))
+KEYS = int(os.environ.get("KEYS", "1000000"))
+LINE_MBIT = 10
+BAR = 1.2
+SERVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from base_bench import Web
+web = Web(address="0.0.0.0", port=80)
+web.data = open(sys.argv[2], "rb").read()
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+KIOSK = """
+import json, sys, time
+from pathlib import Path
+from agent.credentials import base_chunks
+from agent.ruleset import load
+from agent.ruleset.base_assembly import WantedBase
+from agent.ruleset.base_fetch import BaseFetcher
+from agent.ruleset.base_siblings import SiteSharing
+folder, name, file, chunks, share = sys.argv[1:]
+path = Path(folder) / "people.gpl"
+path.parent.mkdir()
+wanted = WantedBase("people", path, load.open_list(Path(file)).base.head, base_chunks.from_json(json.loads(chunks)))
+done = load.next_path(path)
+sharing = SiteSharing(8472) if share == "share" else None
+fetcher = BaseFetcher(
+    lambda: [] if done.exists() else [wanted], lambda: fetcher, lambda *_: None, source=name, sharing=sharing
+)
+print("ready", flush=True)
+sys.stdin.readline()
+fetcher.start()
+while not done.exists():
+    time.sleep(0.1)
+print("whole" if load.open_list(done).base.is_sound() else "damaged", flush=True)
+sys.stdin.readline()
+"""
+
+
+class SiteNetwork:
+    """Namespaces: a site's bridge and router, its kiosks, and what lies at the other end of its line."""
+
+    def __init__(self, kiosks: int) -> None:
+        self.name = f"gps{os.getpid()}"
+        self.kiosks = kiosks
+        self._made: list[str] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._build()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._made:
+            subprocess.run(["ip", "netns", "del", each], check=False)
+
+    def words(self, place: str, *words: object) -> list[str]:
+        """A command in the namespace of `router`, `server` or a kiosk's number."""
+        return ["ip", "netns", "exec", f"{self.name}-{place}", *map(str, words)]
+
+    def line_bytes(self) -> int:
+        """What has come over the line to the site."""
+        found = self._in("router", "ip", "-s", "-j", "link", "show", "line")
+        return int(json.loads(found)[0]["stats64"]["rx"]["bytes"])
+
+    def _in(self, place: str, *words: object) -> str:
+        return subprocess.run(self.words(place, *words), check=True, capture_output=True, text=True).stdout
+
+    def _add(self, place: str) -> None:
+        subprocess.run(["ip", "netns", "add", f"{self.name}-{place}"], check=True)
+        self._made.append(f"{self.name}-{place}")
+        self._in(place, "ip", "link", "set", "lo", "up")
+
+    def _pair(self, ours: str, place: str) -> None:
+        """A cable from the router to `eth0` of another namespace."""
+        peer = ("peer", "name", "eth0", "netns", f"{self.name}-{place}")
+        self._in("router", "ip", "link", "add", ours, "type", "veth", *peer)
+
+    def _build(self) -> None:
+        for place in ("router", "server"):
+            self._add(place)
+        self._in(
+            "router", "ip", "link", "add", "line", "type", "veth", "peer", "eth0", "netns", f"{self.name}-server"
+        )
+        self._in("router", "ip", "link", "add", "site", "type", "bridge", "mcast_snooping", "0")
+        for place, device, address in (
+            ("router", "line", "10.78.0.1/24"),
+            ("server", "eth0", "10.78.0.2/24"),
+            ("router", "site", "10.77.0.1/16"),
+        ):
+            self._in(place, "ip", "address", "add", address, "dev", device)
+            self._in(place, "ip", "link", "set", device, "up")
+        for place, device in (("router", "line"), ("server", "eth0")):
+            shape = f"rate {LINE_MBIT}mbit burst 32kbit latency 200ms".split()
+            self._in(place, "tc", "qdisc", "add", "dev", device, "root", "tbf", *shape)
+        self._in("router", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._in("server", "ip", "route", "add", "default", "via", "10.78.0.1")
+        for number in range(self.kiosks):
+            self._add(str(number))
+            self._pair(f"k{number}", str(number))
+            self._in("router", "ip", "link", "set", f"k{number}", "master", "site", "up")
+            self._in(str(number), "ip", "address", "add", f"10.77.1.{number + 1}/16", "dev", "eth0")
+            self._in(str(number), "ip", "link", "set", "eth0", "up")
+            self._in(str(number), "ip", "route", "add", "default", "via", "10.77.0.1")
+
+
+def run() -> Iterator[Row]:
+    """Without siblings a few kiosks, with them all."""
+    if os.geteuid():
+        raise PermissionError("namespaces are made by root: sudo make bench-site")
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with TemporaryDirectory(prefix="gp-site-", dir=memory) as name:
+        file = Path(name) / "people.gpl"
+        head = lists.ListHeader("revoked", "demo", 2, time.time(), 3600.0, 7200.0)
+        load.write_list(file, head, b"".join(number.to_bytes(16) for number in range(KEYS)))
+        copy = file.stat().st_size
+        alone, alone_s = _measure(Path(name), file, ALONE, "alone")
+        shared, shared_s = _measure(Path(name), file, KIOSKS, "share")
+    yield Row(
+        f"a base of {KEYS:,} keys ({copy / 1e6:.1f} MB) to {KIOSKS} kiosks of a site over {LINE_MBIT} Mbit/s",
+        f"{shared / copy:.2f} copies over the line, all in {shared_s:.0f} s",
+        f"{ALONE} kiosks without siblings: {alone / copy:.2f} copies, {alone_s:.0f} s",
+        f"≤ {BAR:g} copies",
+        shared <= BAR * copy,
+    )
+
+
+def _measure(folder: Path, file: Path, kiosks: int, how: str) -> tuple[int, float]:
+    """Bytes over the line, and seconds until the last has it whole."""
+    with SiteNetwork(kiosks) as site, contextlib.ExitStack() as stack:
+
+        def start(place: str, *words: object) -> subprocess.Popen[str]:
+            made = subprocess.Popen(
+                site.words(place, sys.executable, "-c", *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+            stack.callback(made.wait)
+            stack.callback(made.kill)
+            if made.stdout.readline() != "ready\n":
+                raise RuntimeError(f"{place} does not start")
+            return made
+
+        start("server", SERVER, ROOT / "tests" / "agent" / "ruleset", file)
+        chunks = load.chunks_of(file, base_chunks.DEFAULT_BYTES, "http://10.78.0.2/people.gpl")
+        text = json.dumps(base_chunks.to_json(chunks))
+        running = [
+            start(str(number), KIOSK, folder / f"{how}-{number}", f"k{number}", file, text, how)
+            for number in range(kiosks)
+        ]
+        before, begun_s = site.line_bytes(), time.monotonic()
+        for each in running:
+            each.stdin.write("\n")
+            each.stdin.flush()
+        for number, each in enumerate(running):
+            if each.stdout.readline() != "whole\n":
+                raise RuntimeError(f"kiosk {number} has no whole base")
+        return site.line_bytes() - before, time.monotonic() - begun_s
