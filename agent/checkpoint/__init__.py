@@ -28,7 +28,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt
 
@@ -772,7 +772,8 @@ def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
 def _open_once(name: str, lane: LaneState, at_s: float) -> list[Effect]:
     """For staff: the person who leaves goes in any case; at an entry nobody is let in past a decision."""
     if lane.is_exit:
-        return [*_let_out(name, lane, at_s), RemeasureResult(name)]
+        reason: LocalRefusal | Literal[""] = LocalRefusal.GATE_DOWN if Role.GATE in lane.down else ""
+        return [*_let_out(name, lane, at_s), RemeasureResult(name, reason=reason)]
     if lane.closed:
         return [RemeasureResult(name, reason=LocalRefusal.LANE_CLOSED)]
     if Role.GATE in lane.down or Role.GATE not in lane.spec.parts:

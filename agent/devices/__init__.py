@@ -341,7 +341,7 @@ class _Opening:
     """One command to a gate."""
 
     requested_s: float
-    done: Future[None] = field(default_factory=Future)
+    done: Future[bool] = field(default_factory=Future)
 
 
 class GateWorker(DeviceWorker["Sink"]):
@@ -364,10 +364,10 @@ class GateWorker(DeviceWorker["Sink"]):
         self._commands: queue.SimpleQueue[_Opening | None] = queue.SimpleQueue()
         """None wakes the thread."""
 
-    def open_gate(self) -> Future[None]:
+    def open_gate(self) -> Future[bool]:
         """Command one opening; returns at once. A command that cannot be carried out within a second lapses:
-        a gate must not open for somebody who has gone. The future is done when the gate's output was switched, or
-        the command has lapsed or failed.
+        a gate must not open for somebody who has gone. The future is done when the gate's output was switched
+        (True), or the command has lapsed or failed (False).
         """
         opening = _Opening(self._clock())
         self._commands.put(opening)
@@ -393,11 +393,13 @@ class GateWorker(DeviceWorker["Sink"]):
                 continue
             if opening is None:
                 continue
+            is_switched = False
             try:
                 if self._clock() - opening.requested_s > _LATE_COMMAND_S:
                     log.warning("opening lapsed: the gate was not ready", extra={"device": self.name})
                     continue
                 device.pulse(self._release_s)
+                is_switched = True
                 self._items += 1
             finally:
-                opening.done.set_result(None)
+                opening.done.set_result(is_switched)

@@ -67,10 +67,10 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
         self._panel = panel
         self._clock = clock
         self._told = threading.Condition()
-        self._after: Future[None] | None = None
+        self._after: Future[bool] | None = None
         """An opening of the gate that goes first."""
 
-    def show(self, cue: Cue, after: Future[None] | None = None) -> None:
+    def show(self, cue: Cue, after: Future[bool] | None = None) -> None:
         """Show it from now on; returns at once. `after`: an opening of the gate that goes first, where both are on
         one wire.
         """

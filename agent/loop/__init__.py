@@ -77,8 +77,8 @@ class Loop:
         checkpoint: Checkpoint,
         inbox: Inbox | None = None,
         *,
-        open_gate: Mapping[str, Callable[[], Future[None] | None]],
-        show: Mapping[str, Callable[[Cue, Future[None] | None], None]],
+        open_gate: Mapping[str, Callable[[], Future[bool] | None]],
+        show: Mapping[str, Callable[[Cue, Future[bool] | None], None]],
         store: Callable[[Event], None],
         log_event: Callable[[Event], None],
         now: Callable[[], TimeBounds],
@@ -92,7 +92,8 @@ class Loop:
     ) -> None:
         """None of these blocks:
 
-        `open_gate`: lane → command one opening; gives a future that is done once the gate's output was switched.
+        `open_gate`: lane → command one opening; gives a future that is done once the gate's output was switched, or
+        was not.
         `show`: lane → its lamp and buzzer; they wait a moment for the future of an opening that came before.
         `store`: to the outbox; `log_event`: to the log.
         `redact`: an event without what may not be kept of a person.
@@ -195,8 +196,17 @@ class Loop:
                 request.answer.set_result(AttestationResult(StatementRefusal.TIMED_OUT, text=text))
             case _:
                 self._handle(seen, now, request.answer)
-                if request.deed is not None and _is_done(request.answer):
+                if request.deed is None:
+                    return
+                if _is_done(request.answer):
                     self._store(EventKind.ATTESTATION, request.deed, now)
+                elif not request.answer.done():  # the gate is not open yet
+                    request.answer.add_done_callback(partial(self._record_late, request.deed))
+
+    def _record_late(self, deed: AttestationRecord, answer: Answer) -> None:
+        """Store a deed that took a moment, if it was done. The gate's thread."""
+        if _is_done(answer):
+            self.inbox.add(deed)
 
     def _attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
         """A statement that concerns the venue; the checkpoint is not asked."""
@@ -254,7 +264,7 @@ class Loop:
             self.internal_errors += 1
             log.exception("an internal error in judging: nobody was let in")
             effects = [*(ShowCue(lane, Cue.REFER) for lane in self._show), *self._checkpoint.reset(seen)]
-        opening: dict[str, Future[None] | None] = {}
+        opening: dict[str, Future[bool] | None] = {}
         for each in effects:
             effect = each
             if isinstance(effect, ShowCue) and self._discreet:
@@ -278,7 +288,7 @@ class Loop:
                     if self._ledger is not None and seen is not None and not isinstance(effect, AttestationResult):
                         self._ledger.opened(seen, effect)
                     if answer is not None and not answer.done():
-                        answer.set_result(effect)
+                        _answer_once_open(answer, effect, opening.get(seen.lane) if seen is not None else None)
             self._observe(effect)
 
     def wake(self) -> None:
@@ -328,6 +338,30 @@ class Loop:
             kind = type(error).__name__
             log.error("an internal error in withholding (%s): nothing personal was kept", kind)  # noqa: TRY400 - the same
             return privacy.without_details(event)
+
+
+def _answer_once_open(
+    answer: Answer, result: LaneCommandResult | RemeasureResult | AttestationResult, opening: Future[bool] | None
+) -> None:
+    """Answer; after an opening by hand only when the gate's output was switched, or was not."""
+    if opening is None or result.reason or isinstance(result, AttestationResult) or _has_passage(result):
+        answer.set_result(result)
+        return
+
+    def opened(done: Future[bool]) -> None:
+        if done.result():
+            answer.set_result(result)
+        elif isinstance(result, RemeasureResult):
+            answer.set_result(replace(result, reason=LocalRefusal.GATE_DOWN))
+        else:
+            answer.set_result(replace(result, reason=CommandReason.GATE_DOWN))
+
+    opening.add_done_callback(opened)
+
+
+def _has_passage(result: LaneCommandResult | RemeasureResult) -> bool:
+    """Whether the gate's opening follows from somebody's passage, whose event says that it was commanded."""
+    return isinstance(result, RemeasureResult) and result.passage is not None
 
 
 def _is_done(answer: Answer) -> bool:
