@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from html import escape
 from pathlib import Path
 from string import Template
@@ -16,6 +17,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from agent.platform.rate import Rate
 from agent.texts import CATALOGUE
 from agent.web.pictures import LANG_TAGS
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 PAGES = Path(__file__).parent / "pages"
 MAX_BODY = 4096
 BODY_S = 5.0
+REQUESTS_AT_ONCE, REQUESTS_PER_S = 200, 100
+"""Of one site: a page and its files are about ten, a lane's screen sends three a second. What is more waits, so
+that a flood takes no time from the agent.
+"""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -42,11 +48,14 @@ _HEADERS = {
 
 
 class RequestFilter:
-    """What holds for every request: an expected name, no foreign page behind it, headers that lock the page up."""
+    """What holds for every request: a bounded rate, an expected name, no foreign page behind it, headers that lock
+    the page up.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], scheme: str) -> None:
         """`hosts`: what `Host` may be, with the port; `scheme`: of this site's own origin."""
         self._app, self._hosts, self._scheme = app, frozenset(hosts), scheme
+        self._rate, self._turn = Rate(REQUESTS_AT_ONCE, REQUESTS_PER_S, time.monotonic()), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -66,6 +75,9 @@ class RequestFilter:
         for name, value in scope["headers"]:
             key = name.decode("latin-1")
             given[key] = f"{given[key]}, {value.decode('latin-1')}" if key in given else value.decode("latin-1")
+        async with self._turn:
+            while not self._rate.allows(time.monotonic()):  # noqa: ASYNC110 - time alone lets more in
+                await asyncio.sleep(1 / REQUESTS_PER_S)
         refusal = self._refusal(scope["method"], given)
         await (self._app if refusal is None else PlainTextResponse(refusal, 403))(scope, receive, locked)
 

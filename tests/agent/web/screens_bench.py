@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 GREEN_S, ANSWER_S = 3.0, 5.0
+ROOT = Path(__file__).parents[3]
+UNIT = ROOT / "systemd" / "gatepost-screen.service"
 
 
 def start_screens(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], int]:
-    """`gatepost screen` for the sockets of a folder, and its port."""
+    """`gatepost screen` for the sockets of a folder, with the priority of its service; and its port."""
     main = "import sys; from agent.cli import main; sys.exit(main())"
+    nice = re.search(r"^Nice=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    assert nice is not None
     words = [sys.executable, "-c", main, "screen", "--directory", str(folder), "--port", str(port)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    words = ["nice", "-n", nice[1], *words]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stderr is not None
     for line in process.stderr:
         if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
