@@ -333,10 +333,11 @@ class App:
             lambda: here.forms if (here := self._ruleset.venue()) is not None else {},
             self._health.report,
             self._watch.show_pairing,
+            self._watch.has_glass,
             config.screening.clinical_uncertainty_c,
             config.screening.retest_wait_s,
             config.web.second_person,
-            lambda: _pages(config, self._clock.now()),
+            lambda: {**_pages(config, self._clock.now()), "local_port": self._watch.local_port},
         )
         return StaffDoor(config.web.directory / staff.NAME, folder / staff_state.NAME, context)
 
@@ -577,11 +578,11 @@ class _LaneWorkers:
         yield from self.indicators
         yield from self.screens
 
-    def open_gate(self) -> Future[None] | None:
+    def open_gate(self) -> Future[bool] | None:
         """Command one opening; where there is no gate, none."""
         return None if self.gate is None else self.gate.open_gate()
 
-    def show(self, cue: Cue, after: Future[None] | None) -> None:
+    def show(self, cue: Cue, after: Future[bool] | None) -> None:
         """Tell people, after an opening of the gate."""
         for worker in self.indicators:
             worker.show(cue, after)

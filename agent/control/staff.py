@@ -4,6 +4,7 @@ One request a connection, in one line of JSON. `device` and `session` are what t
 and name of the machine give no rights.
 
     {"do": "pair", "secret": …, "number": "042137"}                → {"device": …}       the code on the glass, once
+    {"do": "await_pairing"}                                        → {"awaited": true}   until a badge is shown
     {"do": "login", "device": …, "staff": "G07", "pin": …}         → {"session": …}      or {"do": "badge"}
     {"do": "view", "device": …, "session": …}                      → {"at_s": …, "waiting": […], …}
     {"do": "override", "device": …, "session": …, "id": …, "at_s": …, "lane": "entry", "number": 7, "reason": …}
@@ -22,11 +23,13 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import screening
 from agent.control import rights, staff_state
+from agent.control.badges import Badges, BadgeUse
 from agent.control.door import Door, send
 from agent.control.sessions import Refused, StaffSessions
 from agent.control.staff_context import WAIT_S
@@ -70,12 +73,6 @@ MOST_BYTES = 8192
 FRESH_S = 10.0
 """A deed names the view that it follows from; that view must not be older."""
 ROUNDED_S = 0.01
-BADGE_S = 30.0
-"""So long a page waits for a badge, and a badge counts as the second person's."""
-SECOND_S = 5.0
-"""So long after a page has asked for it, a badge is a second person's, and no handover. Pages ask each 2 s."""
-HELD_S = 3.0
-"""So long a badge before a scanner is the same showing."""
 ID_BYTES = 32
 MOST_IDS = 512
 LONGEST_WORDS = 120
@@ -97,13 +94,7 @@ class StaffDoor:
         self._lock = threading.RLock()
         self._view = StaffView(context, self.state, clock)
         self._ids: OrderedDict[str, None] = OrderedDict()
-        self._awaiting: dict[str, float] = {}
-        """Device that waits for a badge → until when."""
-        self._badge: tuple[str, float] = ("", float("-inf"))
-        """Whose badge was shown last, and when, until it was used."""
-        self._logged_in_by_badge: dict[str, str] = {}
-        self._second_until_s = float("-inf")
-        """A page waits for the badge of a second person until then: it is no handover."""
+        self._badges = Badges()
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
 
     # -- life
@@ -145,7 +136,7 @@ class StaffDoor:
 
     def _on_badge(self, who: str, lane: str) -> None:
         with self._lock:
-            is_news = self._note_badge(who)
+            is_news = self._note_badge(who, lane)
         if not is_news:
             return
         if self._context.venue() is None:
@@ -155,17 +146,15 @@ class StaffDoor:
             seen = Observation(lane, Role.CLINICAL, Attestation(self._clock(), "badge", who, by=who))
             self._context.ask(seen, WAIT_S)
 
-    def _note_badge(self, who: str) -> bool:
+    def _note_badge(self, who: str, lane: str) -> bool:
         """A badge is before a scanner; whether somebody else is on duty from now on."""
-        at_s = self._clock()
-        if self._badge[0] == who and at_s - self._badge[1] < HELD_S:
-            return False
-        self._badge = who, at_s
-        self._awaiting = {device: until for device, until in self._awaiting.items() if until > at_s}
-        if len(self._awaiting) == 1:  # with several nobody can tell whose it is
-            self._logged_in_by_badge[self._awaiting.popitem()[0]] = who
-        before = self.state.on_duty
-        if before == who or at_s < self._second_until_s:
+        member, before = self._context.known_staff().people.get(who), self.state.on_duty
+        may_connect = member is not None and member.role in rights.VERBS["pair"]
+        use = self._badges.show(who, before, self._clock(), may_connect=may_connect)
+        if use is BadgeUse.TABLET:
+            self.begin_pairing()
+            self._record_deed("pair", who, lane, value="badge")
+        if use is not BadgeUse.SHIFT:
             return False
         try:
             self._save_state(on_duty=who, handed_by=before)
@@ -205,6 +194,8 @@ class StaffDoor:
                 return dict(self._context.hello())
             case {"do": "pair", "secret": str(secret), "number": str(number)}:
                 return self._pair(secret, number)
+            case {"do": "await_pairing"}:
+                return self._await_pairing()
             case {"do": str(verb), "device": str(device), "session": str(session), **rest}:
                 return self._for_page(verb, device, session, rest)
         raise Refused("bad_arguments")
@@ -226,8 +217,7 @@ class StaffDoor:
             case "second", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
-                    is_over = rest.get("over") is True
-                    self._second_until_s = float("-inf") if is_over else self._clock() + SECOND_S
+                    self._badges.await_second(self._clock(), over=rest.get("over") is True)
                     who = self._second_badge(found)
                 return {"seen": who} if who else {"awaited": True}
             case "view", _:
@@ -252,6 +242,16 @@ class StaffDoor:
         link = f"{guard_address(pages)}/guard#pair={secret}"
         self._context.show_pairing(link, number, pages.get("fingerprint", ""), seconds)
         return {"secret": secret, "link": link, "number": number, "seconds": round(seconds)}
+
+    def _await_pairing(self) -> dict[str, Any]:
+        """A device that is not connected asks to be. It gets no right by that, and nothing is shown yet: the next
+        badge of somebody who may connect it shows the code on the glass.
+        """
+        if not self._context.has_glass():
+            raise Refused("no_glass")
+        with self._lock:
+            self._badges.await_tablet(self._clock())
+        return {"awaited": True}
 
     def _pair(self, secret: str, number: str) -> dict[str, Any]:
         token = secrets.token_urlsafe(ID_BYTES)
@@ -310,10 +310,10 @@ class StaffDoor:
         with self._lock:
             if not self._sessions.is_paired(device, self._context.now().earliest_utc):
                 raise Refused("not_paired")
-            who = self._logged_in_by_badge.pop(device, "")
+            who = self._badges.login(device, at_s)
             member = self._context.staff().people.get(who)
             if member is None:
-                self._awaiting[device] = at_s + BADGE_S
+                self._badges.await_login(device, at_s)
                 return {"awaited": True}
             self._sessions.login_by_badge(member, device, token, at_s, self._context.now().earliest_utc)
         self._record_deed("login", who, "", value="badge")
@@ -468,7 +468,7 @@ class StaffDoor:
                 who = self._second_badge(by)
                 if not who:
                     raise Refused("second_needed")
-                self._badge, self._second_until_s = ("", float("-inf")), float("-inf")
+                self._badges.spend_second()
                 return who
         if self._context.second_person:
             raise Refused("second_needed")
@@ -476,10 +476,10 @@ class StaffDoor:
 
     def _second_badge(self, by: StaffSession) -> str:
         """Whose badge was shown just now, if that may confirm a deed of `by`; `` if not."""
-        who, shown_s = self._badge
+        who = self._badges.second(self._clock())
         member = self._context.staff().people.get(who)
         is_other = member is not None and who != by.staff and member.role in rights.SECONDS
-        return who if is_other and self._clock() - shown_s <= BADGE_S else ""
+        return who if is_other else ""
 
     def _known_lane(self, lane: str) -> str:
         if lane not in self._context.lanes:
@@ -501,20 +501,26 @@ class StaffDoor:
         return said
 
     def _all_out(self, by: StaffSession) -> dict[str, Any]:
-        """Open every exit once; entries stay as they are. Refused with the names of those that did not open."""
+        """Open every exit once, all at the same time; entries stay as they are. Says of each whether it opened."""
         exits = [lane for lane, spec in self._context.lanes.items() if spec.direction is Direction.EXIT]
         if not exits:
             raise Refused("no_such_lane")
-        shut: dict[str, str] = {}
-        for lane in exits:
+
+        def open_exit(lane: str) -> str:
             deed = self._as_deed("all_out", by, lane)
             try:
                 self._request(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
-            except (TimeoutError, Refused) as error:
-                shut[lane] = str(error) if isinstance(error, Refused) else "timeout"
-        if shut:
-            return {"refused": next(iter(shut.values())), "text": ", ".join(shut)}
-        return {"done": True, "lanes": exits}
+            except Refused as refusal:
+                return str(refusal)
+            except TimeoutError:
+                return "timeout"
+            return ""
+
+        with ThreadPoolExecutor(len(exits), "all out") as threads:
+            why = dict(zip(exits, threads.map(open_exit, exits), strict=True))
+        shut = {lane: reason for lane, reason in why.items() if reason}
+        said: dict[str, Any] = {"opened": [lane for lane in exits if lane not in shut]}
+        return {**said, "refused": "exits_shut", "shut": shut} if shut else {**said, "done": True}
 
     def _step(self, case: str, step: str, by: StaffSession) -> dict[str, Any]:
         venue = self._context.venue()

@@ -56,6 +56,8 @@ class StaffContext:
     """As in status.json."""
     show_pairing: Callable[[str, str, str, float], None]
     """On the glass of every lane: secret, number, for how many seconds."""
+    has_glass: Callable[[], bool]
+    """Whether the screen of any lane can show it."""
     clinical_uncertainty_c: float
     rest_s: float
     second_person: bool

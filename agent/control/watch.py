@@ -9,8 +9,10 @@ Everything here may be read by anybody who stands in the queue: the picture is a
     → {"beat": true}                                         four times a second, while the agent's loop moves
     → {"lane": "entry", "number": 8, "picture": "pair", "pairing": [link, number, fingerprint], …}
     ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again twice a second
+    ← {"port": 8470}                         where a browser on this machine finds the pages
 
-A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down.
+A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down. What it
+says is read in small pieces with pauses: one that says too much, or reads nothing, costs the agent no time.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from agent.checkpoint.effects import ShowCue
 from agent.control.door import Door, line_of, send
 from agent.indicators import Cue, LampPanel
 from agent.texts import CATALOGUE
+from agent.web.options import LOCAL_PORT, PORTS
 
 if TYPE_CHECKING:
     import socket
@@ -50,9 +53,12 @@ LATE_S = 1.0
 """A picture that is not painted by then is not to be relied on."""
 SILENT_S = 1.5
 """Nor is one that is not said to be on the glass again: two words of it were missed."""
-_MOST_BYTES = 4096
+_MOST_BYTES = 1024
+"""Of one read: what all lanes of a kiosk say at once."""
+_READ_EVERY_S = 0.02
+"""A client that says more is read no faster, and has to wait."""
 _LOOK_S = 0.05
-"""How soon a picture that ends by itself is noticed."""
+"""How soon it is noticed that the loop moves again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ class Watch:
         self._wakers: set[int] = set()
         """One for each client: it looks up when something was written there."""
         self._painted: dict[str, tuple[int, float]] = {}
+        self._local_port = LOCAL_PORT
         self._pairing: tuple[str, str, str] = ("", "", "")
         """The link that a tablet of the staff is to open, the number to type, and the certificate's fingerprint."""
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
@@ -174,6 +181,15 @@ class Watch:
             return f"has not painted the last picture within {LATE_S:.0f} s"
         return ""
 
+    @property
+    def local_port(self) -> int:
+        """Where a browser on this machine finds the pages, as their process said last."""
+        return self._local_port
+
+    def has_glass(self) -> bool:
+        """Whether any lane's screen paints."""
+        return any(not self.trouble(lane) for lane in self._lanes)
+
     def _serve(self, client: socket.socket) -> None:
         """Serve one screen process until it has gone."""
         waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -188,29 +204,42 @@ class Watch:
 
     def _follow(self, client: socket.socket, waker: int) -> None:
         send(client, self._hello)
-        told: dict[str, Picture] = {}
-        beat_s, unread = -math.inf, b""
+        told: dict[str, int] = {}
+        beat_s, read_s, unread = -math.inf, -math.inf, b""
         while self._door.is_open:
-            with self._lock:
-                at_s = self._clock()
-                pictures = [lane.now(at_s) for lane in self._lanes.values()]
-            for picture in pictures:
-                if told.get(picture.lane, _NONE).number != picture.number:
-                    more = {"pairing": self._pairing} if picture.picture == PAIR else {}
-                    client.sendall(line_of(asdict(picture) | more))
-                    told[picture.lane] = picture
+            at_s = self._clock()
+            news, ends_s = self._news(told, at_s)
             if at_s >= beat_s + BEAT_S and self._moves():
                 beat_s = at_s
-                send(client, {"beat": True})
-            ready, _, _ = select.select([client.fileno(), waker], [], [], _LOOK_S)
+                news += _BEAT
+            if news:
+                client.sendall(news)
+            due_s = min(ends_s, beat_s + BEAT_S if at_s < beat_s + BEAT_S else at_s + _LOOK_S)
+            sources, may_read_s = [waker, client.fileno()], read_s + _READ_EVERY_S
+            if at_s < may_read_s:
+                sources, due_s = [waker], min(due_s, may_read_s)
+            ready, _, _ = select.select(sources, [], [], max(0.0, due_s - self._clock()))
             if waker in ready:
                 os.eventfd_read(waker)
             if client.fileno() in ready:
+                read_s = self._clock()
                 if not (got := client.recv(_MOST_BYTES)) or len(unread) > _MOST_BYTES:
                     return
                 *lines, unread = (unread + got).split(b"\n")
                 for line in lines:
                     self._on_line(line)
+
+    def _news(self, told: dict[str, int], at_s: float) -> tuple[bytes, float]:
+        """Lines of the pictures that the client was not told yet, and when the first picture ends."""
+        with self._lock:
+            pictures, pairing = [lane.now(at_s) for lane in self._lanes.values()], self._pairing
+        news = b""
+        for picture in pictures:
+            if told.get(picture.lane) != picture.number:
+                more = {"pairing": pairing} if picture.picture == PAIR else {}
+                news += line_of(asdict(picture) | more)
+                told[picture.lane] = picture.number
+        return news, min((at_s + each.for_ms / 1000 for each in pictures if each.for_ms), default=math.inf)
 
     def _on_line(self, line: bytes) -> None:
         try:
@@ -221,6 +250,8 @@ class Watch:
             case {"lane": str() as lane, "painted": int() as number} if lane in self._lanes:
                 with self._lock:
                     self._painted[lane] = (number, self._clock())
+            case {"port": int() as port} if port in PORTS:
+                self._local_port = port
 
 
-_NONE = Picture("", -1, "", "", 0)
+_BEAT = line_of({"beat": True})

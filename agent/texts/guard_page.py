@@ -20,6 +20,16 @@ PAGE: Texts = {
     # access
     "pair": Text("Connect this device", "连接此设备"),
     "pair_number": Text("Number on the kiosk", "本机显示的数字"),
+    "pair_how": Text(
+        "Scan the code on a lane's screen. If none is there: press the button, then a supervisor shows their badge"
+        " at a lane.",
+        "请扫描通道屏幕上的二维码。若没有，请按下按钮，再由主管在通道出示工牌。",
+    ),
+    "pair_badge": Text("By a supervisor's badge", "主管出示工牌"),
+    "pair_awaited": Text(
+        "Now a supervisor shows their badge at a lane; then scan the code on its screen.",
+        "请主管在通道出示工牌，然后扫描屏幕上的二维码。",
+    ),
     "login": Text("Log in", "登录"),
     "badge_number": Text("Badge number", "工牌编号"),
     "pin": Text("PIN", "密码"),
@@ -109,6 +119,7 @@ PAGE: Texts = {
     "reopen": Text("Reopen", "重新开放"),
     "open_once": Text("Open once", "开一次"),
     "all_out": Text("All out: open the exits", "全部放出：打开出口"),
+    "exits_opened": Text("Open: {0}.", "已打开：{0}。"),
     "passages": Text("Last passages", "最近通行"),
     "ago": Text("{0} ago", "{0}前"),
     # the kiosk

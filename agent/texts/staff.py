@@ -8,6 +8,10 @@ REFUSALS: Texts = {
     # access
     "pairing_over": Text("The code on the screen has expired: start again.", "屏上的二维码已失效，请重新开始。"),
     "pairing_wrong": Text("That is not the number on the screen.", "与屏上数字不符。"),
+    "no_glass": Text(
+        "No lane's screen works here: a technician connects the device (gatepost staff pair).",
+        "没有可用的通道屏幕，请技术人员连接此设备。",
+    ),
     "too_many_devices": Text("Too many devices are connected.", "已连接的设备过多。"),
     "not_paired": Text("This device is not connected with the kiosk.", "此设备尚未与本机连接。"),
     "no_staff_list": Text("There is no valid list of staff here.", "本机没有有效的工作人员名单。"),
@@ -29,6 +33,7 @@ REFUSALS: Texts = {
     "no_such_number": Text("This person does not wait any more.", "此人已不在等候。"),
     "not_referred": Text("The rules refuse: staff cannot let in.", "规则不予放行，工作人员不能放行。"),
     "invariant": Text("Nobody may let this person in.", "任何人都不能放行此人。"),
+    "exits_shut": Text("NOT open – open by hand:", "未打开，请人工打开："),
     "gate_down": Text("The gate does not work.", "闸机故障。"),
     "lane_busy": Text("Somebody is being decided: wait a moment.", "正在处理他人，请稍候。"),
     "busy": Text("Somebody else uses the sensors.", "传感器正被他人使用。"),

@@ -27,9 +27,9 @@ _MOST_BYTES = 65536
 class Feed:
     """Follows the agent's pictures; comes back when the agent does."""
 
-    def __init__(self, socket: Path) -> None:
-        """`socket`: the watch door."""
-        self._socket = socket
+    def __init__(self, socket: Path, port: int) -> None:
+        """`socket`: the watch door; `port`: where a browser on this machine finds the pages."""
+        self._socket, self._port = socket, port
         self._panels: dict[str, PanelOptions] = {}
         self._pictures: dict[str, dict[str, Any]] = {}
         self._unknown = {"picture": "starting"}
@@ -68,7 +68,7 @@ class Feed:
         """Tell the agent that a picture is on the glass."""
         if self._writer is not None and lane in self._panels:
             with contextlib.suppress(OSError):
-                self._writer.write(json.dumps({"lane": lane, "painted": number}).encode() + b"\n")
+                self._writer.write(_line({"lane": lane, "painted": number}))
 
     async def run(self) -> None:
         """Follow, for ever."""
@@ -82,6 +82,7 @@ class Feed:
         """One connection, until it ends or is silent for too long."""
         reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=_MOST_BYTES)
         try:
+            writer.write(_line({"port": self._port}))
             self._writer = writer
             self._beat_s = time.monotonic()
             while True:
@@ -113,3 +114,8 @@ class Feed:
             self._pictures, self._unknown = {}, {"picture": STAFF}
         async with self._changed:
             self._changed.notify_all()
+
+
+def _line(said: dict[str, Any]) -> bytes:
+    """As the door expects it."""
+    return json.dumps(said).encode() + b"\n"

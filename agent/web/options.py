@@ -32,7 +32,8 @@ _WITH_HINT = ("admit", "admit_with_notice", "refer", "refuse")
 
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
-_PORTS = range(1, 65536)
+PORTS = range(1, 65536)
+"""That a listener may have."""
 
 
 def address_of(listen: str) -> tuple[str, int]:
@@ -43,7 +44,7 @@ def address_of(listen: str) -> tuple[str, int]:
         ip_address(host)
     except ValueError:
         host = ""
-    if not (host and colon and port.isascii() and port.isdigit() and int(port) in _PORTS):
+    if not (host and colon and port.isascii() and port.isdigit() and int(port) in PORTS):
         raise ValueError(f"listen {listen!r} is no address with a port (1 to 65535), for example 0.0.0.0:8471")
     return host, int(port)
 
@@ -53,9 +54,11 @@ LOCAL_PORT = 8470
 
 
 def guard_address(pages: Mapping[str, Any]) -> str:
-    """The address under which tablets find the guard's page. `pages`: `listen` and `names` as in the settings."""
+    """The address under which tablets find the guard's page. `pages`: `listen` and `names` as in the settings, and
+    the `local_port` that serves a browser on this machine.
+    """
     if not pages.get("listen"):
-        return f"http://127.0.0.1:{LOCAL_PORT}"
+        return f"http://127.0.0.1:{pages.get('local_port', LOCAL_PORT)}"
     name, (_, port) = pages["names"][0], address_of(pages["listen"])
     return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"
 

@@ -99,9 +99,9 @@ async def serve(doors: Path, port: int) -> None:
     """Serve until SIGTERM or SIGINT. `doors`: folder of the agent's sockets; `port`: of this machine's listener, 0
     for any. Raises OSError when it is taken.
     """
-    feed = Feed(doors / "watch.sock")
     with socket.create_server(("127.0.0.1", port)) as local:
         own = local.getsockname()[1]
+        feed = Feed(doors / "watch.sock", own)
         client = StaffClient(doors / "staff.sock")
         server = Server(config(person_site(feed, own, guard_routes(client))))
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()

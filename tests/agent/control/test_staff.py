@@ -12,10 +12,13 @@ import pytest
 from guard_bench import ELEVATED_C, PINS, ROLES, Kiosk, badge, staff_toml
 
 from agent.control import rights, staff_state
+from agent.control import watch as watch_door
+from agent.control.badges import Badges
 from agent.control.staff import FRESH_S, OVERRIDE_REASONS
 from agent.credentials.staff_list import StaffRole
 from agent.model import Colour, RemeasureResult
 from agent.texts import CATALOGUE
+from drivers.contract import DeviceGone
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -39,6 +42,10 @@ def kiosk(shared: Kiosk) -> Kiosk:
     for card in shared.view()["waiting"]:
         shared.deed("left", lane=card["lane"], number=card["number"])
     return shared
+
+
+def last_badge(kiosk: Kiosk) -> str:
+    return kiosk.door._badges._last[0]
 
 
 _people = iter(f"person-{number}" for number in range(1000))
@@ -150,7 +157,7 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
 def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     card = overridable(kiosk)
     kiosk.show_badge("S1")
-    wait_for(lambda: kiosk.door._badge[0] == "S1")
+    wait_for(lambda: last_badge(kiosk) == "S1")
     about = {"lane": "entry", "number": card["number"], "reason": "document", "second": {"badge": True}}
     assert kiosk.deed("override", **about)["outcome"] == "admit"
     assert kiosk.deed("override", **about) == {"refused": "second_needed"}
@@ -183,7 +190,7 @@ def test_a_gate_is_not_opened_past_somebody_who_waits(kiosk: Kiosk) -> None:
 
 def test_all_out_opens_exits_and_no_entry(kiosk: Kiosk) -> None:
     entry, out = kiosk.opened(), kiosk.opened("exit")
-    assert kiosk.deed("all_out") == {"done": True, "lanes": ["exit"]}
+    assert kiosk.deed("all_out") == {"done": True, "opened": ["exit"]}
     wait_for(lambda: kiosk.opened("exit") == out + 1)
     assert kiosk.opened() == entry
     assert kiosk.deed("close", lane="exit") == {"refused": "not_allowed"}, "an exit stays an exit"
@@ -196,10 +203,55 @@ def test_all_out_names_the_exits_that_did_not_open(kiosk: Kiosk, monkeypatch: py
         raise TimeoutError
 
     monkeypatch.setattr(kiosk.door, "_context", replace(context, ask=no_answer))
-    assert kiosk.deed("all_out") == {"refused": "timeout", "text": "exit"}
+    shut = {"refused": "exits_shut", "opened": [], "shut": {"exit": "timeout"}}
+    assert kiosk.deed("all_out") == shut
     entry_alone = {"entry": context.lanes["entry"]}
     monkeypatch.setattr(kiosk.door, "_context", replace(context, lanes=entry_alone))
     assert kiosk.deed("all_out") == {"refused": "no_such_lane"}
+
+
+class GoneGate:
+    """A gate that is not there."""
+
+    simulated = True
+
+    def open(self) -> None:
+        raise DeviceGone("relay", "does not answer", "plug it in")
+
+    def close(self) -> None:
+        pass
+
+
+def exit_gate(kiosk: Kiosk) -> Any:
+    return next(each for each in kiosk.app._workers if each.name == "exit/gate")
+
+
+SHUT = {"refused": "exits_shut", "opened": [], "shut": {"exit": "gate_down"}}
+
+
+def test_all_out_says_that_a_gate_is_known_to_be_down(kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, deeds = exit_gate(kiosk), kiosk.deeds().count(("all_out", "G07"))
+    with monkeypatch.context() as broken:
+        broken.setattr(gate, "_make", GoneGate)
+        gate.reopen()
+        wait_for(lambda: "gate" in kiosk.view()["lanes"][1]["down"])
+        assert kiosk.deed("all_out") == SHUT
+    gate.reopen()
+    wait_for(lambda: gate.status().up)
+    assert kiosk.deeds().count(("all_out", "G07")) == deeds, "what was not done is no deed"
+
+
+def test_all_out_says_that_a_gate_fails_just_now(kiosk: Kiosk) -> None:
+    gate = exit_gate(kiosk)
+
+    def fails(_seconds: float) -> None:
+        raise DeviceGone("relay", "does not answer", "plug it in")
+
+    gate._life.device.pulse = fails
+    assert kiosk.deed("all_out") == SHUT
+    gate.reopen()
+    wait_for(lambda: gate.status().up)
+    assert kiosk.deed("all_out") == {"done": True, "opened": ["exit"]}
 
 
 def test_mask_and_occupancy(kiosk: Kiosk) -> None:
@@ -273,14 +325,14 @@ def test_a_badge_at_the_scanner_hands_over_and_is_no_passage(kiosk: Kiosk) -> No
 
 def test_a_second_persons_badge_is_no_handover_while_a_page_waits_for_it(kiosk: Kiosk) -> None:
     on_duty = kiosk.view()["on_duty"]
-    who = next(each for each in ("S1", "G08") if each not in (on_duty, kiosk.door._badge[0]))
+    who = next(each for each in ("S1", "G08") if each not in (on_duty, last_badge(kiosk)))
     kiosk.page("second")
     kiosk.show_badge(who)
     wait_for(lambda: kiosk.page("second").get("seen") == who)
     assert kiosk.view()["on_duty"] == on_duty
     kiosk.page("second", over=True)
     kiosk.show_badge("G07")
-    wait_for(lambda: kiosk.door._badge[0] == "G07")
+    wait_for(lambda: last_badge(kiosk) == "G07")
     assert kiosk.page("second").get("seen") is None, "one's own badge is no second person's"
     kiosk.page("second", over=True)
 
@@ -321,7 +373,7 @@ def test_a_badge_at_an_exit_opens_it_as_any_code_does(kiosk: Kiosk) -> None:
 def test_a_badge_logs_the_page_in_that_waits_for_it(kiosk: Kiosk) -> None:
     assert kiosk.page("badge") == {"awaited": True}
     kiosk.show_badge("S1")
-    wait_for(lambda: kiosk.door._logged_in_by_badge)
+    wait_for(lambda: kiosk.door._badges._logins)
     said = kiosk.page("badge")
     assert said["staff"] == "S1"
     assert kiosk.ask(do="who", device=kiosk.device, session=said["session"])["role"] == "supervisor"
@@ -333,9 +385,51 @@ def test_a_badge_logs_nobody_in_when_two_pages_wait(kiosk: Kiosk) -> None:
     for device in (first, second):
         assert kiosk.ask(do="badge", device=device, session="") == {"awaited": True}
     kiosk.show_badge("G08")
-    wait_for(lambda: kiosk.door._badge[0] == "G08")
-    assert not kiosk.door._logged_in_by_badge
-    kiosk.door._awaiting.clear()
+    wait_for(lambda: last_badge(kiosk) == "G08")
+    assert not kiosk.door._badges._logins
+    kiosk.door._badges._awaiting.clear()
+
+
+def paints(kiosk: Kiosk) -> None:
+    """A browser shows the entry's screen, which stands ready."""
+    watch = kiosk.app._watch
+    wait_for(lambda: watch._lanes["entry"].now(time.monotonic()).picture in {"ready", "fault", watch_door.PAIR})
+    number = watch._lanes["entry"].now(time.monotonic()).number
+    watch._on_line(json.dumps({"lane": "entry", "painted": number}).encode())
+
+
+def test_a_supervisors_badge_shows_the_code_for_a_tablet_that_waits_for_it(kiosk: Kiosk) -> None:
+    on_duty = kiosk.view()["on_duty"]
+    kiosk.door._badges = Badges()
+    paints(kiosk)
+    assert kiosk.ask(do="await_pairing") == {"awaited": True}
+    kiosk.show_badge("S1")
+    wait_for(lambda: kiosk.door._sessions.pairing is not None)
+    pairing = kiosk.door._sessions.pairing
+    wait_for(lambda: kiosk.deeds()[-1] == ("pair", "S1"))
+    assert kiosk.events()[-1]["value"] == "badge"
+    assert kiosk.view()["on_duty"] == on_duty, "to connect a tablet is not to take over"
+    said = kiosk.ask(do="pair", secret=pairing.secret, number=pairing.number)
+    assert kiosk.ask(do="who", device=said["device"], session="") == {"paired": True}
+
+
+def test_no_badge_of_a_guard_connects_a_tablet_and_none_without_a_glass(kiosk: Kiosk) -> None:
+    kiosk.door._badges, kiosk.door._sessions.pairing = Badges(), None
+    kiosk.app._watch._painted.clear()
+    assert kiosk.ask(do="await_pairing") == {"refused": "no_glass"}
+    paints(kiosk)
+    kiosk.ask(do="await_pairing")
+    kiosk.show_badge("G08")
+    wait_for(lambda: last_badge(kiosk) == "G08")
+    assert kiosk.door._sessions.pairing is None
+
+
+def test_the_link_for_a_browser_on_the_kiosk_has_the_port_that_serves_it(kiosk: Kiosk) -> None:
+    with socket.socket(socket.AF_UNIX) as screens:
+        screens.connect(str(kiosk.folder / "web" / watch_door.NAME))
+        screens.sendall(b'{"port": 8499}\n{"port": 0}\n{"port": "x"}\n')
+        wait_for(lambda: kiosk.app._watch.local_port == 8499)
+    assert kiosk.door.begin_pairing()["link"].startswith("http://127.0.0.1:8499/guard#pair=")
 
 
 # -- without right, late, twice

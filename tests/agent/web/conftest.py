@@ -7,12 +7,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from guard_pages import LIMIT_MS, Pages
 from screens_bench import Screens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,31 @@ def screens() -> Iterator[Screens]:
     made = Screens("entry")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[Pages]:
+    made = Pages()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(browser: Browser, pages: Pages) -> Iterator[Page]:
+    """A telephone, paired and logged in, at an empty gate."""
+    pages.kiosk.door._sessions.unpair_all()
+    pages.kiosk.device = ""
+    pages.empty()
+    context = browser.new_context(viewport={"width": 360, "height": 740}, locale="en-GB")
+    context.set_default_timeout(LIMIT_MS)
+    made = context.new_page()
+    faults: list[str] = []
+    made.on("pageerror", lambda error: faults.append(str(error)))
+    shown = pages.kiosk.door.begin_pairing()
+    made.goto(f"{pages.url}guard#pair={shown['secret']}")
+    made.get_by_label("Number on the kiosk").fill(shown["number"])
+    made.keyboard.press("Enter")
+    pages.log_in(made)
+    yield made
+    context.close()
+    assert not faults

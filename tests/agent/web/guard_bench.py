@@ -85,7 +85,7 @@ LIMIT_S = 20.0
 PINS = {"G07": "135790", "G08": "246801", "S1": "secret-1", "T1": "technician"}
 ROLES = {"G07": "guard", "G08": "guard", "S1": "supervisor", "T1": "technician"}
 NORMAL_C, ELEVATED_C = 34.4, 37.0
-ON_ROSTER = ("anna", "bert", "carl", "dora", "emil", "fay")
+ON_ROSTER = ("anna", "bert", "carl", "dora", "emil", "fay", "gina", "hugo")
 """Holders of codes who belong here."""
 WANTED = "wanted"
 """Holder of a code who is on a watch list."""

@@ -7,18 +7,17 @@ import json
 import re
 import socket
 import ssl
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from guard_bench import ELEVATED_C, FULL_VENUE, NORMAL_C, PINS, WANTED, Kiosk
+from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
+from guard_pages import Pages, part, unfold
 from test_person_page import RULES
 
 from agent import log
+from agent.control.badges import Badges
 from agent.control.sessions import IDLE_S
 from agent.model import Colour
 from agent.texts import CATALOGUE
@@ -27,128 +26,10 @@ from agent.web.site import PAGES
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from playwright.sync_api import Browser, Locator, Page
-
-MAIN = "import sys; from agent.cli import main; sys.exit(main())"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-class Pages:
-    """A kiosk, and `gatepost screen` for it."""
-
-    def __init__(self) -> None:
-        self.tls_port = free_port()
-        web = f'listen = "127.0.0.1:{self.tls_port}"\nnames = ["127.0.0.1"]'
-        self.kiosk = Kiosk(web, rules=FULL_VENUE, sealed=True)
-        words = [sys.executable, "-c", MAIN, "screen", "--directory", str(self.kiosk.folder / "web"), "--port", "0"]
-        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
-        assert self.process.stderr is not None
-        self.url = ""
-        for line in self.process.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
-                self.url = found[0]
-            if "https://" in line:
-                break
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        self.kiosk.close()
-
-    def log_in(self, page: Page, who: str = "G07") -> None:
-        page.get_by_label("Badge number").fill(who)
-        page.get_by_label("PIN").fill(PINS[who])
-        page.keyboard.press("Enter")
-        page.get_by_text("Waiting:").wait_for()
-
-    def empty(self) -> None:
-        """Nobody waits, nobody is inside."""
-        self.kiosk.login("G08")
-        for card in self.kiosk.view()["waiting"]:
-            self.kiosk.deed("left", lane=card["lane"], number=card["number"])
-        self.kiosk.deed("state", type="count", number=0)
-
-
-@pytest.fixture(scope="module")
-def pages() -> Iterator[Pages]:
-    made = Pages()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def page(browser: Browser, pages: Pages) -> Iterator[Page]:
-    """A telephone, paired and logged in, at an empty gate."""
-    pages.kiosk.door._sessions.unpair_all()
-    pages.kiosk.device = ""
-    pages.empty()
-    context = browser.new_context(viewport={"width": 360, "height": 740}, locale="en-GB")
-    context.set_default_timeout(12_000)
-    made = context.new_page()
-    faults: list[str] = []
-    made.on("pageerror", lambda error: faults.append(str(error)))
-    shown = pages.kiosk.door.begin_pairing()
-    made.goto(f"{pages.url}guard#pair={shown['secret']}")
-    made.get_by_label("Number on the kiosk").fill(shown["number"])
-    made.keyboard.press("Enter")
-    pages.log_in(made)
-    yield made
-    context.close()
-    assert not faults
-
-
-def part(page: Page, name: str) -> None:
-    page.locator("#nav button", has_text=name).click()
-
-
-def unfold(card: Locator) -> Locator:
-    """A card with all its measures."""
-    if card.locator("details[open]").count() == 0:
-        card.locator("summary").click()
-    return card
-
-
-def tab_to(page: Page, name: str) -> None:
-    """By the Tab key alone, as somebody without mouse and finger does."""
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        text = page.evaluate("document.activeElement.textContent || document.activeElement.ariaLabel || ''")
-        if name in text and page.evaluate("document.activeElement !== document.body"):
-            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "it is seen"
-            return
-    pytest.fail(f"{name} cannot be reached by Tab")
 
 
 # -- a guard's day
-
-
-def test_a_guard_handles_a_fever_by_keyboard_alone(pages: Pages, page: Page) -> None:
-    kiosk, opened = pages.kiosk, pages.kiosk.opened()
-    kiosk.come("bert", ELEVATED_C)
-    card = page.locator(".card", has_text="The temperature is raised.")
-    card.wait_for()
-    assert "A normal temperature would change this." in card.inner_text()
-    assert "Measured: 37" in card.inner_text()
-    tab_to(page, "Other measures")
-    page.keyboard.press("Enter")
-    tab_to(page, "Enter temperature")
-    page.keyboard.press("Enter")
-    page.keyboard.type("366")
-    assert page.get_by_label("Temperature, °C").input_value() == "36.6"
-    assert "limit" not in page.locator("dialog").inner_text(), "the limit is told after the entry"
-    page.keyboard.press("Enter")
-    wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
-    page.get_by_text("The limit was").wait_for()
-    page.get_by_text("Waiting: 0").wait_for()
 
 
 def test_the_keypad_types_tenths_and_an_instrument_is_remembered(pages: Pages, page: Page) -> None:
@@ -411,7 +292,7 @@ def test_a_supervisor_alone_connects_and_ends_tablets(pages: Pages, page: Page) 
     page.get_by_role("button", name="Connect a tablet").click()
     wait_for(lambda: kiosk.door._sessions.pairing is not None)
     page.get_by_role("button", name="End all tablets").click(delay=1200)
-    page.get_by_label("Number on the kiosk").wait_for()
+    page.get_by_role("button", name="By a supervisor's badge").wait_for()
     assert not kiosk.door.state.devices
 
 
@@ -515,7 +396,7 @@ def test_the_technician_sees_the_kiosk_and_can_do_nothing(pages: Pages, page: Pa
         page.get_by_role("button", name=name).click()
     page.context.clear_cookies()
     page.goto(f"{pages.url}technician")
-    page.get_by_label("Number on the kiosk").wait_for()
+    page.get_by_role("button", name="By a supervisor's badge").wait_for()
 
 
 # -- for everybody: both languages, contrast, small and enlarged
@@ -589,11 +470,44 @@ def test_axe_finds_nothing_before_the_login_in_both_languages(browser: Browser, 
     with browser.new_context(viewport={"width": 360, "height": 740}, locale="zh-CN") as context:
         made = context.new_page()
         made.goto(f"{pages.url}guard")
-        made.get_by_label("本机显示的数字").wait_for()
-        assert not left_over(made)
-        made.get_by_role("button", name="English").click()
-        made.get_by_label("Number on the kiosk").wait_for()
-        assert not left_over(made)
+        for secret, chinese, english in (
+            ("", "主管出示工牌", "By a supervisor's badge"),
+            ("#pair=x", "本机显示的数字", "Number on the kiosk"),
+        ):
+            made.evaluate("(to) => { location.hash = to; }", secret)
+            made.locator("main").get_by_text(chinese).last.wait_for()
+            assert not left_over(made)
+            made.get_by_role("button", name="English").click()
+            made.locator("main").get_by_text(english).last.wait_for()
+            assert not left_over(made)
+            made.get_by_role("button", name="中文").click()
+
+
+def test_a_tablet_is_connected_by_a_supervisors_badge(browser: Browser, pages: Pages) -> None:
+    """The code is scanned into the page that is open already: no load, only another fragment."""
+    with browser.new_context(viewport={"width": 360, "height": 740}, locale="en-GB") as context:
+        tablet, glass = context.new_page(), context.new_page()
+        tablet.goto(f"{pages.url}guard")
+        tablet.get_by_role("button", name="By a supervisor's badge").click()
+        tablet.get_by_text("No lane's screen works here").wait_for()
+        glass.goto(f"{pages.url}lanes/entry")
+        wait_for(lambda: not pages.kiosk.app._watch.trouble("entry"))
+        tablet.get_by_role("button", name="By a supervisor's badge").click()
+        tablet.get_by_text("Now a supervisor shows their badge").wait_for()
+        pages.kiosk.door._badges = Badges()
+        tablet.get_by_role("button", name="By a supervisor's badge").click()
+        wait_for(lambda: pages.kiosk.door._badges._tablet_until_s > 0)
+        pages.kiosk.show_badge("S1")
+        glass.locator(".code:not([hidden])").wait_for()
+        number = glass.locator(".figure").inner_text().split("\n")[0].replace(" ", "")
+        secret = pages.kiosk.door._sessions.pairing.secret
+        tablet.evaluate("(to) => { location.hash = to; }", f"pair={secret}")
+        tablet.get_by_label("Number on the kiosk").fill(number)
+        tablet.keyboard.press("Enter")
+        tablet.get_by_label("Badge number").wait_for()
+        assert secret not in tablet.url
+        glass.locator(".code:not([hidden])").wait_for(state="hidden")
+    pages.kiosk.door._badges = Badges()
 
 
 def test_planted_faults_are_found(busy: Page) -> None:

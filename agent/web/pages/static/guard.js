@@ -1,6 +1,6 @@
 // The guard's page: shows what the agent says, and asks it. It decides nothing.
 
-import { ask, button, closeDialogs, el, field, isHeld, message, otherLanguage, otherName, setLanguage, t, w } from "./page_kit.js";
+import { ask, button, closeDialogs, el, field, isHeld, keyed, message, otherLanguage, otherName, setLanguage, t, w } from "./page_kit.js";
 import { isStale, seen } from "./guard_deeds.js";
 import * as parts from "./guard_parts.js";
 
@@ -19,20 +19,25 @@ const opened = new Set(); // cards whose other measures are unfolded
 
 // -- access
 
-function access(title, labels, submit, ...more) {
+function access(title, labels, submit, { label = w("ok"), then = begin, more = "" } = {}) {
   drawn.clear();
   nav.replaceChildren();
   main.replaceChildren(el("form", { class: "access", onsubmit: async (event) => {
     event.preventDefault();
     const answer = await submit();
     if (answer.refused) message(t("refusal", answer.refused), true);
-    else begin();
-  } }, el("h2", {}, title), labels, el("div", { class: "row" }, el("button", { class: "first" }, w("ok")), more)));
-  main.querySelector("input").focus();
+    else then();
+  } }, el("h2", {}, title), labels, el("div", { class: "row" }, el("button", { class: "first" }, label), more)));
+  main.querySelector("input, button").focus();
 }
 
+// The code on the glass leads here with its secret; without one, somebody with the right badge has it shown.
 function pairing() {
-  const secret = new URLSearchParams(location.hash.slice(1)).get("pair") ?? "";
+  const secret = new URLSearchParams(location.hash.slice(1)).get("pair");
+  if (!secret) {
+    access(w("pair"), [el("p", {}, w("pair_how"))], () => ask({ do: "await_pairing" }), { label: w("pair_badge"), then: () => message(w("pair_awaited")) });
+    return;
+  }
   const [number, label] = field(w("pair_number"), { inputmode: "numeric", required: true });
   access(w("pair"), [label], async () => {
     const answer = await ask({ do: "pair", secret, number: number.value });
@@ -40,11 +45,12 @@ function pairing() {
     return answer;
   });
 }
+addEventListener("hashchange", () => begin()); // the code was scanned into the page that is open already
 
 function login() {
   const [who, whoLabel] = field(w("badge_number"), { required: true });
   const [pin, pinLabel] = field(w("pin"), { type: "password", required: true });
-  access(w("login"), [whoLabel, pinLabel], () => ask({ do: "login", staff: who.value, pin: pin.value }), button(w("by_badge"), byBadge));
+  access(w("login"), [whoLabel, pinLabel], () => ask({ do: "login", staff: who.value, pin: pin.value }), { more: button(w("by_badge"), byBadge) });
 }
 
 async function byBadge() {
@@ -79,7 +85,7 @@ function show(place, name, what, make) {
   drawn.set(name, key);
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   place.replaceChildren(...[make()].flat(9).filter(Boolean));
-  if (focused) [...place.querySelectorAll("[data-key]")].find((each) => each.dataset.key === focused)?.focus();
+  if (focused) (keyed(focused, place) ?? place.querySelector("h2"))?.focus();
 }
 
 // Times go on by themselves: of them only what is to be drawn again counts. null is no time at all.

@@ -8,8 +8,12 @@ const CASE_TRIES = 4;
 export const seen = { view: null, atMs: 0 };
 export const isStale = () => performance.now() - seen.atMs > STALE_MS;
 
+// Of "all out": which exits are open, and why the others are not.
+const shut = (answer) => Object.entries(answer.shut ?? {}).map(([lane, why]) => `${lane} (${t("refusal", why)})`).join(", ");
+const opened = (answer) => (answer.opened?.length ? w("exits_opened", answer.opened.join(", ")) : "");
+
 export function refuse(answer) {
-  message([t("refusal", answer.refused), answer.text].filter(Boolean).join(" "), true);
+  message([t("refusal", answer.refused), shut(answer), opened(answer), answer.text].filter(Boolean).join(" "), true);
   if (answer.refused === "locked") unlock();
 }
 
@@ -22,7 +26,7 @@ export async function deed(said, about = "") {
     return null;
   }
   const became = answer.outcome ? `${t("outcome", answer.outcome)}. ${answer.reasons.map((code) => t("reason", code)).join(" ")}` : w("done");
-  answer.message = [about, became].filter(Boolean).join(" ");
+  answer.message = [about, became, opened(answer)].filter(Boolean).join(" ");
   message(answer.message);
   return answer;
 }

@@ -40,7 +40,7 @@ function person(card, view, opened) {
 }
 
 export const waiting = (view, opened) => [
-  el("h2", { tabindex: "-1" }, `${w("waiting")}: ${view.waiting.length}`),
+  el("h2", { tabindex: "-1", "data-key": "h2" }, `${w("waiting")}: ${view.waiting.length}`),
   cards(view.waiting.map((card) => person(card, view, opened)), w("nobody_waits")),
 ];
 
@@ -55,7 +55,7 @@ function caseCard(item) {
     row(button(w("follow"), () => followCase(item.case), { kind: "first", key: `follow ${item.case}` })));
 }
 
-export const cases = (view) => [el("h2", { tabindex: "-1" }, `${w("cases")}: ${view.venue?.cases.length ?? 0}`), cards((view.venue?.cases ?? []).map(caseCard), w("no_cases"))];
+export const cases = (view) => [el("h2", { tabindex: "-1", "data-key": "h2" }, `${w("cases")}: ${view.venue?.cases.length ?? 0}`), cards((view.venue?.cases ?? []).map(caseCard), w("no_cases"))];
 
 // -- the place: inside, roster, rounds, duties, forms
 
@@ -73,7 +73,7 @@ function roster(venue) {
     el("tr", {}, el("th", { scope: "row" }, name || "–"), cell(going[name]?.expected ?? people), cell(going[name]?.checked), cell(going[name]?.absent), cell(excused)));
   const missing = venue.attendance.absent_numbers ?? [];
   return part(venue.attendance.round ? `${w("roster")}: ${venue.attendance.round}` : w("roster"),
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": w("roster") }, el("table", {}, el("thead", {}, el("tr", {}, ["group", "expected", "checked", "absent", "excused"].map((code) => el("th", { scope: "col" }, w(code))))), el("tbody", {}, rows))),
+    el("div", { class: "scroll", tabindex: "0", role: "region", "data-key": "roster", "aria-label": w("roster") }, el("table", {}, el("thead", {}, el("tr", {}, ["group", "expected", "checked", "absent", "excused"].map((code) => el("th", { scope: "col" }, w(code))))), el("tbody", {}, rows))),
     missing.length ? el("p", {}, w("absent_numbers", missing.join(", "))) : "",
     row(["absence", "symptom"].map((type) => button(w(`note_${type}`), () => noted(type), { key: type }))));
 }
@@ -100,7 +100,7 @@ function duties(venue) {
 const forms = (view) => part(w("forms"), row(view.forms.map((form) => button(inLanguage(form.title, form.name), () => fill(form, null), { key: `form ${form.name}` }))));
 
 export function place(view) {
-  const title = el("h2", { tabindex: "-1" }, w("place"));
+  const title = el("h2", { tabindex: "-1", "data-key": "h2" }, w("place"));
   if (!view.venue) return [title, el("p", {}, w("no_venue"))];
   return [title, inside(view.venue.occupancy), roster(view.venue), rounds(view.venue), duties(view.venue), forms(view)];
 }
@@ -118,7 +118,7 @@ function lane(each) {
 const passage = (each) => el("li", {}, `${SIGNS[each.outcome]} ${each.lane} · ${t("outcome", each.outcome)} · `, w("ago", span(each.ago_s)));
 
 export const lanes = (view) => [
-  el("h2", { tabindex: "-1" }, w("lanes")), el("ul", { class: "cards" }, view.lanes.map(lane)),
+  el("h2", { tabindex: "-1", "data-key": "h2" }, w("lanes")), el("ul", { class: "cards" }, view.lanes.map(lane)),
   row(holdButton(w("all_out"), () => deed({ do: "all_out" }), "all out")),
   part(w("passages"), el("ul", { class: "plain" }, view.passages.slice(0, 10).map(passage))),
 ];
@@ -139,12 +139,12 @@ async function connect() {
 }
 
 export const kiosk = (view, logout) => [
-  el("h2", { tabindex: "-1" }, w("kiosk")),
+  el("h2", { tabindex: "-1", "data-key": "h2" }, w("kiosk")),
   part(w("shift"), el("p", {}, w("on_duty", view.on_duty || w("nobody"))), el("p", {}, w("take_over"))),
   part(w("faults"), cards(view.faults.map((each) => el("li", { class: "card refer", lang: "en" }, el("h4", {}, each.part), each.text)), w("no_faults"))),
   part(w("lists"), el("p", {}, w(view.online ? "online" : "offline"), view.waiting_events ? ` ${w("events_wait", view.waiting_events)}` : ""),
     el("ul", { class: "plain" }, view.lists.map((each) => el("li", {}, `${each.fault ? "✗" : "✓"} ${each.name}: `, each.age_s === null ? w("age_unknown") : w("age", span(each.age_s)))))),
-  el("p", {}, el("a", { href: "/technician" }, w("technician"))),
+  el("p", {}, el("a", { href: "/technician", "data-key": "technician" }, w("technician"))),
   view.you.may.includes("pair") ? part(w("tablets"), row(button(w("connect_tablet"), connect, { key: "pair" }), holdButton(w("end_tablets"), () => deed({ do: "unpair" }), "unpair"))) : "",
   row(button(w("logout"), () => ask({ do: "logout" }).then(logout), { key: "logout" })),
 ];

@@ -43,6 +43,9 @@ export function el(name, attributes = {}, ...children) {
   return made;
 }
 
+// What is drawn again is another element with the same key.
+export const keyed = (key, place = document) => [...place.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key);
+
 // Seconds that go on by themselves: up from `seconds`, or down to 0 of them.
 export function clock(seconds, down = false) {
   const made = el("span", { class: "clock", "data-zero": performance.now() / 1000 + (down ? seconds : -seconds), "data-down": down });
@@ -136,7 +139,13 @@ export function dialog(title, children, submit = null, { label = w("ok"), action
     if (isDone) made.close();
   });
   const timer = setTimeout(() => made.close(), DRAFT_MS);
-  made.addEventListener("close", () => { clearTimeout(timer); onclose?.(); made.remove(); });
+  const opener = document.activeElement?.dataset.key;
+  made.addEventListener("close", () => {
+    clearTimeout(timer);
+    onclose?.();
+    made.remove();
+    if (document.activeElement === document.body) (keyed(opener) ?? document.querySelector("main h2"))?.focus();
+  });
   document.body.append(made);
   made.showModal();
   return made;

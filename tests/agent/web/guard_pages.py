@@ -1,0 +1,73 @@
+"""The guard's page as a browser gets it: a running kiosk, and `gatepost screen` for it."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from guard_bench import FULL_VENUE, PINS, Kiosk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+_MAIN = "import sys; from agent.cli import main; sys.exit(main())"
+LIMIT_MS = 12_000
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Pages:
+    """A kiosk, and `gatepost screen` for it."""
+
+    def __init__(self) -> None:
+        self.tls_port = free_port()
+        web = f'listen = "127.0.0.1:{self.tls_port}"\nnames = ["127.0.0.1"]'
+        self.kiosk = Kiosk(web, rules=FULL_VENUE, sealed=True)
+        folder = str(self.kiosk.folder / "web")
+        words = [sys.executable, "-c", _MAIN, "screen", "--directory", folder, "--port", "0"]
+        self.process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+        assert self.process.stderr is not None
+        self.url = ""
+        for line in self.process.stderr:
+            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+                self.url = found[0]
+            if "https://" in line:
+                break
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        self.kiosk.close()
+
+    def log_in(self, page: Page, who: str = "G07") -> None:
+        page.get_by_label("Badge number").fill(who)
+        page.get_by_label("PIN").fill(PINS[who])
+        page.keyboard.press("Enter")
+        page.get_by_text("Waiting:").wait_for()
+
+    def empty(self) -> None:
+        """Nobody waits, nobody is inside."""
+        self.kiosk.login("G08")
+        for card in self.kiosk.view()["waiting"]:
+            self.kiosk.deed("left", lane=card["lane"], number=card["number"])
+        self.kiosk.deed("state", type="count", number=0)
+
+
+def part(page: Page, name: str) -> None:
+    page.locator("#nav button", has_text=name).click()
+
+
+def unfold(card: Locator) -> Locator:
+    """A card with all its measures."""
+    if card.locator("details[open]").count() == 0:
+        card.locator("summary").click()
+    return card
