@@ -470,6 +470,8 @@ class _ConfigReader:
         beyond = list(errors.beyond(cls, known))
         for name in beyond:
             self.fault((*path, name), errors.should_be(cls, name, known.pop(name)))
+        for name, what in errors.bad_texts(cls, known):
+            self.fault((*path, name), what)
         try:
             value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
         except ValidationError as error:

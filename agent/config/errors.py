@@ -103,6 +103,20 @@ def beyond(cls: type, given: Mapping[str, Any]) -> Iterator[str]:
                 yield name
 
 
+def bad_texts(cls: type, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The settings with a text that none can have, and why: no path, name or address holds a control character, and
+    an empty path would be the configuration's folder.
+    """
+    for name, value in given.items():
+        field, of_type = _declared(cls)[name]
+        texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+        if found := re.search(r"[\x00-\x1f\x7f-\x9f]", "".join(texts)):
+            yield name, f"has a control character (U+{ord(found[0]):04X}) in its text: take it out"
+        elif "" in texts and _parts(of_type)[0] is Path:
+            shown = f' (for example {name} = "{field.default}")' if isinstance(field.default, Path) else ""
+            yield name, f"is empty: give a path{shown}, or leave the setting out"
+
+
 _BEYOND: Mapping[type, Any] = {
     Gt: lambda value, mark: value > mark.gt,
     Ge: lambda value, mark: value >= mark.ge,

@@ -169,6 +169,29 @@ def test_no_number_is_beyond_all_sense(cls: type, name: str) -> None:
         assert told.startswith("should be "), told
 
 
+@pytest.mark.parametrize(
+    ("cls", "name"), SETTINGS, ids=[f"{cls.__module__}.{cls.__qualname__}.{name}" for cls, name in SETTINGS]
+)
+def test_no_text_has_a_control_character(cls: type, name: str) -> None:
+    """A path with one makes the system's calls raise, a user name with one the broker hang up."""
+    for value in ("a\0b", "a\nb", "\x9b31m", ["a", "b\x7f"]):
+        reader = config._ConfigReader({}, Path("-"))
+        assert reader.options((), cls, {name: value}) is None
+        told = [fault.text for fault in reader.faults if fault.path.split(".")[0] == name]
+        assert any(re.match(r"has a control character \(U\+00[0-9A-F]{2}\)", each) for each in told), told
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(cls, name) for cls, name in SETTINGS if errors._parts(errors._declared(cls)[name][1])[0] is Path],
+)
+def test_no_path_is_empty(cls: type, name: str) -> None:
+    """It would be the configuration's own folder."""
+    reader = config._ConfigReader({}, Path("-"))
+    assert reader.options((), cls, {name: ""}) is None
+    assert [fault.text for fault in reader.faults if fault.text.startswith("is empty: give a path")]
+
+
 def test_every_default_is_within_its_own_limits() -> None:
     for cls, name in SETTINGS:
         field, _ = errors._declared(cls)[name]
