@@ -142,6 +142,26 @@ def _alone(action: Callable[Concatenate[Authority, P], R]) -> Callable[Concatena
     return locked
 
 
+class _UnsignedError(Exception):
+    """A certificate for this name is to be signed, and then all to be decided once more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A request, and when it came."""
+
+    asked: CertificateRequest
+    fingerprint: str
+    """Of its key."""
+    now_utc: float
+    pem: str = ""
+    """The certificate, signed, which counts if all still holds; empty: none is signed yet."""
+
+
 class Authority:
     """One folder."""
 
@@ -289,36 +309,45 @@ class Authority:
 
     # -- what kiosks ask for
 
-    @_alone
     def handle(self, data: bytes, now_utc: float) -> tuple[str, bytes] | None:
         """(fingerprint of the key that asks, answer); None for what gets no answer. Never raises: a file that is
         damaged, or a disk that is full, is logged, and fails the one who asks.
+
+        Another authority's program signs while nothing is locked: nobody who revokes meanwhile waits for it. Then
+        all is decided once more, and what was revoked meanwhile gets no certificate.
         """
         try:
             asked = exchange.parse_request(data)
             fingerprint = certificates.fingerprint_of_request(asked.csr)
         except (exchange.BadExchange, BadCertificate):
             return None
+        case = _Case(asked, fingerprint, now_utc)
         try:
-            found, token = self._decide(asked, fingerprint, now_utc)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            try:
+                found, token = self._decide(case)
+            except _UnsignedError as unsigned:
+                pem = self._sign(asked.csr, unsigned.name, now_utc)
+                found, token = self._decide(replace(case, pem=pem))
+        except (OSError, ValueError, TypeError, KeyError, BadCertificate, subprocess.SubprocessError) as error:
             log.warning(
                 "%s asks, and what is known here cannot be used: %s", certificates.spoken(fingerprint), error
             )
             found, token = Answer("refused", "authority_failed"), b""
         return fingerprint, exchange.answer(found, data, token)
 
-    def _decide(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
-        """The answer, and the token that proves it. Raises OSError; ValueError, TypeError, KeyError for a damaged
-        file.
+    @_alone
+    def _decide(self, case: _Case) -> tuple[Answer, bytes]:
+        """The answer, and the token that proves it. Raises _UnsignedError when a certificate is to be signed first;
+        OSError; ValueError, TypeError, KeyError for a damaged file.
         """
-        if asked.certificate:
-            return self._renew(asked, fingerprint, now_utc), b""
-        if asked.id:
-            return self._enrol(asked, fingerprint, now_utc)
-        return self._wait(asked, fingerprint, now_utc), b""
+        if case.asked.certificate:
+            return self._renew(case), b""
+        if case.asked.id:
+            return self._enrol(case)
+        return self._wait(case), b""
 
-    def _enrol(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> tuple[Answer, bytes]:
+    def _enrol(self, case: _Case) -> tuple[Answer, bytes]:
+        asked = case.asked
         path = self._invitation(asked.id) if re.fullmatch(r"[0-9a-f]{32}", asked.id) else None
         try:
             plain = {} if path is None else _read(path)
@@ -330,13 +359,14 @@ class Authority:
         found = invitation.parse({key: value for key, value in plain.items() if key not in ("used", "revoked")})
         if not exchange.holds_token(asked, found.token):
             return Answer("refused", "bad_proof"), found.token
-        if reason := _why_not(plain, found, fingerprint, self._root_hash(), now_utc):
+        if reason := _why_not(plain, found, case.fingerprint, self._root_hash(), case.now_utc):
             return Answer("refused", reason), found.token
         if not used:
-            self._write(path, {**plain, "used": fingerprint})
-        return self._issue(asked, fingerprint, found.site, found.kiosk, now_utc), found.token
+            self._write(path, {**plain, "used": case.fingerprint})
+        return self._issue(case, found.site, found.kiosk), found.token
 
-    def _renew(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> Answer:
+    def _renew(self, case: _Case) -> Answer:
+        asked = case.asked
         try:
             present = certificates.about(asked.certificate)
             site, _, kiosk = present.name.partition("/")
@@ -352,17 +382,17 @@ class Authority:
             return Answer("refused", "bad_proof")
         if mine.revoked_utc:
             return Answer("refused", "revoked")
-        if present.not_after_utc < now_utc:
+        if present.not_after_utc < case.now_utc:
             return Answer("refused", "expired")
-        return self._issue(asked, fingerprint, site, kiosk, now_utc, renewed=True)
+        return self._issue(case, site, kiosk, renewed=True)
 
-    def _wait(self, asked: CertificateRequest, fingerprint: str, now_utc: float) -> Answer:
-        path = self._pending(fingerprint)
+    def _wait(self, case: _Case) -> Answer:
+        asked, path = case.asked, self._pending(case.fingerprint)
         try:
             found = Pending(**_read(path))
         except FileNotFoundError:
             self._make_room()
-            waiting = Pending(fingerprint, asked.csr, asked.release, asked.serial, now_utc)
+            waiting = Pending(case.fingerprint, asked.csr, asked.release, asked.serial, case.now_utc)
             self._write(path, asdict(waiting))
             return Answer("pending")
         if found.rejected:
@@ -370,7 +400,7 @@ class Authority:
         if not found.approved:
             return Answer("pending")
         site, _, kiosk = found.approved.partition("/")
-        return self._issue(asked, fingerprint, site, kiosk, now_utc)
+        return self._issue(case, site, kiosk)
 
     def _make_room(self) -> None:
         """For one more who waits. Files are read only when there are many: a stranger's request must be cheap."""
@@ -381,18 +411,15 @@ class Authority:
             oldest = min(undecided, key=lambda each: each.at_utc)
             self._pending(oldest.fingerprint).unlink(missing_ok=True)
 
-    def _issue(
-        self,
-        asked: CertificateRequest,
-        fingerprint: str,
-        site: str,
-        kiosk: str,
-        now_utc: float,
-        *,
-        renewed: bool = False,
-    ) -> Answer:
-        """The certificate for this key, made once. A new key for an old name revokes what the name had before."""
-        known = self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk)
+    def _issue(self, case: _Case, site: str, kiosk: str, *, renewed: bool = False) -> Answer:
+        """The certificate for this key, made once. A new key for an old name revokes what the name had before.
+        Raises _UnsignedError when it is to be signed first.
+        """
+        known, fingerprint, now_utc = (
+            self.kiosk(site, kiosk) or EnrolledKiosk(site, kiosk),
+            case.fingerprint,
+            case.now_utc,
+        )
         certificate = known.issued.get(fingerprint)
         if certificate is not None and certificate.revoked_utc:
             return Answer("refused", "revoked")
@@ -400,14 +427,13 @@ class Authority:
             valid = sum(not each.revoked_utc and each.not_after_utc > now_utc for each in known.issued.values())
             if renewed and valid >= MOST_CERTIFICATES:
                 return Answer("refused", "too_many")
-            try:
-                pem = self._sign(asked.csr, known.name, now_utc)
-                found = certificates.about(pem)
-            except (BadCertificate, OSError, subprocess.SubprocessError):
-                return Answer("refused", "authority_failed")
+            if not case.pem:
+                raise _UnsignedError(known.name)
+            found = certificates.about(case.pem)
             if found.fingerprint != fingerprint or found.name != known.name:
+                log.warning("the certificate that was signed for %s is of another key or name", known.name)
                 return Answer("refused", "authority_failed")
-            certificate = Certificate(found.serial, found.not_after_utc, pem)
+            certificate = Certificate(found.serial, found.not_after_utc, case.pem)
             self._save(replace(known, issued={**known.issued, fingerprint: certificate}))
         if not renewed:
             self._revoke(self.kiosk(site, kiosk) or known, now_utc, but=fingerprint)
