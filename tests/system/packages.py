@@ -67,16 +67,27 @@ def missing() -> list[str]:
     return found if os.geteuid() == 0 else [*found, "this needs root"]
 
 
-def base(suite: str, architecture: str, more: str = "") -> Path:
-    """An empty machine as a tar file, made when it is not there; `more`: packages beside those INCLUDED."""
-    kept = ROOTS / f"base-{suite}-{architecture}{more and '-'}{more.replace(',', '-')}.tar"
+def base(suite: str, architecture: str, more: str = "", following: str = "") -> Path:
+    """An empty machine as a tar file, made when it is not there; `more`: packages beside those INCLUDED;
+    `following`: the suite after it, whose packages lie ready for `apt-get dist-upgrade`.
+    """
+    kept = (
+        ROOTS
+        / f"base-{suite}-{architecture}{more and '-'}{more.replace(',', '-')}{following and '-'}{following}.tar"
+    )
     if not kept.exists():
         ROOTS.mkdir(parents=True, exist_ok=True)
         included = INCLUDED.replace("libzbar0", "libzbar0t64") if suite == "trixie" else INCLUDED
         included += more and f",{more}"
         part = kept.with_suffix(".part")
         command = ["mmdebstrap", "--quiet", "--mode=root", "--format=tar", "--variant=minbase"]
-        command += [f"--architectures={architecture}", f"--include={included}", suite, str(part)]
+        command += [f"--architectures={architecture}", f"--include={included}"]
+        if following:
+            fetch = f'sed -i s/{suite}/{following}/ "$1/etc/apt/sources.list"'
+            fetch += '; export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"'
+            fetch += "; apt-get -q update && apt-get -q -y --download-only dist-upgrade"
+            command += ["--skip=cleanup/apt", f"--customize-hook={fetch}"]
+        command += [suite, str(part)]
         subprocess.run(command, check=True)
         part.rename(kept)
     return kept
@@ -167,11 +178,14 @@ def machine(
     packages: Sequence[Path],
     network: str = "",
     more: str = "",
+    following: str = "",
     prepare: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[Machine]:
     """An empty machine with packages in /debs, booted; gone afterwards. `prepare`: its files, before it starts."""
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
-        subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "amd64", more))], check=True)
+        subprocess.run(
+            ["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "amd64", more, following))], check=True
+        )
         for package in packages:
             target = Path(folder) / "debs" / package.parent.name / package.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -235,6 +249,27 @@ def heard(kiosk: Machine, kind: str) -> list[dict[str, Any]]:
 def heard_all(kiosk: Machine) -> list[dict[str, Any]]:
     lines = kiosk.run("cat /var/tmp/heard").stdout.splitlines()
     return [json.loads(line.partition(" ")[2]) for line in lines if "/event/" in line.partition(" ")[0]]
+
+
+def numbers_heard(kiosk: Machine) -> dict[str, list[int]]:
+    """Epoch → sequence of each event at the broker."""
+    numbers: dict[str, list[int]] = {}
+    for event in heard_all(kiosk):
+        numbers.setdefault(event["epoch"], []).append(int(event["sequence"]))
+    return numbers
+
+
+def missing_events(numbers: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Epoch → sequences between the first and the last that never came."""
+    return {epoch: sorted(set(range(min(each), max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
+
+
+def start_again(kiosk: Machine) -> None:
+    """After a cut: the machine, with time, broker and subscriber as before."""
+    kiosk.cut()
+    kiosk.start()
+    kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
+    kiosk.sh(f"{BROKER}; {SUBSCRIBER}")
 
 
 def installs(found: Found, suite: str, first: Path, second: Path) -> None:
@@ -305,6 +340,59 @@ def installs(found: Found, suite: str, first: Path, second: Path) -> None:
         )
         kept = kiosk.sh("ls /etc/gatepost/agent.toml /var/lib/gatepost/outbox.db").splitlines()
         found.check(f"{suite}: configuration and events are there", len(kept) == 2, kept)
+
+
+NEXT = {"bookworm": "trixie"}
+"""Debian → the one after it."""
+
+
+def next_debian(found: Found, suite: str, first: Path) -> None:
+    """The step to the next Debian, with its other Python, while the service runs: configuration, data and the
+    numbers of events are kept. Nothing is tried where there is no next one.
+    """
+    if suite not in NEXT:
+        return
+    following, version = NEXT[suite], version_of(packages_of(first))
+    step = f"{suite} to {following}"
+    with machine(suite, packages_of(first), following=following) as kiosk:
+        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+        configure(kiosk)
+        kiosk.sh("systemctl mask mosquitto; systemctl restart gatepost")
+        served = until(lambda: heard(kiosk, "passage"))
+        found.check(f"{step}: it runs with Python {SUITES[suite]}", served, python_of(kiosk))
+        before, began_s = kiosk.sh("sha256sum /etc/gatepost/*"), time.monotonic()
+        done = kiosk.run(f"{APT} -o Dpkg::Options::=--force-confold --no-download dist-upgrade", 500)
+        note = f"{time.monotonic() - began_s:.0f} s {done.stderr}"
+        found.check(f"{step}: Debian's upgrade goes through", done.returncode == 0, note)
+        audit = kiosk.sh("dpkg --audit")
+        found.check(f"{step}: nothing is half configured", not audit, audit)
+        runs = kiosk.sh("systemctl is-active gatepost")
+        found.check(f"{step}: the service has gone on meanwhile", runs == "active", runs)
+        kiosk.sh("systemctl stop gatepost")
+        count, epochs = len(heard(kiosk, "passage")), set(numbers_heard(kiosk))
+        start_again(kiosk)
+        until(lambda: kiosk.report().get("version") == version)
+        python = python_of(kiosk)
+        note = python if python.endswith(SUITES[following]) else kiosk.sh("journalctl -u gatepost -o cat -n 9")
+        found.check(f"{step}: it starts with Python {SUITES[following]}", note == python, note)
+        found.check(f"{step}: the settings are the same", kiosk.sh("sha256sum /etc/gatepost/*") == before)
+        check = kiosk.run("gatepost check")
+        found.check(f"{step}: check", check.returncode == 0, check.stderr)
+        served = until(lambda: len(heard(kiosk, "passage")) > count + 1)
+        found.check(f"{step}: people are served", served, f"{len(heard(kiosk, 'passage'))} passages")
+        numbers = numbers_heard(kiosk)
+        lost = missing_events(numbers)
+        note = f"{sum(map(len, numbers.values()))} events, missing {lost}"
+        found.check(f"{step}: events are numbered on", set(numbers) == epochs and not any(lost.values()), note)
+        done = kiosk.run(f"{APT} purge gatepost 'gatepost-release-*'", 300)
+        found.check(f"{step}: purge", done.returncode == 0 and "not empty" not in done.stderr, done.stderr)
+        kept = kiosk.sh("ls /etc/gatepost/agent.toml /var/lib/gatepost/outbox.db").splitlines()
+        found.check(f"{step}: configuration and events are there", len(kept) == 2, kept)
+
+
+def python_of(kiosk: Machine) -> str:
+    """The program that the service runs."""
+    return kiosk.sh("readlink /proc/$(systemctl show -p MainPID --value gatepost)/exe")
 
 
 BAD = {
@@ -384,6 +472,7 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
             found.check(f"{suite}: the one before runs", again, kiosk.report().get("version"))
             told = until(lambda bad=bad: rolled_back(kiosk, bad), 60)
             found.check(f"{suite}: the central server is told", told)
+        refused(found, suite, kiosk)
         passages = [event for event in heard(kiosk, "passage") if event["data"]["gate_opened"]]
         found.check(f"{suite}: people are served meanwhile", len(passages) > len(BAD), f"{len(passages)} let in")
         another_release(kiosk, good, "9.2")
@@ -398,25 +487,88 @@ def rolled_back(kiosk: Machine, version: str) -> bool:
     return any(each["type"] == "release_rolled_back" and version in each["detail"] for each in told)
 
 
-def signed_release(kiosk: Machine, packages: Path, key: PrivateKey, version: int) -> None:
-    """Put a root, once, and a release bundle into the kiosk's store, as the central server's would come."""
-    now, day_s, kid = int(time.time()), 86_400, key.public.kid.hex()
+def signed(kind: str, number: int, content: object, key: PrivateKey) -> str:
+    """A bundle of the central server."""
+    now, day_s = int(time.time()), 86_400
+    members = {"type": kind, "name": "", "fleet": "city", "version": number, "content": content}
+    times = {"issued_at": now, "expires_at": now + 90 * day_s, "warn_age_s": day_s, "max_age_s": day_s}
+    return bundle.sign(members | times, [key]).decode()
+
+
+def release_content(version: str, package: bytes, urls: Sequence[str] = ()) -> str:
+    """What a release bundle says of one package."""
+    file = {"sha256": sha256(package).hexdigest(), "size": len(package), "urls": list(urls)}
+    return json.dumps({"version": version, "files": {"amd64": file}})
+
+
+def bring_bundle(kiosk: Machine, kind: str, text: str) -> None:
+    """Into the kiosk's store, as one of the central server's would come."""
+    action, place = "install" if kind == "root" else "import-bundle", f"/var/tmp/{kind}.bundle"
+    kiosk.put(text, place, "644", "root")
+    kiosk.sh(f"gatepost keys {action} {place} --bundles /var/lib/gatepost/bundles")
+    kiosk.sh("chown -R gatepost: /var/lib/gatepost/bundles*")
+
+
+def bring_root(kiosk: Machine, key: PrivateKey) -> None:
+    """A root by which one key may sign releases."""
+    kid = key.public.kid.hex()
     roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "release")}
     root = {"keys": {kid: b64encode(key.public.spki).decode()}, "roles": roles}
+    bring_bundle(kiosk, "root", signed("root", 1, root, key))
+
+
+def signed_release(kiosk: Machine, packages: Path, key: PrivateKey, version: int) -> None:
+    """Put a root and a release bundle into the kiosk's store."""
+    bring_root(kiosk, key)
     (package,) = packages.glob("gatepost-release_*.deb")
     address = f"http://127.0.0.1:8000/{packages.name}/{package.name}"
-    file = {"sha256": sha256(package.read_bytes()).hexdigest(), "size": package.stat().st_size, "urls": [address]}
-    release = json.dumps({"version": version_of([package]), "files": {"amd64": file}})
-    for kind, number, content, action in (
-        ("root", 1, root, "install"),
-        ("release", version, release, "import-bundle"),
+    content = release_content(version_of([package]), package.read_bytes(), [address])
+    bring_bundle(kiosk, "release", signed("release", version, content, key))
+
+
+def refused(found: Found, suite: str, kiosk: Machine) -> None:
+    """What an agent that is taken over, or a full disk, can bring before root's helper: it is refused and told."""
+    key, stranger, package = signing.new_private_key(), signing.new_private_key(), bytes(5_000_000)
+    bring_root(kiosk, key)
+    bring_bundle(kiosk, "release", signed("release", 3, release_content("9.3", package), key))
+    asked = kiosk.folder / "var/lib/gatepost/upgrade"
+    asked.mkdir(exist_ok=True)
+    release = kiosk.folder / "var/lib/gatepost/bundles/release.bundle"
+    incoming = "/var/lib/gatepost-release/incoming"
+    for name, number, signer, arrives, before, why in (
+        (
+            "finds a full disk",
+            3,
+            key,
+            package,
+            f"mkdir -p {incoming}; mount -t tmpfs -o size=1m none {incoming}",
+            "space",
+        ),
+        ("is no package", 3, key, package, f"umount {incoming}", "not gatepost-release-9.3"),
+        ("came in a part", 3, key, package[:-1], "true", "not the package that was signed"),
+        ("has a bad signature", 4, stranger, package, "true", "0 signatures hold"),
+        ("is older", 2, key, package, "true", "older"),
     ):
-        members = {"type": kind, "name": "", "fleet": "city", "version": number, "content": content}
-        times = {"issued_at": now, "expires_at": now + 90 * day_s, "warn_age_s": day_s, "max_age_s": day_s}
-        place = f"/var/tmp/{kind}.bundle"
-        kiosk.put(bundle.sign(members | times, [key]).decode(), place, "644", "root")
-        kiosk.sh(f"gatepost keys {action} {place} --bundles /var/lib/gatepost/bundles")
-    kiosk.sh("chown -R gatepost: /var/lib/gatepost/bundles*")
+        kiosk.sh(before)
+        release.write_text(signed("release", number, release_content("9.3", package), signer))
+        (asked / "release.deb").write_bytes(arrives)
+        digest = sha256(name.encode()).hexdigest()
+        (asked / "request.json").write_text(
+            json.dumps({"version": "9.3", "package": "release.deb", "digest": digest})
+        )
+        answered = until(lambda: not (asked / "request.json").exists())
+        told = until(lambda why=why: [
+            event["data"] for event in heard(kiosk, "agent")
+            if event["data"]["type"] == "release_rejected" and why in event["data"]["detail"]
+        ])  # fmt: skip
+        note = (
+            ""
+            if told
+            else kiosk.sh("cat /var/lib/gatepost-release/notice.json; journalctl -u gatepost-upgrade -o cat -n 5")
+        )
+        found.check(
+            f"{suite}: a release that {name} is not used, and the central server is told", answered and told, note
+        )
 
 
 def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) -> None:
@@ -440,10 +592,8 @@ def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) ->
         signed_release(kiosk, second, key, 2)
         for number in range(cuts):
             time.sleep(chance.uniform(1, 60))
-            kiosk.cut()
-            kiosk.start()
-            kiosk.sh("mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
-            kiosk.sh(f"{BROKER}; {SUBSCRIBER}; {mirror}")
+            start_again(kiosk)
+            kiosk.sh(mirror)
             runs = until(lambda: kiosk.report().get("version") in (one, two), 90)
             note = f"{kiosk.report().get('version')} {kiosk.sh('gatepost-release list')}"
             found.check(f"{suite}: cut {number + 1}: a release that works comes up", runs, note)
@@ -459,10 +609,7 @@ def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) ->
         found.check(
             f"{suite}: the central server is told", len(told) == 1, told or len(heard(kiosk, "agent")) - before
         )
-        numbers: dict[str, list[int]] = {}
-        for event in heard_all(kiosk):
-            numbers.setdefault(event["epoch"], []).append(int(event["sequence"]))
-        gaps = {epoch: sorted(set(range(min(each), max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
+        gaps = missing_events(numbers_heard(kiosk))
         found.check(f"{suite}: no event is missing", not any(gaps.values()), gaps)
 
 
@@ -529,10 +676,8 @@ def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -
         delivered = until(lambda: is_delivered(kiosk.report().get("outbox", {})), 120)
         found.check(f"{suite}: what waited is delivered", delivered, kiosk.report().get("outbox"))
         kiosk.sh("systemctl stop gatepost; sleep 1")
-        numbers: dict[str, list[int]] = {}
-        for event in heard_all(kiosk):
-            numbers.setdefault(event["epoch"], []).append(int(event["sequence"]))
-        lost = {epoch: sorted(set(range(min(each), max(each) + 1)) - set(each)) for epoch, each in numbers.items()}
+        numbers = numbers_heard(kiosk)
+        lost = missing_events(numbers)
         count = sum(len(set(each)) for each in numbers.values())
         found.check(
             f"{suite}: no event is missing",
@@ -773,6 +918,7 @@ PARTS: dict[str, Callable[[Found, str, dict[str, Path]], None]] = {
     "from_afar": lambda found, suite, built: from_afar(found, suite, built["amd64"], built["second"], 1),
     "power_cuts": lambda found, suite, built: power_cuts(found, suite, built["amd64"], built["second"], CUTS),
     "downtime": lambda found, suite, built: downtime(found, suite, built["amd64"], built["second"]),
+    "next_debian": lambda found, suite, built: next_debian(found, suite, built["amd64"]),
     "deployed": lambda found, suite, built: deployed(found, suite, built["amd64"]),
     "arm64_demo": lambda found, suite, built: arm64_demo(found, suite, built["arm64"]),
     "arm64_tests": lambda found, suite, built: arm64_tests(found, suite, built["arm64"]),
