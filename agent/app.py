@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
+from agent.commands import CommandFailed
 from agent.config import identity, lane_tickets
 from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, staff_state, watch
 from agent.control.commands import Commands
@@ -34,7 +35,8 @@ from agent.indicators import Light
 from agent.loop import Loop
 from agent.loop.inbox import Inbox
 from agent.loop.ledger import LedgerKeeper
-from agent.model import AgentChange, Component, Direction, InForce, LaneSpec, Role
+from agent.model import AgentChange, CommandStatus, Component, Direction, InForce, LaneSpec, Role
+from agent.model.reasons import CommandReason
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
 from agent.platform import malloc, systemd
@@ -188,11 +190,10 @@ class App:
         self._outbox.on_ledger = ledger.found
         venue.is_kept = self._outbox.has_ledger
         ledger.call_staff = partial(_call_staff, list(lanes.values()))
-        self._groups = topics.groups
-        self._lane_names = tuple(config.lanes)
-        self._lane_status = LaneStatusKeeper(config.lanes)
+        self._groups, self._lane_names = topics.groups, tuple(config.lanes)
         self._ledger, self._region = ledger, config.venue.region[-1] if config.venue.region else ""
         checkpoint = _checkpoint(config, self._ruleset, tickets, venue)
+        self._lane_status = LaneStatusKeeper(config.lanes, lambda: checkpoint.is_busy, time.monotonic())
         self._loop = Loop(
             checkpoint,
             inbox,
@@ -209,6 +210,8 @@ class App:
             discreet=config.web.public is PublicDetail.DISCREET,
             observe=self._observe,
         )
+
+        self._upgrades = self._releases(config, topics)
 
         # from the central server and the technician to what they ask for
         messages = MessageInbox(topics.commands)
@@ -291,7 +294,7 @@ class App:
             *([] if tickets is None else [self._sharing(tickets, clock)]),
             *self._renewal(config, clock.now),
             self._room,
-            *self._upgrades(config, topics, lambda: checkpoint.is_busy),
+            *([] if self._upgrades is None else [self._upgrades]),
             _Lifetime(self._loop, began),
             self._workers,
             self._receiver,
@@ -349,11 +352,14 @@ class App:
 
             yield Renewal(pairs, self._link.requests().request, now, self._link.renew)
 
-    def _upgrades(self, config: Config, topics: Topics, is_busy: Callable[[], bool]) -> Iterator[Upgrades]:
+    def _releases(self, config: Config, topics: Topics) -> Upgrades | None:
         """Of a kiosk that takes bundles and was installed as packages."""
-        if config.codes.bundles and NOTICE.parent.exists():
-            folder, record = state_folder(_folder(config)), self._loop.inbox.add
-            yield Upgrades(folder, self._bundles, topics.source, record, is_busy, config.mqtt.ca_file)
+        if not config.codes.bundles or not NOTICE.parent.exists():
+            return None
+        folder, record = state_folder(_folder(config)), self._loop.inbox.add
+        return Upgrades(
+            folder, self._bundles, topics.source, record, self._lane_status.quiet_s, config.mqtt.ca_file
+        )
 
     def run(self) -> None:
         """Start, step until told to stop, stop. An error that ends the loop is raised after the stopping."""
@@ -439,8 +445,10 @@ class App:
         """Put a bundle in force; what there is to say of it. Raises CommandFailed."""
         if taken.type == "config":  # it is tried first
             return {"in_use": False, "on_trial": self._began.memory is not None}
-        if taken.type == "release":  # it is fetched first
-            return {"in_use": False, "on_trial": True}
+        if taken.type == "release":  # it is fetched first: what comes of it is in the state
+            if self._upgrades is None:
+                raise CommandFailed(CommandReason.NOT_IN_USE, outcome=CommandStatus.REJECTED)
+            return {"in_use": False}
         if taken.type == "staff":
             self._staff_file.read()
         return self._commands.apply_bundle(taken)
@@ -467,6 +475,7 @@ class App:
             safe=bool(self._began.safe),
             config_version=self._began.version,
             in_force=tuple(self._in_force()),
+            release=None if self._upgrades is None else self._upgrades.release,
             venue=self._venue(),
             lanes=tuple(_lane_counts(lane, self._loop) for lane in self._lane_names),
         )
@@ -479,6 +488,8 @@ class App:
         with contextlib.suppress(OSError, BadBundle):  # no root, or one that the problems tell of
             yield InForce("root", version=self._bundles.root().bundle.version)
         yield from self._ruleset.in_force()
+        yield from self._staff_file.in_force
+        yield from () if self._upgrades is None else self._upgrades.in_force
         version = self._began.version
         yield InForce("config", version=version, source="bundle" if version else "file")
 

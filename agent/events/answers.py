@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.events import Topics
 from agent.events.contract import VERSION
 from agent.events.fleet import KioskRow, row_of
+from agent.model import ReleaseStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,12 +31,21 @@ class AnswerStatus(StrEnum):
     UNKNOWN = "unknown"
     """It was stopped in the midst of it."""
     PENDING = "pending"
-    """It has the bundle, and is not through with it: a base is awaited, a configuration is on trial."""
+    """It has the bundle, and is not through with it: a base is awaited, a configuration or release is on trial."""
     NO_ANSWER = "no_answer"
     OFFLINE = "offline"
 
 
 _ON_TRIAL = "on_trial"
+_RELEASE = {
+    ReleaseStatus.NOT_IN_WAVE: AnswerStatus.SUCCEEDED,
+    ReleaseStatus.IN_USE: AnswerStatus.SUCCEEDED,
+    ReleaseStatus.WAITING: AnswerStatus.PENDING,
+    ReleaseStatus.ON_TRIAL: AnswerStatus.PENDING,
+    ReleaseStatus.REJECTED: AnswerStatus.REJECTED,
+    ReleaseStatus.ROLLED_BACK: AnswerStatus.FAILED,
+}
+"""What a kiosk's state says of a release that it holds."""
 _TRIAL_ENDS = {
     "config_applied": AnswerStatus.SUCCEEDED,
     "config_rejected": AnswerStatus.REJECTED,
@@ -110,11 +120,12 @@ class FleetAnswers:
         before, sent = self.answers.get(row.kiosk), self.sent
         if before is None and not self._is_addressed(row):
             return
-        if before is not None and before.reason == _ON_TRIAL:
+        if before is not None and before.reason == _ON_TRIAL and sent.bundle == "config":
             return  # it is in force meanwhile
         if sent.bundle and (held := dict(row.held).get(sent.bundle, 0)) >= sent.version:
             newer = f"has version {held}" if held > sent.version else ""
-            self.answers[row.kiosk] = KioskAnswer(AnswerStatus.SUCCEEDED, newer)
+            is_release = sent.bundle == "release" and not newer
+            self.answers[row.kiosk] = _of_release(row) if is_release else KioskAnswer(AnswerStatus.SUCCEEDED, newer)
         elif before is None or before.status in (AnswerStatus.NO_ANSWER, AnswerStatus.OFFLINE):
             is_online = row.state == "online"
             self.answers[row.kiosk] = KioskAnswer(AnswerStatus.NO_ANSWER if is_online else AnswerStatus.OFFLINE)
@@ -132,16 +143,22 @@ class FleetAnswers:
             body = json.loads(payload)
             if body["source"] != source:
                 return
-            answer = self._trial_end(body["data"]) if kind == "agent" else self._result(body["data"])
+            before = self.answers.get(kiosk)
+            is_told = before is not None and before.status not in (AnswerStatus.NO_ANSWER, AnswerStatus.OFFLINE)
+            data = body["data"]
+            answer = self._trial_end(data) if kind == "agent" else self._result(data, is_told=is_told)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             return
         if answer is not None:
             self.answers[kiosk] = answer
 
-    def _result(self, data: Mapping[str, Any]) -> KioskAnswer | None:
+    def _result(self, data: Mapping[str, Any], *, is_told: bool) -> KioskAnswer | None:
+        """`is_told`: its state has answered already, and knows more of a release."""
         if not self._is_of_ours(data):
             return None
         answer = KioskAnswer(AnswerStatus(data["status"]), str(data["reason"]), data["result"])
+        if self.sent.bundle == "release" and answer.status is AnswerStatus.SUCCEEDED:
+            return None if is_told else KioskAnswer(AnswerStatus.PENDING, ReleaseStatus.WAITING)
         if self.sent.bundle and (answer.reason == "base_awaited" or (answer.result or {}).get("on_trial")):
             return KioskAnswer(AnswerStatus.PENDING, answer.reason or _ON_TRIAL, answer.result)
         return answer
@@ -162,6 +179,17 @@ class FleetAnswers:
         told = data["result"]
         name = f"{told['type']}/{told['name']}" if told["name"] else told["type"]
         return bool((name, told["version"]) == (self.sent.bundle, self.sent.version))
+
+
+def _of_release(row: KioskRow) -> KioskAnswer:
+    """What a kiosk says of the release of this bundle; an older agent says nothing."""
+    try:
+        status = ReleaseStatus(row.release_status)
+    except ValueError:
+        return KioskAnswer(AnswerStatus.PENDING, ReleaseStatus.WAITING)
+    reason = "" if status is ReleaseStatus.IN_USE else status
+    result = {"release": row.release, "detail": row.release_detail}
+    return KioskAnswer(_RELEASE[status], reason, {name: value for name, value in result.items() if value})
 
 
 def as_json(found: FleetAnswers) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from agent.model import (
     LossReason,
     NextStep,
     Outcome,
+    ReleaseStatus,
     Role,
     Screening,
 )
@@ -261,13 +262,23 @@ class DeviceStateJson(TypedDict):
 class InForceJson(TypedDict):
     """The version in force of one thing that the central server may send."""
 
-    type: Literal["root", "keys", "policy", "list", "privacy", "config"]
+    type: Literal[
+        "root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "staff", "release"
+    ]
     name: Annotated[str, "of the list or the table; empty for the other types"]
     version: Annotated[int, Ge(0), "of the bundle; of what is not from a bundle its own, 0 when it has none"]
     source: Annotated[
         Literal["bundle", "file", "built_in"],
         "`bundle`: from the central server; `file`: a file of this kiosk; `built_in`: part of the agent",
     ]
+
+
+class ReleaseJson(TypedDict):
+    """The software release that the central server has signed last, and what has become of it on this kiosk."""
+
+    version: Annotated[str, "of the software"]
+    status: ReleaseStatus
+    detail: Annotated[str, "why it does not come, was rejected or rolled back; else empty"]
 
 
 class ProblemJson(TypedDict):
@@ -342,6 +353,7 @@ class StateJson(TypedDict):
             "one of each type and name; no `root` when none is installed, no `list` that is missing",
         ]
     ]
+    release: NotRequired[ReleaseJson]
 
 
 class SignatureJson(TypedDict):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.events.state import kiosk_of
+from agent.model import ReleaseStatus
 from agent.model.problems import ProblemCode
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _LISTS = {ProblemCode.LIST_MISSING, ProblemCode.LIST_EXPIRED, ProblemCode.LIST_STALE, ProblemCode.LIST_FETCH_FAILED}
 _CERTIFICATES = {ProblemCode.CERTIFICATE_EXPIRING, ProblemCode.CERTIFICATE_EXPIRED}
+_OWN = {"venue", "roster", "zones", "staff", "release"}
+"""Bundles that sites and groups have of their own: another version elsewhere says nothing."""
+_RELEASE_FAILED = {ReleaseStatus.REJECTED, ReleaseStatus.ROLLED_BACK}
 _NAMES_WIDTH = 32
 
 
@@ -44,6 +48,11 @@ class KioskRow:
     """Certificates that end soon or have ended."""
     problems: tuple[str, ...] = ()
     """All other problems, code and part."""
+    release: str = ""
+    """The release that was signed last for it; empty: none."""
+    release_status: str = ""
+    """What has become of it: a ReleaseStatus."""
+    release_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ def row_of(topic: str, payload: bytes) -> KioskRow | None:
 
 def _row(kiosk: str, body: Mapping[str, Any]) -> KioskRow:
     venue, counts, problems = body.get("venue", {}), body.get("counts", {}), body.get("problems", ())
+    release = body.get("release", {})
     return KioskRow(
         kiosk=kiosk,
         state="online" if body["state"] == "online" else "offline",
@@ -100,6 +110,9 @@ def _row(kiosk: str, body: Mapping[str, Any]) -> KioskRow:
             for each in problems
             if each["code"] not in _LISTS | _CERTIFICATES
         ),
+        release=str(release.get("version", "")),
+        release_status=str(release.get("status", "")),
+        release_detail=str(release.get("detail", "")),
     )
 
 
@@ -129,7 +142,11 @@ def summary(rows: Iterable[KioskRow]) -> FleetSummary:
 
 def behind(row: KioskRow, whole: FleetSummary) -> list[str]:
     """Bundles of which another kiosk has a newer version: a wave is not through, or this one has missed it."""
-    return [bundle for bundle, version in row.held if version < max(whole.held.get(bundle, {version: 0}))]
+    return [
+        bundle
+        for bundle, version in row.held
+        if bundle not in _OWN and version < max(whole.held.get(bundle, {version: 0}))
+    ]
 
 
 def as_json(rows: Sequence[KioskRow], since: Mapping[str, float]) -> dict[str, Any]:
@@ -186,4 +203,6 @@ def _faults(row: KioskRow, whole: FleetSummary, since: Mapping[str, float], now_
         *([f"{row.lost} events lost"] if row.lost else []),
         *(f"{bundle} is older than elsewhere" for bundle in behind(row, whole)),
         *row.lists, *row.certificates, *row.problems,
+        *([f"release {row.release} {row.release_status}: {row.release_detail}".rstrip(": ")]
+          if row.release_status in _RELEASE_FAILED else []),
     ]  # fmt: skip

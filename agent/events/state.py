@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from agent.events import Topics
     from agent.events.contract import StateJson
-    from agent.model import ClockState, InForce, Role
+    from agent.model import ClockState, InForce, ReleaseStatus, Role
     from agent.model.problems import Problem
 
 
@@ -51,6 +51,15 @@ class LaneCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseState:
+    """See ReleaseJson."""
+
+    version: str
+    status: ReleaseStatus
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VenueState:
     """See VenueStateJson."""
 
@@ -78,6 +87,8 @@ class State:
     venue: VenueState | None = None
     """None: the kiosk serves no venue."""
     lanes: tuple[LaneCounts, ...] = ()
+    release: ReleaseState | None = None
+    """None: the central server has signed none."""
 
     def differs(self, other: State | None) -> bool:
         """Whether it is worth telling at once: more than what is counted has changed."""
@@ -141,6 +152,8 @@ def state_payload(topics: Topics, state: State, mark: Mark | None = None) -> byt
         {"type": each.type, "name": each.name, "version": each.version, "source": each.source}
         for each in state.in_force
     ]
+    if (release := state.release) is not None:
+        message["release"] = {"version": release.version, "status": release.status, "detail": release.detail}
     if (venue := state.venue) is not None:
         message["venue"] = {
             "inside": venue.inside,

@@ -965,11 +965,27 @@ class Event:
     """They take the place of all before: the ledger was compacted."""
 
 
+class ReleaseStatus(StrEnum):
+    """What has become of the release that the central server has signed, on one kiosk."""
+
+    NOT_IN_WAVE = "not_in_wave"
+    WAITING = "waiting"
+    """To be fetched, or for a moment without people."""
+    ON_TRIAL = "on_trial"
+    IN_USE = "in_use"
+    REJECTED = "rejected"
+    """Never used."""
+    ROLLED_BACK = "rolled_back"
+    """Used, and taken back: by itself, or by somebody at the kiosk."""
+
+
 @dataclass(frozen=True, slots=True)
 class InForce:
     """The version in force of one thing that the central server may send."""
 
-    type: Literal["root", "keys", "policy", "list", "privacy", "config"]
+    type: Literal[
+        "root", "keys", "policy", "list", "privacy", "config", "venue", "roster", "zones", "staff", "release"
+    ]
     name: str = ""
     """Of the list or the table; empty for the other types."""
     version: int = 0

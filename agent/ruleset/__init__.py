@@ -166,9 +166,10 @@ class Ruleset:
         return self._privacy.at(now)
 
     def in_force(self) -> tuple[InForce, ...]:
-        """Versions of the keys, each list, the table and the privacy rules."""
+        """Versions of the keys, each list, the table, the privacy rules, and what the venue is run by."""
         table = self._table.in_force
-        return (*self._trust.in_force, *(() if table is None else (table,)), self._privacy.in_force)
+        rules = (*self._trust.in_force, *(() if table is None else (table,)), self._privacy.in_force)
+        return (*rules, *self._venue.versions)
 
     @property
     def fault(self) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.credentials.bundle import BadBundle
 from agent.credentials.staff_list import StaffList
+from agent.model import InForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +24,17 @@ class StaffFile:
         self._bundles, self._now = bundles, now
         self._known: tuple[StaffList, float] = NOBODY, 0.0
         """The list, and until when it is valid, UTC."""
+        self.in_force: tuple[InForce, ...] = ()
+        """The bundle that was read last; none when it is damaged or has never come."""
 
     def read(self) -> StaffList:
         """As it is on disk now. Verified and parsed once for each bundle. For threads that may wait for a disk."""
         try:
             sent = self._bundles.current("staff")
             self._known = (NOBODY, 0.0) if sent is None else (self._bundles.content(sent), sent.expires_utc)
+            self.in_force = () if sent is None else (InForce("staff", version=sent.version),)
         except (BadBundle, OSError, ValueError, TypeError, AttributeError):
-            self._known = NOBODY, 0.0
+            self._known, self.in_force = (NOBODY, 0.0), ()
         return self.known()
 
     def known(self) -> StaffList:

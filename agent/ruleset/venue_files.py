@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.credentials.bundle import BadBundle
 from agent.credentials.freshness import missing
+from agent.model import InForce
 from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.bundle_store import BundleStore
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from agent.credentials.bundle import Bundle
     from agent.credentials.freshness import Age
 
-KINDS = ("venue", "roster", "zones")
+KINDS: tuple[Literal["venue", "roster", "zones"], ...] = ("venue", "roster", "zones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class FoundVenue:
     """None: no venue is configured, and none was sent."""
     ages: tuple[Age, ...] = ()
     """Of the bundles; what was sent and is gone or damaged is too old at any time."""
+    versions: tuple[InForce, ...] = ()
+    """Of what there is, from bundles and files."""
 
 
 class BadVenueFile(ValueError):
@@ -67,18 +70,22 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
     store = BundleStore(root / bundles) if bundles else None
     found: dict[str, Any] = {}
     ages: list[Age] = []
+    versions: list[InForce] = []
     for kind in KINDS:
         try:
             sent = store.current(kind) if store is not None else None
             if sent is not None:
                 found[kind] = parse_sent(sent)
                 ages.append(sent.age)
+                versions.append(InForce(kind, version=sent.version))
         except (BadBundle, OSError, ValueError):
             ages.append(missing(f"{kind} from the central server"))
     if "venue" not in found and options.file:
         found["venue"] = _file(root / options.file, parse_venue)
+        versions.append(InForce("venue", source="file"))
     if "roster" not in found and options.roster:
         found["roster"] = _file(root / options.roster, lambda text, _: parse_roster(json.loads(text)))
+        versions.append(InForce("roster", source="file"))
     if not found and not ages:
         return FoundVenue(None)
     in_force = VenueInForce(region=options.region, roster=found.get("roster"), forms=load_forms(options, root))
@@ -86,7 +93,7 @@ def load_venue(options: VenueOptions, root: Path, bundles: str = "") -> FoundVen
         in_force = replace(in_force, rules=found["venue"])
     if "zones" in found:
         in_force = replace(in_force, zones=found["zones"])
-    return FoundVenue(in_force, tuple(ages))
+    return FoundVenue(in_force, tuple(ages), tuple(versions))
 
 
 def load_forms(options: VenueOptions, root: Path) -> dict[str, Form]:

@@ -9,7 +9,7 @@ from agent.checkpoint.effects import ShowCue
 from agent.model import Passage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from agent.checkpoint.effects import Effect
 
@@ -38,8 +38,12 @@ class LaneStatus:
 class LaneStatusKeeper:
     """Fed by the loop, read by any thread: each status is replaced, never changed."""
 
-    def __init__(self, lanes: Iterable[str]) -> None:
+    def __init__(
+        self, lanes: Iterable[str], is_busy: Callable[[], bool] = lambda: False, began_s: float = 0.0
+    ) -> None:
+        """`is_busy`: somebody waits for a decision. `began_s`: who was there before is not known."""
         self._lanes = {name: LaneStatus(name) for name in lanes}
+        self._is_busy, self._busy_s = is_busy, began_s
 
     def on_effect(self, effect: Effect) -> None:
         """Called by the loop; does not block."""
@@ -57,6 +61,13 @@ class LaneStatusKeeper:
                 basis=str(temperature.basis) if measured else before.basis,
                 room_c=before.room_c if temperature.ambient_c is None else temperature.ambient_c,
             )
+
+    def quiet_s(self, now_s: float) -> float:
+        """For how long nobody has waited at a lane, seconds; to be asked every few seconds. Any thread."""
+        if self._is_busy():
+            self._busy_s = now_s
+        decided = [lane.decided_s for lane in self._lanes.values() if lane.decided_s is not None]
+        return max(0.0, now_s - max([self._busy_s, *decided]))
 
     def rows(self) -> list[dict[str, Any]]:
         """For status.json."""

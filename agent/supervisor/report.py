@@ -87,6 +87,7 @@ class HealthReport:
             ],
             **self.slow.sections(self.in_force),
             "lanes": self.lanes.rows(),
+            "quiet_s": round(self.lanes.quiet_s(time.monotonic()), 1),
             "decision_p99_ms": _in_ms(self.loop.decision_times.quantile_s(0.99)),
             "commit_p99_ms": _in_ms(self.outbox.took.quantile_s(0.99)),
             "log": log.recent()[-_LOG_LINES:],

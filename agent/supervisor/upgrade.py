@@ -22,14 +22,23 @@ import time
 from contextlib import suppress
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent import __version__
 from agent.credentials.bundle import BadBundle
-from agent.model import AgentChange
+from agent.events.state import ReleaseState
+from agent.model import AgentChange, InForce, ReleaseStatus
 from agent.platform.files import replace_file
 from agent.ruleset.base_download import BadDownload, download, opener
-from agent.upgrade.release import ARCHITECTURES, BadRelease, File, Release, is_in, moment_s, parse_release
+from agent.upgrade.release import (
+    ARCHITECTURES,
+    BadRelease,
+    File,
+    Release,
+    moment_s,
+    parse_release,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,8 +52,12 @@ LOOK_EVERY_S = 5.0
 QUIET_S = 60.0
 """So long nobody must have waited for a decision."""
 RETRY_S = 300.0
+MOST_RETRY_S = 6 * 3600.0
+"""What root's helper puts off, or cannot read, is asked for again: after 5 min, then after twice as long."""
 _PIECE = 1 << 18
 NOTICE = Path("/var/lib/gatepost-release/notice.json")
+_TRIAL = "trial"
+"""Beside it while the release that runs is on trial."""
 STICKS = ("/media", "/mnt", "/boot/firmware")
 
 
@@ -57,23 +70,31 @@ class Upgrades:
         store: BundleStore,
         source: str,
         record: Callable[[AgentChange], object],
-        is_busy: Callable[[], bool],
+        quiet_s: Callable[[float], float],
         ca_file: Path | None = None,
         notice: Path = NOTICE,
     ) -> None:
-        """`folder`: where the agent keeps what it writes; `record`: passes an event on."""
+        """`folder`: where the agent keeps what it writes; `record`: passes an event on; `quiet_s`: for how long
+        nobody has waited at a lane.
+        """
         self._folder, self._store, self._source = folder / "upgrade", store, source
-        self._record, self._is_busy, self._ca_file, self._notice = record, is_busy, ca_file, notice
+        self._record, self._quiet_s, self._ca_file, self._notice = record, quiet_s, ca_file, notice
         self._since_s: dict[str, float] = {}
-        self._busy_s = self._retry_s = 0.0
+        self._retry_s = 0.0
+        self._asked, self._asks, self._ask_s = "", 0, 0.0
+        """The rollout that was asked for last, how often, and when it may be again."""
+        self._trial = notice.with_name(_TRIAL)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upgrades", daemon=True)
         self.fault = ""
         """Why the signed release is not here, as a sentence."""
+        self.release: ReleaseState | None = None
+        """What has become of the release that was signed last; None: none was, or it cannot be read."""
+        self.in_force: tuple[InForce, ...] = ()
+        """Its bundle."""
 
     def start(self) -> None:
         """Begin."""
-        self._busy_s = time.monotonic()  # how long nobody has been here is not known
         self._thread.start()
 
     def stop(self, limit_s: float) -> None:
@@ -92,24 +113,37 @@ class Upgrades:
     def step(self, now_s: float) -> None:
         """Look once what is to be done."""
         self._pass_on()
-        if self._is_busy():
-            self._busy_s = now_s
         try:
             bundle = self._store.current("release")
             release = None if bundle is None else parse_release(bundle.content)
         except (BadBundle, BadRelease, OSError):
-            return
-        if bundle is None or release is None or not self._is_wanted(bundle, release, now_s):
+            bundle = release = None
+        if bundle is None or release is None:
+            self.release, self.in_force = None, ()
+        else:
+            self.release, self.in_force = self._state(release), (InForce("release", version=bundle.version),)
+            self._advance(bundle, release, now_s)
+
+    def _advance(self, bundle: Bundle, release: Release, now_s: float) -> None:
+        """Fetch it, or ask for it, if this is the moment."""
+        if not self._is_wanted(bundle, release, now_s):
             return
         file = release.files[ARCHITECTURES[platform.machine()]]
         package = self._folder / f"{file.sha256}.deb"
         if not package.exists() and now_s >= self._retry_s:
             self._fetch(release, file, package, now_s)
-        if package.exists() and now_s - self._busy_s >= QUIET_S:
-            self._request(release, package)
+        if package.exists() and self._quiet_s(now_s) >= QUIET_S:
+            self._request(release, package, now_s)
+
+    def _state(self, release: Release) -> ReleaseState:
+        notice = self._read_notice()
+        status = status_of(release, self._source, __version__, notice, on_trial=self._trial.exists())
+        told = str(notice.get("detail", "")) if notice.get("version") == release.version else ""
+        details = {ReleaseStatus.WAITING: self.fault, ReleaseStatus.REJECTED: told, ReleaseStatus.ROLLED_BACK: told}
+        return ReleaseState(release.version, status, details.get(status, ""))
 
     def _is_wanted(self, bundle: Bundle, release: Release, now_s: float) -> bool:
-        if release.version == __version__ or not is_in(release, self._source) or self._was_refused(release.rollout):
+        if status_of(release, self._source, __version__, self._read_notice()) is not ReleaseStatus.WAITING:
             return False
         if ARCHITECTURES.get(platform.machine()) not in release.files:
             self._set_fault(f"release {release.version} has no package for {platform.machine()}")
@@ -121,12 +155,12 @@ class Upgrades:
     def _request_file(self) -> Path:
         return self._folder / "request.json"
 
-    def _was_refused(self, rollout: str) -> bool:
-        """A release that was refused or taken back is not asked for again, by no wave of the same rollout."""
+    def _read_notice(self) -> dict[str, Any]:
+        """The helper's last; empty when there is none."""
         try:
-            return rollout in json.loads(self._notice.read_bytes())["done"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+            return dict(json.loads(self._notice.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return {}
 
     # -- the package
 
@@ -194,12 +228,25 @@ class Upgrades:
                     out.write(answer.read(at, end))
                     at = end
 
-    def _request(self, release: Release, package: Path) -> None:
-        """The bundle itself is read by the helper, from where it lies."""
+    def _request(self, release: Release, package: Path, now_s: float) -> None:
+        """The bundle itself is read by the helper, from where it lies. What it does not answer for is asked again,
+        more and more seldom: people may have stood at the gate all the time, or the disk was full.
+        """
+        if release.rollout != self._asked:
+            self._asked, self._asks, self._ask_s = release.rollout, 0, 0.0
+        if now_s < self._ask_s:
+            return
+        if self._asks:
+            self._set_fault(
+                f"release {release.version} was asked for {self._asks} times and is not used yet:"
+                " people were at the gate, or see journalctl -u gatepost-upgrade"
+            )
         asked = {"version": release.version, "package": package.name, "digest": release.rollout}
         with suppress(OSError):
             replace_file(self._request_file, (json.dumps(asked).encode(),))
             log.info("release %s is here: root's helper is asked to use it", release.version)
+            self._ask_s = now_s + min(RETRY_S * 2**self._asks, MOST_RETRY_S)
+            self._asks += 1
 
     # -- what came of it
 

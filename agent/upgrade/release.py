@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from agent.model import ReleaseStatus
+
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"https?://[^\s\"<>]{1,500}")
@@ -103,6 +105,21 @@ def is_in(release: Release, source: str) -> bool:
 def moment_s(release: Release, source: str) -> float:
     """When a kiosk begins, seconds after it has the bundle."""
     return _number(f"{release.version} {release.salt}", source) % (release.spread_s + 1)
+
+
+def status_of(
+    release: Release, source: str, running: str, notice: Mapping[str, Any], *, on_trial: bool = False
+) -> ReleaseStatus:
+    """What has become of a release on a kiosk that runs `running`. `notice`: what root's helper has told last; a
+    rollout that it names as done is not tried again, by no wave of it.
+    """
+    if running == release.version:
+        return ReleaseStatus.ON_TRIAL if on_trial else ReleaseStatus.IN_USE
+    done = notice.get("done")
+    if isinstance(done, list) and release.rollout in done:
+        told = notice.get("version") == release.version and notice.get("type") == "release_rejected"
+        return ReleaseStatus.REJECTED if told else ReleaseStatus.ROLLED_BACK
+    return ReleaseStatus.WAITING if is_in(release, source) else ReleaseStatus.NOT_IN_WAVE
 
 
 def _number(salt: str, source: str) -> int:

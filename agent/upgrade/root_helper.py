@@ -26,6 +26,9 @@ the release that it should be, it has no problem that the one before had not, an
 than it may. It fails when it falls three times, ends for good, is not ready after 60 s, or has not been well after
 180 s; then the one before is back, and `list` says why. A power cut changes nothing of that.
 
+A release that was fetched is switched to when nobody has waited at a lane for 5 s, by the agent's report. When
+there is somebody for 10 min, nothing is switched: the agent asks again later. `use` and a package switch at once.
+
 | what | where |
 |---|---|
 | a release | `/usr/lib/gatepost/releases/VERSION` |
@@ -46,7 +49,10 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]*")
 _CHECK_S = 120.0
@@ -55,6 +61,8 @@ TRIES = 3
 WELL_S, READY_S, TRIAL_S = 30.0, 60.0, 180.0
 """A slow card needs half a minute to load a release that was never loaded before."""
 _LOOK_S, _STALE_S = 2.0, 15.0
+GAP_S, MOST_WAIT_S = 5.0, 600.0
+"""Nobody has waited at a lane for so long; after so long in which that never was, the switch is put off."""
 _MOST_MEMORY = 0.9
 _MOST_REFUSED, _MOST_DETAIL = 20, 300
 _MOST_ROOTS = 200
@@ -366,20 +374,42 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def report(layout: Layout) -> tuple[str, frozenset[str]]:
-    """(version, problems) of the running agent; empty when it does not say, or no longer."""
+def fresh_status(layout: Layout) -> dict[str, Any]:
+    """What the running agent says of itself; empty when it does not, or no longer."""
     try:
         if time.time() - layout.status.stat().st_mtime > _STALE_S:
-            return "", frozenset()
-        plain = json.loads(layout.status.read_bytes())
+            return {}
+        return dict(json.loads(layout.status.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def report(layout: Layout) -> tuple[str, frozenset[str]]:
+    """(version, problems) of the running agent; empty when it does not say."""
+    plain = fresh_status(layout)
+    try:
         found = {
             f"{each['code']} {each.get('part', '')}".strip()
             for each in plain.get("problems", ())
             if each.get("severity") != "warning"
         }
         return str(plain["version"]), frozenset(found)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError):
         return "", frozenset()
+
+
+def wait_until_quiet(
+    layout: Layout, pause: Callable[[float], object] = time.sleep, now: Callable[[], float] = time.monotonic
+) -> bool:
+    """Wait until nobody stands at a gate. False: there was somebody all the time, and it is to be tried later. An
+    agent that does not run, or does not say, serves nobody.
+    """
+    until_s = now() + MOST_WAIT_S
+    while isinstance(quiet_s := fresh_status(layout).get("quiet_s"), int | float) and quiet_s < GAP_S:
+        if now() >= until_s:
+            return False
+        pause(1.0)
+    return True
 
 
 # ---- what can be asked
@@ -398,11 +428,21 @@ def show(releases: Releases) -> None:
 
 def switch(releases: Releases, version: str) -> None:
     """Use a release, on trial while the service runs. Raises UpgradeError when it does not accept what is here."""
+    demand_accepted(releases, version)
+    activate(releases, version)
+
+
+def demand_accepted(releases: Releases, version: str) -> None:
+    """Raises UpgradeError when a release does not accept what is here."""
     if version in releases.installed() and (why := releases.why_not(version)):
         raise UpgradeError(
             f"release {version} is not used: it does not accept the configuration, or fails its self-test;"
             f" {releases.current()} stays.\n{why}"
         )
+
+
+def activate(releases: Releases, version: str) -> None:
+    """Restart the service with a release, on trial while it runs. Raises UpgradeError when it is not installed."""
     before, layout = releases.current(), releases.layout
     problems = tuple(sorted(report(layout)[1]))
     if before in releases.installed() and before != version and is_running(layout):
@@ -493,7 +533,12 @@ def upgrade(releases: Releases) -> None:
         version, digest = found["version"], found["digest"]
         releases.remember(replace(releases.state(), bundle=found["bundle"], digest=digest))
         install(releases, package, version)
-        switch(releases, version)
+        demand_accepted(releases, version)
+        if not wait_until_quiet(layout):
+            print(f"gatepost: release {version} waits: people were at the gate for {MOST_WAIT_S / 60:.0f} min")
+            releases.remember(replace(releases.state(), digest=""))
+            return
+        activate(releases, version)
         if releases.state().trial is None:
             notify(releases, "release_applied", version, "")
     except (UpgradeError, OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError) as error:

@@ -18,13 +18,14 @@ from agent.control.inbox import MessageInbox
 from agent.credentials import lists
 from agent.crypto import signing
 from agent.events import Encoder, Topics, base_chunk_topic
-from agent.events.state import State
-from agent.model import ClockState, CommandResult, Event, EventKind, InForce, TimeBounds
+from agent.events.state import ReleaseState, State
+from agent.model import ClockState, CommandResult, Event, EventKind, InForce, ReleaseStatus, TimeBounds
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox
 from agent.ruleset import load
 from agent.ruleset.load import BundleStore
 
+FILE = {"sha256": "ab" * 32, "size": 1}
 KEYS = key_table("shop", signing.new_private_key().public)
 
 
@@ -41,7 +42,7 @@ class Kiosk:
     """The real outbox, link, and receiver of commands and bundles; what a bundle does is `install`."""
 
     def __init__(self, folder, port, topics, authority, install=lambda _taken: {"in_use": True}) -> None:
-        self.held = []
+        self.held, self.release = [], None
         store = BundleStore(folder / "bundles")
         store.install(authority.root())
         self._outbox = Outbox(OutboxOptions(path=str(folder / "outbox.db"), commit_ms=1.0), Encoder(topics))
@@ -59,7 +60,7 @@ class Kiosk:
             service.start()
 
     def _state(self):
-        return State("1.0", self._groups, in_force=tuple(self.held))
+        return State("1.0", self._groups, in_force=tuple(self.held), release=self.release)
 
     def _record(self, answer: CommandResult) -> None:
         if answer.command == "bundle" and answer.status == "succeeded":
@@ -133,6 +134,23 @@ def test_who_has_it_and_who_refuses(kiosk, authority, push, broker):
     retained.wait_until(
         lambda: any(each.topic == "gatepost/v1/$group/north/bundle/keys" for each in retained.messages)
     )
+
+
+@pytest.mark.parametrize(
+    ("ended", "says"), [("in_use", (0, "succeeded", "")), ("rolled_back", (3, "failed", "rolled_back"))]
+)
+def test_a_release_is_pending_until_the_kiosk_keeps_it_or_gives_it_up(kiosk, authority, push, ended, says):
+    gate = kiosk("gate-1", install=lambda _taken: {"in_use": False})
+    signed = authority.bundle("release", json.dumps({"version": "0.2.0", "files": {"arm64": FILE}}))
+
+    def pushed(said, wait=20):
+        gate.release = ReleaseState("0.2.0", ReleaseStatus(said), "it fell 3 times")
+        status, told = push(signed, wait=wait)
+        return status, told["kiosks"]["library/gate-1"]["status"], told["kiosks"]["library/gate-1"]["reason"]
+
+    assert pushed("waiting", wait=1) == (3, "pending", "waiting")
+    assert pushed("on_trial", wait=1) == (3, "pending", "on_trial")
+    assert pushed(ended) == says
 
 
 def test_the_same_one_again_is_answered_by_the_state(kiosk, authority, push):

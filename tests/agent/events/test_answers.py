@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from agent.events import Topics
 from agent.events.answers import AnswerStatus, Delivery, FleetAnswers, as_json, table
-from agent.events.state import State, offline_payload, state_payload
-from agent.model import InForce
+from agent.events.state import ReleaseState, State, offline_payload, state_payload
+from agent.model import InForce, ReleaseStatus
 
 
 def state(topics, version=0, **how):
@@ -125,6 +125,45 @@ def test_a_configuration_on_trial_has_not_succeeded_until_the_kiosk_says_how_it_
     answers.read(gate.state, in_force if status == "succeeded" else state(gate)[1])
     assert answers.answers["library/gate-0"].status == status
     assert answers.is_complete
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "reason"),
+    [
+        ("waiting", "pending", "waiting"),
+        ("on_trial", "pending", "on_trial"),
+        ("in_use", "succeeded", ""),
+        ("not_in_wave", "succeeded", "not_in_wave"),
+        ("rolled_back", "failed", "rolled_back"),
+        ("rejected", "rejected", "rejected"),
+    ],
+)
+def test_a_release_is_followed_by_the_states_until_it_is_kept_or_given_up(status, answer, reason):
+    answers, gate = FleetAnswers(Delivery("library/gate-0", bundle="release", version=7)), GATES[0]
+
+    def read_state(said, bundle=7):
+        held, release = (InForce("release", "", bundle),), ReleaseState("0.2.0", ReleaseStatus(said), "why")
+        answers.read(gate.state, state_payload(gate, State("1.0", in_force=held, release=release)))
+
+    read_state("in_use", 6)
+    assert statuses(answers) == {"library/gate-0": AnswerStatus.NO_ANSWER}, "of the bundle before"
+    answers.read(*result(gate, type="release", name="", in_use=False))
+    assert (statuses(answers), answers.is_complete) == ({"library/gate-0": AnswerStatus.PENDING}, False)
+    read_state(status)
+    found = answers.answers["library/gate-0"]
+    assert (found.status, found.reason, found.result) == (answer, reason, {"release": "0.2.0", "detail": "why"})
+    answers.read(*result(gate, type="release", name="", in_use=False))
+    assert answers.answers["library/gate-0"] == found, "the state knows more than a result that comes late"
+    read_state("in_use")
+    assert answers.have_all_succeeded
+    read_state("rolled_back", 8)
+    assert answers.answers["library/gate-0"].reason == "has version 8"
+
+
+def test_a_kiosk_that_does_not_use_releases_says_so():
+    answers = FleetAnswers(Delivery("library/gate-0", bundle="release", version=7))
+    answers.read(*result(GATES[0], "rejected", "not_in_use", type="release", name=""))
+    assert statuses(answers) == {"library/gate-0": AnswerStatus.REJECTED}
 
 
 def test_nobody_is_not_everybody():

@@ -8,7 +8,7 @@ from functools import reduce
 from hashlib import sha256
 from operator import getitem
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from agent import __version__
+from agent.credentials import bundle
 from agent.events import FIRST, Encoder, Topics, contract, schemas
 from agent.events.state import Counts, DeviceState, State
 from agent.events.state import offline_payload as offline
@@ -34,6 +35,7 @@ from agent.model import (
     Direction,
     Event,
     EventKind,
+    InForce,
     Loss,
     Outcome,
     Passage,
@@ -368,3 +370,8 @@ def test_every_problem_is_explained():
     """events.md has the code and the severity of each."""
     text = (ROOT / "docs" / "events.md").read_text()
     assert all(f"| `{code}` | {SEVERITY[code]} | " in text for code in ProblemCode)
+
+
+def test_a_state_names_every_type_of_bundle():
+    assert set(get_args(get_type_hints(contract.InForceJson)["type"])) == set(bundle.TYPES)
+    assert get_type_hints(contract.InForceJson)["type"] == get_type_hints(InForce)["type"]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from agent.events import Topics
 from agent.events.fleet import as_json, behind, row_of, summary, table
-from agent.events.state import Counts, State, VenueState, offline_payload, state_payload
-from agent.model import InForce
+from agent.events.state import Counts, ReleaseState, State, VenueState, offline_payload, state_payload
+from agent.model import InForce, ReleaseStatus
 from agent.model.problems import Problem, ProblemCode
 
 
@@ -53,6 +53,21 @@ def test_who_is_behind_and_who_is_away_stand_first():
     told = json.loads(json.dumps(as_json(rows, {"library/gate-0": 100.0})))
     assert told["kiosks"][0]["offline_since"] == 100.0
     assert told["kiosks"][2]["behind"] == ["list/status"]
+
+
+def test_what_became_of_a_release_is_said_and_its_bundle_is_not_compared():
+    def kiosk(number, status, version):
+        release = ReleaseState("0.2.0", ReleaseStatus(status), "it fell 3 times")
+        return row(
+            number, in_force=(InForce("release", "", version), InForce("roster", "", version)), release=release
+        )
+
+    rows = [kiosk(1, "on_trial", 6), kiosk(2, "rolled_back", 5)]
+    lines = [line for line in table(rows, {}, 0.0) if line.startswith("library/")]
+    assert lines[0].startswith("library/gate-2")
+    assert lines[0].endswith("  release 0.2.0 rolled_back: it fell 3 times")
+    assert "older" not in "".join(lines)
+    assert "release" not in lines[1]
 
 
 @given(st.binary(max_size=200) | st.from_regex(rb'\{"type": ?"gatepost.state.v1", "kiosk": "gate-1".*\}'))

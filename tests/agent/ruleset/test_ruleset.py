@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from agent import credentials, policy, privacy
+from agent.cli.demo.authority import DemoAuthority
 from agent.credentials import bundle, gatepost, lists
 from agent.crypto import signing
 from agent.model import (
@@ -28,6 +30,7 @@ from agent.platform.packaged import packaged
 from agent.privacy import hpke
 from agent.ruleset import Ruleset, load
 from agent.ruleset.calibration_files import save_sites
+from agent.ruleset.venue_files import VenueOptions
 from agent.screening import ReferenceCheck, ThermometerSite
 
 UTC = 1_700_000_000
@@ -144,6 +147,27 @@ def test_a_table_may_ask_who_uses_the_lane(tmp_path: Path) -> None:
     }
     assert decided[LaneType.PEDESTRIAN].outcome is Outcome.ADMIT
     assert decided[LaneType.VEHICLE] != decided[LaneType.PEDESTRIAN]
+
+
+def test_what_the_venue_is_run_by_stands_among_the_versions(tmp_path: Path) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    (tmp_path / "venue.toml").write_text('name = "hall"\n')
+    authority = DemoAuthority()
+    authority.install(tmp_path / "bundles")
+    judged = credentials.Options(bundles="bundles")
+    ruleset = Ruleset(judged, policy.Options(), tmp_path, venue=VenueOptions(file="venue.toml"))
+
+    def versions() -> set[tuple[str, int, str]]:
+        kinds = ("venue", "roster", "zones")
+        return {(each.type, each.version, each.source) for each in ruleset.in_force() if each.type in kinds}
+
+    assert versions() == {("venue", 0, "file")}
+    store, numbers = load.BundleStore(tmp_path / "bundles"), []
+    now = TimeBounds(time.time(), time.time(), ClockState.SYNCED)
+    for kind, content in (("zones", ""), ("venue", 'name = "hall"\n')):
+        numbers.append(store.accept(authority.bundle(kind, content), now).version)
+    assert ruleset.refresh()
+    assert versions() == {("zones", numbers[0], "bundle"), ("venue", numbers[1], "bundle")}
 
 
 @pytest.mark.parametrize("name", ["issuers.toml", "table.toml"])

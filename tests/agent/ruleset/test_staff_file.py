@@ -44,7 +44,9 @@ def test_nobody_is_known_before_it_was_read_and_without_a_list(site: Site) -> No
     assert not site.staff.read().people
     site.deliver(LIST)
     assert not site.staff.known().people
+    assert site.staff.in_force == ()
     assert site.staff.read().people.keys() == site.staff.known().people.keys() == {"G07"}
+    assert [each.type for each in site.staff.in_force] == ["staff"]
 
 
 def test_it_is_parsed_once_for_each_bundle(site: Site) -> None:

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from agent import __version__
 from agent.cli import main
 from agent.credentials import bundle
 from agent.crypto import signing
-from agent.model import AgentChange, ClockState, TimeBounds
+from agent.events.state import ReleaseState
+from agent.model import AgentChange, ClockState, InForce, TimeBounds
 from agent.ruleset.bundle_store import BundleStore
 from agent.supervisor import upgrade
 from agent.supervisor.upgrade import QUIET_S, Upgrades
@@ -64,14 +66,19 @@ class Kiosk:
     def __init__(self, folder: Path, mirror: Mirror) -> None:
         self.folder, self.mirror, self.key = folder, mirror, signing.new_private_key()
         self.events: list[AgentChange] = []
-        self.busy, self.version = False, 0
+        self.quiet_s, self.version = 1e6, 0
         self.store = BundleStore(folder / "bundles")
         kid = self.key.public.kid.hex()
         roles = {kind: {"threshold": 1, "keyids": [kid]} for kind in ("root", "release")}
         self.root = self.signed("root", {"keys": {kid: b64encode(self.key.public.spki).decode()}, "roles": roles})
         self.store.install(self.root)
         self.upgrades = Upgrades(
-            folder, self.store, SOURCE, self.events.append, lambda: self.busy, notice=folder / "notice.json"
+            folder,
+            self.store,
+            SOURCE,
+            self.events.append,
+            lambda _now_s: self.quiet_s,
+            notice=folder / "notice.json",
         )
 
     def signed(self, kind: str, content: object, *beside: signing.PrivateKey) -> bytes:
@@ -97,12 +104,11 @@ def kiosk(tmp_path: Path, mirror: Mirror) -> Kiosk:
 
 def test_it_comes_and_is_asked_for_at_a_quiet_moment(kiosk: Kiosk) -> None:
     kiosk.release()
-    kiosk.busy = True
+    kiosk.quiet_s = QUIET_S - 1
     kiosk.upgrades.step(1000.0)
-    kiosk.busy = False
-    kiosk.upgrades.step(1000.0 + QUIET_S - 1)
     assert kiosk.asked() is None
-    kiosk.upgrades.step(1000.0 + QUIET_S)
+    kiosk.quiet_s = QUIET_S
+    kiosk.upgrades.step(1001.0)
     asked = kiosk.asked()
     assert asked is not None
     assert asked["version"] == "9.9"
@@ -225,6 +231,69 @@ def test_what_came_of_it_is_told_once_and_a_bad_one_is_not_asked_for_again(kiosk
     kiosk.release(wave={"salt": "once more", "permille": 1000})
     kiosk.upgrades.step(3000.0)
     assert kiosk.asked() is not None, "another rollout is tried"
+
+
+def test_what_the_helper_did_not_answer_for_is_asked_again_more_and_more_seldom(kiosk: Kiosk) -> None:
+    """It puts off what comes while people stand at the gate, and may not be able to read a request."""
+    kiosk.release()
+    asked_s = []
+    for now_s in range(0, 86_400, 60):
+        kiosk.upgrades.step(float(now_s))
+        if kiosk.asked() is not None:
+            asked_s.append(now_s)
+            (kiosk.folder / "upgrade/request.json").unlink()
+    waits_s = [later - sooner for sooner, later in pairwise(asked_s)]
+    assert "asked for 9 times" in kiosk.upgrades.fault
+    assert waits_s == [300, 600, 1200, 2400, 4800, 9600, 19_200, 21_600, 21_600]
+    kiosk.release("9.10")
+    kiosk.upgrades.step(86_400.0)
+    assert kiosk.asked() is not None, "another rollout need not wait"
+
+
+@pytest.mark.parametrize(
+    ("version", "permille", "on_trial", "status"),
+    [
+        ("9.9", 1000, False, "waiting"),
+        ("9.9", 0, False, "not_in_wave"),
+        (__version__, 1000, True, "on_trial"),
+        (__version__, 0, False, "in_use"),
+    ],
+)
+def test_the_state_says_how_far_it_is(kiosk, version, permille, on_trial, status) -> None:
+    kiosk.release(version, wave={"salt": "s", "permille": permille})
+    if on_trial:
+        (kiosk.folder / "trial").touch()
+    kiosk.quiet_s = 0.0
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.upgrades.release == ReleaseState(version, status)
+    assert kiosk.upgrades.in_force == (InForce("release", version=2),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "status", "detail"),
+    [
+        ("release_rolled_back", "9.9", "rolled_back", "why"),
+        ("release_rejected", "9.9", "rejected", "why"),
+        ("release_applied", "9.9", "rolled_back", "why"),  # by somebody at the kiosk
+        ("release_rejected", "9.8", "rolled_back", ""),  # what was told last is of another one
+    ],
+)
+def test_the_state_says_what_has_become_of_it(kiosk, kind, version, status, detail) -> None:
+    kiosk.release()
+    rollout = upgrade.parse_release(kiosk.store.current("release").content).rollout
+    notice = {"type": kind, "version": version, "detail": "why", "done": [rollout]}
+    (kiosk.folder / "notice.json").write_text(json.dumps(notice))
+    kiosk.upgrades.step(1000.0)
+    assert kiosk.upgrades.release == ReleaseState("9.9", status, detail)
+
+
+def test_the_state_says_why_it_does_not_come(kiosk: Kiosk, mirror: Mirror) -> None:
+    kiosk.release()
+    mirror.content = PACKAGE[:-1] + b"!"
+    kiosk.upgrades.step(0.0)
+    kiosk.upgrades.step(5.0)
+    assert kiosk.upgrades.release is not None
+    assert "not what was signed" in kiosk.upgrades.release.detail
 
 
 def test_another_release_is_asked_for_after_a_bad_one(kiosk: Kiosk) -> None:

@@ -382,6 +382,21 @@ def test_root_reads_no_more_of_the_agents_than_a_release_has(tmp_path: Path) -> 
         root_helper.copy_beyond_reach(link, tmp_path / "kept/x")
 
 
+def ready_for_upgrade(folder: Path) -> Releases:
+    """Release 1.0 is in use, and the agent asks for 1.1."""
+    releases = with_dpkg(folder)
+    root_helper.install(releases, package(folder, "1.0"), "1.0")
+    releases.use("1.0")
+    asked = releases.layout.agent / "upgrade/request.json"
+    (releases.layout.agent / "bundles").mkdir(parents=True)
+    asked.parent.mkdir()
+    for name in ("release.bundle", "root.bundle", "root-2.bundle"):
+        (releases.layout.agent / "bundles" / name).write_text("signed")
+    shutil.copy(package(folder, "1.1"), asked.parent / "ab.deb")
+    asked.write_text(json.dumps({"version": "1.1", "package": "ab.deb", "digest": "ab"}))
+    return releases
+
+
 @needs_dpkg
 @pytest.mark.parametrize("cut_after", range(0, 40, 2))
 def test_after_a_power_cut_an_upgrade_is_begun_again_and_comes_to_its_end(
@@ -390,17 +405,8 @@ def test_after_a_power_cut_an_upgrade_is_begun_again_and_comes_to_its_end(
     """Cut before any change of names or program of the whole way from the request on; then the machine starts, and
     what was asked for is still there, or done.
     """
-    releases = with_dpkg(tmp_path)
-    root_helper.install(releases, package(tmp_path, "1.0"), "1.0")
-    releases.use("1.0")
+    releases = ready_for_upgrade(tmp_path)
     asked = releases.layout.agent / "upgrade/request.json"
-    (releases.layout.agent / "bundles").mkdir(parents=True)
-    asked.parent.mkdir()
-    for name in ("release.bundle", "root.bundle", "root-2.bundle"):
-        (releases.layout.agent / "bundles" / name).write_text("signed")
-    shutil.copy(package(tmp_path, "1.1"), asked.parent / "ab.deb")
-    asked.write_text(json.dumps({"version": "1.1", "package": "ab.deb", "digest": "ab"}))
-
     cut_power(monkeypatch, cut_after, programs=True)
     with suppress(PowerCutError):
         root_helper.upgrade(releases)
@@ -442,3 +448,60 @@ def test_what_was_wrong_with_the_configuration_before_does_not_hold_a_release_up
     assert releases.why_not("1.1") == ""
     program.write_text(lines.replace("echo '", "echo 'something new'; echo '").replace("new';", "new' >&2;"))
     assert releases.why_not("1.1") == "something new"
+
+
+class Gate:
+    """What the agent's report says, second by second; the last stays."""
+
+    def __init__(self, layout: Layout, *reports: object) -> None:
+        self._file, self._reports, self.now_s = layout.status, list(reports), 0.0
+        self._file.parent.mkdir(parents=True)
+        self._write()
+
+    def _write(self) -> None:
+        report = self._reports.pop(0) if len(self._reports) > 1 else self._reports[0]
+        self._file.write_text(json.dumps(report))
+
+    def pass_time(self, seconds: float) -> None:
+        self.now_s += seconds
+        self._write()
+
+
+@pytest.mark.parametrize(
+    ("reports", "waits_s", "goes"),
+    [
+        ([{"quiet_s": 5.0}], 0, True),
+        ([{"quiet_s": 0.0}, {"quiet_s": 4.9}, {"quiet_s": 5.9}], 2, True),
+        ([{"quiet_s": 0.3}], root_helper.MOST_WAIT_S, False),
+        ([{}], 0, True),  # a release from before it was said
+        ([{"quiet_s": "x"}], 0, True),
+        ([{"quiet_s": float("nan")}], 0, True),
+        ([{"quiet_s": 0.0}, [1]], 1, True),  # no report at all
+    ],
+)
+def test_a_switch_waits_until_nobody_stands_at_a_gate(
+    releases: Releases, reports: list[object], waits_s: float, goes: bool
+) -> None:
+    gate = Gate(releases.layout, *reports)
+    assert root_helper.wait_until_quiet(releases.layout, gate.pass_time, lambda: gate.now_s) is goes
+    assert gate.now_s == waits_s
+
+
+@needs_dpkg
+def test_an_upgrade_that_is_put_off_changes_nothing_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    releases = ready_for_upgrade(tmp_path)
+    asked = releases.layout.agent / "upgrade/request.json"
+    request = asked.read_bytes()
+    Gate(releases.layout, {"version": "1.0", "quiet_s": 0.0})
+    monkeypatch.setattr(root_helper, "MOST_WAIT_S", 0.0)
+    root_helper.upgrade(releases)
+    assert (releases.current(), releases.state().digest, releases.state().done) == ("1.0", "", ())
+    assert not asked.exists()
+    assert not releases.layout.notice.exists()
+    assert "release 1.1 waits: people were at the gate" in capsys.readouterr().out
+    releases.layout.status.write_text(json.dumps({"version": "1.0", "quiet_s": 70.0}))
+    asked.write_bytes(request)
+    root_helper.upgrade(releases)
+    assert releases.current() == "1.1"
