@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import math
 import re
 import tomllib
 import typing
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from annotated_types import Ge, Gt, Le
-from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from agent import checkpoint, commands, credentials, mqtt, outbox, policy
 from agent import screening as thermal
-from agent.config import errors, outputs, overlay
+from agent.config import errors, outputs, overlay, typed
 from agent.config.outputs import Device, Lamp
 from agent.config.overlay import Overlay
 from agent.config.toml_lines import lines_of
+from agent.config.typed import Matches, Misfits
 from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
 from agent.platform import clock
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
 
 _BELOW, _DROP_IN = "\x1ebelow:", "\x1edrop-in:"
 """Begin the line before the text of another file. No TOML text holds them: control characters are not allowed."""
-Name = Annotated[str, StringConstraints(pattern=errors.NAME)]
+Name = Annotated[str, Matches(errors.NAME)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class KioskOptions:
     """The place where it stands."""
     groups: tuple[Name, ...] = ()
     """Groups that it belongs to beside its site, for commands and bundles to many: a region, a wave."""
-    place_code: Annotated[str, StringConstraints(pattern=r"^([ -~]{1,1000}|)$")] = ""
+    place_code: Annotated[str, Matches(r"^([ -~]{1,1000}|)$")] = ""
     """Address in the 场所码 of this place, as the authority gave it: people scan it with their phones.
     `gatepost show --place-code` draws it, to print and hang up. The kiosk never opens it."""
     simulated: bool = False
@@ -68,7 +66,7 @@ class RuntimeOptions:
 
     directory: Path = Path("/run/gatepost")
     """`status.json` is written here once a second; should be in memory (tmpfs)."""
-    log_level: Annotated[str, StringConstraints(pattern=errors.LEVEL)] = "info"
+    log_level: Annotated[str, Matches(errors.LEVEL)] = "info"
     """Least level that is logged: debug, info, warning or error."""
 
 
@@ -92,7 +90,7 @@ class HealthOptions:
 class VehicleOptions:
     """The vehicle that the kiosk stands in: with one of these set, a driver's badge begins a trip."""
 
-    plate: Annotated[str, StringConstraints(pattern=r"^(\S{2,16}|)$")] = ""
+    plate: Annotated[str, Matches(r"^(\S{2,16}|)$")] = ""
     """Number plate, for example "沪A12345". It is sealed to the central server with each trip, and told to nobody
     else."""
     seats: Annotated[int, Ge(0), Le(1000)] = 0
@@ -154,7 +152,7 @@ class LaneOptions:
     """How long before and after its time a service is boarded, minutes."""
     time_zone: str = "UTC"
     """Of the times in `services`: "Europe/Berlin"."""
-    counts: Annotated[str, StringConstraints(pattern="^(in|out|none|)$")] = ""
+    counts: Annotated[str, Matches("^(in|out|none|)$")] = ""
     """How an opening changes the number of people inside: in, out or none; empty: as the direction says."""
     use_once: bool = True
     """A ticket for one entry lets somebody in here once. Set it to false at inner doors."""
@@ -473,12 +471,12 @@ class _ConfigReader:
         for name, what in errors.bad_texts(cls, known):
             self.fault((*path, name), what)
         try:
-            value: Any = _adapter(cls).validate_json(json.dumps(known, default=str), strict=True)
-        except ValidationError as error:
-            for detail in error.errors():
-                if detail["loc"][:1] not in {(name,) for name in beyond}:  # told already
-                    what = errors.sentence(typing.cast("Any", detail), cls, known)
-                    place = detail["loc"] or errors.subject(what, cls, known)
+            value = typed.made_of(cls, known)
+        except Misfits as misfits:
+            for misfit in misfits.each:
+                if misfit.path not in {(name,) for name in beyond}:  # told already
+                    what = errors.sentence(misfit, cls, known)
+                    place = misfit.path or errors.subject(what, cls, known)
                     self.fault((*path, *map(str, place)), what)
             return None
         return self._from_folder(value) if len(self.faults) == before else None
@@ -527,12 +525,6 @@ def _misfit(name: str, direction: Direction, parts: typing.Collection[str]) -> t
 
 def _fields(options: Any) -> dict[str, Any]:
     return {entry.name: getattr(options, entry.name) for entry in dataclasses.fields(options)}
-
-
-@cache
-def _adapter(cls: type) -> TypeAdapter[Any]:
-    """Made once for each class: it takes a millisecond, and lanes have the same drivers."""
-    return TypeAdapter(cls)
 
 
 def _nearest(word: str, known: typing.Iterable[str]) -> str:

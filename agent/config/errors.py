@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in the technician's words: pydantic speaks of inputs, types and patterns. Pure.
+"""What is wrong with a setting, in the technician's words. Pure.
 
 Every sentence says what the setting takes, in what unit, what it was given, and an example. All of that comes from
 the declaration of the setting: its type and constraints, its default, and the end of its name, which is the unit.
@@ -9,18 +9,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import types
 import typing
 from collections.abc import Sequence
+from dataclasses import MISSING
 from enum import Enum
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from annotated_types import Ge, Gt, Le, Lt
 
+from agent.config.typed import HOLDS, choices, declared, without_marks
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from agent.config.typed import Misfit
 
 NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 LEVEL = "^(debug|info|warning|error)$"
@@ -80,14 +83,13 @@ _TOML = {
 """How tomllib's sentence begins → what to do."""
 
 
-def sentence(detail: Mapping[str, Any], cls: type, given: Mapping[str, Any]) -> str:
-    """Of one finding of pydantic's about `cls`, whose settings were `given`."""
-    kind, message, path = str(detail["type"]), str(detail["msg"]), detail["loc"]
-    if kind == "missing":
+def sentence(misfit: Misfit, cls: type, given: Mapping[str, Any]) -> str:
+    """Of one misfit of `cls`, whose settings were `given`."""
+    if misfit.value is MISSING:
         return "is missing and has no default"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ") + _numbers(message, cls, given)
-    return should_be(cls, str(path[0]), detail["input"])
+    if not misfit.path:
+        return misfit.text + _numbers(misfit.text, cls, given)
+    return should_be(cls, str(misfit.path[0]), misfit.value)
 
 
 def beyond(cls: type, given: Mapping[str, Any]) -> Iterator[str]:
@@ -96,10 +98,10 @@ def beyond(cls: type, given: Mapping[str, Any]) -> Iterator[str]:
         if not all(-_MOST <= number <= _MOST for number in _all_numbers(value)):
             yield name
             continue
-        base, marks = _parts(_declared(cls)[name][1])
+        base, marks = without_marks(declared(cls)[name][1])
         if base in (int, float) and isinstance(value, int | float):
             marks = _with_sense(base, marks, name, value)
-            if not all(_BEYOND[type(mark)](value, mark) for mark in marks if type(mark) in _BEYOND):
+            if not all(HOLDS[type(mark)](value, mark) for mark in marks if type(mark) in HOLDS):
                 yield name
 
 
@@ -108,21 +110,13 @@ def bad_texts(cls: type, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     an empty path would be the configuration's folder.
     """
     for name, value in given.items():
-        field, of_type = _declared(cls)[name]
+        field, of_type = declared(cls)[name]
         texts = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
         if found := re.search(r"[\x00-\x1f\x7f-\x9f]", "".join(texts)):
             yield name, f"has a control character (U+{ord(found[0]):04X}) in its text: take it out"
-        elif "" in texts and _parts(of_type)[0] is Path:
+        elif "" in texts and without_marks(of_type)[0] is Path:
             shown = f' (for example {name} = "{field.default}")' if isinstance(field.default, Path) else ""
             yield name, f"is empty: give a path{shown}, or leave the setting out"
-
-
-_BEYOND: Mapping[type, Any] = {
-    Gt: lambda value, mark: value > mark.gt,
-    Ge: lambda value, mark: value >= mark.ge,
-    Lt: lambda value, mark: value < mark.lt,
-    Le: lambda value, mark: value <= mark.le,
-}
 
 
 def _with_sense(base: Any, marks: tuple[object, ...], name: str, value: object) -> tuple[object, ...]:
@@ -150,15 +144,15 @@ def subject(message: str, cls: type, given: Mapping[str, Any]) -> tuple[str, ...
     """The setting whose line a sentence about several belongs to: the one it begins with, or the only one that
     stands in the file; empty when that is not plain.
     """
-    named = [name for name in _declared(cls) if name in given and re.search(rf"\b{name}\b", message)]
+    named = [name for name in declared(cls) if name in given and re.search(rf"\b{name}\b", message)]
     first = [name for name in named if message.startswith(f"{name} ")]
     return tuple(first or (named if len(named) == 1 else ()))
 
 
 def should_be(cls: type, name: str, value: object) -> str:
     """What a setting of `cls` takes, and that it is not this value."""
-    field, of_type = _declared(cls)[name]
-    base, marks = _parts(of_type)
+    field, of_type = declared(cls)[name]
+    base, marks = without_marks(of_type)
     marks = _with_sense(base, marks, name, value)
     unit = f", in {_UNITS[_ending(name)]}" if base in (int, float) and _ending(name) in _UNITS else ""
     told = "" if _is_hidden(base, marks, value) else f", not {_toml(value, name)}"
@@ -183,11 +177,11 @@ def _takes(base: Any, marks: Sequence[object], name: str) -> str:  # noqa: PLR09
         return f"a {'whole ' * (base is int)}number, without quotes{f', {bounds}' if bounds else ''}"
     if base is bool:
         return "true or false, without quotes"
-    if options := _options(base):
+    if options := [repr(written) for written, _ in choices(base)]:
         return " or ".join(filter(None, (", ".join(options[:-1]), options[-1])))
     if typing.get_origin(base) in (tuple, list):
         args = typing.get_args(base)
-        each, each_marks = _parts(args[0])
+        each, each_marks = without_marks(args[0])
         count = f"{len(args)} " if Ellipsis not in args and len(args) > 1 else ""
         what = {str: "texts", Path: "texts", float: "numbers", int: "whole numbers"}.get(each)
         return f"a list of {count}{what or f'which each is {_takes(each, each_marks, name)}'}, in [ ]"
@@ -196,16 +190,7 @@ def _takes(base: Any, marks: Sequence[object], name: str) -> str:  # noqa: PLR09
     return f"of another kind ({getattr(base, '__name__', base)})"
 
 
-def _options(base: Any) -> list[str]:
-    """The values of an enumeration, as they are written; empty for another type."""
-    if typing.get_origin(base) is Literal:
-        return [f"{value!r}" for value in typing.get_args(base)]
-    if isinstance(base, type) and issubclass(base, Enum):
-        return [f"{each.value!r}" for each in base]
-    return []
-
-
-def _example(field: dataclasses.Field[Any], base: Any, marks: Sequence[object], value: object) -> Any:  # noqa: PLR0911
+def _example(field: dataclasses.Field[Any], base: Any, marks: Sequence[object], value: object) -> Any:
     """A value that would do: what was meant, if that is plain; else the default, or what the constraints allow."""
     if isinstance(value, str) and base is float and _DECIMAL_COMMA.fullmatch(value):
         return float(value.replace(",", "."))
@@ -215,17 +200,13 @@ def _example(field: dataclasses.Field[Any], base: Any, marks: Sequence[object], 
         return field.default
     if (pattern := _pattern(marks)) in _EXAMPLES:
         return _EXAMPLES[pattern]
-    if typing.get_origin(base) is Literal:
-        return typing.get_args(base)[0]
-    if isinstance(base, type) and issubclass(base, Enum):
-        return next(iter(base))
-    return None
+    return next((made for _, made in choices(base)), None)
 
 
 def _numbers(message: str, cls: type, given: Mapping[str, Any]) -> str:
     """The numbers that a sentence about several settings is about, each with its unit."""
     found = []
-    for name, (field, _) in _declared(cls).items():
+    for name, (field, _) in declared(cls).items():
         value = given.get(name, field.default)
         if re.search(rf"\b{name}\b", message) and isinstance(value, int | float) and not isinstance(value, bool):
             unit = _UNITS.get(_ending(name), "")
@@ -278,26 +259,6 @@ def _toml(value: object, name: str) -> str:
 def _plain(limit: float, name: str) -> str:
     """A limit without the zeroes of a float."""
     return _toml(limit, name) if isinstance(limit, int) else f"{limit:.10g}"
-
-
-def _parts(of_type: Any) -> tuple[Any, tuple[object, ...]]:
-    """A type without `Annotated` and `| None`, and what it was annotated with."""
-    marks: tuple[object, ...] = ()
-    while True:
-        if typing.get_origin(of_type) is Annotated:
-            of_type, *more = typing.get_args(of_type)
-            marks += tuple(more)
-        elif typing.get_origin(of_type) in (typing.Union, types.UnionType):
-            of_type = next(each for each in typing.get_args(of_type) if each is not type(None))
-        else:
-            return of_type, marks
-
-
-@cache
-def _declared(cls: type) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
-    """Each setting with its type."""
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {entry.name: (entry, hints[entry.name]) for entry in dataclasses.fields(cls)}
 
 
 def syntax(message: str, text: str) -> tuple[int, str]:

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
-from agent.events.contract import VERSION
-from agent.events.venue import attestation_json, report_json
+from agent.events.venue_data import attestation_json, report_json
 from agent.model import (
     AgentChange,
     AttestationRecord,
@@ -54,6 +53,8 @@ if TYPE_CHECKING:
     from agent.events.venue import AttestationJson, ReportJson
     from agent.model import Sealed
 
+VERSION = 1
+"""Of the contract (`contract`): part of topics and of the names of schemas."""
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 FIRST = "0" * 64
 """`previoussha256` of the first event of an epoch."""

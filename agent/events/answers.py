@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from agent.events import Topics
-from agent.events.contract import VERSION
+from agent.events import VERSION, Topics
 from agent.events.fleet import KioskRow, row_of
 from agent.model import ReleaseStatus
 

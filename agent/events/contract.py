@@ -1,6 +1,7 @@
 """The contract with the central server, as types: what the schemas in `docs/` are generated from.
 
 Within a version, fields may be added and lists of words may grow; nothing is taken away or changes its meaning.
+For schemas and type checkers: the agent does not load it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from agent.model import (
 )
 from agent.model.problems import ProblemCode, Severity
 from agent.model.reasons import CommandReason, Rejection
-
-VERSION = 1
 
 
 class ClockJson(TypedDict):

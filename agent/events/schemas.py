@@ -9,10 +9,9 @@ from typing import Any, Literal, get_args, get_type_hints
 from pydantic import TypeAdapter
 from typing_extensions import is_typeddict
 
-from agent.events import CONTENT_TYPE, contract
+from agent.events import CONTENT_TYPE, VERSION, contract
 from agent.events import venue as venue_events
 from agent.events.contract import (
-    VERSION,
     AgentEvent,
     BundleJson,
     CommandJson,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from base64 import b64encode
 from pathlib import Path
 
@@ -88,11 +86,3 @@ def test_what_is_refused_is_a_sentence(here: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.startswith("event.json: not XML")
     assert cli.main(["keys", "import", "--from", "gdhcn", "none"]) == 1
     assert "none" in capsys.readouterr().err
-
-
-def test_no_reader_of_lists_is_loaded_on_a_kiosk() -> None:
-    words = (
-        "import sys, agent.app; print([name for name in sys.modules if name.startswith(('agent.issuers', 'xml.'))])"
-    )
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

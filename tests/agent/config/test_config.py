@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import config
-from agent.config import errors, manual
+from agent.config import errors, manual, typed
 from agent.config.effective import effective
 from agent.config.toml_lines import lines_of
 from drivers import registry
@@ -183,7 +183,7 @@ def test_no_text_has_a_control_character(cls: type, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("cls", "name"),
-    [(cls, name) for cls, name in SETTINGS if errors._parts(errors._declared(cls)[name][1])[0] is Path],
+    [(cls, name) for cls, name in SETTINGS if typed.without_marks(typed.declared(cls)[name][1])[0] is Path],
 )
 def test_no_path_is_empty(cls: type, name: str) -> None:
     """It would be the configuration's own folder."""
@@ -194,7 +194,7 @@ def test_no_path_is_empty(cls: type, name: str) -> None:
 
 def test_every_default_is_within_its_own_limits() -> None:
     for cls, name in SETTINGS:
-        field, _ = errors._declared(cls)[name]
+        field, _ = typed.declared(cls)[name]
         if field.default is not dataclasses.MISSING:
             assert list(errors.beyond(cls, {name: field.default})) == []
 
