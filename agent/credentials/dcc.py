@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 FORMAT = "dcc"
 TITLE = "EU Digital COVID Certificate"
-KEYS = {FORMAT: KeyUse()}
+KEYS = {FORMAT: KeyUse(("P-256", "P-384", "P-521", "RSA"))}
 PREFIX = b"HC1:"
 HCERT, V1 = -260, 1
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "nzcp"
 TITLE = "New Zealand COVID Pass"
-KEYS = {FORMAT: KeyUse()}
+KEYS = {FORMAT: KeyUse(("P-256",))}
 PREFIX = b"NZCP:/"
 _VERSION = b"1/"
 _PASS = "PublicCovidPass"  # noqa: S105 - the type of the credential, no secret

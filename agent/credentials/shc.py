@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "shc"
 TITLE = "SMART Health Card"
-KEYS = {FORMAT: KeyUse()}
+KEYS = {FORMAT: KeyUse(("P-256",))}
 PREFIX = b"shc:/"
 HEALTH_CARD = "https://smarthealth.cards#health-card"
 

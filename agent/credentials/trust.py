@@ -354,13 +354,15 @@ def certified(
 
 
 def issuer_name(text: str) -> str:
-    """The name of an issuer as its codes have it: an https address without the slash at its end, and without the
-    path at which its key set lies.
+    """The name of an issuer as its codes have it: an https address without the slash at its end, without the port
+    that every https address has, and without the path at which its key set lies.
     """
     name = text.strip()
     if name.lower().startswith("https://"):
         host, slash, path = name[8:].partition("/")
-        name = f"https://{host.lower()}{slash}{path}".removesuffix("/.well-known/jwks.json").rstrip("/")
+        name = f"https://{host.lower().removesuffix(':443')}{slash}{path}".removesuffix(
+            "/.well-known/jwks.json"
+        ).rstrip("/")
     return name
 
 

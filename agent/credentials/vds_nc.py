@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "vds-nc"
 TITLE = "ICAO health seal (VDS-NC)"
-KEYS = {FORMAT: KeyUse()}
+KEYS = {FORMAT: KeyUse(("P-256", "P-384", "P-521"))}
 _KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
 _TESTS = {
     "molecular(pcr)": "pcr",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "who"
 TITLE = "WHO vaccination certificate (ICVP) or health link"
-KEYS = {FORMAT: KeyUse()}
+KEYS = {FORMAT: KeyUse(("P-256", "P-384", "P-521", "RSA"))}
 DCC, DVC, DDCC_VACCINATION, DDCC_TEST, LINK = 1, -6, 3, 4, 5
 _KNOWN = (DVC, DDCC_VACCINATION, DDCC_TEST, LINK)
 _YELLOW_FEVER = "1D47"

@@ -20,7 +20,7 @@ from binascii import Error
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from agent.credentials.trust import short_hash
+from agent.credentials.trust import key_uses, short_hash
 from agent.crypto import signing, strict_json
 from agent.crypto.refusal import Malformed
 from agent.issuers import PublishedKey, PublishedList, day
@@ -101,14 +101,14 @@ def _signer(entry: _Entry, authorities: list[bytes], now_utc: float) -> Publishe
     kid = short_hash(entry.der)
     if _named(entry.kid) != kid:
         raise ValueError("its key id is not that of its certificate")
-    if public.is_weak or (public.algorithm is None and not public.name.startswith("RSA")):
+    form = _FORMATS.get(entry.domain, "who")
+    if public.is_weak or public.name.split()[0] not in key_uses()[form].kinds:
         raise ValueError(f"a key that is not taken: {public.name}")
     if limits.expires_utc <= now_utc:
         raise ValueError(f"ended on {day(limits.expires_utc)}")
     good = [each for each in authorities if _may_vouch(each, now_utc)]
     if not any(signing.is_signed_by(entry.der, signing.certificate_key(each)) for each in good):
         raise ValueError("no valid authority (SCA) of its participant and domain has signed it")
-    form = _FORMATS.get(entry.domain, "who")
     issuer = f"who/{entry.participant}/{entry.domain}"
     return PublishedKey(
         issuer, kid, form, public.spki, limits.starts_utc, limits.expires_utc, certificate=entry.der

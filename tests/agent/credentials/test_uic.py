@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import rail_tickets as rails
 import vectors_today as vectors
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -503,6 +504,11 @@ def test_a_weak_key_signs_nothing_else() -> None:
         parse_keys(text.replace("dsa-sha256", "md5"), "x")
 
 
+SECP256K1 = (
+    ec.generate_private_key(ec.SECP256K1())
+    .public_key()
+    .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+)
 ED25519 = signing.ed25519_key(bytes.fromhex(vectors.CLAIM169_ED25519_KEY)).spki
 
 
@@ -514,6 +520,11 @@ ED25519 = signing.ed25519_key(bytes.fromhex(vectors.CLAIM169_ED25519_KEY)).spki
         ("aadhaar", ED25519, 'this key is Ed25519; keys of "aadhaar" are RSA'),
         ("pretix", vectors.AADHAAR_KEY, 'this key is RSA; keys of "pretix" are Ed25519'),
         ("claim169", vectors.AADHAAR_KEY, 'this key is RSA; keys of "claim169" are Ed25519 or P-256'),
+        ("shc", ED25519, 'this key is Ed25519; keys of "shc" are P-256'),
+        ("nzcp", vectors.AADHAAR_KEY, 'this key is RSA; keys of "nzcp" are P-256'),
+        ("dcc", ED25519, 'this key is Ed25519; keys of "dcc" are P-256 or P-384 or P-521 or RSA'),
+        ("who", SECP256K1, 'this key is secp256k1; keys of "who" are P-256 or P-384 or P-521 or RSA'),
+        ("vds-nc", vectors.AADHAAR_KEY, 'this key is RSA; keys of "vds-nc" are P-256 or P-384 or P-521'),
         ("uic", vectors.AADHAAR_KEY, 'this key is RSA; keys of "uic" are DSA or P-256 or P-384 or P-521'),
     ],
 )

@@ -140,7 +140,13 @@ def test_a_health_card_whose_key_has_a_certificate(begins: int, ends: int, statu
 
 
 @pytest.mark.parametrize(
-    "issuer", ["https://lab.example/", "https://LAB.example", "https://lab.example/.well-known/jwks.json"]
+    "issuer",
+    [
+        "https://lab.example/",
+        "https://LAB.example",
+        "https://lab.example:443",
+        "https://lab.example/.well-known/jwks.json",
+    ],
 )
 def test_an_address_with_a_slash_is_the_same_issuer(issuer: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())

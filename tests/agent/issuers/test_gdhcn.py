@@ -24,7 +24,7 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 @cache
 def key(name: str) -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
+    return ec.generate_private_key(ec.SECP256K1() if name == "strange" else ec.SECP256R1())
 
 
 @cache
@@ -62,6 +62,13 @@ def document(*methods: object) -> dict[str, bytes]:
 
 SCA = certificate("sca", "sca", ca=True)
 DSC = certificate("dsc", "sca")
+
+
+def test_a_key_that_its_format_does_not_have_is_left_out_and_the_others_taken() -> None:
+    strange = certificate("strange", "sca")
+    found = gdhcn.read(document(method(SCA, "SCA"), method(strange, "DSC"), method(DSC, "DSC")), NOW)
+    assert [signer.certificate for signer in found.keys] == [DSC]
+    assert [line for line in found.left_out if "a key that is not taken: secp256k1" in line]
 
 
 def test_a_signer_under_its_authority() -> None:
