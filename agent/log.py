@@ -11,17 +11,8 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from agent.model import (
-    AgentChange,
-    AttestationRecord,
-    CommandResult,
-    CommandStatus,
-    DeviceChange,
-    Loss,
-    Outcome,
-    Passage,
-    Report,
-)
+from agent.events.kinds import kind_of, name_of
+from agent.model import Outcome
 from drivers.contract import plain, printable, without_secrets
 
 if TYPE_CHECKING:
@@ -41,117 +32,18 @@ MARKS = {
 
 def log_event(event: Event) -> None:
     """Log one event at INFO; a device that went down, a command that was not done and the like: WARNING."""
-    match event.body:
-        case DeviceChange(up=False):
-            level = logging.WARNING
-        case AgentChange(
-            type="config_rejected" | "config_rolled_back" | "release_rejected" | "release_rolled_back" | "safe_mode"
-        ):
-            level = logging.WARNING
-        case CommandResult(status=outcome) if outcome is not CommandStatus.SUCCEEDED:
-            level = logging.WARNING
-        case _:
-            level = logging.INFO
+    level = logging.WARNING if kind_of(event.body).is_warning(event.body) else logging.INFO
     log.log(level, format_event(event), extra={"facts": event_fields(event)})
 
 
-def format_event(event: Event) -> str:  # noqa: PLR0911 - one for each kind
+def format_event(event: Event) -> str:
     """The event in words, one line."""
-    match event.body:
-        case Passage() as passage:
-            outcome = passage.decision.outcome.upper()
-            case = f" – case {passage.venue.case}" if passage.venue is not None and passage.venue.case else ""
-            return f"{passage.lane}: {outcome} – {_why(passage)}{case}{_simulated(passage.simulated)}"
-        case DeviceChange() as change:
-            state = "up" if change.up else f"DOWN: {change.error}"
-            return f"{change.lane}: {change.role} {change.driver} {state}{_simulated(change.simulated)}"
-        case AgentChange() as change:
-            word = "knows the time" if change.type == "clock_synchronised" else change.type
-            config = f" {change.config_version}" if change.config_version else ""
-            why = f": {change.detail}" if change.detail else ""
-            return f"agent {change.version} {word}{config}{why}{_simulated(change.simulated)}"
-        case CommandResult() as reply:
-            what = f"command {reply.command}" if reply.command_id else f"bundle {_bundle(reply)}"
-            why = f": {reply.reason}" if reply.reason else ""
-            again = " (said again)" if reply.duplicate else ""
-            return f"{what}: {reply.status}{why}{again}{_simulated(reply.simulated)}"
-        case AttestationRecord() as stated:
-            about = " ".join(filter(None, (stated.lane, stated.case and f"case {stated.case}", stated.group)))
-            value = stated.value or stated.form
-            return f"{about or 'venue'}: staff state {stated.type} {value}{_simulated(stated.simulated)}"
-        case Report() as report:
-            return f"{_report(report)}{_simulated(report.simulated)}"
-        case Loss() as loss:
-            return f"{loss.count} events lost: {loss.reason}"
+    return kind_of(event.body).sentence(event.body) + (" [simulated]" if event.body.simulated else "")
 
 
-def event_fields(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind
+def event_fields(event: Event) -> dict[str, Any]:
     """The event as flat fields for the journal."""
-    match event.body:
-        case Passage() as passage:
-            return {
-                "event": "passage",
-                "lane": passage.lane,
-                "direction": passage.direction,
-                "decision": passage.decision.outcome,
-                "gate_opened": passage.gate_opened,
-                **(_details(passage) if passage.redacted is None else {}),
-                "duration_ms": round(1000 * (passage.decided_s - passage.began_s)),
-                "simulated": passage.simulated,
-            }
-        case DeviceChange() as change:
-            return {
-                "event": "device",
-                "lane": change.lane,
-                "role": change.role,
-                "driver": change.driver,
-                "up": change.up,
-                "simulated": change.simulated,
-            }
-        case AgentChange() as change:
-            return {"event": "agent", "type": change.type, "version": change.version}
-        case CommandResult() as reply:
-            return {
-                "event": "command_result",
-                "command": reply.command,
-                "status": reply.status,
-                "reason": reply.reason,
-            }
-        case AttestationRecord() as stated:
-            return {"event": "attestation", "type": stated.type, "lane": stated.lane, "case": stated.case}
-        case Report() as report:
-            return {"event": "report", "type": report.type, "name": report.name, "day": report.day}
-        case Loss() as loss:
-            return {"event": "loss", "count": loss.count, "reason": loss.reason}
-
-
-def _report(report: Report) -> str:
-    day = report.day or "a day without a date"
-    if report.type == "round":
-        expected = "" if report.expected is None else f" of {report.expected}"
-        unmeasured = f", {report.unmeasured} here without a measurement" if report.unmeasured else ""
-        absent = "" if report.absent is None else f", {report.absent} absent ({report.absent_ill} ill)"
-        return f"report: round {report.name} of {day}: {report.checked}{expected} checked{unmeasured}{absent}"
-    unanswered = report.cases.get("unanswered")
-    return (
-        f"report: day {day}: {report.came} came, {report.left} left, {report.inside} inside, "
-        f"{report.cases.get('opened')} cases, {unanswered} unanswered"
-    )
-
-
-def _details(passage: Passage) -> dict[str, Any]:
-    code, temperature = passage.verdict, passage.temperature
-    return {
-        "reasons": passage.decision.reasons,
-        "rule": passage.decision.rule,
-        "credential": None if code is None else code.status,
-        "colour": None if code is None else code.colour,
-        "screening": temperature.outcome,
-        "surface_c": temperature.surface_c,
-        "uncertainty_c": temperature.uncertainty_c,
-        "threshold_c": temperature.threshold_c,
-        "basis": temperature.basis,
-    }
+    return {"event": name_of(event.body), **kind_of(event.body).fields(event.body)}
 
 
 def configure(level: str) -> None:
@@ -234,28 +126,3 @@ def _trace(error: BaseException | None) -> str:
     words = f": {error.strerror}" if isinstance(error, OSError) else ""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{before}\n{frames}{type(error).__name__}{words}".lstrip("\n")
-
-
-def _bundle(reply: CommandResult) -> str:
-    told = reply.result or {}
-    return " ".join(str(told[key]) for key in ("type", "name", "version") if told.get(key))
-
-
-def _why(passage: Passage) -> str:
-    if passage.redacted is not None:
-        return "details withheld"
-    code = passage.verdict
-    what = "no code" if code is None else f"{code.colour or ''} code {code.status}".strip()
-    return f"{what}, {_temperature(passage)} – {', '.join(passage.decision.reasons)}"
-
-
-def _temperature(passage: Passage) -> str:
-    temperature = passage.temperature
-    celsius = temperature.estimate_c if temperature.surface_c is None else temperature.surface_c
-    if celsius is None:
-        return str(temperature.outcome)
-    return f"{celsius:.1f} ± {temperature.uncertainty_c:.1f} °C {temperature.outcome}"
-
-
-def _simulated(simulated: bool) -> str:
-    return " [simulated]" if simulated else ""

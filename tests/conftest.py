@@ -32,7 +32,6 @@ from agent.model import (
     Decision,
     Direction,
     Event,
-    EventKind,
     Outcome,
     Passage,
     Screening,
@@ -252,7 +251,7 @@ def passage_event(number: int = 0, *, outcome: Outcome = Outcome.ADMIT) -> Event
         "in", Direction.ENTRY, verdict, temperature, decision, True, 100.0, 100.0 + number / 1000, True
     )
     now = TimeBounds(1_792_000_000.0, 1_792_000_000.2, ClockState.SYNCED)
-    return Event(EventKind.PASSAGE, passage, 100.0 + number / 1000, now, "7d3c" * 8)
+    return Event(passage, 100.0 + number / 1000, now, "7d3c" * 8)
 
 
 @pytest.fixture(name="passage_event")

@@ -29,7 +29,6 @@ from agent.model import (
     Decision,
     Direction,
     Event,
-    EventKind,
     Outcome,
     Passage,
     Screening,
@@ -124,7 +123,7 @@ def passage_event(boot_id: str) -> Event:
         gate_opened=decision is _ADMIT, began_s=monotonic_s - 0.8, decided_s=monotonic_s, simulated=True,
     )  # fmt: skip
     now = TimeBounds(utc - 0.05, utc + 0.05, ClockState.SYNCED)
-    return Event(EventKind.PASSAGE, passage, monotonic_s, now, boot_id)
+    return Event(passage, monotonic_s, now, boot_id)
 
 
 class SimulatedKiosk:

@@ -4,7 +4,8 @@ An event is a CloudEvents 1.0 event in structured JSON. Its `id` is `<kiosk>:<ep
 can drop repeats, put them in order and see gaps; `previoussha256` is that of the payload before it, so it can see
 changes. Nothing here names a person: no code text, no subject of a code.
 
-`contract.py` holds the shapes as types; the schemas that `docs/` publishes are generated from them.
+`kinds/` has one file for each kind of event, `contract.py` the shapes of all else, as types: the schemas that
+`docs/` publishes are generated from both.
 """
 
 from __future__ import annotations
@@ -12,46 +13,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
-from agent.events.venue_data import attestation_json, report_json
-from agent.model import (
-    AgentChange,
-    AttestationRecord,
-    ChainPosition,
-    ClockState,
-    CodeStatus,
-    CommandResult,
-    DeviceChange,
-    Event,
-    Loss,
-    Outcome,
-    Passage,
-    Record,
-    Report,
-    Screening,
-    Temperature,
-    TimeBounds,
-    Verdict,
-)
+from agent.events.kinds import kind_of, name_of
+from agent.model import ChainPosition, ClockState, Event, Record, TimeBounds
 
 if TYPE_CHECKING:
-    from agent.events.contract import (
-        AgentJson,
-        ClockJson,
-        CommandResultJson,
-        CredentialJson,
-        DataJson,
-        HealthJson,
-        PassageJson,
-        SealedJson,
-        TemperatureJson,
-    )
-    from agent.events.venue import AttestationJson, ReportJson
-    from agent.model import Sealed
+    from collections.abc import Mapping
+
+    from agent.events.contract import ClockJson
 
 VERSION = 1
 """Of the contract (`contract`): part of topics and of the names of schemas."""
@@ -189,7 +161,7 @@ class Encoder:
 
     def __call__(self, event: Event, place: ChainPosition) -> Record:
         """The record of `event` at `place`. Raises ValueError for a number that JSON cannot carry."""
-        kind = event.kind.value
+        kind = name_of(event.body)
         envelope: dict[str, Any] = {
             "specversion": "1.0",
             "id": f"{self._kiosk}:{place.epoch}:{place.sequence}",
@@ -203,7 +175,7 @@ class Encoder:
         if (time := _time(event.now)) is not None:
             envelope["time"] = time
         envelope["data"] = data(event)
-        return Record(place.sequence, kind, _rank(event), _to_json(envelope).encode())
+        return Record(place.sequence, kind, kind_of(event.body).rank(event.body), _to_json(envelope).encode())
 
 
 def _time(now: TimeBounds) -> str | None:
@@ -214,208 +186,14 @@ def _time(now: TimeBounds) -> str | None:
     return middle.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _clock(event: Event) -> ClockJson:
+def data(event: Event) -> Mapping[str, Any]:
+    """The kind's own part of an event."""
     now = event.now
-    return {
+    clock: ClockJson = {
         "state": now.state,
         "earliest": round(now.earliest_utc, 3),
         "latest": round(now.latest_utc, 3) if math.isfinite(now.latest_utc) else None,
         "boottime_ms": round(event.at_s * 1000),
         "boot_id": event.boot_id,
     }
-
-
-def data(event: Event) -> DataJson | AttestationJson | ReportJson:  # noqa: PLR0911 - one for each kind
-    """The kind's own part of an event."""
-    match event.body:
-        case Passage() as passage:
-            return _passage(passage, _clock(event))
-        case DeviceChange() as change:
-            return {
-                "lane": change.lane,
-                "role": change.role,
-                "driver": change.driver,
-                "up": change.up,
-                "error": change.error,
-                "simulated": change.simulated,
-                "clock": _clock(event),
-            }
-        case AgentChange() as change:
-            return _change(change, _clock(event))
-        case CommandResult() as reply:
-            return _command_result(reply, _clock(event))
-        case AttestationRecord() as stated:
-            return attestation_json(stated, _clock(event), _sealed(stated.sealed))
-        case Report() as report:
-            return report_json(report, _clock(event), _sealed(report.sealed))
-        case Loss() as loss:
-            return _loss(loss, _clock(event))
-        case other:
-            assert_never(other)
-
-
-def _passage(passage: Passage, clock: ClockJson) -> PassageJson:
-    said = health(passage)
-    message: PassageJson = {
-        "lane": passage.lane,
-        "direction": passage.direction,
-        "decision": passage.decision.outcome,
-        "reasons": said["reasons"],
-        "rule": said["rule"],
-        "gate_opened": passage.gate_opened,
-        "credential": said["credential"],
-        "temperature": said["temperature"],
-        "duration_ms": round((passage.decided_s - passage.began_s) * 1000),
-        "simulated": passage.simulated,
-        "clock": clock,
-    }
-    if (mark := passage.venue) is not None:
-        message["case"] = mark.case or None
-        message["role"] = mark.role
-        message["permit"] = mark.permit
-        message["drill"] = mark.drill
-        if mark.trip:
-            message["trip"] = mark.trip
-            message["seat"] = mark.seat or None
-            at = mark.place
-            message["place"] = (
-                None if at is None else {"lat": at.lat, "lon": at.lon, "u_m": at.u_m, "age_s": at.age_s}
-            )
-    if passage.redacted is not None:
-        message["sealed"] = _sealed(passage.redacted.sealed)
-    return message
-
-
-def health(passage: Passage) -> HealthJson:
-    """What a passage says of somebody's health, or the form that says that it is withheld."""
-    temperature = _temperature(passage.temperature)
-    credential = None if passage.verdict is None else _credential(passage.verdict)
-    if passage.redacted is not None:
-        temperature["outcome"] = "withheld"
-        if passage.redacted.format is not None:
-            credential = {"format": passage.redacted.format, "status": "withheld", "issuer": None, "colour": None}
-    return {
-        "reasons": list(passage.decision.reasons),
-        "rule": passage.decision.rule,
-        "credential": credential,
-        "temperature": temperature,
-    }
-
-
-def _sealed(sealed: Sealed | None) -> SealedJson | None:
-    if sealed is None:
-        return None
-    return {
-        "keyid": sealed.keyid,
-        "suite": "hpke-x25519-hkdf_sha256-chacha20_poly1305",
-        "enc": b64encode(sealed.enc).decode(),
-        "ct": b64encode(sealed.ct).decode(),
-    }
-
-
-SIGNED = frozenset(
-    (
-        CodeStatus.VALID,
-        CodeStatus.EXPIRED,
-        CodeStatus.NOT_YET_VALID,
-        CodeStatus.TIME_UNKNOWN,
-        CodeStatus.REVOKED,
-    )
-)
-"""Only now is what a code says its issuer's word; before, it is a stranger's text and stays here."""
-
-
-def _credential(verdict: Verdict) -> CredentialJson:
-    signed = verdict.status in SIGNED
-    return {
-        "format": verdict.format,
-        "status": verdict.status,
-        "issuer": verdict.issuer if signed else None,
-        "colour": verdict.colour if signed and verdict.colour is not None else None,
-    }
-
-
-def _temperature(temperature: Temperature) -> TemperatureJson:
-    return {
-        "outcome": temperature.outcome,
-        "surface_c": _thousandths(temperature.surface_c),
-        "estimate_c": _thousandths(temperature.estimate_c),
-        "uncertainty_c": _thousandths(temperature.uncertainty_c),
-        "threshold_c": _thousandths(temperature.threshold_c),
-        "basis": temperature.basis,
-        "ambient_c": _thousandths(temperature.ambient_c),
-        "samples": temperature.samples,
-        "reason": temperature.reason,
-        "attempt": temperature.attempt,
-        "next_step": temperature.next_step,
-    }
-
-
-def _thousandths(celsius: float | None) -> float | None:
-    return None if celsius is None else round(celsius, 3)
-
-
-def _command_result(reply: CommandResult, clock: ClockJson) -> CommandResultJson:
-    return {
-        "command_id": reply.command_id or None,
-        "command": reply.command,
-        "status": reply.status,
-        "reason": reply.reason,
-        "result": None if reply.result is None else dict(reply.result),
-        "duplicate": reply.duplicate,
-        "simulated": reply.simulated,
-        "clock": clock,
-    }
-
-
-def _change(change: AgentChange, clock: ClockJson) -> AgentJson:
-    said: AgentJson = {
-        "type": change.type,
-        "software_version": change.version,
-        "simulated": change.simulated,
-        "clock": clock,
-    }
-    if change.config_version:
-        said["config_version"] = change.config_version
-    if change.detail:
-        said["detail"] = change.detail
-    return said
-
-
-def _loss(loss: Loss, clock: ClockJson) -> AgentJson:
-    return {
-        "type": "loss",
-        "software_version": "",
-        "loss": {
-            "reason": loss.reason,
-            "count": loss.count,
-            "epoch": loss.epoch or None,
-            "first": loss.first or None,
-            "last": loss.last or None,
-        },
-        "simulated": False,
-        "clock": clock,
-    }
-
-
-def _rank(event: Event) -> int:
-    """Worth when there is no room: 0 devices and the agent, 1 passages and what was said of bundles, 2 what must be
-    found again or is waited for (alarms, results of commands), 3 losses.
-    """
-    match event.body:
-        case Passage() as passage:
-            watched = passage.verdict is not None and passage.verdict.watched
-            is_case = passage.venue is not None and bool(passage.venue.case)
-            refused = passage.decision.outcome is Outcome.REFUSE
-            alarm = refused or watched or is_case or passage.temperature.outcome is Screening.ELEVATED
-            return 2 if alarm else 1
-        case AttestationRecord() as stated:
-            return 2 if stated.case else 1
-        case Report():
-            return 2
-        case CommandResult() as reply:
-            return 2 if reply.command_id else 1
-        case Loss():
-            return 3
-        case _:
-            return 0
+    return kind_of(event.body).data(event.body, clock)

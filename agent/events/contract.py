@@ -1,33 +1,21 @@
 """The contract with the central server, as types: what the schemas in `docs/` are generated from.
 
-Within a version, fields may be added and lists of words may grow; nothing is taken away or changes its meaning.
-For schemas and type checkers: the agent does not load it.
+The data of each kind of event is in `kinds/`. Within a version, fields may be added and lists of words may grow;
+nothing is taken away or changes its meaning. For schemas and type checkers: the agent does not load this file.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from annotated_types import Ge, Le, Len
-from typing_extensions import TypedDict  # pydantic cannot read Python 3.11's own
 
 from agent.model import (
-    AgentEventType,
-    Basis,
     ClockState,
-    CodeStatus,
-    Colour,
-    CommandStatus,
-    Direction,
-    LossReason,
-    NextStep,
-    Outcome,
     ReleaseStatus,
     Role,
-    Screening,
 )
 from agent.model.problems import ProblemCode, Severity
-from agent.model.reasons import CommandReason, Rejection
 
 
 class ClockJson(TypedDict):
@@ -44,10 +32,6 @@ class ClockJson(TypedDict):
     boot_id: Annotated[str, "names the boot: `boottime_ms` compares only within it"]
 
 
-Withheld: TypeAlias = Literal["withheld"]
-"""Stands where health data was taken off the event: see `sealed`."""
-
-
 PayloadType: TypeAlias = Literal[
     "application/vnd.gatepost.bundle.v1+json",
     "application/vnd.gatepost.command.v1+json",
@@ -58,36 +42,6 @@ PayloadType: TypeAlias = Literal[
 Suite: TypeAlias = Literal["hpke-x25519-hkdf_sha256-chacha20_poly1305"]
 
 
-class CredentialJson(TypedDict):
-    """The code that was shown, without anything that names its holder."""
-
-    format: Annotated[str, "`gatepost`, or the name of another format; empty when not recognised"]
-    status: Annotated[CodeStatus | Withheld, "what checking the code gave; more may be added"]
-    issuer: Annotated[str | None, "null unless its signature holds"]
-    colour: Annotated[Colour | None, "null unless the signature holds"]
-
-
-class TemperatureJson(TypedDict):
-    """The screened temperature, as measured. Screening is not a diagnosis."""
-
-    outcome: Screening | Withheld
-    surface_c: Annotated[float | None, "the skin, as measured, degrees Celsius"]
-    estimate_c: Annotated[float | None, "on the scale of the site's calibration; null without one"]
-    uncertainty_c: Annotated[float | None, "expanded uncertainty (k = 2) of what was compared, degrees Celsius"]
-    threshold_c: Annotated[float | None, "what it was compared with, on `basis`"]
-    basis: Annotated[
-        Basis,
-        "what was compared: `calibrated`: the estimate; `population`: the skin, with a threshold that follows "
-        "the people who passed before; `fixed`: the skin, with the fixed threshold; `clinical`: staff's own "
-        "thermometer",
-    ]
-    ambient_c: Annotated[float | None, "the room, from a sensor of its own"]
-    samples: Annotated[int, Ge(0)]
-    reason: Annotated[str, "reason code of an outcome that is not plain; else empty"]
-    attempt: Annotated[int, Ge(1), "which reading of this person it is; each is an event of its own"]
-    next_step: Annotated[NextStep, "of the retest protocol; empty when there is none"]
-
-
 class SealedJson(TypedDict):
     """Who it was and the health data taken off the event; only the central server's private key opens it."""
 
@@ -95,116 +49,6 @@ class SealedJson(TypedDict):
     suite: Annotated[Suite, "RFC 9180, base mode; `info` is the clear header, see privacy.md"]
     enc: Annotated[str, "base64 of the encapsulated key"]
     ct: Annotated[str, "base64 of the sealed content, padded, and its tag"]
-
-
-class HealthJson(TypedDict):
-    """What a passage says of somebody's health."""
-
-    reasons: Annotated[list[str], "reason codes, the weightiest first"]
-    rule: Annotated[str, "the row of the policy that decided"]
-    credential: Annotated[CredentialJson | None, "null when none was shown"]
-    temperature: TemperatureJson
-
-
-class ContentJson(HealthJson):
-    """What is sealed: the codes as they were read, and what was withheld from the event."""
-
-    payloads: Annotated[list[str], "base64 of the bytes of each code, in the order of showing"]
-    payloads_omitted: Annotated[int, Ge(0), "codes that were too long to keep"]
-    case: NotRequired[Annotated[str, "of the venue, where there is one"]]
-
-
-class PlaceJson(TypedDict):
-    """Where a vehicle was."""
-
-    lat: Annotated[float, "degrees north, WGS 84"]
-    lon: Annotated[float, "degrees east"]
-    u_m: Annotated[float, Ge(0), "radius that held the true place with 95 %, metres"]
-    age_s: Annotated[float, Ge(0), "how long before the decision, seconds"]
-
-
-class PassageJson(TypedDict):
-    """One person at one lane, decided."""
-
-    lane: str
-    direction: Direction
-    decision: Annotated[Outcome, "`refer`: a person of the staff decides"]
-    reasons: Annotated[list[str], "reason codes, the weightiest first"]
-    rule: Annotated[str, "the row of the policy that decided"]
-    gate_opened: Annotated[bool, "whether the gate was told to open"]
-    credential: Annotated[CredentialJson | None, "null when none was shown"]
-    temperature: TemperatureJson
-    duration_ms: Annotated[int, "milliseconds from the first sign of the person to the decision"]
-    simulated: Annotated[bool, "true if any device that took part is simulated"]
-    case: NotRequired[Annotated[str | None, "five letters: staff must follow it; null for none"]]
-    role: NotRequired[Annotated[str, "as what the person came, by roster or permit; empty when leaving"]]
-    permit: NotRequired[Annotated[str, "`unasked`, `valid`, or why not"]]
-    drill: NotRequired[Annotated[bool, "an exercise: it opened no entry and counts nowhere"]]
-    trip: NotRequired[Annotated[str, "of the vehicle"]]
-    seat: NotRequired[int | None]
-    place: NotRequired[Annotated[PlaceJson | None, "where the vehicle was; null when that is not known"]]
-    sealed: NotRequired[
-        Annotated[
-            SealedJson | None,
-            "there only when credential, temperature and reasons are withheld; null: they were not kept at all",
-        ]
-    ]
-    clock: ClockJson
-
-
-class DeviceJson(TypedDict):
-    """A device came or went."""
-
-    lane: str
-    role: Role
-    driver: str
-    up: bool
-    error: Annotated[str, "what is wrong and the remedy, one sentence; empty when up"]
-    simulated: bool
-    clock: ClockJson
-
-
-class LossJson(TypedDict):
-    """Events that this kiosk decided on but had to give up."""
-
-    reason: LossReason
-    count: Annotated[int, Ge(0)]
-    epoch: Annotated[str | None, "of the range; null when no sequence had been given"]
-    first: int | None
-    last: int | None
-
-
-class AgentJson(TypedDict):
-    """The agent started or stopped, learned the time, what it runs on has changed, or events were lost."""
-
-    type: Annotated[
-        Literal[AgentEventType, "loss"],
-        "`clock_synchronised`: the clock has become known: with this event's `clock` all events of its boot "
-        "can be dated; `config_…`: the central server's configuration `config_version` passed its trial, did not "
-        "hold, or was taken back; "
-        "`safe_mode`: everybody at an entry is left to staff until the kiosk is told to recover; more may be added",
-    ]
-    software_version: Annotated[str, "of the agent; empty for a loss"]
-    config_version: NotRequired[Annotated[int, Ge(1), "version of the configuration bundle"]]
-    detail: NotRequired[Annotated[str, "one sentence with the remedy"]]
-    loss: NotRequired[LossJson]
-    simulated: bool
-    clock: ClockJson
-
-
-class CommandResultJson(TypedDict):
-    """What became of a command or a bundle. See commands.md."""
-
-    command_id: Annotated[str | None, "`id` of the command; null for a bundle"]
-    command: Annotated[str, "its name, or `bundle`"]
-    status: Annotated[CommandStatus, "`unknown`: stopped in the midst of it, it may have been done"]
-    reason: Annotated[
-        CommandReason | Rejection | Literal[""], "why it was not done, see commands.md; empty when it was"
-    ]
-    result: Annotated[dict[str, Any] | None, "what the command gives back; for a bundle its type, name and version"]
-    duplicate: Annotated[bool, "the same command came again: nothing was done, and this was said before"]
-    simulated: bool
-    clock: ClockJson
 
 
 class EnvelopeJson(TypedDict):
@@ -221,30 +65,6 @@ class EnvelopeJson(TypedDict):
     previoussha256: Annotated[
         str, Len(64, 64), "SHA-256 of the payload with the sequence before, in hex; zeros for the first"
     ]
-
-
-class PassageEvent(EnvelopeJson):
-    """Topic `…/event/passage`."""
-
-    data: PassageJson
-
-
-class DeviceEvent(EnvelopeJson):
-    """Topic `…/event/device`."""
-
-    data: DeviceJson
-
-
-class AgentEvent(EnvelopeJson):
-    """Topic `…/event/agent`."""
-
-    data: AgentJson
-
-
-class CommandResultEvent(EnvelopeJson):
-    """Topic `…/event/command_result`."""
-
-    data: CommandResultJson
 
 
 class DeviceStateJson(TypedDict):
@@ -487,6 +307,3 @@ class BundleJson(TypedDict):
         RootJson | ListJson | RosterJson | str,
         "by the type; keys, policy, privacy, config, venue and zones: the TOML; release: JSON text",
     ]
-
-
-DataJson: TypeAlias = PassageJson | DeviceJson | AgentJson | CommandResultJson

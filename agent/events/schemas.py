@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from functools import reduce
+from operator import or_
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
-from typing_extensions import is_typeddict
+from typing_extensions import TypedDict, is_typeddict
 
 from agent.events import CONTENT_TYPE, VERSION, contract
-from agent.events import venue as venue_events
 from agent.events.contract import (
-    AgentEvent,
     BundleJson,
     CommandJson,
-    CommandResultEvent,
-    ContentJson,
-    DeviceEvent,
     DsseJson,
     EnvelopeJson,
-    PassageEvent,
     ReceiptJson,
     StateJson,
 )
-from agent.events.venue import AttestationEvent, ReportEvent
-from agent.model import EventKind
-
-EVENTS: dict[EventKind, type[EnvelopeJson]] = {
-    EventKind.PASSAGE: PassageEvent,
-    EventKind.DEVICE: DeviceEvent,
-    EventKind.AGENT: AgentEvent,
-    EventKind.COMMAND_RESULT: CommandResultEvent,
-    EventKind.ATTESTATION: AttestationEvent,
-    EventKind.REPORT: ReportEvent,
-}
+from agent.events.kinds import kinds
+from agent.events.kinds.passage import ContentJson
 
 
-def event_schema(kind: EventKind) -> dict[str, Any]:
+def adapter(shape: Any) -> TypeAdapter[Any]:
+    """Checks JSON against a TypedDict. Before Python 3.12 pydantic takes those of typing_extensions alone."""
+    return TypeAdapter(_converted(shape, {}))
+
+
+def event_shape(kind: str) -> Any:
+    """A whole event of a kind: the envelope, with the kind's `data`."""
+    name = "".join(word.capitalize() for word in kind.split("_")) + "Event"
+    fields = {**get_type_hints(EnvelopeJson, include_extras=True), "data": kinds()[kind].shape}
+    return _typeddict(name, fields, f"Topic `…/event/{kind}`.")
+
+
+def _typeddict(name: str, fields: dict[str, Any], meaning: str | None, *, total: bool = True) -> Any:
+    make: Any = TypedDict  # a type checker wants the name written out
+    made = make(name, fields, total=total)
+    made.__doc__ = meaning
+    return made
+
+
+def event_schema(kind: str) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of one kind of event, envelope and data."""
-    schema = _schema(EVENTS[kind], f"urn:gatepost:{kind}:v{VERSION}")
+    schema = _schema(event_shape(kind), f"urn:gatepost:{kind}:v{VERSION}")
     schema["properties"]["type"]["const"] = f"gatepost.{kind}.v{VERSION}"
     schema["properties"]["dataschema"]["const"] = schema["$id"]
     schema["properties"]["id"]["pattern"] = "^[^:]+:[0-9a-f]{8}:[1-9][0-9]*$"
@@ -101,8 +109,7 @@ def _channels() -> dict[str, _Channel]:
     """All of them, by name."""
     kiosk = "{site}/{kiosk}"
     events = {
-        str(kind): _Channel(f"{kiosk}/event/{kind}", event_schema(kind), content_type=CONTENT_TYPE)
-        for kind in EventKind
+        kind: _Channel(f"{kiosk}/event/{kind}", event_schema(kind), content_type=CONTENT_TYPE) for kind in kinds()
     }
     signed = dsse_schema()
     bundle = _SIGNED.format("bundle")
@@ -206,7 +213,7 @@ def _hoisted(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
 
 def documents(version: str) -> dict[str, str]:
     """File name → text of all that `docs/contract/` holds."""
-    files: dict[str, Any] = {f"{kind}.v{VERSION}.json": event_schema(kind) for kind in EventKind}
+    files: dict[str, Any] = {f"{kind}.v{VERSION}.json": event_schema(kind) for kind in kinds()}
     files[f"state.v{VERSION}.json"] = state_schema()
     files[f"command.v{VERSION}.json"] = command_schema()
     files[f"receipt.v{VERSION}.json"] = receipt_schema()
@@ -217,14 +224,35 @@ def documents(version: str) -> dict[str, str]:
     return {name: json.dumps(content, indent=2, ensure_ascii=False) + "\n" for name, content in files.items()}
 
 
+def _converted(hint: Any, known: dict[str, Any]) -> Any:
+    """The hint, with all TypedDicts in it as pydantic reads them; `known` gets each by its name."""
+    if is_typeddict(hint):
+        if hint.__name__ not in known:
+            places = vars(contract) | vars(sys.modules[hint.__module__])
+            hints = get_type_hints(hint, localns=places, include_extras=True)
+            fields = {name: _converted(part, known) for name, part in hints.items()}
+            known[hint.__name__] = _typeddict(hint.__name__, fields, hint.__doc__, total=hint.__total__)
+        return known[hint.__name__]
+    parts = get_args(hint)
+    if not parts or get_origin(hint) is Literal:
+        return hint
+    if get_origin(hint) is Annotated:
+        return Annotated[_converted(parts[0], known), *parts[1:]]
+    converted = tuple(_converted(part, known) for part in parts)
+    if isinstance(hint, UnionType):
+        return reduce(or_, converted)
+    return get_origin(hint)[converted if len(converted) > 1 else converted[0]]
+
+
 def _schema(shape: Any, identity: str) -> dict[str, Any]:
     """Pydantic's schema of a TypedDict, with the texts that stand beside its fields."""
-    schema = TypeAdapter(shape).json_schema(mode="serialization")
-    _describe(schema, shape)
+    known: dict[str, Any] = {}
+    root = _converted(shape, known)
+    schema = TypeAdapter(root).json_schema(mode="serialization")
+    _describe(schema, root)
     for name, part in schema.get("$defs", {}).items():
-        described = getattr(contract, name, None) or getattr(venue_events, name, None)
-        if is_typeddict(described):
-            _describe(part, described)
+        if name in known:
+            _describe(part, known[name])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity, **schema}
 
 

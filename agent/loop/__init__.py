@@ -11,7 +11,7 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from agent import __version__, indicators, privacy
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
@@ -23,11 +23,9 @@ from agent.model import (
     AttestationRecord,
     AttestationResult,
     ClockState,
-    CommandResult,
     Component,
     DeviceChange,
     Event,
-    EventKind,
     LaneClosure,
     LaneCommandRequest,
     LaneCommandResult,
@@ -37,7 +35,6 @@ from agent.model import (
     Passage,
     Recorded,
     RemeasureResult,
-    Report,
     SentAway,
 )
 from agent.model.problems import ProblemCode, found
@@ -53,11 +50,10 @@ if TYPE_CHECKING:
     from agent.checkpoint import Checkpoint
     from agent.checkpoint.effects import Effect
     from agent.loop.ledger import LedgerKeeper
-    from agent.model import TimeBounds
+    from agent.model import EventBody, TimeBounds
 
 log = logging.getLogger(__name__)
 
-Body: TypeAlias = Passage | DeviceChange | AgentChange | CommandResult | AttestationRecord | Report
 
 IDLE_TURN_S = 0.5
 _AT_ONCE = 64
@@ -167,16 +163,14 @@ class Loop:
 
     def _act(self, seen: Message | None, now: TimeBounds) -> None:
         match seen:
-            case CommandResult():
-                self._store(EventKind.COMMAND_RESULT, seen, now)
-            case AgentChange():
-                self.record(seen)
-            case AttestationRecord():
-                self._store(EventKind.ATTESTATION, seen, now)
+            case None:
+                pass
             case LoopRequest():
                 self._answer(seen, now)
             case Observation():
                 self._handle(seen, now)
+            case _:
+                self._store(seen, now)
 
     def _answer(self, request: LoopRequest, now: TimeBounds) -> None:
         """Do what is requested, unless it is too late: the person it was about may have left."""
@@ -199,7 +193,7 @@ class Loop:
                 if request.deed is None:
                     return
                 if _is_done(request.answer):
-                    self._store(EventKind.ATTESTATION, request.deed, now)
+                    self._store(request.deed, now)
                 elif not request.answer.done():  # the gate is not open yet
                     request.answer.add_done_callback(partial(self._record_late, request.deed))
 
@@ -280,10 +274,10 @@ class Loop:
                     entries = b""
                     if self._ledger is not None:
                         effect, entries = self._ledger.passed(effect, seen, now)
-                    self._store(EventKind.PASSAGE, effect, now, entries)
+                    self._store(effect, now, entries)
                 case DeviceChange():
                     entries = b"" if self._ledger is None else self._ledger.device(effect)
-                    self._store(EventKind.DEVICE, effect, now, entries)
+                    self._store(effect, now, entries)
                 case LaneCommandResult() | RemeasureResult() | AttestationResult():
                     if self._ledger is not None and seen is not None and not isinstance(effect, AttestationResult):
                         self._ledger.opened(seen, effect)
@@ -300,12 +294,12 @@ class Loop:
         if self._ledger is not None:
             self._ledger.end()
         while (item := self.inbox.pop(0.0)) is not None:
-            if isinstance(item, CommandResult | AgentChange | AttestationRecord):
+            if not isinstance(item, Observation | LoopRequest):
                 self._act(item, self._now())
 
     def record(self, change: AgentChange) -> None:
         """An event of the agent itself."""
-        self._store(EventKind.AGENT, change, self._now())
+        self._store(change, self._now())
 
     def _anchor(self, now: TimeBounds) -> None:
         """Once the clock is known, and again after doubts about it: an event that dates all others of this boot."""
@@ -316,14 +310,12 @@ class Loop:
             self._anchored = True
             self.record(AgentChange("clock_synchronised", __version__))
 
-    def _store(
-        self, kind: EventKind, body: Body, now: TimeBounds, entries: bytes = b"", *, replaces: bool = False
-    ) -> None:
+    def _store(self, body: EventBody, now: TimeBounds, entries: bytes = b"", *, replaces: bool = False) -> None:
         if self._simulated:
             body = replace(body, simulated=True)
         if self._ledger is not None:
             entries = self._ledger.first_entries() + entries
-        event = self._redacted(Event(kind, body, boottime_s(), now, self._boot_id, entries, replaces))
+        event = self._redacted(Event(body, boottime_s(), now, self._boot_id, entries, replaces))
         if isinstance(event.body, Passage) and event.body.redacted is None:
             self.temperatures[event.body.lane, event.body.temperature.outcome] += 1
         self._to_outbox(event)

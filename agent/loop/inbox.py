@@ -28,10 +28,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent.model import (
-    AgentChange,
     AttestationRecord,
     AttestationResult,
-    CommandResult,
+    EventBody,
     LaneCommandResult,
     Observation,
     RemeasureResult,
@@ -56,7 +55,8 @@ class LoopRequest:
     """The event to store once it is done: who has done it."""
 
 
-Message: TypeAlias = Observation | LoopRequest | CommandResult | AgentChange | AttestationRecord
+Message: TypeAlias = Observation | LoopRequest | EventBody
+"""An EventBody is stored as an event."""
 
 MOST = 64
 """Items of one source that wait: a loop that stood still for a second is told the last second of any device."""

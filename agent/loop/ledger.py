@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agent.model import (
     Attestation,
     AttestationResult,
-    EventKind,
     LaneClosure,
     LaneCommand,
     LaneCommandRequest,
@@ -33,12 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from agent.model import (
-        AttestationRecord,
         DeviceChange,
+        EventBody,
         LaneCommandResult,
         Passage,
         RemeasureResult,
-        Report,
         TimeBounds,
     )
     from agent.venue import Venue
@@ -58,9 +56,7 @@ VIEW_EVERY_S, VIEW_SOON_S = 5.0, 0.5
 class EventWriter(Protocol):
     """How the loop stores an event."""
 
-    def __call__(
-        self, kind: EventKind, body: AttestationRecord | Report, now: TimeBounds, entries: bytes, *, replaces: bool
-    ) -> None:
+    def __call__(self, body: EventBody, now: TimeBounds, entries: bytes, *, replaces: bool) -> None:
         """With the ledger entries of its commit; they may take the place of all before."""
 
 
@@ -242,8 +238,8 @@ class LedgerKeeper:
             self._put_entries(self.venue.end(boottime_s()), False)
 
     def _write(self, written: Written, now: TimeBounds) -> None:
-        if written.kind is not None and written.body is not None and self.store is not None:
-            self.store(written.kind, written.body, now, written.entries, replaces=written.replaces)
+        if written.body is not None and self.store is not None:
+            self.store(written.body, now, written.entries, replaces=written.replaces)
         elif written.entries:
             self._put_entries(written.entries, written.replaces)
 

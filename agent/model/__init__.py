@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from agent.model.problems import Finding, in_words
 from agent.model.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
@@ -730,17 +730,6 @@ class Passage:
     """Under which staff may decide again about the person who was not let in; 0: nobody waits."""
 
 
-class EventKind(StrEnum):
-    """The kinds of events; each is a topic and a schema."""
-
-    PASSAGE = "passage"
-    DEVICE = "device"
-    AGENT = "agent"
-    COMMAND_RESULT = "command_result"
-    ATTESTATION = "attestation"
-    REPORT = "report"
-
-
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
     """A device came or went."""
@@ -947,14 +936,24 @@ class Loss:
     last: int = 0
     epoch: str = ""
     """The store that the range belongs to."""
+    simulated: bool = False
+
+
+class EventBody(Protocol):
+    """What an event is about: a frozen data class that a file of `agent/events/kinds/` names."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any device that took part is simulated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """What is kept and sent. Id and sequence are given by the outbox."""
 
-    kind: EventKind
-    body: Passage | DeviceChange | AgentChange | CommandResult | AttestationRecord | Report | Loss
+    body: EventBody
     at_s: float
     """Seconds since boot, sleep included (CLOCK_BOOTTIME)."""
     now: TimeBounds

@@ -22,7 +22,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from agent.model import ChainPosition, Component, Event, EventKind, Loss, Mark, Record
+from agent.model import ChainPosition, Component, Event, Loss, Mark, Record
 from agent.outbox.acknowledgements import Acknowledgements
 from agent.outbox.compression import CorruptRecord
 from agent.outbox.disk_errors import finding, is_full, may_be_there
@@ -476,14 +476,14 @@ class Outbox:
         records: list[Record] = []
         if self._latest is None:
             return records
-        owed = [replace(self._latest, kind=EventKind.AGENT, body=loss) for loss in self._owed]
+        owed = [replace(self._latest, body=loss) for loss in self._owed]
         self._telling = len(owed)
         for event in (*owed, *batch):
             place = replace(place, sequence=place.sequence + 1)
             try:
                 record = self._encode(event, place)
             except Exception:  # an internal error in one event must not hold up all others
-                log.exception("outbox: an event of kind %s cannot be encoded", event.kind)
+                log.exception("outbox: an event (%s) cannot be encoded", type(event.body).__name__)
                 self._corrupt(event)
                 batch = [other for other in batch if other is not event]
                 place = replace(place, sequence=place.sequence - 1)

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent import events
+from agent.events.kinds import name_of
+from agent.events.kinds.passage import health
 from agent.model import (
     AttestationRecord,
     Decision,
@@ -65,7 +67,7 @@ class Redaction:
         content = _private_content(event.body)
         if key is None or content is None or isinstance(bare.body, Passage):
             return bare
-        bound = venue_header(self._source, key.keyid, event.kind, events.data(bare))
+        bound = venue_header(self._source, key.keyid, name_of(event.body), events.data(bare))
         enc, ct = hpke.seal(_padded(content), key.public, bound)
         body: Any = bare.body
         return replace(bare, body=replace(body, sealed=Sealed(key.keyid, enc, ct)))
@@ -188,7 +190,7 @@ def _content(passage: Passage) -> bytes:
         if len(code) <= room:
             room -= len(code)
             kept.append(b64encode(code).decode())
-    said = events.health(passage)
+    said = health(passage)
     case = {"case": passage.venue.case} if passage.venue is not None and passage.venue.case else {}
     return _to_json({"payloads": kept, "payloads_omitted": len(passage.payloads) - len(kept), **said, **case})
 

@@ -17,7 +17,6 @@ from agent.model import (
     AttestationResult,
     CodeStatus,
     Direction,
-    EventKind,
     LaneSpec,
     MaskState,
     Outcome,
@@ -127,7 +126,6 @@ class Written:
     """What is to be stored: an event with its entries, or entries alone."""
 
     entries: bytes
-    kind: EventKind | None = None
     body: Report | AttestationRecord | None = None
     replaces: bool = False
 
@@ -472,7 +470,7 @@ class Venue:
             return []
         entries = list(self.trip_entries(at, begins=True))
         record = AttestationRecord("trip", value=case_name(entries[-1].case), by=self.badge, private=here.plate)
-        self._to_tell.append(Written(b"", EventKind.ATTESTATION, record))
+        self._to_tell.append(Written(b"", record))
         return entries
 
     def to_tell(self) -> list[Written]:
@@ -545,7 +543,7 @@ class Venue:
         self._is_counted = self._is_counted or stated.type == "count"
         if made.badge is not None:
             self.badge = made.badge
-        return AttestationResult(text=made.text), Written(self._apply(entries), EventKind.ATTESTATION, record)
+        return AttestationResult(text=made.text), Written(self._apply(entries), record)
 
     def witnessed(self, lane: str, stated: Attestation, passage: Passage) -> Written:
         """A statement about somebody who waits, which the checkpoint has taken: to be kept beside the decision."""
@@ -555,7 +553,7 @@ class Venue:
             stated.type, lane, case, stated.value, "", stated.form, dict(stated.answers), stated.by or self.badge,
             drill, dict(stated.private),
         )  # fmt: skip
-        return Written(b"", EventKind.ATTESTATION, record)
+        return Written(b"", record)
 
     # -- time passes
 
@@ -617,7 +615,7 @@ class Venue:
             if made.round is None:
                 entries = self.ledger.compacted(made.day)
                 self.ledger = Ledger(here.rules.offset_s, shared=bool(here.rules.room.kiosks)).fold_bytes(entries)
-            yield Written(entries, EventKind.REPORT, report, replaces=made.round is None)
+            yield Written(entries, report, replaces=made.round is None)
 
     def _without_time(self, at: int) -> Iterator[Written]:
         since = self.ledger.undated_since
@@ -626,7 +624,7 @@ class Venue:
         came, left = self.ledger.undated_counts()
         report = reports.undated_report(self.ledger, self._place(self._in_force()), came, left, (at - since) / 10)
         entries = self._apply([Entry(at, NO_LANE, What.REPORTED, number=UNDATED)])
-        yield Written(entries, EventKind.REPORT, report)
+        yield Written(entries, report)
 
     def _place(self, here: VenueInForce) -> reports.Place:
         names = {(self._index[lane], part): f"{lane}/{role}" for (lane, role), part in self._parts.items()}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.events import FIRST, Encoder, Topics
-from agent.model import AgentChange, ChainPosition, ClockState, Event, EventKind
+from agent.model import AgentChange, ChainPosition, ClockState, Event
 from agent.platform.clock import BUILT_UTC, Clock, KernelTime, Options, Sources
 
 EVENTS_MD = Path(__file__).parents[2] / "docs" / "events.md"
@@ -54,7 +54,7 @@ class Board:
         )
 
     def event(self, what, clock, boot_id="one"):
-        happened = Event(EventKind.AGENT, AgentChange(what, "1"), self.here_s, clock.now(), boot_id)
+        happened = Event(AgentChange(what, "1"), self.here_s, clock.now(), boot_id)
         return json.loads(encode(happened, ChainPosition("9f86d081", 1, FIRST)).payload)
 
 

@@ -22,7 +22,6 @@ from agent.model import (
     DeviceChange,
     Direction,
     Event,
-    EventKind,
     Loss,
     Outcome,
     Passage,
@@ -38,8 +37,7 @@ SUBJECT = b"canary-subject--"
 
 
 def event(body):
-    kind = {Passage: EventKind.PASSAGE, DeviceChange: EventKind.DEVICE}.get(type(body), EventKind.AGENT)
-    return Event(kind, body, 1.0, NOW)
+    return Event(body, 1.0, NOW)
 
 
 def passage(outcome=Outcome.ADMIT, *, verdict=True, surface_c=34.44, simulated=False):

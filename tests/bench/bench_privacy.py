@@ -24,7 +24,6 @@ from agent.model import (
     DeviceUp,
     Direction,
     Event,
-    EventKind,
     LaneSpec,
     Observation,
     Outcome,
@@ -63,7 +62,7 @@ PASSAGE = Passage(
     simulated=False,
     payloads=(CODE,),
 )
-EVENT = Event(EventKind.PASSAGE, PASSAGE, 100.0, NOW, "7d3c" * 8)
+EVENT = Event(PASSAGE, 100.0, NOW, "7d3c" * 8)
 
 
 def run() -> Iterator[Row]:

@@ -35,7 +35,6 @@ from agent.model import (
     Decision,
     Direction,
     Event,
-    EventKind,
     Outcome,
     Passage,
     Screening,
@@ -54,9 +53,7 @@ def passage(number: int) -> Event:
     temperature = Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3)
     decision = Decision(Outcome.ADMIT, ("code_green", "temperature_normal"), "green and normal")
     body = Passage("in", Direction.ENTRY, verdict, temperature, decision, True, 0.0, number / 1000, True)
-    return Event(
-        EventKind.PASSAGE, body, number / 1000, TimeBounds(1.7e9, 1.7e9 + 0.1, ClockState.SYNCED), "7d3c" * 8
-    )
+    return Event(body, number / 1000, TimeBounds(1.7e9, 1.7e9 + 0.1, ClockState.SYNCED), "7d3c" * 8)
 
 
 def opened(file: str) -> Outbox:

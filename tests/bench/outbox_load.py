@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from agent.events import Encoder, Topics
-from agent.model import AgentChange, ClockState, Event, EventKind, TimeBounds
+from agent.model import AgentChange, ClockState, Event, TimeBounds
 from agent.outbox import Options, Outbox, store
 
 OPTIONS = Options(path=str(Path(os.environ["DIR"]) / "outbox.db"), commit_ms=2.0)
@@ -31,7 +31,7 @@ def opened() -> Outbox:
 
 def event(number: int) -> Event:
     body = AgentChange("started", f"{number} " + "x" * 400)
-    return Event(EventKind.AGENT, body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED))
+    return Event(body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED))
 
 
 def number_of(payload: bytes) -> int:

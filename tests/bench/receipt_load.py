@@ -27,7 +27,7 @@ from agent.credentials import bundle
 from agent.crypto import signing
 from agent.events import Encoder, Topics
 from agent.events.state import State
-from agent.model import AgentChange, ChainPosition, ClockState, Event, EventKind, Record, TimeBounds
+from agent.model import AgentChange, ChainPosition, ClockState, Event, Record, TimeBounds
 from agent.outbox import Options, Outbox
 from agent.ruleset.load import BundleStore
 
@@ -190,7 +190,7 @@ class Delivery:
         """So many events more."""
         for number in range(self.put, self.put + count):
             body = AgentChange("started", f"{number}")
-            self.outbox.store(Event(EventKind.AGENT, body, 0.0, NOW))
+            self.outbox.store(Event(body, 0.0, NOW))
         self.put += count
 
     def has(self) -> int:

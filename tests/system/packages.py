@@ -618,13 +618,13 @@ import glob, sys
 home = "/usr/lib/gatepost/current/lib"
 sys.path[:0] = [f"{home}/common", *glob.glob(f"{home}/python3.{sys.version_info.minor}/site-packages")]
 from agent.events import Encoder, Topics
-from agent.model import AgentChange, ClockState, Event, EventKind, TimeBounds
+from agent.model import AgentChange, ClockState, Event, TimeBounds
 from agent.outbox import Options, Outbox
 outbox = Outbox(Options(), Encoder(Topics("site", "empty-card")))
 outbox.start()
 for _ in range(1000):
     body = AgentChange("started", "1.0")
-    outbox.store(Event(EventKind.AGENT, body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
+    outbox.store(Event(body, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
 sys.exit(not outbox.flush(60))
 """
 """Puts 1,000 events into the store of a kiosk that is stopped."""

@@ -30,7 +30,6 @@ from agent.model import (
     DeviceUp,
     Direction,
     Event,
-    EventKind,
     LaneSpec,
     LaneTickets,
     Observation,
@@ -131,7 +130,7 @@ class TicketKiosk:
             results += self._see(Role.THERMOMETER, Reading(_SKIN_C, day.at_s, 0.2))
         (passage,) = [each for each in results if isinstance(each, Passage)]
         self._sequence += 1
-        event = Event(EventKind.PASSAGE, replace(passage, payloads=()), day.at_s, day.now, "demo")
+        event = Event(replace(passage, payloads=()), day.at_s, day.now, "demo")
         record = self._encode(event, ChainPosition("demo", self._sequence, "0" * 64))
         day.events.append(record.payload.decode())
         self.wait(_LEAVE_S)

@@ -19,7 +19,7 @@ from agent.credentials import lists
 from agent.crypto import signing
 from agent.events import Encoder, Topics, base_chunk_topic
 from agent.events.state import ReleaseState, State
-from agent.model import ClockState, CommandResult, Event, EventKind, InForce, ReleaseStatus, TimeBounds
+from agent.model import ClockState, CommandResult, Event, InForce, ReleaseStatus, TimeBounds
 from agent.outbox import Options as OutboxOptions
 from agent.outbox import Outbox
 from agent.ruleset import load
@@ -65,7 +65,7 @@ class Kiosk:
     def _record(self, answer: CommandResult) -> None:
         if answer.command == "bundle" and answer.status == "succeeded":
             self.held.append(InForce(*(answer.result[each] for each in ("type", "name", "version"))))
-        self._outbox.store(Event(EventKind.COMMAND_RESULT, replace(answer), 100.0, now(), "7d3c" * 8))
+        self._outbox.store(Event(replace(answer), 100.0, now(), "7d3c" * 8))
 
     def stop(self) -> None:
         for service in (self._receiver, self.link, self._outbox):

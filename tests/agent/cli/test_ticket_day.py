@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import TypeAdapter
 
 from agent import cli
 from agent.cli.demo.ticket_day import Evening
 from agent.events import schemas
-from agent.model import EventKind
 
 CANARIES = ("Karsten", "Will", "CN0CTUMY", "D260V48G", "6140001343", "E4BibyTSyl", "#UT")
 
@@ -39,7 +37,7 @@ def test_the_evening_of_a_concert(capsys: pytest.CaptureFixture[str]) -> None:
 def test_its_events_are_those_of_a_kiosk_and_name_nobody(tmp_path: Path) -> None:
     evening = Evening(tmp_path)
     lines = list(evening.play())
-    adapter = TypeAdapter(schemas.EVENTS[EventKind.PASSAGE])
+    adapter = schemas.adapter(schemas.event_shape("passage"))
     for text in evening.events:
         adapter.validate_json(text)
     everything = "\n".join((*lines, *evening.events)).encode()

@@ -15,7 +15,7 @@ from agent.commands import CommandFailed
 from agent.commands.wipe import run as commanded
 from agent.control.commands import Commands
 from agent.events import Encoder, Topics
-from agent.model import AgentChange, ClockState, Event, EventKind, TimeBounds
+from agent.model import AgentChange, ClockState, Event, TimeBounds
 from agent.outbox import Options, Outbox
 from agent.platform.wipe import forget_fleet, wipe_request
 
@@ -62,7 +62,7 @@ def test_what_is_delivered_does_not_wait(tmp_path: Path, acknowledged: int, wait
     store.start()
     for _ in range(3):
         event = AgentChange("started", "1.0")
-        store.store(Event(EventKind.AGENT, event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
+        store.store(Event(event, 0.0, TimeBounds(0.0, 1.0, ClockState.SYNCED)))
     assert store.flush(20)
     store.send_queue.acked(store.send_queue.claim_batch(acknowledged))
     store.stop()

@@ -13,11 +13,11 @@ from typing import get_args, get_type_hints
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from agent import __version__
 from agent.credentials import bundle
 from agent.events import FIRST, Encoder, Topics, contract, schemas
+from agent.events.kinds import kinds, name_of
 from agent.events.state import Counts, DeviceState, State
 from agent.events.state import offline_payload as offline
 from agent.events.state import state_payload as online
@@ -34,7 +34,6 @@ from agent.model import (
     DeviceChange,
     Direction,
     Event,
-    EventKind,
     InForce,
     Loss,
     Outcome,
@@ -94,29 +93,30 @@ replies = st.builds(
 )
 nows = st.builds(TimeBounds, st.floats(0, 4e9), st.floats(0, 4e9) | st.just(math.inf), st.sampled_from(ClockState))
 events = st.one_of(
-    st.builds(Event, st.just(EventKind.PASSAGE), passages, st.floats(0, 1e6), nows, names),
-    st.builds(Event, st.just(EventKind.DEVICE), devices, st.floats(0, 1e6), nows, names),
-    st.builds(Event, st.just(EventKind.AGENT), agents | losses, st.floats(0, 1e6), nows, names),
-    st.builds(Event, st.just(EventKind.COMMAND_RESULT), replies, st.floats(0, 1e6), nows, names),
+    st.builds(Event, passages, st.floats(0, 1e6), nows, names),
+    st.builds(Event, devices, st.floats(0, 1e6), nows, names),
+    st.builds(Event, agents | losses, st.floats(0, 1e6), nows, names),
+    st.builds(Event, replies, st.floats(0, 1e6), nows, names),
 )
 FULL = Problem(ProblemCode.STORAGE_FULL, "outbox", "disk full")
-ADAPTERS = {kind: TypeAdapter(shape) for kind, shape in schemas.EVENTS.items()}
+ADAPTERS = {name: schemas.adapter(schemas.event_shape(name)) for name in kinds()}
 
 
 @settings(deadline=None)
 @given(events, st.integers(1, 10**13))
 def test_every_event_fits_the_contract(event, sequence):
     record = Encoder(TOPICS)(event, ChainPosition("9f86d081", sequence, FIRST))
-    ADAPTERS[event.kind].validate_json(record.payload)
+    kind = name_of(event.body)
+    ADAPTERS[kind].validate_json(record.payload)
     message = json.loads(record.payload)
     assert message["id"] == f"gate-3:9f86d081:{sequence}"
     assert int(message["sequence"]) == sequence
-    assert message["type"] == schemas.event_schema(event.kind)["properties"]["type"]["const"]
-    assert set(message["data"]) <= set(_data_schema(event.kind)["properties"])
+    assert message["type"] == schemas.event_schema(kind)["properties"]["type"]["const"]
+    assert set(message["data"]) <= set(_data_schema(kind)["properties"])
     assert ("time" in message) == (
         event.now.state in (ClockState.SYNCED, ClockState.HOLDOVER) and event.now.latest_utc < math.inf
     )
-    assert record.kind == event.kind
+    assert record.kind == kind
 
 
 def _data_schema(kind):
@@ -129,7 +129,7 @@ def test_nothing_that_names_a_person_leaves(passage):
     """Neither subject nor, while the signature does not hold, any text that the code brought along."""
     verdict = Verdict(CodeStatus.BAD_SIGNATURE, "gatepost", b"SUBJECT-SUBJECT-", "WANG XIAOMING", Colour.GREEN)
     verdict = replace(verdict, reason="WANG XIAOMING")
-    event = Event(EventKind.PASSAGE, replace(passage, verdict=verdict), 1.0, TimeBounds(0, 1, ClockState.SYNCED))
+    event = Event(replace(passage, verdict=verdict), 1.0, TimeBounds(0, 1, ClockState.SYNCED))
     payload = Encoder(TOPICS)(event, PLACE).payload
     assert b"WANG" not in payload
     assert b"SUBJECT" not in payload
@@ -163,19 +163,19 @@ def test_ranks_put_alarms_before_routine(passage_event):
     ranks = [
         encode(event, PLACE).rank
         for event in (
-            Event(EventKind.DEVICE, DeviceChange("in", Role.GATE, "relay", up=False), 0, now),
+            Event(DeviceChange("in", Role.GATE, "relay", up=False), 0, now),
             passage_event(),
-            Event(EventKind.PASSAGE, feverish, 0, now),
-            Event(EventKind.AGENT, Loss("storage_full", 1), 0, now),
-            Event(EventKind.COMMAND_RESULT, CommandResult("bundle", CommandStatus.SUCCEEDED), 0, now),
-            Event(EventKind.COMMAND_RESULT, CommandResult("open", CommandStatus.SUCCEEDED, command_id="7"), 0, now),
+            Event(feverish, 0, now),
+            Event(Loss("storage_full", 1), 0, now),
+            Event(CommandResult("bundle", CommandStatus.SUCCEEDED), 0, now),
+            Event(CommandResult("open", CommandStatus.SUCCEEDED, command_id="7"), 0, now),
         )
     ]
     assert ranks == [0, 1, 2, 3, 1, 2]
 
 
 def test_states_fit_the_contract():
-    adapter = TypeAdapter(contract.StateJson)
+    adapter = schemas.adapter(contract.StateJson)
     state = State(
         "1.0",
         simulated=True,
@@ -335,8 +335,8 @@ def test_the_examples_of_the_document_are_real():
     assert {message["type"] for message in messages} >= {"gatepost.passage.v1", "gatepost.state.v1"}
     for message in messages:
         _, name, _ = message["type"].split(".")
-        shape = contract.StateJson if name == "state" else schemas.EVENTS[EventKind(name)]
-        TypeAdapter(shape).validate_python(message)
+        shape = contract.StateJson if name == "state" else schemas.event_shape(name)
+        schemas.adapter(shape).validate_python(message)
 
 
 def test_previous_is_the_hash_of_the_payload_before(passage_event):
@@ -360,7 +360,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere():
 def test_the_asyncapi_document_says_what_the_schemas_say():
     """What two messages name alike is alike: none has overwritten the other's."""
     shared = schemas.asyncapi("1.2.3")["components"]["schemas"]
-    for schema in (*map(schemas.event_schema, EventKind), schemas.state_schema(), schemas.dsse_schema()):
+    for schema in (*map(schemas.event_schema, kinds()), schemas.state_schema(), schemas.dsse_schema()):
         for name, definition in {**schema["$defs"], schema["title"]: schema}.items():
             there = json.loads(json.dumps(shared[name]).replace("#/components/schemas/", "#/$defs/"))
             assert there == {key: definition[key] for key in definition.keys() - {"$defs", "$id", "$schema"}}

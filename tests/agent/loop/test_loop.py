@@ -23,7 +23,6 @@ from agent.model import (
     DeviceChange,
     DeviceUp,
     Direction,
-    EventKind,
     LaneCommand,
     LaneCommandRequest,
     LaneCommandResult,
@@ -91,8 +90,8 @@ class Bench:
             self.loop.inbox.add(Observation("entry", part, item))
             self.loop.step()
 
-    def events(self, kind):
-        return [event for what, event in self.done if what == "keep" and event.kind is kind]
+    def events(self, body):
+        return [event for what, event in self.done if what == "keep" and isinstance(event.body, body)]
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ def test_an_admission_opens_the_gate_before_it_is_kept_and_is_kept_before_it_is_
     admit(bench)
     assert [what for what, _ in bench.done] == ["gate", "keep", "tell"]
     assert (Cue.ADMIT, 1) in bench.shown, "the lamp is told after the gate and before the event is kept"
-    (event,) = bench.events(EventKind.PASSAGE)
+    (event,) = bench.events(Passage)
     assert bench.done[2][1] is event
     assert isinstance(event.body, Passage)
     assert (event.now, event.boot_id) == (NOW, "boot")
@@ -129,7 +128,7 @@ def test_a_deadline_passes_without_anything_new_to_see(bench):
     end_s = time.monotonic() + 20
     while not bench.done and time.monotonic() < end_s:
         bench.loop.step(limit_s=10)  # the checkpoint's own deadline ends the waiting
-    (event,) = bench.events(EventKind.PASSAGE)
+    (event,) = bench.events(Passage)
     assert event.body.decision.outcome is Outcome.REFER
     assert ("gate", None) not in bench.done
 
@@ -137,7 +136,7 @@ def test_a_deadline_passes_without_anything_new_to_see(bench):
 def test_devices_and_the_agent_are_events_too(bench):
     bench.turn(DeviceUp(1.0, "camera", simulated=True))
     bench.loop.record(AgentChange("started", "1"))
-    (device,), (agent,) = bench.events(EventKind.DEVICE), bench.events(EventKind.AGENT)
+    (device,), (agent,) = bench.events(DeviceChange), bench.events(AgentChange)
     assert device.body == DeviceChange("entry", Role.SCANNER, "camera", up=True, simulated=True)
     assert agent.body == AgentChange("started", "1")
     assert bench.loop.decided == 0
@@ -208,7 +207,7 @@ def test_a_reply_becomes_an_event(bench):
     reply = CommandResult("open", CommandStatus.SUCCEEDED, command_id="7")
     bench.loop.inbox.add(reply)
     bench.loop.step()
-    (event,) = bench.events(EventKind.COMMAND_RESULT)
+    (event,) = bench.events(CommandResult)
     assert event.body == reply
     assert [what for what, _ in bench.done] == ["keep", "tell"]
 
@@ -218,7 +217,7 @@ def test_the_loop_says_once_when_the_clock_is_known_and_again_after_doubts():
     for state in ("floor", "synced", "synced", "holdover", "synced", "suspect", "synced"):
         bench.now = TimeBounds(NOW.earliest_utc, NOW.latest_utc, ClockState(state))
         bench.loop.step(limit_s=0)
-    events = bench.events(EventKind.AGENT)
+    events = bench.events(AgentChange)
     assert [event.body.type for event in events] == ["clock_synchronised", "clock_synchronised"]
     assert all(event.now.state is ClockState.SYNCED for event in events)
 
@@ -241,7 +240,7 @@ def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
     bench.turn(DeviceUp(time.monotonic(), "fake"))
     bench.turn(DeviceUp(time.monotonic(), "fake"), part=Role.THERMOMETER)
     admit(bench)
-    (event,) = bench.events(EventKind.PASSAGE)
+    (event,) = bench.events(Passage)
     assert (event.body.payloads, event.body.verdict, event.body.redacted) == ((), None, Redacted("test"))
     assert bench.loop.internal_errors > 0
     assert "anna" not in repr(event) + caplog.text
@@ -250,7 +249,7 @@ def test_a_defect_in_withholding_keeps_nothing_personal(caplog):
 
 def test_nobody_is_named_in_what_is_kept_and_told(bench):
     admit(bench)
-    (event,) = bench.events(EventKind.PASSAGE)
+    (event,) = bench.events(Passage)
     assert "anna" not in repr(event)
     assert event.body.payloads == ()
 
@@ -275,7 +274,7 @@ def test_other_rules_judge_also_those_who_wait_already():
     trust["now"] = object()
     begin_s = time.monotonic()
     bench.turn(*(Reading(34.4, begin_s + turn * 0.02, 0.5) for turn in range(8)), part=Role.THERMOMETER)
-    (passage,) = bench.events(EventKind.PASSAGE)
+    (passage,) = bench.events(Passage)
     assert passage.body.decision.outcome is Outcome.REFUSE
     assert ("gate", None) not in bench.done
 

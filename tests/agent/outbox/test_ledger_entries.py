@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.events import Encoder, Topics
-from agent.model import AgentChange, ClockState, Event, EventKind, TimeBounds
+from agent.model import AgentChange, ClockState, Event, TimeBounds
 from agent.outbox import Options, Outbox
 from agent.outbox.store import Store
 
@@ -16,7 +16,7 @@ NOW = TimeBounds(1_800_000_000.0, 1_800_000_001.0, ClockState.SYNCED)
 
 
 def event(entries: bytes = b"", *, replaces: bool = False) -> Event:
-    return Event(EventKind.AGENT, AgentChange("started", "1"), 1.0, NOW, "boot", entries, replaces)
+    return Event(AgentChange("started", "1"), 1.0, NOW, "boot", entries, replaces)
 
 
 class Found:

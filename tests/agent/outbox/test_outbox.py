@@ -10,7 +10,7 @@ from pathlib import Path
 from records import is_chain, losses, numbers, take_all
 
 from agent.events import FIRST, Encoder, Topics
-from agent.model import EventKind, Outcome
+from agent.model import Outcome, Passage
 from agent.outbox import Options, Outbox
 
 ROOT = Path(__file__).parents[3]
@@ -114,7 +114,7 @@ def test_an_event_that_cannot_be_encoded_is_a_loss_and_holds_up_nobody(tmp_path,
     encode = Encoder(Topics("library", "gate-3"))
 
     def fragile(event, place):
-        if event.kind is EventKind.PASSAGE and event.at_s == 100.001:
+        if isinstance(event.body, Passage) and event.at_s == 100.001:
             raise ValueError("an internal error")
         return encode(event, place)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
+from agent.events import schemas
 from agent.events.contract import ReceiptJson
 from agent.outbox import receipt
 from agent.outbox.receipt import BadReceipt, ConfirmedRange, Receipt
@@ -30,7 +30,7 @@ RIGHT = {
 def test_what_it_says():
     taken = receipt.parse(RIGHT, SOURCE)
     assert taken == Receipt("9f86d081", (ConfirmedRange(1, 123, HEAD), ConfirmedRange(130, 141, OTHER)))
-    TypeAdapter(ReceiptJson).validate_python(RIGHT)
+    schemas.adapter(ReceiptJson).validate_python(RIGHT)
 
 
 def test_nothing_yet_but_a_range():
@@ -43,7 +43,7 @@ def test_the_documented_one_is_one():
     found, *_ = re.findall(r'\{"source".*?\]\}', DOCS.read_text(), re.DOTALL)
     members = json.loads(re.sub(r"[0-9a-f]{4}…[0-9a-f]{4}", HEAD, found))
     assert receipt.parse(members, SOURCE).ranges[0].last == 123
-    TypeAdapter(ReceiptJson).validate_python(members)
+    schemas.adapter(ReceiptJson).validate_python(members)
 
 
 @pytest.mark.parametrize(

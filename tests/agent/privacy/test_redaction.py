@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from agent import events
-from agent.events import Encoder, Topics, contract, schemas
+from agent.events import Encoder, Topics, schemas
+from agent.events.kinds import name_of
+from agent.events.kinds.passage import ContentJson
 from agent.model import (
     AgentChange,
     ChainPosition,
@@ -20,7 +21,6 @@ from agent.model import (
     Decision,
     Direction,
     Event,
-    EventKind,
     Outcome,
     Passage,
     Screening,
@@ -76,7 +76,7 @@ def event(passage_event):
 def sent(event, rules):
     withheld = Redaction(TOPICS.source, lambda _: rules)(event)
     payload = Encoder(TOPICS)(withheld, PLACE).payload
-    TypeAdapter(schemas.EVENTS[event.kind]).validate_json(payload)
+    schemas.adapter(schemas.event_shape(name_of(event.body))).validate_json(payload)
     return withheld, json.loads(payload)
 
 
@@ -188,7 +188,7 @@ long_codes = st.builds(lambda seed, size: (seed * (1 + size // len(seed)))[:size
 @given(st.lists(long_codes, max_size=4))
 @settings(deadline=None)
 def test_any_codes_are_sealed_within_bounds_and_padded(codes):
-    event = Event(EventKind.PASSAGE, replace(UNKNOWN, payloads=tuple(codes)), 100.0, NOW, "7d3c" * 8)
+    event = Event(replace(UNKNOWN, payloads=tuple(codes)), 100.0, NOW, "7d3c" * 8)
     withheld = Redaction(TOPICS.source, lambda _: TRACE)(event)
     sealed = withheld.body.redacted.sealed
     padded = len(sealed.ct) - 16
@@ -205,7 +205,7 @@ def test_any_codes_are_sealed_within_bounds_and_padded(codes):
     content = {
         key: data[key] for key in ("payloads", "payloads_omitted", "reasons", "rule", "credential", "temperature")
     }
-    TypeAdapter(contract.ContentJson).validate_python(content)
+    schemas.adapter(ContentJson).validate_python(content)
 
 
 def test_equal_passages_do_not_look_alike(event):
@@ -215,7 +215,7 @@ def test_equal_passages_do_not_look_alike(event):
 
 
 def test_other_events_are_left_as_they_are(event):
-    agent = replace(event, kind=EventKind.AGENT, body=AgentChange("started", "1"))
+    agent = replace(event, body=AgentChange("started", "1"))
     assert sent(agent, TRACE)[0] is agent
 
 

@@ -22,6 +22,7 @@ from agent.credentials import gatepost, lists
 from agent.credentials.staff_list import BADGE_PREFIX, hash_badge, hash_pin
 from agent.crypto import signing
 from agent.events import data
+from agent.events.kinds import name_of
 from agent.model import ClockState, Colour, Event, Role, TimeBounds
 from agent.privacy import hpke
 from agent.ruleset import load
@@ -249,7 +250,7 @@ class Kiosk:
 
     def events(self, kind: str = "attestation") -> list[dict[str, Any]]:
         """What was stored for the central server, of a kind."""
-        return [json.loads(json.dumps(data(each))) for each in list(self.stored) if each.kind == kind]
+        return [json.loads(json.dumps(data(each))) for each in list(self.stored) if name_of(each.body) == kind]
 
     def deeds(self) -> list[tuple[str, str | None]]:
         return [(each["type"], each["by"]) for each in self.events()]
