@@ -78,7 +78,8 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for all: the worst status, the health code's colour, everybody's tests.
 
     Holders are compared only between codes of one format: each format names them in its own way, and no gate can
-    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED;
+    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED, and so is a code
+    of an exercise beside a real one: neither may hide the other;
     a code that names nobody is its own holder. Cards and travel records join the others (`_joined`).
     """
     added = [verdict for verdict in verdicts if verdict.adds]
@@ -103,9 +104,13 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
     together = _joined(together, verdicts)
     holders = {(verdict.format, verdict.subject or verdict.code) for verdict in health}
     cards = {verdict.card for verdict in verdicts if verdict.card}
-    if len(holders) == len({verdict.format for verdict in health}) and len(cards) <= 1:
+    if len({verdict.drill for verdict in verdicts}) > 1:
+        why = "a code of an exercise beside a real one"
+    elif len(holders) != len({verdict.format for verdict in health}) or len(cards) > 1:
+        why = "codes of different people"
+    else:
         return together
-    return replace(together, status=CodeStatus.UNDECIDED, reason="codes of different people", tests=(), adds="")
+    return replace(together, status=CodeStatus.UNDECIDED, reason=why, tests=(), adds="")
 
 
 def _is_own(verdict: Verdict, health: Sequence[Verdict]) -> bool:

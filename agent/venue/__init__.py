@@ -160,8 +160,8 @@ class Venue:
         self._unsaved = 0
         """Openings for those who come in that may not be."""
         self._early: list[Entry] = []
-        self._cases_of: dict[bytes, int] = {}
-        """Holder of a code → his open case."""
+        self._cases_of: dict[tuple[bytes, bool], int] = {}
+        """Holder of a code, and whether it is an exercise → his open case."""
         self._checked: dict[int, dict[bytes, bool]] = {}
         """Round → who was measured in it. In memory only."""
         self._checked_on = -1
@@ -426,13 +426,15 @@ class Venue:
             yield Entry(at, lane, What.SYMPTOM, role, SYMPTOMS.index("fever"), group)
 
     def _follow(self, passage: Passage, drill: bool, facts: VenueFacts, at: int, entries: list[Entry]) -> int:
-        """The case of a passage: a new one, or that which is open for the same holder. 0: none."""
+        """The case of a passage: a new one, or that which is open for the same holder: no exercise takes a real one
+        in. 0: none.
+        """
         kind = case_kind(passage, zone_locked=facts.zone == "locked")
         if not kind:
             return 0
         verdict = passage.verdict
         holder = b"" if verdict is None else verdict.subject or verdict.code
-        known = self._cases_of.get(holder, 0) if holder else 0
+        known = self._cases_of.get((holder, drill), 0) if holder else 0
         if known in self.ledger.cases:
             return known
         if len(self.ledger.cases) >= MOST_CASES:
@@ -443,7 +445,7 @@ class Venue:
         entries.append(Entry(at, self._index[passage.lane], What.CASE, value=value, case=number))
         self._cases_of = {key: case for key, case in self._cases_of.items() if case in self.ledger.cases}
         if holder:
-            self._cases_of[holder] = number
+            self._cases_of[holder, drill] = number
         return number
 
     # -- trips of a vehicle

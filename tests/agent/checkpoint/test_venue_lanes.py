@@ -73,7 +73,8 @@ def facts(_lane, _verdict, attested, _now, _at_s) -> VenueFacts:
 class Bench:
     def __init__(self, *, drill: bool = False, checks=check, decides=None) -> None:
         def check_as(payloads, now):
-            return replace(checks(payloads, now), drill=drill)
+            verdict = checks(payloads, now)
+            return replace(verdict, drill=True) if drill else verdict
 
         self.at_s, self.done = 100.0, []
         rules = DecisionRules(check_as, decides or decide, screening.Options(), venue=facts)
@@ -231,6 +232,29 @@ def test_a_drill_opens_no_entry_but_every_exit() -> None:
     assert not bench.openings
     bench.measure(NORMAL_C, "out warm", 2)
     assert bench.openings == ["out warm"]
+
+
+def _check_drill(payloads, now):
+    """`drill-green:` and the like are codes of an exercise, of a key of its own."""
+    found = []
+    for payload in payloads:
+        verdict = replace(check((payload.removeprefix(b"drill-"),), now), code=payload.ljust(16, b".")[:16])
+        found.append(replace(verdict, drill=payload.startswith(b"drill-")))
+    return combine.combine(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [(b"drill-green:anna", b"red:anna"), (b"drill-green:actor", b"red:anna"), (b"test:anna", b"drill-red:anna")],
+)
+def test_a_code_of_an_exercise_hides_no_real_one(first: bytes, then: bytes) -> None:
+    bench = Bench(checks=_check_drill)
+    bench.show(first, "in")
+    bench.show(then, "in")
+    assert [each.verdict.drill for each in bench.passages] == [first[:5] == b"drill", then[:5] == b"drill"]
+    assert [each.decision.reasons for each in bench.passages] == [("another_code",), ("code_red",)]
+    bench.measure(NORMAL_C, "in")
+    assert not bench.openings
 
 
 def _check_added(payloads, now):

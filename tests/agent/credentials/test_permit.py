@@ -97,10 +97,13 @@ def test_junk_after_the_prefix_is_no_permit(junk: bytes) -> None:
     assert credentials.check(b"GPE1:" + junk, TRUST, NOW).status is not CodeStatus.VALID
 
 
-def test_a_code_signed_for_a_drill_is_one_and_stays_one_beside_another_code() -> None:
+def test_a_code_signed_for_a_drill_is_one_and_joins_no_real_code() -> None:
     assert credentials.check(a_code(DRILLS), TRUST, NOW).drill
     assert not credentials.check(a_code(), TRUST, NOW).drill
-    assert credentials.check_all([a_permit(), a_code(DRILLS)], TRUST, NOW).drill
+    for real in (a_permit(), a_code()):
+        for order in ([real, a_code(DRILLS)], [a_code(DRILLS), real]):
+            together = credentials.check_all(order, TRUST, NOW)
+            assert (together.status, together.drill, together.adds) == (CodeStatus.UNDECIDED, True, "")
 
 
 def listed(kind: str, values: dict[bytes, int] | None, keys: tuple[bytes, ...] = ()) -> lists.CodeList:

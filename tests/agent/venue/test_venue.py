@@ -276,6 +276,18 @@ def test_a_drill_counts_nowhere_and_a_real_case_beside_it_is_real() -> None:
     assert (day.came, day.left, day.decisions) == (0, 0, {"unknown": {"refuse": 1}})
 
 
+@pytest.mark.parametrize("drill_first", [True, False])
+def test_a_case_of_a_drill_takes_in_no_real_one_of_the_same_holder(drill_first: bool) -> None:
+    kiosk = Kiosk()
+    marks = [red(kiosk, "rita", drill=drill).venue for drill in (drill_first, not drill_first)]
+    assert len({mark.case for mark in marks}) == 2
+    assert {case["drill"] for case in kiosk.venue.open_cases(kiosk.at_s)} == {True, False}
+    again = [red(kiosk, "rita", drill=drill).venue.case for drill in (drill_first, not drill_first)]
+    assert again == [mark.case for mark in marks], "one case each"
+    kiosk.wait(3600)
+    assert kiosk.venue.is_overdue(kiosk.at_s)
+
+
 @pytest.mark.parametrize("number", [1, 22, 23, 23**5 - 1])
 def test_case_ids_are_five_spoken_letters(number: int) -> None:
     assert len(case_name(number)) == 5
