@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from annotated_types import Ge, Le
 
 from agent.credentials import combine, lists, opaque, shc
-from agent.credentials.freshness import AntiPassback, PassbackOptions
+from agent.credentials.freshness import AntiPassback, PassbackOptions, oldest
 from agent.credentials.trust import BadTrustStore, TrustStore, package_files
 from agent.crypto.refusal import CheckFailed
 from agent.model import (
@@ -52,7 +52,6 @@ class CodeFormat(Protocol):
 
 
 _MEMBERS = ("FORMAT", "TITLE", "recognises", "check")
-_STALENESS = tuple(ListAge)
 _STALE = (CodeStatus.EXPIRED, CodeStatus.NOT_YET_VALID)
 """Signed, and not valid now: a watch list still knows its holder."""
 _JUDGED = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.UNDECIDED)
@@ -145,11 +144,7 @@ def _read(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
 def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verdict:
     """What the lists know beyond the code: colour, revocation, watch, and how old they are themselves."""
     known = trust.lists
-    staleness = ListAge.FRESH
-    for age in trust.ages:
-        found = age.staleness(now)
-        if found is not ListAge.FRESH and age.name not in trust.ages_apart:
-            staleness = max(staleness, found, key=_STALENESS.index)
+    staleness = oldest((age for age in trust.ages if age.name not in trust.ages_apart), now)
     if staleness is not ListAge.FRESH:
         verdict = replace(verdict, list_age=staleness)
     status = known.status.get(verdict.issuer)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _MOST_REMEMBERED = 10_000
+_STALENESS = tuple(ListAge)
 _HOUR_S = 3600.0
 MAX_AHEAD_S = 86_400.0
 """How far ahead of this gate's clock something may be dated: two clocks differ, and zones are mistaken."""
@@ -73,6 +74,11 @@ class Age:
 def missing(name: str) -> Age:
     """Age of something that should be there and is not: too old at any time."""
     return Age(name, float("-inf"), 0.0, 0.0)
+
+
+def oldest(ages: Iterable[Age], now: TimeBounds) -> ListAge:
+    """The worst that any of them is; fresh when there are none."""
+    return max((age.staleness(now) for age in ages), key=_STALENESS.index, default=ListAge.FRESH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from agent.model import (
     Direction,
     LaneTickets,
     LaneType,
+    ListAge,
     MaskState,
     PermitState,
     PersonRole,
@@ -257,9 +258,13 @@ def facts_of(
     tickets: LaneTickets = LaneTickets(),  # noqa: B008 - frozen
     used: Tristate = Tristate.UNKNOWN,
     venue: VenueFacts = NO_VENUE,
+    venue_age: ListAge = ListAge.FRESH,
 ) -> Facts:
     """Facts of one passage. Ages are counted to the latest moment that now can be: never too fresh. A negative test
     that is dated ahead is none; a positive one counts whatever its date.
+
+    `venue_age`: of what was sent of the venue. Who is let in without a code is let in by that alone; the verdict on
+    a code has its own age, which counts it too.
     """
     code = code_fact(verdict)
     if code is CodeFact.NONE and not scanner_works:
@@ -268,6 +273,9 @@ def facts_of(
         code = CodeFact.UNASKED
     if venue.vouched and (verdict is None or verdict.status is CodeStatus.UNDECIDED):
         code = CodeFact.VOUCHED
+    list_age = venue_age if code in (CodeFact.UNASKED, CodeFact.VOUCHED) else ListAge.FRESH
+    if verdict is not None:
+        list_age = verdict.list_age
     shown = () if verdict is None else verdict.tests
     entitlement = None if verdict is None else verdict.entitlement
     tests = [test for test in shown if test.positive or test.taken_utc <= now.latest_utc]
@@ -281,7 +289,7 @@ def facts_of(
         best_test(_counted_from(tests, now, site), now),
         _series(tests, now, site),
         watch_fact(verdict),
-        ListAgeFact.FRESH if verdict is None else ListAgeFact(verdict.list_age.value),
+        ListAgeFact(list_age.value),
         passback,
         lane_type,
         CodeProof.SIGNED if verdict is None else verdict.proof,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import credentials, policy, privacy
-from agent.credentials.freshness import missing
+from agent.credentials.freshness import missing, oldest
 from agent.model import CodeStatus, Component, Direction, Outcome, Verdict
 from agent.model.problems import Finding, ProblemCode, found, in_words
 from agent.platform.files import state_folder
@@ -150,6 +150,7 @@ class Ruleset:
             used=case.used,
             venue=case.facts,
             has_scanner=case.lane.has_scanner,
+            venue_age=oldest(self._venue.ages, case.now),
         )
 
     def _site_now(self) -> policy.SiteFacts:

@@ -21,9 +21,12 @@ from agent.model import (
     LaneSpec,
     LaneType,
     Outcome,
+    RecordState,
+    Role,
     Screening,
     Temperature,
     TimeBounds,
+    VenueFacts,
 )
 from agent.model.problems import in_words
 from agent.platform.packaged import packaged
@@ -197,10 +200,38 @@ def say(root: Path, version: int, content: str, expires: int = UTC + 1000) -> No
     if not (root / "bundles").exists():
         kid = KEY.public.kid.hex()
         role = {"threshold": 1, "keyids": [kid]}
-        roles = {"root": role, "privacy": role}
+        roles = {"root": role, "privacy": role, "zones": role}
         content_of_root = {"keys": {kid: b64encode(KEY.public.spki).decode()}, "roles": roles}
         store.install(signed("root", 1, content_of_root, UTC + 10_000))
     store.accept(signed("privacy", version, content, expires), NOW)
+
+
+@pytest.mark.parametrize("how", ["damaged", "gone", "old"])
+def test_who_comes_in_without_a_code_comes_in_by_no_old_or_lost_word_of_the_zones(tmp_path: Path, how: str) -> None:
+    (tmp_path / "issuers.toml").write_text(keys_file())
+    say(tmp_path, 1, 'mode = "verify-only"')
+    zones = '[[zone]]\nregion = "5323"\nlevel = "locked"\n'
+    load.BundleStore(tmp_path / "bundles").accept(signed("zones", 1, zones, UTC + 1000), NOW)
+    ruleset = Ruleset(credentials.Options(bundles="bundles"), policy.Options(), tmp_path)
+    heat, both = frozenset({Role.THERMOMETER, Role.GATE}), frozenset({Role.SCANNER, Role.THERMOMETER, Role.GATE})
+    vouched = VenueFacts(vouched=True, record=RecordState.DONE)
+
+    def case(parts: frozenset[Role], facts: VenueFacts) -> DecisionInput:
+        lane = LaneSpec(Direction.ENTRY, parts=parts)
+        return DecisionInput(lane, None, Temperature(Screening.NORMAL), True, False, now, facts=facts)
+
+    now, file = NOW, tmp_path / "bundles" / "zones.bundle"
+    assert ruleset.decide(case(both, vouched)).outcome is Outcome.ADMIT_WITH_NOTICE
+    if how == "damaged":
+        file.write_bytes(file.read_bytes()[:-40])
+    elif how == "gone":
+        file.unlink()
+    else:
+        now = TimeBounds(UTC + 300, UTC + 301, ClockState.SYNCED)
+    ruleset.refresh()
+    for parts, facts in ((heat, VenueFacts()), (both, vouched)):
+        assert ruleset._facts(case(parts, facts)).list_age is policy.facts.ListAgeFact.EXPIRED
+        assert ruleset.decide(case(parts, facts)).outcome is Outcome.REFER
 
 
 def signed(kind: str, version: int, content: object, expires: int) -> bytes:
