@@ -46,17 +46,26 @@ class Zones:
     def level(self, region: Sequence[str], now: TimeBounds) -> str:
         """Level of a place, whose region is told by one or more codes, the shortest first; empty: as configured.
 
-        Of zones with the same prefix, the strictest that may hold now.
+        Of zones with the same prefix, the strictest that may hold now. One that only may hold, as the clock is not
+        sure enough, takes no place of a shorter prefix: then the strictest of both counts.
         """
-        best: tuple[int, int] | None = None
+        strictest: dict[int, int] = {}
+        certain: set[int] = set()
         for zone in self.zones:
             if not any(code.startswith(zone.region) for code in region):
                 continue
             if zone.from_utc > now.latest_utc or zone.until_utc <= now.earliest_utc:
                 continue
-            found = len(zone.region), LEVELS.index(zone.level)
-            best = found if best is None else max(best, found)
-        return "" if best is None else LEVELS[best[1]]
+            size = len(zone.region)
+            strictest[size] = max(strictest.get(size, 0), LEVELS.index(zone.level))
+            if zone.from_utc <= now.earliest_utc and now.latest_utc < zone.until_utc:
+                certain.add(size)
+        found = -1
+        for size in sorted(strictest, reverse=True):
+            found = max(found, strictest[size])
+            if size in certain:
+                break
+        return "" if found < 0 else LEVELS[found]
 
 
 def parse_zones(text: object) -> Zones:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,22 @@ until = 2026-11-01T00:00:00Z
 )
 def test_the_longest_prefix_wins(region: tuple[str, ...], level: str) -> None:
     assert parse_zones(ZONES).level(region, NOW) == level
+
+
+@pytest.mark.parametrize(("unsure_s", "level"), [((0, 0), "low"), ((-30, 30), "locked"), ((-60, -30), "locked")])
+def test_a_zone_that_is_eased_is_eased_once_that_is_certain(unsure_s: tuple[int, int], level: str) -> None:
+    text = """
+    [[zone]]
+    region = "5323"
+    level = "locked"
+    [[zone]]
+    region = "532301"
+    level = "low"
+    from = 2026-11-24T04:00:00Z
+    """
+    eased_utc = datetime(2026, 11, 24, 4, tzinfo=UTC).timestamp()
+    now = TimeBounds(eased_utc + unsure_s[0], eased_utc + unsure_s[1], ClockState.HOLDOVER)
+    assert parse_zones(text).level(("53", "5323", "532301"), now) == level
 
 
 @pytest.mark.parametrize(
