@@ -59,6 +59,8 @@ class StaffSession:
     device: str
     since_s: float
     active_s: float
+    proof: tuple[str, str] = field(default=("", ""), repr=False)
+    """PIN and badge, as the list had them then."""
 
     def is_locked(self, at_s: float) -> bool:
         """Whether the next deed needs the PIN again."""
@@ -102,11 +104,11 @@ class StaffSessions:
         self._forget_devices(at_utc)
         if len(self.devices) >= MAX_DEVICES:
             raise Refused("too_many_devices")
-        self.devices[_digest(token)] = at_utc + DEVICE_DAYS * _DAY_S
+        self.devices[key_of(token)] = at_utc + DEVICE_DAYS * _DAY_S
 
     def is_paired(self, token: str, at_utc: float) -> bool:
         """Whether this device may show the login."""
-        return self.devices.get(_digest(token), -math.inf) > at_utc
+        return self.devices.get(key_of(token), -math.inf) > at_utc
 
     def unpair_all(self) -> None:
         """No device is paired any more, and nobody is logged in."""
@@ -141,14 +143,16 @@ class StaffSessions:
         return self._touch(token, session, at_s)
 
     def find(self, staff: StaffList, token: str, device: str, at_s: float) -> StaffSession:
-        """The session of a page that looks. Raises Refused."""
-        session = self._sessions.get(_digest(token))
-        if session is None or session.is_over(at_s) or not _same(session.device, _digest(device)):
-            self._sessions.pop(_digest(token), None)
+        """The session of a page that looks; it is over once the list has another PIN or badge of the person. Raises
+        Refused.
+        """
+        session = self._sessions.get(key_of(token))
+        if session is None or session.is_over(at_s) or not _same(session.device, key_of(device)):
+            self._sessions.pop(key_of(token), None)
             raise Refused("not_logged_in")
         member = staff.people.get(session.staff)
-        if member is None or session.device not in self.devices:
-            del self._sessions[_digest(token)]
+        if member is None or _proof(member) != session.proof or session.device not in self.devices:
+            del self._sessions[key_of(token)]
             raise Refused("not_logged_in")
         return replace(session, role=member.role)
 
@@ -179,19 +183,19 @@ class StaffSessions:
 
     def logout(self, token: str) -> None:
         """End a session."""
-        self._sessions.pop(_digest(token), None)
+        self._sessions.pop(key_of(token), None)
 
     def _begin(self, member: StaffMember, device: str, token: str, at_s: float) -> StaffSession:
         self._sessions = {key: each for key, each in self._sessions.items() if not each.is_over(at_s)}
         if len(self._sessions) >= MAX_SESSIONS:
             oldest = min(self._sessions, key=lambda key: self._sessions[key].active_s)
             del self._sessions[oldest]
-        session = StaffSession(member.id, member.role, _digest(device), at_s, at_s)
-        self._sessions[_digest(token)] = session
+        session = StaffSession(member.id, member.role, key_of(device), at_s, at_s, _proof(member))
+        self._sessions[key_of(token)] = session
         return session
 
     def _touch(self, token: str, session: StaffSession, at_s: float) -> StaffSession:
-        self._sessions[_digest(token)] = session = replace(session, active_s=at_s)
+        self._sessions[key_of(token)] = session = replace(session, active_s=at_s)
         return session
 
     def _prove(self, staff: StaffList, who: str, pin: str, at_s: float) -> None:
@@ -214,7 +218,12 @@ class StaffSessions:
             del self.devices[key]
 
 
-def _digest(token: str) -> str:
+def _proof(member: StaffMember) -> tuple[str, str]:
+    return member.pin, member.badge
+
+
+def key_of(token: str) -> str:
+    """By what a device or a session is known here: its token is kept nowhere."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from agent.control import rights, staff_state
 from agent.control import watch as watch_door
 from agent.control.badges import Badges
 from agent.control.staff import FRESH_S, OVERRIDE_REASONS
-from agent.credentials.staff_list import StaffRole
+from agent.credentials.staff_list import StaffRole, hash_badge
 from agent.model import Colour, RemeasureResult
 from agent.texts import CATALOGUE
 from drivers.contract import DeviceGone
@@ -575,6 +576,24 @@ def test_a_person_taken_off_the_list_is_out_at_once(kiosk: Kiosk) -> None:
     assert kiosk.view() == {"refused": "not_logged_in"}
     kiosk.deliver(staff_toml())
     kiosk.login("G07")
+
+
+@pytest.mark.parametrize("changed", ["pin", "badge"])
+def test_another_pin_or_badge_ends_what_the_old_one_began(kiosk: Kiosk, changed: str) -> None:
+    kiosk.login("G08")
+    text = staff_toml()
+    old = hash_badge(badge("G08")) if changed == "badge" else kiosk_hash("G08")
+    new = hash_badge("another") if changed == "badge" else kiosk_hash("S1")
+    kiosk.deliver(text.replace(old, new))
+    assert kiosk.view() == {"refused": "not_logged_in"}
+    kiosk.deliver(text)
+    assert kiosk.view() == {"refused": "not_logged_in"}, "also when it has come back"
+    kiosk.login("G07")
+
+
+def kiosk_hash(who: str) -> str:
+    """The entry `pin` of somebody on the list."""
+    return next(each["pin"] for each in tomllib.loads(staff_toml())["person"] if each["id"] == who)
 
 
 def test_without_a_list_nobody_logs_in(kiosk: Kiosk) -> None:
