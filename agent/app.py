@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import __version__, credentials, indicators, log, mqtt, policy
 from agent.checkpoint import Checkpoint, DecisionRules
+from agent.checkpoint.lanes import MOST_WAITING
 from agent.commands import CommandFailed
 from agent.config import identity, lane_tickets
 from agent.control import BundleReceiver, CommandReceiver, local_socket, staff, staff_state, watch
@@ -760,6 +762,7 @@ def _checkpoint(
         judgements if tickets is None else replace(judgements, tickets=tickets),
         config.checkpoint,
         load_baselines(config.screening.baseline_file, config.screening),
+        last_number=secrets.randbelow(MOST_WAITING),
     )
 
 

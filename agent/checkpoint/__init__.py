@@ -144,13 +144,16 @@ class Checkpoint:
         rules: DecisionRules,
         options: Options,
         crowds: Mapping[str, thermal.Baseline] | None = None,
+        last_number: int = 0,
     ) -> None:
-        """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's."""
+        """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's;
+        `last_number`: by chance, so that a number that was called before a restart is nobody's after it.
+        """
         ranged = {name for name, way in lanes.items() if way.ranged}
         self.screens = thermal.LaneScreening(rules.screening, rules.site, crowds, ranged)
         self._rules = rules
         self._options = options
-        self._number = 0
+        self._number = last_number
         """Given last to somebody who waits for staff's own thermometer."""
         self._repeats = AntiPassback(PassbackOptions(window_s=options.passback_window_s))
         self._lanes = {
@@ -685,7 +688,7 @@ class Checkpoint:
             kept = pending if self._may_be_admitted(lane) else pending.without_codes()
             number = lane.number_of(pending.holder)
             if not number:
-                number = self._number = self._number % MOST_WAITING + 1
+                number = self._next_number(lane)
         elif passed and not is_exit:
             for other in self._lanes.values():
                 other.waits_no_more(pending.holder)
@@ -719,6 +722,18 @@ class Checkpoint:
         rest_s = self.screens.rest_left_s(pending.holder, at_s) if temperature.next_step == "rest" else 0.0
         told = ShowCue(name, cue, indicators.hint_for(decision, cue), rest_s)
         return [OpenGate(name), told, passage] if opened else [told, passage]
+
+    def _next_number(self, lane: LaneState) -> int:
+        """Nobody's who waits, at any lane. When all are taken: that of who waits longest at this one, who is
+        forgotten for it; 0 where nobody does.
+        """
+        taken = {each.number for each_lane in self._lanes.values() for each in each_lane.waiting}
+        if len(taken) == MOST_WAITING:
+            return lane.waiting[0].number if lane.waiting else 0
+        self._number = self._number % MOST_WAITING + 1
+        while self._number in taken:
+            self._number = self._number % MOST_WAITING + 1
+        return self._number
 
     def _is_repeat(self, lane: LaneState, who: bytes, holder: bytes, at_s: float) -> bool:
         """The code that is being decided, or was just decided; or another of a holder who was just let in, as a

@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from lane_bench import (
     AT_MARK_MM,
     FEVER_C,
+    LANES,
     NORMAL_C,
     ROOM_C,
     Bench,
     raised,
 )
 
+from agent.checkpoint import Checkpoint, Options
+from agent.checkpoint.lanes import MOST_WAITING
 from agent.model import (
     DeviceDown,
+    DeviceUp,
     Outcome,
     Role,
     Screening,
@@ -228,3 +232,27 @@ def test_a_reading_without_a_number_opens_nothing_while_somebody_else_stands_the
     assert bench.second(36.5).reason == "ambiguous_person"
     assert bench.openings == []
     assert bench.second(36.5, number=bench.waiting()[0].number).passage is not None
+
+
+def test_a_number_that_was_called_is_nobody_elses_while_its_holder_waits(bench: Bench) -> None:
+    raised(bench)
+    (anna,) = bench.waiting()
+    for number in range(MOST_WAITING + 5):
+        bench.show(b"red:%d" % number, "marked")
+    assert [each.number for each in bench.waiting()] == [anna.number]
+    others = [each.number for each in bench.waiting("marked")]
+    assert anna.number not in others
+    assert len(others) == len(set(others)) == MOST_WAITING - 1
+
+
+def test_after_a_restart_the_numbers_go_on_elsewhere() -> None:
+    checkpoint = Checkpoint(LANES, Bench().checkpoint._rules, Options(), last_number=MOST_WAITING)
+    bench = Bench()
+    bench.checkpoint = checkpoint
+    for role in LANES["in"].parts:
+        bench.put("in", role, DeviceUp(bench.at_s, "fake"))
+    raised(bench)
+    assert bench.waiting()[0].number == 1
+    bench.checkpoint._number = 41
+    raised(bench, b"green:bert")
+    assert {each.number for each in bench.waiting()} == {1, 42}
