@@ -1,6 +1,7 @@
 """What a badge before a scanner is for: login, second person, connecting a tablet, or a new shift. Pure.
 
-A page says first what it waits for; a badge that no page waits for is a new shift. Time is an argument.
+A page says first what it waits for; a badge is for the one page that waits when it is shown, and for nothing that
+is asked later. A badge that no page waits for is a new shift. Time is an argument.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import math
 from enum import Enum, auto
 
 BADGE_S = 30.0
-"""So long a page waits for a badge, and a badge counts as the second person's."""
+"""So long a page waits for a badge to log in, and may use the badge that was shown for it."""
 SECOND_S = 5.0
 """So long after a page has asked for it, a badge is a second person's, and no new shift. Pages ask each 2 s."""
 HELD_S = 3.0
-"""So long a badge before a scanner is the same showing."""
+"""A badge that was out of sight for so long is shown again; until then it is the same showing."""
 MOST_AWAITING = 32
 """Devices that wait for a badge at a time."""
 
@@ -34,12 +35,16 @@ class Badges:
 
     def __init__(self) -> None:
         self._last = ("", -math.inf)
-        """Whose badge was shown last, and when, until it was used."""
+        """Whose badge was seen last, and when."""
         self._awaiting: dict[str, float] = {}
         """Device that waits for a badge to log in → until when."""
         self._logins: dict[str, tuple[str, float]] = {}
         """Device → whose badge was shown for it, and until when that counts."""
-        self._second_until_s = self._tablet_until_s = self._shift_until_s = -math.inf
+        self._deeds: dict[str, tuple[str, float]] = {}
+        """Page that waits for a second person → who acts there, until when."""
+        self._seconds: dict[str, tuple[str, float]] = {}
+        """Page → whose badge was shown for what is done there, and until when that counts."""
+        self._tablet_until_s = self._shift_until_s = -math.inf
 
     def await_login(self, device: str, at_s: float) -> None:
         """A page waits for the badge of the person who logs in there."""
@@ -52,18 +57,21 @@ class Badges:
         who, until_s = self._logins.pop(device, ("", -math.inf))
         return who if at_s < until_s else ""
 
-    def await_second(self, at_s: float, *, over: bool = False) -> None:
-        """A page waits for a second person's badge; `over`: it waits no longer."""
-        self._second_until_s = -math.inf if over else at_s + SECOND_S
+    def await_second(self, page: str, by: str, at_s: float) -> None:
+        """A page on which `by` acts waits for a second person's badge, from now on."""
+        self._seconds.pop(page, None)
+        self._deeds = {each: found for each, found in self._deeds.items() if found[1] > at_s}
+        self._deeds[page] = by, at_s + SECOND_S
 
-    def second(self, at_s: float) -> str:
-        """Whose badge was shown just now; `` for nobody's."""
-        who, shown_s = self._last
-        return who if at_s - shown_s <= BADGE_S else ""
+    def second(self, page: str, at_s: float) -> str:
+        """Whose badge was shown for what is done on this page; `` for nobody's."""
+        who, until_s = self._seconds.get(page, ("", -math.inf))
+        return who if at_s <= until_s else ""
 
-    def spend_second(self) -> None:
-        """The badge has confirmed a deed: it confirms no other."""
-        self._last, self._second_until_s = ("", -math.inf), -math.inf
+    def end_second(self, page: str) -> None:
+        """The badge has confirmed a deed, or the page waits no longer: it confirms no other."""
+        self._deeds.pop(page, None)
+        self._seconds.pop(page, None)
 
     def await_tablet(self, at_s: float) -> None:
         """A device that is not connected yet waits for the badge of somebody who may connect it. Anybody on the
@@ -74,17 +82,22 @@ class Badges:
 
     def show(self, who: str, on_duty: str, at_s: float, *, may_connect: bool) -> BadgeUse:
         """A badge is before a scanner. `may_connect`: whether its holder may connect tablets."""
-        last, shown_s = self._last
-        if last == who and at_s - shown_s < HELD_S:
+        (last, seen_s), self._last = self._last, (who, at_s)
+        if last == who and at_s - seen_s < HELD_S:
             return BadgeUse.NOTHING
-        self._last = who, at_s
         if may_connect and at_s < self._tablet_until_s:
             self._tablet_until_s, self._shift_until_s = -math.inf, at_s + BADGE_S
             return BadgeUse.TABLET
-        waiting = [device for device, until in self._awaiting.items() if until > at_s]
-        if len(waiting) == 1:  # with several nobody can tell whose it is
-            del self._awaiting[waiting[0]]
-            self._logins[waiting[0]] = who, at_s + BADGE_S
-        if who == on_duty or at_s < self._second_until_s:
+        logins = [device for device, until in self._awaiting.items() if until > at_s]
+        deeds = {page: by for page, (by, until) in self._deeds.items() if until > at_s}
+        if len(logins) + len(deeds) == 1:  # with several nobody can tell whose it is
+            for device in logins:
+                del self._awaiting[device]
+                self._logins[device] = who, at_s + BADGE_S
+            for page, by in deeds.items():
+                if who != by:
+                    del self._deeds[page]
+                    self._seconds[page] = who, at_s + BADGE_S
+        if who == on_duty or deeds:
             return BadgeUse.NOTHING
         return BadgeUse.SHIFT

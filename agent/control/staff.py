@@ -217,9 +217,7 @@ class StaffDoor:
             case "second", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
-                    self._badges.await_second(self._clock(), over=rest.get("over") is True)
-                    who = self._second_badge(found)
-                return {"seen": who} if who else {"awaited": True}
+                    return self._await_second(found, is_over=rest.get("over") is True)
             case "view", _:
                 with self._lock:
                     found = self._sessions.find(self._context.staff(), session, device, self._clock())
@@ -468,18 +466,27 @@ class StaffDoor:
                 who = self._second_badge(by)
                 if not who:
                     raise Refused("second_needed")
-                self._badges.spend_second()
+                self._badges.end_second(by.device)
                 return who
         if self._context.second_person:
             raise Refused("second_needed")
         return ""
 
+    def _await_second(self, by: StaffSession, *, is_over: bool) -> dict[str, Any]:
+        """The page of `by` waits for a second person's badge, or no longer."""
+        if is_over:
+            self._badges.end_second(by.device)
+        elif who := self._second_badge(by):
+            return {"seen": who}
+        else:
+            self._badges.await_second(by.device, by.staff, self._clock())
+        return {"awaited": True}
+
     def _second_badge(self, by: StaffSession) -> str:
-        """Whose badge was shown just now, if that may confirm a deed of `by`; `` if not."""
-        who = self._badges.second(self._clock())
+        """Whose badge was shown for what `by` does, if that may confirm it; `` if not."""
+        who = self._badges.second(by.device, self._clock())
         member = self._context.staff().people.get(who)
-        is_other = member is not None and who != by.staff and member.role in rights.SECONDS
-        return who if is_other else ""
+        return who if member is not None and member.role in rights.SECONDS else ""
 
     def _known_lane(self, lane: str) -> str:
         if lane not in self._context.lanes:

@@ -157,9 +157,15 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
 
 def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     card = overridable(kiosk)
-    kiosk.show_badge("S1")
-    wait_for(lambda: last_badge(kiosk) == "S1")
     about = {"lane": "entry", "number": card["number"], "reason": "document", "second": {"badge": True}}
+    kiosk.door._badges = Badges()
+    kiosk.show_badge("S1")  # on duty, or on the way out: no page waits for it
+    wait_for(lambda: last_badge(kiosk) == "S1")
+    assert kiosk.deed("override", **about) == {"refused": "second_needed"}
+    kiosk.door._badges = Badges()
+    assert kiosk.page("second") == {"awaited": True}
+    kiosk.show_badge("S1")
+    wait_for(lambda: kiosk.page("second").get("seen") == "S1")
     assert kiosk.deed("override", **about)["outcome"] == "admit"
     assert kiosk.deed("override", **about) == {"refused": "second_needed"}
 
