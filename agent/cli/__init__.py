@@ -129,17 +129,14 @@ def _no_command(parser: Parser, words: Sequence[str]) -> int:
 
 
 def parser_of(chosen: str | None) -> Parser:
-    """What reads the words of one command; the others are known by name only."""
+    """What reads the words of one command; None: of no command, but `--help` and `--version`."""
     parser = Parser(prog="gatepost", usage="gatepost COMMAND …", description=_overview())
     parser.add_argument("--version", action="version", version=f"gatepost {__version__}")
     commands = parser.add_subparsers(
         prog="gatepost", dest="name", metavar="COMMAND", required=True, help=argparse.SUPPRESS
     )
-    for name in COMMANDS:
-        if name == chosen:
-            importlib.import_module(f"agent.cli.{name}").register(commands)
-        else:
-            commands.add_parser(name)
+    if chosen is not None:
+        importlib.import_module(f"agent.cli.{chosen}").register(commands)
     return parser
 
 
