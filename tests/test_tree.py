@@ -57,7 +57,8 @@ PURE = {
     "config/typed.py", "credentials", "crypto", "events", "indicators.py", "issuers", "model", "outbox/receipt.py",
     "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening", "supervisor/crash_loop.py",
     "supervisor/health.py", "supervisor/rollout_state.py", "texts", "tickets/exchange.py",
-    "upgrade/release.py", "upgrade/waves.py", "venue", "web/options.py", "web/overview.py", "web/pictures.py",
+    "upgrade/release.py", "upgrade/waves.py", "venue", "web/baked.py", "web/glass.py",
+    "web/options.py", "web/overview.py", "web/pictures.py",
 }  # fmt: skip
 IMPURE = {
     "asyncio", "concurrent", "logging", "multiprocessing", "os", "queue", "secrets", "select", "signal",

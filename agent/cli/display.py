@@ -2,19 +2,28 @@
 
 gatepost display entry                           the page of the lane `entry`, in cage and Chromium
 gatepost display entry --compositor ""           in the session that is there already
+gatepost display entry --glass /dev/dri/card0    baked pictures of it, without a browser
+gatepost display entry --bake pictures           bake them, on any machine with Chromium, for the panel in --config
+
+Where there is no browser, or less than 1 GB of memory, and --pictures has baked ones, those are shown.
 
 The browser is asked for a frame four times a second. When none comes for a second, whatever hangs in it, it is
-killed with its compositor: the monitor is dark. This command then ends with status 1, and its service starts it
-again.
+killed with its compositor: the monitor is dark. What shows baked pictures is killed alike. This command then ends
+with status 1, and its service starts it again.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import http.client
 import logging
 import os
+import select
 import shlex
+import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -31,6 +40,7 @@ from agent.web.pictures import LANG_TAGS
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +57,15 @@ _WAITING = "data:text/html;charset=utf-8," + quote(
 )
 """What stands there while nobody serves the page."""
 _RETRY_S = 0.5
+_CONFIG = Path("/etc/gatepost/agent.toml")
+PICTURES = Path("/var/lib/gatepost-pictures")
+SMALL_KB = 900_000
+"""With less memory than this a browser makes the kiosk swap; a board of 1 GB has more."""
+_CARDS = Path("/dev/dri")
+_FRAME_BUFFER, _FRAME_BUFFER_MAJOR = Path("/dev/fb0"), 29
+_PR_SET_PDEATHSIG = 1
+_MOST_BEATS = 4096
+_ZEROS = bytes(4096)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -60,14 +79,28 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--browser", default="chromium", help="a Chromium, with arguments if any (default: chromium)"
     )
+    parser.add_argument(
+        "--glass", default="", help="show baked pictures: a card (/dev/dri/card0), a frame buffer or a plain file"
+    )
+    parser.add_argument(
+        "--pictures", type=Path, help=f"folder of the lane's baked pictures (default: {PICTURES}/LANE)"
+    )
+    parser.add_argument("--bake", type=Path, metavar="FOLDER", help="write the pictures of the lane's panel there")
+    parser.add_argument("-c", "--config", type=Path, default=_CONFIG, help=f"for --bake (default: {_CONFIG})")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 after SIGTERM, 1 when the browser had to be killed or has ended."""
+    """0 after SIGTERM or when the pictures are baked, 1 when what shows them had to be killed or has ended."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args.bake is not None:
+        return _bake(args.config, args.lane, args.bake, shlex.split(args.browser)[0])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     words = [*shlex.split(args.compositor), *shlex.split(args.browser)]
+    pictures = args.pictures or PICTURES / args.lane
+    glass = args.glass or (_glass() if pictures.is_dir() and _is_small(words) else "")
+    if glass:
+        return _show_baked(pictures, glass, args.lane, args.port)
     with tempfile.TemporaryDirectory(prefix="gatepost-display-") as profile:
         try:
             browser = Browser(words, Path(profile), os.environ)
@@ -83,6 +116,108 @@ def run(args: argparse.Namespace) -> int:
         finally:
             browser.kill()
     return 1
+
+
+# -- baked pictures
+
+
+def _is_small(words: Sequence[str]) -> bool:
+    """Whether a browser does not fit here: a program is missing, or memory is short."""
+    programs = [word for word in words if not word.startswith("-")]
+    if not all(map(shutil.which, programs)):
+        return True
+    with contextlib.suppress(OSError, ValueError):
+        return int(Path("/proc/meminfo").read_text().split()[1]) < SMALL_KB
+    return False
+
+
+def _glass() -> str:
+    """The first card, else the frame buffer; `` where there is neither."""
+    cards = sorted(str(card) for card in _CARDS.glob("card*"))
+    return next(iter(cards), str(_FRAME_BUFFER) if _FRAME_BUFFER.exists() else "")
+
+
+def _show_baked(pictures: Path, glass: str, lane: str, at_port: int) -> int:
+    """Show them in a process of its own, which is killed when it does not come round; the glass is dark then."""
+    heard, beats = os.pipe()
+    painter = os.fork()
+    if painter == 0:
+        os.close(heard)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        os._exit(_paint(pictures, glass, lane, at_port, beats))
+    os.close(beats)
+    limit_s = START_S
+    try:
+        while select.select([heard], [], [], limit_s)[0] and os.read(heard, _MOST_BEATS):
+            if limit_s == START_S:
+                systemd.notify("READY=1")
+            limit_s = BLOCKED_S
+            systemd.notify("WATCHDOG=1")
+        log.warning("nothing is painted any more: the glass is made dark")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(painter, signal.SIGKILL)
+        os.waitpid(painter, 0)
+        _darken(glass)
+    return 1
+
+
+def _paint(pictures: Path, glass: str, lane: str, at_port: int, beats: int) -> int:
+    """What the painter does until it is killed, or cannot show anything."""
+    from agent.web import painter, surface  # noqa: PLC0415 - numpy is for this process alone
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        shown = painter.Baked(pictures)
+        on = surface.open_surface(glass, shown.width, shown.height)
+        painter.paint(on, shown, lane, at_port, lambda: os.write(beats, b"."))
+    except (painter.NoPictures, surface.NoGlass) as error:
+        log.warning("%s", error)
+    except Exception:
+        log.exception("the painter ends")
+    return 1
+
+
+def _darken(glass: str) -> None:
+    """Make a frame buffer or a file black. A card needs nothing: its picture has gone with who has shown it."""
+    with contextlib.suppress(OSError), Path(glass).open("r+b", buffering=0) as memory:
+        about = os.fstat(memory.fileno())
+        if stat.S_ISREG(about.st_mode):
+            memory.write(bytes(about.st_size))
+        elif os.major(about.st_rdev) == _FRAME_BUFFER_MAJOR:
+            while memory.write(_ZEROS):
+                continue
+
+
+def _bake(config_file: Path, lane: str, out: Path, browser: str) -> int:
+    """Paint the pictures of the lane's panel."""
+    from agent.cli import configuration  # noqa: PLC0415 - a monitor needs none of it
+    from agent.web.baking import bake, shown_pictures  # noqa: PLC0415 - the packages come with the extra `screen`
+
+    config = configuration.read(config_file)
+    if config is None:
+        return 1
+    options = config.lanes.get(lane)
+    if options is None or options.screen is None:
+        print(f"lane {lane!r} has no screen: write [lanes.{lane}.screen] into {config_file}", file=sys.stderr)
+        return 1
+    chromium = shutil.which(browser)
+    if chromium is None:
+        print(f"{browser} is not on this machine: apt-get install chromium", file=sys.stderr)
+        return 1
+    panel = options.screen
+    with tempfile.TemporaryDirectory(prefix="gatepost-bake-") as profile:
+        try:
+            names = list(bake(panel, chromium, out, Path(profile), shown_pictures()))
+        except (TimeoutError, BrowserGone, OSError) as error:
+            print(f"the pictures cannot be painted: {error}", file=sys.stderr)
+            return 1
+    print(f"{len(names) - 1} pictures of {panel.width_px}x{panel.height_px} pixels: {out}")
+    return 0
+
+
+# -- the browser
 
 
 def _show(browser: Browser, lane: str, at_port: int) -> None:

@@ -42,6 +42,7 @@ _HIGH = 20
 _ONE_FRAME = "new Promise(painted => requestAnimationFrame(() => requestAnimationFrame(() => painted({}))))"
 """The second frame begins when the first is on the screen, so its promise needs script, renderer and compositor."""
 _PIECE = 65536
+_START_S = 20.0
 
 
 class BrowserGone(Exception):
@@ -93,13 +94,23 @@ class Browser:
         answer = self._call("Runtime.evaluate", asked, time.monotonic() + limit_s)
         return answer.get("result", {}).get("value")
 
+    def still(self) -> None:
+        """Pages that are opened from now on move nothing. Raises TimeoutError or BrowserGone."""
+        wanted = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+        self._call("Emulation.setEmulatedMedia", wanted, time.monotonic() + _START_S)
+
+    def resize(self, width_px: int, height_px: int, limit_s: float) -> None:
+        """Lay pages out for this size. Raises TimeoutError or BrowserGone."""
+        size = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", size, time.monotonic() + limit_s)
+
     def picture(self, width_px: int, height_px: int, limit_s: float) -> bytes:
         """What the page looks like at this size, PNG. Raises TimeoutError or BrowserGone."""
         until_s = time.monotonic() + limit_s
-        size = {"width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": False}
-        self._call("Emulation.setDeviceMetricsOverride", size, until_s)
+        self.resize(width_px, height_px, limit_s)
         self.paint("true", limit_s)
-        return base64.b64decode(self._call("Page.captureScreenshot", {}, until_s).get("data", ""))
+        wanted = {"format": "png", "optimizeForSpeed": True}
+        return base64.b64decode(self._call("Page.captureScreenshot", wanted, until_s).get("data", ""))
 
     def kill(self) -> None:
         """End the browser with its compositor and all processes, whatever state they are in."""

@@ -1,0 +1,133 @@
+"""Paints every picture of a panel with a browser, for boards that cannot run one: the page is the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.indicators import Cue
+from agent.texts import CATALOGUE
+from agent.web import baked
+from agent.web.browser import Browser
+from agent.web.feed import Feed
+from agent.web.pictures import STAFF, compose
+from agent.web.server import Server, config
+from agent.web.site import person_site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from agent.web.options import PanelOptions
+
+LIMIT_S = 60.0
+_WITH_HINT = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE, Cue.REFER, Cue.REFUSE)
+_PAIRING = ("https://gate-1.local:8471/guard#pair=0123456789abcdef012345", "042137", "3F:A2:91:BC:07:D1:55:E0")
+"""In the place of which the real ones are drawn."""
+_REST_S = 598
+_BEAT_S = 0.25
+_BOX = """(() => {
+  const part = document.querySelector(".{part}");
+  if (part.hasAttribute("hidden")) return null;
+  const box = part.getBoundingClientRect();
+  part.style.visibility = "hidden";
+  return [box.left, box.top, box.width, box.height].map(Math.round);
+})()"""
+"""Where a part stands that is drawn at the time; it is taken off the picture."""
+
+
+def shown_pictures() -> dict[str, dict[str, Any]]:
+    """Name → line of the watch door, for everything that a lane can show."""
+    cues = [str(cue) for cue in Cue if cue is not Cue.RETRY]
+    more: dict[str, dict[str, Any]] = {"rest": {"rest_s": _REST_S}, "pair": {"pairing": _PAIRING}}
+    plain = {name: {"picture": name, **more.get(name, {})} for name in (*cues, *CATALOGUE["picture"])}
+    answers = [(str(cue), hint) for cue in _WITH_HINT for hint in CATALOGUE["hint"]]
+    return {**plain, **{f"{cue}.{hint}": {"picture": cue, "hint": hint} for cue, hint in answers}}
+
+
+class FixedFeed(Feed):
+    """In the place of an agent: each lane shows one picture for ever."""
+
+    def __init__(self, shown: Mapping[str, Mapping[str, Any]], panel: PanelOptions, port: int) -> None:
+        """`shown`: lane → line of the watch door."""
+        super().__init__(Path(os.devnull), port)
+        self._panels = dict.fromkeys(shown, panel)
+        self._pictures = {lane: dict(line) for lane, line in shown.items()}
+        self.glass: set[str] = set()
+        """Lanes whose page has painted."""
+
+    async def follow(self, lane: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """The picture, and beats."""
+        yield "picture", self.picture(lane)
+        while True:
+            yield "beat", {}
+            await asyncio.sleep(_BEAT_S)
+
+    async def painted(self, lane: str, number: int) -> None:  # noqa: ARG002 - there is one
+        """It is on the glass."""
+        self.glass.add(lane)
+
+
+def bake(
+    panel: PanelOptions, chromium: str, out: Path, profile: Path, shown: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Write pictures for a panel; gives the name of each, and last that of the index. `chromium`: the program;
+    `profile`: an empty folder; `shown`: as of `shown_pictures`, with that of the staff. Raises TimeoutError,
+    BrowserGone or OSError.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    boxes: dict[str, dict[str, list[int]]] = {}
+    names: dict[str, str] = {}
+    with _served(shown, panel) as (feed, url):
+        browser = Browser([chromium, "--headless", "--disable-gpu", "--hide-scrollbars"], profile, os.environ)
+        try:
+            browser.open("about:blank", LIMIT_S)
+            browser.still()
+            browser.resize(panel.width_px, panel.height_px, LIMIT_S)
+            for name, line in shown.items():
+                browser.open(f"{url}lanes/{name}", LIMIT_S)
+                _until_painted(browser, feed, name)
+                key = baked.key_of(compose(line, panel))
+                found = {part: browser.paint(_BOX.replace("{part}", part), LIMIT_S) for part in ("code", "figure")}
+                boxes[key], names[key] = {part: box for part, box in found.items() if box}, name
+                pixels = baked.decode(browser.picture(panel.width_px, panel.height_px, LIMIT_S))
+                (out / f"{key}.png").write_bytes(baked.encode(pixels))
+                yield name
+        finally:
+            browser.kill()
+    index = {
+        "size": [panel.width_px, panel.height_px], "staff": baked.key_of(compose(shown[STAFF], panel)),
+        "boxes": {key: each for key, each in boxes.items() if each}, "names": names,
+    }  # fmt: skip
+    (out / baked.INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
+    yield baked.INDEX
+
+
+def _until_painted(browser: Browser, feed: FixedFeed, name: str) -> None:
+    until_s = time.monotonic() + LIMIT_S
+    while name not in feed.glass:
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"the browser did not paint {name} within {LIMIT_S:.0f} s")
+        browser.paint("true", LIMIT_S)
+
+
+@contextmanager
+def _served(shown: Mapping[str, Mapping[str, Any]], panel: PanelOptions) -> Iterator[tuple[FixedFeed, str]]:
+    """The pages of some lanes, on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        feed = FixedFeed(shown, panel, port)
+        server = Server(config(person_site(feed, port)))
+        thread = threading.Thread(target=asyncio.run, args=(server.serve([listener]),), name="pages", daemon=True)
+        thread.start()
+        try:
+            yield feed, f"http://127.0.0.1:{port}/"
+        finally:
+            server.should_exit = True
+            thread.join(LIMIT_S)

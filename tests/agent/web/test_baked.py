@@ -1,0 +1,195 @@
+"""Baked pictures: files, what is drawn over them, and which one is shown when. Without a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.indicators import Cue
+from agent.web import baked
+from agent.web.baked import BadPicture, Box
+from agent.web.glass import BEAT_S, OVER_S, Glass
+from agent.web.options import PanelOptions, Side
+from agent.web.painter import Baked, NoPictures
+from agent.web.pictures import compose
+from drivers.vision import zbar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PANEL = PanelOptions(width_px=320, height_px=240)
+
+
+def picture(name: str, panel: PanelOptions = PANEL, **more: Any) -> dict[str, Any]:
+    return compose({"picture": name, "number": 7, **more}, panel)
+
+
+# -- files
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 2**32 - 1), st.booleans())
+def test_a_picture_is_read_as_it_was_written(width: int, height: int, seed: int, many: bool) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256 if many else 2, (height, width, 3)).astype(np.uint8)
+    data = baked.encode(pixels)
+    assert (baked.decode(data) == pixels).all()
+    assert (cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1] == pixels).all(), (
+        "as others do"
+    )
+
+
+@pytest.mark.parametrize("filters", [cv2.IMWRITE_PNG_FILTER])
+@pytest.mark.parametrize("which", [8, 16, 32, 64, 128])
+def test_the_filters_of_a_browsers_screenshot(filters: int, which: int) -> None:
+    pixels = np.random.default_rng(which).integers(0, 256, (13, 17, 3)).astype(np.uint8)
+    _, data = cv2.imencode(".png", pixels[:, :, ::-1], [filters, which])
+    assert (baked.decode(data.tobytes()) == pixels).all()
+
+
+@given(st.binary(max_size=200), st.integers(0, 400), st.integers(0, 255))
+def test_a_damaged_file_is_no_picture_or_one_of_the_same_kind(tail: bytes, at: int, byte: int) -> None:
+    good = bytearray(baked.encode(np.zeros((4, 5, 3), np.uint8)))
+    good[at % len(good)] = byte
+    for data in (bytes(good), bytes(good[: at % len(good)]) + tail, tail):
+        with contextlib.suppress(BadPicture):
+            assert baked.decode(data).shape[2] == 3
+
+
+# -- which picture
+
+
+def test_a_picture_is_found_by_what_stands_on_it_and_by_nothing_else() -> None:
+    key = baked.key_of(picture("admit"))
+    assert baked.key_of(picture("admit", number=8, for_ms=3000)) == key
+    others = [
+        picture("admit_with_notice"), picture("refer"), picture("admit", hint="wear_mask"),
+        picture("admit", PanelOptions(width_px=320, height_px=240, gate=Side.LEFT)),
+        picture("admit", PanelOptions(width_px=320, height_px=241)),
+        {**picture("admit"), "lines": {"en": ["Other words."], "zh-Hans": ["…"]}},
+    ]  # fmt: skip
+    assert len({baked.key_of(each) for each in others} | {key}) == len(others) + 1
+
+
+def test_green_ends_by_itself_and_without_a_beat() -> None:
+    admit, glass = picture("admit", for_ms=3000), Glass("staff")
+    assert glass.now(0.0)[0] == "staff", "before anything is known"
+    glass.on_picture(admit, 10.0)
+    assert glass.now(9.99 + BEAT_S)[0] == baked.key_of(admit)
+    assert glass.now(10.1 + BEAT_S)[0] == "staff"
+    for tenth in range(40):
+        glass.on_beat(10.0 + tenth / 10)
+    assert glass.now(13.0 + OVER_S - 0.01)[0] == baked.key_of(admit)
+    assert glass.now(13.0 + OVER_S)[0] == "staff", "however the agent beats"
+    glass.on_picture(admit, 20.0)
+    glass.on_lost()
+    assert glass.now(20.0)[0] == "staff"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["green", "ready", "beat", "lost"]), st.floats(0.0, 2.0)), max_size=30),
+    st.floats(0.0, 5.0),
+)
+def test_green_never_stands_longer_than_it_was_told_or_than_the_agent_beats(
+    said: list[tuple[str, float]], after_s: float
+) -> None:
+    green, ready, glass, at_s = picture("admit", for_ms=1500), picture("ready"), Glass("staff"), 0.0
+    green_s = beat_s = -100.0
+    for what, wait_s in said:
+        at_s += wait_s
+        match what:
+            case "green" | "ready":
+                glass.on_picture(green if what == "green" else ready, at_s)
+                green_s, beat_s = (at_s if what == "green" else -100.0), at_s
+            case "beat":
+                glass.on_beat(at_s)
+                beat_s = at_s
+            case _:
+                glass.on_lost()
+                green_s = -100.0
+    at_s += after_s
+    is_green = glass.now(at_s)[0] == baked.key_of(green)
+    assert not is_green or (at_s < green_s + 1.5 + OVER_S and at_s - beat_s <= BEAT_S)
+
+
+def test_a_rest_is_counted_down() -> None:
+    glass = Glass("staff")
+    glass.on_picture(picture("rest", rest_s=61), 0.0)
+    assert glass.now(0.0)[1] == ("1:01",)
+    glass.on_beat(1.5)
+    assert glass.now(1.5)[1] == ("1:00",)
+
+
+# -- a folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures of one colour each, as `bake` lays them out."""
+    shades = {"fault": 0, "ready": 90, "pair": 200}
+    for name, shade in shades.items():
+        pixels = np.full((240, 320, 3), shade, np.uint8)
+        (tmp_path / f"{baked.key_of(picture(name))}.png").write_bytes(baked.encode(pixels))
+    boxes = {baked.key_of(picture("pair")): {"code": [10, 10, 150, 150], "figure": [170, 10, 140, 100]}}
+    index = {"size": [320, 240], "staff": baked.key_of(picture("fault")), "boxes": boxes}
+    (tmp_path / baked.INDEX).write_text(json.dumps(index))
+    return tmp_path
+
+
+def test_what_is_not_there_or_damaged_sends_people_to_the_staff(folder: Path) -> None:
+    pictures = Baked(folder)
+    key = baked.key_of(picture("ready"))
+    assert pictures.pixels(key, (), None)[0] == key
+    assert pictures.pixels(baked.key_of(picture("admit")), (), None)[0] == pictures.staff
+    (folder / f"{key}.png").write_bytes(baked.encode(np.full((241, 320, 3), 90, np.uint8)))
+    assert pictures.pixels(key, (), None)[0] == pictures.staff, "of another size"
+    (folder / f"{key}.png").write_bytes(b"no picture")
+    assert pictures.pixels(key, (), None)[0] == pictures.staff
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"size": [320], "staff": "x", "boxes": {}}', None])
+def test_a_folder_without_pictures_says_what_to_type(folder: Path, damage: str | None) -> None:
+    if damage is None:
+        (folder / f"{baked.key_of(picture('fault'))}.png").unlink()
+    else:
+        (folder / baked.INDEX).write_text(damage)
+    with pytest.raises(NoPictures, match="gatepost display LANE --bake"):
+        Baked(folder)
+
+
+def test_the_code_for_a_tablet_is_drawn_over_its_picture_and_can_be_scanned(folder: Path) -> None:
+    link = "https://gate-1.local:8471/guard#pair=abcdefghijklmnopqrstuv"
+    shown = picture("pair", pairing=[link, "042137", "3F:A2:91:BC:07:D1:55:E0"])
+    _, pixels = Baked(folder).pixels(baked.key_of(shown), tuple(shown["figure"]), shown["code"])
+    large = np.kron(pixels[:, :, 0], np.ones((3, 3), np.uint8))
+    assert [found.payload for found in zbar.read(large)] == [link.encode()]
+    _, again = Baked(folder).pixels(baked.key_of(shown), (), None)
+    assert (again == 200).all(), "the picture itself stays as it is"
+
+
+@pytest.mark.parametrize("digit", "0123456789ABCDEF")
+def test_digits_differ_from_one_another_and_stay_in_their_box(digit: str) -> None:
+    def drawn(text: str) -> np.ndarray:
+        pixels = np.full((100, 100, 3), 30, np.uint8)
+        baked.draw_figures(pixels, Box(20, 20, 60, 60), [text])
+        return pixels
+
+    made = drawn(digit)
+    assert (made[:, :20] == 30).all()
+    assert (made[80:] == 30).all()
+    assert (made == 255).any(), "white on a dark picture"
+    for other in set("0123456789ABCDEF") - {digit}:
+        assert (drawn(other) != made).any(), other
+
+
+def test_every_cue_of_the_lamp_is_baked() -> None:
+    from agent.web.baking import shown_pictures  # noqa: PLC0415 - needs the packages of the pages
+
+    keys = {baked.key_of(compose(line, PANEL)) for line in shown_pictures().values()}
+    assert {baked.key_of(picture(str(cue))) for cue in Cue if cue is not Cue.RETRY} <= keys
+    assert len(keys) == len(shown_pictures())

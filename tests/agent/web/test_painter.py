@@ -1,0 +1,216 @@
+"""Baked pictures on a glass without a browser: `gatepost display` at real screens; the glass is a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from screens_bench import Screens
+
+from agent.indicators import Cue
+from agent.web import baked
+from agent.web.baking import FixedFeed, bake, shown_pictures
+from agent.web.options import PanelOptions
+from agent.web.painter import Baked
+from agent.web.pictures import compose
+from tests.conftest import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+PANEL = PanelOptions(width_px=640, height_px=400)
+NEVER_GREEN_AFTER_S, LAUNCHER_S = 2.0, 10.0
+BAKED = ("admit", "fault", "pair", "ready", "refer", "refer.register", "rest")
+_MAIN = "import sys; from agent.cli import main; sys.exit(main())"
+
+
+@pytest.fixture(scope="module")
+def folder(browser: Browser) -> Iterator[Path]:
+    """Some pictures, as a browser paints them."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium is not None
+    shown = {name: line for name, line in shown_pictures().items() if name in BAKED}
+    with tempfile.TemporaryDirectory(prefix="gp-") as made:
+        names = list(bake(PANEL, chromium, Path(made) / "pictures", Path(made) / "profile", shown))
+        assert sorted(names) == sorted([*BAKED, baked.INDEX])
+        yield Path(made) / "pictures"
+
+
+class Painted:
+    """`gatepost display` with baked pictures on a file."""
+
+    def __init__(self, screens: Screens, folder: Path) -> None:
+        self.screens, self.file = screens, screens.folder / "glass"
+        self.file.touch()
+        words = [sys.executable, "-c", _MAIN, "display", "entry", "--port", str(screens.port)]
+        words += ["--glass", str(self.file), "--pictures", str(folder)]
+        self.launcher = subprocess.Popen(words, cwd=Path(__file__).parents[3])
+        self.pictures = Baked(folder)
+
+    def pixels(self) -> np.ndarray:
+        data = self.file.read_bytes()
+        if len(data) != PANEL.width_px * PANEL.height_px * 4:
+            return np.zeros((PANEL.height_px, PANEL.width_px, 3), np.uint8)
+        return np.frombuffer(data, np.uint8).reshape(PANEL.height_px, PANEL.width_px, 4)[:, :, 2::-1]
+
+    def shows(self, name: str) -> bool:
+        key = baked.key_of(compose(shown_pictures()[name], PANEL))
+        return bool((self.pixels() == self.pictures.pixels(key, (), None)[1]).all())
+
+    def is_dark(self) -> bool:
+        return not self.pixels().any()
+
+    def painter(self) -> int:
+        children = Path(f"/proc/{self.launcher.pid}/task/{self.launcher.pid}/children").read_text().split()
+        return int(children[0])
+
+    def green(self) -> None:
+        """Green for long, as far as the agent is concerned."""
+        self.screens.watch._lanes["entry"]._panel._green_s = 60.0
+        wait_for(lambda: not self.screens.watch.trouble("entry"))
+        self.screens.show("entry", Cue.ADMIT)
+        wait_for(lambda: self.shows("admit"))
+
+    def until(self, condition: object) -> float:
+        began_s = time.monotonic()
+        wait_for(condition)  # type: ignore[arg-type]
+        return time.monotonic() - began_s
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.launcher.send_signal(signal.SIGCONT)
+        self.launcher.terminate()
+        self.launcher.wait(LAUNCHER_S)
+
+
+@pytest.fixture
+def small(folder: Path) -> Iterator[Screens]:
+    """Screens for the panel of the pictures."""
+    made = Screens("entry", panel=PANEL)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def painted(small: Screens, folder: Path) -> Iterator[Painted]:
+    made = Painted(small, folder)
+    yield made
+    made.close()
+
+
+def test_each_cue_is_on_the_glass_and_acknowledged(painted: Painted) -> None:
+    screens = painted.screens
+    wait_for(lambda: painted.shows("ready"))
+    for cue, hint, name in (
+        (Cue.ADMIT, "", "admit"), (Cue.REFER, "register", "refer.register"), (Cue.REFER, "", "refer"),
+        (Cue.WAIT, "", "fault"),
+    ):  # fmt: skip
+        screens.show("entry", cue, hint)
+        wait_for(lambda name=name: painted.shows(name))
+        number = screens.watch._lanes["entry"].now(time.monotonic()).number
+        wait_for(lambda number=number: screens.watch._painted["entry"][0] == number)
+    assert not screens.watch.trouble("entry")
+
+
+def test_green_ends_when_the_agent_says_so_and_when_it_says_nothing(painted: Painted) -> None:
+    wait_for(lambda: painted.shows("ready"))
+    painted.screens.show("entry", Cue.ADMIT)
+    wait_for(lambda: painted.shows("admit"))
+    wait_for(lambda: painted.shows("ready"))
+    painted.green()
+    painted.screens.moves = False
+    assert painted.until(lambda: painted.shows("fault")) <= NEVER_GREEN_AFTER_S
+
+
+def test_the_screen_process_stands_still_or_ends(painted: Painted) -> None:
+    painted.green()
+    painted.screens.process.send_signal(signal.SIGSTOP)
+    assert painted.until(lambda: painted.shows("fault")) <= NEVER_GREEN_AFTER_S
+    painted.screens.process.send_signal(signal.SIGCONT)
+    painted.green()
+    painted.screens.end()
+    assert painted.until(lambda: painted.shows("fault")) <= NEVER_GREEN_AFTER_S
+    painted.screens.serve(painted.screens.port)
+    painted.green()
+
+
+def test_a_painter_that_stands_still_is_killed_and_the_glass_is_dark(painted: Painted) -> None:
+    painted.green()
+    os.kill(painted.painter(), signal.SIGSTOP)
+    assert painted.until(painted.is_dark) <= NEVER_GREEN_AFTER_S
+    assert painted.launcher.wait(LAUNCHER_S) == 1
+    wait_for(lambda: painted.screens.watch.trouble("entry"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_painter_outlives_its_launcher(painted: Painted, number: signal.Signals) -> None:
+    painted.green()
+    painter = painted.painter()
+    painted.launcher.send_signal(number)
+    painted.launcher.wait(LAUNCHER_S)
+    wait_for(lambda: not Path(f"/proc/{painter}").exists())
+    if number == signal.SIGTERM:
+        assert painted.is_dark()
+
+
+def test_the_code_for_a_tablet_and_a_count_down_are_drawn(painted: Painted) -> None:
+    wait_for(lambda: painted.shows("ready"))
+    link = "https://gate-1.local:8471/guard#pair=abcdefghijklmnopqrstuv"
+    painted.screens.watch.show_pairing(link, "042137", "3F:A2:91:BC:07:D1:55:E0", 60.0)
+    decoder = cv2.QRCodeDetector()
+    wait_for(lambda: decoder.detectAndDecode(np.ascontiguousarray(painted.pixels()))[0] == link)
+    painted.screens.watch.show_pairing("", "", "", 0.0)
+    painted.screens.show("entry", Cue.REFER, rest_s=3.0)
+    rest = painted.pictures.pixels(baked.key_of(compose(shown_pictures()["rest"], PANEL)), (), None)[1]
+    wait_for(lambda: (painted.pixels() == rest).mean() > 0.9)
+    first = painted.pixels()
+    assert (first != rest).any(), "the figures are over it"
+    wait_for(lambda: bool((painted.pixels() != first).any()))
+
+
+def test_a_baked_picture_is_what_the_page_shows(browser: Browser, small: Screens, folder: Path) -> None:
+    with browser.new_context(viewport={"width": 640, "height": 400}, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(f"{small.url}lanes/entry")
+        for cue, hint, name in ((Cue.ADMIT, "", "admit"), (Cue.REFER, "register", "refer.register")):
+            small.watch._lanes["entry"]._panel._green_s = 60.0
+            small.show("entry", cue, hint)
+            page.locator(f'body[data-tone="{cue}"]').wait_for()
+            key = baked.key_of(compose(shown_pictures()[name], PANEL))
+            wanted = Baked(folder).pixels(key, (), None)[1]
+
+            def equals(wanted: np.ndarray = wanted) -> bool:
+                return bool((baked.decode(page.screenshot()) == wanted).all())
+
+            wait_for(equals)
+
+
+@pytest.mark.parametrize("lacks", ["pictures", "glass"])
+def test_what_is_missing_is_said(small: Screens, folder: Path, tmp_path: Path, lacks: str) -> None:
+    words = [sys.executable, "-c", _MAIN, "display", "entry", "--port", str(small.port)]
+    glass, pictures = tmp_path / "glass", tmp_path if lacks == "pictures" else folder
+    words += ["--glass", str(glass), "--pictures", str(pictures)]
+    said = subprocess.run(
+        words, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert said.returncode == 1
+    assert ("gatepost display LANE --bake" if lacks == "pictures" else "cannot be used as a screen") in said.stderr
+
+
+def test_a_fixed_feed_serves_its_picture_alone() -> None:
+    feed = FixedFeed({"ready": {"picture": "ready"}}, PANEL, 8470)
+    assert feed.picture("ready")["sign"] == "ready"
+    assert feed.lanes == ("ready",)
