@@ -110,8 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has left; nothing more to say
         return 0
-    except OSError as error:
-        print(access.why(error), file=sys.stderr)
+    except (OSError, EOFError) as error:
+        ended = "standard input ended before the question was answered"
+        print(access.why(error) if isinstance(error, OSError) else ended, file=sys.stderr)
         return 1
     return status
 

@@ -60,6 +60,10 @@ def run(args: argparse.Namespace) -> int:
         found = [(_header(file, data), data) for file, data in read]
         pieces = list(_pieces(args.base, found))
         targets = [_target(args.to, said) for said, _ in found]
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    try:
         with broker_login.connect(args) as connection:
             for file, topic, start, size in pieces:
                 _publish_piece(connection, file, topic, start, size)
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
                 for (said, data), target in zip(found, targets, strict=True)
             ]
     except (LinkLost, OSError, ValueError) as error:
-        print(error, file=sys.stderr)
+        print(f"{args.broker}: {error}", file=sys.stderr)
         return 1
     return delivery.show(answers, is_json=args.json) if args.wait else 0
 

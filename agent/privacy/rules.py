@@ -165,13 +165,11 @@ def _key(table: Any) -> SealingKey:
             "public": str(public),
             "from": datetime() as begins,
             "until": datetime() as ends,
-        } if (
-            table.keys() == _KEY_FIELDS
-            and _KEYID.fullmatch(keyid)
-            and begins.tzinfo
-            and ends.tzinfo
-            and begins < ends
-        ):
+        } if table.keys() == _KEY_FIELDS and begins.tzinfo and ends.tzinfo and begins < ends:
+            if not _KEYID.fullmatch(keyid):
+                raise BadPrivacy(
+                    f"keyid {keyid[:40]!r} should be letters, digits, `.`, `_`, `-`, at most 32, as 2027-spring"
+                )
             try:
                 raw = b64decode(public, validate=True)
                 hpke.seal(b"", raw, b"")  # what cannot be sealed to is found out now

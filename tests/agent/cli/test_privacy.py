@@ -42,7 +42,7 @@ def test_a_name_that_no_kiosk_would_take_is_refused(tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     assert cli.main(["privacy", "new", kid]) == 1
     assert not list(tmp_path.iterdir())
-    assert "[[key]] needs" in capsys.readouterr().err
+    assert f"keyid {kid!r} should be letters, digits" in capsys.readouterr().err
 
 
 def test_a_text_is_checked(tmp_path, key, capsys):

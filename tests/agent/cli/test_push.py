@@ -253,7 +253,11 @@ def test_what_cannot_be_sent_is_told(tmp_path, capsys, authority):
     assert main(["push", str(tmp_path / "north"), *login, "--to", "library"]) == 1
     assert "SITE/KIOSK" in capsys.readouterr().err
     assert main(["push", str(tmp_path / "north"), *login]) == 1
-    assert "refused" in capsys.readouterr().err.lower()
+    said = capsys.readouterr().err
+    assert said.startswith("127.0.0.1:1: ")
+    assert "refused" in said.lower()
+    assert main(["push", str(tmp_path / "nothing"), *login]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/nothing is not there\n"
     words = [
         "command",
         "flush",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import threading
 import time
@@ -324,8 +325,15 @@ def with_privacy(folder: Path) -> BundleStore:
 SEAL = hpke.new_private_key()
 
 
+class ClosedTerminal(io.StringIO):
+    """A terminal at which nobody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def test_a_visitor_who_is_recorded_on_a_form_is_let_in_and_his_answers_are_sealed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_privacy(tmp_path)
     door = Door(tmp_path, CONFIG.replace("[venue]", BUNDLES + "[venue]"))
@@ -340,6 +348,9 @@ def test_a_visitor_who_is_recorded_on_a_form_is_let_in_and_his_answers_are_seale
         assert door.type("record", "visitor", "reason=gossip", "--answers", str(tmp_path / "answers")) == 0
         assert door.type("record", "visitor", "reason=visit") == 1
         assert "name is not answered" in capsys.readouterr().err
+        monkeypatch.setattr("sys.stdin", ClosedTerminal())
+        assert door.type("record", "visitor") == 1
+        assert "standard input ended before the question was answered" in capsys.readouterr().err
         assert door.type("record", "gossip", "reason=visit") == 1
         assert "there is no statement or form 'gossip'; there are mask" in capsys.readouterr().err
         assert door.type("record", "visitor", "王小明") == 1
