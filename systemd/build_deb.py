@@ -33,6 +33,7 @@ import sys
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +82,7 @@ def git(*words: str) -> str:
         return ""
 
 
+@cache
 def epoch() -> int:
     """The time that all files get: SOURCE_DATE_EPOCH, the last commit's, or that of the changelog's last edit."""
     given = os.environ.get("SOURCE_DATE_EPOCH") or git("log", "-1", "--format=%ct")
