@@ -118,17 +118,18 @@ def parse_form(text: str, name: str = "form") -> Form:
     if len({each.name for each in made}) < len(made):
         faults.append("asks one question twice")
     title = content.get("title", {})
-    if not _NAME.fullmatch(str(content.get("name", ""))):
+    form_name = content.get("name", "")
+    if not isinstance(form_name, str) or not _NAME.fullmatch(form_name):
         faults.append("needs a name of small letters, for example visitor")
-    if not isinstance(title, dict) or not {"en", "zh"} <= title.keys():
-        faults.append("needs title.en and title.zh")
+    if not _are_titles(title) or not {"en", "zh"} <= title.keys():
+        faults.append("needs title.en and title.zh, each a text of one line")
         title = {}
     records = content.get("records", False)
     if not isinstance(records, bool):
         faults.append(f"records is true or false, not {records!r}")
     if faults:
         raise BadForm(name, faults)
-    return Form(content["name"], {str(key): str(value) for key, value in title.items()}, made, records)
+    return Form(form_name, title, made, records)
 
 
 def _field(entry: Any, faults: list[str]) -> Field:
@@ -141,19 +142,22 @@ def _field(entry: Any, faults: list[str]) -> Field:
     if rest.keys() - {"title", "choices", "choice_titles", "pattern", "clear", "optional"}:
         faults.append(f"{name}: has title, choices, choice_titles, pattern, clear and optional, and nothing else")
     choices, pattern = rest.get("choices", []), rest.get("pattern", "")
-    clear = rest.get("clear", False) is True
-    if not isinstance(choices, list) or not all(isinstance(each, str) and each for each in choices):
+    clear, optional = rest.get("clear", False), rest.get("optional", False)
+    for setting, value in (("clear", clear), ("optional", optional)):
+        if not isinstance(value, bool):
+            faults.append(f"{name}: {setting} is true or false, without quotes, not {value!r}")
+    if not isinstance(choices, list) or not all(_is_line(each) for each in choices):
         faults.append(f"{name}: choices is a list of words")
         choices = []
     if clear and not choices:
         faults.append(f"{name}: only choices may be clear; there is no free text in the clear")
     try:
-        re.compile(str(pattern))
-    except (re.error, OverflowError, RecursionError) as error:
+        re.compile(pattern)
+    except (re.error, TypeError, OverflowError, RecursionError) as error:
         faults.append(f"{name}: pattern: {error}")
         pattern = ""
     title, choice_titles = rest.get("title", {}), rest.get("choice_titles", {})
-    if not isinstance(title, dict) or not all(isinstance(each, str) and each for each in title.values()):
+    if not _are_titles(title):
         faults.append(f'{name}: title is a text for each language, for example {{en = "Name", zh = "姓名"}}')
         title = {}
     if not isinstance(choice_titles, dict) or not all(_are_words(each, choices) for each in choice_titles.values()):
@@ -162,13 +166,21 @@ def _field(entry: Any, faults: list[str]) -> Field:
     return Field(
         name,
         tuple(choices),
-        str(pattern),
-        clear,
-        rest.get("optional", False) is True,
+        pattern,
+        clear is True,
+        optional is True,
         title,
         {language: tuple(words) for language, words in choice_titles.items()},
     )
 
 
+def _are_titles(titles: object) -> bool:
+    return isinstance(titles, dict) and all(_is_line(each) for each in titles.values())
+
+
 def _are_words(words: object, choices: list[str]) -> bool:
-    return isinstance(words, list) and len(words) == len(choices) and all(isinstance(word, str) for word in words)
+    return isinstance(words, list) and len(words) == len(choices) and all(_is_line(word) for word in words)
+
+
+def _is_line(text: object) -> bool:
+    return isinstance(text, str) and bool(text) and text.isprintable()

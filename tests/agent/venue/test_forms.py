@@ -13,6 +13,7 @@ from agent.venue.forms import BadForm, parse_form
 
 ROOT = Path(__file__).parents[3] / "config/forms"
 FORMS = {path.stem: parse_form(path.read_text(encoding="utf-8"), path.name) for path in ROOT.glob("*.toml")}
+FIELD = 'name = "x"\ntitle = {en = "X", zh = "X"}\n[[field]]\nname = "a"\n'
 VISITOR = {"reason": "visit", "name": "Li Wei", "telephone": "138 0000 0000"}
 
 
@@ -61,6 +62,12 @@ def test_private_answers_go_to_be_sealed_and_nowhere_else() -> None:
         ('name = "x"\ntitle = {en = "X", zh = "X"}\n[[field]]\nname = "a"\nclear = true', "free text in the clear"),
         ('name = "x"\ntitle = {en = "X", zh = "X"}\n[[field]]\nname = "a"\npattern = "["', "pattern"),
         ('name = "X!"\ntitle = {en = "X"}\n[[field]]\nname = "a"', "needs a name"),
+        ('name = inf\ntitle = {en = "X", zh = "X"}\n[[field]]\nname = "a"', "needs a name"),
+        ('name = "x"\ntitle = {en = 7, zh = "X"}\n[[field]]\nname = "a"', "each a text of one line"),
+        (FIELD + 'choices = ["b"]\nclear = "no"', "a: clear is true or false, without quotes, not 'no'"),
+        (FIELD + "optional = 1", "a: optional is true or false, without quotes, not 1"),
+        (FIELD + 'choices = ["b\\u0000"]', "choices is a list of words"),
+        (FIELD + "pattern = 7", "pattern"),
     ],
 )
 def test_what_is_wrong_with_a_form(text: str, part: str) -> None:
