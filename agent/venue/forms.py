@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,6 +142,9 @@ def _field(entry: Any, faults: list[str]) -> Field:
     if rest.keys() - {"title", "choices", "choice_titles", "pattern", "clear", "optional"}:
         faults.append(f"{name}: has title, choices, choice_titles, pattern, clear and optional, and nothing else")
     choices, pattern = rest.get("choices", []), rest.get("pattern", "")
+    if not isinstance(pattern, str):
+        faults.append(f"{name}: pattern is a text in quotes, not {pattern!r}")
+        pattern = ""
     clear, optional = rest.get("clear", False), rest.get("optional", False)
     for setting, value in (("clear", clear), ("optional", optional)):
         if not isinstance(value, bool):
@@ -153,7 +156,7 @@ def _field(entry: Any, faults: list[str]) -> Field:
         faults.append(f"{name}: only choices may be clear; there is no free text in the clear")
     try:
         re.compile(pattern)
-    except (re.error, TypeError, OverflowError, RecursionError) as error:
+    except (re.error, OverflowError, RecursionError) as error:
         faults.append(f"{name}: pattern: {error}")
         pattern = ""
     title, choice_titles = rest.get("title", {}), rest.get("choice_titles", {})
@@ -174,7 +177,7 @@ def _field(entry: Any, faults: list[str]) -> Field:
     )
 
 
-def _are_titles(titles: object) -> bool:
+def _are_titles(titles: object) -> TypeGuard[dict[str, str]]:
     return isinstance(titles, dict) and all(_is_line(each) for each in titles.values())
 
 
