@@ -1,10 +1,12 @@
-"""Where the server's messages come from: MQTT 5 with shared subscriptions, or a quorum queue of RabbitMQ over AMQP.
+"""Where the server's messages come from: MQTT 5 with shared subscriptions, a quorum queue of RabbitMQ over AMQP, or a
+stream of NATS.
 
 A message is acknowledged when it is committed, never before; what was on the way when a connection broke comes again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import secrets
 import time
@@ -200,4 +202,72 @@ class AmqpBroker:
                 return
         except (self._pika.exceptions.AMQPError, OSError) as error:
             self._lost(error)
+        time.sleep(seconds)
+
+
+class NatsBroker:
+    """A stream of NATS with one consumer for all servers. Kiosks speak MQTT 3.1.1 with the same nodes.
+
+    When a node falls a stream loses messages that the kiosks' MQTT was told it has: only kiosks that wait for receipts.
+    """
+
+    def __init__(self, urls: list[str], name: str = "gatepost") -> None:
+        import asyncio
+        import threading
+
+        import nats
+
+        self._asyncio, self._nats, self._urls, self._name = asyncio, nats, urls, name
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._connection: Any = None
+        self._consumer: Any = None
+
+    def _wait(self, work: Any) -> Any:
+        return self._asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _connect(self) -> None:
+        from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
+
+        if self._connection is None or self._connection.is_closed:
+            self._connection = await self._nats.connect(self._urls, max_reconnect_attempts=-1, connect_timeout=2)
+        stream = self._connection.jetstream(timeout=5)
+        subjects = [topic.replace("/", ".").replace("+", "*").replace("#", ">") for topic in (EVENTS, STATES)]
+        await stream.add_stream(StreamConfig(self._name, subjects=subjects, num_replicas=min(3, len(self._urls))))
+        shared = ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=30, max_ack_pending=IN_FLIGHT)
+        self._consumer = await stream.pull_subscribe("", self._name, stream=self._name, config=shared)
+        print("broker: connected", flush=True)
+
+    def fetch(self, most: int, wait_s: float) -> list[Message]:
+        """What has come, at most `most`."""
+        try:
+            if self._consumer is None:
+                self._wait(self._connect())
+            found = self._wait(self._consumer.fetch(most, timeout=wait_s))
+            return [Message(each.subject.replace(".", "/"), each.data, each) for each in found]
+        except (self._nats.errors.TimeoutError, TimeoutError):
+            return []
+        except (self._nats.errors.Error, OSError) as error:
+            print(f"broker: no connection ({error!r}), trying again", flush=True)
+            self._consumer = None
+            time.sleep(1)
+            return []
+
+    def acknowledge(self, messages: list[Message]) -> None:
+        """They are committed. What is not acknowledged in half a minute comes again."""
+
+        async def acknowledge() -> None:
+            for message in messages:
+                await message.ticket.ack()
+
+        with contextlib.suppress(self._nats.errors.Error, OSError):
+            self._wait(acknowledge())
+
+    def publish(self, topic: str, payload: str, *, retain: bool = True) -> None:  # noqa: ARG002
+        """To whom listens now: NATS retains what comes by MQTT only."""
+        with contextlib.suppress(self._nats.errors.Error, OSError):
+            self._wait(self._connection.publish(topic.replace("/", "."), payload.encode()))
+
+    def pause(self, seconds: float) -> None:
+        """Wait with the connection alive: it has a thread."""
         time.sleep(seconds)

@@ -2,7 +2,7 @@
 
     python server.py postgresql:///gatepost mqtt://server:PASSWORD@broker --key receipts.key
 
-An example to read and to start from; README.md beside it explains. It needs psycopg, cryptography, and paho-mqtt or pika.
+An example to read and to start from; README.md beside it explains. It needs psycopg, cryptography, and paho-mqtt, pika or nats-py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from brokers import AmqpBroker, Broker, BrokerError, Message, MqttBroker
+from brokers import AmqpBroker, Broker, BrokerError, Message, MqttBroker, NatsBroker
 from bundles import Bundles
 from chain import Run, advanced, joined
 from cryptography.exceptions import InvalidTag
@@ -360,7 +360,9 @@ def serve(store: Store, broker: Broker, key: Any, args: argparse.Namespace) -> N
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("database", help="postgresql://USER:PASSWORD@HOST/NAME")
-    parser.add_argument("broker", nargs="*", help="mqtt://, mqtts://; or amqp:// of one or more nodes of RabbitMQ")
+    parser.add_argument(
+        "broker", nargs="*", help="mqtt://, mqtts://; or amqp://, nats:// of the nodes of a cluster"
+    )
     parser.add_argument("--create", action="store_true", help="make the tables, and end when no broker is named")
     parser.add_argument("--key", type=Path, help="signs receipts: gatepost keys new receipts --server")
     parser.add_argument(
@@ -383,8 +385,8 @@ def main() -> int:
         parser.error("--key: the file of the key that signs receipts, for example receipts.key")
     key = load_pem_private_key(args.key.read_bytes(), None)
     unseal = [load_pem_private_key(file.read_bytes(), None) for file in args.unseal]
-    amqp = args.broker[0].startswith("amqp")
-    broker = AmqpBroker(args.broker) if amqp else MqttBroker(args.broker[0], args.share, args.ca_file)
+    cluster = {"amqp": AmqpBroker, "amqps": AmqpBroker, "nats": NatsBroker}.get(args.broker[0].partition(":")[0])
+    broker = cluster(args.broker) if cluster else MqttBroker(args.broker[0], args.share, args.ca_file)
     try:
         serve(Store(args.database, unseal), broker, key, args)
     except BrokerError as error:

@@ -137,7 +137,7 @@ def _run(folder: Path) -> Iterator[Row]:
         _log("nodes start")
         nodes.start()
         servers.look_after()
-        _wait(lambda: b"connected" in (folder / "servers.log").read_bytes(), 60, "a server at the queue")
+        wait(lambda: b"connected" in (folder / "servers.log").read_bytes(), 60, "a server at the queue")
         begun_s = time.monotonic()
         end_s = begun_s + MINUTES * 60
         kiosks = _kiosks(nodes, folder, 3600.0)
@@ -145,14 +145,14 @@ def _run(folder: Path) -> Iterator[Row]:
         os.killpg(kiosks.pid, signal.SIGKILL)  # their power is cut
         kiosks.wait()
         _log("kiosks killed; they deliver what is on their disks")
-        _wait(nodes.are_up, DRAIN_S, "all nodes", servers.look_after)
+        wait(nodes.are_up, DRAIN_S, "all nodes", servers.look_after)
         kiosks = _kiosks(nodes, folder, 1.0)
-        _wait(lambda: kiosks.poll() is not None, DRAIN_S + 60, "the kiosks' end", servers.look_after)
-        decided, shares = _decided(folder)
-        _log(f"{decided} decided, {_rows(database.dsn)[0]} rows")
-        _wait(lambda: _rows(database.dsn)[0] >= decided, DRAIN_S, "all rows", servers.look_after)
+        wait(lambda: kiosks.poll() is not None, DRAIN_S + 60, "the kiosks' end", servers.look_after)
+        decided, shares = decided_events(folder)
+        _log(f"{decided} decided, {counted_rows(database.dsn)[0]} rows")
+        wait(lambda: counted_rows(database.dsn)[0] >= decided, DRAIN_S, "all rows", servers.look_after)
         told.minutes += (time.monotonic() - begun_s) / 60
-        rows, different, gaps, chained = _rows(database.dsn)
+        rows, different, gaps, chained = counted_rows(database.dsn)
     except BaseException:
         for log in ("kiosks.log", "servers.log"):
             print((folder / log).read_text()[-1500:], file=sys.stderr)
@@ -223,19 +223,19 @@ def _torment(nodes: RabbitNodes, servers: Servers, database: Postgres, end_s: fl
         nodes.start_node(number)
 
 
-def _decided(folder: Path) -> tuple[int, int]:
+def decided_events(folder: Path) -> tuple[int, int]:
     """How many events the kiosks' disks say that there were, and how many kiosks."""
     total = count = 0
     for path in (folder / "kiosks").glob("*.db"):
         box = Outbox(Options(path=path), Encoder(Topics("x", "x")))
         box.start()
-        _wait(lambda box=box: box.mark().epoch, 20, f"the outbox of {path}")
+        wait(lambda box=box: box.mark().epoch, 20, f"the outbox of {path}")
         total, count = total + box.mark().last, count + 1
         box.stop()
     return total, count
 
 
-def _rows(dsn: str) -> tuple[int, int, int, int]:
+def counted_rows(dsn: str) -> tuple[int, int, int, int]:
     """Rows, different ones, gaps and breaks, and how far the chains go without one."""
     with psycopg.connect(dsn) as db:
         rows, different = db.execute(
@@ -245,7 +245,7 @@ def _rows(dsn: str) -> tuple[int, int, int, int]:
         return rows, different, gaps, db.execute("SELECT coalesce(sum(up_to), 0)::bigint FROM chain").fetchone()[0]
 
 
-def _wait(
+def wait(
     holds: Callable[[], object], within_s: float, what: str, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
     until_s = time.monotonic() + within_s

@@ -149,7 +149,7 @@ def _measure(
         *servers, producer = [each.pid for each in running]
         parts = {"server": servers, "producer": [producer], "broker": [broker.pid]}
         parts |= {} if database is None else {"database": [database.pid]}
-        before_s = {name: sum(map(_cpu_s, pids)) for name, pids in parts.items()}
+        before_s = {name: sum(map(cpu_s, pids)) for name, pids in parts.items()}
         begun_s = time.monotonic()
         running[-1].stdin.write("\n")
         running[-1].stdin.flush()
@@ -157,7 +157,7 @@ def _measure(
             time.sleep(0.05)
         took_s = time.monotonic() - begun_s
         each_us = 1e6 / len(events)
-        return took_s, {name: (sum(map(_cpu_s, pids)) - before_s[name]) * each_us for name, pids in parts.items()}
+        return took_s, {name: (sum(map(cpu_s, pids)) - before_s[name]) * each_us for name, pids in parts.items()}
     finally:
         for process in running:
             process.kill()
@@ -177,7 +177,7 @@ def _has_rows(database: Postgres, events: list[tuple[str, bytes]]) -> bool:
     return known == len(events)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Of a process, of its children, and of those that have ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -185,4 +185,4 @@ def _cpu_s(pid: int) -> float:
     except OSError:
         return 0.0
     own_s = sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
-    return own_s + sum(_cpu_s(int(child)) for child in children)
+    return own_s + sum(cpu_s(int(child)) for child in children)

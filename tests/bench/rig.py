@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import random
 import shutil
 import signal
 import socket
@@ -86,9 +87,7 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "mosquitto.conf").write_text(_BROKER.format(port=self.port, folder=folder))
 
@@ -117,6 +116,17 @@ class Broker:
             self._process.terminate()
             self._process.wait(10)
             self._process = None
+
+
+def _free_port() -> int:
+    """Below those that the kernel gives to connections: a kiosk that tries while the broker is away could be given
+    the broker's own, and keep it.
+    """
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Heard:
