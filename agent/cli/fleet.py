@@ -81,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
     if not fleet.rows:
         whose = args.username or "we"
         print(
-            f"{args.broker}: no state of a kiosk (does one run, and may {whose} read {ALL_STATES}?)",
+            f"{args.broker}: no state of a kiosk (does one run, and may {whose} read {ALL_STATES}? RabbitMQ gives"
+            " nothing retained to a wildcard: there use the table kiosk of docs/server)",
             file=sys.stderr,
         )
         return 1

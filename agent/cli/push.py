@@ -73,10 +73,24 @@ def run(args: argparse.Namespace) -> int:
                 )
                 for (said, data), target in zip(found, targets, strict=True)
             ]
+            topics = [_topic(said, target) for (said, _), target in zip(found, targets, strict=True)]
+            kept = [_is_retained(connection, topic) for topic in topics]
     except (LinkLost, OSError, ValueError) as error:
         print(f"{args.broker}: {error}", file=sys.stderr)
         return 1
+    if not all(kept):
+        print(
+            f"{args.broker} does not give back {topics[kept.index(False)]} to a wildcard: it keeps nothing retained"
+            f" for one (RabbitMQ), or {args.username or 'we'} may not read it. Kiosks that are away get nothing then:"
+            " let the central server send what their state lacks (docs/server/README.md, --bundles)",
+            file=sys.stderr,
+        )
     return delivery.show(answers, is_json=args.json) if args.wait else 0
+
+
+def _is_retained(connection: ShortConnection, topic: str) -> bool:
+    """Whether a kiosk that comes later gets it, which subscribes with a wildcard."""
+    return bool(connection.read_retained(topic.replace("/bundle/", "/+/")))
 
 
 def _header(file: Path, data: bytes) -> Bundle:

@@ -92,6 +92,11 @@ def _fleet_remarks(config: Config) -> Iterator[str]:
                 f'kiosk.{setting}: "{name}" has a dot: RabbitMQ takes it for a /, and no queue gets this kiosk\'s'
                 f' events; with RabbitMQ write "{name.replace(".", "-")}"'
             )
+    if mqtt.more_hosts and mqtt.delivery != "receipt":
+        yield (
+            "mqtt.delivery: some clusters (more_hosts) lose what they have acknowledged when a node falls, as NATS"
+            ' does; with delivery = "receipt" the kiosk keeps each event until the central server has it'
+        )
     if mqtt.fleet_size > _LARGE_FLEET and mqtt.keepalive_s < _FLEET_KEEPALIVE_S:
         yield (
             f"mqtt.keepalive_s: {mqtt.fleet_size:,} kiosks that ping every {mqtt.keepalive_s} s are"

@@ -149,6 +149,20 @@ def server_time():
     return TimeBounds(time.time(), time.time(), ClockState.SYNCED)
 
 
+def test_a_share_that_is_granted_and_delivers_nothing_is_told(broker, tmp_path, monkeypatch):
+    """As RabbitMQ does; here the access list lets us write and not read."""
+    (tmp_path / "acl").write_text("topic write gatepost/v1/#\n")
+    broker.stop()
+    broker.config += f"\nacl_file {tmp_path / 'acl'}\n"
+    broker.start()
+    brokers = sys.modules["brokers"]
+    monkeypatch.setattr(brokers, "PROOF_S", 0.3)
+    ours = brokers.MqttBroker(f"mqtt://127.0.0.1:{broker.port}", "share")
+    with pytest.raises(brokers.BrokerError, match="delivers nothing on it"):
+        any(ours.fetch(10, 0.1) for _ in range(100))
+    ours._client.loop_stop()
+
+
 def test_every_event_is_a_row_and_let_go_by_the_kiosk(serve, kiosk, rows, passage_event, wait_for):
     serve()
     for number in range(300):

@@ -156,13 +156,14 @@ def test_a_port_that_is_usual_for_the_other_thing_is_told(kiosk, check):
 
 
 def test_what_a_broker_of_many_does_not_bear_is_told(kiosk, check):
-    for setting in ("a dot", "keepalive_s", "state_interval_s"):
+    for setting in ("a dot", "keepalive_s", "state_interval_s", "mqtt.delivery"):
         assert setting not in check(kiosk)[1]
     text = kiosk.read_text()
     name = text.partition('id = "')[2].partition('"')[0]
     text = text.replace(f'id = "{name}"', f'id = "{name}.new"')
-    kiosk.write_text(text.replace("port = 8883", "port = 8883\nfleet_size = 100000"))
+    kiosk.write_text(text.replace("port = 8883", "port = 8883\nfleet_size = 100000\nmore_hosts = ['b']"))
     told = check(kiosk)[1]
+    assert 'delivery = "receipt" the kiosk keeps' in told
     assert f'kiosk.id: "{name}.new" has a dot' in told
     assert "14,286 pings a second" in told
     assert "1,667 retained messages a second" in told

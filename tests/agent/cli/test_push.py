@@ -225,6 +225,21 @@ def test_an_increment_is_signed_and_goes_beside_the_whole_bundle(authority, kios
         assert why in capsys.readouterr().err
 
 
+def test_a_broker_that_gives_nothing_retained_to_a_wildcard_is_told(broker, authority, tmp_path, capsys):
+    """As RabbitMQ does; here the access list lets us write and not read."""
+    file = tmp_path / "keys.bundle"
+    file.write_bytes(authority.bundle("keys", KEYS))
+    words = ["push", str(file), "--broker", f"127.0.0.1:{broker.port}", "--plain", "--wait", "0"]
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+    (tmp_path / "acl").write_text("topic write gatepost/v1/#\n")
+    broker.stop()
+    broker.config += f"\nacl_file {tmp_path / 'acl'}\n"
+    broker.start()
+    assert main(words) == 0
+    assert "bundle/keys to a wildcard" in capsys.readouterr().err
+
+
 def command(broker, folder, *words):
     login = ["--broker", f"127.0.0.1:{broker.port}", "--plain"]
     return main(["command", *words, "--fleet", "city", "--key", str(folder / "duty.key"), *login])
