@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if not all(kept):
         print(
             f"{args.broker} does not give back {topics[kept.index(False)]} to a wildcard: it keeps nothing retained"
-            f" for one (RabbitMQ), or {args.username or 'we'} may not read it. Kiosks that are away get nothing then:"
+            f" for one (RabbitMQ), or {args.username or 'we'} may not read it. Kiosks that are away get nothing:"
             " let the central server send what their state lacks (docs/server/README.md, --bundles)",
             file=sys.stderr,
         )
