@@ -148,8 +148,8 @@ def test_a_release_is_pending_until_the_kiosk_keeps_it_or_gives_it_up(kiosk, aut
         status, told = push(signed, wait=wait)
         return status, told["kiosks"]["library/gate-1"]["status"], told["kiosks"]["library/gate-1"]["reason"]
 
-    assert pushed("waiting", wait=1) == (3, "pending", "waiting")
-    assert pushed("on_trial", wait=1) == (3, "pending", "on_trial")
+    assert pushed("waiting", wait=2) == (3, "pending", "waiting")
+    assert pushed("on_trial", wait=2) == (3, "pending", "on_trial")
     assert pushed(ended) == says
 
 
