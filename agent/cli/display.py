@@ -36,7 +36,7 @@ from agent.platform import systemd
 from agent.texts import CATALOGUE
 from agent.web.browser import Browser, BrowserGone
 from agent.web.options import LOCAL_PORT
-from agent.web.pictures import LANG_TAGS
+from agent.web.pictures import LANG_TAGS, shown_pictures
 
 if TYPE_CHECKING:
     import argparse
@@ -170,6 +170,10 @@ def _paint(pictures: Path, glass: str, lane: str, at_port: int, beats: int) -> i
         signal.signal(number, signal.SIG_DFL)
     try:
         shown = painter.Baked(pictures)
+        if missing := shown.missing():
+            log.warning(
+                "%d pictures are not baked, such as %s: they are shown as out of service", len(missing), missing[0]
+            )
         on = surface.open_surface(glass, shown.width, shown.height)
         painter.paint(on, shown, lane, at_port, lambda: os.write(beats, b"."))
     except (painter.NoPictures, surface.NoGlass) as error:
@@ -193,7 +197,7 @@ def _darken(glass: str) -> None:
 def _bake(config_file: Path, lane: str, out: Path, browser: str) -> int:
     """Paint the pictures of the lane's panel."""
     from agent.cli import configuration  # noqa: PLC0415 - a monitor needs none of it
-    from agent.web.baking import bake, shown_pictures  # noqa: PLC0415 - the packages come with the extra `screen`
+    from agent.web.baking import bake  # noqa: PLC0415 - the packages come with the extra `screen`
 
     config = configuration.read(config_file)
     if config is None:

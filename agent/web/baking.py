@@ -9,11 +9,10 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.indicators import Cue
-from agent.texts import CATALOGUE
 from agent.web import baked
 from agent.web.browser import Browser
 from agent.web.feed import Feed
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from agent.web.options import PanelOptions
 
 LIMIT_S = 60.0
-_WITH_HINT = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE, Cue.REFER, Cue.REFUSE)
-_PAIRING = ("https://gate-1.local:8471/guard#pair=0123456789abcdef012345", "042137", "3F:A2:91:BC:07:D1:55:E0")
-"""In the place of which the real ones are drawn."""
-_REST_S = 598
 _BEAT_S = 0.25
 _BOX = """(() => {
   const part = document.querySelector(".{part}");
@@ -40,15 +35,6 @@ _BOX = """(() => {
   return [box.left, box.top, box.width, box.height].map(Math.round);
 })()"""
 """Where a part stands that is drawn at the time; it is taken off the picture."""
-
-
-def shown_pictures() -> dict[str, dict[str, Any]]:
-    """Name → line of the watch door, for everything that a lane can show."""
-    cues = [str(cue) for cue in Cue if cue is not Cue.RETRY]
-    more: dict[str, dict[str, Any]] = {"rest": {"rest_s": _REST_S}, "pair": {"pairing": _PAIRING}}
-    plain = {name: {"picture": name, **more.get(name, {})} for name in (*cues, *CATALOGUE["picture"])}
-    answers = [(str(cue), hint) for cue in _WITH_HINT for hint in CATALOGUE["hint"]]
-    return {**plain, **{f"{cue}.{hint}": {"picture": cue, "hint": hint} for cue, hint in answers}}
 
 
 class FixedFeed(Feed):
@@ -102,7 +88,7 @@ def bake(
         finally:
             browser.kill()
     index = {
-        "size": [panel.width_px, panel.height_px], "staff": baked.key_of(compose(shown[STAFF], panel)),
+        "panel": asdict(panel), "staff": baked.key_of(compose(shown[STAFF], panel)),
         "boxes": {key: each for key, each in boxes.items() if each}, "names": names,
     }  # fmt: skip
     (out / baked.INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from agent.web import baked
 from agent.web.baked import BadPicture, Box
 from agent.web.glass import Glass
+from agent.web.options import PanelOptions
+from agent.web.pictures import compose, shown_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,8 @@ class Baked:
         self._folder = folder
         try:
             index = json.loads((folder / baked.INDEX).read_text())
-            self.width, self.height = (int(each) for each in index["size"])
+            self._panel = PanelOptions(**index["panel"])
+            self.width, self.height = int(self._panel.width_px), int(self._panel.height_px)
             self.staff = str(index["staff"])
             self._boxes = {
                 key: {name: Box(*box) for name, box in boxes.items()} for key, boxes in index["boxes"].items()
@@ -54,6 +57,11 @@ class Baked:
             self._latest = self.staff, self._read(self.staff)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise NoPictures(f"{folder} has no baked pictures ({error}): gatepost display LANE --bake") from None
+
+    def missing(self) -> list[str]:
+        """Names of the pictures that this release shows, and that were not baked: it has other texts."""
+        wanted = {name: baked.key_of(compose(line, self._panel)) for name, line in shown_pictures().items()}
+        return [name for name, key in wanted.items() if not (self._folder / f"{key}.png").is_file()]
 
     def pixels(self, key: str, figure: tuple[str, ...], code: Any) -> tuple[str, NDArray[np.uint8]]:
         """The picture, or that of the staff when it is not there or damaged; and the name of what it is."""

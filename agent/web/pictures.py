@@ -28,6 +28,10 @@ _CUES = {
 """Of pictures that are no cue of their own."""
 _STEADY_S = 1.2
 """One pass of the arrow where the lamp is steady."""
+_WITH_HINT = (Cue.ADMIT, Cue.ADMIT_WITH_NOTICE, Cue.REFER, Cue.REFUSE)
+_REST_S = 598
+_PAIRING = ("https://gate-1.local:8471/guard#pair=0123456789abcdef012345", "042137", "3F:A2:91:BC:07:D1:55:E0")
+"""Of the picture of everything: a count-down, and a code for a tablet."""
 
 
 def compose(shown: Mapping[str, Any], panel: PanelOptions) -> dict[str, Any]:
@@ -89,3 +93,12 @@ def _arrow(cue: Cue, panel: PanelOptions) -> str:
 def _rhythm(cue: Cue) -> tuple[float, ...]:
     rhythm = PATTERNS[cue].rhythm
     return rhythm if all(map(math.isfinite, rhythm)) else (_STEADY_S, 0.0)
+
+
+def shown_pictures() -> dict[str, dict[str, Any]]:
+    """Name → line of the watch door, for everything that a lane can show."""
+    cues = [str(cue) for cue in Cue if cue is not Cue.RETRY]
+    more: dict[str, dict[str, Any]] = {"rest": {"rest_s": _REST_S}, "pair": {"pairing": _PAIRING}}
+    plain = {name: {"picture": name, **more.get(name, {})} for name in (*cues, *CATALOGUE["picture"])}
+    answers = [(str(cue), hint) for cue in _WITH_HINT for hint in CATALOGUE["hint"]]
+    return {**plain, **{f"{cue}.{hint}": {"picture": cue, "hint": hint} for cue, hint in answers}}

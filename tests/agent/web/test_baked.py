@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,7 +19,7 @@ from agent.web.baked import BadPicture, Box
 from agent.web.glass import BEAT_S, OVER_S, Glass
 from agent.web.options import PanelOptions, Side
 from agent.web.painter import Baked, NoPictures
-from agent.web.pictures import compose
+from agent.web.pictures import compose, shown_pictures
 from drivers.vision import zbar
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def folder(tmp_path: Path) -> Path:
         pixels = np.full((240, 320, 3), shade, np.uint8)
         (tmp_path / f"{baked.key_of(picture(name))}.png").write_bytes(baked.encode(pixels))
     boxes = {baked.key_of(picture("pair")): {"code": [10, 10, 150, 150], "figure": [170, 10, 140, 100]}}
-    index = {"size": [320, 240], "staff": baked.key_of(picture("fault")), "boxes": boxes}
+    index = {"panel": asdict(PANEL), "staff": baked.key_of(picture("fault")), "boxes": boxes}
     (tmp_path / baked.INDEX).write_text(json.dumps(index))
     return tmp_path
 
@@ -152,7 +153,7 @@ def test_what_is_not_there_or_damaged_sends_people_to_the_staff(folder: Path) ->
     assert pictures.pixels(key, (), None)[0] == pictures.staff
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"size": [320], "staff": "x", "boxes": {}}', None])
+@pytest.mark.parametrize("damage", ["", "{}", '{"panel": {"width": 1}, "staff": "x", "boxes": {}}', None])
 def test_a_folder_without_pictures_says_what_to_type(folder: Path, damage: str | None) -> None:
     if damage is None:
         (folder / f"{baked.key_of(picture('fault'))}.png").unlink()
@@ -160,6 +161,10 @@ def test_a_folder_without_pictures_says_what_to_type(folder: Path, damage: str |
         (folder / baked.INDEX).write_text(damage)
     with pytest.raises(NoPictures, match="gatepost display LANE --bake"):
         Baked(folder)
+
+
+def test_what_this_release_shows_and_was_not_baked_is_named(folder: Path) -> None:
+    assert sorted(Baked(folder).missing()) == sorted(shown_pictures().keys() - {"fault", "ready", "pair"})
 
 
 def test_the_code_for_a_tablet_is_drawn_over_its_picture_and_can_be_scanned(folder: Path) -> None:
@@ -188,8 +193,6 @@ def test_digits_differ_from_one_another_and_stay_in_their_box(digit: str) -> Non
 
 
 def test_every_cue_of_the_lamp_is_baked() -> None:
-    from agent.web.baking import shown_pictures  # noqa: PLC0415 - needs the packages of the pages
-
     keys = {baked.key_of(compose(line, PANEL)) for line in shown_pictures().values()}
     assert {baked.key_of(picture(str(cue))) for cue in Cue if cue is not Cue.RETRY} <= keys
     assert len(keys) == len(shown_pictures())

@@ -20,10 +20,10 @@ from screens_bench import Screens
 
 from agent.indicators import Cue
 from agent.web import baked
-from agent.web.baking import FixedFeed, bake, shown_pictures
+from agent.web.baking import FixedFeed, bake
 from agent.web.options import PanelOptions
 from agent.web.painter import Baked
-from agent.web.pictures import compose
+from agent.web.pictures import compose, shown_pictures
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
