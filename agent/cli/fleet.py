@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """0 when all kiosks are online; 3 when some are not; 1 when there is none, or the broker cannot be used."""
     fleet = _Fleet()
     try:
-        with broker_login.connect(args) as connection:
+        with broker_login.connect(args, "3.1.1") as connection:  # for the sake of thousands of states
             fleet.read(connection.read_retained(ALL_STATES))
             _show(fleet, args)
             while args.watch:

@@ -26,8 +26,8 @@ _NO_KIOSK = "$none"
 
 
 class ShortConnection:
-    """One thread, no session that outlives it; MQTT 5, or 3.1.1 with a broker that knows no other. Every method
-    raises LinkLost or OSError.
+    """One thread, no session that outlives it; MQTT 5, or 3.1.1 where that is asked for, or the broker knows no
+    other. Every method raises LinkLost or OSError.
     """
 
     def __init__(self, options: Options, name: str) -> None:
@@ -41,7 +41,7 @@ class ShortConnection:
         self._messages: list[tuple[str, bytes]] = []
         self._retained_s = 0.0
         """When something that is retained came last, on the monotonic clock."""
-        self._client = self._new_client(v5=True)
+        self._client = self._new_client(v5=options.protocol != "3.1.1")
 
     def __enter__(self) -> Self:
         """Connect."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FLEETS = [int(each) for each in os.environ.get("FLEETS", "500 2000 5000").split()]
 AWAY_S = float(os.environ.get("AWAY_S", "10"))
 PEOPLE = 200
-LIMIT_S = 150.0
+LIMIT_S = 240.0
 MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 
 
