@@ -41,13 +41,14 @@ AT_ONCE = 4
 ASK_AGAIN_S = 60.0
 """When none of those has come."""
 MOST_WAITING = 2 * AT_ONCE
-PATIENCE = 4
-"""Times as long as the whole takes at `BYTES_PER_S`, a kiosk lets others of its site fetch first; at least two
-minutes."""
+PATIENCE, LEAST_PATIENCE_S = 20, 3600.0
+"""So many times as long as the whole takes at `BYTES_PER_S`, a kiosk lets others of its site fetch first; at least
+an hour: the line of a site may be slow."""
 GIVE_WAY_S = 5.0
 """After an address has not worked, other kiosks of the site may try theirs."""
-LEFT_ALONE_S = 30.0
-"""A sibling that did not give what it should, is not asked."""
+LEFT_ALONE_S, MOST_LEFT_ALONE_S = 30.0, 3600.0
+"""A sibling that did not give what it should, is not asked; each time for twice as long, until it gives a piece."""
+BUSY_S = 0.2
 
 
 class BaseFetcher(threading.Thread):
@@ -81,8 +82,8 @@ class BaseFetcher(threading.Thread):
         self._turns: dict[WantedBase, LineTurn] = {}
         self._shared: list[WantedBase] = []
         """Bases that are whole here."""
-        self._left_alone: dict[tuple[str, int], float] = {}
-        """Address of a sibling → until when."""
+        self._left_alone: dict[str, tuple[float, float]] = {}
+        """Address of a sibling → until when, and how long the next time."""
         self._retry: dict[str, tuple[float, float]] = {}
         """Address → when it is tried again, and how long to wait after that."""
         self._messages: queue.Queue[tuple[str, int, bytes]] = queue.Queue(MOST_WAITING)
@@ -198,7 +199,7 @@ class BaseFetcher(threading.Thread):
         token = "" if self._sharing is None else self._sharing.token
         listening_s = 0.0 if self._sharing is None else 1.5 * EVERY_S
         begin_s = monotonic() + max(wait_s, listening_s)
-        return LineTurn(token, begin_s, begin_s + max(120.0, PATIENCE * wanted.size / self._bytes_per_s))
+        return LineTurn(token, begin_s, begin_s + max(LEAST_PATIENCE_S, PATIENCE * wanted.size / self._bytes_per_s))
 
     def _offer(self) -> None:
         if self._sharing is not None:
@@ -221,10 +222,11 @@ class BaseFetcher(threading.Thread):
 
     def _holder(self, assembly: Assembly, missing: Sequence[int]) -> tuple[int, Sibling] | None:
         """One of these pieces that a sibling has, and who; each of them is as likely."""
-        if self._sharing is None or not missing:
+        now_s = monotonic()
+        if self._sharing is None or not missing or self._turns[assembly.wanted].is_alone(now_s):
             return None
-        now_s, found = monotonic(), self._sharing.siblings(assembly.wanted.chunks.id)
-        asked = [each for each in found if self._left_alone.get(each.address, 0.0) < now_s]
+        found = self._sharing.siblings(assembly.wanted.chunks.id)
+        asked = [each for each in found if self._left_alone.get(each.address[0], (0.0, 0.0))[0] < now_s]
         random.shuffle(asked)
         start = random.randrange(len(missing))  # noqa: S311 - no secret
         for index in (*missing[start:], *missing[:start]):
@@ -253,16 +255,24 @@ class BaseFetcher(threading.Thread):
         try:
             data = sharing.fetch(sibling, assembly.wanted, index)
         except SiblingBusy:
-            self._stopping.wait(random.uniform(0.05, 0.3))  # noqa: S311 - no secret
+            self._leave_alone(sibling, "is busy", BUSY_S)
             return 0
         except OSError as error:
-            log.info("lists: %s:%d does not give a piece: %s", *sibling.address, error.strerror or error)
-            self._left_alone[sibling.address] = monotonic() + LEFT_ALONE_S
+            self._leave_alone(sibling, f"does not give a piece ({error.strerror or error})", LEFT_ALONE_S)
             return 0
-        if not assembly.add_chunk(index, data):
-            log.warning("lists: %s:%d gives other bytes than were signed", *sibling.address)
-            self._left_alone[sibling.address] = monotonic() + LEFT_ALONE_S
+        if assembly.add_chunk(index, data):
+            self._turns[assembly.wanted].gained_s = monotonic()
+            self._left_alone.pop(sibling.address[0], None)
+        else:
+            self._leave_alone(sibling, "gives other bytes than were signed", LEFT_ALONE_S)
         return len(data)
+
+    def _leave_alone(self, sibling: Sibling, why: str, least_s: float) -> None:
+        """For `least_s`, and each time twice as long until it gives a piece. `why`: what it has done."""
+        _, wait_s = self._left_alone.get(sibling.address[0], (0.0, 0.0))
+        wait_s = max(wait_s, least_s)
+        log.info("lists: %s:%d %s; it is left alone for %.1f s", *sibling.address, why, wait_s)
+        self._left_alone[sibling.address[0]] = monotonic() + wait_s, min(2 * wait_s, MOST_LEFT_ALONE_S)
 
     # -- from the address
 
@@ -294,6 +304,7 @@ class BaseFetcher(threading.Thread):
             for index in list(assembly.missing):
                 began_s = monotonic()
                 data = answer.read(*chunks.span(index, wanted.size))
+                self._turns[wanted].gained_s = monotonic()
                 if not assembly.add_chunk(index, data):
                     raise BadDownload(f"gives other bytes than were signed, in piece {index} of {len(chunks)}")
                 self._pause(len(data), began_s)

@@ -12,7 +12,6 @@ holds it off the line for longer than `LineTurn` says.
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import re
@@ -45,10 +44,16 @@ CLAIM_S = 1.0
 """From saying that we use the line until we do: who has claimed it at the same moment is heard by then."""
 STALL_S = 60.0
 """Who fetches over the line, and has no more pieces after so long, does not fetch."""
+ALONE_AFTER_S = 120.0
+"""Without a piece for so long, a kiosk goes on without the others."""
 MOST_SIBLINGS = 64
+MOST_AT_ADDRESS = 8
 MOST_CLIENTS = 8
 _ANSWER_S = 10.0
 _DATAGRAM = 60_000
+_HEAD = 200
+"""More than the head of an answer is long."""
+_BUSY = b"HTTP/1.0 503 Busy"
 _REQUEST = re.compile(rb"GET /base/([0-9a-f]{32})/([0-9]{1,6}) HTTP/1")
 _TYPE = "gatepost.base.v1"
 
@@ -85,6 +90,8 @@ class LineTurn:
     """When this kiosk may begin, on the monotonic clock."""
     limit_s: float
     """When it lets others go first no longer."""
+    gained_s: float = 0.0
+    """When it had its last piece."""
     claimed_s: float | None = None
 
     @property
@@ -96,7 +103,7 @@ class LineTurn:
         """Whether to fetch over the line now. Of several who claim it the one with the smallest token goes on."""
         if now_s < self.begin_s:
             return False
-        if now_s > self.limit_s:
+        if self.is_alone(now_s):
             self.claimed_s = self.claimed_s or now_s
             return True
         others = [each for each in siblings if each.uses_line and now_s - each.grew_s < STALL_S]
@@ -106,6 +113,10 @@ class LineTurn:
         if self.claimed_s is None:
             self.claimed_s = now_s
         return now_s >= self.claimed_s + CLAIM_S
+
+    def is_alone(self, now_s: float) -> bool:
+        """Whether this kiosk waits for no other, and asks none."""
+        return now_s > min(self.limit_s, max(self.begin_s, self.gained_s) + ALONE_AFTER_S)
 
     def release(self, until_s: float) -> None:
         """Let others go first for a while: the line does not lead this kiosk to the base."""
@@ -176,23 +187,18 @@ class SiteSharing:
     def fetch(self, sibling: Sibling, base: WantedBase, index: int) -> bytes:
         """A piece, not proved. Raises SiblingBusy, OSError."""
         start, end = base.chunks.span(index, base.size)
-        connection = http.client.HTTPConnection(*sibling.address, timeout=_ANSWER_S)
-        try:
-            connection.request("GET", f"/base/{base.chunks.id}/{index}")
-            answer = connection.getresponse()
-            if answer.status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-                raise SiblingBusy
-            until_s, data = time.monotonic() + _ANSWER_S, b""
-            while len(data) < end - start and time.monotonic() < until_s:
-                if not (more := answer.read1(end - start - len(data))):
+        until_s, answer = time.monotonic() + _ANSWER_S, bytearray()
+        with socket.create_connection(sibling.address, timeout=_ANSWER_S) as link:
+            link.sendall(f"GET /base/{base.chunks.id}/{index} HTTP/1.0\r\n\r\n".encode())
+            while len(answer) < end - start + _HEAD and (left_s := until_s - time.monotonic()) > 0:
+                link.settimeout(left_s)
+                if not (more := link.recv(1 << 16)):
                     break
-                data += more
-        except http.client.HTTPException as error:
-            raise OSError(0, f"no answer in HTTP ({type(error).__name__})") from None
-        else:
-            return data
-        finally:
-            connection.close()
+                answer += more
+        head, _, data = bytes(answer).partition(b"\r\n\r\n")
+        if head.startswith(_BUSY):
+            raise SiblingBusy
+        return data
 
     # -- the thread
 
@@ -279,7 +285,8 @@ class SiteSharing:
                 self._siblings = {
                     each: found for each, found in self._siblings.items() if now_s - found.heard_s < GONE_S
                 }
-                if len(self._siblings) >= MOST_SIBLINGS:
+                here = sum(found.address[0] == address[0] for found in self._siblings.values())
+                if here >= MOST_AT_ADDRESS or len(self._siblings) >= MOST_SIBLINGS:
                     return
                 self._siblings[key] = Sibling(address, token, pieces, uses_line, now_s, now_s)
                 return
@@ -297,7 +304,7 @@ class SiteSharing:
                 threading.Thread(target=self._host, args=(client,), name="base-sharing client", daemon=True).start()
                 return
             with client:
-                client.sendall(b"HTTP/1.0 503 Busy\r\n\r\n")
+                client.sendall(_BUSY + b"\r\n\r\n")
 
     def _host(self, client: socket.socket) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from base64 import b64encode
 from contextlib import suppress
@@ -148,6 +149,20 @@ class liar:  # noqa: N801 - used as a function
         self.sharing.stop()
 
 
+def test_who_gives_nothing_holds_nobody_up(site: Site, web: Web, tmp_path: Path) -> None:
+    """It says that it has everything and is always busy."""
+    base = site.kiosk(tmp_path / "k1", web.url)
+    web.data = base.data
+    liar = SiteSharing(site.port, LOOPBACK)
+    liar._clients = threading.Semaphore(0)
+    liar.offer([Offer(base.wanted)])
+    liar.start()
+    try:
+        wait_for(base.next.exists)
+    finally:
+        liar.stop()
+
+
 def test_junk_in_the_network_changes_nothing(site: Site, web: Web, tmp_path: Path) -> None:
     base = site.kiosk(tmp_path / "k1", web.url)
     good = {
@@ -192,18 +207,22 @@ def test_one_kiosk_uses_the_line_and_the_others_wait() -> None:
 
 
 def test_nobody_is_held_up_for_ever() -> None:
-    turn = LineTurn("m", NOW, NOW + 100.0)
+    turn = LineTurn("m", NOW, NOW + 1000.0)
     stalled = [sibling("a", uses_line=True, grew_s=NOW)]
     assert not turn.is_ours(stalled, NOW + base_siblings.STALL_S - 1)
     turn.is_ours(stalled, NOW + base_siblings.STALL_S)
     assert turn.is_ours(stalled, NOW + base_siblings.STALL_S + 1.1), "it gets no more pieces"
-    turn = LineTurn("m", NOW, NOW + 100.0)
-    assert turn.is_ours([sibling("a", uses_line=True, grew_s=NOW + 100)], NOW + 101), "our patience has an end"
+    turn = LineTurn("m", NOW, NOW + 1000.0, gained_s=NOW + 50)
+    busy = [sibling("a", uses_line=True, grew_s=NOW + 10_000)]
+    assert not turn.is_ours(busy, NOW + 50 + base_siblings.ALONE_AFTER_S)
+    assert turn.is_ours(busy, NOW + 51 + base_siblings.ALONE_AFTER_S), "we get none of them"
+    turn.gained_s = NOW + 1000
+    assert turn.is_ours(busy, NOW + 1001), "our patience has an end"
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12), st.integers(0, 2**32))
 def test_of_any_number_that_claim_it_at_once_one_is_left(claimed: list[bool], seed: int) -> None:
-    turns = [LineTurn(f"{(seed * 7919 + number) % 100_003:06}", NOW, 1e9) for number in range(len(claimed))]
+    turns = [LineTurn(f"{(seed * 7919 + number) % 100_003:06}", NOW, 1e9, NOW) for number in range(len(claimed))]
     for turn, is_claimed in zip(turns, claimed, strict=True):
         turn.claimed_s = NOW - 5 if is_claimed else None
     for at_s in (NOW + 2, NOW + 4, NOW + 6):
