@@ -132,7 +132,7 @@ def channels(config: Config) -> list[str]:
 
 
 class Service(Protocol):
-    """A part of the agent with a life of its own."""
+    """A part of the agent that is started and stopped."""
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -266,7 +266,7 @@ class App:
             began, self._venue, self._lane_status, lambda: list(self._in_force()),
         )  # fmt: skip
         self._tickets = tickets
-        baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.crowds)
+        baselines = BaselineSaver(config.screening.baseline_file, lambda: checkpoint.screens.baselines)
         self._rollout = (
             None
             if began.memory is None
@@ -338,7 +338,7 @@ class App:
             lambda: here.forms if (here := self._ruleset.venue()) is not None else {},
             self._health.report,
             self._watch.show_pairing,
-            self._watch.has_glass,
+            self._watch.has_screen,
             config.screening.clinical_uncertainty_c,
             config.screening.retest_wait_s,
             config.web.second_person,
@@ -497,7 +497,7 @@ class App:
 
 
 class _Lifetime:
-    """The first and the last event of a life."""
+    """The first and the last event of a run."""
 
     def __init__(self, loop: Loop, began: Startup) -> None:
         self._loop = loop

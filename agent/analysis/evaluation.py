@@ -210,17 +210,17 @@ def flags_of_model(people: Sequence[MeasuredPerson], model: Model, limit_c: floa
     return [estimate_c >= limit_c for estimate_c in estimates(people, model)]
 
 
-def flags_of_crowd(people: Sequence[MeasuredPerson], options: Options) -> list[bool | None]:
-    """Who the crowd flags, lane by lane and site by site, in order; None while it is too small to say."""
-    crowds: dict[tuple[str, str], Baseline] = {}
+def flags_of_baseline(people: Sequence[MeasuredPerson], options: Options) -> list[bool | None]:
+    """Who the baseline flags, lane by lane and site by site, in order; None while it is too small to say."""
+    baselines: dict[tuple[str, str], Baseline] = {}
     flags: list[bool | None] = []
     for person in people:
         place = (person.lane, person.site)
-        crowd = crowds.get(place, Baseline())
-        says = crowd.counts(options.baseline_people, person.ambient_c)
-        limit_c = baseline_threshold_c(crowd, options, person.ambient_c) if says else 0.0
+        baseline = baselines.get(place, Baseline())
+        says = baseline.counts(options.baseline_people, person.ambient_c)
+        limit_c = baseline_threshold_c(baseline, options, person.ambient_c) if says else 0.0
         flags.append(person.surface_c >= limit_c if says else None)
-        crowds[place] = crowd.after(person.surface_c, person.ambient_c, person.at_utc, options)
+        baselines[place] = baseline.after(person.surface_c, person.ambient_c, person.at_utc, options)
     return flags
 
 

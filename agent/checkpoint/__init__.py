@@ -143,14 +143,14 @@ class Checkpoint:
         lanes: Mapping[str, LaneSpec],
         rules: DecisionRules,
         options: Options,
-        crowds: Mapping[str, thermal.Baseline] | None = None,
+        baselines: Mapping[str, thermal.Baseline] | None = None,
         last_number: int = 0,
     ) -> None:
-        """All devices count as down until they say that they are up; `crowds`: what was kept of each lane's;
+        """All devices count as down until they say that they are up; `baselines`: what was kept of each lane's;
         `last_number`: by chance, so that a number that was called before a restart is nobody's after it.
         """
         ranged = {name for name, way in lanes.items() if way.ranged}
-        self.screens = thermal.LaneScreening(rules.screening, rules.site, crowds, ranged)
+        self.screens = thermal.LaneScreening(rules.screening, rules.site, baselines, ranged)
         self._rules = rules
         self._options = options
         self._number = last_number

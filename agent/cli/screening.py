@@ -1,7 +1,7 @@
 """`gatepost screening`: what a limit finds and misses, from people measured here and with a reference thermometer.
 
 `fit` chooses a limit for a specificity and tries it on people it was not chosen on; `evaluate` tries the limits of
-the skin, of the crowd and of a calibration. The file is CSV with the columns time, lane, site, surface_c,
+the skin, of the baseline and of a calibration. The file is CSV with the columns time, lane, site, surface_c,
 ambient_c, reference_c; ambient_c may be empty.
 
     gatepost screening evaluate people.csv
@@ -40,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     fit.add_argument("--specificity", type=share, default=evaluation.SPECIFICITY, help="(default: %(default)s)")
     fit.add_argument("--calibration", type=Path, help="calibration file to write the result into")
     fit.add_argument("--reference", default="reference thermometer", help="the instrument, for the file")
-    evaluate = actions.add_parser("evaluate", help="try the limits of the crowd, of the skin, of a calibration")
+    evaluate = actions.add_parser("evaluate", help="try the limits of the baseline, of the skin, of a calibration")
     evaluate.add_argument("--limit", type=skin_c, help="fixed limit on the skin, °C (default: the configuration's)")
     evaluate.add_argument("--calibration", type=Path, help="calibration file to try")
     for action in (fit, evaluate):
@@ -149,13 +149,13 @@ def _evaluate(people: Sequence[evaluation.MeasuredPerson], args: argparse.Namesp
     limit_c = options.threshold_c if args.limit is None else args.limit
     yield from _heading(people, args)
     tried = [_Tried(f"fixed limit on the skin, {limit_c:.1f} °C", people, [p.surface_c >= limit_c for p in people])]
-    flags = evaluation.flags_of_crowd(people, options)
+    flags = evaluation.flags_of_baseline(people, options)
     judged = [(person, flag) for person, flag in zip(people, flags, strict=True) if flag is not None]
     unjudged = len(people) - len(judged)
     if judged:
-        tried.append(_Tried(f"crowd ({unjudged} people before it was known)", *zip(*judged, strict=True)))
+        tried.append(_Tried(f"baseline ({unjudged} people before it was known)", *zip(*judged, strict=True)))
     else:
-        yield f"\ncrowd: never known among these {len(people)} people; the skin limit stands in for it"
+        yield f"\nbaseline: never known among these {len(people)} people; the skin limit stands in for it"
     if args.calibration is not None:
         tried.append(_calibrated(people, args.calibration, options))
     for one in tried:

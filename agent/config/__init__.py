@@ -119,7 +119,7 @@ class LaneConfig:
     lamp: Lamp | None = None
     buzzer: Device | None = None
     screen: web.PanelOptions | None = None
-    """The glass of the person's screen; None: this lane has none."""
+    """Size of the person's screen; None: this lane has none."""
     indication_s: float = 5.0
     lane_type: LaneType = LaneType.PEDESTRIAN
     places: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ class BadgeUse(Enum):
     SHIFT = auto()
     """Its holder is on duty from now on."""
     TABLET = auto()
-    """The code for a tablet is shown on the glass."""
+    """The code for a tablet is shown on the screen."""
 
 
 class Badges:
@@ -69,7 +69,7 @@ class Badges:
         return who if at_s <= until_s else ""
 
     def end_second(self, page: str) -> None:
-        """The badge has confirmed a deed, or the page waits no longer: it confirms no other."""
+        """The badge has confirmed an action, or the page waits no longer: it confirms no other."""
         self._deeds.pop(page, None)
         self._seconds.pop(page, None)
 
@@ -89,15 +89,15 @@ class Badges:
             self._tablet_until_s, self._shift_until_s = -math.inf, at_s + BADGE_S
             return BadgeUse.TABLET
         logins = [device for device, until in self._awaiting.items() if until > at_s]
-        deeds = {page: by for page, (by, until) in self._deeds.items() if until > at_s}
-        if len(logins) + len(deeds) == 1:  # with several nobody can tell whose it is
+        actions = {page: by for page, (by, until) in self._deeds.items() if until > at_s}
+        if len(logins) + len(actions) == 1:  # with several nobody can tell whose it is
             for device in logins:
                 del self._awaiting[device]
                 self._logins[device] = who, at_s + BADGE_S
-            for page, by in deeds.items():
+            for page, by in actions.items():
                 if who != by:
                     del self._deeds[page]
                     self._seconds[page] = who, at_s + BADGE_S
-        if who == on_duty or deeds:
+        if who == on_duty or actions:
             return BadgeUse.NOTHING
         return BadgeUse.SHIFT

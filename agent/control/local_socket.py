@@ -100,7 +100,7 @@ class LocalSocket:
         self._stopping = threading.Event()
         self._server: socket.socket | None = None
 
-    # -- life
+    # -- start and stop
 
     def start(self) -> None:
         """Open the control socket. Without it the agent works on: that it cannot be had is only said."""

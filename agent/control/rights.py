@@ -37,7 +37,7 @@ VERBS: dict[str, frozenset[StaffRole]] = {
     "pair": _LEADERS,
     "unpair": _LEADERS,
 }
-"""Deed → whose deed it may be."""
+"""Action → the roles that may do it."""
 STATEMENTS = frozenset({"feedback", "absence", "symptom", "duty", "count", "form"})
 """What may be stated of the venue; a badge is shown, not stated."""
 STEPS = tuple(CATALOGUE["step"])

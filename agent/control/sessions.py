@@ -1,7 +1,7 @@
 """Who is at which page: paired devices, logins, locks. Pure; time is an argument, and so is what is random.
 
-A page acts for a person: its device was paired by a code on the kiosk's own glass, and a person of the signed staff
-list has logged in there. Address and name of the machine give no rights. What is not known is refused.
+A page acts for a person: its device was paired by a code on the kiosk's own screen, and a person of the signed
+staff list has logged in there. Address and name of the machine give no rights. What is not known is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAIRING_TRIES = 5
 DEVICE_DAYS = 90.0
 MAX_DEVICES = 32
 IDLE_S = 300.0
-"""So long without a deed, and the next one needs the PIN again."""
+"""So long without an action, and the next one needs the PIN again."""
 SESSION_S = 12 * 3600.0
 MAX_SESSIONS = 16
 FREE_MISSES = 4
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """What the glass shows for one device to be paired."""
+    """What the screen shows for one device to be paired."""
 
     secret: str = field(repr=False)
     number: str = field(repr=False)
@@ -63,7 +63,7 @@ class StaffSession:
     """PIN and badge, as the list had them then."""
 
     def is_locked(self, at_s: float) -> bool:
-        """Whether the next deed needs the PIN again."""
+        """Whether the next action needs the PIN again."""
         return at_s - self.active_s >= IDLE_S
 
     def is_over(self, at_s: float) -> bool:
@@ -137,7 +137,7 @@ class StaffSessions:
         return self._begin(member, device, token, at_s)
 
     def unlock(self, staff: StaffList, token: str, device: str, pin: str, at_s: float) -> StaffSession:
-        """Go on after a while without a deed. Raises Refused."""
+        """Go on after a while without an action. Raises Refused."""
         session = self.find(staff, token, device, at_s)
         self._prove(staff, session.staff, pin, at_s)
         return self._touch(token, session, at_s)
@@ -170,7 +170,7 @@ class StaffSessions:
     def confirm(
         self, staff: StaffList, who: str, pin: str, not_by: str, allowed: frozenset[StaffRole], at_s: float
     ) -> str:
-        """A second person confirms a deed of `not_by` with a PIN; who it was. Raises Refused."""
+        """A second person confirms an action of `not_by` with a PIN; who it was. Raises Refused."""
         member = staff.people.get(who)
         if who == not_by or member is None or member.role not in allowed:
             raise Refused("second_needed")

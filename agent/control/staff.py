@@ -3,15 +3,15 @@
 One request a connection, in one line of JSON. `device` and `session` are what the page's two cookies hold; address
 and name of the machine give no rights.
 
-    {"do": "pair", "secret": …, "number": "042137"}                → {"device": …}       the code on the glass, once
+    {"do": "pair", "secret": …, "number": "042137"}                → {"device": …}       the code on screen, once
     {"do": "await_pairing"}                                        → {"awaited": true}   until a badge is shown
     {"do": "login", "device": …, "staff": "G07", "pin": …}         → {"session": …}      or {"do": "badge"}
     {"do": "view", "device": …, "session": …}                      → {"at_s": …, "waiting": […], …}
     {"do": "override", "device": …, "session": …, "id": …, "at_s": …, "lane": "entry", "number": 7, "reason": …}
                                                                    → {"done": true}, or {"refused": "invariant"}
 
-A deed is refused when it names no view of the last seconds, when its `id` was used, when the role may not, and when
-the lane does not let it. What is done is an event that says who did it.
+An action is refused when it names no view of the last seconds, when its `id` was used, when the role may not, and
+when the lane does not let it. What is done is an event that says who did it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ MODE = 0o660
 MAX_CLIENTS = 16
 MOST_BYTES = 8192
 FRESH_S = 10.0
-"""A deed names the view that it follows from; that view must not be older."""
+"""An action names the view that it follows from; that view must not be older."""
 ROUNDED_S = 0.01
 ID_BYTES = 32
 MOST_IDS = 512
@@ -97,7 +97,7 @@ class StaffDoor:
         self._badges = Badges()
         self._door = Door(path, MODE, MAX_CLIENTS, self._serve)
 
-    # -- life
+    # -- start and stop
 
     def start(self) -> None:
         """Listen; lanes that were closed stay closed."""
@@ -140,7 +140,7 @@ class StaffDoor:
         if not is_news:
             return
         if self._context.venue() is None:
-            self._record_deed("badge", who, lane, value=who)
+            self._record_action("badge", who, lane, value=who)
             return
         with contextlib.suppress(TimeoutError):
             seen = Observation(lane, Role.CLINICAL, Attestation(self._clock(), "badge", who, by=who))
@@ -153,7 +153,7 @@ class StaffDoor:
         use = self._badges.show(who, before, self._clock(), may_connect=may_connect)
         if use is BadgeUse.TABLET:
             self.begin_pairing()
-            self._record_deed("pair", who, lane, value="badge")
+            self._record_action("pair", who, lane, value="badge")
         if use is not BadgeUse.SHIFT:
             return False
         try:
@@ -226,12 +226,12 @@ class StaffDoor:
                 with self._lock:
                     self._sessions.find(self._context.staff(), session, device, self._clock())
                 return dict(self._context.health())
-        return self._deed(verb, device, session, rest)
+        return self._action(verb, device, session, rest)
 
     # -- access
 
     def begin_pairing(self) -> dict[str, Any]:
-        """Show a code on the glass of the lanes; for root, and supervisors."""
+        """Show a code on the screens of the lanes; for root, and supervisors."""
         secret, number = secrets.token_urlsafe(16), f"{secrets.randbelow(10**6):06d}"
         with self._lock:
             pairing = self._sessions.begin_pairing(secret, number, self._clock())
@@ -243,10 +243,10 @@ class StaffDoor:
 
     def _await_pairing(self) -> dict[str, Any]:
         """A device that is not connected asks to be. It gets no right by that, and nothing is shown yet: the next
-        badge of somebody who may connect it shows the code on the glass.
+        badge of somebody who may connect it shows the code on the screen.
         """
-        if not self._context.has_glass():
-            raise Refused("no_glass")
+        if not self._context.has_screen():
+            raise Refused("no_screen")
         with self._lock:
             self._badges.await_tablet(self._clock())
         return {"awaited": True}
@@ -263,7 +263,7 @@ class StaffDoor:
                 self.state.devices.update(before)
                 raise
         self._context.show_pairing("", "", "", 0.0)
-        self._record_deed("paired", "", "")
+        self._record_action("paired", "", "")
         return {"device": token}
 
     def _who(self, device: str, session: str) -> dict[str, Any]:
@@ -283,7 +283,7 @@ class StaffDoor:
             found = self._sessions.login(
                 self._context.staff(), who, pin, device, token, self._clock(), self._context.now().earliest_utc
             )
-        self._record_deed("login", found.staff, "")
+        self._record_action("login", found.staff, "")
         return {"session": token, "staff": found.staff}
 
     def _unlock(self, device: str, session: str, pin: str) -> dict[str, Any]:
@@ -300,7 +300,7 @@ class StaffDoor:
             yield
         except Refused as refusal:
             if str(refusal) == "login_wrong" and self._sessions.is_closed(who, self._clock()):
-                self._record_deed("login_closed", who, "")
+                self._record_action("login_closed", who, "")
             raise
 
     def _by_badge(self, device: str) -> dict[str, Any]:
@@ -314,7 +314,7 @@ class StaffDoor:
                 self._badges.await_login(device, at_s)
                 return {"awaited": True}
             self._sessions.login_by_badge(member, device, token, at_s, self._context.now().earliest_utc)
-        self._record_deed("login", who, "", value="badge")
+        self._record_action("login", who, "", value="badge")
         return {"session": token, "staff": who}
 
     # -- what is seen
@@ -330,7 +330,7 @@ class StaffDoor:
 
     # -- what is done
 
-    def _deed(self, verb: str, device: str, session: str, rest: dict[str, Any]) -> dict[str, Any]:
+    def _action(self, verb: str, device: str, session: str, rest: dict[str, Any]) -> dict[str, Any]:
         allowed = rights.VERBS.get(verb)
         if allowed is None:
             raise Refused("bad_arguments")
@@ -342,7 +342,7 @@ class StaffDoor:
             finally:
                 self._view.forget()
 
-    def _do(self, verb: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:  # noqa: PLR0911 - one a deed
+    def _do(self, verb: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:  # noqa: PLR0911 - one an action
         match verb, rest:
             case "close" | "reopen", {"lane": str(lane)}:
                 return self._close(self._known_lane(lane), by, closed=verb == "close")
@@ -357,7 +357,7 @@ class StaffDoor:
             case "open", {"lane": str(lane), "reason": str(reason)}:
                 words, second = _words(reason, rest), self._second_person(rest, by)
                 seen = Observation(self._known_lane(lane), Role.CLINICAL, OpenOnce(self._clock()))
-                return self._request(seen, self._as_deed("open", by, lane, reason, words, second))
+                return self._request(seen, self._as_action("open", by, lane, reason, words, second))
             case _, {"lane": str(lane)}:
                 return self._about_a_person(verb, self._known_lane(lane), rest, by)
         raise Refused("bad_arguments")
@@ -373,7 +373,7 @@ class StaffDoor:
             case _:
                 self._sessions.unpair_all()
                 self._save_state()
-        self._record_deed(verb, by.staff, "")
+        self._record_action(verb, by.staff, "")
         return said
 
     def _accept(self, by: StaffSession) -> dict[str, Any]:
@@ -395,7 +395,7 @@ class StaffDoor:
         match verb, rest:
             case "retest", _:
                 seen = Observation(lane, Role.CLINICAL, LaneCommandRequest(at_s, LaneCommand.RETEST))
-                return self._request(seen, self._as_deed("retest", by, lane))
+                return self._request(seen, self._as_action("retest", by, lane))
             case "remeasure", {"number": int(number), "tenths": int(tenths)} if number > 0:
                 celsius = tenths / 10
                 if not screening.is_of_a_body(celsius):
@@ -404,8 +404,8 @@ class StaffDoor:
                 instrument = rest.get("instrument", "")
                 if isinstance(instrument, str) and instrument.isalnum() and len(instrument) <= 16:  # noqa: PLR2004
                     answers["instrument"] = instrument
-                deed = self._as_deed("remeasure", by, lane, more=answers)
-                return self._request(Observation(lane, Role.CLINICAL, Recorded(reading, number)), deed)
+                action = self._as_action("remeasure", by, lane, more=answers)
+                return self._request(Observation(lane, Role.CLINICAL, Recorded(reading, number)), action)
             case "attest", {"number": int(number), "type": str(what), "value": str(value)} if (
                 number > 0 and what in ABOUT_A_PERSON
             ):
@@ -415,20 +415,20 @@ class StaffDoor:
                 except BadAttestation as error:
                     raise Refused(error.reason) from None
                 has_event = self._context.venue() is not None
-                stated = None if has_event else self._as_deed(what, by, lane, value, more=answers)
+                stated = None if has_event else self._as_action(what, by, lane, value, more=answers)
                 return self._request(Observation(lane, Role.CLINICAL, item), stated)
             case "left", {"number": int(number)}:
-                deed = self._as_deed("left", by, lane, more=answers)
-                return self._request(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), deed)
+                action = self._as_action("left", by, lane, more=answers)
+                return self._request(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), action)
             case "override", {"number": int(number), "reason": str(reason)}:
                 words = _words(reason, rest)
                 second = self._second_person(rest, by)
-                deed = self._as_deed("override", by, lane, reason, words, second, answers)
-                return self._request(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), deed)
+                action = self._as_action("override", by, lane, reason, words, second, answers)
+                return self._request(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), action)
         raise Refused("bad_arguments")
 
-    def _request(self, seen: Observation, deed: AttestationRecord | None) -> dict[str, Any]:
-        answer = self._context.ask(seen, WAIT_S, deed)
+    def _request(self, seen: Observation, action: AttestationRecord | None) -> dict[str, Any]:
+        answer = self._context.ask(seen, WAIT_S, action)
         if answer.reason:
             raise Refused(answer.reason)
         said: dict[str, Any] = {"done": True}
@@ -442,7 +442,7 @@ class StaffDoor:
         return said
 
     def _check_fresh(self, rest: dict[str, Any]) -> None:
-        """Each deed follows from a view of the last seconds, and is done once."""
+        """Each action follows from a view of the last seconds, and is done once."""
         match rest:
             case {"id": str(identity), "at_s": int() | float() as seen_s} if 8 <= len(identity) <= 64:  # noqa: PLR2004
                 if not -ROUNDED_S <= self._clock() - seen_s <= FRESH_S:
@@ -500,10 +500,10 @@ class StaffDoor:
         if closed:  # first on disk, and then without an answer: whatever happens, it becomes and stays closed
             self._save_state(closed=self.state.closed | {lane})
             self._context.record(seen)
-            self._record_deed("close", by.staff, lane)
+            self._record_action("close", by.staff, lane)
             said: dict[str, Any] = {"done": True}
         else:
-            said = self._request(seen, self._as_deed("reopen", by, lane))
+            said = self._request(seen, self._as_action("reopen", by, lane))
             self._save_state(closed=self.state.closed - {lane})
         return said
 
@@ -514,9 +514,9 @@ class StaffDoor:
             raise Refused("no_such_lane")
 
         def open_exit(lane: str) -> str:
-            deed = self._as_deed("all_out", by, lane)
+            action = self._as_action("all_out", by, lane)
             try:
-                self._request(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), deed)
+                self._request(Observation(lane, Role.CLINICAL, OpenOnce(self._clock())), action)
             except Refused as refusal:
                 return str(refusal)
             except TimeoutError:
@@ -543,7 +543,7 @@ class StaffDoor:
         self._save_state(
             steps={**{name: each for name, each in self.state.steps.items() if name in known}, case: done}
         )
-        self._record_deed("step", by.staff, "", value=step, case=case)
+        self._record_action("step", by.staff, "", value=step, case=case)
         return {"done": True}
 
     def _attest_venue(self, what: str, rest: dict[str, Any], by: StaffSession) -> dict[str, Any]:
@@ -575,7 +575,7 @@ class StaffDoor:
             setattr(self.state, name, value)
 
     @staticmethod
-    def _as_deed(
+    def _as_action(
         what: str,
         by: StaffSession,
         lane: str,
@@ -588,7 +588,7 @@ class StaffDoor:
         private = {"words": words} if words else {}
         return AttestationRecord(what, lane, "", value, "", "", answers, by.staff, private=private)
 
-    def _record_deed(
+    def _record_action(
         self,
         what: str,
         by: str,

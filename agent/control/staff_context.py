@@ -30,7 +30,7 @@ class Ask(Protocol):
     """How the loop is asked."""
 
     def __call__(
-        self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
+        self, observation: Observation, limit_s: float, action: AttestationRecord | None = None
     ) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The loop's answer. Raises TimeoutError: then nothing is done any more."""
 
@@ -55,8 +55,8 @@ class StaffContext:
     health: Callable[[], Mapping[str, Any]]
     """As in status.json."""
     show_pairing: Callable[[str, str, str, float], None]
-    """On the glass of every lane: secret, number, for how many seconds."""
-    has_glass: Callable[[], bool]
+    """On the screen of every lane: secret, number, for how many seconds."""
+    has_screen: Callable[[], bool]
     """Whether the screen of any lane can show it."""
     clinical_uncertainty_c: float
     rest_s: float

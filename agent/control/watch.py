@@ -8,7 +8,7 @@ Everything here may be read by anybody who stands in the queue: the picture is a
                                                              for_ms 0: until the next one; rest_s: to count down
     → {"beat": true}                                         four times a second, while the agent's loop moves
     → {"lane": "entry", "number": 8, "picture": "pair", "pairing": [link, number, fingerprint], …}
-    ← {"lane": "entry", "painted": 7}                        the picture is on the glass; again twice a second
+    ← {"lane": "entry", "painted": 7}                        the screen shows it; again twice a second
     ← {"port": 8470}                         where a browser on this machine finds the pages
 
 A screen that gets no beat shows that nobody is let in. One that does not say what it has painted is down. What it
@@ -52,7 +52,7 @@ STARTING_S = 10.0
 LATE_S = 1.0
 """A picture that is not painted by then is not to be relied on."""
 SILENT_S = 1.5
-"""Nor is one that is not said to be on the glass again: two words of it were missed."""
+"""Nor is one that the screen has not confirmed again: two confirmations were missed."""
 _MOST_BYTES = 1024
 """Of one read: what all lanes of a kiosk say at once."""
 _READ_EVERY_S = 0.02
@@ -124,16 +124,16 @@ class Watch:
         self,
         path: Path,
         panels: Mapping[str, LampPanel],
-        glasses: Mapping[str, PanelOptions],
+        screens: Mapping[str, PanelOptions],
         moves: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`panels`: lane → when its cues end; `glasses`: the lanes that have a screen, and its size; `moves`:
+        """`panels`: lane → when its cues end; `screens`: the lanes that have a screen, and its size; `moves`:
         whether the loop does.
         """
         self._clock, self._moves = clock, moves
         self._lanes = {lane: LanePictures(lane, panel, clock()) for lane, panel in panels.items()}
-        self._hello = {"lanes": {lane: asdict(glasses[lane]) if lane in glasses else {} for lane in panels}}
+        self._hello = {"lanes": {lane: asdict(screens[lane]) if lane in screens else {} for lane in panels}}
         self._lock = threading.Lock()
         self._wakers: set[int] = set()
         """One for each client: it looks up when something was written there."""
@@ -186,7 +186,7 @@ class Watch:
         """Where a browser on this machine finds the pages, as their process said last."""
         return self._local_port
 
-    def has_glass(self) -> bool:
+    def has_screen(self) -> bool:
         """Whether any lane's screen paints."""
         return any(not self.trouble(lane) for lane in self._lanes)
 

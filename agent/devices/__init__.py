@@ -133,7 +133,7 @@ class WorkerThread(threading.Thread):
 
 
 class DeviceWorker(Generic[D]):
-    """The life of one device; subclasses say what using it means."""
+    """The worker of one device; subclasses say what using it means."""
 
     def __init__(
         self, lane: str, part: Role, driver: str, make: Callable[[], D], put: Callable[[Observation], None]
@@ -141,10 +141,10 @@ class DeviceWorker(Generic[D]):
         """`make` builds the driver; it runs in the thread, so that slow imports delay nobody else."""
         self.name = f"{lane}/{part}"
         self._lane, self._part, self._driver, self._make, self._put = lane, part, driver, make, put
-        self._life = WorkerThread(self.name, self._run)
+        self._thread = WorkerThread(self.name, self._run)
         self._lost: list[WorkerThread] = []
         self._lock = threading.Lock()
-        """Between a life that speaks and the thread that gives it up."""
+        """Between a thread that reports and the one that abandons it."""
         self._up = False
         self._why = "not opened yet"
         self._since_s = time.monotonic()
@@ -156,11 +156,11 @@ class DeviceWorker(Generic[D]):
 
     def start(self) -> None:
         """Begin; the device is opened in the thread."""
-        self._life.start()
+        self._thread.start()
 
     def status(self) -> DeviceStatus:
         """A snapshot; from any thread."""
-        now_s, life, up = time.monotonic(), self._life, self._up
+        now_s, thread, up = time.monotonic(), self._thread, self._up
         return DeviceStatus(
             self._lane,
             self._part,
@@ -169,8 +169,8 @@ class DeviceWorker(Generic[D]):
             error=self._why,
             items=self._items,
             faults=self._faults,
-            silent_s=now_s - life.moved_s,
-            limit_s=life.limit_s,
+            silent_s=now_s - thread.moved_s,
+            limit_s=thread.limit_s,
             down_s=None if up else now_s - self._since_s,
             restarts=self._restarts,
             abandoned=sum(lost.is_alive() for lost in self._lost),
@@ -179,91 +179,91 @@ class DeviceWorker(Generic[D]):
 
     def request_stop(self) -> None:
         """Tell the thread to end; `join` waits for it."""
-        self._life.ending = True
-        self._life.wake()
+        self._thread.ending = True
+        self._thread.wake()
 
     def join(self, limit_s: float) -> None:
         """Wait for the thread, but not for one that was given up."""
-        if self._life.ident is not None:
-            self._life.join(limit_s)
+        if self._thread.ident is not None:
+            self._thread.join(limit_s)
 
     def is_alive(self) -> bool:
         """Whether the thread is there."""
-        return self._life.is_alive()
+        return self._thread.is_alive()
 
     def reopen(self) -> None:
         """Close the device and open it again, now, also out of a pause. From any thread; returns at once."""
-        self._life.again = True
-        self._life.wake()
+        self._thread.again = True
+        self._thread.wake()
 
     def replace_if_hung(self, paused_s: float = 0.0) -> None:
         """Give up a thread that hangs, and start a fresh one in its place. Called by health, once a second.
 
         `paused_s`: for so long the whole machine stood still, which says nothing of this thread.
         """
-        life = self._life
+        thread = self._thread
         with self._lock:
-            ended = not life.is_alive()
-            silent_s = time.monotonic() - life.moved_s - paused_s
-            if life.ident is None or life.ending or not (ended or silent_s > life.limit_s):
+            ended = not thread.is_alive()
+            silent_s = time.monotonic() - thread.moved_s - paused_s
+            if thread.ident is None or thread.ending or not (ended or silent_s > thread.limit_s):
                 return  # not started yet, told to end, or well
             self._lost = [lost for lost in self._lost if lost.is_alive()]
             if len(self._lost) >= MAX_ABANDONED:
                 self._report_down(f"{self._driver}: hangs, fresh starts do not help (unplug it, plug it in again)")
-                life.again = True  # should its call ever end
+                thread.again = True  # should its call ever end
                 return
             what = "its thread ended" if ended else f"hangs for {silent_s:.0f} s"
             self._mark_down(f"{self._driver}: {what}; it is restarted", is_gone=False)
             self._restarts += 1
-            self._lost.append(life)
-            life.ending = True
-            self._life = WorkerThread(self.name, self._run, after=life)
-            self._life.start()
+            self._lost.append(thread)
+            thread.ending = True
+            self._thread = WorkerThread(self.name, self._run, after=thread)
+            self._thread.start()
         log.error("a driver hangs: a fresh thread takes over", extra={"device": self.name})
 
-    def _run(self, life: WorkerThread) -> None:
+    def _run(self, thread: WorkerThread) -> None:
         """Open and use the device until told to stop; every fault leads back to opening."""
-        if life.after is not None:
+        if thread.after is not None:
             # closing may wake the old thread; it may also wait for it, so nobody waits for the closing
-            threading.Thread(target=life.after.close_quietly, name=f"close {self.name}", daemon=True).start()
-            life.after = None
-            life.wait(self._pause_s)
-        while not life.ending:
-            life.heartbeat(OPEN_LIMIT_S)
-            life.again = False
+            threading.Thread(target=thread.after.close_quietly, name=f"close {self.name}", daemon=True).start()
+            thread.after = None
+            thread.wait(self._pause_s)
+        while not thread.ending:
+            thread.heartbeat(OPEN_LIMIT_S)
+            thread.again = False
             try:
-                life.device = device = self._make()
+                thread.device = device = self._make()
                 device.open()
-                self._mark_up(life, simulated=device.simulated)  # where a driver's bug is caught
-                self._use(life, device)
+                self._mark_up(thread, simulated=device.simulated)  # where a driver's bug is caught
+                self._use(thread, device)
             except DriverError as error:
-                self._fault(life, str(error), is_gone=isinstance(error, DeviceGone))
+                self._fault(thread, str(error), is_gone=isinstance(error, DeviceGone))
             except Exception as error:  # a driver's bug must not take the other lanes with it
                 log.exception("driver failed", extra={"device": self.name})
                 why = f"{self._driver}: driver failed ({type(error).__name__}); see the log"
-                self._fault(life, why, is_gone=False)
+                self._fault(thread, why, is_gone=False)
             finally:
-                life.close_quietly()
-            if life.goes_on:
-                life.wait(self._pause_s)
+                thread.close_quietly()
+            if thread.goes_on:
+                thread.wait(self._pause_s)
 
-    def _use(self, life: WorkerThread, device: D) -> None:
+    def _use(self, thread: WorkerThread, device: D) -> None:
         raise NotImplementedError
 
-    def _fault(self, life: WorkerThread, why: str, *, is_gone: bool) -> None:
+    def _fault(self, thread: WorkerThread, why: str, *, is_gone: bool) -> None:
         with self._lock:
-            if life is self._life:
+            if thread is self._thread:
                 self._mark_down(why, is_gone=is_gone)
 
-    def _observe(self, life: WorkerThread, item: Item) -> None:
+    def _observe(self, thread: WorkerThread, item: Item) -> None:
         with self._lock:
-            if life is self._life:  # what a thread says that was given up is late, perhaps by minutes
+            if thread is self._thread:  # what a thread says that was given up is late, perhaps by minutes
                 self._items += 1
                 self._emit(item)
 
-    def _mark_up(self, life: WorkerThread, *, simulated: bool) -> None:
+    def _mark_up(self, thread: WorkerThread, *, simulated: bool) -> None:
         with self._lock:
-            if life is self._life:
+            if thread is self._thread:
                 self._is_simulated = simulated
                 self._up, self._why, self._since_s = True, "", time.monotonic()
                 self._emit(DeviceUp(self._since_s, self._driver, simulated))
@@ -309,20 +309,20 @@ class SensorWorker(DeviceWorker["Source"]):
         super().__init__(lane, part, driver, make, put)
         self._nap = nap
 
-    def _use(self, life: WorkerThread, device: Source) -> None:
+    def _use(self, thread: WorkerThread, device: Source) -> None:
         began_s = time.monotonic()
         codes, others = Rate(CODES_AT_ONCE, CODES_PER_S, began_s), Rate(READINGS_AT_ONCE, READINGS_PER_S, began_s)
         has_napped, newest = False, None
-        while life.goes_on:
+        while thread.goes_on:
             item = device.read(0.0 if has_napped else READ_LIMIT_S)
-            life.heartbeat()
+            thread.heartbeat()
             if item is None:
                 if newest is not None:
-                    self._observe(life, newest)
+                    self._observe(thread, newest)
                 has_napped, newest = self._nap(NAP_S), None
                 continue
             rate = codes if isinstance(item, Sighting) else others
-            if not rate.allows(life.moved_s):
+            if not rate.allows(thread.moved_s):
                 what = "codes" if rate is codes else "readings"
                 raise BadReply(
                     self._driver,
@@ -332,7 +332,7 @@ class SensorWorker(DeviceWorker["Source"]):
             if has_napped:
                 newest = item
                 continue
-            self._observe(life, item)
+            self._observe(thread, item)
             has_napped = self._nap(NAP_S)
 
 
@@ -383,9 +383,9 @@ class GateWorker(DeviceWorker["Sink"]):
         super().reopen()
         self._commands.put(None)
 
-    def _use(self, life: WorkerThread, device: Sink) -> None:
-        while life.goes_on:
-            life.heartbeat()
+    def _use(self, thread: WorkerThread, device: Sink) -> None:
+        while thread.goes_on:
+            thread.heartbeat()
             try:
                 opening = self._commands.get(timeout=CHECK_EVERY_S)
             except queue.Empty:

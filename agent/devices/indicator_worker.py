@@ -98,10 +98,10 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
         with self._told:
             self._told.notify_all()
 
-    def _use(self, life: WorkerThread, device: _Outputs) -> None:
+    def _use(self, thread: WorkerThread, device: _Outputs) -> None:
         player, check_s = CuePlayer(self._panel), 0.0
-        while life.goes_on:
-            life.heartbeat()
+        while thread.goes_on:
+            thread.heartbeat()
             self._await_gate()
             at_s = self._clock()
             self._items += obey(player.commands(at_s), device.sinks)
@@ -110,7 +110,7 @@ class IndicatorWorker(DeviceWorker[_Outputs]):
                 check_s = at_s + CHECK_EVERY_S
             with self._told:
                 at_s = self._clock()
-                if not player.is_due(at_s) and life.goes_on:
+                if not player.is_due(at_s) and thread.goes_on:
                     self._told.wait(max(0.0, min(player.due_s, check_s) - at_s))
 
     def _await_gate(self) -> None:

@@ -48,7 +48,7 @@ class ScreenWorker(DeviceWorker[Screen]):
         """`trouble`: see Screen."""
         super().__init__(lane, Role.SCREEN, DRIVER, lambda: Screen(trouble), put)
 
-    def _use(self, life: WorkerThread, device: Screen) -> None:
-        while life.goes_on:
-            life.wait(_LOOK_S)
+    def _use(self, thread: WorkerThread, device: Screen) -> None:
+        while thread.goes_on:
+            thread.wait(_LOOK_S)
             device.check()

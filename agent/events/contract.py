@@ -60,7 +60,7 @@ class EnvelopeJson(TypedDict):
     type: str
     dataschema: str
     time: NotRequired[Annotated[str, "RFC 3339, UTC; only when the clock was known: see `data.clock`"]]
-    epoch: Annotated[str, "names one life of the kiosk's store"]
+    epoch: Annotated[str, "random, new whenever the kiosk's store of events is created: sequences begin again at 1"]
     sequence: Annotated[str, "12 digits, 1 and up within the epoch, without a gap; a gap is a loss"]
     previoussha256: Annotated[
         str, Len(64, 64), "SHA-256 of the payload with the sequence before, in hex; zeros for the first"

@@ -130,13 +130,13 @@ class Loop:
             ledger.store, ledger.wake, ledger.enqueue = self._store, self.wake, self.inbox.add
 
     def request(
-        self, observation: Observation, limit_s: float, deed: AttestationRecord | None = None
+        self, observation: Observation, limit_s: float, action: AttestationRecord | None = None
     ) -> LaneCommandResult | RemeasureResult | AttestationResult:
         """The answer to a lane command, or to a reading of staff's own thermometer. Any thread but the loop's.
-        `deed`: the event that says who did it, stored if it was done. Raises TimeoutError: then nothing is done any
-        more.
+        `action`: the event that says who did it, stored if it was done. Raises TimeoutError: then nothing is done
+        any more.
         """
-        request = LoopRequest(observation, deed=deed)
+        request = LoopRequest(observation, action=action)
         self.inbox.add(request)
         try:
             return request.answer.result(limit_s)
@@ -190,17 +190,17 @@ class Loop:
                 request.answer.set_result(AttestationResult(StatementRefusal.TIMED_OUT, text=text))
             case _:
                 self._handle(seen, now, request.answer)
-                if request.deed is None:
+                if request.action is None:
                     return
                 if _is_done(request.answer):
-                    self._store(request.deed, now)
+                    self._store(request.action, now)
                 elif not request.answer.done():  # the gate is not open yet
-                    request.answer.add_done_callback(partial(self._record_late, request.deed))
+                    request.answer.add_done_callback(partial(self._record_late, request.action))
 
-    def _record_late(self, deed: AttestationRecord, answer: Answer) -> None:
-        """Store a deed that took a moment, if it was done. The gate's thread."""
+    def _record_late(self, action: AttestationRecord, answer: Answer) -> None:
+        """Store an action that took a moment, if it was done. The gate's thread."""
         if _is_done(answer):
-            self.inbox.add(deed)
+            self.inbox.add(action)
 
     def _attest(self, seen: Observation, stated: Attestation, now: TimeBounds) -> AttestationResult:
         """A statement that concerns the venue; the checkpoint is not asked."""

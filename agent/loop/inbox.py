@@ -51,7 +51,7 @@ class LoopRequest:
     observation: Observation
     answer: Answer = field(default_factory=Future)
     """Cancelled when its sender waits no longer: then nothing is done."""
-    deed: AttestationRecord | None = None
+    action: AttestationRecord | None = None
     """The event to store once it is done: who has done it."""
 
 

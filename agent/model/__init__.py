@@ -1007,7 +1007,7 @@ class ChainPosition:
     """Where an event stands in its kiosk's chain."""
 
     epoch: str
-    """Names one life of the store: random, new whenever a store is created."""
+    """Random, new whenever a store of events is created: sequences begin again at 1."""
     sequence: int
     """1, 2, 3 … within the epoch, without a gap, never used twice."""
     previous_sha256: str

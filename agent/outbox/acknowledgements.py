@@ -32,7 +32,7 @@ class Wrong(ValueError):
 
 
 class Foreign(Wrong):
-    """One of another life of the store: a broker may have kept it, or somebody sends it again."""
+    """One of another epoch: a broker may have kept it, or somebody sends it again."""
 
 
 class Acknowledgements:

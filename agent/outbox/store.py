@@ -8,7 +8,8 @@ The newest record stays in the file, marked `done`, until there is a newer one: 
 chain of hashes go on after everything was delivered. Everything here belongs to one thread.
 
 A record's key is its sequence. One that was saved from a damaged file is of an earlier epoch: its key is the
-sequence less a `LIFE` for each file since. So it goes out before all newer ones and is still found by its sequence.
+sequence less an `EPOCH_SPAN` for each file since. So it goes out before all newer ones and is still found by its
+sequence.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ EPOCH_SPAN = 1 << 40
 COPY_BATCH = 500
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS life (epoch TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS store (epoch TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS record (
     key INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -106,10 +107,10 @@ class Store:
         with self._transaction():
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
-            row = self._db.execute("SELECT epoch FROM life").fetchone()
+            row = self._db.execute("SELECT epoch FROM store").fetchone()
             self.epoch: str = row[0] if row else secrets.token_hex(4)
             if row is None:
-                self._db.execute("INSERT INTO life VALUES (?)", (self.epoch,))
+                self._db.execute("INSERT INTO store VALUES (?)", (self.epoch,))
         (self.count,) = self._db.execute("SELECT COUNT(*) FROM record WHERE NOT done").fetchone()
         self._measure()
         self._bases = self._earlier_lives()
@@ -298,8 +299,8 @@ def salvage(
     """Put a new store in the place of a damaged one, with all records that can still be read.
 
     The new file is complete before it takes the place, so a cut at any point loses nothing. Records keep their
-    payload, and so their id, but their keys go down by a `LIFE`. `spare`: what memory has; `done`: not wanted;
-    `alive`: called again and again, as this may take minutes.
+    payload, and so their id, but their keys go down by an `EPOCH_SPAN`. `spare`: what memory has; `done`: not
+    wanted; `alive`: called again and again, as this may take minutes.
     """
     fresh = path.with_name(path.name + ".new")
     _remove(fresh)
@@ -309,7 +310,7 @@ def salvage(
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             with suppress(sqlite3.Error):
-                epoch = str(db.execute("SELECT epoch FROM life").fetchone()[0])
+                epoch = str(db.execute("SELECT epoch FROM store").fetchone()[0])
             with suppress(sqlite3.Error, TypeError):
                 store.write(
                     [], ledger=b"".join(row[0] for row in db.execute("SELECT entries FROM ledger ORDER BY id"))
@@ -380,7 +381,7 @@ def _swap_in(path: Path, fresh: Path) -> None:
 
 
 def _copy(records: Iterable[Record], store: Store, done: Container[int], alive: Callable[[], None]) -> None:
-    """Add records as those of an earlier life, in commits of a few hundred."""
+    """Add records as those of an earlier epoch, in commits of a few hundred."""
     batch: list[Record] = []
     for record in records:
         if record.key not in done:

@@ -1,4 +1,4 @@
-"""What the kiosk keeps on disk of its thermometers: the site's calibration, and the crowd of each lane.
+"""What the kiosk keeps on disk of its thermometers: the site's calibration, and the baseline of each lane.
 
 What they mean is said in `thermal`, which does no input or output.
 """
@@ -42,46 +42,46 @@ def save_sites(path: Path, sites: Mapping[str, ThermometerSite]) -> None:
 
 
 def load_baselines(path: Path, options: Options) -> dict[str, Baseline]:
-    """Lane → crowd as it was kept. What cannot be read, or cannot have been learnt under these options, begins
+    """Lane → baseline as it was kept. What cannot be read, or cannot have been learnt under these options, begins
     again: nothing is lost but some patience.
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        crowds = {lane: baseline.from_plain(table) for lane, table in plain.items()}
+        baselines = {lane: baseline.from_plain(table) for lane, table in plain.items()}
     except FileNotFoundError:
         return {}
     except Exception as error:  # noqa: BLE001 - whatever a card has made of it
-        log.warning("the crowd's file is not used: %s", error)
+        log.warning("the baseline's file is not used: %s", error)
         return {}
-    believed = {lane: one for lane, one in crowds.items() if one.is_plausible(options)}
-    for lane in crowds.keys() - believed.keys():
-        told = "the crowd's file is not used for lane %s: its limit is not within %.1f to %.1f °C"
+    believed = {lane: one for lane, one in baselines.items() if one.is_plausible(options)}
+    for lane in baselines.keys() - believed.keys():
+        told = "the baseline's file is not used for lane %s: its limit is not within %.1f to %.1f °C"
         log.warning(told, lane, options.floor_c, options.ceiling_c)
     return believed
 
 
 class BaselineSaver:
-    """Writes the crowds down at most once a minute, and at the end; a power cut costs a minute's people."""
+    """Writes the baselines down at most once a minute, and at the end; a power cut costs a minute's people."""
 
-    def __init__(self, path: Path, crowds: Callable[[], Mapping[str, Baseline]]) -> None:
-        """`crowds` gives what is to be kept."""
+    def __init__(self, path: Path, baselines: Callable[[], Mapping[str, Baseline]]) -> None:
+        """`baselines` gives what is to be kept."""
         self._path = path
-        self._crowds = crowds
-        self._kept: dict[str, Baseline] = dict(crowds())
+        self._baselines = baselines
+        self._kept: dict[str, Baseline] = dict(baselines())
         self._fault = ""
 
     def save_if_changed(self) -> None:
         """Write if anything changed; that it cannot be done is said once."""
-        crowds = dict(self._crowds())
-        if crowds == self._kept:
+        baselines = dict(self._baselines())
+        if baselines == self._kept:
             return
         try:
-            _replace(self._path, json.dumps({lane: baseline.to_plain(one) for lane, one in crowds.items()}))
-            self._kept, self._fault = crowds, ""
+            _replace(self._path, json.dumps({lane: baseline.to_plain(one) for lane, one in baselines.items()}))
+            self._kept, self._fault = baselines, ""
         except OSError as error:
             if str(error) != self._fault:
                 self._fault = str(error)
-                log.warning("the crowd cannot be kept: %s", error)
+                log.warning("the baseline cannot be kept: %s", error)
 
 
 def _replace(path: Path, text: str) -> None:

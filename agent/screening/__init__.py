@@ -1,10 +1,10 @@
 """Readings of one person → a temperature with its uncertainty, and a screening outcome. Pure.
 
 Nothing is converted into a "body temperature" without a site calibration: the skin is compared on the skin scale,
-with the crowd that passed before or with a fixed limit, and the event says which.
+with the baseline of the people who passed before or with a fixed threshold, and the event says which.
 
-`look` samples → one temperature · `screening` its outcome · `calibration` the site's file · `crowd` what is usual
-here, now · `retest` second reading, rest, second instrument · `lanes` the state that the checkpoint holds ·
+`look` samples → one temperature · `screening` its outcome · `calibration` the site's file · `baseline` what is
+usual here, now · `retest` second reading, rest, second instrument · `lanes` the state that the checkpoint holds ·
 `trial` what a cut would have found and missed.
 """
 

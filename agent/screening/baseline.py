@@ -1,13 +1,13 @@
 """The people who passed a lane lately, as a reference: what is usual here, now. Pure, immutable, a dozen numbers.
 
-Skin follows the room (0.1 to 0.2 °C per °C) and sensors drift; both move everybody alike. So the level of the crowd
-is tracked, and somebody is elevated who lies far above it. The tracker is a Kalman filter whose state is the level,
+Skin follows the room (0.1 to 0.2 °C per °C) and sensors drift; both move everybody alike. So its level is tracked,
+and somebody is elevated who lies far above it. The tracker is a Kalman filter whose state is the level,
 its trend per person and its slope on the room's temperature, with three changes that make it safe at a gate:
 
 - a person pulls the level by no more than one standard deviation would (Huber), so nobody moves it by more than a
   few hundredths of a degree, and a cluster of fevers by little;
-- when nearly everybody lies above the level, it does not hurry after them: the crowd says that it is not settled,
-  and the fixed limit is used. Downward it may hurry, because no fever pulls down;
+- when nearly everybody lies above the level, it does not hurry after them: the baseline says that it is not
+  settled, and the fixed limit is used. Downward it may hurry, because no fever pulls down;
 - it knows how well it knows: `u_c` is the uncertainty of the level, which grows over a night without people.
 
 The limit lies at the level plus a margin: the quantile of the residuals that leaves `flagged` above it, tracked by
@@ -52,9 +52,9 @@ LEAST_TAIL, FIRST_TAIL, MOST_TAIL = 1.3, 1.6, 2.2
 LEAST_MARGIN_C = 0.35
 """No thermometer tells people apart by less, °C."""
 LEAN_LIMIT, LEAN_MEMORY = 0.75, 0.85
-"""The mean pull of the last people (1: all far above); beyond the limit the crowd is not settled."""
+"""The mean pull of the last people (1: all far above); beyond the limit the baseline is not settled."""
 KNOWN_U_C = 0.5
-"""Expanded uncertainty of the level up to which the crowd counts, °C."""
+"""Expanded uncertainty of the level up to which the baseline counts, °C."""
 MOST_MISSING = 0.16
 """The correction for who lies above the limit goes so far: with more the pull is no longer cut at one deviation."""
 MOST_SLOPE = 0.3
@@ -80,7 +80,7 @@ _MEDIAN_OF_HALF_NORMAL = 0.6745
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What is usual on one lane. `after` gives the crowd with one more person."""
+    """What is usual on one lane. `after` gives the baseline with one more person."""
 
     people: int = 0
     level_c: float = 0.0
@@ -107,7 +107,7 @@ class Baseline:
     """Covariance of (level, trend, slope): its upper triangle, row by row."""
 
     def usual_c(self, ambient_c: float | None) -> float:
-        """Where the middle of the crowd is expected now."""
+        """Where the middle of the baseline is expected now."""
         return self.level_c + self.trend_c + self.slope * _ambient(ambient_c)
 
     def u_c(self, ambient_c: float | None = None) -> float:
@@ -142,13 +142,13 @@ class Baseline:
         return self.settled and self.is_known(least_people, ambient_c)
 
     def limit_c(self, options: Options, ambient_c: float | None) -> float:
-        """Where the crowd puts the limit: between floor and ceiling."""
+        """Where the baseline puts the limit: between floor and ceiling."""
         limit_c = self.usual_c(ambient_c) + self.margin_c
         return min(max(limit_c, options.floor_c), options.ceiling_c)
 
     def limit_in_force_c(self, options: Options, ambient_c: float | None) -> float:
         """The limit of somebody here and now, without a calibration. While the people do not agree the stricter
-        of the crowd's limit and the fixed one: disagreeing is no way to a higher limit.
+        of the baseline's limit and the fixed one: disagreeing is no way to a higher limit.
         """
         if not (options.baseline and self.is_known(options.baseline_people, ambient_c)):
             return options.threshold_c
@@ -164,8 +164,8 @@ class Baseline:
         *,
         simulated: bool = False,
     ) -> Baseline:
-        """The crowd with one more person. While the room's sensor is down nobody is learnt from; the crowd starts
-        again when there is a first room sensor or none for a day, when people became simulated ones, and when the
+        """The baseline with one more person. While the room's sensor is down nobody is learnt from; it starts again
+        when there is a first room sensor or none for a day, when people became simulated ones, and when the
         last person was too long ago, or in the future.
         """
         room = ambient_c is not None
@@ -208,66 +208,70 @@ class Baseline:
         return anchored and whole and least_c <= self.level_c <= most_c
 
 
-def _moved(crowd: Baseline, at_utc: float) -> Baseline:
+def _moved(baseline: Baseline, at_utc: float) -> Baseline:
     """One person further on in time: the level has moved by the trend, and is known a little less well."""
-    hours = max(0.0, at_utc - crowd.seen_utc) / 3600
-    ll, lt, ls, tt, ts, ss = crowd.var
+    hours = max(0.0, at_utc - baseline.seen_utc) / 3600
+    ll, lt, ls, tt, ts, ss = baseline.var
     ll += 2 * lt + tt + LEVEL_WALK**2 + min(HOUR_WALK**2 * hours, NIGHT_WALK**2)
     return replace(
-        crowd,
-        level_c=crowd.level_c + crowd.trend_c,
-        seen_utc=max(at_utc, crowd.seen_utc),
+        baseline,
+        level_c=baseline.level_c + baseline.trend_c,
+        seen_utc=max(at_utc, baseline.seen_utc),
         var=(ll, lt + tt, ls + ts, tt + TREND_WALK**2, ts, ss),
     )
 
 
-def _held(crowd: Baseline, before: Baseline, options: Options) -> Baseline:
+def _held(baseline: Baseline, before: Baseline, options: Options) -> Baseline:
     """Within the band about the anchor, and floor and ceiling: what lies beyond is cut off for good."""
-    if crowd.people < options.baseline_people:
-        return crowd
-    hours = min(max(0.0, crowd.seen_utc - before.seen_utc), MOST_STEP_S) / 3600
-    limit_c = crowd.level_c + crowd.trend_c + crowd.margin_c
-    anchor_c = crowd.anchor_c if crowd.anchor_c is not None else limit_c
+    if baseline.people < options.baseline_people:
+        return baseline
+    hours = min(max(0.0, baseline.seen_utc - before.seen_utc), MOST_STEP_S) / 3600
+    limit_c = baseline.level_c + baseline.trend_c + baseline.margin_c
+    anchor_c = baseline.anchor_c if baseline.anchor_c is not None else limit_c
     anchor_c += min(max(limit_c - anchor_c, -FALL_C_PER_HOUR * hours), RISE_C_PER_HOUR * hours)
     anchor_c = min(max(anchor_c, options.floor_c), options.ceiling_c)
     held_c = min(max(limit_c, anchor_c - FALL_C, options.floor_c), anchor_c + RISE_C, options.ceiling_c)
     shift_c = held_c - limit_c
     return replace(
-        crowd,
+        baseline,
         anchor_c=anchor_c,
-        level_c=crowd.level_c + shift_c,
-        trend_c=crowd.trend_c if crowd.trend_c * shift_c >= 0 else 0.0,
-        rise_held_utc=crowd.seen_utc if shift_c < 0 else crowd.rise_held_utc,
-        fall_held_utc=crowd.seen_utc if shift_c > 0 else crowd.fall_held_utc,
+        level_c=baseline.level_c + shift_c,
+        trend_c=baseline.trend_c if baseline.trend_c * shift_c >= 0 else 0.0,
+        rise_held_utc=baseline.seen_utc if shift_c < 0 else baseline.rise_held_utc,
+        fall_held_utc=baseline.seen_utc if shift_c > 0 else baseline.fall_held_utc,
     )
 
 
-def _met(crowd: Baseline, surface_c: float, ambient_c: float | None, limit_c: float, options: Options) -> Baseline:
+def _met(
+    baseline: Baseline, surface_c: float, ambient_c: float | None, limit_c: float, options: Options
+) -> Baseline:
     """Corrected by one person's temperature, which lies below the limit."""
     h = _ambient(ambient_c)
-    ll, lt, ls, tt, ts, ss = crowd.var
+    ll, lt, ls, tt, ts, ss = baseline.var
     gain = (ll + h * ls, lt + h * ts, ls + h * ss)
-    total = gain[0] + h * gain[2] + crowd.deviation_c**2
-    residual_c = surface_c - (crowd.level_c + crowd.slope * h)
+    total = gain[0] + h * gain[2] + baseline.deviation_c**2
+    residual_c = surface_c - (baseline.level_c + baseline.slope * h)
     pull = max(-PULL, min(PULL, residual_c / math.sqrt(total)))
-    missing = _missing((limit_c - surface_c + residual_c) / crowd.deviation_c)
-    if crowd.anchor_c is not None:
+    missing = _missing((limit_c - surface_c + residual_c) / baseline.deviation_c)
+    if baseline.anchor_c is not None:
         missing = max(missing, min(SKEW * options.baseline_flagged, MOST_MISSING))
     step_c = (pull + missing / (1 - missing)) * math.sqrt(total) / _SHARE_WITHIN
     level, trend, slope = (part / total * step_c for part in gain)
-    lean = LEAN_MEMORY * crowd.lean + (1 - LEAN_MEMORY) * pull
+    lean = LEAN_MEMORY * baseline.lean + (1 - LEAN_MEMORY) * pull
     ll -= gain[0] * gain[0] / total
     if lean < -LEAN_LIMIT:
-        ll, lean = max(ll, crowd.deviation_c**2 / 4), 0.0
-    people = crowd.people + 1
+        ll, lean = max(ll, baseline.deviation_c**2 / 4), 0.0
+    people = baseline.people + 1
     return replace(
-        crowd,
+        baseline,
         people=people,
-        level_c=crowd.level_c + level,
-        trend_c=crowd.trend_c + trend,
-        slope=min(max(crowd.slope + slope, 0.0), MOST_SLOPE),
-        deviation_c=_deviation(crowd.deviation_c, residual_c, people, missing),
-        tail=_tail(crowd.tail, people, options.baseline_flagged, above=residual_c > crowd.tail * crowd.deviation_c),
+        level_c=baseline.level_c + level,
+        trend_c=baseline.trend_c + trend,
+        slope=min(max(baseline.slope + slope, 0.0), MOST_SLOPE),
+        deviation_c=_deviation(baseline.deviation_c, residual_c, people, missing),
+        tail=_tail(
+            baseline.tail, people, options.baseline_flagged, above=residual_c > baseline.tail * baseline.deviation_c
+        ),
         lean=lean,
         var=(
             ll,
@@ -280,11 +284,11 @@ def _met(crowd: Baseline, surface_c: float, ambient_c: float | None, limit_c: fl
     )
 
 
-def _flagged(crowd: Baseline, options: Options) -> Baseline:
+def _flagged(baseline: Baseline, options: Options) -> Baseline:
     """One person more who lies above the limit, it does not matter how far."""
-    tail = _tail(crowd.tail, crowd.people, options.baseline_flagged, above=True)
-    lean = LEAN_MEMORY * crowd.lean + 1 - LEAN_MEMORY
-    return replace(crowd, tail=tail, lean=lean)
+    tail = _tail(baseline.tail, baseline.people, options.baseline_flagged, above=True)
+    lean = LEAN_MEMORY * baseline.lean + 1 - LEAN_MEMORY
+    return replace(baseline, tail=tail, lean=lean)
 
 
 def _ambient(ambient_c: float | None) -> float:
@@ -292,11 +296,11 @@ def _ambient(ambient_c: float | None) -> float:
 
 
 def _first(surface_c: float, ambient_c: float | None, at_utc: float, *, simulated: bool) -> Baseline:
-    """A crowd of one."""
-    crowd = Baseline(room=ambient_c is not None, simulated=simulated)
+    """A baseline of one person."""
+    baseline = Baseline(room=ambient_c is not None, simulated=simulated)
     slope_var = SLOPE_SD**2 if ambient_c is not None else 0.0
     return replace(
-        crowd,
+        baseline,
         people=1,
         level_c=surface_c - SLOPE * _ambient(ambient_c),
         seen_utc=at_utc,
@@ -323,29 +327,38 @@ def _tail(now: float, people: int, flagged: float, *, above: bool) -> float:
     return min(max(now + rate * (1 - flagged if above else -flagged), LEAST_TAIL), MOST_TAIL)
 
 
-def to_plain(crowd: Baseline) -> dict[str, Any]:
+def to_plain(baseline: Baseline) -> dict[str, Any]:
     """For a file."""
-    return {entry.name: getattr(crowd, entry.name) for entry in fields(Baseline)}
+    return {entry.name: getattr(baseline, entry.name) for entry in fields(Baseline)}
 
 
 def from_plain(plain: Mapping[str, Any]) -> Baseline:
-    """Back from a file. Raises ValueError when it is none of ours: then a crowd starts over."""
+    """Back from a file. Raises ValueError when it is none of ours: then it starts over."""
     if missing := {entry.name for entry in fields(Baseline)} - set(plain):
         raise ValueError(
-            f"no crowd: {', '.join(sorted(missing))} missing; an older version may have learnt from anybody"
+            f"no baseline: {', '.join(sorted(missing))} missing; an older version may have learnt from anybody"
         )
     try:
-        crowd = Baseline(**{**plain, "var": tuple(plain["var"])})
+        baseline = Baseline(**{**plain, "var": tuple(plain["var"])})
         numbers = (
-            *(crowd.level_c, crowd.trend_c, crowd.slope, crowd.deviation_c, crowd.tail, crowd.lean),
-            *(crowd.anchor_c or 0.0, crowd.rise_held_utc, crowd.fall_held_utc),
+            *(
+                baseline.level_c,
+                baseline.trend_c,
+                baseline.slope,
+                baseline.deviation_c,
+                baseline.tail,
+                baseline.lean,
+            ),
+            *(baseline.anchor_c or 0.0, baseline.rise_held_utc, baseline.fall_held_utc),
         )
-        sound = all(map(math.isfinite, (*numbers, crowd.seen_utc, *crowd.var, crowd.u_c())))
-        bounded = LEAST_DEVIATION <= crowd.deviation_c <= MOST_DEVIATION and LEAST_TAIL <= crowd.tail <= MOST_TAIL
-        bounded = bounded and 0 <= crowd.slope <= MOST_SLOPE and abs(crowd.trend_c) <= MOST_TREND_C
-        whole = crowd.people > 0 and len(tuple(crowd.var)) == len(Baseline().var)
+        sound = all(map(math.isfinite, (*numbers, baseline.seen_utc, *baseline.var, baseline.u_c())))
+        bounded = (
+            LEAST_DEVIATION <= baseline.deviation_c <= MOST_DEVIATION and LEAST_TAIL <= baseline.tail <= MOST_TAIL
+        )
+        bounded = bounded and 0 <= baseline.slope <= MOST_SLOPE and abs(baseline.trend_c) <= MOST_TREND_C
+        whole = baseline.people > 0 and len(tuple(baseline.var)) == len(Baseline().var)
     except (TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"no crowd: {error}") from None
+        raise ValueError(f"no baseline: {error}") from None
     if not (sound and bounded and whole):
-        raise ValueError("no crowd: its numbers cannot be")
-    return crowd
+        raise ValueError("no baseline: its numbers cannot be")
+    return baseline

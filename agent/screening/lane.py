@@ -28,7 +28,7 @@ MOST_LEARNT = 50_000
 _AT_ONCE = 16
 """So many holders are forgotten at one tick: no tick takes long."""
 LEAST_LOOKS, LEAST_SHARE = 100, 0.1
-"""Of so many looks this share must be of holders who are new to the crowd; else it is told."""
+"""Of so many looks this share must be of holders who are new to the baseline; else it is told."""
 MOST_STRANGERS = 80
 """Of the last `LEAST_LOOKS` so many without a valid code are told."""
 _REMEDY = {
@@ -51,17 +51,17 @@ class _Looks:
 
 
 class LaneScreening:
-    """Rooms, crowds and retests. `crowds` may be read from any thread: each is replaced, never changed."""
+    """Rooms, baselines and retests. `baselines` may be read from any thread: each is replaced, never changed."""
 
     def __init__(
         self,
         options: Options,
         site: Callable[[str], ThermometerSite] = lambda _: ThermometerSite(),
-        crowds: Mapping[str, Baseline] | None = None,
+        baselines: Mapping[str, Baseline] | None = None,
         ranged: Collection[str] = (),
     ) -> None:
-        """`site`: lane → calibration now; `crowds`: lane → what was kept of it; `ranged`: lanes with a ranger."""
-        self.crowds: dict[str, Baseline] = dict(crowds or {})
+        """`site`: lane → calibration now; `baselines`: lane → as kept; `ranged`: lanes with a range sensor."""
+        self.baselines: dict[str, Baseline] = dict(baselines or {})
         self._options = options
         self._site = site
         self._rooms: dict[str, Reading] = {}
@@ -70,7 +70,7 @@ class LaneScreening:
         self._retests = Retests(options)
         self._stays: dict[str, Stay] = {}
         self._learnt: dict[int, float] = {}
-        """Hash of lane and holder → when the lane's crowd has learnt from that holder; the oldest first."""
+        """Hash of lane and holder → when the lane's baseline has learnt from that holder; the oldest first."""
         self._looks: dict[str, _Looks] = {}
         self._pushed: dict[str, tuple[str, ...]] = {}
         self.findings: dict[str, tuple[Finding, ...]] = {}
@@ -112,7 +112,7 @@ class LaneScreening:
         around = ScreeningContext(
             site=self._site(lane),
             ambient_c=self.ambient_c(lane, at_s),
-            crowd=self._crowd(lane, now),
+            baseline=self._current_baseline(lane, now),
             now_hi_utc=now.latest_utc,
         )
         stay = self._stay(lane)
@@ -138,7 +138,7 @@ class LaneScreening:
         proven: bytes = b"",
         admitted: bool = False,
     ) -> None:
-        """The person was decided: the holder has an attempt, and the crowd may have one more.
+        """The person was decided: the holder has an attempt, and the baseline may have one more.
 
         `proven`: the holder, when a valid code names one; `admitted`: the decision was to let that person in.
         """
@@ -153,18 +153,18 @@ class LaneScreening:
         looks = self._looks_of(lane, at_s)
         looks.count += 1
         looks.strangers.append(not proven)
-        crowd = self._crowd(lane, now)
-        limit_c = crowd.limit_in_force_c(self._options, temperature.ambient_c)
+        baseline = self._current_baseline(lane, now)
+        limit_c = baseline.limit_in_force_c(self._options, temperature.ambient_c)
         teaches = (
             admitted if outcome is Screening.NORMAL else outcome is Screening.INDETERMINATE or surface_c >= limit_c
         )
         if proven and teaches and self._is_new(lane, proven, at_s):
             looks.new += 1
-            crowd = crowd.after(
+            baseline = baseline.after(
                 surface_c, temperature.ambient_c, now.earliest_utc, self._options, simulated=simulated
             )
-            if crowd.people:
-                self.crowds[lane] = crowd
+            if baseline.people:
+                self.baselines[lane] = baseline
         self._update_problems(lane, now.earliest_utc)
 
     def rest_left_s(self, holder: bytes, at_s: float) -> float:
@@ -191,7 +191,7 @@ class LaneScreening:
         return max(fresh, key=lambda reading: reading.at_s).surface_c if fresh else None
 
     def _is_new(self, lane: str, holder: bytes, at_s: float) -> bool:
-        """Whether this lane's crowd has not learnt from this holder recently; from now on it has."""
+        """Whether this lane's baseline has not learnt from this holder recently; from now on it has."""
         key = hash((lane, holder))
         learnt_s = self._learnt.get(key, -math.inf)
         if at_s - learnt_s < self._options.baseline_relearn_s or len(self._learnt) >= MOST_LEARNT:
@@ -200,9 +200,9 @@ class LaneScreening:
         self._learnt[key] = at_s
         return True
 
-    def _crowd(self, lane: str, now: TimeBounds) -> Baseline:
-        crowd = self.crowds.get(lane, Baseline())
-        return crowd if crowd.is_current(now.earliest_utc, now.latest_utc) else Baseline()
+    def _current_baseline(self, lane: str, now: TimeBounds) -> Baseline:
+        baseline = self.baselines.get(lane, Baseline())
+        return baseline if baseline.is_current(now.earliest_utc, now.latest_utc) else Baseline()
 
     def _looks_of(self, lane: str, at_s: float) -> _Looks:
         looks = self._looks.get(lane)
@@ -218,15 +218,15 @@ class LaneScreening:
     def _update_problems(self, lane: str, now_utc: float | None = None) -> None:
         """What is wrong on this lane now."""
         if now_utc is not None:
-            self._pushed[lane] = tuple(self._of_the_crowd(lane, now_utc))
+            self._pushed[lane] = tuple(self._baseline_faults(lane, now_utc))
         blocked = found(ProblemCode.SENSOR_BLOCKED, _REMEDY.get(self._stay(lane).blocked, ""))
         pushed = (Finding(ProblemCode.BASELINE_SUSPECT, text) for text in self._pushed.get(lane, ()))
         self.findings = {**self.findings, lane: (*blocked, *pushed)}
 
-    def _of_the_crowd(self, lane: str, now_utc: float) -> Iterator[str]:
+    def _baseline_faults(self, lane: str, now_utc: float) -> Iterator[str]:
         if not self._options.baseline or self._site(lane).model is not None:
             return
-        yield from self.crowds.get(lane, Baseline()).faults(self._options, now_utc)
+        yield from self.baselines.get(lane, Baseline()).faults(self._options, now_utc)
         looks = self._looks.get(lane)
         if looks is None or looks.count < LEAST_LOOKS:
             return

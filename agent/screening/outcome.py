@@ -1,8 +1,9 @@
 """One look, with what is known around it → temperature and outcome. Pure.
 
-Three scales, the best that is known goes: `calibrated` (the site's file: an estimate, compared with 37.3), `crowd`
-(the skin, compared with the people who passed before), `skin` (the skin, compared with a fixed limit). The event
-says which, and the limit. What cannot be told is RETEST, INDETERMINATE or DEVICE_FAULT, never NORMAL.
+Three scales, the best that is known goes: `calibrated` (the site's file: an estimate, compared with 37.3),
+`population` (the skin, compared with the people who passed before), `fixed` (the skin, compared with a fixed
+limit). The event says which, and the limit. What cannot be told is RETEST, INDETERMINATE or DEVICE_FAULT, never
+NORMAL.
 
 Sources for the defaults: skin limit 35.6 °C at the forehead (Ng 2005); healthy foreheads indoors average 34.4 °C
 with a standard deviation of 0.6 °C at 23 °C ambient, so below 33.0 °C the skin is cold, or the aim is off.
@@ -38,7 +39,7 @@ class ScreeningContext:
     site: ThermometerSite = field(default_factory=ThermometerSite)
     ambient_c: float | None = None
     """From a room sensor, fresh; never the thermometer's own die."""
-    crowd: Baseline = field(default_factory=Baseline)
+    baseline: Baseline = field(default_factory=Baseline)
     now_hi_utc: float = math.inf
     """The latest that it may be."""
 
@@ -85,13 +86,13 @@ def _classify(seen: WindowEstimate, surface_c: float, options: Options, around: 
     model = around.site.model
     if model is not None:
         temperature = _calibrated(model, surface_c, seen.u_c, options, around.ambient_c)
-    elif options.baseline and around.crowd.counts(options.baseline_people, around.ambient_c):
-        limit_c = around.crowd.limit_in_force_c(options, around.ambient_c)
-        u_c = math.hypot(seen.u_c, around.crowd.u_c(around.ambient_c))
+    elif options.baseline and around.baseline.counts(options.baseline_people, around.ambient_c):
+        limit_c = around.baseline.limit_in_force_c(options, around.ambient_c)
+        u_c = math.hypot(seen.u_c, around.baseline.u_c(around.ambient_c))
         temperature = _against(limit_c, surface_c, u_c, "population")
     else:
         temperature = _against(
-            around.crowd.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "fixed"
+            around.baseline.limit_in_force_c(options, around.ambient_c), surface_c, seen.u_c, "fixed"
         )
     temperature = replace(temperature, surface_c=_rounded(surface_c))
     if not seen.steady:
@@ -104,9 +105,9 @@ def _classify(seen: WindowEstimate, surface_c: float, options: Options, around: 
     return temperature
 
 
-def baseline_threshold_c(crowd: Baseline, options: Options, ambient_c: float | None) -> float:
-    """Where the crowd puts the limit."""
-    return crowd.limit_c(options, ambient_c)
+def baseline_threshold_c(baseline: Baseline, options: Options, ambient_c: float | None) -> float:
+    """Where the baseline puts the limit."""
+    return baseline.limit_c(options, ambient_c)
 
 
 def _calibrated(

@@ -52,7 +52,7 @@ PAGE: Texts = {
     "rests": Text("Rests: measure again in", "休息中，距复测还有"),
     "other_measures": Text("Other measures", "其他处置"),
     "no_code_shown": Text("No code was shown.", "未出示码。"),
-    # deeds
+    # actions
     "own_thermometer": Text("Your own thermometer", "人工测温"),
     "celsius": Text("Temperature, °C", "体温（℃）"),
     "clear": Text("Clear", "清除"),

@@ -8,7 +8,7 @@ REFUSALS: Texts = {
     # access
     "pairing_over": Text("The code on the screen has expired: start again.", "屏上的二维码已失效，请重新开始。"),
     "pairing_wrong": Text("That is not the number on the screen.", "与屏上数字不符。"),
-    "no_glass": Text(
+    "no_screen": Text(
         "No lane's screen works here: a technician connects the device (gatepost staff pair).",
         "没有可用的通道屏幕，请技术人员连接此设备。",
     ),
@@ -26,7 +26,7 @@ REFUSALS: Texts = {
     "too_late": Text("The page is too old for this: look again.", "页面已过时，请再看一眼。"),
     "repeated": Text("This was done already.", "此操作已完成。"),
     "not_kept": Text("The disk does not take it: it is not done.", "无法保存，操作未生效。"),
-    # deeds
+    # actions
     "no_such_lane": Text("There is no such lane.", "没有此通道。"),
     "no_candidate": Text("Nobody waits here any more.", "此处已无人等候。"),
     "ambiguous_person": Text("Several people wait: choose one.", "有多人等候，请选择其中一人。"),

@@ -179,7 +179,7 @@ class Venue:
         self._to_tell: list[Written] = []
         self._trips = 0
 
-    # -- life
+    # -- begin, restore, end
 
     def begin(self, at_s: float) -> bytes:
         """The agent has started; the entries for its first event."""

@@ -50,7 +50,7 @@ class BrowserGone(Exception):
 
 
 class Browser:
-    """One life of Chromium. Every call that waits is bounded by its argument."""
+    """One process of Chromium. Every call that waits is bounded by its argument."""
 
     def __init__(self, words: Sequence[str], profile: Path, environment: Mapping[str, str]) -> None:
         """`words`: the browser, after its compositor if it needs one; `profile`: an empty folder."""

@@ -65,7 +65,7 @@ class Feed:
                     await self._changed.wait()
 
     async def painted(self, lane: str, number: int) -> None:
-        """Tell the agent that a picture is on the glass."""
+        """Tell the agent that the screen shows a picture."""
         if self._writer is not None and lane in self._panels:
             with contextlib.suppress(OSError):
                 self._writer.write(_line({"lane": lane, "painted": number}))

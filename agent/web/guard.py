@@ -31,7 +31,7 @@ _SUBJECTS = (
     "symptom", "round", "role",
 )  # fmt: skip
 _OPEN = {"pair", "login", "badge", "unlock", "logout", "who"}
-"""What is no deed."""
+"""Requests that are no staff action."""
 
 
 def guard_routes(client: StaffClient) -> list[Route]:  # noqa: C901 - one route each

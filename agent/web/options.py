@@ -119,9 +119,9 @@ class PanelOptions:
     """The screen of a lane: its monitor, and where things are from there."""
 
     width_mm: Annotated[float, Gt(0), Le(2000)] = 217.0
-    """Width of the visible glass, mm. The default is a 10.1 inch panel that lies."""
+    """Width of the visible picture, mm. The default is a 10.1 inch panel that lies."""
     height_mm: Annotated[float, Gt(0), Le(2000)] = 136.0
-    """Height of the visible glass, mm."""
+    """Height of the visible picture, mm."""
     width_px: Annotated[int, Ge(320), Le(7680)] = 1280
     """Pixels across."""
     height_px: Annotated[int, Ge(240), Le(7680)] = 800

@@ -103,7 +103,7 @@ def guard_site(hosts: Collection[str], routes: Sequence[Route]) -> ASGIApp:
 
 
 def person_site(feed: Feed, port: int, more: Sequence[Route] = ()) -> ASGIApp:
-    """The person's pages. Nothing here needs a login: it is what stands on the glass."""
+    """The person's pages. Nothing here needs a login: it is what the lane's screen shows."""
 
     async def index(_: Request) -> Response:
         lanes = "".join(f'<li><a href="/lanes/{escape(lane)}">{escape(lane)}</a></li>' for lane in feed.lanes)

@@ -7,9 +7,9 @@ of all imagers, sensitivity / specificity; bars have two decimals, and so are th
 splits show that nothing was fitted to the thirty.
 
 Drift: over the queue of the tried half the readings move by 1.7 °C, half of it as the room changes and the skin
-follows, half because the sensor drifts. The crowd knows no reference and no calibration. `warm`: the lane has seen
-the other half before, without their oral temperatures; `cold`: nobody, and the people that pass before the crowd is
-known are left out of the count.
+follows, half because the sensor drifts. The baseline knows no reference and no calibration. `warm`: the lane has
+seen the other half before, without their oral temperatures; `cold`: nobody, and the people that pass before the
+baseline is known are left out of the count.
 """
 
 from __future__ import annotations
@@ -120,11 +120,11 @@ def running_median(
     return flags
 
 
-def crowd(
+def baseline(
     before: list[evaluation.MeasuredPerson], tried_on: list[evaluation.MeasuredPerson], options: Options
 ) -> list[bool | None]:
     """The agent's own: nothing chosen, the limit follows the people."""
-    return evaluation.flags_of_crowd([*before, *tried_on], options)[len(before) :]
+    return evaluation.flags_of_baseline([*before, *tried_on], options)[len(before) :]
 
 
 def score(tried_on: list[evaluation.MeasuredPerson], flags: Sequence[bool | None]) -> evaluation.Score:
@@ -176,13 +176,13 @@ def _case(
     for chosen_on, tried_on in splits:
         line = queue(tried_on, kind, SKIN_PER_ROOM[site], room=room)
         before = [replace(p, ambient_c=p.ambient_c if room else None) for p in chosen_on]
-        found.append(score(line, crowd(before if start == "warm" else [], line, options)))
+        found.append(score(line, baseline(before if start == "warm" else [], line, options)))
         peers.append((count_of(fixed, chosen_on, line), count_of(running_median, chosen_on, line)))
     here = evaluation.mean(found)
     fixed_peer, median_peer = (evaluation.mean(scores) for scores in zip(*peers, strict=True))
     has_bar = start == "warm" and kind != "none"
     return Row(
-        f"{site}, drift {kind}, crowd {start}, room {'known' if room else 'unknown'}",
+        f"{site}, drift {kind}, baseline {start}, room {'known' if room else 'unknown'}",
         _told(here),
         f"fixed {_told(fixed_peer)}; median of 60 {_told(median_peer)}",
         f"within {NEAR} of calibrated" if has_bar else "",

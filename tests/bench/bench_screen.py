@@ -1,4 +1,5 @@
-"""A lane's screen: from the decision to the glass, memory over passages, and what a screen in trouble costs a lane.
+"""A lane's screen: from the decision to the picture, memory over passages, and what
+a screen in trouble costs a lane.
 
 The page is a real browser's, without a window. Passages are red codes, decided at once, as fast as they are
 answered; the answer is seen at the socket for screens, where the bench listens as one more screen.

@@ -48,7 +48,7 @@ PANELS = {
     "tablet": PanelOptions(154.0, 86.0, 1024, 600, distance_mm=400.0, gate=Side.RIGHT),
     "phone": PanelOptions(65.0, 140.0, 390, 844, distance_mm=300.0, gate=Side.RIGHT),
 }
-"""Folder → the glass: 10.1 inches lying and standing, 7 inches, a telephone."""
+"""Folder → the screen: 10.1 inches lying and standing, 7 inches, a telephone."""
 
 
 class ScreenProcess:
@@ -128,7 +128,7 @@ def write_pictures(out: Path, sockets: Path, panels: Mapping[str, PanelOptions] 
 
 
 def _until_painted(browser: Browser, pictures: Watch, name: str) -> None:
-    """Until the page has said that what the lane shows is on the glass. Raises TimeoutError."""
+    """Until the page has said that the screen shows what the lane shows. Raises TimeoutError."""
     until_s = time.monotonic() + _PICTURE_LIMIT_S
     while pictures.trouble(name):
         if time.monotonic() > until_s:

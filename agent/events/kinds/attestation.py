@@ -17,7 +17,7 @@ class AttestationJson(TypedDict):
     type: Annotated[
         str,
         "`mask`, `document`, `record`, `travel`, `feedback`, `absence`, `symptom`, `duty`, `count`, `form`, "
-        "`badge`, `trip`; a deed of staff: `override`, `retest`, `remeasure`, `left`, `open`, `all_out`, `close`, "
+        "`badge`, `trip`; a staff action: `override`, `retest`, `remeasure`, `left`, `open`, `all_out`, `close`, "
         "`reopen`, `step`, `handover`, `login`, `login_closed`, `pair`, `paired`, `unpair`; more may be added",
     ]
     lane: Annotated[str, "empty where it concerns the venue"]
@@ -27,7 +27,7 @@ class AttestationJson(TypedDict):
     form: Annotated[str, "name of the form that was filled in; empty for none"]
     answers: Annotated[
         dict[str, str],
-        "choices of the form that are marked as clear; of a deed: `number` of the person, `second` person, …",
+        "clear choices of the form; of a staff action: `number` of the person, `second` person, …",
     ]
     by: Annotated[str | None, "badge of the person who stated or did it; null when nobody had signed on"]
     drill: Annotated[bool, "it belongs to an exercise"]

@@ -16,7 +16,7 @@ from agent.screening import Options
 HEAD = ",".join(evaluation.COLUMNS)
 
 
-def crowd_of(count: int, seed: int = 1, fevers: float = 0.1) -> list[MeasuredPerson]:
+def people_of(count: int, seed: int = 1, fevers: float = 0.1) -> list[MeasuredPerson]:
     """Skin follows the room by 0.15 and the body by 0.7; the rest is noise."""
     chance = random.Random(seed)
     people = []
@@ -44,18 +44,18 @@ def test_an_interval_holds_its_share(hits: int, more: int) -> None:
 
 
 def test_the_model_finds_its_way_back() -> None:
-    model = evaluation.fit(crowd_of(600), fever_c=38.0, specificity=0.95, reference="oral", date="2026-11-22")
+    model = evaluation.fit(people_of(600), fever_c=38.0, specificity=0.95, reference="oral", date="2026-11-22")
     assert -model.c / model.b == pytest.approx(0.15, abs=0.02)
     assert model.people == 600
     assert model.ambient_from_c == pytest.approx(18.0, abs=0.2)
-    scores = evaluation.cross_validated(crowd_of(600), fever_c=38.0, specificity=0.95, seeds=range(10))
+    scores = evaluation.cross_validated(people_of(600), fever_c=38.0, specificity=0.95, seeds=range(10))
     sensitivity, specificity = evaluation.mean(scores)
     assert sensitivity > 0.97
     assert specificity == pytest.approx(0.95, abs=0.02)
 
 
 def test_a_few_slips_of_the_pen_do_not_tilt_the_model() -> None:
-    people = crowd_of(300)
+    people = people_of(300)
     wild = [*people, *(MeasuredPerson(0.0, "entry", "", 34.4, 23.0, 42.0) for _ in range(6))]
     one, other = (evaluation.fit(p, fever_c=38.0, specificity=0.95, reference="", date="") for p in (people, wild))
     assert other.b == pytest.approx(one.b, abs=0.1)
@@ -64,28 +64,28 @@ def test_a_few_slips_of_the_pen_do_not_tilt_the_model() -> None:
 
 def test_too_few_or_senseless_people_are_refused() -> None:
     with pytest.raises(BadStudy, match="too few"):
-        evaluation.fit(crowd_of(19), fever_c=38.0, specificity=0.95, reference="", date="")
+        evaluation.fit(people_of(19), fever_c=38.0, specificity=0.95, reference="", date="")
     upside_down = [
-        MeasuredPerson(0.0, "", "", 70 - person.surface_c, None, person.reference_c) for person in crowd_of(100)
+        MeasuredPerson(0.0, "", "", 70 - person.surface_c, None, person.reference_c) for person in people_of(100)
     ]
     with pytest.raises(BadStudy, match="aimed at people"):
         evaluation.fit(upside_down, fever_c=38.0, specificity=0.95, reference="", date="")
     same = [MeasuredPerson(0.0, "", "", 34.0, None, 36.8)] * 30
     with pytest.raises(BadStudy, match="same temperature"):
         evaluation.fit(same, fever_c=38.0, specificity=0.95, reference="", date="")
-    sick = [person for person in crowd_of(2000) if person.reference_c >= 38.0]
+    sick = [person for person in people_of(2000) if person.reference_c >= 38.0]
     with pytest.raises(BadStudy, match="without a fever"):
         evaluation.fit(sick, fever_c=38.0, specificity=0.95, reference="", date="")
 
 
 def test_without_a_room_the_slope_is_that_of_skin_in_general() -> None:
-    people = [MeasuredPerson(p.at_utc, p.lane, p.site, p.surface_c, None, p.reference_c) for p in crowd_of(100)]
+    people = [MeasuredPerson(p.at_utc, p.lane, p.site, p.surface_c, None, p.reference_c) for p in people_of(100)]
     assert evaluation.ambient_slope(people) == evaluation.SLOPE
 
 
-def test_the_crowd_finds_fevers_without_a_calibration() -> None:
-    people = crowd_of(600)
-    flags = evaluation.flags_of_crowd(people, Options())
+def test_the_baseline_finds_fevers_without_a_calibration() -> None:
+    people = people_of(600)
+    flags = evaluation.flags_of_baseline(people, Options())
     assert flags[:30] == [None] * 30
     judged = [(person, flag) for person, flag in zip(people, flags, strict=True) if flag is not None]
     score = evaluation.count([person for person, _ in judged], [flag for _, flag in judged])
@@ -102,7 +102,7 @@ def test_scores_and_what_a_flag_is_worth() -> None:
 
 
 def test_the_bootstrap_holds_the_mean() -> None:
-    people = crowd_of(300)
+    people = people_of(300)
     low, high = evaluation.bootstrap(people, lambda drawn: sum(p.surface_c for p in drawn) / len(drawn), times=200)
     assert low < sum(p.surface_c for p in people) / len(people) < high
     assert high - low == pytest.approx(4 * 0.8 / 300**0.5, rel=0.5)

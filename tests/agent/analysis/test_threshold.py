@@ -43,9 +43,9 @@ def test_smeared_it_passes_that_share_of_all_pairs(
 
 
 def test_it_is_right_on_the_average_and_steadier_than_counting() -> None:
-    crowds = [people(260, seed) for seed in range(60)]
-    counted = [threshold.empirical([here for here, _ in crowd], 0.95) for crowd in crowds]
-    chosen = [threshold.choose(crowd, RISE, 0.95) for crowd in crowds]
+    baselines = [people(260, seed) for seed in range(60)]
+    counted = [threshold.empirical([here for here, _ in baseline], 0.95) for baseline in baselines]
+    chosen = [threshold.choose(baseline, RISE, 0.95) for baseline in baselines]
     assert fmean(chosen) == pytest.approx(TRUE_95, abs=0.02)
     assert pstdev(chosen) < 0.85 * pstdev(counted)
 

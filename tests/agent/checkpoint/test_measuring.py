@@ -1,4 +1,4 @@
-"""What a temperature counts for: the room, the crowd, second readings, the mark before a range sensor."""
+"""What a temperature counts for: the room, the baseline, second readings, the mark before a range sensor."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def test_a_room_sensor_that_goes_is_told_and_stops_nobody(bench: Bench) -> None:
     assert bench.only().decision.outcome is Outcome.ADMIT
 
 
-def test_the_crowd_of_a_lane_becomes_its_reference(bench: Bench) -> None:
+def test_the_baseline_of_a_lane_becomes_its_reference(bench: Bench) -> None:
     for number in range(40):
         bench.show(b"green:%d" % number)
         bench.measure(34.0 + 0.1 * (number % 8), count=5)
         bench.wait(bench.options.rescan_after_admit_s)
     scales = [passage.temperature.basis for passage in bench.passages]
     assert scales == ["fixed"] * 30 + ["population"] * 10
-    assert bench.checkpoint.screens.crowds["in"].people == 40
-    assert "out" not in bench.checkpoint.screens.crowds
+    assert bench.checkpoint.screens.baselines["in"].people == 40
+    assert "out" not in bench.checkpoint.screens.baselines
     bench.show(b"green:zoe")
     bench.measure(35.5, count=5)
     assert bench.passages[-1].temperature.outcome is Screening.ELEVATED, "normal by the fixed limit"

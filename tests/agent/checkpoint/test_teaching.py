@@ -18,7 +18,7 @@ def known(bench: Bench) -> Bench:
     """Forty people were let in."""
     for number in range(40):
         visit(bench, b"green:%d" % number, 34.0 + 0.1 * (number % 8))
-    assert crowd_of(bench).people == 40
+    assert baseline_of(bench).people == 40
     return bench
 
 
@@ -29,8 +29,8 @@ def visit(bench: Bench, code: bytes, surface_c: float) -> None:
     bench.wait(bench.options.rescan_after_admit_s)
 
 
-def crowd_of(bench: Bench) -> Baseline:
-    return bench.checkpoint.screens.crowds["in"]
+def baseline_of(bench: Bench) -> Baseline:
+    return bench.checkpoint.screens.baselines["in"]
 
 
 def told(bench: Bench) -> str:
@@ -39,12 +39,12 @@ def told(bench: Bench) -> str:
 
 @pytest.mark.parametrize("surface_c", [35.0, 38.4, 33.1])
 def test_strangers_with_a_pad_teach_nothing_and_it_is_told(known: Bench, surface_c: float) -> None:
-    before = crowd_of(known)
+    before = baseline_of(known)
     for _ in range(150):
         known.measure(surface_c, count=105)  # until the kiosk gives up waiting for a code
         known.measure(ROOM_C, count=10)
     assert len(known.passages) == 40 + 150
-    assert crowd_of(known) == before
+    assert baseline_of(known) == before
     assert "showed no valid code" in told(known)
     visit(known, b"green:fever", 37.2)
     assert known.passages[-1].temperature.outcome is Screening.ELEVATED
@@ -52,38 +52,38 @@ def test_strangers_with_a_pad_teach_nothing_and_it_is_told(known: Bench, surface
 
 @pytest.mark.parametrize("word", ["red", "expired", "yellow", "nonsense"])
 def test_a_code_that_lets_nobody_in_teaches_nothing(known: Bench, word: str) -> None:
-    before = crowd_of(known)
+    before = baseline_of(known)
     for number in range(60):
         visit(known, f"{word}:p{number}".encode(), 34.9)
-    assert crowd_of(known) == before
+    assert baseline_of(known) == before
 
 
 def test_one_holder_teaches_once_in_a_long_time(known: Bench) -> None:
     for _ in range(150):
         visit(known, b"green:one", 34.9)
         known.wait(known.options.passback_window_s)
-    assert crowd_of(known).people == 41
+    assert baseline_of(known).people == 41
     assert "showed no valid code" not in told(known)
     known.wait(OPTIONS.baseline_relearn_s)
     visit(known, b"green:one", 34.6)
-    assert crowd_of(known).people == 42
+    assert baseline_of(known).people == 42
 
 
 def test_a_fever_with_a_valid_code_does_not_move_what_is_usual(known: Bench) -> None:
-    before = crowd_of(known)
+    before = baseline_of(known)
     for _ in range(20):
         visit(known, b"green:fever", FEVER_C)
-    assert crowd_of(known).people == before.people
-    assert crowd_of(known).limit_c(OPTIONS, None) < before.limit_c(OPTIONS, None) + 0.06
+    assert baseline_of(known).people == before.people
+    assert baseline_of(known).limit_c(OPTIONS, None) < before.limit_c(OPTIONS, None) + 0.06
     assert known.passages[-1].decision.outcome is not Outcome.ADMIT
 
 
-def test_a_kept_crowd_of_long_ago_is_not_compared_with() -> None:
-    crowd = Baseline()
+def test_a_kept_baseline_of_long_ago_is_not_compared_with() -> None:
+    baseline = Baseline()
     for _ in range(60):
-        crowd = crowd.after(34.4, None, NOW.earliest_utc - screening.baseline.STALE_S - 100, OPTIONS)
+        baseline = baseline.after(34.4, None, NOW.earliest_utc - screening.baseline.STALE_S - 100, OPTIONS)
     bench = Bench()
-    bench.checkpoint.screens.crowds["in"] = crowd
+    bench.checkpoint.screens.baselines["in"] = baseline
     visit(bench, b"green:anna", 34.4)
     assert bench.only().temperature.basis == "fixed"
 
@@ -92,5 +92,5 @@ def test_that_few_holders_pass_again_and_again_is_told(bench: Bench) -> None:
     for number in range(110):
         visit(bench, b"green:%d" % (number % 5), 34.4)
         bench.wait(bench.options.passback_window_s)
-    assert crowd_of(bench).people == 5
+    assert baseline_of(bench).people == 5
     assert "only 5 had a valid code of a holder not seen before" in told(bench)

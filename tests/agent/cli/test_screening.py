@@ -79,7 +79,7 @@ def test_a_small_file_is_told_so(people: Path, tmp_path: Path, capsys: pytest.Ca
     small = tmp_path / "small.csv"
     small.write_text("".join(people.read_text().splitlines(keepends=True)[:12]))
     assert cli.main(["screening", "evaluate", str(small)]) == 0
-    assert "crowd: never known among these 11 people" in capsys.readouterr().out
+    assert "baseline: never known among these 11 people" in capsys.readouterr().out
     assert cli.main(["screening", "fit", str(small)]) == 1
     assert "too few" in capsys.readouterr().err
 
@@ -124,7 +124,7 @@ def test_two_sites_of_one_lane_are_not_mixed(people: Path, capsys: pytest.Captur
 
 
 @pytest.mark.skipif(not FEVER_DATA.exists(), reason="the fever data set is not beside this checkout")
-def test_on_real_people_the_crowd_finds_most_fevers_at_few_false_alarms() -> None:
+def test_on_real_people_the_baseline_finds_most_fevers_at_few_false_alarms() -> None:
     with FEVER_DATA.open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.reader(lines))
     tables = [dict(zip(rows[2], row, strict=False)) for row in rows[3:]]
@@ -137,7 +137,7 @@ def test_on_real_people_the_crowd_finds_most_fevers_at_few_false_alarms() -> Non
     ]
     assert len(found) > 500
     options = Options(threshold_c=36.3)
-    flags = evaluation.flags_of_crowd(found, options)
+    flags = evaluation.flags_of_baseline(found, options)
     judged = [(person, flag) for person, flag in zip(found, flags, strict=True) if flag is not None]
     score = evaluation.count([person for person, _ in judged], [flag for _, flag in judged])
     assert score.sensitivity > 0.9

@@ -41,7 +41,7 @@ def kiosk(shared: Kiosk) -> Kiosk:
     shared.login("G07")
     shared.door._view.forget()
     for card in shared.view()["waiting"]:
-        shared.deed("left", lane=card["lane"], number=card["number"])
+        shared.action("left", lane=card["lane"], number=card["number"])
     return shared
 
 
@@ -95,37 +95,37 @@ def test_the_view_names_nobody(kiosk: Kiosk) -> None:
     assert "canary" not in json.dumps(kiosk.view())
 
 
-# -- deeds
+# -- actions
 
 
 def test_staffs_own_instrument_opens_the_gate_and_the_event_says_who(kiosk: Kiosk) -> None:
     card, opened = waiting(kiosk), kiosk.opened()
-    said = kiosk.deed("remeasure", lane="entry", number=card["number"], tenths=366, instrument="T12")
+    said = kiosk.action("remeasure", lane="entry", number=card["number"], tenths=366, instrument="T12")
     assert (said["outcome"], said["gate_opened"]) == ("admit", True)
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("remeasure", "G07"))
     assert kiosk.events()[-1]["answers"] == {"number": str(card["number"]), "instrument": "T12"}
 
 
 @pytest.mark.parametrize("tenths", [0, 200, 339, 500, -366])
 def test_no_temperature_of_a_body(kiosk: Kiosk, tenths: int) -> None:
     card = waiting(kiosk)
-    said = kiosk.deed("remeasure", lane="entry", number=card["number"], tenths=tenths)
+    said = kiosk.action("remeasure", lane="entry", number=card["number"], tenths=tenths)
     assert said == {"refused": "out_of_range"}
 
 
 def test_measured_again(kiosk: Kiosk) -> None:
     waiting(kiosk)
-    assert kiosk.deed("retest", lane="entry") == {"done": True}
-    wait_for(lambda: kiosk.deeds()[-1] == ("retest", "G07"))
+    assert kiosk.action("retest", lane="entry") == {"done": True}
+    wait_for(lambda: kiosk.actions()[-1] == ("retest", "G07"))
 
 
 def overridable(kiosk: Kiosk) -> dict[str, Any]:
     """Somebody whom the table leaves to the staff, and whom no invariant keeps out."""
     number = waiting(kiosk)["number"]
-    said = kiosk.deed("attest", lane="entry", number=number, type="travel", value="risk")
+    said = kiosk.action("attest", lane="entry", number=number, type="travel", value="risk")
     assert said.get("outcome") == "refer", said
-    assert kiosk.deed("remeasure", lane="entry", number=number, tenths=366)["reasons"] == ["travel_risk"]
+    assert kiosk.action("remeasure", lane="entry", number=number, tenths=366)["reasons"] == ["travel_risk"]
     card = kiosk.view()["waiting"][0]
     assert card["may_override"], card
     return card
@@ -134,25 +134,25 @@ def overridable(kiosk: Kiosk) -> dict[str, Any]:
 def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: Kiosk) -> None:
     card, opened = overridable(kiosk), kiosk.opened()
     about = {"lane": "entry", "number": card["number"]}
-    assert kiosk.deed("override", **about, reason="document") == {"refused": "second_needed"}
-    assert kiosk.deed("override", **about, reason="because", second=SECOND) == {"refused": "bad_arguments"}
-    assert kiosk.deed("override", **about, reason="other", second=SECOND) == {"refused": "bad_arguments"}
+    assert kiosk.action("override", **about, reason="document") == {"refused": "second_needed"}
+    assert kiosk.action("override", **about, reason="because", second=SECOND) == {"refused": "bad_arguments"}
+    assert kiosk.action("override", **about, reason="other", second=SECOND) == {"refused": "bad_arguments"}
     own = {"staff": "G07", "pin": PINS["G07"]}
-    assert kiosk.deed("override", **about, reason="document", second=own) == {"refused": "second_needed"}
+    assert kiosk.action("override", **about, reason="document", second=own) == {"refused": "second_needed"}
     technician = {"staff": "T1", "pin": PINS["T1"]}
-    assert kiosk.deed("override", **about, reason="document", second=technician) == {"refused": "second_needed"}
+    assert kiosk.action("override", **about, reason="document", second=technician) == {"refused": "second_needed"}
     wrong = {"staff": "S1", "pin": "000000"}
-    assert kiosk.deed("override", **about, reason="document", second=wrong) == {"refused": "login_wrong"}
+    assert kiosk.action("override", **about, reason="document", second=wrong) == {"refused": "login_wrong"}
     assert kiosk.opened() == opened
-    said = kiosk.deed("override", **about, reason="document", words="Canary Words", second=SECOND)
+    said = kiosk.action("override", **about, reason="document", words="Canary Words", second=SECOND)
     assert said["outcome"] == "admit"
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-1] == ("override", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("override", "G07"))
     event = kiosk.events()[-1]
     assert event["value"] == "document"
     assert event["answers"]["second"] == "S1"
     assert "Canary" not in json.dumps(kiosk.events())
-    assert kiosk.deed("override", **about, reason="document", second=SECOND) == {"refused": "no_such_number"}
+    assert kiosk.action("override", **about, reason="document", second=SECOND) == {"refused": "no_such_number"}
 
 
 def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
@@ -161,46 +161,46 @@ def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     kiosk.door._badges = Badges()
     kiosk.show_badge("S1")  # on duty, or on the way out: no page waits for it
     wait_for(lambda: last_badge(kiosk) == "S1")
-    assert kiosk.deed("override", **about) == {"refused": "second_needed"}
+    assert kiosk.action("override", **about) == {"refused": "second_needed"}
     kiosk.door._badges = Badges()
     assert kiosk.page("second") == {"awaited": True}
     kiosk.show_badge("S1")
     wait_for(lambda: kiosk.page("second").get("seen") == "S1")
-    assert kiosk.deed("override", **about)["outcome"] == "admit"
-    assert kiosk.deed("override", **about) == {"refused": "second_needed"}
+    assert kiosk.action("override", **about)["outcome"] == "admit"
+    assert kiosk.action("override", **about) == {"refused": "second_needed"}
 
 
 @pytest.mark.parametrize("colour", [Colour.RED, Colour.YELLOW])
 def test_nobody_overrides_an_invariant_or_a_refusal(kiosk: Kiosk, colour: Colour) -> None:
     card, opened = waiting(kiosk, 34.4, colour), kiosk.opened()
-    said = kiosk.deed("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
+    said = kiosk.action("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
     assert said["refused"] in {"invariant", "not_referred"}
     assert kiosk.opened() == opened
 
 
 def test_a_fever_is_not_overridden(kiosk: Kiosk) -> None:
     card, opened = waiting(kiosk), kiosk.opened()
-    said = kiosk.deed("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
+    said = kiosk.action("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
     assert said == {"refused": "invariant"}
     assert kiosk.opened() == opened
 
 
 def test_a_gate_is_not_opened_past_somebody_who_waits(kiosk: Kiosk) -> None:
     card, opened = waiting(kiosk), kiosk.opened()
-    assert kiosk.deed("open", lane="entry", reason="medical", second=SECOND) == {"refused": "people_wait"}
-    assert kiosk.deed("left", lane="entry", number=card["number"]) == {"done": True}
+    assert kiosk.action("open", lane="entry", reason="medical", second=SECOND) == {"refused": "people_wait"}
+    assert kiosk.action("left", lane="entry", number=card["number"]) == {"done": True}
     assert kiosk.opened() == opened
-    assert kiosk.deed("open", lane="entry", reason="medical", second=SECOND) == {"done": True}
+    assert kiosk.action("open", lane="entry", reason="medical", second=SECOND) == {"done": True}
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-2:] == [("left", "G07"), ("open", "G07")])
+    wait_for(lambda: kiosk.actions()[-2:] == [("left", "G07"), ("open", "G07")])
 
 
 def test_all_out_opens_exits_and_no_entry(kiosk: Kiosk) -> None:
     entry, out = kiosk.opened(), kiosk.opened("exit")
-    assert kiosk.deed("all_out") == {"done": True, "opened": ["exit"]}
+    assert kiosk.action("all_out") == {"done": True, "opened": ["exit"]}
     wait_for(lambda: kiosk.opened("exit") == out + 1)
     assert kiosk.opened() == entry
-    assert kiosk.deed("close", lane="exit") == {"refused": "not_allowed"}, "an exit stays an exit"
+    assert kiosk.action("close", lane="exit") == {"refused": "not_allowed"}, "an exit stays an exit"
 
 
 def test_all_out_names_the_exits_that_did_not_open(kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,10 +211,10 @@ def test_all_out_names_the_exits_that_did_not_open(kiosk: Kiosk, monkeypatch: py
 
     monkeypatch.setattr(kiosk.door, "_context", replace(context, ask=no_answer))
     shut = {"refused": "exits_shut", "opened": [], "shut": {"exit": "timeout"}}
-    assert kiosk.deed("all_out") == shut
+    assert kiosk.action("all_out") == shut
     entry_alone = {"entry": context.lanes["entry"]}
     monkeypatch.setattr(kiosk.door, "_context", replace(context, lanes=entry_alone))
-    assert kiosk.deed("all_out") == {"refused": "no_such_lane"}
+    assert kiosk.action("all_out") == {"refused": "no_such_lane"}
 
 
 class GoneGate:
@@ -237,15 +237,15 @@ SHUT = {"refused": "exits_shut", "opened": [], "shut": {"exit": "gate_down"}}
 
 
 def test_all_out_says_that_a_gate_is_known_to_be_down(kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, deeds = exit_gate(kiosk), kiosk.deeds().count(("all_out", "G07"))
+    gate, actions = exit_gate(kiosk), kiosk.actions().count(("all_out", "G07"))
     with monkeypatch.context() as broken:
         broken.setattr(gate, "_make", GoneGate)
         gate.reopen()
         wait_for(lambda: "gate" in kiosk.view()["lanes"][1]["down"])
-        assert kiosk.deed("all_out") == SHUT
+        assert kiosk.action("all_out") == SHUT
     gate.reopen()
     wait_for(lambda: gate.status().up)
-    assert kiosk.deeds().count(("all_out", "G07")) == deeds, "what was not done is no deed"
+    assert kiosk.actions().count(("all_out", "G07")) == actions, "what was not done is no action"
 
 
 def test_all_out_says_that_a_gate_fails_just_now(kiosk: Kiosk) -> None:
@@ -254,29 +254,31 @@ def test_all_out_says_that_a_gate_fails_just_now(kiosk: Kiosk) -> None:
     def fails(_seconds: float) -> None:
         raise DeviceGone("relay", "does not answer", "plug it in")
 
-    gate._life.device.pulse = fails
-    assert kiosk.deed("all_out") == SHUT
+    gate._thread.device.pulse = fails
+    assert kiosk.action("all_out") == SHUT
     gate.reopen()
     wait_for(lambda: gate.status().up)
-    assert kiosk.deed("all_out") == {"done": True, "opened": ["exit"]}
+    assert kiosk.action("all_out") == {"done": True, "opened": ["exit"]}
 
 
 def test_mask_and_occupancy(kiosk: Kiosk) -> None:
     card = waiting(kiosk)
     about = {"lane": "entry", "number": card["number"]}
-    assert kiosk.deed("attest", **about, type="mask", value="sometimes") == {"refused": "bad_value"}
-    assert kiosk.deed("attest", **about, type="mask", value="worn")["done"]
-    assert kiosk.deed("state", type="count", number=2)["done"]
+    assert kiosk.action("attest", **about, type="mask", value="sometimes") == {"refused": "bad_value"}
+    assert kiosk.action("attest", **about, type="mask", value="worn")["done"]
+    assert kiosk.action("state", type="count", number=2)["done"]
     wait_for(lambda: kiosk.view()["venue"]["occupancy"]["inside"] == 2)
-    assert kiosk.deed("state", type="duty", value="disinfect")["done"]
-    wait_for(lambda: kiosk.deeds()[-3:] == [("mask", "G07"), ("count", "G07"), ("duty", "G07")])
+    assert kiosk.action("state", type="duty", value="disinfect")["done"]
+    wait_for(lambda: kiosk.actions()[-3:] == [("mask", "G07"), ("count", "G07"), ("duty", "G07")])
 
 
 def test_a_form_is_kept_by_the_venues_rules(kiosk: Kiosk) -> None:
     answers = {"reason": "visit", "name": "Canary Visitor", "telephone": "0123456789"}
-    said = kiosk.deed("state", type="form", form="visitor", answers=answers)
+    said = kiosk.action("state", type="form", form="visitor", answers=answers)
     assert said["refused"] == "no_sealing_key", "nothing private is kept in the clear"
-    said = kiosk.deed("state", type="form", form="inspection", answers={"subject": "codes", "finding": "in_order"})
+    said = kiosk.action(
+        "state", type="form", form="inspection", answers={"subject": "codes", "finding": "in_order"}
+    )
     assert said["done"]
     assert "Canary" not in json.dumps([kiosk.view(), kiosk.events()])
     everything = [path.read_bytes() for path in kiosk.folder.rglob("*") if path.is_file()]
@@ -287,20 +289,20 @@ def test_a_case_has_steps_and_an_owner_until_it_is_answered(kiosk: Kiosk) -> Non
     waiting(kiosk, 34.4, Colour.RED)
     wait_for(lambda: [each for each in kiosk.view()["venue"]["cases"] if each["kind"] == "red"])
     case = kiosk.view()["venue"]["cases"][-1]["case"]
-    assert kiosk.deed("step", case=case, step="dreamt") == {"refused": "bad_value"}
-    assert kiosk.deed("step", case=case, step="received") == {"done": True}
-    assert kiosk.deed("step", case=case.lower(), step="compared") == {"done": True}
+    assert kiosk.action("step", case=case, step="dreamt") == {"refused": "bad_value"}
+    assert kiosk.action("step", case=case, step="received") == {"done": True}
+    assert kiosk.action("step", case=case.lower(), step="compared") == {"done": True}
     (shown,) = [each for each in kiosk.view()["venue"]["cases"] if each["case"] == case]
     assert (shown["owner"], shown["done"]) == ("G07", {"received": "G07", "compared": "G07"})
-    assert kiosk.deed("state", type="feedback", case=case, value="isolated")["done"]
+    assert kiosk.action("state", type="feedback", case=case, value="isolated")["done"]
     wait_for(lambda: case not in {each["case"] for each in kiosk.view()["venue"]["cases"]})
-    assert kiosk.deed("step", case=case, step="checked") == {"refused": "case_closed"}
-    assert kiosk.deed("state", type="feedback", case=case, value="isolated")["refused"] == "case_closed"
+    assert kiosk.action("step", case=case, step="checked") == {"refused": "case_closed"}
+    assert kiosk.action("state", type="feedback", case=case, value="isolated")["refused"] == "case_closed"
 
 
 def test_a_card_has_the_case_of_that_person_and_of_nobody_else(kiosk: Kiosk) -> None:
     fever, first, second = waiting(kiosk), *(waiting(kiosk, 34.4, Colour.RED) for _ in range(2))
-    kiosk.deed("remeasure", lane="entry", number=fever["number"], tenths=385)
+    kiosk.action("remeasure", lane="entry", number=fever["number"], tenths=385)
     cases = {each["number"]: each["case"] for each in kiosk.view()["waiting"]}
 
     def kinds() -> dict[str, str]:
@@ -309,7 +311,7 @@ def test_a_card_has_the_case_of_that_person_and_of_nobody_else(kiosk: Kiosk) -> 
     wait_for(lambda: kinds().keys() >= set(cases.values()))  # a case is opened when its event is on disk
     assert [kinds()[cases[each["number"]]] for each in (fever, first, second)] == ["fever", "red", "red"]
     assert len({*cases.values()}) == 3
-    assert kiosk.deed("state", type="feedback", case=first["case"], value="cleared")["done"]
+    assert kiosk.action("state", type="feedback", case=first["case"], value="cleared")["done"]
     assert {each["number"]: each["case"] for each in kiosk.view()["waiting"]} == cases
 
 
@@ -325,9 +327,9 @@ def test_a_badge_at_the_scanner_hands_over_and_is_no_passage(kiosk: Kiosk) -> No
     wait_for(lambda: kiosk.view()["on_duty"] == "G07")
     assert kiosk.view()["handed_by"] == "G08"
     assert kiosk.app._loop.decided == decided
-    assert kiosk.deed("accept")["done"]
+    assert kiosk.action("accept")["done"]
     assert kiosk.view()["handed_by"] == ""
-    wait_for(lambda: ("badge", "G07") in kiosk.deeds())
+    wait_for(lambda: ("badge", "G07") in kiosk.actions())
 
 
 def test_a_second_persons_badge_is_no_handover_while_a_page_waits_for_it(kiosk: Kiosk) -> None:
@@ -349,16 +351,16 @@ def test_only_whose_badge_was_shown_accepts_the_shift_and_the_cases_are_theirs(k
     for who in ("S1", "G08"):
         kiosk.show_badge(who)
         wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
-    assert kiosk.deed("accept") == {"refused": "not_on_duty"}
+    assert kiosk.action("accept") == {"refused": "not_on_duty"}
     kiosk.login("G08")
     wait_for(lambda: card["case"] in {each["case"] for each in kiosk.view()["venue"]["cases"]})
-    assert kiosk.deed("step", case=card["case"], step="received") == {"done": True}
-    assert card["case"] in kiosk.deed("accept")["cases"]
+    assert kiosk.action("step", case=card["case"], step="received") == {"done": True}
+    assert card["case"] in kiosk.action("accept")["cases"]
     (case,) = [each for each in kiosk.view()["venue"]["cases"] if each["case"] == card["case"]]
     assert (case["owner"], case["done"]) == ("G08", {"received": "G08"})
-    wait_for(lambda: kiosk.deeds()[-1] == ("handover", "G08"))
+    wait_for(lambda: kiosk.actions()[-1] == ("handover", "G08"))
     assert kiosk.events()[-1]["answers"]["from"] == "S1"
-    assert kiosk.deed("accept") == {"refused": "repeated"}
+    assert kiosk.action("accept") == {"refused": "repeated"}
     kiosk.login("G07")
 
 
@@ -413,7 +415,7 @@ def test_a_supervisors_badge_shows_the_code_for_a_tablet_that_waits_for_it(kiosk
     kiosk.show_badge("S1")
     wait_for(lambda: kiosk.door._sessions.pairing is not None)
     pairing = kiosk.door._sessions.pairing
-    wait_for(lambda: kiosk.deeds()[-1] == ("pair", "S1"))
+    wait_for(lambda: kiosk.actions()[-1] == ("pair", "S1"))
     assert kiosk.events()[-1]["value"] == "badge"
     assert kiosk.view()["on_duty"] == on_duty, "to connect a tablet is not to take over"
     said = kiosk.ask(do="pair", secret=pairing.secret, number=pairing.number)
@@ -423,7 +425,7 @@ def test_a_supervisors_badge_shows_the_code_for_a_tablet_that_waits_for_it(kiosk
 def test_no_badge_of_a_guard_connects_a_tablet_and_none_without_a_glass(kiosk: Kiosk) -> None:
     kiosk.door._badges, kiosk.door._sessions.pairing = Badges(), None
     kiosk.app._watch._painted.clear()
-    assert kiosk.ask(do="await_pairing") == {"refused": "no_glass"}
+    assert kiosk.ask(do="await_pairing") == {"refused": "no_screen"}
     paints(kiosk)
     kiosk.ask(do="await_pairing")
     kiosk.show_badge("G08")
@@ -442,7 +444,7 @@ def test_the_link_for_a_browser_on_the_kiosk_has_the_port_that_serves_it(kiosk: 
 # -- without right, late, twice
 
 
-DEEDS: list[dict[str, Any]] = [
+ACTIONS: list[dict[str, Any]] = [
     {"do": "override", "lane": "entry", "number": 1, "reason": "document", "second": SECOND},
     {"do": "open", "lane": "entry", "reason": "document", "second": SECOND},
     {"do": "open", "lane": "exit", "reason": "document", "second": SECOND},
@@ -466,16 +468,16 @@ def moved(kiosk: Kiosk) -> tuple[int, int, set[str], str, int]:
     return kiosk.opened(), kiosk.opened("exit"), set(state.closed), state.on_duty, len(state.devices)
 
 
-def test_there_is_a_deed_for_each_verb() -> None:
-    assert {each["do"] for each in DEEDS} == rights.VERBS.keys()
+def test_there_is_a_action_for_each_verb() -> None:
+    assert {each["do"] for each in ACTIONS} == rights.VERBS.keys()
 
 
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed["do"])
-def test_no_deed_without_login_with_an_old_cookie_from_another_device_late_or_twice(
-    kiosk: Kiosk, deed: dict[str, Any]
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action["do"])
+def test_no_action_without_login_with_an_old_cookie_from_another_device_late_or_twice(
+    kiosk: Kiosk, action: dict[str, Any]
 ) -> None:
     before = moved(kiosk)
-    fresh = {"id": f"without-right-{deed['do']}-{deed.get('lane')}", "at_s": kiosk.view()["at_s"], **deed}
+    fresh = {"id": f"without-right-{action['do']}-{action.get('lane')}", "at_s": kiosk.view()["at_s"], **action}
     session, device = kiosk.session, kiosk.device
     for cookies in (
         {},
@@ -489,13 +491,13 @@ def test_no_deed_without_login_with_an_old_cookie_from_another_device_late_or_tw
     assert kiosk.view() == {"refused": "not_logged_in"}, "a session that another device has shown is over"
     kiosk.login("G07")
     for at_s in (fresh["at_s"] - FRESH_S - 1, fresh["at_s"] + 100, "now", None):
-        role_may = StaffRole.GUARD in rights.VERBS[deed["do"]]
+        role_may = StaffRole.GUARD in rights.VERBS[action["do"]]
         refused = kiosk.page(**{**fresh, "at_s": at_s})["refused"]
         assert refused in ({"too_late", "bad_arguments"} if role_may else {"not_allowed"})
     assert moved(kiosk) == before
 
 
-def test_no_deed_twice(kiosk: Kiosk) -> None:
+def test_no_action_twice(kiosk: Kiosk) -> None:
     out = kiosk.opened("exit")
     given = {"id": "the-same-one", "at_s": kiosk.view()["at_s"]}
     assert kiosk.page("all_out", **given)["done"]
@@ -504,12 +506,12 @@ def test_no_deed_twice(kiosk: Kiosk) -> None:
 
 
 @pytest.mark.parametrize("who", ["G07", "T1", "S1"])
-def test_no_deed_of_another_role(kiosk: Kiosk, who: str) -> None:
+def test_no_action_of_another_role(kiosk: Kiosk, who: str) -> None:
     kiosk.login(who)
-    for deed in DEEDS:
-        if StaffRole(ROLES[who]) not in rights.VERBS[deed["do"]]:
+    for action in ACTIONS:
+        if StaffRole(ROLES[who]) not in rights.VERBS[action["do"]]:
             before = moved(kiosk)
-            assert kiosk.deed(**deed) == {"refused": "not_allowed"}
+            assert kiosk.action(**action) == {"refused": "not_allowed"}
             assert moved(kiosk) == before
     kiosk.login("G07")
 
@@ -553,14 +555,14 @@ def test_a_pairing_ends_after_five_tries(kiosk: Kiosk) -> None:
 @pytest.mark.parametrize("by", ["unlock", "second"])
 def test_five_wrong_pins_are_an_event_wherever_they_are_given(kiosk: Kiosk, by: str) -> None:
     who = "G07" if by == "unlock" else "S1"
-    before = kiosk.deeds().count(("login_closed", who))
+    before = kiosk.actions().count(("login_closed", who))
     for _ in range(5):
         if by == "unlock":
             said = kiosk.page("unlock", pin="000000")
         else:
-            said = kiosk.deed("open", lane="exit", reason="known", second={"staff": who, "pin": "000000"})
+            said = kiosk.action("open", lane="exit", reason="known", second={"staff": who, "pin": "000000"})
         assert said == {"refused": "login_wrong"}
-    wait_for(lambda: kiosk.deeds().count(("login_closed", who)) == before + 1)
+    wait_for(lambda: kiosk.actions().count(("login_closed", who)) == before + 1)
     kiosk.door._sessions._misses.clear()
 
 
@@ -571,7 +573,7 @@ def test_five_wrong_pins_close_the_login_and_are_an_event(kiosk: Kiosk) -> None:
         assert said == {"refused": "login_wrong"}
     said = kiosk.ask(do="login", device=device, session="", staff="G08", pin=PINS["G08"])
     assert said == {"refused": "login_closed"}
-    wait_for(lambda: ("login_closed", "G08") in kiosk.deeds())
+    wait_for(lambda: ("login_closed", "G08") in kiosk.actions())
     assert kiosk.ask(do="login", device=device, session="", staff="ghost", pin="000000")["refused"] == "login_wrong"
     kiosk.door._sessions._misses.clear()
 
@@ -618,7 +620,7 @@ def test_a_closed_lane_stays_closed_over_a_restart() -> None:
     kiosk = Kiosk(venue=False)
     try:
         kiosk.login("S1")
-        assert kiosk.deed("close", lane="entry") == {"done": True}
+        assert kiosk.action("close", lane="entry") == {"done": True}
         opened = kiosk.opened()
         kiosk.stop()
         kiosk.start()
@@ -628,12 +630,12 @@ def test_a_closed_lane_stays_closed_over_a_restart() -> None:
         kiosk.login("G07")
         assert kiosk.view()["lanes"][0]["closed"]
         assert kiosk.view()["waiting"][0]["reasons"] == ["lane_closed"]
-        assert kiosk.deed("reopen", lane="entry") == {"done": True}
+        assert kiosk.action("reopen", lane="entry") == {"done": True}
         kiosk.come("bert", 34.4)
         wait_for(lambda: kiosk.opened() == 1)
-        assert kiosk.deed("state", type="count", number=1)["refused"] == "no_venue"
+        assert kiosk.action("state", type="count", number=1)["refused"] == "no_venue"
         kiosk.show_badge("G08")
-        wait_for(lambda: ("badge", "G08") in kiosk.deeds())
+        wait_for(lambda: ("badge", "G08") in kiosk.actions())
         (kiosk.folder / staff_state.NAME).write_text("{")
         kiosk.stop()
         kiosk.start()

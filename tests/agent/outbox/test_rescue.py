@@ -96,13 +96,13 @@ def test_whatever_a_card_has_made_of_the_file_new_events_are_kept(
     [
         "ALTER TABLE record RENAME COLUMN key TO kez",
         "ALTER TABLE record RENAME COLUMN rank TO rakk",
-        "ALTER TABLE life RENAME COLUMN epoch TO epocg",
+        "ALTER TABLE store RENAME COLUMN epoch TO epocg",
         "UPDATE record SET packed = CAST(x'48ff' AS TEXT) WHERE key = 30",
         "UPDATE record SET packed = CAST(x'48ff' AS TEXT) WHERE key = 60",
         "UPDATE record SET kind = CAST(x'48ff' AS TEXT) WHERE key = 30",
         "UPDATE record SET packed = 7 WHERE key = 60",
         "UPDATE record SET packed = '' WHERE key = 1",
-        "UPDATE life SET epoch = 7",
+        "UPDATE store SET epoch = 7",
     ],
 )
 def test_a_bit_that_has_turned_over_in_the_schema_or_a_row_is_damage(

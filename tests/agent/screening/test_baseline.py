@@ -1,4 +1,4 @@
-"""The crowd: follows the room and the sensor, not the fevers; says when it does not know."""
+"""The baseline: follows the room and the sensor, not the fevers; says when it does not know."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ OPTIONS = Options()
 NIGHT_S = 12 * 3600
 
 
-def after(crowd: Baseline, skins: list[float], room_c: float | None = 23.0, every_s: float = 20.0) -> Baseline:
+def after(baseline: Baseline, skins: list[float], room_c: float | None = 23.0, every_s: float = 20.0) -> Baseline:
     for skin_c in skins:
-        crowd = crowd.after(skin_c, room_c, crowd.seen_utc + every_s, OPTIONS)
-    return crowd
+        baseline = baseline.after(skin_c, room_c, baseline.seen_utc + every_s, OPTIONS)
+    return baseline
 
 
 def people(count: int, mean_c: float = 34.4, seed: int = 1) -> list[float]:
@@ -45,15 +45,15 @@ def known() -> Baseline:
     return after(Baseline(), people(200))
 
 
-def test_nobody_is_no_crowd() -> None:
+def test_nobody_is_no_baseline() -> None:
     assert math.isinf(Baseline().u_c())
     assert not Baseline().counts(1, None)
 
 
 def test_it_counts_once_there_are_enough() -> None:
-    crowd = after(Baseline(), people(29))
-    assert not crowd.counts(30, 23.0)
-    assert after(crowd, [34.4]).counts(30, 23.0)
+    baseline = after(Baseline(), people(29))
+    assert not baseline.counts(30, 23.0)
+    assert after(baseline, [34.4]).counts(30, 23.0)
 
 
 def test_it_finds_the_middle_and_the_width(known: Baseline) -> None:
@@ -71,12 +71,12 @@ def test_it_follows_a_drifting_sensor(known: Baseline, drift_c: float) -> None:
 
 def test_it_knows_the_room() -> None:
     chance = random.Random(3)
-    crowd = Baseline()
+    baseline = Baseline()
     for _ in range(400):
         room_c = chance.uniform(18, 28)
-        crowd = after(crowd, [chance.gauss(34.4 + 0.2 * (room_c - 23), 0.5)], room_c)
-    assert crowd.slope == pytest.approx(0.2, abs=0.05)
-    assert crowd.usual_c(18.0) < crowd.usual_c(28.0) - 1.2
+        baseline = after(baseline, [chance.gauss(34.4 + 0.2 * (room_c - 23), 0.5)], room_c)
+    assert baseline.slope == pytest.approx(0.2, abs=0.05)
+    assert baseline.usual_c(18.0) < baseline.usual_c(28.0) - 1.2
 
 
 def test_a_cluster_of_fevers_moves_the_limit_little(known: Baseline) -> None:
@@ -137,12 +137,12 @@ def test_it_never_moves_the_limit_beyond_its_reach(known: Baseline) -> None:
 
 @given(st.lists(st.tuples(st.floats(30, 43), st.floats(-10, 45), st.floats(0, 1e6)), min_size=1, max_size=60))
 def test_its_numbers_stay_sound_whatever_comes(seen: list[tuple[float, float, float]]) -> None:
-    crowd = Baseline()
+    baseline = Baseline()
     for skin_c, room_c, wait_s in seen:
-        crowd = after(crowd, [skin_c], room_c, wait_s)
-    assert math.isfinite(crowd.usual_c(23.0))
-    assert crowd.u_c(23.0) > 0
-    assert not crowd.people or from_plain(to_plain(crowd)) == crowd
+        baseline = after(baseline, [skin_c], room_c, wait_s)
+    assert math.isfinite(baseline.usual_c(23.0))
+    assert baseline.u_c(23.0) > 0
+    assert not baseline.people or from_plain(to_plain(baseline)) == baseline
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_its_numbers_stay_sound_whatever_comes(seen: list[tuple[float, float, fl
     ],
 )
 def test_a_broken_file_begins_again(known: Baseline, broken: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="no crowd"):
+    with pytest.raises(ValueError, match="no baseline"):
         from_plain({**to_plain(known), **broken})
 
 
@@ -195,13 +195,13 @@ def test_whoever_lies_above_the_limit_is_counted_and_pulls_nothing(known: Baseli
         assert hot.limit_c(OPTIONS, 23.0) - known.limit_c(OPTIONS, 23.0) < 0.03
 
 
-def pushed(crowd: Baseline, hours: float, of: Callable[[float], float], every_s: float = 10.0) -> Baseline:
+def pushed(baseline: Baseline, hours: float, of: Callable[[float], float], every_s: float = 10.0) -> Baseline:
     """Everybody who passes wears what moves the limit most without being flagged."""
-    end_utc = crowd.seen_utc + hours * 3600
-    while crowd.seen_utc < end_utc:
-        skin_c = of(crowd.limit_in_force_c(OPTIONS, 23.0))
-        crowd = crowd.after(skin_c, 23.0, crowd.seen_utc + every_s, OPTIONS)
-    return crowd
+    end_utc = baseline.seen_utc + hours * 3600
+    while baseline.seen_utc < end_utc:
+        skin_c = of(baseline.limit_in_force_c(OPTIONS, 23.0))
+        baseline = baseline.after(skin_c, 23.0, baseline.seen_utc + every_s, OPTIONS)
+    return baseline
 
 
 @pytest.mark.parametrize("hours", [0.25, 0.5, 1.0, 8.0])
@@ -209,9 +209,11 @@ def test_however_many_push_the_limit_upwards_it_rises_slowly_and_that_is_told(
     known: Baseline, hours: float
 ) -> None:
     before_c = known.limit_c(OPTIONS, 23.0)
-    crowd = pushed(known, hours, lambda limit_c: limit_c - 0.01)
-    assert crowd.limit_c(OPTIONS, 23.0) <= min(before_c + RISE_C + 0.2 + RISE_C_PER_HOUR * hours, OPTIONS.ceiling_c)
-    assert hours < 0.5 or any("pushed upwards" in told for told in crowd.faults(OPTIONS, crowd.seen_utc))
+    baseline = pushed(known, hours, lambda limit_c: limit_c - 0.01)
+    assert baseline.limit_c(OPTIONS, 23.0) <= min(
+        before_c + RISE_C + 0.2 + RISE_C_PER_HOUR * hours, OPTIONS.ceiling_c
+    )
+    assert hours < 0.5 or any("pushed upwards" in told for told in baseline.faults(OPTIONS, baseline.seen_utc))
 
 
 @pytest.mark.parametrize("hours", [0.5, 1.0, 8.0])
@@ -219,10 +221,10 @@ def test_however_many_push_the_limit_downwards_it_falls_slowly_and_that_is_told(
     known: Baseline, hours: float
 ) -> None:
     before_c = known.limit_c(OPTIONS, 23.0)
-    crowd = pushed(known, hours, lambda _: 33.0)
-    after_c = crowd.limit_c(OPTIONS, 23.0)
+    baseline = pushed(known, hours, lambda _: 33.0)
+    after_c = baseline.limit_c(OPTIONS, 23.0)
     assert after_c >= max(before_c - FALL_C - 0.2 - FALL_C_PER_HOUR * hours, OPTIONS.floor_c)
-    assert hours > 1 or any("pushed downwards" in told for told in crowd.faults(OPTIONS, crowd.seen_utc))
+    assert hours > 1 or any("pushed downwards" in told for told in baseline.faults(OPTIONS, baseline.seen_utc))
 
 
 def test_honest_people_push_nothing(known: Baseline) -> None:

@@ -136,39 +136,40 @@ def test_with_a_clock_that_knows_no_upper_bound_the_check_is_overdue() -> None:
 
 
 def test_cold_skin_is_never_normal_on_any_scale() -> None:
-    crowd = Baseline()
+    baseline = Baseline()
     for _ in range(60):
-        crowd = crowd.after(31.0, 23.0, crowd.seen_utc + 20, Options())
+        baseline = baseline.after(31.0, 23.0, baseline.seen_utc + 20, Options())
     for around in (
         ScreeningContext(),
         ScreeningContext(ThermometerSite(MODEL), ambient_c=23.0),
-        ScreeningContext(crowd=crowd, ambient_c=23.0),
+        ScreeningContext(baseline=baseline, ambient_c=23.0),
     ):
         found = screen(look(31.0), Options(), around)
         assert (found.outcome, found.reason) == (Screening.INDETERMINATE, "cold_skin")
 
 
-def test_a_certain_fever_is_elevated_whatever_the_crowd_says() -> None:
-    crowd = Baseline()
+def test_a_certain_fever_is_elevated_whatever_the_baseline_says() -> None:
+    baseline = Baseline()
     for _ in range(60):
-        crowd = crowd.after(38.6, 23.0, crowd.seen_utc + 20, Options())
+        baseline = baseline.after(38.6, 23.0, baseline.seen_utc + 20, Options())
     assert (
-        screen(look(38.5), Options(), ScreeningContext(crowd=crowd, ambient_c=23.0)).outcome is Screening.ELEVATED
+        screen(look(38.5), Options(), ScreeningContext(baseline=baseline, ambient_c=23.0)).outcome
+        is Screening.ELEVATED
     )
 
 
-def test_the_crowd_is_asked_only_when_it_is_known() -> None:
-    crowd = Baseline()
+def test_the_baseline_is_asked_only_when_it_is_known() -> None:
+    baseline = Baseline()
     scales = []
     for number in range(40):
-        crowd = crowd.after(34.0 + 0.1 * (number % 8), 23.0, crowd.seen_utc + 20, Options())
-        scales.append(screen(look(35.5), Options(), ScreeningContext(crowd=crowd, ambient_c=23.0)))
+        baseline = baseline.after(34.0 + 0.1 * (number % 8), 23.0, baseline.seen_utc + 20, Options())
+        scales.append(screen(look(35.5), Options(), ScreeningContext(baseline=baseline, ambient_c=23.0)))
     assert [found.basis for found in scales] == ["fixed"] * 29 + ["population"] * 11
     assert scales[0].outcome is Screening.NORMAL
     assert scales[-1].outcome is Screening.ELEVATED
     assert scales[-1].uncertainty_c is not None
     assert scales[-1].uncertainty_c > 0.3
-    off = screen(look(35.5), Options(baseline=False), ScreeningContext(crowd=crowd, ambient_c=23.0))
+    off = screen(look(35.5), Options(baseline=False), ScreeningContext(baseline=baseline, ambient_c=23.0))
     assert off.basis == "fixed"
 
 
@@ -189,15 +190,15 @@ def test_the_files_on_disk(tmp_path: Path) -> None:
     assert calibration_files.load_sites(tmp_path / "site.toml") == {"entry": ThermometerSite(MODEL)}
 
 
-def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path) -> None:
+def test_the_baseline_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
-    crowds = {"entry": Baseline().after(34.4, 23.0, 1000.0, Options())}
-    keeper = calibration_files.BaselineSaver(file, lambda: crowds)
+    baselines = {"entry": Baseline().after(34.4, 23.0, 1000.0, Options())}
+    keeper = calibration_files.BaselineSaver(file, lambda: baselines)
     keeper.save_if_changed()
     assert not file.exists(), "nothing new, nothing written"
-    crowds["entry"] = crowds["entry"].after(34.6, 23.0, 1020.0, Options())
+    baselines["entry"] = baselines["entry"].after(34.6, 23.0, 1020.0, Options())
     keeper.save_if_changed()
-    assert calibration_files.load_baselines(file, Options()) == crowds
+    assert calibration_files.load_baselines(file, Options()) == baselines
     assert b"34.6" not in file.read_bytes(), "sums, not people"
     for junk in ("", "[]", '{"entry": {}}', '{"entry": 5}', "[" * 100_000):
         file.write_text(junk)
@@ -205,10 +206,10 @@ def test_the_crowd_is_kept_and_a_broken_file_costs_patience_only(tmp_path: Path)
     assert calibration_files.load_baselines(tmp_path / "none", Options()) == {}
 
 
-def test_a_crowd_that_cannot_be_kept_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    crowds: dict[str, Baseline] = {}
-    keeper = calibration_files.BaselineSaver(tmp_path / "none" / "baseline.json", lambda: crowds)
-    crowds["entry"] = Baseline().after(34.4, 23.0, 1000.0, Options())
+def test_a_baseline_that_cannot_be_kept_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    baselines: dict[str, Baseline] = {}
+    keeper = calibration_files.BaselineSaver(tmp_path / "none" / "baseline.json", lambda: baselines)
+    baselines["entry"] = Baseline().after(34.4, 23.0, 1000.0, Options())
     keeper.save_if_changed()
     keeper.save_if_changed()
     assert caplog.text.count("cannot be kept") == 1

@@ -90,7 +90,7 @@ def test_check_finds_a_broken_calibration(tmp_path: Path) -> None:
     assert any("lanes.entry.model" in str(fault) for fault in faults_beyond_syntax(config))
 
 
-def test_the_running_agent_knows_the_room_and_keeps_the_crowd(
+def test_the_running_agent_knows_the_room_and_keeps_the_baseline(
     tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:
     trust = ["--private", str(tmp_path / "x.key"), "--keys", str(tmp_path / "issuers.toml")]

@@ -243,14 +243,14 @@ class Kiosk:
     def view(self) -> dict[str, Any]:
         return self.page("view")
 
-    def deed(self, do: str, **more: object) -> dict[str, Any]:
+    def action(self, do: str, **more: object) -> dict[str, Any]:
         self._number += 1
-        given = {"id": f"deed-{self._number:08}", "at_s": self.view()["at_s"], **more}
+        given = {"id": f"action-{self._number:08}", "at_s": self.view()["at_s"], **more}
         return self.page(do, **given)
 
     def events(self, kind: str = "attestation") -> list[dict[str, Any]]:
         """What was stored for the central server, of a kind."""
         return [json.loads(json.dumps(data(each))) for each in list(self.stored) if name_of(each.body) == kind]
 
-    def deeds(self) -> list[tuple[str, str | None]]:
+    def actions(self) -> list[tuple[str, str | None]]:
         return [(each["type"], each["by"]) for each in self.events()]

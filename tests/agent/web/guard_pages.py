@@ -58,8 +58,8 @@ class Pages:
         """Nobody waits, nobody is inside."""
         self.kiosk.login("G08")
         for card in self.kiosk.view()["waiting"]:
-            self.kiosk.deed("left", lane=card["lane"], number=card["number"])
-        self.kiosk.deed("state", type="count", number=0)
+            self.kiosk.action("left", lane=card["lane"], number=card["number"])
+        self.kiosk.action("state", type="count", number=0)
 
 
 def part(page: Page, name: str) -> None:

@@ -63,11 +63,11 @@ def _bring_about(pages: Pages, page: Page, state: str) -> None:
             kiosk.come(WANTED, NORMAL_C)
             page.wait_for_timeout(2000)
         case "full":
-            kiosk.deed("state", type="count", number=3)
+            kiosk.action("state", type="count", number=3)
             kiosk.come("dora", NORMAL_C)
         case "override":
             kiosk.login("G07")
-            kiosk.deed("accept")
+            kiosk.action("accept")
         case "handover":
             kiosk.come("emil", ELEVATED_C)
             for who in ("G08", "G07"):

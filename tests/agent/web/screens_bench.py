@@ -45,9 +45,9 @@ class Screens:
     def __init__(self, *lanes: str, panel: PanelOptions | None = None) -> None:
         self.moves = True
         self.folder = Path(tempfile.mkdtemp(prefix="gp-"))  # a socket's path is short
-        glasses = dict.fromkeys(lanes, panel or PanelOptions())
+        sizes = dict.fromkeys(lanes, panel or PanelOptions())
         panels = {lane: LampPanel(GREEN_S, ANSWER_S) for lane in lanes}
-        self.watch = Watch(self.folder / NAME, panels, glasses, moves=lambda: self.moves)
+        self.watch = Watch(self.folder / NAME, panels, sizes, moves=lambda: self.moves)
         self.watch.start()
         for lane in lanes:
             self.show(lane, Cue.READY)

@@ -1,4 +1,4 @@
-"""Green on the glass, and something stands still: a monitor shows that it is dark, or "see the staff"."""
+"""Green on the screen, and something stands still: a monitor shows that it is dark, or "see the staff"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from glass import Glass
+from monitor import Monitor
 from screens_bench import Screens, hang
 
 from agent.indicators import Cue
@@ -33,55 +33,55 @@ _DAEMON = "import time; from screens_bench import Screens; Screens.green_for_eve
 
 
 @pytest.fixture
-def glass(browser: Browser) -> Iterator[Glass]:
+def monitor(browser: Browser) -> Iterator[Monitor]:
     if shutil.which("Xvfb") is None:
         pytest.skip("no Xvfb on this machine: make browser")
-    made = Glass()
+    made = Monitor()
     yield made
     made.close()
 
 
-def green(screens: Screens, glass: Glass) -> None:
+def green(screens: Screens, monitor: Monitor) -> None:
     """Green for long, as far as the agent is concerned."""
     screens.watch._lanes["entry"]._panel._green_s = 60.0
     wait_for(lambda: not screens.watch.trouble("entry"), START_S)
     screens.show("entry", Cue.ADMIT)
-    wait_for(glass.is_green)
+    wait_for(monitor.is_green)
 
 
-def until_not_green(glass: Glass) -> float:
+def until_not_green(monitor: Monitor) -> float:
     began_s = time.monotonic()
-    wait_for(lambda: not glass.is_green())
+    wait_for(lambda: not monitor.is_green())
     return time.monotonic() - began_s
 
 
 @pytest.mark.parametrize("kind", ["renderer", "gpu-process", ""], ids=["renderer", "compositor", "all"])
 def test_a_browser_that_stands_still_is_killed_and_the_lane_says_so(
-    screens: Screens, glass: Glass, kind: str
+    screens: Screens, monitor: Monitor, kind: str
 ) -> None:
-    glass.launch("entry", screens.port)
-    green(screens, glass)
+    monitor.launch("entry", screens.port)
+    green(screens, monitor)
     began_s = time.monotonic()
-    glass.stop(kind)
-    assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+    monitor.stop(kind)
+    assert until_not_green(monitor) <= NEVER_GREEN_AFTER_S
     wait_for(lambda: screens.watch.trouble("entry"))
     assert time.monotonic() - began_s <= IN_STATUS_AFTER_S - _WORKER_AND_REPORT_S
-    assert glass.launcher is not None
-    assert glass.launcher.wait(10.0) == 1
-    assert not glass.left_behind()
+    assert monitor.launcher is not None
+    assert monitor.launcher.wait(10.0) == 1
+    assert not monitor.left_behind()
 
 
-def test_the_screen_process_stands_still(screens: Screens, glass: Glass) -> None:
-    glass.launch("entry", screens.port)
-    green(screens, glass)
+def test_the_screen_process_stands_still(screens: Screens, monitor: Monitor) -> None:
+    monitor.launch("entry", screens.port)
+    green(screens, monitor)
     screens.process.send_signal(signal.SIGSTOP)
     try:
-        assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+        assert until_not_green(monitor) <= NEVER_GREEN_AFTER_S
     finally:
         screens.process.send_signal(signal.SIGCONT)
 
 
-def test_the_agent_stands_still(glass: Glass) -> None:
+def test_the_agent_stands_still(monitor: Monitor) -> None:
     """In a process of its own, which alone stands still."""
     screens = Screens("entry")
     screens.watch.stop()
@@ -90,37 +90,37 @@ def test_the_agent_stands_still(glass: Glass) -> None:
         env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[2]}"},
     )
     try:
-        glass.launch("entry", screens.port)
-        wait_for(glass.is_green, START_S)
+        monitor.launch("entry", screens.port)
+        wait_for(monitor.is_green, START_S)
         agent.send_signal(signal.SIGSTOP)
-        assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+        assert until_not_green(monitor) <= NEVER_GREEN_AFTER_S
     finally:
         agent.kill()
         agent.wait()
         screens.close()
 
 
-def test_the_page_hangs_and_nobody_kills_it(screens: Screens, glass: Glass, browser: Browser) -> None:
+def test_the_page_hangs_and_nobody_kills_it(screens: Screens, monitor: Monitor, browser: Browser) -> None:
     """The compositor alone ends the green."""
     window = browser.browser_type.launch(
         executable_path=shutil.which("chromium"),
         headless=False,
         args=["--no-sandbox", "--kiosk"],
-        env=os.environ | {"DISPLAY": glass.display},
+        env=os.environ | {"DISPLAY": monitor.display},
     )
     try:
         page = window.new_page(no_viewport=True)
         page.goto(f"{screens.url}lanes/entry")
-        green(screens, glass)
+        green(screens, monitor)
         hang(page)
-        assert until_not_green(glass) <= NEVER_GREEN_AFTER_S
+        assert until_not_green(monitor) <= NEVER_GREEN_AFTER_S
     finally:
         window.close()
 
 
-def test_a_page_that_is_not_served_is_shown_when_it_is(screens: Screens, glass: Glass) -> None:
+def test_a_page_that_is_not_served_is_shown_when_it_is(screens: Screens, monitor: Monitor) -> None:
     screens.end()
-    glass.launch("entry", screens.port)
-    wait_for(lambda: glass.pixels().max() > 200, START_S)  # “out of service”, of the launcher's own
+    monitor.launch("entry", screens.port)
+    wait_for(lambda: monitor.pixels().max() > 200, START_S)  # “out of service”, of the launcher's own
     screens.serve(screens.port)
-    green(screens, glass)
+    green(screens, monitor)

@@ -38,7 +38,7 @@ class Attack:
     """Status, or the code with which the agent refuses."""
     headers: tuple[tuple[str, str], ...] = ()
     said: dict[str, Any] | None = None
-    """In place of the deed, or beside it."""
+    """In place of the action, or beside it."""
     cookies: str | None = None
     body: bytes | None = None
     path: str = "/guard/ask"
@@ -57,7 +57,7 @@ ATTACKS = (
     Attack("a form's type", 403, (("Content-Type", "text/plain"),)),
     Attack("an address that a proxy claims", "not_logged_in", (("X-Forwarded-For", "127.0.0.1"),), cookies=""),
     Attack("a proxy's other words", "not_logged_in", (("Forwarded", "for=127.0.0.1;host=127.0.0.1"),), cookies=""),
-    Attack("a deed by GET", 405, method="GET"),
+    Attack("an action by GET", 405, method="GET"),
     Attack("an unknown method", 405, method="PUT"),
     # length and shape
     Attack("5 MB", 413, body=b'{"do": "' + b"x" * 5_000_000 + b'"}'),
@@ -68,7 +68,7 @@ ATTACKS = (
     Attack("the person's page", 404, path="/lanes/entry", method="GET"),
     # what only the page's own process asks
     Attack("hello", 404, said={"do": "hello"}),
-    Attack("the view as a deed", 404, said={"do": "view"}),
+    Attack("the view as an action", 404, said={"do": "view"}),
     Attack("the technician's status", 404, said={"do": "status"}),
     # cookies
     Attack("no cookies", "not_logged_in", cookies=""),
@@ -81,8 +81,8 @@ ATTACKS = (
     Attack("from the future", "too_late", said={**OPEN, "at_s": 100}),
     Attack("without a view", "bad_arguments", said={**OPEN, "at_s": None}),
     Attack("without an id", "bad_arguments", said={**OPEN, "id": ""}),
-    Attack("a supervisor's deed", "not_allowed", said={"do": "unpair"}),
-    Attack("a deed that does not exist", "bad_arguments", said={"do": "rm"}),
+    Attack("a supervisor's action", "not_allowed", said={"do": "unpair"}),
+    Attack("an action that does not exist", "bad_arguments", said={"do": "rm"}),
     Attack("a lane that does not exist", "no_such_lane", said={**OPEN, "lane": "../exit"}),
     Attack("no second person", "second_needed", said={**OPEN, "second": None}),
     Attack("oneself as the second", "second_needed", said={**OPEN, "second": {"staff": "G07", "pin": PINS["G07"]}}),

@@ -117,7 +117,7 @@ def test_a_fever(pages: Pages, keys: Keys) -> None:
     assert "limit" not in keys.page.locator("dialog").inner_text(), "the limit is told after the entry"
     keys.page.keyboard.press("Enter")
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-1] == ("remeasure", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("remeasure", "G07"))
     keys.sees("The limit was")
     keys.sees("Waiting: 0")
 
@@ -126,7 +126,7 @@ def test_measured_again(pages: Pages, keys: Keys) -> None:
     pages.kiosk.come("again, by key", ELEVATED_C)
     keys.sees("The temperature is raised.")
     keys.press("Measure again")
-    wait_for(lambda: pages.kiosk.deeds()[-1] == ("retest", "G07"))
+    wait_for(lambda: pages.kiosk.actions()[-1] == ("retest", "G07"))
 
 
 def test_a_visitor(pages: Pages, keys: Keys) -> None:
@@ -142,7 +142,7 @@ def test_a_visitor(pages: Pages, keys: Keys) -> None:
     keys.write("Telephone", "0123456789")
     keys.press("OK")
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-2:] == [("form", "G07"), ("record", "G07")])
+    wait_for(lambda: kiosk.actions()[-2:] == [("form", "G07"), ("record", "G07")])
     keys.sees("Waiting: 0")
 
 
@@ -171,12 +171,12 @@ def test_a_watch_hit_to_its_end(pages: Pages, keys: Keys) -> None:
     keys.press("Has left")
     keys.sees("Nobody waits.")
     assert kiosk.opened() == opened
-    assert [each for each, _ in kiosk.deeds()[-5:]] == ["step", "step", "step", "feedback", "left"]
+    assert [each for each, _ in kiosk.actions()[-5:]] == ["step", "step", "step", "feedback", "left"]
 
 
 def test_a_full_room(pages: Pages, keys: Keys) -> None:
     kiosk = pages.kiosk
-    kiosk.deed("state", type="count", number=3)
+    kiosk.action("state", type="count", number=3)
     opened = kiosk.opened()
     kiosk.come(keys.people[2], NORMAL_C)
     keys.sees("Room inside would change this.")
@@ -199,8 +199,8 @@ def test_an_override_with_a_second_badge_held_for_a_second(pages: Pages, keys: K
     kiosk.come(keys.people[1], ELEVATED_C)
     wait_for(lambda: kiosk.view()["waiting"])
     number = kiosk.view()["waiting"][0]["number"]
-    kiosk.deed("attest", lane="entry", number=number, type="travel", value="risk")
-    kiosk.deed("remeasure", lane="entry", number=number, tenths=366)
+    kiosk.action("attest", lane="entry", number=number, type="travel", value="risk")
+    kiosk.action("remeasure", lane="entry", number=number, tenths=366)
     opened = kiosk.opened()
     keys.press("Other measures")
     keys.press("Let in")
@@ -214,7 +214,7 @@ def test_an_override_with_a_second_badge_held_for_a_second(pages: Pages, keys: K
     assert kiosk.opened() == opened, "a short press does nothing"
     keys.hold("Hold one second")
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-1] == ("override", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("override", "G07"))
     assert kiosk.events()[-1]["answers"]["second"] == "S1"
 
 
@@ -253,7 +253,7 @@ def test_a_shift_is_taken_over(pages: Pages, keys: Keys) -> None:
     keys.sees("Shift from G08")
     keys.press("Accept the shift")
     keys.sees_no_more("Shift from G08")
-    wait_for(lambda: kiosk.deeds()[-1] == ("handover", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("handover", "G07"))
 
 
 def test_roster_absence_symptom_and_duty(pages: Pages, keys: Keys) -> None:
@@ -263,13 +263,13 @@ def test_roster_absence_symptom_and_duty(pages: Pages, keys: Keys) -> None:
     keys.press("Note an absence")
     keys.choose("Reason", "Leave")
     keys.press("OK")
-    wait_for(lambda: kiosk.deeds()[-1] == ("absence", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("absence", "G07"))
     keys.press("Note a symptom")
     keys.choose("Symptom", "Cough")
     keys.press("OK")
-    wait_for(lambda: kiosk.deeds()[-1] == ("symptom", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("symptom", "G07"))
     keys.press("Done: disinfect")
-    wait_for(lambda: kiosk.deeds()[-1] == ("duty", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("duty", "G07"))
 
 
 def test_another_form_of_the_venue(pages: Pages, keys: Keys) -> None:

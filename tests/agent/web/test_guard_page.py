@@ -64,7 +64,7 @@ def test_a_visitor_is_recorded_on_the_form_and_let_in_and_nothing_private_stays(
     page.keyboard.press("Enter")
     wait_for(lambda: kiosk.opened() == opened + 1)
     page.get_by_text("Waiting: 0").wait_for()
-    wait_for(lambda: kiosk.deeds()[-2:] == [("form", "G07"), ("record", "G07")])
+    wait_for(lambda: kiosk.actions()[-2:] == [("form", "G07"), ("record", "G07")])
     form = kiosk.events()[-2]
     assert form["answers"] == {"reason": "delivery"}
     assert form["sealed"]
@@ -94,7 +94,7 @@ def test_a_watch_hit_is_followed_to_its_end(pages: Pages, page: Page) -> None:
     unfold(card).get_by_role("button", name="Has left").click()
     page.get_by_text("Nobody waits.").wait_for()
     assert kiosk.opened() == opened
-    assert [each for each, _ in kiosk.deeds()[-5:]] == ["step", "step", "step", "feedback", "left"]
+    assert [each for each, _ in kiosk.actions()[-5:]] == ["step", "step", "step", "feedback", "left"]
 
 
 def test_the_dialog_of_a_case_shows_the_time_that_is_left_now(pages: Pages, page: Page) -> None:
@@ -120,7 +120,7 @@ def test_the_dialog_of_a_case_shows_the_time_that_is_left_now(pages: Pages, page
 
 def test_a_full_room_is_counted_and_there_is_room_again(pages: Pages, page: Page) -> None:
     kiosk = pages.kiosk
-    kiosk.deed("state", type="count", number=3)
+    kiosk.action("state", type="count", number=3)
     part(page, "Place")
     page.get_by_text("Full: nobody is let in").wait_for()
     part(page, "Waiting")
@@ -141,8 +141,8 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     kiosk.come("anna", ELEVATED_C)
     wait_for(lambda: kiosk.view()["waiting"])
     number = kiosk.view()["waiting"][0]["number"]
-    kiosk.deed("attest", lane="entry", number=number, type="travel", value="risk")
-    kiosk.deed("remeasure", lane="entry", number=number, tenths=366)
+    kiosk.action("attest", lane="entry", number=number, type="travel", value="risk")
+    kiosk.action("remeasure", lane="entry", number=number, tenths=366)
     opened, on_duty = kiosk.opened(), kiosk.view()["on_duty"]
     card = page.locator(".card", has_text="Refer to staff")
     unfold(card).get_by_role("button", name="Let in").click()
@@ -160,7 +160,7 @@ def test_an_override_takes_a_reason_a_second_badge_and_a_second_of_holding(pages
     assert kiosk.opened() == opened, "a short press does nothing"
     held.click(delay=1200)
     wait_for(lambda: kiosk.opened() == opened + 1)
-    wait_for(lambda: kiosk.deeds()[-1] == ("override", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("override", "G07"))
     assert kiosk.events()[-1]["answers"]["second"] == "S1"
     assert kiosk.view()["on_duty"] == on_duty, "to confirm is not to take over"
 
@@ -177,7 +177,7 @@ def test_a_shift_is_handed_over_by_badge_with_its_open_cases(pages: Pages, page:
     assert case in card.inner_text()
     card.get_by_role("button", name="Accept the shift").click()
     card.wait_for(state="hidden")
-    wait_for(lambda: kiosk.deeds()[-1] == ("handover", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("handover", "G07"))
     assert kiosk.events()[-1]["answers"]["from"] == "G08"
     part(page, "Cases")
     page.locator(".card", has_text=case).get_by_text("Owner: G07").wait_for()
@@ -194,11 +194,11 @@ def test_roster_absence_symptom_round_and_duty(pages: Pages, page: Page) -> None
         page.keyboard.press("Enter")
         dialog.get_by_role("button", name="OK").click()
         dialog.wait_for(state="hidden")
-        wait_for(lambda type_=type_: kiosk.deeds()[-1] == (type_, "G07"))
+        wait_for(lambda type_=type_: kiosk.actions()[-1] == (type_, "G07"))
     wait_for(lambda: page.locator("table tbody tr").inner_text().split()[-1] != "0")
     page.get_by_text("due").wait_for()
     page.get_by_role("button", name="Done: disinfect").click()
-    wait_for(lambda: kiosk.deeds()[-1] == ("duty", "G07"))
+    wait_for(lambda: kiosk.actions()[-1] == ("duty", "G07"))
     page.get_by_text("done 0 s ago").wait_for()
 
 
@@ -486,11 +486,11 @@ def test_axe_finds_nothing_before_the_login_in_both_languages(browser: Browser, 
 def test_a_tablet_is_connected_by_a_supervisors_badge(browser: Browser, pages: Pages) -> None:
     """The code is scanned into the page that is open already: no load, only another fragment."""
     with browser.new_context(viewport={"width": 360, "height": 740}, locale="en-GB") as context:
-        tablet, glass = context.new_page(), context.new_page()
+        tablet, screen = context.new_page(), context.new_page()
         tablet.goto(f"{pages.url}guard")
         tablet.get_by_role("button", name="By a supervisor's badge").click()
         tablet.get_by_text("No lane's screen works here").wait_for()
-        glass.goto(f"{pages.url}lanes/entry")
+        screen.goto(f"{pages.url}lanes/entry")
         wait_for(lambda: not pages.kiosk.app._watch.trouble("entry"))
         tablet.get_by_role("button", name="By a supervisor's badge").click()
         tablet.get_by_text("Now a supervisor shows their badge").wait_for()
@@ -498,15 +498,15 @@ def test_a_tablet_is_connected_by_a_supervisors_badge(browser: Browser, pages: P
         tablet.get_by_role("button", name="By a supervisor's badge").click()
         wait_for(lambda: pages.kiosk.door._badges._tablet_until_s > 0)
         pages.kiosk.show_badge("S1")
-        glass.locator(".code:not([hidden])").wait_for()
-        number = glass.locator(".figure").inner_text().split("\n")[0].replace(" ", "")
+        screen.locator(".code:not([hidden])").wait_for()
+        number = screen.locator(".figure").inner_text().split("\n")[0].replace(" ", "")
         secret = pages.kiosk.door._sessions.pairing.secret
         tablet.evaluate("(to) => { location.hash = to; }", f"pair={secret}")
         tablet.get_by_label("Number on the kiosk").fill(number)
         tablet.keyboard.press("Enter")
         tablet.get_by_label("Badge number").wait_for()
         assert secret not in tablet.url
-        glass.locator(".code:not([hidden])").wait_for(state="hidden")
+        screen.locator(".code:not([hidden])").wait_for(state="hidden")
     pages.kiosk.door._badges = Badges()
 
 

@@ -99,7 +99,7 @@ def test_a_rest_is_counted_down(screens: Screens, page: Page) -> None:
     wait_for(lambda: not page.is_visible(".figure"))
 
 
-def test_the_code_for_a_tablet_can_be_read_from_the_glass_and_only_while_it_is_asked_for(
+def test_the_code_for_a_tablet_can_be_read_from_the_screen_and_only_while_it_is_asked_for(
     screens: Screens, page: Page
 ) -> None:
     link = "https://gate-1.local:8471/guard#pair=0123456789abcdefABCDEF"
@@ -220,7 +220,7 @@ RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "rules": {"color-contrast-enhanced": {"enabled": True}, "page-has-heading-one": {"enabled": False}},
 }
-"""A heading on the glass would be one more line to read."""
+"""A heading on the screen would be one more line to read."""
 
 
 def test_axe_would_find_pale_text_and_small_buttons(browser: Browser) -> None:

@@ -1,7 +1,7 @@
 // The guard's page: shows what the agent says, and asks it. It decides nothing.
 
 import { ask, button, closeDialogs, el, field, isHeld, keyed, message, otherLanguage, otherName, setLanguage, t, w } from "./page_kit.js";
-import { isStale, seen } from "./guard_deeds.js";
+import { isStale, seen } from "./guard_actions.js";
 import * as parts from "./guard_parts.js";
 
 const AGAIN_MS = 2000;
@@ -31,7 +31,7 @@ function access(title, labels, submit, { label = w("ok"), then = begin, more = "
   main.querySelector("input, button").focus();
 }
 
-// The code on the glass leads here with its secret; without one, somebody with the right badge has it shown.
+// The code on the screen leads here with its secret; without one, somebody with the right badge has it shown.
 function pairing() {
   const secret = new URLSearchParams(location.hash.slice(1)).get("pair");
   if (!secret) {

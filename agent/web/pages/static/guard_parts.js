@@ -1,7 +1,7 @@
 // The parts of the guard's page, drawn from the view that the agent gives.
 
 import { ask, button, clock, el, holdButton, inLanguage, message, span, t, w } from "./page_kit.js";
-import { MEASURES, counted, deed, fill, followCase, noted, reasoned } from "./guard_deeds.js";
+import { MEASURES, counted, action, fill, followCase, noted, reasoned } from "./guard_actions.js";
 
 const SIGNS = { admit: "✓", admit_with_notice: "✓!", refer: "?", refuse: "✗" };
 const celsius = (value) => `${value.toFixed(1)} °C`;
@@ -93,7 +93,7 @@ function duties(venue) {
     const isDue = age === null || age > venue.duty_hours[name] * 3600;
     return el("li", { class: `card ${isDue ? "refer" : ""}` }, el("h4", {}, name, isDue ? ` · ${w("due")}` : ""),
       el("p", {}, w("every", venue.duty_hours[name]), " · ", age === null ? w("not_done") : w("last_done", span(age))),
-      row(button(w("duty_done", name), () => deed({ do: "state", type: "duty", value: name }), { key: `duty ${name}` })));
+      row(button(w("duty_done", name), () => action({ do: "state", type: "duty", value: name }), { key: `duty ${name}` })));
   })));
 }
 
@@ -111,7 +111,7 @@ function lane(each) {
   const isExit = each.direction === "exit";
   return el("li", { class: `card ${each.closed || each.down.length ? "refer" : ""}` },
     el("h3", {}, `${each.lane} · ${w(each.closed ? "is_closed" : "is_open")}`), each.down.length ? el("p", { class: "problem" }, w("down", each.down.join(", "))) : "",
-    row(isExit ? "" : button(w(each.closed ? "reopen" : "close"), () => deed({ do: each.closed ? "reopen" : "close", lane: each.lane }, each.lane), { key: `close ${each.lane}` }),
+    row(isExit ? "" : button(w(each.closed ? "reopen" : "close"), () => action({ do: each.closed ? "reopen" : "close", lane: each.lane }, each.lane), { key: `close ${each.lane}` }),
       each.gate ? button(w("open_once"), () => reasoned(`${w("open_once")}: ${each.lane}`, { do: "open", lane: each.lane }), { key: `open ${each.lane}` }) : ""));
 }
 
@@ -119,7 +119,7 @@ const passage = (each) => el("li", {}, `${SIGNS[each.outcome]} ${each.lane} · $
 
 export const lanes = (view) => [
   el("h2", { tabindex: "-1", "data-key": "h2" }, w("lanes")), el("ul", { class: "cards" }, view.lanes.map(lane)),
-  row(holdButton(w("all_out"), () => deed({ do: "all_out" }), "all out")),
+  row(holdButton(w("all_out"), () => action({ do: "all_out" }), "all out")),
   part(w("passages"), el("ul", { class: "plain" }, view.passages.slice(0, 10).map(passage))),
 ];
 
@@ -130,11 +130,11 @@ export function handover(view) {
   const open = view.venue?.cases ?? [];
   return el("div", { class: "card refer" }, el("p", {}, w("handover", view.handed_by, open.length, view.faults.length)),
     el("ul", { class: "plain" }, open.map((item) => el("li", {}, `${t("case", item.kind)} · ${item.case}`)), view.faults.map((each) => el("li", { lang: "en" }, `${each.part}: ${each.text}`))),
-    row(button(w("accept"), () => deed({ do: "accept" }), { kind: "first", key: "accept" })));
+    row(button(w("accept"), () => action({ do: "accept" }), { kind: "first", key: "accept" })));
 }
 
 async function connect() {
-  const answer = await deed({ do: "pair" });
+  const answer = await action({ do: "pair" });
   if (answer) message(w("number_shown", answer.seconds));
 }
 
@@ -145,6 +145,6 @@ export const kiosk = (view, logout) => [
   part(w("lists"), el("p", {}, w(view.online ? "online" : "offline"), view.waiting_events ? ` ${w("events_wait", view.waiting_events)}` : ""),
     el("ul", { class: "plain" }, view.lists.map((each) => el("li", {}, `${each.fault ? "✗" : "✓"} ${each.name}: `, each.age_s === null ? w("age_unknown") : w("age", span(each.age_s)))))),
   el("p", {}, el("a", { href: "/technician", "data-key": "technician" }, w("technician"))),
-  view.you.may.includes("pair") ? part(w("tablets"), row(button(w("connect_tablet"), connect, { key: "pair" }), holdButton(w("end_tablets"), () => deed({ do: "unpair" }), "unpair"))) : "",
+  view.you.may.includes("pair") ? part(w("tablets"), row(button(w("connect_tablet"), connect, { key: "pair" }), holdButton(w("end_tablets"), () => action({ do: "unpair" }), "unpair"))) : "",
   row(button(w("logout"), () => ask({ do: "logout" }).then(logout), { key: "logout" })),
 ];

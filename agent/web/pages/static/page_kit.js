@@ -1,4 +1,4 @@
-// What the pages of guards and technicians share: words, elements, requests, dialogs. It knows no deed.
+// What the pages of guards and technicians share: words, elements, requests, dialogs. It does nothing at the kiosk.
 
 const HOLD_MS = 1000;
 const SAID_MS = 12000;

@@ -1,7 +1,7 @@
 // The person's screen: paints what the agent shows, says so, and is never green for longer than it was told.
 
 const BEAT_MS = 900; // without a beat for so long: nobody is let in
-const AGAIN_MS = 500; // how often the picture on the glass is acknowledged again
+const AGAIN_MS = 500; // how often the picture on the screen is confirmed again
 const OVER_MS = 300; // the next picture is to come this soon after one has ended
 const BIGGEST_OF_HEIGHT = 0.16;
 const LIFT_MS = 250; // how often the curtain is lifted
@@ -124,7 +124,7 @@ function move() {
   moving = arrow.animate(frames, { duration: on + off, iterations: Infinity });
 }
 
-// Two frames later it is on the glass.
+// Two frames later the screen shows it.
 function acknowledge() {
   acknowledgedAt = performance.now();
   const painted = number;

@@ -1,4 +1,4 @@
-"""A glass without a monitor: the frame buffer of an X server, read as a monitor would show it."""
+"""A monitor without hardware: the frame buffer of an X server, read as a monitor would show it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 _HEAD = struct.Struct(">25I")  # XWDFileHeader: of these, how long the head is, bytes a row, and colours in a table
 
 
-class Glass:
+class Monitor:
     """An X server of its own, and `gatepost display` on it."""
 
     def __init__(self) -> None:

@@ -17,8 +17,8 @@ export function refuse(answer) {
   if (answer.refused === "locked") unlock();
 }
 
-// One deed, which follows from the view that is on the page. Whether it was done; what became of it is shown.
-export async function deed(said, about = "") {
+// One action, which follows from the view that is on the page. Whether it was done; what became of it is shown.
+export async function action(said, about = "") {
   if (!seen.view || isStale()) return message(t("refusal", "too_late"), true);
   const answer = await ask({ id: crypto.randomUUID(), at_s: seen.view.at_s, ...said });
   if (answer.refused) {
@@ -33,7 +33,7 @@ export async function deed(said, about = "") {
 
 // In a dialog: what was done is said on the page, what was refused stays in the dialog.
 async function settled(said) {
-  const answer = await deed(said);
+  const answer = await action(said);
   if (answer) setTimeout(() => message(answer.message)); // once the dialog is closed
   return answer;
 }
@@ -61,7 +61,7 @@ function keypad(card) {
     async () => {
       const tenths = digits().length === 3 ? Number(digits()) : 0;
       localStorage.setItem("instrument", instrument.value);
-      const answer = await deed({ do: "remeasure", lane: card.lane, number: card.number, tenths, instrument: instrument.value });
+      const answer = await action({ do: "remeasure", lane: card.lane, number: card.number, tenths, instrument: instrument.value });
       if (!answer) return false;
       const limit = answer.threshold_c ? ` ${w("limit_after", `${answer.threshold_c.toFixed(1)} °C`)}` : "";
       setTimeout(() => message(`${celsius.value} °C: ${answer.message}${limit}`)); // after entry, so that nobody types to it
@@ -118,7 +118,7 @@ export function fill(form, card) {
   });
 }
 
-const attest = (card, type, value) => deed({ do: "attest", lane: card.lane, number: card.number, type, value }, w("person", card.lane, card.number));
+const attest = (card, type, value) => action({ do: "attest", lane: card.lane, number: card.number, type, value }, w("person", card.lane, card.number));
 
 export function counted() {
   const [number, label] = field(w("people_inside"), { type: "number", inputmode: "numeric", min: 0, required: true });
@@ -141,7 +141,7 @@ export async function followCase(number) {
 }
 
 export const MEASURES = {
-  retest: (card) => deed({ do: "retest", lane: card.lane }, w("person", card.lane, card.number)),
+  retest: (card) => action({ do: "retest", lane: card.lane }, w("person", card.lane, card.number)),
   temperature: keypad,
   mask: (card) => attest(card, "mask", "worn"),
   document: (card) => attest(card, "document", "seen"),
@@ -150,7 +150,7 @@ export const MEASURES = {
   paper: (card) => attest(card, "record", "paper"),
   case: (card) => followCase(card.case),
   count: counted,
-  left: (card) => deed({ do: "left", lane: card.lane, number: card.number }, w("person", card.lane, card.number)),
+  left: (card) => action({ do: "left", lane: card.lane, number: card.number }, w("person", card.lane, card.number)),
   override: (card) => reasoned(`${t("measure", "override")}: ${w("person", card.lane, card.number)}`, { do: "override", lane: card.lane, number: card.number }),
 };
 
@@ -161,7 +161,7 @@ function follow(item) {
   const steps = choicesOf("step").filter(([step]) => step !== "answered").map(([step, name]) => {
     const mark = (who) => { made.textContent = who ? `✓ ${w("step_done", name, who)}` : name; };
     const made = button(name, async () => {
-      if (await deed({ do: "step", case: item.case, step })) mark(seen.view.you.staff);
+      if (await action({ do: "step", case: item.case, step })) mark(seen.view.you.staff);
     }, { key: step });
     mark(item.done[step]);
     return el("li", {}, made);
