@@ -5,6 +5,7 @@ Usage: `decide(table, facts_of(direction, verdict, screening, now, site=…))`, 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,9 +81,10 @@ def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = N
     says `extends = NAME`; without it, as for tables from the central server, a table must be whole.
     """
     document = _document(text, name)
-    head = document.get("table")
-    if isinstance(head, dict) and isinstance(head.get("extends"), str) and beginning is not None:
-        begin = _document(beginning(head.pop("extends")), name)
+    begins = _begins_with(document, name)
+    if begins and beginning is not None:
+        del document["table"]["extends"]
+        begin = _document(beginning(begins), name)
         for key in ("row", "invariant", "test"):
             own = document.get(key, [])
             if isinstance(own, list) and (begin.get(key) or own):
@@ -92,9 +94,15 @@ def parse_table(text: str, name: str, beginning: Callable[[str], str] | None = N
 
 def begins_with(text: str, name: str) -> str:
     """Which rows a table begins with, by `extends = NAME`; `` when it is whole. Raises BadTable."""
-    head = _document(text, name).get("table")
-    first = head.get("extends") if isinstance(head, dict) else None
-    return first if isinstance(first, str) else ""
+    return _begins_with(_document(text, name), name)
+
+
+def _begins_with(document: dict[str, Any], name: str) -> str:
+    head = document.get("table")
+    first = head.get("extends", "") if isinstance(head, dict) else ""
+    if not isinstance(first, str) or not re.fullmatch(r"[a-z_]*", first):
+        raise BadTable(name, [f'extends is a name of small letters, as extends = "guards", not {first!r}'])
+    return first
 
 
 def _document(text: str, name: str) -> dict[str, Any]:

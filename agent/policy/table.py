@@ -289,8 +289,10 @@ class _TableReader:
         if type(head.get("version")) is not int or head["version"] < 1:
             self.problems.append("[table] needs a version, 1 or more")
         title = head.setdefault("title", {})
-        if not isinstance(title, dict) or not all(isinstance(text, str) for text in title.values()):
-            self.problems.append("[table.title] has a text per language")
+        if not isinstance(title, dict) or not all(
+            isinstance(text, str) and text.isprintable() for text in title.values()
+        ):
+            self.problems.append("[table.title] has a text of one line per language")
         return head
 
     def rows(self) -> tuple[Row, ...]:

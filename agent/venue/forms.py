@@ -142,9 +142,6 @@ def _field(entry: Any, faults: list[str]) -> Field:
     if rest.keys() - {"title", "choices", "choice_titles", "pattern", "clear", "optional"}:
         faults.append(f"{name}: has title, choices, choice_titles, pattern, clear and optional, and nothing else")
     choices, pattern = rest.get("choices", []), rest.get("pattern", "")
-    if not isinstance(pattern, str):
-        faults.append(f"{name}: pattern is a text in quotes, not {pattern!r}")
-        pattern = ""
     clear, optional = rest.get("clear", False), rest.get("optional", False)
     for setting, value in (("clear", clear), ("optional", optional)):
         if not isinstance(value, bool):
@@ -154,11 +151,8 @@ def _field(entry: Any, faults: list[str]) -> Field:
         choices = []
     if clear and not choices:
         faults.append(f"{name}: only choices may be clear; there is no free text in the clear")
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        faults.append(f"{name}: pattern: {error}")
-        pattern = ""
+    if fault := _fault_of_pattern(pattern):
+        faults.append(f"{name}: pattern {fault}")
     title, choice_titles = rest.get("title", {}), rest.get("choice_titles", {})
     if not _are_titles(title):
         faults.append(f'{name}: title is a text for each language, for example {{en = "Name", zh = "姓名"}}')
@@ -169,12 +163,22 @@ def _field(entry: Any, faults: list[str]) -> Field:
     return Field(
         name,
         tuple(choices),
-        pattern,
+        str(pattern),
         clear is True,
         optional is True,
         title,
         {language: tuple(words) for language, words in choice_titles.items()},
     )
+
+
+def _fault_of_pattern(pattern: object) -> str:
+    if not isinstance(pattern, str):
+        return f"is a text in quotes, not {pattern!r}"
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"is no regular expression: {error}"
+    return ""
 
 
 def _are_titles(titles: object) -> TypeGuard[dict[str, str]]:

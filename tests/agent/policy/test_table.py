@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,6 +235,7 @@ def test_a_gap_in_one_of_all_combinations() -> None:
         (document(table={"name": "x"}), "needs a version"),
         (document(table={"name": "x", "version": 0}), "needs a version"),
         (document(table={"name": "x", "version": 1, "extends": "guards"}), "unknown key 'extends'"),
+        (document(table={"name": "x", "version": 1, "title": {"en": "a\nb"}}), "a text of one line per language"),
         ({"row": document()["row"]}, "[table] is missing"),
         (document(row=[]), "needs 1 to 200 rows"),
         (document(row=document()["row"] * 70), "needs 1 to 200 rows"),
@@ -255,7 +257,7 @@ def test_a_gap_in_one_of_all_combinations() -> None:
             "facts needs direction, temperature",
         ),
     ],
-    ids=range(32),
+    ids=range(33),
 )
 def test_what_may_not_be_used(changed: dict[str, Any], sentence: str) -> None:
     found = problems(changed)
@@ -282,6 +284,13 @@ def test_a_table_from_the_server_must_be_whole() -> None:
     text = '[table]\nname = "x"\nversion = 1\nextends = "guards"\n[[row]]\noutcome = "refer"\nreasons = ["fever"]\n'
     with pytest.raises(BadTable):
         policy.parse_table(text, "server")
+
+
+@pytest.mark.parametrize("name", ['"\\u0000"', '"a\\nb"', '"../guards"', "7", '["guards"]'])
+def test_a_beginning_that_is_no_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(f'[table]\nname = "x"\nversion = 1\nextends = {name}\n')
+    with pytest.raises(BadTable, match="extends is a name of small letters"):
+        load.load_table(policy.Options(str(tmp_path / "x.toml")))
 
 
 @pytest.mark.parametrize("text", ["[[[", "x = ", "\0"])
