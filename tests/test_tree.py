@@ -343,6 +343,24 @@ def test_links_lead_somewhere() -> None:
     assert not [(name, target) for name, target in links if not ((ROOT / name).parent / target).exists()]
 
 
+def anchors(text: str) -> set[str]:
+    """Of the headings of a page, as GitHub and GitLab make them."""
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.strip().lower()).replace(" ", "-") for head in heads}
+
+
+def test_links_lead_to_a_heading() -> None:
+    links = [
+        (name, path, anchor)
+        for name in documents()
+        for path, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", (ROOT / name).read_text())
+        if "://" not in path
+    ]
+    pages = {(name, path): (ROOT / name).parent / path if path else ROOT / name for name, path, _ in links}
+    assert links
+    assert not [link for link in links if link[2] not in anchors(pages[link[:2]].read_text())]
+
+
 def test_readme_names_files_that_exist() -> None:
     text = (ROOT / "README.md").read_text()
     paths = re.findall(r"`((?:agent|config|docs|drivers|setup|systemd|tests)/[\w./-]*)`", text)
