@@ -441,20 +441,35 @@ def another_release(kiosk: Machine, version: str, name: str) -> Path:
     return home
 
 
-def upgrades(found: Found, suite: str, first: Path) -> None:
-    """Releases that do not work: none stays in use, and the one before serves people meanwhile."""
+@contextlib.contextmanager
+def serving(found: Found, suite: str, first: Path) -> Iterator[Machine]:
+    """A kiosk at which people are served, to the end."""
     with machine(suite, packages_of(first)) as kiosk:
         kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
         configure(kiosk, extra='[codes]\nkeys = "issuers.toml"\nbundles = "/var/lib/gatepost/bundles"\n')
         kiosk.sh("systemctl restart gatepost")
+        until(lambda: kiosk.report().get("version") == version_of(packages_of(first)))
+        yield kiosk
+        passages = [event for event in heard(kiosk, "passage") if event["data"]["gate_opened"]]
+        found.check(f"{suite}: people were served meanwhile", passages, f"{len(passages)} let in")
+
+
+def unusable(found: Found, suite: str, first: Path) -> None:
+    """Releases that cannot work: none is ever used."""
+    with serving(found, suite, first) as kiosk:
         good = version_of(packages_of(first))
-        until(lambda: kiosk.report().get("version") == good)
         for name, spoil in BROKEN.items():
             bad = "9.0+" + name.replace(" ", "")
             spoil(another_release(kiosk, good, bad))
             done = kiosk.run(f"gatepost-release use {bad}", 180)
             found.check(f"{suite}: a release that {name} is not used", done.returncode == 1, done.stderr[-200:])
             found.check(f"{suite}: the service was not touched", kiosk.report().get("version") == good)
+
+
+def upgrades(found: Found, suite: str, first: Path) -> None:
+    """Releases that do not work: none stays in use, and one that works does."""
+    with serving(found, suite, first) as kiosk:
+        good = version_of(packages_of(first))
         for name, (code, why) in BAD.items():
             bad = "9.1+" + name.replace(" ", "")
             program = another_release(kiosk, good, bad) / "lib/common/agent/cli/run.py"
@@ -472,9 +487,6 @@ def upgrades(found: Found, suite: str, first: Path) -> None:
             found.check(f"{suite}: the one before runs", again, kiosk.report().get("version"))
             told = until(lambda bad=bad: rolled_back(kiosk, bad), 60)
             found.check(f"{suite}: the central server is told", told)
-        refused(found, suite, kiosk)
-        passages = [event for event in heard(kiosk, "passage") if event["data"]["gate_opened"]]
-        found.check(f"{suite}: people are served meanwhile", len(passages) > len(BAD), f"{len(passages)} let in")
         another_release(kiosk, good, "9.2")
         kiosk.run("gatepost-release use 9.2", 300)
         kept = until(lambda: "9.2  in use" in kiosk.sh("gatepost-release list | grep -v trial"), 120)
@@ -526,49 +538,45 @@ def signed_release(kiosk: Machine, packages: Path, key: PrivateKey, version: int
     bring_bundle(kiosk, "release", signed("release", version, content, key))
 
 
-def refused(found: Found, suite: str, kiosk: Machine) -> None:
+NO_ROOM = "/var/lib/gatepost-release/incoming"
+FULL = f"mkdir -p {NO_ROOM}; mount -t tmpfs -o size=1m none {NO_ROOM}"
+
+
+def refused(found: Found, suite: str, first: Path) -> None:
     """What an agent that is taken over, or a full disk, can bring before root's helper: it is refused and told."""
     key, stranger, package = signing.new_private_key(), signing.new_private_key(), bytes(5_000_000)
-    bring_root(kiosk, key)
-    bring_bundle(kiosk, "release", signed("release", 3, release_content("9.3", package), key))
-    asked = kiosk.folder / "var/lib/gatepost/upgrade"
-    asked.mkdir(exist_ok=True)
-    release = kiosk.folder / "var/lib/gatepost/bundles/release.bundle"
-    incoming = "/var/lib/gatepost-release/incoming"
-    for name, number, signer, arrives, before, why in (
-        (
-            "finds a full disk",
-            3,
-            key,
-            package,
-            f"mkdir -p {incoming}; mount -t tmpfs -o size=1m none {incoming}",
-            "space",
-        ),
-        ("is no package", 3, key, package, f"umount {incoming}", "not gatepost-release-9.3"),
-        ("came in a part", 3, key, package[:-1], "true", "not the package that was signed"),
-        ("has a bad signature", 4, stranger, package, "true", "0 signatures hold"),
-        ("is older", 2, key, package, "true", "older"),
-    ):
-        kiosk.sh(before)
-        release.write_text(signed("release", number, release_content("9.3", package), signer))
-        (asked / "release.deb").write_bytes(arrives)
-        digest = sha256(name.encode()).hexdigest()
-        (asked / "request.json").write_text(
-            json.dumps({"version": "9.3", "package": "release.deb", "digest": digest})
-        )
-        answered = until(lambda: not (asked / "request.json").exists())
-        told = until(lambda why=why: [
-            event["data"] for event in heard(kiosk, "agent")
-            if event["data"]["type"] == "release_rejected" and why in event["data"]["detail"]
-        ])  # fmt: skip
-        note = (
-            ""
-            if told
-            else kiosk.sh("cat /var/lib/gatepost-release/notice.json; journalctl -u gatepost-upgrade -o cat -n 5")
-        )
-        found.check(
-            f"{suite}: a release that {name} is not used, and the central server is told", answered and told, note
-        )
+    cases: list[tuple[str, str, int, PrivateKey, bytes, str]] = [
+        ("finds a full disk", FULL, 3, key, package, "space"),
+        ("is no package", f"umount {NO_ROOM}", 3, key, package, "not gatepost-release-9.3"),
+        ("came in a part", "true", 3, key, package[:-1], "not the package that was signed"),
+        ("has a bad signature", "true", 4, stranger, package, "0 signatures hold"),
+        ("is older", "true", 2, key, package, "older"),
+    ]
+    with serving(found, suite, first) as kiosk:
+        bring_root(kiosk, key)
+        bring_bundle(kiosk, "release", signed("release", 3, release_content("9.3", package), key))
+        asked = kiosk.folder / "var/lib/gatepost/upgrade"
+        asked.mkdir(exist_ok=True)
+        kiosk.sh("chown gatepost: /var/lib/gatepost/upgrade")
+        release = kiosk.folder / "var/lib/gatepost/bundles/release.bundle"
+        for name, before, number, signer, arrives, why in cases:
+            kiosk.sh(before)
+            release.write_text(signed("release", number, release_content("9.3", package), signer))
+            (asked / "release.deb").write_bytes(arrives)
+            request = {"version": "9.3", "package": "release.deb", "digest": sha256(name.encode()).hexdigest()}
+            (asked / "request.json").write_text(json.dumps(request))
+            until(lambda: not (asked / "request.json").exists())
+            told = until(lambda why=why: any(why in detail for detail in rejections(kiosk)))
+            note = "" if told else kiosk.sh("journalctl -u gatepost-upgrade -o cat -n 5")
+            found.check(f"{suite}: a release that {name} is refused, and the central server is told", told, note)
+        runs = kiosk.report().get("version") == version_of(packages_of(first))
+        found.check(f"{suite}: the service was not touched", runs)
+
+
+def rejections(kiosk: Machine) -> list[str]:
+    """Why releases were refused, as the central server was told."""
+    told = [event["data"] for event in heard(kiosk, "agent")]
+    return [each["detail"] for each in told if each["type"] == "release_rejected"]
 
 
 def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) -> None:
@@ -925,6 +933,8 @@ ROOMS = set(PURE)
 """Those that are tried: all, but where some are named."""
 PARTS: dict[str, Callable[[Found, str, dict[str, Path]], None]] = {
     "installs": lambda found, suite, built: installs(found, suite, built["amd64"], built["second"]),
+    "unusable": lambda found, suite, built: unusable(found, suite, built["amd64"]),
+    "refused": lambda found, suite, built: refused(found, suite, built["amd64"]),
     "upgrades": lambda found, suite, built: upgrades(found, suite, built["amd64"]),
     "from_afar": lambda found, suite, built: from_afar(found, suite, built["amd64"], built["second"], 1),
     "power_cuts": lambda found, suite, built: power_cuts(found, suite, built["amd64"], built["second"], CUTS),
