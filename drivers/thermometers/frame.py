@@ -15,35 +15,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import reduce
-from operator import xor
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from drivers.contract import Proof
 from drivers.plausibility import FROZEN_S
-from drivers.serial_thermometer import Measured, SerialThermometer
-from drivers.wire.framing import before, crc16_xmodem, sum8
-from drivers.wire.modbus import crc16
+from drivers.serial_thermometer import CHECKSUMS, FORMATS, FixedFrame, Measured, SerialThermometer
 from drivers.wire.stream import FrameStream
 from drivers.wire.uart import Line, Uart
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 BUS, PROOF = "serial", Proof.SIMULATOR
-FORMATS = {"int16 be": ">h", "int16 le": "<h", "uint16 be": ">H", "uint16 le": "<H", "int8": "b", "uint8": "B"}
-CHECKSUMS: dict[str, tuple[int, Callable[[bytes | bytearray], bytes]]] = {
-    "none": (0, lambda _: b""),
-    "sum8": (1, lambda data: bytes((sum8(data),))),
-    "xor8": (1, lambda data: bytes((reduce(xor, data, 0),))),
-    "negative sum8": (1, lambda data: bytes((-sum8(data) & 0xFF,))),
-    "sum16 be": (2, lambda data: (sum(data) & 0xFFFF).to_bytes(2, "big")),
-    "crc16 modbus": (2, lambda data: crc16(data).to_bytes(2, "little")),
-    "crc16 xmodem": (2, lambda data: crc16_xmodem(data).to_bytes(2, "big")),
-}
-"""Name → bytes it takes, and how it is made."""
 Format = Literal["int16 be", "int16 le", "uint16 be", "uint16 le", "int8", "uint8"]
 SAFE_HEADER_BYTES = 2
 
@@ -111,30 +93,19 @@ class Options:
             raise ValueError("checksum_from must lie within the frame, and least_c below most_c")
 
 
-class Frames:
-    """The step function for one description."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._header = bytes.fromhex(options.header)
-        self._width, self._check = CHECKSUMS[options.checksum]
-
-    def __call__(self, pending: bytearray) -> tuple[int, Measured | None]:
-        """Bytes pending → bytes spent and (object, sensor) in degrees Celsius."""
-        options = self._options
-        skip = before(pending, self._header)
-        if skip or len(pending) < options.length:
-            return skip, None
-        end = options.length - self._width
-        if self._check(pending[options.checksum_from : end]) != pending[end : options.length]:
-            return 1, None
-        sensor_c = None if options.sensor_at < 0 else self._celsius(pending, options.sensor_at)
-        return options.length, (self._celsius(pending, options.object_at), sensor_c)
-
-    def _celsius(self, frame: bytearray, at: int) -> float:
-        count: int
-        (count,) = struct.unpack_from(FORMATS[self._options.object_format], frame, at)
-        return round(count * self._options.scale_c + self._options.zero_c, 6)
+def frame_of(options: Options) -> FixedFrame:
+    """The frame that the options describe."""
+    return FixedFrame(
+        bytes.fromhex(options.header),
+        options.length,
+        options.object_at,
+        options.sensor_at,
+        options.object_format,
+        options.scale_c,
+        options.zero_c,
+        options.checksum,
+        options.checksum_from,
+    )
 
 
 class Driver(SerialThermometer):
@@ -143,7 +114,7 @@ class Driver(SerialThermometer):
     def __init__(self, options: Options, wire: Line | None = None) -> None:
         stream = FrameStream[Measured](
             wire or Uart(options.port, options.baud, simulated=options.simulated),
-            Frames(options),
+            frame_of(options).step,
             (options.baud,),
             hello=bytes.fromhex(options.hello),
             poll=bytes.fromhex(options.poll),

@@ -19,59 +19,23 @@ skipped, not nine; a changed baud or mode takes effect only after a power cycle,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
-
-from annotated_types import Ge, Gt
-
 from drivers.contract import Proof
-from drivers.plausibility import FROZEN_S
-from drivers.serial_thermometer import Measured, SerialThermometer
-from drivers.wire.framing import before, signed16, sum8
-from drivers.wire.stream import FrameStream
-from drivers.wire.uart import Line, Uart
+from drivers.serial_thermometer import BoardOptions, BoardThermometer, FixedFrame
+from drivers.wire.uart import Line
 
 BUS, PROOF = "serial", Proof.DOCUMENT
 HEADER = b"\x5a\x5a\x45\x04"
-FRAME_BYTES = 9
 CONTINUE = b"\xa5\x45\xea"
 BAUDS = (115200, 9600)
-U_C = 0.5
-BOUNDS_C = (-70.0, 380.0)
-"""What an MLX9061x can report as object temperature."""
+step = FixedFrame(HEADER, length=9, object_at=4, sensor_at=6).step
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(BoardOptions):
     """Settings of a GY-MCU board."""
 
-    port: str
-    """Serial port, best by its /dev/serial/by-id name."""
-    baud: Annotated[int, Ge(0)] = 0
-    """Line speed; 0 tries 115200, then 9600."""
-    silent_s: Annotated[float, Gt(0)] = 3.0
-    """Seconds without a frame after which the board counts as gone."""
-    frozen_s: Annotated[float, Ge(0)] = FROZEN_S
-    """Seconds of bit-identical frames after which the board counts as hung; 0 never."""
-    simulated: bool = False
-    """Mark all readings as simulated. A pseudo-terminal is always marked."""
 
-
-def step(pending: bytearray) -> tuple[int, Measured | None]:
-    """Bytes pending → bytes spent and (object, board) in degrees Celsius; resynchronises by single bytes."""
-    skip = before(pending, HEADER)
-    if skip or len(pending) < FRAME_BYTES:
-        return skip, None
-    if sum8(pending[:8]) != pending[8]:
-        return 1, None
-    return FRAME_BYTES, (signed16(pending[4], pending[5]) / 100, signed16(pending[6], pending[7]) / 100)
-
-
-class Driver(SerialThermometer):
+class Driver(BoardThermometer):
     """Readings as the board sends them, on its own scale."""
 
     def __init__(self, options: Options, wire: Line | None = None) -> None:
-        bauds = (options.baud,) if options.baud else BAUDS
-        line = wire or Uart(options.port, bauds[0], simulated=options.simulated)
-        stream = FrameStream[Measured](line, step, bauds, hello=CONTINUE, silent_s=options.silent_s)
-        super().__init__(stream, u_c=U_C, bounds_c=BOUNDS_C, frozen_s=options.frozen_s)
+        super().__init__(options, wire, step, BAUDS, hello=CONTINUE)

@@ -75,7 +75,7 @@ def run() -> Iterator[Row]:
     asked = modbus_ir.read_request(1, 4, 0x13, 3)
     parsers: dict[str, tuple[Callable, bytes, Callable[[bytes], bool]]] = {
         "gy_mcu": (gy_mcu.step, board.speak(), _sum_all),
-        "frame": (frame.Frames(described), board.speak(), _sum_all),
+        "frame": (frame.frame_of(described).step, board.speak(), _sum_all),
         "gy_614v": (gy_614v.step, Gy614v(world).speak(), _sum_all),
         "cjmcu": (cjmcu.step, Cjmcu90614(world).speak(), lambda data: sum(data[4:8]) % 256 == data[8]),
         "tf_luna": (tf_luna.step, TfLuna(world).speak(), _sum_all),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.thermometers.frame import CHECKSUMS, FORMATS, Frames, Options
+from drivers.thermometers.frame import CHECKSUMS, FORMATS, Options, frame_of
 from drivers.wire.framing import Framer
 
 
@@ -26,7 +26,7 @@ def test_any_description_reads_what_fits_it(checksum, written, pairs, piece):
     for pair in pairs:
         body = b"ZZE\x04" + b"".join(struct.pack(FORMATS[written], count) for count in pair)
         stream += body + make(body)
-    framer = Framer(Frames(options))
+    framer = Framer(frame_of(options).step)
     got = [each for i in range(0, len(stream), piece) for each in framer.feed(stream[i : i + piece])]
     assert got == [pytest.approx((first / 100, second / 100)) for first, second in pairs]
 
@@ -36,7 +36,7 @@ def test_a_kiosk_module_in_kelvin_tenths():
                         checksum="crc16 modbus")  # fmt: skip
     body = b"\xee\xe1" + (3096).to_bytes(2)
     frame = body + CHECKSUMS["crc16 modbus"][1](body)
-    assert Frames(options)(bytearray(frame)) == (6, (pytest.approx(36.5), None))
+    assert frame_of(options).step(bytearray(frame)) == (6, (pytest.approx(36.5), None))
 
 
 @pytest.mark.parametrize(
