@@ -109,9 +109,10 @@ def _write(memory: mmap.mmap, pixels: NDArray[np.uint8], row_bytes: int, bits: i
     if bits == 32:  # noqa: PLR2004
         rows[:, : 4 * width].reshape(height, width, 4)[:, :, 2::-1] = pixels
         return
-    for row, line in zip(rows, pixels.astype(np.uint16), strict=True):
-        red, green, blue = line[:, 0] >> 3, line[:, 1] >> 2, line[:, 2] >> 3
-        row[: 2 * width] = ((red << 11) | (green << 5) | blue).view(np.uint8)
+    packed = (pixels[:, :, 0] >> 3).astype(np.uint16) << 11
+    packed |= (pixels[:, :, 1] >> 2).astype(np.uint16) << 5
+    packed |= pixels[:, :, 2] >> 3
+    rows[:, : 2 * width] = packed.view(np.uint8)
 
 
 # -- mode setting

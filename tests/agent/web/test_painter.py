@@ -24,6 +24,7 @@ from agent.web.baking import FixedFeed, bake
 from agent.web.options import PanelOptions
 from agent.web.painter import Baked
 from agent.web.pictures import compose, shown_pictures
+from agent.web.surface import FrameBuffer, NoGlass
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -214,3 +215,29 @@ def test_a_fixed_feed_serves_its_picture_alone() -> None:
     feed = FixedFeed({"ready": {"picture": "ready"}}, PANEL, 8470)
     assert feed.picture("ready")["sign"] == "ready"
     assert feed.lanes == ("ready",)
+
+
+@pytest.mark.parametrize(("bits", "pad"), [(32, 0), (32, 64), (16, 0), (16, 32)])
+def test_a_frame_buffer_has_its_own_pixels_and_rows(tmp_path: Path, bits: int, pad: int) -> None:
+    width, height, row = 5, 3, 5 * bits // 8 + pad
+    file = tmp_path / "fb"
+    file.touch()
+    pixels = np.random.default_rng(bits).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    glass = FrameBuffer(os.open(file, os.O_RDWR), "fb", (width, height), (width, height), bits, row)
+    glass.show(pixels)
+    rows = np.frombuffer(file.read_bytes(), np.uint8).reshape(height, row)[:, : width * bits // 8]
+    if bits == 32:
+        assert (rows.reshape(height, width, 4)[:, :, 2::-1] == pixels).all()
+    else:
+        packed = rows.copy().view("<u2")
+        red, green, blue = (packed >> 11) << 3, ((packed >> 5) & 63) << 2, (packed & 31) << 3
+        assert (np.dstack([red, green, blue]) == pixels & np.array([248, 252, 248], np.uint8)).all()
+    glass.close()
+    assert not any(file.read_bytes())
+
+
+def test_a_frame_buffer_of_another_size_says_which_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "fb"
+    file.touch()
+    with pytest.raises(NoGlass, match=r"has 5x3 pixels of 8 bits; the pictures need 5x3, 16 or 32"):
+        FrameBuffer(os.open(file, os.O_RDWR), str(file), (5, 3), (5, 3), 8, 5)
