@@ -1,0 +1,61 @@
+"""What runs in the guest of `real_glass.py`: `STEP name wanted` on the console, then it waits for a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from agent.web.painter import Baked
+from agent.web.surface import NoGlass, Surface, open_surface
+
+CARD, FRAME_BUFFER = "/dev/dri/card0", "/dev/fb0"
+PICTURES = Baked(Path("/pictures"))
+NAMES = {name: key for key, name in json.loads(Path("/pictures/index.json").read_text())["names"].items()}
+
+
+def step(name: str, wanted: str, said: str = "") -> None:
+    print(f"STEP {name} {wanted}{said}", flush=True)
+    sys.stdin.readline()
+
+
+def show(glass: Surface, name: str) -> float:
+    pixels = PICTURES.pixels(NAMES[name], (), None)[1]
+    began_s = time.monotonic()
+    glass.show(pixels)
+    return 1000 * (time.monotonic() - began_s)
+
+
+def opened(path: str = CARD) -> Surface:
+    return open_surface(path, PICTURES.width, PICTURES.height)
+
+
+try:
+    open_surface(CARD, 1234, 567)
+except NoGlass as refusal:
+    print(refusal, flush=True)
+glass = opened()
+for shown in ("ready", "admit", "refer"):
+    took_ms = sorted(show(glass, shown) for _ in range(5))[2]
+    step(shown, shown, f", acknowledged {took_ms:.0f} ms after (emulated processor)")
+glass.close()
+step("closed", "dark")
+child = os.fork()
+if child == 0:
+    show(opened(), "admit")
+    os.kill(os.getpid(), signal.SIGSTOP)
+os.waitpid(child, os.WUNTRACED)
+step("stopped", "admit", ": the painter stands still, its launcher kills it")
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+step("killed", "dark")
+if Path(FRAME_BUFFER).exists():
+    glass = opened(FRAME_BUFFER)
+    show(glass, "refer")
+    step("frame-buffer", "refer")
+    glass.close()
+    step("frame-buffer-closed", "dark")
+step("end", "dark")
