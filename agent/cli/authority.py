@@ -20,12 +20,12 @@ import segno
 
 from agent.cli import broker_login
 from agent.cli.help import number, port
-from agent.config.compose import broker
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange_mqtt, invitation
 from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettings
 from agent.enrolment.certificates import BadCertificate
 from agent.enrolment.exchange_mqtt import ExchangeFailed
+from agent.mqtt.options import broker_address
 from agent.platform.files import replace_file
 
 _SECRET = 0o600
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _new(args: argparse.Namespace) -> int:
-    host, port = broker(args.broker)
+    host, port = broker_address(args.broker)
     pins = (invitation.encoded(certificates.pin_of(args.broker_cert.read_bytes())),) if args.broker_cert else ()
     settings = AuthoritySettings(
         args.fleet, host, port, pins, str(args.root.absolute()),

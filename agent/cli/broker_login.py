@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from agent.config.compose import broker
 from agent.mqtt import Options, ShortConnection
+from agent.mqtt.options import broker_address
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +37,6 @@ def connect(args: argparse.Namespace, protocol: Literal["auto", "3.1.1"] = "auto
     """To the broker that `broker` names, for this command; to be entered. `protocol`: 3.1.1 costs less for each
     message, and says less of a refusal. Raises OSError, ValueError.
     """
-    host, port = broker(args.broker)
+    host, port = broker_address(args.broker)
     found = replace(options(args, host, port), protocol=protocol)
     return ShortConnection(found, f"gatepost-{args.name}-{uuid4().hex[:8]}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from agent.cli import configuration, devices
 from agent.config import compose, errors
 from agent.config.compose import SIMULATED, Answers, Choice
+from agent.mqtt.options import broker_address
 from agent.platform.files import replace_file
 from drivers import discovery, registry
 
@@ -81,7 +82,7 @@ def _prompt(args: argparse.Namespace) -> Answers:
     problems = [_name(site), _name(kiosk), _broker(words), _lanes(lanes)]
     if problem := next(filter(None, problems), ""):
         raise ValueError(problem)
-    address, port = compose.broker(words)
+    address, port = broker_address(words)
     print("Looking at serial ports, I²C buses and cameras ...", flush=True)
     found = list(discovery.everything())
     for number, each in enumerate(found, 1):
@@ -161,7 +162,7 @@ def _lanes(words: str) -> str:
 
 def _broker(words: str) -> str:
     try:
-        compose.broker(words)
+        broker_address(words)
     except ValueError as error:
         return str(error)
     return ""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from agent.cli import broker_login
 from agent.cli.help import number, seconds
 from agent.cli.simulated_fleet import FleetCounts, SimulationPlan, run_share
-from agent.config.compose import broker
+from agent.mqtt.options import broker_address
 
 if TYPE_CHECKING:
     import argparse
@@ -68,7 +68,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """0 when all that was decided was delivered; 3 when not, or when nothing was; 1 when it cannot begin."""
     try:
-        host, port = broker(args.broker[0])
+        host, port = broker_address(args.broker[0])
         options = replace(broker_login.options(args, host, port), more_hosts=tuple(args.broker[1:]))
     except (OSError, ValueError) as error:
         print(f"{' '.join(args.broker)}: {error}", file=sys.stderr)

@@ -47,17 +47,6 @@ class Answers:
     """Name of the lane → part → device. A lane whose name begins with `exit` is one."""
 
 
-def broker(words: str) -> tuple[str, int]:
-    """Host and port of `HOST`, `HOST:PORT` or `[IPv6]:PORT`. Raises ValueError with a sentence."""
-    host, _, port = words.rpartition(":") if ":" in words.rpartition("]")[2] else (words, "", "")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or (port and not (port.isdecimal() and 0 < int(port) < 1 << 16)):
-        raise ValueError(
-            f"{words!r} is no broker; examples are broker.example, broker.example:8883, [2001:db8::1]:8883"
-        )
-    return host, int(port or _TLS_PORT)
-
-
 def compose(answers: Answers) -> str:
     """The text of agent.toml."""
     mqtt: dict[str, Any] = {"host": answers.host, "port": answers.port}

@@ -13,6 +13,7 @@ _ADDRESS = re.compile(
     r"(?P<host>[^:/\s\[\]]+|\[[0-9a-fA-F:.]+\])"
     r"(?::(?P<port>[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]))?"
 )
+_TLS_PORT = 8883
 _WITH_PORT = re.compile(r"[^:]+:\d+|\[.*\].*")
 
 
@@ -91,3 +92,14 @@ class Options:
         parts = [found for address in self.more_hosts if (found := _ADDRESS.fullmatch(address))]
         more = [(each["host"].strip("[]"), int(each["port"] or self.port)) for each in parts]
         return [(self.host, self.port), *more]
+
+
+def broker_address(words: str) -> tuple[str, int]:
+    """Host and port of `HOST`, `HOST:PORT` or `[IPv6]:PORT`. Raises ValueError with a sentence."""
+    host, _, port = words.rpartition(":") if ":" in words.rpartition("]")[2] else (words, "", "")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or (port and not (port.isdecimal() and 0 < int(port) < 1 << 16)):
+        raise ValueError(
+            f"{words!r} is no broker; examples are broker.example, broker.example:8883, [2001:db8::1]:8883"
+        )
+    return host, int(port or _TLS_PORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import threading
@@ -32,14 +33,21 @@ def run() -> Iterator[Row]:
     """Alternates with the peer; the quickest of each."""
     with broker_and_folder() as (broker, _, _):
         _fill(broker)
+        before_s = _children_cpu_s()
         ours, theirs = zip(*((_fleet_s(broker), _paho_s(broker)) for _ in range(RUNS)), strict=True)
+        cpu_s = (_children_cpu_s() - before_s) / RUNS
     yield Row(
         f"{KIOSKS} retained states as a table, from the start of the process",
-        f"{min(ours):.2f} s",
+        f"{min(ours):.2f} s, {cpu_s:.2f} s of CPU",
         f"plain paho, states parsed, without its start: {min(theirs):.2f} s",
         f"≤ {BAR_S:g} s",
         min(ours) <= BAR_S,
     )
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _fill(broker: Broker) -> None:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from agent import config
 from agent.config import fleet
-from agent.config.compose import SIMULATED, Answers, broker, compose, proposal
+from agent.config.compose import SIMULATED, Answers, compose, proposal
 from agent.config.toml_text import toml_text
+from agent.mqtt.options import broker_address
 
 COMMON = """
 [mqtt]
@@ -134,16 +135,16 @@ def test_without_drop_ins_the_text_is_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_broker_is_host_and_port(words: str, found: tuple[str, int]) -> None:
-    assert broker(words) == found
+    assert broker_address(words) == found
 
 
 @pytest.mark.parametrize("words", ["", ":1883", "host:", "host:x", "host:0", "host:65536"])
 def test_what_is_no_broker_is_refused(words: str) -> None:
     if words == "host:":
-        assert broker(words) == ("host", 8883)
+        assert broker_address(words) == ("host", 8883)
         return
     with pytest.raises(ValueError, match=r"examples are broker\.example"):
-        broker(words)
+        broker_address(words)
 
 
 def test_a_first_configuration_is_short_and_right() -> None:
