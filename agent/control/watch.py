@@ -205,7 +205,7 @@ class Watch:
     def _follow(self, client: socket.socket, waker: int) -> None:
         send(client, self._hello)
         told: dict[str, int] = {}
-        beat_s, read_s, unread = -math.inf, -math.inf, b""
+        beat_s, may_read_s, unread = -math.inf, 0.0, b""
         while self._door.is_open:
             at_s = self._clock()
             news, ends_s = self._news(told, at_s)
@@ -214,15 +214,15 @@ class Watch:
                 news += _BEAT
             if news:
                 client.sendall(news)
-            due_s = min(ends_s, beat_s + BEAT_S if at_s < beat_s + BEAT_S else at_s + _LOOK_S)
-            sources, may_read_s = [waker, client.fileno()], read_s + _READ_EVERY_S
-            if at_s < may_read_s:
-                sources, due_s = [waker], min(due_s, may_read_s)
-            ready, _, _ = select.select(sources, [], [], max(0.0, due_s - self._clock()))
+            wait_s = min(ends_s - at_s, beat_s + BEAT_S - at_s if at_s < beat_s + BEAT_S else _LOOK_S)
+            sources, pause_s = [waker, client.fileno()], may_read_s - time.monotonic()
+            if pause_s > 0:
+                sources, wait_s = [waker], min(wait_s, pause_s)
+            ready, _, _ = select.select(sources, [], [], max(0.0, wait_s))
             if waker in ready:
                 os.eventfd_read(waker)
             if client.fileno() in ready:
-                read_s = self._clock()
+                may_read_s = time.monotonic() + _READ_EVERY_S
                 if not (got := client.recv(_MOST_BYTES)) or len(unread) > _MOST_BYTES:
                     return
                 *lines, unread = (unread + got).split(b"\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -291,7 +292,39 @@ def test_what_is_no_acknowledgement_changes_nothing(bench: Bench, line: bytes) -
 
 def test_a_line_without_an_end_is_hung_up_on(bench: Bench) -> None:
     with client(bench) as screen:
-        with pytest.raises(OSError):  # noqa: PT012 - how much fits the pipe is the kernel's
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012 - what fits is the kernel's
             for _ in range(100):
                 screen.socket.sendall(b"x" * 4096)
         assert bench.watch.trouble("entry") == "shows nothing"
+
+
+def test_a_screen_that_says_too_much_waits_and_is_told_every_picture_all_the_same(bench: Bench) -> None:
+    with client(bench) as screen, client(bench) as other:
+        lines, sent, until_s = b'{"lane": "entry", "painted": 1}\n' * 100, 0, time.monotonic() + 0.5
+        screen.socket.setblocking(False)
+        while time.monotonic() < until_s:
+            try:
+                sent += screen.socket.send(lines)
+            except BlockingIOError:
+                time.sleep(0.005)
+        buffer = screen.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert sent < 2 * buffer + 100_000, "the kernel's buffer, and what 50 reads a second take"
+        screen.socket.settimeout(10)
+        bench.watch.on_effect(ShowCue("exit", Cue.ADMIT))
+        for each in (screen, other):
+            assert next(p for p in iter(each.next_picture, None) if p["picture"] == "admit")["lane"] == "exit"
+
+
+def test_where_the_pages_are_is_heard_from_their_process(bench: Bench, wait_for: Any) -> None:
+    with client(bench) as screen:
+        screen.say(b'{"port": 70000}')
+        screen.say(b'{"port": 8499}')
+        wait_for(lambda: bench.watch.local_port == 8499)
+
+
+def test_a_screen_works_that_paints(bench: Bench, wait_for: Any) -> None:
+    with client(bench) as screen:
+        assert not bench.watch.has_screen()
+        number = screen.next_picture("entry")["number"]
+        screen.say(json.dumps({"lane": "entry", "painted": number}).encode())
+        wait_for(bench.watch.has_screen)

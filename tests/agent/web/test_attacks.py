@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
@@ -13,6 +14,7 @@ from screens_bench import Screens
 
 from agent.indicators import Cue
 from agent.web.server import HEAD_S, MAX_CONNECTIONS
+from agent.web.site import REQUESTS_AT_ONCE, REQUESTS_PER_S, RequestFilter
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -145,3 +147,24 @@ def test_a_drop_now_and_then_does_not_keep_a_head_open(served: Screens) -> None:
             except OSError:
                 hung_up = True
         assert hung_up
+
+
+def test_a_site_serves_so_many_requests_a_second_and_the_rest_in_turn() -> None:
+    """Whoever asks too much waits; nobody is refused, and the order is kept."""
+    served: list[int] = []
+
+    async def site(scope: dict[str, int], _receive: object, _send: object) -> None:
+        served.append(scope["number"])
+
+    async def flood() -> float:
+        guarded = RequestFilter(site, ["here"], "http")  # type: ignore[arg-type]
+        scope = {"type": "http", "method": "GET", "headers": [(b"host", b"here")]}
+        began_s = time.monotonic()
+        asked = REQUESTS_AT_ONCE + REQUESTS_PER_S // 2
+        await asyncio.gather(
+            *(guarded({**scope, "number": number}, None, None) for number in range(asked))  # type: ignore[arg-type]
+        )
+        return time.monotonic() - began_s
+
+    assert asyncio.run(flood()) >= 0.45
+    assert served == list(range(REQUESTS_AT_ONCE + REQUESTS_PER_S // 2))
