@@ -150,7 +150,7 @@ def test_a_drop_now_and_then_does_not_keep_a_head_open(served: Screens) -> None:
 
 
 def test_a_site_serves_so_many_requests_a_second_and_the_rest_in_turn() -> None:
-    """Whoever asks too much waits; nobody is refused, and the order is kept."""
+    """What is too much waits; nothing is refused, and the order is kept."""
     served: list[int] = []
 
     async def site(scope: dict[str, int], _receive: object, _send: object) -> None:
