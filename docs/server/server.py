@@ -343,9 +343,8 @@ def serve(store: Store, broker: Broker, key: Any, args: argparse.Namespace) -> N
                     store.db.execute("SELECT delete_older(%s)", (oldest,))
                     clean_s = now_s + 3600
                 break
-            except (
-                psycopg.OperationalError
-            ) as error:  # the database is away, or two servers met: nothing is acknowledged
+            except psycopg.OperationalError as error:
+                # the database is away, or two servers met: nothing is acknowledged
                 print(f"database: {str(error).strip()}; trying again", flush=True)
                 broker.pause(1.0)
         if batch:
