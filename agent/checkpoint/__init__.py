@@ -92,6 +92,7 @@ _ADDING = (CodeStatus.VALID, CodeStatus.TIME_UNKNOWN, CodeStatus.INCOMPLETE)
 _UNSETTLED = (Screening.RETEST, Screening.INDETERMINATE)
 _MEASURABLE = tuple(outcome for outcome in Screening if outcome is not Screening.UNASKED)
 _BY_STAFF = (Reading, Recorded, Override, OpenOnce, SentAway, WhoWaits)
+_SUPERSEDED = "another-code"
 _MEASURING = (Role.THERMOMETER, Role.RANGE)
 """While one of these is down nobody is measured."""
 
@@ -193,7 +194,7 @@ class Checkpoint:
             case Reading():
                 results = self._on_reading(seen.lane, lane, item, now)
             case Distance():
-                self.screens.distance(seen.lane, item)
+                results = self._with_another_gone(seen.lane, lane, item)
             case Departure() if lane.recent_decision is not None and lane.recent_decision.opened:
                 lane.recent_decision.seen_s = item.at_s
             case DeviceUp() | DeviceDown():
@@ -262,6 +263,10 @@ class Checkpoint:
         verdict = self._rules.check((payload,), now)
         who = verdict.code or hashlib.blake2b(payload, digest_size=16).digest()
         if _comes_after(lane, verdict, item.at_s) or self._is_repeat(lane, who, verdict.subject, item.at_s):
+            if self._stands_at_exit(lane, item.at_s):
+                yield from _let_out(name, lane, item.at_s)
+            elif lane.is_turned_away:
+                self.screens.turned_away_again(name, verdict.subject or who, item.at_s)
             return
         yield from self._leave(name, lane, item.at_s)
         shown, together = self._together(lane, {who: payload}, verdict, now)
@@ -295,6 +300,13 @@ class Checkpoint:
         yield from self._let_out(name, lane, item.at_s)
         yield from self._decide_if_final(name, lane, item.at_s)
 
+    def _stands_at_exit(self, lane: LaneState, at_s: float) -> bool:
+        """Whether somebody who was let out shows his code again, long after the gate has shut: it opens once more.
+        He has his passage, and nobody is counted.
+        """
+        is_shut = at_s - lane.let_out_s >= self._options.rescan_after_admit_s
+        return lane.is_exit and Role.GATE not in lane.down and is_shut
+
     def _together(
         self, lane: LaneState, shown: dict[bytes, bytes], verdict: Verdict, now: TimeBounds
     ) -> tuple[dict[bytes, bytes], Verdict]:
@@ -307,7 +319,7 @@ class Checkpoint:
 
     def _on_reading(self, name: str, lane: LaneState, item: Reading, now: TimeBounds) -> Iterable[Effect]:
         yield from self._leave(name, lane, item.at_s)
-        self.screens.reading(name, item)
+        yield from self._with_another_gone(name, lane, item)
         if item.surface_c < self._rules.screening.presence_c:
             return
         lane.warm_s = item.at_s
@@ -333,6 +345,21 @@ class Checkpoint:
             lane.pending.met = True
             lane.pending.at_mark |= lane.marked_s == item.at_s
             yield from self._decide_if_final(name, lane, item.at_s)
+
+    def _with_another_gone(self, name: str, lane: LaneState, item: Reading | Distance) -> list[Effect]:
+        """A sensor has spoken. When somebody else stood there as a code was shown, who was not let in, and nobody
+        stands there now, it cannot be known who steps up next: its holder shows it again.
+        """
+        holder = b"" if lane.pending is None or lane.is_exit else lane.pending.holder
+        was_behind = self.screens.waits_behind(name, holder)
+        if isinstance(item, Distance):
+            self.screens.distance(name, item)
+            is_empty = not self.screens.is_filled(name, item.at_s)
+        else:
+            self.screens.reading(name, item)
+            is_empty = item.surface_c < self._rules.screening.presence_c
+        is_over = was_behind and is_empty and not self.screens.waits_behind(name, holder)
+        return self._abandon(name, lane, item.at_s) if is_over else []
 
     def _on_device(self, name: str, lane: LaneState, part: Role, item: DeviceUp | DeviceDown) -> Iterable[Effect]:
         if isinstance(item, DeviceUp):
@@ -635,7 +662,7 @@ class Checkpoint:
     def _supersede(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
         """Another code came first: whose temperature this is cannot be known any more."""
         temperature = Temperature(Screening.INDETERMINATE, samples=len(lane.samples))
-        decision = Decision(Outcome.REFER, ("another_code",), rule="another-code")
+        decision = Decision(Outcome.REFER, ("another_code",), rule=_SUPERSEDED)
         return self._finish(name, lane, temperature, decision, at_s)
 
     def _abandon(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
@@ -672,6 +699,7 @@ class Checkpoint:
         opened = passed and has_gate
         simulated = pending.simulated or bool(lane.simulated_parts) or any(s.simulated for s in lane.samples)
         valid = pending.verdict is not None and pending.verdict.status is CodeStatus.VALID
+        subject = b"" if pending.verdict is None else pending.verdict.subject
         self.screens.passed(
             name,
             temperature,
@@ -679,7 +707,8 @@ class Checkpoint:
             at_s,
             pending.now,
             simulated=simulated,
-            proven=pending.verdict.subject if pending.verdict is not None and valid else b"",
+            proven=subject if valid else b"",
+            named=subject or (pending.holder if decision.rule == _SUPERSEDED else b""),
             admitted=_opens(decision),
         )
         number = 0

@@ -168,6 +168,8 @@ class LaneState:
     pending: PendingPassage | None = None
     recent_decision: RecentDecision | None = None
     leaving: Leaving | None = None
+    let_out_s: float = -math.inf
+    """When this exit was commanded to open last, by a gate that was not known to be down."""
     waiting: list[Waiting] = field(default_factory=list)
     """Who may be measured by staff, the latest decision last: each holder once, and all who showed no code."""
     last_number: int = 0
@@ -224,6 +226,8 @@ class LaneState:
         """Somebody at this exit is let out, or waits for the gate to come back."""
         met = self.present_since_s is not None and self.has_thermometer and Role.THERMOMETER not in self.down
         self.leaving = Leaving(at_s, None if Role.GATE in self.down else at_s, met=met)
+        if Role.GATE not in self.down:
+            self.let_out_s = at_s
 
     def asks_again(self, at_s: float) -> None:
         """The code that was decided last is still shown."""
@@ -257,7 +261,7 @@ class LaneState:
         leaving = self.leaving
         if leaving is None or leaving.commanded_s is not None or at_s - leaving.asked_s > _LEAVING_S:
             return False
-        leaving.commanded_s = at_s
+        leaving.commanded_s = self.let_out_s = at_s
         if self.pending is not None and self.pending.shown:
             self.pending.opened = True
         if self.recent_decision is not None:
@@ -282,6 +286,12 @@ class LaneState:
             self.waiting.append(Waiting(number, pending, at_s, temperature, decision))
         self.last_number = number
         self.samples.clear()
+
+    @property
+    def is_turned_away(self) -> bool:
+        """Whether nobody's code waits for a decision, and the last one did not open."""
+        is_free = self.pending is None or self.pending.verdict is None
+        return is_free and self.recent_decision is not None and not self.recent_decision.opened
 
     @property
     def may_step_off(self) -> bool:

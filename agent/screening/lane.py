@@ -94,6 +94,17 @@ class LaneScreening:
         if stay.blocked != was:
             self._update_problems(lane)
 
+    def turned_away_again(self, lane: str, holder: bytes, at_s: float) -> None:
+        """The code of somebody who was turned away a moment ago is shown again: its holder is who stands there."""
+        stay = self._stay(lane)
+        if not stay.holder:
+            stay.decided(holder, at_s, let_in=False)
+
+    def waits_behind(self, lane: str, holder: bytes) -> bool:
+        """Whether somebody else stands there who was not let in, and may come back when he steps away."""
+        stay = self._stay(lane)
+        return bool(holder) and stay.is_of_another(holder) and not stay.let_in
+
     def is_filled(self, lane: str, at_s: float) -> bool:
         """Whether somebody stands at the mark: only there is the thermometer's spot full of skin. Taken for granted
         where there is no range sensor.
@@ -136,17 +147,19 @@ class LaneScreening:
         *,
         simulated: bool,
         proven: bytes = b"",
+        named: bytes = b"",
         admitted: bool = False,
     ) -> None:
         """The person was decided: the holder has an attempt, and the baseline may have one more.
 
-        `proven`: the holder, when a valid code names one; `admitted`: the decision was to let that person in.
+        `proven`: the holder, when a valid code names one; `named`: the same of any signed code, and of every code
+        that another took the place of; `admitted`: the decision was to let that person in.
         """
         if holder:
             self._retests.record(holder, temperature, at_s)
         surface_c, outcome = temperature.surface_c, temperature.outcome
-        if (proven or (holder and surface_c is not None)) and temperature.basis != "clinical":
-            self._stay(lane).decided(proven or holder, at_s)
+        if (named or (holder and surface_c is not None)) and temperature.basis != "clinical":
+            self._stay(lane).decided(named or holder, at_s, let_in=admitted)
         steady = outcome in (Screening.NORMAL, Screening.ELEVATED) or temperature.reason == "cold_skin"
         if surface_c is None or not steady or temperature.attempt > 1:
             return

@@ -38,9 +38,13 @@ class Unbroken:
         self.present, self.last_s = present, at_s
         return broken
 
+    def is_there(self, at_s: float) -> bool:
+        """Whether somebody or something is there, be it seen only once."""
+        return self.present and at_s - self.last_s < GAP_S
+
     def lasts_s(self, at_s: float) -> float:
         """For so long somebody or something has been there; 0 when it is not."""
-        return self.last_s - self.since_s if self.present and at_s - self.last_s < GAP_S else 0.0
+        return self.last_s - self.since_s if self.is_there(at_s) else 0.0
 
 
 @dataclass(slots=True)
@@ -52,6 +56,8 @@ class Stay:
     mark: Unbroken = field(default_factory=Unbroken)
     holder: bytes = b""
     """Who was decided with what stands there now; empty: nobody."""
+    let_in: bool = False
+    """Whether that one was: he walks on, and the next one steps up."""
     fresh_s: float = -math.inf
     """What was read before is of that holder's body."""
     blocked: str = ""
@@ -74,10 +80,10 @@ class Stay:
         if self.mark.see(at_s, present=at_mark):
             self._left(at_s)
 
-    def decided(self, holder: bytes, at_s: float) -> None:
-        """A passage is over; the person who stands there now was measured for it."""
-        if max(self.warm.lasts_s(at_s), self.mark.lasts_s(at_s) if self.ranged else 0.0) > 0:
-            self.holder = holder
+    def decided(self, holder: bytes, at_s: float, *, let_in: bool) -> None:
+        """A passage is over; the person who stands there now was there for it."""
+        if self.warm.is_there(at_s) or (self.ranged and self.mark.is_there(at_s)):
+            self.holder, self.let_in = holder, let_in
 
     def _left(self, at_s: float) -> None:
         if self.holder:

@@ -20,7 +20,7 @@ from agent.model import Colour
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHOWN = 60
+SHOWN = 300
 PAUSE_S = 0.15
 PER_S = 1600
 PIECE_S = 0.01

@@ -249,11 +249,13 @@ class Day:
         dice, bench = self.dice, self.bench
         began_s, stale = bench.at_s, self.stale
         swap, wobble = dice.random() < 0.2, dice.random() < 0.15
-        if dice.random() < 0.3:
+        if stands := dice.random() < 0.3:
             yield from self._stand(person, dice.randint(1, 3))
+        reaches_over = stands and dice.random() < 0.2
         for code in dice.sample(person.codes, len(person.codes)):
             self._show(code, lane)
             yield from self._stand(person, dice.randint(1, 3))
+            yield from self._over_the_shoulder(person, lane) if reaches_over else ()
         if swap:
             yield from self._stand(None, dice.randint(LEAVES_TICKS, 40))
             if self.outside:
@@ -273,10 +275,17 @@ class Day:
             disturbed = (
                 stale or self.stale or self.flapped_s[lane] >= began_s or any(at == lane for at, _ in self.down)
             )
-            if person.healthy and not disturbed:
+            if person.healthy and not disturbed and not reaches_over:
                 self.counts["honest"] += 1
                 self.counts["honest, in vain"] += person.name not in self.let_in
         yield from self._stand(None, LEAVES_TICKS)
+
+    def _over_the_shoulder(self, person: Person, lane: str) -> Iterator[Person | None]:
+        """The next one in the queue holds his code to the scanner while this one stands there."""
+        if self.outside:
+            for code in self.dice.choice(self.outside).codes:
+                self._show(code, lane)
+            yield from self._stand(person, self.dice.randint(1, 30))
 
     def _go_out(self, person: Person, lane: str) -> Iterator[Person | None]:
         dice, before = self.dice, self.opened[lane]

@@ -168,3 +168,15 @@ def test_at_an_entry_nobody_is_let_in_by_a_gate_that_comes_back(bench: Bench) ->
     bench.measure(NORMAL_C, count=6)
     up(bench, Role.GATE, "in")
     assert not bench.openings
+
+
+@pytest.mark.parametrize("again_s", [1.0, 2.0, 4.0])
+def test_who_did_not_get_through_is_let_out_again_and_is_one_passage(again_s: float) -> None:
+    """However often he shows the code: also more often than it takes to count as another showing."""
+    bench = Bench()
+    for _ in range(round(30 / again_s)):
+        bench.show(b"green:anna", "out")
+        bench.measure(NORMAL_C, "out", count=round(again_s / 0.1))
+    shut_s = bench.options.rescan_after_admit_s
+    assert 30 / (shut_s + again_s) <= len(bench.openings) <= 30 / shut_s + 1
+    assert len(bench.passages) == 1

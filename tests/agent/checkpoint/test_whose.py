@@ -7,7 +7,7 @@ from lane_bench import AT_MARK_MM, FEVER_C, NORMAL_C, ROOM_C, TOO_FAR_MM, Bench
 
 from agent.checkpoint.effects import OpenGate, ShowCue, Trying
 from agent.indicators import GREEN_CUES, Cue
-from agent.model import DeviceDown, DeviceUp, Outcome, Role
+from agent.model import DeviceDown, DeviceUp, Outcome, Role, Screening
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 0), (2, 2)])
@@ -26,6 +26,76 @@ def test_whoever_steps_up_after_the_holder_has_left_is_not_let_in_on_his_code(
     bench.show(b"green:anna")
     bench.measure(NORMAL_C, count=5)
     assert bench.openings == ["in"], "the holder shows the code again, at once"
+
+
+@pytest.mark.parametrize(
+    "own", [b"green:tess", b"half1:anna", b"half1:", b"green:anna", b"red:anna", b"expired:anna"]
+)
+@pytest.mark.parametrize("lane", ["in", "marked"])
+def test_a_code_shown_over_somebodys_shoulder_is_not_measured_by_his_body(
+    bench: Bench, lane: str, own: bytes
+) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, lane, count=1)
+    bench.show(own, lane)
+    bench.measure(NORMAL_C, lane, count=1)
+    bench.show(b"green:bert", lane)
+    bench.measure(NORMAL_C, lane, count=80)
+    assert not bench.openings
+    assert len(bench.passages) == 2
+    assert bench.passages[1].temperature.reason == "not_new"
+
+
+@pytest.mark.parametrize("lane", ["in", "marked"])
+def test_who_has_shown_it_there_is_measured_once_the_other_has_left(bench: Bench, lane: str) -> None:
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.measure(NORMAL_C, lane, count=1)
+    bench.show(b"green:tess", lane)
+    bench.show(b"green:bert", lane)
+    bench.measure(NORMAL_C, lane, count=10)
+    bench.distances_mm["marked"] = TOO_FAR_MM
+    bench.measure(ROOM_C if lane == "in" else NORMAL_C, lane, count=12)
+    bench.distances_mm["marked"] = AT_MARK_MM
+    bench.show(b"green:bert", lane)
+    bench.measure(FEVER_C, lane, count=8)
+    assert bench.passages[-1].temperature.outcome is Screening.ELEVATED
+    assert not bench.openings
+
+
+def test_whom_staff_is_to_look_at_measures_for_nobody_else(bench: Bench) -> None:
+    bench.measure(NORMAL_C, count=1)
+    bench.show(b"red:anna")
+    bench.measure(NORMAL_C, count=3)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=30)
+    assert not bench.openings
+    bench.measure(ROOM_C, count=10)
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=8)
+    assert bench.openings == ["in"]
+
+
+def test_who_shows_his_code_again_too_soon_measures_for_nobody_else(bench: Bench) -> None:
+    bench.show(b"expired:anna")
+    bench.measure(NORMAL_C, count=2)
+    bench.measure(ROOM_C, count=9)
+    bench.measure(NORMAL_C, count=1)
+    bench.show(b"expired:anna")  # as a telephone that is still held there
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=30)
+    assert not bench.openings
+
+
+@pytest.mark.parametrize("away", [1, 4, 7])
+def test_who_steps_back_for_a_moment_is_not_the_one_who_has_shown_it_behind_him(bench: Bench, away: int) -> None:
+    bench.measure(NORMAL_C, count=2)
+    bench.show(b"red:anna")
+    bench.show(b"green:bert")
+    bench.measure(NORMAL_C, count=3)
+    bench.measure(ROOM_C, count=away)
+    bench.measure(NORMAL_C, count=20)
+    assert not bench.openings
+    assert bench.passages[-1].decision.reasons == ("has_left",)
 
 
 def test_code_first_then_step_up_still_works(bench: Bench) -> None:
