@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,9 +187,12 @@ def kiosks(office: Office, packages: Sequence[Path]) -> Iterator[dict[str, Machi
 
 
 def enrolled(found: Found, office: Office, booted: dict[str, Machine], folder: str) -> None:
+    """All are plugged in at once."""
+    began_s = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(plugged_in, office, kiosk, name, folder) for name, kiosk in booted.items()]:
+            done.result()
     for name, kiosk in booted.items():
-        began_s = time.monotonic()
-        plugged_in(office, kiosk, name, folder)
         online = until(lambda name=name: states(office).get(name, {}).get("state") == "online", 60)
         note = "" if online else kiosk.sh("journalctl -u gatepost -o cat -n 15; gatepost check")
         found.check(f"{name}: card to online", online, f"{time.monotonic() - began_s:.1f} s {note}")
