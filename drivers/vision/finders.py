@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 _MOST = 18
 _MOST_A_WAY = 200
 """More in one view is a texture; to sort it out would hold up the next frame."""
+_WAYS = 8
+"""Four binarisations, two ways each."""
+_NEAR, _ALIKE = 1.5, 1.6
+"""Candidates are one when they are nearer than so many modules, and one's modules less than so much larger."""
 _MOST_TRIPLES = 40
+_TINY = 1e-9
 _SURE_VOTES, _MOST_SURE, _MOST_COMPLETED = 7, 3, 12
 _SMALLEST_PX = 1.0
 """A module below this many pixels cannot be told from its neighbours."""
@@ -39,11 +44,13 @@ class Finder:
 
 def search(picture: Picture, merged: list[Finder]) -> Iterator[None]:
     """Adds the candidates for black finder patterns to `merged`, in pieces of work."""
+    known = _Merged()
     for binary in _binarised(picture):
         for way in (_by_runs, _by_outlines):
             for found in itertools.islice(way(binary), _MOST_A_WAY):
-                _merge(merged, found)
+                known.add(found)
             yield
+    merged += known.finders()
 
 
 def likeliest(merged: list[Finder]) -> list[Finder]:
@@ -53,21 +60,20 @@ def likeliest(merged: list[Finder]) -> list[Finder]:
 
 def triples(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
     """Threes that may belong to one code: its top left, top right, bottom left; the likeliest first."""
-    scored = []
-    for three in itertools.combinations(found, 3):
-        sizes = [finder.module_px for finder in three]
-        if max(sizes) > 2.0 * min(sizes):
-            continue
-        for corner in range(3):
-            a, (b, c) = three[corner], [three[at] for at in range(3) if at != corner]
-            score = _misfit(a, b, c, sum(sizes) / 3)
-            if score is not None:
-                turned = (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x)
-                scored.append(
-                    (score - 0.03 * sum(min(f.votes, 6) for f in three), (a, b, c) if turned > 0 else (a, c, b))
-                )
-    scored.sort(key=lambda each: each[0])
-    return [three for _, three in scored[:_MOST_TRIPLES]]
+    if len(found) < 3:  # noqa: PLR2004 - a code has three
+        return []
+    each = np.array([(finder.x, finder.y, finder.module_px, min(finder.votes, 6)) for finder in found])
+    three = np.array(list(itertools.combinations(range(len(found)), 3)))
+    three = np.concatenate([three, three[:, [1, 0, 2]], three[:, [2, 0, 1]]])  # each of them at the corner
+    a, b, c = each[three].transpose(1, 2, 0)
+    score = _misfits(a, b, c) - 0.03 * (a[3] + b[3] + c[3])
+    order = np.argsort(score, kind="stable")[:_MOST_TRIPLES]
+    turned = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0
+    likeliest_first = []
+    for at in order[np.isfinite(score[order])].tolist():
+        corner, one, other = (found[index] for index in three[at])
+        likeliest_first.append((corner, one, other) if turned[at] else (corner, other, one))
+    return likeliest_first
 
 
 def completed(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
@@ -89,18 +95,20 @@ def completed(found: list[Finder]) -> list[tuple[Finder, Finder, Finder]]:
     return threes[:_MOST_COMPLETED]
 
 
-def _misfit(a: Finder, b: Finder, c: Finder, module_px: float) -> float | None:
-    """How far three candidates are from two equal sides at a right angle; None when too far."""
-    ab, ac = (b.x - a.x, b.y - a.y), (c.x - a.x, c.y - a.y)
-    long_b, long_c = math.hypot(*ab), math.hypot(*ac)
-    if min(long_b, long_c) < 9 * module_px or max(long_b, long_c) > 190 * module_px:
-        return None
-    cosine = abs(ab[0] * ac[0] + ab[1] * ac[1]) / (long_b * long_c)
-    stretch = abs(math.log(long_b / long_c))
-    sizes = max(f.module_px for f in (a, b, c)) / min(f.module_px for f in (a, b, c))
-    if cosine > 0.55 or stretch > 0.7:  # noqa: PLR2004 - 57 degrees; one side twice the other: no camera stands so
-        return None
-    return cosine + stretch + 0.5 * math.log(sizes)
+def _misfits(a: Picture, b: Picture, c: Picture) -> Picture:
+    """How far candidates (x, y, pixels of a module) are from two equal sides at a right angle; infinite where that
+    is too far.
+    """
+    sizes = np.stack([a[2], b[2], c[2]])
+    module_px, unlike = sizes.mean(axis=0), sizes.max(axis=0) / sizes.min(axis=0)
+    ab, ac = b[:2] - a[:2], c[:2] - a[:2]
+    long_b, long_c = np.maximum(np.hypot(*ab), _TINY), np.maximum(np.hypot(*ac), _TINY)
+    cosine = np.abs((ab * ac).sum(axis=0)) / (long_b * long_c)
+    stretch = np.abs(np.log(long_b / long_c))
+    fits = (unlike <= 2.0) & (np.minimum(long_b, long_c) >= 9 * module_px)  # noqa: PLR2004 - a code's least side
+    fits &= np.maximum(long_b, long_c) <= 190 * module_px
+    fits &= (cosine <= 0.55) & (stretch <= 0.7)  # noqa: PLR2004 - 57 degrees; one side twice the other: no camera stands so
+    return np.where(fits, cosine + stretch + 0.5 * np.log(unlike), np.inf)
 
 
 def _binarised(picture: Picture) -> Iterator[Picture]:
@@ -113,17 +121,34 @@ def _binarised(picture: Picture) -> Iterator[Picture]:
     yield cv2.threshold(smooth, 0, 1, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)[1]
 
 
-def _merge(merged: list[Finder], found: Finder) -> None:
-    for known in merged:
-        near = math.hypot(known.x - found.x, known.y - found.y) < 1.5 * min(known.module_px, found.module_px)
-        if near and max(known.module_px, found.module_px) < 1.6 * min(known.module_px, found.module_px):
-            share = found.votes / (known.votes + found.votes)
-            known.x += (found.x - known.x) * share
-            known.y += (found.y - known.y) * share
-            known.module_px += (found.module_px - known.module_px) * share
-            known.votes += found.votes
+class _Merged:
+    """Candidates, of which those at one place are one."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((_WAYS * _MOST_A_WAY, 4))
+        """x, y, pixels of a module, votes."""
+        self._count = 0
+
+    def add(self, found: Finder) -> None:
+        """A candidate of its own, or more votes for one that is there."""
+        rows = self._rows[: self._count]
+        right, down, module_px = rows[:, 0] - found.x, rows[:, 1] - found.y, rows[:, 2]
+        smaller = np.minimum(module_px, found.module_px)
+        near = right * right + down * down < (_NEAR * smaller) ** 2
+        near &= np.maximum(module_px, found.module_px) < _ALIKE * smaller
+        new = found.x, found.y, found.module_px
+        if not near.any():
+            self._rows[self._count] = (*new, found.votes)
+            self._count += 1
             return
-    merged.append(found)
+        row = rows[near.argmax()]
+        row[3] += found.votes
+        row[:3] += (new - row[:3]) * (found.votes / row[3])
+
+    def finders(self) -> list[Finder]:
+        """All of them, in the order in which they were found."""
+        rows = self._rows[: self._count].tolist()
+        return [Finder(x, y, module_px, int(votes)) for x, y, module_px, votes in rows]
 
 
 def _by_runs(binary: Picture) -> Iterator[Finder]:
@@ -136,24 +161,25 @@ def _by_runs(binary: Picture) -> Iterator[Finder]:
     count, _, boxes, middles = cv2.connectedComponentsWithStats(both)
     if count > 400:  # noqa: PLR2004 - a texture, not finder patterns
         return
-    for label in range(1, count):
-        left, top, wide, high = (int(value) for value in boxes[label][:4])
+    for (left, top, wide, high, _), (x, y) in zip(boxes[1:].tolist(), middles[1:].tolist(), strict=True):
         cut = np.s_[max(0, top - 3) : top + high + 3, max(0, left - 3) : left + wide + 3]
-        sizes = [part[part > 0] for part in (across_px[cut], down_px[cut])]
-        if not (len(sizes[0]) and len(sizes[1])):
-            continue
-        first, second = float(np.median(sizes[0])), float(np.median(sizes[1]))
+        first, second = (_median(part[part > 0]) for part in (across_px[cut], down_px[cut]))
         if max(first, second) < 2.2 * min(first, second):
-            x, y = middles[label]
-            votes = 2 if both[cut].max() > 1 else 1
-            yield Finder(float(x) + 0.5, float(y) + 0.5, math.sqrt(first * second), votes)
+            yield Finder(x + 0.5, y + 0.5, math.sqrt(first * second), 2 if both[cut].max() > 1 else 1)
+
+
+def _median(values: Picture) -> float:
+    """Of a few, 0 of none: NumPy's own takes ten times as long for them."""
+    ordered: list[float] = sorted(values.tolist()) or [0.0]
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _run_map(binary: Picture) -> tuple[Picture, Picture]:
     """Marks (uint8) at the middle of each 1:1:3:1:1 run of a row, 1 where an end is open, and module sizes."""
     marks = np.zeros(binary.shape, np.uint8)
     sizes = np.zeros(binary.shape, np.float32)
-    rows, columns = np.nonzero(np.diff(binary, axis=1))
+    ends = np.flatnonzero(binary[:, 1:] != binary[:, :-1])
+    rows, columns = np.divmod(ends, binary.shape[1] - 1)
     if len(rows) < 6:  # noqa: PLR2004 - five runs have six ends
         return marks, sizes
     runs = np.diff(columns)

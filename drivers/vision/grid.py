@@ -7,6 +7,7 @@ is followed locally: a grid that sits right reads clear black and white, one tha
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -75,11 +76,10 @@ def planes(picture: Picture, three: tuple[Finder, Finder, Finder], most: int = 2
     module_px = sum(finder.module_px for finder in three) / 3
     even = _evened(picture, module_px)
     corner, right, down = (np.array([finder.x, finder.y]) for finder in three)
-    rough = []
-    for version in _versions(three, module_px):
-        tries = _with_fourths(np.array([corner, right, down]), _COARSE)
-        fits = _fits(even, version, tries)
-        rough.append((float(fits.max()), version, tries[fits.argmax()]))
+    tries = _with_fourths(np.array([corner, right, down]), _COARSE)
+    versions = _versions(three, module_px)
+    fits = _fits(even, versions, tries)
+    rough = [(float(fits[at].max()), version, tries[fits[at].argmax()]) for at, version in enumerate(versions)]
     rough.sort(key=lambda each: -each[0])
     found = []
     for fit, version, corners in rough[:most]:
@@ -104,12 +104,7 @@ def ranked(
         if octave not in evened:
             evened[octave] = _evened(picture, 2.0**octave)
         flat = _with_fourths(np.array([[finder.x, finder.y] for finder in three]), _FLAT)
-        scored.append(
-            (
-                max(float(_fits(evened[octave], version, flat).max()) for version in _versions(three, module_px)),
-                three,
-            )
-        )
+        scored.append((float(_fits(evened[octave], _versions(three, module_px), flat).max()), three))
     return sorted(scored, key=lambda each: -each[0])
 
 
@@ -201,12 +196,23 @@ def _evened(picture: Picture, module_px: float) -> Picture:
 
 
 @lru_cache(maxsize=symbol.HIGHEST)
-def _signs(version: int) -> tuple[npt.NDArray[np.float64], Picture]:
-    """Middles (3, n) of the known modules, homogeneous, column first; and -1 for black, 1 for white."""
+def _signs(version: int) -> tuple[Picture, Picture]:
+    """Middles (3, n) of the known modules, homogeneous, column first, where the finders and the fourth point are
+    the corners of the unit square; and -1 for black, 1 for white, divided by n. Both float32.
+    """
     shape = symbol.anatomy(version)
     rows, columns = np.nonzero(shape.known)
-    points = np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
-    return points, np.where(shape.black[rows, columns], -1, 1).astype(np.float32)
+    points = _to_unit(version) @ np.stack([columns + 0.5, rows + 0.5, np.ones(len(rows))])
+    signs = np.where(shape.black[rows, columns], -1.0, 1.0) / len(rows)
+    return points.astype(np.float32), signs.astype(np.float32)
+
+
+@lru_cache(maxsize=128)
+def _signs_of(versions: range) -> tuple[Picture, Picture, list[int]]:
+    """The same of several versions side by side, and where each begins."""
+    points, signs = zip(*map(_signs, versions), strict=True)
+    begins = [0, *itertools.accumulate(len(each) for each in signs[:-1])]
+    return np.concatenate(points, axis=1), np.concatenate(signs), begins
 
 
 def _with_fourths(three: Quads, shares: Quads) -> Quads:
@@ -220,19 +226,28 @@ def _with_fourths(three: Quads, shares: Quads) -> Quads:
     return tries
 
 
-def _fits(even: Picture, version: int, quads: Quads) -> npt.NDArray[np.float64]:
-    """How well the known modules fit (-1 to 1), for each of (k, 4, 2) places of finders and fourth point."""
-    points, signs = _signs(version)
-    x, y, w = np.moveaxis(_spanned(symbol.side_of(version), quads) @ points, 1, 0)
-    w = np.where(np.abs(w) < _TINY, _TINY, w)
-    columns, rows = (x / w - 0.5).astype(np.float32), (y / w - 0.5).astype(np.float32)
+def _fits(even: Picture, versions: range, quads: Quads) -> Picture:
+    """How well the known modules of each version fit (-1 to 1), for each of (k, 4, 2) places of finders and fourth
+    point: (versions, k).
+    """
+    points, signs, begins = _signs_of(versions)
+    homographies = _from_unit(quads).astype(np.float32)
+    x, y, w = homographies.transpose(1, 0, 2).reshape(3, -1, 3) @ points
+    w = np.where(np.abs(w) < _TINY, np.float32(_TINY), w)
+    columns, rows = x / w - np.float32(0.5), y / w - np.float32(0.5)
     values = cv2.remap(even, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    fits: npt.NDArray[np.float64] = values @ signs / len(signs)
+    fits: Picture = np.add.reduceat(values * signs, begins, axis=1).T
     return fits
 
 
-def _spanned(side: int, quads: Quads) -> npt.NDArray[np.float64]:
-    """(k, 3, 3) homographies from modules to pixels, by the places of the finders and of the fourth point.
+def _to_unit(version: int) -> npt.NDArray[np.float64]:
+    """From modules to the unit square between the middles of the finders and the fourth point."""
+    span = symbol.side_of(version) - 7.0
+    return np.array([[1 / span, 0, -3.5 / span], [0, 1 / span, -3.5 / span], [0, 0, 1]])
+
+
+def _from_unit(quads: Quads) -> npt.NDArray[np.float64]:
+    """(k, 3, 3) homographies to pixels, by the places of the finders and of the fourth point.
 
     The unit square onto four points in closed form: Heckbert, Fundamentals of Texture Mapping (1989), 2.2.3.
     """
@@ -248,10 +263,7 @@ def _spanned(side: int, quads: Quads) -> npt.NDArray[np.float64]:
     from_unit[:, :2, 1] = fourth - first + h[:, None] * fourth
     from_unit[:, :2, 2] = first
     from_unit[:, 2, 0], from_unit[:, 2, 1], from_unit[:, 2, 2] = g, h, 1
-    span = side - 7.0
-    to_unit = np.array([[1 / span, 0, -3.5 / span], [0, 1 / span, -3.5 / span], [0, 0, 1]])
-    homographies: npt.NDArray[np.float64] = from_unit @ to_unit
-    return homographies
+    return from_unit
 
 
 def _fitted(even: Picture, version: int, corners: Quads) -> Plane:
@@ -259,23 +271,24 @@ def _fitted(even: Picture, version: int, corners: Quads) -> Plane:
     side = symbol.side_of(version)
     reach = np.arange(-_REACH, _REACH, _FINE_MODULES / (side - 7))
     tries = _with_fourths(corners[[0, 1, 3]], np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2))
-    fits = np.concatenate([_fits(even, version, tries[at : at + _BATCH]) for at in range(0, len(tries), _BATCH)])
+    only = range(version, version + 1)
+    fits = np.concatenate([_fits(even, only, tries[at : at + _BATCH])[0] for at in range(0, len(tries), _BATCH)])
     corners, best = tries[fits.argmax()], float(fits.max())
     module_px = float(np.linalg.norm(corners[1] - corners[0])) / (side - 7)
     moves = np.concatenate([np.eye(8), -np.eye(8)]).reshape(-1, 4, 2) * module_px
     for step in (2.0, 1.0, 0.5, 0.25, 0.12):
         for _ in range(_MOVES):
             tries = corners + step * moves
-            fits = _fits(even, version, tries)
+            (fits,) = _fits(even, only, tries)
             if fits.max() <= best + 1e-4:
                 break
             # the best single move, or all that help taken together
             helping = corners + step * (moves * np.maximum(fits - best, 0)[:, None, None]).sum(axis=0) / (
                 fits.max() - best
             )
-            together = float(_fits(even, version, helping[None])[0])
+            together = float(_fits(even, only, helping[None])[0, 0])
             if together > fits.max():
                 corners, best = helping, together
             else:
                 corners, best = tries[fits.argmax()], float(fits.max())
-    return Plane(version, _spanned(side, corners[None])[0], best)
+    return Plane(version, _from_unit(corners[None])[0] @ _to_unit(version), best)

@@ -62,7 +62,9 @@ def hunt(picture: Picture, evidence: Evidence, largest_px: int = LARGEST_PX) -> 
         likely = [three for fit, three in ranked if fit >= _LIKELY]
         unlikely = [three for fit, three in ranked if _HOPELESS <= fit < _LIKELY]
         yield None
-        for three in (*likely, *finders.completed(found), *unlikely):
+        hidden = [three for fit, three in grid.ranked(view, finders.completed(found)) if fit >= _HOPELESS]
+        yield None
+        for three in (*likely, *hidden, *unlikely):
             for code in _tries(view, three, evidence, scale):
                 if code is not None:
                     yield replace(code, is_negative=is_negative)
