@@ -5,7 +5,7 @@ from __future__ import annotations
 from agent.texts.text import Text, Texts
 
 CUES: Texts = {
-    "ready": Text("Please show your code.", "请出示健康码。"),
+    "ready": Text("Please show your code.", "请出示您的码。"),
     "measure": Text("Code read. Please step up to the thermometer.", "已读码，请靠近测温。"),
     "wait": Text("Measuring: please stand still.", "正在测温，请站稳。"),
     "again": Text("Once more, please.", "请再来一次。"),
@@ -22,21 +22,21 @@ PICTURES: Texts = {
     "closed": Text("This lane is closed. Please use another.", "本通道已关闭，请走其他通道。"),
     "full": Text("The place is full. Please wait here.", "场内已满，请在此等候。"),
     "another_card": Text("One more card, please.", "请出示下一张。"),
-    "once_more": Text("Please show your code once more.", "请再次出示健康码。"),
+    "once_more": Text("Please show your code once more.", "请再次出示您的码。"),
     "rest": Text("Please rest in the shade.", "请在阴凉处休息。"),
     "pair": Text("Staff: connect this device.", "工作人员：请连接此设备。"),
 }
 """Pictures of the person's screen that are no cue of their own."""
 
 HINTS: Texts = {
-    "no_code": Text("No code was shown.", "未出示健康码。"),
-    "code_expired": Text("The code has expired.", "健康码已过期。"),
-    "renew_code": Text("Please open the code again.", "请刷新健康码。"),
-    "code_malformed": Text("The code is damaged.", "健康码内容损坏。"),
-    "code_unrecognised": Text("This is not a health code.", "这不是健康码。"),
+    "no_code": Text("No code was shown.", "未出示码。"),
+    "code_expired": Text("The code has expired.", "该码已过期。"),
+    "renew_code": Text("Please open the code again.", "请刷新您的码。"),
+    "code_malformed": Text("The code is damaged.", "该码内容损坏。"),
+    "code_unrecognised": Text("This kind of code is not known here.", "本机不识别此码。"),
     "temperature_missing": Text("No temperature was measured.", "未测到体温。"),
     "another_code": Text("One person at a time, please.", "请逐人通过。"),
-    "has_left": Text("Please show the code again.", "请重新出示健康码。"),
+    "has_left": Text("Please show the code again.", "请重新出示您的码。"),
     "wear_mask": Text("Please wear a mask.", "请佩戴口罩。"),
     "show_id": Text("Please have your ID ready.", "请准备身份证件。"),
     "register": Text("Please sign the register.", "请登记信息。"),

@@ -12,20 +12,20 @@ REASONS: Texts = {
     "egress_free": Text("Leaving is always free.", "出口放行。"),
     "test_recent": Text("A recent negative test is on record.", "近期检测结果为阴性。"),
     # the code
-    "no_code": Text("No code was shown.", "未出示健康码。"),
+    "no_code": Text("No code was shown.", "未出示码。"),
     "code_yellow": Text("The code is yellow.", "黄码。"),
     "code_red": Text("The code is red.", "红码。"),
-    "code_expired": Text("The code has expired.", "健康码已过期。"),
-    "code_not_yet_valid": Text("The code is not valid yet.", "健康码尚未生效。"),
+    "code_expired": Text("The code has expired.", "该码已过期。"),
+    "code_not_yet_valid": Text("The code is not valid yet.", "该码尚未生效。"),
     "time_unknown": Text(
         "This gate does not know the time well enough to accept the code.",
-        "本机时间不准，无法判断健康码是否过期。",
+        "本机时间不准，无法判断该码是否过期。",
     ),
     "issuer_unknown": Text("The issuer of the code is not known here.", "本机不认识该码的发码机构。"),
-    "signature_bad": Text("The code's signature is wrong: it may be forged.", "签名不符，可能是伪造的健康码。"),
+    "signature_bad": Text("The code's signature is wrong: it may be forged.", "签名不符，该码可能是伪造的。"),
     "code_revoked": Text("The code has been revoked by its issuer.", "该码已被发码机构吊销。"),
-    "code_malformed": Text("The code is damaged.", "健康码内容损坏。"),
-    "code_unrecognised": Text("This is not a health code.", "这不是健康码。"),
+    "code_malformed": Text("The code is damaged.", "该码内容损坏。"),
+    "code_unrecognised": Text("This kind of code is not known here.", "本机不识别此码。"),
     "code_incomplete": Text(
         "The code has several parts: show the others too.", "该码分为多张，请继续出示其余部分。"
     ),
@@ -35,7 +35,7 @@ REASONS: Texts = {
     "another_code": Text("Another code came before this one was decided.", "前一人尚未处理完，又出示了另一个码。"),
     "has_left": Text(
         "Left before the temperature was measured: please show the code again.",
-        "测温完成前已离开，请重新出示健康码。",
+        "测温完成前已离开，请重新出示您的码。",
     ),
     # tickets
     "ticket_valid": Text("Valid ticket.", "票证有效。"),
@@ -109,7 +109,7 @@ REASONS: Texts = {
     "retest": Text("Please stand closer and be measured again.", "请靠近测温处，重新测温。"),
     "staff_check": Text("A member of staff will look at it.", "请等候工作人员核验。"),
     "show_id": Text("Please show your identity document.", "请出示身份证件。"),
-    "renew_code": Text("Please open the code again.", "请刷新健康码后再试。"),
+    "renew_code": Text("Please open the code again.", "请刷新您的码后再试。"),
     "take_test": Text("Please take a test.", "请尽快进行检测。"),
     "wear_mask": Text("Please wear a mask.", "请佩戴口罩。"),
     "register": Text("Please sign the register.", "请登记信息。"),
