@@ -34,10 +34,6 @@ _REQUEST, _ANSWER = b"gatepost-enrol-request-1\0", b"gatepost-enrol-answer-1\0"
 _SHORT = 128
 
 Status = Literal["issued", "pending", "refused"]
-Reason = Literal[
-    "", "malformed", "unknown_invitation", "expired", "revoked", "used", "bad_proof", "bad_request", "not_ours",
-    "root_changed", "authority_failed", "too_many",
-]  # fmt: skip
 REASONS: dict[str, str] = {
     "malformed": "the request cannot be read: the kiosk and the authority are of different releases",
     "unknown_invitation": "the authority knows no such invitation: it was made by another, or taken back",

@@ -152,7 +152,7 @@ class Client(paho.Client):
             clean_session=None if v5 else True,
             manual_ack=not acknowledges,
         )
-        self._options, self._ear, self._v5 = options, ear, v5
+        self._options, self._ear, self.v5 = options, ear, v5
         self._read_ahead = b""
         self._subscriptions: dict[int, Callable[[Sequence[str]], None]] = {}
         """Who is told what the broker says to a subscription."""
@@ -184,7 +184,7 @@ class Client(paho.Client):
         none, and what it kept is forgotten. Raises OSError, ValueError or LinkLost.
         """
         options = self._options
-        if self._v5:
+        if self.v5:
             self.connect(
                 options.host, options.port, options.keepalive_s, clean_start=not session_s,
                 properties=_connect_properties(session_s),
@@ -218,7 +218,7 @@ class Client(paho.Client):
 
     def leave(self, *, keep_session: bool) -> None:
         """Say goodbye: the broker sends no last will. Raises LinkLost, OSError."""
-        if keep_session or not self._v5:
+        if keep_session or not self.v5:
             self.disconnect()
         else:
             properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]  # paho has no types here
@@ -236,7 +236,7 @@ class Client(paho.Client):
         """Subscribe; what we publish ourselves comes back under the topics `own` only. 3.1.1 always brings
         what is retained. `answered` is told what the broker says to each topic; None: the listener.
         """
-        if self._v5:
+        if self.v5:
             wanted = [
                 (topic, SubscribeOptions(qos, noLocal=topic not in own, retainHandling=when))
                 for topic, when in topics

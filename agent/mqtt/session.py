@@ -464,7 +464,7 @@ class Session:
         self._sharing.send(self._limits.receive_maximum - len(self._flight), now_s)
         if self._refusals.probes and self._sharing.is_unanswered:
             return
-        if self._due is not None and len(self._flight) + self._sharing.on_the_way < self._limits.receive_maximum:
+        if self._due is not None and self._state_goes_now(now_s):
             self._publish_state(self._due, now_s)
             self._due = None
             if self._refusals.probes and self._flight:
@@ -486,11 +486,13 @@ class Session:
 
     def _state_goes_now(self, now_s: float) -> bool:
         """Whether a state that is due goes before the events that wait. The first of all does: events wait for it.
-        That of a new connection does not: what the kiosk has decided while it was away matters more.
+        That of a new connection does not: what the kiosk has decided while it was away matters more. With
+        MQTT 3.1.1 it does: there a refused event shows only as a closed connection, and must not hold up the state.
         """
-        if self._due is None or len(self._flight) >= self._limits.receive_maximum:
+        if len(self._flight) + self._sharing.on_the_way >= self._limits.receive_maximum:
             return False
-        events_first = self._context.is_compared and now_s - self._greeted_s < STATE_LATEST_S
+        is_new = self._context.is_compared and now_s - self._greeted_s < STATE_LATEST_S
+        events_first = is_new and self._client.v5 and not self._refusals.probes
         return not events_first or self._send_queue.is_empty()
 
     def _is_compared(self) -> bool:

@@ -32,7 +32,7 @@ from agent.model import (
 )
 from agent.model.reasons import StatementRefusal
 from agent.venue import attestations, reports, room
-from agent.venue.cases import case_id, case_kind, case_name, parse_case
+from agent.venue.cases import case_id, case_kind, case_name
 from agent.venue.entries import (
     CASE_KINDS,
     DECISIONS,
@@ -769,11 +769,6 @@ class Venue:
         """Seconds since a duty was done last; None when that is not known."""
         done, utc = self.ledger.duty_done_utc.get(mark), self.ledger.utc_of(tenths(at_s))
         return None if done is None or utc is None else round(max(0.0, utc - done))
-
-    def find_case(self, text: str) -> Case | None:
-        """The open case of these letters."""
-        number = parse_case(text)
-        return None if number is None else self.ledger.cases.get(number)
 
 
 def _last(data: bytes) -> tuple[int, ...]:

@@ -94,7 +94,6 @@ class DayTally:
     drill_answer_s: float | None = None
     exact: bool = True
     dated: bool = True
-    restarted: int = 0
 
 
 @dataclass(slots=True)
@@ -142,7 +141,6 @@ class Ledger:
         self._raw = bytearray()
         self._clock: tuple[int, float] | None = None
         self._boot_at = 0
-        self._booted = False
         self._latest_utc: float | None = None
         """Of the newest dated entry."""
         self._undated: list[Entry] = []
@@ -268,12 +266,9 @@ class Ledger:
             for interval in (*self._power[-1:], *self._offline[-1:], *self._down):
                 if interval.until_utc is None:
                     interval.until_utc = self._latest_utc
-            if self._booted:
-                self._tally(self._latest_utc).restarted += 1
         else:
             self._undatable += self._undated
         self._undated = []
-        self._booted = True
         self._clock, self._boot_at = None, entry.at
         self.undated_since = entry.at
 

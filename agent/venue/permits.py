@@ -135,10 +135,6 @@ class Roster:
                 return self._permit(start).group
         return None
 
-    def group_named(self, mark: int) -> str:
-        """The group that a ledger entry means."""
-        return next((group for group in self.groups if tag16(group) == mark), "")
-
 
 def build_roster(permits: Iterable[Permit]) -> dict[str, Any]:
     """The content of a roster bundle. Raises BadRoster."""

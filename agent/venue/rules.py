@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DAY_S = 86_400
-DAY_MIN = 1440
 MASKS, PERMITS, TESTS_FROM = ("none", "object", "confirm"), ("none", "required"), ("sampled", "reported")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _BADGE = re.compile(r"[A-Za-z0-9]{1,16}")

@@ -38,7 +38,6 @@ ACK = b"\x00\x00\xff\x00\xff\x00"
 BAUD = 115200
 WAKE = b"\x55\x55" + bytes(14)
 TO_CHIP, FROM_CHIP = 0xD4, 0xD5
-LONGEST_BODY = 255
 READY = 0x01
 ANSWER_S = 0.25
 """A command is answered within 40 ms with the retries that are set; a board that is there never needs longer."""

@@ -55,7 +55,6 @@ class Adapter:
         self.functions = functions
         self.stuck_s = 0.0
         """Fault: the data line is held; each transfer takes so long and ends in a time-out."""
-        self.transfers = 0
         self._lock = threading.Lock()
         self._server: socket.socket | None = None
         self._clients: set[socket.socket] = set()
@@ -92,7 +91,6 @@ class Adapter:
     def transfer(self, messages: list[tuple[int, bytes | int]]) -> list[bytes]:
         """One transaction. Raises OSError as the kernel would."""
         with self._lock:
-            self.transfers += 1
             if self.stuck_s:
                 time.sleep(self.stuck_s)
                 raise OSError(errno.ETIMEDOUT, "bus stuck")

@@ -43,6 +43,8 @@ class ScriptedBroker:
         self.hates_topic, self.ungreeted = hates_topic, ungreeted
         self.longest = 0
         """Bytes of an event's packet, one of 128 to 16,383 bytes after its header."""
+        self.order = ""
+        """`S` for each state, `e` for each event, as they came."""
         self.states = []
         """(first byte of the packet, payload) of each state."""
         self.deaf = 0
@@ -126,6 +128,7 @@ class ScriptedBroker:
         topic, rest = body[2 : 2 + length].decode(), body[2 + length :]
         if self.hates(topic, rest):
             raise EOFError
+        self.order += "S" if topic.endswith("/state") else "e"
         if topic.endswith("/state"):
             self.states.append((first, rest[rest.index(b"{") :]))
             if first & 6:

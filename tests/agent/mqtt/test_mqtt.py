@@ -65,25 +65,19 @@ def test_addresses_have_their_own_port_or_that_of_the_first():
     assert options.addresses() == [("a", 8883), ("b", 8883), ("c", 65535), ("::1", 1), ("fe80::1", 8883)]
 
 
-def test_after_an_outage_events_come_before_the_state(make_broker, make_link, passage_event, wait_for):
-    broker = make_broker()
-    broker.config += f"persistence true\npersistence_location {broker.folder}/\n"  # of the subscriber's session
-    broker.start()
+def test_after_an_outage_events_come_before_the_state(scripted, make_link, passage_event, wait_for):
+    broker = scripted()
     link = make_link(broker.port)
-    wait_for(lambda: link.status().listening and link.outbox.status().waiting == 0)
+    wait_for(lambda: link.status().listening and broker.order == "S")
     link.outbox.store(passage_event(0))
     wait_for(lambda: link.outbox.status().delivered == 1)
-    subscriber = broker.subscriber()
-    broker.stop()
-    seen = len(subscriber.messages)
+    broker.ungreeted = 1
+    broker.hang_up_after = 2
     for number in range(1, 100):
         link.outbox.store(passage_event(number))
-    wait_for(lambda: link.outbox.status().stored == 100)
-    broker.start()
-    subscriber.wait_until(lambda: len(subscriber.events()) == 99 and subscriber.states()[-1] == "online")
-    kinds = ["event" if "/event/" in message.topic else "online" for message in subscriber.messages[seen:]
-             if b'"offline"' not in message.payload and not message.retained]  # fmt: skip
-    assert "online" not in kinds[:99]
+    wait_for(lambda: link.outbox.status().delivered == 100 and broker.order.count("S") == 2)
+    assert broker.connections >= 2
+    assert broker.order.endswith("eeeeeeeeeeeeS"), "the first state of all came before the events, this one after"
 
 
 def test_a_broker_that_gives_back_our_own_state_as_retained_says_nothing_of_an_earlier_run(
