@@ -24,6 +24,7 @@ that are longer than what is there are refused.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ MAX_BYTES = 1 << 13
 _MOST_PARTS = 1_000
 _MOST_DEPTH = 16
 _MOST_INTEGER_BYTES = 16
+_MOST_PLANS = 32
+"""Sets of fields of one type that are remembered: the tickets of an issuer have nearly always the same."""
 _SHORT, _LONG = 0x80, 0x4000
 _SIZED = re.compile(r"(int|ia5|enum)\((-?\d+)(?:\.\.(-?\d+))?(…?)\)")
 _LIST = re.compile(r"\[(.+)\]")
@@ -149,6 +152,10 @@ def _sequence(fields: list[str], readers: Mapping[str, Read], wanted: Collection
 
     width, extended = count + extensible, (1 << count if extensible else 0)
 
+    @functools.lru_cache(maxsize=_MOST_PLANS)
+    def plan(present: int) -> tuple[tuple[str, Read], ...]:
+        return tuple((name, read) for name, read, mask in steps if not mask or present & mask)
+
     def sequence(bits: Bits) -> dict[str, Any]:
         bits.part()
         bits.depth += 1
@@ -156,11 +163,10 @@ def _sequence(fields: list[str], readers: Mapping[str, Read], wanted: Collection
             raise Malformed("deeper than any ticket")
         present = bits.read(width)
         found: dict[str, Any] = dict(defaults)
-        for name, read, mask in steps:
-            if not mask or present & mask:
-                value = read(bits)
-                if name:
-                    found[name] = value
+        for name, read in plan(present):
+            value = read(bits)
+            if name:
+                found[name] = value
         if present & extended:
             _additions(bits)
         bits.depth -= 1
