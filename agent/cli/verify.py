@@ -28,6 +28,7 @@ from agent.model import (
     ClockState,
     CodeStatus,
     Direction,
+    Entitlement,
     LaneTickets,
     ListAge,
     Screening,
@@ -308,6 +309,7 @@ def _as_json(verdict: Verdict, found: explain.Explanation) -> dict[str, object]:
         "tests": [
             {"kind": test.kind, "taken": _iso(test.taken_utc), "positive": test.positive} for test in verdict.tests
         ],
+        "places": [] if verdict.entitlement is None else list(verdict.entitlement.places),
         "watched": verdict.watched,
         "staleness": verdict.list_age,
         "outcome": decision.outcome,
@@ -332,6 +334,7 @@ def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, 
         yield "Colour", verdict.colour.value
     if verdict.issued_utc is not None or verdict.expires_utc is not None:
         yield "Valid", f"{_iso(verdict.issued_utc) or '…'} to {_iso(verdict.expires_utc) or 'no end'}"
+    yield from _ticket_lines(verdict.entitlement)
     for test in verdict.tests:
         yield "Test", f"{test.kind} {_iso(test.taken_utc)} {'positive' if test.positive else 'negative'}"
     yield "Verdict", verdict.status.value.replace("_", " ") + (f": {verdict.reason}" if verdict.reason else "")
@@ -343,6 +346,18 @@ def _lines(verdict: Verdict, found: explain.Explanation) -> Iterator[tuple[str, 
     for code in (*decision.reasons, *decision.actions):
         yield "", " ".join(texts.CATALOGUE["reason"][code])
     yield "", ""
+
+
+def _ticket_lines(ticket: Entitlement | None) -> Iterator[tuple[str, str]]:
+    """Where and when a ticket counts, in the words of a lane's settings."""
+    if ticket is None:
+        return
+    places = ticket.places if ticket.has_all_places else (*ticket.places, "maybe others")
+    yield "Counts at", ", ".join(places)
+    if ticket.services:
+        yield "Service", ", ".join(f"{each.name} on {each.day}" for each in ticket.services)
+    if ticket.starts_utc is not None:
+        yield "From", _iso(ticket.starts_utc) or "…"
 
 
 def _iso(utc: float | None) -> str | None:

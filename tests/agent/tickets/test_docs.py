@@ -35,12 +35,13 @@ def command(begin: str, holds: str) -> list[str]:
     return str(found).split()
 
 
-def test_from_the_shop_to_the_gate() -> None:
+def test_from_the_shop_to_the_gate(tmp_path: Path) -> None:
     verdict = credentials.check(vectors.PRETIX_VALID, parse_keys(block("[[key]]", "concert"), "docs"), NOW)
     assert (verdict.status, verdict.issuer) == (CodeStatus.VALID, "concert")
-    settings = tomllib.loads(block("[policy]"))
-    lane = config.LaneOptions(**settings["lanes"]["hall"])
-    table = load.load_table(policy.Options(settings["policy"]["table"]))
+    (tmp_path / "agent.toml").write_text(block("[kiosk]"))
+    settings = config.load(tmp_path / "agent.toml")
+    lane = settings.lanes["hall"]
+    table = load.load_table(settings.policy)
     facts = policy.facts_of(
         lane.direction,
         verdict,
@@ -51,7 +52,8 @@ def test_from_the_shop_to_the_gate() -> None:
         used=Tristate.NO,
     )
     assert policy.decide(table, facts).outcome is Outcome.ADMIT
-    assert register.Options(kiosks=tuple(settings["tickets"]["kiosks"])).kiosks
+    assert settings.tickets.kiosks == ("gate-1", "gate-2")
+    assert settings.codes.keys == "issuers.toml"
 
 
 def test_a_revoked_ticket_is_one_of_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +90,24 @@ def test_its_figures() -> None:
     assert exchange.LOST_AFTER_S == 6
 
 
+def test_a_revoked_list_is_named_where_the_page_says(tmp_path: Path) -> None:
+    whole = block("[kiosk]").replace('keys = "issuers.toml"', 'keys = "issuers.toml"\nlists = ["revoked.list"]')
+    (tmp_path / "agent.toml").write_text(whole)
+    named = tomllib.loads(block("[codes]", "lists"))["codes"]
+    assert config.load(tmp_path / "agent.toml").codes.lists == tuple(named["lists"])
+
+
+def test_verify_prints_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("issuers.toml").write_text(block("[[key]]", "concert"))
+    Path("ticket.txt").write_bytes(vectors.PRETIX_VALID)
+    Path("agent.toml").write_text(block("[kiosk]"))
+    assert cli.main(command("verify", "--lane")) == 0
+    assert capsys.readouterr().out.strip() == block("Code        pretix ticket, ticket").strip()
+
+
 @pytest.mark.parametrize(
     ("places", "code", "outcome"),
     [
@@ -107,13 +127,10 @@ def test_a_ticket_is_tried_before_the_doors_open(
     monkeypatch.chdir(tmp_path)
     Path("issuers.toml").write_text(block("[[key]]", "concert"))
     Path("ticket.txt").write_bytes(code)
-    kiosk = '[kiosk]\nid = "gate-1"\nsite = "hall"\n\n'
-    scanner = '[lanes.hall.scanner]\ndriver = "gm65"\nport = "/dev/ttyACM0"\n\n'
-    gate = f'{scanner}[lanes.hall.gate]\ndriver = "gpio"\nline = 17\n\n'
-    lane = block("[policy]").replace('"concert@14"', f'"{places}"').replace("[tickets]", f"{gate}[tickets]")
-    Path("agent.toml").write_text(kiosk + lane)
+    Path("agent.toml").write_text(block("[kiosk]").replace('"concert@14"', f'"{places}"'))
     cli.main([*command("verify", "--lane"), "--json", "--at", "2023-01-29T12:00:00Z"])
     found = json.loads(capsys.readouterr().out)
     assert found["outcome"] == outcome
+    assert found["places"] == ([] if found["status"] == "bad_signature" else ["concert@14", "concert/1@14"])
     assert cli.main(["verify", "ticket.txt", "--lane", "door", "-c", "agent.toml"]) == 2
     assert capsys.readouterr().err == "--lane door: no lane of agent.toml, which has hall\n"
