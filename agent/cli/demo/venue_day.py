@@ -112,7 +112,7 @@ class Day:
         yield self._line("open day: somebody counts, and the house is full")
         yield self._state("count", number=self._force.rules.room.capacity)
         yield from self._come("visitor", stated={"record": "done"})
-        yield from self._leave(1)
+        yield self._leave(1, "one out, one in (出一进一)")
         yield from self._come("visitor", stated={"record": "done"})
         yield self._state("count", number=75)
         yield from self._until(12.2)
@@ -124,6 +124,9 @@ class Day:
         for name in self._pupils[:70]:
             if name != "pupil-33":
                 yield from self._come(name, lane="canteen", quiet=True)
+        yield self._line("the evening round (晚检): who is still here was measured")
+        yield from self._until(18.75)
+        yield self._leave(self.venue.ledger.inside or 0, "the last go home")
         yield from self._until(24.05)
 
     def _until(self, hour: float) -> Iterator[str]:
@@ -169,10 +172,10 @@ class Day:
             why = " ".join(sentence("reason", reason) for reason in decision.reasons[:1])
             yield self._line(f"{name}: {decision.outcome}{mark} – {why}{case}")
 
-    def _leave(self, count: int) -> Iterator[str]:
+    def _leave(self, count: int, what: str) -> str:
         for _ in range(count):
             self.venue.opened("way-out", self._at_s)
-        yield self._line(f"{count} left: one out, one in (出一进一)")
+        return self._line(f"{count} left: {what}; inside: {self.venue.ledger.inside}")
 
     def _state(self, what: str, value: str = "", **more: object) -> str:
         stated = Attestation(self._at_s, what, value, **more)  # type: ignore[arg-type]
@@ -194,12 +197,13 @@ def report_lines(report: Report) -> list[str]:
         )
         return [f"{head}, {absent}" + (f" (by class: {groups})" if groups else "")]
     cases = report.cases
-    told = ", ".join(f"{cases[name]} {name}" for name in ("opened", "answered", "unanswered", "drills"))
-    hours = f"{report.powered_s / 3600:.0f} h"
+    told = ", ".join(f"{cases[name]} {name}" for name in ("opened", "answered", "unanswered"))
+    hours = f"{report.powered_s / 3600:.0f} h of 24"
+    whole = "a whole day" if report.complete else "not a whole day"
     return [
         f"REPORT day {report.day}: {report.came} came, {report.left} left, at most {report.most} inside",
-        f"  cases: {told}",
-        f"  corrections {report.drift:+d}; complete: {report.complete}; with power for {hours}",
+        f"  cases: {told}; besides, of drills: {cases['drills']}",
+        f"  corrections by counts and at closing: {report.drift:+d}; with power for {hours}: {whole}",
     ]
 
 

@@ -25,7 +25,8 @@ def test_the_day_of_a_school(capsys: pytest.CaptureFixture[str]) -> None:
         "There is no room at the moment",
         "one out, one in",
         "drill: refuse [drill]",
-        "0 unanswered, 1 drills",
+        "0 unanswered; besides, of drills: 1",
+        "the last go home; inside: 0",
     ):
         assert part in said, part
     assert len(re.findall(r"^\d\d:\d\d  REPORT", said, re.MULTILINE)) == 4
