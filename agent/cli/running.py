@@ -11,6 +11,7 @@ from agent.cli.service import how_to_start
 from agent.control import local_socket
 from agent.model import DeviceDown, DeviceUp
 from agent.model.reasons import LocalRefusal
+from agent.texts import sentence
 from drivers.contract import DeviceGone, Distance, Reading
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ REFUSED = {
     LocalRefusal.BUSY: "another calibration of this lane is under way",
     LocalRefusal.TIMED_OUT: "the agent could not turn to it in time: say it again",
     LocalRefusal.TIMEOUT: "the agent does not answer: gatepost status",
+    LocalRefusal.NO_VENUE: "this kiosk serves no venue: name its file in agent.toml, as"
+    ' [venue] file = "venue.toml", and restart the agent',
+    LocalRefusal.BAD_ARGUMENTS: "the running agent is of another version than this command: restart it",
 }
 
 
@@ -175,5 +179,10 @@ def _answer(line: bytes) -> dict[str, Any]:
     except ValueError:
         raise RequestRefused(REFUSED[LocalRefusal.TIMEOUT]) from None
     if why := answer.get("refused"):
-        raise RequestRefused(answer.get("text") or REFUSED.get(why, str(why)))
+        raise RequestRefused(answer.get("text") or _in_words(str(why)))
     return answer
+
+
+def _in_words(why: str) -> str:
+    """A sentence for people at a terminal; else what staff read on their page."""
+    return REFUSED[LocalRefusal(why)] if why in REFUSED else sentence("refusal", why)

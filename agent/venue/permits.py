@@ -171,6 +171,11 @@ def _kind_content(kind: PermitKind) -> dict[str, Any]:
     }
 
 
+def _format_window(window: Window) -> str:
+    """For people: `from 09:00 until 12:00`."""
+    return " ".join(f"{name} {value}" for name, value in _window_content(window).items()) or "at all times"
+
+
 def _window_content(window: Window) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if window.from_utc:
@@ -279,7 +284,7 @@ def parse_windows(contents: Sequence[object]) -> tuple[Window, ...]:
                 and set(one.weekdays) & set(other.weekdays)
             ):
                 raise BadRoster(
-                    f"windows {_window_content(one)} and {_window_content(other)} overlap: end one before the next"
+                    f"windows {_format_window(one)} and {_format_window(other)} overlap: end one before the next"
                 )
     return windows
 
@@ -301,8 +306,13 @@ def _window(content: object) -> Window:
     if not isinstance(days, list) or not days or not all(type(day) is int and 1 <= day <= 7 for day in days):  # noqa: PLR2004
         raise BadRoster(f"weekdays are some of 1 (Monday) to 7, not {days!r}")
     from_min, until_min = _minute(content.get("from", "00:00")), _minute(content.get("until", "24:00"))
-    if until_utc <= from_utc or until_min <= from_min:
-        raise BadRoster(f"the window {content} ends before it begins")
+    for name, starts, ends in (("", from_min, until_min), ("_utc", from_utc, until_utc)):
+        if ends <= starts:
+            first, last = content.get(f"from{name}", "00:00"), content.get(f"until{name}", "24:00")
+            raise BadRoster(
+                f"a window ends before it begins: until{name} ({last}) must be later than from{name} ({first}),"
+                " for example from 09:00 until 12:00"
+            )
     return Window(float(from_utc), float(until_utc), from_min, until_min, tuple(sorted(set(days))))
 
 

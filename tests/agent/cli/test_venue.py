@@ -15,11 +15,13 @@ import pytest
 
 from agent import cli, credentials
 from agent.app import App
+from agent.cli import running
 from agent.config import Config, parse
 from agent.control import local_socket
 from agent.credentials import bundle, gatepost
 from agent.crypto import signing
 from agent.model import Attestation, ClockState, CodeStatus, Colour, Observation, Role, TimeBounds
+from agent.model.reasons import LocalRefusal
 from agent.privacy import hpke, opened
 from agent.ruleset import load
 from agent.ruleset.bundle_store import BundleStore
@@ -397,9 +399,24 @@ def test_what_is_wrong_with_a_permit_is_one_sentence(tmp_path: Path, capsys, mor
     assert sentence in capsys.readouterr().err
 
 
+def test_each_refusal_of_the_agent_is_told_in_words() -> None:
+    for why in LocalRefusal:
+        with pytest.raises(running.RequestRefused) as caught:
+            running._answer(json.dumps({"refused": why}).encode())
+        assert " " in str(caught.value), why
+
+
 @pytest.mark.parametrize(
     ("column", "value", "sentence"),
     [
+        (
+            "from,until",
+            "12:00,09:00",
+            (
+                "line 2: a window ends before it begins: until (09:00) must be later than from (12:00),"
+                " for example from 09:00 until 12:00"
+            ),
+        ),
         ("weekdays", "1-5", "line 2: weekdays are digits from 1 (Monday) to 7, for example 12345, not '1-5'"),
         ("number", "70000", "line 2: number '70000' should be a whole number from 0 to 65535, for example 17"),
         ("uses", "some", "line 2: uses 'some' should be a whole number from 0 to 100, for example 1"),
