@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SWITCH_S = 0.001
+"""So long one thread may compute while others wait for the interpreter. A code passes three of them on its way to
+the gate, and each may have to wait for those that store and send what another lane has decided: Python's own 5 ms
+add up.
+"""
+
+
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Arguments of `run`."""
     parser = subparsers.add_parser("run", description=__doc__)
@@ -36,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """
     log.configure("info")
     malloc.set_up()
+    sys.setswitchinterval(SWITCH_S)
     if systemd.is_service() and not args.config.exists() and not config.identity(args.config).exists():
         return _enrol(args.config)
     began = configuration.load_or_print_errors(startup.begin, args.config)

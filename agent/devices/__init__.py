@@ -36,8 +36,9 @@ OPEN_LIMIT_S = 15.0
 """Opening may take long: a camera's is the slowest."""
 MAX_ABANDONED = 3
 """Threads of a device that may hang at a time: each keeps its memory, and what three did not cure, no more will."""
-CODES_AT_ONCE, CODES_PER_S = 200, 100.0
-"""More than people show and scan engines read: a camera that sees four codes in each of 25 pictures a second."""
+CODES_AT_ONCE, CODES_PER_S = 50, 100.0
+"""More than people show and scan engines read: a camera that sees four codes in each of 25 pictures a second. So
+many at once are half a second of that; each is judged, stored and sent, and an exit's code waits behind it."""
 READINGS_AT_ONCE, READINGS_PER_S = 1000, 500.0
 """The same of a thermometer or a ranger: the fastest that is driven measures 250 times a second."""
 NAP_S = 0.2
