@@ -67,9 +67,9 @@ soak: .venv/.ready ## a long day with every kind of fault; GATEPOST_SOAK_MINUTES
 kiosk: .venv/.ready dist/.venv/.ready ## install and torment the service on a virtual kiosk (GATEPOST_KIOSK_IMAGE)
 	@exec $(PY) tests/system/virtual_kiosk.py $(ARGS)
 
-.PHONY: glass-test
-glass-test: .venv/.ready ## baked pictures on a real kernel's graphics card, in QEMU, read back from its monitor
-	@exec $(PY) tests/system/real_glass.py
+.PHONY: monitor-test
+monitor-test: .venv/.ready ## baked pictures on a real kernel's graphics card, in QEMU, read back from its monitor
+	@exec $(PY) tests/system/real_monitor.py
 
 .PHONY: deb
 deb: dist/.venv/.ready ## dist/deb/amd64 and dist/deb/arm64: the Debian packages, for any machine to install

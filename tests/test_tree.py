@@ -57,7 +57,7 @@ PURE = {
     "config/typed.py", "credentials", "crypto", "events", "indicators.py", "issuers", "model", "outbox/receipt.py",
     "platform/histogram.py", "platform/rate.py", "policy", "privacy", "screening", "supervisor/crash_loop.py",
     "supervisor/health.py", "supervisor/rollout_state.py", "texts", "tickets/exchange.py",
-    "upgrade/release.py", "upgrade/waves.py", "venue", "web/baked.py", "web/glass.py",
+    "upgrade/release.py", "upgrade/waves.py", "venue", "web/baked.py", "web/shown_picture.py",
     "web/options.py", "web/overview.py", "web/pictures.py",
 }  # fmt: skip
 IMPURE = {

@@ -2,7 +2,7 @@
 
 gatepost display entry                           the page of the lane `entry`, in cage and Chromium
 gatepost display entry --compositor ""           in the session that is there already
-gatepost display entry --glass /dev/dri/card0    baked pictures of it, without a browser
+gatepost display entry --monitor /dev/dri/card0    baked pictures of it, without a browser
 gatepost display entry --bake pictures           bake them, on any machine with Chromium, for the panel in --config
 
 Where there is no browser, or less than 1 GB of memory, and --pictures has baked ones, those are shown.
@@ -80,7 +80,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--browser", default="chromium", help="a Chromium, with arguments if any (default: chromium)"
     )
     parser.add_argument(
-        "--glass", default="", help="show baked pictures: a card (/dev/dri/card0), a frame buffer or a plain file"
+        "--monitor", default="", help="show baked pictures: a card (/dev/dri/card0), a frame buffer or a plain file"
     )
     parser.add_argument(
         "--pictures", type=Path, help=f"folder of the lane's baked pictures (default: {PICTURES}/LANE)"
@@ -98,9 +98,9 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, _stop)
     words = [*shlex.split(args.compositor), *shlex.split(args.browser)]
     pictures = args.pictures or PICTURES / args.lane
-    glass = args.glass or (_glass() if pictures.is_dir() and _is_small(words) else "")
-    if glass:
-        return _show_baked(pictures, glass, args.lane, args.port)
+    monitor = args.monitor or (_monitor() if pictures.is_dir() and _is_small(words) else "")
+    if monitor:
+        return _show_baked(pictures, monitor, args.lane, args.port)
     with tempfile.TemporaryDirectory(prefix="gatepost-display-") as profile:
         try:
             browser = Browser(words, Path(profile), os.environ)
@@ -131,20 +131,20 @@ def _is_small(words: Sequence[str]) -> bool:
     return False
 
 
-def _glass() -> str:
+def _monitor() -> str:
     """The first card, else the frame buffer; `` where there is neither."""
     cards = sorted(str(card) for card in _CARDS.glob("card*"))
     return next(iter(cards), str(_FRAME_BUFFER) if _FRAME_BUFFER.exists() else "")
 
 
-def _show_baked(pictures: Path, glass: str, lane: str, at_port: int) -> int:
-    """Show them in a process of its own, which is killed when it does not come round; the glass is dark then."""
+def _show_baked(pictures: Path, monitor: str, lane: str, at_port: int) -> int:
+    """Show them in a process of its own, which is killed when it does not come round; the screen is dark then."""
     heard, beats = os.pipe()
     painter = os.fork()
     if painter == 0:
         os.close(heard)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        os._exit(_paint(pictures, glass, lane, at_port, beats))
+        os._exit(_paint(pictures, monitor, lane, at_port, beats))
     os.close(beats)
     limit_s = START_S
     try:
@@ -153,16 +153,16 @@ def _show_baked(pictures: Path, glass: str, lane: str, at_port: int) -> int:
                 systemd.notify("READY=1")
             limit_s = BLOCKED_S
             systemd.notify("WATCHDOG=1")
-        log.warning("nothing is painted any more: the glass is made dark")
+        log.warning("nothing is painted any more: the screen is made dark")
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(painter, signal.SIGKILL)
         os.waitpid(painter, 0)
-        _darken(glass)
+        _darken(monitor)
     return 1
 
 
-def _paint(pictures: Path, glass: str, lane: str, at_port: int, beats: int) -> int:
+def _paint(pictures: Path, monitor: str, lane: str, at_port: int, beats: int) -> int:
     """What the painter does until it is killed, or cannot show anything."""
     from agent.web import painter, surface  # noqa: PLC0415 - numpy is for this process alone
 
@@ -174,18 +174,18 @@ def _paint(pictures: Path, glass: str, lane: str, at_port: int, beats: int) -> i
             log.warning(
                 "%d pictures are not baked, such as %s: they are shown as out of service", len(missing), missing[0]
             )
-        on = surface.open_surface(glass, shown.width, shown.height)
+        on = surface.open_surface(monitor, shown.width, shown.height)
         painter.paint(on, shown, lane, at_port, lambda: os.write(beats, b"."))
-    except (painter.NoPictures, surface.NoGlass) as error:
+    except (painter.NoPictures, surface.NoMonitor) as error:
         log.warning("%s", error)
     except Exception:
         log.exception("the painter ends")
     return 1
 
 
-def _darken(glass: str) -> None:
+def _darken(monitor: str) -> None:
     """Make a frame buffer or a file black. A card needs nothing: its picture has gone with who has shown it."""
-    with contextlib.suppress(OSError), Path(glass).open("r+b", buffering=0) as memory:
+    with contextlib.suppress(OSError), Path(monitor).open("r+b", buffering=0) as memory:
         about = os.fstat(memory.fileno())
         if stat.S_ISREG(about.st_mode):
             memory.write(bytes(about.st_size))

@@ -45,7 +45,7 @@ class FixedFeed(Feed):
         super().__init__(Path(os.devnull), port)
         self._panels = dict.fromkeys(shown, panel)
         self._pictures = {lane: dict(line) for lane, line in shown.items()}
-        self.glass: set[str] = set()
+        self.lanes_painted: set[str] = set()
         """Lanes whose page has painted."""
 
     async def follow(self, lane: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
@@ -56,8 +56,8 @@ class FixedFeed(Feed):
             await asyncio.sleep(_BEAT_S)
 
     async def painted(self, lane: str, number: int) -> None:  # noqa: ARG002 - there is one
-        """It is on the glass."""
-        self.glass.add(lane)
+        """It is on the screen."""
+        self.lanes_painted.add(lane)
 
 
 def bake(
@@ -97,7 +97,7 @@ def bake(
 
 def _until_painted(browser: Browser, feed: FixedFeed, name: str) -> None:
     until_s = time.monotonic() + LIMIT_S
-    while name not in feed.glass:
+    while name not in feed.lanes_painted:
         if time.monotonic() > until_s:
             raise TimeoutError(f"the browser did not paint {name} within {LIMIT_S:.0f} s")
         browser.paint("true", LIMIT_S)

@@ -1,4 +1,4 @@
-"""Follows a lane's pictures over HTTP as its page does, shows baked ones, and says what is on the glass."""
+"""Follows a lane's pictures over HTTP as its page does, shows baked ones, and says what is on the screen."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from agent.web import baked
 from agent.web.baked import BadPicture, Box
-from agent.web.glass import Glass
 from agent.web.options import PanelOptions
 from agent.web.pictures import compose, shown_pictures
+from agent.web.shown_picture import ShownPicture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,8 +90,8 @@ class Baked:
 
 
 def paint(surface: Surface, pictures: Baked, lane: str, port: int, alive: Callable[[], object]) -> None:
-    """Show the lane's pictures for ever. `alive`: called each time that it comes round. Raises NoGlass."""
-    glass, stream = Glass(pictures.staff), _Stream(lane, port)
+    """Show the lane's pictures for ever. `alive`: called each time that it comes round. Raises NoMonitor."""
+    state, stream = ShownPicture(pictures.staff), _Stream(lane, port)
     drawn: object = None
     acknowledged_s = 0.0
     while True:
@@ -99,13 +99,13 @@ def paint(surface: Surface, pictures: Baked, lane: str, port: int, alive: Callab
         for name, data in stream.read(LOOK_S):
             match name:
                 case "picture":
-                    glass.on_picture(data, time.monotonic())
+                    state.on_picture(data, time.monotonic())
                 case "beat":
-                    glass.on_beat(time.monotonic())
+                    state.on_beat(time.monotonic())
                 case _:
-                    glass.on_lost()
-        wanted = glass.now(time.monotonic())
-        number, is_new = glass.number, wanted != drawn
+                    state.on_lost()
+        wanted = state.now(time.monotonic())
+        number, is_new = state.number, wanted != drawn
         if is_new:
             surface.show(pictures.pixels(*wanted)[1])
             drawn = wanted
@@ -116,7 +116,7 @@ def paint(surface: Surface, pictures: Baked, lane: str, port: int, alive: Callab
 
 
 def _acknowledge(lane: str, port: int, number: int) -> None:
-    """Say what is on the glass. That nobody hears it is not for this end to mend."""
+    """Say what is on the screen. That nobody hears it is not for this end to mend."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ACKNOWLEDGED_S)
     headers = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{port}"}
     with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):

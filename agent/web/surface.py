@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 
 _DRM_MAJOR, _FB_MAJOR = 226, 29
 FLIP_S = 0.5
-"""A flip that is not on the glass by then: the monitor or its driver hangs."""
+"""A flip that is not on the screen by then: the monitor or its driver hangs."""
 _FB_VARIABLE, _FB_FIXED = 0x4600, 0x4602
 _FB_FIXED_FORMAT = "@16sLIIIIHHHI"
 _CONNECTED, _FLIP_EVENT = 1, 1
 _EVENT_BYTES = 1024
 
 
-class NoGlass(Exception):
+class NoMonitor(Exception):
     """There is nothing to show pictures on; says why."""
 
 
 class Surface(Protocol):
-    """A glass of known size."""
+    """A screen of known size."""
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
-        """Rows of red, green and blue; returns when they are on the glass. Raises NoGlass."""
+        """Rows of red, green and blue; returns when they are on the screen. Raises NoMonitor."""
 
     def close(self) -> None:
         """Make it dark."""
 
 
 def open_surface(path: str, width: int, height: int) -> Surface:
-    """The glass at a path: a card of `/dev/dri`, a frame buffer, or a file. Raises NoGlass."""
+    """The screen at a path: a card of `/dev/dri`, a frame buffer, or a file. Raises NoMonitor."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         about = os.fstat(descriptor)
@@ -58,7 +58,7 @@ def open_surface(path: str, width: int, height: int) -> Surface:
             return FrameBuffer(descriptor, path, (width, height), *_geometry(descriptor))
         return FrameBuffer(descriptor, path, (width, height), (width, height), 32, 4 * width)
     except OSError as error:
-        raise NoGlass(f"{path} cannot be used as a screen: {error.strerror}") from None
+        raise NoMonitor(f"{path} cannot be used as a screen: {error.strerror}") from None
 
 
 # -- frame buffer
@@ -73,7 +73,7 @@ class FrameBuffer:
         """`has`: its own size; `bits`: of a pixel, 32 or 16; `row`: bytes."""
         if bits not in (16, 32) or size != has:
             os.close(descriptor)
-            raise NoGlass(
+            raise NoMonitor(
                 f"{path} has {has[0]}x{has[1]} pixels of {bits} bits; the pictures need {size[0]}x{size[1]}, 16"
                 " or 32 bits: set width_px and height_px of the lane's screen, and bake them again"
             )
@@ -189,10 +189,10 @@ CREATE_DUMB, MAP_DUMB.
 
 
 class Monitor:
-    """A monitor on a card: two dumb buffers, one on the glass, one to draw in."""
+    """A monitor on a card: two dumb buffers, one on the screen, one to draw in."""
 
     def __init__(self, descriptor: int, path: str, width: int, height: int) -> None:
-        """Set the mode of the first monitor that has it. Raises NoGlass, OSError."""
+        """Set the mode of the first monitor that has it. Raises NoMonitor, OSError."""
         self._card, self._path = descriptor, path
         self._buffers: list[tuple[int, mmap.mmap, int]] = []
         self._drawn = 0
@@ -207,16 +207,16 @@ class Monitor:
             raise
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
-        """Draw, flip, and wait until it is on the glass. Raises NoGlass."""
+        """Draw, flip, and wait until it is on the screen. Raises NoMonitor."""
         self._drawn = 1 - self._drawn
         buffer, memory, row = self._buffers[self._drawn]
         _write(memory, pixels, row)
         try:
             self._request(_Flip(self._controller, buffer, _FLIP_EVENT, 0, 0))
         except OSError as error:
-            raise NoGlass(f"{self._path}: the picture cannot be shown: {error.strerror}") from None
+            raise NoMonitor(f"{self._path}: the picture cannot be shown: {error.strerror}") from None
         if not select.select([self._card], [], [], FLIP_S)[0]:
-            raise NoGlass(f"{self._path}: the picture was not on the glass within {FLIP_S} s")
+            raise NoMonitor(f"{self._path}: the picture was not on the screen within {FLIP_S} s")
         os.read(self._card, _EVENT_BYTES)
 
     def close(self) -> None:
@@ -240,7 +240,7 @@ class Monitor:
                 if (mode.width, mode.height) == (width, height):
                     return connector, self._controller_for(encoders, controllers), mode
         have = f"it has {', '.join(dict.fromkeys(sizes))}" if sizes else "none is connected"
-        raise NoGlass(
+        raise NoMonitor(
             f"{self._path}: no monitor with {width}x{height} pixels ({have}): set width_px and height_px of the"
             " lane's screen to a size that it has, and bake the pictures again"
         )
@@ -265,7 +265,7 @@ class Monitor:
             for number, controller in enumerate(controllers):
                 if asked.possible & (1 << number):
                     return controller
-        raise NoGlass(f"{self._path}: no controller serves the monitor")
+        raise NoMonitor(f"{self._path}: no controller serves the monitor")
 
     def _made(self, width: int, height: int) -> tuple[int, mmap.mmap, int]:
         """A buffer: its number, memory, and bytes a row."""

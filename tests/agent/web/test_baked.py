@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from agent.indicators import Cue
 from agent.web import baked
 from agent.web.baked import BadPicture, Box
-from agent.web.glass import BEAT_S, OVER_S, Glass
 from agent.web.options import PanelOptions, Side
 from agent.web.painter import Baked, NoPictures
 from agent.web.pictures import compose, shown_pictures
+from agent.web.shown_picture import BEAT_S, OVER_S, ShownPicture
 from drivers.vision import zbar
 
 if TYPE_CHECKING:
@@ -78,18 +78,18 @@ def test_a_picture_is_found_by_what_stands_on_it_and_by_nothing_else() -> None:
 
 
 def test_green_ends_by_itself_and_without_a_beat() -> None:
-    admit, glass = picture("admit", for_ms=3000), Glass("staff")
-    assert glass.now(0.0)[0] == "staff", "before anything is known"
-    glass.on_picture(admit, 10.0)
-    assert glass.now(9.99 + BEAT_S)[0] == baked.key_of(admit)
-    assert glass.now(10.1 + BEAT_S)[0] == "staff"
+    admit, shown = picture("admit", for_ms=3000), ShownPicture("staff")
+    assert shown.now(0.0)[0] == "staff", "before anything is known"
+    shown.on_picture(admit, 10.0)
+    assert shown.now(9.99 + BEAT_S)[0] == baked.key_of(admit)
+    assert shown.now(10.1 + BEAT_S)[0] == "staff"
     for tenth in range(40):
-        glass.on_beat(10.0 + tenth / 10)
-    assert glass.now(13.0 + OVER_S - 0.01)[0] == baked.key_of(admit)
-    assert glass.now(13.0 + OVER_S)[0] == "staff", "however the agent beats"
-    glass.on_picture(admit, 20.0)
-    glass.on_lost()
-    assert glass.now(20.0)[0] == "staff"
+        shown.on_beat(10.0 + tenth / 10)
+    assert shown.now(13.0 + OVER_S - 0.01)[0] == baked.key_of(admit)
+    assert shown.now(13.0 + OVER_S)[0] == "staff", "however the agent beats"
+    shown.on_picture(admit, 20.0)
+    shown.on_lost()
+    assert shown.now(20.0)[0] == "staff"
 
 
 @given(
@@ -99,31 +99,31 @@ def test_green_ends_by_itself_and_without_a_beat() -> None:
 def test_green_never_stands_longer_than_it_was_told_or_than_the_agent_beats(
     said: list[tuple[str, float]], after_s: float
 ) -> None:
-    green, ready, glass, at_s = picture("admit", for_ms=1500), picture("ready"), Glass("staff"), 0.0
+    green, ready, shown, at_s = picture("admit", for_ms=1500), picture("ready"), ShownPicture("staff"), 0.0
     green_s = beat_s = -100.0
     for what, wait_s in said:
         at_s += wait_s
         match what:
             case "green" | "ready":
-                glass.on_picture(green if what == "green" else ready, at_s)
+                shown.on_picture(green if what == "green" else ready, at_s)
                 green_s, beat_s = (at_s if what == "green" else -100.0), at_s
             case "beat":
-                glass.on_beat(at_s)
+                shown.on_beat(at_s)
                 beat_s = at_s
             case _:
-                glass.on_lost()
+                shown.on_lost()
                 green_s = -100.0
     at_s += after_s
-    is_green = glass.now(at_s)[0] == baked.key_of(green)
+    is_green = shown.now(at_s)[0] == baked.key_of(green)
     assert not is_green or (at_s < green_s + 1.5 + OVER_S and at_s - beat_s <= BEAT_S)
 
 
 def test_a_rest_is_counted_down() -> None:
-    glass = Glass("staff")
-    glass.on_picture(picture("rest", rest_s=61), 0.0)
-    assert glass.now(0.0)[1] == ("1:01",)
-    glass.on_beat(1.5)
-    assert glass.now(1.5)[1] == ("1:00",)
+    shown = ShownPicture("staff")
+    shown.on_picture(picture("rest", rest_s=61), 0.0)
+    assert shown.now(0.0)[1] == ("1:01",)
+    shown.on_beat(1.5)
+    assert shown.now(1.5)[1] == ("1:00",)
 
 
 # -- a folder

@@ -1,4 +1,4 @@
-"""Baked pictures on a glass without a browser: `gatepost display` at real screens; the glass is a file."""
+"""Baked pictures on a screen without a browser: `gatepost display` at real screens; the screen is a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agent.web.baking import FixedFeed, bake
 from agent.web.options import PanelOptions
 from agent.web.painter import Baked
 from agent.web.pictures import compose, shown_pictures
-from agent.web.surface import FrameBuffer, NoGlass
+from agent.web.surface import FrameBuffer, NoMonitor
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class Painted:
     """`gatepost display` with baked pictures on a file."""
 
     def __init__(self, screens: Screens, folder: Path) -> None:
-        self.screens, self.file = screens, screens.folder / "glass"
+        self.screens, self.file = screens, screens.folder / "monitor"
         self.file.touch()
         words = [sys.executable, "-c", _MAIN, "display", "entry", "--port", str(screens.port)]
-        words += ["--glass", str(self.file), "--pictures", str(folder)]
+        words += ["--monitor", str(self.file), "--pictures", str(folder)]
         self.launcher = subprocess.Popen(words, cwd=Path(__file__).parents[3])
         self.pictures = Baked(folder)
 
@@ -112,7 +112,7 @@ def painted(small: Screens, folder: Path) -> Iterator[Painted]:
     made.close()
 
 
-def test_each_cue_is_on_the_glass_and_acknowledged(painted: Painted) -> None:
+def test_each_cue_is_on_the_screen_and_acknowledged(painted: Painted) -> None:
     screens = painted.screens
     wait_for(lambda: painted.shows("ready"))
     for cue, hint, name in (
@@ -148,7 +148,7 @@ def test_the_screen_process_stands_still_or_ends(painted: Painted) -> None:
     painted.green()
 
 
-def test_a_painter_that_stands_still_is_killed_and_the_glass_is_dark(painted: Painted) -> None:
+def test_a_painter_that_stands_still_is_killed_and_the_screen_is_dark(painted: Painted) -> None:
     painted.green()
     os.kill(painted.painter(), signal.SIGSTOP)
     assert painted.until(painted.is_dark) <= NEVER_GREEN_AFTER_S
@@ -199,11 +199,11 @@ def test_a_baked_picture_is_what_the_page_shows(browser: Browser, small: Screens
             wait_for(equals)
 
 
-@pytest.mark.parametrize("lacks", ["pictures", "glass"])
+@pytest.mark.parametrize("lacks", ["pictures", "monitor"])
 def test_what_is_missing_is_said(small: Screens, folder: Path, tmp_path: Path, lacks: str) -> None:
     words = [sys.executable, "-c", _MAIN, "display", "entry", "--port", str(small.port)]
-    glass, pictures = tmp_path / "glass", tmp_path if lacks == "pictures" else folder
-    words += ["--glass", str(glass), "--pictures", str(pictures)]
+    monitor, pictures = tmp_path / "monitor", tmp_path if lacks == "pictures" else folder
+    words += ["--monitor", str(monitor), "--pictures", str(pictures)]
     said = subprocess.run(
         words, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60, check=False
     )
@@ -223,8 +223,8 @@ def test_a_frame_buffer_has_its_own_pixels_and_rows(tmp_path: Path, bits: int, p
     file = tmp_path / "fb"
     file.touch()
     pixels = np.random.default_rng(bits).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    glass = FrameBuffer(os.open(file, os.O_RDWR), "fb", (width, height), (width, height), bits, row)
-    glass.show(pixels)
+    monitor = FrameBuffer(os.open(file, os.O_RDWR), "fb", (width, height), (width, height), bits, row)
+    monitor.show(pixels)
     rows = np.frombuffer(file.read_bytes(), np.uint8).reshape(height, row)[:, : width * bits // 8]
     if bits == 32:
         assert (rows.reshape(height, width, 4)[:, :, 2::-1] == pixels).all()
@@ -232,12 +232,12 @@ def test_a_frame_buffer_has_its_own_pixels_and_rows(tmp_path: Path, bits: int, p
         packed = rows.copy().view("<u2")
         red, green, blue = (packed >> 11) << 3, ((packed >> 5) & 63) << 2, (packed & 31) << 3
         assert (np.dstack([red, green, blue]) == pixels & np.array([248, 252, 248], np.uint8)).all()
-    glass.close()
+    monitor.close()
     assert not any(file.read_bytes())
 
 
 def test_a_frame_buffer_of_another_size_says_which_it_has(tmp_path: Path) -> None:
     file = tmp_path / "fb"
     file.touch()
-    with pytest.raises(NoGlass, match=r"has 5x3 pixels of 8 bits; the pictures need 5x3, 16 or 32"):
+    with pytest.raises(NoMonitor, match=r"has 5x3 pixels of 8 bits; the pictures need 5x3, 16 or 32"):
         FrameBuffer(os.open(file, os.O_RDWR), str(file), (5, 3), (5, 3), 8, 5)

@@ -1,4 +1,4 @@
-"""What runs in the guest of `real_glass.py`: `STEP name wanted` on the console, then it waits for a line."""
+"""What runs in the guest of `real_monitor.py`: `STEP name wanted` on the console, then it waits for a line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from agent.web.painter import Baked
-from agent.web.surface import NoGlass, Surface, open_surface
+from agent.web.surface import NoMonitor, Surface, open_surface
 
 CARD, FRAME_BUFFER = "/dev/dri/card0", "/dev/fb0"
 PICTURES = Baked(Path("/pictures"))
@@ -22,10 +22,10 @@ def step(name: str, wanted: str, said: str = "") -> None:
     sys.stdin.readline()
 
 
-def show(glass: Surface, name: str) -> float:
+def show(monitor: Surface, name: str) -> float:
     pixels = PICTURES.pixels(NAMES[name], (), None)[1]
     began_s = time.monotonic()
-    glass.show(pixels)
+    monitor.show(pixels)
     return 1000 * (time.monotonic() - began_s)
 
 
@@ -35,13 +35,13 @@ def opened(path: str = CARD) -> Surface:
 
 try:
     open_surface(CARD, 1234, 567)
-except NoGlass as refusal:
+except NoMonitor as refusal:
     print(refusal, flush=True)
-glass = opened()
+monitor = opened()
 for shown in ("ready", "admit", "refer"):
-    took_ms = sorted(show(glass, shown) for _ in range(5))[2]
+    took_ms = sorted(show(monitor, shown) for _ in range(5))[2]
     step(shown, shown, f", acknowledged {took_ms:.0f} ms after (emulated processor)")
-glass.close()
+monitor.close()
 step("closed", "dark")
 child = os.fork()
 if child == 0:
@@ -53,9 +53,9 @@ os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
 step("killed", "dark")
 if Path(FRAME_BUFFER).exists():
-    glass = opened(FRAME_BUFFER)
-    show(glass, "refer")
+    monitor = opened(FRAME_BUFFER)
+    show(monitor, "refer")
     step("frame-buffer", "refer")
-    glass.close()
+    monitor.close()
     step("frame-buffer-closed", "dark")
 step("end", "dark")

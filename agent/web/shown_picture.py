@@ -16,7 +16,7 @@ OVER_S = 0.3
 """The next picture is to come this soon after one has ended."""
 
 
-class Glass:
+class ShownPicture:
     """The pictures of one lane in time, monotonic seconds."""
 
     def __init__(self, staff: str) -> None:

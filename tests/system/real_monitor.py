@@ -1,9 +1,9 @@
 """Baked pictures on a real kernel: mode setting and page flips on a graphics card, read back from its monitor.
 
-    make glass-test          # root or not; needs apt, qemu-system-x86, cpio, chromium and a network; two minutes
+    make monitor-test          # root or not; needs apt, qemu-system-x86, cpio, chromium and a network; two minutes
 
 Boots Debian's own kernel in QEMU with the card that it emulates (`bochs`), and no more than Python and this tree.
-The guest (`real_glass_guest.py`) shows pictures; here the monitor is read after each step and compared.
+The guest (`real_monitor_guest.py`) shows pictures; here the monitor is read after each step and compared.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def lay_out(root: Path, kernel: Path, pictures: Path) -> None:
         copy_with_libraries(file, root)
     for name in ("agent", "drivers"):
         shutil.copytree(ROOT / name, root / "tree" / name, ignore=leave_out)
-    shutil.copy(Path(__file__).with_name("real_glass_guest.py"), root / "tree/guest.py")
+    shutil.copy(Path(__file__).with_name("real_monitor_guest.py"), root / "tree/guest.py")
     shutil.copytree(pictures, root / "pictures")
     init = root / "init"
     init.write_text(_INIT.format(modules=" ".join(MODULES), python=python, home=sys.base_prefix))
@@ -141,7 +141,7 @@ def main() -> int:
             print(f"{program} is not on this machine: apt-get install qemu-system-x86 cpio chromium")
             return 2
     wrong = 0
-    with tempfile.TemporaryDirectory(prefix="gp-glass-") as name:
+    with tempfile.TemporaryDirectory(prefix="gp-monitor-") as name:
         folder = Path(name)
         shown = {each: line for each, line in shown_pictures().items() if each in SHOWN}
         pictures = folder / "pictures"
