@@ -163,8 +163,8 @@ def _badge(_venue: Venue, here: VenueInForce, stated: Attestation, _at: int) -> 
             "A badge is shown by its number: 1 to 16 letters and digits, for example G07.",
         )
     if stated.value and here.rules.badges and stated.value not in here.rules.badges:
-        some = ", ".join(here.rules.badges[:3])
-        text = f"Badge {stated.value} is none of {here.rules.name or 'this venue'}: there are {some} …"
+        some, more = ", ".join(here.rules.badges[:3]), " and others" if len(here.rules.badges) > 3 else ""  # noqa: PLR2004
+        text = f"Badge {stated.value} is none of {here.rules.name or 'this venue'}: there are {some}{more}."
         raise BadAttestation(StatementRefusal.BAD_VALUE, text)
     return Made(text=f"Signed on: {stated.value}." if stated.value else "Signed off.", badge=stated.value)
 

@@ -121,6 +121,6 @@ def test_where_there_is_no_vehicle_there_are_no_trips() -> None:
 
 def test_a_badge_of_another_venue_is_refused_in_a_sentence(bus: Kiosk) -> None:
     answer = bus.state("badge", "G99")
-    assert answer.text == "Badge G99 is none of line-7: there are D01, D02 …"
+    assert answer.text == "Badge G99 is none of line-7: there are D01, D02."
     assert bus.venue.badge == ""
     assert bus.state("badge", "D02").reason is None
