@@ -149,8 +149,11 @@ class Inbox:
             self._busy.clear()
 
     def nap(self, seconds: float) -> bool:
-        """Wait until somebody comes, for `seconds` at most; False at once while somebody is here. Any thread."""
-        return not self._busy.is_set() and not self._busy.wait(seconds)
+        """Wait until somebody comes, for `seconds` at most; False at once while somebody is here. Any thread.
+
+        All that wait for so long end at the same moments: they wake the processor together.
+        """
+        return not self._busy.is_set() and not self._busy.wait(seconds - time.monotonic() % seconds)
 
     def _is_of_nobody(self, message: Message) -> bool:
         """Whether the kiosk is empty, and this does not change it."""

@@ -68,7 +68,7 @@ class HealthMonitor:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self.check()
-            self._stopping.wait(EVERY_S)
+            self._stopping.wait(EVERY_S - time.monotonic() % EVERY_S)  # with those that nap, see `Inbox.nap`
 
     def ending(self) -> None:
         """The agent stops: that parts stand still is meant, and the watchdog is fed whatever they do."""
