@@ -262,7 +262,10 @@ PRIVATE_WORDS = re.compile(
     r"|\bwish(?:es|ed)?\b"  # a command, a request
     r"|\banew\b|\bafresh\b|\bof late\b"  # again, recently
     r"|\brulebook\b"  # the rule set
-    r"|\bdefects?\b",  # an internal error
+    r"|\bdefects?\b"  # an internal error
+    r"|\bdeeds?\b"  # a staff action
+    r"|\bthe crowd\b"  # the baseline
+    r"|\b(?:on|to|from) the glass\b",  # the screen
     re.IGNORECASE,
 )
 """Words that this project once used in a sense of its own, and the standard word beside each."""

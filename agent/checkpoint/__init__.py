@@ -769,7 +769,7 @@ class Checkpoint:
         code on a telephone renews itself. Seeing it again keeps it known.
         """
         if lane.pending is not None and who in lane.pending.shown:
-            lane.asks_again(at_s)
+            lane.repeat_exit_request(at_s)
             return True
         closed = lane.recent_decision
         if closed is None or closed.codes.isdisjoint({who, holder}) or closed.is_over(at_s):
@@ -778,7 +778,7 @@ class Checkpoint:
             return False  # he was not let out: there is nothing to repeat
         if closed.opened:
             closed.seen_s = at_s
-        lane.asks_again(at_s)
+        lane.repeat_exit_request(at_s)
         return True
 
     def _leave(self, name: str, lane: LaneState, at_s: float) -> list[Effect]:
@@ -807,7 +807,7 @@ class Checkpoint:
 
 def _let_out(name: str, lane: LaneState, at_s: float) -> list[Effect]:
     """Green is told only when the gate is not known to be down; the command goes out in any case."""
-    lane.asks_to_leave(at_s)
+    lane.request_exit(at_s)
     if Role.GATE in lane.down:
         return [Trying(name), ShowCue(name, Cue.FAULT)]
     return [OpenGate(name), ShowCue(name, Cue.ADMIT)]

@@ -222,14 +222,14 @@ class LaneState:
         """Whether people leave here."""
         return self.spec.direction is Direction.EXIT
 
-    def asks_to_leave(self, at_s: float) -> None:
+    def request_exit(self, at_s: float) -> None:
         """Somebody at this exit is let out, or waits for the gate to come back."""
         met = self.present_since_s is not None and self.has_thermometer and Role.THERMOMETER not in self.down
         self.leaving = Leaving(at_s, None if Role.GATE in self.down else at_s, met=met)
         if Role.GATE not in self.down:
             self.let_out_s = at_s
 
-    def asks_again(self, at_s: float) -> None:
+    def repeat_exit_request(self, at_s: float) -> None:
         """The code that was decided last is still shown."""
         if self.leaving is not None:
             self.leaving.asked_s = at_s
@@ -238,7 +238,7 @@ class LaneState:
             and self.recent_decision is not None
             and not self.recent_decision.opened
         ):
-            self.asks_to_leave(at_s)
+            self.request_exit(at_s)
 
     def lost(self, part: Role, at_s: float) -> None:
         """A device went down: an opening that was commanded a moment ago may not have been done, and without a

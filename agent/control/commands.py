@@ -155,7 +155,7 @@ class Commands:
         try:
             return self._pairs().request()
         except OSError as error:
-            raise _not_kept(error) from None
+            raise _not_persisted(error) from None
 
     def install_certificate(self, certificate: str) -> str:
         """Try a client certificate (PEM), and keep it when the broker accepts it; when it ends."""
@@ -166,7 +166,7 @@ class Commands:
             journal.warning("a new certificate is not taken: %s", error)
             raise CommandFailed(CommandReason.INVALID_CERTIFICATE, outcome=CommandStatus.REJECTED) from None
         except OSError as error:
-            raise _not_kept(error) from None
+            raise _not_persisted(error) from None
         self._link.renew()
         if not pairs.decided.wait(TRIAL_S):
             raise CommandFailed(CommandReason.TIMEOUT, outcome=CommandStatus.UNKNOWN)
@@ -180,6 +180,6 @@ class Commands:
         return self._link.pairs
 
 
-def _not_kept(error: OSError) -> CommandFailed:
+def _not_persisted(error: OSError) -> CommandFailed:
     journal.warning("a new key or certificate cannot be kept: %s", error.strerror)
     return CommandFailed(CommandReason.STORAGE_ERROR)

@@ -252,7 +252,7 @@ class LocalSocket:
         while not self._stopping.is_set() and not _has_gone(client):
             with contextlib.suppress(queue.Empty):
                 seen = readings.get(timeout=_TURN_S)
-                if _takes_more(client):  # else its operator is being asked: what is old then is of no use
+                if _is_writable(client):  # else its operator is being asked: what is old then is of no use
                     _send_line(client, _plain(seen))
 
 
@@ -297,7 +297,7 @@ def _request(client: socket.socket) -> Any:
         return json.loads(lines.readline(MOST_BYTES))
 
 
-def _takes_more(client: socket.socket) -> bool:
+def _is_writable(client: socket.socket) -> bool:
     _, ready, _ = select.select([], [client], [], 0)
     return bool(ready)
 

@@ -110,7 +110,7 @@ class Enrolment:
             raise BadInvitation("no invitation was shown yet")
         path, key = self._work / "request.pem", self.key()
         csr = _text(path)
-        if not _asks_for(csr, key):
+        if not _is_request_for(csr, key):
             csr = certificates.request_for(key, f"{invited.site}/{invited.kiosk or 'new'}")
             replace_file(path, (csr.encode(),), _SECRET)
         return exchange.request(csr, invited.token, invited.id, release, serial)
@@ -227,7 +227,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _asks_for(csr: str, key: str) -> bool:
+def _is_request_for(csr: str, key: str) -> bool:
     """Whether a kept request is of this key."""
     try:
         return certificates.fingerprint_of_request(csr) == certificates.fingerprint_of_key(key)

@@ -206,7 +206,7 @@ def table(found: FleetAnswers) -> list[str]:
     what = f"{sent.bundle} version {sent.version}" if sent.bundle else f"command {sent.command_id}"
     counts = ", ".join(f"{count} {status}" for status, count in _counts(found).items())
     lines = [f"{what}: {counts or 'nobody is known to be there, and nobody has answered'}"]
-    for kiosk, answer in sorted(found.answers.items(), key=_those_to_look_at_first):
+    for kiosk, answer in sorted(found.answers.items(), key=_worst_first):
         lines.append(f"{kiosk:<{_NAMES_WIDTH}} {answer.status:<10} {_more(answer)}".rstrip())
     return lines
 
@@ -216,7 +216,7 @@ def _counts(found: FleetAnswers) -> dict[str, int]:
     return {status.value: statuses.count(status) for status in AnswerStatus if status in statuses}
 
 
-def _those_to_look_at_first(entry: tuple[str, KioskAnswer]) -> tuple[bool, str]:
+def _worst_first(entry: tuple[str, KioskAnswer]) -> tuple[bool, str]:
     return entry[1].status is AnswerStatus.SUCCEEDED, entry[0]
 
 

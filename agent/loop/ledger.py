@@ -212,7 +212,7 @@ class LedgerKeeper:
             return passage, entries
         with self._guarded():
             passage, entries = self.venue.passed(passage, now, boottime_s())
-            for written in self.venue.to_tell():
+            for written in self.venue.pop_follow_ups():
                 self._write(written, now)
             if seen is not None and isinstance(seen.item, Attestation):
                 self._write(self.venue.witnessed(passage.lane, seen.item, passage), now)

@@ -343,7 +343,7 @@ class BaseFetcher(threading.Thread):
         now_s = monotonic()
         if wanted == self._asked == ():
             return
-        if wanted and self._still_asked():
+        if wanted and self._outstanding_chunks():
             if now_s - self._asked_s < ASK_AGAIN_S:
                 return
             asked = {chunks_id for chunks_id, _ in self._asked}
@@ -365,10 +365,10 @@ class BaseFetcher(threading.Thread):
             except queue.Empty:
                 return
             self._store_chunk(chunks_id, index, data)
-            if not self._still_asked():
+            if not self._outstanding_chunks():
                 return
 
-    def _still_asked(self) -> list[tuple[str, int]]:
+    def _outstanding_chunks(self) -> list[tuple[str, int]]:
         """Of what was asked for, what has not come."""
         return [
             (assembly.wanted.chunks.id, index)

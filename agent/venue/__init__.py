@@ -176,7 +176,7 @@ class Venue:
         self._permit_known: tuple[Verdict | None, Roster | None, Permit | None] = None, None, None
         self._driver = b""
         """Who drives, by his permit; in memory only."""
-        self._to_tell: list[Written] = []
+        self._follow_ups: list[Written] = []
         self._trips = 0
 
     # -- begin, restore, end
@@ -472,12 +472,12 @@ class Venue:
             return []
         entries = list(self.trip_entries(at, begins=True))
         record = AttestationRecord("trip", value=case_name(entries[-1].case), by=self.badge, private=here.plate)
-        self._to_tell.append(Written(b"", record))
+        self._follow_ups.append(Written(b"", record))
         return entries
 
-    def to_tell(self) -> list[Written]:
+    def pop_follow_ups(self) -> list[Written]:
         """What followed from the latest passage; once."""
-        told, self._to_tell = self._to_tell, []
+        told, self._follow_ups = self._follow_ups, []
         return told
 
     def _position_at(self, at_s: float) -> VehiclePosition | None:

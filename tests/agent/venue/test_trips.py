@@ -32,7 +32,7 @@ def bus() -> Kiosk:
 
 def drive(kiosk: Kiosk, name: str, **more):
     passage = kiosk.pass_by(name, **more)
-    for written in kiosk.venue.to_tell():
+    for written in kiosk.venue.pop_follow_ups():
         kiosk.write(written)
     kiosk.commit()
     return passage

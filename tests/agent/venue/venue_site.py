@@ -230,7 +230,7 @@ class Site:
             if isinstance(effect, Passage):
                 passage, entries = self.venue.passed(effect, self.now, self.at_s)
                 self.keep(Written(entries))
-                for written in self.venue.to_tell():
+                for written in self.venue.pop_follow_ups():
                     self.keep(written)
                 self.passages.append(passage)
         return effects
