@@ -48,6 +48,7 @@ class Kiosk:
         self.store.install(signed("root", {"keys": {keyid: public_of(SERVER)}, "roles": roles}, 1))
         self.base = load.open_list(self.path).base.head
         self.options = credentials.Options(bundles="bundles", lists=("people.gpl",))
+        self.running = Ruleset(self.options, policy.Options(), folder)
 
     def write(self, path: Path, version: int, keys: bytes) -> None:
         load.write_list(path, lists.ListHeader("revoked", "demo", version, UTC - 50, 1000, 2000), keys)
@@ -59,9 +60,14 @@ class Kiosk:
         return self.store.accept(data, NOW)
 
     def revoked(self) -> set[str]:
-        """Who is, by a kiosk that starts now; the same by one that has what it has read."""
-        rules = Ruleset(self.options, policy.Options(), self.folder)
-        return {name for name in NAMES if check(rules, name).status is CodeStatus.REVOKED}
+        """Who is, by a kiosk that starts now and by one that has run all the time."""
+        self.running.refresh()
+        found, again = (
+            {name for name in NAMES if check(rules, name).status is CodeStatus.REVOKED}
+            for rules in (self.running, Ruleset(self.options, policy.Options(), self.folder))
+        )
+        assert found == again
+        return found
 
     def version(self) -> int:
         current = self.store.current("list", "people")
