@@ -208,6 +208,19 @@ def test_duties_decisions_and_how_long_each_part_worked() -> None:
     assert report.up_s["in/gate"] - report.up_s["in/scanner"] == pytest.approx(HOUR_S, abs=1)
 
 
+def test_how_long_there_was_power_and_a_connection() -> None:
+    kiosk = Kiosk(roster=roster_of(PUPILS))  # begins at six
+    kiosk.venue.link(kiosk.at_s, online=True)
+    kiosk.wait(10 * HOUR_S)
+    kiosk.venue.link(kiosk.at_s, online=False)
+    kiosk.wait(2 * HOUR_S)
+    kiosk.venue.link(kiosk.at_s, online=True)
+    kiosk.wait(DAY_S / 2)
+    report = of(kiosk, "day")
+    assert report.powered_s == pytest.approx(18 * HOUR_S, abs=120)
+    assert report.powered_s - report.online_s == pytest.approx(2 * HOUR_S, abs=120)
+
+
 def test_several_of_one_group_with_one_symptom_are_a_cluster() -> None:
     kiosk = Kiosk(roster=roster_of(PUPILS))
     for number in (1, 2):
