@@ -1,6 +1,6 @@
 // The guard's page: shows what the agent says, and asks it. It decides nothing.
 
-import { ask, button, closeDialogs, el, field, isHeld, keyed, message, otherLanguage, otherName, setLanguage, t, w } from "./page_kit.js";
+import { request, button, closeDialogs, el, field, isHeld, keyed, message, otherLanguage, otherName, setLanguage, t, w } from "./page_kit.js";
 import { isStale, seen } from "./guard_actions.js";
 import * as parts from "./guard_parts.js";
 
@@ -35,12 +35,12 @@ function access(title, labels, submit, { label = w("ok"), then = begin, more = "
 function pairing() {
   const secret = new URLSearchParams(location.hash.slice(1)).get("pair");
   if (!secret) {
-    access(w("pair"), [el("p", {}, w("pair_how"))], () => ask({ do: "await_pairing" }), { label: w("pair_badge"), then: () => message(w("pair_awaited")) });
+    access(w("pair"), [el("p", {}, w("pair_how"))], () => request({ do: "await_pairing" }), { label: w("pair_badge"), then: () => message(w("pair_awaited")) });
     return;
   }
   const [number, label] = field(w("pair_number"), { inputmode: "numeric", required: true });
   access(w("pair"), [label], async () => {
-    const answer = await ask({ do: "pair", secret, number: number.value });
+    const answer = await request({ do: "pair", secret, number: number.value });
     if (!answer.refused) history.replaceState(null, "", location.pathname);
     return answer;
   });
@@ -50,13 +50,13 @@ addEventListener("hashchange", () => begin()); // the code was scanned into the 
 function login() {
   const [who, whoLabel] = field(w("badge_number"), { required: true });
   const [pin, pinLabel] = field(w("pin"), { type: "password", required: true });
-  access(w("login"), [whoLabel, pinLabel], () => ask({ do: "login", staff: who.value, pin: pin.value }), { more: button(w("by_badge"), byBadge) });
+  access(w("login"), [whoLabel, pinLabel], () => request({ do: "login", staff: who.value, pin: pin.value }), { more: button(w("by_badge"), byBadge) });
 }
 
 async function byBadge() {
   message(t("refusal", "badge_awaited"));
   for (let tries = 0; tries < BADGE_TRIES; tries += 1) {
-    const answer = await ask({ do: "badge" });
+    const answer = await request({ do: "badge" });
     if (answer.staff) return begin();
     if (answer.refused) return message(t("refusal", answer.refused), true);
     await new Promise((done) => setTimeout(done, 1000));
@@ -185,7 +185,7 @@ async function begin() {
   seen.view = null; known = null; tab = "waiting"; drawn.clear();
   message("");
   document.getElementById("who").textContent = "";
-  const who = await ask({ do: "who" });
+  const who = await request({ do: "who" });
   if (who.refused) { message(t("refusal", who.refused), true); setTimeout(begin, AGAIN_MS); return; }
   if (!who.paired) pairing();
   else if (!who.staff) login();

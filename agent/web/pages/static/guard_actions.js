@@ -1,6 +1,6 @@
 // What a guard does beyond one press: keypad, forms, cases, overrides. The agent decides; here it is asked.
 
-import { ask, button, choice, choicesOf, clock, dialog, el, field, holdButton, inLanguage, message, t, w } from "./page_kit.js";
+import { request, button, choice, choicesOf, clock, dialog, el, field, holdButton, inLanguage, message, t, w } from "./page_kit.js";
 
 const STALE_MS = 2500; // without a view for so long no button does anything
 const SECOND_MS = 2000;
@@ -20,7 +20,7 @@ export function refuse(answer) {
 // One action, which follows from the view that is on the page. Whether it was done; what became of it is shown.
 export async function action(said, about = "") {
   if (!seen.view || isStale()) return message(t("refusal", "too_late"), true);
-  const answer = await ask({ id: crypto.randomUUID(), at_s: seen.view.at_s, ...said });
+  const answer = await request({ id: crypto.randomUUID(), at_s: seen.view.at_s, ...said });
   if (answer.refused) {
     refuse(answer);
     return null;
@@ -41,7 +41,7 @@ async function settled(said) {
 function unlock() {
   const [pin, label] = field(w("pin"), { type: "password", required: true });
   dialog(w("unlock"), [label], async () => {
-    const answer = await ask({ do: "unlock", pin: pin.value });
+    const answer = await request({ do: "unlock", pin: pin.value });
     if (answer.refused) message(t("refusal", answer.refused), true);
     return !answer.refused;
   });
@@ -81,7 +81,7 @@ export function reasoned(title, said) {
   const asks = seen.view.second_person;
   let timer = 0;
   const look = async () => {
-    const answer = await ask({ do: "second" });
+    const answer = await request({ do: "second" });
     badge.textContent = answer.seen ? w("second_seen", answer.seen) : w("second_awaited");
   };
   if (asks) { look(); timer = setInterval(look, SECOND_MS); }
@@ -93,7 +93,7 @@ export function reasoned(title, said) {
   const made = dialog(title, [
     reasonLabel, wordsLabel,
     asks ? el("fieldset", {}, el("legend", {}, w("second")), el("p", {}, w("second_badge"), ": "), badge, el("details", {}, el("summary", {}, w("second_pin")), whoLabel, pinLabel)) : "",
-  ], null, { action: holdButton(w("hold"), send), onclose: () => { clearInterval(timer); if (asks) ask({ do: "second", over: true }); } });
+  ], null, { action: holdButton(w("hold"), send), onclose: () => { clearInterval(timer); if (asks) request({ do: "second", over: true }); } });
 }
 
 // Any form of the venue: its fields are data. With `card`, the person who waits counts as recorded after it.

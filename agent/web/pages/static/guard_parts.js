@@ -1,6 +1,6 @@
 // The parts of the guard's page, drawn from the view that the agent gives.
 
-import { ask, button, clock, el, holdButton, inLanguage, message, span, t, w } from "./page_kit.js";
+import { request, button, clock, el, holdButton, inLanguage, message, span, t, w } from "./page_kit.js";
 import { MEASURES, counted, action, fill, followCase, noted, reasoned } from "./guard_actions.js";
 
 const SIGNS = { admit: "✓", admit_with_notice: "✓!", refer: "?", refuse: "✗" };
@@ -146,5 +146,5 @@ export const kiosk = (view, logout) => [
     el("ul", { class: "plain" }, view.lists.map((each) => el("li", {}, `${each.fault ? "✗" : "✓"} ${each.name}: `, each.age_s === null ? w("age_unknown") : w("age", span(each.age_s)))))),
   el("p", {}, el("a", { href: "/technician", "data-key": "technician" }, w("technician"))),
   view.you.may.includes("pair") ? part(w("tablets"), row(button(w("connect_tablet"), connect, { key: "pair" }), holdButton(w("end_tablets"), () => action({ do: "unpair" }), "unpair"))) : "",
-  row(button(w("logout"), () => ask({ do: "logout" }).then(logout), { key: "logout" })),
+  row(button(w("logout"), () => request({ do: "logout" }).then(logout), { key: "logout" })),
 ];

@@ -109,7 +109,7 @@ export function message(text, bad = false) {
 
 // -- requests
 
-export async function ask(said) {
+export async function request(said) {
   try {
     const answer = await fetch("/guard/ask", {
       method: "POST",

@@ -1,6 +1,6 @@
 // The technician's view: the whole kiosk, to look at. The same as `gatepost watch`.
 
-import { ask, button, el, otherLanguage, otherName, setLanguage, w } from "./page_kit.js";
+import { request, button, el, otherLanguage, otherName, setLanguage, w } from "./page_kit.js";
 
 const OLD_MS = 5000;
 const AGAIN_MS = 2000;
@@ -58,6 +58,6 @@ document.getElementById("tools").append(language);
 document.getElementById("nav").remove();
 setLanguage();
 words();
-const who = await ask({ do: "who" });
+const who = await request({ do: "who" });
 if (who.staff) follow();
 else location.href = "/guard";
