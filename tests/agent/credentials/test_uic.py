@@ -505,7 +505,7 @@ def test_a_weak_key_signs_nothing_else() -> None:
 
 
 SECP256K1 = (
-    ec.generate_private_key(ec.SECP256K1())
+    ec.derive_private_key(7, ec.SECP256K1())
     .public_key()
     .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 )
