@@ -8,6 +8,7 @@ The guest (`real_monitor_guest.py`) shows pictures; here the monitor is read aft
 
 from __future__ import annotations
 
+import atexit
 import json
 import re
 import shutil
@@ -151,13 +152,14 @@ def main() -> int:
         lay_out(folder / "root", kernel, pictures)
         names = {each: key for key, each in json.loads((pictures / "index.json").read_text())["names"].items()}
         machine = Machine(folder, next((folder / "packages/boot").glob("vmlinuz-*")))
+        atexit.register(machine.process.kill)
         began_s = time.monotonic()
         steps: list[str] = []
         assert machine.process.stdout is not None
         for line in machine.process.stdout:
             if time.monotonic() - began_s > BOOT_LIMIT_S:
                 machine.process.kill()
-            if not (found := re.search(r"STEP (\S+) (\S+)(.*)", line)):
+            if not (found := re.search(r"STEP ([\w-]+) ([\w-]+)(.*)", line)):
                 print(f"  guest: {line.rstrip()}")
                 continue
             step, wanted, said = found.groups()
