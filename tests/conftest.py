@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,21 +26,9 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.cli.demo import broker
 from agent.events import Encoder, Topics
-from agent.model import (
-    ClockState,
-    CodeStatus,
-    Colour,
-    Decision,
-    Direction,
-    Event,
-    Outcome,
-    Passage,
-    Screening,
-    Temperature,
-    TimeBounds,
-    Verdict,
-)
+from agent.model import Event
 from agent.outbox import Options, Outbox
+from tests.passages import passage_event
 
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
@@ -50,12 +39,44 @@ WAITING = ("agent/cli", "agent/devices", "agent/mqtt", "agent/control", "agent/o
 """Where tests start processes, open sockets or wait for threads; all others are `quick`: see `make check`."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests for every day."""
-    tests = Path(__file__).parent
+LONG = ("agent/checkpoint/test_days.py", "agent/cli/test_demo.py", "agent/control/test_base_over_mqtt.py",
+        "agent/enrolment", "agent/mqtt", "agent/outbox", "agent/web", "drivers/vision", "system",
+        "test_quality.py")  # fmt: skip
+"""Files with tests that take long: several workers begin with these."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark the tests for every day, and give each worker the long ones of its share first."""
     for item in items:
-        if not item.path.relative_to(tests).as_posix().startswith(WAITING):
+        if not _place(item).startswith(WAITING):
             item.add_marker(pytest.mark.quick)
+    result = yield
+    items[:] = long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    return result
+
+
+def long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Sort the items so that each worker, which has an equal part of them, begins with some of the long files.
+
+    Short tests are left at the end, and idle workers run them; else one worker ends long after all others.
+    """
+    if workers == 1:
+        return items
+    long = [list(group) for place, group in groupby(items, _place) if place.startswith(LONG)]
+    short = [item for item in items if not _place(item).startswith(LONG)]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        for group in long[worker::workers]:
+            ordered += group
+        fill = max(0, len(items) * (worker + 1) // workers - len(ordered))
+        ordered += short[:fill]
+        del short[:fill]
+    return ordered + short
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).as_posix()
 
 
 @dataclass(frozen=True)
@@ -240,18 +261,6 @@ def _wait_for() -> Callable[..., None]:
 
 
 TOPICS = Topics("library", "gate-3")
-
-
-def passage_event(number: int = 0, *, outcome: Outcome = Outcome.ADMIT) -> Event:
-    """A passage whose `duration_ms` is `number`, so that it can be told from others wherever it turns up."""
-    verdict = Verdict(CodeStatus.VALID, "gatepost", b"nobody's-subject", "city-health", Colour.GREEN)
-    temperature = Temperature(Screening.NORMAL, 35.812, 0.5, 8, 37.3)
-    decision = Decision(outcome, ("code_green", "temperature_normal"), "green and normal")
-    passage = Passage(
-        "in", Direction.ENTRY, verdict, temperature, decision, True, 100.0, 100.0 + number / 1000, True
-    )
-    now = TimeBounds(1_792_000_000.0, 1_792_000_000.2, ClockState.SYNCED)
-    return Event(passage, 100.0 + number / 1000, now, "7d3c" * 8)
 
 
 @pytest.fixture(name="passage_event")

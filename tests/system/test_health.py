@@ -4,8 +4,6 @@ says so."""
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from base64 import b64encode
@@ -15,12 +13,12 @@ import pytest
 from agent.cli.demo.kiosk import has_devices
 from agent.credentials import bundle
 from agent.crypto import signing
+from tests import command_line
 
 MANY = 5
 AGAIN = 75
 """Exit status: start me again, as systemd does."""
 DAY_S = 86_400
-GATEPOST = "import sys; from agent.cli import main; sys.exit(main())"
 
 
 @pytest.fixture
@@ -41,12 +39,7 @@ CODES = {"keys": "issuers.toml", "bundles": "bundles"}
 
 
 def gatepost(site, *words):
-    return subprocess.run(
-        [sys.executable, "-c", GATEPOST, *map(str, words), "--config", str(site.kiosk.config)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return command_line.gatepost(*words, "--config", site.kiosk.config)
 
 
 def falls(site):
@@ -239,9 +232,7 @@ class CentralServer:
     def _gatepost(self, action, name):
         folder = self._site.folder
         words = ["keys", action, folder / name, "--bundles", folder / "bundles"]
-        return subprocess.run(
-            [sys.executable, "-c", GATEPOST, *map(str, words)], capture_output=True, text=True, check=False
-        )
+        return command_line.gatepost(*words)
 
 
 def test_a_configuration_from_the_server_is_tried_and_kept(site, wait_until):

@@ -296,7 +296,7 @@ def readable(files):
 
 @pytest.fixture
 def staying(script):
-    """A demonstration with --stay, in its second round, in a process group of its own as a terminal makes it."""
+    """A demonstration with --stay, somebody has come, in a process group of its own as a terminal makes it."""
     room = Path(tempfile.mkdtemp(prefix="gatepost-"))  # short: it holds Unix sockets
     demo = subprocess.Popen(
         ["env", "--default-signal=HUP", *WORDS, *script(ANNA.format(expect="admit")), "--stay"],
@@ -307,11 +307,7 @@ def staying(script):
         env={**os.environ, "TMPDIR": str(room), "PYTHONUNBUFFERED": "1"},
     )
     try:
-        arrivals, said = 0, []
-        while arrivals < 2:
-            said.append(demo.stdout.readline())
-            arrivals += "entry Anna: green code" in said[-1]
-            assert said[-1], ("it has ended", said, demo.stderr.read())
+        anna_comes(demo)
         assert left_behind(room), "agent and broker run"
         demo.folder = room
         yield demo
@@ -322,7 +318,15 @@ def staying(script):
     room.rmdir()
 
 
+def anna_comes(demo):
+    said = []
+    while not said or "entry Anna: green code" not in said[-1]:
+        said.append(demo.stdout.readline())
+        assert said[-1], ("it has ended", said, demo.stderr.read())
+
+
 def test_stay_goes_on_until_ctrl_c_and_then_counts(staying):
+    anna_comes(staying)  # the second round
     os.killpg(staying.pid, signal.SIGINT)  # a terminal tells everybody in front
     out, err = staying.communicate(timeout=LIMIT_S)
     assert out.splitlines()[-1] == "everything agrees", out + err

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from agent import config
-
-GATEPOST = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
-
-
-def gatepost(*words: str | Path, answers: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*GATEPOST, *map(str, words)], input=answers, capture_output=True, text=True, check=False, timeout=60
-    )
+from tests.command_line import gatepost
 
 
 def test_a_few_answers_make_a_configuration(tmp_path: Path) -> None:

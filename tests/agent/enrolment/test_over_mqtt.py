@@ -21,6 +21,7 @@ from agent.enrolment import authority, certificates, exchange_mqtt, invitation, 
 from agent.enrolment.authority import Authority, AuthoritySettings
 from agent.enrolment.kiosk import Enrolment
 from agent.mqtt import Options
+from tests import command_line
 
 ACL = """\
 user authority
@@ -29,7 +30,6 @@ topic write gatepost/v1/$enrol/+/answer
 pattern write gatepost/v1/$enrol/%c/request
 pattern read gatepost/v1/$enrol/%c/answer
 """
-GATEPOST = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())"]
 
 
 def server_certificate(folder: Path) -> Path:
@@ -196,7 +196,7 @@ def test_the_service_can_be_stopped(tmp_path: Path) -> None:
 
 
 def gatepost(*words: object, code: int = 0) -> str:
-    done = subprocess.run([*GATEPOST, *map(str, words)], capture_output=True, text=True, check=False, timeout=60)
+    done = command_line.gatepost(*words)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -96,7 +96,7 @@ import json, sys, time
 from agent.events import Encoder, Topics
 from agent.outbox import Options, Outbox
 sys.path.insert(0, sys.argv[2])
-from conftest import passage_event
+from passages import passage_event
 outbox = Outbox(Options(path=sys.argv[1], commit_ms=1.0), Encoder(Topics("library", "gate-3")))
 outbox.start()
 longest_s = 0.0
@@ -144,7 +144,7 @@ import json, os, random, sys, threading, time
 from pathlib import Path
 root = Path(sys.argv[2])
 sys.path[:0] = [str(root), str(root / "faults")]
-from conftest import passage_event
+from passages import passage_event
 from faults import Shim
 from agent import outbox as module
 from agent.events import Encoder, Topics

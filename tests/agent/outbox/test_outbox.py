@@ -136,7 +136,7 @@ import json, sys
 from agent.events import Encoder, Topics
 from agent.outbox import Options, Outbox
 sys.path.insert(0, sys.argv[3])
-from conftest import passage_event
+from passages import passage_event
 outbox = Outbox(Options(path=sys.argv[1], commit_ms=1.0), Encoder(Topics("library", "gate-3")))
 outbox.start()
 number = int(sys.argv[2])

@@ -9,7 +9,7 @@ SCRIPTS = runpy.run_path(str(Path(__file__).with_name("clock_scripts.py")))
 IN_ONE_TEST = 40
 
 
-@pytest.mark.parametrize("first", range(0, 240, IN_ONE_TEST))
+@pytest.mark.parametrize("first", range(0, 120, IN_ONE_TEST))
 def test_random_scripts(first, tmp_path):
     wrong, seen = [], SCRIPTS["Counter"]()
     for seed in range(first, first + IN_ONE_TEST):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import time
@@ -24,6 +25,7 @@ RED = {"direction": "entry", "code": "red", "temperature": "normal"}
 FACTS = st.builds(Facts, *(st.sampled_from(values) for values in DIMENSIONS.values()))
 
 
+@functools.cache
 def table(name: str = "default") -> policy.Table:
     return load.load_table(policy.Options(name))
 
@@ -130,7 +132,7 @@ def test_a_ticket_opens_only_where_and_when_it_counts(name: str, facts: Facts) -
 def test_a_proof_takes_no_time(name: str) -> None:
     def once() -> float:
         began_s = time.thread_time()
-        table(name)
+        load.load_table(policy.Options(name))
         return time.thread_time() - began_s
 
     assert min(once() for _ in range(3)) < 0.05

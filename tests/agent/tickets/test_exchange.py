@@ -1,8 +1,12 @@
-"""Kiosks that share their used tickets: whatever the network and the power do, in ten thousand histories."""
+"""Kiosks that share their used tickets, whatever the network and the power do.
+
+Two thousand histories here; GATEPOST_HISTORIES=10000 for more.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter, deque
 from pathlib import Path
@@ -13,7 +17,7 @@ from agent.model import Tristate
 from agent.tickets.exchange import Exchange, Use, second_uses
 from agent.tickets.store import SqliteUses
 
-HISTORIES = 10_000
+HISTORIES = int(os.environ.get("GATEPOST_HISTORIES", "2000"))
 KIOSKS = ("gate-1", "gate-2", "gate-3")
 TICKETS = [bytes((number,)) * 16 for number in range(3)]
 YES, NO, UNKNOWN = Tristate
@@ -174,10 +178,10 @@ def play(seed: int, *, cuts: bool, losses: bool = False) -> Site:
     return site
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(4))
 def test_never_twice_for_certain_and_every_double_is_reported(part: int) -> None:
     unsure = twice = 0
-    for seed in range(part, HISTORIES, 10):
+    for seed in range(part, HISTORIES, 4):
         site = play(seed, cuts=seed % 4 != 0)
         certain = Counter(key for key, _, used, _ in site.admitted if used is NO)
         assert max(certain.values(), default=0) <= 1, seed
@@ -198,10 +202,10 @@ def test_never_twice_for_certain_and_every_double_is_reported(part: int) -> None
     assert twice > 50
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_with_lost_stores_never_twice_for_certain_and_all_that_is_known_comes_back(part: int) -> None:
     came_back = 0
-    for seed in range(part, 2000, 4):
+    for seed in range(part, max(HISTORIES // 5, 1000), 2):
         site = play(seed, cuts=True, losses=True)
         certain = Counter(key for key, _, used, _ in site.admitted if used is NO)
         assert max(certain.values(), default=0) <= 1, seed
