@@ -45,6 +45,8 @@ _SETTLE_S = 20.0
 _PULSE_END_S = 2.0
 _RESTART_S = 2.0
 """RestartSec= of the service."""
+_HOLD_S = 20.0
+"""How long a person who arrives waits for an agent that starts or answers, on a slow machine."""
 _CLEAN = (0, RESTART)
 """Exit statuses of an agent that has not fallen (SuccessExitStatus=)."""
 _WRONG_CONFIGURATION = 78
@@ -142,6 +144,8 @@ class _Director:
         self._ended_s: float | None = None
         """When the agent was seen to have ended by itself; None while one runs."""
         self._fallen: list[int] = []
+        self._unanswered = 0
+        """What the central server has said and the agent has not answered."""
 
     def direct(self, *, stay: bool) -> int:
         """Play, settle, count."""
@@ -203,11 +207,27 @@ class _Director:
         return sorted(cues, key=lambda cue: cue[0])
 
     def _arrive(self, person: Person) -> None:
+        self._hold()
         self._people += 1
         self._record.came(person)
         self._there[person.lane] = person
         self._view.came(self._at(), person)
         self._stage.arrive(person)
+
+    def _hold(self) -> None:
+        """Let the scenario's time stand still while the agent starts or owes the central server an answer: what was
+        said before somebody arrives counts for that person, however slow the machine is.
+        """
+        until_s = time.monotonic() + _HOLD_S
+        while self._is_awaited() and not self._enough and (now_s := time.monotonic()) < until_s:
+            self._watch()
+            self._begun_s += time.monotonic() - now_s
+
+    def _is_awaited(self) -> bool:
+        if not self._stage.broker.is_up or self._is_given_up():
+            return False
+        report = self._stage.kiosk.report()
+        return self._unanswered > 0 or not self._stage.kiosk.is_running or report is None
 
     def _leave(self, person: Person) -> None:
         self._stage.leave(person)
@@ -217,6 +237,7 @@ class _Director:
 
     def _send(self, word: Word) -> None:
         self._view.note(self._at(), f"the central server: {word.says}")
+        self._unanswered += 1
         self._stage.send(word)
 
     def _trouble(self, trouble: Trouble, *, begins: bool) -> None:
@@ -246,7 +267,10 @@ class _Director:
                 self._view.decided(self._record.decided(self._at(), said))
             elif said.get("stopped"):
                 self._now = Counter({name: said[name] for name in _COUNTED})
-            elif said.get("event") in ("device", "command_result") or said.get("level") not in ("info", "debug"):
+            elif said.get("event") == "command_result":
+                self._unanswered = max(0, self._unanswered - 1)
+                self._view.note(self._at(), said["message"])
+            elif said.get("event") == "device" or said.get("level") not in ("info", "debug"):
                 self._view.note(self._at(), said["message"])
         self._restart_if_ended()
         self._view.refresh(
