@@ -96,6 +96,7 @@ uses, party, roster_number = number(0, 100, 1), number(1, 100, 2), number(0, 65_
 """Of a permit: how often on a day, how many people, and the number of a seat or a person."""
 port = number(0, 65_535, 8883)
 chunk_kb = number(4, 1024, 256)
+spread_s = number(0, 7 * 86_400, 3600)
 
 
 class Formatter(argparse.HelpFormatter):

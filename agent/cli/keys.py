@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from agent import credentials
 from agent.cli import key_import
-from agent.cli.help import chunk_kb, days, hours, version
+from agent.cli.help import chunk_kb, days, hours, spread_s, version
 from agent.config import overlay
 from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
@@ -99,7 +99,10 @@ def _register_bundles(actions: argparse._SubParsersAction[argparse.ArgumentParse
         help="of a list: size of its base's pieces (4 to 1024; default: 256)",
     )
     sign.add_argument(
-        "--spread-s", type=int, default=0, help="of a list: kiosks begin to fetch its base within so many seconds"
+        "--spread-s",
+        type=spread_s,
+        default=0,
+        help="of a list: kiosks begin to fetch its base within so many seconds",
     )
     sign.add_argument(
         "--after", type=Path, metavar="BUNDLE", help="of a list: sign only what has changed since this whole bundle"
