@@ -33,7 +33,7 @@ HINTS: Texts = {
     "code_expired": Text("The code has expired.", "该码已过期。"),
     "renew_code": Text("Please open the code again.", "请刷新您的码。"),
     "code_malformed": Text("The code is damaged.", "该码内容损坏。"),
-    "code_unrecognised": Text("This kind of code is not known here.", "本机不识别此码。"),
+    "code_unrecognised": Text("This code is not known here.", "本机不识别此码。"),
     "temperature_missing": Text("No temperature was measured.", "未测到体温。"),
     "another_code": Text("One person at a time, please.", "请逐人通过。"),
     "has_left": Text("Please show the code again.", "请重新出示您的码。"),

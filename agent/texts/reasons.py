@@ -25,7 +25,7 @@ REASONS: Texts = {
     "signature_bad": Text("The code's signature is wrong: it may be forged.", "签名不符，该码可能是伪造的。"),
     "code_revoked": Text("The code has been revoked by its issuer.", "该码已被发码机构吊销。"),
     "code_malformed": Text("The code is damaged.", "该码内容损坏。"),
-    "code_unrecognised": Text("This kind of code is not known here.", "本机不识别此码。"),
+    "code_unrecognised": Text("This code is not known here.", "本机不识别此码。"),
     "code_incomplete": Text(
         "The code has several parts: show the others too.", "该码分为多张，请继续出示其余部分。"
     ),

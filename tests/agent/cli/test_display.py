@@ -48,13 +48,13 @@ def test_the_first_card_is_taken_then_the_frame_buffer(tmp_path: Path, monkeypat
     cards, frame_buffer = tmp_path / "dri", tmp_path / "fb0"
     monkeypatch.setattr(display, "_CARDS", cards)
     monkeypatch.setattr(display, "_FRAME_BUFFER", frame_buffer)
-    assert display._glass() == ""
+    assert display._monitor() == ""
     frame_buffer.touch()
-    assert display._glass() == str(frame_buffer)
+    assert display._monitor() == str(frame_buffer)
     cards.mkdir()
     for name in ("renderD128", "card1", "card0"):
         (cards / name).touch()
-    assert display._glass() == str(cards / "card0")
+    assert display._monitor() == str(cards / "card0")
 
 
 def test_pictures_of_a_lane_without_a_screen_cannot_be_baked(
