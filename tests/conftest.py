@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,40 +38,11 @@ WAITING = ("agent/cli", "agent/devices", "agent/mqtt", "agent/control", "agent/o
 """Where tests start processes, open sockets or wait for threads; all others are `quick`: see `make check`."""
 
 
-LONG = ("agent/checkpoint/test_days.py", "agent/cli/test_demo.py", "agent/control/test_base_over_mqtt.py",
-        "agent/enrolment", "agent/mqtt", "agent/outbox", "agent/web", "drivers/vision", "system",
-        "test_quality.py")  # fmt: skip
-"""Files with tests that take long: several workers begin with these."""
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Mark the tests for every day, and give each worker the long ones of its share first."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests for every day."""
     for item in items:
         if not _place(item).startswith(WAITING):
             item.add_marker(pytest.mark.quick)
-    result = yield
-    items[:] = long_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-    return result
-
-
-def long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Sort the items so that each worker, which has an equal part of them, begins with some of the long files.
-
-    Short tests are left at the end, and idle workers run them; else one worker ends long after all others.
-    """
-    if workers == 1:
-        return items
-    long = [list(group) for place, group in groupby(items, _place) if place.startswith(LONG)]
-    short = [item for item in items if not _place(item).startswith(LONG)]
-    ordered: list[pytest.Item] = []
-    for worker in range(workers):
-        for group in long[worker::workers]:
-            ordered += group
-        fill = max(0, len(items) * (worker + 1) // workers - len(ordered))
-        ordered += short[:fill]
-        del short[:fill]
-    return ordered + short
 
 
 def _place(item: pytest.Item) -> str:
