@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -166,5 +167,6 @@ def test_a_site_serves_so_many_requests_a_second_and_the_rest_in_turn() -> None:
         )
         return time.monotonic() - began_s
 
-    assert asyncio.run(flood()) >= 0.45
+    with ThreadPoolExecutor(1) as pool:  # a browser's test leaves a loop in this thread
+        assert pool.submit(lambda: asyncio.run(flood())).result() >= 0.45
     assert served == list(range(REQUESTS_AT_ONCE + REQUESTS_PER_S // 2))
