@@ -255,7 +255,7 @@ def test_green_ends_when_the_agents_loop_stands_still(screens: Screens, page: Pa
     green(screens, page)
     screens.moves = False
     assert until_not_green(page) <= NEVER_GREEN_AFTER_S
-    assert tone(page) == "fault"
+    wait_for(lambda: tone(page) == "fault", 3.0)  # a beat that was on the way may come after the first dark
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])

@@ -70,8 +70,9 @@ def test_a_board_at_another_speed_than_configured_is_named_as_such(world, tmp_pa
 
 
 def test_a_board_that_says_nothing_is_gone(world, tmp_path):
-    with Port(tmp_path / "gy", GyMcu90615(world)) as port:
-        port.faults.mute = True
+    port = Port(tmp_path / "gy", GyMcu90615(world))
+    port.faults.mute = True
+    with port:
         driver = Driver(Options(str(port.link), baud=115200, silent_s=0.1))
         driver.open()
         with pytest.raises(DeviceGone, match="silent"):

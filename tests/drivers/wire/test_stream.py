@@ -71,6 +71,8 @@ def readings_of(driver, line):
         assert time.monotonic() < end_s
         if reading := driver.read(0.05):
             got.append(reading.surface_c)
+    if reading := driver.read(1.0):  # an answer that ends with silence
+        got.append(reading.surface_c)
     return got
 
 
