@@ -2,7 +2,8 @@
 
 Three nodes of RabbitMQ, two of docs/server/server.py on a quorum queue, kiosks' real outboxes and links. A node is
 killed every 20 s, or when the one before is back; servers between a commit and its acknowledgement; the database is
-away for a minute, and all kiosks lose their power once. MINUTES=5, KIOSKS=40 and PEOPLE=60000 a day can be set.
+away for a minute; all kiosks lose their power every five minutes and at the end. MINUTES=5, KIOSKS=40 and
+PEOPLE=60000 a day can be set.
 
 A long run may be made in parts: FOLDER=… keeps all disks, and the next call with the same folder goes on where
 everything was cut off; what is counted is then of all parts together.
@@ -42,8 +43,9 @@ KIOSKS = int(os.environ.get("KIOSKS", "40"))
 PEOPLE = int(os.environ.get("PEOPLE", "60000"))
 FOLDER = os.environ.get("FOLDER", "")
 EVERY_S = 20.0
+POWER_CUT_EVERY_S = 300.0
 AWAY_S = 60.0
-DRAIN_S = 180.0
+DRAIN_S = 600.0
 SERVER = ROOT / "docs" / "server"
 MAIN = "import sys; from agent.cli import main; sys.exit(main())"
 DIES = """
@@ -90,6 +92,35 @@ class Servers:
         self._log.close()
 
 
+class Kiosks:
+    """All in one process, whose power can be cut."""
+
+    def __init__(self, nodes: RabbitNodes, folder: Path) -> None:
+        self._nodes, self._folder = nodes, folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self.power_cuts = 0
+
+    def start(self, seconds: float) -> None:
+        """With what is on their disks; people come for so long."""
+        words = ["simulate", str(KIOSKS), *self._nodes.mqtt, "--plain", "--protocol", "3.1.1", "--json"]
+        words += ["--folder", str(self._folder / "kiosks"), "--people", str(PEOPLE), "--hour", "8"]
+        words += ["--seconds", str(seconds), "--drain", str(DRAIN_S), "--restart-every", "600"]
+        with (self._folder / "kiosks.log").open("ab") as log:
+            self._process = subprocess.Popen([sys.executable, "-c", MAIN, *words], stdout=log, process_group=0)
+
+    def cut(self) -> None:
+        self.power_cuts += 1
+        self.stop()
+
+    def have_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def stop(self) -> None:
+        if not self.have_ended():
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
 def run() -> Iterator[Row]:
     """One part of a long run."""
     if FOLDER:
@@ -117,7 +148,10 @@ class Told:
         if self.file.exists():
             vars(self).update(json.loads(self.file.read_text()))
 
-    def write(self) -> None:
+    def add(self, nodes: RabbitNodes, servers: Servers, kiosks: Kiosks, minutes: float) -> None:
+        self.minutes, self.away_s, self.parts = self.minutes + minutes, self.away_s + AWAY_S, self.parts + 1
+        self.nodes, self.servers = self.nodes + nodes.kills, self.servers + servers.deaths
+        self.power_cuts += kiosks.power_cuts
         self.file.write_text(json.dumps({name: each for name, each in vars(self).items() if name != "file"}))
 
 
@@ -132,26 +166,24 @@ def _run(folder: Path) -> Iterator[Row]:
         (folder / "receipts.key").write_bytes(DemoAuthority("city").pem())
     nodes = RabbitNodes(folder)
     servers = Servers(database.dsn, nodes.amqp, folder / "receipts.key", folder)
-    kiosks = None
+    kiosks = Kiosks(nodes, folder)
     try:
         _log("nodes start")
         nodes.start()
         servers.look_after()
-        wait(lambda: b"connected" in (folder / "servers.log").read_bytes(), 60, "a server at the queue")
+        wait(lambda: b"connected" in (folder / "servers.log").read_bytes(), 180, "a server at the queue")
         begun_s = time.monotonic()
-        end_s = begun_s + MINUTES * 60
-        kiosks = _kiosks(nodes, folder, 3600.0)
-        _torment(nodes, servers, database, end_s)
-        os.killpg(kiosks.pid, signal.SIGKILL)  # their power is cut
-        kiosks.wait()
+        kiosks.start(MINUTES * 60 + 3600)
+        _torment(nodes, servers, database, kiosks, begun_s + MINUTES * 60)
+        kiosks.cut()
+        told.add(nodes, servers, kiosks, (time.monotonic() - begun_s) / 60)
         _log("kiosks killed; they deliver what is on their disks")
-        wait(nodes.are_up, DRAIN_S, "all nodes", servers.look_after)
-        kiosks = _kiosks(nodes, folder, 1.0)
-        wait(lambda: kiosks.poll() is not None, DRAIN_S + 60, "the kiosks' end", servers.look_after)
+        wait(nodes.are_up, DRAIN_S, "all nodes", lambda: (servers.look_after(), nodes.look_after()))
+        kiosks.start(1.0)
+        wait(kiosks.have_ended, DRAIN_S + 60, "the kiosks' end", servers.look_after)
         decided, shares = decided_events(folder)
         _log(f"{decided} decided, {counted_rows(database.dsn)[0]} rows")
         wait(lambda: counted_rows(database.dsn)[0] >= decided, DRAIN_S, "all rows", servers.look_after)
-        told.minutes += (time.monotonic() - begun_s) / 60
         rows, different, gaps, chained = counted_rows(database.dsn)
     except BaseException:
         for log in ("kiosks.log", "servers.log"):
@@ -160,16 +192,8 @@ def _run(folder: Path) -> Iterator[Row]:
     finally:
         servers.stop()
         nodes.stop()
-        if kiosks is not None and kiosks.poll() is None:
-            os.killpg(kiosks.pid, signal.SIGKILL)
+        kiosks.stop()
         database.crash()
-    told.nodes, told.servers, told.away_s = (
-        told.nodes + nodes.kills,
-        told.servers + servers.deaths,
-        told.away_s + AWAY_S,
-    )
-    told.power_cuts, told.parts = told.power_cuts + 1, told.parts + 1
-    told.write()
     what = (
         f"{told.nodes} nodes killed, {told.servers} servers killed between commit and acknowledgement, database "
         f"away {told.away_s:.0f} s, {shares} kiosks killed {told.power_cuts} times, everything {told.parts - 1} "
@@ -189,21 +213,14 @@ def _log(text: str) -> None:
     print(f"{time.monotonic() - _BEGUN_S:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
-def _kiosks(nodes: RabbitNodes, folder: Path, seconds: float) -> subprocess.Popen[bytes]:
-    words = ["simulate", str(KIOSKS), *nodes.mqtt, "--plain", "--protocol", "3.1.1", "--json"]
-    words += ["--folder", str(folder / "kiosks"), "--people", str(PEOPLE), "--hour", "8"]
-    words += ["--seconds", str(seconds), "--drain", str(DRAIN_S), "--restart-every", "600"]
-    with (folder / "kiosks.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-c", MAIN, *words], stdout=log, process_group=0)
-
-
-def _torment(nodes: RabbitNodes, servers: Servers, database: Postgres, end_s: float) -> None:
+def _torment(nodes: RabbitNodes, servers: Servers, database: Postgres, kiosks: Kiosks, end_s: float) -> None:
     """Until `end_s`."""
     begun_s = time.monotonic()
-    number, kill_s, back_s = 0, begun_s + EVERY_S, 0.0
+    number, kill_s, back_s, cut_s = 0, begun_s + EVERY_S, 0.0, begun_s + POWER_CUT_EVERY_S
     down_s, up_s = begun_s + (end_s - begun_s) / 3, 0.0
     while (now_s := time.monotonic()) < end_s:
         servers.look_after()
+        nodes.look_after()
         if now_s >= kill_s and nodes.are_up():
             _log(f"node {number} is killed")
             nodes.kill(number)
@@ -218,6 +235,11 @@ def _torment(nodes: RabbitNodes, servers: Servers, database: Postgres, end_s: fl
         if up_s and now_s >= up_s:
             database.start()
             up_s = 0.0
+        if now_s >= cut_s:
+            _log("kiosks lose their power")
+            kiosks.cut()
+            kiosks.start(end_s - now_s + 3600)
+            cut_s = now_s + POWER_CUT_EVERY_S
         time.sleep(0.2)
     if back_s:
         nodes.start_node(number)
@@ -229,7 +251,7 @@ def decided_events(folder: Path) -> tuple[int, int]:
     for path in (folder / "kiosks").glob("*.db"):
         box = Outbox(Options(path=path), Encoder(Topics("x", "x")))
         box.start()
-        wait(lambda box=box: box.mark().epoch, 20, f"the outbox of {path}")
+        wait(lambda box=box: box.mark().epoch, 120, f"the outbox of {path}")
         total, count = total + box.mark().last, count + 1
         box.stop()
     return total, count

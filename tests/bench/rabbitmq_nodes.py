@@ -11,7 +11,7 @@ from pathlib import Path
 
 NODES = 3
 _HOSTS = [f"127.0.0.{number + 11}" for number in range(NODES)]
-_START_S = 120.0
+_START_S = 300.0
 _CONFIG = """\
 listeners.tcp.1 = {host}:5672
 mqtt.listeners.tcp.1 = {host}:1883
@@ -67,6 +67,12 @@ class RabbitNodes:
         """End it at once, as a power cut would."""
         self.kills += 1
         self._end(number, signal.SIGKILL)
+
+    def look_after(self) -> None:
+        """Start again what has ended by itself: a node gives up when it waits long for the others."""
+        for number, process in enumerate(self._processes):
+            if process is not None and process.poll() is not None:
+                self.start_node(number)
 
     def are_up(self) -> bool:
         """Whether all of them take kiosks: with two of three gone a cluster rightly stops."""
