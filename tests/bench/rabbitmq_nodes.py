@@ -63,6 +63,10 @@ class RabbitNodes:
                 start_new_session=True,
             )  # fmt: skip
 
+    def control(self, *words: str) -> None:
+        """A call of rabbitmqctl."""
+        self._control(0, *words)
+
     def kill(self, number: int) -> None:
         """End it at once, as a power cut would."""
         self.kills += 1

@@ -85,11 +85,12 @@ GATE, GREEN = 1, 4
 class Broker:
     """A mosquitto on a port of its own; keeps retained messages and sessions over a stop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "") -> None:
+        """`more`: lines of its configuration."""
         self._folder = folder
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "mosquitto.conf").write_text(_BROKER.format(port=self.port, folder=folder))
+        (folder / "mosquitto.conf").write_text(_BROKER.format(port=self.port, folder=folder) + more)
 
     def start(self) -> None:
         """Returns when it listens. Raises FileNotFoundError when there is no mosquitto."""
@@ -337,10 +338,12 @@ class Kiosk:
 
 
 @contextmanager
-def broker_and_folder() -> Iterator[tuple[Broker, Path, ExitStack]]:
-    """A running broker and an empty folder with a short path; what is pushed on the stack ends before both."""
+def broker_and_folder(more: str = "") -> Iterator[tuple[Broker, Path, ExitStack]]:
+    """A running broker and an empty folder with a short path; what is pushed on the stack ends before both. `more`:
+    lines of the broker's configuration.
+    """
     with tempfile.TemporaryDirectory(prefix="gp-bench-") as name:
-        broker = Broker(Path(name))
+        broker = Broker(Path(name), more)
         broker.start()
         try:
             with ExitStack() as stack:

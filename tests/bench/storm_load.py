@@ -1,18 +1,22 @@
 """Many connections to a broker in one process, each by the link's own rule of when to try again.
 
-    python tests/bench/storm_load.py PORT KIOSKS
+    python tests/bench/storm_load.py PORT KIOSKS [AUTHORITY [CERTIFICATE KEY]]
 
 Each is what a kiosk's link is to a broker: MQTT 3.1.1, a session that outlives the connection, a last will, the
 subscriptions of a kiosk, a retained state. Threads of real links would be the limit on two cores, not the broker.
-Every quarter of a second a line of JSON says how they are; it ends with its standard input.
+With the file of an authority they speak TLS 1.3, and offer the session that the broker gave them last, as the
+link does. Every quarter of a second a line of JSON says how they are. A line `down` on standard input is an outage
+of the network, `up` its end; all ends with the input.
 """
 
 from __future__ import annotations
 
 import heapq
 import json
+import queue
 import selectors
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -49,7 +53,13 @@ class Connection:
     then: bytes
     backoff: ReconnectBackoff
     link: socket.socket | None = None
+    session: ssl.SSLSession | None = None
+    """Of TLS, to be resumed."""
+    offers: bool = True
+    """No more since a handshake failed that offered one."""
     read: bytearray = field(default_factory=bytearray)
+    connected: bool = False
+    greeted: bool = False
     missing: int = 0
     """Answers until it is online."""
     accepted: bool = False
@@ -78,11 +88,17 @@ def connection(number: int, kiosks: int) -> Connection:
 
 
 class Fleet:
-    def __init__(self, port: int, kiosks: int) -> None:
-        self.port = port
+    def __init__(self, port: int, kiosks: int, files: list[str]) -> None:
+        self.port, self.tls, self.network_is_down = port, None, False
+        if files:
+            self.tls = ssl.create_default_context(cafile=files[0])
+            self.tls.minimum_version = ssl.TLSVersion.TLSv1_3
+            self.tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            if files[1:]:
+                self.tls.load_cert_chain(*files[1:])
         self.selector = selectors.DefaultSelector()
         self.timers: list[tuple[float, int, int, Connection]] = []
-        self.counts = dict.fromkeys(("online", "tries", "failed", "refused", "lost"), 0)
+        self.counts = dict.fromkeys(("online", "tries", "failed", "refused", "lost", "resumed"), 0)
         self._order = 0
         now_s = time.monotonic()
         for number in range(kiosks):
@@ -113,6 +129,10 @@ class Fleet:
 
     def _dial(self, each: Connection, now_s: float) -> None:
         self.counts["tries"] += 1
+        if self.network_is_down:
+            self.counts["failed"] += 1
+            self._after(now_s + each.backoff.wait_s(on_purpose=False, worked=False), each)
+            return
         each.turn += 1
         each.link = socket.socket()
         each.link.setblocking(False)
@@ -121,16 +141,23 @@ class Fleet:
         self._after(now_s + GIVE_UP_S, each)
 
     def _ready(self, each: Connection) -> None:
-        if self.selector.get_key(each.link).events == selectors.EVENT_WRITE:
+        if not each.connected:
             if each.link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self._close(each)
                 return
-            self.selector.modify(each.link, selectors.EVENT_READ, each)
-            self._send(each, each.hello)
+            each.connected = True
+            if self.tls is not None:
+                self._encrypt(each)
+            self._greet(each)
+            return
+        if not each.greeted:
+            self._greet(each)
             return
         try:
             data = each.link.recv(1 << 16)
-        except BlockingIOError:
+            while data and isinstance(each.link, ssl.SSLSocket) and each.link.pending():
+                data += each.link.recv(1 << 16)
+        except (BlockingIOError, ssl.SSLWantReadError):
             return
         except OSError:
             data = b""
@@ -140,6 +167,33 @@ class Fleet:
         each.read += data
         while (found := self._packet(each)) is not None:
             self._answer(each, *found)
+
+    def _encrypt(self, each: Connection) -> None:
+        self.selector.unregister(each.link)
+        offered = each.session if each.offers else None
+        each.link = self.tls.wrap_socket(
+            each.link, server_hostname="localhost", do_handshake_on_connect=False, session=offered
+        )
+        self.selector.register(each.link, selectors.EVENT_READ, each)
+
+    def _greet(self, each: Connection) -> None:
+        """The handshake of TLS, and then ours."""
+        wanted = selectors.EVENT_READ
+        try:
+            if isinstance(each.link, ssl.SSLSocket):
+                each.link.do_handshake()
+                self.counts["resumed"] += each.link.session_reused
+            each.greeted = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLWantWriteError:
+            wanted = selectors.EVENT_WRITE
+        except OSError:
+            self._close(each)
+            return
+        self.selector.modify(each.link, wanted, each)
+        if each.greeted:
+            self._send(each, each.hello)
 
     @staticmethod
     def _packet(each: Connection) -> tuple[int, bytes] | None:
@@ -181,25 +235,50 @@ class Fleet:
         if each.link is None:
             return
         self.selector.unregister(each.link)
+        if isinstance(each.link, ssl.SSLSocket):
+            offered, each.session = each.session, each.link.session
+            # as the link: some brokers end a handshake that offers a session instead of going on without
+            each.offers = each.offers and (each.accepted or offered is None)
         each.link.close()
         worked = each.accepted and not each.missing
         self.counts["online"] -= worked
         self.counts["lost" if each.accepted else "failed"] += 1
         each.link, each.accepted, each.missing, each.turn = None, False, 0, each.turn + 1
+        each.connected = each.greeted = False
         each.read.clear()
         self._after(time.monotonic() + each.backoff.wait_s(on_purpose=on_purpose, worked=worked), each)
 
+    def cut(self) -> None:
+        """All connections, as an outage of the network does."""
+        self.network_is_down = True
+        for each in [key.data for key in self.selector.get_map().values()]:
+            self._close(each)
+
 
 def main() -> None:
-    fleet = Fleet(int(sys.argv[1]), int(sys.argv[2]))
-    ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    port, kiosks, *files = sys.argv[1:]
+    fleet = Fleet(int(port), int(kiosks), files)
+    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            orders.put(line.strip())
+        orders.put("end")
+
+    threading.Thread(target=read, daemon=True).start()
     due_s = 0.0
-    while not ended.is_set():
+    while True:
         fleet.step()
         if (now_s := time.monotonic()) >= due_s:
             due_s = now_s + REPORT_S
             print(json.dumps(fleet.counts), flush=True)
+        match "" if orders.empty() else orders.get():
+            case "down":
+                fleet.cut()
+            case "up":
+                fleet.network_is_down = False
+            case "end":
+                return
 
 
 if __name__ == "__main__":
