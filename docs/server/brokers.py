@@ -37,6 +37,30 @@ class Broker(Protocol):
     def pause(self, seconds: float) -> None: ...
 
 
+def broker_at(urls: list[str], share: str, ca_file: str | None = None) -> Broker:
+    """The broker, or the nodes of its cluster, that these addresses name. Raises BrokerError."""
+    kinds = set()
+    for url in urls:
+        kind, _, rest = url.partition("://")
+        try:
+            usable = kind in {"mqtt", "mqtts", "amqp", "amqps", "nats"} and urlsplit(url).port != 0
+        except ValueError:
+            usable = False
+        if not usable or not rest:
+            raise BrokerError(
+                f"{url!r} is no broker: mqtt://, mqtts://, amqp://, amqps:// or nats:// with a host, and a port from 1 to"
+                " 65535 where it is not the usual one, for example mqtt://localhost:1883"
+            )
+        kinds.add(kind.removesuffix("s") if kind != "nats" else kind)
+    if len(kinds) > 1 or (kinds == {"mqtt"} and len(urls) > 1):
+        raise BrokerError(
+            f"{' '.join(urls)}: one broker by mqtt://, or the nodes of one cluster by amqp:// or nats://"
+        )
+    if kinds == {"mqtt"}:
+        return MqttBroker(urls[0], share, ca_file)
+    return AmqpBroker(urls) if kinds == {"amqp"} else NatsBroker(urls)
+
+
 class MqttBroker:
     """One connection of MQTT 5. Several servers with the same `share` divide the events among them."""
 

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 AGAIN_S, MOST_TIMES = 600.0, 3
 """A kiosk that still lacks it is sent it again after so long, and so often: it may have refused it."""
+LOOK_S = 1.0
+"""Between looks at the folder."""
 
 
 class Found(NamedTuple):
@@ -37,7 +39,9 @@ class Bundles:
     """A folder of them, read when it changes."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder, self._stamp, self._found = folder, -1, []
+        self._folder, self._found = folder, []
+        self._stamp: Any = None
+        self._look_s = float("-inf")
         self._sent: dict[tuple[str, str], tuple[int, float]] = {}
         """Source and digest → how often, and when last."""
 
@@ -56,7 +60,7 @@ class Bundles:
         except (KeyError, TypeError, ValueError):
             return []  # a state is not signed
         wanted = []
-        for each in self._read():
+        for each in self._read(now_s):
             has = held.get((each.type, each.name), 0)
             if each.target in ours and has < each.version and self._is_due(source, each, now_s):
                 wanted.append((source[1:] + "/" + each.topic, each.envelope.decode()))
@@ -69,11 +73,18 @@ class Bundles:
         self._sent[source, each.digest] = times + 1, now_s
         return True
 
-    def _read(self) -> list[Found]:
+    def _read(self, now_s: float) -> list[Found]:
         """Roots one after the other, of others the newest whole one for each target and the newest increment on it."""
-        stamp = self._folder.stat().st_mtime_ns
+        if now_s < self._look_s:
+            return self._found
+        self._look_s = now_s + LOOK_S
+        try:
+            files = sorted(self._folder.glob("*.bundle"))
+            stamp = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+        except OSError:  # one has gone at this moment
+            return self._found
         if stamp != self._stamp:
-            every = [_read(file.read_bytes()) for file in sorted(self._folder.glob("*.bundle"))]
+            every = [found for file in files if (found := _read(file))]
             newest: dict[Any, Found] = {}
             for each in sorted(every, key=lambda found: found.version):
                 newest[each.type, each.name, each.target, each.after, each.type == "root" and each.version] = each
@@ -85,17 +96,16 @@ class Bundles:
         return self._found
 
 
-def _read(envelope: bytes) -> Found:
-    payload = b64decode(json.loads(envelope)["payload"])
-    said = json.loads(payload)
-    content = said["content"]
-    after = content.get("after", {}).get("version", 0) if isinstance(content, dict) else 0
-    return Found(
-        said["type"],
-        said["name"],
-        said["version"],
-        said.get("target", ""),
-        after,
-        sha256(payload).hexdigest(),
-        envelope,
-    )
+def _read(file: Path) -> Found | None:
+    """None of what is no bundle: one bad file stops no other."""
+    try:
+        envelope = file.read_bytes()
+        payload = b64decode(json.loads(envelope)["payload"])
+        said = json.loads(payload)
+        content = said["content"]
+        after = content.get("after", {}).get("version", 0) if isinstance(content, dict) else 0
+        digest, version = sha256(payload).hexdigest(), int(said["version"])
+        return Found(said["type"], said["name"], version, said.get("target", ""), int(after), digest, envelope)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        print(f"bundles: {file} is not sent, it is no signed bundle: {error!r}", flush=True)
+        return None

@@ -180,7 +180,10 @@ func loadKey(file string) (ed25519.PrivateKey, string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	key := parsed.(ed25519.PrivateKey)
+	key, isEd25519 := parsed.(ed25519.PrivateKey)
+	if !isEd25519 {
+		log.Fatal(file, ": no key of Ed25519")
+	}
 	spki, _ := x509.MarshalPKIXPublicKey(key.Public())
 	digest := sha256.Sum256(spki)
 	return key, hex.EncodeToString(digest[:8])
@@ -214,6 +217,9 @@ func keepAll(db *sql.DB, events []*event) []receipt {
 }
 
 func main() {
+	if len(os.Args) < 4 {
+		log.Fatal("usage: consumer postgresql:///gatepost tcp://server:PASSWORD@broker:1883 receipts.key [SHARE]")
+	}
 	share := "server"
 	if len(os.Args) > 4 {
 		share = os.Args[4]

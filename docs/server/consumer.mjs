@@ -10,6 +10,10 @@ import mqtt from "mqtt";
 import pg from "pg";
 
 const [database, broker, keyFile, share = "server"] = process.argv.slice(2);
+if (!keyFile) {
+  console.error("usage: node consumer.mjs postgresql:///gatepost mqtt://server:PASSWORD@broker receipts.key [SHARE]");
+  process.exit(2);
+}
 const key = createPrivateKey(readFileSync(keyFile));
 const spki = createPublicKey(key).export({ type: "spki", format: "der" });
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");

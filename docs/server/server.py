@@ -12,7 +12,6 @@ import json
 import re
 import sys
 import time
-from base64 import b64decode, b64encode
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -20,17 +19,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-from brokers import AmqpBroker, Broker, BrokerError, Message, MqttBroker, NatsBroker
+from brokers import Broker, BrokerError, Message, broker_at
 from bundles import Bundles
 from chain import Run, advanced, joined
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from keys import Signer, sealing_key, unsealed
 
 BATCH = 1000
 TOPIC = re.compile(r"(gatepost/v1/([^/]+)/([^/]+))/(state|event/([a-z_]+))")
-SHAPES = {"epoch": "[0-9a-f]{8}", "sequence": "[0-9]{12,18}", "previoussha256": "[0-9a-f]{64}"}
-SEALED = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+EPOCH = re.compile("[0-9a-f]{8}")
+SHAPES = {"epoch": EPOCH, "sequence": "[0-9]{12,18}", "previoussha256": "[0-9a-f]{64}"}
 MOST_RANGES = 250
 
 
@@ -67,9 +64,7 @@ class Event(NamedTuple):
     def loss(self) -> tuple[str, int, int] | None:
         """Epoch, first and last sequence of what its kiosk had to give up, if it is about that."""
         match self.data.get("loss") if self.kind == "agent" else None:
-            case {"epoch": str(epoch), "first": int(first), "last": int(last)} if re.fullmatch(
-                "[0-9a-f]{8}", epoch
-            ):
+            case {"epoch": str(epoch), "first": int(first), "last": int(last)} if EPOCH.fullmatch(epoch):
                 return epoch, first, last
         return None
 
@@ -87,17 +82,14 @@ def read(message: Message) -> Event | tuple[str, str, dict[str, Any]]:
             json.dumps(body, ensure_ascii=False).encode()
         source, site, kiosk, kind = "/" + parts[1], parts[2], parts[3], parts[5]
         if kind is None:
-            if (body["type"], body["kiosk"]) != ("gatepost.state.v1", kiosk) or body["state"] not in (
-                "online",
-                "offline",
-            ):
+            named = (body["type"], body["kiosk"]) == ("gatepost.state.v1", kiosk)
+            if not named or body["state"] not in ("online", "offline"):
                 raise Refused("a state of another kiosk, or none")
             return source, site, body
         if body["source"] != source:
             raise Refused(f"an event of {str(body['source'])[:80]}")
-        if not all(re.fullmatch(shape, body[name]) for name, shape in SHAPES.items()) or not isinstance(
-            body["data"], dict
-        ):
+        has_all = all(re.fullmatch(shape, body[name]) for name, shape in SHAPES.items())
+        if not has_all or not isinstance(body["data"], dict):
             raise Refused("members that no event has")
         day = datetime.fromisoformat(body["time"]).date() if body.get("time") else datetime.now(UTC).date()
         number, digest = int(body["sequence"]), sha256(message.payload).hexdigest()
@@ -246,7 +238,9 @@ class Store:
     def _open(self, fresh: list[Event]) -> None:
         """Sealed parts, where the key is here; see docs/privacy.md."""
         found = [
-            (event, unsealed(event, self._unseal)) for event in fresh if self._unseal and event.data.get("sealed")
+            (event, unsealed(event.source, event.data, self._unseal))
+            for event in fresh
+            if self._unseal and event.data.get("sealed")
         ]
         rows = [(*event.key, event.day, json.dumps(content)) for event, content in found if content is not None]
         self.db.cursor().executemany(
@@ -289,43 +283,14 @@ class Store:
         ]  # fmt: skip
 
 
-# -- keys ----------------------------------------------------------------------------------------------------------
-
-
-def signed(members: dict[str, Any], key: Any, keyid: str) -> str:
-    """DSSE 1.0."""
-    payload, kind = json.dumps(members).encode(), "application/vnd.gatepost.receipt.v1+json"
-    signature = key.sign(b"DSSEv1 %d %b %d %b" % (len(kind), kind.encode(), len(payload), payload))
-    signatures = [{"keyid": keyid, "sig": b64encode(signature).decode()}]
-    return json.dumps({"payloadType": kind, "payload": b64encode(payload).decode(), "signatures": signatures})
-
-
-def unsealed(event: Event, keys: list[Any]) -> dict[str, Any] | None:
-    """What was sealed in it; None when no key fits."""
-    try:
-        data, sealed, clock = event.data, event.data["sealed"], event.data["clock"]
-        header = ["gatepost-sealed-1", event.source, sealed["keyid"], clock["boot_id"], clock["boottime_ms"], data["lane"],
-                  data["direction"], data["decision"], data["gate_opened"], data["credential"] and data["credential"]["format"],
-                  data["duration_ms"], data["simulated"]]  # fmt: skip
-        info = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-        closed = b64decode(sealed["enc"]) + b64decode(sealed["ct"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    for key in keys:
-        try:
-            return json.loads(SEALED.decrypt(closed, key, info))
-        except (InvalidTag, ValueError):
-            continue
-    return None
-
-
 # -- the loop ------------------------------------------------------------------------------------------------------
 
 
-def serve(store: Store, broker: Broker, key: Any, args: argparse.Namespace) -> None:
+def serve(store: Store, broker: Broker, signer: Signer, args: argparse.Namespace) -> None:
     """Until stopped. Each batch: committed, then acknowledged, then, now and then, confirmed to the kiosks."""
-    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    keyid, touched, due_s, clean_s = sha256(public).hexdigest()[:16], set(), 0.0, 0.0
+    touched: set[Chain] = set()
+    """Chains that have changed since their last receipt."""
+    due_s = clean_s = 0.0
     bundles = Bundles(args.bundles)
     while True:
         batch = broker.fetch(BATCH, 0.2)
@@ -336,7 +301,7 @@ def serve(store: Store, broker: Broker, key: Any, args: argparse.Namespace) -> N
                 now_s = time.monotonic()
                 if touched and now_s >= due_s:
                     for receipt in store.receipts(touched):
-                        broker.publish(receipt["source"][1:] + "/receipt", signed(receipt, key, keyid))
+                        broker.publish(receipt["source"][1:] + "/receipt", signer.receipt(receipt))
                     touched, due_s = set(), now_s + args.receipt_every_s
                 if args.keep_days and now_s >= clean_s:
                     oldest = datetime.now(UTC).date() - timedelta(days=args.keep_days)
@@ -375,25 +340,30 @@ def main() -> int:
     parser.add_argument("--bundles", type=Path, help="folder of signed *.bundle: kiosks that lack one are sent it")
     parser.add_argument("--keep-days", type=int, default=0, help="delete events older than this; 0: keep all")
     args = parser.parse_args()
-    if args.create:
-        with psycopg.connect(args.database) as db:
-            db.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8").encode())
-    if not args.broker:
-        return 0
-    if args.key is None:
+    if args.broker and args.key is None:
         parser.error("--key: the file of the key that signs receipts, for example receipts.key")
-    key = load_pem_private_key(args.key.read_bytes(), None)
-    unseal = [load_pem_private_key(file.read_bytes(), None) for file in args.unseal]
-    cluster = {"amqp": AmqpBroker, "amqps": AmqpBroker, "nats": NatsBroker}.get(args.broker[0].partition(":")[0])
-    broker = cluster(args.broker) if cluster else MqttBroker(args.broker[0], args.share, args.ca_file)
+    if args.bundles and not args.bundles.is_dir():
+        parser.error(f"--bundles {args.bundles}: no folder")
     try:
-        serve(Store(args.database, unseal), broker, key, args)
+        if args.create:
+            with psycopg.connect(args.database) as db:
+                db.execute(Path(__file__).with_name("schema.sql").read_text(encoding="utf-8").encode())
+        if not args.broker:
+            return 0
+        signer, unseal = Signer(args.key), [sealing_key(file) for file in args.unseal]
+        broker = broker_at(args.broker, args.share, args.ca_file)
+    except (BrokerError, OSError, ValueError, psycopg.Error) as error:
+        print(str(error).strip(), file=sys.stderr)
+        return 1
+    try:
+        serve(Store(args.database, unseal), broker, signer, args)
+    except psycopg.errors.UndefinedTable:
+        print(f"{args.database}: there are no tables yet: start once with --create", file=sys.stderr)
     except BrokerError as error:
         print(error, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        pass
-    return 0
+        return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -12,15 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 import psycopg
 from bench_cluster import SERVER, wait
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from paho.mqtt.enums import CallbackAPIVersion
 from rabbitmq_nodes import RabbitNodes
 from rows import Row
@@ -28,7 +26,7 @@ from rows import Row
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 sys.path.insert(0, str(SERVER))
 
-import server
+from keys import Signer
 from postgres import Postgres
 
 from agent import mqtt
@@ -118,9 +116,12 @@ def forged_event(source: str, sequence: int) -> bytes:
 
 def forged_receipt(kiosk: Kiosk) -> bytes:
     """All of it is committed, says somebody with a key of their own."""
-    key, box = Ed25519PrivateKey.generate(), kiosk.outbox.status()
+    box = kiosk.outbox.status()
     members = {"source": OURS.source, "epoch": box.epoch, "up_to": EVENTS, "sha256": "0" * 64, "ranges": []}
-    return server.signed(members, key, sha256(b"").hexdigest()[:16]).encode()
+    with NamedTemporaryFile() as file:
+        file.write(DemoAuthority("city").pem())
+        file.flush()
+        return Signer(Path(file.name)).receipt(members).encode()
 
 
 def forged_state(kiosk: str) -> bytes:

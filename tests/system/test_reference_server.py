@@ -47,6 +47,7 @@ def load(name):
 
 load("brokers")
 load("chain")
+load("keys")
 bundles = load("bundles")
 server = load("server")
 
