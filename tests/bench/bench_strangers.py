@@ -8,6 +8,7 @@ same with a broker that guards nothing.
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OURS, THEIRS = Topics("library", "gate-3"), Topics("evil", "gate-9")
-USER, PASSWORD = "evil.gate-9", "a long word"
+USER, WORD = "evil.gate-9", "PASSWORD"
+"""As in the README's lines."""
 EVENTS = 100
 WAIT_S = 120.0
 
@@ -55,8 +57,9 @@ class Kiosk:
         authority.install(folder / "bundles")
         host, _, port = node.partition(":")
         options = mqtt.Options(
-            host=host, port=int(port), delivery="receipt", receipt_timeout_s=600.0, protocol="3.1.1"
-        )
+            host=host, port=int(port), delivery="receipt", receipt_timeout_s=600.0, protocol="3.1.1",
+            username=f"{OURS.site}.{OURS.kiosk}", password=WORD,
+        )  # fmt: skip
 
         def verify(receipt: bytes) -> dict[str, Any]:
             now_utc = time.time()
@@ -142,11 +145,9 @@ def run() -> Iterator[Row]:
         kiosk = process = None
         try:
             nodes.start()
-            nodes.control("add_user", USER, PASSWORD)
-            queues = "^mqtt-subscription-.*"
-            nodes.control("set_permissions", USER, queues, f"({queues}|^amq.topic$)", f"({queues}|^amq.topic$)")
-            own = r"^gatepost\.v1\.evil\.gate-9\."
-            nodes.control("set_topic_permissions", USER, "amq.topic", rf"{own}(event\..*|state)$", f"{own}.*")
+            for each in (OURS, THEIRS):
+                for call in _rules(each):
+                    nodes.control(*call)
             words = [SERVER / "server.py", database.dsn, *nodes.amqp, "--key", folder / "receipts.key"]
             with (folder / "server.log").open("wb") as log:
                 process = subprocess.Popen([sys.executable, *words], stdout=log, stderr=log)
@@ -165,12 +166,19 @@ def run() -> Iterator[Row]:
             database.crash()
 
 
+def _rules(kiosk: Topics) -> Iterator[list[str]]:
+    """Those of the README for another kiosk: words of rabbitmqctl."""
+    for line in (SERVER / "README.md").read_text().splitlines():
+        if line.startswith("    rabbitmqctl "):
+            yield shlex.split(line.replace("library", kiosk.site).replace("gate-3", kiosk.kiosk))[1:]
+
+
 def _attacks(nodes: RabbitNodes, kiosk: Kiosk, dsn: str) -> Iterator[Row]:
     let_in = [Stranger(node, user, word).is_let_in() for node in nodes.mqtt for user, word in (
-        (USER, "another word"), ("nobody", PASSWORD), ("library.gate-3", PASSWORD))]  # fmt: skip
+        (USER, "another word"), ("nobody", WORD), ("library.gate-3", ""))]  # fmt: skip
     yield Row("wrong password, unknown names, at each node", f"{sum(let_in)} let in", "", "0", not any(let_in))
     for node in nodes.mqtt:
-        stranger = Stranger(node, USER, PASSWORD)
+        stranger = Stranger(node, USER, WORD)
         for number in range(1, 4):  # in the name of another, on its own topic
             stranger.publish(THEIRS.event("passage"), forged_event(OURS.source, number))
         stranger.publish(THEIRS.state, forged_state(OURS.kiosk))
@@ -181,7 +189,7 @@ def _attacks(nodes: RabbitNodes, kiosk: Kiosk, dsn: str) -> Iterator[Row]:
         stranger.publish(f"{OURS.root}/command", b"{}")
     kiosk.decide(EVENTS)
     wait(lambda: kiosk.outbox.status().waiting == 0, WAIT_S, "the kiosk's receipts")
-    own = Stranger(nodes.mqtt[0], USER, PASSWORD)
+    own = Stranger(nodes.mqtt[0], USER, WORD)
     own.publish(THEIRS.event("passage"), forged_event(THEIRS.source, 1))
     wait(lambda: _ask(dsn, "SELECT count(*) FROM event WHERE source LIKE '%gate-9'") == 1, WAIT_S, "its own event")
     forged = _ask(dsn, "SELECT count(*) FROM event WHERE epoch = '0badcafe' AND source LIKE '%gate-3'")
