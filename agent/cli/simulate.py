@@ -24,6 +24,7 @@ from agent.cli import broker_login
 from agent.cli.help import number, seconds
 from agent.cli.simulated_fleet import FleetCounts, SimulationPlan, run_share
 from agent.mqtt.options import broker_address
+from agent.ruleset.load import BundleStore
 
 if TYPE_CHECKING:
     import argparse
@@ -72,6 +73,9 @@ def run(args: argparse.Namespace) -> int:
         options = replace(broker_login.options(args, host, port), more_hosts=tuple(args.broker[1:]))
     except (OSError, ValueError) as error:
         print(f"{' '.join(args.broker)}: {error}", file=sys.stderr)
+        return 1
+    if args.bundles is not None and not BundleStore(args.bundles).has_root():
+        print(f"--bundles {args.bundles}: no root.bundle there, by which receipts count", file=sys.stderr)
         return 1
     options = replace(
         options, protocol=args.protocol, fleet_size=args.kiosks, keepalive_s=60, state_interval_s=300.0
@@ -155,3 +159,5 @@ def _show(counts: FleetCounts, at_s: float, *, is_json: bool) -> None:
         f" {counts.decided} decided, {counts.delivered} delivered, {counts.waiting} wait, {counts.lost} lost",
         flush=True,
     )
+    if not counts.online and counts.fault:
+        print(f"           {counts.fault}", flush=True)

@@ -92,11 +92,13 @@ class FleetCounts:
     delivered: int = 0
     lost: int = 0
     waiting: int = 0
+    fault: str = ""
+    """What is wrong with the link of one of them; empty: nothing."""
 
     def __add__(self, other: FleetCounts) -> FleetCounts:
         """Both together."""
-        names = self.__dataclass_fields__
-        return FleetCounts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        added = {name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__}
+        return FleetCounts(**(added | {"fault": self.fault or other.fault}))
 
 
 def arrivals_per_s(people_per_day: float, hour: float) -> float:
@@ -155,14 +157,14 @@ class SimulatedKiosk:
     def restart(self) -> None:
         """As after a power cut, when the disk has all that was decided."""
         self.stop(0.0)
-        self._before = replace(self.counts(), kiosks=0, online=0, waiting=0)
+        self._before = replace(self.counts(), kiosks=0, online=0, waiting=0, fault="")
         self._begin()
 
     def counts(self) -> FleetCounts:
         """Since the start of the simulation."""
         link, box = self.link.status(), self.outbox.status()
-        now = FleetCounts(1, link.connected, link.connections, box.decided, box.delivered, box.lost, box.waiting)
-        return now + self._before
+        done = box.decided, box.delivered, box.lost, box.waiting
+        return FleetCounts(1, link.connected, link.connections, *done, link.fault) + self._before
 
     def stop(self, limit_s: float) -> None:
         """Say goodbye."""
