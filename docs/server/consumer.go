@@ -51,6 +51,11 @@ type event struct {
 
 type chain struct{ source, epoch string }
 
+type link struct {
+	sequence       int64
+	hash, previous string
+}
+
 type receipt struct {
 	Source string   `json:"source"`
 	Epoch  string   `json:"epoch"`
@@ -137,21 +142,47 @@ func keepChain(tx *sql.Tx, of chain, events []*event) (receipt, error) {
 		return now, err
 	}
 	defer rows.Close()
+	var found []link
 	for rows.Next() {
-		var sequence int64
-		var hash, previous string
-		if err := rows.Scan(&sequence, &hash, &previous); err != nil {
+		var each link
+		if err := rows.Scan(&each.sequence, &each.hash, &each.previous); err != nil {
 			return now, err
 		}
-		if sequence != now.UpTo+1 || previous != now.Sha256 {
+		found = append(found, each)
+	}
+	if err := rows.Err(); err != nil {
+		return now, err
+	}
+	for _, each := range found {
+		follows := each.previous == now.Sha256
+		if each.sequence != now.UpTo+1 {
+			if follows, err = isLost(tx, of, now.UpTo+1, each.sequence); err != nil {
+				return now, err
+			}
+		}
+		if !follows {
 			break
 		}
-		now.UpTo, now.Sha256 = sequence, hash
+		now.UpTo, now.Sha256 = each.sequence, each.hash
 	}
-	rows.Close()
 	_, err = tx.Exec("UPDATE chain SET up_to = $3, hash = decode($4, 'hex') WHERE source = $1 AND epoch = $2",
 		of.source, of.epoch, now.UpTo, now.Sha256)
 	return now, err
+}
+
+// Whether the kiosk has said of all from `next` until before `sequence` that it had to give them up.
+func isLost(tx *sql.Tx, of chain, next int64, sequence int64) (bool, error) {
+	for next < sequence {
+		var last sql.NullInt64
+		err := tx.QueryRow("SELECT max((loss ->> 'last')::bigint) FROM event, json_extract_path(payload::json, 'data', 'loss') AS loss"+
+			" WHERE source = $1 AND kind = 'agent' AND loss ->> 'epoch' = $2 AND (loss ->> 'first')::bigint <= $3"+
+			" AND (loss ->> 'last')::bigint >= $3", of.source, of.epoch, next).Scan(&last)
+		if err != nil || !last.Valid {
+			return false, err
+		}
+		next = last.Int64 + 1
+	}
+	return true, nil
 }
 
 // DSSE 1.0

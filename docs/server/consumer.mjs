@@ -59,7 +59,9 @@ async function keep(event, payload) {
       [event.source, event.epoch, chain.up_to],
     );
     for (const row of rows) {
-      if (BigInt(row.sequence) !== BigInt(chain.up_to) + 1n || row.previous !== chain.hash) break;
+      const next = BigInt(chain.up_to) + 1n;
+      const follows = BigInt(row.sequence) === next ? row.previous === chain.hash : await isLost(db, event, next, row.sequence);
+      if (!follows) break;
       [chain.up_to, chain.hash] = [row.sequence, row.hash];
     }
     await db.query("UPDATE chain SET up_to = $3, hash = decode($4, 'hex') WHERE source = $1 AND epoch = $2", [
@@ -73,6 +75,21 @@ async function keep(event, payload) {
   } finally {
     db.release(failure ?? false);
   }
+}
+
+// Whether the kiosk has said of all from `next` until before `sequence` that it had to give them up.
+async function isLost(db, event, next, sequence) {
+  while (next < BigInt(sequence)) {
+    const { rows: [loss] } = await db.query(
+      "SELECT max((loss ->> 'last')::bigint) AS last FROM event, json_extract_path(payload::json, 'data', 'loss') AS loss" +
+        " WHERE source = $1 AND kind = 'agent' AND loss ->> 'epoch' = $2 AND (loss ->> 'first')::bigint <= $3" +
+        " AND (loss ->> 'last')::bigint >= $3",
+      [event.source, event.epoch, next],
+    );
+    if (loss.last === null) return false;
+    next = BigInt(loss.last) + 1n;
+  }
+  return true;
 }
 
 // DSSE 1.0

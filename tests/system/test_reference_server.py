@@ -290,12 +290,26 @@ def test_consumers_in_other_languages_keep_the_same_promises(
         postgres.start()
         start()
         wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+        assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
+        assert rows("SELECT up_to FROM chain") == [(put,)]
+        _lose_some(broker)
+        wait_for(lambda: rows("SELECT up_to FROM chain WHERE epoch = '0badcafe'") == [(8,)], 60)
     finally:
         for process in running:
             process.kill()
             process.wait()
-    assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
-    assert rows("SELECT up_to FROM chain") == [(put,)]
+
+
+def _lose_some(broker):
+    """Publish events of another epoch without two in the midst of them, and the one that says so."""
+    events = chained(7)
+    loss = {
+        "type": "loss",
+        "loss": {"reason": "storage_full", "count": 2, "epoch": "0badcafe", "first": 4, "last": 5},
+    }
+    for payload in (*events[:3], *events[5:]):
+        broker.publish(TOPICS.event("passage"), payload)
+    broker.publish(TOPICS.event("agent"), event(8, loss, previous=sha256(events[-1]).hexdigest()))
 
 
 def event(sequence, payload=None, previous="0" * 64, **members):
