@@ -34,6 +34,7 @@ from agent.ruleset.bundle_store import word_content
 from agent.ruleset.load import BundleStore
 
 SERVER = Path(__file__).parents[2] / "docs" / "server"
+STATE = {"type": "gatepost.state.v1", "kiosk": "gate-3", "state": "online"}
 TOPICS = Topics("library", "gate-3")
 
 
@@ -162,6 +163,48 @@ def test_a_share_that_is_granted_and_delivers_nothing_is_told(broker, tmp_path, 
     with pytest.raises(brokers.BrokerError, match="delivers nothing on it"):
         any(ours.fetch(10, 0.1) for _ in range(100))
     ours._client.loop_stop()
+
+
+NOWHERE = "postgresql://127.0.0.1:1/none"
+BAD = [
+    ((NOWHERE, "--create"), "refused"),
+    ((NOWHERE, "localhost:1883", "--key", "good.key"), "'localhost:1883' is no broker"),
+    ((NOWHERE, "http://localhost", "--key", "good.key"), "for example mqtt://localhost:1883"),
+    ((NOWHERE, "mqtt://localhost:99999", "--key", "good.key"), "1 to 65535"),
+    ((NOWHERE, "mqtt://", "--key", "good.key"), "is no broker"),
+    ((NOWHERE, "mqtt://a", "mqtt://b", "--key", "good.key"), "one broker by mqtt://"),
+    ((NOWHERE, "amqp://a", "nats://b", "--key", "good.key"), "the nodes of one cluster"),
+    ((NOWHERE, "mqtt://localhost"), "--key"),
+    ((NOWHERE, "mqtt://localhost", "--key", "none.key"), "none.key"),
+    ((NOWHERE, "mqtt://localhost", "--key", "bad.key"), "bad.key: no private key of its kind"),
+    ((NOWHERE, "mqtt://localhost", "--key", "good.key", "--unseal", "good.key"), "gatepost privacy new"),
+    ((NOWHERE, "mqtt://localhost", "--key", "good.key", "--bundles", "none"), "--bundles none: no folder"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), BAD, ids=lambda each: each if isinstance(each, str) else "")
+def test_what_it_cannot_begin_with_is_told_in_a_sentence(words, told, authority, tmp_path):
+    (tmp_path / "good.key").write_bytes(authority.pem())
+    (tmp_path / "bad.key").write_bytes(b"no key")
+    ended = subprocess.run(
+        [sys.executable, SERVER / "server.py", *words],
+        cwd=tmp_path, check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_that_there_are_no_tables_is_told(postgres, rows, broker, authority, tmp_path):
+    broker.publish("gatepost/v1/library/gate-3/state", json.dumps(STATE).encode(), retain=True)
+    with psycopg.connect(postgres.dsn, autocommit=True) as db:
+        db.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    words = [postgres.dsn, f"mqtt://127.0.0.1:{broker.port}", "--key", tmp_path / "receipts.key"]
+    ended = subprocess.run(
+        [sys.executable, SERVER / "server.py", *words], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1
+    assert "start once with --create" in ended.stderr
 
 
 def test_every_event_is_a_row_and_let_go_by_the_kiosk(serve, kiosk, rows, passage_event, wait_for):
@@ -445,6 +488,18 @@ def test_who_lacks_a_bundle_is_sent_it(tmp_path):
         assert found.lacking("/gatepost/v1/a/b", junk, 0) == []
     (tmp_path / "new.bundle").write_bytes(list_bundle(key, 11))
     assert [each for each, _ in found.lacking(source, state_of(8), 30_000)] == [topic]
+
+
+def test_a_file_that_is_no_bundle_stops_no_other_and_is_read_when_it_is_whole(tmp_path, capsys):
+    data = list_bundle(signing.new_private_key(), 5)
+    (tmp_path / "half.bundle").write_bytes(data[: len(data) // 2])
+    (tmp_path / "junk.bundle").write_bytes(b'{"payload": "W10="}')
+    (tmp_path / "folder.bundle").mkdir()
+    found = bundles.Bundles(tmp_path)
+    assert found.lacking("/gatepost/v1/library/gate-3", state_of(), 0) == []
+    assert capsys.readouterr().out.count("is not sent") == 3
+    (tmp_path / "half.bundle").write_bytes(data)
+    assert len(found.lacking("/gatepost/v1/library/gate-3", state_of(), 2)) == 1
 
 
 def test_a_kiosk_whose_state_lacks_a_bundle_gets_it_from_the_server(serve, broker, tmp_path, wait_for):
