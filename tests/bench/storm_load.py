@@ -258,12 +258,12 @@ class Fleet:
 def main() -> None:
     port, kiosks, *files = sys.argv[1:]
     fleet = Fleet(int(port), int(kiosks), files)
-    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
         for line in sys.stdin:
-            orders.put(line.strip())
-        orders.put("end")
+            lines.put(line.strip())
+        lines.put("end")
 
     threading.Thread(target=read, daemon=True).start()
     due_s = 0.0
@@ -272,7 +272,7 @@ def main() -> None:
         if (now_s := time.monotonic()) >= due_s:
             due_s = now_s + REPORT_S
             print(json.dumps(fleet.counts), flush=True)
-        match "" if orders.empty() else orders.get():
+        match "" if lines.empty() else lines.get():
             case "down":
                 fleet.cut()
             case "up":
