@@ -250,12 +250,16 @@ class Releases:
         """Write it down, whole and durably. Raises OSError."""
         write_file(self.layout.state, json.dumps(asdict(state)).encode())
 
-    def use(self, version: str) -> None:
-        """Make `current` name this release. A power cut leaves the old link or the new one. Raises UpgradeError."""
+    def demand_installed(self, version: str) -> None:
+        """Raises UpgradeError when there is no such release here."""
         if not _VERSION.fullmatch(version) or version not in self.installed():
             raise UpgradeError(
                 f"release {version} is not installed; there are {', '.join(self.installed()) or 'none'}"
             )
+
+    def use(self, version: str) -> None:
+        """Make `current` name this release. A power cut leaves the old link or the new one. Raises UpgradeError."""
+        self.demand_installed(version)
         before = self.current()
         if before == version:
             return
@@ -443,14 +447,37 @@ def demand_accepted(releases: Releases, version: str) -> None:
 
 def activate(releases: Releases, version: str) -> None:
     """Restart the service with a release, on trial while it runs. Raises UpgradeError when it is not installed."""
-    before, layout = releases.current(), releases.layout
-    problems = tuple(sorted(report(layout)[1]))
-    if before in releases.installed() and before != version and is_running(layout):
-        begin_trial(releases, ReleaseTrial(version, before, problems))
+    releases.demand_installed(version)
+    layout, trial = releases.layout, trial_of(releases, version)
+    if trial is not None and is_running(layout):
+        begin_trial(releases, trial)
+    else:
+        forget_trial(releases)
     releases.use(version)
     print(f"gatepost: release {version} is in use")
     restart(layout)
-    systemctl(layout, "restart", "--no-block", "gatepost-release.service")
+    # it comes before the agent when the machine starts; here nobody at the gate waits for it
+    systemctl(layout, "restart", "--no-block", "--job-mode=ignore-dependencies", "gatepost-release.service")
+
+
+def trial_of(releases: Releases, version: str) -> ReleaseTrial | None:
+    """The trial that a release has to pass here; None for the one that is known to work. What comes while another
+    is on trial goes back to what was good before both.
+    """
+    now = releases.state().trial
+    if now is not None:
+        before, problems = now.before, now.problems
+    else:
+        before, problems = releases.current(), tuple(sorted(report(releases.layout)[1]))
+    if version == before or before not in releases.installed():
+        return None
+    return ReleaseTrial(version, before, problems)
+
+
+def forget_trial(releases: Releases) -> None:
+    """There is none any more, if there was one."""
+    releases.remember(replace(releases.state(), trial=None))
+    releases.layout.on_trial.unlink(missing_ok=True)
 
 
 def begin_trial(releases: Releases, trial: ReleaseTrial) -> None:
@@ -649,7 +676,8 @@ def go_back(releases: Releases) -> None:
     previous = releases.state().previous
     if not previous:
         raise UpgradeError("there is no release before this one")
-    releases.remember(replace(releases.state(), trial=None))
+    releases.demand_installed(previous)
+    forget_trial(releases)
     releases.use(previous)
     print(f"gatepost: release {previous} is in use; the same again goes forward")
     restart(releases.layout)

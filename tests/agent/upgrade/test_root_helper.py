@@ -275,6 +275,40 @@ def test_one_that_does_not_is_taken_back_and_said(releases: Releases, capsys: py
     assert "1.1  taken back: it fell 3 times" in capsys.readouterr().out
 
 
+def test_two_bad_releases_in_a_row_do_not_cost_the_good_one(releases: Releases) -> None:
+    on_trial(releases)
+    add(releases, "1.2")
+    trial = root_helper.trial_of(releases, "1.2")
+    assert trial is not None
+    assert (trial.before, trial.problems) == ("1.0", TRIAL.problems), "not 1.1, which has shown nothing yet"
+    root_helper.begin_trial(releases, trial)
+    releases.use("1.2")
+    root_helper.end_trial(releases, "it fell 3 times")
+    assert releases.current() == "1.0"
+
+
+def test_the_good_one_needs_no_trial_to_come_back(releases: Releases) -> None:
+    on_trial(releases)
+    assert root_helper.trial_of(releases, "1.0") is None
+    root_helper.switch(releases, "1.0")
+    assert (releases.current(), releases.state().trial) == ("1.0", None)
+    assert not releases.layout.on_trial.exists()
+
+
+def test_what_is_not_installed_ends_no_trial(releases: Releases) -> None:
+    on_trial(releases)
+    with pytest.raises(UpgradeError, match="not installed"):
+        root_helper.switch(releases, "0.2.0")
+    assert releases.state().trial == TRIAL
+
+
+def test_going_back_ends_a_trial(releases: Releases) -> None:
+    on_trial(releases)
+    root_helper.go_back(releases)
+    assert (releases.current(), releases.state().trial) == ("1.0", None)
+    assert not releases.layout.on_trial.exists()
+
+
 def test_one_that_never_gets_as_far_as_a_verdict_goes_after_three_boots(releases: Releases) -> None:
     on_trial(releases)
     for _ in range(root_helper.TRIES):
