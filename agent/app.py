@@ -61,7 +61,7 @@ from agent.supervisor.metrics import Metrics
 from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
-from agent.supervisor.upgrade import NOTICE, Upgrades
+from agent.supervisor.upgrade import NOTICE, Upgrades, is_switching
 from agent.tickets.register import UsedTickets
 from agent.venue import Vehicle, Venue, VenueInForce
 from agent.web.options import PublicDetail
@@ -93,6 +93,10 @@ RESTART = 75
 """Exit status: start me again (EX_TEMPFAIL of sysexits.h)."""
 STOP_S = 5.0
 """Each service gets so long to stop; most need a moment."""
+SWITCH_STOP_S = 0.5
+"""So long the link may still send while another release waits to take over, with the gate shut: what is left leaves
+with that one.
+"""
 LOOK_EVERY_S = 1.0
 _MEASURING = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
 _NO_VENUE = VenueInForce(is_served=False)
@@ -380,7 +384,7 @@ class App:
         self._health.ending()
         for service in reversed(self._services):
             try:
-                service.stop(STOP_S)
+                service.stop(SWITCH_STOP_S if service is self._link and is_switching() else STOP_S)
             except Exception:  # noqa: BLE001 - whatever one does, the others must stop
                 journal.exception("%s did not stop; the others are stopped", type(service).__name__)
         _log_totals(self._outbox.status())

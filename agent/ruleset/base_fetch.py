@@ -86,7 +86,8 @@ class BaseFetcher(threading.Thread):
         """Address of a sibling → until when, and how long the next time."""
         self._retry: dict[str, tuple[float, float]] = {}
         """Address → when it is tried again, and how long to wait after that."""
-        self._messages: queue.Queue[tuple[str, int, bytes]] = queue.Queue(MOST_WAITING)
+        self._messages: queue.Queue[tuple[str, int, bytes] | None] = queue.Queue(MOST_WAITING)
+        """None wakes the thread."""
         self._asked: tuple[tuple[str, int], ...] = ()
         self._asked_s = 0.0
         self._stopping = threading.Event()
@@ -121,6 +122,8 @@ class BaseFetcher(threading.Thread):
     def stop(self, limit_s: float = LOOK_EVERY_S) -> None:
         """End the thread; may be called although it was never started."""
         self._stopping.set()
+        with suppress(queue.Full):  # then it is awake
+            self._messages.put_nowait(None)
         if self._sharing is not None:
             self._sharing.stop()
         if self.is_alive():
@@ -361,10 +364,12 @@ class BaseFetcher(threading.Thread):
         until_s = monotonic() + wait_s
         while not self._stopping.is_set():
             try:
-                chunks_id, index, data = self._messages.get(timeout=max(0.0, until_s - monotonic()))
+                message = self._messages.get(timeout=max(0.0, until_s - monotonic()))
             except queue.Empty:
                 return
-            self._store_chunk(chunks_id, index, data)
+            if message is None:
+                return
+            self._store_chunk(*message)
             if not self._outstanding_chunks():
                 return
 

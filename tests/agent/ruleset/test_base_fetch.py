@@ -245,6 +245,16 @@ def test_the_thread_ends_in_the_midst_of_it(tmp_path: Path, web: Web) -> None:
     assert not base.next.exists()
 
 
+def test_a_fetcher_that_waits_for_messages_ends_at_once(tmp_path: Path) -> None:
+    """No gate moves while the agent stops."""
+    fetcher = BaseFetcher(list, lambda: tmp_path, lambda *_: None)
+    waiting = threading.Thread(target=fetcher.step, args=(3600.0,))
+    waiting.start()
+    fetcher.stop()
+    waiting.join(60.0)
+    assert not waiting.is_alive()
+
+
 SERVER = signing.new_private_key()
 NOW = TimeBounds(1_700_000_000, 1_700_000_001, ClockState.SYNCED)
 
