@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ _MODELS = ("detect.prototxt", "detect.caffemodel", "sr.prototxt", "sr.caffemodel
 def main() -> None:
     """Answer until the near end hangs up."""
     memory, line = int(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
-    os.nice(_NICE)
+    with suppress(OSError):  # the service's sandbox may forbid it
+        os.nice(_NICE)
     try:
         reader = _reader()
     except (ImportError, AttributeError, OSError) as error:
