@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    if not args.yes and input("Everything of this kiosk will be gone. Type its end (wipe): ").strip() != "wipe":
+    if not args.yes and input("Everything of this kiosk will be gone. Type wipe to go on: ").strip() != "wipe":
         print("Nothing was done. sudo systemctl start gatepost", file=sys.stderr)
         return 1
     if args.export:
