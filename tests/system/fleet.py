@@ -163,17 +163,41 @@ def prepare(found: Found, office: Office) -> None:
 
 
 def plugged_in(office: Office, kiosk: Machine, name: str, folder: str) -> None:
-    """What the card does by itself at its first start."""
-    boot = kiosk.folder / "boot/firmware"
-    boot.mkdir(parents=True)
-    shutil.copy(office.folder / "cards" / name / "gatepost.invitation", boot)
-    (boot / "gatepost.invitation").chmod(0o644)  # as on a FAT partition
+    """What the card does by itself at its first start; then what a person does, where no invitation lies on it."""
+    if name not in BY_HAND:
+        boot = kiosk.folder / "boot/firmware"
+        boot.mkdir(parents=True)
+        shutil.copy(office.folder / "cards" / name / "gatepost.invitation", boot)
+        (boot / "gatepost.invitation").chmod(0o644)  # as on a FAT partition
     etc = kiosk.folder / "etc/gatepost"
     etc.mkdir()
     for file, kind in (("codes", "scanners"), ("skin", "thermometers")):
         (etc / f"{file}.jsonl").write_text(json.dumps({"recording": 1, "kind": kind, "driver": "replayed"}) + "\n")
     kiosk.sh("chmod 755 /etc/gatepost; mkdir -p /run/systemd/timesync && touch /run/systemd/timesync/synchronized")
     kiosk.run(f"{APT} install --no-install-recommends /debs/{folder}/*.deb", 300)
+    if name in BY_HAND:
+        BY_HAND[name](office, kiosk, office.folder / "cards" / name / "gatepost.invitation")
+
+
+def by_ssh(_office: Office, kiosk: Machine, invitation: Path) -> None:
+    """The invitation at the standard input."""
+    shutil.copy(invitation, kiosk.folder / "root")
+    print(kiosk.sh("cd /root && gatepost enrol - < gatepost.invitation && rm gatepost.invitation"), flush=True)
+
+
+def by_stick(office: Office, kiosk: Machine, invitation: Path) -> None:
+    """Without a network: the request there, the answer back."""
+    stick = kiosk.folder / "root"
+    shutil.copy(invitation, stick)
+    print(kiosk.sh("cd /root && gatepost enrol gatepost.invitation --request request.json"), flush=True)
+    shutil.copy(stick / "request.json", office.folder)
+    office.sh("gatepost authority answer request.json --out answer.json")
+    shutil.copy(office.folder / "answer.json", stick)
+    print(kiosk.sh("cd /root && gatepost enrol --answer answer.json"), flush=True)
+
+
+BY_HAND = {"east-gate/k02": by_stick, "west-gate/k01": by_ssh}
+"""Kiosks whose invitation is brought in another way of docs/enrolment.md than on the card."""
 
 
 @contextlib.contextmanager
