@@ -171,12 +171,24 @@ def _add(args: argparse.Namespace) -> int:
         [key_table(args.issuer or key.issuer, key.public, args.formats, key.kid, key.certificate) for key in found],
     )
     there = f", {len(found) - added} were there already" if added < len(found) else ""
-    print(f"{args.keys}: {added} keys added{there}")
+    left = _left_out(args.file, len(found))
+    print(f"{args.keys}: {added} keys added{there}{left}")
     for key in found:
         kinds = "" if key.limits.kinds is None else f", for {', '.join(sorted(key.limits.kinds)) or 'nothing here'}"
         if key.certificate:
             print(f"{key.kid.hex()}  {args.issuer or key.issuer}  until {_day(key.limits.expires_utc)}{kinds}")
     return 0
+
+
+def _left_out(file: Path, taken: int) -> str:
+    """How many entries of a key set are no key that signs codes here."""
+    data = file.read_bytes()
+    if not data.lstrip().startswith(b"{"):
+        return ""
+    document = strict_json.decode_object(data)
+    entries = document.get("verificationMethod", document.get("keys"))
+    more = len(entries) - taken if isinstance(entries, list) else 0
+    return f", {more} left out: not for signatures, or of a kind that signs no code" if more > 0 else ""
 
 
 def _day(utc: float) -> str:

@@ -149,7 +149,7 @@ def _against_lists(verdict: Verdict, trust: TrustStore, now: TimeBounds) -> Verd
         verdict = replace(verdict, list_age=staleness)
     status = known.status.get(verdict.issuer)
     if status is not None:
-        verdict = _of_status_list(verdict, status)
+        verdict = _of_status_list(verdict, status, now)
     if verdict.adds:
         verdict = _added(verdict, status, now)
     if known.revoked and _is_on(known.revoked, {verdict.code, verdict.subject, *verdict.aliases} - {b""}):
@@ -197,8 +197,10 @@ def _watch_class(found: Sequence[lists.CodeList], subject: bytes) -> WatchClass:
     return max(classes, key=tuple(WatchClass).index, default=WatchClass.HIT)
 
 
-def _of_status_list(verdict: Verdict, status: lists.CodeList) -> Verdict:
+def _of_status_list(verdict: Verdict, status: lists.CodeList, now: TimeBounds) -> Verdict:
     """By the list in force; or by the newer one that is awaited, where that is known and stricter."""
+    if verdict.issued_utc is not None and verdict.issued_utc > now.latest_utc:
+        verdict = replace(verdict, issued_utc=None)  # dated ahead: whether it is newer than the list is not known
     found = _of_status(verdict, status.head.issued_at, _find(status, verdict.subject))
     awaited = status.awaited
     if awaited is None or verdict.subject not in awaited.changes:

@@ -13,7 +13,7 @@ colour: what it is worth is for the policy (`certificate`, and its kind).
 
 An entry is what its group says only if it is known to be: of COVID-19 (`tg`), a vaccination with all doses of its
 series (`dn` of `sd`), a recovery between its days (`df` to `du`), a test of a known kind (`tt`) that found nothing
-(`tr`). Otherwise it is `other`, and a negative test is none.
+(`tr`). Otherwise it is `other`, and a negative test is none. A vaccination dated ahead is none yet.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from agent.crypto.refusal import CheckFailed, Malformed
 from agent.model import LabResult, TimeBounds, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from agent.credentials.trust import TrustStore
 
@@ -147,14 +147,11 @@ def _health(claim: object, now: TimeBounds) -> _Health:
         raise Malformed("no health claim")
     kind, groups, ucis, tests = "other", [], [], []
     for group, name in _KINDS.items():
-        entries = certificate.get(group)
-        if not entries or not isinstance(entries, list | tuple):
+        if not (entries := _entries(certificate, group)):
             continue
         groups.append(name)
         kind = name
         for entry in entries:
-            if not isinstance(entry, Mapping):
-                raise Malformed("an entry that is not a map")
             uci = entry.get("ci")
             if isinstance(uci, str) and uci:
                 ucis.append(uci)
@@ -167,13 +164,22 @@ def _health(claim: object, now: TimeBounds) -> _Health:
     return _Health(kind, _subject(certificate), tuple(groups), tuple(ucis), tuple(tests))
 
 
+def _entries(certificate: Mapping[Any, Any], group: str) -> Sequence[Mapping[Any, Any]]:
+    """What a certificate has of a group. Raises Malformed."""
+    entries = certificate.get(group) or ()
+    if not isinstance(entries, list | tuple) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise Malformed("entries that are not a list of maps")
+    return entries
+
+
 def _is_worth(group: str, entry: Mapping[Any, Any], now: TimeBounds) -> bool:
     """Whether the entry is known to be a vaccination, a test or a recovery. What a test found, `tests` says."""
     if entry.get("tg") != _COVID:
         return False
     if group == "v":
-        dose, doses = entry.get("dn"), entry.get("sd")
-        return type(dose) is int and type(doses) is int and dose >= doses > 0
+        dose, doses, given = entry.get("dn"), entry.get("sd"), moment(entry.get("dt"))
+        is_ahead = given is not None and given.earliest_utc > now.latest_utc
+        return type(dose) is int and type(doses) is int and dose >= doses > 0 and not is_ahead
     if group == "r":
         first, last = latest_start(entry.get("df")), earliest_end(entry.get("du"))
         return first is not None and last is not None and first <= now.earliest_utc and now.latest_utc < last
@@ -191,4 +197,8 @@ def _subject(certificate: Mapping[Any, Any]) -> bytes:
 
 def _test(entry: Mapping[Any, Any]) -> LabResult | None:
     kind = _TESTS.get(str(entry.get("tt")), "") if entry.get("tg") == _COVID else ""
-    return lab.result(kind, moment(entry.get("sc")), _FINDINGS.get(str(entry.get("tr")), ResultMeaning.UNKNOWN))
+    found = _FINDINGS.get(told := str(entry.get("tr")))
+    if found is None:  # no negative one in words: the specification has codes
+        is_positive = lab.finding(told) is ResultMeaning.POSITIVE
+        found = ResultMeaning.POSITIVE if is_positive else ResultMeaning.UNKNOWN
+    return lab.result(kind, moment(entry.get("sc")), found)

@@ -9,6 +9,11 @@ Codes of LOINC, SNOMED CT, CVX and ATC; the terminologies' addresses must be the
 | `code` | a SARS-CoV-2 nucleic acid or antigen test. What is known to be another (antibodies, influenza) never |
 | `value…`, `interpretation` | negative: a code or a word for it, none against it. Else positive |
 | `effective…` | negative: the earliest that it can mean. Positive: the latest |
+| `component`, `contained` | observations of their own, with the status and the time of the whole |
+| `modifierExtension`, `implicitRules` | may mean the opposite: a negative one cannot be read |
+
+A report (`DiagnosticReport`) counts where its conclusion is positive. An immunisation counts if it was completed,
+is not dated ahead, has its whole strength, and no dose of its series is missing.
 """
 
 from __future__ import annotations
@@ -60,6 +65,8 @@ _NEGATIVE = {
     _INTERPRETATION: frozenset({"NEG", "ND"}),
 }
 _FINAL = ("final", "amended", "corrected")
+_UNREADABLE = ("modifierExtension", "implicitRules")
+"""Who does not know what these say must not use what they stand in (FHIR R4, Extensibility)."""
 _WITHDRAWN = ("cancelled", "entered-in-error")
 
 _CVX_COVID = _codes("""
@@ -74,20 +81,72 @@ _SNOMED_COVID = _codes("""
 
 def tests(resources: Iterable[Mapping[str, Any]]) -> tuple[LabResult, ...]:
     """The results of all observations that are known to be negative, or may be positive."""
-    found = (_test(each) for each in resources if each.get("resourceType") == "Observation")
+    found: list[LabResult | None] = []
+    for each in _with_contained(resources):
+        match each.get("resourceType"):
+            case "Observation":
+                parts = _dicts(each.get("component"))
+                is_panel = bool(parts or each.get("hasMember")) and not any(map(_tells_result, each))
+                if not is_panel:  # else its results stand in its parts
+                    found.append(_test(each))
+                whole = {name: value for name, value in each.items() if name.startswith(_OF_THE_WHOLE)}
+                found += [_test({**whole, **part}) for part in parts]
+            case "DiagnosticReport":
+                said = {"valueString": each.get("conclusion"), "interpretation": each.get("conclusionCode")}
+                if _finding(said) is ResultMeaning.POSITIVE:
+                    found.append(_test({**each, **said}))
     return tuple(test for test in found if test is not None)
 
 
-def kind(resources: Sequence[Mapping[str, Any]]) -> str:
-    """`vaccination` if all immunisations in it are known to be done and against COVID-19, `test`, or `other`."""
+def kind(resources: Sequence[Mapping[str, Any]], latest_utc: float = math.inf) -> str:
+    """`vaccination` if all immunisations in it are known to be done and against COVID-19, `test`, or `other`.
+
+    `latest_utc`: the latest that now can be; what is dated after it is not done.
+    """
     given = [each for each in resources if each.get("resourceType") == "Immunization"]
     if given:
-        return "vaccination" if all(_is_against_covid(each) for each in given) else "other"
+        is_worth = all(_is_against_covid(each, latest_utc) for each in given) and _is_whole_series(given)
+        return "vaccination" if is_worth else "other"
     return "test" if any(each.get("resourceType") == "Observation" for each in resources) else "other"
 
 
-def _is_against_covid(immunization: Mapping[str, Any]) -> bool:
-    if immunization.get("status") != "completed":
+_OF_THE_WHOLE = ("status", "effective", *_UNREADABLE)
+
+
+def _tells_result(name: str) -> bool:
+    return name.startswith(("value", "interpretation"))
+
+
+def _with_contained(resources: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    for each in resources:
+        yield each
+        yield from _dicts(each.get("contained"))
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _is_whole_series(given: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether as many doses are told of as one of them says that its series has."""
+    protocols = [part for each in given for part in _dicts(each.get("protocolApplied"))]
+    asked = max((_count(part, "seriesDoses") for part in protocols), default=0)
+    return asked <= max((len(given), *(_count(part, "doseNumber") for part in protocols)))
+
+
+def _count(protocol: Mapping[str, Any], name: str) -> int:
+    """0 where it is not told as a number."""
+    value = protocol.get(f"{name}PositiveInt") or protocol.get(f"{name}String")
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdecimal():
+        return int(value.strip()[:9])
+    return value if type(value) is int else 0
+
+
+def _is_against_covid(immunization: Mapping[str, Any], latest_utc: float) -> bool:
+    if immunization.get("status") != "completed" or any(immunization.get(name) for name in _UNREADABLE):
+        return False
+    given = moment(immunization.get("occurrenceDateTime"))
+    if immunization.get("isSubpotent") or (given is not None and given.earliest_utc > latest_utc):
         return False
     return any(
         (_is_of(system, _CVX) and code in _CVX_COVID)
@@ -103,6 +162,8 @@ def _test(observation: Mapping[str, Any]) -> LabResult | None:
     if test is None or status in _WITHDRAWN:
         return None
     found = _finding(observation)
+    if found is ResultMeaning.NEGATIVE and any(observation.get(name) for name in _UNREADABLE):
+        found = ResultMeaning.UNKNOWN
     if found is not ResultMeaning.POSITIVE and status not in _FINAL:
         return None  # no result as yet
     return lab.result(test, _sampling_time(observation), found)

@@ -3,6 +3,9 @@
 A set belongs to one issuer (`<iss>/.well-known/jwks.json`). Its name is taken from what is around it: a set under
 the issuer's address, a set with an `iss` member, or the address in a certificate (`x5c`) of one of its keys. A set
 that names nobody may sign for any address: the person who gave it to us has pinned it.
+
+A key that its publisher gives for something else (`use`, `key_ops`, another `alg`; of a DID document one that is
+not among `assertionMethod`) is passed over.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KINDS = ("EC", "OKP")
+_ALGORITHMS = {
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("EdDSA", "Ed25519"),
+}
 _FORMATS = frozenset({"gatepost", "shc", "nzcp"})
 
 
@@ -41,18 +50,37 @@ def _set(document: Mapping[str, Any], issuer: object) -> Iterator[TrustedKey]:
     for entry in entries:
         if isinstance(entry.get("kty"), str) and entry["kty"] not in _KINDS:
             continue  # RFC 7517, section 5: a kind that is not understood is passed over
+        if not _is_for_signatures(entry):
+            continue
         kid = entry.get("kid")
         yield _key(entry, name, kid.encode() if isinstance(kid, str) else _public(entry).kid)
 
 
 def _did(document: Mapping[str, Any]) -> Iterator[TrustedKey]:
     """A key's id is the fragment of its method's."""
-    methods = document["verificationMethod"]
+    methods, assertions = document["verificationMethod"], document.get("assertionMethod")
+    asserted = {_fragment(each) for each in assertions} if isinstance(assertions, list) else None
     for method in methods if isinstance(methods, list) else []:
         match method:
-            case {"id": str(name), "publicKeyJwk": dict(key)}:
+            case {"id": str(name), "publicKeyJwk": dict(key)} if asserted is None or _fragment(name) in asserted:
                 issuer, _, fragment = name.partition("#")
-                yield _key(key, issuer, fragment.encode())
+                if _is_for_signatures(key):
+                    yield _key(key, issuer or str(document.get("id") or ""), fragment.encode())
+
+
+def _fragment(name: object) -> str:
+    """What of a method's name is its own; the document's may be left out before it."""
+    return name.partition("#")[2] if isinstance(name, str) else ""
+
+
+def _is_for_signatures(entry: Mapping[str, Any]) -> bool:
+    """Whether its publisher gives the key for signatures, by the algorithm that is verified with it here."""
+    operations, algorithm = entry.get("key_ops"), entry.get("alg")
+    return (
+        entry.get("use") in (None, "sig")
+        and (operations is None or (isinstance(operations, list) and "verify" in operations))
+        and (algorithm is None or algorithm in _ALGORITHMS.get(str(entry.get("crv")), ()))
+    )
 
 
 def _key(entry: Mapping[str, Any], issuer: str, kid: bytes) -> TrustedKey:
@@ -87,6 +115,8 @@ def _address(entries: list[Mapping[str, Any]]) -> str:
 
 
 def _public(entry: Mapping[str, Any]) -> signing.PublicKey:
+    if "d" in entry:
+        raise ValueError("a private key (d): ask its owner for the public part, and for another key")
     match entry:
         case {"kty": "EC", "crv": str(curve), "x": str(x), "y": str(y)}:
             return signing.point_key(curve, int.from_bytes(_bytes(x)), int.from_bytes(_bytes(y)))

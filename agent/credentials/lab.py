@@ -22,14 +22,17 @@ class ResultMeaning(Enum):
     UNKNOWN = "unknown"
 
 
+# In small letters, without accents:
 _NEGATIVE = re.compile(
     r"negative|neg|not[ -]?detected|undetected|non[ -]?reactive|none detected|no evidence of infection"
-    r"|negativo|negativa|négatif|negativ|nicht nachgewiesen|non rilevato|no detectado"
+    r"|negativo|negativa|negatif|negativ|nicht nachgewiesen|non rilevato|no detectado|non detecte"
     r"|检测阴性|阴性|陰性|未检出|未檢出"
 )
 _POSITIVE = re.compile(
-    r"positiv|pos\b|detect|reactive|presen|abnormal|infected|nachgewiesen|rilevato|阳性|陽性|检出|檢出"
+    r"positi|pozit|pozyt|pos\b|detec|reacti|reakti|presen|abnormal|infect|nachgewiesen|rilevat|dodatni"
+    r"|pavis|aangetoond|θετικ|положит|позит|обнаруж|阳性|陽性|检出|檢出|양성|duong tinh|ايجابي|חיובי"
 )
+"""A negated one is positive as well, unless it is one of the words for negative."""
 
 
 def result(kind: str, when: Moment | None, found: ResultMeaning) -> LabResult | None:
@@ -50,7 +53,13 @@ def result(kind: str, when: Moment | None, found: ResultMeaning) -> LabResult | 
 
 def finding(text: str) -> ResultMeaning:
     """What a result in plain words says; prose counts as negative only if it is nothing but the word for it."""
-    words = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(" .:;()（）[]-+*!。")
+    words = " ".join(_plain(text).split()).strip(" .:;()（）[]-+*!。")
     if _NEGATIVE.fullmatch(words):
         return ResultMeaning.NEGATIVE
     return ResultMeaning.POSITIVE if _POSITIVE.search(_NEGATIVE.sub(" ", words)) else ResultMeaning.UNKNOWN
+
+
+def _plain(text: str) -> str:
+    """In small letters, without accents and wide forms."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", "".join(each for each in apart if not unicodedata.combining(each)))

@@ -57,7 +57,11 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
     identity, card = claims.get(cwt.CTI), claims.get("vc")
     if not isinstance(identity, bytes) or len(identity) != digest.SIZE:
         raise Malformed("a pass without id")
-    if not isinstance(card, Mapping) or _PASS not in (card.get("type") or ()):
+    if (
+        not isinstance(card, Mapping)
+        or not isinstance(types := card.get("type"), list | tuple)
+        or _PASS not in types
+    ):
         raise Malformed("not a COVID pass")
     starts, expires = cwt.required_time(claims, cwt.NBF), cwt.required_time(claims, cwt.EXP)
     return Verdict(

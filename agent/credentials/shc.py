@@ -140,7 +140,9 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: TrustStore, now: Ti
     if rid is not None and starts < trust.revoked_before(key.kid, rid):
         status, reason = CodeStatus.REVOKED, ""
     resources = _resources(subject["fhirBundle"])
-    kind, tests = fhir.kind(resources), fhir.tests(resources)
+    if sum(resource.get("resourceType") == "Patient" for resource in resources) > 1:
+        raise Malformed("a card of several people: whose results they are is not known")
+    kind, tests = fhir.kind(resources, now.latest_utc), fhir.tests(resources)
     key.limits.require(kind, *["test"] * bool(tests), issuer=issuer)
     return Verdict(
         status=status,

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_RID = re.compile(r"[A-Za-z0-9_-]{1,24}(\.[0-9]{1,12})?", re.ASCII)
 MOST_TRIED = 64
 """Keys of one format whose codes name no key: each is tried, at a twentieth of a millisecond."""
 
@@ -69,6 +70,8 @@ class KeyUse:
 
     kinds: tuple[str, ...] = ()
     """Kinds of keys, where it does not have all: another one was pinned by mistake. Empty: all."""
+    has_authorities: bool = False
+    """Whether an authority may be pinned, whose own key signs certificates alone, and is of any kind."""
     weak: str = ""
     """A kind that nobody should use any more, and beside which this format has nothing better."""
 
@@ -250,6 +253,9 @@ def _revoked(entry: Mapping[str, Any]) -> dict[tuple[bytes, str], float]:
     rids = entry.get("rids")
     if set(entry) != {"kid", "rids"} or not isinstance(rids, list) or not all(isinstance(rid, str) for rid in rids):
         raise ValueError("kid and a list of rids are needed, and nothing else")
+    wrong = next((rid for rid in rids if not _RID.fullmatch(rid)), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong[:40]!r} is no rid: no card has it; as in vwAjHdarZuc or vwAjHdarZuc.1687450765")
     return revocations([_hex(entry["kid"])], rids)
 
 
@@ -308,9 +314,11 @@ def _public(der: bytes, formats: Iterable[str], *, is_certificate: bool) -> sign
     """The key, of a kind that each of the formats has. Raises ValueError with one phrase."""
     key = signing.certificate_key(der) if is_certificate else signing.public_key(der)
     kind = key.name.split()[0]
+    vouches = is_certificate and signing.is_authority(der)
     for name in formats:
-        kinds = key_uses()[name].kinds
-        if kinds and kind not in kinds:
+        use = key_uses()[name]
+        kinds = use.kinds
+        if kinds and kind not in kinds and not (use.has_authorities and vouches):
             raise ValueError(f'this key is {kind}; keys of "{name}" are {" or ".join(kinds)}')
     return key
 

@@ -14,9 +14,10 @@ Japan's form is a list of such objects.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agent.credentials import lab, validity
+from agent.credentials import combine, lab, validity
 from agent.credentials.lab import ResultMeaning
 from agent.credentials.trust import KeyUse, short_hash
 from agent.credentials.wallclock import moment
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = "vds-nc"
 TITLE = "ICAO health seal (VDS-NC)"
-KEYS = {FORMAT: KeyUse(("P-256", "P-384", "P-521"))}
+KEYS = {FORMAT: KeyUse(("P-256", "P-384", "P-521"), has_authorities=True)}
 _KINDS = {"icao.vacc": "vaccination", "icao.test": "test"}
 _TESTS = {
     "molecular(pcr)": "pcr",
@@ -46,6 +47,8 @@ _VACCINES = frozenset(
     ("XM68M6", "XM1NL1", "XM5DF6", "XM9QW8", "XM0CX4", "XM5JC5", "XM1J92", "XM6AT1", "XM0GQ8")
 )
 _ALGORITHMS = {"ES256": signing.ES256, "ES384": signing.ES384, "ES512": signing.ES512}
+MOST_SEALS = 8
+"""In a list; each is three signatures to look at."""
 _STARTS = (b"{", b"[")
 _MARK = b'"hdr"'
 
@@ -56,13 +59,19 @@ def recognises(payload: bytes) -> bool:
 
 
 def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
-    """Verdict on a code that `recognises`; of a list all must hold, the first is told. Raises Refused."""
+    """Verdict on a code that `recognises`; the seals of a list count as if they were shown one after the other, and
+    the list is revoked with any of them. Raises Refused.
+    """
     document = strict_json.decode(payload)
     seals = document if isinstance(document, list) else [document]
+    if not 0 < len(seals) <= MOST_SEALS:
+        raise Malformed(f"a list of no seal, or of more than {MOST_SEALS}")
     verdicts = [_check_seal(seal, trust, now) for seal in seals]
-    if not verdicts:
-        raise Malformed("an empty list of seals")
-    return next((verdict for verdict in verdicts if verdict.status is not CodeStatus.VALID), verdicts[0])
+    if len(verdicts) == 1:
+        return verdicts[0]
+    together = combine.combine(verdicts)
+    codes = dict.fromkeys(verdict.code for verdict in verdicts)
+    return replace(together, aliases=tuple(code for code in codes if code != together.code))
 
 
 def _check_seal(seal: object, trust: TrustStore, now: TimeBounds) -> Verdict:
@@ -92,7 +101,7 @@ def _check_seal(seal: object, trust: TrustStore, now: TimeBounds) -> Verdict:
         subject=_subject(message),
         issuer=authority.issuer,
         tests=_tests(message) if kind == "icao.test" else (),
-        kind=_kind(kind, message),
+        kind=_kind(kind, message, now),
         code=digest.of_code(FORMAT, strict_json.canonical(data)),
     )
 
@@ -133,13 +142,21 @@ def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:
     raise Malformed("a test without date or result")
 
 
-def _kind(kind: str, message: dict[str, Any]) -> str:
-    """What the seal is worth: a vaccination only if each one in it is known to be against COVID-19."""
+def _kind(kind: str, message: dict[str, Any], now: TimeBounds) -> str:
+    """What the seal is worth: a vaccination only if each one in it is known to be against COVID-19, and given."""
     if kind == "icao.test":
         return "test"
     events = message.get("ve")
     events = events if isinstance(events, list) else []
-    return "vaccination" if events and all(_is_against_covid(event) for event in events) else "other"
+    is_worth = all(_is_against_covid(event) and not _is_ahead(event, now) for event in events)
+    return "vaccination" if events and is_worth else "other"
+
+
+def _is_ahead(event: dict[str, Any], now: TimeBounds) -> bool:
+    """Whether no dose of it has been given yet: each is dated ahead."""
+    doses = event.get("vd")
+    given = [moment(dose.get("dvc")) for dose in doses if isinstance(dose, dict)] if isinstance(doses, list) else []
+    return bool(given) and all(each is not None and each.earliest_utc > now.latest_utc for each in given)
 
 
 def _is_against_covid(event: object) -> bool:

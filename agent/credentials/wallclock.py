@@ -2,6 +2,9 @@
 
 A date without a time is the whole day; a time without a zone is that time anywhere between UTC+14 and UTC-12. Who
 reads it takes the end that makes the code worth less: a negative test is as old as it can be, an end is as early.
+
+Of ISO 8601 only the extended form is read: `20220131`, `2022-W05` and `2022-01-31T10` say less than they seem to.
+An offset that no place on earth has is none.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ FIRST_ZONE, LAST_ZONE = timezone(timedelta(hours=14)), timezone(timedelta(hours=
 _ZONES = (FIRST_ZONE, LAST_ZONE)
 _LONGEST_DAY = len("2022-01-31")
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
+_WHOLE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_LEAST_OFFSET, _MOST_OFFSET = timedelta(hours=-12), timedelta(hours=14)
 
 
 class Moment(NamedTuple):
@@ -34,12 +39,18 @@ def moment(text: object) -> Moment | None:
         days = _days(text) if len(text) <= _LONGEST_DAY else None
         if days is not None:
             return Moment(*(end.replace(tzinfo=zone).timestamp() for end, zone in zip(days, _ZONES, strict=True)))
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return Moment(found.timestamp(), found.timestamp())
-        return Moment(found.replace(tzinfo=FIRST_ZONE).timestamp(), found.replace(tzinfo=LAST_ZONE).timestamp())
+        return _at(text) if _WHOLE.fullmatch(text) else None
     except (ValueError, OverflowError):
         return None
+
+
+def _at(text: str) -> Moment | None:
+    """Of a day with a time; None for an offset that no place has. Raises ValueError, OverflowError."""
+    found = datetime.fromisoformat(text)
+    offset = found.utcoffset()
+    if offset is None:
+        return Moment(found.replace(tzinfo=FIRST_ZONE).timestamp(), found.replace(tzinfo=LAST_ZONE).timestamp())
+    return Moment(found.timestamp(), found.timestamp()) if _LEAST_OFFSET <= offset <= _MOST_OFFSET else None
 
 
 def latest_start(text: object) -> float | None:

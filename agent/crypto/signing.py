@@ -132,7 +132,7 @@ def certificate_limits(der: bytes) -> Limits:
     """What a certificate says that its key may be used for, and when. Raises BadKey."""
     from cryptography import x509  # noqa: PLC0415 - the same
 
-    certificate, may_vouch, documents = _certificate(der), True, None
+    certificate, may_vouch, documents, unknown = _certificate(der), True, None, ""
     try:
         for extension in certificate.extensions:
             value = extension.value
@@ -140,12 +140,28 @@ def certificate_limits(der: bytes) -> Limits:
                 may_vouch = may_vouch and value.ca
             elif isinstance(value, x509.KeyUsage):
                 may_vouch = may_vouch and value.key_cert_sign
-            elif extension.oid.dotted_string == _DOCUMENT_TYPES and isinstance(value, x509.UnrecognizedExtension):
-                documents = value.value
+            elif isinstance(value, x509.UnrecognizedExtension):
+                if extension.oid.dotted_string == _DOCUMENT_TYPES:
+                    documents = value.value
+                elif extension.critical:
+                    unknown = extension.oid.dotted_string
     except ValueError:
         may_vouch = False  # extensions that cannot be read: what they forbid is not known
+    if unknown:  # RFC 5280, 4.2: then the certificate must not be used
+        raise BadKey(f"a certificate with a critical extension that is not known here: {unknown}")
     starts, expires = certificate_period(der)
     return Limits(starts, expires, limits.kinds_of(der, documents), may_vouch)
+
+
+def is_authority(der: bytes) -> bool:
+    """Whether a certificate says itself that it may vouch for others. Raises BadKey."""
+    from cryptography import x509  # noqa: PLC0415 - the same
+
+    try:
+        constraints = _certificate(der).extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return constraints.ca and certificate_limits(der).may_vouch
 
 
 def certificate_name(der: bytes) -> str:
@@ -175,6 +191,8 @@ def is_signed_by(der: bytes, authority: PublicKey) -> bool:
     try:
         certificate = _certificate(der)
         parameters = certificate.signature_algorithm_parameters
+        if isinstance(certificate.signature_hash_algorithm, hashes.SHA1 | hashes.MD5):
+            return False  # another certificate can be made to fit such a signature
         content, signature = signed_part(der), certificate.signature
         if isinstance(key, rsa.RSAPublicKey) and isinstance(parameters, padding.AsymmetricPadding):
             key.verify(signature, content, parameters, certificate.signature_hash_algorithm or hashes.SHA256())

@@ -286,7 +286,7 @@ def facts_of(
         Zone(venue.zone) if venue.zone else site.zone,
         site.venue,
         CredentialKind.HEALTH if verdict is None else CredentialKind(verdict.kind),
-        best_test(_counted_from(tests, now, site), now),
+        best_test(tests, now, _counted_from(tests, now, site)),
         _series(tests, now, site),
         watch_fact(verdict),
         ListAgeFact(list_age.value),
@@ -327,9 +327,12 @@ def _counted_from(tests: Iterable[LabResult], now: TimeBounds, site: SiteFacts) 
     ]
 
 
-def best_test(tests: Iterable[LabResult], now: TimeBounds) -> TestFact:
+def best_test(tests: Iterable[LabResult], now: TimeBounds, dated: Iterable[LabResult] | None = None) -> TestFact:
     """The best that the tests say, by age; `positive` unless a negative one was taken after the last positive one
     for certain.
+
+    `dated`: the same, with the times that their age is counted from where that is not when they were taken. A
+    result that was told late is no newer than what was found meanwhile.
     """
     found = tuple(tests)
     if not found:
@@ -338,6 +341,8 @@ def best_test(tests: Iterable[LabResult], now: TimeBounds) -> TestFact:
     newest_utc = negative[-1].taken_utc if negative else -math.inf
     if any(test.latest >= newest_utc for test in found if test.positive):
         return TestFact.POSITIVE
+    if dated is not None:
+        negative = sorted((test for test in dated if not test.positive), key=lambda test: test.taken_utc)
     ages = {test.kind: (now.latest_utc - test.taken_utc) / _HOUR_S for test in negative}
     for limit_h, fact in ((24, TestFact.PCR_24H), (48, TestFact.PCR_48H), (72, TestFact.PCR_72H)):
         if ages.get("pcr", limit_h + 1) <= limit_h:

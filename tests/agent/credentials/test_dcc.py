@@ -14,7 +14,7 @@ from agent import credentials
 from agent.credentials import batch, cose, dcc, lists
 from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
 from agent.crypto import base45, cbor, signing
-from agent.model import ClockState, CodeStatus, LabResult, TimeBounds, Verdict
+from agent.model import ClockState, CodeStatus, Colour, LabResult, TimeBounds, Verdict
 
 ANY_TIME = TimeBounds(1_620_000_000, 1_620_000_000, ClockState.SYNCED)
 
@@ -227,3 +227,31 @@ def test_an_unknown_state_is_named_but_not_believed(good: tuple[bytes, TrustStor
     assert verdict.status is CodeStatus.UNKNOWN_ISSUER
     assert not verdict.issuer
     assert "it says that it is from " in verdict.reason
+
+
+def test_a_vaccination_dated_ahead_is_none_yet() -> None:
+    assert state(v=[DOSE | {"dt": "2021-05-02"}]).kind == "vaccination"
+    assert state(v=[DOSE | {"dt": "2021-05-05"}]).kind == "other"
+    assert state(v=[DOSE, DOSE | {"dn": 3, "dt": "2021-06-01"}]).kind == "other"
+
+
+@pytest.mark.parametrize("entries", [TEST, "positive", 7, [[]], [TEST, None]])
+def test_entries_that_are_no_list_of_maps_are_not_passed_over(entries: object) -> None:
+    assert state(v=[DOSE], t=entries).status is CodeStatus.MALFORMED
+
+
+@pytest.mark.parametrize("found", ["positif", "阳性", "DETECTED"])
+def test_positive_in_words_counts_whatever_was_tested(found: str) -> None:
+    (test,) = state(t=[TEST | {"tr": found, "tt": ""}]).tests
+    assert test.positive
+
+
+def test_a_certificate_dated_ahead_does_not_overrule_a_list() -> None:
+    """Some states date ahead, so that is no fault; but nobody knows then that it is newer than the list."""
+    now = ANY_TIME.latest_utc
+    for issued, colour in ((now - 100, Colour.RED), (now - 10, None), (now + 9_000, Colour.RED)):
+        verdict = Verdict(CodeStatus.VALID, "dcc", subject=bytes(16), issuer="XX", issued_utc=issued)
+        head = lists.ListHeader("status", "XX", 1, now - 50, 9e6, 9e6)
+        found = lists.CodeList(lists.parse(b"".join(lists.build(head, bytes(16), b"\3").chunks)))
+        trust = TrustStore(lists=lists.gather([found]))
+        assert credentials._against_lists(verdict, trust, ANY_TIME).colour is colour

@@ -161,3 +161,75 @@ def test_a_vaccination_is_one_against_covid_that_was_given() -> None:
     for other in ([shot(covid, "not-done")], [shot(measles)], [shot(covid), shot(measles)], [shot({})]):
         assert fhir.kind(other) == "other"
     assert fhir.kind([observation()]) == "test"
+
+
+def test_doses_that_do_not_count() -> None:
+    covid = coded("http://hl7.org/fhir/sid/cvx", "208")
+    later = {"occurrenceDateTime": "2021-01-04"}
+    for more in (
+        {"isSubpotent": True},
+        {"modifierExtension": [{"url": "https://x"}]},
+        {"implicitRules": "x"},
+        later,
+    ):
+        assert fhir.kind([shot(covid) | more], NOW.latest_utc) == "other"
+    assert fhir.kind([shot(covid) | later], NOW.latest_utc + 3 * 86_400) == "vaccination"
+    assert fhir.kind([shot(covid) | {"occurrenceDateTime": "2021-01-02"}], NOW.latest_utc) == "vaccination"
+
+
+@pytest.mark.parametrize("form", ["PositiveInt", "String"])
+def test_a_series_is_as_long_as_it_says(form: str) -> None:
+    covid = coded("http://hl7.org/fhir/sid/cvx", "208")
+
+    def dose(number: int, doses: int) -> dict[str, Any]:
+        as_told = int if form == "PositiveInt" else str
+        told = {f"doseNumber{form}": as_told(number), f"seriesDoses{form}": as_told(doses)}
+        return shot(covid) | {"protocolApplied": [told]}
+
+    assert fhir.kind([dose(1, 2)]) == "other"
+    assert fhir.kind([dose(1, 2), dose(2, 2)]) == "vaccination"
+    assert fhir.kind([dose(2, 2)]) == "vaccination"
+    assert fhir.kind([dose(3, 2)]) == "vaccination"
+    assert fhir.kind([dose(1, 1)]) == "vaccination"
+
+
+POSITIVE = {"valueCodeableConcept": coded(SNOMED, "260373001")}
+PANEL = coded(LOINC, "95380-2")
+
+
+def test_a_result_counts_wherever_it_stands() -> None:
+    """In a part of a panel, in a resource within another one, in the conclusion of a report."""
+    older, part = observation(at=OLDER, **NEGATIVE), {"code": PCR, **POSITIVE}
+    report = {**observation(PANEL), "resourceType": "DiagnosticReport"}
+    for each in (
+        observation(PANEL, component=[part]),
+        {"resourceType": "Bundle", "contained": [observation(**POSITIVE)]},
+        observation(PANEL, component=[{"code": PCR, **NEGATIVE}, {"code": {}, "valueString": "positif"}]),
+        {**report, "conclusion": "SARS-CoV-2 DETECTED"},
+        {**report, "conclusionCode": [coded(SNOMED, "840533007")]},
+    ):
+        assert best(older, each) is TestFact.POSITIVE
+    assert best(observation(PANEL, component=[{"code": PCR, **NEGATIVE}])) is TestFact.PCR_24H
+    assert best({**report, "conclusion": "negative"}) is TestFact.NONE
+
+
+def test_a_panel_without_a_result_of_its_own_is_none() -> None:
+    older = observation(at=OLDER, **NEGATIVE)
+    assert best(older, observation(component=[{"code": PCR, **NEGATIVE}])) is TestFact.PCR_24H
+    assert best(older, observation(hasMember=[{"reference": "resource:1"}])) is TestFact.PCR_24H
+    assert best(older, observation(valueString="?", hasMember=[{}])) is TestFact.POSITIVE
+
+
+@pytest.mark.parametrize("name", ["modifierExtension", "implicitRules"])
+def test_what_may_mean_the_opposite_is_not_negative(name: str) -> None:
+    one = observation(**NEGATIVE, **{name: [{"url": "https://example.org/not"}]})
+    assert best(observation(at=OLDER, **NEGATIVE), one) is TestFact.POSITIVE
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["positif", "Positiv", "POZİTİF", "pozytywny", "dodatni", "положительный", "θετικό", "양성", "Dương tính"],
+)
+def test_positive_in_other_languages_counts_of_any_kind(word: str) -> None:
+    code = {"text": "COVID"}
+    assert best(observation(at=OLDER, **NEGATIVE), observation(code, valueString=word)) is TestFact.POSITIVE

@@ -71,3 +71,35 @@ def test_pinned_by_the_issuers_did_document() -> None:
         "verificationMethod": [{"id": f"{ISSUER}#key-1", "type": "JsonWebKey2020", "publicKeyJwk": key}],
     }
     assert credentials.check(EXAMPLE, parse_trust_store(jwks.read(document)), NOW).status is CodeStatus.VALID
+
+
+def key_set(**members: object) -> dict[str, object]:
+    point = {"x": X, "y": Y}
+    point = {name: urlsafe_b64encode(bytes.fromhex(value)).decode().rstrip("=") for name, value in point.items()}
+    return {"kid": "key-1", "kty": "EC", "crv": "P-256", **point, **members}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"use": "enc"}, {"key_ops": ["deriveKey"]}, {"key_ops": "verify"}, {"alg": "ECDH-ES"}, {"alg": "ES384"}],
+)
+def test_a_key_for_something_else_is_passed_over(members: dict[str, object]) -> None:
+    for document in (
+        {"keys": [key_set(**members)]},
+        {"id": ISSUER, "verificationMethod": [{"id": f"{ISSUER}#key-1", "publicKeyJwk": key_set(**members)}]},
+    ):
+        assert jwks.read(document) == []
+    assert jwks.read({"keys": [key_set(use="sig", key_ops=["verify"], alg="ES256")]})
+
+
+def test_a_private_key_is_refused() -> None:
+    with pytest.raises(ValueError, match="private key"):
+        jwks.read({"keys": [key_set(d="AAAA")]})
+
+
+@pytest.mark.parametrize("asserted", [f"{ISSUER}#key-1", "#key-1"])
+def test_a_method_that_is_not_for_assertions_is_passed_over(asserted: str) -> None:
+    methods = [{"id": f"{ISSUER}#{name}", "publicKeyJwk": key_set()} for name in ("key-1", "key-2")]
+    found = jwks.read({"id": ISSUER, "verificationMethod": methods, "assertionMethod": [asserted]})
+    assert [key.kid for key in found] == [b"key-1"]
+    assert len(jwks.read({"id": ISSUER, "verificationMethod": methods})) == 2

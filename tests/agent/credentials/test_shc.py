@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from agent import credentials
 from agent.credentials import batch, shc
-from agent.credentials.trust import TrustedKey, TrustStore, revocations
+from agent.credentials.trust import BadTrustStore, TrustedKey, TrustStore, parse_keys, revocations
 from agent.crypto import signing
 from agent.model import ClockState, CodeStatus, LabResult, TimeBounds
 
@@ -233,3 +233,20 @@ def test_a_test_result_counts_from_the_first_moment_of_its_day(trust: TrustStore
         "test",
         (LabResult("pcr", 1_609_408_800.0, latest_utc=1_609_588_800.0),),
     )
+
+
+@pytest.mark.parametrize("rid", ["a b", "abc ", "", "a" * 25, "abc.", "abc.12s", "vwAjHdarZuc.-1"])
+def test_a_revocation_of_no_card_is_refused(rid: str) -> None:
+    with pytest.raises(BadTrustStore, match="is no rid"):
+        parse_keys(f'[[revoked]]\nkid = "aa"\nrids = ["abc", "{rid}"]\n', "keys")
+    assert parse_keys('[[revoked]]\nkid = "aa"\nrids = ["abc", "x_-.99"]\n', "keys").revoked
+
+
+def test_a_card_of_two_people_is_none(trust: TrustStore) -> None:
+    """Whose results they are is not known."""
+    bundle = CLAIMS["vc"]["credentialSubject"]["fhirBundle"]
+    entries = [*bundle["entry"], {"resource": {"resourceType": "Patient", "name": [{"family": "Other"}]}}]
+    subject = {"fhirVersion": "4.0.1", "fhirBundle": bundle | {"entry": entries}}
+    claims = CLAIMS | {"vc": CLAIMS["vc"] | {"credentialSubject": subject}}
+    assert credentials.check(sign(claims), trust, NOW).status is CodeStatus.MALFORMED
+    assert credentials.check(sign(CLAIMS), trust, NOW).status is CodeStatus.VALID

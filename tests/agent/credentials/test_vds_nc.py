@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import credentials
-from agent.credentials.trust import TrustedKey, TrustStore, parse_trust_store, short_hash
+from agent.credentials import lists
+from agent.credentials.trust import BadTrustStore, TrustedKey, TrustStore, parse_keys, parse_trust_store, short_hash
 from agent.crypto import signing, strict_json
 from agent.crypto.der import signed_part
 from agent.model import ClockState, CodeStatus, LabResult, TimeBounds, Verdict
@@ -47,6 +49,19 @@ UTOPIA: dict[str, Any] = {
         "lAIgZ4sOK2iaaTsFNqENAF7zi-d862ePRQ9Lwymr7XfwVm0=",
     },
 }
+SHA1_LEAF = (
+    "MIIC+TCCAeGgAwIBAgIUBEpgzT9qu0o9mX+q+gIg2PAkwfYwDQYJKoZIhvcNAQEFBQAwDDEKMAgGA1UEAwwBYTAeFw0yNjExMjkxOTUzNTNa"
+    "Fw0yNjEyMDIxOTUzNTNaMAwxCjAIBgNVBAMMAWEwggEiMA0GCSqGSIb3DQEBAQUAA4IBDwAwggEKAoIBAQCcrM0kFqR0RpzjE/jsm2O60480"
+    "Px5WdXs+2gDEzbAE76SlVMm5MGoJQ1X+HL0G0EIQAekWBs862n2dic5AOc+wAsIPcB/xD3izdEeltZzhngc7EAX0J+0u2I4c8/YKNyoWPdsp"
+    "rqKm963O1BLfTUp9D36MlzgWLGoSTfh9gLnN6fdMH2XIGRpSlZKEYot66JIvbFLS3r6hq9mY3MGuBdtArwuv3DVCG+DgDroz01RmhWE2jkHs"
+    "YJAWLm4cJy7oirUkqRRnopgmWYov6hJDB3wrSMY7ZlxgyklJS8DfovJ1kuYNK9eko6qBb9vg6RRInOsxfaDDAFml6Gfm7/sXpcjnAgMBAAGj"
+    "UzBRMB0GA1UdDgQWBBSMAA4Hc5UVeA7DBlkWd3FRoc4UHzAfBgNVHSMEGDAWgBSMAA4Hc5UVeA7DBlkWd3FRoc4UHzAPBgNVHRMBAf8EBTAD"
+    "AQH/MA0GCSqGSIb3DQEBBQUAA4IBAQCClf2Hjj8+WVJtLomoN2L4cjDpovNr5x0qOM6wGLiPsm4SUJIha4q5i8x3ueFP1EuxaaNEHDdjI/vc"
+    "xvSxQOly11V5fuQGg++Cw66IhgDp+wQgOi9EhNPfic8KZxw1ynL3BdgEYpNGQ6k2wqgMN7obt8QNjYMcZYTDJ4dixN8Cyen+hrRW9K+jnYtx"
+    "TDg2mh3UhfD97nONvXvABEreGKsUP0x9/Vpw5B50OOXxf3Fi8TuMnj35FrHty5PaIThSNetQXlyKGRn71e0bKGIUAUZttS9FXdiDnKavwSQn"
+    "5gdSCoJm0KRCkIEG2AciRN3x5gGSMYw4OcUpjeXBz1qLr8qB"
+)
+"""A certificate that its own key has signed, with RSA over SHA-1."""
 IN_TIME = TimeBounds(1_640_000_000, 1_640_000_001, ClockState.SYNCED)
 
 
@@ -232,3 +247,85 @@ def test_a_time_without_a_zone_is_as_old_as_it_can_be() -> None:
 )
 def test_a_vaccination_is_one_against_covid(events: object, kind: str) -> None:
     assert read("icao.vacc", ve=events).kind == kind
+
+
+def other(kind: str, changes: dict[str, Any], signer: ec.EllipticCurvePrivateKey, leaf: bytes) -> dict[str, Any]:
+    data = {"hdr": {"t": kind, "v": 1, "is": "UTO"}, "msg": UTOPIA["data"]["msg"] | changes}
+    return signed(signer, leaf, data)
+
+
+def test_every_seal_of_a_list_counts() -> None:
+    """A positive test behind a vaccination, another person's seal, and a revoked one."""
+    signer = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate("signer", signer.public_key(), signer)
+    trust = pinned(leaf)
+    dose = other("icao.vacc", {"ve": [{"des": "XM68M6"}]}, signer, leaf)
+    ill = other("icao.test", {"tr": {"tc": "pcr", "r": "positive"}}, signer, leaf)
+    both = credentials.check(seal([dose, ill]), trust, IN_TIME)
+    assert (both.status, both.kind, [test.positive for test in both.tests]) == (
+        CodeStatus.VALID,
+        "vaccination",
+        [True],
+    )
+    stranger = other("icao.vacc", {"pid": {"n": "Somebody", "dob": "1980-01-01"}}, signer, leaf)
+    assert credentials.check(seal([dose, stranger]), trust, IN_TIME).status is CodeStatus.UNDECIDED
+    second = credentials.check(seal(ill), trust, IN_TIME).code
+    built = lists.build(lists.ListHeader("revoked", "UTO", 1, IN_TIME.latest_utc, 9e6, 9e6), second)
+    found = lists.CodeList(lists.parse(b"".join(built.chunks)))
+    revoked = replace(trust, lists=lists.gather([found]))
+    assert credentials.check(seal([dose, ill]), revoked, IN_TIME).status is CodeStatus.REVOKED
+    assert credentials.check(seal(dose), revoked, IN_TIME).status is CodeStatus.VALID
+    assert credentials.check(seal([dose] * 9), trust, IN_TIME).status is CodeStatus.MALFORMED
+
+
+def test_a_dose_dated_ahead_is_none_yet() -> None:
+    event = {"des": "XM68M6", "vd": [{"dvc": "2021-12-18", "seq": 1}]}
+    assert read("icao.vacc", ve=[event]).kind == "vaccination"
+    assert read("icao.vacc", ve=[event | {"vd": [{"dvc": "2022-12-18"}]}]).kind == "other"
+
+
+def authority_of(key: Any, algorithm: Any = None, **extension: Any) -> bytes:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority")])
+    start = dt.datetime(2021, 1, 1, tzinfo=dt.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + dt.timedelta(days=1000))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    for oid, critical in extension.items():
+        value = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid[1:].replace("_", ".")), b"\5\0")
+        builder = builder.add_extension(value, critical=critical)
+    return builder.sign(key, algorithm or hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "brainpool"])
+def test_an_authority_is_pinned_by_a_keys_file_whatever_its_key(kind: str) -> None:
+    authority: Any = (
+        rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.BrainpoolP256R1())
+    )
+    signer = ec.generate_private_key(ec.SECP256R1())
+    text = '[[key]]\nissuer = "UTO"\nformats = ["vds-nc"]\ncertificate = "{}"\n'
+    trust = parse_keys(text.format(b64encode(authority_of(authority)).decode()), "keys")
+    document = signed(signer, certificate("signer", signer.public_key(), authority))
+    assert credentials.check(seal(document), trust, IN_TIME).status is CodeStatus.VALID
+    no_authority = certificate("signer", authority.public_key(), authority)
+    with pytest.raises(BadTrustStore, match="vds-nc"):
+        parse_keys(text.format(b64encode(no_authority).decode()), "keys")
+
+
+def test_a_signature_that_another_certificate_can_be_made_to_fit() -> None:
+    authority = rsa.generate_private_key(65537, 2048)
+    leaf = certificate("signer", ec.generate_private_key(ec.SECP256R1()).public_key(), authority)
+    assert signing.is_signed_by(leaf, signing.certificate_key(authority_of(authority)))
+    weak = b64decode(SHA1_LEAF)
+    assert not signing.is_signed_by(weak, signing.certificate_key(weak))
+
+
+def test_a_critical_extension_that_is_not_known() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    signing.certificate_limits(authority_of(key, _1_2_3_4=False))
+    with pytest.raises(signing.BadKey, match=r"1\.2\.3\.4"):
+        signing.certificate_limits(authority_of(key, _1_2_3_4=True))
+    text = '[[key]]\nissuer = "UTO"\nformats = ["dcc"]\ncertificate = "{}"\n'
+    with pytest.raises(BadTrustStore, match="critical extension"):
+        parse_keys(text.format(b64encode(authority_of(key, _1_2_3_4=True)).decode()), "keys")
+    document = signed(key, authority_of(key, _1_2_3_4=True))
+    trust = pinned(authority_of(key))
+    assert credentials.check(seal(document), trust, IN_TIME).status is CodeStatus.MALFORMED

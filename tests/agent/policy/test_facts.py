@@ -166,3 +166,17 @@ def test_a_negative_test_must_be_newer_than_the_positive_one_for_certain() -> No
 def test_one_swab_in_two_codes_is_one_test(tests: list[LabResult], series: Series) -> None:
     verdict = Verdict(CodeStatus.VALID, "gatepost", colour=Colour.GREEN, tests=tuple(tests))
     assert facts(verdict, series_tests=2, series_days=3.0).test_series is series
+
+
+def test_a_result_told_late_is_no_newer_than_what_was_found_meanwhile() -> None:
+    """Where ages count from the report: swabbed on Monday, told on Wednesday; positive on Tuesday."""
+    late = LabResult("pcr", UTC - 60 * HOUR, reported_utc=UTC - 5 * HOUR)
+    site = policy.SiteFacts(from_report=True)
+
+    def fact(*tests: LabResult) -> TestFact:
+        verdict = Verdict(CodeStatus.VALID, "", tests=tests)
+        return policy.facts_of(Direction.ENTRY, verdict, Screening.NORMAL, NOW, site=site).test
+
+    assert fact(late) is TestFact.PCR_24H
+    assert fact(late, ago(30, positive=True)) is TestFact.POSITIVE
+    assert fact(late, ago(70, positive=True)) is TestFact.PCR_24H
