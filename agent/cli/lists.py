@@ -15,12 +15,14 @@ import io
 import math
 import sys
 import time
+from array import array
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli.help import chunk_kb, hours, version
 from agent.credentials import list_text, lists
+from agent.credentials.trust import issuer_name
 from agent.crypto import digest
 from agent.ruleset import load
 
@@ -74,21 +76,32 @@ def run(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     began_s = time.monotonic()
+    args.issuer = _issuer(args.issuer)
     head = lists.ListHeader(
         args.kind, args.issuer, args.version, time.time(), args.warn_hours * _HOUR_S, args.refer_hours * _HOUR_S
     )
     _demand_progress(args)
+    left_out = 0
     if args.input.endswith(".bin"):
         count, given = _build_from_keys(args, head)
     else:
-        count, given = _build_from_text(args, head)
+        count, given, left_out = _build_from_text(args, head)
     repeated = f", {given - count:,} repeated" if not args.delta and given > count else ""
     what = {"key": "keys", "uci": "certificate identifiers"}.get(args.of, f"{args.of} entries")
     print(
         f"{args.output}: {count:,} keys{' changed in all' if args.delta else ''}, of {given:,} {what} of "
-        f"{args.issuer}{repeated}, {time.monotonic() - began_s:.1f} s"
+        f"{args.issuer}{repeated}{f', {left_out:,} lines with # left out' if left_out else ''}, "
+        f"{time.monotonic() - began_s:.1f} s"
     )
     return 0
+
+
+def _issuer(text: str) -> str:
+    """Its name as codes have it. Raises ValueError."""
+    name = issuer_name(text)
+    if not name or not name.isprintable():
+        raise ValueError(f"--issuer {text!r}: the name in the keys file, for example demo-health")
+    return name
 
 
 def _demand_progress(args: argparse.Namespace) -> None:
@@ -111,18 +124,34 @@ def _build_from_keys(args: argparse.Namespace, head: lists.ListHeader) -> tuple[
     if args.of != "key" or args.delta:
         raise ValueError(f"{args.input}: a .bin file holds 16-byte keys of a whole list: without --of and --delta")
     keys = Path(args.input).read_bytes()
+    if keys and (keys.isascii() and b"\0" not in keys):
+        raise ValueError(f"{args.input}: a .bin file holds 16 bytes for each key, and this is text: name it .txt")
     return load.write_list(args.output, head, keys).count, len(keys) // digest.SIZE
 
 
-def _build_from_text(args: argparse.Namespace, head: lists.ListHeader) -> tuple[int, int]:
-    """How many keys the list has, and how many were given."""
+def _build_from_text(args: argparse.Namespace, head: lists.ListHeader) -> tuple[int, int, int]:
+    """How many keys the list has, how many were given, and how many lines were left out. Raises ValueError."""
+    numbers = array("L")
+    try:
+        count, given = _write_from_text(args, head, numbers)
+    except lists.TwoValues as error:
+        written = [number for number in numbers if number]
+        first, second = written[error.first], written[error.second]
+        raise ValueError(
+            f"{args.input}: line {second}: the key of line {first}, and another value: which one holds?"
+        ) from None
+    return count, given, len(numbers) - given
+
+
+def _write_from_text(args: argparse.Namespace, head: lists.ListHeader, numbers: array[int]) -> tuple[int, int]:
     keys, values = bytearray(), bytearray()
-    for key, value in _entries(args):
+    for key, value in _entries(args, numbers):
         keys += key
         values.append(value)
     if args.delta:
         if args.kind == "tested":
             values = _from_the_base(values, load.open_list(args.output).base.head.issued_at, head.issued_at)
+        lists.build(head, bytes(keys), bytes(values))  # one key, two values: that is refused here
         changes = {bytes(keys[at * digest.SIZE :][: digest.SIZE]): value for at, value in enumerate(values)}
         return load.change_list(args.output, head, changes).head.count, len(values)
     has_values = args.kind in ("status", "tested") or any(value != 1 for value in values)
@@ -136,22 +165,23 @@ def _from_the_base(hours: bytearray, base_utc: float, now_utc: float) -> bytearr
     return bytearray(each if each == lists.GONE else max(1, math.ceil(each - later_h)) for each in hours)
 
 
-def _entries(args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
+def _entries(args: argparse.Namespace, numbers: array[int]) -> Iterator[tuple[bytes, int]]:
     """Key and value of each line. Raises ValueError that says which line is wrong, not what it holds."""
     try:
         if args.input == "-":
-            yield from _read(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig"), args)
+            yield from _read(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig"), args, numbers)
         else:
             with Path(args.input).open(encoding="utf-8-sig") as file:
-                yield from _read(file, args)
+                yield from _read(file, args, numbers)
     except UnicodeDecodeError:
         raise ValueError(f"{args.input}: not UTF-8 text: save it as UTF-8") from None
     except ValueError as error:
         raise ValueError(f"{args.input}: {error}") from None
 
 
-def _read(lines: Iterable[str], args: argparse.Namespace) -> Iterator[tuple[bytes, int]]:
-    return list_text.entries(lines, of=args.of, kind=args.kind, issuer=args.issuer, changes=args.delta)
+def _read(lines: Iterable[str], args: argparse.Namespace, numbers: array[int]) -> Iterator[tuple[bytes, int]]:
+    how = {"of": args.of, "kind": args.kind, "issuer": args.issuer, "changes": args.delta}
+    return list_text.entries(lines, numbers=numbers.append, **how)
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -11,8 +11,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.credentials import boarding_pass, card, health_card, licence
 from agent.credentials.bundle import BadBundle
 from agent.credentials.lists import BadList
+from agent.credentials.trust import BadTrustStore, issuer_name
 from agent.model.problems import in_words
 from agent.mqtt import tls, tls_files
 from agent.platform import access
@@ -69,6 +71,7 @@ def remarks(config: Config, now: TimeBounds) -> Iterator[str]:
     if folder.is_dir() and (free_mb := _free_mb(folder)) < config.outbox.limit_mb:
         limit_mb = config.outbox.limit_mb
         yield f"outbox.limit_mb: events may take {limit_mb:g} MB, but {folder} has {free_mb:.0f} MB free"
+    yield from _list_remarks(config)
     if config.codes.bundles and not (root := config.file.parent / config.codes.bundles / "root.bundle").exists():
         yield (
             f"codes.bundles: no root in {root.parent}, nothing from the central server is taken"
@@ -158,6 +161,8 @@ def _written(config: Config) -> Iterator[tuple[Setting, Path]]:
     yield ("clock", "last_known_time_file"), config.clock.last_known_time_file
     yield ("screening", "baseline_file"), config.screening.baseline_file
     yield ("commands", "journal_file"), config.commands.journal_file
+    if any(lane.places for lane in config.lanes.values()):
+        yield ("tickets", "used_file"), config.tickets.used_file
     if config.mqtt.tls:
         yield ("mqtt", "renewed_cert_file"), config.mqtt.renewed_cert_file
     if config.health.metrics_file is not None:
@@ -190,6 +195,34 @@ def _lists(config: Config) -> Iterator[str]:
                 what = str(error)
         if what:
             yield f"{what}: until it is whole everybody at an entry goes to staff (gatepost lists check)"
+
+
+def _list_remarks(config: Config) -> Iterator[str]:
+    """Lists whose issuer nobody here knows: they say nothing of any code."""
+    try:
+        trust = load.load_trust(config.codes, config.file.parent)
+    except (BadTrustStore, OSError):
+        return  # told elsewhere
+    for kid in sorted({kid for kid, _ in trust.revoked} - trust.keys.keys()):
+        yield (
+            f"codes.keys: [[revoked]] of the key {kid.hex()}, which no [[key]] is, revokes nobody (kid is the text"
+            " of the key set in hexadecimal)"
+        )
+    known = {key.issuer for keys in trust.keys.values() for key in keys} | {each.issuer for each in trust.opaque}
+    known |= _OF_NO_KEY
+    if "" in known:  # a key that may sign for any address
+        return
+    for each in trust.lists:
+        if (issuer := issuer_name(each.head.issuer)) not in known:
+            near = "".join(f"; is {name} meant?" for name in known if name.casefold() == issuer.casefold())
+            yield (
+                f"codes.lists: the {each.head.kind} list of {issuer} speaks of nobody: the keys file names no such"
+                f" issuer{near}"
+            )
+
+
+_OF_NO_KEY = frozenset((card.ISSUER, health_card.ISSUER, boarding_pass.ISSUER, licence.ISSUER))
+"""Issuers of what nobody has signed."""
 
 
 def _bundles(config: Config, now: TimeBounds) -> Iterator[str]:

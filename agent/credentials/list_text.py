@@ -3,13 +3,15 @@
 What a format says is equal becomes one key: hexadecimal digits and certificate identifiers in any case, identifiers
 with and without `URN:UVCI:`, a card's digits with and without what follows them. A byte order mark, quotes around a
 column and `,` `;` or a tab between columns are understood; what is not understood is refused with its line, for a
-key of nobody would do nothing, in silence.
+key of nobody would do nothing, in silence. So is a word that only looks like another one: letters of two alphabets,
+or wide ones. Of one key that stands there twice both lines must say the same.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 from agent.credentials import boarding_pass, card, dcc, gatepost, health_card, licence, lists, pretix, rail, vdv_ka
@@ -28,6 +30,8 @@ _GONE = "gone"
 _LISTED = 1
 _HEX_KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _CARD = re.compile(r"([0-9A-Fa-f]{64})(?::1|:0:[0-9A-Fa-f]{32})?")
+_ALPHABETS = frozenset(("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"))
+"""Whose letters look like those of another one."""
 _HEADINGS = frozenset(
     ("key", "keys", "id", "ids", "uci", "uvci", "ci", "hash", "subject", "subjects", "holder", "code", "codes")
 ) | {"card", "certificate", "pseudonym", "colour", "color", "status", "state", "value", "class", "hours"}
@@ -73,7 +77,7 @@ def _pretix(_issuer: str, text: str) -> bytes:
 
 def _vdv(_issuer: str, text: str) -> bytes:
     organisation, colon, number = text.partition(":")
-    if not (colon and organisation.isdecimal() and number.isdecimal()):
+    if not (colon and (organisation + number).isascii() and organisation.isdecimal() and number.isdecimal()):
         raise ValueError("a VDV-KA ticket is ORGANISATION:NUMBER, for example 6262:101234567")
     return vdv_ka.ticket_key(int(organisation), int(number))
 
@@ -84,7 +88,7 @@ def _card_number(_issuer: str, text: str) -> bytes:
 
 def _uic(_issuer: str, text: str) -> bytes:
     company, colon, reference = text.partition(":")
-    if not (colon and company.isdecimal() and reference):
+    if not (colon and company.isascii() and company.isdecimal() and reference):
         raise ValueError(
             "a rail ticket is COMPANY:REFERENCE, the company's number first, for example 1080:CN0CTUMY"
         )
@@ -128,25 +132,50 @@ def key_of(of: str, issuer: str, text: str) -> bytes:
     word = text.strip().lstrip("\ufeff")
     if not word or not word.isprintable() or '"' in word:
         raise ValueError("a key is printed characters, without quotes in it")
+    if not word.isascii():
+        _demand_one_alphabet(word)
     return KEY_OF[of](issuer, word)
 
 
-def entries(lines: Iterable[str], *, of: str, kind: str, issuer: str, changes: bool) -> Iterator[tuple[bytes, int]]:
+def _demand_one_alphabet(word: str) -> None:
+    """Raise ValueError for a word that is read as another one."""
+    if unicodedata.normalize("NFKC", word) != unicodedata.normalize("NFC", word):
+        raise ValueError("wide or joined characters, which only look like plain ones: write it as the code has it")
+    names = [unicodedata.name(each, "").split()[0] for each in word if each.isalpha()]
+    if len(found := _ALPHABETS.intersection(names)) > 1:
+        raise ValueError(f"letters of {' and '.join(sorted(found))} in one word, which look alike")
+
+
+def entries(
+    lines: Iterable[str],
+    *,
+    of: str,
+    kind: str,
+    issuer: str,
+    changes: bool,
+    numbers: Callable[[int], object] = lambda _: None,
+) -> Iterator[tuple[bytes, int]]:
     """Key and value of each line; empty lines and those that begin with # are none. `changes`: `gone` takes a key
-    off. Raises ValueError that says which line is wrong and why, not what it holds.
+    off; `numbers` is told the line of each key, and 0 for one that begins with #. Raises ValueError that says which
+    line is wrong and why, not what it holds.
     """
     first = True
     for number, line in enumerate(lines, 1):
         try:
+            if line.strip().lstrip("\ufeff").startswith("#"):  # in quotes it is a key
+                numbers(0)
+                continue
             fields = _fields(line)
-            if not fields or fields[0].startswith("#"):
+            if not fields:
                 continue
             if first and all(field.casefold() in _HEADINGS for field in fields):
                 raise ValueError("a heading: take the line off")  # noqa: TRY301 - all of a line's faults get its number
             first = False
-            yield key_of(of, issuer, fields[0]), _value(fields[1:], kind, changes=changes)
+            found = key_of(of, issuer, fields[0]), _value(fields[1:], kind, changes=changes)
         except (ValueError, csv.Error) as error:
             raise ValueError(f"line {number}: {error}") from None
+        numbers(number)
+        yield found
 
 
 def _fields(line: str) -> list[str]:

@@ -22,7 +22,7 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from itertools import pairwise
@@ -282,14 +282,16 @@ class CodeLists:
         yield from (*self.revoked, *self.watched, *self.status.values(), *self.tested.values())
 
 
-def gather(lists: Iterable[CodeList]) -> CodeLists:
-    """Sort opened lists by what they are for."""
+def gather(lists: Iterable[CodeList], name: Callable[[str], str] = str) -> CodeLists:
+    """Sort opened lists by what they are for; `name`: of an issuer, as verdicts have it. Of several status lists of
+    one issuer the last counts, and so of tested ones.
+    """
     lists = tuple(lists)
     return CodeLists(
         revoked=tuple(each for each in lists if each.head.kind == "revoked"),
         watched=tuple(each for each in lists if each.head.kind == "watched"),
-        status={each.head.issuer: each for each in lists if each.head.kind == "status"},
-        tested={each.head.issuer: each for each in lists if each.head.kind == "tested"},
+        status={name(each.head.issuer): each for each in lists if each.head.kind == "status"},
+        tested={name(each.head.issuer): each for each in lists if each.head.kind == "tested"},
     )
 
 
@@ -306,10 +308,19 @@ def get_ready() -> None:
     import numpy as np  # noqa: F401, PLC0415 - see `build`
 
 
-def build(head: ListHeader, keys: bytes, values: bytes | None = None) -> Built:
-    """A list of `keys` (16 bytes each, any order, the last one counts when repeated); the head is filled in.
+class TwoValues(BadList):
+    """One key has two values."""
 
-    `values`: one byte for each key. Needs about 60 bytes of memory per key. Raises BadList.
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__("one key is there twice, and its two values differ")
+        self.first, self.second = first, second
+        """The places of its entries, from 0 on."""
+
+
+def build(head: ListHeader, keys: bytes, values: bytes | None = None) -> Built:
+    """A list of `keys` (16 bytes each, any order, also repeated); the head is filled in.
+
+    `values`: one byte for each key. Needs about 60 bytes of memory per key. Raises BadList; TwoValues.
     """
     if len(keys) % SIZE or (values is not None and len(values) * SIZE != len(keys)):
         raise BadList(f"keys are {SIZE} bytes each, and a value is one byte for each key")
@@ -322,6 +333,11 @@ def build(head: ListHeader, keys: bytes, values: bytes | None = None) -> Built:
     records = records[order]
     last = np.ones(len(records), dtype=bool)
     last[:-1] = records[1:] != records[:-1]
+    if values is not None and not last.all():
+        sorted_values = np.frombuffer(values, dtype=np.uint8)[order]
+        differ = np.flatnonzero(~last[:-1] & (sorted_values[1:] != sorted_values[:-1]))
+        if len(differ):
+            raise TwoValues(*sorted((int(order[differ[0]]), int(order[differ[0] + 1]))))
     records, order = records[last], order[last]
     bits = min(_MAX_BITS, max(_MIN_BITS, (len(records) // _BUCKET).bit_length()))
     buckets = (records["high"] >> np.uint64(64 - bits)).astype(np.uint32)

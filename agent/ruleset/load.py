@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agent import credentials, policy, privacy
 from agent.credentials import base_chunks, freshness, lists
 from agent.credentials.bundle import BadBundle, Bundle
-from agent.credentials.trust import BadTrustStore, parse_keys
+from agent.credentials.trust import BadTrustStore, issuer_name, parse_keys
 from agent.model import InForce
 from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
@@ -38,6 +38,9 @@ from agent.ruleset.list_files import (
     swap_in_next_base,
     write_list,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +77,8 @@ def load_trust(
     """
     root = root or Path()
     trust = _keys(options, root)
-    opened, ages, in_force = [], list(trust.ages), list(trust.in_force)
+    opened: list[lists.CodeList] = []
+    ages, in_force = list(trust.ages), list(trust.in_force)
     for name in options.lists:
         try:
             store = bundle_store(root / options.bundles) if options.bundles else None
@@ -85,6 +89,7 @@ def load_trust(
                     _demand_not_older(name, found, record)
             else:
                 found = _sent(root / name, sent, store, name, record)
+            _demand_only_one(found, opened)
             opened.append(found)
             ages.append(found.age)
             in_force.append(_list_in_force(name, found, sent, record))
@@ -93,11 +98,20 @@ def load_trust(
             ages.append(freshness.missing(f"list {name}"))
     return replace(
         trust,
-        lists=lists.gather(opened),
+        lists=lists.gather(opened, issuer_name),
         ages=tuple(ages),
         in_force=tuple(in_force),
         of_age_years=options.of_age_years,
     )
+
+
+def _demand_only_one(found: lists.CodeList, opened: Sequence[lists.CodeList]) -> None:
+    """A code has one colour and one list of swabs: which of two lists counts is not known. Raises BadList."""
+    kind, issuer = found.head.kind, issuer_name(found.head.issuer)
+    if kind in ("status", "tested") and (kind, issuer) in {
+        (each.head.kind, issuer_name(each.head.issuer)) for each in opened
+    }:
+        raise lists.BadList(f"is the second {kind} list of {issuer}: name one of them, or build one of both")
 
 
 def _list_in_force(

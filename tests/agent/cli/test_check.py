@@ -4,12 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
 from agent.cli import main
+from agent.credentials.lists import ListHeader
+from agent.crypto import signing
+from agent.ruleset import load
 
 ROOT = Path(__file__).parents[3]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights")
@@ -352,3 +357,25 @@ def test_what_the_kiosk_shares_is_tried_at_the_broker(broker, kiosk_file, capsys
     said = capsys.readouterr().out
     assert "/used, and delivers " in said
     assert "/tally, and delivers " in said
+
+
+def test_what_speaks_of_nobody_is_told(kiosk, check):
+    folder = kiosk.parent
+    lists = [("a.gpl", "Shop"), ("b.gpl", "shop"), ("c.gpl", "card")]
+    for name, issuer in lists:
+        head = ListHeader("revoked", issuer, 1, time.time(), 9e6, 9e6)
+        load.write_list(folder / name, head, bytes(16))
+    keys = folder / "issuers.toml"
+    public = b64encode(signing.new_private_key().public.spki).decode()
+    keys.write_text(f'[[key]]\nissuer = "shop"\nkid = "aa"\npublic = "{public}"\n')
+    names = ", ".join(f'"{name}"' for name, _ in lists)
+    kiosk.write_text(kiosk.read_text().replace('"issuers.toml"', f'"issuers.toml"\nlists = [{names}]', 1))
+    told = check(kiosk)[1]
+    assert "the revoked list of Shop speaks of nobody: the keys file names no such issuer; is shop meant?" in told
+    assert told.count("speaks of nobody") == 1
+    keys.write_text(
+        keys.read_text() + '[[revoked]]\nkid = "ab"\nrids = ["x"]\n[[revoked]]\nkid = "aa"\nrids = ["x"]\n'
+    )
+    told = check(kiosk)[1]
+    assert "[[revoked]] of the key ab, which no [[key]] is, revokes nobody" in told
+    assert told.count("[[revoked]]") == 1

@@ -202,3 +202,41 @@ def test_a_change_of_a_tested_list_counts_from_the_base(
     assert run(capsys, "build", "more.txt", "t.gpl", *of, "--version", "2", "--delta")[0] == 0
     found = load.open_list(here / "t.gpl")
     assert [found.find(gatepost.subject_key("demo", who)) for who in ("anna", "bert")] == [21, 1], "rounded up"
+
+
+@pytest.mark.parametrize("more", [(), ("--delta",)])
+def test_one_key_of_two_values_is_refused_with_both_lines(
+    here: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
+    (here / "first.txt").write_text("carl green\n")
+    assert run(capsys, "build", "first.txt", "s.gpl", *BUILD, "--version", "1")[0] == 0
+    (here / "in.txt").write_text("# today\nanna red\nbert green\n\nanna green\n")
+    status, _, err = run(capsys, "build", "in.txt", "s.gpl", *BUILD, "--version", "2", *more)
+    assert (status, "in.txt: line 5: the key of line 2, and another value" in err) == (1, True)
+    (here / "in.txt").write_text("anna red\nbert green\nanna red\n")
+    assert run(capsys, "build", "in.txt", "s.gpl", *BUILD, "--version", "2", *more)[0] == 0
+
+
+def test_what_is_left_out_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ", 2 lines with # left out" in built(capsys, "#7\nanna\n  # bert\n", "subject")
+
+
+def test_text_in_a_file_of_keys_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sixteen lines of 33 characters are a whole number of keys, of nobody."""
+    (here / "codes.bin").write_text(("00" * 16 + "\n") * 16)
+    status, _, err = run(
+        capsys, "build", "codes.bin", "r.gpl", "--kind", "revoked", "--issuer", "x", "--version", "1"
+    )
+    assert (status, "this is text" in err) == (1, True)
+    assert not (here / "r.gpl").exists()
+
+
+@pytest.mark.parametrize("issuer", ["https://Lab.example/", " https://lab.example:443 "])
+def test_an_issuer_has_the_name_that_codes_have(
+    here: Path, capsys: pytest.CaptureFixture[str], issuer: str
+) -> None:
+    (here / "in.txt").write_text("anna red\n")
+    how = ("--kind", "status", "--issuer", issuer, "--of", "subject", "--version", "1")
+    assert run(capsys, "build", "in.txt", "s.gpl", *how)[0] == 0
+    assert load.open_list(here / "s.gpl").head.issuer == "https://lab.example"
+    assert run(capsys, "build", "in.txt", "t.gpl", *BUILD[:2], "--issuer", " ", "--version", "1")[0] == 1

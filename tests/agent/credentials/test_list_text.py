@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.credentials import dcc, list_text
+from agent.credentials import dcc, gatepost, list_text
 
 
 @given(st.lists(st.text(max_size=30), max_size=4), st.sampled_from(list(list_text.KEY_OF)), st.booleans())
@@ -39,3 +39,23 @@ def test_an_identifier_in_any_spelling_is_one_key(uci: str, prefix: str, check: 
 def test_what_is_no_word(word: str) -> None:
     with pytest.raises(ValueError, match="printed characters"):
         list_text.key_of("subject", "x", word)
+
+
+@pytest.mark.parametrize("word", ["\u0430nna", "ann\u03b1", "\uff41nna", "an\ufb01", "１２３", "\u13aanna"])
+def test_what_only_looks_like_another_word_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="look"):
+        list_text.key_of("subject", "x", word)
+
+
+def test_letters_and_accents_apart_are_the_same_word() -> None:
+    apart, as_one = "jose\u0301", "jos\u00e9"
+    assert list_text.key_of("subject", "x", apart) == list_text.key_of("subject", "x", as_one)
+    assert list_text.key_of("subject", "x", "阿衣木") == gatepost.subject_key("x", "阿衣木")
+
+
+def test_a_key_in_quotes_may_begin_with_a_number_sign() -> None:
+    told: list[int] = []
+    how = {"of": "subject", "kind": "revoked", "issuer": "x", "changes": False}
+    found = list(list_text.entries(["# a word of ours", "", '"#7"', "anna"], numbers=told.append, **how))  # type: ignore[arg-type]
+    assert [key for key, _ in found] == [gatepost.subject_key("x", "#7"), gatepost.subject_key("x", "anna")]
+    assert told == [0, 3, 4]

@@ -59,11 +59,14 @@ def test_what_is_no_key_is_on_no_list(key: bytes) -> None:
     assert listed(head(), {bytes(16): 1}).find(key) is None
 
 
-def test_the_last_of_two_values_counts() -> None:
-    key = bytes(16)
-    built = lists.build(head(), key * 2, bytes([1, 3]))
+def test_a_key_that_is_repeated_has_one_value() -> None:
+    key, other = bytes(16), bytes(15) + b"\1"
+    built = lists.build(head(), key * 2, bytes([3, 3]))
     found = lists.parse(b"".join(built.chunks))
     assert (found.head.count, found.find(key)) == (1, 3)
+    with pytest.raises(lists.TwoValues) as refused:
+        lists.build(head(), other + key + other + key, bytes([2, 1, 2, 3]))
+    assert (refused.value.first, refused.value.second) == (1, 3)
 
 
 def test_a_large_list_has_small_buckets() -> None:

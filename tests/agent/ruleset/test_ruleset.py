@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from base64 import b64encode
 from pathlib import Path
@@ -305,3 +306,16 @@ def test_a_code_that_the_agent_fails_on_goes_to_staff_and_health_says_so(
         now=NOW,
     )
     assert ruleset.decide(case).outcome is Outcome.REFER
+
+
+def test_two_status_lists_of_one_issuer_leave_everybody_to_staff(tmp_path: Path) -> None:
+    """Which of them counts is not known, and one of them would be passed over in silence."""
+    (tmp_path / "issuers.toml").write_text("")
+    head = lists.ListHeader("status", "demo", 1, time.time(), 9e6, 9e6)
+    load.write_list(tmp_path / "a.gpl", head, bytes(16), b"\3")
+    load.write_list(tmp_path / "b.gpl", dataclasses.replace(head, issuer="demo "), bytes(16), b"\1")
+    one = load.load_trust(credentials.Options(lists=("a.gpl",)), tmp_path)
+    assert set(one.lists.status) == {"demo"}
+    both = load.load_trust(credentials.Options(lists=("a.gpl", "b.gpl")), tmp_path)
+    assert [age.issued_utc > 0 for age in both.ages] == [True, False]
+    assert both.lists.status["demo"].find(bytes(16)) == 3
