@@ -16,6 +16,7 @@ from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
 from agent.model.reasons import CommandReason
 from agent.platform.files import replace_file
+from agent.platform.high_water import HighWater
 from agent.platform.wipe import overwrite
 
 if TYPE_CHECKING:
@@ -40,17 +41,26 @@ class CommandJournal:
         self._seen: dict[str, ProcessedCommand] = {}
         self._expired_utc = 0.0
         self._issued_utc = 0.0
+        self._ever = 0
+        """Commands that were ever begun."""
+        self._mark = HighWater(path)
 
     def load(self) -> None:
-        """Read the file. One that cannot be read has lost its commands: then all that were issued until now are."""
+        """Read the file. One that cannot be read, is gone or is an older one has lost commands: then all that were
+        issued until now are refused.
+        """
         try:
+            known = self._mark.read()
+            if known is None and not self._path.exists():
+                return
             kept = _Kept(**json.loads(self._path.read_bytes()))
+            self._ever = max(kept.count, known or 0)
+            if kept.count < (known or 0):
+                raise ValueError("it is an older one")  # noqa: TRY301 - one way for all that is wrong with it
             self._expired_utc, self._issued_utc = float(kept.expired), float(kept.issued)
             if not (math.isfinite(self._expired_utc) and self._issued_utc >= 0):
                 raise ValueError("limits that cannot be")  # noqa: TRY301 - one way for all that is wrong with it
             self._seen = {id_: _known(id_, entry) for id_, entry in kept.commands.items()}
-        except FileNotFoundError:
-            return
         except Exception as error:  # noqa: BLE001 - whatever a card has made of it
             log.warning(
                 "commands: %s cannot be read (%s): older commands are refused", self._path, type(error).__name__
@@ -77,6 +87,7 @@ class CommandJournal:
     def begin(self, command: Command, now: TimeBounds) -> None:
         """Remember `command`, durably. Raises OSError; it is remembered in memory all the same."""
         self._forget(now)
+        self._ever += 1
         self._seen[command.id] = ProcessedCommand(command.command, command.digest, command.expires_utc)
         self._save()
 
@@ -117,9 +128,11 @@ class CommandJournal:
             "expired": self._expired_utc,
             "issued": self._issued_utc,
             "commands": {id_: _entry(known) for id_, known in self._seen.items()},
+            "count": self._ever,
         }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self._path, (json.dumps(kept).encode(),))
+        self._mark.write(self._ever)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,7 @@ class _Kept:
     expired: float
     issued: float
     commands: dict[str, Any]
+    count: int = 0
 
 
 def _entry(known: ProcessedCommand) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from agent.platform.files import move_file, replace_file, sync_folder
+from agent.platform.high_water import HighWater
 from agent.tickets.exchange import Use
 
 if TYPE_CHECKING:
@@ -31,23 +32,36 @@ class SqliteUses:
     def __init__(self, path: Path) -> None:
         """Open or create. Raises OSError, sqlite3.Error.
 
-        A file that is damaged is put aside and started over; that one was there before is told by a second file, so
-        that a lost one is noticed, too (`lost`).
+        A file that is damaged is put aside and started over. How many uses were ever kept is told by a second file
+        (`HighWater`), so that a lost or an older one, and uses that rot has taken from it, are noticed (`lost`).
         """
         self._path, self._lost = path, path.with_name(path.name + ".lost")
-        known = path.with_name(path.name + ".known")
+        self._mark = HighWater(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if known.exists() and not path.exists():
+            known = self._known()
+            if known is not None and not path.exists():
                 self._begin_again(path, "is not there any more")
+                known = None
             self._open(path)
+            if known is not None and self._ever < known:
+                self.note_lost(f"{known} uses were kept, and {self._ever} are known here")
+                self._set_ever(known)
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, full, not readable: the file itself may be whole
             self._begin_again(path, str(error))
             self._open(path)
-        known.touch(_OURS_ALONE)
+        self._mark.write(self._ever)
         sync_folder(path.parent)
+
+    def _known(self) -> int | None:
+        """How many uses were ever kept; None: there was no store before. Raises OSError."""
+        try:
+            return self._mark.read()
+        except ValueError as error:
+            self.note_lost(str(error))
+            return 0
 
     @property
     def lost(self) -> str:
@@ -76,7 +90,13 @@ class SqliteUses:
             self._db.close()
             raise sqlite3.DatabaseError(str(sound))
         self._db.executescript(_SCHEMA)
+        ((self._ever,),) = self._db.execute("PRAGMA user_version").fetchall()
         self._count()
+
+    def _set_ever(self, count: int) -> None:
+        """How many uses were ever kept, as part of the file."""
+        self._db.execute(f"PRAGMA user_version = {count}")
+        self._ever = count
 
     def _count(self) -> None:
         self._last: dict[str, int] = dict(self._db.execute("SELECT name, last FROM source"))
@@ -91,6 +111,9 @@ class SqliteUses:
                 "INSERT INTO use(source, number, key, utc, ends) VALUES(?, ?, ?, ?, ?)",
                 (use.source, use.number, use.key, use.utc, use.ends_utc),
             )
+            self._db.execute(f"PRAGMA user_version = {self._ever + 1}")
+        self._ever += 1
+        self._mark.write(self._ever)
         self._have[use.source] = self._last[use.source] = use.number
 
     def of(self, key: bytes) -> list[Use]:

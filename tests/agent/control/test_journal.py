@@ -205,3 +205,25 @@ def test_a_kiosk_of_the_same_name_is_not_ended_by_the_command_that_ended_the_one
     assert guard.seen == {}
     assert _why_not(wiped, "east/k1", guard, COMMANDS, later) is CommandReason.REPLAY_UNKNOWN
     assert _why_not(command(2, UTC + 90), "east/k1", guard, COMMANDS, at(UTC + 90)) is None
+
+
+@pytest.mark.parametrize("damage", ["gone", "older", "mark"])
+def test_a_journal_that_is_gone_or_older_lets_no_command_be_done_twice(path, damage):
+    memory = loaded(path)
+    memory.begin(command(1), at(UTC))
+    older = path.read_bytes()
+    memory.begin(command(2), at(UTC))
+    match damage:
+        case "gone":
+            path.unlink()
+        case "older":
+            path.write_bytes(older)
+        case "mark":
+            path.with_name(path.name + ".known").write_bytes(b"garbage")
+    guard = loaded(path).replay_guard(at(UTC + 5))
+    assert "command-2" not in guard.seen
+    assert guard.issued_utc >= UTC + 5, "whatever was issued until now is refused"
+    memory = loaded(path)
+    memory.replay_guard(at(UTC + 5))
+    memory.begin(command(3, UTC + 100), at(UTC + 100))
+    assert "command-3" in loaded(path).replay_guard(at(UTC + 200)).seen, "a new one counts"

@@ -38,6 +38,7 @@ from agent.ruleset import load
 from agent.tickets.exchange import Use
 from agent.tickets.register import Options as TicketOptions
 from agent.tickets.register import UsedTickets
+from agent.tickets.store import SqliteUses
 from drivers.contract import Reading, Sighting
 
 NOW = TimeBounds(1_675_000_000.0, 1_675_000_000.5, ClockState.SYNCED)
@@ -364,3 +365,49 @@ def test_a_ticket_for_elsewhere_is_not_used_up() -> None:
     register = Watched()
     passage, opened = show(register, place="other")
     assert (passage.decision.outcome, opened, register.asked) == (Outcome.REFUSE, False, [])
+
+
+@pytest.mark.parametrize("damage", ["an older one", "the log rots", "the log is gone", "the mark rots"])
+def test_uses_that_are_gone_from_a_whole_file_are_noticed(tmp_path: Path, damage: str) -> None:
+    """The file is sound by itself: an older copy, or what a power cut left in its log."""
+    file, log, mark = (tmp_path / f"used.sqlite{suffix}" for suffix in ("", "-wal", ".known"))
+    first = SqliteUses(file)
+    first.add(Use(1.0, "gate-1/a", 1, KEYS[0], 9e9))
+    first.close()
+    older = file.read_bytes()
+    second = SqliteUses(file)
+    for number in (2, 3):
+        second.add(Use(1.0, "gate-1/a", number, KEYS[number], 9e9))
+    left = {path: path.read_bytes() for path in (file, log, mark)}
+    second.close()
+    for path, data in left.items():  # as after a power cut: nothing was closed
+        path.write_bytes(data)
+    match damage:
+        case "an older one":
+            file.write_bytes(older)
+            log.unlink()
+        case "the log rots":
+            log.write_bytes(left[log][:-2000] + b"\xff" + left[log][-1999:])
+        case "the log is gone":
+            log.unlink()
+        case "the mark rots":
+            mark.write_bytes(b"?" + left[mark][1:])
+    again = SqliteUses(file)
+    assert again.lost
+    again.close()
+    (tmp_path / "used.sqlite.lost").unlink()
+    once_more = SqliteUses(file)
+    assert not once_more.lost, "who has removed the note has decided"
+    once_more.close()
+
+
+def test_a_file_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+    file = tmp_path / "used.sqlite"
+    SqliteUses(file).close()
+    (tmp_path / "used.sqlite.known").write_bytes(b"")
+    one = SqliteUses(file)
+    one.add(Use(1.0, "gate-1/a", 1, KEYS[0], 9e9))
+    one.close()
+    again = SqliteUses(file)
+    assert (again.lost, again.have()) == ("", {"gate-1/a": 1})
+    again.close()

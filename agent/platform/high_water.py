@@ -1,0 +1,45 @@
+"""A number that only rises, in a small file beside another one: it tells when that one is gone, or an older one.
+
+It is written after what it counts, and not made durable: it may lag, and is never ahead of what is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DIGITS = 20
+_MODE = 0o600
+
+
+class HighWater:
+    """The mark of one file."""
+
+    def __init__(self, file: Path) -> None:
+        """`file`: the one that is counted."""
+        self.path = file.with_name(file.name + ".known")
+
+    def read(self) -> int | None:
+        """What it says; None: there was never any. An empty one, as earlier releases made it, says 0. Raises
+        ValueError when it is damaged, OSError.
+        """
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if text and not (len(text) == _DIGITS + 1 and text[:-1].isdigit()):
+            raise ValueError(f"{self.path} is damaged")
+        return int(text or b"0")
+
+    def write(self, count: int) -> None:
+        """Say so from now on, if the disk can take it: what is counted is kept all the same."""
+        with suppress(OSError):
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+            try:
+                os.pwrite(descriptor, b"%0*d\n" % (_DIGITS, count), 0)
+            finally:
+                os.close(descriptor)
