@@ -140,20 +140,31 @@ def parse_answer(payload: bytes, data: bytes, token: bytes) -> Answer:
     try:
         outer = strict_json.decode_object(payload)
         body, proof = outer["body"], outer["proof"]
+    except (Malformed, KeyError):
+        raise BadExchange("it is no answer") from None
+    if not isinstance(body, str) or not isinstance(proof, str):
+        raise BadExchange("it is no answer")
+    wanted = _answer_proof(data, body, token).encode()
+    if token and not hmac.compare_digest(wanted, proof.encode("utf-8", "replace")):
+        raise BadExchange("it is not from who has invited us")
+    try:
         plain: dict[str, Any] = json.loads(body)
         found = Answer(**{**plain, "bundles": tuple(plain["bundles"])})
-    except (Malformed, KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise BadExchange("it is no answer") from None
-    if token and not hmac.compare_digest(_answer_proof(data, body, token), str(proof)):
-        raise BadExchange("it is not from who has invited us")
     texts = (found.certificate, found.root, found.config, found.broker_ca, found.site, found.kiosk, found.host)
-    if found.status not in get_args(Status) or not all(isinstance(text, str) for text in (*texts, *found.bundles)):
+    if (
+        found.status not in get_args(Status)
+        or type(found.port) is not int
+        or not all(isinstance(text, str) for text in (*texts, *found.bundles))
+    ):
         raise BadExchange("it is no answer")
     return found
 
 
 def _answer_proof(data: bytes, body: str, token: bytes) -> str:
-    return hmac.new(token, _ANSWER + sha256(data).digest() + body.encode(), sha256).hexdigest()
+    said = body.encode("utf-8", "surrogatepass")
+    return hmac.new(token, _ANSWER + sha256(data).digest() + said, sha256).hexdigest()
 
 
 def _packed(plain: dict[str, Any]) -> bytes:

@@ -59,7 +59,8 @@ class PublishedKey:
         algorithm = "" if self.algorithm is None else f" {_NAMES[self.algorithm]}"
         since = "…" if self.starts_utc == -math.inf else day(self.starts_utc)
         until = "…" if self.ends_utc == math.inf else day(self.ends_utc - 1)
-        return f"{self.issuer}  {readable_kid(self.kid)}  {name}{algorithm}  {since} to {until}"
+        dates = "without dates" if since == until else f"{since} to {until}"
+        return f"{self.issuer}  {readable_kid(self.kid)}  {name}{algorithm}  {dates}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -530,3 +530,12 @@ def test_a_program_of_the_deployers_gets_a_certificate(office: Office) -> None:
     for name in ("", "east/k1", "a b", "$all"):
         with pytest.raises(AuthorityError, match="for example server"):
             office.authority.certificate(name, NOW)
+
+
+@pytest.mark.parametrize("proof", ["\u00e9", "\ud800", 7, None, []])
+@pytest.mark.parametrize("body", ['{"status": "pending", "bundles": [], "port": "x"}', "{}", "\ud800", 7, "null"])
+def test_a_strangers_answer_is_refused_whatever_it_holds(body: object, proof: object) -> None:
+    payload = json.dumps({"body": body, "proof": proof}).encode()
+    for token in (b"token", b""):
+        with pytest.raises(exchange.BadExchange):
+            exchange.parse_answer(payload, b"request", token)
