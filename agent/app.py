@@ -56,12 +56,13 @@ from agent.ruleset.venue_files import BadVenueFile, load_venue
 from agent.screening import BadCalibration
 from agent.supervisor import HealthMonitor, metrics
 from agent.supervisor.crash_loop import StartHistory
+from agent.supervisor.handover import NotLoadedError, Successor, load_successor
 from agent.supervisor.lane_status import LaneStatusKeeper
 from agent.supervisor.metrics import Metrics
 from agent.supervisor.report import HealthReport
 from agent.supervisor.rollout import ConfigRollout
 from agent.supervisor.startup import Startup
-from agent.supervisor.upgrade import NOTICE, Upgrades, is_switching
+from agent.supervisor.upgrade import NOTICE, Upgrades
 from agent.tickets.register import UsedTickets
 from agent.venue import Vehicle, Venue, VenueInForce
 from agent.web.options import PublicDetail
@@ -147,6 +148,11 @@ class Service(Protocol):
 
 class App:
     """The agent, whole. `run` blocks until `stop`, SIGTERM or SIGINT."""
+
+    status = 0
+    """What the process is to end with."""
+    _successor: Successor | None = None
+    _is_loading = _is_ended = False
 
     def __init__(self, config: Config, began: Startup | None = None) -> None:
         """Build everything; nothing is opened yet. Raises BadTrustStore, BadTable, BadCalibration; none in safe
@@ -309,8 +315,6 @@ class App:
             self._watch,
             self._staff,
         )
-        self.status = 0
-        """What the process is to end with."""
 
     def _sharing(self, tickets: UsedTickets, clock: Clock) -> _Tickets:
         """The used tickets, shared with the other kiosks of the site."""
@@ -380,11 +384,12 @@ class App:
 
     def _shut_down(self) -> None:
         """Stop every service, the last first: doors, devices, the last event, then what is still to be sent."""
-        systemd.notify("STOPPING=1")
+        if self.successor is None:
+            systemd.notify("STOPPING=1")
         self._health.ending()
         for service in reversed(self._services):
             try:
-                service.stop(SWITCH_STOP_S if service is self._link and is_switching() else STOP_S)
+                service.stop(SWITCH_STOP_S if service is self._link and self.successor else STOP_S)
             except Exception:  # noqa: BLE001 - whatever one does, the others must stop
                 journal.exception("%s did not stop; the others are stopped", type(service).__name__)
         _log_totals(self._outbox.status())
@@ -402,9 +407,41 @@ class App:
             self.stop()
 
     def obey_signals(self) -> None:
-        """SIGTERM and SIGINT stop the agent. Main thread only."""
+        """SIGTERM and SIGINT stop the agent; SIGHUP of root's helper lets another release take over. Main thread
+        only.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
+            signal.signal(number, lambda *_: self._end())
+        if systemd.is_service():
+            signal.signal(signal.SIGHUP, lambda *_: self._hand_over())
+
+    def _end(self) -> None:
+        """Stop, and let nobody take over."""
+        self._is_ended = True
+        self.stop()
+
+    @property
+    def successor(self) -> Successor | None:
+        """Another release that is loaded, and takes over when this one has stopped."""
+        return None if self._is_ended else self._successor
+
+    def _hand_over(self) -> None:
+        """Have the release that the link names by now load itself, and then take over. Returns at once."""
+        if not self._is_loading:
+            self._is_loading = True
+            threading.Thread(target=self._load_successor, name="handover", daemon=True).start()
+
+    def _load_successor(self) -> None:
+        journal.info("another release is loaded, to take over")
+        try:
+            self._successor = load_successor()
+            self.stop()
+        except NotLoadedError as error:
+            journal.error("the other release does not take over: %s", error)
+            if not error.knows_how:
+                self.restart("the other release has to be started in the usual way")
+        finally:
+            self._is_loading = False
 
     def _jobs(self, config: Config, baselines: BaselineSaver) -> Iterator[Job]:
         """What is done again and again."""

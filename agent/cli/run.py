@@ -5,9 +5,11 @@ gatepost run --config config/agent.toml
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent import app, config, credentials, log, policy
@@ -16,11 +18,10 @@ from agent.platform import malloc, systemd
 from agent.platform.files import state_folder
 from agent.ruleset.venue_files import BadVenueFile
 from agent.screening import BadCalibration
-from agent.supervisor import startup
+from agent.supervisor import handover, startup
 from agent.supervisor.crash_loop import StartHistory
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
 
 
@@ -35,6 +36,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Arguments of `run`."""
     parser = subparsers.add_parser("run", description=__doc__)
     configuration.add_argument(parser)
+    parser.add_argument("--after", type=int, help=argparse.SUPPRESS)  # of a release that this one takes over from
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,6 +46,11 @@ def run(args: argparse.Namespace) -> int:
     log.configure("info")
     malloc.set_up()
     sys.setswitchinterval(SWITCH_S)
+    if args.after is not None:
+        with suppress(config.BadConfig, OSError):  # said below, once it is our turn
+            config.load(args.config)  # and with it the drivers
+        if not handover.await_turn(args.after):
+            return 0
     if systemd.is_service() and not args.config.exists() and not config.identity(args.config).exists():
         return _enrol(args.config)
     began = configuration.load_or_print_errors(startup.begin, args.config)
@@ -62,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     agent.run()
     if began.memory is not None:
         began.memory.count(StartHistory.ended)
+    if agent.successor is not None:
+        agent.successor.hand_over()
     return agent.status
 
 

@@ -61,11 +61,6 @@ _TRIAL = "trial"
 STICKS = ("/media", "/mnt", "/boot/firmware")
 
 
-def is_switching() -> bool:
-    """Whether root's helper has another release take this one's place, or has just done so."""
-    return NOTICE.with_name(_TRIAL).exists()
-
-
 class Upgrades:
     """One thread, which may wait for the network."""
 

@@ -1,0 +1,94 @@
+"""Another release takes this one's place: it loads itself before this one ends, so that no gate waits for that.
+
+Root's helper has changed the link to the release in use, and sends SIGHUP. This process starts the program again, as
+its child, which loads all that it needs and then waits. Only now this one stops, tells systemd that the child is
+the service from here on (sd_notify(3), MAINPID), lets it go on, and ends. A release that does not get as far as
+that never had the gate: this one stays.
+
+They speak by a pair of sockets, whose number the child is given by `gatepost run --after`:
+
+| who | says |
+|---|---|
+| the child | `loaded` |
+| its parent | `go`; nothing, and hangs up: it has ended in another way, and the child ends too |
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.platform import systemd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOAD_S = 50.0
+"""A slow card needs half a minute to load a release that was never loaded before; root's helper waits for 60 s."""
+_USAGE = 2
+"""Exit status of a release from before `--after`."""
+_LOADED, _GO = b"loaded", b"go"
+
+
+class NotLoadedError(Exception):
+    """The other release cannot take over; `str()` says why."""
+
+    def __init__(self, why: str, *, knows_how: bool = True) -> None:
+        """`knows_how`: False for one that has to be started in the usual way."""
+        super().__init__(why)
+        self.knows_how = knows_how
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """The program that takes over; it is loaded, and waits."""
+
+    process: subprocess.Popen[bytes]
+    line: socket.socket
+
+    def hand_over(self) -> None:
+        """Make it the service, once everything is closed here. Then this process has only to end."""
+        systemd.notify(f"MAINPID={self.process.pid}")
+        with suppress(OSError):
+            self.line.send(_GO)
+
+
+def load_successor(words: Sequence[str] = (), limit_s: float = LOAD_S) -> Successor:
+    """Start the program that the link names by now, and wait until it has loaded itself. Raises NotLoadedError.
+
+    `words`: how to start it; as this one was started, if there are none.
+    """
+    line, far = socket.socketpair()
+    try:
+        with far:
+            command = [*(words or sys.argv), "--after", str(far.fileno())]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(far.fileno(),))  # noqa: S603 - ourselves
+    except OSError as error:
+        raise NotLoadedError(f"it cannot be started: {error}", knows_how=False) from None
+    line.settimeout(limit_s)
+    with suppress(OSError):
+        if line.recv(len(_LOADED)) == _LOADED:
+            return Successor(process, line)
+    line.close()
+    with suppress(subprocess.TimeoutExpired):
+        code = process.wait(1.0)
+        raise NotLoadedError(f"it has ended with {code}", knows_how=code != _USAGE)
+    process.kill()
+    process.wait()
+    raise NotLoadedError(f"it was not ready after {limit_s:.0f} s")
+
+
+def await_turn(descriptor: int) -> bool:
+    """In the child, when all is loaded: wait; False when it is not to go on."""
+    os.set_inheritable(descriptor, False)
+    with socket.socket(fileno=descriptor) as line:
+        line.send(_LOADED)
+        goes_on = line.recv(len(_GO)) == _GO
+    if goes_on:
+        systemd.notify("WATCHDOG=1")
+    return goes_on
