@@ -1,7 +1,7 @@
 """Another release takes this one's place: it loads itself before this one ends, so that no gate waits for that.
 
-Root's helper has changed the link to the release in use, and sends SIGHUP. This process starts the program again, as
-its child, which loads all that it needs and then waits. Only now this one stops, tells systemd that the child is
+Root's helper has changed the link to the release in use, and sends SIGHUP. This process starts the program again,
+as its child, which loads all that it needs and then waits. Only now this one stops, tells systemd that the child is
 the service from here on (sd_notify(3), MAINPID), lets it go on, and ends. A release that does not get as far as
 that never had the gate: this one stays.
 

@@ -182,12 +182,14 @@ def machine(
     more: str = "",
     following: str = "",
     prepare: Callable[[Path], None] = lambda _: None,
+    root: Path | None = None,
 ) -> Iterator[Machine]:
-    """An empty machine with packages in /debs, booted; gone afterwards. `prepare`: its files, before it starts."""
+    """An empty machine with packages in /debs, booted; gone afterwards. `prepare`: its files, before it starts;
+    `root`: a tar file of one that is not empty.
+    """
     with tempfile.TemporaryDirectory(prefix="gatepost-deb-") as folder:
-        subprocess.run(
-            ["tar", "-C", folder, "--numeric-owner", "-xf", str(base(suite, "amd64", more, following))], check=True
-        )
+        root = root or base(suite, "amd64", more, following)
+        subprocess.run(["tar", "-C", folder, "--numeric-owner", "-xf", str(root)], check=True)
         for package in packages:
             target = Path(folder) / "debs" / package.parent.name / package.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,6 +202,22 @@ def machine(
             yield booted
         finally:
             booted.cut()
+
+
+@contextlib.contextmanager
+def installed(suite: str, first: Path) -> Iterator[Machine]:
+    """A machine on which the packages were installed; kept beside packages that are kept, as it takes a minute."""
+    kept = first.with_name(f"installed-{suite}-{first.name}.tar")
+    if not kept.exists():
+        with machine(suite, packages_of(first)) as kiosk:
+            kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 900)
+            kiosk.sh("systemctl stop gatepost")
+            kiosk.cut()
+            tar = ["tar", "-C", str(kiosk.folder), "--numeric-owner", "--exclude=./debs"]
+            subprocess.run([*tar, "-cf", f"{kept}.part", "."], check=True)
+            Path(f"{kept}.part").rename(kept)
+    with machine(suite, [], root=kept) as kiosk:
+        yield kiosk
 
 
 def packages_of(folder: Path) -> list[Path]:
@@ -446,8 +464,7 @@ def another_release(kiosk: Machine, version: str, name: str) -> Path:
 @contextlib.contextmanager
 def serving(found: Found, suite: str, first: Path) -> Iterator[Machine]:
     """A kiosk at which people are served, to the end."""
-    with machine(suite, packages_of(first)) as kiosk:
-        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+    with installed(suite, first) as kiosk:
         configure(kiosk, extra='[codes]\nkeys = "issuers.toml"\nbundles = "/var/lib/gatepost/bundles"\n')
         kiosk.sh("systemctl restart gatepost")
         until(lambda: kiosk.report().get("version") == version_of(packages_of(first)))
@@ -585,8 +602,7 @@ def from_afar(found: Found, suite: str, first: Path, second: Path, cuts: int) ->
     """A signed release is fetched, verified, used and kept, also with every process killed in between."""
     key, chance = signing.new_private_key(), random.Random(1)
     one, two = version_of(packages_of(first)), version_of(packages_of(second))
-    with machine(suite, packages_of(first)) as kiosk:
-        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+    with installed(suite, first) as kiosk:
         served = kiosk.folder / "srv/mirror" / second.name
         served.mkdir(parents=True)
         for package in packages_of(second):
@@ -645,8 +661,7 @@ def power_cuts(found: Found, suite: str, first: Path, second: Path, cuts: int) -
     A release that works comes up each time, and in the end every event is at the broker.
     """
     chance, one, two = random.Random(SEED), version_of(packages_of(first)), version_of(packages_of(second))
-    with machine(suite, packages_of(first)) as kiosk:
-        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+    with installed(suite, first) as kiosk:
         another_release(kiosk, one, two)
         configure(kiosk)
         kiosk.sh("systemctl restart gatepost")
@@ -783,8 +798,7 @@ gate = { driver = "serial_relay", port = "/run/gate-wire" }
 def downtime(found: Found, suite: str, first: Path, second: Path) -> None:
     """How long a lane is away while one release takes another's place: seen at the gate's wire."""
     one, two = version_of(packages_of(first)), version_of(packages_of(second))
-    with machine(suite, packages_of(first)) as kiosk:
-        kiosk.run(f"{APT} install /debs/{first.name}/*.deb", 300)
+    with installed(suite, first) as kiosk:
         another_release(kiosk, one, two)
         configure(kiosk)
         codes = [
