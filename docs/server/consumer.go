@@ -1,7 +1,10 @@
 // Gatepost's events into PostgreSQL, in Go: each event one row, one transaction for a batch, receipts after the commit.
 //
-//	go mod init consumer && go get github.com/eclipse/paho.mqtt.golang github.com/lib/pq
-//	go run consumer.go postgresql:///gatepost tcp://server:PASSWORD@broker:1883 receipts.key [SHARE]
+//	sudo apt-get install golang golang-github-eclipse-paho.mqtt.golang-dev golang-github-lib-pq-dev
+//	GO111MODULE=off GOPATH=/usr/share/gocode go build consumer.go
+//	./consumer 'postgresql:///gatepost?host=/var/run/postgresql' tcp://server:PASSWORD@broker:1883 receipts.key [SHARE]
+//
+// Or, where Go is newer: go mod init consumer && go get github.com/eclipse/paho.mqtt.golang github.com/lib/pq
 //
 // The tables are those of schema.sql. Start it several times with the same SHARE, a long word that no kiosk knows.
 package main
@@ -249,7 +252,7 @@ func keepAll(db *sql.DB, events []*event) []receipt {
 
 func main() {
 	if len(os.Args) < 4 {
-		log.Fatal("usage: consumer postgresql:///gatepost tcp://server:PASSWORD@broker:1883 receipts.key [SHARE]")
+		log.Fatal("usage: consumer 'postgresql:///gatepost?host=/var/run/postgresql' tcp://server:PASSWORD@broker:1883 receipts.key [SHARE]")
 	}
 	share := "server"
 	if len(os.Args) > 4 {

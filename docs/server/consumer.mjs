@@ -1,7 +1,7 @@
 // Gatepost's events into PostgreSQL, in JavaScript: each event one row, receipts after the commit.
 //
 //     npm install mqtt pg
-//     node consumer.mjs postgresql:///gatepost mqtt://server:PASSWORD@broker receipts.key [SHARE]
+//     node consumer.mjs 'postgresql:///gatepost?host=/var/run/postgresql' mqtt://server:PASSWORD@broker receipts.key [SHARE]
 //
 // The tables are those of schema.sql. Start it several times with the same SHARE, a long word that no kiosk knows.
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
@@ -11,7 +11,7 @@ import pg from "pg";
 
 const [database, broker, keyFile, share = "server"] = process.argv.slice(2);
 if (!keyFile) {
-  console.error("usage: node consumer.mjs postgresql:///gatepost mqtt://server:PASSWORD@broker receipts.key [SHARE]");
+  console.error("usage: node consumer.mjs 'postgresql:///gatepost?host=/var/run/postgresql' mqtt://server:PASSWORD@broker receipts.key [SHARE]");
   process.exit(2);
 }
 const key = createPrivateKey(readFileSync(keyFile));
