@@ -20,6 +20,7 @@ import segno
 
 from agent.cli import broker_login
 from agent.cli.help import number, port
+from agent.cli.key_files import private_key
 from agent.crypto import signing
 from agent.enrolment import authority, certificates, exchange_mqtt, invitation
 from agent.enrolment.authority import Authority, AuthorityError, AuthoritySettings
@@ -113,7 +114,7 @@ def _new(args: argparse.Namespace) -> int:
 
 def _invite(args: argparse.Namespace) -> int:
     site, _, kiosk = args.name.partition("/")
-    keys = [signing.private_key(path.read_bytes()) for path in args.key]
+    keys = [private_key(path) for path in args.key]
     made, envelope = Authority(args.folder).invite(site, kiosk, args.days, keys, time.time())
     if args.out:
         replace_file(args.out, (envelope + b"\n",), _SECRET)

@@ -18,10 +18,10 @@ from uuid import uuid4
 
 from agent.cli import broker_login, delivery
 from agent.cli.help import number
+from agent.cli.key_files import private_key
 from agent.commands import COMMANDS
 from agent.control.verification import LONGEST_LIFE_S, TARGET, is_broadcast
 from agent.credentials import bundle
-from agent.crypto import signing
 from agent.events import root_of_target
 from agent.events.answers import Delivery
 from agent.mqtt import LinkLost
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
     try:
         arguments = _arguments(args.arguments)
-        keys = [signing.private_key(file.read_bytes()) for file in args.key]
+        keys = [private_key(file) for file in args.key]
         members = members_of(
             args.command, arguments, target=args.to, fleet=args.fleet, life_s=args.seconds, command_id=args.id
         )

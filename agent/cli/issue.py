@@ -17,6 +17,7 @@ from pathlib import Path
 import segno
 
 from agent.cli.help import days, party, roster_number, seconds, uses
+from agent.cli.key_files import private_key
 from agent.credentials import gatepost, permit, venue_code
 from agent.crypto import signing
 from agent.crypto.refusal import Malformed
@@ -73,7 +74,7 @@ def _add_permit(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when issued; 1 with one sentence on standard error."""
     try:
-        key = _key(args.key)
+        key = private_key(args.key)
         text = _text(key, args)
         if args.png:
             picture(text).save(str(args.png), scale=8, border=4)
@@ -88,13 +89,6 @@ def run(args: argparse.Namespace) -> int:
     elif not args.png:
         print(text)
     return 0
-
-
-def _key(file: Path) -> signing.PrivateKey:
-    try:
-        return signing.private_key(file.read_bytes())
-    except signing.BadKey as error:
-        raise signing.BadKey(f"{file}: {error}") from None
 
 
 def picture(text: str) -> segno.QRCode:
@@ -118,7 +112,7 @@ def _formats_of(file: Path) -> set[str]:
     beside = file.with_name("issuers.toml")
     if not beside.is_file():
         return set()
-    public = b64encode(signing.private_key(file.read_bytes()).public.spki).decode()
+    public = b64encode(private_key(file).public.spki).decode()
     try:
         pinned = tomllib.loads(beside.read_text(encoding="utf-8")).get("key", [])
         return {name for entry in pinned if entry.get("public") == public for name in entry.get("formats", ())}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from agent import credentials
 from agent.cli import key_import
 from agent.cli.help import chunk_kb, days, hours, spread_s, version
+from agent.cli.key_files import private_key
 from agent.config import overlay
 from agent.control.verification import TARGET
 from agent.credentials import bundle, jwks
@@ -254,7 +255,7 @@ def _sign(args: argparse.Namespace) -> int:
     }
     if args.target:
         signed["target"] = args.target
-    keys = [signing.private_key(file.read_bytes()) for file in args.key]
+    keys = [private_key(file) for file in args.key]
     signed_by_all = bundle.sign(signed, keys)
     claimed = bundle.unverified_header(signed_by_all)  # what no gate could read or would take is not handed out
     if args.type == "root":
@@ -377,7 +378,7 @@ def _import_bundle(args: argparse.Namespace) -> int:
 
 
 def _public(args: argparse.Namespace) -> int:
-    key = signing.private_key(args.private.read_bytes())
+    key = private_key(args.private)
     print(key_table(args.issuer or args.private.stem, key.public), end="")
     return 0
 

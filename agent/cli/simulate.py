@@ -10,6 +10,7 @@ docs/fleet.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import sys
@@ -82,10 +83,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.bundles is not None:
         options = replace(options, delivery="receipt")
-    memory = _MEMORY if _MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="gatepost-simulated-", dir=memory) as folder:
-        place = args.folder or Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
+    with _folder(args.folder) as place:
         processes = args.processes or -(-args.kiosks // _PER_PROCESS)
         shares = [range(args.kiosks)[first::processes] for first in range(processes)]
         plans = [
@@ -106,6 +104,18 @@ def run(args: argparse.Namespace) -> int:
     elif not args.json:
         print(f"decided {counts.decided} {'=' if done else '≠'} delivered {counts.delivered} (events)")
     return 0 if done else NOT_ALL
+
+
+@contextlib.contextmanager
+def _folder(given: Path | None) -> Iterator[Path]:
+    """For the kiosks' disks; one that is not given goes at the end."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given
+        return
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="gatepost-simulated-", dir=memory) as made:
+        yield Path(made)
 
 
 def _follow(plans: list[SimulationPlan], args: argparse.Namespace) -> FleetCounts:

@@ -174,7 +174,7 @@ def table(rows: Sequence[KioskRow], since: Mapping[str, float], now_utc: float) 
         f"{whole.kiosks} kiosks, {whole.online} online, {whole.safe_mode} in safe mode, "
         f"{whole.waiting} events wait, {whole.cases} cases open, {whole.overdue} overdue"
     )
-    lines = [counted, f"software  {versions}"]
+    lines = [counted, f"software  {versions or 'none is online'}"]
     for bundle, counts in whole.held.items():
         held = ", ".join(f"version {version}: {count}" for version, count in counts.items())
         lines.append(f"{bundle:<{_NAMES_WIDTH}} {held}")

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+from agent.mqtt import failures
 from agent.mqtt.client import Client, ConnectionClosed, LinkLost, Retained, Unsupported
 from agent.mqtt.tls import context
 
@@ -31,7 +32,7 @@ class ShortConnection:
     """
 
     def __init__(self, options: Options, name: str) -> None:
-        """`name`: of the client at the broker."""
+        """`name`: of the client at the broker. Raises LinkLost when the files of TLS cannot be used."""
         self.options, self._name = options, name
         self._greeted = False
         self._unanswered = 0
@@ -44,7 +45,7 @@ class ShortConnection:
         self._client = self._new_client(v5=options.protocol != "3.1.1")
 
     def __enter__(self) -> Self:
-        """Connect."""
+        """Connect. Raises LinkLost: a sentence with what to do."""
         try:
             try:
                 self._greet()
@@ -52,13 +53,22 @@ class ShortConnection:
                 self._client.close()
                 self._client = self._new_client(v5=False)
                 self._greet()
+        except ConnectionClosed as closed:
+            self._client.close()
+            raise LinkLost(failures.hung_up(closed.reason, self.options)) from None
+        except (OSError, ValueError) as error:
+            self._client.close()
+            raise LinkLost(failures.no_connection(error, self.options)) from None
         except BaseException:
             self._client.close()
             raise
         return self
 
     def _new_client(self, *, v5: bool) -> Client:
-        tls = context(self.options, dated=True) if self.options.tls else None
+        try:
+            tls = context(self.options, dated=True) if self.options.tls else None
+        except (OSError, ValueError) as error:
+            raise LinkLost(failures.no_context(error, self.options, time.time())) from None
         return Client(self.options, self._name, None, self, v5=v5, tls=tls)
 
     def _greet(self) -> None:

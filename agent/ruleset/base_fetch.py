@@ -7,7 +7,9 @@ at a moment of its own in the signed window. Nothing that is in force changes be
 
 from __future__ import annotations
 
+import functools
 import logging
+import operator
 import queue
 import random
 import ssl
@@ -20,7 +22,7 @@ from agent.model import Component
 from agent.model.problems import ProblemCode, found
 from agent.ruleset.base_assembly import Assembly, part_path
 from agent.ruleset.base_download import BadDownload, download, opener
-from agent.ruleset.base_siblings import EVERY_S, LineTurn, Offer, SiblingBusy
+from agent.ruleset.base_siblings import EVERY_S, LineTurn, Offer, SiblingBusy, bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -230,13 +232,14 @@ class BaseFetcher(threading.Thread):
             return None
         found = self._sharing.siblings(assembly.wanted.chunks.id)
         asked = [each for each in found if self._left_alone.get(each.address[0], (0.0, 0.0))[0] < now_s]
-        random.shuffle(asked)
-        start = random.randrange(len(missing))  # noqa: S311 - no secret
-        for index in (*missing[start:], *missing[:start]):
-            for sibling in asked:
-                if sibling.has(index):
-                    return index, sibling
-        return None
+        wanted = bits_of(missing)
+        there = functools.reduce(operator.or_, (each.pieces & wanted for each in asked), 0)
+        if not there:
+            return None
+        start = random.choice(missing)  # noqa: S311 - no secret
+        later = there >> start << start or there  # else again from the first on
+        index = (later & -later).bit_length() - 1
+        return index, random.choice([each for each in asked if each.has(index)])  # noqa: S311 - same
 
     def _from_siblings(self, assembly: Assembly) -> None:
         """All that they have."""

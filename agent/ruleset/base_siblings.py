@@ -69,8 +69,8 @@ class Sibling:
     address: tuple[str, int]
     token: str
     """Names its process."""
-    pieces: bytes
-    """A bit for each piece that it has, the first one the lowest of the first byte."""
+    pieces: int
+    """A bit for each piece that it has, the first one the lowest."""
     uses_line: bool
     heard_s: float
     grew_s: float
@@ -78,7 +78,17 @@ class Sibling:
 
     def has(self, index: int) -> bool:
         """Whether it says so of this piece."""
-        return index // 8 < len(self.pieces) and bool(self.pieces[index // 8] >> index % 8 & 1)
+        return bool(self.pieces >> index & 1)
+
+
+def bits_of(indices: Iterable[int]) -> int:
+    """A number with these bits set."""
+    found = bytearray()
+    for index in indices:
+        if index // 8 >= len(found):
+            found += bytes(index // 8 + 1 - len(found))
+        found[index // 8] |= 1 << index % 8
+    return int.from_bytes(found, "little")
 
 
 @dataclass(slots=True)
@@ -250,10 +260,8 @@ class SiteSharing:
     def _announcement(self, offer: Offer, port: int) -> bytes:
         """Empty: nobody needs to hear it."""
         missing, count = offer.missing(), len(offer.base.chunks)
-        pieces = bytearray(b"\xff" * (count // 8) + bytes(((1 << count % 8) - 1,) if count % 8 else ()))
-        whole = bytes(pieces)
-        for index in missing:
-            pieces[index // 8] &= ~(1 << index % 8)
+        whole = (1 << count) - 1
+        pieces = (whole & ~bits_of(missing)).to_bytes(-(-count // 8), "little")
         chunks_id = offer.base.chunks.id
         if not missing and all(each.pieces == whole for each in self.siblings(chunks_id)):
             return b""
@@ -276,9 +284,10 @@ class SiteSharing:
             pass
 
     def _remember(
-        self, chunks_id: str, address: tuple[str, int], token: str, pieces: bytes, *, uses_line: bool
+        self, chunks_id: str, address: tuple[str, int], token: str, announced: bytes, *, uses_line: bool
     ) -> None:
-        now_s, key = time.monotonic(), (chunks_id, token)
+        """`announced`: a bit for each piece that it has, the first one the lowest of the first byte."""
+        now_s, key, pieces = time.monotonic(), (chunks_id, token), int.from_bytes(announced, "little")
         with self._lock:
             before = self._siblings.get(key)
             if before is None:
@@ -290,7 +299,7 @@ class SiteSharing:
                     return
                 self._siblings[key] = Sibling(address, token, pieces, uses_line, now_s, now_s)
                 return
-            grew = int.from_bytes(pieces).bit_count() > int.from_bytes(before.pieces).bit_count()
+            grew = pieces.bit_count() > before.pieces.bit_count()
             grew_s = now_s if grew else before.grew_s
             self._siblings[key] = replace(
                 before, address=address, pieces=pieces, uses_line=uses_line, heard_s=now_s, grew_s=grew_s

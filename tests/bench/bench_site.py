@@ -10,8 +10,11 @@ is less.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,9 +26,13 @@ from rows import ROOT, Row
 
 from agent.credentials import base_chunks, lists
 from agent.ruleset import load
+from agent.ruleset.base_assembly import WantedBase
+from agent.ruleset.base_fetch import BaseFetcher
+from agent.ruleset.base_siblings import SiteSharing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.connection import Connection
 
 KIOSKS = int(os.environ.get("KIOSKS", "50"))
 ALONE = int(os.environ.get("ALONE", "2"))
@@ -41,31 +48,8 @@ web.data = open(sys.argv[2], "rb").read()
 print("ready", flush=True)
 sys.stdin.readline()
 """
-KIOSK = """
-import json, sys, time
-from pathlib import Path
-from agent.credentials import base_chunks
-from agent.ruleset import load
-from agent.ruleset.base_assembly import WantedBase
-from agent.ruleset.base_fetch import BaseFetcher
-from agent.ruleset.base_siblings import SiteSharing
-folder, name, file, chunks, share = sys.argv[1:]
-path = Path(folder) / "people.gpl"
-path.parent.mkdir()
-wanted = WantedBase("people", path, load.open_list(Path(file)).base.head, base_chunks.from_json(json.loads(chunks)))
-done = load.next_path(path)
-sharing = SiteSharing(8472) if share == "share" else None
-fetcher = BaseFetcher(
-    lambda: [] if done.exists() else [wanted], lambda: fetcher, lambda *_: None, source=name, sharing=sharing
-)
-print("ready", flush=True)
-sys.stdin.readline()
-fetcher.start()
-while not done.exists():
-    time.sleep(0.1)
-print("whole" if load.open_list(done).base.is_sound() else "damaged", flush=True)
-sys.stdin.readline()
-"""
+_CLONE_NEWNET = 0x40000000
+_FORK = multiprocessing.get_context("fork")
 
 
 class SiteNetwork:
@@ -142,6 +126,7 @@ def run() -> Iterator[Row]:
     """Without siblings a few kiosks, with them all."""
     if os.geteuid():
         raise PermissionError("namespaces are made by root: sudo make bench-site")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the namespaces are taken down
     with TemporaryDirectory(prefix="gp-site-", dir=_memory((KIOSKS + 2) * KEYS * 15)) as name:
         file = Path(name) / "people.gpl"
         head = lists.ListHeader("revoked", "demo", 2, time.time(), 3600.0, 7200.0)
@@ -171,30 +156,57 @@ def _memory(needed_bytes: int) -> str | None:
 def _measure(folder: Path, file: Path, kiosks: int, how: str) -> tuple[int, float]:
     """Bytes over the line, and seconds until the last has it whole."""
     with SiteNetwork(kiosks) as site, contextlib.ExitStack() as stack:
-
-        def start(place: str, *words: object) -> subprocess.Popen[str]:
-            made = subprocess.Popen(
-                site.words(place, sys.executable, "-c", *words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                text=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )  # fmt: skip
-            stack.callback(made.wait)
-            stack.callback(made.kill)
-            if made.stdout.readline() != "ready\n":
-                raise RuntimeError(f"{place} does not start")
-            return made
-
-        start("server", SERVER, ROOT / "tests" / "agent" / "ruleset", file)
+        server = subprocess.Popen(
+            site.words("server", sys.executable, "-c", SERVER, ROOT / "tests" / "agent" / "ruleset", file),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        stack.callback(server.wait)
+        stack.callback(server.kill)
+        if server.stdout.readline() != "ready\n":
+            raise RuntimeError("the web server does not start")
         chunks = load.chunks_of(file, base_chunks.DEFAULT_BYTES, "http://10.78.0.2/people.gpl")
-        text = json.dumps(base_chunks.to_json(chunks))
-        running = [
-            start(str(number), KIOSK, folder / f"{how}-{number}", f"k{number}", file, text, how)
-            for number in range(kiosks)
-        ]
+        head, ends = load.open_list(file).base.head, []
+        for number in range(kiosks):
+            wanted = WantedBase("people", folder / f"{how}-{number}" / "people.gpl", head, chunks)
+            ours, theirs = _FORK.Pipe()
+            words = (f"{site.name}-{number}", wanted, how == "share", theirs)
+            process = _FORK.Process(target=_kiosk, args=words, daemon=True)
+            process.start()
+            stack.callback(process.join)
+            stack.callback(process.kill)
+            ends.append(ours)
+        for end in ends:
+            end.recv()
         before, begun_s = site.line_bytes(), time.monotonic()
-        for each in running:
-            each.stdin.write("\n")
-            each.stdin.flush()
-        for number, each in enumerate(running):
-            if each.stdout.readline() != "whole\n":
-                raise RuntimeError(f"kiosk {number} has no whole base")
+        for end in ends:
+            end.send("begin")
+        for number, end in enumerate(ends):
+            if not end.recv():
+                raise RuntimeError(f"the base of kiosk {number} is damaged")
+            if number % 10 == 9:
+                print(
+                    f"  {number + 1} have it after {time.monotonic() - begun_s:.0f} s", file=sys.stderr, flush=True
+                )
         return site.line_bytes() - before, time.monotonic() - begun_s
+
+
+def _kiosk(namespace: str, wanted: WantedBase, share: bool, parent: Connection) -> None:
+    """A process: the real fetcher in the network of one kiosk. It serves the others until it is killed."""
+    with Path("/run/netns", namespace).open() as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns", namespace)
+    wanted.path.parent.mkdir()
+    done = load.next_path(wanted.path)
+    sharing = SiteSharing(8472) if share else None
+    fetcher = BaseFetcher(
+        lambda: [] if done.exists() else [wanted], lambda: fetcher, lambda *_: None,
+        source=namespace, sharing=sharing,
+    )  # fmt: skip
+    parent.send("ready")
+    parent.recv()
+    fetcher.start()
+    while not done.exists():
+        time.sleep(0.1)
+    parent.send(load.open_list(done).base.is_sound())
+    parent.recv()

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from agent.cli import main
 from agent.events import Topics
 from agent.events.state import State, offline_payload, state_payload
@@ -26,4 +28,22 @@ def test_no_kiosk_and_no_broker_are_told(broker, capsys):
     assert main(["fleet", f"127.0.0.1:{broker.port}", "--plain"]) == 1
     assert "no state of a kiosk" in capsys.readouterr().err
     assert main(["fleet", "127.0.0.1:1", "--plain"]) == 1
-    assert "refused" in capsys.readouterr().err.lower()
+    assert capsys.readouterr().err == (
+        "127.0.0.1:1: nobody listens there (is the broker running, is the port right?)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--ca", "none.crt"], "--ca: none.crt is not there"),
+        (["--cert", "none.crt"], "--cert: none.crt is not there"),
+        (["--password-file", "none", "--username", "wall"], "--password-file: none is not there"),
+        ([], "does not speak TLS (8883 is the usual port with TLS, 1883 the one in the clear: --plain)"),
+    ],
+)
+def test_how_to_log_in_is_told_in_words_of_the_command(broker, capsys, words, told):
+    assert main(["fleet", f"127.0.0.1:{broker.port}", *words]) == 1
+    said = capsys.readouterr().err
+    assert told in said
+    assert "mqtt." not in said

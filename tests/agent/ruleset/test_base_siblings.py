@@ -190,7 +190,7 @@ NOW = 1000.0
 
 
 def sibling(token: str, *, uses_line: bool, grew_s: float = NOW) -> Sibling:
-    return Sibling((LOOPBACK, 1), token, b"", uses_line, NOW, grew_s)
+    return Sibling((LOOPBACK, 1), token, 0, uses_line, NOW, grew_s)
 
 
 def test_one_kiosk_uses_the_line_and_the_others_wait() -> None:
