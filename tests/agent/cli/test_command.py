@@ -74,3 +74,11 @@ def test_an_argument_from_a_file(capsys, key, tmp_path):
 def test_what_no_kiosk_would_do(capsys, key, words, why):
     assert main(["command", "--to", "library/gate-3", "--fleet", "city", "--key", str(key), *words]) == 1
     assert re.search(why, capsys.readouterr().err)
+
+
+def test_a_file_that_is_no_private_key_is_named(capsys, tmp_path):
+    for name, content in (("junk.key", b"junk"), ("duty.pub", signing.new_private_key().public.spki)):
+        (tmp_path / name).write_bytes(content)
+        words = ["flush", "--to", "library/gate-3", "--fleet", "city", "--key", str(tmp_path / name)]
+        assert main(["command", *words]) == 1
+        assert capsys.readouterr().err.startswith(f"{tmp_path / name}: not a private key in PEM form")
