@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -38,6 +38,7 @@ from agent.loop import Loop
 from agent.loop.inbox import Inbox
 from agent.loop.ledger import LedgerKeeper
 from agent.model import AgentChange, CommandStatus, Component, Direction, InForce, LaneSpec, Role
+from agent.model.lazy import dataclass, make_some
 from agent.model.reasons import CommandReason
 from agent.outbox import Outbox
 from agent.outbox.retention import Retention
@@ -99,6 +100,8 @@ SWITCH_STOP_S = 0.5
 with that one.
 """
 LOOK_EVERY_S = 1.0
+CLASSES_AT_ONCE = 10
+"""Classes whose methods are made in one go after the start: some milliseconds, while nobody waits for them."""
 _MEASURING = (Role.THERMOMETER, Role.ROOM, Role.RANGE)
 _NO_VENUE = VenueInForce(is_served=False)
 TICKETS_EVERY_S = 10.0
@@ -453,6 +456,7 @@ class App:
         if (tickets := self._tickets) is not None and not tickets.has_peers:
             yield Job("tickets", TICKETS_EVERY_S, lambda: tickets.tick(self._clock.now()))
         yield Job("memory", malloc.EVERY_S, malloc.give_back)
+        yield Job("classes", LOOK_EVERY_S, partial(make_some, CLASSES_AT_ONCE))
         if self._rollout is not None:
             yield Job("configuration", LOOK_EVERY_S, self._rollout.check)
         if config.health.metrics_file is not None:

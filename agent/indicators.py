@@ -11,12 +11,12 @@ dark when nobody renews it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import cycle
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from agent.model import Outcome
+from agent.model.lazy import dataclass
 from agent.texts import CATALOGUE
 
 if TYPE_CHECKING:

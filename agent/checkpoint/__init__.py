@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from annotated_types import Ge, Gt
@@ -77,6 +77,7 @@ from agent.model import (
     VenueFacts,
     WhoWaits,
 )
+from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, LocalRefusal, StatementRefusal
 from drivers.contract import Departure, Distance, Pressed, Reading, Sighting
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from agent.indicators import Cue
 from agent.model import AttestationResult, DeviceChange, LaneCommandResult, Passage, RemeasureResult
+from agent.model.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from agent.checkpoint.effects import ShowCue
 from agent.indicators import Cue
 from agent.model import NO_VENUE, SCANNERS, CodeStatus, Direction, Role, VenueFacts, Waits
+from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +22,7 @@ from agent.model import (
     Observation,
     Role,
 )
+from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 import typing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ from agent.config.toml_lines import lines_of
 from agent.config.typed import Matches, Misfits
 from agent.indicators import HOLD_S
 from agent.model import Direction, LaneTickets, LaneType
+from agent.model.lazy import dataclass
 from agent.platform import clock
 from agent.platform.files import state_folder
 from agent.ruleset.venue_files import VenueOptions

@@ -8,11 +8,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agent.indicators import COLUMN
+from agent.model.lazy import dataclass
 from drivers import registry
 from drivers.contract import BOARD, OUTPUT
 

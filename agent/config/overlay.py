@@ -9,8 +9,9 @@ has.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

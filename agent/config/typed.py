@@ -10,13 +10,15 @@ import dataclasses
 import re
 import types
 import typing
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

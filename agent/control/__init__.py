@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from agent.control.verification import (
 from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.model import CommandResult, CommandStatus, Component
+from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, Rejection
 from agent.platform.rate_limit import TokenBucket
 

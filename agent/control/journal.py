@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agent.control.verification import AHEAD_S, ProcessedCommand, ReplayGuard
 from agent.model import CommandResult, CommandStatus
+from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason
 from agent.platform.files import replace_file
 from agent.platform.high_water import HighWater

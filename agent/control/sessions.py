@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from agent.credentials.staff_list import StaffMember, StaffRole
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from agent.credentials.staff_list import StaffList

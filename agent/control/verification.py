@@ -16,7 +16,7 @@ What is not signed as the root asks is a stranger's: it gets no answer. All else
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from agent.credentials import bundle
 from agent.credentials.bundle import BadBundle
 from agent.crypto import strict_json
 from agent.model import CommandResult, CommandStatus
+from agent.model.lazy import dataclass
 from agent.model.reasons import CommandReason, Rejection
 
 if TYPE_CHECKING:

@@ -23,12 +23,13 @@ import os
 import select
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from agent.checkpoint.effects import ShowCue
 from agent.control.door import Door, line_of, send
 from agent.indicators import Cue, LampPanel
+from agent.model.lazy import dataclass
 from agent.texts import CATALOGUE
 from agent.web.options import LOCAL_PORT, PORTS
 

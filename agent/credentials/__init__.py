@@ -7,7 +7,7 @@ room that offers what `CodeFormat` names is a format: it is found by itself.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 from annotated_types import Ge, Le
@@ -27,6 +27,7 @@ from agent.model import (
     Verdict,
     WatchClass,
 )
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -6,10 +6,12 @@ So every piece is proved by itself, in whatever order and by whatever way it com
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

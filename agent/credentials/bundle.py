@@ -24,13 +24,13 @@ import binascii
 import json
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agent.credentials.freshness import MAX_AHEAD_S, Age
 from agent.crypto import dsse, signing, strict_json
 from agent.crypto.refusal import Malformed
+from agent.model.lazy import dataclass
 from agent.model.reasons import Rejection
 
 if TYPE_CHECKING:

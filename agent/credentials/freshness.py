@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from annotated_types import Ge, Gt
 
 from agent.model import ListAge, TimeBounds
+from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from hashlib import sha256
 from itertools import pairwise
 from typing import Protocol
@@ -31,6 +31,7 @@ from typing import Protocol
 from agent.credentials.freshness import Age
 from agent.crypto.digest import SIZE
 from agent.model import Colour, WatchClass
+from agent.model.lazy import dataclass
 
 MAGIC = b"GPLIST1\n"
 HEAD_BYTES = 512

@@ -16,9 +16,11 @@ import re
 import tomllib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
+
+from agent.model.lazy import dataclass
 
 MIN_PIN, MAX_PIN = 6, 64
 BADGE_PREFIX = "GPB1:"

@@ -41,7 +41,7 @@ import re
 import tomllib
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime, time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -51,6 +51,7 @@ from agent.crypto import signing
 from agent.crypto.limits import NONE, Limits
 from agent.crypto.refusal import CheckFailed
 from agent.model import CodeStatus, InForce
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

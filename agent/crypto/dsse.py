@@ -13,11 +13,12 @@ from __future__ import annotations
 import binascii
 import json
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from agent.crypto import strict_json
 from agent.crypto.refusal import Malformed
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,10 @@ such a usage may sign all kinds. Sources: eHealth Network, "EU DCC Public Key Ce
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from agent.crypto.refusal import CheckFailed
 from agent.model import CodeStatus, TimeBounds
+from agent.model.lazy import dataclass
 
 _KIND_OF = {1: "test", 2: "vaccination", 3: "recovery"}
 _USAGES = {

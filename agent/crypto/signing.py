@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,7 @@ from agent.crypto import ed25519, limits, sm2
 from agent.crypto.der import mended, signed_part
 from agent.crypto.iso9796 import RsaKey
 from agent.crypto.limits import Limits
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -13,11 +13,12 @@ import random
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from agent.devices.backoff import ABSENT_BACKOFF, FAULT_BACKOFF
 from agent.model import DeviceDown, DeviceUp, Observation
+from agent.model.lazy import dataclass
 from agent.platform.rate import Rate
 from drivers.contract import BadReply, DeviceGone, DriverError, Sighting
 

@@ -6,7 +6,9 @@ back, and short for a technician.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from agent.model.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

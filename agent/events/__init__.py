@@ -13,12 +13,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.events.kinds import kind_of, name_of
 from agent.model import ChainPosition, ClockState, Event, Record, TimeBounds
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,7 +24,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeAlias
 
 from agent.model import (
@@ -36,6 +36,7 @@ from agent.model import (
     RemeasureResult,
     Role,
 )
+from agent.model.lazy import dataclass
 from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting
 
 if TYPE_CHECKING:

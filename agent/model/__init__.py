@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field
+from dataclasses import Field, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
+from agent.model.lazy import dataclass
 from agent.model.problems import Finding, in_words
 from agent.model.reasons import CommandReason, LocalRefusal, Rejection, StatementRefusal
 from drivers.contract import Departure, Distance, Fix, Pressed, Reading, Sighting

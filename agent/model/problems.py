@@ -6,9 +6,10 @@ one line here, and the part that finds it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

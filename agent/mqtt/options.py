@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le
+
+from agent.model.lazy import dataclass
 
 _ADDRESS = re.compile(
     r"(?P<host>[^:/\s\[\]]+|\[[0-9a-fA-F:.]+\])"

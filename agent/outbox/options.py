@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
+
+from agent.model.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ What it has signed:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.model.lazy import dataclass
 from agent.model.problems import in_words
 
 if TYPE_CHECKING:

@@ -20,11 +20,12 @@ import os
 import secrets
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Record
+from agent.model.lazy import dataclass
 from agent.outbox.compression import CorruptRecord, compress, decompress
 from agent.platform.files import move_file, sync_folder
 from agent.platform.histogram import Histogram

@@ -19,7 +19,6 @@ import math
 import os
 import threading
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -28,6 +27,7 @@ from uuid import UUID
 from annotated_types import Ge
 
 from agent.model import ClockState, Component, TimeBounds
+from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 from agent.platform.files import replace_file
 

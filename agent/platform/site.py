@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

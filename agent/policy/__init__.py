@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt, Le
 
 from agent.model import Decision, Outcome
+from agent.model.lazy import dataclass
 from agent.policy.facts import Facts, Passback, SiteFacts, VenueKind, Zone, facts_of
 from agent.policy.table import BadTable, Table, decide, permits, read
 from agent.policy.tickets import parse_service

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.model.lazy import dataclass
 from agent.policy.facts import DIMENSIONS, Facts
 from agent.policy.table import Row, Table, facts_for, row_of
 from agent.texts import sentence

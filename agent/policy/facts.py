@@ -7,7 +7,7 @@ words of a notice at the door, and all combinations of facts can be checked befo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -33,6 +33,7 @@ from agent.model import (
     VenueFacts,
     WatchClass,
 )
+from agent.model.lazy import dataclass
 from agent.policy.tickets import ticket_here, ticket_now, ticket_service
 
 if TYPE_CHECKING:

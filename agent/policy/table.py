@@ -9,10 +9,11 @@ and invariants are checked for all combinations in milliseconds. Invariants are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Decision, InForce, Outcome
+from agent.model.lazy import dataclass
 from agent.policy.facts import DIMENSIONS, REFINES, TICKET_FACTS, TICKET_KINDS, CodeFact, Facts
 from agent.texts import CATALOGUE
 

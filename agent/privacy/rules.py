@@ -21,12 +21,12 @@ import math
 import re
 import tomllib
 from base64 import b64decode
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from agent.model import InForce
+from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 from agent.privacy import hpke
 

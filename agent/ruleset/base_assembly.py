@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.credentials import lists
+from agent.model.lazy import dataclass
 from agent.ruleset.list_files import next_path
 
 if TYPE_CHECKING:

@@ -22,9 +22,10 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agent.model.lazy import dataclass
 from agent.ruleset.base_assembly import part_path
 from agent.ruleset.list_files import next_path
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from agent.credentials import base_chunks, bundle, lists, staff_list
 from agent.credentials.bundle import BadBundle, Bundle, Root
 from agent.credentials.trust import parse_keys
 from agent.crypto import digest
+from agent.model.lazy import dataclass
 from agent.model.problems import Finding, ProblemCode, found
 from agent.model.reasons import Rejection
 from agent.platform.files import replace_file

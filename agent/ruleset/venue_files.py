@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from agent.credentials.bundle import BadBundle
 from agent.credentials.freshness import missing
 from agent.model import InForce
+from agent.model.lazy import dataclass
 from agent.platform import access
 from agent.platform.packaged import packaged, packaged_text
 from agent.ruleset.bundle_store import BundleStore

@@ -25,8 +25,10 @@ the people of `tests/bench/bench_fever.py`; `docs/screening.md` says what other 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

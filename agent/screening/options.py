@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
+
+from agent.model.lazy import dataclass
 
 MOST_ABOVE_C = 1.5
 """How far above the fixed limit people may teach one, where the site does not say, °C."""

@@ -12,10 +12,11 @@ with a standard deviation of 0.6 °C at 23 °C ambient, so below 33.0 °C the sk
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from agent.model import Role, Screening, Temperature
+from agent.model.lazy import dataclass
 from agent.screening.baseline import Baseline
 from agent.screening.calibration import ThermometerSite
 from agent.screening.window import estimate

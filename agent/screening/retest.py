@@ -13,10 +13,11 @@ Each attempt is an event of its own, and none is changed afterwards. A holder is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.model import Screening, Temperature
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from agent.model import NextStep

@@ -7,10 +7,10 @@ up must not be measured half-way. One wild sample of five or more does not count
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import TYPE_CHECKING
 
+from agent.model.lazy import dataclass
 from agent.screening.options import Estimate
 
 if TYPE_CHECKING:

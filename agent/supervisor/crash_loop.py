@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from agent.model.lazy import dataclass
 
 MANY = 5
 WITHIN_S = 300.0

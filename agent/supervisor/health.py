@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from agent.model import Component
+from agent.model.lazy import dataclass
 from agent.model.problems import Problem, ProblemCode
 
 if TYPE_CHECKING:

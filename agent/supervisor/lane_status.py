@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.checkpoint.effects import ShowCue
 from agent.model import Passage
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,12 +12,12 @@ import resource
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent import __version__
 from agent.model import ClockState
+from agent.model.lazy import dataclass
 from agent.platform.files import replace_file
 from agent.supervisor.health import Condition
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import __version__, log
+from agent.model.lazy import dataclass
 from agent.platform import site
 
 if TYPE_CHECKING:

@@ -4,8 +4,10 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
+
+from agent.model.lazy import dataclass
 
 NoticeType = Literal["config_applied", "config_rejected", "config_rolled_back"]
 TRIES = 3

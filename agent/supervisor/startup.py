@@ -11,7 +11,7 @@ well with.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from agent import __version__, config
 from agent.config import BadConfig, Config
 from agent.config.overlay import Overlay
 from agent.model import Component
+from agent.model.lazy import dataclass
 from agent.model.problems import ProblemCode, found
 from agent.platform import access
 from agent.platform.clock import boot_id, boottime_s

@@ -8,11 +8,11 @@ import secrets
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Component, Tristate
+from agent.model.lazy import dataclass
 from agent.model.problems import ProblemCode, found
 from agent.tickets.exchange import HAVE_EVERY_S, Exchange, Use
 from agent.tickets.store import FOREVER_S, NoStore, SqliteUses

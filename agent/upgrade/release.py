@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from agent.model import ReleaseStatus
+from agent.model.lazy import dataclass
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

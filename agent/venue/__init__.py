@@ -8,7 +8,7 @@ knows is folded from ledger entries, which `agent.outbox` writes in the commit o
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from agent.model import (
@@ -30,6 +30,7 @@ from agent.model import (
     VenueFacts,
     VenueMark,
 )
+from agent.model.lazy import dataclass
 from agent.model.reasons import StatementRefusal
 from agent.venue import attestations, reports, room
 from agent.venue.cases import case_id, case_kind, case_name

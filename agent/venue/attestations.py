@@ -5,9 +5,9 @@ Each statement is checked against the ledger and the rules; what is wrong with i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.model.lazy import dataclass
 from agent.model.reasons import StatementRefusal
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import ABSENCES, FEEDBACK, FOR_GOOD, NO_LANE, SYMPTOMS, Entry, What, tag16, unsigned

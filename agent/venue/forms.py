@@ -24,8 +24,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeGuard
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

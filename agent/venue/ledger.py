@@ -10,9 +10,10 @@ are dated by the lower bound of the clock, so that a day never ends early.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from agent.model.lazy import dataclass
 from agent.venue.entries import (
     CASE_KINDS,
     DRILL,

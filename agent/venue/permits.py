@@ -20,10 +20,11 @@ import zlib
 from base64 import b64decode, b64encode
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from agent.model import Permit, PermitKind, PermitState, Window
+from agent.model.lazy import dataclass
 from agent.venue.entries import ROLES, tag16
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ say what the ledger knows of one. A day on which the kiosk had no power is repor
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agent.model import ClockState, Report
+from agent.model.lazy import dataclass
 from agent.venue.entries import ABSENCES, DECISIONS, ROLES, SYMPTOMS, tag16
 from agent.venue.ledger import DAY_S
 

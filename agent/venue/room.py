@@ -11,10 +11,11 @@ of its peers only makes its rights fewer. A kiosk that is cut off goes on with i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from agent.model import RoomState
+from agent.model.lazy import dataclass
 from agent.venue.entries import tag
 
 if TYPE_CHECKING:

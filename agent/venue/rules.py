@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from agent.model.lazy import dataclass
 from agent.venue.entries import ROLES, tag
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ A `zones` bundle's content is TOML; one bundle serves a province:
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

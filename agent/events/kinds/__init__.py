@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from base64 import b64encode
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from agent.model.lazy import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
