@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -20,6 +20,7 @@ from zlib import crc32
 from agent.events import base_chunk_topic
 from agent.events.state import State
 from agent.model import ClockState, Component, TimeBounds
+from agent.model.lazy import dataclass
 from agent.model.problems import Finding, Problem, ProblemCode, found, in_words
 from agent.mqtt import failures, tls
 from agent.mqtt.client import LinkLost, Unsupported
@@ -139,7 +140,7 @@ class Link:
         """Our key and certificate; None without TLS."""
         if self.pairs is not None:
             self._context.connected = self.pairs.connected
-        outbox.send_queue.listen(self.wake)
+        outbox.send_queue.listen(self._send)
         if options.delivery == "receipt":
             outbox.send_queue.expect_receipts()
 
@@ -240,6 +241,12 @@ class Link:
         """There may be something to send. Any thread."""
         with suppress(OSError):  # full: it will wake anyway; closed: it is over
             self._wake_out.send(b"\0")
+
+    def _send(self) -> None:
+        """There is something new to send. Never blocks. Any thread."""
+        session = self._session
+        if session is None or not session.send_now():
+            self.wake()
 
     def refetch_retained(self) -> None:
         """Have the broker send the retained bundles again, now or when it is back. Any thread."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -22,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agent.events import CONTENT_TYPE
+from agent.model.lazy import dataclass
 from agent.mqtt.failures import unwanted
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ NO_LIMIT = 65_535
 READ_AHEAD = 4096
 WRITE_AT_ONCE = 65_536
 PUBLISH_QOS1, ID_BYTES = 0x32, 2
+PLAIN_PUBACK, PLAIN_PUBACK_BYTES = b"\x40\x02", 4
+"""How an acknowledgement begins that says no more than that the broker has a message; its length with the id."""
 DISCONNECT = 0xE0
 """First byte of the packet after which paho closes the socket."""
 SESSION_S = 3600
@@ -126,8 +128,8 @@ class Client(paho.Client):
 
     The methods overridden for that are paho's own; should they go one day, all still works, with more calls. Events
     are packed and their acknowledgements read here, in a quarter of the time: paho makes a message, a condition and
-    two objects of each, to keep what the outbox keeps. For that paho's `_mid_generate`, `_packet_queue`,
-    `_in_packet`, `_protocol` and `decode_puback` must stay: tests/agent/mqtt/test_client.py compares both ways.
+    two objects of each, to keep what the outbox keeps. For that paho's `_mid_generate`, `_in_packet`, `_protocol`,
+    `_sock_recv`, `_sock_send` and `decode_puback` must stay: tests/agent/mqtt/test_client.py compares both ways.
     """
 
     def __init__(
@@ -262,9 +264,10 @@ class Client(paho.Client):
         mid = self._mid_generate()
         packed = b"" if properties is None else properties.packed
         body = _text(topic) + mid.to_bytes(2, "big") + packed + payload
-        packet = bytes((PUBLISH_QOS1, *_length(len(body)))) + body
-        _check(self._packet_queue(PUBLISH_QOS1, packet, mid, 1))
+        if self.want_write():  # what paho was given before goes first
+            _check(self.loop_write())
         self._events.add(mid)
+        self._sock_send(bytes((PUBLISH_QOS1, *_length(len(body)))) + body)
         return mid
 
     def send_state(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> int:
@@ -288,11 +291,32 @@ class Client(paho.Client):
     def read(self) -> None:
         """Read what there is. Raises LinkLost."""
         while True:
-            _check(self.loop_read())
-            if self._in_messages:  # paho keeps those until they are released
-                raise LinkLost("the broker sends with QoS 2, for which nobody has asked")
+            if not self._read_acknowledgements():
+                _check(self.loop_read())
+                if self._in_messages:  # paho keeps those until they are released
+                    raise LinkLost("the broker sends with QoS 2, for which nobody has asked")
             if not (self._read_ahead or getattr(self._socket, "pending", int)()):
                 return  # TLS may have decrypted more than was read
+
+    def _read_acknowledgements(self) -> bool:
+        """Read the plain acknowledgements of events that come next, whole; whether there were any."""
+        if self._in_packet["command"]:
+            return False
+        if not self._read_ahead:
+            try:
+                self._read_ahead = self._receive(READ_AHEAD)
+            except OSError:  # paho finds the same, and deals with it
+                return False
+        ahead, at = self._read_ahead, 0
+        while ahead.startswith(PLAIN_PUBACK, at) and len(ahead) >= at + PLAIN_PUBACK_BYTES:
+            mid = int.from_bytes(ahead[at + len(PLAIN_PUBACK) : at + PLAIN_PUBACK_BYTES], "big")
+            if mid not in self._events:
+                break
+            self._events.remove(mid)
+            at += PLAIN_PUBACK_BYTES
+            self._ear.on_acknowledgement(mid, "")
+        self._read_ahead = ahead[at:]
+        return at > 0
 
     def flush(self) -> None:
         """Write what waits, as much as the socket takes. Raises LinkLost, OSError."""
@@ -363,12 +387,15 @@ class Client(paho.Client):
         if bufsize > LARGEST:  # what is left of a packet: paho would take up to 256 MB
             raise LinkLost(f"the broker sends a packet of more than {LARGEST} bytes")
         if not self._read_ahead:
-            try:
-                self._read_ahead = super()._sock_recv(max(bufsize, READ_AHEAD))
-            except ssl.SSLError as error:  # paho would make it a connection lost, whatever it is
-                raise ConnectionClosed(error.reason or "") from None
+            self._read_ahead = self._receive(max(bufsize, READ_AHEAD))
         piece, self._read_ahead = self._read_ahead[:bufsize], self._read_ahead[bufsize:]
         return piece
+
+    def _receive(self, most: int) -> bytes:
+        try:
+            return super()._sock_recv(most)
+        except ssl.SSLError as error:  # paho would make it a connection lost, whatever it is
+            raise ConnectionClosed(error.reason or "") from None
 
     def _sock_send(self, buf: bytes | bytearray) -> int:
         self._to_write += buf

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import select
+import threading
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -166,17 +167,26 @@ class Session:
         self._state_retains = False
         """The state was told last as one to be retained."""
         self._event_topics: dict[str, str] = {}
+        self._turn = threading.Lock()
+        self._turn.acquire()
+        """Held by the connection's thread, except while it waits for the broker; then by a thread that sends."""
+        self._lost: Exception | None = None
+        """What ended the connection while somebody else sent."""
         topics = context.topics
-        will, now_s = None, monotonic()
-        if self._terms.asks(BrokerTerm.WILL, now_s):
-            offline = offline_payload(topics, context.state().software_version, context.mark())
-            retain, qos = self._terms.asks(BrokerTerm.RETAIN, now_s), int(self._terms.asks(BrokerTerm.QOS, now_s))
-            will = Will(topics.state, offline, retain, qos)
-        self._with_will, self._will = will is not None, will
+        self._will = self._last_will(topics)
         name = f"gatepost-{topics.site}-{topics.kiosk}"
         tls_context = context.contexts.of(context.options, dated=context.dated) if context.options.tls else None
-        self._client = Client(context.options, name, will, self, v5=v5, tls=tls_context)
+        self._client = Client(context.options, name, self._will, self, v5=v5, tls=tls_context)
         self._sharing = PeerTraffic(self._client, context.channels)
+
+    def _last_will(self, topics: Topics) -> Will | None:
+        """What the broker is to say when the connection breaks; None where it lets us have none."""
+        now_s = monotonic()
+        if not self._terms.asks(BrokerTerm.WILL, now_s):
+            return None
+        offline = offline_payload(topics, self._context.state().software_version, self._context.mark())
+        retain, qos = self._terms.asks(BrokerTerm.RETAIN, now_s), int(self._terms.asks(BrokerTerm.QOS, now_s))
+        return Will(topics.state, offline, retain, qos)
 
     @property
     def on_the_way(self) -> int:
@@ -186,6 +196,23 @@ class Session:
     def fileno(self) -> int:
         """The connection's socket; -1 before it was dialled."""
         return self._client.fileno()
+
+    def send_now(self) -> bool:
+        """Send what the window allows, if the connection's thread waits for the broker: that saves waking it. Any
+        thread. False: it is to be woken.
+        """
+        if not self._turn.acquire(blocking=False):
+            return False
+        try:
+            self._resend_unconfirmed()
+            self._fill(monotonic())
+            self._client.flush()
+            return not self._client.holds_output()
+        except Exception as lost:  # noqa: BLE001 - raised again by the thread that it concerns
+            self._lost = lost
+            return False
+        finally:
+            self._turn.release()
 
     # -- what the broker says: called from `read` on this same thread --------------------------------
 
@@ -197,7 +224,7 @@ class Session:
             limits.receive_maximum - self._sharing.reserved(limits.receive_maximum), self._options.max_inflight
         )
         self.greeted, self._greeted_s = True, now_s
-        self._terms.greeted(now_s, with_will=self._with_will)
+        self._terms.greeted(now_s, with_will=self._will is not None)
         if not limits.retains:
             self._terms.refuse(BrokerTerm.RETAIN, "", now_s)
         if not limits.acknowledges:
@@ -349,7 +376,7 @@ class Session:
             return
         if not self.greeted:
             if code:
-                self._terms.turned_away(with_will=self._with_will)
+                self._terms.turned_away(with_will=self._will is not None)
             return
         if self._subscribes:
             self._terms.ended_at(BrokerTerm.LISTEN, now_s)
@@ -426,7 +453,13 @@ class Session:
         writing = False
         tick_s = 0.0
         while True:
-            ready = poll.poll(TICK_S * 1000)
+            self._turn.release()
+            try:
+                ready = poll.poll(TICK_S * 1000)
+            finally:
+                self._turn.acquire()
+            if self._lost is not None:
+                raise self._lost
             for descriptor, _ in ready:
                 if descriptor == self._context.wake.fileno():
                     self._context.wake.recv(4096)

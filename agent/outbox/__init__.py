@@ -15,14 +15,15 @@ import secrets
 import sqlite3
 import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from agent.model import ChainPosition, Component, Event, Loss, Mark, Record
+from agent.model.lazy import dataclass
 from agent.outbox.acknowledgements import Acknowledgements
 from agent.outbox.compression import CorruptRecord
 from agent.outbox.disk_errors import finding, is_full, may_be_there
@@ -275,7 +276,7 @@ class Outbox:
                 return
             if first is not None:
                 self._receive(first)
-                self._stop.wait(self._options.commit_ms / 1000)
+                sleep(self._options.commit_ms / 1000)
         while len(self._batch) < BATCH:
             try:
                 item = self._inbox.get_nowait()

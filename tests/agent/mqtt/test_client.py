@@ -133,3 +133,13 @@ def test_a_cut_off_acknowledgement_ends_the_connection_and_acknowledges_nothing(
     with pytest.raises((LinkLost, ConnectionClosed)):
         line.client.read()
     assert not line.told.answers
+
+
+def test_acknowledgements_may_come_in_pieces_and_between_other_packets(line: SimpleNamespace) -> None:
+    mids = [line.client.send_event("a/b", b"x") for _ in range(3)]
+    ping = b"\xd0\x00"
+    sent = ping + b"".join(b"\x40\x02" + mid.to_bytes(2, "big") + ping for mid in mids)
+    for at in range(len(sent)):
+        line.far.sendall(sent[at : at + 1])
+        line.client.read()
+    assert line.told.answers == [(mid, "") for mid in mids]

@@ -122,3 +122,31 @@ def test_a_broker_cannot_have_us_hold_what_we_did_not_ask_for(scripted, make_lin
     make_link(broker.port)
     wait_for(lambda: broker.connections > 1)
     assert fault in caplog.text
+
+
+def test_who_stores_an_event_sends_it_while_the_connection_waits(scripted, make_link, passage_event, wait_for):
+    broker = scripted()
+    link = make_link(broker.port)
+    link.outbox.store(passage_event(0))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    wait_for(lambda: (session := link._session) is not None and session.send_now())
+    for number in range(1, 200):
+        link.outbox.store(passage_event(number))
+        link.outbox.flush(20)
+    wait_for(lambda: link.outbox.status().delivered == 200)
+    assert broker.numbers() == list(range(200))
+    assert link.status().connections == 1
+
+
+def test_what_ends_the_connection_while_somebody_else_sends_is_told_by_its_own_thread(
+    scripted, make_link, passage_event, wait_for
+):
+    broker = scripted()
+    link = make_link(broker.port)
+    link.outbox.store(passage_event(0))
+    wait_for(lambda: link.outbox.status().delivered == 1)
+    wire = link._session._client._socket
+    wire.shutdown(1)  # what is written from now on is an error
+    link.outbox.store(passage_event(1))
+    wait_for(lambda: link.outbox.status().delivered == 2 and link.status().connections == 2)
+    assert broker.numbers() == [0, 1]
