@@ -544,6 +544,10 @@ class Checkpoint:
             lane.pending = kept
             why = LocalRefusal.INVARIANT if is_referred else LocalRefusal.NOT_REFERRED
             return [RemeasureResult(name, reason=why)]
+        if item.seen is not None and {*item.seen} != {*decision.reasons}:
+            lane.pending = kept
+            lane.waiting = [replace(each, decision=decision) if each is waiting else each for each in lane.waiting]
+            return [RemeasureResult(name, reason=LocalRefusal.CARD_CHANGED)]
         let_in = Decision(Outcome.ADMIT, ("staff_override", *decision.reasons), rule="staff-override")
         results = self._finish(name, lane, waiting.temperature, let_in, item.at_s)
         return [*results, *(RemeasureResult(name, each) for each in results if isinstance(each, Passage))]

@@ -157,6 +157,13 @@ class StaffSessions:
             raise Refused("not_logged_in")
         return replace(session, role=member.role)
 
+    def lock(self, who: str) -> None:
+        """This person's shift is over: what a page of theirs does next needs the PIN."""
+        self._sessions = {
+            key: replace(each, active_s=-math.inf) if each.staff == who else each
+            for key, each in self._sessions.items()
+        }
+
     def act(
         self, staff: StaffList, token: str, device: str, allowed: frozenset[StaffRole], at_s: float
     ) -> StaffSession:

@@ -7,11 +7,11 @@ and name of the machine give no rights.
     {"do": "await_pairing"}                                        → {"awaited": true}   until a badge is shown
     {"do": "login", "device": …, "staff": "G07", "pin": …}         → {"session": …}      or {"do": "badge"}
     {"do": "view", "device": …, "session": …}                      → {"at_s": …, "waiting": […], …}
-    {"do": "override", "device": …, "session": …, "id": …, "at_s": …, "lane": "entry", "number": 7, "reason": …}
-                                                                   → {"done": true}, or {"refused": "invariant"}
+    {"do": "override", "device": …, "session": …, "id": …, "at_s": …, "lane": "entry", "number": 7, "reason": …,
+     "seen": [reasons on the card]}                                → {"done": true}, or {"refused": "invariant"}
 
-An action is refused when it names no view of the last seconds, when its `id` was used, when the role may not, and
-when the lane does not let it. What is done is an event that says who did it.
+An action is refused when it names no view of the last seconds, when its `id` was used, when the role may not, when
+the card has got other reasons, and when the lane does not let it. What is done is an event that says who did it.
 """
 
 from __future__ import annotations
@@ -384,6 +384,7 @@ class StaffDoor:
             raise Refused("repeated")
         before, now = self.state.handed_by, self._view.current()
         cases = [each["case"] for each in now["venue"]["cases"]] if now["venue"] is not None else []
+        self._sessions.lock(before)
         done = {case: self.state.steps.get(case, {}).get("done", {}) for case in cases}
         self._save_state(handed_by="", steps={case: {"owner": by.staff, "done": done[case]} for case in cases})
         answers = {"from": before, "cases": str(len(cases)), "faults": str(len(now["faults"]))}
@@ -420,11 +421,12 @@ class StaffDoor:
             case "left", {"number": int(number)}:
                 action = self._as_action("left", by, lane, more=answers)
                 return self._request(Observation(lane, Role.CLINICAL, SentAway(at_s, number)), action)
-            case "override", {"number": int(number), "reason": str(reason)}:
+            case "override", {"number": int(number), "reason": str(reason), "seen": list(seen)}:
                 words = _words(reason, rest)
                 second = self._second_person(rest, by)
                 action = self._as_action("override", by, lane, reason, words, second, answers)
-                return self._request(Observation(lane, Role.CLINICAL, Override(self._clock(), number)), action)
+                override = Override(self._clock(), number, tuple(map(str, seen)))
+                return self._request(Observation(lane, Role.CLINICAL, override), action)
         raise Refused("bad_arguments")
 
     def _request(self, seen: Observation, action: AttestationRecord | None) -> dict[str, Any]:

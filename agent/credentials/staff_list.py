@@ -53,8 +53,8 @@ class StaffMember:
     badge: str = field(default="", repr=False)
 
     def has_pin(self, pin: str) -> bool:
-        """Whether this is the PIN. Takes some 50 ms and 16 MB."""
-        return MIN_PIN <= len(pin) <= MAX_PIN and _fits(self.pin, pin)
+        """Whether this is the PIN. Takes some 50 ms and 16 MB. scrypt takes zero bytes at the end for nothing."""
+        return MIN_PIN <= len(pin) <= MAX_PIN and pin.isprintable() and _fits(self.pin, pin)
 
 
 @dataclass(frozen=True, slots=True)

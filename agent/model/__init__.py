@@ -570,6 +570,8 @@ class Override:
 
     at_s: float
     number: int
+    seen: tuple[str, ...] | None = None
+    """Reasons that staff saw when they chose to: it is done only while these are all. None: whatever they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ class LocalRefusal(StrEnum):
     """The table does not leave this person to staff: it lets in, or refuses."""
     INVARIANT = "invariant"
     """What no table and no staff may do: let in without a valid code, with a raised temperature and the like."""
+    CARD_CHANGED = "card_changed"
+    """There are other reasons by now than staff have seen: nobody is let in past a reason that was not read."""
     GATE_DOWN = "gate_down"
     LANE_BUSY = "lane_busy"
     """Somebody else is being decided on this lane."""

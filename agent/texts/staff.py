@@ -33,6 +33,7 @@ REFUSALS: Texts = {
     "no_such_number": Text("This person does not wait any more.", "此人已不在等候。"),
     "not_referred": Text("The rules refuse: staff cannot let in.", "规则不予放行，工作人员不能放行。"),
     "invariant": Text("Nobody may let this person in.", "任何人都不能放行此人。"),
+    "card_changed": Text("The card has changed: read it again.", "内容已变化，请重新查看。"),
     "exits_shut": Text("Not open. Open by hand:", "未打开，请人工打开："),
     "gate_down": Text("The gate does not work.", "闸机故障。"),
     "lane_busy": Text("Somebody is being decided: wait a moment.", "正在处理他人，请稍候。"),

@@ -144,9 +144,9 @@ class Bench:
         """Who waits for staff's own thermometer."""
         return self._told(lane, WhoWaits(self.at_s)).waiting
 
-    def override(self, number: int, lane: str = "in") -> RemeasureResult:
+    def override(self, number: int, lane: str = "in", seen: tuple[str, ...] | None = None) -> RemeasureResult:
         """Staff let in who waits under this number."""
-        return self._told(lane, Override(self.at_s, number))
+        return self._told(lane, Override(self.at_s, number, seen))
 
     def close(self, lane: str = "in", *, closed: bool = True) -> None:
         """Staff close a lane, or reopen it."""

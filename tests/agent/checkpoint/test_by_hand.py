@@ -62,6 +62,19 @@ def test_not_whom_the_table_refuses_by_now(bench: Bench) -> None:
     assert bench.openings == []
 
 
+def test_not_past_a_reason_that_staff_have_not_seen(bench: Bench) -> None:
+    number = referred(bench)
+    (card,) = bench.waiting()
+    assert bench.override(number, seen=("code_expired",)).reason == "card_changed"
+    assert bench.override(number, seen=(*card.decision.reasons, "fever")).reason == "card_changed"
+    assert bench.override(number, seen=()).reason == "card_changed"
+    assert bench.openings == []
+    (card,) = bench.waiting()
+    assert (card.number, card.decision.reasons) == (number, ("no_test",)), "as it is by now"
+    assert bench.override(number, seen=card.decision.reasons).passage is not None
+    assert bench.openings == ["in"]
+
+
 def test_not_late(bench: Bench) -> None:
     number = referred(bench)
     bench.wait(3600)

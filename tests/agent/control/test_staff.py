@@ -133,7 +133,7 @@ def overridable(kiosk: Kiosk) -> dict[str, Any]:
 
 def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: Kiosk) -> None:
     card, opened = overridable(kiosk), kiosk.opened()
-    about = {"lane": "entry", "number": card["number"]}
+    about = {"lane": "entry", "number": card["number"], "seen": card["reasons"]}
     assert kiosk.action("override", **about, reason="document") == {"refused": "second_needed"}
     assert kiosk.action("override", **about, reason="because", second=SECOND) == {"refused": "bad_arguments"}
     assert kiosk.action("override", **about, reason="other", second=SECOND) == {"refused": "bad_arguments"}
@@ -157,7 +157,13 @@ def test_an_override_needs_a_reason_and_a_second_person_and_is_an_event(kiosk: K
 
 def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
     card = overridable(kiosk)
-    about = {"lane": "entry", "number": card["number"], "reason": "document", "second": {"badge": True}}
+    about = {
+        "lane": "entry",
+        "number": card["number"],
+        "seen": card["reasons"],
+        "reason": "document",
+        "second": {"badge": True},
+    }
     kiosk.door._badges = Badges()
     kiosk.show_badge("S1")  # on duty, or on the way out: no page waits for it
     wait_for(lambda: last_badge(kiosk) == "S1")
@@ -173,14 +179,18 @@ def test_a_badge_is_a_second_person_once(kiosk: Kiosk) -> None:
 @pytest.mark.parametrize("colour", [Colour.RED, Colour.YELLOW])
 def test_nobody_overrides_an_invariant_or_a_refusal(kiosk: Kiosk, colour: Colour) -> None:
     card, opened = waiting(kiosk, 34.4, colour), kiosk.opened()
-    said = kiosk.action("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
+    said = kiosk.action(
+        "override", lane="entry", number=card["number"], reason="emergency", seen=card["reasons"], second=SECOND
+    )
     assert said["refused"] in {"invariant", "not_referred"}
     assert kiosk.opened() == opened
 
 
 def test_a_fever_is_not_overridden(kiosk: Kiosk) -> None:
     card, opened = waiting(kiosk), kiosk.opened()
-    said = kiosk.action("override", lane="entry", number=card["number"], reason="emergency", second=SECOND)
+    said = kiosk.action(
+        "override", lane="entry", number=card["number"], reason="emergency", seen=card["reasons"], second=SECOND
+    )
     assert said == {"refused": "invariant"}
     assert kiosk.opened() == opened
 
@@ -364,6 +374,35 @@ def test_only_whose_badge_was_shown_accepts_the_shift_and_the_cases_are_theirs(k
     kiosk.login("G07")
 
 
+def test_whose_shift_is_over_gives_the_pin_again(kiosk: Kiosk) -> None:
+    kiosk.login("S1")
+    old = kiosk.session
+    for who in ("S1", "G07"):
+        kiosk.show_badge(who)
+        wait_for(lambda who=who: kiosk.view()["on_duty"] == who)
+    assert kiosk.action("mask_is_unknown") == {"refused": "bad_arguments"}, "not locked by the badge alone"
+    kiosk.login("G07")
+    new = kiosk.session
+    assert kiosk.action("accept")["done"]
+    kiosk.session = old
+    assert kiosk.action("close", lane="entry") == {"refused": "locked"}
+    assert not kiosk.door.state.closed
+    assert kiosk.page("unlock", pin=PINS["S1"]) == {"done": True}
+    kiosk.session = new
+    assert kiosk.view()["you"] == {**kiosk.view()["you"], "staff": "G07", "locked": False}
+
+
+def test_nobody_is_let_in_past_a_reason_that_the_page_has_not_shown(kiosk: Kiosk) -> None:
+    card, opened = overridable(kiosk), kiosk.opened()
+    about = {"lane": "entry", "number": card["number"], "reason": "document", "second": SECOND}
+    assert kiosk.action("override", **about) == {"refused": "bad_arguments"}
+    assert kiosk.action("override", **about, seen="travel_risk") == {"refused": "bad_arguments"}
+    for seen in ([], ["fever"], [*card["reasons"], "mask_missing"]):
+        assert kiosk.action("override", **about, seen=seen) == {"refused": "card_changed"}
+    assert kiosk.opened() == opened
+    assert kiosk.action("override", **about, seen=card["reasons"])["outcome"] == "admit"
+
+
 def test_an_unknown_badge_is_an_unknown_code(kiosk: Kiosk) -> None:
     decided, on_duty = kiosk.app._loop.decided, kiosk.view()["on_duty"]
     kiosk.world.stand(34.4)
@@ -445,7 +484,7 @@ def test_the_link_for_a_browser_on_the_kiosk_has_the_port_that_serves_it(kiosk: 
 
 
 ACTIONS: list[dict[str, Any]] = [
-    {"do": "override", "lane": "entry", "number": 1, "reason": "document", "second": SECOND},
+    {"do": "override", "lane": "entry", "number": 1, "reason": "document", "seen": [], "second": SECOND},
     {"do": "open", "lane": "entry", "reason": "document", "second": SECOND},
     {"do": "open", "lane": "exit", "reason": "document", "second": SECOND},
     {"do": "remeasure", "lane": "entry", "number": 1, "tenths": 366},

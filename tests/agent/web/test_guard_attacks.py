@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SECOND = {"staff": "S1", "pin": PINS["S1"]}
 TECHNICIAN = {"staff": "T1", "pin": PINS["T1"]}
-LET_IN = {"do": "override", "lane": "entry", "reason": "emergency", "second": SECOND}
+LET_IN = {"do": "override", "lane": "entry", "reason": "emergency", "seen": [], "second": SECOND}
 NO_BODY = {"do": "remeasure", "lane": "entry", "number": 1, "tenths": 0}
 OPEN = {"do": "open", "lane": "exit", "reason": "known", "second": SECOND}
 
@@ -97,6 +97,7 @@ ATTACKS = (
     Attack("a fever let in", "invariant", said={**LET_IN, "number": "fever"}),
     Attack("a red code let in", "invariant", said={**LET_IN, "number": "red"}),
     Attack("somebody who does not wait", "no_such_number", said={**LET_IN, "number": 99}),
+    Attack("a card that nobody has seen", "bad_arguments", said={**LET_IN, "number": 99, "seen": None}),
     Attack("an exit closed", "not_allowed", said={"do": "close", "lane": "exit"}),
 )  # fmt: skip
 

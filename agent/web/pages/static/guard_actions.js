@@ -1,6 +1,6 @@
 // What a guard does beyond one press: keypad, forms, cases, overrides. The agent decides; here it is asked.
 
-import { request, button, choice, choicesOf, clock, dialog, el, field, holdButton, inLanguage, message, t, w } from "./page_kit.js";
+import { request, button, choice, choicesOf, clock, closeDialogs, dialog, el, field, holdButton, inLanguage, message, t, w } from "./page_kit.js";
 
 const STALE_MS = 2500; // without a view for so long no button does anything
 const SECOND_MS = 2000;
@@ -13,6 +13,7 @@ const shut = (answer) => Object.entries(answer.shut ?? {}).map(([lane, why]) => 
 const opened = (answer) => (answer.opened?.length ? w("exits_opened", answer.opened.join(", ")) : "");
 
 export function refuse(answer) {
+  if (answer.refused === "card_changed") closeDialogs(); // the card below it is to be read
   message([t("refusal", answer.refused), shut(answer), opened(answer), answer.text].filter(Boolean).join(" "), true);
   if (answer.refused === "locked") unlock();
 }
@@ -151,7 +152,7 @@ export const MEASURES = {
   case: (card) => followCase(card.case),
   count: counted,
   left: (card) => action({ do: "left", lane: card.lane, number: card.number }, w("person", card.lane, card.number)),
-  override: (card) => reasoned(`${t("measure", "override")}: ${w("person", card.lane, card.number)}`, { do: "override", lane: card.lane, number: card.number }),
+  override: (card) => reasoned(`${t("measure", "override")}: ${w("person", card.lane, card.number)}`, { do: "override", lane: card.lane, number: card.number, seen: card.reasons }),
 };
 
 // -- cases, roster
