@@ -3,8 +3,8 @@
 
     systemd/build_deb.py OUT [amd64 arm64] [--fast]
 
-`OUT/ARCH/*.deb` is what a machine of that processor installs. `--fast`: do not compress, for a package that is
-installed here and now.
+`OUT/ARCH/*.deb` is what a machine of that processor installs. `--fast`: do not compress, and without the pictures
+for boards that cannot run a browser, for a package that is installed here and now.
 
 Two packages: `gatepost-release-VERSION` holds the agent and its libraries, for every Python of SUPPORTED in one
 file, and stands beside other releases; `gatepost` holds what all releases share: unit, udev rules, user, command.
@@ -18,6 +18,10 @@ A release is laid out as a virtual environment that knows several Pythons:
 | `pyvenv.cfg`, `bin/python` | a link to the system's Python |
 | `lib/common` | the agent, and libraries that fit every Python |
 | `lib/python3.X/site-packages` | libraries for that one, and a path file that adds `common` |
+| `lib/common/agent/defaults/pictures` | a lane's screen in each size, painted by the builder's Chromium |
+
+The pictures are the same in each build with the same Chromium and fonts; a builder without them says so, and its
+packages have none.
 """
 
 from __future__ import annotations
@@ -146,10 +150,64 @@ def unpack(wheel: Path, into: Path) -> None:
             target.write_bytes(archive.read(entry))
 
 
+# ---- pictures
+
+_BAKE = """
+import os, sys, tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from agent.web.baking import SIZES, bake
+from agent.web.pictures import shown_pictures
+
+def paint(size):
+    with tempfile.TemporaryDirectory(prefix="gatepost-bake-") as profile:
+        list(bake(size, sys.argv[1], Path(sys.argv[2], "{}x{}".format(*size)), Path(profile), shown_pictures()))
+
+with ThreadPoolExecutor(os.cpu_count()) as pool:
+    list(pool.map(paint, SIZES))
+"""
+
+
+def no_pictures_because() -> str:
+    """Why this machine cannot paint the pictures; empty when it can."""
+    if chromium() is None:
+        return "Chromium is not on this machine"
+    fonts = shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh-cn"], capture_output=True, check=False)
+    if not (fonts and fonts.stdout):
+        return "no Chinese font is on this machine"
+    if this_python() not in SUPPORTED:
+        return f"this is Python {this_python()}, and there are libraries for {' and '.join(SUPPORTED)}"
+    return "" if os.uname().machine in MACHINES.values() else f"there are no libraries for {os.uname().machine}"
+
+
+def chromium() -> str | None:
+    """The program."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def this_python() -> str:
+    """The version that runs this."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def paint_pictures(cache: Path) -> Path:
+    """Let the tree that is packed paint the pictures of its screens. Raises CalledProcessError."""
+    libraries, pictures = cache / "libraries", cache / "pictures"
+    for wheel in fetch(os.uname().machine, this_python(), cache / "wheels"):
+        unpack(wheel, libraries)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{libraries}", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(
+        [sys.executable, "-sP", "-c", _BAKE, str(chromium()), str(pictures)], check=True, env=environment
+    )
+    return pictures
+
+
 # ---- packages
 
 
-def release(root: Path, version: str, files: list[str], wheels: dict[str, list[Path]]) -> None:
+def release(
+    root: Path, version: str, files: list[str], wheels: dict[str, list[Path]], pictures: Path | None = None
+) -> None:
     """Lay out /usr/lib/gatepost/releases/VERSION below `root`."""
     home = root / "usr/lib/gatepost/releases" / version
     common = home / "lib/common"
@@ -168,6 +226,8 @@ def release(root: Path, version: str, files: list[str], wheels: dict[str, list[P
             copy(ROOT / name, common / name)
         elif name.startswith("config/"):
             copy(ROOT / name, common / "agent/defaults" / name)
+    if pictures is not None:
+        shutil.copytree(pictures, common / "agent/defaults/pictures")
     module = common / "agent/__init__.py"
     module.write_text(re.sub(r"(?m)^__version__ = .*$", f'__version__ = "{version}"', module.read_text()))
     about = common / f"gatepost-{version}.dist-info"
@@ -305,7 +365,9 @@ COMMON = {
 }
 
 
-def build(out: Path, architecture: str, version: str, files: list[str], cache: Path) -> list[Path]:
+def build(
+    out: Path, architecture: str, version: str, files: list[str], cache: Path, pictures: Path | None
+) -> list[Path]:
     """Both packages for one processor."""
     machine = MACHINES[architecture]
     wheels = {python: fetch(machine, python, cache / f"{machine}-{python}") for python in SUPPORTED}
@@ -313,7 +375,7 @@ def build(out: Path, architecture: str, version: str, files: list[str], cache: P
     made = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "release"
-        release(root, version, files, wheels)
+        release(root, version, files, wheels, pictures)
         package = f"gatepost-release-{version}"
         documented(root, package, version)
         control = {
@@ -350,7 +412,18 @@ def main(words: list[str]) -> int:
     files = tree()
     version = version_of(files)
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(build, Path(out), name, version, files, Path(cache)) for name in wanted or MACHINES]
+        pictures = None
+        if FAST not in sys.argv:
+            if why := no_pictures_because():
+                print(
+                    f"Without pictures for boards that cannot run a browser: {why} (make browser)", file=sys.stderr
+                )
+            else:
+                pictures = paint_pictures(Path(cache))
+        jobs = [
+            pool.submit(build, Path(out), name, version, files, Path(cache), pictures)
+            for name in wanted or MACHINES
+        ]
         for path in (path for job in jobs for path in job.result()):
             print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}  {path.stat().st_size / 1e6:.1f} MB")
     return 0

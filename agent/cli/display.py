@@ -1,11 +1,12 @@
 """`gatepost display`: a lane's page on the monitor of this machine. What gatepost-display@.service starts.
 
-gatepost display entry                           the page of the lane `entry`, in cage and Chromium
+gatepost display entry                           the page of the lane `entry`, in cage and WebKitGTK or Chromium
 gatepost display entry --compositor ""           in the session that is there already
 gatepost display entry --monitor /dev/dri/card0    baked pictures of it, without a browser
 gatepost display entry --bake pictures           bake them, on any machine with Chromium, for the panel in --config
 
-Where there is no browser, or less than 1 GB of memory, and --pictures has baked ones, those are shown.
+Where there is no browser, or less than 1 GB of memory, baked pictures are shown: those of the package, for monitors
+of common sizes, or those of --pictures.
 
 The browser is asked for a frame four times a second. When none comes for a second, whatever hangs in it, it is
 killed with its compositor: the monitor is dark. What shows baked pictures is killed alike. This command then ends
@@ -32,11 +33,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from agent.cli.help import port
-from agent.platform import systemd
+from agent.platform import packaged, systemd
 from agent.texts import CATALOGUE
+from agent.web import webkit
 from agent.web.browser import Browser, BrowserGone
 from agent.web.options import LOCAL_PORT
 from agent.web.pictures import LANG_TAGS, shown_pictures
+from agent.web.webkit import WebKit
 
 if TYPE_CHECKING:
     import argparse
@@ -57,8 +60,10 @@ _WAITING = "data:text/html;charset=utf-8," + quote(
 )
 """What stands there while nobody serves the page."""
 _RETRY_S = 0.5
+WEBKIT = "webkit"
 _CONFIG = Path("/etc/gatepost/agent.toml")
 PICTURES = Path("/var/lib/gatepost-pictures")
+"""Where those of a lane are that were baked for it."""
 SMALL_KB = 900_000
 """With less memory than this a browser makes the kiosk swap; a board of 1 GB has more."""
 _CARDS = Path("/dev/dri")
@@ -77,13 +82,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--compositor", default="cage -d --", help='what it runs in, "" for nothing (default: cage -d --)'
     )
     parser.add_argument(
-        "--browser", default="chromium", help="a Chromium, with arguments if any (default: chromium)"
+        "--browser",
+        default="",
+        help="webkit, or a Chromium with arguments if any (default: webkit where its packages are, else chromium)",
     )
     parser.add_argument(
         "--monitor", default="", help="show baked pictures: a card (/dev/dri/card0), a frame buffer or a plain file"
     )
     parser.add_argument(
-        "--pictures", type=Path, help=f"folder of the lane's baked pictures (default: {PICTURES}/LANE)"
+        "--pictures",
+        type=Path,
+        help=f"folder of baked pictures (default: {PICTURES}/LANE, else those of the package)",
     )
     parser.add_argument("--bake", type=Path, metavar="FOLDER", help="write the pictures of the lane's panel there")
     parser.add_argument("-c", "--config", type=Path, default=_CONFIG, help=f"for --bake (default: {_CONFIG})")
@@ -93,17 +102,23 @@ def run(args: argparse.Namespace) -> int:
     """0 after SIGTERM or when the pictures are baked, 1 when what shows them had to be killed or has ended."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.bake is not None:
-        return _bake(args.config, args.lane, args.bake, shlex.split(args.browser)[0])
+        return _bake(args.config, args.lane, args.bake, *shlex.split(args.browser)[:1])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    words = [*shlex.split(args.compositor), *shlex.split(args.browser)]
-    pictures = args.pictures or PICTURES / args.lane
+    wanted = args.browser or (WEBKIT if webkit.is_installed() else "chromium")
+    words = [*shlex.split(args.compositor), *shlex.split(webkit.PYTHON if wanted == WEBKIT else wanted)]
+    own = PICTURES / args.lane
+    pictures = args.pictures or (own if own.is_dir() else packaged.PICTURES)
     monitor = args.monitor or (_monitor() if pictures.is_dir() and _is_small(words) else "")
     if monitor:
         return _show_baked(pictures, monitor, args.lane, args.port)
     with tempfile.TemporaryDirectory(prefix="gatepost-display-") as profile:
         try:
-            browser = Browser(words, Path(profile), os.environ)
+            browser: Browser | WebKit
+            if wanted == WEBKIT:
+                browser = WebKit(shlex.split(args.compositor), os.environ)
+            else:
+                browser = Browser(words, Path(profile), os.environ)
         except OSError as error:
             print(f"{words[0]} cannot be started: {error.strerror}", file=sys.stderr)
             return 1
@@ -169,13 +184,23 @@ def _paint(pictures: Path, monitor: str, lane: str, at_port: int, beats: int) ->
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     try:
-        shown = painter.Baked(pictures)
-        if missing := shown.missing():
-            log.warning(
-                "%d pictures are not baked, such as %s: they are shown as out of service", len(missing), missing[0]
-            )
-        on = surface.open_surface(monitor, shown.width, shown.height)
-        painter.paint(on, shown, lane, at_port, lambda: os.write(beats, b"."))
+        sets, wanted_px = painter.find_sets(pictures), None
+        while True:
+            on = surface.open_surface(monitor, sets, wanted_px)
+            shown = sets[on.size_px]
+            if missing := shown.missing():
+                log.warning(
+                    "%d pictures are not baked, such as %s: they are shown as out of service",
+                    len(missing),
+                    missing[0],
+                )
+            if wanted_px not in (None, on.size_px):
+                log.warning(
+                    "the lane's screen has width_px and height_px %s, and %s shows %s: out of service",
+                    wanted_px, monitor, on.size_px,
+                )  # fmt: skip
+            wanted_px = painter.paint(on, shown, lane, at_port, lambda: os.write(beats, b"."), wanted_px)
+            on.close()
     except (painter.NoPictures, surface.NoMonitor) as error:
         log.warning("%s", error)
     except Exception:
@@ -194,7 +219,7 @@ def _darken(monitor: str) -> None:
                 continue
 
 
-def _bake(config_file: Path, lane: str, out: Path, browser: str) -> int:
+def _bake(config_file: Path, lane: str, out: Path, browser: str = "chromium") -> int:
     """Paint the pictures of the lane's panel."""
     from agent.cli import configuration  # noqa: PLC0415 - a monitor needs none of it
     from agent.web.baking import bake  # noqa: PLC0415 - the packages come with the extra `screen`
@@ -213,7 +238,7 @@ def _bake(config_file: Path, lane: str, out: Path, browser: str) -> int:
     panel = options.screen
     with tempfile.TemporaryDirectory(prefix="gatepost-bake-") as profile:
         try:
-            names = list(bake(panel, chromium, out, Path(profile), shown_pictures()))
+            names = list(bake((panel.width_px, panel.height_px), chromium, out, Path(profile), shown_pictures()))
         except (TimeoutError, BrowserGone, OSError) as error:
             print(f"the pictures cannot be painted: {error}", file=sys.stderr)
             return 1
@@ -224,7 +249,7 @@ def _bake(config_file: Path, lane: str, out: Path, browser: str) -> int:
 # -- the browser
 
 
-def _show(browser: Browser, lane: str, at_port: int) -> None:
+def _show(browser: Browser | WebKit, lane: str, at_port: int) -> None:
     """Show the page, and see that it is painted, for ever. Raises TimeoutError or BrowserGone."""
     browser.open(_WAITING, START_S)
     systemd.notify("READY=1")

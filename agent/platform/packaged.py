@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parents[1]
+PICTURES = _PACKAGE / "defaults" / "pictures"
+"""The pictures of the lanes' screens, a folder a size. They come with a Debian package; a checkout has none."""
 
 
 def packaged(name: str) -> Path:

@@ -1,7 +1,8 @@
 """Pictures that a browser has painted beforehand, for boards that cannot run one: names, files, overlays. Pure.
 
-A picture is found by what stands on it: texts, sign, arrow, font and panel. So a picture of another release, or of
-another panel, is not found, and the screen sends people to the staff instead.
+A picture has two halves, each a file: the sign with its arrow, and the texts. Most pictures share one of them with
+others. A half is found by what stands on it, so that of another release, or for other pixels, is not found, and the
+screen sends people to the staff instead.
 
 What changes while a picture stands (a count-down, the code for a tablet) is drawn over it: modules of the QR code
 as squares, digits as seven segments.
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from agent.web.options import TEXT_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INDEX = "index.json"
-_PAINTED = ("sign", "tone", "lines", "arrow", "font_px", "panel_px")
+_ON_SIGN, _ON_TEXT = ("sign", "tone", "arrow", "panel_px"), ("lines", "tone", "panel_px")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INDEXED, _RGB, _RGBA = 3, 2, 6
 _CHANNELS = {_INDEXED: 1, _RGB: 3, _RGBA: 4}
@@ -50,10 +54,28 @@ class BadPicture(ValueError):
     """Not a file that `encode` has made."""
 
 
-def key_of(picture: Mapping[str, Any]) -> str:
-    """The name of the file with this picture; `picture`: as `pictures.compose` makes it."""
-    shown = json.dumps({name: picture[name] for name in _PAINTED}, sort_keys=True, ensure_ascii=False)
+class PictureKey(NamedTuple):
+    """The names of a picture's two files, and how large its letters must be."""
+
+    sign: str
+    text: str
+    font_px: int = 0
+    """Least font size with which the panel can be read."""
+
+
+def key_of(picture: Mapping[str, Any]) -> PictureKey:
+    """Where this picture is; `picture`: as `pictures.compose` makes it."""
+    return PictureKey(_name(picture, _ON_SIGN), _name(picture, _ON_TEXT), int(picture["font_px"]))
+
+
+def _name(picture: Mapping[str, Any], parts: tuple[str, ...]) -> str:
+    shown = json.dumps({part: picture[part] for part in parts}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(shown.encode()).hexdigest()[:20]
+
+
+def sign_rows(height_px: int) -> int:
+    """So many rows of a picture are the sign; below are the texts. As the page's grid has it."""
+    return math.ceil(height_px * (1 - TEXT_SHARE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Paints every picture of a panel with a browser, for boards that cannot run one: the page is the same."""
+"""Paints every picture of a screen with a browser, for boards that cannot run one: the page is the same."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.web import baked
 from agent.web.browser import Browser
 from agent.web.feed import Feed
+from agent.web.options import PanelOptions, Side
 from agent.web.pictures import STAFF, compose
 from agent.web.server import Server, config
 from agent.web.site import person_site
@@ -23,10 +23,16 @@ from agent.web.site import person_site
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from agent.web.options import PanelOptions
+    import numpy as np
+    from numpy.typing import NDArray
 
 LIMIT_S = 60.0
-_BEAT_S = 0.25
+SIZES = ((800, 480), (1024, 600), (1280, 800), (1920, 1080), (800, 1280), (1080, 1920))
+"""Pixels of the monitors that are common at gates: their pictures come with a package."""
+_BEAT_S, _LOOK_S = 0.25, 0.01
+_LANE = "lane"
+_NEAR_MM = 1.0
+"""From so near everything can be read: the texts are as large as they fit."""
 _BOX = """(() => {
   const part = document.querySelector(".{part}");
   if (part.hasAttribute("hidden")) return null;
@@ -35,80 +41,131 @@ _BOX = """(() => {
   return [box.left, box.top, box.width, box.height].map(Math.round);
 })()"""
 """Where a part stands that is drawn at the time; it is taken off the picture."""
+_STILL = "document.getAnimations().forEach((each) => each.cancel())"
+"""The curtain of a page that is slow here is not on its picture."""
+_SHOWS_AND_RESET = """(() => {
+  document.querySelectorAll(".code, .figure").forEach((part) => part.style.removeProperty("visibility"));
+  return document.querySelector(".symbol use").getAttribute("href");
+})()"""
+_FONT = """parseFloat(getComputedStyle(document.querySelector(".lines")).fontSize)"""
+_TRIES = 5
 
 
 class FixedFeed(Feed):
-    """In the place of an agent: each lane shows one picture for ever."""
+    """In the place of an agent: each page shows the picture that was given last."""
 
-    def __init__(self, shown: Mapping[str, Mapping[str, Any]], panel: PanelOptions, port: int) -> None:
-        """`shown`: lane → line of the watch door."""
+    def __init__(self, port: int) -> None:
+        """`port`: of the pages."""
         super().__init__(Path(os.devnull), port)
-        self._panels = dict.fromkeys(shown, panel)
-        self._pictures = {lane: dict(line) for lane, line in shown.items()}
-        self.lanes_painted: set[str] = set()
-        """Lanes whose page has painted."""
+        self._shown: dict[str, Any] = compose({"picture": STAFF}, PanelOptions())
+        self._number = self.painted_number = 0
+        """Of the picture that the page has painted last."""
+
+    def show(self, line: Mapping[str, Any], panel: PanelOptions) -> int:
+        """Another picture; its number. `line`: of the watch door."""
+        self._number += 1
+        self._shown = compose({**line, "number": self._number}, panel)
+        return self._number
+
+    def picture(self, lane: str) -> dict[str, Any]:  # noqa: ARG002 - there is one
+        """What was given last."""
+        return self._shown
 
     async def follow(self, lane: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """The picture, and beats."""
-        yield "picture", self.picture(lane)
+        """Each picture, and beats."""
+        told: dict[str, Any] = {}
+        beat_s = time.monotonic()
         while True:
-            yield "beat", {}
-            await asyncio.sleep(_BEAT_S)
+            if (picture := self.picture(lane)) is not told:
+                told = picture
+                yield "picture", picture
+            if time.monotonic() - beat_s >= _BEAT_S:
+                beat_s = time.monotonic()
+                yield "beat", {}
+            await asyncio.sleep(_LOOK_S)
 
     async def painted(self, lane: str, number: int) -> None:  # noqa: ARG002 - there is one
         """It is on the screen."""
-        self.lanes_painted.add(lane)
+        self.painted_number = number
 
 
 def bake(
-    panel: PanelOptions, chromium: str, out: Path, profile: Path, shown: Mapping[str, Mapping[str, Any]]
+    size_px: tuple[int, int], chromium: str, out: Path, profile: Path, shown: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Write pictures for a panel; gives the name of each, and last that of the index. `chromium`: the program;
-    `profile`: an empty folder; `shown`: as of `shown_pictures`, with that of the staff. Raises TimeoutError,
-    BrowserGone or OSError.
+    """Write pictures for a screen of so many pixels, with arrows to each side; gives the name of each, last that of
+    the index. `chromium`: the program; `profile`: an empty folder; `shown`: as of `shown_pictures`, with that of
+    the staff. Raises TimeoutError, BrowserGone or OSError.
     """
     out.mkdir(parents=True, exist_ok=True)
     boxes: dict[str, dict[str, list[int]]] = {}
-    names: dict[str, str] = {}
-    with _served(shown, panel) as (feed, url):
+    fonts: dict[str, float] = {}
+    names: dict[str, baked.PictureKey] = {}
+    with _served() as (feed, url):
         browser = Browser([chromium, "--headless", "--disable-gpu", "--hide-scrollbars"], profile, os.environ)
         try:
             browser.open("about:blank", LIMIT_S)
             browser.still()
-            browser.resize(panel.width_px, panel.height_px, LIMIT_S)
-            for name, line in shown.items():
-                browser.open(f"{url}lanes/{name}", LIMIT_S)
-                _until_painted(browser, feed, name)
+            browser.resize(*size_px, LIMIT_S)
+            browser.open(f"{url}lanes/{_LANE}", LIMIT_S)
+            for name, line, panel in _wanted(size_px, shown):
                 key = baked.key_of(compose(line, panel))
-                found = {part: browser.paint(_BOX.replace("{part}", part), LIMIT_S) for part in ("code", "figure")}
-                boxes[key], names[key] = {part: box for part, box in found.items() if box}, name
-                pixels = baked.decode(browser.picture(panel.width_px, panel.height_px, LIMIT_S))
-                (out / f"{key}.png").write_bytes(baked.encode(pixels))
+                names.setdefault(name, key)
+                if key.sign in boxes and key.text in fonts:
+                    continue
+                boxes[key.sign], fonts[key.text], pixels = _painted(browser, feed, line, panel, name)
+                rows = baked.sign_rows(size_px[1])
+                (out / f"{key.sign}.png").write_bytes(baked.encode(pixels[:rows]))
+                (out / f"{key.text}.png").write_bytes(baked.encode(pixels[rows:]))
                 yield name
         finally:
             browser.kill()
     index = {
-        "panel": asdict(panel), "staff": baked.key_of(compose(shown[STAFF], panel)),
-        "boxes": {key: each for key, each in boxes.items() if each}, "names": names,
+        "size_px": size_px, "staff": names[STAFF][:2], "fonts_px": fonts,
+        "boxes": {key: each for key, each in boxes.items() if each},
     }  # fmt: skip
     (out / baked.INDEX).write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
     yield baked.INDEX
 
 
-def _until_painted(browser: Browser, feed: FixedFeed, name: str) -> None:
-    until_s = time.monotonic() + LIMIT_S
-    while name not in feed.lanes_painted:
-        if time.monotonic() > until_s:
-            raise TimeoutError(f"the browser did not paint {name} within {LIMIT_S:.0f} s")
-        browser.paint("true", LIMIT_S)
+def _wanted(
+    size_px: tuple[int, int], shown: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any], PanelOptions]]:
+    """Every picture, with its arrow to each side if it has one."""
+    for name, line in shown.items():
+        for side in Side:
+            panel = PanelOptions(
+                width_px=size_px[0], height_px=size_px[1], distance_mm=_NEAR_MM, gate=side, thermometer=side
+            )
+            yield name, line, panel
+            if not compose(line, panel)["arrow"]:
+                break
+
+
+def _painted(
+    browser: Browser, feed: FixedFeed, line: Mapping[str, Any], panel: PanelOptions, name: str
+) -> tuple[dict[str, list[int]], float, NDArray[np.uint8]]:
+    """One picture: where its parts stand that are drawn at the time, its font size, its pixels. Raises
+    TimeoutError.
+    """
+    for _ in range(_TRIES):
+        number = feed.show(line, panel)
+        until_s = time.monotonic() + LIMIT_S
+        while feed.painted_number < number and time.monotonic() < until_s:
+            browser.paint(_STILL, LIMIT_S)
+        found = {part: browser.paint(_BOX.replace("{part}", part), LIMIT_S) for part in ("code", "figure")}
+        font_px = browser.paint(_FONT, LIMIT_S)
+        pixels = baked.decode(browser.picture(panel.width_px, panel.height_px, LIMIT_S))
+        if browser.paint(_SHOWS_AND_RESET, LIMIT_S) == f"#{line['picture']}":  # still: no beat was missed
+            return {part: box for part, box in found.items() if box}, font_px, pixels
+    raise TimeoutError(f"the browser did not paint {name} within {LIMIT_S:.0f} s")
 
 
 @contextmanager
-def _served(shown: Mapping[str, Mapping[str, Any]], panel: PanelOptions) -> Iterator[tuple[FixedFeed, str]]:
-    """The pages of some lanes, on this machine."""
+def _served() -> Iterator[tuple[FixedFeed, str]]:
+    """The pages, on this machine."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        feed = FixedFeed(shown, panel, port)
+        feed = FixedFeed(port)
         server = Server(config(person_site(feed, port)))
         thread = threading.Thread(target=asyncio.run, args=(server.serve([listener]),), name="pages", daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""The browser on a lane's screen: started here, asked for frames through a pipe, ended with all its processes."""
+"""A browser on a lane's screen: started here, asked for frames through a pipe, ended with all its processes."""
 
 from __future__ import annotations
 
@@ -49,18 +49,16 @@ class BrowserGone(Exception):
     """The browser has ended, or says what nobody can read."""
 
 
-class Browser:
-    """One process of Chromium. Every call that waits is bounded by its argument."""
+class PipedProcess:
+    """A process with all that it starts, and a pipe each way to it."""
 
-    def __init__(self, words: Sequence[str], profile: Path, environment: Mapping[str, str]) -> None:
-        """`words`: the browser, after its compositor if it needs one; `profile`: an empty folder."""
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it. Raises OSError."""
         commands, self._write = _pipe()
         self._read, answers = _pipe()
-        root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium has no sandbox for root
-        line = [*words, *_FLAGS, *root, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
         self._pid = os.posix_spawnp(
-            line[0],
-            line,
+            words[0],
+            list(words),
             dict(environment),
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, commands, _FROM_PIPE),
@@ -73,6 +71,47 @@ class Browser:
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
         self._unread = b""
+
+    def send(self, message: bytes) -> None:
+        """Raises TimeoutError when it reads nothing, or BrowserGone."""
+        try:
+            os.write(self._write, message)
+        except BlockingIOError:
+            raise TimeoutError from None
+        except OSError as error:
+            raise BrowserGone(str(error)) from None
+
+    def read_until(self, end: bytes, until_s: float) -> bytes:
+        """Its next message. Raises TimeoutError or BrowserGone."""
+        while end not in self._unread:
+            ready, _, _ = select.select([self._read], [], [], max(0.0, until_s - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            got = os.read(self._read, _PIECE)
+            if not got:
+                raise BrowserGone("it has ended")
+            self._unread += got
+        message, _, self._unread = self._unread.partition(end)
+        return message
+
+    def kill(self) -> None:
+        """End it with its compositor and all processes, whatever state they are in."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+        os.close(self._read)
+        os.close(self._write)
+
+
+class Browser(PipedProcess):
+    """One process of Chromium. Every call that waits is bounded by its argument."""
+
+    def __init__(self, words: Sequence[str], profile: Path, environment: Mapping[str, str]) -> None:
+        """`words`: the browser, after its compositor if it needs one; `profile`: an empty folder."""
+        root = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium has no sandbox for root
+        line = [*words, *_FLAGS, *root, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
+        super().__init__(line, environment)
         self._number = 0
         self._session = ""
 
@@ -112,26 +151,12 @@ class Browser:
         wanted = {"format": "png", "optimizeForSpeed": True}
         return base64.b64decode(self._call("Page.captureScreenshot", wanted, until_s).get("data", ""))
 
-    def kill(self) -> None:
-        """End the browser with its compositor and all processes, whatever state they are in."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-        os.close(self._read)
-        os.close(self._write)
-
     def _call(self, method: str, parameters: Mapping[str, Any], until_s: float) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        try:
-            os.write(self._write, json.dumps(message).encode() + b"\0")
-        except BlockingIOError:
-            raise TimeoutError from None
-        except OSError as error:
-            raise BrowserGone(str(error)) from None
+        self.send(json.dumps(message).encode() + b"\0")
         while True:
             said = self._message(until_s)
             if said.get("id") == self._number:
@@ -140,17 +165,8 @@ class Browser:
 
     def _message(self, until_s: float) -> dict[str, Any]:
         """The next message, of whatever kind."""
-        while b"\0" not in self._unread:
-            ready, _, _ = select.select([self._read], [], [], max(0.0, until_s - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            got = os.read(self._read, _PIECE)
-            if not got:
-                raise BrowserGone("it has ended")
-            self._unread += got
-        line, _, self._unread = self._unread.partition(b"\0")
         try:
-            said = json.loads(line)
+            said = json.loads(self.read_until(b"\0", until_s))
         except ValueError as error:
             raise BrowserGone(str(error)) from None
         return said if isinstance(said, dict) else {}

@@ -11,8 +11,10 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from agent.web import baked
-from agent.web.baked import BadPicture, Box
+from agent.web.baked import BadPicture, Box, PictureKey
 from agent.web.options import PanelOptions
 from agent.web.pictures import compose, shown_pictures
 from agent.web.shown_picture import ShownPicture
@@ -21,10 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from agent.web.surface import Surface
+    from agent.web.surface import Size, Surface
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +42,17 @@ class NoPictures(Exception):
 
 
 class Baked:
-    """A folder of baked pictures."""
+    """A folder of baked pictures, all of one size."""
 
     def __init__(self, folder: Path) -> None:
         """Read what is there. Raises NoPictures."""
         self._folder = folder
         try:
             index = json.loads((folder / baked.INDEX).read_text())
-            self._panel = PanelOptions(**index["panel"])
-            self.width, self.height = int(self._panel.width_px), int(self._panel.height_px)
-            self.staff = str(index["staff"])
+            self.width, self.height = map(int, index["size_px"])
+            sign, text = index["staff"]
+            self.staff = PictureKey(str(sign), str(text))
+            self._fonts_px = {str(key): float(font_px) for key, font_px in index["fonts_px"].items()}
             self._boxes = {
                 key: {name: Box(*box) for name, box in boxes.items()} for key, boxes in index["boxes"].items()
             }
@@ -60,19 +62,22 @@ class Baked:
 
     def missing(self) -> list[str]:
         """Names of the pictures that this release shows, and that were not baked: it has other texts."""
-        wanted = {name: baked.key_of(compose(line, self._panel)) for name, line in shown_pictures().items()}
-        return [name for name, key in wanted.items() if not (self._folder / f"{key}.png").is_file()]
+        panel = PanelOptions(width_px=self.width, height_px=self.height)
+        wanted = {name: baked.key_of(compose(line, panel)) for name, line in shown_pictures().items()}
+        return [name for name, key in wanted.items() if not all(self._file(half).is_file() for half in key[:2])]
 
-    def pixels(self, key: str, figure: tuple[str, ...], code: Any) -> tuple[str, NDArray[np.uint8]]:
-        """The picture, or that of the staff when it is not there or damaged; and the name of what it is."""
+    def pixels(self, key: PictureKey, figure: tuple[str, ...], code: Any) -> tuple[PictureKey, NDArray[np.uint8]]:
+        """The picture, or that of the staff when it is not there, damaged, or too small to be read; and the key of
+        what it is.
+        """
         if key != self._latest[0]:
             try:
                 self._latest = key, self._read(key)
             except (OSError, BadPicture) as error:
-                log.warning("the picture %s cannot be shown: %s", key, error)
+                log.warning("a picture cannot be shown: %s", error)
                 self._latest = self.staff, self._read(self.staff)
         shown, plain = self._latest
-        boxes = self._boxes.get(shown, {})
+        boxes = self._boxes.get(shown.sign, {})
         if not boxes:
             return shown, plain
         pixels = plain.copy()
@@ -82,15 +87,41 @@ class Baked:
             baked.draw_figures(pixels, boxes["figure"], list(figure))
         return shown, pixels
 
-    def _read(self, key: str) -> NDArray[np.uint8]:
-        pixels = baked.decode((self._folder / f"{key}.png").read_bytes())
-        if pixels.shape != (self.height, self.width, 3):
-            raise BadPicture(f"{pixels.shape[1]}x{pixels.shape[0]} pixels")
-        return pixels
+    def _file(self, half: str) -> Path:
+        return self._folder / f"{half}.png"
+
+    def _read(self, key: PictureKey) -> NDArray[np.uint8]:
+        sign, text = (baked.decode(self._file(half).read_bytes()) for half in key[:2])
+        rows = baked.sign_rows(self.height)
+        if sign.shape != (rows, self.width, 3) or text.shape != (self.height - rows, self.width, 3):
+            raise BadPicture(f"{sign.shape[1]}x{len(sign)} and {text.shape[1]}x{len(text)} pixels")
+        if (font_px := self._fonts_px.get(key.text, 0.0)) < key.font_px:
+            raise BadPicture(f"letters of {font_px:.0f} px, and the panel needs {key.font_px} px at its distance")
+        return np.vstack([sign, text])
 
 
-def paint(surface: Surface, pictures: Baked, lane: str, port: int, alive: Callable[[], object]) -> None:
-    """Show the lane's pictures for ever. `alive`: called each time that it comes round. Raises NoMonitor."""
+def find_sets(folder: Path) -> dict[tuple[int, int], Baked]:
+    """The baked pictures of a folder, or of the folders in it, by their size, pixels. Raises NoPictures."""
+    if (folder / baked.INDEX).is_file():
+        found = [Baked(folder)]
+    else:
+        found = [Baked(index.parent) for index in sorted(folder.glob(f"*/{baked.INDEX}"))]
+    if not found:
+        raise NoPictures(f"{folder} has no baked pictures: gatepost display LANE --bake")
+    return {(each.width, each.height): each for each in found}
+
+
+def paint(
+    surface: Surface,
+    pictures: Baked,
+    lane: str,
+    port: int,
+    alive: Callable[[], object],
+    wanted_px: Size | None = None,
+) -> Size:
+    """Show the lane's pictures until its screen has another size in the settings than `wanted_px`; that size.
+    `alive`: called each time that it comes round. Raises NoMonitor.
+    """
     state, stream = ShownPicture(pictures.staff), _Stream(lane, port)
     drawn: object = None
     acknowledged_s = 0.0
@@ -99,6 +130,8 @@ def paint(surface: Surface, pictures: Baked, lane: str, port: int, alive: Callab
         for name, data in stream.read(LOOK_S):
             match name:
                 case "picture":
+                    if (asked_px := tuple(data["panel_px"])) not in (surface.size_px, wanted_px):
+                        return asked_px
                     state.on_picture(data, time.monotonic())
                 case "beat":
                     state.on_beat(time.monotonic())

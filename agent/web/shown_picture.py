@@ -10,6 +10,8 @@ from agent.web.baked import key_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agent.web.baked import PictureKey
+
 BEAT_S = 0.9
 """Without a beat for so long nobody is let in."""
 OVER_S = 0.3
@@ -19,7 +21,7 @@ OVER_S = 0.3
 class ShownPicture:
     """The pictures of one lane in time, monotonic seconds."""
 
-    def __init__(self, staff: str) -> None:
+    def __init__(self, staff: PictureKey) -> None:
         """`staff`: the picture of everything that is not known."""
         self._staff = staff
         self._picture: Mapping[str, Any] | None = None
@@ -43,7 +45,7 @@ class ShownPicture:
         """Nothing is known any more."""
         self._picture = None
 
-    def now(self, at_s: float) -> tuple[str, tuple[str, ...], Mapping[str, Any] | None]:
+    def now(self, at_s: float) -> tuple[PictureKey, tuple[str, ...], Mapping[str, Any] | None]:
         """Name of the picture; lines of digits over it; the code for a tablet over it."""
         picture = self._picture
         if picture is None or at_s >= self._until_s or at_s - self._beat_s > BEAT_S:

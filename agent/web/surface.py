@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from numpy.typing import NDArray
 
@@ -32,12 +32,18 @@ _CONNECTED, _FLIP_EVENT = 1, 1
 _EVENT_BYTES = 1024
 
 
+Size = tuple[int, int]
+"""Width and height, pixels."""
+
+
 class NoMonitor(Exception):
     """There is nothing to show pictures on; says why."""
 
 
 class Surface(Protocol):
     """A screen of known size."""
+
+    size_px: Size
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
         """Rows of red, green and blue; returns when they are on the screen. Raises NoMonitor."""
@@ -46,19 +52,26 @@ class Surface(Protocol):
         """Make it dark."""
 
 
-def open_surface(path: str, width: int, height: int) -> Surface:
-    """The screen at a path: a card of `/dev/dri`, a frame buffer, or a file. Raises NoMonitor."""
+def open_surface(path: str, sizes_px: Collection[Size], wanted_px: Size | None = None) -> Surface:
+    """The screen at a path: a card of `/dev/dri`, a frame buffer, or a file. Of the sizes for which there are
+    pictures the wanted one, and where the monitor does not have it, the one that it likes best. Raises NoMonitor.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         about = os.fstat(descriptor)
         major = os.major(about.st_rdev) if stat.S_ISCHR(about.st_mode) else 0
         if major == _DRM_MAJOR:
-            return Monitor(descriptor, path, width, height)
+            return Monitor(descriptor, path, sizes_px, wanted_px)
         if major == _FB_MAJOR:
-            return FrameBuffer(descriptor, path, (width, height), *_geometry(descriptor))
-        return FrameBuffer(descriptor, path, (width, height), (width, height), 32, 4 * width)
+            return FrameBuffer(descriptor, path, sizes_px, *_geometry(descriptor))
+        size_px = wanted_px if wanted_px is not None and wanted_px in sizes_px else next(iter(sizes_px))
+        return FrameBuffer(descriptor, path, sizes_px, size_px, 32, 4 * size_px[0])
     except OSError as error:
         raise NoMonitor(f"{path} cannot be used as a screen: {error.strerror}") from None
+
+
+def _list(sizes_px: Collection[Size]) -> str:
+    return ", ".join(f"{width}x{height}" for width, height in sizes_px)
 
 
 # -- frame buffer
@@ -68,16 +81,17 @@ class FrameBuffer:
     """Memory that a driver shows. It keeps its picture when this process dies."""
 
     def __init__(
-        self, descriptor: int, path: str, size: tuple[int, int], has: tuple[int, int], bits: int, row: int
+        self, descriptor: int, path: str, sizes_px: Collection[Size], has: Size, bits: int, row: int
     ) -> None:
         """`has`: its own size; `bits`: of a pixel, 32 or 16; `row`: bytes."""
-        if bits not in (16, 32) or size != has:
+        if bits not in (16, 32) or has not in sizes_px:
             os.close(descriptor)
             raise NoMonitor(
-                f"{path} has {has[0]}x{has[1]} pixels of {bits} bits; the pictures need {size[0]}x{size[1]}, 16"
-                " or 32 bits: set width_px and height_px of the lane's screen, and bake them again"
+                f"{path} has {has[0]}x{has[1]} pixels of {bits} bits; there are pictures of {_list(sizes_px)}, for"
+                " 16 or 32 bits: set width_px and height_px of the lane's screen, and gatepost display LANE --bake"
             )
-        self._bits, self._row, height = bits, row, size[1]
+        self.size_px = has
+        self._bits, self._row, height = bits, row, has[1]
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.ftruncate(descriptor, row * height)
         try:
@@ -191,14 +205,17 @@ CREATE_DUMB, MAP_DUMB.
 class Monitor:
     """A monitor on a card: two dumb buffers, one on the screen, one to draw in."""
 
-    def __init__(self, descriptor: int, path: str, width: int, height: int) -> None:
-        """Set the mode of the first monitor that has it. Raises NoMonitor, OSError."""
+    def __init__(
+        self, descriptor: int, path: str, sizes_px: Collection[Size], wanted_px: Size | None = None
+    ) -> None:
+        """Set a mode of a monitor that has one of these sizes. Raises NoMonitor, OSError."""
         self._card, self._path = descriptor, path
         self._buffers: list[tuple[int, mmap.mmap, int]] = []
         self._drawn = 0
         try:
-            connector, self._controller, mode = self._find(width, height)
-            self._buffers += [self._made(width, height) for _ in range(2)]
+            connector, self._controller, mode = self._find(sizes_px, wanted_px)
+            self.size_px = mode.width, mode.height
+            self._buffers += [self._made(*self.size_px) for _ in range(2)]
             names = (ctypes.c_uint32 * 1)(connector)
             first = self._buffers[0][0]
             self._request(_Controller(ctypes.addressof(names), 1, self._controller, first, 0, 0, 0, 1, mode))
@@ -224,25 +241,25 @@ class Monitor:
         self._buffers.clear()
         os.close(self._card)
 
-    def _find(self, width: int, height: int) -> tuple[int, int, _Mode]:
-        """Connector, controller and mode."""
+    def _find(self, sizes_px: Collection[Size], wanted_px: Size | None) -> tuple[int, int, _Mode]:
+        """Connector, controller and mode: a monitor lists the one that it likes best first."""
         asked = _Resources()
         self._request(asked)
         controllers, connectors = (ctypes.c_uint32 * asked.controllers)(), (ctypes.c_uint32 * asked.connectors)()
         filled = _Resources(0, ctypes.addressof(controllers), ctypes.addressof(connectors))
         filled.controllers, filled.connectors = len(controllers), len(connectors)
         self._request(filled)
-        sizes: list[str] = []
+        found = []
         for connector in connectors:
             encoders, modes = self._monitor(connector)
-            sizes += [f"{mode.width}x{mode.height}" for mode in modes]
-            for mode in modes:
-                if (mode.width, mode.height) == (width, height):
-                    return connector, self._controller_for(encoders, controllers), mode
-        have = f"it has {', '.join(dict.fromkeys(sizes))}" if sizes else "none is connected"
+            found += [((mode.width, mode.height), connector, encoders, mode) for mode in modes]
+        fits = [each for each in found if each[0] in sizes_px]
+        for _, connector, encoders, mode in sorted(fits, key=lambda each: each[0] != wanted_px):
+            return connector, self._controller_for(encoders, controllers), mode
+        have = f"it has {_list(dict.fromkeys(each[0] for each in found))}" if found else "none is connected"
         raise NoMonitor(
-            f"{self._path}: no monitor with {width}x{height} pixels ({have}): set width_px and height_px of the"
-            " lane's screen to a size that it has, and bake the pictures again"
+            f"{self._path}: no monitor with {_list(sizes_px)} pixels ({have}): set width_px and height_px of the"
+            " lane's screen to a size that it has, and gatepost display LANE --bake"
         )
 
     def _monitor(self, connector: int) -> tuple[list[int], list[_Mode]]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 
+from agent.web.baked import key_of
+from agent.web.options import PanelOptions
 from agent.web.painter import Baked
+from agent.web.pictures import compose, shown_pictures
 from agent.web.surface import NoMonitor, Surface, open_surface
 
 CARD, FRAME_BUFFER = "/dev/dri/card0", "/dev/fb0"
 PICTURES = Baked(Path("/pictures"))
-NAMES = {name: key for key, name in json.loads(Path("/pictures/index.json").read_text())["names"].items()}
+SIZE = (PICTURES.width, PICTURES.height)
+PANEL = PanelOptions(width_px=SIZE[0], height_px=SIZE[1])
 
 
 def step(name: str, wanted: str, said: str = "") -> None:
@@ -23,18 +26,18 @@ def step(name: str, wanted: str, said: str = "") -> None:
 
 
 def show(monitor: Surface, name: str) -> float:
-    pixels = PICTURES.pixels(NAMES[name], (), None)[1]
+    pixels = PICTURES.pixels(key_of(compose(shown_pictures()[name], PANEL)), (), None)[1]
     began_s = time.monotonic()
     monitor.show(pixels)
     return 1000 * (time.monotonic() - began_s)
 
 
 def opened(path: str = CARD) -> Surface:
-    return open_surface(path, PICTURES.width, PICTURES.height)
+    return open_surface(path, [SIZE])
 
 
 try:
-    open_surface(CARD, 1234, 567)
+    open_surface(CARD, [(1234, 567)])
 except NoMonitor as refusal:
     print(refusal, flush=True)
 monitor = opened()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from guard_pages import LIMIT_MS, Pages
+from monitor import Monitor
 from screens_bench import Screens
 
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def screens() -> Iterator[Screens]:
     made = Screens("entry")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def monitor() -> Iterator[Monitor]:
+    if missing := [each for each in ("Xvfb", "chromium") if shutil.which(each) is None]:
+        pytest.skip(f"no {missing[0]} on this machine: make browser")
+    made = Monitor()
     yield made
     made.close()
 

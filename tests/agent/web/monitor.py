@@ -36,9 +36,10 @@ class Monitor:
             self.display = f":{told.readline().strip()}"
         self.launcher: subprocess.Popen[bytes] | None = None
 
-    def launch(self, lane: str, port: int, compositor: str = "") -> None:
-        """Start the browser on it."""
-        words = [sys.executable, "-c", _MAIN, "display", lane, "--port", str(port), "--compositor", compositor]
+    def launch(self, lane: str, port: int, browser: str = "chromium") -> None:
+        """Start a browser on it."""
+        words = [sys.executable, "-c", _MAIN, "display", lane, "--port", str(port), "--compositor", ""]
+        words += ["--browser", browser]
         environment = os.environ | {"DISPLAY": self.display, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
         self.launcher = subprocess.Popen(words, cwd=Path(__file__).parents[3], env=environment)
 
@@ -56,24 +57,27 @@ class Monitor:
         return bool(((green > red + 20) & (green > blue + 10)).mean() > 0.05)
 
     def processes(self, kind: str) -> list[int]:
-        """Processes of the browser by their `--type`; `` for all that belong to it, the compositor too."""
+        """Processes of the browser by their `--type` or name; `` for all that belong to it, the compositor too."""
         assert self.launcher is not None
         children = Path(f"/proc/{self.launcher.pid}/task/{self.launcher.pid}/children").read_text().split()
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().decode(errors="replace")
-                if str(os.getpgid(int(entry.name))) in children and (not kind or f"--type={kind}" in words):
+                if str(os.getpgid(int(entry.name))) in children and (
+                    not kind or f"--type={kind}" in words or kind in words
+                ):
                     found.append(int(entry.name))
         return found
 
-    def left_behind(self) -> list[str]:
+    @staticmethod
+    def left_behind(processes: list[int]) -> list[str]:
         """What still runs of a browser that was killed."""
         found = []
-        for entry in Path("/proc").glob("[0-9]*"):
+        for process in processes:
             with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().decode(errors="replace")
-                if f"{self.folder}/gatepost-display-" in words and "crashpad" not in words:
+                words = Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+                if words and "crashpad" not in words:
                     found.append(words)
         return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -15,9 +14,9 @@ from hypothesis import strategies as st
 
 from agent.indicators import Cue
 from agent.web import baked
-from agent.web.baked import BadPicture, Box
+from agent.web.baked import BadPicture, Box, PictureKey
 from agent.web.options import PanelOptions, Side
-from agent.web.painter import Baked, NoPictures
+from agent.web.painter import Baked, NoPictures, find_sets
 from agent.web.pictures import compose, shown_pictures
 from agent.web.shown_picture import BEAT_S, OVER_S, ShownPicture
 from drivers.vision import zbar
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PANEL = PanelOptions(width_px=320, height_px=240)
+STAFF = PictureKey("staff", "staff")
 
 
 def picture(name: str, panel: PanelOptions = PANEL, **more: Any) -> dict[str, Any]:
@@ -74,22 +74,23 @@ def test_a_picture_is_found_by_what_stands_on_it_and_by_nothing_else() -> None:
         picture("admit", PanelOptions(width_px=320, height_px=241)),
         {**picture("admit"), "lines": {"en": ["Other words."], "zh-Hans": ["…"]}},
     ]  # fmt: skip
-    assert len({baked.key_of(each) for each in others} | {key}) == len(others) + 1
+    assert len({baked.key_of(each)[:2] for each in others} | {key[:2]}) == len(others) + 1
+    assert baked.key_of(picture("admit", hint="wear_mask")).sign == key.sign, "one sign for all hints"
 
 
 def test_green_ends_by_itself_and_without_a_beat() -> None:
-    admit, shown = picture("admit", for_ms=3000), ShownPicture("staff")
-    assert shown.now(0.0)[0] == "staff", "before anything is known"
+    admit, shown = picture("admit", for_ms=3000), ShownPicture(STAFF)
+    assert shown.now(0.0)[0] == STAFF, "before anything is known"
     shown.on_picture(admit, 10.0)
     assert shown.now(9.99 + BEAT_S)[0] == baked.key_of(admit)
-    assert shown.now(10.1 + BEAT_S)[0] == "staff"
+    assert shown.now(10.1 + BEAT_S)[0] == STAFF
     for tenth in range(40):
         shown.on_beat(10.0 + tenth / 10)
     assert shown.now(13.0 + OVER_S - 0.01)[0] == baked.key_of(admit)
-    assert shown.now(13.0 + OVER_S)[0] == "staff", "however the agent beats"
+    assert shown.now(13.0 + OVER_S)[0] == STAFF, "however the agent beats"
     shown.on_picture(admit, 20.0)
     shown.on_lost()
-    assert shown.now(20.0)[0] == "staff"
+    assert shown.now(20.0)[0] == STAFF
 
 
 @given(
@@ -99,7 +100,7 @@ def test_green_ends_by_itself_and_without_a_beat() -> None:
 def test_green_never_stands_longer_than_it_was_told_or_than_the_agent_beats(
     said: list[tuple[str, float]], after_s: float
 ) -> None:
-    green, ready, shown, at_s = picture("admit", for_ms=1500), picture("ready"), ShownPicture("staff"), 0.0
+    green, ready, shown, at_s = picture("admit", for_ms=1500), picture("ready"), ShownPicture(STAFF), 0.0
     green_s = beat_s = -100.0
     for what, wait_s in said:
         at_s += wait_s
@@ -119,7 +120,7 @@ def test_green_never_stands_longer_than_it_was_told_or_than_the_agent_beats(
 
 
 def test_a_rest_is_counted_down() -> None:
-    shown = ShownPicture("staff")
+    shown = ShownPicture(STAFF)
     shown.on_picture(picture("rest", rest_s=61), 0.0)
     assert shown.now(0.0)[1] == ("1:01",)
     shown.on_beat(1.5)
@@ -129,17 +130,27 @@ def test_a_rest_is_counted_down() -> None:
 # -- a folder
 
 
+def lay(folder: Path, size: tuple[int, int] = (320, 240), font_px: float = 99.0) -> Path:
+    """Pictures of one colour each, as `bake` lays them out."""
+    folder.mkdir(exist_ok=True)
+    panel = PanelOptions(width_px=size[0], height_px=size[1])
+    rows, fonts_px, boxes = baked.sign_rows(size[1]), {}, {}
+    for name, shade in (("fault", 0), ("ready", 90), ("pair", 200)):
+        key = baked.key_of(picture(name, panel))
+        for half, height in ((key.sign, rows), (key.text, size[1] - rows)):
+            pixels = np.full((height, size[0], 3), shade, np.uint8)
+            (folder / f"{half}.png").write_bytes(baked.encode(pixels))
+        fonts_px[key.text] = font_px
+    boxes = {baked.key_of(picture("pair", panel)).sign: {"code": [10, 10, 90, 90], "figure": [170, 10, 140, 90]}}
+    staff = baked.key_of(picture("fault", panel))[:2]
+    index = {"size_px": size, "staff": staff, "boxes": boxes, "fonts_px": fonts_px}
+    (folder / baked.INDEX).write_text(json.dumps(index))
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures of one colour each, as `bake` lays them out."""
-    shades = {"fault": 0, "ready": 90, "pair": 200}
-    for name, shade in shades.items():
-        pixels = np.full((240, 320, 3), shade, np.uint8)
-        (tmp_path / f"{baked.key_of(picture(name))}.png").write_bytes(baked.encode(pixels))
-    boxes = {baked.key_of(picture("pair")): {"code": [10, 10, 150, 150], "figure": [170, 10, 140, 100]}}
-    index = {"panel": asdict(PANEL), "staff": baked.key_of(picture("fault")), "boxes": boxes}
-    (tmp_path / baked.INDEX).write_text(json.dumps(index))
-    return tmp_path
+    return lay(tmp_path)
 
 
 def test_what_is_not_there_or_damaged_sends_people_to_the_staff(folder: Path) -> None:
@@ -147,16 +158,35 @@ def test_what_is_not_there_or_damaged_sends_people_to_the_staff(folder: Path) ->
     key = baked.key_of(picture("ready"))
     assert pictures.pixels(key, (), None)[0] == key
     assert pictures.pixels(baked.key_of(picture("admit")), (), None)[0] == pictures.staff
-    (folder / f"{key}.png").write_bytes(baked.encode(np.full((241, 320, 3), 90, np.uint8)))
+    (folder / f"{key.text}.png").write_bytes(baked.encode(np.full((241, 320, 3), 90, np.uint8)))
     assert pictures.pixels(key, (), None)[0] == pictures.staff, "of another size"
-    (folder / f"{key}.png").write_bytes(b"no picture")
+    (folder / f"{key.sign}.png").write_bytes(b"no picture")
     assert pictures.pixels(key, (), None)[0] == pictures.staff
 
 
-@pytest.mark.parametrize("damage", ["", "{}", '{"panel": {"width": 1}, "staff": "x", "boxes": {}}', None])
+def test_letters_that_are_too_small_for_the_distance_send_people_to_the_staff(folder: Path) -> None:
+    far = PanelOptions(width_px=320, height_px=240, distance_mm=5000.0)
+    assert far.font_px > 99
+    key = baked.key_of(picture("ready", far))
+    assert key[:2] == baked.key_of(picture("ready"))[:2]
+    pictures = Baked(folder)
+    assert pictures.pixels(key, (), None)[0] == pictures.staff
+    assert pictures.pixels(baked.key_of(picture("ready")), (), None)[0] != pictures.staff
+
+
+def test_there_may_be_a_folder_for_each_size(tmp_path: Path) -> None:
+    lay(tmp_path / "320x240")
+    lay(tmp_path / "240x320", (240, 320))
+    assert find_sets(tmp_path).keys() == {(320, 240), (240, 320)}
+    assert find_sets(tmp_path / "240x320").keys() == {(240, 320)}
+    with pytest.raises(NoPictures, match="gatepost display LANE --bake"):
+        find_sets(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"size_px": [1], "staff": ["x", "y"], "boxes": {}}', None])
 def test_a_folder_without_pictures_says_what_to_type(folder: Path, damage: str | None) -> None:
     if damage is None:
-        (folder / f"{baked.key_of(picture('fault'))}.png").unlink()
+        (folder / f"{baked.key_of(picture('fault')).sign}.png").unlink()
     else:
         (folder / baked.INDEX).write_text(damage)
     with pytest.raises(NoPictures, match="gatepost display LANE --bake"):

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from monitor import Monitor
 from screens_bench import Screens, hang
 
 from agent.indicators import Cue
+from agent.web import webkit
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from monitor import Monitor
     from playwright.sync_api import Browser
 
 NEVER_GREEN_AFTER_S = 2.0
@@ -30,15 +29,6 @@ _WORKER_AND_REPORT_S = 1.25
 START_S = 40.0
 HERE = Path(__file__).parent
 _DAEMON = "import time; from screens_bench import Screens; Screens.green_for_ever({folder!r}); time.sleep(600)"
-
-
-@pytest.fixture
-def monitor(browser: Browser) -> Iterator[Monitor]:
-    if shutil.which("Xvfb") is None:
-        pytest.skip("no Xvfb on this machine: make browser")
-    made = Monitor()
-    yield made
-    made.close()
 
 
 def green(screens: Screens, monitor: Monitor) -> None:
@@ -55,12 +45,24 @@ def until_not_green(monitor: Monitor) -> float:
     return time.monotonic() - began_s
 
 
-@pytest.mark.parametrize("kind", ["renderer", "gpu-process", ""], ids=["renderer", "compositor", "all"])
+needs_webkit = pytest.mark.skipif(not webkit.is_installed(), reason=f"no WebKitGTK: apt install {webkit.PACKAGES}")
+
+
+@pytest.mark.parametrize(
+    ("browser_name", "kind"),
+    [
+        pytest.param("chromium", "renderer"), pytest.param("chromium", "gpu-process"), pytest.param("chromium", ""),
+        pytest.param("webkit", "WebKitWebProcess", marks=needs_webkit),
+        pytest.param("webkit", "webkit_window", marks=needs_webkit), pytest.param("webkit", "", marks=needs_webkit),
+    ],
+    ids=lambda value: value or "all",
+)  # fmt: skip
 def test_a_browser_that_stands_still_is_killed_and_the_lane_says_so(
-    screens: Screens, monitor: Monitor, kind: str
+    screens: Screens, monitor: Monitor, browser_name: str, kind: str
 ) -> None:
-    monitor.launch("entry", screens.port)
+    monitor.launch("entry", screens.port, browser_name)
     green(screens, monitor)
+    processes = monitor.processes("")
     began_s = time.monotonic()
     monitor.stop(kind)
     assert until_not_green(monitor) <= NEVER_GREEN_AFTER_S
@@ -68,7 +70,7 @@ def test_a_browser_that_stands_still_is_killed_and_the_lane_says_so(
     assert time.monotonic() - began_s <= IN_STATUS_AFTER_S - _WORKER_AND_REPORT_S
     assert monitor.launcher is not None
     assert monitor.launcher.wait(10.0) == 1
-    assert not monitor.left_behind()
+    wait_for(lambda: not monitor.left_behind(processes))
 
 
 def test_the_screen_process_stands_still(screens: Screens, monitor: Monitor) -> None:
@@ -118,9 +120,12 @@ def test_the_page_hangs_and_nobody_kills_it(screens: Screens, monitor: Monitor, 
         window.close()
 
 
-def test_a_page_that_is_not_served_is_shown_when_it_is(screens: Screens, monitor: Monitor) -> None:
+@pytest.mark.parametrize("browser_name", ["chromium", pytest.param("webkit", marks=needs_webkit)])
+def test_a_page_that_is_not_served_is_shown_when_it_is(
+    screens: Screens, monitor: Monitor, browser_name: str
+) -> None:
     screens.end()
-    monitor.launch("entry", screens.port)
+    monitor.launch("entry", screens.port, browser_name)
     wait_for(lambda: monitor.pixels().max() > 200, START_S)  # “out of service”, of the launcher's own
     screens.serve(screens.port)
     green(screens, monitor)

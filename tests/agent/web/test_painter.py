@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from screens_bench import Screens
+from test_baked import lay
 
 from agent.indicators import Cue
 from agent.web import baked
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-PANEL = PanelOptions(width_px=640, height_px=400)
+SIZE = (640, 400)
+PANEL = PanelOptions(width_px=SIZE[0], height_px=SIZE[1])
 NEVER_GREEN_AFTER_S, LAUNCHER_S = 2.0, 10.0
 BAKED = ("admit", "fault", "pair", "ready", "refer", "refer.register", "rest")
 _MAIN = "import sys; from agent.cli import main; sys.exit(main())"
@@ -45,21 +47,21 @@ def folder(browser: Browser) -> Iterator[Path]:
     assert chromium is not None
     shown = {name: line for name, line in shown_pictures().items() if name in BAKED}
     with tempfile.TemporaryDirectory(prefix="gp-") as made:
-        names = list(bake(PANEL, chromium, Path(made) / "pictures", Path(made) / "profile", shown))
-        assert sorted(names) == sorted([*BAKED, baked.INDEX])
+        names = list(bake(SIZE, chromium, Path(made) / "pictures", Path(made) / "profile", shown))
+        assert set(names) == {*BAKED, baked.INDEX}
         yield Path(made) / "pictures"
 
 
 class Painted:
     """`gatepost display` with baked pictures on a file."""
 
-    def __init__(self, screens: Screens, folder: Path) -> None:
+    def __init__(self, screens: Screens, folder: Path, shows: Path | None = None) -> None:
         self.screens, self.file = screens, screens.folder / "monitor"
         self.file.touch()
         words = [sys.executable, "-c", _MAIN, "display", "entry", "--port", str(screens.port)]
         words += ["--monitor", str(self.file), "--pictures", str(folder)]
         self.launcher = subprocess.Popen(words, cwd=Path(__file__).parents[3])
-        self.pictures = Baked(folder)
+        self.pictures = Baked(shows or folder)
 
     def pixels(self) -> np.ndarray:
         data = self.file.read_bytes()
@@ -211,10 +213,23 @@ def test_what_is_missing_is_said(small: Screens, folder: Path, tmp_path: Path, l
     assert ("gatepost display LANE --bake" if lacks == "pictures" else "cannot be used as a screen") in said.stderr
 
 
+def test_the_size_is_that_of_the_lanes_screen_in_the_settings(small: Screens, tmp_path: Path) -> None:
+    """Pictures of several sizes, as they come with a package; the first is shown until the agent's is known."""
+    lay(tmp_path / "320x240")
+    lay(tmp_path / "640x400", SIZE)
+    painted = Painted(small, tmp_path, shows=tmp_path / "640x400")
+    try:
+        wait_for(lambda: painted.shows("ready"))
+        wait_for(lambda: not small.watch.trouble("entry"))
+    finally:
+        painted.close()
+
+
 def test_a_fixed_feed_serves_its_picture_alone() -> None:
-    feed = FixedFeed({"ready": {"picture": "ready"}}, PANEL, 8470)
-    assert feed.picture("ready")["sign"] == "ready"
-    assert feed.lanes == ("ready",)
+    feed = FixedFeed(8470)
+    number = feed.show({"picture": "ready"}, PANEL)
+    assert (feed.picture("lane")["sign"], feed.picture("lane")["number"]) == ("ready", number)
+    assert feed.show({"picture": "ready"}, PANEL) > number
 
 
 @pytest.mark.parametrize(("bits", "pad"), [(32, 0), (32, 64), (16, 0), (16, 32)])
@@ -223,7 +238,7 @@ def test_a_frame_buffer_has_its_own_pixels_and_rows(tmp_path: Path, bits: int, p
     file = tmp_path / "fb"
     file.touch()
     pixels = np.random.default_rng(bits).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    monitor = FrameBuffer(os.open(file, os.O_RDWR), "fb", (width, height), (width, height), bits, row)
+    monitor = FrameBuffer(os.open(file, os.O_RDWR), "fb", [(width, height)], (width, height), bits, row)
     monitor.show(pixels)
     rows = np.frombuffer(file.read_bytes(), np.uint8).reshape(height, row)[:, : width * bits // 8]
     if bits == 32:
@@ -239,5 +254,5 @@ def test_a_frame_buffer_has_its_own_pixels_and_rows(tmp_path: Path, bits: int, p
 def test_a_frame_buffer_of_another_size_says_which_it_has(tmp_path: Path) -> None:
     file = tmp_path / "fb"
     file.touch()
-    with pytest.raises(NoMonitor, match=r"has 5x3 pixels of 8 bits; the pictures need 5x3, 16 or 32"):
-        FrameBuffer(os.open(file, os.O_RDWR), str(file), (5, 3), (5, 3), 8, 5)
+    with pytest.raises(NoMonitor, match=r"has 5x3 pixels of 8 bits; there are pictures of 5x3, for 16 or 32"):
+        FrameBuffer(os.open(file, os.O_RDWR), str(file), [(5, 3)], (5, 3), 8, 5)
