@@ -5,7 +5,6 @@ Lamp and buzzer, where there are, hang on the gate's board.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from drivers.simulators.camera import CameraSimulator
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
 PARTS = {"scanner": "scanners", "thermometer": "thermometers", "gate": "outputs", "range": "ranging"}
 """What a device is to its lane → the kind of its driver."""
 LIGHTS = ("red", "amber", "green")
-_GREEN, _SOUND = 4, 5
-"""Relays of the board, from 1: gate, the three lights, buzzer."""
-_WINK_S = 0.5
-"""Green that was dark for less is still the same green."""
+_RED, _AMBER, _GREEN, _SOUND = 2, 3, 4, 5
+"""Relays of the board; 1 is the gate."""
 
 
 class Lane:
@@ -92,10 +89,21 @@ class Lane:
         return frozenset(of for relay, of in enumerate((*LIGHTS, "sound"), 2) if self._lamp and board.is_on(relay))
 
     def greens(self) -> int:
-        """How often the lamp has turned green; winking counts once."""
-        pulses = self.device("gate").pulses(_GREEN) if self._lamp else []
-        ends_s = [-math.inf, *(begin_s + length_s for begin_s, length_s in pulses)]
-        return sum(begin_s - end_s > _WINK_S for (begin_s, _), end_s in zip(pulses, ends_s, strict=False))
+        """How often the lamp has turned green, and dark again. It winks: only after red or amber is it another."""
+        if not self._lamp:
+            return 0
+        board = self.device("gate")
+        with board.changed:
+            edges = [(relay, on) for _, relay, on in board.changes]
+        count, is_new, is_another = 0, False, True
+        for relay, on in edges:
+            if relay == _GREEN and on:
+                is_new, is_another = is_new or is_another, False
+            elif relay == _GREEN:
+                count, is_new = count + is_new, False
+            elif relay in (_RED, _AMBER) and on:
+                is_another = True
+        return count
 
     def plug(self, *parts: str) -> None:
         """Plug in these parts; without any, all."""

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from agent.cli.demo.scenario import Person, Scenario, Trouble, Word
 
 _FRAME_S = 0.1
-_SETTLE_S = 20.0
+_SETTLE_S = 60.0
 _PULSE_END_S = 2.0
 _RESTART_S = 2.0
 """RestartSec= of the service."""
-_HOLD_S = 20.0
-"""How long a person who arrives waits for an agent that starts or answers, on a slow machine."""
+_HOLD_S = 30.0
+"""How long the scenario's time stands still for an agent that starts or answers, on a slow machine."""
 _CLEAN = (0, RESTART)
 """Exit statuses of an agent that has not fallen (SuccessExitStatus=)."""
 _WRONG_CONFIGURATION = 78
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     _clear_away_at((signal.SIGTERM, signal.SIGHUP))
     with tempfile.TemporaryDirectory(prefix="gatepost-demo-") as folder:
         try:
-            with Stage(Path(folder), guarded=args.guard) as stage:
+            with Stage(Path(folder), guarded=args.guard, checkpoint=scenario.checkpoint) as stage:
                 print("Private broker and simulated devices are ready; starting the agent …", flush=True)
                 print(f"Agent online after {stage.start_agent():.1f} s.", flush=True)
                 if stage.screens_url:
@@ -207,29 +207,33 @@ class _Director:
         return sorted(cues, key=lambda cue: cue[0])
 
     def _arrive(self, person: Person) -> None:
-        self._hold()
+        self._hold(lambda: self._is_awaited() or self._stage.is_open(person.lane))
         self._people += 1
         self._record.came(person)
         self._there[person.lane] = person
         self._view.came(self._at(), person)
         self._stage.arrive(person)
 
-    def _hold(self) -> None:
-        """Let the scenario's time stand still while the agent starts or owes the central server an answer: what was
-        said before somebody arrives counts for that person, however slow the machine is.
+    def _hold(self, is_awaited: Callable[[], bool]) -> None:
+        """Let the scenario's time stand still while something is awaited that a slow machine does later: the agent
+        starts or owes the central server an answer (what was said before somebody arrives counts for that person),
+        a gate is still open for the person before, somebody has no decision yet.
         """
         until_s = time.monotonic() + _HOLD_S
-        while self._is_awaited() and not self._enough and (now_s := time.monotonic()) < until_s:
+        while not self._enough and not self._is_given_up() and is_awaited():
+            if (now_s := time.monotonic()) >= until_s:
+                break
             self._watch()
             self._begun_s += time.monotonic() - now_s
 
     def _is_awaited(self) -> bool:
-        if not self._stage.broker.is_up or self._is_given_up():
+        if not self._stage.broker.is_up:
             return False
         report = self._stage.kiosk.report()
         return self._unanswered > 0 or not self._stage.kiosk.is_running or report is None
 
     def _leave(self, person: Person) -> None:
+        self._hold(lambda: self._record.awaits_decision(person))
         self._stage.leave(person)
         if self._there.get(person.lane) is person:
             del self._there[person.lane]
@@ -305,15 +309,11 @@ class _Director:
         The agent reports once a second: of a device that fails just now, the event may be here before its count.
         """
         begun_s = time.monotonic()
-        while time.monotonic() - begun_s < _SETTLE_S:
+        while time.monotonic() - begun_s < _SETTLE_S and not self._is_given_up():
             self._watch()
-            if self._is_given_up():
-                break
             report, recap = self._stage.kiosk.report(), self._recap()
-            waiting = report is None or report["outbox"]["waiting"] or not recap.is_counted
-            seen = recap.passages + recap.interrupted
-            settled = seen >= recap.people and recap.opened + recap.commanded == recap.pulses
-            if settled and not waiting and time.monotonic() - begun_s > _PULSE_END_S:
+            is_waiting = report is None or report["outbox"]["waiting"]
+            if recap.is_settled and not is_waiting and time.monotonic() - begun_s > _PULSE_END_S:
                 return recap
         return self._recap()
 

@@ -17,8 +17,8 @@ from agent.cli.demo import child
 if TYPE_CHECKING:
     from pathlib import Path
 
-_STOP_S = 10.0
-_START_S = 20.0
+_STOP_S = 30.0
+_START_S = 60.0
 _LOOK_EVERY_S = 0.02
 _PORTS = range(20_000, 32_000)
 _SYSTEM_PATH = ("/usr/sbin", "/usr/local/sbin")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from drivers.simulators.lane import Lane
 
-START_S = 30.0
-_STOP_S = 20.0
+START_S = 90.0
+_STOP_S = 60.0
 _LOOK_EVERY_S = 0.05
 
 Report = dict[str, Any]

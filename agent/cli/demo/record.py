@@ -41,6 +41,8 @@ class DemoTally:
     interrupted: int = 0
     """People who stood at a lane while the agent was restarted: what becomes of them cannot be foretold."""
     _came: dict[str, Person] = field(default_factory=dict)
+    _undecided: set[str] = field(default_factory=set)
+    """Lanes whose latest person has no decision yet."""
     _early: list[str] = field(default_factory=list)
     """Ids of passages that arrived before their log line was read."""
     _interrupted: set[str] = field(default_factory=set)
@@ -49,7 +51,13 @@ class DemoTally:
     def came(self, person: Person) -> None:
         """Remember who stands at the lane."""
         self._came[person.lane] = person
+        self._undecided.add(person.lane)
         self._interrupted.discard(person.lane)
+
+    def awaits_decision(self, person: Person) -> bool:
+        """Whether the person stands there without an answer, and an agent that has run all the time owes it."""
+        is_last = self._came.get(person.lane) is person
+        return is_last and person.lane in self._undecided and person.lane not in self._interrupted
 
     def interrupt(self, lane: str) -> None:
         """No agent runs while somebody stands at this lane; may be told again and again."""
@@ -60,6 +68,7 @@ class DemoTally:
     def decided(self, at: float, facts: Mapping[str, Any]) -> DemoPassage:
         """A passage in the agent's log."""
         person = self._came.get(facts["lane"])
+        self._undecided.discard(facts["lane"])
         expect = None if facts["lane"] in self._interrupted else person.expect if person else ""
         row = DemoPassage(at, person.who if person else "?", facts, expect)
         if self._early:
@@ -120,14 +129,18 @@ class Recap:
         return self.decided == self.stored == self.delivered == self.arrived
 
     @property
-    def agrees(self) -> bool:
-        """Whether nothing was lost, invented, decided wrongly or passed off as real."""
+    def is_settled(self) -> bool:
+        """Whether everybody is decided upon, and every gate and lamp has done what it was told, to its end."""
         return (
             self.is_counted
             and abs(self.people - self.passages) <= self.interrupted
             and self.opened + self.commanded == self.pulses == self.greens
-            and self.wrong == self.not_marked == 0
         )
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing was lost, invented, decided wrongly or passed off as real."""
+        return self.is_settled and self.wrong == self.not_marked == 0
 
     def lines(self) -> list[str]:
         """For a terminal."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.cli.demo.issuer import KINDS
 from agent.model import Colour, Direction, Outcome, Role
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -96,6 +97,8 @@ class Scenario:
     people: tuple[Person, ...]
     troubles: tuple[Trouble, ...]
     words: tuple[Word, ...] = ()
+    checkpoint: Mapping[str, float] = field(default_factory=dict)
+    """Settings of the agent's section `[checkpoint]`: how long it waits."""
 
     @property
     def end(self) -> float:
@@ -107,8 +110,10 @@ class Scenario:
 def read(file: Path) -> Scenario:
     """Read a scenario. Raises ValueError with a sentence, or OSError."""
     tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    if unknown := tree.keys() - {"person", "trouble", "server"}:
-        raise ValueError(f"unknown section {', '.join(sorted(unknown))}; there are person, trouble and server")
+    if unknown := tree.keys() - {"checkpoint", "person", "trouble", "server"}:
+        raise ValueError(
+            f"unknown section {', '.join(sorted(unknown))}; there are checkpoint, person, trouble and server"
+        )
     people = [_entry(Person, entry) for entry in tree.get("person", [])]
     troubles = [_entry(Trouble, entry) for entry in tree.get("trouble", [])]
     words = [_entry(Word, entry) for entry in tree.get("server", [])]
@@ -116,6 +121,7 @@ def read(file: Path) -> Scenario:
         tuple(sorted(people, key=lambda person: person.at)),
         tuple(sorted(troubles, key=lambda trouble: trouble.at)),
         tuple(sorted(words, key=lambda word: word.at)),
+        tree.get("checkpoint", {}),
     )
 
 

@@ -21,11 +21,12 @@ from drivers.simulators.lane import Lane
 from drivers.simulators.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from agent.cli.demo.scenario import Person, Trouble, Word
 
-_STOP_S = 10.0
+_STOP_S = 30.0
 _LIST = "status.gpl"
 _WITHHOLD = 'mode = "verify-only"\ndetails = false\n'
 
@@ -33,11 +34,14 @@ _WITHHOLD = 'mode = "verify-only"\ndetails = false\n'
 class Stage:
     """Everything around the agent, and the agent. A context manager: enter sets up, leave clears away."""
 
-    def __init__(self, folder: Path, *, guarded: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, guarded: bool = False, checkpoint: Mapping[str, float] | None = None
+    ) -> None:
         """`folder`: an empty directory with a short path (Unix sockets); `guarded`: there is a small place whose
-        guard has work. Raises MissingProgram.
+        guard has work; `checkpoint`: settings of the agent's section of that name. Raises MissingProgram.
         """
         self._guarded = guarded
+        self._checkpoint = {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0, **(checkpoint or {})}
         self.heard: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
         """(`agent`, a line of its log) and (`broker`, an event that a subscriber got), as they come."""
         self.broker = Broker(folder)
@@ -102,7 +106,7 @@ class Stage:
             "clock": {"source": "system", "last_known_time_file": "clock"},
             "screening": {"baseline_file": "baseline.json"},
             "codes": {"keys": "issuers.toml", "lists": [_LIST], "bundles": "bundles"},
-            "checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0},
+            "checkpoint": self._checkpoint,
             "outbox": {"path": "outbox.db"},
             "commands": {"journal_file": "command-journal.json"},
             "mqtt": {"host": "127.0.0.1", "port": self.broker.port},
@@ -169,6 +173,11 @@ class Stage:
     def greens(self) -> int:
         """How often the lamps of all lanes have turned green."""
         return sum(lane.greens() for lane in self.kiosk.lanes.values())
+
+    def is_open(self, lane: str) -> bool:
+        """Whether the lane's gate is open for somebody, or its lamp is green."""
+        at = self.kiosk.lanes[lane]
+        return at.device("gate").is_on() or "green" in at.shown()
 
     def shown(self) -> dict[str, frozenset[str]]:
         """Lane → the lights of its lamp that are on, and `sound` while its buzzer is."""

@@ -26,8 +26,15 @@ from agent.platform.packaged import packaged
 from agent.ruleset import Ruleset
 from agent.ruleset.bundle_store import BundleStore
 
-LIMIT_S = 60.0
+LIMIT_S = 180.0
 WORDS = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main())", "demo"]
+PATIENT = """
+[checkpoint]
+credential_timeout_s = 60.0
+temperature_timeout_s = 60.0
+presence_timeout_s = 5.0
+"""
+"""However busy the machine is, whoever stands there is measured."""
 ANNA = """
 [[person]]
 at = 0.2
@@ -113,7 +120,7 @@ def script(tmp_path):
 
     def write(text):
         file = tmp_path / "scenario.toml"
-        file.write_text(text)
+        file.write_text(PATIENT + text)
         return ["--scenario", str(file)]
 
     return write
@@ -133,7 +140,7 @@ def play(*arguments, **environment):
 def test_in_a_pipe_it_ends_by_itself_and_the_counts_agree(script):
     done = play(*script(ANNA.format(expect="admit") + BEN_AND_TROUBLE))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "everything agrees"
+    assert done.stdout.splitlines()[-1] == "everything agrees", done.stdout
     assert "people 2, passages 2, not as the scenario expects 0" in done.stdout
     assert "gates told to open 2 + 0 by command, relay pulses 2" in done.stdout
     assert "events not marked as simulated 0" in done.stdout
@@ -154,7 +161,7 @@ def test_when_the_server_withholds_details_it_goes_on(script):
     done = play(*script(WITHHELD))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Anna: ADMIT – withheld – details withheld, gate opens" in done.stdout
-    assert done.stdout.splitlines()[-1] == "everything agrees"
+    assert done.stdout.splitlines()[-1] == "everything agrees", done.stdout
 
 
 def test_an_agent_that_is_told_to_restart_is_started_again_as_by_systemd(script):
@@ -162,7 +169,7 @@ def test_an_agent_that_is_told_to_restart_is_started_again_as_by_systemd(script)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the agent has ended with status 75: started again, as by systemd" in done.stdout
     assert "Anna: ADMIT" in done.stdout
-    assert done.stdout.splitlines()[-1] == "everything agrees"
+    assert done.stdout.splitlines()[-1] == "everything agrees", done.stdout
 
 
 def test_whoever_watches_may_listen_and_give_a_command(script):
@@ -184,7 +191,8 @@ def test_whoever_watches_may_listen_and_give_a_command(script):
         subprocess.run(["sh", "-c", command], timeout=LIMIT_S, check=True)
         assert any("command open: succeeded" in line for line in lines)
         demo.send_signal(signal.SIGINT)
-        assert demo.communicate(timeout=LIMIT_S)[0].splitlines()[-1] == "everything agrees"
+        out = demo.communicate(timeout=LIMIT_S)[0]
+        assert out.splitlines()[-1] == "everything agrees", out
     finally:
         demo.kill()
         demo.wait()
@@ -339,7 +347,7 @@ def test_sigterm_leaves_nothing_behind(staying):
     assert staying.returncode == 128 + signal.SIGTERM
 
 
-def wait_until(true, limit_s=10.0):
+def wait_until(true, limit_s=60.0):
     end_s = time.monotonic() + limit_s
     while not true() and time.monotonic() < end_s:
         time.sleep(0.02)
@@ -367,7 +375,8 @@ def test_nohup_is_respected(script):
     try:
         assert any("green code" in line for line in iter(demo.stdout.readline, ""))
         demo.send_signal(signal.SIGHUP)
-        assert demo.communicate(timeout=LIMIT_S)[0].splitlines()[-1] == "everything agrees"
+        out = demo.communicate(timeout=LIMIT_S)[0]
+        assert out.splitlines()[-1] == "everything agrees", out
     finally:
         demo.kill()
         demo.communicate()
@@ -394,7 +403,7 @@ def test_without_mosquitto_it_says_how_to_get_it(script, tmp_path):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[[people]]\n", "unknown section people; there are person, trouble and server"),
+        ("[[people]]\n", "unknown section people; there are checkpoint, person, trouble and server"),
         ("[[person]]\nwho = 'A'\nfrom = 'afar'\n", "unknown key from; there are at, code, "),
         ("[[person]]\nwho = 'A'\n", "A: "),
         (
@@ -498,6 +507,25 @@ def test_any_count_that_is_off_is_said(change):
     off = replace(AGREES, **change)
     assert not off.agrees
     assert off.lines()[-1] == "THE COUNTS DO NOT AGREE"
+
+
+@pytest.mark.parametrize("change", [{"people": 3}, {"delivered": 4}, {"pulses": 0, "greens": 0}, {"greens": 0}])
+def test_it_is_not_settled_while_somebody_waits_or_a_gate_or_a_lamp_is_on(change):
+    assert replace(AGREES, wrong=1).is_settled, "time changes nothing about that"
+    assert not replace(AGREES, **change).is_settled
+
+
+def test_a_person_is_awaited_until_decided_upon_or_the_agent_is_started_again():
+    (anna,) = scenario.read(packaged("demo.toml")).people[:1]
+    record = DemoTally()
+    assert not record.awaits_decision(anna)
+    record.came(anna)
+    assert record.awaits_decision(anna)
+    record.decided(1.0, {"lane": anna.lane, "decision": anna.expect})
+    assert not record.awaits_decision(anna)
+    record.came(anna)
+    record.interrupt(anna.lane)
+    assert not record.awaits_decision(anna)
 
 
 def test_the_guards_scenario_brings_each_kind_of_work_to_a_signed_list_of_staff(tmp_path: Path) -> None:
