@@ -120,14 +120,16 @@ def paint(
     wanted_px: Size | None = None,
 ) -> Size:
     """Show the lane's pictures until its screen has another size in the settings than `wanted_px`; that size.
-    `alive`: called each time that it comes round. Raises NoMonitor.
+    `alive`: called after each step that has an end. Raises NoMonitor.
     """
     state, stream = ShownPicture(pictures.staff), _Stream(lane, port)
     drawn: object = None
     acknowledged_s = 0.0
     while True:
         alive()
-        for name, data in stream.read(LOOK_S):
+        events = stream.read(LOOK_S)
+        alive()
+        for name, data in events:
             match name:
                 case "picture":
                     if (asked_px := tuple(data["panel_px"])) not in (surface.size_px, wanted_px):
@@ -142,6 +144,7 @@ def paint(
         if is_new:
             surface.show(pictures.pixels(*wanted)[1])
             drawn = wanted
+            alive()
         at_s = time.monotonic()
         if stream.is_open and (is_new or at_s - acknowledged_s >= ACKNOWLEDGE_S):
             acknowledged_s = at_s
