@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 READ_LIMIT_S = 0.5
 USE_LIMIT_S = 5.0
 """A driver's call on an open device ends within half a second; so much longer means that it hangs."""
-OPEN_LIMIT_S = 15.0
-"""Opening may take long: a camera's is the slowest."""
+OPEN_LIMIT_S = 30.0
+"""Opening may take long: a camera's is the slowest, as its process starts (drivers/wire/isolated.py)."""
 MAX_ABANDONED = 3
 """Threads of a device that may hang at a time: each keeps its memory, and what three did not cure, no more will."""
 CODES_AT_ONCE, CODES_PER_S = 50, 100.0

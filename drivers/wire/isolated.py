@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OPEN_LIMIT_S = 12.0
+"""Silence while the driver opens its device, counted as that of a read."""
+OPEN_MOST_S = 26.0
+"""However busy the machine is: the agent gives up a thread that opens for longer than 30 s."""
 SILENT_S = 3.0
 SLOW = 0.1
 """How much silence counts while the child has the processor, or waits for it."""
@@ -78,8 +81,8 @@ class Apart:
         self._pipe = Connection(near, writable=False)
         self._silent_s = 0.0
         self._hand_over()
-        end_s = time.monotonic() + OPEN_LIMIT_S
-        while time.monotonic() < end_s:
+        end_s = time.monotonic() + OPEN_MOST_S
+        while self._silent_s < OPEN_LIMIT_S and time.monotonic() < end_s:
             said = self._receive(_BEAT_S)
             if isinstance(said, tuple) and said[0] == _OPEN:
                 self.simulated = said[1]
@@ -162,8 +165,10 @@ class Apart:
                 pipe.close()
         if child is not None:
             child.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 child.wait(_END_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                threading.Thread(target=child.wait, name=f"end {self._device}", daemon=True).start()
 
 
 class _Sayer(logging.Handler):
