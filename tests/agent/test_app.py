@@ -16,7 +16,7 @@ from agent.model import DeviceUp, Observation, Role
 from agent.outbox.compression import decompress
 from drivers.contract import Reading, Sighting
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 EXIT = """\
 [lanes.exit]
 direction = "exit"

@@ -140,7 +140,7 @@ except ZeroDivisionError:
 
 def test_a_pipe_gets_one_json_object_a_line():
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "info"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", SCRIPT, "info"], capture_output=True, text=True, check=True, timeout=120
     )
     said, failed = (json.loads(line) for line in done.stderr.splitlines())
     assert said["message"] == "said �[31mred\nnext", "whatever a device says stays inside its line"
@@ -174,12 +174,12 @@ def test_a_traceback_says_where_and_what_kind_and_not_what_was_read(terminal):
     if terminal:
         ours, theirs = pty.openpty()
         with os.fdopen(ours, "rb") as screen:
-            subprocess.run([sys.executable, "-"], input=NAMED.encode(), stderr=theirs, check=True, timeout=60)
+            subprocess.run([sys.executable, "-"], input=NAMED.encode(), stderr=theirs, check=True, timeout=120)
             os.close(theirs)
             said = screen.read1(65_536).decode()
     else:
         done = subprocess.run(
-            [sys.executable, "-"], input=NAMED, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-"], input=NAMED, capture_output=True, text=True, check=True, timeout=120
         )
         said = done.stderr
     assert "anna" not in said
@@ -190,18 +190,18 @@ def test_a_traceback_says_where_and_what_kind_and_not_what_was_read(terminal):
 
 def test_the_level_is_obeyed():
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "debug"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", SCRIPT, "debug"], capture_output=True, text=True, check=True, timeout=120
     )
     assert "detail" in done.stderr
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, "error"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", SCRIPT, "error"], capture_output=True, text=True, check=True, timeout=120
     )
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_terminal_gets_sentences_without_anybody_elses_escapes():
     master, terminal = pty.openpty()
-    subprocess.run([sys.executable, "-c", SCRIPT, "info"], stderr=terminal, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", SCRIPT, "info"], stderr=terminal, check=True, timeout=120)
     os.close(terminal)
     shown = bytearray()
     while True:

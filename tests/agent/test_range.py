@@ -36,7 +36,7 @@ last_known_time_file = "clock"
 [screening]
 baseline_file = "baseline.json"
 [checkpoint]
-temperature_timeout_s = 1.0
+temperature_timeout_s = 6.0
 [outbox]
 path = "outbox.db"
 [mqtt]
@@ -52,7 +52,7 @@ range = {{ driver = "{ranger}", port = "{folder}/range" }}
 """
 
 
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 
 
 def config_of(folder: Path, ranger: str = "tf_luna", lane_type: str = "pedestrian") -> str:

@@ -13,7 +13,7 @@ from agent.app import App
 from agent.config import parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 ALWAYS = {"MainThread", "health", "outbox", "mqtt", "housekeeping", "commands", "control"}
 """Rows of threads that every running agent has."""
 

@@ -47,7 +47,7 @@ CARDS = {
     ("scanners", "pn532"): (bytes.fromhex("04A1B2C3D4E5F6"), b"card:iso14443a:04A1B2C3D4E5F6"),
 }
 """What lies before a card reader, and what it hands over for it."""
-PATIENCE_S = 6.0
+PATIENCE_S = 60.0
 
 
 class JunkChip:
@@ -182,16 +182,16 @@ def test_measures_what_is_there(device):
 
 
 @pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
-def test_is_silent_within_the_limit(device):
+def test_is_silent_within_the_limit(device, fair_clock):
     device.driver.open()
     if isinstance(device.plugged, Adapter):
         assert first_item(device)  # a chip never speaks by itself: what is asked too early gives None
     else:
         device.plugged.faults.mute = True
-    began_s = time.monotonic()
+    began_s = fair_clock()
     quiet = [device.driver.read(0.02) for _ in range(3)]
     assert None in quiet
-    assert time.monotonic() - began_s < 0.06 + 1.0
+    assert fair_clock() - began_s < 0.06 + 1.0
 
 
 @pytest.mark.parametrize("device", SOURCES, indirect=True, ids="/".join)
@@ -301,7 +301,7 @@ def test_opening_switches_off_what_somebody_else_left_on(device):
     after_a_kill.open()
     try:
         with device.device.changed:
-            assert device.device.changed.wait_for(lambda: not device.device.is_on(), 5.0)
+            assert device.device.changed.wait_for(lambda: not device.device.is_on(), 120)
     finally:
         after_a_kill.close()
 

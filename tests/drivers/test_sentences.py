@@ -22,7 +22,7 @@ SERIAL = [each for each in MAKERS if "port" in OPTIONS[each]]
 I2C = [each for each in MAKERS if "bus" in OPTIONS[each] and each not in SERIAL]
 TALKING = [each for each in SERIAL if each[0] in ("thermometers", "ranging")]
 """They say something by themselves or when asked; a scanner may be silent for days, and any text is a code."""
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 DENIED = """
 import json, os, sys
 from drivers import registry

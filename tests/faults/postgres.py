@@ -29,7 +29,7 @@ class Postgres:
         self.dsn = f"postgresql:///postgres?host={folder}&user=postgres"
 
     def _run(self, *words: str) -> None:
-        subprocess.run([*self._words, *words], check=True, timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run([*self._words, *words], check=True, timeout=120, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
         options = f"-c fsync=off -c listen_addresses= -c unix_socket_directories={self._folder}"

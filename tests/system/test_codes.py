@@ -39,7 +39,7 @@ def office(build):
         settings={
             "codes": {"keys": "issuers.toml", "lists": ["status.gpl", "watched.gpl"]},
             "policy": {"table": "office", "venue": "office", "zone": "high"},
-            "checkpoint": {"credential_timeout_s": 4.0, "temperature_timeout_s": 4.0, "rescan_after_admit_s": 0.2},
+            "checkpoint": {"rescan_after_admit_s": 0.2},
         }
     )
     (site.folder / "issuers.toml").write_text(key_table(ISSUER, KEY.public))

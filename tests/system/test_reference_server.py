@@ -242,7 +242,7 @@ def test_none_is_lost_or_twice_though_server_and_database_fall(
     postgres.start()
     serve()
     decide(300)
-    wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+    wait_for(lambda: kiosk.outbox.status().waiting == 0, 120)
     assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
     assert rows("SELECT up_to, runs FROM chain") == [(put, [])]
     assert rows("SELECT sum(passages) FROM day_count") == [(put,)]
@@ -256,7 +256,7 @@ def test_the_same_from_a_quorum_queue_of_rabbitmq(serve, make_kiosk, rows, rabbi
         kiosk.outbox.store(passage_event(number))
     first.kill()
     serve(url=rabbitmq[0], begins="connected")
-    wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+    wait_for(lambda: kiosk.outbox.status().waiting == 0, 120)
     epoch = kiosk.outbox.status().epoch
     assert rows("SELECT up_to, runs FROM chain WHERE epoch = %s", epoch) == [(300, [])]
     assert rows("SELECT count(*) FROM event WHERE epoch = %s", epoch) == [(300,)]
@@ -275,7 +275,7 @@ def javascript(folder: Path) -> list[str]:
     if not all((folder / "node_modules" / name).is_dir() for name in ("mqtt", "pg")):
         fetched = subprocess.run(
             [npm, "install", "--silent", "--no-audit", "--no-fund", "mqtt@5", "pg@8"],
-            cwd=folder, check=False, timeout=100, capture_output=True,
+            cwd=folder, check=False, timeout=120, capture_output=True,
         )  # fmt: skip
         if fetched.returncode:
             pytest.skip("the packages mqtt and pg cannot be fetched: is this machine online?")
@@ -293,7 +293,7 @@ def go(folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(sources), "GOCACHE": str(folder / "built")}
     subprocess.run(
-        [go_, "build", "-o", folder / "consumer", SERVER / "consumer.go"], env=environment, check=True, timeout=110
+        [go_, "build", "-o", folder / "consumer", SERVER / "consumer.go"], env=environment, check=True, timeout=120
     )
     return [str(folder / "consumer")]
 
@@ -332,11 +332,11 @@ def test_consumers_in_other_languages_keep_the_same_promises(
         decide(100)
         postgres.start()
         start()
-        wait_for(lambda: kiosk.outbox.status().waiting == 0, 60)
+        wait_for(lambda: kiosk.outbox.status().waiting == 0, 120)
         assert rows("SELECT count(*), max(sequence) FROM event") == [(put, put)]
         assert rows("SELECT up_to FROM chain") == [(put,)]
         _lose_some(broker)
-        wait_for(lambda: rows("SELECT up_to FROM chain WHERE epoch = '0badcafe'") == [(8,)], 60)
+        wait_for(lambda: rows("SELECT up_to FROM chain WHERE epoch = '0badcafe'") == [(8,)], 120)
     finally:
         for process in running:
             process.kill()

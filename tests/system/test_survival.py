@@ -144,7 +144,8 @@ def test_killed_again_and_again_with_the_broker_down_in_between(site, traffic, w
     assert sum(line.get("event") == "passage" for line in site.lines) >= 100
 
 
-def test_a_gate_that_a_kill_left_open_is_shut_at_the_next_start(site, wait_until):
+def test_a_gate_that_a_kill_left_open_is_shut_at_the_next_start(build, wait_until):
+    site = build(settings={"lanes.exit": {"release_s": 10.0}})  # time to kill the agent meanwhile
     site.kiosk.start()
     relay = site.kiosk.lanes["exit"].device("gate")
     with site.visitor("exit"):

@@ -27,7 +27,7 @@ class Systemd:
             return None
         return dict(line.split("=", 1) for line in lines)
 
-    def wait_for(self, what, limit_s=30.0):
+    def wait_for(self, what, limit_s=90.0):
         """Pass over messages until one answers `what`."""
         while (message := self.next(limit_s)) is not None:
             if what(message):

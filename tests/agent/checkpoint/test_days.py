@@ -26,5 +26,5 @@ def test_the_days_find_an_agent_to_which_leaving_is_nothing(monkeypatch) -> None
 
 def test_the_long_run_needs_no_settings_of_python(tmp_path) -> None:
     script = Path(__file__).parent / "days.py"
-    said = subprocess.check_output([sys.executable, script, "2"], cwd=tmp_path, text=True, timeout=60)
+    said = subprocess.check_output([sys.executable, script, "2"], cwd=tmp_path, text=True, timeout=120)
     assert said.startswith("2 days, 0 wrong openings")

@@ -56,7 +56,7 @@ class Board(GyMcu90615):
     def wait(self, frames: int) -> None:
         with self.speaks:
             wanted = self.spoken + frames
-            assert self.speaks.wait_for(lambda: self.spoken >= wanted, timeout=10)
+            assert self.speaks.wait_for(lambda: self.spoken >= wanted, timeout=120)
 
 
 @dataclass

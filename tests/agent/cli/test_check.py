@@ -341,7 +341,7 @@ def test_code_in_a_folder_that_the_service_may_not_enter_is_no_fault(kiosk, tmp_
     run = "import sys; from agent.cli import main; raise SystemExit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", run, "check", "-c", str(kiosk), "--user", "nobody"]
     env = {**os.environ, "PYTHONPATH": str(closed), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(words, cwd=closed, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, cwd=closed, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "right. Kiosk" in done.stdout
 

@@ -281,7 +281,7 @@ def test_status_of_a_running_agent_says_what_is_wrong_and_what_to_do(agent, say)
     assert report["outbox"]["waiting"] >= 1
 
     process.terminate()
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "hunter2-canary" not in log
     assert all(json.loads(line) for line in log.splitlines()), "JSON lines where there is no terminal"

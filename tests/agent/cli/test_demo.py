@@ -34,7 +34,7 @@ credential_timeout_s = 60.0
 temperature_timeout_s = 60.0
 presence_timeout_s = 5.0
 """
-"""However busy the machine is, whoever stands there is measured."""
+"""However busy the machine is, a person who stands there is measured."""
 ANNA = """
 [[person]]
 at = 0.2

@@ -107,7 +107,7 @@ def test_a_line_without_end_is_answered_in_pieces(folder: Path, capsys: pytest.C
 @pytest.mark.parametrize("text", [b"\xff\xfe", b"[" * 100_000, b'{"at": 1}', b"\x1b[2J"])
 def test_a_log_that_is_none_is_shown_as_it_is(text: bytes) -> None:
     command = [sys.executable, "-c", "from agent.cli import main; raise SystemExit(main(['log', '-']))"]
-    done = subprocess.run(command, input=text + b"\n", capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, input=text + b"\n", capture_output=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"\x1b" not in done.stdout
 

@@ -149,6 +149,6 @@ def test_the_help_of_every_command_can_be_read_on_a_terminal_without_all_letters
 def test_a_terminal_without_all_letters_ends_no_command(words, encoding):
     env = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": encoding}
     command = [sys.executable, "-c", "import sys; from agent.cli import main; sys.exit(main())", *words]
-    done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, env=env, check=False, timeout=120)
     assert b"Traceback" not in done.stderr, done.stderr
     assert (done.stdout + done.stderr).decode(encoding).strip()

@@ -15,7 +15,7 @@ def test_no_thread_keeps_the_interpreter_for_longer_than_a_moment(tmp_path: Path
     script = "import sys; from agent import cli; print(cli.main(sys.argv[1:]), sys.getswitchinterval())"
     words = [sys.executable, "-c", script, "run", "--config", str(tmp_path / "none.toml")]
     status, interval = subprocess.run(
-        words, capture_output=True, check=False, text=True, timeout=60
+        words, capture_output=True, check=False, text=True, timeout=120
     ).stdout.split()[-2:]
     assert status == "78"
     assert float(interval) == pytest.approx(SWITCH_S)

@@ -24,7 +24,7 @@ gate = { driver = "simulated" }
 
 
 def gatepost(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*GATEPOST, *map(str, words)], capture_output=True, text=True, check=False, timeout=110)
+    return subprocess.run([*GATEPOST, *map(str, words)], capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_the_archive_helps_and_holds_no_secret(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ register = true
 room = {capacity = 3}
 duty = [{name = "disinfect", every_h = 4}]
 """
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 
 
 class Door:

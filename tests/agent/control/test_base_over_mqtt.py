@@ -97,7 +97,7 @@ def test_a_broker_that_goes_away_in_the_midst_of_it(tmp_path: Path, make_broker,
     broker.stop()
     broker.start()
     retain(broker, base, range(len(base.pieces)))
-    wait_for(base.next.exists, 60.0)
+    wait_for(base.next.exists, 120)
     assert base.next.read_bytes() == base.data
 
 

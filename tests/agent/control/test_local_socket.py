@@ -52,6 +52,10 @@ baseline_file = "baseline.json"
 calibration = "site.toml"
 min_distance_mm = 200
 max_distance_mm = 300
+[checkpoint]
+credential_timeout_s = 60.0
+temperature_timeout_s = 60.0
+presence_timeout_s = 3.0
 [outbox]
 path = "outbox.db"
 [commands]
@@ -66,7 +70,7 @@ thermometer = {{ driver = "gy_mcu", port = "{folder}/thermometer", baud = 115200
 gate = {{ driver = "simulated" }}
 range = {{ driver = "tf_luna", port = "{folder}/range" }}
 """
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 AT_MARK_MM, TOO_FAR_MM = 250.0, 800.0
 
 

@@ -564,7 +564,7 @@ def test_no_action_of_another_role(kiosk: Kiosk, who: str) -> None:
 )  # fmt: skip
 def test_what_is_no_request_is_refused(kiosk: Kiosk, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(10)
+        client.settimeout(90)
         client.connect(str(kiosk.folder / "web" / "staff.sock"))
         client.sendall(said + b"\n")
         with client.makefile("rb") as lines:

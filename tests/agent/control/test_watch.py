@@ -183,7 +183,7 @@ class Client:
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
+        self.socket.settimeout(90)
         self.socket.connect(str(path))
         self.file = self.socket.makefile("rwb")
 
@@ -309,7 +309,7 @@ def test_a_screen_that_says_too_much_waits_and_is_told_every_picture_all_the_sam
                 time.sleep(0.005)
         buffer = screen.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert sent < 2 * buffer + 100_000, "the kernel's buffer, and what 50 reads a second take"
-        screen.socket.settimeout(10)
+        screen.socket.settimeout(90)
         bench.watch.on_effect(ShowCue("exit", Cue.ADMIT))
         for each in (screen, other):
             assert next(p for p in iter(each.next_picture, None) if p["picture"] == "admit")["lane"] == "exit"

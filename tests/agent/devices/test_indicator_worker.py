@@ -23,8 +23,9 @@ from drivers import registry
 from drivers.contract import DeviceGone
 from drivers.simulators.stand_ins import MAKERS, StandIn, stand_in
 from drivers.simulators.world import World
+from tests.fair_clock import FairClock
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 BOARDS = sorted(name for kind, name in MAKERS if kind == "outputs")
 GREEN_S, ANSWER_S = 0.8, 1.0
 LATE_S = 1.0
@@ -185,7 +186,7 @@ def test_a_lamp_that_was_pulled_comes_back_and_shows_what_holds_then(board: Boar
     assert not board.flashes(GREEN, pulled_s), "green for somebody who had gone"
 
 
-def test_telling_never_waits_for_a_lamp_that_hangs() -> None:
+def test_telling_never_waits_for_a_lamp_that_hangs(fair_clock: FairClock) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     class Hanging:
@@ -213,10 +214,10 @@ def test_telling_never_waits_for_a_lamp_that_hangs() -> None:
     )
     feed.start()
     assert entered.wait(LIMIT_S)
-    begun_s = time.monotonic()
+    begun_s = fair_clock()
     for cue in itertools.islice(itertools.cycle(Cue), 1000):
         feed.show(cue)
-    assert time.monotonic() - begun_s < 1.0
+    assert fair_clock() - begun_s < 1.0
     leave.set()
     feed.request_stop()
     feed.join(LIMIT_S)

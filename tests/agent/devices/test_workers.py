@@ -15,7 +15,7 @@ from agent.devices.backoff import Backoff
 from agent.model import DeviceDown, DeviceUp, Observation, Role
 from drivers.contract import BadReply, DeviceGone, Distance, Item, Reading, Sighting
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class Script:

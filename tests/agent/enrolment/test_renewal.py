@@ -117,7 +117,7 @@ def test_it_asks_over_the_connection_that_the_kiosk_has(
         ),
     )
     office.start()
-    assert listening.wait(20)
+    assert listening.wait(90)
     link.start()
     utc_s = time.time() + 61 * DAY_S
     now = TimeBounds(utc_s, utc_s, ClockState.SYNCED)
@@ -130,7 +130,7 @@ def test_it_asks_over_the_connection_that_the_kiosk_has(
     assert link.status().connections == 1
     link.stop(0.0)
     stopping.set()
-    office.join(20)
+    office.join(90)
 
 
 def asked_directly(office: Office):

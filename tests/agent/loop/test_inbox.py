@@ -152,7 +152,7 @@ def test_whoever_waits_is_woken():
     thread.start()
     inbox.add(code(1))
     inbox.wake()
-    thread.join(20)
+    thread.join(90)
     assert not thread.is_alive()
     assert code(1) in taken
 
@@ -235,7 +235,7 @@ def test_a_nap_lasts_while_nobody_is_there_and_ends_when_somebody_comes():
     sleeper = threading.Thread(target=lambda: naps.put(inbox.nap(1e6)))
     sleeper.start()
     inbox.set_vacant(-math.inf)
-    assert naps.get(timeout=30) is False
+    assert naps.get(timeout=120) is False
     sleeper.join()
     assert not inbox.nap(1e6)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAMES = ("gate-1", "gate-2")
 CAPACITY = 8
 RULES = VenueInForce(VenueRules("library", room=RoomRules(CAPACITY, kiosks=NAMES)))
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 
 
 class Gate:

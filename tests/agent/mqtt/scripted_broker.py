@@ -172,4 +172,4 @@ class ScriptedBroker:
         self._closing.set()
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self._thread.join(5)
+        self._thread.join(90)

@@ -39,7 +39,7 @@ def line(request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
     """A client whose socket ends here: (client, far end, listener)."""
     near, far = socket.socketpair()
     near.setblocking(False)
-    far.settimeout(10)
+    far.settimeout(90)
     told = Acknowledged()
     client = Client(Options(), "kiosk", None, told, v5=request.param)
     client._sock = client._socket = near  # as after `dial`

@@ -209,7 +209,7 @@ def link(tls_broker, options, make_outbox, wait_for):
 def test_a_real_broker_greets_the_new_pair(link, authority, wait_for):
     link.pairs.install(authority.answer(link.pairs.request()), now())
     link.renew()
-    assert link.pairs.decided.wait(20)
+    assert link.pairs.decided.wait(90)
     assert link.pairs.greeted_new
     wait_for(lambda: link.status().connected and link.status().connections == 2)
 
@@ -224,7 +224,7 @@ def test_a_real_broker_refuses_it_and_gets_the_old_pair_again(link, options, aut
     link.pairs.install(stranger.answer(request), now())
     link.pairs._options = link._options
     link.renew()
-    assert link.pairs.decided.wait(60)
+    assert link.pairs.decided.wait(90)
     assert not link.pairs.greeted_new
     wait_for(lambda: link.status().connected)
 

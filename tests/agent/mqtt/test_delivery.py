@@ -35,7 +35,7 @@ def test_a_broker_that_forgets_what_it_acknowledged(delivery, kind, wait_for):
         whole.kill_broker()
         whole.start_broker()
         whole.start_server()
-        wait_for(lambda: whole.outbox.status().waiting == 0, 60)
+        wait_for(lambda: whole.outbox.status().waiting == 0, 120)
         if kind == "broker":
             assert whole.has() == 100, "the harness finds what is lost"
         else:

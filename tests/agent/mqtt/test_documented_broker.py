@@ -64,7 +64,7 @@ def say(documented):
     def asked(program, user, *words):
         who = ["-u", user, "-P", "secret"] if user else []
         whole = [program, "-h", "127.0.0.1", "-p", str(documented.port), "-V", "5", "-q", "1", *who, *words]
-        done = subprocess.run(whole, check=False, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(whole, check=False, capture_output=True, text=True, timeout=120)
         return done.stdout + done.stderr
 
     return asked

@@ -41,7 +41,7 @@ def link(net, make_outbox):
 @pytest.mark.parametrize("flowing", [True, False])
 def test_silence_is_found_with_default_settings_and_nothing_is_lost(net, link, passage_event, wait_for, flowing):
     wait_for(lambda: link.status().connected)
-    subprocess.run(["mosquitto_pub", "-h", net.host, "-t", "ready", "-r", "-m", "ready"], check=True, timeout=10)
+    subprocess.run(["mosquitto_pub", "-h", net.host, "-t", "ready", "-r", "-m", "ready"], check=True, timeout=120)
     words = [*net.beside, "mosquitto_sub", "-h", net.host, "-q", "1", "-t", TOPICS.event("#"), "-t", "ready"]
     with subprocess.Popen([*words, "-C", "31", "-W", "60"], stdout=subprocess.PIPE) as heard:
         assert heard.stdout.readline() == b"ready\n"

@@ -102,7 +102,7 @@ def test_what_waits_for_the_service_is_left_to_it(guarded, make_link, wait_for):
     link.stop(1.0)
     words = ["-h", "127.0.0.1", "-p", str(broker.port), "-u", "library/gate-4", "-P", "secret"]
     command = ["mosquitto_pub", *words, "-q", "1", "-t", f"{ROOT}/command", "-m", "waits"]
-    subprocess.run(command, check=True, timeout=20)
+    subprocess.run(command, check=True, timeout=120)
     found = look(broker.port, **OURS)
     assert found.faults == []
     assert any("use_username_as_clientid" in remark for remark in found.remarks)

@@ -44,7 +44,7 @@ def test_an_event_that_the_broker_does_not_take_holds_up_nobody(scripted, make_l
     link.outbox.store(big(10, passage_event))
     for number in range(11, 30):
         link.outbox.store(passage_event(number))
-    wait_for(lambda: link.outbox.status().delivered == 29, 60)
+    wait_for(lambda: link.outbox.status().delivered == 29, 120)
     assert set(broker.numbers()) == set(range(30)) - {10}
     assert link.outbox.status().waiting == 1
     assert "refuses events of kind passage" in link.status().fault
@@ -109,7 +109,7 @@ def test_several_such_events_behind_one_another_hold_up_nobody(scripted, make_li
         link.outbox.store(big(number, passage_event))
     for number in range(3, 20):
         link.outbox.store(passage_event(number))
-    wait_for(lambda: link.outbox.status().delivered == 17, 60)
+    wait_for(lambda: link.outbox.status().delivered == 17, 120)
     assert link.outbox.status().waiting == 3
 
 
@@ -119,7 +119,7 @@ def test_a_refused_state_stops_no_event(scripted, make_link, passage_event, wait
     link = make_link(broker.port)
     for number in range(20):
         link.outbox.store(passage_event(number))
-    wait_for(lambda: link.outbox.status().delivered == 20, 60)
+    wait_for(lambda: link.outbox.status().delivered == 20, 120)
     wait_for(lambda: "does not take the kiosk's state" in link.status().fault)
     assert link.status().connected
 
@@ -147,7 +147,7 @@ def test_a_broker_that_refuses_who_has_a_last_will_gets_all_events(scripted, mak
     broker = scripted(hates_wills=0x87)
     link = make_link(broker.port)
     link.outbox.store(passage_event(1))
-    wait_for(lambda: link.outbox.status().delivered == 1, 60)
+    wait_for(lambda: link.outbox.status().delivered == 1, 120)
     assert "takes no last will" in link.status().fault
 
 
@@ -157,7 +157,7 @@ def test_a_broker_that_ends_the_connection_of_subscribers_gets_all_events(
     broker = scripted(hates_subscribers=True)
     link = make_link(broker.port)
     link.outbox.store(passage_event(1))
-    wait_for(lambda: link.outbox.status().delivered == 1, 60)
+    wait_for(lambda: link.outbox.status().delivered == 1, 120)
     assert "when we subscribe" in link.status().fault
 
 
@@ -189,7 +189,7 @@ def test_hang_ups_before_the_greeting_do_not_change_the_version(
     broker = scripted(ungreeted=hang_ups)
     link = make_link(broker.port)
     link.outbox.store(passage_event(1))
-    wait_for(lambda: link.outbox.status().delivered == 1, 60)
+    wait_for(lambda: link.outbox.status().delivered == 1, 120)
     assert link.status().protocol == "5"
     assert json.loads(broker.published[0])
 

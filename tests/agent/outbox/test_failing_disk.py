@@ -130,7 +130,7 @@ def test_a_slow_or_failing_card_holds_up_nobody_and_loses_nothing(tmp_path, card
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=120,
     )
     told = json.loads(done.stdout)
     assert shim.syncs > card.get("fail", 0), "the card was as bad as it should be"
@@ -200,7 +200,7 @@ def test_syncs_that_fail_again_and_again_lose_nothing_tell_nothing_twice_and_kee
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=120,
     )
     told = json.loads(done.stdout)
     assert told["kept"]

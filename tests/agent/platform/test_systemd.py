@@ -13,7 +13,7 @@ def manager(request, tmp_path, monkeypatch):
     name = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
         wire.bind(name if request.param == "path" else "\0" + name)
-        wire.settimeout(5)
+        wire.settimeout(90)
         monkeypatch.setenv("NOTIFY_SOCKET", name if request.param == "path" else "@" + name)
         yield wire
 

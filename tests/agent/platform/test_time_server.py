@@ -78,7 +78,7 @@ def server(ahead_s: float) -> Iterator[int]:
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield listening.getsockname()[1]
-        thread.join(10)
+        thread.join(90)
 
 
 def told_of(root: Path, place: str, text: str) -> Path:

@@ -81,5 +81,5 @@ def test_what_is_known_waits_for_no_disk(site: Site) -> None:
     assert reader.is_alive()
     assert site.staff.known().people.keys() == {"G07"}
     site.file.write_bytes(data)
-    reader.join(20)
+    reader.join(90)
     assert not reader.is_alive()

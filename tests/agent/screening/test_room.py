@@ -105,6 +105,6 @@ def test_the_running_agent_knows_the_room_and_keeps_the_baseline(
             )
         finally:
             app.stop()
-            thread.join(20)
+            thread.join(90)
     assert not thread.is_alive()
     assert calibration_files.load_baselines(tmp_path / "baseline.json", Options()) == {}, "nobody passed"

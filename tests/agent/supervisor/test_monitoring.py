@@ -109,6 +109,6 @@ def test_promtool_takes_rules_and_expressions(tmp_path):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr

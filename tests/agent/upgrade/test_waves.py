@@ -175,7 +175,7 @@ def rollout(sender: Sender, capsys, *, fails: bool) -> tuple[int, list[bytes]]:
             told = event("release_rolled_back", "2.0: it fell 3 times")
             sender.broker.publish(f"{members[0][1:]}/event/agent", told)
             break
-    thread.join(60)
+    thread.join(90)
     heard.wait_until(lambda: len(heard.messages) == 2)
     return ended[0], [message.payload for message in heard.messages]
 

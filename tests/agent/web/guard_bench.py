@@ -46,6 +46,10 @@ bundles = "bundles"
 lists = ["watched.gpl"]
 [screening]
 baseline_file = "baseline.json"
+[checkpoint]
+credential_timeout_s = 60.0
+temperature_timeout_s = 60.0
+presence_timeout_s = 3.0
 [outbox]
 path = "outbox.db"
 [commands]
@@ -82,7 +86,7 @@ round = [{name = "all-day", from = "00:00", until = "24:00"}]
 """
 )
 """Visitors are registered, and a round goes on."""
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 PINS = {"G07": "135790", "G08": "246801", "S1": "secret-1", "T1": "technician"}
 ROLES = {"G07": "guard", "G08": "guard", "S1": "supervisor", "T1": "technician"}
 NORMAL_C, ELEVATED_C = 34.4, 37.0

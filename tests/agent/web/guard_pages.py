@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 _MAIN = "import sys; from agent.cli import main; sys.exit(main())"
-LIMIT_MS = 12_000
+LIMIT_MS = 90_000
 
 
 def free_port() -> int:

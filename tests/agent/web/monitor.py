@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,14 @@ class Monitor:
         words = [sys.executable, "-c", _MAIN, "display", lane, "--port", str(port), "--compositor", ""]
         words += ["--browser", browser]
         environment = os.environ | {"DISPLAY": self.display, "HOME": str(self.folder), "TMPDIR": str(self.folder)}
-        self.launcher = subprocess.Popen(words, cwd=Path(__file__).parents[3], env=environment)
+        self._start = partial(subprocess.Popen, words, cwd=Path(__file__).parents[3], env=environment)
+        self.launcher = self._start()
+
+    def is_kept(self) -> bool:
+        """True. A browser that a busy machine has held up for long was killed: its service starts it again."""
+        if self.launcher is not None and self.launcher.poll() is not None:
+            self.launcher = self._start()
+        return True
 
     def pixels(self) -> np.ndarray:
         """Rows of red, green and blue."""

@@ -21,6 +21,8 @@ from tests.conftest import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fair_clock import FairClock
+
 PATH = "/lanes/entry/painted"
 
 
@@ -36,7 +38,7 @@ def ask(served: Screens, method: str, path: str, body: bytes = b"", **headers: s
     own = f"127.0.0.1:{served.port}"
     given = {"Host": own, **({"Origin": f"http://{own}", "Content-Type": "application/json"} if body else {})}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=120)
     connection.putrequest(method, path, skip_host=True)
     for name, value in {**given, **({"Content-Length": str(len(body))} if body else {})}.items():
         connection.putheader(name, value)
@@ -118,23 +120,23 @@ def test_the_name_of_a_lane_writes_nothing_into_the_page(served: Screens, lane: 
     assert ask(served, "GET", f"/lanes/{lane}".replace("<", "%3C").replace(">", "%3E")).status == 200
 
 
-def test_a_hundred_slow_heads_hold_nothing_up_and_are_hung_up_on(served: Screens) -> None:
-    slow = [socket.create_connection(("127.0.0.1", served.port), timeout=HEAD_S + 10) for _ in range(100)]
+def test_a_hundred_slow_heads_hold_nothing_up_and_are_hung_up_on(served: Screens, fair_clock: FairClock) -> None:
+    slow = [socket.create_connection(("127.0.0.1", served.port), timeout=HEAD_S + 90) for _ in range(100)]
     for each in slow:
         each.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
     assert len(slow) > MAX_CONNECTIONS
     served.show("entry", Cue.MEASURE)
     wait_for(lambda: served.watch._lanes["entry"]._shown[0] == "measure")
-    began_s = time.monotonic()
+    began_s = fair_clock()
     for each in slow:
         assert each.recv(1) == b"", "hung up"
         each.close()
-    assert time.monotonic() - began_s < HEAD_S + 5
+    assert fair_clock() - began_s < HEAD_S + 5
     assert ask(served, "GET", "/lanes/entry").status == 200
 
 
 def test_a_drop_now_and_then_does_not_keep_a_head_open(served: Screens) -> None:
-    with socket.create_connection(("127.0.0.1", served.port), timeout=HEAD_S + 10) as client:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=HEAD_S + 90) as client:
         client.sendall(b"GET / HTTP/1.1\r\nX: ")
         client.settimeout(0.5)
         end_s = time.monotonic() + HEAD_S + 5

@@ -137,7 +137,7 @@ def send(pages: Pages, attack: Attack, number: int) -> tuple[int, str]:
     }  # fmt: skip
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=120)
     try:
         body = json.dumps(said).encode() if attack.body is None else attack.body
         connection.request(attack.method, attack.path, None if attack.method == "GET" else body, headers)
@@ -190,7 +190,7 @@ def test_a_pairing_that_was_used_or_guessed_pairs_nobody(pages: Pages) -> None:
 
 
 def test_a_hundred_slow_heads_do_not_keep_a_guard_out(pages: Pages) -> None:
-    slow = [socket.create_connection(("127.0.0.1", pages.tls_port), timeout=20) for _ in range(100)]
+    slow = [socket.create_connection(("127.0.0.1", pages.tls_port), timeout=120) for _ in range(100)]
     for each in slow:
         each.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
     end_s = time.monotonic() + 20
@@ -208,7 +208,7 @@ def test_a_hundred_slow_heads_do_not_keep_a_guard_out(pages: Pages) -> None:
 def test_headers_lock_the_page_up(pages: Pages) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=120)
     for path in ("/guard", "/technician", "/static/guard.js"):
         connection.request("GET", path)
         answer = connection.getresponse()

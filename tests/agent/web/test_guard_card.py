@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from guard_pages import LIMIT_MS
 
 from agent.texts import CATALOGUE
 
@@ -56,6 +57,7 @@ def test_it_prints_on_one_page(browser: Browser) -> None:
 
     body = re.sub(r'src="(guard/[\w.]+)"', inline, markdown.render(TEXT))
     page = browser.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.set_content(f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{body}')
     printed = page.pdf(prefer_css_page_size=True)
     page.close()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from guard_bench import ELEVATED_C, NORMAL_C, PINS, WANTED
-from guard_pages import Pages, part, unfold
+from guard_pages import LIMIT_MS, Pages, part, unfold
 from test_person_page import RULES
 
 from agent import log
@@ -468,6 +468,7 @@ def test_axe_finds_nothing_in_any_state_in_both_languages(busy: Page, size: tupl
 
 def test_axe_finds_nothing_before_the_login_in_both_languages(browser: Browser, pages: Pages) -> None:
     with browser.new_context(viewport={"width": 360, "height": 740}, locale="zh-CN") as context:
+        context.set_default_timeout(LIMIT_MS)
         made = context.new_page()
         made.goto(f"{pages.url}guard")
         for secret, chinese, english in (
@@ -486,6 +487,7 @@ def test_axe_finds_nothing_before_the_login_in_both_languages(browser: Browser, 
 def test_a_tablet_is_connected_by_a_supervisors_badge(browser: Browser, pages: Pages) -> None:
     """The code is scanned into the page that is open already: no load, only another fragment."""
     with browser.new_context(viewport={"width": 360, "height": 740}, locale="en-GB") as context:
+        context.set_default_timeout(LIMIT_MS)
         tablet, screen = context.new_page(), context.new_page()
         tablet.goto(f"{pages.url}guard")
         tablet.get_by_role("button", name="By a supervisor's badge").click()
@@ -520,7 +522,7 @@ def test_planted_faults_are_found(busy: Page) -> None:
     )
     assert not left_over(busy)
     for plant in plants:
-        with busy.expect_event("framenavigated", timeout=20_000):
+        with busy.expect_event("framenavigated"):
             busy.reload()
         busy.locator("#waiting .card").nth(1).wait_for()
         busy.evaluate(plant)
@@ -546,7 +548,7 @@ def test_twice_the_text_size_and_forced_colours_and_no_motion(busy: Page) -> Non
 
 def open_stream(pages: Pages) -> socket.socket:
     """A page that looks, and never ends; refused when there are too many."""
-    client = socket.create_connection(("127.0.0.1", urlsplit(pages.url).port), timeout=20)
+    client = socket.create_connection(("127.0.0.1", urlsplit(pages.url).port), timeout=120)
     cookies = f"{DEVICE}={pages.kiosk.device}; {SESSION}={pages.kiosk.session}"
     head = f"GET /guard/events HTTP/1.1\r\nHost: {urlsplit(pages.url).netloc}\r\nCookie: {cookies}\r\n\r\n"
     client.sendall(head.encode())
@@ -556,7 +558,7 @@ def open_stream(pages: Pages) -> socket.socket:
 def over_tls(pages: Pages, method: str, path: str, said: object = None, **headers: str) -> tuple[int, str]:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection("127.0.0.1", pages.tls_port, context=context, timeout=120)
     own = f"127.0.0.1:{pages.tls_port}"
     given = {"Origin": f"https://{own}", "Content-Type": "application/json"}
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -571,7 +573,7 @@ def test_on_the_network_there_is_the_guards_page_alone_by_tls(pages: Pages) -> N
     assert over_tls(pages, "GET", "/guard")[0] == 200
     assert over_tls(pages, "GET", "/lanes/entry")[0] == 404
     assert over_tls(pages, "GET", "/")[0] == 404
-    with socket.create_connection(("127.0.0.1", pages.tls_port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", pages.tls_port), timeout=120) as plain:
         plain.sendall(b"GET /guard HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert b"Gatepost" not in plain.recv(4096), "nothing without TLS"
 

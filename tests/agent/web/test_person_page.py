@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
 import zxingcpp
+from guard_pages import LIMIT_MS
 from screens_bench import Screens, hang, open_lane, tone
 
 from agent.indicators import Cue
@@ -18,11 +18,13 @@ from agent.web.options import PanelOptions
 from tests.conftest import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
-NEVER_GREEN_AFTER_S = 2.0
+    from tests.fair_clock import FairClock
+
+NEVER_GREEN_AFTER_S, DOWN_AFTER_S = 2.0, 3.0
 DEFICIENCIES = ("achromatopsia", "deuteranopia", "protanopia", "tritanopia", "blurredVision")
 PICTURES: list[tuple[Cue, str, str]] = [
     *((cue, "", str(cue)) for cue in Cue if cue is not Cue.RETRY),
@@ -37,6 +39,7 @@ PHONE, TABLET, KIOSK, STANDING = (390, 844), (1024, 600), (1280, 800), (800, 128
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     made = browser.new_page(viewport={"width": KIOSK[0], "height": KIOSK[1]})
+    made.set_default_timeout(LIMIT_MS)
     said: list[str] = []
     made.on("console", lambda message: said.append(message.text))
     made.on("pageerror", lambda error: said.append(str(error)))
@@ -123,6 +126,7 @@ def test_the_code_for_a_tablet_can_be_read_from_the_screen_and_only_while_it_is_
 def test_an_arrow_points_to_the_gate_and_to_the_thermometer(browser: Browser) -> None:
     screens = Screens("entry", panel=PanelOptions(gate="right", thermometer="left"))
     page = browser.new_page()
+    page.set_default_timeout(LIMIT_MS)
     try:
         open_lane(page, screens)
         for cue, side in ((Cue.ADMIT, "right"), (Cue.MEASURE, "left"), (Cue.REFER, "")):
@@ -226,6 +230,7 @@ RULES = {
 def test_axe_would_find_pale_text_and_small_buttons(browser: Browser) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = browser.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.set_content(
         '<html lang="en"><title>t</title><main><p style="color:#6b6b6b;background:#fff">pale</p>'
         '<button style="width:18px;height:18px;padding:0">x</button>'
@@ -239,10 +244,14 @@ def test_axe_would_find_pale_text_and_small_buttons(browser: Browser) -> None:
 # -- green ends
 
 
-def until_not_green(page: Page) -> float:
-    began_s = time.monotonic()
-    wait_for(lambda: not tone(page).startswith("admit"))
-    return time.monotonic() - began_s
+def until(condition: Callable[[], object], clock: FairClock) -> float:
+    began_s = clock()
+    wait_for(condition)
+    return clock() - began_s
+
+
+def until_not_green(page: Page, clock: FairClock) -> float:
+    return until(lambda: not tone(page).startswith("admit"), clock)
 
 
 def green(screens: Screens, page: Page) -> None:
@@ -251,42 +260,43 @@ def green(screens: Screens, page: Page) -> None:
     show(screens, page, Cue.ADMIT)
 
 
-def test_green_ends_when_the_agents_loop_stands_still(screens: Screens, page: Page) -> None:
+def test_green_ends_when_the_agents_loop_stands_still(screens: Screens, page: Page, fair_clock: FairClock) -> None:
     green(screens, page)
     screens.moves = False
-    assert until_not_green(page) <= NEVER_GREEN_AFTER_S
-    wait_for(lambda: tone(page) == "fault", 3.0)  # a beat that was on the way may come after the first dark
+    assert until_not_green(page, fair_clock) <= NEVER_GREEN_AFTER_S
+    # a beat that was on the way may come after the first dark
+    assert until(lambda: tone(page) == "fault", fair_clock) <= DOWN_AFTER_S
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_green_ends_when_the_screen_process_stands_still_or_dies(
-    screens: Screens, page: Page, number: signal.Signals
+    screens: Screens, page: Page, fair_clock: FairClock, number: signal.Signals
 ) -> None:
     green(screens, page)
     screens.process.send_signal(number)
-    assert until_not_green(page) <= NEVER_GREEN_AFTER_S
-    wait_for(lambda: screens.watch.trouble("entry"), 3.0)
+    assert until_not_green(page, fair_clock) <= NEVER_GREEN_AFTER_S
+    assert until(lambda: screens.watch.trouble("entry"), fair_clock) <= DOWN_AFTER_S
     screens.process.send_signal(signal.SIGCONT)
 
 
-def test_green_ends_when_the_agent_ends(screens: Screens, page: Page) -> None:
+def test_green_ends_when_the_agent_ends(screens: Screens, page: Page, fair_clock: FairClock) -> None:
     green(screens, page)
     screens.watch.stop()
-    assert until_not_green(page) <= NEVER_GREEN_AFTER_S
+    assert until_not_green(page, fair_clock) <= NEVER_GREEN_AFTER_S
 
 
-def test_the_page_ends_green_by_itself(screens: Screens, page: Page) -> None:
+def test_the_page_ends_green_by_itself(screens: Screens, page: Page, fair_clock: FairClock) -> None:
     """The next picture is lost on the way, the beats go on."""
     open_lane(page, screens)
     show(screens, page, Cue.ADMIT, for_s=1.0)
     screens.hold("entry", 30.0)
-    assert until_not_green(page) <= 1.0 + NEVER_GREEN_AFTER_S
+    assert until_not_green(page, fair_clock) <= 1.0 + NEVER_GREEN_AFTER_S
 
 
-def test_a_page_that_hangs_is_a_screen_that_is_down(screens: Screens, page: Page) -> None:
+def test_a_page_that_hangs_is_a_screen_that_is_down(screens: Screens, page: Page, fair_clock: FairClock) -> None:
     green(screens, page)
     hang(page)
-    wait_for(lambda: screens.watch.trouble("entry"), 3.0)
+    assert until(lambda: screens.watch.trouble("entry"), fair_clock) <= DOWN_AFTER_S
 
 
 def test_it_comes_back_with_the_agent_and_with_the_screen_process(screens: Screens, page: Page) -> None:

@@ -32,7 +32,7 @@ def test_two_lanes_share_a_chip_without_touching_each_other(part):
         thread.join()
     for channel in (1, 6):
         with chip.changed:
-            assert chip.changed.wait_for(lambda channel=channel: chip.pulses(channel), 5.0)
+            assert chip.changed.wait_for(lambda channel=channel: chip.pulses(channel), 120)
     for gate in gates:
         gate.close()
     assert len(chip.changes) == 4

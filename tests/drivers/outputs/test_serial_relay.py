@@ -10,7 +10,7 @@ from drivers.outputs.serial_relay import Driver, Options, command
 from drivers.simulators.pty import Port
 from drivers.simulators.relays import LcusRelay
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 DYING = """
 import sys
 from drivers.outputs.serial_relay import Driver, Options

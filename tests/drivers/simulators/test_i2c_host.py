@@ -52,7 +52,7 @@ def test_the_launcher_becomes_the_program_it_is_given(adapter):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
     assert "usage: gatepost" in ran.stdout

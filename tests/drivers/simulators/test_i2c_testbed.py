@@ -60,7 +60,7 @@ def on_the_bus(stand, *program):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=120,
         cwd=ROOT,
     )
 

@@ -11,12 +11,12 @@ import pytest
 
 from drivers.contract import Departure, DeviceGone
 from drivers.scanners.camera import Driver, Options
+from tests.drivers.patience import opened
 
 
 @pytest.fixture
 def apart(simulator):
-    driver = Driver(Options(simulator.url, away_s=0.3, own_process="yes"))
-    driver.open()
+    driver = opened(Driver(Options(simulator.url, away_s=0.3, own_process="yes")))
     yield driver
     driver.close()
 
@@ -24,27 +24,27 @@ def apart(simulator):
 def test_a_camera_in_a_process_of_its_own_tells_the_same(simulator, apart, items_of):
     assert apart.simulated
     simulator.world.show(b"GP1:\x00\xff")
-    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"GP1:\x00\xff"]
+    assert [item.payload for item in items_of(apart, 60, enough=1)] == [b"GP1:\x00\xff"]
     simulator.world.hide()
-    assert [type(item) for item in items_of(apart, 5, enough=1)] == [Departure]
+    assert [type(item) for item in items_of(apart, 60, enough=1)] == [Departure]
     simulator.unplug()
     with pytest.raises(DeviceGone, match="stream"):
-        items_of(apart, 5)
+        items_of(apart, 60)
 
 
 @pytest.mark.parametrize(("blow", "says"), [(signal.SIGSTOP, "hangs"), (signal.SIGKILL, "process ended")])
-def test_a_process_that_hangs_or_dies_is_noticed_and_replaced(simulator, apart, blow, says, items_of):
+def test_a_process_that_hangs_or_dies_is_noticed_and_replaced(simulator, apart, blow, says, items_of, fair_clock):
     first = apart._apart.pid
     os.kill(first, blow)
-    began_s = time.monotonic()
+    began_s = fair_clock()
     with pytest.raises(DeviceGone, match=says):
-        items_of(apart, 8)
-    assert time.monotonic() - began_s < 4
+        items_of(apart, 60)
+    assert fair_clock() - began_s < 4
     assert not Path(f"/proc/{first}").exists()
 
-    apart.open()
+    opened(apart)
     simulator.world.show(b"again")
-    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"again"]
+    assert [item.payload for item in items_of(apart, 60, enough=1)] == [b"again"]
 
 
 def test_a_pause_of_the_whole_machine_is_no_hanging_camera(simulator, apart, items_of, monkeypatch):
@@ -55,7 +55,7 @@ def test_a_pause_of_the_whole_machine_is_no_hanging_camera(simulator, apart, ite
         assert apart.read(0.05) is None
     os.kill(apart._apart.pid, signal.SIGCONT)
     simulator.world.show(b"after the pause")
-    assert [item.payload for item in items_of(apart, 5, enough=1)] == [b"after the pause"]
+    assert [item.payload for item in items_of(apart, 60, enough=1)] == [b"after the pause"]
 
 
 def test_a_process_that_is_slow_hangs_only_after_long(simulator, apart, items_of):
@@ -67,7 +67,7 @@ def test_a_process_that_is_slow_hangs_only_after_long(simulator, apart, items_of
         assert items_of(apart, 4) == []
         os.kill(busy.pid, signal.SIGSTOP)
         with pytest.raises(DeviceGone, match="hangs"):
-            items_of(apart, 8)
+            items_of(apart, 60)
     silent.kill()
     silent.wait()
 
@@ -80,7 +80,7 @@ def test_what_keeps_a_camera_from_opening_is_told_from_its_process():
 def test_what_a_process_of_its_own_logs_is_said_in_the_agents_log(simulator, caplog):
     driver = Driver(Options(simulator.url, own_process="yes", neural="/nowhere/python", steps=("half", "neural")))
     driver.open()
-    end_s = time.monotonic() + 8
+    end_s = time.monotonic() + 60
     while not caplog.records and time.monotonic() < end_s:
         driver.read(0.1)
     driver.close()

@@ -12,6 +12,7 @@ from drivers.simulators.world import World
 from drivers.vision import opencv
 from drivers.vision.opencv import cv2
 from drivers.wire.v4l2 import NetworkCamera
+from tests.drivers.patience import opened
 
 
 @pytest.fixture
@@ -75,14 +76,14 @@ def test_pictures_come_over_one_line(camera, lens):
     assert camera.requests.count("SETUP") == 1, "UDP is not even asked for"
 
 
-def test_a_stream_that_hangs_is_given_up_within_three_seconds(camera, lens):
+def test_a_stream_that_hangs_is_given_up_within_three_seconds(camera, lens, fair_clock):
     lens.open()
     assert lens.next(1) is not None
     camera.hang()
-    began_s = time.monotonic()
+    began_s = fair_clock()
     with pytest.raises(DeviceGone, match="the stream was cut"):
         frames_of(lens)
-    assert time.monotonic() - began_s < 3
+    assert fair_clock() - began_s < 3
 
 
 def test_a_camera_that_is_gone_is_said_and_nothing_of_its_password(camera, capfd):
@@ -94,32 +95,33 @@ def test_a_camera_that_is_gone_is_said_and_nothing_of_its_password(camera, capfd
     assert capfd.readouterr().err == ""
 
 
-def test_the_driver_goes_through_all_of_it_in_a_process_of_its_own(camera):
+def test_the_driver_goes_through_all_of_it_in_a_process_of_its_own(camera, fair_clock):
     driver = Driver(Options(camera.url, away_s=0.3))
     assert driver._apart is not None
-    driver.open()
+    opened(driver)
     assert driver.simulated
     camera.world.show(b"GP1:first")
-    assert [item.payload for item in items_of(driver, 8, 1)] == [b"GP1:first"]
+    assert [item.payload for item in items_of(driver, 60, 1)] == [b"GP1:first"]
     camera.world.hide()
-    assert [type(item) for item in items_of(driver, 8, 1)] == [Departure]
+    assert [type(item) for item in items_of(driver, 60, 1)] == [Departure]
 
     camera.hang()
-    began_s = time.monotonic()
+    began_s = fair_clock()
     with pytest.raises(DeviceGone):
-        items_of(driver, 8, 1)
-    assert time.monotonic() - began_s < 4
+        items_of(driver, 60, 1)
+    assert fair_clock() - began_s < 4
     camera.go_on()
-    driver.open()
+    opened(driver)
     camera.world.show(b"GP1:after it hung")
-    assert [item.payload for item in items_of(driver, 8, 1) if isinstance(item, Sighting)] == [b"GP1:after it hung"]
+    seen = [item for item in items_of(driver, 60, 1) if isinstance(item, Sighting)]
+    assert [item.payload for item in seen] == [b"GP1:after it hung"]
 
     camera.unplug()
     with pytest.raises(DeviceGone):
-        items_of(driver, 8, 9)
+        items_of(driver, 60, 9)
     camera.replug()
-    driver.open()
-    assert [item.payload for item in items_of(driver, 8, 1)] == [b"GP1:after it hung"]
+    opened(driver)
+    assert [item.payload for item in items_of(driver, 60, 1)] == [b"GP1:after it hung"]
     driver.close()
 
 
