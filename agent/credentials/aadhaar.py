@@ -77,6 +77,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         issuer=key.issuer,
         kind="identity",
         code=digest.of_code(FORMAT, content),
+        person=digest.of_person(name, day),
         of_age=age.of_age(day, trust.of_age_years, now),
     )
 

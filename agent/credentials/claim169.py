@@ -84,6 +84,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         expires_utc=expires,
         kind="identity",
         code=digest.of_code(FORMAT, message.payload),
+        person=digest.of_person(str(identity.get(_NAME) or ""), _born(identity.get(_BORN))),
         of_age=age.of_age(_born(identity.get(_BORN)), trust.of_age_years, now),
     )
 

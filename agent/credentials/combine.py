@@ -51,6 +51,7 @@ _ORDER = (
     CodeStatus.VALID,
 )
 _KINDS = ("health", "vaccination", "recovery", "yellow_fever", "ticket", "test", "identity", "other")
+_OF_HEALTH = frozenset({"health", "vaccination", "recovery", "test", "yellow_fever"})
 _AGES = (Tristate.NO, Tristate.YES, Tristate.UNKNOWN)
 """The first of these that any code says counts."""
 _COLOURS = (Colour.GREEN, Colour.YELLOW, Colour.RED)
@@ -77,10 +78,9 @@ def drop_incomplete(payloads: Iterable[bytes]) -> list[bytes]:
 def combine(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict for all: the worst status, the health code's colour, everybody's tests.
 
-    Holders are compared only between codes of one format: each format names them in its own way, and no gate can
-    tell whether a pseudonym and a name are one person. Two holders in one passage are UNDECIDED, and so is a code
-    of an exercise beside a real one: neither may hide the other;
-    a code that names nobody is its own holder. Cards and travel records join the others (`_joined`).
+    Two holders in one passage are UNDECIDED, and so are codes of several formats about somebody's health that are
+    not known to be of one person (`_are_of_one_person`), and a code of an exercise beside a real one: neither may
+    hide the other; a code that names nobody is its own holder. Cards and travel records join them (`_joined`).
     """
     added = [verdict for verdict in verdicts if verdict.adds]
     health = [verdict for verdict in verdicts if not verdict.adds] or added
@@ -98,6 +98,7 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
         permit=next((verdict.permit for verdict in verdicts if verdict.permit is not None), None),
         drill=any(verdict.drill for verdict in verdicts),
         entitlement=next((verdict.entitlement for verdict in verdicts if verdict.entitlement is not None), None),
+        person=next((verdict.person for verdict in verdicts if verdict.person), b""),
         of_age=min((verdict.of_age for verdict in verdicts), key=_AGES.index),
         list_age=max((verdict.list_age for verdict in verdicts), key=_STALENESS.index),
     )
@@ -108,9 +109,27 @@ def combine(verdicts: Sequence[Verdict]) -> Verdict:
         why = "a code of an exercise beside a real one"
     elif len(holders) != len({verdict.format for verdict in health}) or len(cards) > 1:
         why = "codes of different people"
+    elif not _are_of_one_person(health):
+        why = "codes that nothing here tells to be one person's"
     else:
         return together
     return replace(together, status=CodeStatus.UNDECIDED, reason=why, tests=(), adds="")
+
+
+def _are_of_one_person(verdicts: Sequence[Verdict]) -> bool:
+    """Whether codes of several formats count for one passage. Each format has pseudonyms of its own; what all tell
+    alike are names and date of birth: those must be the same in all codes that say something of health, and
+    different in none. A card, a permit, a ticket is for whoever has it.
+    """
+    if len({verdict.person for verdict in verdicts if verdict.person}) > 1:
+        return False
+    of_health = [verdict for verdict in verdicts if _says_of_health(verdict)]
+    return len({verdict.format for verdict in of_health}) < 2 or all(verdict.person for verdict in of_health)  # noqa: PLR2004
+
+
+def _says_of_health(verdict: Verdict) -> bool:
+    is_one = verdict.colour is not None or bool(verdict.tests) or verdict.kind in _OF_HEALTH
+    return is_one and verdict.format != "card"
 
 
 def _is_own(verdict: Verdict, health: Sequence[Verdict]) -> bool:

@@ -60,6 +60,7 @@ class _Health(NamedTuple):
     kind: str = "other"
     """What it is worth; `other` for what is not known to be worth more."""
     subject: bytes = b""
+    person: bytes = b""
     groups: tuple[str, ...] = ()
     """What it says it is, worth it or not: what its signer must be allowed to sign."""
     ucis: tuple[str, ...] = ()
@@ -104,6 +105,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         kind=health.kind,
         code=code,
         aliases=tuple(aliases),
+        person=health.person,
     )
 
 
@@ -161,7 +163,8 @@ def _health(claim: object, now: TimeBounds) -> _Health:
                 tests.append(test)
     if len(groups) > 1:
         kind = "other"
-    return _Health(kind, _subject(certificate), tuple(groups), tuple(ucis), tuple(tests))
+    subject, person = _subject(certificate), _person(certificate)
+    return _Health(kind, subject, person, tuple(groups), tuple(ucis), tuple(tests))
 
 
 def _entries(certificate: Mapping[Any, Any], group: str) -> Sequence[Mapping[Any, Any]]:
@@ -193,6 +196,12 @@ def _subject(certificate: Mapping[Any, Any]) -> bytes:
     if not (names.get("fnt") or names.get("gnt")):
         return b""
     return digest.of_subject(str(names.get("fnt")), str(names.get("gnt")), str(certificate.get("dob")))
+
+
+def _person(certificate: Mapping[Any, Any]) -> bytes:
+    name = certificate.get("nam")
+    names = [name.get(part) for part in ("fnt", "gnt")] if isinstance(name, Mapping) else []
+    return digest.of_person(" ".join(each for each in names if isinstance(each, str)), certificate.get("dob"))
 
 
 def _test(entry: Mapping[Any, Any]) -> LabResult | None:

@@ -117,6 +117,11 @@ class AntiPassback:
             self._seen.popitem(last=False)
         self.expire(at_s)
 
+    def forget(self, way: str, keys: Iterable[bytes]) -> None:
+        """These are no repeats this way any more."""
+        for key in keys:
+            self._seen.pop((way, key), None)
+
     def expire(self, at_s: float) -> None:
         """Let go of those whose window is over."""
         while self._seen and at_s - next(iter(self._seen.values())) >= self._options.window_s:

@@ -74,6 +74,7 @@ def check(payload: bytes, trust: TrustStore, now: TimeBounds) -> Verdict:
         expires_utc=expires,
         kind="vaccination",
         code=digest.of_code(FORMAT, identity),
+        person=_person(card.get("credentialSubject")),
     )
 
 
@@ -85,6 +86,16 @@ def _unbase32(text: bytes) -> bytes:
 
 
 def _subject(person: object) -> bytes:
+    """Names and date of birth; `` without a name: that may be anybody."""
     if not isinstance(person, Mapping):
         raise Malformed("a pass of nobody")
+    if not (person.get("givenName") or person.get("familyName")):
+        return b""
     return digest.of_subject(*(str(person.get(name)) for name in ("givenName", "familyName", "dob")))
+
+
+def _person(person: object) -> bytes:
+    if not isinstance(person, Mapping):
+        return b""
+    names = (str(person.get(name) or "") for name in ("givenName", "familyName"))
+    return digest.of_person(" ".join(names), person.get("dob"))

@@ -155,6 +155,7 @@ def _verdict(claims: dict[str, Any], key: TrustedKey, trust: TrustStore, now: Ti
         tests=tests,
         kind=kind,
         code=digest.of_code(FORMAT, f"{issuer}|{rid}".encode() if rid else strict_json.canonical(claims)),
+        person=_person(resources),
     )
 
 
@@ -168,11 +169,23 @@ def _resources(bundle: dict[str, Any]) -> list[dict[str, Any]]:
     return [resource for resource in entries if isinstance(resource, dict)]
 
 
+def _patient(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first patient; empty when there is none."""
+    return next((each for each in resources if each.get("resourceType") == "Patient"), {})
+
+
 def _subject(resources: list[dict[str, Any]]) -> bytes:
-    """Names and date of birth of the first patient."""
-    for resource in resources:
-        if resource.get("resourceType") == "Patient":
-            return digest.of_subject(
-                strict_json.canonical(resource.get("name")).decode(), str(resource.get("birthDate"))
-            )
+    """Names and date of birth of the first patient; `` without a name: that may be anybody."""
+    patient = _patient(resources)
+    if not patient.get("name"):
+        return b""
+    return digest.of_subject(strict_json.canonical(patient["name"]).decode(), str(patient.get("birthDate")))
+
+
+def _person(resources: list[dict[str, Any]]) -> bytes:
+    patient = _patient(resources)
+    match patient.get("name"):
+        case [{"family": str(family), "given": list(given)}, *_]:
+            names = [family, *(each for each in given if isinstance(each, str))]
+            return digest.of_person(" ".join(names), patient.get("birthDate"))
     return b""

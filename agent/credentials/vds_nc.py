@@ -103,6 +103,7 @@ def _check_seal(seal: object, trust: TrustStore, now: TimeBounds) -> Verdict:
         tests=_tests(message) if kind == "icao.test" else (),
         kind=_kind(kind, message, now),
         code=digest.of_code(FORMAT, strict_json.canonical(data)),
+        person=_person(message),
     )
 
 
@@ -127,9 +128,18 @@ def _unbase64(text: str) -> bytes:
 
 
 def _subject(message: dict[str, Any]) -> bytes:
-    person = message.get("pid")
-    person = person if isinstance(person, dict) else {}
-    return digest.of_subject(str(person.get("n")), str(person.get("dob")))
+    """Name and date of birth; `` without a name: that may be anybody."""
+    match message.get("pid"):
+        case {"n": str(name), **more} if name.strip():
+            return digest.of_subject(name, str(more.get("dob")))
+    return b""
+
+
+def _person(message: dict[str, Any]) -> bytes:
+    match message.get("pid"):
+        case {"n": str(name), "dob": born}:
+            return digest.of_person(name, born)
+    return b""
 
 
 def _tests(message: dict[str, Any]) -> tuple[LabResult, ...]:

@@ -59,11 +59,12 @@ def _check(
     """Raises CheckFailed."""
     key = trust.signer(FORMAT, message.kid, message.signature, message.signed, message.algorithm)
     starts, expires = cwt.time(claims, cwt.NBF), cwt.time(claims, cwt.EXP)
-    kind, subject = "other", b""
+    kind, subject, person = "other", b"", b""
     if DVC in certificate:
         content = _mapping(certificate[DVC])
         vaccination = _mapping(content.get("v"))
         subject = _subject(content)
+        person = digest.of_person(str(content.get("n") or ""), content.get("dob"))
         kind = "yellow_fever" if vaccination.get("tg") == _YELLOW_FEVER else "other"
         first, last = _days(vaccination)
         starts = first if starts is None else max(starts, first)
@@ -82,6 +83,7 @@ def _check(
         expires_utc=expires,
         kind=kind,
         code=digest.of_code(FORMAT, message.payload),
+        person=person,
     )
 
 

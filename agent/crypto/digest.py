@@ -5,10 +5,16 @@ Codes are malleable: zlib flags, unprotected headers and (r, n - s) change the t
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from datetime import date
 from hashlib import blake2b
 
 SIZE = 16
+_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:T.*)?", re.ASCII | re.DOTALL)
+_APOSTROPHES = re.compile("['`´‘’]")
+_BETWEEN_WORDS = re.compile(r"[\W\d_]+")
+_FEWEST_WORDS = 2
 
 
 def of_subject(*parts: str) -> bytes:
@@ -19,6 +25,20 @@ def of_subject(*parts: str) -> bytes:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=SIZE, person=b"gatepost-subject").digest()
+
+
+def of_person(names: str, born: object) -> bytes:
+    """Key of a person, the same in every format that tells names and date of birth: the words of all names, in any
+    order, in capitals without marks, and the whole day. `` where that is not told: then nobody can be matched.
+    """
+    day = _DAY.fullmatch(born) if isinstance(born, str) else None
+    try:
+        written = "" if day is None else date(*map(int, day.groups())).isoformat()
+    except ValueError:
+        return b""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", names) if not unicodedata.combining(each))
+    words = sorted(filter(None, _BETWEEN_WORDS.split(_APOSTROPHES.sub("", plain).upper())))
+    return of_subject("person", written, *words) if written and len(words) >= _FEWEST_WORDS else b""
 
 
 def of_code(format_name: str, content: bytes) -> bytes:

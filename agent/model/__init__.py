@@ -355,6 +355,8 @@ class Verdict:
     """Of a ticket."""
     of_age: Tristate = Tristate.UNKNOWN
     """Whether the holder has reached the age that the kiosk asks for."""
+    person: bytes = field(default=b"", repr=False)
+    """16 bytes that stand for names and date of birth, the same in every format; `` where they are not told."""
 
 
 class Screening(StrEnum):
@@ -485,6 +487,8 @@ class LaneSpec:
     """Of scanner, card reader, thermometer and gate, those that the lane has."""
     counts: str = ""
     """How an opening changes the number inside: `in`, `out`, `none`; empty: by the direction."""
+    release_s: float = 3.0
+    """How long the gate is released for one person, seconds."""
 
     @property
     def has_scanner(self) -> bool:
@@ -549,6 +553,8 @@ class LaneCommandRequest:
 
     at_s: float
     command: LaneCommand
+    number: int = 0
+    """Under which the person waits who is meant; 0: who shows a code, or was turned away last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -731,6 +737,8 @@ class Passage:
     """By which it was decided."""
     number: int = 0
     """Under which staff may decide again about the person who was not let in; 0: nobody waits."""
+    is_repeat: bool = False
+    """An exit has opened again for somebody whose leaving counts already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,9 @@ def green(**changes: object) -> Verdict:
 
 def test_a_health_code_and_a_test() -> None:
     result = LabResult("pcr", UTC - 3600)
-    proof = green(format="dcc", subject=b"x" * 16, colour=None, kind="test", tests=(result,))
-    for order in itertools.permutations([green(), proof]):
+    anna = b"anna".ljust(16)
+    proof = green(format="dcc", subject=b"x" * 16, colour=None, kind="test", tests=(result,), person=anna)
+    for order in itertools.permutations([green(person=anna), proof]):
         verdict = combine(order)
         assert (verdict.status, verdict.colour, verdict.tests) == (CodeStatus.VALID, Colour.GREEN, (result,))
         assert verdict.format == "gatepost"
