@@ -93,8 +93,14 @@ class LedgerKeeper:
         """Into the loop's inbox; set by the loop that owns this."""
         self.call_staff: Callable[[bool], None] = lambda _is_on: None
         """Have the lamps ask for the staff, or no longer."""
-        self._shut: frozenset[str] = frozenset()
+        self._shut = frozenset(venue.lanes) if self._has_begun else frozenset()
+        """Lanes that are shut, as the checkpoint was told: all, until the ledger was read."""
         self._is_overdue = False
+
+    def closures(self) -> list[Observation]:
+        """What the loop is to be told before anybody comes: staff may have shut a lane, and the ledger knows."""
+        at_s = time.monotonic()
+        return [Observation(lane, Role.CLINICAL, LaneClosure(at_s, closed=True)) for lane in sorted(self._shut)]
 
     def found(self, entries: bytes, damaged: bool) -> None:
         """What the disk has of the ledger. Any thread."""
@@ -130,6 +136,7 @@ class LedgerKeeper:
                 self._put_entries(venue.ledger.entries, True)
             else:
                 self._write(Written(venue.restore(entries, at_s, damaged=damaged)), now)
+                self._viewed_s = -math.inf  # at once: lanes may be open
         if (online := self._online()) is not self._was_online:
             self._was_online = online
             self._write(Written(venue.link(at_s, online=online)), now)

@@ -7,6 +7,7 @@ knows is folded from ledger entries, which `agent.outbox` writes in the commit o
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ from agent.venue.entries import (
     CASE_KINDS,
     DECISIONS,
     DRILL,
+    FOR_GOOD,
     LAYOUT,
     MEASURED,
     MEASURED_LATER,
@@ -168,6 +170,8 @@ class Venue:
         self._checked_on = -1
         self._alive_at = 0
         self._opened_count = 0
+        self._commanded_s: dict[str, float] = {}
+        """Lane → when it was opened last on command."""
         self._at_s = 0.0
         """Seconds since boot, as the latest turn has told."""
         self.badge = ""
@@ -359,7 +363,7 @@ class Venue:
         if not drill:
             decision = _DECISION[passage.decision.outcome]
             entries.append(Entry(at, lane, What.DECIDED, role, decision))
-            if passage.gate_opened:
+            if passage.gate_opened and not (passage.is_repeat and spec.counts_as == "out"):
                 entries += self._count(at, lane, spec)
                 entries += _permit_entries(at, lane, permit, spec)
             entries += self._checks(passage, permit, here, now, at, role)
@@ -379,8 +383,12 @@ class Venue:
         return replace(passage, venue=mark), self._apply(entries)
 
     def opened(self, lane: str, at_s: float) -> bytes:
-        """The gate was opened on command, without a passage."""
-        return self._apply(self._count(tenths(at_s), self._index[lane], self._lanes[lane]))
+        """The gate was opened on command, without a passage. Who leaves counts once for each time that it opens."""
+        spec, before_s = self._lanes[lane], self._commanded_s.get(lane, -math.inf)
+        self._commanded_s[lane] = at_s
+        if spec.counts_as == "out" and at_s - before_s < spec.release_s:
+            return b""
+        return self._apply(self._count(tenths(at_s), self._index[lane], spec))
 
     def device(self, lane: str, role: str, at_s: float, *, up: bool) -> bytes:
         """A device came or went."""
@@ -642,9 +650,12 @@ class Venue:
         return reports.day_report(self.ledger, made, self._place(self._in_force()), now.earliest_utc)
 
     def shut_lanes(self, now: TimeBounds) -> frozenset[str]:
-        """Lanes that are shut to those who come in. Without a clock they stay shut."""
+        """Lanes that are shut to those who come in. Without a clock they stay shut; while it is not known whether
+        staff have shut them, since the ledger was not read or has lost entries, until staff count or open them.
+        """
         shut = self.ledger.shut
-        for_all = shut.get(NO_LANE, 0)
+        is_known = NO_LANE in shut or self._is_counted or (self._restored and self.ledger.exact)
+        for_all = shut.get(NO_LANE, 0) if is_known else FOR_GOOD
         until = {name: shut.get(index) for name, index in self._index.items()}
         return frozenset(
             name for name, own in until.items() if own != 0 and now.earliest_utc < max(own or 0, for_all)

@@ -225,6 +225,8 @@ class Ledger:
                     self.reported[entry.case] = max(entry.number, self.reported.get(entry.case, 0))
             case What.DAMAGED:
                 self.exact = False
+                # that a lane, or all, were opened again is not known any more
+                self.shut = {lane: until for lane, until in self.shut.items() if until and lane != NO_LANE}
             case What.SINCE:
                 self.since_utc = float(entry.number)
             case What.GAVE:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from kiosk_bench import DAY_S, HOUR_S, PUPILS, SCHOOL, Kiosk, roster_of, subject
+from kiosk_bench import DAY_S, HOUR_S, LANES, PUPILS, SCHOOL, Kiosk, roster_of, subject
 
 from agent import policy
 from agent.model import (
@@ -29,6 +29,7 @@ from agent.model import (
 )
 from agent.policy.facts import CodeFact, TestFact, VenueKind, Zone
 from agent.ruleset import load
+from agent.venue import Venue
 from agent.venue.attestations import ABOUT_A_PERSON
 from agent.venue.cases import case_name, parse_case
 from agent.venue.entries import FEEDBACK
@@ -494,3 +495,58 @@ def test_while_the_disk_is_behind_nobody_comes_in_whom_a_power_cut_would_forget(
     kiosk.pass_by("b")
     kiosk.state("count", number=2)
     assert kiosk.facts("c").room is RoomState.FREE, "on a disk that does not answer staff count"
+
+
+def test_while_the_ledger_is_not_read_every_lane_is_shut_until_staff_say_otherwise() -> None:
+    kiosk = Kiosk()
+    kiosk.state("shut", "in", number=30)
+    read, kiosk.venue = kiosk.saved(), Venue("gate-1", LANES, lambda: kiosk.force)
+    kiosk.venue.begin(kiosk.at_s)
+    assert kiosk.venue.shut_lanes(kiosk.now) == set(LANES), "it may be one that staff have shut"
+    kiosk.state("shut", "ward", number=0)
+    assert kiosk.venue.shut_lanes(kiosk.now) == set(LANES) - {"ward"}
+    kiosk.venue.restore(read, kiosk.at_s)
+    assert kiosk.venue.shut_lanes(kiosk.now) == {"in"}
+
+
+def test_of_a_damaged_ledger_it_is_not_known_which_lanes_are_shut() -> None:
+    kiosk = Kiosk()
+    kiosk.state("shut", "", number=30)
+    kiosk.state("shut", "", number=0)
+    for word in ("count", "shut"):
+        read, kiosk.venue = kiosk.saved(), Venue("gate-1", LANES, lambda: kiosk.force)
+        kiosk.venue.begin(kiosk.at_s)
+        kiosk.venue.restore(read, kiosk.at_s, damaged=True)
+        assert kiosk.venue.shut_lanes(kiosk.now) == set(LANES)
+        assert kiosk.state(word, number=0).reason is None
+        assert kiosk.venue.shut_lanes(kiosk.now) == set()
+
+
+def test_a_repeat_at_an_exit_and_a_second_command_count_nobody() -> None:
+    kiosk = Kiosk()
+    kiosk.state("count", number=5)
+    first = kiosk.pass_by("pupil1", "out")
+    kiosk.venue.passed(replace(first, is_repeat=True), kiosk.now, kiosk.at_s)
+    assert kiosk.venue.ledger.inside == 4
+    for _ in range(3):
+        kiosk.venue.opened("out", kiosk.at_s)
+        kiosk.utc += 1.0
+    assert kiosk.venue.ledger.inside == 3, "the gate has been open all the time"
+    kiosk.utc += LANES["out"].release_s
+    kiosk.venue.opened("out", kiosk.at_s)
+    assert kiosk.venue.ledger.inside == 2
+    for _ in range(2):
+        kiosk.venue.opened("in", kiosk.at_s)
+    assert kiosk.venue.ledger.inside == 4, "of those who may have come in rather one too many"
+
+
+def test_a_permit_of_one_who_leaves_by_an_exit_again_frees_no_place() -> None:
+    shared = PermitKind("visitor", party=2)
+    kiosk = Kiosk(roster=roster_of({"anna": ("visitor", "ward-1", 0)}, {"anna": shared}))
+    for _ in range(2):
+        kiosk.pass_by("anna")
+    left = kiosk.pass_by("anna", "out")
+    kiosk.venue.passed(replace(left, is_repeat=True), kiosk.now, kiosk.at_s)
+    assert kiosk.facts("anna").permit is PermitState.VALID
+    kiosk.pass_by("anna")
+    assert kiosk.facts("anna").permit is PermitState.USED

@@ -197,7 +197,7 @@ class Site:
 
     def leaves(self, lane: str = "out") -> Passage:
         self.put(lane, Role.BUTTON, Pressed(self.at_s))
-        self.wait(1.0)
+        self.wait(self.lanes[lane].release_s)
         return self.passages[-1]
 
     def drives(self, lat: float, lon: float) -> None:
